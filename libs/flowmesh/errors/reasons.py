@@ -1,0 +1,90 @@
+"""The one table of reasons: what each means and what the caller can do about it."""
+
+from dataclasses import dataclass
+
+from flowmesh.errors import tree
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A stable reason, the class of errors it belongs to, and what it means to a user."""
+
+    name: str
+    error: type[tree.FlowmeshError]
+    meaning: str
+
+
+def _table(*reasons: Reason) -> dict[str, Reason]:
+    return {reason.name: reason for reason in reasons}
+
+
+REASONS = _table(
+    # requests
+    Reason("REQUEST_INVALID", tree.Invalid, "A field of the request is missing, unknown or of the wrong type."),
+    Reason("MESSAGE_MALFORMED", tree.Invalid, "The bytes are not a message of this method."),
+    Reason("ENUM_UNKNOWN", tree.Invalid, "An enum field holds a value this version does not know."),
+    Reason("JSON_INVALID", tree.Invalid, "The text is not JSON, or a number in it cannot be kept exactly."),
+    Reason("YAML_INVALID", tree.Invalid, "The text is not YAML."),
+    Reason("YAML_FORBIDDEN", tree.Invalid, "YAML aliases, tags and duplicate keys are not accepted."),
+    Reason("NESTING_TOO_DEEP", tree.Invalid, "Values may be nested 64 levels deep."),
+    Reason("INVALID_UTF8", tree.Invalid, "Text must be UTF-8 without lone surrogates."),
+    Reason("STRING_HAS_NUL", tree.Invalid, "Text must not hold NUL characters."),
+    Reason("ID_INVALID", tree.Invalid, "Ids match [A-Za-z0-9._:-]{1,128}."),
+    Reason("PAGE_TOKEN_INVALID", tree.Invalid, "The page token is not one this list gave out."),
+    Reason("FILTER_INVALID", tree.Invalid, "The filter does not follow the list's grammar."),
+    Reason("CURSOR_INVALID", tree.Invalid, "The cursor is not one this stream gave out."),
+    Reason("CURSOR_EXPIRED", tree.Gone, "The stream no longer holds what follows the cursor."),
+    Reason("ROUTE_NOT_FOUND", tree.NotFound, "No such path; /openapi.json lists all of them."),
+    Reason("BODY_TOO_LARGE", tree.TooLarge, "Request bodies are limited to 8 MiB."),
+    # definitions
+    Reason("WORKFLOW_INVALID", tree.Invalid, "Several things are wrong with the definition; each has its own code."),
+    Reason("DEFINITION_INVALID", tree.Invalid, "The document has a missing, unknown or wrongly typed field."),
+    Reason("DEFINITION_TOO_LARGE", tree.TooLarge, "A definition is limited to 8 MiB."),
+    Reason("GRAPH_CYCLE", tree.Invalid, "Nodes depend on each other in a circle; the message shows it."),
+    Reason("GRAPH_UNKNOWN_NODE", tree.Invalid, "A dependency names a node that does not exist."),
+    Reason("GRAPH_DUPLICATE_NODE", tree.Invalid, "Two nodes have the same id."),
+    Reason("GRAPH_EMPTY", tree.Invalid, "A workflow needs at least one node."),
+    Reason("GRAPH_TOO_LARGE", tree.TooLarge, "A workflow is limited to 10,000 nodes."),
+    Reason("SCHEMA_INVALID", tree.Invalid, "A JSON Schema is not well-formed."),
+    Reason("SCHEMA_REMOTE_REF", tree.Invalid, "A $ref must point into its own schema."),
+    Reason("SCHEMA_TOO_COMPLEX", tree.Invalid, "A schema is over its limits of size or nesting."),
+    Reason("REGEX_UNSUPPORTED", tree.Invalid, "Patterns are RE2: no look-around, no back-references."),
+    Reason("TYPE_MISMATCH", tree.Invalid, "An output does not fit the input it flows to."),
+    Reason("TEMPLATE_INVALID", tree.Invalid, "A {{ }} template does not parse."),
+    Reason("TEMPLATE_UNKNOWN_REFERENCE", tree.Invalid, "A template refers to a task or field that does not exist."),
+    Reason("EXPRESSION_INVALID", tree.Invalid, "An expression does not parse."),
+    Reason("EXPRESSION_TOO_COMPLEX", tree.Invalid, "An expression is over its limits."),
+    Reason("EXPRESSION_FORBIDDEN", tree.Invalid, "An expression uses something that is not allowed."),
+    Reason("RETRY_INVALID", tree.Invalid, "A retry policy is out of range."),
+    Reason("TIMEOUT_INVALID", tree.Invalid, "A timeout is out of range or has no unit."),
+    Reason("OPERATION_UNKNOWN", tree.Invalid, "A transform pipeline names an operation that does not exist."),
+    Reason("WORKFLOW_NOT_FOUND", tree.NotFound, "No such workflow, or not in that version."),
+    Reason("TASK_NOT_FOUND", tree.NotFound, "No such task in the library."),
+    Reason("TASK_IN_USE", tree.WrongState, "Workflows still refer to the task."),
+    # executions
+    Reason("INPUT_INVALID", tree.Invalid, "The input does not fit the workflow's input schema."),
+    Reason("EXECUTION_NOT_FOUND", tree.NotFound, "No such execution."),
+    Reason("EXECUTION_ENDED", tree.WrongState, "The execution has ended already."),
+    Reason("REQUEST_ID_REUSED", tree.Conflict, "The request id was used with other content."),
+    Reason("PAYLOAD_TOO_LARGE", tree.TooLarge, "Inline values are limited to 256 KiB, stored ones to 64 MiB."),
+    Reason("PAYLOAD_MISSING", tree.WrongState, "The referenced payload is not stored; put it again."),
+    Reason("PAYLOAD_NOT_FOUND", tree.NotFound, "No such payload."),
+    Reason("SYNC_TIMEOUT", tree.Timeout, "The execution still runs; ask for it by its id."),
+    # workers and egress
+    Reason("HELLO_INVALID", tree.Invalid, "A worker's hello lacks task types or slots."),
+    Reason("EGRESS_BLOCKED", tree.Forbidden, "The address is not one that steps may call."),
+    Reason("HEADER_INVALID", tree.Invalid, "A header name or value holds characters that are not allowed."),
+    Reason("STALE_ATTEMPT", tree.WrongState, "The result is not that of the node's current attempt."),
+    # registry
+    Reason("INSTANCE_INVALID", tree.Invalid, "A field of the instance is missing or out of range."),
+    Reason("INSTANCE_NOT_FOUND", tree.NotFound, "No such instance."),
+    # load and availability
+    Reason("OVERLOADED", tree.Overloaded, "Too much at once; come back after the delay named."),
+    Reason("SLOW_CONSUMER", tree.Overloaded, "The stream was not read fast enough; resume from the last sequence."),
+    Reason("PARTITION_UNAVAILABLE", tree.Unavailable, "The owner of the execution is changing."),
+    Reason("STORAGE_UNAVAILABLE", tree.Unavailable, "The database did not answer in time."),
+    Reason("DEFINITION_UNAVAILABLE", tree.Unavailable, "The definition service is away."),
+    Reason("SERVICE_UNAVAILABLE", tree.Unavailable, "A service that is needed for this is away."),
+    Reason("DRAINING", tree.Unavailable, "The process is about to stop."),
+    Reason("DEADLINE_EXCEEDED", tree.Timeout, "The call's deadline passed."),
+)

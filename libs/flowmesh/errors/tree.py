@@ -1,0 +1,102 @@
+"""The error classes. A class is an HTTP status and a gRPC code; a reason says what it is."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing the caller can mend.
+
+    `field` is a path into what was sent (`tasks[1].input.email`); `code` is the reason of this
+    violation where several are reported at once; `line` and `column` are 1-based, 0 is unknown.
+    """
+
+    field: str
+    description: str
+    code: str = ""
+    line: int = 0
+    column: int = 0
+
+
+class FlowmeshError(Exception):
+    """Something the caller is told, with a reason that never changes.
+
+    The message says what was wrong, where, and what would be right. It never holds the text of
+    a foreign exception.
+    """
+
+    grpc_code: ClassVar[str] = "INTERNAL"
+    http_status: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        violations: tuple[Violation, ...] = (),
+        retry_after_ms: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.violations = violations
+        self.retry_after_ms = retry_after_ms
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+class Invalid(FlowmeshError):
+    grpc_code = "INVALID_ARGUMENT"
+    http_status = 400
+
+
+class Unauthenticated(FlowmeshError):
+    grpc_code = "UNAUTHENTICATED"
+    http_status = 401
+
+
+class Forbidden(FlowmeshError):
+    grpc_code = "PERMISSION_DENIED"
+    http_status = 403
+
+
+class NotFound(FlowmeshError):
+    grpc_code = "NOT_FOUND"
+    http_status = 404
+
+
+class Conflict(FlowmeshError):
+    grpc_code = "ALREADY_EXISTS"
+    http_status = 409
+
+
+class WrongState(FlowmeshError):
+    grpc_code = "FAILED_PRECONDITION"
+    http_status = 409
+
+
+class Gone(FlowmeshError):
+    grpc_code = "OUT_OF_RANGE"
+    http_status = 410
+
+
+class TooLarge(FlowmeshError):
+    grpc_code = "RESOURCE_EXHAUSTED"
+    http_status = 413
+
+
+class Overloaded(FlowmeshError):
+    grpc_code = "RESOURCE_EXHAUSTED"
+    http_status = 429
+
+
+class Unavailable(FlowmeshError):
+    grpc_code = "UNAVAILABLE"
+    http_status = 503
+
+
+class Timeout(FlowmeshError):
+    grpc_code = "DEADLINE_EXCEEDED"
+    http_status = 504
