@@ -1,0 +1,82 @@
+# Everything one does with this repository; `make` prints the list.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.PHONY: help setup demo dev cluster test test-all check format gen verify bench features docs lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+PYTEST_ARGS ?=
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.linked ## make .venv/ with every dependency and the command flowmesh
+
+.venv/.dependencies: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Flowmesh needs Python 3.11 or newer; name one: make setup PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --require-hashes --only-binary :all: -r requirements.lock
+	touch $@
+
+.venv/.linked: .venv/.dependencies pyproject.toml tools/link.py
+	@$(BIN)/python tools/link.py
+	touch $@
+
+demo: setup ## the main job on real input, with failures on purpose, and a proof at the end
+	@$(BIN)/python examples/demo/main.py
+
+dev: setup ## the whole suite in one process, on servers of its own (Ctrl-C stops it)
+	@$(BIN)/flowmesh dev
+
+cluster: setup ## each service as its own process, two orchestrators and two workers
+	@$(BIN)/flowmesh cluster
+
+test: setup ## the test suite, under ten minutes on two cores
+	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+test-all: setup ## every test, the long ones too
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: setup verify ## format, lint, types, imports, contracts, budgets
+	ruff format --check .
+	ruff check .
+	buf lint
+	bash tools/breaking.sh
+	mypy libs services
+	lint-imports
+	pytest -q -m "not slow" tests/tidy
+
+format: setup ## put the sources into the form that `make check` asks for
+	ruff format .
+	ruff check --fix .
+
+gen: setup ## generate gen/ from protos/
+	bash tools/gen.sh build/gen
+	rm -rf gen/python/flowmesh && cp -r build/gen/flowmesh gen/python/
+
+verify: setup ## prove that gen/ is what protos/ say
+	@bash tools/gen.sh build/gen
+	diff -r -x __pycache__ build/gen gen/python \
+	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
+
+bench: setup ## measure the suite against its roofline and a peer
+	@$(BIN)/python benchmarks/run.py
+
+features: setup ## which features have a test; writes docs/features.md
+	@$(BIN)/python tools/features.py
+
+docs: setup features ## write the generated pages of docs/
+	@$(BIN)/python tools/docs.py
+
+lock: ## resolve pyproject.toml into requirements.lock, with hashes and without addresses
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
+	  --no-annotate --no-emit-index-url --all-extras --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what can be made again; data of `flowmesh dev` stays
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
