@@ -18,6 +18,7 @@ def _table(*reasons: Reason) -> dict[str, Reason]:
     return {reason.name: reason for reason in reasons}
 
 
+# fmt: off
 REASONS = _table(
     # requests
     Reason("REQUEST_INVALID", tree.Invalid, "A field of the request is missing, unknown or of the wrong type."),
@@ -88,3 +89,4 @@ REASONS = _table(
     Reason("DRAINING", tree.Unavailable, "The process is about to stop."),
     Reason("DEADLINE_EXCEEDED", tree.Timeout, "The call's deadline passed."),
 )
+# fmt: on
