@@ -1,0 +1,33 @@
+"""JSON shapes of executions and events as REST answers and callbacks show them.
+
+Not here: how they are fetched, and the canonical `/api/v1` answers that only the gateway gives.
+"""
+
+from flowmesh.views.events import END_TYPES, EVENT_TYPES, SIGNAL_FLOW, event_type, event_view
+from flowmesh.views.executions import (
+    EXECUTION_STATUS_WORDS,
+    NODE_STATUS_WORDS,
+    execution_status,
+    execution_view,
+    node_status,
+    visualize_view,
+)
+from flowmesh.views.values import failure_view, instant, json_value, seconds
+
+__all__ = [
+    "END_TYPES",
+    "EVENT_TYPES",
+    "EXECUTION_STATUS_WORDS",
+    "NODE_STATUS_WORDS",
+    "SIGNAL_FLOW",
+    "event_type",
+    "event_view",
+    "execution_status",
+    "execution_view",
+    "failure_view",
+    "instant",
+    "json_value",
+    "node_status",
+    "seconds",
+    "visualize_view",
+]

@@ -1,0 +1,152 @@
+"""An execution in the step-JSON shape: details, and the picture of its steps."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from flowmesh.api.execution.v1 import execution_pb2 as pb
+from flowmesh.views.values import failure_view, json_value, seconds
+
+EXECUTION_STATUS_WORDS: Mapping[int, str] = MappingProxyType(
+    {
+        pb.EXECUTION_STATUS_UNSPECIFIED: "pending",
+        pb.EXECUTION_STATUS_PENDING: "pending",
+        pb.EXECUTION_STATUS_RUNNING: "running",
+        pb.EXECUTION_STATUS_PAUSED: "paused",
+        pb.EXECUTION_STATUS_COMPLETED: "completed",
+        pb.EXECUTION_STATUS_FAILED: "failed",
+        pb.EXECUTION_STATUS_CANCELED: "canceled",
+        pb.EXECUTION_STATUS_TERMINATED: "canceled",
+    }
+)
+NODE_STATUS_WORDS: Mapping[int, str] = MappingProxyType(
+    {
+        pb.NODE_STATUS_UNSPECIFIED: "pending",
+        pb.NODE_STATUS_PENDING: "pending",
+        pb.NODE_STATUS_RUNNING: "running",
+        pb.NODE_STATUS_COMPLETED: "success",
+        pb.NODE_STATUS_FAILED: "failed",
+        pb.NODE_STATUS_SKIPPED: "skipped",
+        pb.NODE_STATUS_CANCELED: "canceled",
+    }
+)
+_STEP_LISTS = MappingProxyType(
+    {
+        "running": "currentSteps",
+        "success": "completedSteps",
+        "failed": "failedSteps",
+        "skipped": "skippedSteps",
+    }
+)
+
+
+def execution_status(status: int) -> str:
+    """The word REST uses; a status this version does not know is still running."""
+    return EXECUTION_STATUS_WORDS.get(status, "running")
+
+
+def node_status(status: int) -> str:
+    """The word REST uses; a status this version does not know is still running."""
+    return NODE_STATUS_WORDS.get(status, "running")
+
+
+def execution_view(execution: pb.Execution) -> dict[str, Any]:
+    """The body of `GET /executions/{id}`; without nodes (from a list) the step parts are empty."""
+    view: dict[str, Any] = {
+        "executionId": execution.execution_id,
+        "workflowId": execution.workflow_id,
+        "status": execution_status(execution.status),
+        "startTime": seconds(execution.started_at_us),
+    }
+    if execution.ended_at_us:
+        view["endTime"] = seconds(execution.ended_at_us)
+    for name in _STEP_LISTS.values():
+        view[name] = []
+    results: dict[str, Any] = {}
+    for node in execution.nodes:
+        word = node_status(node.status)
+        if word in _STEP_LISTS:
+            view[_STEP_LISTS[word]].append(node.id)
+        if word != "pending":
+            results[node.id] = _step_result(node, word)
+    view["stepResults"] = results
+    view["context"] = _context(execution)
+    if execution.HasField("failure"):
+        view["error"] = failure_view(execution.failure, node_key="stepId")
+    return view
+
+
+def visualize_view(
+    execution: pb.Execution, *, now_us: int, all_steps: bool = False
+) -> dict[str, Any]:
+    """The body of `GET /executions/{id}/visualize`: steps that have begun, or all of them.
+
+    `now_us` ends the duration of an execution that still runs.
+    """
+    ended_us = execution.ended_at_us or now_us
+    steps = [
+        _picture(node, node_status(node.status))
+        for node in execution.nodes
+        if all_steps or node_status(node.status) != "pending"
+    ]
+    return {
+        "executionId": execution.execution_id,
+        "workflowName": execution.workflow_name or execution.workflow_id,
+        "status": execution_status(execution.status),
+        "duration": _milliseconds(execution.started_at_us, ended_us),
+        "steps": steps,
+    }
+
+
+def _step_result(node: pb.Node, word: str) -> dict[str, Any]:
+    result: dict[str, Any] = {"stepId": node.id, "status": word, "attempts": node.attempts}
+    _add_duration(result, node)
+    if word == "success":
+        result["result"] = json_value(node.output)
+    if node.HasField("failure"):
+        result["error"] = failure_view(node.failure, node_key="stepId")
+    if begun := _begun_us(node):
+        result["startTime"] = seconds(begun)
+    if node.ended_at_us:
+        result["endTime"] = seconds(node.ended_at_us)
+    return result
+
+
+def _picture(node: pb.Node, word: str) -> dict[str, Any]:
+    step: dict[str, Any] = {
+        "id": node.id,
+        "name": node.name or node.id,
+        "status": word,
+        "attempts": node.attempts,
+    }
+    _add_duration(step, node)
+    step["dependencies"] = list(node.dependencies)
+    return step
+
+
+def _context(execution: pb.Execution) -> dict[str, Any]:
+    """The input with the results of completed steps under their ids."""
+    given = json_value(execution.input)
+    context: dict[str, Any] = {}
+    if isinstance(given, dict) and not execution.input.HasField("reference"):
+        context.update(given)
+    elif given is not None:
+        context["input"] = given
+    for node in execution.nodes:
+        if node.status == pb.NODE_STATUS_COMPLETED:
+            context[node.id] = json_value(node.output)
+    return context
+
+
+def _add_duration(view: dict[str, Any], node: pb.Node) -> None:
+    if (begun := _begun_us(node)) and node.ended_at_us:
+        view["duration"] = _milliseconds(begun, node.ended_at_us)
+
+
+def _begun_us(node: pb.Node) -> int:
+    # Timers and steps without an action are never at a worker: they begin when they are ready.
+    return node.started_at_us or node.scheduled_at_us
+
+
+def _milliseconds(begun_us: int, ended_us: int) -> int:
+    return max(0, ended_us - begun_us) // 1_000 if begun_us else 0

@@ -1,0 +1,68 @@
+"""Payloads, failures and times as JSON values."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+
+JSON_ENCODING = "application/json"
+
+
+def json_value(payload: payload_pb2.Payload) -> Any:
+    """The value a payload holds.
+
+    JSON is parsed, text is a string, other bytes are `{"$bytes": base64, "encoding"}`. A value
+    stored by reference is `{"$payload": {"digest", "sizeBytes", "encoding"}}`: whoever needs it
+    reads it from PayloadService.
+    """
+    encoding = payload.encoding or JSON_ENCODING
+    if payload.HasField("reference"):
+        reference = payload.reference
+        return {
+            "$payload": {
+                "digest": reference.digest,
+                "sizeBytes": reference.size_bytes,
+                "encoding": encoding,
+            }
+        }
+    if encoding == JSON_ENCODING:
+        return json_or_text(payload.data)
+    if encoding.startswith("text/"):
+        return payload.data.decode("utf-8", "replace")
+    return {"$bytes": base64.b64encode(payload.data).decode("ascii"), "encoding": encoding}
+
+
+def json_or_text(data: bytes) -> Any:
+    """Parsed JSON, or the text where it is none; `None` for no bytes."""
+    # A value was checked where it entered; one broken row must still not hide its execution.
+    if not data:
+        return None
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data.decode("utf-8", "replace")
+
+
+def failure_view(failure: failure_pb2.Failure, *, node_key: str = "taskId") -> dict[str, Any]:
+    """`{"class", "message"}`, the node that failed under `node_key`, `details` where there are."""
+    view: dict[str, Any] = {"class": getattr(failure, "class"), "message": failure.message}
+    if failure.node:
+        view[node_key] = failure.node
+    if failure.details:
+        view["details"] = json_or_text(failure.details)
+    return view
+
+
+def seconds(at_us: int) -> int:
+    """Epoch seconds, as the step-JSON clients expect times."""
+    return at_us // 1_000_000
+
+
+def instant(at_us: int) -> str:
+    """RFC 3339 in UTC with microseconds."""
+    whole, micros = divmod(at_us, 1_000_000)
+    moment = datetime.fromtimestamp(whole, UTC).replace(microsecond=micros)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
