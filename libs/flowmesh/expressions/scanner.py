@@ -1,0 +1,94 @@
+"""Cuts a string with `{{ }}` into literal text and references. It knows no data and no output."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from flowmesh.expressions.errors import Problem
+from flowmesh.expressions.references import Reference, ReferenceInvalid, parse_reference
+
+OPEN = "{{"
+CLOSE = "}}"
+EXPRESSION_CHARACTERS_MAX = 4_096
+ROOTS_NAMED_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A reference and the 0-based character of its opening braces."""
+
+    reference: Reference
+    offset: int
+
+
+Part = str | Placed
+
+
+def scan(text: str, roots: Collection[str], at: str, problems: list[Problem]) -> list[Part]:
+    """The parts of `text` in order, no two literals in a row; what is wrong joins `problems`."""
+    parts: list[Part] = []
+    literal = 0
+    while (start := text.find(OPEN, literal)) >= 0:
+        if start > literal:
+            parts.append(text[literal:start])
+        end = _closing(text, start + len(OPEN))
+        if end < 0:
+            problems.append(Problem(at, _unclosed(start, end), offset=start))
+            return parts
+        placed = _placed(text, start, end, roots, at, problems)
+        if placed is not None:
+            parts.append(placed)
+        literal = end + len(CLOSE)
+    if literal < len(text):
+        parts.append(text[literal:])
+    return parts
+
+
+_UNCLOSED, _TOO_LONG = -1, -2
+
+
+def _closing(text: str, position: int) -> int:
+    """Where the closing braces begin; braces inside a quoted key do not count."""
+    quote = ""
+    last = min(len(text), position + EXPRESSION_CHARACTERS_MAX + len(CLOSE))
+    while position < last:
+        character = text[position]
+        if quote:
+            if character == "\\":
+                position += 1
+            elif character == quote:
+                quote = ""
+        elif character in "\"'":
+            quote = character
+        elif text.startswith(CLOSE, position):
+            return position
+        elif text.startswith(OPEN, position):
+            return _UNCLOSED
+        position += 1
+    return _UNCLOSED if last == len(text) else _TOO_LONG
+
+
+def _unclosed(start: int, found: int) -> str:
+    if found == _TOO_LONG:
+        limit = EXPRESSION_CHARACTERS_MAX
+        return f"the expression at offset {start} is longer than {limit} characters"
+    return f"the {OPEN} at offset {start} is not closed; {CLOSE} is missing"
+
+
+def _placed(
+    text: str, start: int, end: int, roots: Collection[str], at: str, problems: list[Problem]
+) -> Placed | None:
+    try:
+        reference = parse_reference(text, start + len(OPEN), end, at)
+    except ReferenceInvalid as error:
+        message = f"{text[start : end + 2]!r} at offset {error.offset}: {error.message}"
+        problems.append(Problem(at, message, offset=error.offset))
+        return None
+    if reference.root not in roots:
+        known = sorted(roots)[:ROOTS_NAMED_MAX]
+        message = (
+            f"unknown name {reference.root!r} in {text[start : end + 2]!r} at offset {start}; "
+            f"known here: {', '.join(known) or 'none'}"
+        )
+        problems.append(Problem(at, message, "TEMPLATE_UNKNOWN_REFERENCE", start))
+        return None
+    return Placed(reference, start)

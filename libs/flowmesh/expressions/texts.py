@@ -1,0 +1,149 @@
+"""Templates over text that is not JSON data: request bodies, urls, header values.
+
+Every mode says how a value is written so that it stays a value: in a JSON body it cannot leave
+its quotes, in a url it cannot start a new segment or parameter, in a header not a new line.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+from flowmesh.expressions.errors import Problem, RenderError, TemplateInvalid
+from flowmesh.expressions.references import Reference
+from flowmesh.expressions.scanner import Part, Placed, scan
+from flowmesh.expressions.templates import (
+    Budget,
+    Render,
+    Scope,
+    Write,
+    joined,
+    json_text,
+    write_text,
+)
+
+Mode = Literal["json", "text", "url", "header"]
+
+_LINE_BREAKING = re.compile(r"[\r\n\0]")
+_HTTP_URL = re.compile(r"https?://[^/?#]", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """A compiled text; share it freely, it never changes."""
+
+    references: tuple[Reference, ...]
+    _render: Render
+
+    @property
+    def constant(self) -> bool:
+        return not self.references
+
+    def render(self, scope: Scope) -> str:
+        """The text with every reference written for its mode; raises RenderError."""
+        text: str = self._render(scope, Budget())
+        return text
+
+
+def compile_text(text: str, roots: Collection[str], mode: Mode) -> TextTemplate:
+    """Compiles a text whose references may start at one of `roots`; raises TemplateInvalid.
+
+    json    inside quotes the value is escaped as part of that string, elsewhere it is JSON
+    text    strings raw, anything else as JSON
+    url     percent-encoded; a reference that begins the url is raw and must yield http(s)://host
+    header  as text; CR, LF and NUL are refused with HEADER_INVALID
+    """
+    problems: list[Problem] = []
+    parts = scan(text, roots, "", problems)
+    if problems:
+        raise TemplateInvalid(tuple(problems))
+    references = tuple(part.reference for part in parts if isinstance(part, Placed))
+    return TextTemplate(references, _renderer(parts, mode))
+
+
+def _renderer(parts: list[Part], mode: Mode) -> Render:
+    if mode == "json":
+        return joined(parts, _json_writers(parts), "")
+    if mode == "url":
+        return _url(parts)
+    write = joined(parts, [write_text] * len(parts), "")
+    if mode == "text":
+        return write
+
+    def render_header(scope: Scope, budget: Budget) -> str:
+        value = write(scope, budget)
+        if _LINE_BREAKING.search(value):
+            message = "a header value must not hold CR, LF or NUL"
+            raise RenderError(_names(parts), message, code="HEADER_INVALID")
+        return value
+
+    return render_header
+
+
+def _names(parts: list[Part]) -> str:
+    return ", ".join(str(part.reference) for part in parts if isinstance(part, Placed))
+
+
+def _json_writers(parts: list[Part]) -> list[Write]:
+    """For each part, whether it stands inside a JSON string: found by walking the literals."""
+    writers: list[Write] = []
+    quoted = escaped = False
+    for part in parts:
+        writers.append(_write_quoted if quoted else json_text)
+        if isinstance(part, Placed):
+            escaped = False
+            continue
+        for character in part:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = quoted
+            elif character == '"':
+                quoted = not quoted
+    return writers
+
+
+def _write_quoted(value: Any, reference: Reference) -> str:
+    text = write_text(value, reference)
+    return json_text(text, reference)[1:-1]
+
+
+def _url(parts: list[Part]) -> Render:
+    begins = bool(parts) and isinstance(parts[0], Placed)
+    writers: list[Write] = []
+    in_path = True
+    for index, part in enumerate(parts):
+        if isinstance(part, str):
+            in_path = in_path and "?" not in part and "#" not in part
+        first = begins and index == 0
+        writers.append(write_text if first else _write_segment if in_path else _write_encoded)
+    write = joined(parts, writers, "")
+
+    def render_url(scope: Scope, budget: Budget) -> str:
+        url = write(scope, budget)
+        if begins and not _HTTP_URL.match(url):
+            message = "the url must begin with http:// or https:// and a host"
+            raise RenderError(_names(parts[:1]), message, code="URL_INVALID")
+        if _LINE_BREAKING.search(url):
+            message = "a url must not hold CR, LF or NUL"
+            raise RenderError(_names(parts), message, code="URL_INVALID")
+        return url
+
+    return render_url
+
+
+def _write_encoded(value: Any, reference: Reference) -> str:
+    try:
+        return quote(write_text(value, reference), safe="")
+    except UnicodeEncodeError as error:
+        message = "the text is not valid Unicode"
+        raise RenderError(str(reference), message, code="URL_INVALID") from error
+
+
+def _write_segment(value: Any, reference: Reference) -> str:
+    text = _write_encoded(value, reference)
+    if text in {".", ".."}:
+        message = "'.' and '..' would change the path of the url"
+        raise RenderError(str(reference), message, code="URL_INVALID")
+    return text
