@@ -74,6 +74,8 @@ REASONS = _table(
     # workers and egress
     Reason("HELLO_INVALID", tree.Invalid, "A worker's hello lacks task types or slots."),
     Reason("EGRESS_BLOCKED", tree.Forbidden, "The address is not one that steps may call."),
+    Reason("RESPONSE_TOO_LARGE", tree.TooLarge, "The answer of a called service is over the limit of size or compression."),
+    Reason("XML_FORBIDDEN", tree.Invalid, "XML with a document type, entities or too many levels is not accepted."),
     Reason("HEADER_INVALID", tree.Invalid, "A header name or value holds characters that are not allowed."),
     Reason("STALE_ATTEMPT", tree.WrongState, "The result is not that of the node's current attempt."),
     # registry

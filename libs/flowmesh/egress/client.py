@@ -1,0 +1,244 @@
+"""The client: a pool of connections, an address check where each socket is made, redirects by hand.
+
+Nothing of the environment is used (no proxies, no netrc). Compressed answers are inflated here,
+with a counter, instead of by the HTTP library.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from flowmesh.egress.bodies import ACCEPT_ENCODING, RESPONSE_BYTES_MAX, read_body
+from flowmesh.egress.errors import (
+    EgressBlocked,
+    Interrupted,
+    RequestInvalid,
+    TimedOut,
+    TooManyRedirects,
+    Unreachable,
+)
+from flowmesh.egress.headers import HEADER_BYTES_MAX, across_hosts, check_headers
+from flowmesh.egress.policy import Policy
+
+REDIRECTS_MAX = 3
+URL_CHARACTERS_MAX = 8 * 1024
+CONNECTIONS_MAX = 512
+CONNECTIONS_PER_HOST_MAX = 256
+DNS_CACHE_SECONDS = 10
+IDLE_CONNECTION_SECONDS = 15.0
+
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer. Header names are lower case; repeated ones are joined by a comma."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: URL
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+
+class _CheckedResolver(AbstractResolver):
+    """All addresses of a name must be admitted, or none is used."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if not all(self._policy.admits(result["host"]) for result in found):
+            raise EgressBlocked
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class Egress:
+    """Sends requests that users wrote, within one policy. An async context manager, one a process."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Egress":
+        connector = aiohttp.TCPConnector(
+            socket_factory=self._socket,
+            resolver=_CheckedResolver(self._policy),
+            limit=CONNECTIONS_MAX,
+            limit_per_host=CONNECTIONS_PER_HOST_MAX,
+            ttl_dns_cache=DNS_CACHE_SECONDS,
+            keepalive_timeout=IDLE_CONNECTION_SECONDS,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            trust_env=False,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_field_size=HEADER_BYTES_MAX,
+            max_line_size=HEADER_BYTES_MAX,
+            skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type", "Accept"),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout_ms: int,
+        redirects_max: int = REDIRECTS_MAX,
+        response_bytes_max: int = RESPONSE_BYTES_MAX,
+    ) -> Response:
+        """One request and its answer, whatever the status, within `timeout_ms` in all.
+
+        Raises the errors of `flowmesh.egress.errors`. A redirect is followed at most
+        `redirects_max` times; 0 answers with the redirect itself.
+        """
+        check_headers(headers)
+        request = _Request(_method(method), _url(url), _with_defaults(headers), body)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await self._follow(request, redirects_max, response_bytes_max)
+        except TimeoutError:
+            raise TimedOut(f"no complete answer within {timeout_ms} ms") from None
+
+    async def _follow(self, request: _Request, redirects_max: int, bytes_max: int) -> Response:
+        for _ in range(redirects_max + 1):
+            response = await self._exchange(request, bytes_max)
+            location = response.headers.get("location")
+            if redirects_max == 0 or response.status not in _REDIRECTS or not location:
+                return response
+            request = _redirected(request, response.status, location)
+        raise TooManyRedirects(f"more than {redirects_max} redirects")
+
+    async def _exchange(self, request: _Request, bytes_max: int) -> Response:
+        if self._session is None:
+            raise RuntimeError("Egress is used outside of its `async with` block")
+        try:
+            async with self._session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None),
+            ) as answer:
+                encoding = answer.headers.get("Content-Encoding", "")
+                # HEAD and 304 may name an encoding of a body they do not have.
+                plain = request.method == "HEAD" or answer.status in (204, 304)
+                body = await read_body(
+                    answer.content.iter_any(), "" if plain else encoding, bytes_max
+                )
+                return Response(answer.status, _headers_of(answer), body, str(request.url))
+        except (aiohttp.ClientConnectorError, ssl.SSLError) as error:
+            raise Unreachable(_connect_message(error)) from error
+        except aiohttp.InvalidURL as error:
+            raise RequestInvalid("the url is not one that can be called") from error
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+            raise Interrupted("the connection broke before the answer was complete") from error
+
+    def _socket(self, address: tuple[Any, ...]) -> socket.socket:
+        """The one place where sockets to the outside are made."""
+        family, kind, protocol, _, target = address
+        if not self._policy.admits(str(target[0])):
+            raise EgressBlocked
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _method(method: str) -> str:
+    if method.upper() not in METHODS:
+        raise RequestInvalid(f"method {method[:32]!r} is none of {', '.join(sorted(METHODS))}")
+    return method.upper()
+
+
+def _url(text: str) -> URL:
+    if len(text) > URL_CHARACTERS_MAX:
+        raise RequestInvalid(f"urls are limited to {URL_CHARACTERS_MAX} characters")
+    if any(ord(character) < 0x20 or character == "\x7f" for character in text):
+        raise RequestInvalid("the url holds control characters")
+    try:
+        url = URL(text.strip())
+        port = url.port
+    except ValueError:
+        raise RequestInvalid("the url cannot be parsed") from None
+    if url.scheme not in ("http", "https"):
+        raise RequestInvalid("the url must begin with http:// or https://")
+    if not url.host or port == 0:
+        raise RequestInvalid("the url names no host")
+    return url
+
+
+def _with_defaults(headers: Mapping[str, str]) -> dict[str, str]:
+    given = {name.lower() for name in headers}
+    defaults = {"User-Agent": "flowmesh", "Accept": "*/*", "Accept-Encoding": ACCEPT_ENCODING}
+    return {
+        **{name: value for name, value in defaults.items() if name.lower() not in given},
+        **headers,
+    }
+
+
+def _redirected(request: _Request, status: int, location: str) -> _Request:
+    """The next request. As browsers do: 303, and 301 or 302 after a POST, become a GET."""
+    try:
+        target = request.url.join(URL(location))
+    except ValueError:
+        raise RequestInvalid("the redirect's location cannot be parsed") from None
+    target = _url(str(target))
+    headers = request.headers
+    if target.origin() != request.url.origin():
+        headers = across_hosts(headers)
+    becomes_get = status == 303 or (status in (301, 302) and request.method == "POST")
+    if becomes_get and request.method != "HEAD":
+        bodyless = {n: v for n, v in headers.items() if n.lower() != "content-type"}
+        return _Request("GET", target, bodyless, None)
+    return _Request(request.method, target, headers, request.body)
+
+
+def _headers_of(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in answer.headers.items():
+        lower = name.lower()
+        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    return headers
+
+
+def _connect_message(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host name cannot be resolved"
+    if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
+        return "no TLS connection could be made"
+    return "the connection was refused or the host cannot be reached"
