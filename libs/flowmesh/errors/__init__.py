@@ -5,10 +5,12 @@ FlowmeshError
 ├── Unauthenticated      401 UNAUTHENTICATED
 ├── Forbidden            403 PERMISSION_DENIED
 ├── NotFound             404 NOT_FOUND
+├── MethodNotAllowed     405 UNIMPLEMENTED         the gateway's routes only
 ├── Conflict             409 ALREADY_EXISTS        the name or key is taken by other content
 ├── WrongState           409 FAILED_PRECONDITION   the thing is there, but not in a state for this
 ├── Gone                 410 OUT_OF_RANGE          it was there and is no longer held
 ├── TooLarge             413 RESOURCE_EXHAUSTED    over a limit of size; the limit is named
+├── UnsupportedMediaType 415 INVALID_ARGUMENT      the gateway's routes only
 ├── Overloaded           429 RESOURCE_EXHAUSTED    come back after `retry_after_ms`
 ├── Unavailable          503 UNAVAILABLE           come back after `retry_after_ms`
 └── Timeout              504 DEADLINE_EXCEEDED
@@ -24,12 +26,14 @@ from flowmesh.errors.tree import (
     Forbidden,
     Gone,
     Invalid,
+    MethodNotAllowed,
     NotFound,
     Overloaded,
     Timeout,
     TooLarge,
     Unauthenticated,
     Unavailable,
+    UnsupportedMediaType,
     Violation,
     WrongState,
 )
@@ -41,6 +45,7 @@ __all__ = [
     "Forbidden",
     "Gone",
     "Invalid",
+    "MethodNotAllowed",
     "NotFound",
     "Overloaded",
     "Reason",
@@ -48,6 +53,7 @@ __all__ = [
     "TooLarge",
     "Unauthenticated",
     "Unavailable",
+    "UnsupportedMediaType",
     "Violation",
     "WrongState",
 ]

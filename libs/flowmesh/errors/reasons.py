@@ -36,6 +36,8 @@ REASONS = _table(
     Reason("CURSOR_INVALID", tree.Invalid, "The cursor is not one this stream gave out."),
     Reason("CURSOR_EXPIRED", tree.Gone, "The stream no longer holds what follows the cursor."),
     Reason("ROUTE_NOT_FOUND", tree.NotFound, "No such path; /openapi.json lists all of them."),
+    Reason("METHOD_NOT_ALLOWED", tree.MethodNotAllowed, "The path is there, but not for this method; Allow lists those it has."),
+    Reason("CONTENT_TYPE_UNSUPPORTED", tree.UnsupportedMediaType, "The body's content type or encoding is not accepted here."),
     Reason("BODY_TOO_LARGE", tree.TooLarge, "Request bodies are limited to 8 MiB."),
     # definitions
     Reason("WORKFLOW_INVALID", tree.Invalid, "Several things are wrong with the definition; each has its own code."),

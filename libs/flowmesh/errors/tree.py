@@ -100,3 +100,13 @@ class Unavailable(FlowmeshError):
 class Timeout(FlowmeshError):
     grpc_code = "DEADLINE_EXCEEDED"
     http_status = 504
+
+
+class MethodNotAllowed(FlowmeshError):
+    grpc_code = "UNIMPLEMENTED"
+    http_status = 405
+
+
+class UnsupportedMediaType(FlowmeshError):
+    grpc_code = "INVALID_ARGUMENT"
+    http_status = 415
