@@ -1,0 +1,182 @@
+"""One supervised server: started, watched, restarted when it crashes, stopped on request."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from flowmesh.embedded.errors import ServerFailed
+
+READY_TIMEOUT_S = 30.0
+READY_POLL_S = 0.01
+STOP_TIMEOUT_S = 4.0
+RESTART_DELAY_MIN_S = 0.1
+RESTART_DELAY_MAX_S = 5.0
+# A child that lived this long starts again with the shortest delay.
+STEADY_S = 10.0
+LOG_BYTES_MAX = 8 * 1024 * 1024
+LAUNCHER = Path(__file__).with_name("launch.py")
+
+
+@dataclass(frozen=True, slots=True)
+class RunAs:
+    """Another user; `read_anywhere` where our own folders are closed to it."""
+
+    uid: int = -1
+    gid: int = -1
+    read_anywhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run and how to tell that it is ready. `folder` is its working directory."""
+
+    name: str
+    argv: tuple[str, ...]
+    folder: Path
+    log: Path
+    ready: Callable[[], Awaitable[bool]]
+    before_start: Callable[[], None]
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL
+    run_as: RunAs = field(default_factory=RunAs)
+
+
+def launch_argv(program: tuple[str, ...], run_as: RunAs, death_signal: int) -> tuple[str, ...]:
+    """The command line that runs a program tied to this process."""
+    words = (os.getpid(), int(death_signal), run_as.uid, run_as.gid, int(run_as.read_anywhere))
+    return (sys.executable, "-I", "-S", str(LAUNCHER), *map(str, words), *program)
+
+
+class Child:
+    """A program that is kept running until it is stopped."""
+
+    def __init__(self, program: Program, on_spawn: Callable[[], None]) -> None:
+        self.program = program
+        self.restarts = 0
+        self._on_spawn = on_spawn
+        self._log = structlog.get_logger("flowmesh.embedded").bind(server=program.name)
+        self._process: asyncio.subprocess.Process | None = None
+        self._ready = asyncio.Event()
+        self._wanted = False
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The pid of the running server, 0 while it is down."""
+        process = self._process
+        return process.pid if process and process.returncode is None else 0
+
+    async def start(self) -> None:
+        """Returns when the server is ready; raises ServerFailed when it does not come up."""
+        self._wanted = True
+        await self._spawn()
+        try:
+            await self._until_answering()
+        except BaseException:
+            await self.stop()
+            raise
+        self._watch = asyncio.create_task(self._supervise(), name=f"watch-{self.program.name}")
+
+    async def stop(self) -> None:
+        """Asks, waits, kills."""
+        self._wanted = False
+        self._ready.clear()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        self.send(self.program.stop_signal)
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            self._log.warning("server_killed", after_s=STOP_TIMEOUT_S)
+            self.send(signal.SIGKILL)
+            await process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to the server when it is running."""
+        if self.pid:
+            os.kill(self.pid, number)
+
+    async def until_ready(self) -> None:
+        """Returns when the server answers (again)."""
+        await self._ready.wait()
+
+    def mark_down(self) -> None:
+        """Makes `until_ready` wait for the next start."""
+        self._ready.clear()
+
+    async def _spawn(self) -> None:
+        program = self.program
+        await asyncio.to_thread(program.before_start)
+        argv = launch_argv(program.argv, program.run_as, program.death_signal)
+        with open_log(program.log) as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *argv,
+                cwd=program.folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={"PATH": os.defpath, "LANG": "C", "LC_ALL": "C", "TZ": "UTC"},
+                start_new_session=True,
+            )
+        self._on_spawn()
+
+    async def _until_answering(self) -> None:
+        started = time.monotonic()
+        while not await self.program.ready():
+            if self.pid == 0 or time.monotonic() - started > READY_TIMEOUT_S:
+                raise ServerFailed(
+                    f"{self.program.name} did not start: {last_lines(self.program.log)}"
+                )
+            await asyncio.sleep(READY_POLL_S)
+        self._ready.set()
+
+    async def _supervise(self) -> None:
+        delay = RESTART_DELAY_MIN_S
+        while self._wanted and self._process is not None:
+            started = time.monotonic()
+            code = await self._process.wait()
+            self._ready.clear()
+            if time.monotonic() - started > STEADY_S:
+                delay = RESTART_DELAY_MIN_S
+            self._log.error("server_died", code=code, restart_in_s=delay)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RESTART_DELAY_MAX_S)
+            self.restarts += 1
+            try:
+                await self._spawn()
+                await self._until_answering()
+            except (ServerFailed, OSError) as error:
+                self._log.error("server_restart_failed", problem=str(error))
+                self.send(signal.SIGKILL)
+            else:
+                self._log.info("server_restarted", pid=self.pid)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Opens a log for appending; one that has grown too long starts anew."""
+    path.parent.mkdir(exist_ok=True)
+    too_long = path.exists() and path.stat().st_size > LOG_BYTES_MAX
+    return path.open("wb" if too_long else "ab")
+
+
+def last_lines(path: Path, lines: int = 5) -> str:
+    """The end of a server's log, on one line."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return f"see {path}"
+    return " | ".join(text.strip().splitlines()[-lines:]) or f"see {path}"

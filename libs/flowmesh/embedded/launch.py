@@ -1,0 +1,67 @@
+"""Becomes another program that dies with its parent, as another user where asked.
+
+Run as a script by an isolated interpreter between fork and exec, because none of this is safe in
+a forked copy of a process with threads. Imports nothing of ours, and nothing late: the other user
+may not be able to read the interpreter's library.
+
+    launch.py PARENT_PID DEATH_SIGNAL UID GID READ_ANYWHERE program arguments...
+
+UID -1 keeps the user. READ_ANYWHERE 1 keeps the right to pass folders of other users.
+"""
+
+import ctypes
+import os
+import sys
+
+PR_SET_PDEATHSIG = 1
+PR_SET_KEEPCAPS = 8
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+CAPABILITY_VERSION_3 = 0x20080522
+CAP_DAC_OVERRIDE = 1
+CAP_DAC_READ_SEARCH = 2
+
+
+def main() -> None:
+    parent, death_signal, uid, gid, read_anywhere = (int(word) for word in sys.argv[1:6])
+    program = sys.argv[6:]
+    if uid >= 0:
+        _become(uid, gid, read_anywhere=bool(read_anywhere))
+    if sys.platform == "linux":
+        # After the change of user: that clears the setting.
+        _prctl(PR_SET_PDEATHSIG, death_signal)
+        if os.getppid() != parent:
+            sys.exit(1)
+    os.execv(program[0], program)
+
+
+def _become(uid: int, gid: int, *, read_anywhere: bool) -> None:
+    if read_anywhere:
+        _prctl(PR_SET_KEEPCAPS, 1)
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    if read_anywhere and not (_keep(CAP_DAC_READ_SEARCH) or _keep(CAP_DAC_OVERRIDE)):
+        sys.exit("this container may not pass folders of other users")
+
+
+def _keep(capability: int) -> bool:
+    """Keeps one capability over exec, nothing else; false where the process never had it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    bit = 1 << capability
+    sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
+    if libc.capset(header, sets) != 0:
+        return False
+    return _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability) == 0
+
+
+def _prctl(option: int, *arguments: int) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    padded = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
+    result: int = libc.prctl(ctypes.c_int(option), *padded)
+    return result
+
+
+if __name__ == "__main__":
+    main()

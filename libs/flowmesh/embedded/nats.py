@@ -1,0 +1,100 @@
+"""NATS with JetStream as a child: file storage, a token, one port on loopback."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+
+from flowmesh.embedded import binaries
+from flowmesh.embedded.child import Program
+from flowmesh.embedded.datadir import DataDir
+
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+MAX_PENDING_BYTES = 64 * 1024 * 1024
+FILE_STORE_BYTES_MAX = 10 * 1024**3
+MEMORY_STORE_BYTES_MAX = 64 * 1024**2
+PROBE_TIMEOUT_S = 1.0
+
+
+class Nats:
+    """Where the embedded NATS is and how it is run. The port stays that of the last start."""
+
+    def __init__(self, data_dir: DataDir) -> None:
+        self._binary = binaries.nats_server()
+        self._folder = data_dir.folder("nats")
+        self._log = data_dir.folder("logs", 0o755) / "nats.log"
+        self._token = data_dir.secret("nats.token")
+        self._port = _port(self._folder)
+        self.address = f"nats://{self._token}@127.0.0.1:{self._port}"
+
+    async def prepare(self) -> None:
+        config = {
+            "listen": f"127.0.0.1:{self._port}",
+            "server_name": "flowmesh",
+            "authorization": {"token": self._token},
+            "max_payload": MAX_PAYLOAD_BYTES,
+            "max_pending": MAX_PENDING_BYTES,
+            "jetstream": {
+                "store_dir": str(self._folder / "jetstream"),
+                "max_file_store": FILE_STORE_BYTES_MAX,
+                "max_memory_store": MEMORY_STORE_BYTES_MAX,
+            },
+        }
+        path = self._folder / "nats.conf"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(config, file, indent=1)
+
+    def program(self) -> Program:
+        return Program(
+            name="nats",
+            argv=(str(self._binary), "-c", "nats.conf"),
+            folder=self._folder,
+            log=self._log,
+            ready=self._answers,
+            before_start=lambda: None,
+            death_signal=signal.SIGTERM,
+        )
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                line = await reader.readline()
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+        except (OSError, TimeoutError):
+            return False
+        return line.startswith(b"INFO ") and json.loads(line[5:]).get("jetstream", False) is True
+
+
+def _port(folder: "os.PathLike[str]") -> int:
+    """The port of the last start when it is free, else another, kept for the next start."""
+    path = os.path.join(folder, "port")
+    kept = 0
+    with contextlib.suppress(OSError, ValueError), open(path) as file:
+        kept = int(file.read())
+    port = kept if kept and _is_free(kept) else free_port()
+    with open(path, "w") as file:
+        file.write(f"{port}\n")
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

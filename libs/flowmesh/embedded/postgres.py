@@ -1,0 +1,183 @@
+"""PostgreSQL 18 as a child: initialised once, durable, reachable by a unix socket only.
+
+PostgreSQL refuses to run as root. Started by root it runs as an unprivileged user and reaches
+its data through its working directory (`/proc/self/cwd`), so the folders above may stay closed
+to that user. Only where the programs themselves lie in a closed folder does it keep the one
+capability to pass folders.
+"""
+
+import asyncio
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+
+from flowmesh.embedded import binaries
+from flowmesh.embedded.child import Program, RunAs, last_lines, launch_argv, open_log
+from flowmesh.embedded.datadir import DataDir
+from flowmesh.embedded.errors import EmbeddedError, ServerFailed
+from flowmesh.embedded.leftovers import end_leftovers
+
+USER = "flowmesh"
+DATABASE = "flowmesh"
+PORT = 5432
+SOCKET = f".s.PGSQL.{PORT}"
+INIT_TIMEOUT_S = 60.0
+PROBE_TIMEOUT_S = 1.0
+# Preferred owners of the data when root starts the server.
+ACCOUNTS = ("pgserver", "nobody")
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "64MB",
+    "max_connections": "100",
+    "jit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "1GB",
+    "min_wal_size": "128MB",
+    "wal_buffers": "8MB",
+    "checkpoint_timeout": "15min",
+    "checkpoint_completion_target": "0.9",
+    "random_page_cost": "1.1",
+    "io_method": "sync",
+    "max_logical_replication_workers": "0",
+    "autovacuum_max_workers": "2",
+    "idle_in_transaction_session_timeout": "60s",
+    "huge_pages": "off",
+    "log_min_messages": "warning",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+}
+
+
+class Postgres:
+    """Where the embedded PostgreSQL is and how it is run."""
+
+    def __init__(self, data_dir: DataDir) -> None:
+        self._bin = binaries.postgres_bin()
+        self._folder = data_dir.folder("postgres")
+        self._log = data_dir.folder("logs", 0o755) / "postgres.log"
+        self._sockets = data_dir.socket_dir(self._folder, SOCKET)
+        self._run_as = _unprivileged(self._bin / "postgres")
+        # An absolute path would have to be passable for the other user.
+        self._data_argument = "/proc/self/cwd" if self._run_as.uid >= 0 else str(self._folder)
+        self.address = f"postgresql://{USER}@/{DATABASE}?host={quote(str(self._sockets))}&port={PORT}"
+
+    async def prepare(self) -> None:
+        """Initialises the data once; an initialisation that was cut off starts over."""
+        self._own(self._folder)
+        if self._sockets != self._folder:
+            self._own(self._sockets)
+        if (self._folder / "PG_VERSION").exists() and (self._folder / ".complete").exists():
+            return
+        for entry in self._folder.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        await self._initialise()
+        (self._folder / ".complete").touch()
+
+    def program(self) -> Program:
+        settings = dict(SETTINGS, unix_socket_directories=self._socket_argument())
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        return Program(
+            name="postgres",
+            argv=(str(self._bin / "postgres"), "-D", self._data_argument, "-p", str(PORT), *options),
+            folder=self._folder,
+            log=self._log,
+            ready=self._answers,
+            before_start=self._clear_stale,
+            stop_signal=signal.SIGINT,
+            death_signal=signal.SIGQUIT,
+            run_as=self._run_as,
+        )
+
+    def _socket_argument(self) -> str:
+        return "." if self._sockets == self._folder else str(self._sockets)
+
+    def _own(self, folder: Path) -> None:
+        if self._run_as.uid >= 0 and folder.stat().st_uid != self._run_as.uid:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, self._run_as.uid, self._run_as.gid, follow_symlinks=False)
+        folder.chmod(0o700)
+
+    async def _initialise(self) -> None:
+        argv = (
+            *(str(self._bin / "initdb"), "-D", self._data_argument, "-U", USER),
+            *("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"),
+        )
+        with open_log(self._log) as log:
+            process = await asyncio.create_subprocess_exec(
+                *launch_argv(argv, self._run_as, signal.SIGKILL),
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={"PATH": os.defpath, "LANG": "C", "LC_ALL": "C", "TZ": "UTC"},
+            )
+        async with asyncio.timeout(INIT_TIMEOUT_S):
+            code = await process.wait()
+        if code != 0:
+            raise ServerFailed(f"postgres could not be initialised: {last_lines(self._log)}")
+
+    def _clear_stale(self) -> None:
+        """Ends what a killed postmaster left behind before its pid file goes."""
+        pid_file = self._folder / "postmaster.pid"
+        if pid_file.exists():
+            end_leftovers(self._folder)
+            pid_file.unlink(missing_ok=True)
+        for name in (SOCKET, f"{SOCKET}.lock"):
+            (self._sockets / name).unlink(missing_ok=True)
+
+    async def _answers(self) -> bool:
+        if not (self._sockets / SOCKET).exists():
+            return False
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                connection = await asyncpg.connect(self._maintenance())
+                try:
+                    await self._ensure_database(connection)
+                finally:
+                    await connection.close()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
+
+    def _maintenance(self) -> str:
+        return self.address.replace(f"/{DATABASE}?", "/postgres?")
+
+    async def _ensure_database(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        there = await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE)
+        if there is None:
+            with contextlib.suppress(asyncpg.DuplicateDatabaseError):
+                await connection.execute(f'create database "{DATABASE}"')
+
+
+def _unprivileged(program: Path) -> RunAs:
+    """Who runs the server: this user, or for root an account that is not."""
+    if os.geteuid() != 0:
+        return RunAs()
+    if sys.platform != "linux":
+        raise EmbeddedError(
+            "PostgreSQL does not run as root; start as an ordinary user, or pass --postgres ADDRESS"
+        )
+    for name in ACCOUNTS:
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        closed = any(not parent.stat().st_mode & stat.S_IXOTH for parent in program.parents)
+        return RunAs(uid=account.pw_uid, gid=account.pw_gid, read_anywhere=closed)
+    raise EmbeddedError(
+        'PostgreSQL does not run as root and there is no account "nobody" to run it as;'
+        " start as an ordinary user, or pass --postgres ADDRESS"
+    )

@@ -1,0 +1,130 @@
+"""The set of embedded servers of one data directory."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from flowmesh.embedded.child import Child, Program
+from flowmesh.embedded.datadir import DataDir
+from flowmesh.embedded.leftovers import end_leftovers
+from flowmesh.embedded.nats import Nats
+from flowmesh.embedded.postgres import Postgres
+from flowmesh.embedded.redis import Redis
+
+NAMES = ("postgres", "nats", "redis")
+RUNNING_FILE = "servers.json"
+
+
+class Server(Protocol):
+    """What the set needs of a server."""
+
+    address: str
+
+    async def prepare(self) -> None: ...
+
+    def program(self) -> Program: ...
+
+
+class EmbeddedServers:
+    """Starts the servers on entry, all at once, and stops them on exit.
+
+    The addresses are those of the settings: `postgres`, `nats`, `redis`; empty for a server that
+    is not among `only`. Raises DataDirLocked when another process uses the data directory.
+    """
+
+    def __init__(self, data_dir: str | Path, *, only: Collection[str] = NAMES) -> None:
+        self.data_dir = DataDir(Path(data_dir))
+        self.postgres = ""
+        self.nats = ""
+        self.redis = ""
+        self._only = tuple(name for name in NAMES if name in only)
+        self._children: dict[str, Child] = {}
+
+    async def __aenter__(self) -> Self:
+        self.data_dir.acquire()
+        try:
+            await asyncio.to_thread(self._end_leftovers)
+            await self._start_all()
+        except BaseException:
+            await self._stop_all()
+            self.data_dir.release()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stop_all()
+        (self.data_dir.path / RUNNING_FILE).unlink(missing_ok=True)
+        self.data_dir.release()
+
+    @property
+    def identity(self) -> str:
+        """The identity of the locked data directory."""
+        return self.data_dir.identity
+
+    def pids(self) -> dict[str, int]:
+        """The pid of each server; 0 while one is down."""
+        return {name: child.pid for name, child in self._children.items()}
+
+    def restarts(self, name: str) -> int:
+        """How often a server was started again after it died."""
+        return self._children[name].restarts
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Kills one server; its supervisor starts it again (see until_ready)."""
+        self._children[name].mark_down()
+        self._children[name].send(number)
+
+    async def until_ready(self, name: str) -> None:
+        """Returns when the server answers, again after a kill."""
+        await self._children[name].until_ready()
+
+    async def stop(self, name: str) -> None:
+        """Takes one server down until it is started."""
+        await self._children[name].stop()
+
+    async def start(self, name: str) -> None:
+        """Brings a stopped server back at its address."""
+        await self._children[name].start()
+
+    async def _start_all(self) -> None:
+        servers: dict[str, Server] = {}
+        for name in self._only:
+            match name:
+                case "postgres":
+                    servers[name] = Postgres(self.data_dir)
+                case "nats":
+                    servers[name] = Nats(self.data_dir)
+                case _:
+                    servers[name] = Redis(self.data_dir)
+            setattr(self, name, servers[name].address)
+        starts = (self._start_one(name, server) for name, server in servers.items())
+        results = await asyncio.gather(*starts, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _start_one(self, name: str, server: Server) -> None:
+        await server.prepare()
+        self._children[name] = Child(server.program(), self._write_running)
+        await self._children[name].start()
+
+    async def _stop_all(self) -> None:
+        await asyncio.gather(*(child.stop() for child in self._children.values()))
+
+    def _end_leftovers(self) -> None:
+        """Only after an end that was not orderly: then the file is still there."""
+        if (self.data_dir.path / RUNNING_FILE).exists():
+            end_leftovers(self.data_dir.path)
+
+    def _write_running(self) -> None:
+        path = self.data_dir.path / RUNNING_FILE
+        path.write_text(json.dumps(self.pids()) + "\n")
