@@ -4,7 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev cluster test test-all check format gen verify bench features docs lock clean
+.PHONY: help setup demo dev cluster test test-all check format gen verify bench features docs \
+  lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +18,8 @@ help: ## print this list
 setup: .venv/.linked ## make .venv/ with every dependency and the command flowmesh
 
 .venv/.dependencies: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Flowmesh needs Python 3.11 or newer; name one: make setup PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'needs Python 3.11 or newer; name one: make setup PYTHON=...' >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
 	  --require-hashes --only-binary :all: -r requirements.lock

@@ -1,0 +1,22 @@
+"""The list of features and the marks in the tests agree."""
+
+import re
+
+from tools import features
+
+
+def test_every_mark_is_a_feature() -> None:
+    """A test cannot carry an ID that is not in tests/features.toml."""
+    assert sorted(features.marked().keys() - features.known().keys()) == []
+
+
+def test_every_feature_is_one_line() -> None:
+    """IDs are well formed and in order, each with one short sentence."""
+    known = features.known()
+    for name, line in known.items():
+        assert re.fullmatch(r"S[0-4]-\d{2,3}", name)
+        assert line
+        assert "\n" not in line
+        assert not line.endswith(".")
+    order = [(name[:2], int(name[3:])) for name in known]
+    assert order == sorted(order)

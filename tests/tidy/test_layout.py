@@ -1,0 +1,40 @@
+"""The layout that imports and the import table rely on."""
+
+import tomllib
+from pathlib import Path
+
+from tests.tidy import sources
+
+ROOTS = ("gen/python/flowmesh", "libs/flowmesh", "services/flowmesh")
+
+
+def _packages(root: str) -> list[str]:
+    base = sources.ROOT / root
+    return sorted(path.name for path in base.iterdir() if (path / "__init__.py").is_file())
+
+
+def test_the_namespace_has_no_owner() -> None:
+    """`flowmesh` is a namespace of three folders: none of them has an __init__.py of its own."""
+    assert [root for root in ROOTS if (sources.ROOT / root / "__init__.py").exists()] == []
+
+
+def test_every_package_says_so() -> None:
+    """A folder of modules without __init__.py would be skipped by the import table in silence."""
+    folders = {Path(name).parent for name in sources.tracked() if name.endswith(".py")}
+    silent = [
+        folder.as_posix()
+        for folder in sorted(folders)
+        if folder.as_posix().startswith(tuple(f"{root}/" for root in ROOTS))
+        if not (sources.ROOT / folder / "__init__.py").is_file()
+    ]
+    assert not silent, sources.lines(silent)
+
+
+def test_the_import_table_names_every_package() -> None:
+    """Each library and each service stands in the import table of pyproject.toml."""
+    table = tomllib.loads(sources.text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    libs, services = table[0]["source_modules"], table[0]["forbidden_modules"]
+    assert sorted(libs) == [f"flowmesh.{name}" for name in _packages("libs/flowmesh")]
+    assert sorted(services) == [f"flowmesh.{name}" for name in _packages("services/flowmesh")]
+    alone = next(contract for contract in table if contract["type"] == "independence")
+    assert sorted([*alone["modules"], "flowmesh.suite"]) == sorted(services)
