@@ -34,10 +34,15 @@ class AttachRequest(_message.Message):
     RECALLED_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    RECALLS_FIELD_NUMBER: _builtins.int
     results_frame: _builtins.int
     """Frame number of `results`: 1, 2, 3 … per stream; 0 when there are none."""
     @_builtins.property
-    def hello(self) -> Global___AttachHello: ...
+    def hello(self) -> Global___AttachHello:
+        """In the first message of a stream; in a later one it adds the tokens of a worker that came
+        back through this worker service.
+        """
+
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Grant]: ...
     @_builtins.property
@@ -64,6 +69,12 @@ class AttachRequest(_message.Message):
     def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedTask]:
         """Dispatches refused because their epoch is older than one seen."""
 
+    @_builtins.property
+    def recalls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sets whose unused credit the worker service wants back; answered by
+        AttachResponse.recalled within 1 s, or the worker service closes the stream.
+        """
+
     def __init__(
         self,
         *,
@@ -77,10 +88,11 @@ class AttachRequest(_message.Message):
         recalled: _abc.Iterable[Global___Recall] | None = ...,
         held: _abc.Iterable[Global___HeldTasks] | None = ...,
         refused: _abc.Iterable[Global___RefusedTask] | None = ...,
+        recalls: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "heartbeats", b"heartbeats", "held", b"held", "hello", b"hello", "lost", b"lost", "recalled", b"recalled", "refused", b"refused", "results", b"results", "results_frame", b"results_frame", "returned", b"returned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "heartbeats", b"heartbeats", "held", b"held", "hello", b"hello", "lost", b"lost", "recalled", b"recalled", "recalls", b"recalls", "refused", b"refused", "results", b"results", "results_frame", b"results_frame", "returned", b"returned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -286,6 +298,7 @@ class AttachResponse(_message.Message):
     RECALLS_FIELD_NUMBER: _builtins.int
     BACKLOGS_FIELD_NUMBER: _builtins.int
     CLAIM_PARTITIONS_FIELD_NUMBER: _builtins.int
+    RECALLED_FIELD_NUMBER: _builtins.int
     acknowledged_frame: _builtins.int
     """Results up to this frame number are committed or answered in `exceptions`; 0 is no news."""
     @_builtins.property
@@ -312,6 +325,12 @@ class AttachResponse(_message.Message):
     def claim_partitions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Partitions this orchestrator has just taken over: answer what is held of them."""
 
+    @_builtins.property
+    def recalled(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recall]:
+        """Answers to AttachRequest.recalls: set and the unused credit that is no longer held here.
+        Tasks that used the rest have been sent in this or an earlier frame.
+        """
+
     def __init__(
         self,
         *,
@@ -323,10 +342,11 @@ class AttachResponse(_message.Message):
         recalls: _abc.Iterable[_builtins.str] | None = ...,
         backlogs: _abc.Iterable[Global___Backlog] | None = ...,
         claim_partitions: _abc.Iterable[_builtins.int] | None = ...,
+        recalled: _abc.Iterable[Global___Recall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "backlogs", b"backlogs", "cancels", b"cancels", "claim_partitions", b"claim_partitions", "exceptions", b"exceptions", "recalls", b"recalls", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "backlogs", b"backlogs", "cancels", b"cancels", "claim_partitions", b"claim_partitions", "exceptions", b"exceptions", "recalled", b"recalled", "recalls", b"recalls", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
