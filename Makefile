@@ -70,10 +70,10 @@ bench: setup ## measure the suite against its roofline and a peer
 	@$(BIN)/python benchmarks/run.py
 
 features: setup ## which features have a test; writes docs/features.md
-	@$(BIN)/python tools/features.py
+	@$(BIN)/python -m tools.features
 
-docs: setup features ## write the generated pages of docs/
-	@$(BIN)/python tools/docs.py
+docs: setup ## write the generated pages of docs/
+	@$(BIN)/python -m tools.docs
 
 lock: ## resolve pyproject.toml into requirements.lock, with hashes and without addresses
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \

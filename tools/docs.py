@@ -1,0 +1,25 @@
+"""Writes the generated pages of docs/. `tests/tidy/test_docs.py` proves them fresh."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tools import features
+from tools.pages import errors, grpc
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+PAGES: dict[str, Callable[[], str]] = {
+    "errors.md": errors.page,
+    "features.md": features.page,
+    "grpc.md": grpc.page,
+}
+
+
+def main() -> None:
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
