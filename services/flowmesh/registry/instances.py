@@ -1,0 +1,139 @@
+"""What the registry does: admit, renew, take off and find instances."""
+
+import base64
+import binascii
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+from flowmesh.api.registry.v1 import registry_service_pb2 as pb
+from flowmesh.errors import Invalid, NotFound, Violation
+from flowmesh.registry.health import instance_message
+from flowmesh.registry.store import InstanceStore
+
+INTERVAL_DEFAULT_MS: Final = 1_000
+INTERVAL_MIN_MS: Final = 100
+INTERVAL_MAX_MS: Final = 300_000
+ID: Final = re.compile("[A-Za-z0-9._:-]{1,128}")
+NAME_MAX: Final = 128
+ENDPOINT_MAX: Final = 512
+CAPABILITIES_MAX: Final = 256
+METADATA_BYTES_MAX: Final = 8 * 1024
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which instances of a namespace are meant; what is empty lets all pass."""
+
+    namespace: str
+    name: str = ""
+    type: str = ""
+    capability: str = ""
+    statuses: Collection[int] = field(default_factory=frozenset)
+
+    def passes(self, instance: pb.Instance) -> bool:
+        return (
+            (not self.name or instance.name == self.name)
+            and (not self.type or instance.type == self.type)
+            and (not self.capability or self.capability in instance.capabilities)
+            and (not self.statuses or instance.status in self.statuses)
+        )
+
+
+class Instances:
+    """The instances of all namespaces, by id and by filter."""
+
+    def __init__(self, *, store: InstanceStore) -> None:
+        self._store = store
+
+    async def register(self, instance: pb.Instance, *, interval_ms: int) -> pb.Instance:
+        """Adds or replaces; raises Invalid with one violation per bad field."""
+        interval_ms = interval_ms or INTERVAL_DEFAULT_MS
+        _check(instance, interval_ms)
+        record = await self._store.register(instance, interval_ms=interval_ms)
+        return instance_message(record, record.heartbeat_at_us)
+
+    async def heartbeat(
+        self, namespace: str, instance_id: str, *, said: "pb.InstanceStatus.ValueType"
+    ) -> None:
+        if not await self._store.heartbeat(namespace, instance_id, said=said):
+            raise _not_found(namespace, instance_id)
+
+    async def deregister(self, namespace: str, instance_id: str) -> None:
+        await self._store.deregister(namespace, instance_id)
+
+    async def get(self, namespace: str, instance_id: str) -> pb.Instance:
+        now_us, records = await self._store.read(namespace, [instance_id])
+        if not records:
+            raise _not_found(namespace, instance_id)
+        return instance_message(records[0], now_us)
+
+    async def page(
+        self, wanted: Filter, *, page_size: int, page_token: str
+    ) -> tuple[list[pb.Instance], str]:
+        """A page by name and id, and the token of the next one."""
+        size = min(page_size or PAGE_DEFAULT, PAGE_MAX)
+        after = _position(page_token)
+        now_us, records = await self._store.read(wanted.namespace)
+        messages = (instance_message(record, now_us) for record in records)
+        found = sorted(filter(wanted.passes, messages), key=_order)
+        rest = [instance for instance in found if _order(instance) > after]
+        page = rest[:size]
+        return page, _token(page[-1]) if len(rest) > size else ""
+
+
+def _check(instance: pb.Instance, interval_ms: int) -> None:
+    metadata_bytes = sum(len(k.encode()) + len(v.encode()) for k, v in instance.metadata.items())
+    rules = (
+        (ID.fullmatch(instance.id) is not None, "id", f"must match {ID.pattern}"),
+        (0 < len(instance.name) <= NAME_MAX, "name", f"1 to {NAME_MAX} characters"),
+        (len(instance.type) <= NAME_MAX, "type", f"at most {NAME_MAX} characters"),
+        (0 < len(instance.endpoint) <= ENDPOINT_MAX, "endpoint", f"1 to {ENDPOINT_MAX} characters"),
+        (
+            len(instance.capabilities) <= CAPABILITIES_MAX
+            and all(0 < len(name) <= NAME_MAX for name in instance.capabilities),
+            "capabilities",
+            f"at most {CAPABILITIES_MAX}, each 1 to {NAME_MAX} characters",
+        ),
+        (metadata_bytes <= METADATA_BYTES_MAX, "metadata", f"at most {METADATA_BYTES_MAX} bytes"),
+        (len(instance.version) <= NAME_MAX, "version", f"at most {NAME_MAX} characters"),
+    )
+    violations = [Violation(f"instance.{name}", what) for good, name, what in rules if not good]
+    if not INTERVAL_MIN_MS <= interval_ms <= INTERVAL_MAX_MS:
+        what = f"{INTERVAL_MIN_MS} to {INTERVAL_MAX_MS} ms"
+        violations.append(Violation("heartbeat_interval_ms", what))
+    if violations:
+        text = "; ".join(f"{v.field}: {v.description}" for v in violations)
+        raise Invalid("INSTANCE_INVALID", text, violations=tuple(violations))
+
+
+def _not_found(namespace: str, instance_id: str) -> NotFound:
+    return NotFound("INSTANCE_NOT_FOUND", f"no instance {instance_id} in namespace {namespace}")
+
+
+def _order(instance: pb.Instance) -> tuple[str, str]:
+    return instance.name, instance.id
+
+
+def _token(last: pb.Instance) -> str:
+    return base64.urlsafe_b64encode(f"{last.id}/{last.name}".encode()).decode()
+
+
+def _position(token: str) -> tuple[str, str]:
+    if not token:
+        return "", ""
+    try:
+        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError) as error:
+        raise _token_invalid() from error
+    instance_id, slash, name = text.partition("/")
+    if not slash:
+        raise _token_invalid()
+    return name, instance_id
+
+
+def _token_invalid() -> Invalid:
+    return Invalid("PAGE_TOKEN_INVALID", "page_token: not one that this list gave out")

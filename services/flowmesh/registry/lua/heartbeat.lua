@@ -1,0 +1,15 @@
+-- Renews a lease. KEYS: the record, the namespace's ids. ARGV: id, status it says, ms to keep the
+-- record beyond its lease, intervals in a lease.
+-- Answers the record as it was before and the time, or nothing when there is no such instance.
+local record = redis.call('HMGET', KEYS[1],
+  'message', 'interval', 'registered', 'heartbeat', 'said', 'left')
+if not record[1] or record[6] == '1' then
+  return false
+end
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+local keep = string.format('%.0f', record[2] * ARGV[4] + ARGV[3])
+redis.call('HSET', KEYS[1], 'heartbeat', now, 'said', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], keep)
+redis.call('ZADD', KEYS[2], string.format('%.0f', now + keep * 1000), ARGV[1])
+return {now, record}

@@ -1,0 +1,17 @@
+-- Records of a namespace and the time, in one moment. KEYS: the namespace's ids.
+-- ARGV: start of the record keys, then the ids asked for; none asks for all.
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+local ids = {}
+if #ARGV > 1 then
+  for i = 2, #ARGV do ids[i - 1] = ARGV[i] end
+else
+  ids = redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf')
+end
+local records = {}
+for _, id in ipairs(ids) do
+  local record = redis.call('HMGET', ARGV[1] .. id,
+    'message', 'interval', 'registered', 'heartbeat', 'said', 'left')
+  if record[1] then records[#records + 1] = record end
+end
+return {now, records}

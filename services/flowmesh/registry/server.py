@@ -1,0 +1,76 @@
+"""RegistryService over gRPC: messages to arguments and back."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from flowmesh.api.registry.v1 import registry_service_pb2 as pb
+from flowmesh.api.registry.v1 import registry_service_pb2_grpc
+from flowmesh.registry.instances import Filter, Instances
+from flowmesh.registry.watch import Watchers
+from flowmesh.rpc import namespace_of
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
+    """Turns messages into calls on the instances and back; decides nothing."""
+
+    def __init__(self, *, instances: Instances, watchers: Watchers) -> None:
+        self._instances = instances
+        self._watchers = watchers
+
+    async def RegisterInstance(
+        self, request: pb.RegisterInstanceRequest, context: Context
+    ) -> pb.RegisterInstanceResponse:
+        instance = request.instance
+        instance.namespace = namespace_of(instance)
+        stored = await self._instances.register(instance, interval_ms=request.heartbeat_interval_ms)
+        return pb.RegisterInstanceResponse(instance=stored)
+
+    async def Heartbeat(
+        self, request: pb.HeartbeatRequest, context: Context
+    ) -> pb.HeartbeatResponse:
+        namespace = namespace_of(request)
+        await self._instances.heartbeat(namespace, request.id, said=request.status)
+        return pb.HeartbeatResponse()
+
+    async def DeregisterInstance(
+        self, request: pb.DeregisterInstanceRequest, context: Context
+    ) -> pb.DeregisterInstanceResponse:
+        await self._instances.deregister(namespace_of(request), request.id)
+        return pb.DeregisterInstanceResponse()
+
+    async def GetInstance(
+        self, request: pb.GetInstanceRequest, context: Context
+    ) -> pb.GetInstanceResponse:
+        instance = await self._instances.get(namespace_of(request), request.id)
+        return pb.GetInstanceResponse(instance=instance)
+
+    async def ListInstances(
+        self, request: pb.ListInstancesRequest, context: Context
+    ) -> pb.ListInstancesResponse:
+        wanted = Filter(
+            namespace=namespace_of(request),
+            name=request.name,
+            type=request.type,
+            capability=request.capability,
+            statuses=frozenset(request.statuses),
+        )
+        page, token = await self._instances.page(
+            wanted, page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListInstancesResponse(instances=page, next_page_token=token)
+
+    async def WatchInstances(
+        self, request: pb.WatchInstancesRequest, context: Context
+    ) -> AsyncIterator[pb.WatchInstancesResponse]:
+        wanted = Filter(
+            namespace=namespace_of(request),
+            name=request.name,
+            type=request.type,
+            capability=request.capability,
+        )
+        async for snapshot, instances in self._watchers.watch(wanted):
+            yield pb.WatchInstancesResponse(instances=instances, snapshot=snapshot)

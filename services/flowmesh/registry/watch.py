@@ -1,0 +1,191 @@
+"""Tells watchers what changed among the instances.
+
+While somebody watches, one task per process re-reads a namespace when another registry process
+announces a change and when silence alone would change a status. Nothing runs without watchers.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from redis.exceptions import RedisError
+from structlog.typing import FilteringBoundLogger
+
+from flowmesh.api.registry.v1 import registry_service_pb2 as pb
+from flowmesh.errors import Unavailable
+from flowmesh.registry.health import Record, instance_message, next_change_us
+from flowmesh.registry.instances import Filter
+from flowmesh.registry.store import InstanceStore
+
+WATCHERS_MAX: Final = 1_000
+TICK_S: Final = 0.25
+# After Redis was away heartbeats are old although nobody is gone: give them time to come in.
+RECOVERY_S: Final = 2.0
+RETRY_S: Final = 0.5
+
+
+class Watcher:
+    """One stream: changed instances not yet sent, the newest state of each."""
+
+    def __init__(self, wanted: Filter) -> None:
+        self.wanted = wanted
+        self._changed: dict[str, pb.Instance] = {}
+        self._wake = asyncio.Event()
+
+    def offer(self, instance: pb.Instance) -> None:
+        self._changed[instance.id] = instance
+        self._wake.set()
+
+    async def take(self) -> list[pb.Instance]:
+        await self._wake.wait()
+        self._wake.clear()
+        changed, self._changed = self._changed, {}
+        return list(changed.values())
+
+
+class _Namespace:
+    """What the watchers of one namespace know."""
+
+    def __init__(self) -> None:
+        self.streams = 0
+        self.watchers: set[Watcher] = set()
+        self.records: dict[str, Record] = {}
+        self.instances: dict[str, pb.Instance] = {}
+        self.due_at = 0.0
+
+    def update(self, found: list[Record], now_us: int) -> None:
+        """Takes what was read and offers each watcher what differs from what it knows.
+
+        A record that vanished (Redis lost it) ages as if it were still there: its instance
+        registers again with the next heartbeat, and until then nobody is told it had gone.
+        """
+        self.records.update((record.instance.id, record) for record in found)
+        gone = []
+        for instance_id, record in self.records.items():
+            instance = instance_message(record, now_us)
+            self._offer(instance, self.instances.get(instance_id))
+            self.instances[instance_id] = instance
+            if instance.status == pb.INSTANCE_STATUS_OFFLINE:
+                gone.append(instance_id)
+        present = {record.instance.id for record in found}
+        for instance_id in (i for i in gone if i not in present):
+            del self.records[instance_id], self.instances[instance_id]
+
+    def next_change_us(self, now_us: int) -> int | None:
+        changes = (next_change_us(record, now_us) for record in self.records.values())
+        return min((at_us for at_us in changes if at_us is not None), default=None)
+
+    def _offer(self, instance: pb.Instance, known: pb.Instance | None) -> None:
+        if known is not None and _same(known, instance):
+            return
+        for watcher in self.watchers:
+            if watcher.wanted.passes(instance):
+                watcher.offer(instance)
+            elif known is not None and watcher.wanted.passes(known):
+                watcher.offer(_offline(known))
+
+
+class Watchers:
+    """All watchers of this process, fed by one task that lives as long as there are any."""
+
+    def __init__(self, *, store: InstanceStore, log: FilteringBoundLogger) -> None:
+        self._store = store
+        self._log = log
+        self._namespaces: dict[str, _Namespace] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def count(self) -> int:
+        return sum(space.streams for space in self._namespaces.values())
+
+    async def watch(self, wanted: Filter) -> AsyncIterator[tuple[bool, list[pb.Instance]]]:
+        """(True, all that pass the filter) first, then (False, the changed ones)."""
+        if self.count >= WATCHERS_MAX:
+            raise Unavailable("SERVICE_UNAVAILABLE", f"more than {WATCHERS_MAX} watchers")
+        space = self._namespaces.setdefault(wanted.namespace, _Namespace())
+        watcher = Watcher(wanted)
+        space.streams += 1
+        try:
+            self._start()
+            await self._refresh(wanted.namespace)
+            space.watchers.add(watcher)
+            yield True, list(filter(wanted.passes, space.instances.values()))
+            while True:
+                yield False, await watcher.take()
+        finally:
+            space.watchers.discard(watcher)
+            space.streams -= 1
+            if not space.streams:
+                del self._namespaces[wanted.namespace]
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._follow(), name="registry-watch")
+
+    async def _follow(self) -> None:
+        while self._namespaces:
+            try:
+                await self._follow_announcements()
+            except (RedisError, OSError, Unavailable) as error:
+                self._log.warning("registry store away", error=type(error).__name__)
+                await self._until_back()
+
+    async def _until_back(self) -> None:
+        """Waits until the store answers, and a little longer.
+
+        While it was away no heartbeat came in: read at once, all would seem to be gone.
+        """
+        while not await self._store.answers():
+            await asyncio.sleep(RETRY_S)
+        await asyncio.sleep(RECOVERY_S)
+
+    async def _follow_announcements(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with self._store.announcements() as subscription:
+            # What was announced before the subscription was made is found by reading once more.
+            for space in self._namespaces.values():
+                space.due_at = 0.0
+            while self._namespaces:
+                message = await subscription.get_message(timeout=TICK_S)
+                if message is not None and message["type"] == "message":
+                    await self._refresh(message["data"].decode())
+                now = loop.time()
+                due = [name for name, s in self._namespaces.items() if s.due_at <= now]
+                for namespace in due:
+                    await self._refresh(namespace)
+
+    async def _refresh(self, namespace: str) -> None:
+        """Reads the namespace and offers what differs from what its watchers know."""
+        async with self._lock:
+            space = self._namespaces.get(namespace)
+            if space is None:
+                return
+            now_us, found = await self._store.read(namespace)
+            space.update(found, now_us)
+            change_us = space.next_change_us(now_us)
+            wait_s = float("inf") if change_us is None else (change_us - now_us) / 1_000_000
+            space.due_at = asyncio.get_running_loop().time() + wait_s
+
+
+def _same(known: pb.Instance, instance: pb.Instance) -> bool:
+    heartbeat_at_us = known.heartbeat_at_us
+    known.heartbeat_at_us = instance.heartbeat_at_us
+    same = known == instance
+    known.heartbeat_at_us = heartbeat_at_us
+    return same
+
+
+def _offline(known: pb.Instance) -> pb.Instance:
+    instance = pb.Instance()
+    instance.CopyFrom(known)
+    instance.status = pb.INSTANCE_STATUS_OFFLINE
+    return instance
