@@ -75,9 +75,15 @@ features: setup ## which features have a test; writes docs/features.md
 docs: setup ## write the generated pages of docs/
 	@$(BIN)/python -m tools.docs
 
-lock: ## resolve pyproject.toml into requirements.lock, with hashes and without addresses
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
-	  --no-annotate --no-emit-index-url --all-extras --group dev pyproject.toml -o requirements.lock
+RESOLVE := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+  --no-header --no-annotate --no-emit-index-url
+
+lock: setup ## resolve pyproject.toml into the lock files, with hashes and without addresses
+	$(RESOLVE) --all-extras --group dev pyproject.toml -o requirements.lock
+	mkdir -p build
+	sed -n 's/^\([a-zA-Z][^\]*\).*/\1/p' requirements.lock > build/versions.txt
+	$(RESOLVE) --extra web --extra sandbox -c build/versions.txt pyproject.toml \
+	  -o deploy/requirements.lock
 
 clean: ## remove what can be made again; data of `flowmesh dev` stays
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -12,7 +12,6 @@ LINE_COLUMNS_MAX = 100
 EXCEPTIONS: dict[str, str] = {
     "libs/flowmesh/errors/reasons.py": "one reason a line reads as a table",
     "tests/features.toml": "one feature a line, all of them in one list",
-    "requirements.lock": "written by the resolver",
 }
 
 
