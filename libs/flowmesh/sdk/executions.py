@@ -1,0 +1,193 @@
+"""Executions and their events as a caller sees them: plain values instead of messages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.sdk.failures import Failure, failure_of
+from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline
+
+
+class Status(StrEnum):
+    """How an execution is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    TERMINATED = "terminated"
+
+    @property
+    def ended(self) -> bool:
+        return self in _ENDED
+
+
+_ENDED = frozenset((Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.TERMINATED))
+
+
+class NodeStatus(StrEnum):
+    """How one node of an execution is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELED = "canceled"
+
+    @property
+    def ended(self) -> bool:
+        return self not in (NodeStatus.PENDING, NodeStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValue:
+    """A value above 256 KiB that was not fetched; `client.fetch(value)` gets it."""
+
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: attempts begun, times (UTC), output or failure."""
+
+    id: str
+    name: str
+    status: NodeStatus
+    attempts: int
+    dependencies: tuple[str, ...]
+    task_type: str
+    worker_id: str
+    scheduled_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    due_at: datetime | None
+    output: Json | StoredValue
+    failure: Failure | None
+    metadata: Json
+
+    @property
+    def duration_ms(self) -> float | None:
+        return duration_ms(self.started_at or self.scheduled_at, self.ended_at)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalReceived:
+    """A signal as it was received."""
+
+    name: str
+    payload: Json | StoredValue
+    received_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One running or finished workflow, as last committed."""
+
+    id: str
+    namespace: str
+    workflow_id: str
+    workflow_name: str
+    workflow_version: int
+    status: Status
+    started_at: datetime | None
+    ended_at: datetime | None
+    input: Json | StoredValue
+    output: Json | StoredValue
+    failure: Failure | None
+    last_sequence: int
+    request_id: str
+    nodes: tuple[Node, ...] = ()
+    signals: tuple[SignalReceived, ...] = ()
+    _by_id: dict[str, Node] = field(default_factory=dict, repr=False, compare=False)
+
+    def node(self, node_id: str) -> Node:
+        """The node of this id; KeyError if the workflow has none."""
+        if not self._by_id:
+            self._by_id.update((node.id, node) for node in self.nodes)
+        return self._by_id[node_id]
+
+    @property
+    def duration_ms(self) -> float | None:
+        return duration_ms(self.started_at, self.ended_at)
+
+
+def duration_ms(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else (end - start).total_seconds() * 1000
+
+
+def moment(at_us: int) -> datetime | None:
+    """Microseconds since the epoch as a UTC time; 0 is none."""
+    if not at_us:
+        return None
+    seconds, micros = divmod(at_us, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
+
+
+def value_of(payload: payload_pb2.Payload) -> Json | StoredValue:
+    if payload.HasField("reference"):
+        return StoredValue(payload.reference.digest, payload.reference.size_bytes)
+    return decode_inline(payload)
+
+
+def status_of(number: int) -> Status:
+    name = execution_pb2.ExecutionStatus.Name(execution_pb2.ExecutionStatus.ValueType(number))
+    return Status(name.removeprefix("EXECUTION_STATUS_").lower())
+
+
+def _node_status(number: int) -> NodeStatus:
+    name = execution_pb2.NodeStatus.Name(execution_pb2.NodeStatus.ValueType(number))
+    return NodeStatus(name.removeprefix("NODE_STATUS_").lower())
+
+
+def _optional(message: Any, name: str, convert: Callable[[Any], Failure]) -> Failure | None:
+    return convert(getattr(message, name)) if message.HasField(name) else None
+
+
+def node_of(message: execution_pb2.Node) -> Node:
+    return Node(
+        id=message.id,
+        name=message.name or message.id,
+        status=_node_status(message.status),
+        attempts=message.attempts,
+        dependencies=tuple(message.dependencies),
+        task_type=message.task_type,
+        worker_id=message.worker_id,
+        scheduled_at=moment(message.scheduled_at_us),
+        started_at=moment(message.started_at_us),
+        ended_at=moment(message.ended_at_us),
+        due_at=moment(message.due_at_us),
+        output=value_of(message.output),
+        failure=_optional(message, "failure", failure_of),
+        metadata=decode_bytes(message.metadata),
+    )
+
+
+def execution_of(message: execution_pb2.Execution) -> Execution:
+    return Execution(
+        id=message.execution_id,
+        namespace=message.namespace,
+        workflow_id=message.workflow_id,
+        workflow_name=message.workflow_name or message.workflow_id,
+        workflow_version=message.workflow_version,
+        status=status_of(message.status),
+        started_at=moment(message.started_at_us),
+        ended_at=moment(message.ended_at_us),
+        input=value_of(message.input),
+        output=value_of(message.output),
+        failure=_optional(message, "failure", failure_of),
+        last_sequence=message.last_sequence,
+        request_id=message.request_id,
+        nodes=tuple(node_of(node) for node in message.nodes),
+        signals=tuple(
+            SignalReceived(s.name, value_of(s.payload), moment(s.received_at_us))
+            for s in message.signals
+        ),
+    )

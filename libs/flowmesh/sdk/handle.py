@@ -1,0 +1,156 @@
+"""A started execution: wait for it, watch it, change its course."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from typing import TYPE_CHECKING
+
+import grpc
+
+from flowmesh import errors
+from flowmesh.api.event.v1 import event_service_pb2 as event_pb
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.sdk import limits
+from flowmesh.sdk.events import Event, event_of
+from flowmesh.sdk.executions import Execution, Status, execution_of
+from flowmesh.sdk.failures import ExecutionFailed
+from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.reconnect import Reconnect
+
+if TYPE_CHECKING:
+    from flowmesh.sdk.client import Client
+
+
+class Handle:
+    """One execution by its id. Cheap to make; holds nothing open."""
+
+    def __init__(
+        self,
+        client: "Client",
+        execution_id: str,
+        *,
+        created: bool = True,
+        ended: pb.StartExecutionResponse | None = None,
+    ) -> None:
+        self._client = client
+        self.id = execution_id
+        # False: an earlier call with the same request_id started it.
+        self.created = created
+        self._ended = ended.execution if ended is not None else None
+
+    def __repr__(self) -> str:
+        return f"Handle({self.id!r})"
+
+    async def wait(self, timeout: float | None = None) -> Execution:
+        """The execution once it has ended, however it ended; Timeout after `timeout` seconds."""
+        if self._ended is None:
+            self._ended = await self._wait(timeout)
+        return execution_of(self._ended)
+
+    async def result(self, timeout: float | None = None) -> Json:
+        """The output once it has completed; ExecutionFailed if it ended in another way."""
+        if self._ended is None:
+            self._ended = await self._wait(timeout)
+        execution = execution_of(self._ended)
+        if execution.status is not Status.COMPLETED:
+            raise ExecutionFailed(self.id, execution.status, execution.failure)
+        return await self._client.payloads.unpack(self._ended.output)
+
+    async def _wait(self, timeout: float | None) -> execution_pb2.Execution:
+        loop = asyncio.get_running_loop()
+        until = None if timeout is None else loop.time() + timeout
+        while True:
+            left_ms = limits.WAIT_POLL_MS
+            if until is not None:
+                left_ms = min(left_ms, max(1, int((until - loop.time()) * 1000)))
+            response = await self._client.caller.call(
+                self._client.executions.WaitExecution,
+                pb.WaitExecutionRequest(
+                    namespace=self._client.namespace, execution_id=self.id, timeout_ms=left_ms
+                ),
+                timeout_s=left_ms / 1000 + limits.CALL_TIMEOUT_S,
+            )
+            if response.ended:
+                return response.execution
+            if until is not None and loop.time() >= until:
+                raise errors.Timeout(
+                    "SYNC_TIMEOUT", f"execution {self.id} still runs after {timeout} s"
+                )
+
+    async def describe(self) -> Execution:
+        """The execution with all its nodes, as last committed."""
+        return await self._client.get_execution(self.id)
+
+    async def status(self) -> Status:
+        return (await self.describe()).status
+
+    async def signal(self, name: str, payload: Json = None, *, request_id: str = "") -> int:
+        """Stores a signal in the history; answers its sequence."""
+        request = pb.SignalExecutionRequest(
+            namespace=self._client.namespace,
+            execution_id=self.id,
+            name=name,
+            payload=await self._client.payloads.pack(payload),
+            request_id=request_id or self._client.new_id(),
+        )
+        response = await self._client.caller.call(
+            self._client.executions.SignalExecution, request
+        )
+        return response.sequence
+
+    async def cancel(self, reason: str = "", *, request_id: str = "") -> None:
+        """Ends it as canceled: open tasks are told, no further one starts."""
+        request = pb.CancelExecutionRequest(
+            namespace=self._client.namespace,
+            execution_id=self.id,
+            reason=reason,
+            request_id=request_id or self._client.new_id(),
+        )
+        await self._client.caller.call(self._client.executions.CancelExecution, request)
+
+    async def terminate(self, reason: str = "", *, request_id: str = "") -> None:
+        """Ends it as terminated, without the clean-up a definition may ask for."""
+        request = pb.TerminateExecutionRequest(
+            namespace=self._client.namespace,
+            execution_id=self.id,
+            reason=reason,
+            request_id=request_id or self._client.new_id(),
+        )
+        await self._client.caller.call(self._client.executions.TerminateExecution, request)
+
+    async def events(self, *, after: int = 0, types: Collection[str] = ()) -> AsyncIterator[Event]:
+        """Its events behind sequence `after`, to the last one; without gap or repeat.
+
+        A broken stream is opened again behind the last event seen.
+        """
+        reconnect = Reconnect(asyncio.get_running_loop().time)
+        known = after
+        while True:
+            request = event_pb.WatchExecutionRequest(
+                namespace=self._client.namespace,
+                execution_id=self.id,
+                after=known,
+                types=sorted(types),
+            )
+            stream = self._client.event_service.WatchExecution(request)
+            try:
+                async for message in stream:
+                    reconnect.connected()
+                    event = event_of(message.event)
+                    derived = event.type == "SignalFlow"
+                    if event.sequence <= known and not derived:
+                        continue
+                    if not types and not derived and event.sequence > known + 1:
+                        break  # something is missing: ask again from the last one known
+                    if not derived:
+                        known = event.sequence
+                    yield event
+                    if event.last:
+                        return
+            except grpc.aio.AioRpcError as error:
+                reconnect.broken(error)
+            finally:
+                stream.cancel()
+            if reconnect.hopeless:
+                raise reconnect.error()
+            await reconnect.pause()

@@ -1,0 +1,84 @@
+"""What a user gave as a task handler, and how it is to be called.
+
+A coroutine function without any `await` cannot suspend, so it is run on the spot; any other
+one gets an asyncio task of its own; a plain function runs in a thread.
+"""
+
+import dis
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from types import CodeType
+from typing import Any
+
+from flowmesh.errors import Invalid
+
+TaskHandler = Callable[..., Any]
+"""`handler(input)` or `handler(input, context)`, async or not."""
+
+# What every await, async for and async with compiles to.
+_SUSPENDING = frozenset(("SEND", "YIELD_VALUE", "GET_AWAITABLE", "GET_ANEXT"))
+
+
+class Mode(Enum):
+    """Where a handler runs."""
+
+    INLINE = "inline"
+    TASK = "task"
+    THREAD = "thread"
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A handler with everything that is looked up once."""
+
+    function: TaskHandler
+    mode: Mode
+    takes: int
+
+
+def handler_of(task_type: str, function: TaskHandler) -> Handler:
+    """Raises Invalid when `function` cannot be called with one or two values."""
+    if not callable(function):
+        raise Invalid("REQUEST_INVALID", f"the handler of {task_type!r} is not callable")
+    return Handler(function, _mode(function), _takes(task_type, function))
+
+
+def _mode(function: TaskHandler) -> Mode:
+    target = function
+    if not inspect.isroutine(function) and not isinstance(function, type):
+        target = getattr(function, "func", None) or type(function).__call__
+    if not inspect.iscoroutinefunction(target):
+        return Mode.THREAD
+    code = getattr(target, "__code__", None)
+    if isinstance(code, CodeType) and not _suspends(code):
+        return Mode.INLINE
+    return Mode.TASK
+
+
+def _suspends(code: CodeType) -> bool:
+    return any(instruction.opname in _SUSPENDING for instruction in dis.get_instructions(code))
+
+
+def _takes(task_type: str, function: TaskHandler) -> int:
+    """How many of (input, context) it wants."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return 1
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    count = sum(parameter.kind in positional for parameter in parameters)
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
+        count = 2
+    required = sum(
+        parameter.kind in positional and parameter.default is inspect.Parameter.empty
+        for parameter in parameters
+    )
+    if required > 2:
+        raise Invalid(
+            "REQUEST_INVALID",
+            f"the handler of {task_type!r} needs {required} arguments; it is called with"
+            " (input) or (input, context)",
+        )
+    return min(count, 2)

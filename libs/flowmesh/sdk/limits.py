@@ -1,0 +1,51 @@
+"""Bounds and default times of the SDK, each with its unit; nothing is looked up at run time."""
+
+DEFAULT_ADDRESS = "127.0.0.1:7450"
+DEFAULT_NAMESPACE = "default"
+
+# Values above this travel by reference (the contract's limit on an inline payload).
+INLINE_BYTES_MAX = 256 * 1024
+STORED_BYTES_MAX = 64 * 1024 * 1024
+CHUNK_BYTES = 512 * 1024
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+
+CALL_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
+# One call with all its retries.
+RETRY_BUDGET_S = 30.0
+RETRY_ATTEMPTS_MAX = 20
+RETRY_WAIT_INITIAL_S = 0.1
+RETRY_WAIT_MAX_S = 2.0
+
+# The server answers a wait after at most five minutes; a shorter poll notices a lost peer sooner.
+WAIT_POLL_MS = 30_000
+
+# Reconnecting streams: every 100 ms in the first 2 s (leases are kept that long), then slower.
+RECONNECT_FAST_S = 0.1
+RECONNECT_FAST_FOR_S = 2.0
+RECONNECT_SLOW_S = 1.0
+# A stream that could not be opened again for this long gives up what waits on it.
+RECONNECT_BUDGET_S = 60.0
+
+FRAME_BYTES_MAX = 1024 * 1024
+FRAME_ITEMS_MAX = 1_000
+SESSION_UNACKNOWLEDGED_MAX = 10_000
+SESSION_START_ATTEMPTS_MAX = 20
+SESSION_FLUSH_S = 10.0
+
+WORKER_SLOTS = 100
+WORKER_SLOTS_MAX = 10_000
+WORKER_THREADS_MAX = 256
+WORKER_PING_S = 3.0
+WORKER_SILENCE_S = 10.0
+WORKER_DRAIN_S = 10.0
+WORKER_CANCEL_S = 1.0
+WORKER_SPECS_MAX = 10_000
+UNACKNOWLEDGED_RESULTS_MAX = 10_000
+UNACKNOWLEDGED_BYTES_MAX = 8 * 1024 * 1024
+
+TRACEBACK_CHARS_MAX = 8_192
+MESSAGE_CHARS_MAX = 4_096
+HEARTBEAT_BYTES_MAX = 64 * 1024
+
+PAGE_SIZE = 100

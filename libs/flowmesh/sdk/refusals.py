@@ -1,0 +1,28 @@
+"""A start refused on a session stream, as the error a unary call would have raised."""
+
+import grpc
+
+from flowmesh import errors
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+
+_BY_CODE: dict[int, type[errors.FlowmeshError]] = {
+    grpc.StatusCode[kind.grpc_code].value[0]: kind
+    for kind in (
+        errors.Invalid,
+        errors.Unauthenticated,
+        errors.Forbidden,
+        errors.NotFound,
+        errors.Conflict,
+        errors.WrongState,
+        errors.Gone,
+        errors.Overloaded,
+        errors.Unavailable,
+        errors.Timeout,
+    )
+}
+
+
+def error_of_refusal(refused: pb.SessionRefused) -> errors.FlowmeshError:
+    known = errors.REASONS.get(refused.reason)
+    kind = known.error if known else _BY_CODE.get(refused.code, errors.FlowmeshError)
+    return kind(refused.reason, refused.message, retry_after_ms=refused.retry_after_ms)

@@ -1,0 +1,233 @@
+"""Runs handlers and turns how they end into results. Knows nothing of streams."""
+
+import asyncio
+import contextvars
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.errors import FlowmeshError, Timeout, Unavailable
+from flowmesh.sdk import limits
+from flowmesh.sdk.context import TaskContext
+from flowmesh.sdk.failures import TaskCancelled, TaskFailure
+from flowmesh.sdk.handlers import Handler, Mode
+from flowmesh.sdk.payloads import Json, PayloadStore, decode_inline, encode
+
+
+@dataclass(slots=True)
+class _Running:
+    """A task that did not end on the spot."""
+
+    context: TaskContext
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+    timed_out: bool = False
+
+
+class TaskRunner:
+    """Calls `finished(result)` on the loop exactly once for every task it accepts."""
+
+    def __init__(
+        self,
+        *,
+        handlers: dict[str, Handler],
+        payloads: PayloadStore,
+        threads: int,
+        finished: Callable[[task_pb2.TaskResult], None],
+        heartbeat: Callable[[str, bytes], None],
+    ) -> None:
+        self._handlers = handlers
+        self._payloads = payloads
+        self._threads = threads
+        self._finished = finished
+        self._heartbeat = heartbeat
+        self._loop = asyncio.get_running_loop()
+        self._running: dict[str, _Running] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def held(self) -> list[str]:
+        return list(self._running)
+
+    def holds(self, token: str) -> bool:
+        return token in self._running
+
+    def accept(self, task: task_pb2.Task, config: bytes) -> None:
+        handler = self._handlers.get(task.task_type)
+        if handler is None:
+            message = f"this worker has no handler for {task.task_type!r}"
+            self._finished(failed(task.token, "HandlerMissing", message))
+            return
+        deadline = self._loop.time() + task.timeout_ms / 1000 if task.timeout_ms else None
+        context = TaskContext(
+            task,
+            config=config,
+            deadline=deadline,
+            monotonic=self._loop.time,
+            report=self._report,
+        )
+        if handler.mode is Mode.INLINE and not task.input.HasField("reference"):
+            self._run_inline(handler, task, context)
+            return
+        running = _Running(context)
+        self._running[task.token] = running
+        if deadline is not None:
+            running.timer = self._loop.call_at(deadline, self._expire, task.token)
+        running.task = self._loop.create_task(self._run(handler, task, running))
+
+    def cancel(self, token: str) -> None:
+        running = self._running.get(token)
+        if running is None:
+            return
+        running.context.cancelled.set()
+        if running.task is not None:
+            running.task.cancel()
+
+    async def close(self) -> None:
+        """Cancels what runs and waits a moment for it."""
+        tasks = [running.task for running in self._running.values() if running.task is not None]
+        for token in self.held:
+            self.cancel(token)
+        if tasks:
+            await asyncio.wait(tasks, timeout=limits.WORKER_CANCEL_S)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # One task -------------------------------------------------------------------------------
+
+    def _run_inline(self, handler: Handler, task: task_pb2.Task, context: TaskContext) -> None:
+        """Without an asyncio task: the handler has no await, so its first step is its last."""
+        try:
+            value = decode_inline(task.input)
+            coroutine = handler.function(*(value, context)[: handler.takes])
+            contextvars.copy_context().run(coroutine.send, None)
+        except StopIteration as stop:
+            self._complete(task.token, stop.value, context)
+        except (Exception, SystemExit) as error:
+            self._finished(result_of_error(task.token, error))
+        else:
+            coroutine.close()
+            self._finished(failed(task.token, "RuntimeError", "suspended without an await"))
+
+    def _complete(self, token: str, value: Json, context: TaskContext) -> None:
+        try:
+            data = encode(value)
+        except FlowmeshError as error:
+            self._finished(failed(token, "ValidationError", f"output: {error.message}"))
+            return
+        if len(data) <= limits.INLINE_BYTES_MAX:
+            payload = payload_pb2.Payload(data=data)
+            self._finished(task_pb2.TaskResult(token=token, output=payload))
+            return
+        running = self._running[token] = _Running(context)
+        running.task = self._loop.create_task(self._complete_large(token, data))
+
+    async def _complete_large(self, token: str, data: bytes) -> None:
+        try:
+            result = task_pb2.TaskResult(token=token, output=await self._payloads.put(data))
+        except FlowmeshError as error:
+            result = _transfer_failed(token, "output", error)
+        except asyncio.CancelledError:
+            result = failed(token, "Cancelled", "the task was canceled")
+        self._end(token, result)
+
+    async def _run(self, handler: Handler, task: task_pb2.Task, running: _Running) -> None:
+        token = task.token
+        try:
+            result = await self._outcome(handler, task, running.context)
+        except asyncio.CancelledError:
+            if running.timed_out:
+                result = failed(token, "Timeout", f"no result within {task.timeout_ms} ms")
+            else:
+                result = failed(token, "Cancelled", "the task was canceled")
+        except (Exception, SystemExit) as error:
+            result = result_of_error(token, error)
+        self._end(token, result)
+
+    async def _outcome(
+        self, handler: Handler, task: task_pb2.Task, context: TaskContext
+    ) -> task_pb2.TaskResult:
+        try:
+            value = await self._payloads.unpack(task.input)
+        except FlowmeshError as error:
+            return _transfer_failed(task.token, "input", error)
+        arguments = (value, context)[: handler.takes]
+        if handler.mode is Mode.THREAD:
+            output = await self._in_thread(handler, arguments)
+        else:
+            output = await handler.function(*arguments)
+        try:
+            packed = await self._payloads.pack(output)
+        except FlowmeshError as error:
+            return _transfer_failed(task.token, "output", error)
+        return task_pb2.TaskResult(token=task.token, output=packed)
+
+    async def _in_thread(self, handler: Handler, arguments: tuple[Any, ...]) -> Json:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="flowmesh-task")
+        context = contextvars.copy_context()
+        output = await self._loop.run_in_executor(
+            self._pool, lambda: context.run(handler.function, *arguments)
+        )
+        return await output if asyncio.iscoroutine(output) else output
+
+    def _end(self, token: str, result: task_pb2.TaskResult) -> None:
+        running = self._running.pop(token, None)
+        if running is not None and running.timer is not None:
+            running.timer.cancel()
+        self._finished(result)
+
+    def _expire(self, token: str) -> None:
+        running = self._running.get(token)
+        if running is not None:
+            running.timed_out = True
+            self.cancel(token)
+
+    def _report(self, token: str, details: Json) -> None:
+        """From a handler, which may be in a thread."""
+        data = encode(details) if details is not None else b""
+        if len(data) > limits.HEARTBEAT_BYTES_MAX:
+            raise ValueError(f"heartbeat details are limited to {limits.HEARTBEAT_BYTES_MAX} bytes")
+        self._loop.call_soon_threadsafe(self._heartbeat, token, data)
+
+
+def failed(
+    token: str, error_class: str, message: str, retry_after_ms: int = 0, details: bytes = b""
+) -> task_pb2.TaskResult:
+    failure = failure_pb2.Failure(
+        message=message[: limits.MESSAGE_CHARS_MAX],
+        retry_after_ms=retry_after_ms,
+        details=details,
+        **{"class": error_class},  # a keyword of Python
+    )
+    return task_pb2.TaskResult(token=token, failure=failure)
+
+
+def _transfer_failed(token: str, what: str, error: FlowmeshError) -> task_pb2.TaskResult:
+    """A value that could not be fetched, stored or written: the network's fault or its own."""
+    away = isinstance(error, Unavailable | Timeout)
+    error_class = "NetworkError" if away else "ValidationError"
+    return failed(token, error_class, f"{what}: {error.message}", error.retry_after_ms)
+
+
+def result_of_error(token: str, error: BaseException) -> task_pb2.TaskResult:
+    """The failure that an exception of a handler is."""
+    match error:
+        case TaskFailure():
+            details = encode(error.details) if error.details is not None else b""
+            message = error.message or error.class_
+            return failed(token, error.class_, message, error.retry_after_ms, details)
+        case TaskCancelled():
+            return failed(token, "Cancelled", str(error))
+        case TimeoutError():
+            return failed(token, "Timeout", str(error) or "the handler timed out")
+        case _:
+            text = "".join(traceback.format_exception(error))[-limits.TRACEBACK_CHARS_MAX :]
+            details = orjson.dumps({"traceback": text})
+            return failed(token, type(error).__name__, str(error), details=details)

@@ -1,0 +1,192 @@
+"""A worker: handlers by task type, run as tasks come over one stream to a worker service."""
+
+import asyncio
+import signal
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from flowmesh.errors import Invalid
+from flowmesh.sdk import limits
+from flowmesh.sdk.client import Client
+from flowmesh.sdk.handlers import Handler, TaskHandler, handler_of
+from flowmesh.sdk.payloads import PayloadStore
+from flowmesh.sdk.task_runner import TaskRunner
+from flowmesh.sdk.work_stream import WorkStream
+
+H = TypeVar("H", bound=TaskHandler)
+
+
+def new_worker_id() -> str:
+    return f"worker-{uuid.uuid4()}"
+
+
+class Worker:
+    """Runs tasks of the types it has handlers for.
+
+        worker = Worker("127.0.0.1:7450", slots=20)
+
+        @worker.task("charge-card")
+        async def charge(input, context): ...
+
+        worker.run()                     # blocks until SIGINT or SIGTERM, then drains
+        async with worker: ...           # or beside other work
+    """
+
+    def __init__(
+        self,
+        client: Client | str = limits.DEFAULT_ADDRESS,
+        task_types: Mapping[str, TaskHandler] | None = None,
+        *,
+        queues: Sequence[str] = (),
+        slots: int = limits.WORKER_SLOTS,
+        namespace: str = "",
+        threads: int = 0,
+        worker_id: str = "",
+        drain_s: float = limits.WORKER_DRAIN_S,
+        new_id: Callable[[], str] = new_worker_id,
+    ) -> None:
+        if not 1 <= slots <= limits.WORKER_SLOTS_MAX:
+            raise Invalid("HELLO_INVALID", f"slots is 1 to {limits.WORKER_SLOTS_MAX}, not {slots}")
+        self.slots = slots
+        self.queues = tuple(queues)
+        self.worker_id = worker_id or new_id()
+        self._given_client = client if isinstance(client, Client) else None
+        self._address = client if isinstance(client, str) else client.address
+        self._namespace = namespace or (
+            client.namespace if isinstance(client, Client) else limits.DEFAULT_NAMESPACE
+        )
+        self._threads = threads or min(slots, limits.WORKER_THREADS_MAX)
+        self._drain_s = drain_s
+        self._handlers: dict[str, Handler] = {}
+        self._client: Client | None = None
+        self._stream: WorkStream | None = None
+        self._stopping: asyncio.Event | None = None
+        for task_type, function in (task_types or {}).items():
+            self.register(task_type, function)
+
+    @property
+    def task_types(self) -> tuple[str, ...]:
+        return tuple(self._handlers)
+
+    def task(self, task_type: str) -> Callable[[H], H]:
+        """Decorator: the function handles tasks of this type."""
+
+        def register(function: H) -> H:
+            self.register(task_type, function)
+            return function
+
+        return register
+
+    def register(self, task_type: str, function: TaskHandler) -> None:
+        if self._stream is not None:
+            raise Invalid("HELLO_INVALID", "handlers are registered before the worker starts")
+        if task_type in self._handlers:
+            raise Invalid("HELLO_INVALID", f"{task_type!r} has a handler already")
+        self._handlers[task_type] = handler_of(task_type, function)
+
+    def register_executor(self, action: str, function: TaskHandler) -> None:
+        """The handler of a step's custom `action`: `async (params, context) -> result`."""
+        self.register(action, function)
+
+    # Life -----------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Opens the stream and returns once the worker service has answered the hello.
+
+        Raises what refused the hello, and Unavailable when nothing answers for 60 s.
+        """
+        if not self._handlers:
+            raise Invalid("HELLO_INVALID", "a worker needs at least one handler")
+        self._client = self._given_client or Client(self._address, self._namespace)
+        self._stream = WorkStream(
+            caller=self._client.caller,
+            worker_id=self.worker_id,
+            namespace=self._namespace,
+            queues=self.queues,
+            task_types=self.task_types,
+            slots=self.slots,
+            runner=lambda finished, heartbeat: TaskRunner(
+                handlers=self._handlers,
+                payloads=self._payloads(),
+                threads=self._threads,
+                finished=finished,
+                heartbeat=heartbeat,
+            ),
+        )
+        try:
+            await self._stream.open()
+        except BaseException:
+            await self._close()
+            raise
+
+    async def stop(self) -> None:
+        """Takes no more tasks, lets open ones end (at most `drain_s`), cancels the rest."""
+        if self._stream is not None:
+            await self._stream.drain(self._drain_s)
+        await self._close()
+
+    async def run_async(self) -> None:
+        """Runs until `request_stop()` is called or the task is canceled, then drains."""
+        self._stopping = asyncio.Event()
+        await self.start()
+        assert self._stream is not None
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait(
+                (stopping, self._stream.ended()), return_when=asyncio.FIRST_COMPLETED
+            )
+            self._stream.raise_if_broken()
+        finally:
+            stopping.cancel()
+            await self.stop()
+
+    def request_stop(self) -> None:
+        """Ends `run()` and `run_async()`; from the loop's own thread."""
+        if self._stopping is not None:
+            self._stopping.set()
+
+    def run(self) -> None:
+        """Blocks until SIGINT or SIGTERM, then drains. For the main thread of a script."""
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.request_stop)
+            await self.run_async()
+
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(main())
+
+    def _payloads(self) -> PayloadStore:
+        assert self._client is not None
+        return PayloadStore(self._client.caller, self._namespace)
+
+    async def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.close()
+        if self._client is not None and self._client is not self._given_client:
+            await self._client.close()
+        self._client = None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not there on Windows
+        return None
+    return uvloop.new_event_loop
