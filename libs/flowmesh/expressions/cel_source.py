@@ -1,0 +1,187 @@
+"""What can be known of a CEL expression before it runs: its size, its names, what data it reads."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from flowmesh.expressions.errors import ExpressionInvalid
+
+NODES_MAX = 200
+NESTING_MAX = 64
+COMPREHENSION_NESTING_MAX = 2
+MACROS = frozenset({"all", "exists", "exists_one", "filter", "map"})
+FUNCTIONS = frozenset(
+    {
+        "bytes",
+        "contains",
+        "double",
+        "duration",
+        "dyn",
+        "endsWith",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getFullYear",
+        "getHours",
+        "getMilliseconds",
+        "getMinutes",
+        "getMonth",
+        "getSeconds",
+        "has",
+        "int",
+        "matches",
+        "size",
+        "startsWith",
+        "string",
+        "timestamp",
+        "type",
+        "uint",
+    }
+)
+
+_TOKEN = re.compile(
+    r"""(?P<blank>\s+|//[^\n]*)
+    |(?P<string>[bBrR]{0,2}(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}
+        |"(?:[^"\\\r\n]|\\.)*"|'(?:[^'\\\r\n]|\\.)*'))
+    |(?P<number>(?:0[xX][0-9a-fA-F]+|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[uU]?)
+    |(?P<name>[A-Za-z_]\w*)
+    |(?P<mark>&&|\|\||[=!<>]=|[-+*/%!<>()\[\]{}?:.,])""",
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: str
+    text: str
+    offset: int
+
+
+@dataclass(slots=True)
+class Reads:
+    """Which data an expression reads: `members` of a root or of a member, or all of it."""
+
+    members: dict[str, "Reads"]
+    whole: bool = False
+
+
+def tokenize(source: str) -> list[Token]:
+    """Tokens without blanks; raises ExpressionInvalid where the source is over a limit."""
+    tokens: list[Token] = []
+    position = nesting = 0
+    while position < len(source):
+        found = _TOKEN.match(source, position)
+        if found is None:
+            message = f"unexpected {source[position]!r} at offset {position}"
+            raise ExpressionInvalid("EXPRESSION_INVALID", message, offset=position)
+        if found.lastgroup != "blank":
+            tokens.append(Token(found.lastgroup or "", found.group(), position))
+            nesting += (found.group() in "([{") - (found.group() in ")]}")
+        if nesting > NESTING_MAX:
+            raise _too_complex(f"nested at most {NESTING_MAX} levels deep", position)
+        position = found.end()
+    if sum(token.text not in ")]}" for token in tokens) > NODES_MAX:
+        raise _too_complex(f"of at most {NODES_MAX} parts", 0)
+    return tokens
+
+
+def _too_complex(limit: str, offset: int) -> ExpressionInvalid:
+    return ExpressionInvalid("EXPRESSION_TOO_COMPLEX", f"an expression is {limit}", offset=offset)
+
+
+def comprehension_nesting(tokens: list[Token]) -> int:
+    """How deep `all`, `exists`, `filter` and `map` stand inside each other; 0 is none.
+
+    Raises ExpressionInvalid above two: their cost is a power of the data's size.
+    """
+    deepest = 0
+    opened: list[bool] = []
+    for index, token in enumerate(tokens):
+        if token.text == "(":
+            name = tokens[index - 1].text if index else ""
+            opened.append(name in MACROS and index > 1 and tokens[index - 2].text == ".")
+            deepest = max(deepest, sum(opened))
+        elif token.text == ")" and opened:
+            opened.pop()
+    if deepest > COMPREHENSION_NESTING_MAX:
+        raise _too_complex(f"of at most {COMPREHENSION_NESTING_MAX} nested comprehensions", 0)
+    return deepest
+
+
+def with_quoted_steps(source: str, steps: Collection[str]) -> str:
+    """`tasks.fetch-user.output` as `tasks["fetch-user"].output`, for the ids that are steps."""
+    hyphenated = sorted((step for step in steps if "-" in step), key=len, reverse=True)
+    for step in hyphenated:
+        pattern = rf"\b(tasks|context)\.{re.escape(step)}(?![\w-])"
+        source = _outside_strings(source, pattern, rf'\1["{step}"]')
+    return source
+
+
+def _outside_strings(source: str, pattern: str, replacement: str) -> str:
+    written: list[str] = []
+    position = start = 0
+    while position < len(source):
+        found = _TOKEN.match(source, position)
+        end = found.end() if found else position + 1
+        if found and found.lastgroup == "string":
+            written += [re.sub(pattern, replacement, source[start:position]), found.group()]
+            start = end
+        position = end
+    written.append(re.sub(pattern, replacement, source[start:]))
+    return "".join(written)
+
+
+def reads(tokens: list[Token], roots: Collection[str]) -> Reads:
+    """The members that are read by constant paths; anything else reads all of its root."""
+    result = Reads({})
+    bound = _bound_names(tokens)
+    for index, token in enumerate(tokens):
+        after_dot = index > 0 and tokens[index - 1].text == "."
+        if token.kind != "name" or after_dot or token.text not in roots or token.text in bound:
+            continue
+        _add(result, [token.text, *_path(tokens, index + 1)])
+    for name in bound & set(roots):
+        result.members[name] = Reads({}, whole=True)
+    return result
+
+
+def _bound_names(tokens: list[Token]) -> set[str]:
+    """Variables of comprehensions: `x` in `list.map(x, ...)`."""
+    return {
+        tokens[index + 2].text
+        for index in range(len(tokens) - 3)
+        if tokens[index].text in MACROS
+        and tokens[index + 1].text == "("
+        and tokens[index + 2].kind == "name"
+        and tokens[index + 3].text == ","
+    }
+
+
+def _path(tokens: list[Token], index: int) -> list[str]:
+    path: list[str] = []
+    while index + 1 < len(tokens):
+        if tokens[index].text == "." and tokens[index + 1].kind == "name":
+            if index + 2 < len(tokens) and tokens[index + 2].text == "(":
+                break
+            path.append(tokens[index + 1].text)
+            index += 2
+        elif (
+            tokens[index].text == "["
+            and index + 2 < len(tokens)
+            and tokens[index + 1].kind == "string"
+            and tokens[index + 2].text == "]"
+            and tokens[index + 1].text[0] in "\"'"
+            and "\\" not in tokens[index + 1].text
+        ):
+            path.append(tokens[index + 1].text.strip(tokens[index + 1].text[0]))
+            index += 3
+        else:
+            break
+    return path
+
+
+def _add(reads: Reads, path: list[str]) -> None:
+    for name in path:
+        reads = reads.members.setdefault(name, Reads({}))
+    reads.whole = True

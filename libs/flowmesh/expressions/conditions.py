@@ -1,0 +1,243 @@
+"""Conditions: compiled once at registration, evaluated often, in a service or a worker.
+
+Two dialects, one engine (CEL). `cel` is CEL itself, bounded; `javascript` is the subset of
+JavaScript's expressions that CEL can express. The rest of JavaScript is for the sandbox.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import cel
+
+from flowmesh.expressions.cel_source import (
+    FUNCTIONS,
+    MACROS,
+    Reads,
+    Token,
+    comprehension_nesting,
+    reads,
+    tokenize,
+    with_quoted_steps,
+)
+from flowmesh.expressions.errors import ExpressionInvalid, RenderError
+from flowmesh.expressions.javascript_compiler import Compiled, View, compile_to_cel
+from flowmesh.expressions.javascript_tokens import NotInSubset
+from flowmesh.expressions.javascript_values import FUNCTIONS as JAVASCRIPT_FUNCTIONS
+from flowmesh.expressions.javascript_values import UNDEFINED, to_cel, to_primitive, type_name
+from flowmesh.expressions.lookups import Lookup, Unreadable
+from flowmesh.expressions.references import kind_of
+from flowmesh.sandbox.syntax import expression_error
+
+SOURCE_CHARACTERS_MAX = 4_096
+ROOTS = ("context", "input", "tasks")
+# What an evaluation with comprehensions may cost: items to the power of their nesting, times size.
+COMPREHENSION_COST_MAX = 1_000_000
+VALUES_MAX = 100_000
+TEXT_CHARACTERS_PER_ITEM = 64
+_FAILURES = (TypeError, ValueError, RuntimeError, KeyError, IndexError, OverflowError)
+
+Dialect = Literal["cel", "javascript"]
+
+
+class Condition(Protocol):
+    """A compiled condition; share it freely, it never changes."""
+
+    def evaluate(self, scope: Mapping[str, Any]) -> bool:
+        """Whether it holds for the data in `scope`; raises RenderError."""
+
+
+def compile_condition(
+    source: str,
+    *,
+    dialect: Dialect,
+    steps: Collection[str] = (),
+    roots: Collection[str] = ROOTS,
+) -> Condition | None:
+    """Compiles a condition over the names in `roots`; None is JavaScript for the sandbox.
+
+    `steps` are the ids whose value in `context` also answers to `.result`.
+    Raises ExpressionInvalid (EXPRESSION_INVALID, EXPRESSION_TOO_COMPLEX, EXPRESSION_FORBIDDEN).
+    """
+    if len(source) > SOURCE_CHARACTERS_MAX:
+        message = f"an expression has at most {SOURCE_CHARACTERS_MAX} characters"
+        raise ExpressionInvalid("EXPRESSION_TOO_COMPLEX", message)
+    if not source.strip():
+        raise ExpressionInvalid("EXPRESSION_INVALID", "the expression is empty", offset=0)
+    if dialect == "cel":
+        return _compile_cel(source, steps, roots)
+    try:
+        compiled = compile_to_cel(source, roots, steps)
+        return JavascriptCondition(cel.compile(compiled.cel), compiled)
+    except (NotInSubset, ValueError):
+        # ValueError: the CEL is deeper than its parser goes; the sandbox has room for it.
+        problem = expression_error(source)
+    if problem:
+        raise ExpressionInvalid("EXPRESSION_INVALID", f"not a JavaScript expression: {problem}")
+    return None
+
+
+class JavascriptCondition:
+    """A condition of the JavaScript dialect."""
+
+    def __init__(self, program: cel.Program, compiled: Compiled) -> None:
+        self._program = program
+        self._variables = tuple(
+            (name, lookup, view) for name, (lookup, view) in compiled.variables.items()
+        )
+        called = program.functions()
+        self._functions = {name: JAVASCRIPT_FUNCTIONS[name] for name in called if name[:3] == "js_"}
+
+    def evaluate(self, scope: Mapping[str, Any]) -> bool:
+        values: dict[str, Any] = dict(self._functions)
+        unreadable: dict[str, Unreadable] = {}
+        for name, lookup, view in self._variables:
+            try:
+                values[name] = _viewed(lookup, lookup.read(scope), view)
+            except Unreadable as error:
+                unreadable[name] = error
+        if unreadable:
+            return self._evaluate_lazily(values, unreadable)
+        return _execute(self._program, values)
+
+    def _evaluate_lazily(self, values: dict[str, Any], unreadable: dict[str, Unreadable]) -> bool:
+        """`a && a.b` must not fail where `a` is missing, so only what is reached counts."""
+        reached: list[Unreadable] = []
+
+        def resolve(name: str) -> Any:
+            if name in unreadable:
+                reached.append(unreadable[name])
+                return UNDEFINED
+            return None
+
+        context = cel.Context()
+        context.update(values)
+        context.set_variable_resolver(resolve)
+        try:
+            result = _execute(self._program, context)
+        except RenderError:
+            if not reached:
+                raise
+            result = False
+        if reached:
+            raise RenderError(reached[0].path, reached[0].message)
+        return result
+
+
+def _viewed(lookup: Lookup, value: Any, view: View) -> Any:
+    if view == "raw":
+        return to_cel(value)
+    if view == "type":
+        return type_name(value)
+    if view == "seen":
+        try:
+            return to_primitive(value)
+        except OverflowError:
+            message = "the array is too large to be compared as text"
+            raise Unreadable(str(lookup), message) from None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and len(value) <= VALUES_MAX:
+        return [to_cel(item) for item in value]
+    raise Unreadable(str(lookup), f"{lookup} is {kind_of(value)}, it has no such method")
+
+
+def _execute(program: cel.Program, values: Any) -> bool:
+    try:
+        result = program.execute(values)
+    except KeyError as error:
+        message = f"no member {error.args[0]!s:.100}; has(...) tells whether one is there"
+        raise RenderError("", message) from error
+    except _FAILURES as error:
+        message = "the condition met values of types it cannot work with, or a number out of range"
+        raise RenderError("", message) from error
+    if not isinstance(result, bool):
+        raise RenderError("", f"the condition yields {kind_of(result)}, not true or false")
+    return result
+
+
+def _compile_cel(source: str, steps: Collection[str], roots: Collection[str]) -> "CelCondition":
+    source = with_quoted_steps(source, steps)
+    tokens = tokenize(source)
+    nesting = comprehension_nesting(tokens)
+    for token in tokens:
+        if token.kind == "name" and token.text.startswith("__"):
+            message = f"{token.text!r} is not accessible in expressions"
+            raise ExpressionInvalid("EXPRESSION_FORBIDDEN", message, offset=token.offset)
+    try:
+        program = cel.compile(source)
+    except _FAILURES as error:
+        raise ExpressionInvalid("EXPRESSION_INVALID", "not a CEL expression") from error
+    _check_names(program, tokens, roots)
+    return CelCondition(program, reads(tokens, roots), nesting, len(tokens))
+
+
+def _check_names(program: cel.Program, tokens: list[Token], roots: Collection[str]) -> None:
+    bound = {
+        tokens[index + 2].text
+        for index, token in enumerate(tokens[:-2])
+        if token.text in MACROS and tokens[index + 1].text == "("
+    }
+    for name in program.variables():
+        if name not in roots and name not in bound and not name.startswith("@"):
+            known = ", ".join(sorted(roots))
+            message = f"unknown name {name!r}; known here: {known}"
+            raise ExpressionInvalid("EXPRESSION_INVALID", message)
+    for name in program.functions():
+        if name.isidentifier() and not name.startswith("_") and name not in FUNCTIONS | MACROS:
+            message = f"unknown function {name!r}"
+            raise ExpressionInvalid("EXPRESSION_INVALID", message)
+
+
+@dataclass(frozen=True, slots=True)
+class CelCondition:
+    """A condition of the CEL dialect; hands CEL only the members it reads."""
+
+    _program: cel.Program
+    _reads: Reads
+    _nesting: int
+    _literals: int
+
+    def evaluate(self, scope: Mapping[str, Any]) -> bool:
+        values = {}
+        for root, members in self._reads.members.items():
+            if root not in scope:
+                raise RenderError(root, "is not there")
+            values[root] = _pruned(scope[root], members)
+        self._check_cost(values)
+        return _execute(self._program, values)
+
+    def _check_cost(self, values: dict[str, Any]) -> None:
+        items, characters = _measure(values)
+        items += self._literals if self._nesting else 0
+        size = items + characters // TEXT_CHARACTERS_PER_ITEM
+        cost = items**self._nesting * size
+        if size > VALUES_MAX or (self._nesting and cost > COMPREHENSION_COST_MAX):
+            message = f"the data is too large for a condition ({items} values)"
+            raise RenderError("", message, code="EXPRESSION_BUDGET")
+
+
+def _pruned(value: Any, reads: Reads) -> Any:
+    if reads.whole or not isinstance(value, Mapping):
+        return value
+    return {
+        name: _pruned(value[name], below) for name, below in reads.members.items() if name in value
+    }
+
+
+def _measure(value: Any) -> tuple[int, int]:
+    """Values and characters of text in a JSON value, counted until there are too many."""
+    items = characters = 0
+    waiting = [value]
+    while waiting and items <= VALUES_MAX:
+        item = waiting.pop()
+        items += 1
+        if isinstance(item, str):
+            characters += len(item)
+        elif isinstance(item, Mapping):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            if len(item) > VALUES_MAX:
+                return len(item), characters
+            waiting.extend(item)
+    return items, characters
