@@ -7,7 +7,10 @@ SHELL := bash
 .PHONY: help setup demo dev cluster test test-all check format gen verify bench features docs \
   lock clean
 
-PYTHON ?= python3
+# The first Python on the path that is new enough; `make setup PYTHON=...` names another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+  && { echo $$python; break; }; done)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTEST_ARGS ?=
@@ -18,9 +21,11 @@ help: ## print this list
 setup: .venv/.linked ## make .venv/ with every dependency and the command flowmesh
 
 .venv/.dependencies: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@python=$(PYTHON)
+	test -n "$$python" \
 	  || { echo 'needs Python 3.11 or newer; name one: make setup PYTHON=...' >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $$python -m venv .venv
+	echo "installing the dependencies into .venv"
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
 	  --require-hashes --only-binary :all: -r requirements.lock
 	touch $@
@@ -49,7 +54,7 @@ check: setup verify ## format, lint, types, imports, contracts, budgets
 	ruff check .
 	buf lint
 	bash tools/breaking.sh
-	mypy libs services
+	mypy libs services tools
 	lint-imports
 	pytest -q -m "not slow" tests/tidy
 

@@ -1,0 +1,30 @@
+"""The Makefile is the one entrance, and says what it offers."""
+
+import re
+
+from tests.tidy import sources
+
+PROMISED = (
+    "setup demo dev test test-all check gen verify bench features docs clean cluster help".split()
+)
+
+
+def test_every_promised_target_is_there() -> None:
+    """`make help` lists each of them with a line of its own."""
+    targets = re.findall(r"^([a-z-]+):.*## \S", sources.text("Makefile"), re.MULTILINE)
+    assert set(PROMISED) <= set(targets)
+
+
+def test_targets_are_no_files() -> None:
+    """A file that happens to have a target's name does not stop the target."""
+    text = sources.text("Makefile").replace("\\\n", " ")
+    targets = set(re.findall(r"^([a-z-]+):.*## \S", text, re.MULTILINE))
+    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert phony is not None
+    assert targets == set(phony.group(1).split())
+
+
+def test_ci_runs_what_people_run() -> None:
+    """The CI machine has no checks of its own."""
+    commands = [line for line in sources.text(".ci/run").splitlines() if line.startswith("make ")]
+    assert commands == ["make check", "make test"]
