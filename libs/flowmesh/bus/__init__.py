@@ -1,0 +1,6 @@
+"""NATS JetStream for what must not be lost, NATS core for what may. Nothing trusts it for ownership."""
+
+from flowmesh.bus.bus import Ack, Bus
+from flowmesh.bus.consumer import Message
+
+__all__ = ["Ack", "Bus", "Message"]

@@ -1,0 +1,260 @@
+"""The process's one connection to NATS: connects in the background and for ever."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.client import JetStreamContext
+
+from flowmesh.bus.consumer import Consumer, Message, _nothing
+from flowmesh.errors import Unavailable
+from flowmesh.telemetry.context import TRACEPARENT, current_traceparent
+
+CONNECT_TIMEOUT_S = 2
+RECONNECT_WAIT_S = 0.1
+PENDING_BYTES_MAX = 32 * 1024 * 1024
+PUBLISH_TIMEOUT_S = 5.0
+FLUSH_TIMEOUT_S = 2
+CLOSE_TIMEOUT_S = 1.0
+PING_INTERVAL_S = 20
+# A publish is recognised as a repeat for this long.
+DUPLICATE_WINDOW_S = 120
+MESSAGE_ID = "Nats-Msg-Id"
+FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
+
+Handler = Callable[[Message], Awaitable[None]]
+Callback = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The stream has the message; `duplicate` when it had it before."""
+
+    stream: str
+    sequence: int
+    duplicate: bool
+
+
+class Bus:
+    """Publish and consume. Whatever needs the server raises Unavailable while it is away."""
+
+    def __init__(self, address: str, *, name: str = "flowmesh") -> None:
+        self.client = Client()
+        self.jetstream: JetStreamContext = self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
+        # Counts connections, so that a reader can tell that its requests are gone.
+        self.generation = 0
+        self._address = address
+        self._name = name
+        self._callbacks: list[Callback] = []
+        self._core: list[tuple[str, Handler]] = []
+        self._connected = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._connecting: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger("flowmesh.bus")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server answers now."""
+        return self._connected.is_set() and self.client.is_connected
+
+    def start(self) -> None:
+        """Begins to connect; returns at once."""
+        self._connecting = asyncio.create_task(self._connect(), name="bus-connect")
+
+    async def close(self) -> None:
+        """Ends the connection in bounded time."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        with contextlib.suppress(*FAILURES):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.client.close()
+
+    async def until_connected(self) -> None:
+        """Returns when the server answers."""
+        await self._connected.wait()
+
+    def on_reconnect(self, callback: Callback) -> None:
+        """Called after every connection that follows, the first included."""
+        self._callbacks.append(callback)
+
+    async def publish(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> Ack:
+        """Stores a message in the stream of the subject; the same `msg_id` is stored once."""
+        self._require()
+        sent = self._headers(headers)
+        if msg_id:
+            sent[MESSAGE_ID] = msg_id
+        try:
+            ack = await self.jetstream.publish(
+                subject, data, timeout=PUBLISH_TIMEOUT_S, headers=sent or None
+            )
+        except FAILURES as error:
+            raise _unavailable() from error
+        return Ack(ack.stream, ack.seq, bool(ack.duplicate))
+
+    async def publish_core(
+        self, subject: str, data: bytes, *, headers: dict[str, str] | None = None
+    ) -> None:
+        """Sends to whoever listens now; may be lost."""
+        self._require()
+        try:
+            await self.client.publish(subject, data, headers=self._headers(headers) or None)
+        except FAILURES as error:
+            raise _unavailable() from error
+
+    async def flush(self) -> None:
+        """Returns when the server has all that was sent."""
+        self._require()
+        try:
+            await self.client.flush(timeout=FLUSH_TIMEOUT_S)
+        except FAILURES as error:
+            raise _unavailable() from error
+
+    async def subscribe_core(self, subject: str, handler: Handler) -> None:
+        """Hands what is sent from now on to the handler, one message at a time."""
+        self._core.append((subject, handler))
+        if self.client.is_connected:
+            await self._listen(subject, handler)
+
+    def consume(
+        self,
+        stream: str,
+        subjects: Sequence[str] = (),
+        *,
+        start_sequence: int = 0,
+        deliver_new: bool = False,
+        durable: str | None = None,
+    ) -> AsyncIterator[Message]:
+        """All messages of the stream from a place on, for ever, across reconnects.
+
+        From `start_sequence`, or only what is new, or from the first. With a durable name the
+        server keeps the place, and each message must be acknowledged.
+        """
+        reader = Consumer(
+            self,
+            stream,
+            subjects,
+            start_sequence=start_sequence,
+            deliver_new=deliver_new,
+            durable=durable,
+        )
+        return reader.messages()
+
+    async def ensure_stream(
+        self, name: str, subjects: Sequence[str], max_age_s: int, max_bytes: int
+    ) -> None:
+        """Makes the stream, or changes it to these limits; file storage, oldest dropped first."""
+        self._require()
+        config = StreamConfig(
+            name=name,
+            subjects=list(subjects),
+            storage=StorageType.FILE,
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.OLD,
+            max_age=max_age_s,
+            max_bytes=max_bytes,
+            duplicate_window=min(DUPLICATE_WINDOW_S, max_age_s),
+            allow_direct=True,
+        )
+        try:
+            try:
+                await self.jetstream.add_stream(config)
+            except nats.js.errors.BadRequestError:
+                await self.jetstream.update_stream(config)
+        except FAILURES as error:
+            raise _unavailable() from error
+
+    async def last_message(self, stream: str, subject: str) -> Message | None:
+        """The newest message on the subject, None when the stream holds none."""
+        self._require()
+        try:
+            raw = await self.jetstream.get_last_msg(stream, subject)
+        except nats.js.errors.NotFoundError:
+            return None
+        except FAILURES as error:
+            raise _unavailable() from error
+        return Message(
+            raw.subject or "", raw.data or b"", dict(raw.headers or {}), raw.seq or 0, _nothing
+        )
+
+    async def _connect(self) -> None:
+        await self.client.connect(
+            self._address,
+            name=self._name,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnect,
+            reconnected_cb=self._on_connect,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
+            ping_interval=PING_INTERVAL_S,
+            pending_size=PENDING_BYTES_MAX,
+            skip_subject_validation=True,
+        )
+        for subject, handler in list(self._core):
+            await self._listen(subject, handler)
+        await self._on_connect()
+
+    async def _listen(self, subject: str, handler: Handler) -> None:
+        async def receive(raw: Any) -> None:
+            message = Message(raw.subject, raw.data, raw.headers or {}, 0, _nothing)
+            try:
+                await handler(message)
+            except Exception:
+                self._log.exception("message_handler_failed", subject=raw.subject)
+
+        await self.client.subscribe(subject, cb=receive)
+
+    async def _on_connect(self) -> None:
+        self.generation += 1
+        self._connected.set()
+        self._log.info("bus_connected", connection=self.generation)
+        for callback in list(self._callbacks):
+            task = asyncio.create_task(self._run(callback))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _run(self, callback: Callback) -> None:
+        try:
+            await callback()
+        except Exception:
+            self._log.exception("reconnect_callback_failed")
+
+    async def _on_disconnect(self) -> None:
+        if self._connected.is_set():
+            self._log.warning("bus_disconnected")
+        self._connected.clear()
+
+    async def _on_error(self, error: Exception) -> None:
+        self._log.debug("bus_error", problem=type(error).__name__)
+
+    def _require(self) -> None:
+        if not self.connected:
+            raise _unavailable()
+
+    def _headers(self, headers: dict[str, str] | None) -> dict[str, str]:
+        sent = dict(headers or {})
+        traceparent = current_traceparent()
+        if traceparent:
+            sent.setdefault(TRACEPARENT, traceparent)
+        return sent
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(
+        "SERVICE_UNAVAILABLE", "the message bus does not answer; try again", retry_after_ms=500
+    )

@@ -1,0 +1,246 @@
+"""Servicers' methods, each wrapped once: errors, deadline, trace and metrics in one place.
+
+The wrapped methods serve both a gRPC server and the in-process channel, so a caller cannot tell
+which of the two it has. A wrapped method raises nothing but FlowmeshError and cancellation.
+"""
+
+from __future__ import annotations  # grpc.aio types take parameters in stubs only
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from typing import Any
+
+import asyncpg
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.message import DecodeError
+
+from flowmesh.errors import FlowmeshError, Invalid, Unavailable
+from flowmesh.rpc.scope import enter_call
+from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, status_of
+from flowmesh.telemetry.metrics import Metrics
+
+STORAGE_RETRY_MS = 500
+STORAGE_ERRORS = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    ConnectionError,
+)
+
+
+class Malformed:
+    """Stands for bytes that are not a message of the method."""
+
+
+MALFORMED = Malformed()
+
+
+class Method:
+    """One method of a servicer, guarded."""
+
+    def __init__(self, path: str, handler: grpc.RpcMethodHandler[Any, Any], metrics: Metrics) -> None:
+        self.path = path
+        self.request_streaming = bool(handler.request_streaming)
+        self.response_streaming = bool(handler.response_streaming)
+        self.deserialize = handler.request_deserializer
+        self.serialize = handler.response_serializer
+        self._call: Callable[..., Any] = _behaviour(handler)
+        self.generates = self.response_streaming and inspect.isasyncgenfunction(self._call)
+        service, _, name = path.lstrip("/").rpartition("/")
+        self._log = structlog.get_logger("flowmesh.rpc").bind(service=service, method=name)
+        labels = (service.rpartition(".")[2], name)
+        calls = metrics.counter(
+            "flowmesh_rpc_total", "Calls served, by outcome.", ("service", "method", "code")
+        )
+        self._counts: dict[str, Any] = {}
+        self._count_of = lambda code: calls.labels(*labels, code)
+        seconds = metrics.histogram(
+            "flowmesh_rpc_seconds", "Time to serve a unary call.", ("service", "method")
+        )
+        self._seconds = None if self.response_streaming else seconds.labels(*labels)
+
+    async def unary(self, request: Any, context: Any) -> Any:
+        """Serves a call with one response."""
+        started = time.perf_counter()
+        try:
+            if request is MALFORMED:
+                raise _malformed(self.path)
+            response = await self._call(request, context)
+        except BaseException as error:
+            raise self._translated(error) from None
+        self._counted("OK")
+        if self._seconds is not None:
+            self._seconds.observe(time.perf_counter() - started)
+        return response
+
+    async def stream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """Serves a call with a stream of responses, for a method that yields them."""
+        try:
+            if request is MALFORMED:
+                raise _malformed(self.path)
+            async with aclosing(self._call(request, context)) as responses:
+                async for response in responses:
+                    yield response
+        except GeneratorExit:
+            self._counted("CANCELLED")
+            raise
+        except BaseException as error:
+            raise self._translated(error) from None
+        self._counted("OK")
+
+    def _counted(self, code: str) -> None:
+        child = self._counts.get(code)
+        if child is None:
+            child = self._counts[code] = self._count_of(code)
+        child.inc()
+
+    def _translated(self, error: BaseException) -> BaseException:
+        """The error a caller may see."""
+        if isinstance(error, FlowmeshError):
+            found: FlowmeshError = error
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError)):
+            self._counted("CANCELLED")
+            return error
+        elif isinstance(error, TimeoutError):
+            self._log.warning("call_timed_out")
+            found = deadline_error()
+        elif isinstance(error, STORAGE_ERRORS):
+            self._log.warning("storage_unavailable", problem=type(error).__name__)
+            text = "the database did not answer; try again"
+            found = Unavailable("STORAGE_UNAVAILABLE", text, retry_after_ms=STORAGE_RETRY_MS)
+        elif isinstance(error, Exception):
+            self._log.error("call_failed", exc_info=error)
+            found = internal_error()
+        else:
+            return error
+        self._counted(found.grpc_code)
+        return found
+
+
+def _behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[..., Any]:
+    found = (
+        handler.unary_unary
+        or handler.unary_stream
+        or handler.stream_unary
+        or handler.stream_stream
+    )
+    assert found is not None
+    return found
+
+
+def _malformed(path: str) -> Invalid:
+    return Invalid("MESSAGE_MALFORMED", f"the bytes are not a request of {path}")
+
+
+class Handlers:
+    """Collects servicers' methods; given to the generated `add_..._to_server` functions."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.methods: dict[str, Method] = {}
+        self.services: set[str] = set()
+        self._metrics = metrics
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[object]) -> None:
+        """Nothing: the same methods come by name to `add_registered_method_handlers`."""
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        self.services.add(service)
+        for name, handler in handlers.items():
+            path = f"/{service}/{name}"
+            self.methods[path] = Method(path, handler, self._metrics)
+
+    def install(self, server: grpc.aio.Server) -> None:
+        """Puts all methods on a gRPC server that has not started."""
+        for service in sorted(self.services):
+            prefix = f"/{service}/"
+            table = {
+                path.removeprefix(prefix): _served(method)
+                for path, method in self.methods.items()
+                if path.startswith(prefix)
+            }
+            handler = grpc.method_handlers_generic_handler(service, table)
+            server.add_generic_rpc_handlers((handler,))
+
+
+def _served(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
+    """The method as a gRPC server wants it."""
+    deserialize = _forgiving(method.deserialize)
+    if method.request_streaming:
+        make = grpc.stream_stream_rpc_method_handler
+        if not method.response_streaming:
+            make = grpc.stream_unary_rpc_method_handler  # type: ignore[assignment]
+    else:
+        make = grpc.unary_stream_rpc_method_handler  # type: ignore[assignment]
+        if not method.response_streaming:
+            make = grpc.unary_unary_rpc_method_handler  # type: ignore[assignment]
+    behaviour: Any = _serve_stream(method) if method.generates else _serve_unary(method)
+    return make(behaviour, request_deserializer=deserialize, response_serializer=method.serialize)
+
+
+def _serve_unary(method: Method) -> Callable[..., Any]:
+    async def serve(request: Any, context: Any) -> Any:
+        enter_call(context.invocation_metadata(), context.time_remaining())
+        if method.request_streaming:
+            request = _well_formed(request, method.path)
+        try:
+            return await method.unary(request, context)
+        except FlowmeshError as error:
+            failure = error
+        await _abort(context, failure)
+
+    return serve
+
+
+def _serve_stream(method: Method) -> Callable[..., Any]:
+    async def serve(request: Any, context: Any) -> AsyncIterator[Any]:
+        enter_call(context.invocation_metadata(), context.time_remaining())
+        if method.request_streaming:
+            request = _well_formed(request, method.path)
+        failure = None
+        try:
+            async with aclosing(method.stream(request, context)) as responses:
+                async for response in responses:
+                    yield response
+        except FlowmeshError as error:
+            failure = error
+        if failure is not None:
+            await _abort(context, failure)
+
+    return serve
+
+
+async def _well_formed(requests: AsyncIterator[Any], path: str) -> AsyncIterator[Any]:
+    async for request in requests:
+        if request is MALFORMED:
+            raise _malformed(path)
+        yield request
+
+
+def _forgiving(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """Bytes that do not parse reach the guarded method, which answers with the right error."""
+    assert deserialize is not None
+
+    def parse(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except (DecodeError, UnicodeDecodeError, ValueError):
+            return MALFORMED
+
+    return parse
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: FlowmeshError) -> None:
+    status = status_of(error)
+    await context.abort(
+        grpc.StatusCode[error.grpc_code],
+        status.message,
+        ((DETAILS_KEY, status.SerializeToString()),),
+    )

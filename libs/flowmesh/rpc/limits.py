@@ -1,0 +1,51 @@
+"""Bounds of every gRPC server and channel, set on purpose in one place."""
+
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+REQUEST_METADATA_BYTES_MAX = 8 * 1024
+# Rich statuses of ours stay below what any client accepts (8 KiB with the headers around them).
+STATUS_BYTES_MAX = 6 * 1024
+STATUS_MESSAGE_CHARS_MAX = 1_000
+RESPONSE_METADATA_BYTES_MAX = 64 * 1024
+CONCURRENT_STREAMS_MAX = 10_000
+CONCURRENT_CALLS_MAX = 20_000
+KEEPALIVE_MS = 10_000
+KEEPALIVE_TIMEOUT_MS = 5_000
+HANDSHAKE_TIMEOUT_MS = 5_000
+RECONNECT_MIN_MS = 100
+RECONNECT_MAX_MS = 2_000
+DEFAULT_TIMEOUT_S = 10.0
+# Messages of an in-process stream that wait in one direction.
+STREAM_MESSAGES_MAX = 64
+
+Options = list[tuple[str, int | str]]
+
+SERVER_OPTIONS: Options = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", CONCURRENT_STREAMS_MAX),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_metadata_size", REQUEST_METADATA_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", 2 * REQUEST_METADATA_BYTES_MAX),
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    ("grpc.http2.max_ping_strikes", 5),
+]
+
+CHANNEL_OPTIONS: Options = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_metadata_size", RESPONSE_METADATA_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", 2 * RESPONSE_METADATA_BYTES_MAX),
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", RECONNECT_MIN_MS),
+    ("grpc.min_reconnect_backoff_ms", RECONNECT_MIN_MS),
+    ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS),
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+]

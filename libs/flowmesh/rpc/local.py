@@ -1,0 +1,290 @@
+"""Calls to a service of the same process: no socket, no bytes, the same contract.
+
+Messages pass by reference, so neither side may change one it has sent or received.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+
+from flowmesh.errors import FlowmeshError, Unavailable
+from flowmesh.rpc.handlers import Method
+from flowmesh.rpc.limits import STREAM_MESSAGES_MAX
+from flowmesh.rpc.scope import MetadataItems, enter_call
+from flowmesh.rpc.status import deadline_error, error_for_code
+
+EOF = grpc.aio.EOF
+
+
+class Pipe:
+    """A bounded queue of messages with an end, for one reader."""
+
+    def __init__(self, limit: int = STREAM_MESSAGES_MAX) -> None:
+        self._items: deque[Any] = deque()
+        self._limit = limit
+        self._closed = False
+        self._reader: asyncio.Future[None] | None = None
+        self._writers: list[asyncio.Future[None]] = []
+
+    async def put(self, message: Any) -> bool:
+        """Waits for room; false when the pipe has ended and the message went nowhere."""
+        while len(self._items) >= self._limit and not self._closed:
+            waiter = asyncio.get_running_loop().create_future()
+            self._writers.append(waiter)
+            await waiter
+        if self._closed:
+            return False
+        self._items.append(message)
+        self._wake_reader()
+        return True
+
+    async def get(self) -> Any:
+        """The next message; EOF after the last."""
+        while not self._items:
+            if self._closed:
+                return EOF
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        message = self._items.popleft()
+        self._wake_writers()
+        return message
+
+    def close(self) -> None:
+        """Ends the pipe; what is in it can still be read."""
+        self._closed = True
+        self._wake_reader()
+        self._wake_writers()
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _wake_writers(self) -> None:
+        for waiter in self._writers:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._writers.clear()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while (message := await self.get()) is not EOF:
+            yield message
+
+
+class LocalContext:
+    """What a servicer sees of an in-process call; the part of `grpc.aio.ServicerContext` in use."""
+
+    def __init__(
+        self,
+        metadata: MetadataItems,
+        timeout_s: float | None,
+        requests: Pipe | None = None,
+        responses: Pipe | None = None,
+    ) -> None:
+        self._metadata = tuple(metadata)
+        self._loop = asyncio.get_running_loop()
+        self._deadline = None if timeout_s is None else self._loop.time() + timeout_s
+        self._requests = requests
+        self._responses = responses
+        self._done_callbacks: list[Callable[[Any], None]] = []
+        self._ended = False
+
+    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        return self._metadata
+
+    def time_remaining(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - self._loop.time())
+
+    def peer(self) -> str:
+        return "local"
+
+    def done(self) -> bool:
+        return self._ended
+
+    def cancelled(self) -> bool:
+        return self._ended
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        self._done_callbacks.append(callback)
+
+    async def send_initial_metadata(self, _metadata: MetadataItems) -> None:
+        """Nothing: nobody reads metadata of in-process answers."""
+
+    def set_trailing_metadata(self, _metadata: MetadataItems) -> None:
+        """Nothing: nobody reads metadata of in-process answers."""
+
+    async def read(self) -> Any:
+        assert self._requests is not None
+        return await self._requests.get()
+
+    async def write(self, message: Any) -> None:
+        assert self._responses is not None
+        await self._responses.put(message)
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", *_: object) -> NoReturn:
+        raise error_for_code(code, details)
+
+    def end(self) -> None:
+        """Told once, when the call is over."""
+        self._ended = True
+        for callback in self._done_callbacks:
+            callback(self)
+
+
+async def call_unary(method: Method, request: Any, metadata: MetadataItems, timeout_s: float | None) -> Any:
+    """One request, one response, in the caller's own task."""
+    context = LocalContext(metadata, timeout_s)
+    try:
+        if timeout_s is None:
+            return await method.unary(request, context)
+        async with asyncio.timeout(timeout_s):
+            return await method.unary(request, context)
+    except TimeoutError:
+        raise deadline_error() from None
+    finally:
+        context.end()
+
+
+class LocalStream:
+    """The client's side of an in-process call that streams at least one way."""
+
+    def __init__(
+        self,
+        method: Method,
+        requests: Any,
+        metadata: MetadataItems,
+        timeout_s: float | None,
+    ) -> None:
+        self._method = method
+        self._served = Served(method, requests, metadata, timeout_s)
+
+    def __del__(self) -> None:
+        # A call that nobody holds any more is over, as it is with grpc.aio.
+        self._served.cancel()
+
+    def __await__(self) -> Any:
+        return self._result().__await__()
+
+    async def _result(self) -> Any:
+        message = await self.read()
+        if message is EOF:
+            raise Unavailable("SERVICE_UNAVAILABLE", "the call ended without a response")
+        return message
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while (message := await self.read()) is not EOF:
+            yield message
+
+    async def read(self) -> Any:
+        """The next response; EOF after the last; raises what ended the call."""
+        served = self._served
+        try:
+            message = await served.responses.get()
+        except asyncio.CancelledError:
+            served.cancel()
+            raise
+        if message is EOF and served.failure is not None:
+            raise served.failure
+        return message
+
+    async def write(self, message: Any) -> None:
+        """Sends a request; raises what ended the call when it is over."""
+        served = self._served
+        if not await served.requests.put(message):
+            raise served.failure or Unavailable("SERVICE_UNAVAILABLE", "the stream has ended")
+
+    async def done_writing(self) -> None:
+        self._served.requests.close()
+
+    def cancel(self) -> bool:
+        return self._served.cancel()
+
+    def done(self) -> bool:
+        return self._served.task.done()
+
+    def cancelled(self) -> bool:
+        return self._served.task.done() and isinstance(self._served.failure, asyncio.CancelledError)
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        self._served.task.add_done_callback(lambda _: callback(self))
+
+    async def wait_for_connection(self) -> None:
+        """Returns at once: there is nothing to connect."""
+
+
+class Served:
+    """The server's side of an in-process stream: a task of its own, and the pipes to it."""
+
+    def __init__(
+        self, method: Method, requests: Any, metadata: MetadataItems, timeout_s: float | None
+    ) -> None:
+        self.requests = Pipe()
+        self.responses = Pipe()
+        self.failure: BaseException | None = None
+        self._method = method
+        self._context = LocalContext(metadata, timeout_s, self.requests, self.responses)
+        self._feeder: asyncio.Task[None] | None = None
+        argument = self.requests if method.request_streaming else requests
+        if method.request_streaming and requests is not None:
+            self._feeder = asyncio.create_task(self._feed(requests))
+        self.task = asyncio.create_task(self._serve(argument, timeout_s), name=method.path)
+
+    def cancel(self) -> bool:
+        """Ends the call from the client's side."""
+        if self.task.done():
+            return False
+        self.failure = asyncio.CancelledError()
+        return self.task.cancel()
+
+    async def _feed(self, requests: AsyncIterable[Any]) -> None:
+        try:
+            async for request in _each(requests):
+                if not await self.requests.put(request):
+                    return
+        finally:
+            self.requests.close()
+
+    async def _serve(self, argument: Any, timeout_s: float | None) -> None:
+        enter_call(self._context.invocation_metadata(), timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._run(argument)
+        except FlowmeshError as error:
+            self.failure = error
+        except TimeoutError:
+            self.failure = deadline_error()
+        except asyncio.CancelledError:
+            if self.failure is None:
+                self.failure = Unavailable("DRAINING", "the service is about to stop")
+        finally:
+            if self._feeder is not None:
+                self._feeder.cancel()
+            self.requests.close()
+            self.responses.close()
+            self._context.end()
+
+    async def _run(self, argument: Any) -> None:
+        method, context, responses = self._method, self._context, self.responses
+        if isinstance(argument, Pipe):
+            argument = aiter(argument)
+        if method.generates:
+            async with aclosing(method.stream(argument, context)) as messages:
+                async for message in messages:
+                    await responses.put(message)
+        else:
+            result = await method.unary(argument, context)
+            if not method.response_streaming:
+                await responses.put(result)
+
+
+async def _each(requests: Any) -> AsyncIterator[Any]:
+    if isinstance(requests, AsyncIterable):
+        async for request in requests:
+            yield request
+    else:
+        for request in requests:
+            yield request

@@ -1,0 +1,30 @@
+"""What every request has in common: a namespace, and ids of one shape."""
+
+import re
+from typing import Protocol
+
+from flowmesh.errors import Invalid, Violation
+
+DEFAULT_NAMESPACE = "default"
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class Namespaced(Protocol):
+    """A request with a namespace."""
+
+    @property
+    def namespace(self) -> str: ...
+
+
+def namespace_of(request: Namespaced) -> str:
+    """The request's namespace; an empty one is `default`. Raises ID_INVALID."""
+    return valid_id(request.namespace or DEFAULT_NAMESPACE, "namespace")
+
+
+def valid_id(value: str, field: str) -> str:
+    """The value itself when it has the shape of an id. Raises ID_INVALID naming the field."""
+    if _ID.fullmatch(value):
+        return value
+    shown = value if len(value) <= 40 else f"{value[:40]}…"
+    text = f"{field} {shown!r} is not an id: 1 to 128 of A-Z a-z 0-9 . _ : -"
+    raise Invalid("ID_INVALID", text, violations=(Violation(field, text, "ID_INVALID"),))

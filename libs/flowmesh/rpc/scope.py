@@ -1,0 +1,42 @@
+"""What a call in progress hands on to the calls it makes: deadline and trace context.
+
+A deadline belongs to the task that serves the call; background tasks started from it do not
+inherit it.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+
+from flowmesh.telemetry.context import TRACEPARENT, current_traceparent, enter_trace, is_traceparent
+
+MetadataItems = Iterable[tuple[str, str | bytes]]
+_deadline: ContextVar[tuple[float, object] | None] = ContextVar("flowmesh_deadline", default=None)
+
+
+def enter_call(metadata: MetadataItems | None, seconds_left: float | None) -> None:
+    """Called first in the task that serves a call."""
+    if metadata:
+        for key, value in metadata:
+            if key == TRACEPARENT and isinstance(value, str) and is_traceparent(value):
+                enter_trace(value)
+                break
+    if seconds_left is not None:
+        _deadline.set((time.monotonic() + seconds_left, asyncio.current_task()))
+
+
+def timeout_within(timeout_s: float | None) -> float | None:
+    """The shorter of the timeout and what is left of the call being served by this task."""
+    scope = _deadline.get()
+    if scope is None or scope[1] is not asyncio.current_task():
+        return timeout_s
+    left = max(0.0, scope[0] - time.monotonic())
+    return left if timeout_s is None else min(left, timeout_s)
+
+
+def with_trace(metadata: MetadataItems | None) -> tuple[tuple[str, str | bytes], ...]:
+    """The metadata with the trace context of this task."""
+    given = tuple(metadata or ())
+    traceparent = current_traceparent()
+    return (*given, (TRACEPARENT, traceparent)) if traceparent else given

@@ -1,0 +1,171 @@
+"""Domain errors as `google.rpc.Status`, and back."""
+
+from typing import Any
+
+import grpc
+import grpc.aio
+import orjson
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from flowmesh.errors import (
+    REASONS,
+    Conflict,
+    FlowmeshError,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    Overloaded,
+    Timeout,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Violation,
+    WrongState,
+)
+from flowmesh.rpc.limits import STATUS_BYTES_MAX, STATUS_MESSAGE_CHARS_MAX
+
+DOMAIN = "flowmesh"
+DETAILS_KEY = "grpc-status-details-bin"
+INTERNAL_TEXT = "something went wrong here; the log of the service has it under this trace id"
+
+_BY_CODE: dict[grpc.StatusCode, tuple[type[FlowmeshError], str]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: (Invalid, "REQUEST_INVALID"),
+    grpc.StatusCode.UNAUTHENTICATED: (Unauthenticated, "UNAUTHENTICATED"),
+    grpc.StatusCode.PERMISSION_DENIED: (Forbidden, "FORBIDDEN"),
+    grpc.StatusCode.NOT_FOUND: (NotFound, "NOT_FOUND"),
+    grpc.StatusCode.ALREADY_EXISTS: (Conflict, "ALREADY_EXISTS"),
+    grpc.StatusCode.FAILED_PRECONDITION: (WrongState, "FAILED_PRECONDITION"),
+    grpc.StatusCode.OUT_OF_RANGE: (Gone, "OUT_OF_RANGE"),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (Overloaded, "OVERLOADED"),
+    grpc.StatusCode.UNAVAILABLE: (Unavailable, "SERVICE_UNAVAILABLE"),
+    grpc.StatusCode.CANCELLED: (Unavailable, "SERVICE_UNAVAILABLE"),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (Timeout, "DEADLINE_EXCEEDED"),
+    grpc.StatusCode.UNIMPLEMENTED: (FlowmeshError, "UNIMPLEMENTED"),
+}
+
+
+def internal_error() -> FlowmeshError:
+    """What a caller is told when something failed that nobody foresaw."""
+    return FlowmeshError("INTERNAL", INTERNAL_TEXT)
+
+
+def deadline_error() -> FlowmeshError:
+    """What a caller is told when its deadline passed."""
+    return Timeout("DEADLINE_EXCEEDED", "the deadline of the call passed")
+
+
+def status_of(error: FlowmeshError) -> status_pb2.Status:
+    """The status with ErrorInfo, BadRequest and RetryInfo; violations are cut to fit a trailer."""
+    code: int = grpc.StatusCode[error.grpc_code].value[0]
+    message = error.message[:STATUS_MESSAGE_CHARS_MAX]
+    count = len(error.violations)
+    while True:
+        status = status_pb2.Status(code=code, message=message)
+        status.details.extend(_details(error, error.violations[:count]))
+        if count == 0 or status.ByteSize() <= STATUS_BYTES_MAX:
+            return status
+        count = count * 3 // 4
+
+
+def _details(error: FlowmeshError, violations: tuple[Violation, ...]) -> list[any_pb2.Any]:
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    details: list[Any] = [info]
+    if violations:
+        places = [{"code": v.code, "line": v.line, "column": v.column} for v in violations]
+        info.metadata["violations"] = orjson.dumps(places).decode()
+        fields = [
+            error_details_pb2.BadRequest.FieldViolation(
+                field=v.field, description=v.description[:STATUS_MESSAGE_CHARS_MAX]
+            )
+            for v in violations
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=fields))
+    if error.retry_after_ms:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(error.retry_after_ms)
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = []
+    for detail in details:
+        wrapped = any_pb2.Any()
+        wrapped.Pack(detail)
+        packed.append(wrapped)
+    return packed
+
+
+def error_of(error: grpc.aio.AioRpcError) -> FlowmeshError:
+    """The domain error behind a failed call, with its reason, violations and retry delay."""
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            found = _from_status(value, error.code())
+            if found is not None:
+                return found
+    if "larger than max" in (error.details() or ""):
+        return TooLarge("PAYLOAD_TOO_LARGE", "the message is over the limit of this service")
+    return error_for_code(error.code(), _transport_text(error.code()))
+
+
+def error_for_code(code: grpc.StatusCode, message: str) -> FlowmeshError:
+    """The domain error of a bare gRPC code."""
+    kind, reason = _BY_CODE.get(code, (FlowmeshError, "INTERNAL"))
+    return kind(reason, message)
+
+
+def _transport_text(code: grpc.StatusCode) -> str:
+    if code is grpc.StatusCode.UNAVAILABLE or code is grpc.StatusCode.CANCELLED:
+        return "the service does not answer"
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return "the deadline of the call passed"
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return "the service does not have this method"
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return "the service has too many calls at once"
+    return "the call failed"
+
+
+def _from_status(data: bytes, code: grpc.StatusCode) -> FlowmeshError | None:
+    try:
+        status = status_pb2.Status.FromString(data)
+    except DecodeError:
+        return None
+    info = error_details_pb2.ErrorInfo()
+    bad = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    for detail in status.details:
+        for message in (info, bad, retry):
+            if detail.Is(message.DESCRIPTOR):
+                detail.Unpack(message)
+    if not info.reason:
+        return None
+    known = REASONS.get(info.reason)
+    kind = known.error if known else _BY_CODE.get(code, (FlowmeshError, ""))[0]
+    return kind(
+        info.reason,
+        status.message,
+        violations=_violations(info, bad),
+        retry_after_ms=retry.retry_delay.ToMilliseconds(),
+    )
+
+
+def _violations(
+    info: error_details_pb2.ErrorInfo, bad: error_details_pb2.BadRequest
+) -> tuple[Violation, ...]:
+    try:
+        places = orjson.loads(info.metadata.get("violations", "[]"))
+    except orjson.JSONDecodeError:
+        places = []
+    found = []
+    for index, violation in enumerate(bad.field_violations):
+        place = places[index] if index < len(places) else {}
+        found.append(
+            Violation(
+                violation.field,
+                violation.description,
+                place.get("code", ""),
+                place.get("line", 0),
+                place.get("column", 0),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,90 @@
+"""Opens a service's own schema of a database: migrated, with a pool of connections."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources.abc import Traversable
+
+import asyncpg
+import structlog
+
+from flowmesh.storage.migrations import migrate
+
+COMMAND_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
+# How long a process that starts waits for its database.
+REACH_TIMEOUT_S = 30.0
+REACH_DELAY_MIN_S = 0.05
+REACH_DELAY_MAX_S = 1.0
+IDLE_CONNECTION_S = 60.0
+CLOSE_TIMEOUT_S = 2.0
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+@asynccontextmanager
+async def open_database(
+    address: str,
+    *,
+    schema: str,
+    migrations: Traversable,
+    application: str = "flowmesh",
+    pool_max: int = 10,
+) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    """Waits for the database, applies the migrations, yields a pool whose search path is the schema."""
+    connection = await _reach(address, application)
+    try:
+        await migrate(connection, schema, migrations)
+    finally:
+        await connection.close(timeout=CLOSE_TIMEOUT_S)
+    pool = asyncpg.create_pool(
+        address,
+        min_size=1,
+        max_size=pool_max,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        max_inactive_connection_lifetime=IDLE_CONNECTION_S,
+        server_settings=_settings(application, search_path=f"{schema}, public"),
+    )
+    await pool
+    try:
+        yield pool
+    finally:
+        await _close(pool)
+
+
+async def _reach(address: str, application: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connects; keeps trying for a while, because the database may just be starting."""
+    log = structlog.get_logger("flowmesh.storage")
+    delay = REACH_DELAY_MIN_S
+    async with asyncio.timeout(REACH_TIMEOUT_S):
+        while True:
+            try:
+                return await asyncpg.connect(
+                    address,
+                    timeout=CONNECT_TIMEOUT_S,
+                    command_timeout=COMMAND_TIMEOUT_S * 6,
+                    server_settings=_settings(application),
+                )
+            except UNREACHABLE as error:
+                log.warning("database_unreachable", problem=type(error).__name__)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, REACH_DELAY_MAX_S)
+
+
+def _settings(application: str, **more: str) -> dict[str, str]:
+    return {"jit": "off", "application_name": application, **more}
+
+
+async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Closes in bounded time: the driver's own closing may wait for a cancel for ever."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await pool.close()
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()

@@ -1,0 +1,7 @@
+"""Logs, metrics and trace context of a process. Decides nothing about what is worth telling."""
+
+from flowmesh.telemetry.context import child_traceparent, current_traceparent, trace
+from flowmesh.telemetry.logs import configure_logs
+from flowmesh.telemetry.metrics import Metrics
+
+__all__ = ["Metrics", "child_traceparent", "configure_logs", "current_traceparent", "trace"]

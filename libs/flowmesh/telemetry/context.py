@@ -1,0 +1,47 @@
+"""W3C trace context as one string, handed from call to call and from message to message.
+
+This is propagation only: what a span needs to be found again. Spans themselves are recorded by
+OpenTelemetry, and only when an OTLP endpoint is set.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+TRACEPARENT = "traceparent"
+_SHAPE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_current: ContextVar[str] = ContextVar("flowmesh_traceparent", default="")
+
+
+def current_traceparent() -> str:
+    """The trace context this task works for; empty outside any."""
+    return _current.get()
+
+
+def child_traceparent(parent: str = "") -> str:
+    """A new span id under the parent's trace, or a new trace where the parent is not one."""
+    if is_traceparent(parent):
+        return f"{parent[:36]}{secrets.token_hex(8)}{parent[52:]}"
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def is_traceparent(text: str) -> bool:
+    """Whether the text is a trace context of version 00."""
+    return len(text) == 55 and _SHAPE.fullmatch(text) is not None
+
+
+def enter_trace(traceparent: str) -> None:
+    """Makes this the trace context of the running task, for good."""
+    _current.set(traceparent)
+
+
+@contextmanager
+def trace(traceparent: str) -> Iterator[None]:
+    """Makes this the trace context inside the block."""
+    token = _current.set(traceparent)
+    try:
+        yield
+    finally:
+        _current.reset(token)

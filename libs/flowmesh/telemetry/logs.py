@@ -1,0 +1,63 @@
+"""Structured logs: one JSON object a line, or readable lines on a terminal."""
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+
+from flowmesh.telemetry.context import current_traceparent
+
+NOISY = {"grpc": logging.ERROR, "uvicorn": logging.WARNING, "nats": logging.ERROR}
+Event = dict[str, Any]
+
+
+def configure_logs(level: str = "info", style: str = "") -> None:
+    """Sets up structlog and routes the standard library's loggers through it, to stderr.
+
+    `style` is "json", "console", or empty: console on a terminal, JSON otherwise.
+    """
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    console = style == "console" or (not style and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace,
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Any = _as_json
+    if console:
+        # Plain: the rich form prints local variables, and with them what users sent.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(number, logging.WARNING))
+    for name, at_least in NOISY.items():
+        logging.getLogger(name).setLevel(at_least)
+
+
+def _add_trace(_logger: Any, _method: str, event: Event) -> Event:
+    traceparent = current_traceparent()
+    if traceparent:
+        event["trace_id"] = traceparent[3:35]
+    return event
+
+
+def _as_json(_logger: Any, _method: str, event: Event) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,0 +1,55 @@
+"""Prometheus metrics of one process. Labels are words of ours, never what a user sends."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+# Seconds; from a local call to a long poll.
+LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The registry of a process. Asking for a name again gives the same metric."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._made: dict[str, Counter | Gauge | Histogram] = {}
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def counter(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> Counter:
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = Counter(name, help_text, labels, registry=self.registry)
+        assert isinstance(made, Counter)
+        return made
+
+    def gauge(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = Gauge(name, help_text, labels, registry=self.registry)
+        assert isinstance(made, Gauge)
+        return made
+
+    def histogram(
+        self,
+        name: str,
+        help_text: str,
+        labels: tuple[str, ...] = (),
+        buckets: tuple[float, ...] = LATENCY_BUCKETS,
+    ) -> Histogram:
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = Histogram(
+                name, help_text, labels, registry=self.registry, buckets=buckets
+            )
+        assert isinstance(made, Histogram)
+        return made
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
