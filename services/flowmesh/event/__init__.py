@@ -1,0 +1,1 @@
+"""The event service: lifecycle events to subscribers, and callbacks to the outside."""

@@ -1,0 +1,221 @@
+"""Puts the commits of all incarnations in order. Pure: no I/O, no clock.
+
+Each incarnation's commits are processed by position, each once; a lower one is dropped, one
+behind a gap is held until the outbox has filled the gap. A commit that took over executions is
+held until the positions of their former owners are reached, so that the order of every single
+execution is total.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from flowmesh.api.history.v1 import history_service_pb2 as pb
+
+# What is held while the outbox is asked. Beyond it arrivals are dropped and read from there too.
+HELD_BYTES_MAX: Final = 32 * 1024 * 1024
+HELD_COUNT_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A commit, or a part of one, and where in the stream it was (0: it came from the outbox)."""
+
+    batch: pb.EventBatch
+    stream_sequence: int
+    size: int
+
+    @property
+    def last_part(self) -> bool:
+        return self.batch.last_part
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """The outbox must be asked for this incarnation's positions above `after`."""
+
+    incarnation: int
+    after: int
+
+
+@dataclass(slots=True)
+class _Line:
+    """One incarnation: processed up to `done`, and `part` parts of the position behind it."""
+
+    done: int
+    part: int = 0
+    held: dict[tuple[int, int], Arrival] = field(default_factory=dict)
+    # Highest position that had to be dropped; it is only in the outbox.
+    dropped: int = 0
+
+    @property
+    def next(self) -> tuple[int, int]:
+        return self.done + 1, self.part
+
+
+class Sequencer:
+    """Takes arrivals in any order, gives them back in the order in which to process them."""
+
+    def __init__(self, positions: Mapping[int, int]) -> None:
+        """`positions` are those already processed; an incarnation not named starts at 0."""
+        self._lines = {incarnation: _Line(done) for incarnation, done in positions.items()}
+        self._waiting: set[int] = set()
+        self._held_bytes = 0
+        self._held_count = 0
+        self.repeated = 0
+        self.skipped = 0
+
+    def done(self, incarnation: int) -> int:
+        """The last position of which every part was given back."""
+        line = self._lines.get(incarnation)
+        return line.done if line else 0
+
+    def stream_sequence_held(self) -> int | None:
+        """The earliest message of the stream that is held; None when none is."""
+        held = (
+            arrival.stream_sequence
+            for incarnation in self._waiting
+            for arrival in self._lines[incarnation].held.values()
+            if arrival.stream_sequence
+        )
+        return min(held, default=None)
+
+    def offer(self, arrival: Arrival) -> list[Arrival]:
+        """What can be processed now that this has come, in order."""
+        batch = arrival.batch
+        line = self._line(batch.incarnation)
+        key = (batch.position, batch.part)
+        if key < line.next or key in line.held:
+            self.repeated += 1
+            return []
+        if key == line.next and not self._waiting and self._reached(arrival):
+            self._advance(line, arrival)
+            return [arrival]
+        self._hold(line, key, arrival)
+        return self._drain()
+
+    def filled(
+        self, need: Need, batches: Iterable[pb.EventBatch], *, last_position: int
+    ) -> list[Arrival]:
+        """What can be processed now that the outbox has answered `need`, in order.
+
+        The outbox tells the truth: positions up to `last_position` (the last one committed when
+        it was asked) that it does not hold any more were served by another event service.
+        """
+        line = self._line(need.incarnation)
+        found: dict[int, list[pb.EventBatch]] = {}
+        empty = True
+        for batch in batches:
+            empty = False
+            if batch.position > line.done:
+                found.setdefault(batch.position, []).append(batch)
+        if found:
+            held = (position for position, _ in line.held)
+            self._skip_to(line, min((*found, *held)) - 1)
+        elif empty:
+            self._skip_served(need.incarnation, line, last_position)
+        for position in sorted(found):
+            self._replace(line, position, found[position])
+        if line.held:
+            self._waiting.add(need.incarnation)
+        return self._drain()
+
+    def needs(self) -> list[Need]:
+        """What only the outbox can give: the gaps, and former owners not yet reached."""
+        needs: dict[int, Need] = {}
+        for incarnation in self._waiting:
+            line = self._lines[incarnation]
+            head = self._head(line)
+            if head is None:
+                needs[incarnation] = Need(incarnation, line.done)
+                continue
+            for former in head.batch.after:
+                if self.done(former.incarnation) < former.position:
+                    known = self.done(former.incarnation)
+                    needs[former.incarnation] = Need(former.incarnation, known)
+        return list(needs.values())
+
+    def _line(self, incarnation: int) -> _Line:
+        return self._lines.setdefault(incarnation, _Line(0))
+
+    def _reached(self, arrival: Arrival) -> bool:
+        return all(self.done(p.incarnation) >= p.position for p in arrival.batch.after)
+
+    def _advance(self, line: _Line, arrival: Arrival) -> None:
+        if arrival.last_part:
+            line.done, line.part = arrival.batch.position, 0
+        else:
+            line.part += 1
+
+    def _hold(self, line: _Line, key: tuple[int, int], arrival: Arrival) -> None:
+        self._waiting.add(arrival.batch.incarnation)
+        full = self._held_count >= HELD_COUNT_MAX or self._held_bytes >= HELD_BYTES_MAX
+        if full and key != line.next:
+            line.dropped = max(line.dropped, key[0])
+            return
+        line.held[key] = arrival
+        self._held_count += 1
+        self._held_bytes += arrival.size
+
+    def _release(self, line: _Line, key: tuple[int, int]) -> Arrival | None:
+        arrival = line.held.pop(key, None)
+        if arrival is not None:
+            self._held_count -= 1
+            self._held_bytes -= arrival.size
+        return arrival
+
+    def _replace(self, line: _Line, position: int, batches: list[pb.EventBatch]) -> None:
+        """The outbox's version of a position stands for all parts of it that came or will come."""
+        for key in [key for key in line.held if key[0] == position]:
+            self._release(line, key)
+        if line.done + 1 == position:
+            line.part = 0
+        for part, batch in enumerate(batches):
+            batch.part = part
+            batch.last_part = part == len(batches) - 1
+            line.held[position, part] = Arrival(batch, 0, batch.ByteSize())
+            self._held_count += 1
+            self._held_bytes += batch.ByteSize()
+
+    def _skip_served(self, incarnation: int, line: _Line, last_position: int) -> None:
+        """Nothing is left above what is done: go on to what is waited for, if it is committed."""
+        if line.held:
+            wanted = min(line.held)[0] - 1
+        else:
+            heads = (self._head(self._lines[waiting]) for waiting in self._waiting)
+            after = (p for head in heads if head is not None for p in head.batch.after)
+            wanted = max((p.position for p in after if p.incarnation == incarnation), default=0)
+            wanted = max(wanted, line.dropped)
+        self._skip_to(line, min(wanted, last_position))
+
+    def _head(self, line: _Line) -> Arrival | None:
+        return line.held.get(line.next)
+
+    def _skip_to(self, line: _Line, position: int) -> None:
+        if position > line.done:
+            self.skipped += position - line.done
+            line.done, line.part = position, 0
+            for key in [key for key in line.held if key[0] <= position]:
+                self._release(line, key)
+
+    def _drain(self) -> list[Arrival]:
+        ready: list[Arrival] = []
+        progress = True
+        while progress and self._waiting:
+            progress = False
+            for incarnation in sorted(self._waiting):
+                taken = self._drain_line(self._lines[incarnation], ready)
+                progress = progress or taken
+                line = self._lines[incarnation]
+                if not line.held and line.dropped <= line.done:
+                    self._waiting.discard(incarnation)
+        return ready
+
+    def _drain_line(self, line: _Line, ready: list[Arrival]) -> bool:
+        taken = False
+        while (head := self._head(line)) is not None and self._reached(head):
+            self._release(line, line.next)
+            self._advance(line, head)
+            ready.append(head)
+            taken = True
+        return taken

@@ -1,0 +1,202 @@
+"""Commits come out in order, each once, whatever order and gaps they came in."""
+
+import random
+
+import pytest
+
+from flowmesh.api.history.v1 import history_service_pb2 as pb
+from flowmesh.event import sequencer
+from flowmesh.event.sequencer import Arrival, Need, Sequencer
+
+
+def batch(
+    incarnation: int,
+    position: int,
+    part: int = 0,
+    *,
+    last: bool = True,
+    after: dict[int, int] | None = None,
+) -> pb.EventBatch:
+    former = [pb.Position(incarnation=i, position=p) for i, p in (after or {}).items()]
+    return pb.EventBatch(
+        incarnation=incarnation, position=position, part=part, last_part=last, after=former
+    )
+
+
+def arrival(message: pb.EventBatch, stream_sequence: int = 1) -> Arrival:
+    return Arrival(message, stream_sequence, 100)
+
+
+def keys(arrivals: list[Arrival]) -> list[tuple[int, int, int]]:
+    return [(a.batch.incarnation, a.batch.position, a.batch.part) for a in arrivals]
+
+
+def test_commits_in_order_pass_at_once() -> None:
+    """Nothing is held where nothing is missing."""
+    line = Sequencer({})
+    assert keys(line.offer(arrival(batch(7, 1)))) == [(7, 1, 0)]
+    assert keys(line.offer(arrival(batch(7, 2, 0, last=False)))) == [(7, 2, 0)]
+    assert line.done(7) == 1
+    assert keys(line.offer(arrival(batch(7, 2, 1)))) == [(7, 2, 1)]
+    assert (line.done(7), line.needs()) == (2, [])
+
+
+def test_what_was_processed_is_dropped() -> None:
+    """A position at or below the stored one, or a part that was given back, is not repeated."""
+    line = Sequencer({7: 5})
+    assert line.offer(arrival(batch(7, 5))) == []
+    line.offer(arrival(batch(7, 6, 0, last=False)))
+    assert line.offer(arrival(batch(7, 6, 0, last=False))) == []
+    assert line.repeated == 2
+
+
+def test_a_gap_holds_what_is_behind_it_until_the_outbox_fills_it() -> None:
+    """Held commits follow the filled ones, in order."""
+    line = Sequencer({7: 1})
+    assert line.offer(arrival(batch(7, 4))) == []
+    (need,) = line.needs()
+    assert need == Need(7, 1)
+    ready = line.filled(need, [batch(7, 2), batch(7, 3), batch(7, 4)], last_position=4)
+
+    assert keys(ready) == [(7, 2, 0), (7, 3, 0), (7, 4, 0)]
+    assert (line.needs(), line.stream_sequence_held()) == ([], None)
+
+
+def test_an_unknown_incarnation_is_read_from_its_first_position() -> None:
+    """Nothing stored and a later position: the outbox is asked from 0."""
+    line = Sequencer({})
+    line.offer(arrival(batch(9, 3)))
+    assert line.needs() == [Need(9, 0)]
+
+
+def test_positions_that_were_served_and_deleted_are_skipped() -> None:
+    """An outbox that holds no more what is missing ends the waiting."""
+    line = Sequencer({})
+    line.offer(arrival(batch(9, 30)))
+    ready = line.filled(Need(9, 0), [], last_position=30)
+
+    assert keys(ready) == [(9, 30, 0)]
+    assert line.skipped == 29
+
+
+def test_what_was_not_committed_when_the_outbox_was_asked_is_not_skipped() -> None:
+    """An answer older than the missing position proves nothing about it."""
+    line = Sequencer({9: 5})
+    line.offer(arrival(batch(9, 7)))
+    assert line.filled(Need(9, 5), [], last_position=5) == []
+    assert line.needs() == [Need(9, 5)]
+
+
+def test_a_take_over_waits_for_the_former_owner() -> None:
+    """The first commit with taken partitions follows the last one of the former owner."""
+    line = Sequencer({1: 3})
+    assert line.offer(arrival(batch(2, 1, after={1: 5}))) == []
+    assert line.needs() == [Need(1, 3)]
+    assert keys(line.offer(arrival(batch(1, 4)))) == [(1, 4, 0)]
+    assert keys(line.offer(arrival(batch(1, 5)))) == [(1, 5, 0), (2, 1, 0)]
+
+
+def test_a_former_owner_that_was_served_is_passed() -> None:
+    """Where the outbox holds nothing more of it, the take-over goes on."""
+    line = Sequencer({})
+    line.offer(arrival(batch(2, 1, after={1: 5})))
+    assert keys(line.filled(Need(1, 0), [], last_position=5)) == [(2, 1, 0)]
+
+
+def test_the_outbox_replaces_parts_that_came() -> None:
+    """A position filled whole ends the wait for its other parts."""
+    line = Sequencer({7: 1})
+    line.offer(arrival(batch(7, 2, 1)))
+    ready = line.filled(Need(7, 1), [batch(7, 2)], last_position=2)
+
+    assert keys(ready) == [(7, 2, 0)]
+    assert line.offer(arrival(batch(7, 2, 0, last=False))) == []
+
+
+def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound arrivals are dropped and come from the outbox in the end."""
+    monkeypatch.setattr(sequencer, "HELD_COUNT_MAX", 3)
+    line = Sequencer({})
+    for position in range(2, 12):
+        line.offer(arrival(batch(7, position)))
+    stored = [batch(7, position) for position in range(1, 12)]
+    seen: list[int] = []
+    while needs := line.needs():
+        (need,) = needs
+        page = [each for each in stored if each.position > need.after][:2]
+        seen += [a.batch.position for a in line.filled(need, page, last_position=11)]
+    assert seen == list(range(1, 12))
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_any_schedule_gives_every_position_once_and_in_order(seed: int) -> None:
+    """Losses, repeats, reordering between incarnations, parts and take-overs change nothing."""
+    random_ = random.Random(seed)
+    committed = _history(random_)
+    sent = [each for each in committed if random_.random() > 0.2]
+    sent += random_.sample(sent, len(sent) // 3)
+    by_key = {(each.incarnation, each.position, each.part): each for each in committed}
+    # Each publisher's order is kept as a rule, and broken now and then.
+    sent.sort(key=lambda each: (each.position + random_.randrange(4), each.incarnation))
+
+    line, got = Sequencer({}), []
+    for each in sent:
+        got += keys(line.offer(arrival(each)))
+        if random_.random() < 0.3:
+            got += _fill(line, committed, random_)
+    for incarnation in {each.incarnation for each in committed}:
+        line.offer(arrival(batch(incarnation, 99)))
+    while line.needs():
+        got += _fill(line, committed, random_)
+
+    wanted = [key for key in by_key if key[1] != 99]
+    got = [key for key in got if key[1] != 99]
+    assert set(got) == set(wanted)
+    _assert_ordered(got, by_key)
+
+
+def _history(random_: random.Random) -> list[pb.EventBatch]:
+    committed: list[pb.EventBatch] = []
+    last: dict[int, int] = {}
+    for incarnation in (1, 2, 3):
+        for position in range(1, random_.randrange(3, 12)):
+            after = {}
+            if position == 1 and last:
+                former = random_.choice(list(last))
+                after = {former: last[former]}
+            parts = random_.choice((1, 1, 1, 2, 3))
+            for part in range(parts):
+                final = part == parts - 1
+                committed.append(batch(incarnation, position, part, last=final, after=after))
+            last[incarnation] = position
+    return committed
+
+
+def _fill(
+    line: Sequencer, committed: list[pb.EventBatch], random_: random.Random
+) -> list[tuple[int, int, int]]:
+    got: list[tuple[int, int, int]] = []
+    for need in line.needs():
+        mine = [each for each in committed if each.incarnation == need.incarnation]
+        last = max(each.position for each in mine)
+        until = need.after + random_.randrange(1, 4)
+        page = [_copy(each) for each in mine if need.after < each.position <= until]
+        got += keys(line.filled(need, page, last_position=98 if need.after >= last else last))
+    return got
+
+
+def _copy(message: pb.EventBatch) -> pb.EventBatch:
+    copied = pb.EventBatch()
+    copied.CopyFrom(message)
+    return copied
+
+
+def _assert_ordered(
+    got: list[tuple[int, int, int]], by_key: dict[tuple[int, int, int], pb.EventBatch]
+) -> None:
+    seen: dict[int, int] = {}
+    for incarnation, position, part in got:
+        assert position >= seen.get(incarnation, 0)
+        for former in by_key[incarnation, position, part].after:
+            assert seen.get(former.incarnation, 0) >= former.position
+        seen[incarnation] = position
