@@ -4,16 +4,20 @@ Talks gRPC to one address and needs neither NATS nor a database. Async first; `C
 gives the same with blocking calls.
 """
 
-from flowmesh.sdk.client import Client
+from flowmesh.sdk.client import Client, ServiceInstance
 from flowmesh.sdk.context import TaskContext
+from flowmesh.sdk.definition_calls import Applied, Problem, Registered, Stored, Validation
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
+from flowmesh.sdk.flow import Ref, Retry, TaskNode, Workflow, task, workflow
 from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.session import Session, SessionCall
+from flowmesh.sdk.sync import SyncClient, SyncHandle
 from flowmesh.sdk.worker import Worker
 
 __all__ = [
+    "Applied",
     "Client",
     "Event",
     "Execution",
@@ -22,12 +26,25 @@ __all__ = [
     "Handle",
     "Node",
     "NodeStatus",
+    "Problem",
+    "Ref",
+    "Registered",
+    "Retry",
+    "ServiceInstance",
     "Session",
     "SessionCall",
     "Status",
+    "Stored",
     "StoredValue",
+    "SyncClient",
+    "SyncHandle",
     "TaskCancelled",
     "TaskContext",
     "TaskFailure",
+    "TaskNode",
+    "Validation",
     "Worker",
+    "Workflow",
+    "task",
+    "workflow",
 ]

@@ -12,25 +12,13 @@ import grpc
 import stamina
 
 from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
-from flowmesh.rpc import error_of
+from flowmesh.rpc import CHANNEL_OPTIONS, error_of
 from flowmesh.sdk import limits
 
 Request = TypeVar("Request", contravariant=True)
 Response = TypeVar("Response")
 Answer = TypeVar("Answer", covariant=True)
 Stub = TypeVar("Stub")
-
-CHANNEL_OPTIONS = (
-    ("grpc.max_send_message_length", limits.MESSAGE_BYTES_MAX),
-    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES_MAX),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.lb_policy_name", "round_robin"),
-)
 
 
 class Method(Protocol[Request, Answer]):
@@ -44,7 +32,9 @@ class Caller:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        # An address that resolves to several servers spreads calls over those that answer.
+        options = [*CHANNEL_OPTIONS, ("grpc.lb_policy_name", "round_robin")]
+        self.channel = grpc.aio.insecure_channel(address, options=options)
 
     async def close(self) -> None:
         await self.channel.close(grace=None)

@@ -142,6 +142,11 @@ def status_of(number: int) -> Status:
     return Status(name.removeprefix("EXECUTION_STATUS_").lower())
 
 
+def number_of(status: Status | str) -> execution_pb2.ExecutionStatus.ValueType:
+    """The contract's number; ValueError names what would be right."""
+    return execution_pb2.ExecutionStatus.Value(f"EXECUTION_STATUS_{Status(status).name}")
+
+
 def _node_status(number: int) -> NodeStatus:
     name = execution_pb2.NodeStatus.Name(execution_pb2.NodeStatus.ValueType(number))
     return NodeStatus(name.removeprefix("NODE_STATUS_").lower())

@@ -18,7 +18,7 @@ from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.reconnect import Reconnect
 
 if TYPE_CHECKING:
-    from flowmesh.sdk.client import Client
+    from flowmesh.sdk.execution_calls import ExecutionCalls
 
 
 class Handle:
@@ -26,17 +26,17 @@ class Handle:
 
     def __init__(
         self,
-        client: "Client",
+        client: "ExecutionCalls",
         execution_id: str,
         *,
         created: bool = True,
-        ended: pb.StartExecutionResponse | None = None,
+        ended: execution_pb2.Execution | None = None,
     ) -> None:
         self._client = client
         self.id = execution_id
         # False: an earlier call with the same request_id started it.
         self.created = created
-        self._ended = ended.execution if ended is not None else None
+        self._ended = ended
 
     def __repr__(self) -> str:
         return f"Handle({self.id!r})"
@@ -93,9 +93,7 @@ class Handle:
             payload=await self._client.payloads.pack(payload),
             request_id=request_id or self._client.new_id(),
         )
-        response = await self._client.caller.call(
-            self._client.executions.SignalExecution, request
-        )
+        response = await self._client.caller.call(self._client.executions.SignalExecution, request)
         return response.sequence
 
     async def cancel(self, reason: str = "", *, request_id: str = "") -> None:
@@ -137,13 +135,14 @@ class Handle:
                 async for message in stream:
                     reconnect.connected()
                     event = event_of(message.event)
-                    derived = event.type == "SignalFlow"
-                    if event.sequence <= known and not derived:
+                    if event.derived:
+                        yield event
                         continue
-                    if not types and not derived and event.sequence > known + 1:
+                    if event.sequence <= known:
+                        continue
+                    if not types and event.sequence > known + 1:
                         break  # something is missing: ask again from the last one known
-                    if not derived:
-                        known = event.sequence
+                    known = event.sequence
                     yield event
                     if event.last:
                         return

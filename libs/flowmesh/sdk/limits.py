@@ -7,7 +7,6 @@ DEFAULT_NAMESPACE = "default"
 INLINE_BYTES_MAX = 256 * 1024
 STORED_BYTES_MAX = 64 * 1024 * 1024
 CHUNK_BYTES = 512 * 1024
-MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
 CALL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
@@ -17,6 +16,8 @@ RETRY_ATTEMPTS_MAX = 20
 RETRY_WAIT_INITIAL_S = 0.1
 RETRY_WAIT_MAX_S = 2.0
 
+# What a synchronous run waits by default.
+RUN_TIMEOUT_S = 30.0
 # The server answers a wait after at most five minutes; a shorter poll notices a lost peer sooner.
 WAIT_POLL_MS = 30_000
 

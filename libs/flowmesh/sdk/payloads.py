@@ -88,7 +88,10 @@ class PayloadStore:
     async def unpack(self, payload: payload_pb2.Payload) -> Json:
         if not payload.HasField("reference"):
             return decode_inline(payload)
-        encoding, data = await self.get(payload.reference.digest)
+        return await self.fetch(payload.reference.digest)
+
+    async def fetch(self, digest: str) -> Json:
+        encoding, data = await self.get(digest)
         return decode_inline(payload_pb2.Payload(encoding=encoding, data=data))
 
     async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload:

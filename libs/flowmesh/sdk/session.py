@@ -6,7 +6,6 @@ One write per pass of the event loop carries everything that was submitted in it
 """
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -23,15 +22,12 @@ from flowmesh.sdk.calls import Caller
 from flowmesh.sdk.duplex import converse
 from flowmesh.sdk.executions import status_of
 from flowmesh.sdk.failures import ExecutionFailed, failure_of
+from flowmesh.sdk.ids import new_request_id
 from flowmesh.sdk.payloads import Json, PayloadStore, encode, payload_inline
 from flowmesh.sdk.reconnect import Reconnect
 from flowmesh.sdk.refusals import error_of_refusal
 
 _COMPLETED = "completed"
-
-
-def new_request_id() -> str:
-    return str(uuid.uuid4())
 
 
 class SessionCall:

@@ -109,7 +109,7 @@ class TaskRunner:
             contextvars.copy_context().run(coroutine.send, None)
         except StopIteration as stop:
             self._complete(task.token, stop.value, context)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
             self._finished(result_of_error(task.token, error))
         else:
             coroutine.close()
@@ -146,7 +146,7 @@ class TaskRunner:
                 result = failed(token, "Timeout", f"no result within {task.timeout_ms} ms")
             else:
                 result = failed(token, "Cancelled", "the task was canceled")
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
             result = result_of_error(token, error)
         self._end(token, result)
 

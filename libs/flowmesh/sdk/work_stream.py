@@ -46,9 +46,7 @@ class WorkStream:
             queues=queues,
             task_types=task_types,
             slots=slots,
-            contract_digest=hashlib.sha256(
-                worker_service_pb2.DESCRIPTOR.serialized_pb
-            ).hexdigest(),
+            contract_digest=hashlib.sha256(worker_service_pb2.DESCRIPTOR.serialized_pb).hexdigest(),
         )
         self._tasks = runner(self._finished, self._beat)
         self._specs: dict[str, bytes] = {}

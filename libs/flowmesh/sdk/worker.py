@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,6 +10,7 @@ from flowmesh.errors import Invalid
 from flowmesh.sdk import limits
 from flowmesh.sdk.client import Client
 from flowmesh.sdk.handlers import Handler, TaskHandler, handler_of
+from flowmesh.sdk.ids import new_worker_id
 from flowmesh.sdk.payloads import PayloadStore
 from flowmesh.sdk.task_runner import TaskRunner
 from flowmesh.sdk.work_stream import WorkStream
@@ -18,20 +18,13 @@ from flowmesh.sdk.work_stream import WorkStream
 H = TypeVar("H", bound=TaskHandler)
 
 
-def new_worker_id() -> str:
-    return f"worker-{uuid.uuid4()}"
-
-
 class Worker:
     """Runs tasks of the types it has handlers for.
 
-        worker = Worker("127.0.0.1:7450", slots=20)
-
-        @worker.task("charge-card")
-        async def charge(input, context): ...
-
-        worker.run()                     # blocks until SIGINT or SIGTERM, then drains
-        async with worker: ...           # or beside other work
+    Handlers are registered with `@worker.task("charge-card")`, as
+    `async def charge(input, context)` or plain functions, which run in threads.
+    `worker.run()` blocks until SIGINT or SIGTERM and drains; `async with worker:` runs it
+    beside other work.
     """
 
     def __init__(

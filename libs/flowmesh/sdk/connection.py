@@ -1,0 +1,84 @@
+"""What every part of the client shares: the channel, the namespace, ids, payloads."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Self
+
+from flowmesh import errors
+from flowmesh.sdk import limits
+from flowmesh.sdk.calls import Caller
+from flowmesh.sdk.ids import new_request_id
+from flowmesh.sdk.payloads import PayloadStore
+
+
+class Connection:
+    """One channel to one address, kept for the life of the client."""
+
+    def __init__(
+        self,
+        address: str = limits.DEFAULT_ADDRESS,
+        namespace: str = limits.DEFAULT_NAMESPACE,
+        *,
+        new_id: Callable[[], str] = new_request_id,
+    ) -> None:
+        self.address = address
+        self.namespace = namespace
+        self.new_id = new_id
+        self.caller = Caller(address)
+        self.payloads = PayloadStore(self.caller, namespace)
+
+    @classmethod
+    async def connect(
+        cls,
+        address: str = limits.DEFAULT_ADDRESS,
+        namespace: str = limits.DEFAULT_NAMESPACE,
+        *,
+        timeout: float = limits.CONNECT_TIMEOUT_S,
+    ) -> Self:
+        """A client whose server answers; Unavailable if it does not within `timeout` seconds."""
+        client = cls(address, namespace)
+        try:
+            await client.ready(timeout)
+        except errors.Unavailable:
+            await client.close()
+            raise
+        return client
+
+    async def ready(self, timeout: float = limits.CONNECT_TIMEOUT_S) -> None:
+        """Returns when the server answers; Unavailable if it does not within `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self.caller.channel.channel_ready()
+        except TimeoutError as error:
+            raise errors.Unavailable(
+                "SERVICE_UNAVAILABLE",
+                f"nothing answers at {self.address} within {timeout:g} s;"
+                " `flowmesh dev` starts a suite",
+            ) from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self.caller.close()
+
+    async def pages(
+        self, method: Callable[..., Any], request: Any, items: str
+    ) -> AsyncIterator[Any]:
+        """Every item of a paged list; asks for the next page when the last one is used up."""
+        while True:
+            response = await self.caller.call(method, request)
+            for item in getattr(response, items):
+                yield item
+            if not response.next_page_token:
+                return
+            request.page_token = response.next_page_token

@@ -1,0 +1,301 @@
+"""The client's calls to the definition service: register, check, find, analyse."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, runtime_checkable
+
+import orjson
+
+from flowmesh.api.definition.v1 import definition_pb2
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.definition.v1 import definition_service_pb2_grpc as rpc
+from flowmesh.errors import Invalid
+from flowmesh.sdk import limits
+from flowmesh.sdk.connection import Connection
+from flowmesh.sdk.payloads import Json, decode_bytes
+
+
+@runtime_checkable
+class Compilable(Protocol):
+    """Anything that writes itself as resources: a Workflow built in code."""
+
+    @property
+    def id(self) -> str: ...
+
+    def source(self) -> bytes: ...
+
+
+Definition = dict[str, Any] | str | bytes | Compilable
+"""A definition as JSON object, as YAML or JSON text, or built in code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a definition, and where (1-based; 0 is unknown)."""
+
+    code: str
+    severity: str
+    message: str
+    path: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        place = f"{self.line}:{self.column}: " if self.line else ""
+        where = f"{self.path}: " if self.path else ""
+        return f"{place}{where}{self.message} [{self.code}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource as it was applied. `created` is False when the same content was there."""
+
+    kind: str
+    name: str
+    version: int
+    digest: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """All resources of one source, and what deserves a warning."""
+
+    resources: tuple[Resource, ...]
+    warnings: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A workflow as it was registered."""
+
+    id: str
+    version: int
+    digest: str
+    created: bool
+    warnings: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a check found."""
+
+    valid: bool
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A workflow or task in one version, with the definition as it was posted."""
+
+    kind: str
+    id: str
+    name: str
+    version: int
+    digest: str
+    format: str
+    definition: Json
+    created_at: datetime | None
+    labels: dict[str, str]
+
+
+class DefinitionCalls(Connection):
+    """Workflows and tasks: what is there, and what is put there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.definitions = rpc.DefinitionServiceStub(self.caller.channel)
+
+    async def register(self, definition: Definition, *, request_id: str = "") -> Registered:
+        """Registers one workflow; unchanged content answers the version that exists.
+
+        Raises Invalid with one violation per problem; nothing is stored then.
+        """
+        if isinstance(definition, Compilable):
+            return await self._register_built(definition, request_id)
+        request = pb.RegisterWorkflowRequest(
+            namespace=self.namespace,
+            source=source_of(definition),
+            content_type=content_type_of(definition),
+            request_id=request_id or self.new_id(),
+        )
+        response = await self.caller.call(self.definitions.RegisterWorkflow, request)
+        return Registered(
+            id=response.workflow_id,
+            version=response.version,
+            digest=response.digest,
+            created=response.created,
+            warnings=_problems(response.warnings),
+        )
+
+    async def _register_built(self, workflow: Compilable, request_id: str) -> Registered:
+        """A workflow built in code brings the tasks it uses."""
+        applied = await self.apply(workflow, request_id=request_id)
+        for resource in applied.resources:
+            if resource.kind == "Workflow" and resource.name == workflow.id:
+                return Registered(
+                    id=resource.name,
+                    version=resource.version,
+                    digest=resource.digest,
+                    created=resource.created,
+                    warnings=applied.warnings,
+                )
+        raise Invalid("WORKFLOW_INVALID", f"the answer does not name workflow {workflow.id}")
+
+    async def apply(self, definition: Definition, *, request_id: str = "") -> Applied:
+        """Applies all resources of one source, all or none."""
+        request = pb.ApplyRequest(
+            namespace=self.namespace,
+            source=source_of(definition),
+            content_type=content_type_of(definition),
+            request_id=request_id or self.new_id(),
+        )
+        response = await self.caller.call(self.definitions.Apply, request)
+        return Applied(
+            resources=tuple(
+                Resource(r.kind, r.name, r.version, r.digest, r.created) for r in response.resources
+            ),
+            warnings=_problems(response.warnings),
+        )
+
+    async def validate(self, definition: Definition) -> Validation:
+        """Checks as `apply` would; stores nothing, never fails for what is wrong with it."""
+        request = pb.ValidateWorkflowRequest(
+            namespace=self.namespace,
+            source=source_of(definition),
+            content_type=content_type_of(definition),
+        )
+        response = await self.caller.call(self.definitions.ValidateWorkflow, request)
+        return Validation(response.valid, _problems(response.problems))
+
+    async def get_workflow(self, workflow_id: str, *, version: int = 0) -> Stored:
+        """One version of a workflow, the newest unless named."""
+        request = pb.GetWorkflowRequest(
+            namespace=self.namespace, workflow_id=workflow_id, version=version
+        )
+        response = await self.caller.call(self.definitions.GetWorkflow, request)
+        return _stored_workflow(response.workflow)
+
+    async def list_workflows(
+        self, *, where: str = "", page_size: int = limits.PAGE_SIZE
+    ) -> AsyncIterator[Stored]:
+        """Newest versions of all workflows; `where` as `id:prefix*` and `label.key=value`."""
+        request = pb.ListWorkflowsRequest(
+            namespace=self.namespace, page_size=page_size, filter=where
+        )
+        async for item in self.pages(self.definitions.ListWorkflows, request, "workflows"):
+            yield _stored_workflow(item)
+
+    async def list_versions(
+        self, workflow_id: str, *, page_size: int = limits.PAGE_SIZE
+    ) -> AsyncIterator[Stored]:
+        """All versions of one workflow, newest first."""
+        request = pb.ListWorkflowVersionsRequest(
+            namespace=self.namespace, workflow_id=workflow_id, page_size=page_size
+        )
+        async for item in self.pages(self.definitions.ListWorkflowVersions, request, "versions"):
+            yield _stored_workflow(item)
+
+    async def delete_workflow(self, workflow_id: str, *, request_id: str = "") -> None:
+        """Deletes all versions; executions that run it go on."""
+        request = pb.DeleteWorkflowRequest(
+            namespace=self.namespace,
+            workflow_id=workflow_id,
+            request_id=request_id or self.new_id(),
+        )
+        await self.caller.call(self.definitions.DeleteWorkflow, request)
+
+    async def get_task(self, name: str, *, version: int = 0) -> Stored:
+        """One version of a reusable task, the newest unless named."""
+        request = pb.GetTaskRequest(namespace=self.namespace, name=name, version=version)
+        response = await self.caller.call(self.definitions.GetTask, request)
+        return _stored_task(response.task)
+
+    async def list_tasks(self, *, page_size: int = limits.PAGE_SIZE) -> AsyncIterator[Stored]:
+        """Newest versions of all reusable tasks, by name."""
+        request = pb.ListTasksRequest(namespace=self.namespace, page_size=page_size)
+        async for item in self.pages(self.definitions.ListTasks, request, "tasks"):
+            yield _stored_task(item)
+
+    async def analyze(self, workflow_id: str, *, version: int = 0) -> definition_pb2.Analysis:
+        """What the graph of a workflow looks like."""
+        request = pb.AnalyzeWorkflowRequest(
+            namespace=self.namespace, workflow_id=workflow_id, version=version
+        )
+        response = await self.caller.call(self.definitions.AnalyzeWorkflow, request)
+        return response.analysis
+
+
+def source_of(definition: Definition) -> bytes:
+    """The definition as text."""
+    match definition:
+        case bytes():
+            return definition
+        case str():
+            return definition.encode()
+        case dict():
+            return orjson.dumps(definition)
+        case _:
+            return definition.source()
+
+
+def content_type_of(definition: Definition) -> str:
+    """The media type where it is known; empty lets the service find out."""
+    match definition:
+        case dict():
+            return "application/json"
+        case bytes() | str():
+            return ""
+        case _:
+            return "application/yaml"
+
+
+def _problems(messages: Any) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(
+            code=message.code,
+            severity=definition_pb2.Severity.Name(message.severity)
+            .removeprefix("SEVERITY_")
+            .lower(),
+            message=message.message,
+            path=message.path,
+            line=message.line,
+            column=message.column,
+        )
+        for message in messages
+    )
+
+
+def _stored_workflow(message: definition_pb2.Workflow) -> Stored:
+    return Stored(
+        kind="Workflow",
+        id=message.workflow_id,
+        name=message.name or message.workflow_id,
+        version=message.version,
+        digest=message.digest,
+        format=message.format,
+        definition=decode_bytes(message.definition),
+        created_at=_created_at(message),
+        labels=dict(message.labels),
+    )
+
+
+def _stored_task(message: definition_pb2.Task) -> Stored:
+    return Stored(
+        kind="WorkflowTask",
+        id=message.name,
+        name=message.name,
+        version=message.version,
+        digest=message.digest,
+        format=message.type,
+        definition=decode_bytes(message.definition),
+        created_at=_created_at(message),
+        labels=dict(message.labels),
+    )
+
+
+def _created_at(message: definition_pb2.Workflow | definition_pb2.Task) -> datetime | None:
+    if not message.HasField("created_at"):
+        return None
+    return message.created_at.ToDatetime(tzinfo=UTC)

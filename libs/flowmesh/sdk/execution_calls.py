@@ -1,0 +1,193 @@
+"""The client's calls about executions: start, find, read, watch."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from flowmesh.api.event.v1 import event_service_pb2 as event_pb
+from flowmesh.api.event.v1 import event_service_pb2_grpc as event_rpc
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
+from flowmesh.api.history.v1 import history_service_pb2 as history_pb
+from flowmesh.api.history.v1 import history_service_pb2_grpc as history_rpc
+from flowmesh.sdk import limits
+from flowmesh.sdk.connection import Connection
+from flowmesh.sdk.events import Event, event_of, history_event_of
+from flowmesh.sdk.executions import Execution, Status, StoredValue, execution_of, number_of
+from flowmesh.sdk.handle import Handle
+from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.session import Session
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class ExecutionCalls(Connection):
+    """Executions: start them, and see how they are."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.executions = rpc.ExecutionServiceStub(self.caller.channel)
+        self.histories = history_rpc.HistoryServiceStub(self.caller.channel)
+        self.event_service = event_rpc.EventServiceStub(self.caller.channel)
+
+    def session(self) -> Session:
+        """One stream for many starts and their results."""
+        return Session(
+            caller=self.caller,
+            payloads=self.payloads,
+            namespace=self.namespace,
+            new_id=self.new_id,
+        )
+
+    async def start(
+        self,
+        workflow_id: str,
+        input: Json = None,
+        *,
+        request_id: str = "",
+        version: int = 0,
+        wait: float = 0,
+    ) -> Handle:
+        """Starts one execution; it survives any crash once this returns.
+
+        Again with the same `request_id` answers the same execution. With `wait` (seconds) the
+        call itself waits for the end, at most so long; the handle then knows the result.
+        """
+        request = pb.StartExecutionRequest(
+            namespace=self.namespace,
+            workflow_id=workflow_id,
+            version=version,
+            input=await self.payloads.pack(input),
+            request_id=request_id or self.new_id(),
+            wait_ms=int(wait * 1000),
+        )
+        response = await self.caller.call(
+            self.executions.StartExecution, request, timeout_s=wait + limits.CALL_TIMEOUT_S
+        )
+        return Handle(
+            self,
+            response.execution_id,
+            created=response.created,
+            ended=response.execution if response.HasField("execution") else None,
+        )
+
+    async def run(
+        self,
+        workflow_id: str,
+        input: Json = None,
+        *,
+        request_id: str = "",
+        version: int = 0,
+        timeout: float = limits.RUN_TIMEOUT_S,
+    ) -> Json:
+        """Starts, waits for the end and returns the output.
+
+        Raises ExecutionFailed if it ended in another way, Timeout if it still runs.
+        """
+        until = asyncio.get_running_loop().time() + timeout
+        handle = await self.start(
+            workflow_id,
+            input,
+            request_id=request_id,
+            version=version,
+            wait=min(timeout, limits.RUN_TIMEOUT_S),
+        )
+        return await handle.result(max(0.0, until - asyncio.get_running_loop().time()))
+
+    def handle(self, execution_id: str) -> Handle:
+        """An execution that was started elsewhere; asks nothing yet."""
+        return Handle(self, execution_id)
+
+    async def get_execution(self, execution_id: str) -> Execution:
+        """State of one execution with all its nodes, as last committed."""
+        request = pb.GetExecutionRequest(namespace=self.namespace, execution_id=execution_id)
+        response = await self.caller.call(self.executions.GetExecution, request)
+        return execution_of(response.execution)
+
+    async def list_executions(
+        self,
+        *,
+        workflow_id: str = "",
+        statuses: Collection[Status | str] = (),
+        started_after: "datetime | None" = None,
+        started_before: "datetime | None" = None,
+        page_size: int = limits.PAGE_SIZE,
+    ) -> AsyncIterator[Execution]:
+        """Executions of the namespace, newest first, without nodes, input and output."""
+        request = pb.ListExecutionsRequest(
+            namespace=self.namespace,
+            workflow_id=workflow_id,
+            statuses=[number_of(status) for status in statuses],
+            started_after_us=_micros(started_after),
+            started_before_us=_micros(started_before),
+            page_size=page_size,
+        )
+        async for item in self.pages(self.executions.ListExecutions, request, "executions"):
+            yield execution_of(item)
+
+    async def history(
+        self, execution_id: str, *, after: int = 0, workflow_id: str = ""
+    ) -> AsyncIterator[Event]:
+        """The events that are stored now, from behind sequence `after`."""
+        while True:
+            request = history_pb.ListHistoryEventsRequest(
+                namespace=self.namespace, execution_id=execution_id, after=after
+            )
+            response = await self.caller.call(self.histories.ListHistoryEvents, request)
+            for event in response.events:
+                if event.HasField("workflow_started"):
+                    workflow_id = event.workflow_started.workflow_id
+                yield history_event_of(event, execution_id, workflow_id)
+            if not response.next_after:
+                return
+            after = response.next_after
+
+    async def events(
+        self, *, workflow_id: str = "", types: Collection[str] = (), cursor: str = ""
+    ) -> AsyncIterator[Event]:
+        """Events of all executions, from now or from behind `cursor` on, without end.
+
+        A broken stream is opened again behind the last event; Gone (`CURSOR_EXPIRED`) when the
+        suite no longer holds what follows it.
+        """
+        reconnect = Reconnect(asyncio.get_running_loop().time)
+        while True:
+            request = event_pb.WatchEventsRequest(
+                namespace=self.namespace,
+                workflow_id=workflow_id,
+                types=sorted(types),
+                cursor=cursor,
+            )
+            stream = self.event_service.WatchEvents(request)
+            try:
+                async for message in stream:
+                    reconnect.connected()
+                    cursor = message.cursor or cursor
+                    if message.HasField("event"):
+                        yield event_of(message.event, cursor)
+            except grpc.aio.AioRpcError as error:
+                reconnect.broken(error)
+            finally:
+                stream.cancel()
+            if reconnect.hopeless:
+                raise reconnect.error()
+            await reconnect.pause()
+
+    async def stats(self, workflow_id: str = "") -> tuple[execution_pb2.WorkflowStats, ...]:
+        """Counters and latencies of the answering process."""
+        request = pb.GetStatsRequest(namespace=self.namespace, workflow_id=workflow_id)
+        response = await self.caller.call(self.executions.GetStats, request)
+        return tuple(response.workflows)
+
+    async def fetch(self, value: StoredValue) -> Json:
+        """The value behind a reference."""
+        return await self.payloads.fetch(value.digest)
+
+
+def _micros(at: "datetime | None") -> int:
+    return int(at.timestamp() * 1_000_000) if at else 0

@@ -1,0 +1,11 @@
+"""Ids the SDK makes where the caller gives none."""
+
+import uuid
+
+
+def new_request_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_worker_id() -> str:
+    return f"worker-{uuid.uuid4()}"

@@ -1,0 +1,177 @@
+"""The client with blocking calls. Every call runs on one private loop; nothing else differs."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from flowmesh.sdk import limits
+from flowmesh.sdk.client import Client, ServiceInstance
+from flowmesh.sdk.definition_calls import Applied, Definition, Registered, Stored, Validation
+from flowmesh.sdk.events import Event
+from flowmesh.sdk.executions import Execution, Status, StoredValue
+from flowmesh.sdk.handle import Handle
+from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.portal import Portal
+
+
+class SyncHandle:
+    """One execution by its id."""
+
+    def __init__(self, portal: Portal, handle: Handle) -> None:
+        self._portal = portal
+        self._handle = handle
+        self.id = handle.id
+        self.created = handle.created
+
+    def __repr__(self) -> str:
+        return f"SyncHandle({self.id!r})"
+
+    def wait(self, timeout: float | None = None) -> Execution:
+        return self._portal.call(self._handle.wait(timeout))
+
+    def result(self, timeout: float | None = None) -> Json:
+        return self._portal.call(self._handle.result(timeout))
+
+    def describe(self) -> Execution:
+        return self._portal.call(self._handle.describe())
+
+    def status(self) -> Status:
+        return self._portal.call(self._handle.status())
+
+    def signal(self, name: str, payload: Json = None, *, request_id: str = "") -> int:
+        return self._portal.call(self._handle.signal(name, payload, request_id=request_id))
+
+    def cancel(self, reason: str = "", *, request_id: str = "") -> None:
+        self._portal.call(self._handle.cancel(reason, request_id=request_id))
+
+    def terminate(self, reason: str = "", *, request_id: str = "") -> None:
+        self._portal.call(self._handle.terminate(reason, request_id=request_id))
+
+    def events(self, *, after: int = 0, types: Collection[str] = ()) -> Iterator[Event]:
+        return self._portal.iterate(lambda: self._handle.events(after=after, types=types))
+
+
+class SyncClient:
+    """`with Client.sync() as client: client.run("workflow", input)`."""
+
+    def __init__(
+        self,
+        address: str = limits.DEFAULT_ADDRESS,
+        namespace: str = limits.DEFAULT_NAMESPACE,
+    ) -> None:
+        self._portal = Portal()
+        self._client = self._portal.call(_client(address, namespace))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._portal.call(self._client.close())
+        self._portal.close()
+
+    def ready(self, timeout: float = limits.CONNECT_TIMEOUT_S) -> None:
+        self._portal.call(self._client.ready(timeout))
+
+    def register(self, definition: Definition, *, request_id: str = "") -> Registered:
+        return self._portal.call(self._client.register(definition, request_id=request_id))
+
+    def apply(self, definition: Definition, *, request_id: str = "") -> Applied:
+        return self._portal.call(self._client.apply(definition, request_id=request_id))
+
+    def validate(self, definition: Definition) -> Validation:
+        return self._portal.call(self._client.validate(definition))
+
+    def get_workflow(self, workflow_id: str, *, version: int = 0) -> Stored:
+        return self._portal.call(self._client.get_workflow(workflow_id, version=version))
+
+    def get_task(self, name: str, *, version: int = 0) -> Stored:
+        return self._portal.call(self._client.get_task(name, version=version))
+
+    def delete_workflow(self, workflow_id: str, *, request_id: str = "") -> None:
+        self._portal.call(self._client.delete_workflow(workflow_id, request_id=request_id))
+
+    def list_workflows(self, *, where: str = "") -> Iterator[Stored]:
+        return self._portal.iterate(lambda: self._client.list_workflows(where=where))
+
+    def list_tasks(self) -> Iterator[Stored]:
+        return self._portal.iterate(self._client.list_tasks)
+
+    def start(
+        self,
+        workflow_id: str,
+        input: Json = None,
+        *,
+        request_id: str = "",
+        version: int = 0,
+        wait: float = 0,
+    ) -> SyncHandle:
+        handle = self._portal.call(
+            self._client.start(
+                workflow_id, input, request_id=request_id, version=version, wait=wait
+            )
+        )
+        return SyncHandle(self._portal, handle)
+
+    def run(
+        self,
+        workflow_id: str,
+        input: Json = None,
+        *,
+        request_id: str = "",
+        version: int = 0,
+        timeout: float = limits.RUN_TIMEOUT_S,
+    ) -> Json:
+        return self._portal.call(
+            self._client.run(
+                workflow_id, input, request_id=request_id, version=version, timeout=timeout
+            )
+        )
+
+    def handle(self, execution_id: str) -> SyncHandle:
+        return SyncHandle(self._portal, self._client.handle(execution_id))
+
+    def get_execution(self, execution_id: str) -> Execution:
+        return self._portal.call(self._client.get_execution(execution_id))
+
+    def list_executions(
+        self,
+        *,
+        workflow_id: str = "",
+        statuses: Collection[Status | str] = (),
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+    ) -> Iterator[Execution]:
+        return self._portal.iterate(
+            lambda: self._client.list_executions(
+                workflow_id=workflow_id,
+                statuses=statuses,
+                started_after=started_after,
+                started_before=started_before,
+            )
+        )
+
+    def history(self, execution_id: str, *, after: int = 0) -> Iterator[Event]:
+        return self._portal.iterate(lambda: self._client.history(execution_id, after=after))
+
+    def services(
+        self, *, name: str = "", type: str = "", capability: str = ""
+    ) -> Iterator[ServiceInstance]:
+        return self._portal.iterate(
+            lambda: self._client.services(name=name, type=type, capability=capability)
+        )
+
+    def fetch(self, value: StoredValue) -> Json:
+        return self._portal.call(self._client.fetch(value))
+
+
+async def _client(address: str, namespace: str) -> Client:
+    return Client(address, namespace)  # its channel belongs to the loop it is made on
