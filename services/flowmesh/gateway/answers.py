@@ -1,0 +1,497 @@
+"""Bodies of answers. The OpenAPI document describes them from these structs.
+
+Members without a value are left out unless the contract says that they are always there.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+ExecutionWord = Literal["pending", "running", "paused", "completed", "failed", "canceled"]
+StepWord = Literal["pending", "running", "success", "failed", "skipped", "canceled"]
+Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Json = Annotated[Any, Meta(description="Any JSON value.")]
+
+
+class Answer(msgspec.Struct, rename="camel", kw_only=True):
+    """Base of all answers."""
+
+
+class ErrorDetail(Answer, kw_only=True):
+    """One thing that can be mended; `field` is a path into what was sent."""
+
+    field: str
+    description: str
+    code: str | UnsetType = UNSET
+    line: int | UnsetType = UNSET
+    column: int | UnsetType = UNSET
+
+
+class ErrorValue(Answer, kw_only=True):
+    """What went wrong. A reason never changes; docs/errors.md lists all of them."""
+
+    code: int
+    reason: str
+    message: str
+    details: list[ErrorDetail]
+
+
+class ErrorAnswer(Answer, kw_only=True):
+    """The body of every refusal."""
+
+    error: ErrorValue
+
+
+class StateErrorAnswer(ErrorAnswer, kw_only=True):
+    """A refusal because of the state the execution is in."""
+
+    execution_id: str | UnsetType = UNSET
+    status: ExecutionWord | UnsetType = UNSET
+
+
+class StillRunningAnswer(ErrorAnswer, kw_only=True):
+    """The time to wait was over; the execution goes on under this id."""
+
+    execution_id: str
+
+
+class FailureValue(Answer, kw_only=True):
+    """Why a run or a task failed."""
+
+    class_: str = msgspec.field(name="class")
+    message: str
+    task_id: str | UnsetType = UNSET
+    details: Json | UnsetType = UNSET
+
+
+# --- step JSON -------------------------------------------------------------------------------
+
+
+class RegisteredWorkflow(Answer, kw_only=True):
+    """The version a definition has; `created` is false for content that was there already."""
+
+    id: str
+    version: int
+    digest: str
+    created: bool
+    warnings: list["ProblemValue"] | UnsetType = UNSET
+
+
+class DefinitionList(Answer, kw_only=True):
+    """Definitions as they were posted."""
+
+    workflows: list[dict[str, Any]]
+    next_page_token: str
+
+
+class Started(Answer, kw_only=True):
+    """The execution that was started, or the one that an equal request id started before."""
+
+    execution_id: str
+
+
+class StepFailure(Answer, kw_only=True):
+    """Why a step or a run failed."""
+
+    class_: str = msgspec.field(name="class")
+    message: str
+    step_id: str | UnsetType = UNSET
+    details: Json | UnsetType = UNSET
+
+
+class StepResult(Answer, kw_only=True):
+    """How a step is; a running one has no duration and no result."""
+
+    step_id: str
+    status: StepWord
+    attempts: int
+    duration: Annotated[int, Meta(description="Milliseconds.")] | UnsetType = UNSET
+    result: Json | UnsetType = UNSET
+    error: StepFailure | UnsetType = UNSET
+    start_time: Annotated[int, Meta(description="Epoch seconds.")] | UnsetType = UNSET
+    end_time: int | UnsetType = UNSET
+
+
+class StepExecution(Answer, kw_only=True):
+    """An execution in the step-JSON shape; in lists its steps are left empty."""
+
+    execution_id: str
+    workflow_id: str
+    status: ExecutionWord
+    start_time: Annotated[int, Meta(description="Epoch seconds.")]
+    end_time: int | UnsetType = UNSET
+    current_steps: list[str]
+    completed_steps: list[str]
+    failed_steps: list[str]
+    skipped_steps: list[str]
+    step_results: dict[str, StepResult]
+    context: dict[str, Any]
+    error: StepFailure | UnsetType = UNSET
+
+
+class StepExecutionList(Answer, kw_only=True):
+    """Newest first."""
+
+    executions: list[StepExecution]
+    next_page_token: str
+
+
+class PicturedStep(Answer, kw_only=True):
+    """A step of the picture."""
+
+    id: str
+    name: str
+    status: StepWord
+    attempts: int
+    duration: int | UnsetType = UNSET
+    dependencies: list[str]
+
+
+class Picture(Answer, kw_only=True):
+    """Steps that have begun, in definition order."""
+
+    execution_id: str
+    workflow_name: str
+    status: ExecutionWord
+    duration: Annotated[int, Meta(description="Milliseconds so far.")]
+    steps: list[PicturedStep]
+
+
+# --- resources -------------------------------------------------------------------------------
+
+
+class ProblemValue(Answer, kw_only=True):
+    """Something wrong with a definition, and where."""
+
+    code: str
+    severity: Literal["error", "warning"]
+    message: str
+    path: str
+    line: int | UnsetType = UNSET
+    column: int | UnsetType = UNSET
+
+
+class AppliedResource(Answer, kw_only=True):
+    """A resource as it is after it was applied."""
+
+    kind: str
+    name: str
+    version: int
+    digest: str
+    created: bool
+
+
+class Applied(Answer, kw_only=True):
+    """What was applied, in the order of the source; one resource is also at the top."""
+
+    resources: list[AppliedResource]
+    kind: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    version: int | UnsetType = UNSET
+    digest: str | UnsetType = UNSET
+    created: bool
+    warnings: list[ProblemValue] | UnsetType = UNSET
+
+
+class Validation(Answer, kw_only=True):
+    """Every problem of a source, found in one pass."""
+
+    valid: bool
+    problems: list[ProblemValue]
+
+
+class WorkflowAnswer(Answer, kw_only=True):
+    """One version of a workflow; `digest` is the SHA-256 of its canonical form."""
+
+    name: str
+    version: int
+    digest: str
+    title: str | UnsetType = UNSET
+    format: str
+    created_at: Instant
+    labels: dict[str, str]
+    definition: Json | UnsetType = UNSET
+
+
+class WorkflowList(Answer, kw_only=True):
+    """Newest versions, by name."""
+
+    workflows: list[WorkflowAnswer]
+    next_page_token: str
+
+
+class VersionList(Answer, kw_only=True):
+    """Versions, newest first."""
+
+    versions: list[WorkflowAnswer]
+    next_page_token: str
+
+
+class TaskAnswer(Answer, kw_only=True):
+    """One version of a reusable task."""
+
+    name: str
+    version: int
+    digest: str
+    type: str
+    created_at: Instant
+    labels: dict[str, str]
+    definition: Json | UnsetType = UNSET
+
+
+class TaskList(Answer, kw_only=True):
+    """Newest versions, by name."""
+
+    tasks: list[TaskAnswer]
+    next_page_token: str
+
+
+class WorkflowReference(Answer, kw_only=True):
+    """A workflow and the version meant."""
+
+    name: str
+    version: int
+
+
+class UsageList(Answer, kw_only=True):
+    """Workflows whose newest version refers to the task."""
+
+    workflows: list[WorkflowReference]
+
+
+class NodeRelationship(Answer, kw_only=True):
+    """A node and its neighbours."""
+
+    id: str
+    successors: list[str]
+    dependencies: list[str]
+
+
+class Edge(Answer, kw_only=True):
+    """An edge of the graph."""
+
+    id: str
+    source: str
+    target: str
+
+
+class Forest(Answer, kw_only=True):
+    """Where runs begin, and how to go on from each node."""
+
+    roots: list[str]
+    adjacency_list: dict[str, NodeRelationship]
+
+
+class GraphExecution(Answer, kw_only=True):
+    """What running the graph is planned by."""
+
+    branch_points: list[str]
+    leaf_nodes: list[str]
+    convergence_points: list[str]
+    parallel_execution_groups: list[list[str]]
+
+
+class GraphPath(Answer, kw_only=True):
+    """One way from a root to a leaf."""
+
+    nodes: list[str]
+
+
+class AnalysisAnswer(Answer, kw_only=True):
+    """The graph of a workflow. `pathCount` counts all paths, also those not listed."""
+
+    name: str
+    version: int
+    forest: Forest
+    nodes: dict[str, NodeRelationship]
+    edges: dict[str, Edge]
+    paths: list[GraphPath]
+    path_count: int
+    execution: GraphExecution
+    roots: list[str]
+    leaves: list[str]
+    groups: list[list[str]]
+    branch_points: list[str]
+    convergence_points: list[str]
+    critical_path: list[str]
+    depth: int
+
+
+# --- executions ------------------------------------------------------------------------------
+
+
+class RunTask(Answer, kw_only=True):
+    """How a task of a run ended."""
+
+    status: StepWord
+    attempts: int
+    duration_ms: int | UnsetType = UNSET
+    error: FailureValue | UnsetType = UNSET
+
+
+class RunAnswer(Answer, kw_only=True):
+    """A run that has ended: the outputs of its tasks, and its output where one is defined."""
+
+    execution_id: str
+    status: ExecutionWord
+    outputs: dict[str, Json]
+    output: Json | UnsetType = UNSET
+    tasks: dict[str, RunTask]
+    duration_ms: int
+    error: FailureValue | UnsetType = UNSET
+
+
+class TaskState(RunTask, kw_only=True):
+    """How a task is."""
+
+    id: str
+    name: str
+    type: str | UnsetType = UNSET
+    dependencies: list[str]
+    scheduled_at: Instant | UnsetType = UNSET
+    started_at: Instant | UnsetType = UNSET
+    ended_at: Instant | UnsetType = UNSET
+    due_at: Instant | UnsetType = UNSET
+    worker_id: str | UnsetType = UNSET
+    output: Json | UnsetType = UNSET
+    metadata: Json | UnsetType = UNSET
+
+
+class SignalValue(Answer, kw_only=True):
+    """A signal as it was received."""
+
+    name: str
+    payload: Json
+    received_at: Instant
+
+
+class ExecutionSummary(Answer, kw_only=True):
+    """An execution in lists."""
+
+    execution_id: str
+    workflow: str
+    workflow_name: str
+    version: int
+    format: str
+    status: ExecutionWord
+    started_at: Instant | UnsetType = UNSET
+    ended_at: Instant | UnsetType = UNSET
+    duration_ms: int | UnsetType = UNSET
+    last_sequence: int
+    request_id: str | UnsetType = UNSET
+    error: FailureValue | UnsetType = UNSET
+
+
+class ExecutionAnswer(ExecutionSummary, kw_only=True):
+    """State of one execution as last committed."""
+
+    input: Json
+    output: Json | UnsetType = UNSET
+    tasks: dict[str, TaskState]
+    signals: list[SignalValue]
+
+
+class ExecutionList(Answer, kw_only=True):
+    """Newest first."""
+
+    executions: list[ExecutionSummary]
+    next_page_token: str
+
+
+class Stopped(Answer, kw_only=True):
+    """The execution has been stopped."""
+
+    execution_id: str
+    status: ExecutionWord
+
+
+class Signaled(Answer, kw_only=True):
+    """The signal is event `sequence` of the execution."""
+
+    execution_id: str
+    sequence: int
+
+
+class Event(Answer, kw_only=True):
+    """A lifecycle event. Clients ignore types they do not know."""
+
+    type: str
+    sequence: Annotated[int, Meta(description="1, 2, 3 ... per execution, no gap.")]
+    execution_id: str
+    workflow: str
+    task_id: str | UnsetType = UNSET
+    attempt: int | UnsetType = UNSET
+    timestamp: Instant
+    data: dict[str, Any]
+
+
+class History(Answer, kw_only=True):
+    """Events by sequence. `nextAfter` is 0 at the end of the history as it is now."""
+
+    events: list[Event]
+    next_after: int
+    ended: Annotated[bool, Meta(description="The last event of the execution is in this page.")]
+
+
+# --- others ----------------------------------------------------------------------------------
+
+
+class PayloadReferenceValue(Answer, kw_only=True):
+    """Names a stored value by its content."""
+
+    digest: str
+    size_bytes: int
+    encoding: str
+
+
+class StoredPayload(Answer, kw_only=True):
+    """Put it where an input is expected."""
+
+    payload: PayloadReferenceValue = msgspec.field(name="$payload")
+
+
+class OperationExample(Answer, kw_only=True):
+    """What an operation makes of an input."""
+
+    input: Json
+    parameters: Json
+    output: Json
+
+
+class OperationValue(Answer, kw_only=True):
+    """An operation of transform pipelines; `parameters` is a JSON Schema."""
+
+    name: str
+    category: str
+    summary: str
+    parameters: dict[str, Any]
+    example: OperationExample
+
+
+class OperationList(Answer, kw_only=True):
+    """All operations a pipeline may use."""
+
+    operations: list[OperationValue]
+
+
+class ServiceValue(Answer, kw_only=True):
+    """An instance of a service."""
+
+    id: str
+    name: str
+    type: str
+    status: Literal["HEALTHY", "DEGRADED", "UNHEALTHY", "OFFLINE"]
+    endpoint: str
+    capabilities: list[str]
+    metadata: dict[str, str]
+    version: str
+    registered_at: Instant
+    heartbeat_at: Instant
+
+
+class ServiceList(Answer, kw_only=True):
+    """Instances that pass the filters, by name and id."""
+
+    services: list[ServiceValue]
+    next_page_token: str

@@ -1,0 +1,192 @@
+"""The ASGI application: finds the route, runs it, turns errors into JSON.
+
+Not here: what any route does. Whatever a route raises, the client gets JSON with a reason, and
+only what is our fault is logged.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from flowmesh.errors import MethodNotAllowed, NotFound
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.errors import error_response, internal_response, known_error
+from flowmesh.gateway.messages import (
+    AnyResponse,
+    ClientGone,
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    StreamResponse,
+)
+from flowmesh.gateway.operations import Route, SocketRoute
+from flowmesh.gateway.router import Router
+from flowmesh.gateway.sockets import INTERNAL_ERROR, Socket
+
+# A 499 in the metrics is a client that left, as proxies count it.
+CLIENT_GONE_STATUS = 499
+UNKNOWN_ROUTE = "unknown"
+
+
+class Observer(Protocol):
+    """Counts what was served; labels are route templates, never paths."""
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None: ...
+
+
+class Log(Protocol):
+    def error(self, event: str, **values: Any) -> Any: ...
+
+
+class Stopwatch(Protocol):
+    def monotonic_ms(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """Whether the head of an answer has left, after which no error can be told any more."""
+
+    send: Send
+    statuses: list[int]
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.statuses.append(message["status"])
+        await self.send(message)
+
+
+class Gateway:
+    """REST, Server-Sent Events and WebSockets; one instance serves a process."""
+
+    def __init__(
+        self,
+        *,
+        backends: Backends,
+        routes: Iterable[Route],
+        sockets: Iterable[SocketRoute],
+        observer: Observer,
+        log: Log,
+    ) -> None:
+        self._backends = backends
+        self._routes = Router((route.method, route.path, route) for route in routes)
+        self._sockets = Router(("GET", socket.path, socket) for socket in sockets)
+        self._observer = observer
+        self._clock = backends.clock
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await _lifespan(receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun_ms = self._clock.monotonic_ms()
+        method = scope["method"]
+        started = _Started(send, [])
+        template = UNKNOWN_ROUTE
+        try:
+            match = self._routes.match(_raw_path(scope))
+            if match is None:
+                raise NotFound("ROUTE_NOT_FOUND", "No such path; /openapi.json lists all of them.")
+            template = match.template
+            route = match.methods.get("GET" if method == "HEAD" else method)
+            if route is None:
+                await _send(_other_method(method, match.methods), method, started)
+                return
+            request = Request(scope, match.params, receive)
+            if route.strict_query:
+                request.refuse_unknown_query(route.query_names)
+            await _send(await route.endpoint(self._backends, request), method, started)
+        except ClientGone:
+            started.statuses.append(CLIENT_GONE_STATUS)
+        except Exception as raised:
+            response = self._refusal(raised, template)
+            if started.statuses:
+                # The head has left: only a broken connection can still say that it went wrong.
+                raise
+            await _send(response, method, started)
+        finally:
+            seconds = (self._clock.monotonic_ms() - begun_ms) / 1_000
+            status = started.statuses[-1] if started.statuses else CLIENT_GONE_STATUS
+            known = method if template != UNKNOWN_ROUTE else "any"
+            self._observer.observe(template, known, status, seconds)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match = self._sockets.match(_raw_path(scope))
+        socket = Socket(scope, match.params if match else {}, receive, send)
+        await socket.opened()
+        try:
+            if match is None:
+                raise NotFound("ROUTE_NOT_FOUND", "No such path; /openapi.json lists all of them.")
+            await match.methods["GET"].endpoint(self._backends, socket)
+        except Exception as raised:  # noqa: BLE001 - as above
+            refusal = self._refusal(raised, match.template if match else UNKNOWN_ROUTE)
+            if socket.accepted:
+                with contextlib.suppress(OSError, RuntimeError):
+                    await socket.close(INTERNAL_ERROR)
+            else:
+                await socket.refuse(refusal.status, refusal.body)
+
+    def _refusal(self, raised: Exception, template: str) -> Response:
+        error = known_error(raised)
+        if error is None or error.http_status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._log.error("request failed", route=template, exc_info=raised)
+            return internal_response()
+        return error_response(error)
+
+
+def _raw_path(scope: Scope) -> str:
+    raw = scope.get("raw_path")
+    if raw is None:
+        return str(scope["path"])
+    return str(bytes(raw).partition(b"?")[0], "latin-1")
+
+
+def _other_method(method: str, methods: dict[str, Route]) -> Response:
+    allowed = set(methods) | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+    allow = ((b"allow", ", ".join(sorted(allowed)).encode()),)
+    if method == "OPTIONS":
+        return Response(HTTPStatus.NO_CONTENT, headers=allow)
+    error = MethodNotAllowed("METHOD_NOT_ALLOWED", f"{method} is not served here.")
+    return error_response(error, headers=allow)
+
+
+async def _send(response: AnyResponse, method: str, send: Send) -> None:
+    headers = [(b"content-type", response.media_type.encode()), *response.headers]
+    if isinstance(response, StreamResponse):
+        await _send_stream(response, headers, method, send)
+        return
+    if response.status == HTTPStatus.NO_CONTENT:
+        headers = list(response.headers)
+    else:
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
+    body = b"" if method == "HEAD" else response.body
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(
+    response: StreamResponse, headers: list[tuple[bytes, bytes]], method: str, send: Send
+) -> None:
+    async with contextlib.aclosing(response.chunks) as chunks:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if method != "HEAD":
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Starting and stopping belong to the runtime; the application only agrees."""
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return

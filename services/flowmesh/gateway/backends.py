@@ -1,0 +1,56 @@
+"""The services behind the gateway and what else a route needs to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
+from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
+from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
+    ExecutionServiceStub,
+    PayloadServiceStub,
+)
+from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+
+if TYPE_CHECKING:
+    from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceAsyncStub
+    from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceAsyncStub
+    from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
+        ExecutionServiceAsyncStub,
+        PayloadServiceAsyncStub,
+    )
+    from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
+    from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
+    from flowmesh.runtime import Clock, Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backends:
+    """Stubs of the services, local or remote alike, and the clock."""
+
+    definitions: DefinitionServiceAsyncStub
+    executions: ExecutionServiceAsyncStub
+    payloads: PayloadServiceAsyncStub
+    histories: HistoryServiceAsyncStub
+    events: EventServiceAsyncStub
+    registry: RegistryServiceAsyncStub
+    clock: Clock
+
+
+def backends_of(runtime: Runtime) -> Backends:
+    """The stubs the runtime hands out, typed for the channels of asyncio."""
+    return Backends(
+        definitions=cast(
+            "DefinitionServiceAsyncStub", runtime.stub(DefinitionServiceStub, "definition")
+        ),
+        executions=cast(
+            "ExecutionServiceAsyncStub", runtime.stub(ExecutionServiceStub, "orchestrator")
+        ),
+        payloads=cast("PayloadServiceAsyncStub", runtime.stub(PayloadServiceStub, "orchestrator")),
+        histories=cast("HistoryServiceAsyncStub", runtime.stub(HistoryServiceStub, "orchestrator")),
+        events=cast("EventServiceAsyncStub", runtime.stub(EventServiceStub, "event")),
+        registry=cast("RegistryServiceAsyncStub", runtime.stub(RegistryServiceStub, "registry")),
+        clock=runtime.clock,
+    )

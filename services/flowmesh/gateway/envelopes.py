@@ -1,0 +1,108 @@
+"""Bodies of requests. A struct is both the check and, in the OpenAPI document, the description.
+
+Unknown members are refused by name. Definitions are not envelopes: they go to the definition
+service as they came.
+"""
+
+import re
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from flowmesh.errors import Invalid, Violation
+from flowmesh.gateway.ids import ID_PATTERN
+from flowmesh.gateway.jsontext import parse_json
+from flowmesh.gateway.limits import SYNC_WAIT_MS_MAX
+
+Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
+RequestId = Annotated[
+    str,
+    Meta(
+        description="Again with the same id answers as the first time and changes nothing.",
+        extra_json_schema={"pattern": ID_PATTERN},
+    ),
+]
+Input = Annotated[
+    dict[str, Any],
+    Meta(
+        description='The input, or `{"$payload": {"digest", "sizeBytes"}}` for a stored one.',
+        examples=[{"orderId": "order-123", "amount": 99.99}],
+    ),
+]
+
+
+class Envelope(
+    msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True
+):
+    """Base of all request bodies."""
+
+
+E_ = TypeVar("E_", bound=Envelope)
+
+
+class StartStepsRequest(Envelope, frozen=True, kw_only=True):
+    """`POST /executions/start`."""
+
+    workflow_id: Id
+    context: Input = {}
+    request_id: RequestId = ""
+    version: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+
+
+class StartRequest(Envelope, frozen=True, kw_only=True):
+    """Starts a workflow named in the path."""
+
+    input: Input = {}
+    request_id: RequestId = ""
+    version: Annotated[int, Meta(ge=0, le=2**32 - 1, description="0 is the newest version.")] = 0
+
+
+class ExecuteRequest(StartRequest, frozen=True, kw_only=True):
+    """Starts a workflow named in the path and waits for its end."""
+
+    timeout_ms: Annotated[
+        int, Meta(ge=1, le=SYNC_WAIT_MS_MAX, description="How long to wait for the end.")
+    ] = SYNC_WAIT_MS_MAX
+
+
+class StopRequest(Envelope, frozen=True, kw_only=True):
+    """Cancels or terminates an execution."""
+
+    reason: str = ""
+    request_id: RequestId = ""
+
+
+class SignalRequest(Envelope, frozen=True, kw_only=True):
+    """Sends a signal to an execution."""
+
+    name: Id
+    payload: Annotated[Any, Meta(description="Any JSON value.")] = None
+    request_id: RequestId = ""
+
+
+def decode(raw: bytes, envelope: type[E_]) -> E_:
+    """The envelope; an empty body is one without members."""
+    value = parse_json(raw) if raw.strip() else {}
+    try:
+        return msgspec.convert(value, envelope)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error)) from error
+
+
+# msgspec says what is wrong in one of these two sentences, then where.
+_MEMBER = re.compile(r"^Object (?P<what>contains unknown|missing required) field `(?P<name>.*?)`")
+_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+
+
+def _refusal(message: str) -> Invalid:
+    place = _PLACE.search(message)
+    path = place["path"] if place else ""
+    said = _PLACE.sub("", message)
+    if member := _MEMBER.match(said):
+        path = f"{path}.{member['name']}" if path else member["name"]
+        unknown = member["what"].startswith("contains")
+        said = "unknown member" if unknown else "required member is missing"
+    said = said[0].lower() + said[1:].replace("`", "")
+    text = f"{path or 'body'}: {said}."
+    return Invalid("REQUEST_INVALID", text, violations=(Violation(path, said, "REQUEST_INVALID"),))

@@ -1,0 +1,114 @@
+"""JSON text that comes in: nothing is lost, rounded or silently dropped.
+
+`json` of the standard library is the parser because it keeps every integer exactly and shows
+duplicate keys; the fast ones do one or the other. Answers are written by msgspec.
+"""
+
+import json
+import math
+import re
+from typing import Any, Never
+
+import msgspec
+
+from flowmesh.errors import Invalid, Violation
+from flowmesh.gateway.limits import NESTING_MAX
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def parse_json(raw: bytes) -> Any:
+    """The value of a JSON text; raises `Invalid` with a reason and the place."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            "INVALID_UTF8", f"The body is not UTF-8: byte {error.start} cannot be decoded."
+        ) from error
+    try:
+        value = _DECODER.decode(text)
+    except _DuplicateKey as error:
+        raise _invalid_json(f"The key {error.key!r} is there twice.", field=error.key) from error
+    except json.JSONDecodeError as error:
+        message = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        raise _invalid_json(message, line=error.lineno, column=error.colno) from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:
+        # A number of thousands of digits, or one that is no finite double.
+        raise _invalid_json("The body holds a number that cannot be kept.") from error
+    _check_depth(raw, value)
+    if _SURROGATE.search(raw):
+        _check_surrogates(value)
+    return value
+
+
+def dump_json(value: Any) -> bytes:
+    """JSON text of a parsed value: integers exactly, text as UTF-8."""
+    return msgspec.json.encode(value)
+
+
+class _DuplicateKey(ValueError):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _DuplicateKey(key)
+            seen.add(key)
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _no_constant(text: str) -> Never:
+    raise ValueError(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite, parse_constant=_no_constant
+)
+
+
+def _check_depth(raw: bytes, value: Any) -> None:
+    # Most bodies have fewer brackets than levels are allowed: no walk for them.
+    if raw.count(b"{") + raw.count(b"[") <= NESTING_MAX:
+        return
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(NESTING_MAX):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _children(parent: dict[str, Any] | list[Any]) -> list[Any]:
+    values = parent.values() if isinstance(parent, dict) else parent
+    return [value for value in values if isinstance(value, dict | list)]
+
+
+def _check_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Invalid("INVALID_UTF8", "A string holds half of a surrogate pair.") from error
+
+
+def _too_deep() -> Invalid:
+    return Invalid("NESTING_TOO_DEEP", f"Values may be nested {NESTING_MAX} levels deep.")
+
+
+def _invalid_json(message: str, *, field: str = "", line: int = 0, column: int = 0) -> Invalid:
+    place = (Violation(field, message, "JSON_INVALID", line, column),) if field or line else ()
+    return Invalid("JSON_INVALID", message, violations=place)

@@ -1,0 +1,29 @@
+"""Every bound of the gateway in one place."""
+
+BODY_BYTES_MAX = 8 * 1024 * 1024
+PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
+# Values above this travel by reference (architecture 3).
+INLINE_BYTES_MAX = 256 * 1024
+# Stored values that one answer takes back in, in all; what is beyond stays a reference.
+ANSWER_PAYLOAD_BYTES_MAX = 16 * 1024 * 1024
+PAYLOAD_CHUNK_BYTES = 1024 * 1024
+NESTING_MAX = 64
+ID_CHARACTERS_MAX = 128
+TEXT_CHARACTERS_MAX = 4_096
+
+SYNC_WAIT_MS_MAX = 30_000
+# What a call may take beyond the time it waits on purpose.
+CALL_SLACK_S = 5.0
+PAYLOAD_CALL_S = 60.0
+
+PAGE_SIZE_MAX = 1_000
+# The step-JSON list of workflows has no paging in its clients.
+STEP_LIST_PAGE_SIZE = 1_000
+HISTORY_PAGE_SIZE_MAX = 10_000
+# Events that one trace is built from; beyond, it says that it is cut.
+TRACE_EVENTS_MAX = 50_000
+
+HEARTBEAT_S = 15.0
+# How soon a browser's EventSource comes back.
+RECONNECT_MS = 1_000
+SUBSCRIBE_WAIT_S = 10.0

@@ -1,0 +1,20 @@
+"""Composition root of the gateway."""
+
+from flowmesh.gateway.app import Gateway
+from flowmesh.gateway.backends import backends_of
+from flowmesh.gateway.metrics import RequestMetrics
+from flowmesh.gateway.routes import ROUTES, SOCKETS
+from flowmesh.runtime import Runtime
+
+
+async def run(runtime: Runtime) -> None:
+    """Serves REST, Server-Sent Events and WebSockets until the process drains."""
+    gateway = Gateway(
+        backends=backends_of(runtime),
+        routes=ROUTES,
+        sockets=SOCKETS,
+        observer=RequestMetrics(runtime.metrics),
+        log=runtime.log,
+    )
+    runtime.serve_http(gateway)
+    await runtime.until_stopped()

@@ -1,0 +1,205 @@
+"""A request and its answers over ASGI. Knows HTTP, nothing of workflows."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from flowmesh.errors import Invalid, TooLarge, UnsupportedMediaType, Violation
+from flowmesh.gateway.envelopes import Envelope, decode
+from flowmesh.gateway.ids import checked_id, checked_text
+from flowmesh.gateway.limits import BODY_BYTES_MAX
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON = "application/json"
+YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+DEFINITION_TYPES = YAML_TYPES | {JSON}
+_QUERY_FIELDS_MAX = 64
+
+E_ = TypeVar("E_", bound=Envelope)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    body: bytes = b""
+    media_type: str = JSON
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamResponse:
+    """An answer whose body comes piece by piece; ends early when the client is gone."""
+
+    chunks: AsyncGenerator[bytes, None]
+    media_type: str
+    status: int = 200
+    headers: Headers = ()
+
+
+AnyResponse = Response | StreamResponse
+
+
+class ClientGone(Exception):
+    """The client went away before its request was whole."""
+
+
+class Head:
+    """What stands before the body of a request, or before a WebSocket opens."""
+
+    def __init__(self, scope: Scope, params: Mapping[str, str]) -> None:
+        self._scope = scope
+        self._params = params
+
+    def header(self, name: bytes) -> str:
+        """The first value of a header, by its lower-case name; empty without one."""
+        for key, value in self._scope["headers"]:
+            if key == name:
+                return str(value, "latin-1")
+        return ""
+
+    @property
+    def namespace(self) -> str:
+        value = self.header(b"flowmesh-namespace")
+        return checked_id("Flowmesh-Namespace", value) if value else ""
+
+    def id(self, name: str) -> str:
+        """A path parameter that is an id."""
+        return checked_id(name, self._params[name])
+
+    @cached_property
+    def _query(self) -> dict[str, list[str]]:
+        text = self._scope.get("query_string", b"").decode("latin-1")
+        try:
+            pairs = parse_qsl(
+                text, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS_MAX
+            )
+        except UnicodeDecodeError as error:
+            raise Invalid("INVALID_UTF8", "The query is not UTF-8.") from error
+        except ValueError as error:
+            raise Invalid(
+                "REQUEST_INVALID", f"More than {_QUERY_FIELDS_MAX} query parameters."
+            ) from error
+        query: dict[str, list[str]] = {}
+        for name, value in pairs:
+            query.setdefault(name, []).append(value)
+        return query
+
+    def refuse_unknown_query(self, known: frozenset[str]) -> None:
+        """A filter that is spelled wrong would otherwise silently answer everything."""
+        for name in self._query:
+            if name not in known:
+                names = ", ".join(sorted(known)) or "none"
+                raise invalid_field(name, f"unknown query parameter; known here: {names}")
+
+    def text(self, *names: str) -> str:
+        """The value of the first of these query parameters that is there; empty without one."""
+        for name in names:
+            if values := self._query.get(name):
+                return checked_text(name, values[0])
+        return ""
+
+    def texts(self, name: str) -> list[str]:
+        """All values of a query parameter, repeated or joined by commas."""
+        joined = ",".join(self._query.get(name, ()))
+        return [part for part in checked_text(name, joined).split(",") if part]
+
+    def whole(self, name: str, *, most: int, default: int = 0) -> int:
+        """A query parameter that is an integer from 0 to `most`."""
+        text = self.text(name)
+        if not text:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
+            raise invalid_field(name, f"must be an integer from 0 to {most}")
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        text = self.text(name)
+        if text not in ("", "true", "false", "1", "0"):
+            raise invalid_field(name, "must be true or false")
+        return text in ("true", "1")
+
+
+class Request(Head):
+    """One HTTP request."""
+
+    def __init__(self, scope: Scope, params: Mapping[str, str], receive: Receive) -> None:
+        super().__init__(scope, params)
+        self._receive = receive
+        self._whole = False
+
+    @property
+    def media_type(self) -> str:
+        return self.header(b"content-type").partition(";")[0].strip().lower()
+
+    async def pieces(self, bytes_max: int, reason: str) -> AsyncIterator[bytes]:
+        """The body as it arrives, counted; `TooLarge` with `reason` above the limit."""
+        declared = self.header(b"content-length")
+        if declared.isdigit() and int(declared) > bytes_max:
+            raise _too_large(reason, bytes_max)
+        coding = self.header(b"content-encoding")
+        if coding not in ("", "identity"):
+            raise UnsupportedMediaType(
+                "CONTENT_TYPE_UNSUPPORTED", "Content-Encoding: send the body uncompressed."
+            )
+        size = 0
+        while not self._whole:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            self._whole = not message.get("more_body", False)
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > bytes_max:
+                raise _too_large(reason, bytes_max)
+            if piece:
+                yield piece
+
+    async def body(self) -> bytes:
+        pieces = [piece async for piece in self.pieces(BODY_BYTES_MAX, "BODY_TOO_LARGE")]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def definition(self) -> tuple[bytes, str]:
+        """A definition as it came, and `application/json`, `application/yaml` or nothing said."""
+        media_type = self.media_type
+        source = await self.body()
+        if source and media_type and media_type not in DEFINITION_TYPES:
+            raise _unsupported(media_type, "application/json or application/yaml")
+        return source, "application/yaml" if media_type in YAML_TYPES else media_type
+
+    async def envelope(self, kind: type[E_]) -> E_:
+        """A JSON body of the given shape."""
+        raw = await self.body()
+        if raw and self.media_type not in ("", JSON):
+            raise _unsupported(self.media_type, JSON)
+        return decode(raw, kind)
+
+    async def gone(self) -> None:
+        """Returns when the client has closed the connection."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def invalid_field(field: str, what: str) -> Invalid:
+    message = f"{field}: {what}."
+    return Invalid(
+        "REQUEST_INVALID", message, violations=(Violation(field, what, "REQUEST_INVALID"),)
+    )
+
+
+def _too_large(reason: str, bytes_max: int) -> TooLarge:
+    return TooLarge(reason, f"The body is limited to {bytes_max // (1024 * 1024)} MiB.")
+
+
+def _unsupported(media_type: str, wanted: str) -> UnsupportedMediaType:
+    return UnsupportedMediaType(
+        "CONTENT_TYPE_UNSUPPORTED",
+        f"Content-Type {media_type!r} is not accepted here; send {wanted}.",
+    )

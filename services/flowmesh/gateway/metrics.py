@@ -1,0 +1,23 @@
+"""Counts requests by route template, method and status, and how long they took."""
+
+from flowmesh.telemetry import Metrics
+
+_LABELS = ("route", "method", "status")
+
+
+class RequestMetrics:
+    """`flowmesh_http_requests_total` and `flowmesh_http_request_seconds`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._requests = metrics.counter(
+            "flowmesh_http_requests", "HTTP requests answered.", _LABELS
+        )
+        self._seconds = metrics.histogram(
+            "flowmesh_http_request_seconds",
+            "Time from request to the end of its answer.",
+            ("route",),
+        )
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)

@@ -1,0 +1,173 @@
+"""The OpenAPI 3.1 document, made of the routes that are served and the structs they name."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from flowmesh.gateway import answers
+from flowmesh.gateway.ids import ID_PATTERN
+from flowmesh.gateway.messages import JSON
+from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST, Answer, Operation
+from flowmesh.gateway.probes import PROBES
+from flowmesh.gateway.routes import ROUTES, SOCKETS
+
+# Of the contract, not of the software behind it.
+API_VERSION = "1.0.0"
+_TAGS = {
+    EXECUTE: "Start executions, wait for them, change their course.",
+    TEST: "Check definitions, look at executions, watch what happens.",
+    MANAGE: "Workflows, tasks, services, stored values.",
+}
+_ERRORS = {
+    400: "Malformed or invalid; `details` says where.",
+    404: "Not found.",
+    405: "The path is not served for this method; `Allow` lists those it is.",
+    409: "The state, a version or the request id does not fit.",
+    410: "The cursor is no longer held.",
+    413: "Too large; the message names the limit.",
+    415: "The content type is not accepted here.",
+    429: "Too much at once; come back after `Retry-After`.",
+    503: "A server is away or draining; come back after `Retry-After`.",
+    504: "The services did not answer in time.",
+}
+# What any call may meet.
+_ALWAYS = (400, 429, 503, 504)
+_NAMESPACE = {
+    "name": "Flowmesh-Namespace",
+    "in": "header",
+    "description": "The namespace; `default` without one.",
+    "schema": {"type": "string", "pattern": ID_PATTERN},
+}
+_REFERENCE = "#/components/schemas/{name}"
+_PARAMETER = re.compile(r"\{(\w+)\}")
+# JSON routes that speak of other media types describe their bodies as text or bytes.
+_ANY_SCHEMA: dict[str, Any] = {}
+
+
+def document() -> dict[str, Any]:
+    """The whole document, the same for every process of a version."""
+    operations = [route.operation for route in ROUTES] + [each.operation for each in SOCKETS]
+    shapes = _shapes(operations)
+    schemas, components = msgspec.json.schema_components(shapes, ref_template=_REFERENCE)
+    by_shape = dict(zip(shapes, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        described = _operation(route.operation, route.path, route.operation_id, by_shape)
+        paths.setdefault(route.path, {})[route.method.lower()] = described
+    for socket in SOCKETS:
+        described = _operation(socket.operation, socket.path, socket.operation_id, by_shape)
+        paths.setdefault(socket.path, {})["get"] = described
+    for path, operation in PROBES.items():
+        paths[path] = {"get": _operation(operation, path, path.removeprefix("/"), by_shape)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Flowmesh",
+            "version": API_VERSION,
+            "description": "Durable workflow orchestration over HTTP.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _shapes(operations: list[Operation]) -> list[Any]:
+    shapes: dict[Any, None] = {answers.ErrorAnswer: None, answers.StateErrorAnswer: None}
+    for operation in operations:
+        for answer in operation.answers:
+            if answer.shape is not None:
+                shapes[answer.shape] = None
+        if operation.body is not None and operation.body.shape is not None:
+            shapes[operation.body.shape] = None
+    return list(shapes)
+
+
+def _operation(
+    operation: Operation, path: str, operation_id: str, by_shape: dict[Any, dict[str, Any]]
+) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation_id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+    }
+    if operation.description:
+        described["description"] = operation.description
+    described["parameters"] = _parameters(operation, path)
+    if operation.body is not None:
+        schema = _ANY_SCHEMA if operation.body.shape is None else by_shape[operation.body.shape]
+        described["requestBody"] = {
+            "required": operation.body.required,
+            "description": operation.body.description or "The request.",
+            "content": {kind: {"schema": schema} for kind in operation.body.media_types},
+        }
+    described["responses"] = _responses(operation, by_shape)
+    return described
+
+
+def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(name)}
+        for name in _PARAMETER.findall(path)
+    ]
+    queries = [
+        {
+            "name": query.name,
+            "in": "query",
+            "description": query.description,
+            **_query_schema(query.type, query.repeated),
+        }
+        for query in operation.query
+    ]
+    headers = [
+        {
+            "name": header.name,
+            "in": "header",
+            "description": header.description,
+            "schema": {"type": "string"},
+        }
+        for header in operation.headers
+    ]
+    return [*named, *queries, *headers, _NAMESPACE]
+
+
+def _path_schema(name: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": ID_PATTERN, "title": name}
+
+
+def _query_schema(kind: str, repeated: bool) -> dict[str, Any]:
+    if not repeated:
+        return {"schema": {"type": kind}}
+    return {
+        "schema": {"type": "array", "items": {"type": kind}},
+        "style": "form",
+        "explode": False,
+    }
+
+
+def _responses(operation: Operation, by_shape: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    responses = {str(answer.status): _answer(answer, by_shape) for answer in operation.answers}
+    for status in sorted({*_ALWAYS, *operation.errors}):
+        shape = answers.StateErrorAnswer if status == 409 else answers.ErrorAnswer
+        described: dict[str, Any] = {
+            "description": _ERRORS[status],
+            "content": {JSON: {"schema": by_shape[shape]}},
+        }
+        if status in (429, 503):
+            described["headers"] = {
+                "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
+            }
+        responses.setdefault(str(status), described)
+    return responses
+
+
+def _answer(answer: Answer, by_shape: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": answer.description}
+    if answer.shape is not None:
+        described["content"] = {answer.media_type: {"schema": by_shape[answer.shape]}}
+    elif answer.media_type != JSON:
+        described["content"] = {answer.media_type: {"schema": _ANY_SCHEMA}}
+    return described

@@ -1,0 +1,123 @@
+"""What a route says of itself: the source of both the routing and the OpenAPI document."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.messages import JSON, AnyResponse, Request
+from flowmesh.gateway.sockets import Socket
+
+EXECUTE = "Execute"
+TEST = "Test"
+MANAGE = "Manage"
+
+
+class Endpoint(Protocol):
+    """A function of a routes module; its name is the operation's id."""
+
+    __name__: str
+
+    async def __call__(self, backends: Backends, request: Request, /) -> AnyResponse: ...
+
+
+class SocketEndpoint(Protocol):
+    """The same for a WebSocket."""
+
+    __name__: str
+
+    async def __call__(self, backends: Backends, socket: Socket, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query parameter."""
+
+    name: str
+    description: str
+    type: str = "string"
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHeader:
+    """A request header with a meaning of its own on this route."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request body: a struct, or `None` for text or bytes of the named media types."""
+
+    shape: Any
+    media_types: tuple[str, ...] = (JSON,)
+    required: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is no error; `shape` is `None` where it is not JSON."""
+
+    status: int
+    description: str
+    shape: Any = None
+    media_type: str = JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation as the OpenAPI document shows it. `errors` are statuses beside 4xx of all."""
+
+    tag: str
+    summary: str
+    answers: tuple[Answer, ...]
+    description: str = ""
+    query: tuple[Query, ...] = ()
+    headers: tuple[RequestHeader, ...] = ()
+    body: Body | None = None
+    errors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path template; `{name}` takes one segment, a literal `:verb` may follow."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    operation: Operation
+    # Where two paths lead to one endpoint.
+    alias: str = ""
+
+    @property
+    def operation_id(self) -> str:
+        return self.alias or _camel(self.endpoint.__name__)
+
+    @property
+    def query_names(self) -> frozenset[str]:
+        return frozenset(query.name for query in self.operation.query)
+
+    @property
+    def strict_query(self) -> bool:
+        """Clients of the step-JSON routes came before us; elsewhere a misspelling is told."""
+        return self.path.startswith("/api/")
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRoute:
+    """A WebSocket under a path template."""
+
+    path: str
+    endpoint: SocketEndpoint
+    operation: Operation
+
+    @property
+    def operation_id(self) -> str:
+        return _camel(self.endpoint.__name__)
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,94 @@
+"""Finds the route of a path. Literal segments win over parameters, `:verb` over none.
+
+Paths are matched on their raw form, segment by segment, so that an encoded slash cannot move a
+segment; what a parameter holds is decoded afterwards and checked by whoever uses it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[T]):
+    """What is served under a path, by method, and the values of its parameters."""
+
+    template: str
+    methods: dict[str, T]
+    params: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Leaf(Generic[T]):
+    template: str
+    names: tuple[str, ...]
+    methods: dict[str, T] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Branch(Generic[T]):
+    literals: dict[str, "_Branch[T]"] = field(default_factory=dict)
+    parameter: "_Branch[T] | None" = None
+    # By the verb behind the last segment; "" is none.
+    leaves: dict[str, _Leaf[T]] = field(default_factory=dict)
+
+
+class Router(Generic[T]):
+    """A tree of path segments."""
+
+    def __init__(self, routes: Iterable[tuple[str, str, T]]) -> None:
+        self._root: _Branch[T] = _Branch()
+        for method, template, target in routes:
+            self._add(method, template, target)
+
+    def match(self, raw_path: str) -> Match[T] | None:
+        """`None` where nothing is served under the path, whatever the method."""
+        segments = raw_path.split("/")[1:]
+        branch: _Branch[T] | None = self._root
+        values: list[str] = []
+        verb = ""
+        last = len(segments) - 1
+        for index, segment in enumerate(segments):
+            if branch is None:
+                return None
+            literal = branch.literals.get(segment)
+            if literal is None:
+                branch = branch.parameter
+                if branch is not None and index == last:
+                    segment, verb = _without_verb(segment, branch)
+                values.append(unquote_to_bytes(segment).decode("utf-8", "replace"))
+            else:
+                branch = literal
+        leaf = branch.leaves.get(verb) if branch is not None else None
+        if leaf is None:
+            return None
+        return Match(leaf.template, leaf.methods, dict(zip(leaf.names, values, strict=True)))
+
+    def _add(self, method: str, template: str, target: T) -> None:
+        branch = self._root
+        verb = ""
+        for segment in template.split("/")[1:]:
+            if segment.startswith("{"):
+                _, _, verb = segment.partition("}:")
+                branch.parameter = branch.parameter or _Branch()
+                branch = branch.parameter
+            else:
+                branch = branch.literals.setdefault(segment, _Branch())
+        leaf = branch.leaves.setdefault(verb, _Leaf(template, _names(template)))
+        if method in leaf.methods:
+            raise ValueError(f"{method} {template} is there twice")
+        leaf.methods[method] = target
+
+
+def _without_verb(segment: str, branch: _Branch[T]) -> tuple[str, str]:
+    # Ids may hold colons, so only a verb that exists is cut off.
+    head, colon, verb = segment.rpartition(":")
+    return (head, verb) if colon and verb and verb in branch.leaves else (segment, "")
+
+
+def _names(template: str) -> tuple[str, ...]:
+    parts = [part for part in template.split("/") if part.startswith("{")]
+    return tuple(part[1 : part.index("}")] for part in parts)

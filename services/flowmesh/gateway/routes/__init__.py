@@ -1,0 +1,23 @@
+"""What is served: one module per area, each with its table of routes."""
+
+from flowmesh.gateway.operations import Route, SocketRoute
+from flowmesh.gateway.routes import (
+    directory,
+    docs,
+    events,
+    execute,
+    executions,
+    resources,
+    steps,
+)
+
+ROUTES: tuple[Route, ...] = (
+    *steps.ROUTES,
+    *execute.ROUTES,
+    *resources.ROUTES,
+    *executions.ROUTES,
+    *events.ROUTES,
+    *directory.ROUTES,
+    *docs.ROUTES,
+)
+SOCKETS: tuple[SocketRoute, ...] = events.SOCKETS

@@ -1,0 +1,114 @@
+"""What several areas of routes share."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import Invalid, Violation, WrongState
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import StopRequest
+from flowmesh.gateway.errors import error_response
+from flowmesh.gateway.ids import checked_id, checked_text
+from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
+from flowmesh.gateway.operations import Body, Query, RequestHeader
+from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
+
+IDEMPOTENCY_KEY = RequestHeader(
+    "Idempotency-Key", "The same as `requestId`: again with the same key answers as the first time."
+)
+PAGING = (
+    Query("pageSize", "How many at most.", "integer"),
+    Query("pageToken", "`nextPageToken` of the page before."),
+)
+DEFINITION_BODY = Body(
+    None,
+    media_types=(JSON, "application/yaml"),
+    description="Step JSON, graph JSON, or `workflow.io/v1` resources as JSON or YAML.",
+)
+
+
+def json_response(value: Any, status: int = HTTPStatus.OK) -> Response:
+    return Response(status, msgspec.json.encode(value))
+
+
+def request_id_of(request: Request, given: str = "") -> str:
+    """The request id of the body or of the `Idempotency-Key` header, which may be quoted."""
+    key = request.header(b"idempotency-key").strip().strip('"')
+    if key:
+        checked_id("Idempotency-Key", key)
+    if given:
+        checked_id("requestId", given)
+    if key and given and key != given:
+        raise invalid_field("requestId", "differs from the Idempotency-Key header")
+    return given or key
+
+
+def statuses_of(request: Request) -> list[execution_pb2.ExecutionStatus.ValueType]:
+    """States named by the `status` parameter, in the words that answers use."""
+    statuses: list[execution_pb2.ExecutionStatus.ValueType] = []
+    for word in request.texts("status"):
+        named = [
+            status
+            for status in execution_pb2.ExecutionStatus.values()
+            if status and EXECUTION_STATUS_WORDS[status] == word.lower()
+        ]
+        if not named:
+            words = ", ".join(dict.fromkeys(EXECUTION_STATUS_WORDS.values()))
+            what = f"{word!r} is no status; known: {words}"
+            raise Invalid(
+                "FILTER_INVALID",
+                f"status: {what}.",
+                violations=(Violation("status", what, "FILTER_INVALID"),),
+            )
+        statuses.extend(named)
+    return statuses
+
+
+Stop = Callable[[str, str, str, str], Awaitable[Any]]
+
+
+async def stop_execution(backends: Backends, request: Request, stop: Stop) -> Response:
+    """Stops an execution by `stop(namespace, id, reason, request_id)`."""
+    execution_id = request.id("executionId")
+    envelope = await request.envelope(StopRequest)
+    namespace = request.namespace
+    reason = checked_text("reason", envelope.reason)
+    request_id = request_id_of(request, envelope.request_id)
+    try:
+        await stop(namespace, execution_id, reason, request_id)
+    except WrongState as error:
+        return await wrong_state(backends, namespace, execution_id, error)
+    return json_response(
+        answers.Stopped(execution_id=execution_id, status="canceled"), HTTPStatus.ACCEPTED
+    )
+
+
+async def cancel(backends: Backends, request: Request) -> Response:
+    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
+        await backends.executions.CancelExecution(
+            pb.CancelExecutionRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                reason=reason,
+                request_id=request_id,
+            )
+        )
+
+    return await stop_execution(backends, request, stop)
+
+
+async def wrong_state(
+    backends: Backends, namespace: str, execution_id: str, error: WrongState
+) -> Response:
+    """The refusal of a call that does not fit the state, with that state."""
+    found = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
+    )
+    return error_response(
+        error, executionId=execution_id, status=execution_status(found.execution.status)
+    )

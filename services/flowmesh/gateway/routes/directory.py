@@ -1,0 +1,148 @@
+"""What else there is: instances of services, stored payloads."""
+
+import re
+from http import HTTPStatus
+
+from flowmesh.api.registry.v1 import registry_service_pb2 as pb
+from flowmesh.errors import Invalid, Violation
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.limits import PAGE_SIZE_MAX, PAYLOAD_BYTES_MAX
+from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.payloads import get_payload, put_payload
+from flowmesh.gateway.routes.common import PAGING, json_response
+from flowmesh.gateway.views import service_value
+
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_STATUS_PREFIX = "INSTANCE_STATUS_"
+
+
+async def list_services(backends: Backends, request: Request) -> Response:
+    response = await backends.registry.ListInstances(
+        pb.ListInstancesRequest(
+            namespace=request.namespace,
+            name=request.text("name"),
+            type=request.text("type"),
+            capability=request.text("capability"),
+            statuses=[_status(word) for word in request.texts("status")],
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        answers.ServiceList(
+            services=[service_value(instance) for instance in response.instances],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def get_service(backends: Backends, request: Request) -> Response:
+    response = await backends.registry.GetInstance(
+        pb.GetInstanceRequest(namespace=request.namespace, id=request.id("id"))
+    )
+    return json_response(service_value(response.instance))
+
+
+async def store_payload(backends: Backends, request: Request) -> Response:
+    encoding = request.media_type or JSON
+    if not _MEDIA_TYPE.fullmatch(encoding):
+        raise invalid_field("Content-Type", "must be a media type like application/json")
+    pieces = request.pieces(PAYLOAD_BYTES_MAX, "PAYLOAD_TOO_LARGE")
+    payload = await put_payload(backends, request.namespace, encoding, pieces)
+    reference = answers.PayloadReferenceValue(
+        digest=payload.reference.digest,
+        size_bytes=payload.reference.size_bytes,
+        encoding=payload.encoding or encoding,
+    )
+    return json_response(answers.StoredPayload(payload=reference), HTTPStatus.CREATED)
+
+
+async def read_payload(backends: Backends, request: Request) -> Response:
+    digest = request.id("digest")
+    if not _DIGEST.fullmatch(digest):
+        what = "must be the lower-case hex SHA-256 of the payload"
+        raise Invalid(
+            "ID_INVALID", f"digest: {what}.", violations=(Violation("digest", what, "ID_INVALID"),)
+        )
+    encoding, data = await get_payload(backends, request.namespace, digest)
+    # Whoever stored it chose the type; a browser must not run it as a page of ours.
+    headers = (
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", b"sandbox; default-src 'none'"),
+    )
+    return Response(HTTPStatus.OK, data, encoding, headers)
+
+
+def _status(word: str) -> pb.InstanceStatus.ValueType:
+    name = _STATUS_PREFIX + word.upper()
+    if name not in pb.InstanceStatus.keys():  # noqa: SIM118 - an enum wrapper, no mapping
+        known = ", ".join(
+            each.removeprefix(_STATUS_PREFIX) for each in pb.InstanceStatus.keys()[1:]
+        )
+        what = f"{word!r} is no status; known: {known}"
+        raise Invalid(
+            "FILTER_INVALID",
+            f"status: {what}.",
+            violations=(Violation("status", what, "FILTER_INVALID"),),
+        )
+    return pb.InstanceStatus.Value(name)
+
+
+_FILTERS = (
+    Query("name", "Only this service."),
+    Query("type", "Only this type; `core` for the suite's own services."),
+    Query("status", "Only these states; several by commas.", repeated=True),
+    Query("capability", "Only instances with this capability."),
+    *PAGING,
+)
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/services",
+        list_services,
+        Operation(
+            tag=MANAGE,
+            summary="Instances of services",
+            query=_FILTERS,
+            answers=(Answer(200, "By name and id.", answers.ServiceList),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/services/{id}",
+        get_service,
+        Operation(
+            tag=MANAGE,
+            summary="One instance of a service",
+            answers=(Answer(200, "Found.", answers.ServiceValue),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "PUT",
+        "/api/v1/payloads",
+        store_payload,
+        Operation(
+            tag=MANAGE,
+            summary="Store a large value",
+            description="Up to 64 MiB. The answer goes where an input is expected.",
+            body=Body(None, media_types=(JSON, "application/octet-stream")),
+            answers=(Answer(201, "Its reference.", answers.StoredPayload),),
+            errors=(413, 415),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/payloads/{digest}",
+        read_payload,
+        Operation(
+            tag=TEST,
+            summary="Bytes of a stored value",
+            answers=(Answer(200, "As stored.", None, "application/octet-stream"),),
+            errors=(404,),
+        ),
+    ),
+)

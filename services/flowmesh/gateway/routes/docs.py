@@ -1,0 +1,128 @@
+"""The description of the API and its page; everything the page loads comes from here."""
+
+import asyncio
+import hashlib
+from functools import cache
+from http import HTTPStatus
+from importlib import util
+from pathlib import Path
+
+import msgspec
+
+from flowmesh.errors import NotFound
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import MANAGE, Answer, Operation, Route
+
+_PACKAGE = "swagger_ui"
+_ASSETS = {
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+}
+_START = (
+    'SwaggerUIBundle({url: "/openapi.json", dom_id: "#page", deepLinking: true,'
+    " validatorUrl: null, displayRequestDuration: true});"
+)
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Flowmesh API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/swagger/swagger-ui.css">
+</head>
+<body>
+<div id="page"></div>
+<script src="/swagger/swagger-ui-bundle.js"></script>
+<script src="/swagger/start.js"></script>
+</body>
+</html>
+"""
+# The page shows what others have named; it may load from here and nowhere else.
+_POLICY = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; "
+        b"style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+)
+_CACHED = ((b"cache-control", b"public, max-age=3600"), (b"x-content-type-options", b"nosniff"))
+
+
+async def openapi(_backends: Backends, _request: Request) -> Response:
+    return Response(HTTPStatus.OK, _document())
+
+
+async def swagger(_backends: Backends, _request: Request) -> Response:
+    return Response(HTTPStatus.OK, _PAGE.encode(), "text/html; charset=utf-8", _POLICY)
+
+
+async def swagger_asset(_backends: Backends, request: Request) -> Response:
+    name = request.id("asset")
+    if name == "start.js":
+        return Response(HTTPStatus.OK, _START.encode(), _ASSETS["swagger-ui-bundle.js"], _CACHED)
+    folder = _assets_folder()
+    if name not in _ASSETS or folder is None:
+        raise NotFound("ROUTE_NOT_FOUND", "No such asset of the page.")
+    data = await asyncio.to_thread((folder / name).read_bytes)
+    tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+    headers = (*_CACHED, (b"etag", tag.encode()))
+    if request.header(b"if-none-match") == tag:
+        return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(HTTPStatus.OK, data, _ASSETS[name], headers)
+
+
+@cache
+def _document() -> bytes:
+    # Imported when it is first asked for: describing takes memory that most processes never need.
+    from flowmesh.gateway.openapi import document
+
+    return msgspec.json.encode(document())
+
+
+def _assets_folder() -> Path | None:
+    """Where the wheel keeps them; the package itself is never imported."""
+    spec = util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / "static"
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/openapi.json",
+        openapi,
+        Operation(
+            tag=MANAGE,
+            summary="This document",
+            answers=(Answer(200, "OpenAPI 3.1.", dict),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/swagger",
+        swagger,
+        Operation(
+            tag=MANAGE,
+            summary="The page of this document",
+            answers=(Answer(200, "A page that can call the API.", None, "text/html"),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/swagger/{asset}",
+        swagger_asset,
+        Operation(
+            tag=MANAGE,
+            summary="What the page loads",
+            answers=(
+                Answer(200, "A style sheet or a script.", None, "text/javascript"),
+                Answer(304, "It has not changed."),
+            ),
+            errors=(404,),
+        ),
+    ),
+)

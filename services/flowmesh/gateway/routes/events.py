@@ -1,0 +1,280 @@
+"""Lifecycle events as Server-Sent Events and over WebSockets."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from flowmesh.api.event.v1 import event_service_pb2 as pb
+from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.errors import FlowmeshError, Timeout
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.errors import error_value
+from flowmesh.gateway.ids import checked_id
+from flowmesh.gateway.limits import SUBSCRIBE_WAIT_S
+from flowmesh.gateway.messages import (
+    AnyResponse,
+    Head,
+    Request,
+    Response,
+    StreamResponse,
+    invalid_field,
+)
+from flowmesh.gateway.operations import (
+    TEST,
+    Answer,
+    Operation,
+    Query,
+    RequestHeader,
+    Route,
+    SocketRoute,
+)
+from flowmesh.gateway.sockets import INTERNAL_ERROR, TRY_AGAIN_LATER, Socket
+from flowmesh.gateway.streams import (
+    EVENT_STREAM,
+    STREAM_HEADERS,
+    each_or_beat,
+    event_text,
+    heartbeat,
+    stream_head,
+)
+from flowmesh.views import END_TYPES, event_type, event_view
+
+# What a stream says when it ends before the last event; clients resume from the last id.
+STREAM_ERROR = "StreamError"
+
+
+class Cancellable(Protocol):
+    """A call in progress."""
+
+    def cancel(self) -> object: ...
+
+
+async def execution_events(backends: Backends, request: Request) -> AnyResponse:
+    resumed = request.header(b"last-event-id")
+    after = _sequence("Last-Event-ID", resumed) if resumed else 0
+    after = request.whole("after", most=2**63 - 1, default=after)
+    watch = _watch_of(request, after)
+    ended = await _last_event_is(backends, watch)
+    if ended and resumed and after:
+        # A browser comes back after every end; only this answer tells it that all is said.
+        return Response(HTTPStatus.NO_CONTENT)
+    chunks = _execution_chunks(backends, request, watch)
+    return StreamResponse(chunks, EVENT_STREAM, headers=STREAM_HEADERS)
+
+
+async def execution_events_socket(backends: Backends, socket: Socket) -> None:
+    watch = _watch_of(socket, socket.whole("after", most=2**63 - 1))
+    await _last_event_is(backends, watch)
+    await socket.accept()
+    call = backends.events.WatchExecution(watch)
+    try:
+        await _feed(socket, (event_view(response.event) async for response in call))
+    finally:
+        call.cancel()
+
+
+async def namespace_events(backends: Backends, request: Request) -> AnyResponse:
+    call = backends.events.WatchEvents(_filter_of(request))
+    responses = aiter(call)
+    await _subscribed(responses)
+    chunks = _namespace_chunks(request, call, responses)
+    return StreamResponse(chunks, EVENT_STREAM, headers=STREAM_HEADERS)
+
+
+async def namespace_events_socket(backends: Backends, socket: Socket) -> None:
+    call = backends.events.WatchEvents(_filter_of(socket))
+    responses = aiter(call)
+    try:
+        await _subscribed(responses)
+        await socket.accept()
+        events = (
+            event_view(response.event) | {"cursor": response.cursor}
+            async for response in responses
+            if response.HasField("event")
+        )
+        await _feed(socket, events)
+    finally:
+        call.cancel()
+
+
+async def _execution_chunks(
+    backends: Backends, request: Request, watch: pb.WatchExecutionRequest
+) -> AsyncGenerator[bytes, None]:
+    yield stream_head()
+    call = backends.events.WatchExecution(watch)
+    try:
+        async for response in each_or_beat(request, aiter(call)):
+            yield heartbeat() if response is None else _execution_event(response.event)
+    except FlowmeshError as error:
+        yield _stream_error(error)
+    finally:
+        call.cancel()
+
+
+async def _namespace_chunks(
+    request: Request, call: Cancellable, responses: AsyncIterator[pb.WatchEventsResponse]
+) -> AsyncGenerator[bytes, None]:
+    yield stream_head()
+    try:
+        async for response in each_or_beat(request, responses):
+            if response is None:
+                yield heartbeat()
+            elif response.HasField("event"):
+                view = event_view(response.event)
+                yield event_text(view["type"], view, event_id=response.cursor)
+    except FlowmeshError as error:
+        yield _stream_error(error)
+    finally:
+        call.cancel()
+
+
+def _execution_event(event: pb.LifecycleEvent) -> bytes:
+    view = event_view(event)
+    derived = event.HasField("signal_flow")
+    return event_text(view["type"], view, event_id="" if derived else str(view["sequence"]))
+
+
+def _stream_error(error: FlowmeshError) -> bytes:
+    return event_text(STREAM_ERROR, {"error": error_value(error)})
+
+
+async def _feed(socket: Socket, events: AsyncIterator[dict[str, Any]]) -> None:
+    try:
+        async for view in each_or_beat(socket, events):
+            if view is not None:
+                await socket.send_json(view)
+    except FlowmeshError as error:
+        overdue = error.http_status in (429, 503)
+        await socket.close(TRY_AGAIN_LATER if overdue else INTERNAL_ERROR, error.reason)
+    else:
+        await socket.close()
+
+
+def _watch_of(head: Head, after: int) -> pb.WatchExecutionRequest:
+    return pb.WatchExecutionRequest(
+        namespace=head.namespace,
+        execution_id=head.id("executionId"),
+        after=after,
+        types=head.texts("type"),
+    )
+
+
+def _filter_of(head: Head) -> pb.WatchEventsRequest:
+    workflow = head.text("workflow", "workflowId")
+    execution = head.text("execution", "executionId")
+    return pb.WatchEventsRequest(
+        namespace=head.namespace,
+        workflow_id=checked_id("workflow", workflow) if workflow else "",
+        execution_id=checked_id("execution", execution) if execution else "",
+        types=head.texts("type"),
+        cursor=head.text("after", "cursor") or head.header(b"last-event-id"),
+    )
+
+
+async def _last_event_is(backends: Backends, watch: pb.WatchExecutionRequest) -> bool:
+    """Whether nothing can follow `after`; raises where the execution does not exist."""
+    response = await backends.histories.ListHistoryEvents(
+        history_service_pb2.ListHistoryEventsRequest(
+            namespace=watch.namespace,
+            execution_id=watch.execution_id,
+            after=max(0, watch.after - 1),
+            page_size=1,
+        )
+    )
+    return any(
+        event.sequence == watch.after and event_type(event) in END_TYPES
+        for event in response.events
+    )
+
+
+async def _subscribed(responses: AsyncIterator[pb.WatchEventsResponse]) -> None:
+    """Waits until the subscription has begun, so that a cursor that is gone is told as 410."""
+    try:
+        async with asyncio.timeout(SUBSCRIBE_WAIT_S):
+            await anext(responses)
+    except TimeoutError as error:
+        raise Timeout("DEADLINE_EXCEEDED", "The subscription did not begin in time.") from error
+
+
+def _sequence(field: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise invalid_field(field, "must be the id of an event, a whole number")
+    return int(text)
+
+
+_TYPES = Query("type", "Only these types; the last event always comes.", repeated=True)
+_AFTER = Query("after", "Sequence of the last event already known.", "integer")
+_NAMESPACE_QUERY = (
+    Query("workflow", "Only events of executions of this workflow."),
+    Query("workflowId", "The same as `workflow`."),
+    Query("execution", "Only events of this execution."),
+    Query("executionId", "The same as `execution`."),
+    Query("type", "Only these types.", repeated=True),
+    Query("after", "The cursor (`id:`) of the last event already known."),
+    Query("cursor", "The same as `after`."),
+)
+_LAST_EVENT_ID = RequestHeader("Last-Event-ID", "`id:` of the last event already known.")
+_STREAM = Answer(
+    200,
+    "`id:`, `event:` and `data:` (an event) per event; comments as heartbeats every 15 s.",
+    answers.Event,
+    EVENT_STREAM,
+)
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/events",
+        execution_events,
+        Operation(
+            tag=TEST,
+            summary="Events of an execution as they happen",
+            description="Begins with the first event and ends after the last one.",
+            query=(_AFTER, _TYPES),
+            headers=(_LAST_EVENT_ID,),
+            answers=(_STREAM, Answer(204, "The last event was known; nothing will follow.")),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/events",
+        namespace_events,
+        Operation(
+            tag=TEST,
+            summary="Events of all executions of the namespace as they happen",
+            description="`id:` is an opaque cursor.",
+            query=_NAMESPACE_QUERY,
+            headers=(_LAST_EVENT_ID,),
+            answers=(_STREAM,),
+            errors=(410, 429),
+        ),
+    ),
+)
+SOCKETS = (
+    SocketRoute(
+        "/api/v1/executions/{executionId}/events/ws",
+        execution_events_socket,
+        Operation(
+            tag=TEST,
+            summary="Events of an execution over a WebSocket",
+            description="One JSON text message per event; closes after the last one.",
+            query=(_AFTER, _TYPES),
+            answers=(Answer(101, "A WebSocket.", answers.Event),),
+            errors=(404,),
+        ),
+    ),
+    SocketRoute(
+        "/api/v1/events/ws",
+        namespace_events_socket,
+        Operation(
+            tag=TEST,
+            summary="Events of the namespace over a WebSocket",
+            description="One JSON text message per event, with its `cursor`.",
+            query=_NAMESPACE_QUERY,
+            answers=(Answer(101, "A WebSocket.", answers.Event),),
+            errors=(410, 429),
+        ),
+    ),
+)

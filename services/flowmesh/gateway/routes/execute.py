@@ -1,0 +1,105 @@
+"""Running a workflow: at once with its outputs in the answer, or started and left alone."""
+
+from http import HTTPStatus
+
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import Timeout
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import ExecuteRequest, StartRequest
+from flowmesh.gateway.errors import error_response
+from flowmesh.gateway.limits import CALL_SLACK_S
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import EXECUTE, Answer, Body, Operation, RequestHeader, Route
+from flowmesh.gateway.payloads import brought_in, payload_of
+from flowmesh.gateway.routes.common import IDEMPOTENCY_KEY, json_response, request_id_of
+from flowmesh.gateway.streams import while_connected
+from flowmesh.gateway.views import run_answer
+
+_RESPOND_ASYNC = "respond-async"
+
+
+async def execute(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(ExecuteRequest)
+    start = await _start_of(backends, request, envelope)
+    start.wait_ms = envelope.timeout_ms
+    response = await while_connected(
+        request,
+        backends.executions.StartExecution(
+            start, timeout=envelope.timeout_ms / 1_000 + CALL_SLACK_S
+        ),
+    )
+    if not response.HasField("execution"):
+        return _still_running(request, response.execution_id, envelope.timeout_ms)
+    execution = await brought_in(backends, response.execution)
+    done = execution.status == execution_pb2.EXECUTION_STATUS_COMPLETED
+    status = HTTPStatus.OK if done else HTTPStatus.UNPROCESSABLE_ENTITY
+    return json_response(run_answer(execution), status)
+
+
+async def start(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(StartRequest)
+    response = await backends.executions.StartExecution(
+        await _start_of(backends, request, envelope)
+    )
+    return json_response(answers.Started(execution_id=response.execution_id), HTTPStatus.ACCEPTED)
+
+
+async def _start_of(
+    backends: Backends, request: Request, envelope: StartRequest
+) -> pb.StartExecutionRequest:
+    namespace = request.namespace
+    return pb.StartExecutionRequest(
+        namespace=namespace,
+        workflow_id=request.id("name"),
+        version=envelope.version,
+        request_id=request_id_of(request, envelope.request_id),
+        input=await payload_of(backends, namespace, "input", envelope.input),
+    )
+
+
+def _still_running(request: Request, execution_id: str, waited_ms: int) -> Response:
+    preferences = [part.strip() for part in request.header(b"prefer").lower().split(",")]
+    if _RESPOND_ASYNC in preferences:
+        answer = json_response(answers.Started(execution_id=execution_id), HTTPStatus.ACCEPTED)
+        applied = ((b"preference-applied", _RESPOND_ASYNC.encode()),)
+        return Response(answer.status, answer.body, headers=applied)
+    error = Timeout(
+        "SYNC_TIMEOUT",
+        f"Still running after {waited_ms} ms; ask for {execution_id}, or send Prefer: "
+        f"{_RESPOND_ASYNC} to get 202 instead.",
+    )
+    return error_response(error, executionId=execution_id)
+
+
+_EXECUTE = Operation(
+    tag=EXECUTE,
+    summary="Run a workflow and answer its outputs",
+    description="Invalid input is refused before anything is recorded.",
+    body=Body(ExecuteRequest, required=False),
+    headers=(
+        IDEMPOTENCY_KEY,
+        RequestHeader("Prefer", "`respond-async`: 202 instead of 504 when the time is over."),
+    ),
+    answers=(
+        Answer(200, "It completed.", answers.RunAnswer),
+        Answer(202, "Still running, and that was preferred.", answers.Started),
+        Answer(422, "It ran and failed or was canceled.", answers.RunAnswer),
+        Answer(504, "Still running when the time was over.", answers.StillRunningAnswer),
+    ),
+    errors=(404, 409, 413, 415, 429),
+)
+_START = Operation(
+    tag=EXECUTE,
+    summary="Start a workflow",
+    body=Body(StartRequest, required=False),
+    headers=(IDEMPOTENCY_KEY,),
+    answers=(Answer(202, "It is stored and runs.", answers.Started),),
+    errors=(404, 409, 413, 415, 429),
+)
+ROUTES = (
+    Route("POST", "/api/v1/workflows/{name}/execute", execute, _EXECUTE),
+    Route("POST", "/workflows/{name}/execute", execute, _EXECUTE, "executeAlias"),
+    Route("POST", "/api/v1/workflows/{name}/start", start, _START),
+)

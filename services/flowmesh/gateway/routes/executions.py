@@ -1,0 +1,220 @@
+"""Canonical executions: list, state, history, and the calls that change their course."""
+
+from http import HTTPStatus
+
+from flowmesh.api.event.v1 import event_service_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.errors import WrongState
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import SignalRequest, StopRequest
+from flowmesh.gateway.ids import checked_id
+from flowmesh.gateway.instants import instant_us
+from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, PAGE_SIZE_MAX
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import (
+    EXECUTE,
+    TEST,
+    Answer,
+    Body,
+    Operation,
+    Query,
+    Route,
+)
+from flowmesh.gateway.payloads import brought_in, payload_of
+from flowmesh.gateway.routes.common import (
+    IDEMPOTENCY_KEY,
+    PAGING,
+    cancel,
+    json_response,
+    request_id_of,
+    statuses_of,
+    stop_execution,
+    wrong_state,
+)
+from flowmesh.gateway.views import execution_answer, execution_summary
+from flowmesh.views import event_view
+
+
+async def list_executions(backends: Backends, request: Request) -> Response:
+    workflow = request.text("workflow", "workflowId")
+    response = await backends.executions.ListExecutions(
+        pb.ListExecutionsRequest(
+            namespace=request.namespace,
+            workflow_id=checked_id("workflow", workflow) if workflow else "",
+            statuses=statuses_of(request),
+            started_after_us=instant_us(request, "startedAfter"),
+            started_before_us=instant_us(request, "startedBefore"),
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        answers.ExecutionList(
+            executions=[execution_summary(execution) for execution in response.executions],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def get_execution(backends: Backends, request: Request) -> Response:
+    response = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    )
+    execution = await brought_in(backends, response.execution)
+    return json_response(execution_answer(execution))
+
+
+async def get_history(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.id("executionId")
+    response = await backends.histories.ListHistoryEvents(
+        history_service_pb2.ListHistoryEventsRequest(
+            namespace=namespace,
+            execution_id=execution_id,
+            after=request.whole("after", most=2**63 - 1),
+            page_size=request.whole("pageSize", most=HISTORY_PAGE_SIZE_MAX),
+        )
+    )
+    workflow_id = await _workflow_of(backends, namespace, execution_id)
+    events = [
+        event_view(
+            event_service_pb2.LifecycleEvent(
+                execution_id=execution_id, workflow_id=workflow_id, event=event
+            )
+        )
+        for event in response.events
+    ]
+    return json_response(
+        {"events": events, "nextAfter": response.next_after, "ended": response.ended}
+    )
+
+
+async def terminate(backends: Backends, request: Request) -> Response:
+    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
+        await backends.executions.TerminateExecution(
+            pb.TerminateExecutionRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                reason=reason,
+                request_id=request_id,
+            )
+        )
+
+    return await stop_execution(backends, request, stop)
+
+
+async def signal(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.id("executionId")
+    envelope = await request.envelope(SignalRequest)
+    message = pb.SignalExecutionRequest(
+        namespace=namespace,
+        execution_id=execution_id,
+        name=checked_id("name", envelope.name),
+        payload=await payload_of(backends, namespace, "payload", envelope.payload),
+        request_id=request_id_of(request, envelope.request_id),
+    )
+    try:
+        response = await backends.executions.SignalExecution(message)
+    except WrongState as error:
+        return await wrong_state(backends, namespace, execution_id, error)
+    return json_response(
+        answers.Signaled(execution_id=execution_id, sequence=response.sequence),
+        HTTPStatus.ACCEPTED,
+    )
+
+
+async def _workflow_of(backends: Backends, namespace: str, execution_id: str) -> str:
+    response = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
+    )
+    return response.execution.workflow_id
+
+
+_STOP = (404, 409, 413, 415, 429)
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/executions",
+        list_executions,
+        Operation(
+            tag=TEST,
+            summary="List executions, newest first",
+            query=(
+                Query("workflow", "Only executions of this workflow."),
+                Query("workflowId", "The same as `workflow`."),
+                Query("status", "Only these states; several by commas.", repeated=True),
+                Query("startedAfter", "RFC 3339; only executions started later."),
+                Query("startedBefore", "RFC 3339; only executions started earlier."),
+                *PAGING,
+            ),
+            answers=(Answer(200, "Without tasks, input and output.", answers.ExecutionList),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}",
+        get_execution,
+        Operation(
+            tag=TEST,
+            summary="State of an execution",
+            answers=(Answer(200, "As last committed.", answers.ExecutionAnswer),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/history",
+        get_history,
+        Operation(
+            tag=TEST,
+            summary="Events of an execution by sequence",
+            query=(
+                Query("after", "Sequence of the last event already known.", "integer"),
+                Query("pageSize", "How many at most.", "integer"),
+            ),
+            answers=(Answer(200, "A page of events.", answers.History),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:cancel",
+        cancel,
+        Operation(
+            tag=EXECUTE,
+            summary="Cancel an execution",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is canceled.", answers.Stopped),),
+            errors=_STOP,
+        ),
+        "cancelExecution",
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:terminate",
+        terminate,
+        Operation(
+            tag=EXECUTE,
+            summary="Terminate an execution, without any clean-up",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is terminated.", answers.Stopped),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:signal",
+        signal,
+        Operation(
+            tag=EXECUTE,
+            summary="Send a signal to an execution",
+            body=Body(SignalRequest),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is stored.", answers.Signaled),),
+            errors=_STOP,
+        ),
+    ),
+)

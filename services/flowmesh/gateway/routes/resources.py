@@ -1,0 +1,295 @@
+"""Canonical workflows and tasks: apply, read, check, analyse."""
+
+from http import HTTPStatus
+from typing import Any
+
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.limits import PAGE_SIZE_MAX
+from flowmesh.gateway.messages import Request, Response, invalid_field
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Operation, Query, Route
+from flowmesh.gateway.routes.common import (
+    DEFINITION_BODY,
+    IDEMPOTENCY_KEY,
+    PAGING,
+    json_response,
+    request_id_of,
+)
+from flowmesh.gateway.views import (
+    analysis_answer,
+    problem,
+    problems,
+    task_answer,
+    workflow_answer,
+)
+
+VERSION_MAX = 2**32 - 1
+PATHS_MAX = 1_000
+
+
+async def apply_resources(backends: Backends, request: Request) -> Response:
+    source, content_type = await request.definition()
+    response = await backends.definitions.Apply(
+        pb.ApplyRequest(
+            namespace=request.namespace,
+            source=source,
+            content_type=content_type,
+            request_id=request_id_of(request),
+        )
+    )
+    applied = [
+        answers.AppliedResource(
+            kind=resource.kind,
+            name=resource.name,
+            version=resource.version,
+            digest=resource.digest,
+            created=resource.created,
+        )
+        for resource in response.resources
+    ]
+    created = any(resource.created for resource in applied)
+    only: dict[str, Any] = {}
+    if len(applied) == 1:
+        resource = applied[0]
+        only = {name: getattr(resource, name) for name in ("kind", "name", "version", "digest")}
+    answer = answers.Applied(
+        resources=applied, created=created, warnings=problems(response.warnings), **only
+    )
+    return json_response(answer, HTTPStatus.CREATED if created else HTTPStatus.OK)
+
+
+async def validate_workflow(backends: Backends, request: Request) -> Response:
+    source, content_type = await request.definition()
+    response = await backends.definitions.ValidateWorkflow(
+        pb.ValidateWorkflowRequest(
+            namespace=request.namespace, source=source, content_type=content_type
+        )
+    )
+    return json_response(
+        answers.Validation(
+            valid=response.valid, problems=[problem(each) for each in response.problems]
+        )
+    )
+
+
+async def list_workflows(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.ListWorkflows(
+        pb.ListWorkflowsRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+            filter=request.text("filter"),
+        )
+    )
+    return json_response(
+        answers.WorkflowList(
+            workflows=[workflow_answer(each, whole=False) for each in response.workflows],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def get_workflow(backends: Backends, request: Request) -> Response:
+    return await _workflow(backends, request, request.whole("version", most=VERSION_MAX))
+
+
+async def get_workflow_version(backends: Backends, request: Request) -> Response:
+    text = request.id("version")
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= VERSION_MAX):
+        raise invalid_field("version", "must be a whole number from 1 on")
+    return await _workflow(backends, request, int(text))
+
+
+async def list_versions(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.ListWorkflowVersions(
+        pb.ListWorkflowVersionsRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        answers.VersionList(
+            versions=[workflow_answer(each, whole=False) for each in response.versions],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def delete_workflow(backends: Backends, request: Request) -> Response:
+    await backends.definitions.DeleteWorkflow(
+        pb.DeleteWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            request_id=request_id_of(request),
+        )
+    )
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+async def analyze_workflow(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.AnalyzeWorkflow(
+        pb.AnalyzeWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            version=request.whole("version", most=VERSION_MAX),
+            path_count_max=request.whole("pathCountMax", most=PATHS_MAX),
+        )
+    )
+    return json_response(analysis_answer(response.workflow_id, response.version, response.analysis))
+
+
+async def list_tasks(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.ListTasks(
+        pb.ListTasksRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        answers.TaskList(
+            tasks=[task_answer(each, whole=False) for each in response.tasks],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def get_task(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.GetTask(
+        pb.GetTaskRequest(
+            namespace=request.namespace,
+            name=request.id("name"),
+            version=request.whole("version", most=VERSION_MAX),
+        )
+    )
+    return json_response(task_answer(response.task))
+
+
+async def delete_task(backends: Backends, request: Request) -> Response:
+    await backends.definitions.DeleteTask(
+        pb.DeleteTaskRequest(
+            namespace=request.namespace,
+            name=request.id("name"),
+            request_id=request_id_of(request),
+        )
+    )
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+async def list_task_usages(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.ListTaskUsages(
+        pb.ListTaskUsagesRequest(namespace=request.namespace, name=request.id("name"))
+    )
+    return json_response(
+        answers.UsageList(
+            workflows=[
+                answers.WorkflowReference(name=each.name, version=each.version)
+                for each in response.workflows
+            ]
+        )
+    )
+
+
+async def _workflow(backends: Backends, request: Request, version: int) -> Response:
+    response = await backends.definitions.GetWorkflow(
+        pb.GetWorkflowRequest(
+            namespace=request.namespace, workflow_id=request.id("name"), version=version
+        )
+    )
+    return json_response(workflow_answer(response.workflow))
+
+
+def _apply(summary: str) -> Operation:
+    return Operation(
+        tag=MANAGE,
+        summary=summary,
+        description="Several resources in one YAML body are applied all or none.",
+        body=DEFINITION_BODY,
+        headers=(IDEMPOTENCY_KEY,),
+        answers=(
+            Answer(201, "A new version of at least one resource.", answers.Applied),
+            Answer(200, "The content was there already.", answers.Applied),
+        ),
+        errors=(413, 415),
+    )
+
+
+def _read(
+    summary: str, shape: Any, *query: Query, tag: str = MANAGE, errors: tuple[int, ...] = (404,)
+) -> Operation:
+    return Operation(
+        tag=tag,
+        summary=summary,
+        query=query,
+        answers=(Answer(200, "Found.", shape),),
+        errors=errors,
+    )
+
+
+def _delete(summary: str, *errors: int) -> Operation:
+    return Operation(
+        tag=MANAGE,
+        summary=summary,
+        headers=(IDEMPOTENCY_KEY,),
+        answers=(Answer(204, "It is gone."),),
+        errors=(404, *errors),
+    )
+
+
+_VERSION = Query("version", "The newest without one.", "integer")
+_FILTER = Query("filter", "Terms `id:prefix*` and `label.key=value`, joined by spaces.")
+_PATHS = Query("pathCountMax", "Paths to list; 100 without one.", "integer")
+_VALIDATE = Operation(
+    tag=TEST,
+    summary="Check a definition; stores nothing",
+    body=DEFINITION_BODY,
+    answers=(Answer(200, "Every problem there is.", answers.Validation),),
+    errors=(413, 415),
+)
+_WORKFLOWS = "/api/v1/workflows"
+_WORKFLOW = "/api/v1/workflows/{name}"
+_TASKS = "/api/v1/tasks"
+_TASK = "/api/v1/tasks/{name}"
+ROUTES = (
+    Route("POST", _WORKFLOWS, apply_resources, _apply("Apply workflows and tasks")),
+    Route("POST", f"{_WORKFLOWS}:validate", validate_workflow, _VALIDATE),
+    Route(
+        "GET",
+        _WORKFLOWS,
+        list_workflows,
+        _read("List workflows", answers.WorkflowList, _FILTER, *PAGING, errors=()),
+    ),
+    Route("GET", _WORKFLOW, get_workflow, _read("A workflow", answers.WorkflowAnswer, _VERSION)),
+    Route("DELETE", _WORKFLOW, delete_workflow, _delete("Delete a workflow, all versions")),
+    Route(
+        "GET",
+        f"{_WORKFLOW}/versions",
+        list_versions,
+        _read("Versions of a workflow, newest first", answers.VersionList, *PAGING),
+    ),
+    Route(
+        "GET",
+        f"{_WORKFLOW}/versions/{{version}}",
+        get_workflow_version,
+        _read("One version of a workflow", answers.WorkflowAnswer),
+    ),
+    Route(
+        "GET",
+        f"{_WORKFLOW}/analysis",
+        analyze_workflow,
+        _read("The graph of a workflow", answers.AnalysisAnswer, _VERSION, _PATHS, tag=TEST),
+    ),
+    Route("POST", _TASKS, apply_resources, _apply("Apply tasks and workflows"), "applyTasks"),
+    Route("GET", _TASKS, list_tasks, _read("List tasks", answers.TaskList, *PAGING, errors=())),
+    Route("GET", _TASK, get_task, _read("A task", answers.TaskAnswer, _VERSION)),
+    Route("DELETE", _TASK, delete_task, _delete("Delete a task", 409)),
+    Route(
+        "GET",
+        f"{_TASK}/usages",
+        list_task_usages,
+        _read("Workflows that refer to a task", answers.UsageList),
+    ),
+)

@@ -1,0 +1,238 @@
+"""The step-JSON routes, whose clients came first: spellings and literals are fixed."""
+
+from http import HTTPStatus
+
+from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import StartStepsRequest, StopRequest
+from flowmesh.gateway.ids import checked_id
+from flowmesh.gateway.limits import PAGE_SIZE_MAX, STEP_LIST_PAGE_SIZE
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import (
+    EXECUTE,
+    MANAGE,
+    TEST,
+    Answer,
+    Body,
+    Operation,
+    Query,
+    Route,
+)
+from flowmesh.gateway.payloads import brought_in, payload_of
+from flowmesh.gateway.routes.common import (
+    DEFINITION_BODY,
+    IDEMPOTENCY_KEY,
+    PAGING,
+    cancel,
+    json_response,
+    request_id_of,
+    statuses_of,
+)
+from flowmesh.gateway.views import problems, raw_json
+from flowmesh.views import execution_view, visualize_view
+
+
+async def register_workflow(backends: Backends, request: Request) -> Response:
+    source, content_type = await request.definition()
+    response = await backends.definitions.RegisterWorkflow(
+        definition_pb.RegisterWorkflowRequest(
+            namespace=request.namespace,
+            source=source,
+            content_type=content_type,
+            request_id=request_id_of(request),
+        )
+    )
+    answer = answers.RegisteredWorkflow(
+        id=response.workflow_id,
+        version=response.version,
+        digest=response.digest,
+        created=response.created,
+        warnings=problems(response.warnings),
+    )
+    return json_response(answer, HTTPStatus.CREATED if response.created else HTTPStatus.OK)
+
+
+async def list_definitions(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.ListWorkflows(
+        definition_pb.ListWorkflowsRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX, default=STEP_LIST_PAGE_SIZE),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        {
+            "workflows": [raw_json(workflow.definition) for workflow in response.workflows],
+            "nextPageToken": response.next_page_token,
+        }
+    )
+
+
+async def get_definition(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.GetWorkflow(
+        definition_pb.GetWorkflowRequest(
+            namespace=request.namespace, workflow_id=request.id("workflowId")
+        )
+    )
+    return json_response(raw_json(response.workflow.definition))
+
+
+async def start_steps(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(StartStepsRequest)
+    namespace = request.namespace
+    start = pb.StartExecutionRequest(
+        namespace=namespace,
+        workflow_id=checked_id("workflowId", envelope.workflow_id),
+        version=envelope.version,
+        request_id=request_id_of(request, envelope.request_id),
+        input=await payload_of(backends, namespace, "context", envelope.context),
+    )
+    response = await backends.executions.StartExecution(start)
+    return json_response(answers.Started(execution_id=response.execution_id))
+
+
+async def list_step_executions(backends: Backends, request: Request) -> Response:
+    workflow = request.text("workflowId")
+    response = await backends.executions.ListExecutions(
+        pb.ListExecutionsRequest(
+            namespace=request.namespace,
+            workflow_id=checked_id("workflowId", workflow) if workflow else "",
+            statuses=statuses_of(request),
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        {
+            "executions": [execution_view(execution) for execution in response.executions],
+            "nextPageToken": response.next_page_token,
+        }
+    )
+
+
+async def get_step_execution(backends: Backends, request: Request) -> Response:
+    response = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    )
+    execution = await brought_in(backends, response.execution)
+    return json_response(execution_view(execution))
+
+
+async def visualize(backends: Backends, request: Request) -> Response:
+    response = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    )
+    return json_response(
+        visualize_view(
+            response.execution, now_us=backends.clock.now_us(), all_steps=request.flag("all")
+        )
+    )
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/workflows",
+        register_workflow,
+        Operation(
+            tag=MANAGE,
+            summary="Register a workflow",
+            description="The same content again answers the version that exists.",
+            body=DEFINITION_BODY,
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(
+                Answer(201, "A new version.", answers.RegisteredWorkflow),
+                Answer(200, "The content was there already.", answers.RegisteredWorkflow),
+            ),
+            errors=(413, 415),
+        ),
+    ),
+    Route(
+        "GET",
+        "/workflows",
+        list_definitions,
+        Operation(
+            tag=MANAGE,
+            summary="List definitions",
+            query=PAGING,
+            answers=(Answer(200, "Definitions as they were posted.", answers.DefinitionList),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/workflows/{workflowId}",
+        get_definition,
+        Operation(
+            tag=MANAGE,
+            summary="The definition as it was posted",
+            answers=(Answer(200, "The newest version.", dict),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "POST",
+        "/executions/start",
+        start_steps,
+        Operation(
+            tag=EXECUTE,
+            summary="Start an execution",
+            body=Body(StartStepsRequest),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(200, "It is stored and runs.", answers.Started),),
+            errors=(404, 409, 413, 415, 429),
+        ),
+    ),
+    Route(
+        "GET",
+        "/executions",
+        list_step_executions,
+        Operation(
+            tag=TEST,
+            summary="List executions, newest first",
+            query=(
+                Query("workflowId", "Only executions of this workflow."),
+                Query("status", "Only these states; several by commas.", repeated=True),
+                *PAGING,
+            ),
+            answers=(Answer(200, "Without their steps.", answers.StepExecutionList),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/executions/{executionId}",
+        get_step_execution,
+        Operation(
+            tag=TEST,
+            summary="State of an execution",
+            answers=(Answer(200, "As last committed.", answers.StepExecution),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/executions/{executionId}/visualize",
+        visualize,
+        Operation(
+            tag=TEST,
+            summary="Picture of an execution",
+            query=(Query("all", "Also the steps that have not begun.", "boolean"),),
+            answers=(Answer(200, "Steps that have begun.", answers.Picture),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "POST",
+        "/executions/{executionId}/cancel",
+        cancel,
+        Operation(
+            tag=EXECUTE,
+            summary="Cancel an execution",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is canceled.", answers.Stopped),),
+            errors=(404, 409, 413, 415, 429),
+        ),
+    ),
+)

@@ -1,0 +1,266 @@
+"""Messages of the services as the canonical answers show them.
+
+The step-JSON shapes and events, which callbacks show too, are those of `flowmesh.views`.
+"""
+
+from typing import Any, cast
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.definition.v1 import definition_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.registry.v1 import registry_service_pb2
+from flowmesh.gateway import answers
+from flowmesh.gateway.messages import JSON
+from flowmesh.views import execution_status, instant, json_value, node_status
+
+_NULL = Raw(b"null")
+
+
+def raw_value(payload: payload_pb2.Payload) -> Any:
+    """The value of a payload; JSON is passed on as it is, never parsed and written again."""
+    if payload.HasField("reference") or (payload.encoding or JSON) != JSON:
+        return json_value(payload)
+    return raw_json(payload.data)
+
+
+def raw_json(data: bytes) -> Any:
+    """JSON text to embed; null for none, the text itself where it is no JSON after all."""
+    if not data:
+        return _NULL
+    try:
+        if not data.isascii():
+            data.decode("utf-8")
+        return msgspec.json.decode(data, type=Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return data.decode("utf-8", "replace")
+
+
+def run_answer(execution: execution_pb2.Execution) -> answers.RunAnswer:
+    """The answer of a synchronous execution that has ended."""
+    return answers.RunAnswer(
+        execution_id=execution.execution_id,
+        status=_status(execution),
+        outputs={
+            node.id: raw_value(node.output)
+            for node in execution.nodes
+            if node.status == execution_pb2.NODE_STATUS_COMPLETED
+        },
+        output=raw_value(execution.output) if execution.HasField("output") else UNSET,
+        tasks={node.id: _run_task(node) for node in execution.nodes},
+        duration_ms=_between_ms(execution.started_at_us, execution.ended_at_us) or 0,
+        error=_failure(execution) or _stop(execution),
+    )
+
+
+def execution_summary(execution: execution_pb2.Execution) -> answers.ExecutionSummary:
+    return answers.ExecutionSummary(**_summary(execution))
+
+
+def execution_answer(execution: execution_pb2.Execution) -> answers.ExecutionAnswer:
+    return answers.ExecutionAnswer(
+        **_summary(execution),
+        input=raw_value(execution.input),
+        output=raw_value(execution.output) if execution.HasField("output") else UNSET,
+        tasks={node.id: _task_state(node) for node in execution.nodes},
+        signals=[
+            answers.SignalValue(
+                name=signal.name,
+                payload=raw_value(signal.payload),
+                received_at=instant(signal.received_at_us),
+            )
+            for signal in execution.signals
+        ],
+    )
+
+
+def failure_value(failure: failure_pb2.Failure) -> answers.FailureValue:
+    return answers.FailureValue(
+        class_=getattr(failure, "class"),
+        message=failure.message,
+        task_id=failure.node or UNSET,
+        details=raw_json(failure.details) if failure.details else UNSET,
+    )
+
+
+def problem(message: definition_pb2.Problem) -> answers.ProblemValue:
+    warning = message.severity == definition_pb2.SEVERITY_WARNING
+    return answers.ProblemValue(
+        code=message.code,
+        severity="warning" if warning else "error",
+        message=message.message,
+        path=message.path,
+        line=message.line or UNSET,
+        column=message.column or UNSET,
+    )
+
+
+def problems(messages: Any) -> list[answers.ProblemValue] | UnsetType:
+    return [problem(message) for message in messages] or UNSET
+
+
+def workflow_answer(
+    workflow: definition_pb2.Workflow, *, whole: bool = True
+) -> answers.WorkflowAnswer:
+    """A version of a workflow; lists leave the definition out."""
+    return answers.WorkflowAnswer(
+        name=workflow.workflow_id,
+        version=workflow.version,
+        digest=workflow.digest,
+        title=workflow.name or UNSET,
+        format=workflow.format,
+        created_at=_timestamp(workflow.created_at),
+        labels=dict(workflow.labels),
+        definition=raw_json(workflow.definition) if whole else UNSET,
+    )
+
+
+def task_answer(task: definition_pb2.Task, *, whole: bool = True) -> answers.TaskAnswer:
+    """A version of a task; lists leave the definition out."""
+    return answers.TaskAnswer(
+        name=task.name,
+        version=task.version,
+        digest=task.digest,
+        type=task.type,
+        created_at=_timestamp(task.created_at),
+        labels=dict(task.labels),
+        definition=raw_json(task.definition) if whole else UNSET,
+    )
+
+
+def analysis_answer(
+    name: str, version: int, analysis: definition_pb2.Analysis
+) -> answers.AnalysisAnswer:
+    nodes = {
+        node.id: answers.NodeRelationship(
+            id=node.id,
+            successors=list(node.successors),
+            dependencies=list(node.dependencies),
+        )
+        for node in analysis.nodes
+    }
+    edges = [
+        answers.Edge(id=f"{node.id}->{successor}", source=node.id, target=successor)
+        for node in analysis.nodes
+        for successor in node.successors
+    ]
+    roots, leaves = list(analysis.roots), list(analysis.leaves)
+    branches, joins = list(analysis.branch_points), list(analysis.convergence_points)
+    groups = [list(group.nodes) for group in analysis.groups]
+    return answers.AnalysisAnswer(
+        name=name,
+        version=version,
+        forest=answers.Forest(roots=roots, adjacency_list=nodes),
+        nodes=nodes,
+        edges={edge.id: edge for edge in edges},
+        paths=[answers.GraphPath(nodes=list(path.nodes)) for path in analysis.paths],
+        path_count=analysis.path_count,
+        execution=answers.GraphExecution(
+            branch_points=branches,
+            leaf_nodes=leaves,
+            convergence_points=joins,
+            parallel_execution_groups=groups,
+        ),
+        roots=roots,
+        leaves=leaves,
+        groups=groups,
+        branch_points=branches,
+        convergence_points=joins,
+        critical_path=list(analysis.critical_path),
+        depth=analysis.depth,
+    )
+
+
+def service_value(instance: registry_service_pb2.Instance) -> answers.ServiceValue:
+    status = registry_service_pb2.InstanceStatus.Name(instance.status)
+    return answers.ServiceValue(
+        id=instance.id,
+        name=instance.name,
+        type=instance.type,
+        status=cast("Any", status.removeprefix("INSTANCE_STATUS_")),
+        endpoint=instance.endpoint,
+        capabilities=list(instance.capabilities),
+        metadata=dict(instance.metadata),
+        version=instance.version,
+        registered_at=instant(instance.registered_at_us),
+        heartbeat_at=instant(instance.heartbeat_at_us),
+    )
+
+
+def _status(execution: execution_pb2.Execution) -> answers.ExecutionWord:
+    return cast("answers.ExecutionWord", execution_status(execution.status))
+
+
+def _summary(execution: execution_pb2.Execution) -> dict[str, Any]:
+    duration = _between_ms(execution.started_at_us, execution.ended_at_us)
+    return {
+        "execution_id": execution.execution_id,
+        "workflow": execution.workflow_id,
+        "workflow_name": execution.workflow_name or execution.workflow_id,
+        "version": execution.workflow_version,
+        "format": execution.format,
+        "status": _status(execution),
+        "started_at": _instant(execution.started_at_us),
+        "ended_at": _instant(execution.ended_at_us),
+        "duration_ms": UNSET if duration is None else duration,
+        "last_sequence": execution.last_sequence,
+        "request_id": execution.request_id or UNSET,
+        "error": _failure(execution),
+    }
+
+
+def _failure(execution: execution_pb2.Execution) -> answers.FailureValue | UnsetType:
+    return failure_value(execution.failure) if execution.HasField("failure") else UNSET
+
+
+def _stop(execution: execution_pb2.Execution) -> answers.FailureValue | UnsetType:
+    # A run that was stopped from outside has no failure of its own, but its caller waits for one.
+    if _status(execution) != "canceled":
+        return UNSET
+    return answers.FailureValue(class_="Cancelled", message="The execution was canceled.")
+
+
+def _run_task(node: execution_pb2.Node) -> answers.RunTask:
+    return answers.RunTask(**_task(node))
+
+
+def _task_state(node: execution_pb2.Node) -> answers.TaskState:
+    completed = node.status == execution_pb2.NODE_STATUS_COMPLETED
+    return answers.TaskState(
+        **_task(node),
+        id=node.id,
+        name=node.name or node.id,
+        type=node.task_type or UNSET,
+        dependencies=list(node.dependencies),
+        scheduled_at=_instant(node.scheduled_at_us),
+        started_at=_instant(node.started_at_us),
+        ended_at=_instant(node.ended_at_us),
+        due_at=_instant(node.due_at_us),
+        worker_id=node.worker_id or UNSET,
+        output=raw_value(node.output) if completed else UNSET,
+        metadata=raw_json(node.metadata) if node.metadata else UNSET,
+    )
+
+
+def _task(node: execution_pb2.Node) -> dict[str, Any]:
+    duration = _between_ms(node.started_at_us or node.scheduled_at_us, node.ended_at_us)
+    return {
+        "status": node_status(node.status),
+        "attempts": node.attempts,
+        "duration_ms": UNSET if duration is None else duration,
+        "error": failure_value(node.failure) if node.HasField("failure") else UNSET,
+    }
+
+
+def _instant(at_us: int) -> str | UnsetType:
+    return instant(at_us) if at_us else UNSET
+
+
+def _between_ms(begun_us: int, ended_us: int) -> int | None:
+    return max(0, ended_us - begun_us) // 1_000 if begun_us and ended_us else None
+
+
+def _timestamp(stamp: Any) -> str:
+    return instant(stamp.seconds * 1_000_000 + stamp.nanos // 1_000)
