@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = ("gen/", "docs/features.md", "docs/grpc.md", "docs/rest.md", "docs/errors.md")
+PAGES = ("errors", "features", "grpc", "rest", "settings")
+GENERATED = ("gen/", *(f"docs/{page}.md" for page in PAGES))
 
 
 @cache
