@@ -15,10 +15,20 @@ from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.session import Session, SessionCall
 from flowmesh.sdk.sync import SyncClient, SyncHandle
 from flowmesh.sdk.worker import Worker
+from flowmesh.sdk.workflow_engine import (
+    EngineTask,
+    EngineWorkflow,
+    Priority,
+    TaskStatus,
+    WorkflowEngine,
+    WorkflowStatus,
+)
 
 __all__ = [
     "Applied",
     "Client",
+    "EngineTask",
+    "EngineWorkflow",
     "Event",
     "Execution",
     "ExecutionFailed",
@@ -26,6 +36,7 @@ __all__ = [
     "Handle",
     "Node",
     "NodeStatus",
+    "Priority",
     "Problem",
     "Ref",
     "Registered",
@@ -42,9 +53,12 @@ __all__ = [
     "TaskContext",
     "TaskFailure",
     "TaskNode",
+    "TaskStatus",
     "Validation",
     "Worker",
     "Workflow",
+    "WorkflowEngine",
+    "WorkflowStatus",
     "task",
     "workflow",
 ]

@@ -14,7 +14,7 @@ Not here: checks. The definition service makes them all, with places in the comp
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import orjson
 
@@ -23,7 +23,6 @@ from flowmesh.sdk.handlers import TaskHandler
 from flowmesh.sdk.payloads import Json
 
 API_VERSION = "workflow.io/v1"
-PRIORITIES = ("LOW", "NORMAL", "HIGH", "CRITICAL")
 RETRY_ANY = ("*",)
 
 H = TypeVar("H", bound=TaskHandler)
@@ -95,6 +94,25 @@ class TaskType:
     priority: str = ""
     input_schema: dict[str, Any] | None = None
     output_schema: dict[str, Any] | None = None
+
+
+class TaskOptions(TypedDict, total=False):
+    """What may be said of a task in a workflow, whatever runs it."""
+
+    # Any JSON value; references at any depth are dependencies too.
+    input: Json
+    depends_on: Sequence["TaskNode | str"]
+    name: str
+    retry: Retry | None
+    # Limit of one attempt.
+    timeout: Duration | None
+    # LOW, NORMAL, HIGH or CRITICAL: which ready task leaves first.
+    priority: str
+    # A CEL expression; false skips the task and what depends on it.
+    condition: str
+    queue: str
+    # False: its failure does not fail the workflow.
+    critical: bool
 
 
 _TASK_TYPE = "__flowmesh_task__"
@@ -170,6 +188,7 @@ class Workflow:
         input_schema: dict[str, Any] | None = None,
         output: Json = None,
         parallelism: int = 0,
+        timeout: Duration | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
@@ -178,6 +197,7 @@ class Workflow:
         self.output = output
         self._input_schema = input_schema
         self._parallelism = parallelism
+        self._timeout = timeout
         self._labels = dict(labels or {})
         self._resources: dict[str, dict[str, Json]] = {}
 
@@ -190,38 +210,24 @@ class Workflow:
         """The input the workflow is started with."""
         return Ref("input")
 
-    def task(
-        self,
-        id: str,
-        run: TaskHandler | str,
-        *,
-        input: Json = None,
-        depends_on: Sequence["TaskNode | str"] = (),
-        retry: Retry | None = None,
-        timeout: Duration | None = None,
-        priority: str = "",
-        condition: str = "",
-    ) -> TaskNode:
+    def task(self, id: str, run: TaskHandler | str, **options: Unpack[TaskOptions]) -> TaskNode:
         """Adds a task that `run` does: a function, or the type a worker handles.
 
-        Without `input` it gets the workflow's input. References in `input` are dependencies.
+        Without `input` it gets the workflow's input.
         """
         task_type = self._task_type(id, run)
         name = self._resource(task_type.name, _task_spec(task_type))
-        return self._add(
-            id,
-            name,
-            input=self.input if input is None else input,
-            depends_on=depends_on,
-            retry=retry or task_type.retry,
-            timeout=timeout or task_type.timeout,
-            priority=priority or task_type.priority,
-            condition=condition,
-        )
+        given: TaskOptions = {
+            "input": self.input,
+            "retry": task_type.retry,
+            "timeout": task_type.timeout,
+            "priority": task_type.priority,
+        }
+        return self._add(id, name, given | options)
 
-    def use(self, id: str, task_ref: str, **options: Any) -> TaskNode:
-        """Adds a task of the library by its name; options as those of `task`."""
-        return self._add(id, task_ref, **options)
+    def use(self, id: str, task_ref: str, **options: Unpack[TaskOptions]) -> TaskNode:
+        """Adds a task of the library by its name."""
+        return self._add(id, task_ref, options)
 
     def http(
         self,
@@ -231,7 +237,7 @@ class Workflow:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         body: Json = None,
-        **options: Any,
+        **options: Unpack[TaskOptions],
     ) -> TaskNode:
         """Adds an HTTP call; templates in url, headers and body see the task's `input`."""
         http: dict[str, Json] = {"method": method, "url": url}
@@ -240,7 +246,7 @@ class Workflow:
         if body is not None:
             http["body"] = _plain(body)
         name = self._resource(f"{self.name}.{id}", {"type": "http", "http": http})
-        return self._add(id, name, **options)
+        return self._add(id, name, options)
 
     def as_resources(self) -> list[dict[str, Json]]:
         """The workflow and the tasks it brings, as native resources; tasks first."""
@@ -251,6 +257,8 @@ class Workflow:
             spec["output"] = _plain(self.output)
         if self._parallelism:
             spec["parallelism"] = self._parallelism
+        if self._timeout is not None:
+            spec["timeout"] = duration_text(self._timeout)
         metadata: dict[str, Json] = {"name": self.name}
         if self._labels:
             metadata["labels"] = self._labels
@@ -281,36 +289,14 @@ class Workflow:
             raise Invalid("GRAPH_DUPLICATE_NODE", f"task {name!r} is defined in two ways")
         return name
 
-    def _add(
-        self,
-        id: str,
-        task_ref: str,
-        *,
-        input: Json = None,
-        depends_on: Sequence["TaskNode | str"] = (),
-        retry: Retry | None = None,
-        timeout: Duration | None = None,
-        priority: str = "",
-        condition: str = "",
-    ) -> TaskNode:
+    def _add(self, id: str, task_ref: str, options: TaskOptions) -> TaskNode:
         if id in self.tasks:
             raise Invalid("GRAPH_DUPLICATE_NODE", f"workflow {self.name} has two tasks {id!r}")
-        if priority and priority not in PRIORITIES:
-            raise Invalid("DEFINITION_INVALID", f"priority is one of {', '.join(PRIORITIES)}")
-        depends = dict.fromkeys(n.id if isinstance(n, TaskNode) else n for n in depends_on)
-        fields: dict[str, Json] = {}
-        if input is not None:
-            depends.update(dict.fromkeys(_referred(input)))
-            fields["input"] = _plain(input)
-        if retry is not None:
-            fields["retry"] = retry.as_json()
-        if timeout is not None:
-            fields["timeout"] = duration_text(timeout)
-        if priority:
-            fields["priority"] = priority
-        if condition:
-            fields["condition"] = condition
-        node = self.tasks[id] = TaskNode(id, task_ref, tuple(depends), fields)
+        input = options.get("input")
+        before = options.get("depends_on", ())
+        depends = dict.fromkeys(node.id if isinstance(node, TaskNode) else node for node in before)
+        depends.update(dict.fromkeys(_referred(input)))
+        node = self.tasks[id] = TaskNode(id, task_ref, tuple(depends), _fields(options))
         return node
 
 
@@ -334,6 +320,23 @@ def _task_spec(task_type: TaskType) -> dict[str, Json]:
     if task_type.output_schema is not None:
         spec["outputSchema"] = task_type.output_schema
     return spec
+
+
+def _fields(options: TaskOptions) -> dict[str, Json]:
+    """The options as a task of a resource writes them; what is not said is left out."""
+    fields: dict[str, Json] = {}
+    if options.get("input") is not None:
+        fields["input"] = _plain(options["input"])
+    if retry := options.get("retry"):
+        fields["retry"] = retry.as_json()
+    if timeout := options.get("timeout"):
+        fields["timeout"] = duration_text(timeout)
+    for key in ("name", "priority", "condition", "queue"):
+        if value := options.get(key):
+            fields[key] = value
+    if not options.get("critical", True):
+        fields["critical"] = False
+    return fields
 
 
 def _document(kind: str, metadata: dict[str, Json], spec: dict[str, Json]) -> dict[str, Json]:

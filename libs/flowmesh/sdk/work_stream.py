@@ -66,10 +66,22 @@ class WorkStream:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loop_task: asyncio.Task[None] | None = None
         self._last_heard = 0.0
+        self._stream: Any = None
+        self._renewing = False
 
     async def open(self) -> None:
         self._loop_task = asyncio.create_task(self._run(), name="flowmesh-worker")
         await asyncio.wait((self._loop_task, self._ready), return_when=asyncio.FIRST_COMPLETED)
+        self.raise_if_broken()
+
+    async def announce(self, task_types: Sequence[str]) -> None:
+        """Says hello again with other task types; what is held stays held."""
+        self._hello.task_types[:] = task_types
+        self._ready = asyncio.get_running_loop().create_future()
+        self._renewing = True
+        if self._stream is not None:
+            self._stream.cancel()
+        await asyncio.wait((self.ended(), self._ready), return_when=asyncio.FIRST_COMPLETED)
         self.raise_if_broken()
 
     def ended(self) -> asyncio.Task[None]:
@@ -128,17 +140,19 @@ class WorkStream:
             return not (self._server_drains and self._idle.is_set())
 
         while True:
-            stream = self._stub.Work()
+            stream = self._stream = self._stub.Work()
             self._last_heard = loop.time()
             try:
                 await converse(stream, receive, self._write(stream), self._keep_alive())
             except grpc.aio.AioRpcError as error:
                 reconnect.broken(error)
             except StreamBroken:
-                pass  # nothing was heard for long
+                pass  # nothing was heard for long, or another hello is due
             if reconnect.refused or (reconnect.hopeless and not self._ready.done()):
                 raise reconnect.error()
-            await reconnect.pause()
+            if not self._renewing:
+                await reconnect.pause()
+            self._renewing = False
             self._start_over()
 
     def _held(self) -> list[str]:

@@ -79,6 +79,17 @@ class Worker:
             raise Invalid("HELLO_INVALID", f"{task_type!r} has a handler already")
         self._handlers[task_type] = handler_of(task_type, function)
 
+    async def add(self, handlers: Mapping[str, TaskHandler]) -> None:
+        """Registers further handlers, on a running worker too."""
+        stream, self._stream = self._stream, None
+        try:
+            for task_type, function in handlers.items():
+                self.register(task_type, function)
+        finally:
+            self._stream = stream
+        if stream is not None:
+            await stream.announce(self.task_types)
+
     def register_executor(self, action: str, function: TaskHandler) -> None:
         """The handler of a step's custom `action`: `async (params, context) -> result`."""
         self.register(action, function)
