@@ -48,8 +48,10 @@ class Bus:
     def __init__(self, address: str, *, name: str = "flowmesh") -> None:
         self.client = Client()
         self.jetstream: JetStreamContext = self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
-        # Counts connections, so that a reader can tell that its requests are gone.
+        # Counts connections, so that a reader can tell that its requests are gone; readers that
+        # wait for the server are woken when it counts.
         self.generation = 0
+        self.readers: set[asyncio.Event] = set()
         self._address = address
         self._name = name
         self._callbacks: list[Callback] = []
@@ -223,6 +225,8 @@ class Bus:
         self.generation += 1
         self._connected.set()
         self._log.info("bus_connected", connection=self.generation)
+        for reader in self.readers:
+            reader.set()
         for callback in list(self._callbacks):
             task = asyncio.create_task(self._run(callback))
             self._running.add(task)

@@ -95,12 +95,14 @@ class Consumer:
         client = self._bus.client
         inbox = client.new_inbox()
         subscription = await client.subscribe(inbox, cb=self._arrive)
+        self._bus.readers.add(self._wake)
         try:
             self._wanted = 0
             while generation == self._bus.generation:
                 if self._wanted <= BATCH // 2:
                     await self._ask(name, inbox)
                 if not self._arrived and not await self._woken():
+                    self._log.info("pull_silent")
                     return
                 while self._arrived:
                     raw = self._arrived.popleft()
@@ -113,6 +115,7 @@ class Consumer:
                     self._next = message.stream_sequence + 1
                     yield message
         finally:
+            self._bus.readers.discard(self._wake)
             if client.is_connected:
                 await subscription.unsubscribe()
 

@@ -1,0 +1,105 @@
+"""Channels to services, wherever they are."""
+
+import asyncio
+from collections.abc import Callable
+
+import grpc.aio
+
+from flowmesh.errors import Unavailable
+from flowmesh.rpc import Channel, Handlers, LocalTarget, RemoteTarget, Target
+from flowmesh.runtime.directory import LOCAL, Directory
+
+# How long a call waits for an instance of its service to turn up.
+APPEAR_TIMEOUT_S = 2.0
+# A service of the same process may still be composing itself.
+LOCAL_TIMEOUT_S = 10.0
+TARGETS_MAX = 512
+RETRY_AFTER_MS = 1_000
+REGISTRY = "registry"
+
+
+class Clients:
+    """One target per address, kept for the life of the process."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        handlers: Handlers,
+        expected: frozenset[str],
+        registry: str,
+        own_address: Callable[[], str],
+        interceptors: tuple[grpc.aio.ClientInterceptor, ...] = (),
+    ) -> None:
+        self._directory = directory
+        self._local = LocalTarget(handlers)
+        self._expected = expected
+        self._registry = registry
+        self._own_address = own_address
+        self._interceptors = interceptors
+        self._targets: dict[str, RemoteTarget] = {}
+
+    def channel(self, service: str) -> Channel:
+        """A channel that finds the service anew for every call."""
+
+        def pick() -> Target:
+            found = self._find(service)
+            if found is None:
+                raise _absent(service)
+            return found
+
+        async def wait(timeout_s: float | None) -> Target:
+            return self._find(service) or await self._appears(service, timeout_s)
+
+        return Channel(pick, wait)
+
+    def at(self, address: str) -> Target:
+        """The services at an address."""
+        if address == LOCAL or address == self._own_address():
+            return self._local
+        found = self._targets.get(address)
+        if found is None:
+            self._drop_unknown()
+            found = self._targets[address] = RemoteTarget(address, self._interceptors)
+        return found
+
+    async def close(self) -> None:
+        await asyncio.gather(*(target.close() for target in self._targets.values()))
+        self._targets.clear()
+
+    def _find(self, service: str) -> Target | None:
+        endpoint = self._directory.pick(service)
+        if endpoint is not None:
+            return self.at(endpoint.address)
+        if service == REGISTRY and self._registry and service not in self._expected:
+            return self.at(self._registry)
+        return None
+
+    async def _appears(self, service: str, timeout_s: float | None) -> Target:
+        limit = LOCAL_TIMEOUT_S if service in self._expected else APPEAR_TIMEOUT_S
+        if timeout_s is not None:
+            limit = min(limit, timeout_s)
+        try:
+            async with asyncio.timeout(limit):
+                while (found := self._find(service)) is None:
+                    await self._directory.until_changed()
+        except TimeoutError:
+            raise _absent(service) from None
+        return found
+
+    def _drop_unknown(self) -> None:
+        """Bounds the targets: the oldest whose address nobody has any more goes first."""
+        if len(self._targets) < TARGETS_MAX:
+            return
+        known = self._directory.addresses()
+        for address in list(self._targets):
+            if address not in known:
+                target = self._targets.pop(address)
+                asyncio.get_running_loop().create_task(target.close())
+                return
+
+
+def _absent(service: str) -> Unavailable:
+    return Unavailable(
+        "SERVICE_UNAVAILABLE", f"no {service} service is there", retry_after_ms=RETRY_AFTER_MS
+    )

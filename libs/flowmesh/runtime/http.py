@@ -1,0 +1,199 @@
+"""The HTTP port of every process: health, readiness, metrics, and the one app mounted on it."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
+
+import orjson
+import uvicorn
+
+from flowmesh.runtime.checks import Checks
+from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGI3 = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CONNECTIONS_MAX = 10_000
+KEEPALIVE_S = 75
+WEBSOCKET_MESSAGE_BYTES_MAX = 1024 * 1024
+# The server's own housekeeping: the Date header changes once a second.
+TICK_S = 1.0
+LIVE = frozenset({"/health", "/healthz", "/livez"})
+READY = frozenset({"/ready", "/readyz"})
+GONE_STATUS = 503
+
+
+class HttpServer:
+    """Answers the six paths itself and hands everything else to the mounted app."""
+
+    def __init__(self, *, checks: Checks, metrics: Metrics, about: Callable[[], dict[str, Any]]) -> None:
+        self._checks = checks
+        self._metrics = metrics
+        self._about = about
+        self._app: ASGI3 | None = None
+        self._lifespan: Lifespan | None = None
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def mount(self, app: ASGI3) -> None:
+        """The app that answers all other paths, from `open_app` on."""
+        self._lifespan = Lifespan(app)
+
+    async def open_app(self) -> None:
+        """Starts the mounted app and lets requests through to it."""
+        if self._lifespan is not None:
+            await self._lifespan.start()
+            self._app = self._lifespan.app
+
+    async def start(self, listener: socket.socket) -> None:
+        """Serves on a bound socket."""
+        config = uvicorn.Config(
+            self,
+            interface="asgi3",
+            http="httptools",
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_keep_alive=KEEPALIVE_S,
+            timeout_graceful_shutdown=1,
+            ws_max_size=WEBSOCKET_MESSAGE_BYTES_MAX,
+        )
+        self._server = _Server(config)
+        self._task = asyncio.create_task(self._server.serve([listener]), name="http")
+
+    async def stop(self) -> None:
+        """Lets running requests end, for at most a second, and stops the app."""
+        if self._server is not None and self._task is not None:
+            self._server.leave()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._lifespan is not None:
+            await self._lifespan.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http":
+            if path in LIVE:
+                await answer(send, 200, {"status": "ok", **self._about()})
+                return
+            if path in READY:
+                ready, body = await self._checks.report()
+                await answer(send, 200 if ready else GONE_STATUS, body)
+                return
+            if path == "/metrics":
+                await respond(send, 200, self._metrics.text(), CONTENT_TYPE)
+                return
+        if self._app is not None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await answer(send, *self._nothing_here(path))
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1013})
+
+    def _nothing_here(self, path: str) -> tuple[int, dict[str, Any]]:
+        if self._lifespan is not None:
+            return GONE_STATUS, _problem("SERVICE_UNAVAILABLE", "the service is starting")
+        return 404, _problem("ROUTE_NOT_FOUND", f"no such path: {path}")
+
+
+def _problem(reason: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": reason, "message": message}}
+
+
+async def answer(send: Send, status: int, body: dict[str, Any]) -> None:
+    """Sends a JSON response."""
+    await respond(send, status, orjson.dumps(body), "application/json")
+
+
+async def respond(send: Send, status: int, body: bytes, content_type: str) -> None:
+    """Sends a whole response."""
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Lifespan:
+    """Starts and stops an ASGI app; one that does not know the protocol is left alone."""
+
+    def __init__(self, app: ASGI3) -> None:
+        self.app = app
+        self._to_app: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self._from_app: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+        run = self.app(scope, self._to_app.get, self._from_app.put)
+        self._task = asyncio.ensure_future(_finish(run))
+        reply = await self._ask("lifespan.startup")
+        if reply.get("type") == "lifespan.startup.failed":
+            raise RuntimeError(f"the HTTP app did not start: {reply.get('message', '')}")
+
+    async def stop(self) -> None:
+        if self._task is not None and not self._task.done():
+            await self._ask("lifespan.shutdown")
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _ask(self, kind: str) -> MutableMapping[str, Any]:
+        assert self._task is not None
+        await self._to_app.put({"type": kind})
+        reply = asyncio.ensure_future(self._from_app.get())
+        await asyncio.wait({reply, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if reply.done():
+            return reply.result()
+        reply.cancel()
+        return {}
+
+
+async def _finish(run: Awaitable[None]) -> None:
+    await run
+
+
+class _Server(uvicorn.Server):
+    """uvicorn inside a loop and under signal handlers that are ours."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        self.should_exit = True
+        self._leaving.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(10 * ticks):
+            ticks = (ticks + 1) % 86_400
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._leaving.wait()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound TCP socket; raises OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(False)
+    return listener

@@ -1,0 +1,288 @@
+"""One process with any number of services in it: composed, serving, drained, in that order."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from flowmesh.api.registry.v1 import registry_service_pb2 as pb
+from flowmesh.bus import Bus
+from flowmesh.cache import open_cache
+from flowmesh.rpc import Handlers
+from flowmesh.runtime.checks import Checks
+from flowmesh.runtime.clients import REGISTRY, Clients
+from flowmesh.runtime.clock import Clock
+from flowmesh.runtime.directory import Directory
+from flowmesh.runtime.http import HttpServer, listen
+from flowmesh.runtime.loop import Loop
+from flowmesh.runtime.membership import TYPE, Membership
+from flowmesh.runtime.runtime import Runtime
+from flowmesh.runtime.server import GrpcServer
+from flowmesh.runtime.settings import Settings
+from flowmesh.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+VERSION = "0.1.0"
+START_TIMEOUT_S = 60.0
+# Together below the ten seconds a drain may take.
+CALLBACKS_TIMEOUT_S = 6.0
+CLOSE_TIMEOUT_S = 2.0
+GC_THRESHOLD = 50_000
+
+ServiceRun = Callable[[Runtime], Awaitable[None]]
+
+
+class StartError(Exception):
+    """The process cannot start; one line that says what to do."""
+
+
+class Process:
+    """Owns what the services of a process share."""
+
+    def __init__(self, settings: Settings, services: Mapping[str, ServiceRun]) -> None:
+        self.settings = settings
+        self.clock = Clock()
+        self.metrics = Metrics()
+        self.log = structlog.get_logger("flowmesh.runtime")
+        self.checks = Checks()
+        self.handlers = Handlers(self.metrics)
+        self.directory = Directory()
+        self.bus = Bus(settings.nats, name="+".join(services))
+        self.cache: Redis = open_cache(settings.redis)
+        self.drain_callbacks: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        self.address = ""
+        self.clients = Clients(
+            directory=self.directory,
+            handlers=self.handlers,
+            expected=frozenset(services),
+            registry=settings.registry,
+            own_address=lambda: self.address,
+        )
+        self.http = HttpServer(checks=self.checks, metrics=self.metrics, about=self._about)
+        self.http_port = 0
+        self._services = services
+        self._runtimes = {
+            name: Runtime(self, name, f"{name}-{uuid.uuid4().hex[:12]}") for name in services
+        }
+        self._waiting = set(services)
+        self._all_composed = asyncio.Event()
+        self._stop_wanted = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._loops: list[Loop] = []
+        self._loop_tasks: list[asyncio.Task[None]] = []
+        self._service_tasks: dict[str, asyncio.Task[None]] = {}
+        self._membership: Membership | None = None
+        self._failure: BaseException | None = None
+
+    async def run(self, on_ready: Callable[["Process"], Awaitable[None]] | None = None) -> None:
+        """Runs until a signal or `stop`; raises what a service failed with."""
+        self._listen_for_signals()
+        grpc_server = self._bind()
+        try:
+            await self._start(grpc_server)
+            if on_ready is not None:
+                await on_ready(self)
+            await self._stop_wanted.wait()
+        finally:
+            await self._drain(grpc_server)
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Begins the drain."""
+        self._stop_wanted.set()
+
+    def add_loop(self, loop: Loop) -> None:
+        self._loops.append(loop)
+        if self.checks.phase == "serving":
+            self._start_loop(loop)
+
+    async def composed(self, runtime: Runtime) -> None:
+        """Called by a service that has everything in place; returns when the process has drained."""
+        self._waiting.discard(runtime.service)
+        self.directory.add_local(runtime.service, runtime.instance_id)
+        if not self._waiting:
+            self._all_composed.set()
+        await self._stopped.wait()
+
+    def _bind(self) -> GrpcServer:
+        """Takes both ports before anything else, so that a taken one is told at once."""
+        settings = self.settings
+        try:
+            self._listener = listen(settings.host, settings.http_port)
+        except OSError as error:
+            raise StartError(_port_taken("HTTP", settings.http_port, "--http-port")) from error
+        self.http_port = self._listener.getsockname()[1]
+        try:
+            server = GrpcServer(settings.host, settings.grpc_port, self.metrics)
+        except RuntimeError as error:
+            self._listener.close()
+            raise StartError(_port_taken("gRPC", settings.grpc_port, "--grpc-port")) from error
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+        self.address = settings.advertise or f"{host}:{server.port}"
+        self.grpc_port = server.port
+        return server
+
+    async def _start(self, grpc_server: GrpcServer) -> None:
+        self.checks.add("nats", self._bus_answers)
+        self.checks.add("redis", self._cache_answers)
+        self.bus.start()
+        await self.http.start(self._listener)
+        for name, run in self._services.items():
+            task = asyncio.ensure_future(self._run_service(name, run))
+            self._service_tasks[name] = task
+        await self._until_composed()
+        await grpc_server.start(self.handlers, reflect=self.settings.reflection)
+        await self.http.open_app()
+        self.checks.phase = "serving"
+        for loop in self._loops:
+            self._start_loop(loop)
+        self._join()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 50)
+        self.log.info("serving", services=list(self._services), grpc=self.address)
+
+    async def _until_composed(self) -> None:
+        stop = asyncio.ensure_future(self._stop_wanted.wait())
+        composed = asyncio.ensure_future(self._all_composed.wait())
+        try:
+            await asyncio.wait(
+                {stop, composed},
+                timeout=START_TIMEOUT_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            stop.cancel()
+            composed.cancel()
+        if self._failure is not None:
+            raise self._failure
+        if self._waiting and not self._stop_wanted.is_set():
+            raise StartError(f"not composed within {START_TIMEOUT_S:.0f} s: {sorted(self._waiting)}")
+
+    async def _run_service(self, name: str, run: ServiceRun) -> None:
+        try:
+            await run(self._runtimes[name])
+        except Exception as error:
+            self.log.error("service_failed", service=name, exc_info=error)
+            self._failure = self._failure or error
+            self._stop_wanted.set()
+            return
+        if not self._stopped.is_set():
+            self._failure = self._failure or StartError(f"the {name} service ended by itself")
+            self._stop_wanted.set()
+
+    def _join(self) -> None:
+        """Registers the services, where there is a registry to register at."""
+        if REGISTRY not in self._services and not self.settings.registry:
+            return
+        host, _, _ = self.address.rpartition(":")
+        metadata = {"pid": str(os.getpid()), "http": f"{host}:{self.http_port}"}
+        instances = [
+            pb.Instance(
+                id=runtime.instance_id,
+                name=name,
+                type=TYPE,
+                endpoint=self.address,
+                capabilities=runtime.served,
+                metadata=metadata,
+                version=VERSION,
+            )
+            for name, runtime in self._runtimes.items()
+        ]
+        channel = self.clients.channel(REGISTRY)
+        self._membership = Membership(
+            directory=self.directory, channel=channel, instances=instances
+        )
+        self._membership.start()
+
+    async def _drain(self, grpc_server: GrpcServer) -> None:
+        """At most ten seconds, whatever hangs."""
+        serving = self.checks.phase == "serving"
+        self.checks.phase = "draining"
+        self.log.info("draining")
+        if serving:
+            await grpc_server.say_leaving()
+            await self._bounded("deregister", self._leave(), CLOSE_TIMEOUT_S)
+            await self._bounded("callbacks", self._run_callbacks(), CALLBACKS_TIMEOUT_S)
+        await self._bounded("http", self.http.stop(), CLOSE_TIMEOUT_S)
+        await self._bounded("grpc", grpc_server.stop(), CLOSE_TIMEOUT_S)
+        for task in self._loop_tasks:
+            task.cancel()
+        await asyncio.gather(*self._loop_tasks, return_exceptions=True)
+        self._stopped.set()
+        tasks = list(self._service_tasks.values())
+        if not serving:
+            for task in tasks:
+                task.cancel()
+        await self._bounded("services", _all(tasks), CLOSE_TIMEOUT_S)
+        await self._bounded("connections", self._close_connections(), CLOSE_TIMEOUT_S)
+        self.log.info("stopped")
+
+    async def _leave(self) -> None:
+        if self._membership is not None:
+            await self._membership.leave()
+
+    async def _run_callbacks(self) -> None:
+        for service, callback in self.drain_callbacks:
+            try:
+                await callback()
+            except Exception as error:
+                self.log.error("drain_callback_failed", service=service, exc_info=error)
+
+    async def _close_connections(self) -> None:
+        await self.clients.close()
+        await self.bus.close()
+        await self.cache.aclose()
+
+    async def _bounded(self, step: str, work: Awaitable[Any], timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await work
+        except TimeoutError:
+            self.log.warning("drain_step_cut_short", step=step, after_s=timeout_s)
+
+    def _start_loop(self, loop: Loop) -> None:
+        self._loop_tasks.append(asyncio.create_task(loop.run(self.metrics), name=loop.name))
+
+    def _listen_for_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ValueError, NotImplementedError):
+                loop.add_signal_handler(number, self.stop)
+
+    def _about(self) -> dict[str, Any]:
+        return {"services": list(self._services), "version": VERSION}
+
+    async def _bus_answers(self) -> None:
+        if not self.bus.connected:
+            raise ConnectionError
+
+    async def _cache_answers(self) -> None:
+        await self.cache.ping()
+
+
+async def _all(tasks: list[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _port_taken(kind: str, port: int, flag: str) -> str:
+    return f"{kind} port {port} is in use; choose another with {flag} (0 picks a free one)"
+
+
+async def run_services(
+    settings: Settings,
+    services: Mapping[str, ServiceRun],
+    *,
+    on_ready: Callable[[Process], Awaitable[None]] | None = None,
+) -> None:
+    """Runs the services in this process until it is told to stop."""
+    await Process(settings, services).run(on_ready)

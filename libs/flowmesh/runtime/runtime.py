@@ -1,0 +1,129 @@
+"""What a service is given: its process, seen through the service's name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from flowmesh.rpc import fixed
+from flowmesh.runtime.http import ASGI3
+from flowmesh.runtime.loop import Loop
+from flowmesh.storage import open_database
+
+if TYPE_CHECKING:
+    import asyncpg
+    import grpc.aio
+    from redis.asyncio import Redis
+
+    from flowmesh.bus import Bus
+    from flowmesh.runtime.clock import Clock
+    from flowmesh.runtime.directory import Endpoint
+    from flowmesh.runtime.process import Process
+    from flowmesh.runtime.settings import Settings
+    from flowmesh.telemetry import Metrics
+
+S = TypeVar("S")
+
+
+class Runtime:
+    """One service's view of its process. Given to `run`; nothing of it outlives `run`."""
+
+    def __init__(self, process: Process, service: str, instance_id: str) -> None:
+        self.service = service
+        self.instance_id = instance_id
+        self.log: Any = structlog.get_logger(f"flowmesh.{service}").bind(service=service)
+        self.served: list[str] = []
+        self._process = process
+
+    @property
+    def settings(self) -> Settings:
+        return self._process.settings
+
+    @property
+    def clock(self) -> Clock:
+        return self._process.clock
+
+    @property
+    def bus(self) -> Bus:
+        return self._process.bus
+
+    @property
+    def cache(self) -> Redis:
+        return self._process.cache
+
+    @property
+    def metrics(self) -> Metrics:
+        return self._process.metrics
+
+    @property
+    def address(self) -> str:
+        """The host:port others reach this process at."""
+        return self._process.address
+
+    @asynccontextmanager
+    async def database(
+        self, schema: str, migrations: Traversable, *, pool_max: int = 10
+    ) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
+        """Opens the service's schema: migrated, with a pool whose search path it is."""
+        opened = open_database(
+            self.settings.postgres,
+            schema=schema,
+            migrations=migrations,
+            application=f"flowmesh-{self.service}",
+            pool_max=pool_max,
+        )
+        async with opened as pool:
+
+            async def answers() -> None:
+                await pool.fetchval("select 1")
+
+            self.add_check(f"postgres.{schema}", answers)
+            yield pool
+
+    def serve(
+        self, servicer: Any, add_to_server: Callable[[Any, Any], None], *service_names: str
+    ) -> None:
+        """Serves a servicer; `service_names` are its full names for health and discovery."""
+        before = set(self._process.handlers.services)
+        add_to_server(servicer, self._process.handlers)
+        added = self._process.handlers.services - before
+        self.served.extend(name for name in (*service_names, *sorted(added)) if name not in self.served)
+
+    def stub(self, stub_class: Callable[[grpc.aio.Channel], S], service: str) -> S:
+        """A stub whose calls go to the service: in this process, or an instance of it in turn.
+
+        Calls raise FlowmeshError, never gRPC's errors; unary ones time out after 10 s.
+        """
+        return stub_class(self._process.clients.channel(service))
+
+    def stub_at(self, stub_class: Callable[[grpc.aio.Channel], S], address: str) -> S:
+        """A stub for one instance: `host:port`, or `local`."""
+        return stub_class(fixed(self._process.clients.at(address)))
+
+    def instances(self, service: str) -> AsyncIterator[tuple[Endpoint, ...]]:
+        """The instances of a service now, then after every change; for ever."""
+        return self._process.directory.watch(service)
+
+    def serve_http(self, app: ASGI3) -> None:
+        """Mounts the app on the HTTP port, under the runtime's own paths."""
+        self._process.http.mount(app)
+
+    def add_loop(self, loop: Loop) -> None:
+        """Runs a loop while the process serves."""
+        self._process.add_loop(loop)
+
+    def on_drain(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Called when the process drains, in order of registration; loops still run then."""
+        self._process.drain_callbacks.append((self.service, callback))
+
+    def add_check(self, name: str, check: Callable[[], Awaitable[None]]) -> None:
+        """Something that must be there for this process to be ready; raises when it is not."""
+        self._process.checks.add(name, check)
+
+    async def until_stopped(self) -> None:
+        """Says that this service is composed; returns when the process has drained."""
+        await self._process.composed(self)

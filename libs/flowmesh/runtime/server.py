@@ -1,0 +1,73 @@
+"""The gRPC server of a process: handlers, health, reflection, bounds."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from flowmesh.rpc import SERVER_OPTIONS, Handlers
+from flowmesh.rpc.limits import CONCURRENT_CALLS_MAX
+from flowmesh.telemetry import Metrics
+
+GRACE_S = 1.0
+# Both versions of the protocol: their messages are the same on the wire.
+REFLECTION = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
+
+
+class GrpcServer:
+    """Bound at once, serving from `start` on."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        metrics: Metrics,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
+        self._server = grpc.aio.server(
+            options=SERVER_OPTIONS,
+            maximum_concurrent_rpcs=CONCURRENT_CALLS_MAX,
+            interceptors=list(interceptors),
+        )
+        self._health: Any = health.aio.HealthServicer()
+        self._about = Handlers(metrics)
+        self._services: list[str] = []
+        shown = f"[{host}]" if ":" in host else host
+        self.port = self._server.add_insecure_port(f"{shown}:{port}")
+
+    async def start(self, handlers: Handlers, *, reflect: bool) -> None:
+        """Serves everything that was added, and says so."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._about)  # type: ignore[arg-type]
+        self._services = ["", *sorted(handlers.services), health.SERVICE_NAME]
+        if reflect:
+            self._add_reflection((*sorted(handlers.services), health.SERVICE_NAME, *REFLECTION))
+        handlers.install(self._server)
+        self._about.install(self._server)
+        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+        await self._server.start()
+
+    async def say_leaving(self) -> None:
+        """Health answers NOT_SERVING from now on."""
+        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def stop(self) -> None:
+        """Lets running calls end, for at most a second."""
+        await self._server.stop(GRACE_S)
+
+    def _add_reflection(self, names: Sequence[str]) -> None:
+        servicer: Any = reflection.aio.ReflectionServicer(names)
+        handler = grpc.stream_stream_rpc_method_handler(
+            servicer.ServerReflectionInfo,
+            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        for service in REFLECTION:
+            methods = {"ServerReflectionInfo": handler}
+            self._about.add_registered_method_handlers(service, methods)
+
+    async def _tell(self, status: "health_pb2.HealthCheckResponse.ServingStatus.ValueType") -> None:
+        await asyncio.gather(*(self._health.set(name, status) for name in self._services))

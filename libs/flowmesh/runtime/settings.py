@@ -1,0 +1,46 @@
+"""Settings of a process: from FLOWMESH_* in the environment, overridden by flags. Frozen."""
+
+import os
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENV_PREFIX = "FLOWMESH_"
+
+
+class Settings(BaseSettings):
+    """What a process must know before it starts."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")
+
+    postgres: str = Field("", description="PostgreSQL: postgresql://user:password@host:port/name")
+    nats: str = Field("", description="NATS with JetStream: nats://token@host:port")
+    redis: str = Field("", description="Redis: redis://host:port/0 or unix:///path")
+    registry: str = Field("", description="host:port of a registry in another process")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    grpc_port: int = Field(7450, ge=0, le=65535, description="gRPC port; 0 picks a free one")
+    http_port: int = Field(3000, ge=0, le=65535, description="HTTP port; 0 picks a free one")
+    advertise: str = Field("", description="host:port others reach this process at")
+    data_dir: str = Field(".flowmesh", description="folder for what this process keeps")
+    egress: Literal["open", "public"] = Field(
+        "public", description="what steps may call: public addresses only, or any"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe log line written"
+    )
+    log_format: Literal["", "json", "console"] = Field(
+        "", description="console on a terminal, JSON otherwise, unless said"
+    )
+    otlp_endpoint: str = Field("", description="host:port of an OTLP/gRPC collector for traces")
+    data_dir_id: str = Field("", description="identity of the locked data directory")
+    bus_prefix: str = Field("fm", pattern=r"[a-z0-9]{1,32}", description="first word of subjects")
+    reflection: bool = Field(True, description="serve gRPC reflection")
+
+
+def unknown_variables() -> list[str]:
+    """Variables with our prefix that no setting reads: most often misspelled."""
+    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
+    return sorted(
+        name for name in os.environ if name.startswith(ENV_PREFIX) and name.upper() not in known
+    )
