@@ -4,17 +4,27 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from flowmesh.gateway import openapi
 from tools.pages import markdown
 
 METHODS = ("get", "post", "put", "patch", "delete")
+FIRST_ERROR = 400
+JSON = "application/json"
+
+# Said once at the top instead of at every operation.
+COMMON_HEADERS = ("Flowmesh-Namespace", "Idempotency-Key")
 
 
-def render(document: dict[str, Any]) -> str:
-    """One section a tag, one heading an operation, in the document's order."""
+def page() -> str:
+    """One section a tag, one heading an operation, in the document's order; then the bodies."""
+    document = openapi.document()
     lines = markdown.title("REST", source="the OpenAPI document that the gateway serves")
     lines += [
         "`flowmesh dev` serves it on port 3000, with the document itself at `/openapi.json`",
         "and a page to try it at `/swagger`.",
+        "The header `Flowmesh-Namespace` names the namespace, `default` without one.",
+        "Where a body has a `requestId`, the header `Idempotency-Key` says the same:",
+        "again with the same key answers as the first time.",
         "The reasons of errors are explained in [errors.md](errors.md).",
         "",
     ]
@@ -23,30 +33,21 @@ def render(document: dict[str, Any]) -> str:
         for method in METHODS:
             if method in item:
                 operation = item[method]
-                tag = (operation.get("tags") or ["other"])[0]
-                shared = item.get("parameters", [])
-                tags.setdefault(tag, []).extend(
-                    _operation(document, method, path, operation, shared)
-                )
+                tag = (operation.get("tags") or ["Other"])[0]
+                tags.setdefault(tag, []).extend(_operation(method, path, operation))
     for tag, body in tags.items():
         lines += [f"## {tag}", "", *body]
+    lines += ["## Bodies", ""]
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        lines += _schema(name, schema)
     return markdown.join(lines)
 
 
-def _operation(
-    document: dict[str, Any],
-    method: str,
-    path: str,
-    operation: dict[str, Any],
-    shared: list[dict[str, Any]],
-) -> Iterator[str]:
+def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
     yield from (f"### {method.upper()} {path}", "")
     for text in (operation.get("summary"), operation.get("description")):
         if text:
-            yield from (text.strip(), "")
-    parameters = [
-        _resolve(document, entry) for entry in [*shared, *operation.get("parameters", [])]
-    ]
+            yield from (text.strip().rstrip(".") + ".", "")
     rows = (
         (
             markdown.code(parameter["name"]),
@@ -54,55 +55,66 @@ def _operation(
             _type(parameter.get("schema", {})),
             parameter.get("description", ""),
         )
-        for parameter in parameters
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] not in COMMON_HEADERS
     )
     yield from markdown.table(("parameter", "in", "type", "meaning"), rows)
     if "requestBody" in operation:
-        body = _resolve(document, operation["requestBody"])
-        yield from ("Body: " + _content(document, body), "")
+        yield from (f"Body: {_content(operation['requestBody'])}.", "")
+    responses = operation.get("responses", {})
     answers = (
-        (status, response.get("description", ""), _content(document, response))
-        for status, entry in operation.get("responses", {}).items()
-        for response in [_resolve(document, entry)]
+        (status, answer.get("description", ""), _content(answer))
+        for status, answer in responses.items()
+        if int(status) < FIRST_ERROR
     )
     yield from markdown.table(("status", "meaning", "content"), answers)
+    refusals = sorted(status for status in responses if int(status) >= FIRST_ERROR)
+    if refusals:
+        yield from (f"Errors: {', '.join(refusals)}.", "")
 
 
-def _content(document: dict[str, Any], body: dict[str, Any]) -> str:
-    """The media types of a body and what is in it."""
+def _schema(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield from (f"### {name}", "")
+    if text := schema.get("description"):
+        yield from (" ".join(text.split()), "")
+    required = schema.get("required", [])
+    rows = (
+        (
+            markdown.code(member),
+            _type(inner) + ("" if member in required else ", optional"),
+            inner.get("description", ""),
+        )
+        for member, inner in schema.get("properties", {}).items()
+    )
+    table = list(markdown.table(("member", "type", "meaning"), rows))
+    yield from table or (_type(schema), "")
+
+
+def _content(body: dict[str, Any]) -> str:
+    """What is in a body, and in which media types."""
     kinds: dict[str, list[str]] = {}
     for media, entry in body.get("content", {}).items():
-        kinds.setdefault(_type(entry.get("schema", {}), document), []).append(media)
+        kinds.setdefault(_type(entry.get("schema", {})), []).append(media)
     return "; ".join(
-        f"{kind} ({', '.join(media)})" if kind else ", ".join(media)
-        for kind, media in kinds.items()
+        kind if media == [JSON] else f"{kind} ({', '.join(media)})" for kind, media in kinds.items()
     )
 
 
-def _type(schema: dict[str, Any], document: dict[str, Any] | None = None) -> str:
-    """A schema in a few words: its name, its type, or the members of an object."""
+def _type(schema: dict[str, Any]) -> str:
+    """A schema in a few words: its name or its type."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
-        return f"{name} {_type(_resolve(document, schema))}".strip() if document else name
+        return f"[{name}](#{name.lower()})"
     if "enum" in schema:
-        return " ".join(markdown.code(json.dumps(value)) for value in schema["enum"])
-    kind = schema.get("type", "")
+        return " or ".join(markdown.code(json.dumps(value)) for value in schema["enum"])
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return " or ".join(dict.fromkeys(_type(inner) for inner in schema[several]))
+    kind = schema.get("type", "any JSON")
     if isinstance(kind, list):
         return " or ".join(kind)
     if kind == "array":
-        return f"list of {_type(schema.get('items', {}), document) or 'anything'}"
-    if kind == "object" and schema.get("properties"):
-        required = schema.get("required", [])
-        names = (name + ("" if name in required else "?") for name in schema["properties"])
-        return markdown.code("{" + ", ".join(names) + "}")
+        return f"list of {_type(schema.get('items', {}))}"
+    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {_type(schema['additionalProperties'])}"
     return str(kind)
-
-
-def _resolve(document: dict[str, Any] | None, entry: dict[str, Any]) -> dict[str, Any]:
-    """What a `$ref` into the document points at, or the entry itself."""
-    if document is None or "$ref" not in entry:
-        return entry
-    found: Any = document
-    for part in entry["$ref"].removeprefix("#/").split("/"):
-        found = found[part]
-    return dict(found)
