@@ -1,23 +1,21 @@
 """A workflow in Python from definition to result. Run it beside `flowmesh dev`."""
 
 import asyncio
-from typing import Any
-
 from flowmesh.sdk import Client, Ref, Retry, Worker, Workflow, task, workflow
 
 
 @task("charge-card", retry=Retry(attempts=5), timeout="30s")
-async def charge(order: Any) -> dict[str, Any]:
+async def charge(order: dict) -> dict:
     return {"paid": order["amount"], "receipt": f"receipt-{order['id']}"}
 
 
 @task("pack-box")
-async def pack(order: Any) -> dict[str, Any]:
+async def pack(order: dict) -> dict:
     return {"weight_kg": 2 * order["boxes"]}
 
 
 @task("ship-box")
-async def ship(parcel: Any) -> str:
+async def ship(parcel: dict) -> str:
     return f"{parcel['weight_kg']} kg on their way, {parcel['receipt']}"
 
 

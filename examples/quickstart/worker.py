@@ -1,14 +1,12 @@
 """The worker of welcome.yaml: greets users. Run it beside `flowmesh dev`."""
 
-from typing import Any
-
 from flowmesh.sdk import Worker
 
 worker = Worker("127.0.0.1:7450")
 
 
 @worker.task("greet")
-async def greet(input: Any) -> list[str]:
+async def greet(input: dict) -> list[str]:
     """`input` is what welcome.yaml hands over, checked against the task's schema."""
     return [f"Hello {user['name']}" for user in input["users"]]
 
