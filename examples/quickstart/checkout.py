@@ -1,6 +1,7 @@
 """A workflow in Python from definition to result. Run it beside `flowmesh dev`."""
 
 import asyncio
+
 from flowmesh.sdk import Client, Ref, Retry, Worker, Workflow, task, workflow
 
 
