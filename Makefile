@@ -68,7 +68,7 @@ gen: setup ## generate gen/ from protos/
 
 verify: setup ## prove that gen/ is what protos/ say
 	@bash tools/gen.sh build/gen
-	diff -r -x __pycache__ build/gen gen/python \
+	diff -rq -x __pycache__ build/gen gen/python \
 	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
 
 bench: setup ## measure the suite against its roofline and a peer
