@@ -77,7 +77,7 @@ class _CheckedResolver(AbstractResolver):
 
 
 class Egress:
-    """Sends requests that users wrote, within one policy. An async context manager, one a process."""
+    """Sends requests that users wrote, within one policy. An async context manager."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy

@@ -1,0 +1,1 @@
+"""The worker service: built-in executors, and a relay between remote workers and orchestrators."""

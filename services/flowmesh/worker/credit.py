@@ -1,0 +1,111 @@
+"""Where the slots of one worker set are: free, granted to an orchestrator, or running a task.
+
+Pure bookkeeping: it decides how many slots each stream may be granted, and from which stream
+unused ones should be called back. Slots are conserved: free + granted + running = slots.
+"""
+
+from collections.abc import Sequence
+
+
+class Credit:
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.running = 0
+        self._granted: dict[str, int] = {}
+        self._backlog: dict[str, int] = {}
+        self._recalled_at: dict[str, float] = {}
+
+    @property
+    def free(self) -> int:
+        return max(0, self.slots - self.running - sum(self._granted.values()))
+
+    def granted(self, link_id: str) -> int:
+        return self._granted.get(link_id, 0)
+
+    def spend(self, link_id: str) -> bool:
+        """A task came on this stream; false where it had no credit left."""
+        if self._granted.get(link_id, 0) < 1:
+            return False
+        self._granted[link_id] -= 1
+        self.running += 1
+        return True
+
+    def adopt(self) -> None:
+        """A task that was running already uses a slot."""
+        self.running += 1
+
+    def release(self) -> None:
+        """A task's result is on its way, or the task is not ours any more."""
+        self.running -= 1
+
+    def forget(self, link_id: str) -> None:
+        """The stream is gone, and with it everything granted on it."""
+        self._granted.pop(link_id, None)
+        self._backlog.pop(link_id, None)
+        self._recalled_at.pop(link_id, None)
+
+    def say_backlog(self, link_id: str, tasks: int) -> None:
+        self._backlog[link_id] = tasks
+
+    def grant(self, link_ids: Sequence[str]) -> dict[str, int]:
+        """Grants free slots to these streams and says how many each gets.
+
+        One stream gets everything. Of several, each gets one; then those whose orchestrator has
+        tasks waiting, in proportion; the rest fills everyone's equal share.
+        """
+        grants: dict[str, int] = {}
+        if len(link_ids) == 1:
+            self._give(grants, link_ids[0], self.free)
+            return grants
+        for link_id in link_ids:
+            if self.granted(link_id) == 0 and link_id not in self._recalled_at:
+                self._give(grants, link_id, 1)
+        needs = {link_id: self._need(link_id) for link_id in link_ids}
+        total, free = sum(needs.values()), self.free
+        for link_id, need in needs.items():
+            if need:
+                self._give(grants, link_id, min(need, -(-free * need // total)))
+        share = -(-self.slots // len(link_ids)) if link_ids else 0
+        for link_id in link_ids:
+            if link_id not in self._recalled_at:
+                self._give(grants, link_id, share - self.granted(link_id))
+        return grants
+
+    def recall(self, link_ids: Sequence[str], now_ms: float) -> list[str]:
+        """Streams whose unused credit should come back, because others have tasks and no slot."""
+        if self.free or not any(self._need(link_id) for link_id in link_ids):
+            return []
+        idle = [
+            link_id
+            for link_id in link_ids
+            if not self._backlog.get(link_id)
+            and self.granted(link_id) > 1
+            and link_id not in self._recalled_at
+        ]
+        for link_id in idle:
+            self._recalled_at[link_id] = now_ms
+        return idle
+
+    def recall_all(self, now_ms: float) -> list[str]:
+        """Every stream that holds credit: the set takes no more tasks."""
+        holders = [link_id for link_id, slots in self._granted.items() if slots]
+        for link_id in holders:
+            self._recalled_at.setdefault(link_id, now_ms)
+        return holders
+
+    def answer(self, link_id: str, left: int) -> None:
+        """A recall's answer: so much was unused and is ours again."""
+        self._recalled_at.pop(link_id, None)
+        self._granted[link_id] = max(0, self.granted(link_id) - left)
+
+    def unanswered(self, before_ms: float) -> list[str]:
+        return [link_id for link_id, at in self._recalled_at.items() if at < before_ms]
+
+    def _need(self, link_id: str) -> int:
+        return max(0, self._backlog.get(link_id, 0) - self.granted(link_id))
+
+    def _give(self, grants: dict[str, int], link_id: str, slots: int) -> None:
+        slots = min(slots, self.free)
+        if slots > 0:
+            self._granted[link_id] = self.granted(link_id) + slots
+            grants[link_id] = grants.get(link_id, 0) + slots

@@ -1,0 +1,1 @@
+"""The built-in executors, one module each, by the task type they run."""

@@ -1,0 +1,214 @@
+"""`http.request` and `webhook`: one request, whose parsed answer is the step's output."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlencode
+
+import orjson
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.egress import (
+    Egress,
+    EgressBlocked,
+    EgressFailure,
+    Response,
+    TimedOut,
+    TooManyRedirects,
+)
+from flowmesh.egress.bodies import RESPONSE_BYTES_MAX
+from flowmesh.errors import FlowmeshError
+from flowmesh.expressions import Reference, compile_template, compile_text
+from flowmesh.worker import failures
+from flowmesh.worker.executors.answers import NowUs, output_of
+from flowmesh.worker.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.worker.executors.scopes import (
+    compiled,
+    rendered,
+    results_asked_for,
+    roots_of,
+    scope_of,
+)
+from flowmesh.worker.failures import TaskFailure, invalid
+
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+_FORM = "application/x-www-form-urlencoded"
+
+Scope = dict[str, Json]
+Body = Callable[[Scope, Attempt], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A text of the request: fixed, or rendered for every attempt."""
+
+    render: Callable[[Scope], str]
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The compiled configuration."""
+
+    method: str
+    url: _Part
+    headers: dict[str, _Part]
+    body: Body
+    # Set unless the step sets it; empty where there is no body.
+    content_type: str
+    dialect: int
+    references: tuple[Reference, ...]
+    response_bytes_max: int
+
+
+class HttpStep(Step):
+    def __init__(self, request: Request, egress: Egress, now_us: NowUs) -> None:
+        self._request = request
+        self._egress = egress
+        self._now_us = now_us
+        self._results = results_asked_for(request.references)
+
+    async def run(self, attempt: Attempt) -> Output:
+        request = self._request
+        scope: Scope = {}
+        if request.references:
+            scope = scope_of(request.dialect, attempt.value, self._results)
+        url = rendered(request.url.render, scope)
+        headers = {n: rendered(part.render, scope) for n, part in request.headers.items()}
+        body = rendered(lambda filled: request.body(filled, attempt), scope)
+        response = await self._send(attempt, url, self._with_defaults(headers, attempt, body), body)
+        return output_of(response, self._now_us)
+
+    def _with_defaults(
+        self, headers: dict[str, str], attempt: Attempt, body: bytes | None
+    ) -> dict[str, str]:
+        given = {name.lower() for name in headers}
+        defaults = {
+            "Idempotency-Key": attempt.task.idempotency_key,
+            "traceparent": attempt.task.traceparent,
+            "Content-Type": self._request.content_type if body is not None else "",
+        }
+        for name, value in defaults.items():
+            if value and name.lower() not in given:
+                headers[name] = value
+        return headers
+
+    async def _send(
+        self, attempt: Attempt, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Response:
+        try:
+            return await self._egress.send(
+                self._request.method,
+                url,
+                headers=headers,
+                body=body,
+                timeout_ms=attempt.timeout_ms,
+                response_bytes_max=self._request.response_bytes_max,
+            )
+        except TimedOut as error:
+            raise TaskFailure(failures.TIMEOUT, str(error)) from error
+        except TooManyRedirects as error:
+            raise TaskFailure(failures.CLIENT, str(error)) from error
+        except EgressFailure as error:
+            raise TaskFailure(failures.NETWORK, str(error)) from error
+        except EgressBlocked as error:
+            details = {"reason": error.reason}
+            raise TaskFailure(failures.EGRESS_BLOCKED, error.message, details=details) from error
+        except FlowmeshError as error:
+            raise invalid(error.message, reason=error.reason) from error
+
+
+def http_executor(egress: Egress, now_us: NowUs) -> Executor:
+    """The executor of `http.request`."""
+
+    def prepare(spec: TaskSpec, config: dict[str, Json]) -> HttpStep:
+        return HttpStep(_request(spec, config), egress, now_us)
+
+    return prepare
+
+
+def webhook_executor(egress: Egress, now_us: NowUs) -> Executor:
+    """The executor of `webhook`: a POST of `payload`, or of the task's input without one."""
+
+    def prepare(spec: TaskSpec, config: dict[str, Json]) -> HttpStep:
+        as_request = {"method": "POST", "url": config.get("url"), "headers": config.get("headers")}
+        if config.get("payload") is not None:
+            as_request["body"] = config["payload"]
+        else:
+            as_request["send_context"] = True
+        return HttpStep(_request(spec, as_request), egress, now_us)
+
+    return prepare
+
+
+def _request(spec: TaskSpec, config: dict[str, Json]) -> Request:
+    roots = roots_of(spec.dialect)
+    given_headers = config.get("headers") or {}
+    url = _text(config.get("url"), roots, "url")
+    headers = {name: _text(value, roots, "header") for name, value in given_headers.items()}
+    given_type = next(
+        (str(v).lower() for n, v in given_headers.items() if n.lower() == "content-type"), ""
+    )
+    body, content_type, body_references = _body(config, roots, given_type)
+    references = [*url.references, *body_references]
+    for part in headers.values():
+        references += part.references
+    return Request(
+        method=str(config.get("method") or "GET"),
+        url=url,
+        headers=headers,
+        body=body,
+        content_type=content_type,
+        dialect=spec.dialect,
+        references=tuple(references),
+        response_bytes_max=min(
+            int(config.get("max_response_bytes") or RESPONSE_BYTES_MAX), RESPONSE_BYTES_MAX
+        ),
+    )
+
+
+def _text(value: Json, roots: tuple[str, ...], mode: Literal["url", "header"]) -> _Part:
+    if value is None:
+        raise invalid("the step has no url")
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    template = compiled(lambda: compile_text(text, roots, mode))
+    return _Part(template.render, template.references)
+
+
+def _body(
+    config: dict[str, Json], roots: tuple[str, ...], given_type: str
+) -> tuple[Body, str, tuple[Reference, ...]]:
+    """How to make the body, the content type it has unless one is given, and what it reads."""
+    body = config.get("body")
+    if body is None:
+        if config.get("send_context"):
+            return _input_as_body, _JSON, ()
+        return _no_body, "", ()
+    if isinstance(body, str):
+        is_json = "json" in given_type if given_type else body.lstrip()[:1] in ("{", "[")
+        mode: Literal["json", "text"] = "json" if is_json else "text"
+        text = compiled(lambda: compile_text(body, roots, mode))
+        content_type = _JSON if is_json else _TEXT
+        return lambda scope, _: text.render(scope).encode(), content_type, text.references
+    template = compiled(lambda: compile_template(body, roots))
+    if given_type.startswith(_FORM):
+        return lambda scope, _: _form(template.render(scope)), _FORM, template.references
+    if template.constant:
+        fixed = orjson.dumps(body)
+        return lambda _, __: fixed, _JSON, ()
+    return lambda scope, _: orjson.dumps(template.render(scope)), _JSON, template.references
+
+
+def _input_as_body(_scope: Scope, attempt: Attempt) -> bytes:
+    return attempt.input_bytes or b"null"
+
+
+def _no_body(_scope: Scope, _attempt: Attempt) -> None:
+    return None
+
+
+def _form(value: Json) -> bytes:
+    if not isinstance(value, dict):
+        raise invalid("a form body must be an object")
+    return urlencode({name: "" if v is None else v for name, v in value.items()}, True).encode()

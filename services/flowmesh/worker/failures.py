@@ -1,0 +1,53 @@
+"""How an attempt fails: a class that retry policies know, a message for the user, details as JSON.
+
+TaskFailure   raised by executors, turned into a result of the attempt; never an RPC error
+"""
+
+from typing import Any
+
+import orjson
+
+from flowmesh.api.common.v1.failure_pb2 import Failure
+from flowmesh.api.worker.v1.task_pb2 import Task, TaskResult
+
+TIMEOUT = "Timeout"
+NETWORK = "NetworkError"
+RATE_LIMIT = "RateLimitError"
+AUTHENTICATION = "AuthenticationError"
+CLIENT = "ClientError"
+SERVER = "ServerError"
+VALIDATION = "ValidationError"
+CANCELLED = "Cancelled"
+EGRESS_BLOCKED = "EgressBlocked"
+# A fault of the executor itself; its text stays in the log.
+INTERNAL = "InternalError"
+
+
+class TaskFailure(Exception):
+    def __init__(
+        self,
+        class_: str,
+        message: str,
+        *,
+        retry_after_ms: int = 0,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.class_ = class_
+        self.message = message
+        self.retry_after_ms = retry_after_ms
+        self.details = details or {}
+
+    def result(self, task: Task, worker_id: str) -> TaskResult:
+        failure = Failure(
+            message=self.message,
+            retry_after_ms=self.retry_after_ms,
+            details=orjson.dumps(self.details) if self.details else b"",
+        )
+        setattr(failure, "class", self.class_)  # a keyword in Python
+        return TaskResult(token=task.token, failure=failure, worker_id=worker_id)
+
+
+def invalid(message: str, **details: Any) -> TaskFailure:
+    """A ValidationError: what was given is wrong, and trying again cannot help."""
+    return TaskFailure(VALIDATION, message, details=details or None)

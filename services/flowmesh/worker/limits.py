@@ -1,0 +1,51 @@
+"""Every bound of the worker service, with its unit."""
+
+# built-in executors
+BUILTIN_SLOTS = 256
+HTTP_TIMEOUT_MS = 30_000
+OTHER_TIMEOUT_MS = 300_000
+# Inputs above this are worked on outside of the event loop where an executor can choose.
+INLINE_BYTES_MAX = 64 * 1024
+COMPILED_SPECS_MAX = 2_000
+COMPILED_PIPELINES_MAX = 500
+VIOLATIONS_MAX = 20
+NESTING_MAX = 64
+XML_BYTES_MAX = 1024 * 1024
+XML_DEPTH_MAX = 100
+ERROR_BODY_CHARACTERS_MAX = 4_096
+METADATA_HEADER_BYTES_MAX = 8 * 1024
+RETRY_AFTER_MS_MAX = 24 * 3_600_000
+
+# payloads
+INLINE_PAYLOAD_BYTES_MAX = 256 * 1024
+STORED_PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
+PAYLOAD_TRIES = 3
+PAYLOAD_RETRY_MS = 200
+
+# streams to orchestrators
+UNACKNOWLEDGED_RESULTS_MAX = 1_000
+UNACKNOWLEDGED_BYTES_MAX = 8 * 1024 * 1024
+FRAME_BYTES_MAX = 1024 * 1024
+SPECS_PER_STREAM_MAX = 10_000
+PING_AFTER_MS = 3_000
+RECONNECT_FAST_MS = 100
+RECONNECT_FAST_FOR_MS = 2_000
+RECONNECT_MAX_MS = 3_000
+RECALL_ANSWER_MS = 1_000
+# A result waits so long for its own orchestrator before another one is asked, and so long
+# before all are asked again when each has said that it is not the owner.
+ORCHESTRATOR_AWAY_MS = 2_000
+MOVED_RETRY_MS = 500
+
+# remote workers
+WORKER_SLOTS_MAX = 10_000
+WORKER_NAMES_MAX = 100
+HELD_TOKENS_MAX = 10_000
+WORKER_SILENCE_MS = 10_000
+REATTACH_GRACE_MS = 500
+
+DRAIN_MS = 8_000
+# After the drain: for the last frames to leave.
+FINISH_MS = 1_000
+TICK_MS = 250

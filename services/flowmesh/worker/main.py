@@ -1,0 +1,92 @@
+"""Composition root of the worker service."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from typing import Any, cast
+
+from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
+from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+from flowmesh.api.worker.v1.worker_service_pb2_grpc import add_WorkerServiceServicer_to_server
+from flowmesh.egress import Egress, Policy
+from flowmesh.runtime import Endpoint, Runtime
+from flowmesh.sandbox import Sandbox
+from flowmesh.worker import limits
+from flowmesh.worker.attach import Attach, Link, Orchestrators
+from flowmesh.worker.executors.builtin import builtin_executors
+from flowmesh.worker.loops import RelayLoop
+from flowmesh.worker.payloads import PayloadCalls, Payloads
+from flowmesh.worker.pool import BuiltinPool
+from flowmesh.worker.relay import Relay
+from flowmesh.worker.specs import ReadySpecs
+from flowmesh.worker.work import WorkServer
+
+SERVICE = "flowmesh.api.worker.v1.WorkerService"
+
+
+async def run(runtime: Runtime) -> None:
+    """Serves workers and runs built-in tasks until the process drains."""
+    async with AsyncExitStack() as stack:
+        egress = await stack.enter_async_context(Egress(Policy.named(runtime.settings.egress)))
+        sandbox = await stack.enter_async_context(Sandbox())
+        now_us, monotonic_ms = runtime.clock.now_us, runtime.clock.monotonic_ms
+        service_id = f"worker-{uuid.uuid4()}"
+        relay = Relay(worker_service_id=service_id, monotonic_ms=monotonic_ms)
+        calls = runtime.stub(PayloadServiceStub, "orchestrator")
+        executors = builtin_executors(egress=egress, sandbox=sandbox, now_us=now_us)
+        pool = BuiltinPool(
+            worker_id=service_id,
+            specs=ReadySpecs(executors),
+            payloads=Payloads(cast(PayloadCalls, calls)),
+            sink=relay,
+            monotonic_ms=monotonic_ms,
+            log=runtime.log,
+        )
+        relay.add_set(pool)
+        server = WorkServer(relay=relay, monotonic_ms=monotonic_ms, new_id=_short_id)
+        runtime.serve(server, add_WorkerServiceServicer_to_server, SERVICE)
+        runtime.add_loop(RelayLoop(relay))
+
+        def make_link(instance_id: str, address: str) -> Link:
+            stub: Any = runtime.stub_at(DispatchServiceStub, address)
+            return Link(
+                link_id=instance_id,
+                attach=cast(Attach, stub.Attach),
+                owner=relay,
+                monotonic_ms=monotonic_ms,
+                log=runtime.log,
+            )
+
+        orchestrators = Orchestrators(make_link=make_link)
+        stack.push_async_callback(orchestrators.close)
+        follower = asyncio.create_task(_follow(runtime.instances("orchestrator"), orchestrators))
+        stack.callback(follower.cancel)
+        runtime.on_drain(lambda: drain(relay, pool, server, orchestrators))
+        await runtime.until_stopped()
+
+
+async def _follow(
+    instances: AsyncIterator[tuple[Endpoint, ...]], orchestrators: Orchestrators
+) -> None:
+    async for endpoints in instances:
+        orchestrators.update({endpoint.id: endpoint.address for endpoint in endpoints})
+
+
+async def drain(
+    relay: Relay, pool: BuiltinPool, server: WorkServer, orchestrators: Orchestrators
+) -> None:
+    """Takes no more tasks, lets running ones end, and gives back what does not end in time."""
+    relay.drain_set(pool)
+    server.ask_all_to_leave()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limits.DRAIN_MS / 1000):
+            await relay.until_idle()
+    relay.give_back(pool.running)
+    await pool.stop()
+    server.close_all()
+    await orchestrators.close()
+
+
+def _short_id() -> str:
+    return uuid.uuid4().hex[:12]

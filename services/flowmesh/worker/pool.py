@@ -1,0 +1,187 @@
+"""The built-in executors as a worker set: a pool of slots inside the worker service.
+
+Cheap steps run at once and their results leave together; the others get an asyncio task each.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
+from flowmesh.api.worker.v1.task_pb2 import Heartbeat, Task, TaskResult
+from flowmesh.worker import failures, limits
+from flowmesh.worker.attach import Log
+from flowmesh.worker.executors.base import Attempt, InlineStep, Output
+from flowmesh.worker.failures import TaskFailure
+from flowmesh.worker.leases import Receipt
+from flowmesh.worker.payloads import Payloads
+from flowmesh.worker.sets import WorkerSet
+from flowmesh.worker.specs import ReadySpec, ReadySpecs
+
+_HTTP_TYPES = ("http.request", "webhook")
+
+
+class ResultSink(Protocol):
+    """Where results and heartbeats of the pool go: the relay."""
+
+    def complete(self, worker_set: WorkerSet, results: Sequence[TaskResult]) -> None: ...
+    def heartbeats(self, heartbeats: Sequence[Heartbeat]) -> None: ...
+
+
+class BuiltinPool(WorkerSet):
+    def __init__(
+        self,
+        *,
+        worker_id: str,
+        specs: ReadySpecs,
+        payloads: Payloads,
+        sink: ResultSink,
+        monotonic_ms: Callable[[], float],
+        log: Log,
+        slots: int = limits.BUILTIN_SLOTS,
+    ) -> None:
+        super().__init__(set_id=f"{worker_id}/builtin", worker_id=worker_id, slots=slots)
+        self._specs = specs
+        self._payloads = payloads
+        self._sink = sink
+        self._monotonic_ms = monotonic_ms
+        self._log = log
+        self._running: dict[str, asyncio.Task[None]] = {}
+        # Running tasks that must be heard of: token to interval and time of the last heartbeat.
+        self._beating: dict[str, tuple[float, float]] = {}
+
+    def grant(self, slots: int) -> Grant:
+        return Grant(
+            set_id=self.set_id,
+            slots=slots,
+            task_types=self._specs.task_types,
+            worker_id=self.worker_id,
+        )
+
+    def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:
+        results = []
+        for task in tasks:
+            try:
+                spec = self._specs.ready(task.spec_digest, specs)
+                if _is_inline(task, spec):
+                    results.append(self._run_inline(task, spec))
+                else:
+                    self._start(task, spec)
+            except TaskFailure as failure:
+                results.append(failure.result(task, self.worker_id))
+        if results:
+            self._sink.complete(self, results)
+
+    def cancel(self, tokens: Sequence[str]) -> None:
+        loop = asyncio.get_running_loop()
+        for token in tokens:
+            if running := self._running.get(token):
+                # Not before its first step: a task canceled earlier would never answer.
+                loop.call_soon(running.cancel)
+
+    def settled(self, receipts: Sequence[Receipt], stale: Sequence[str]) -> None:
+        """The pool keeps nothing of a result."""
+
+    def check_alive(self, now_ms: float) -> None:
+        due = [t for t, (every, last) in self._beating.items() if now_ms - last >= every]
+        for token in due:
+            self._beating[token] = (self._beating[token][0], now_ms)
+        if due:
+            self._sink.heartbeats([Heartbeat(token=token) for token in due])
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        return tuple(self._running)
+
+    async def stop(self) -> None:
+        """Stops what still runs, without results."""
+        running = list(self._running.values())
+        self._running.clear()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _run_inline(self, task: Task, spec: ReadySpec) -> TaskResult:
+        attempt = Attempt(task, task.input.data, _timeout_ms(task))
+        _check_input(spec, attempt)
+        assert isinstance(spec.step, InlineStep)
+        try:
+            output = spec.step.run(attempt)
+        except TaskFailure:
+            raise
+        except Exception as error:
+            raise self._fault(task, error) from error
+        _check_output(spec, output)
+        result = TaskResult(token=task.token, metadata=output.metadata, worker_id=self.worker_id)
+        result.output.data = output.data
+        return result
+
+    def _start(self, task: Task, spec: ReadySpec) -> None:
+        if task.heartbeat_timeout_ms:
+            self._beating[task.token] = (task.heartbeat_timeout_ms / 3, self._monotonic_ms())
+        # The message belongs to a frame; the task keeps it alive by itself.
+        self._running[task.token] = asyncio.create_task(self._run(task, spec))
+
+    async def _run(self, task: Task, spec: ReadySpec) -> None:
+        try:
+            result = await self._result(task, spec)
+        except TaskFailure as failure:
+            result = failure.result(task, self.worker_id)
+        except asyncio.CancelledError:
+            canceled = TaskFailure(failures.CANCELLED, "the attempt was canceled")
+            result = canceled.result(task, self.worker_id)
+        except Exception as error:  # noqa: BLE001 (an executor's fault must fail one attempt only)
+            result = self._fault(task, error).result(task, self.worker_id)
+        self._beating.pop(task.token, None)
+        if self._running.pop(task.token, None) is not None:
+            self._sink.complete(self, [result])
+
+    async def _result(self, task: Task, spec: ReadySpec) -> TaskResult:
+        timeout_ms = _timeout_ms(task)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                data = await self._payloads.read(task.namespace, task.input)
+                attempt = Attempt(task, data, timeout_ms)
+                _check_input(spec, attempt)
+                if isinstance(spec.step, InlineStep):
+                    output = spec.step.run(attempt)
+                else:
+                    output = await spec.step.run(attempt)
+                _check_output(spec, output)
+                payload = await self._payloads.write(task.namespace, output.data)
+        except TimeoutError:
+            message = f"the attempt did not end within {timeout_ms} ms"
+            raise TaskFailure(failures.TIMEOUT, message) from None
+        return TaskResult(
+            token=task.token, output=payload, metadata=output.metadata, worker_id=self.worker_id
+        )
+
+    def _fault(self, task: Task, error: Exception) -> TaskFailure:
+        self._log.error("executor fault", task_type=task.task_type, exc_info=error)
+        return TaskFailure(failures.INTERNAL, f"the {task.task_type} executor failed")
+
+
+def _is_inline(task: Task, spec: ReadySpec) -> bool:
+    return (
+        isinstance(spec.step, InlineStep)
+        and len(task.input.data) <= limits.INLINE_BYTES_MAX
+        and not task.input.HasField("reference")
+    )
+
+
+def _timeout_ms(task: Task) -> int:
+    if task.timeout_ms > 0:
+        return task.timeout_ms
+    is_http = task.task_type in _HTTP_TYPES
+    return limits.HTTP_TIMEOUT_MS if is_http else limits.OTHER_TIMEOUT_MS
+
+
+def _check_input(spec: ReadySpec, attempt: Attempt) -> None:
+    if spec.input_check is not None:
+        spec.input_check.check(attempt.value)
+
+
+def _check_output(spec: ReadySpec, output: Output) -> None:
+    if spec.output_check is not None:
+        spec.output_check.check(output.parsed())

@@ -1,0 +1,133 @@
+"""A remote worker as a worker set: one stream, its slots, its frames."""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
+from flowmesh.api.worker.v1.task_pb2 import (
+    RESULT_EXCEPTION_KIND_STALE,
+    ResultException,
+    Task,
+)
+from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
+from flowmesh.worker import limits
+from flowmesh.worker.leases import Receipt
+from flowmesh.worker.relay import Relay
+from flowmesh.worker.sets import WorkerSet
+
+
+class RemoteWorker(WorkerSet):
+    """One stream of one worker. A worker that reconnects is a new set with the same worker id."""
+
+    def __init__(
+        self, *, set_id: str, hello: WorkHello, relay: Relay, monotonic_ms: Callable[[], float]
+    ) -> None:
+        super().__init__(set_id=set_id, worker_id=hello.worker_id, slots=hello.slots)
+        self._hello = hello
+        self._relay = relay
+        self._monotonic_ms = monotonic_ms
+        self._heard_at_ms = monotonic_ms()
+        self._say = WorkResponse(pong=True)
+        self._tasks: deque[tuple[Task, TaskSpec | None]] = deque()
+        self._sent_specs: OrderedDict[str, None] = OrderedDict()
+        self._receipts: deque[Receipt] = deque()
+        self._wake = asyncio.Event()
+        self._wake.set()
+        self._closed = False
+
+    # as a worker set
+
+    def grant(self, slots: int) -> Grant:
+        hello = self._hello
+        return Grant(
+            set_id=self.set_id,
+            slots=slots,
+            namespaces=[hello.namespace or "default"],
+            queues=hello.queues or ["default"],
+            task_types=hello.task_types,
+            worker_id=self.worker_id,
+        )
+
+    def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:
+        for task in tasks:
+            self._tasks.append((task, specs.get(task.spec_digest)))
+        self._wake.set()
+
+    def cancel(self, tokens: Sequence[str]) -> None:
+        self._say.cancels.extend(tokens)
+        self._wake.set()
+
+    def settled(self, receipts: Sequence[Receipt], stale: Sequence[str]) -> None:
+        for token in stale:
+            self._say.exceptions.append(
+                ResultException(token=token, kind=RESULT_EXCEPTION_KIND_STALE)
+            )
+        while self._receipts and self._receipts[0].done:
+            self._say.acknowledged_frame = self._receipts.popleft().frame
+        self._wake.set()
+
+    def check_alive(self, now_ms: float) -> None:
+        if now_ms - self._heard_at_ms > limits.WORKER_SILENCE_MS:
+            self.close()
+
+    def ask_to_leave(self) -> None:
+        """The worker service is about to stop."""
+        self._say.drain = True
+        self._wake.set()
+
+    def close(self) -> None:
+        """Ends the stream."""
+        self._closed = True
+        self._wake.set()
+
+    # the stream
+
+    async def read(self, requests: AsyncIterator[WorkRequest]) -> None:
+        """Takes what the worker sends until it stops sending."""
+        try:
+            async for request in requests:
+                self.received(request)
+        finally:
+            self.close()
+
+    def received(self, request: WorkRequest) -> None:
+        self._heard_at_ms = self._monotonic_ms()
+        if request.results:
+            receipt = Receipt(request.results_frame, len(request.results))
+            self._receipts.append(receipt)
+            self._relay.complete(self, request.results, receipt)
+        if request.heartbeats:
+            self._relay.heartbeats(request.heartbeats)
+        if request.drain and not self.draining:
+            self._relay.drain_set(self)
+        if request.ping:
+            self._say.pong = True
+            self._wake.set()
+
+    async def responses(self) -> AsyncIterator[WorkResponse]:
+        """What the worker is told, one message per pass of the loop."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._closed:
+                return
+            yield self._next_response()
+            while self._tasks:
+                yield self._next_response()
+
+    def _next_response(self) -> WorkResponse:
+        response, self._say = self._say, WorkResponse()
+        size = 0
+        while self._tasks and size < limits.FRAME_BYTES_MAX:
+            task, spec = self._tasks.popleft()
+            if spec is not None and task.spec_digest not in self._sent_specs:
+                response.specs.append(spec)
+                size += spec.ByteSize()
+                self._sent_specs[task.spec_digest] = None
+                if len(self._sent_specs) > limits.SPECS_PER_STREAM_MAX:
+                    self._sent_specs.popitem(last=False)
+            response.tasks.append(task)
+            size += task.ByteSize()
+        return response

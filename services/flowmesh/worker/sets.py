@@ -1,0 +1,40 @@
+"""A worker set: slots that take tasks of some types from some queues."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
+from flowmesh.api.worker.v1.task_pb2 import Task
+from flowmesh.worker.credit import Credit
+from flowmesh.worker.leases import Receipt
+
+
+class WorkerSet(ABC):
+    """What the relay hands tasks to: the built-in executors, or one stream of a remote worker."""
+
+    def __init__(self, *, set_id: str, worker_id: str, slots: int) -> None:
+        self.set_id = set_id
+        self.worker_id = worker_id
+        self.credit = Credit(slots)
+        # True: takes no more tasks.
+        self.draining = False
+
+    @abstractmethod
+    def grant(self, slots: int) -> Grant:
+        """The message that grants slots of this set."""
+
+    @abstractmethod
+    def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:
+        """Takes tasks whose credit is spent; must not block."""
+
+    @abstractmethod
+    def cancel(self, tokens: Sequence[str]) -> None:
+        """Stops these tasks; each still answers with a result."""
+
+    @abstractmethod
+    def settled(self, receipts: Sequence[Receipt], stale: Sequence[str]) -> None:
+        """These frames of results are settled as a whole; these tokens were not applied."""
+
+    def check_alive(self, now_ms: float) -> None:  # noqa: B027 (most sets cannot fall silent)
+        """Called every tick; a set that has gone silent ends itself."""

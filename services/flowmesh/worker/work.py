@@ -1,0 +1,115 @@
+"""`WorkerService`: remote workers come in here; what they say goes to the relay."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import grpc
+
+from flowmesh.api.worker.v1 import worker_service_pb2_grpc
+from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
+from flowmesh.errors import FlowmeshError, Invalid, Violation
+from flowmesh.rpc import valid_id
+from flowmesh.worker import limits
+from flowmesh.worker.executors.builtin import RESERVED_TASK_TYPES
+from flowmesh.worker.relay import Relay
+from flowmesh.worker.remote import RemoteWorker
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
+    """Turns streams of workers into worker sets; knows which of them are connected."""
+
+    def __init__(
+        self,
+        *,
+        relay: Relay,
+        monotonic_ms: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._relay = relay
+        self._monotonic_ms = monotonic_ms
+        self._new_id = new_id
+        self._workers: dict[str, RemoteWorker] = {}
+
+    async def Work(
+        self, request_iterator: AsyncIterator[WorkRequest], context: Context
+    ) -> AsyncIterator[WorkResponse]:
+        first = await anext(request_iterator, WorkRequest())
+        worker = self._connect(_checked(first))
+        reader = asyncio.create_task(worker.read(request_iterator))
+        try:
+            worker.received(first)
+            async for response in worker.responses():
+                yield response
+        finally:
+            reader.cancel()
+            with suppress(asyncio.CancelledError, grpc.RpcError, FlowmeshError):
+                await reader
+            self._disconnect(worker)
+
+    def ask_all_to_leave(self) -> None:
+        for worker in self._workers.values():
+            self._relay.drain_set(worker)
+            worker.ask_to_leave()
+
+    def close_all(self) -> None:
+        for worker in list(self._workers.values()):
+            worker.close()
+
+    def _connect(self, hello: WorkHello) -> RemoteWorker:
+        before = self._workers.get(hello.worker_id)
+        worker = RemoteWorker(
+            set_id=f"{hello.worker_id}/{self._new_id()}",
+            hello=hello,
+            relay=self._relay,
+            monotonic_ms=self._monotonic_ms,
+        )
+        self._workers[hello.worker_id] = worker
+        self._relay.add_set(worker, hello.held)
+        if before is not None:
+            # It came back before its old stream was seen to be broken.
+            self._relay.remove_set(before)
+            before.close()
+        return worker
+
+    def _disconnect(self, worker: RemoteWorker) -> None:
+        if self._workers.get(worker.worker_id) is worker:
+            del self._workers[worker.worker_id]
+        self._relay.remove_set(worker)
+
+
+def _checked(request: WorkRequest) -> WorkHello:
+    """The hello of a first message; raises HELLO_INVALID with every problem."""
+    if not request.HasField("hello"):
+        raise Invalid("HELLO_INVALID", "the first message of a worker holds `hello`")
+    hello = request.hello
+    problems = [Violation(*problem) for problem in _problems(hello)]
+    if problems:
+        message = f"hello.{problems[0].field}: {problems[0].description}"
+        raise Invalid("HELLO_INVALID", message, violations=tuple(problems))
+    valid_id(hello.worker_id, "hello.worker_id")
+    for name in (hello.namespace, *hello.queues, *hello.task_types):
+        if name:
+            valid_id(name, "hello")
+    return hello
+
+
+def _problems(hello: WorkHello) -> list[tuple[str, str]]:
+    problems = []
+    if not hello.worker_id:
+        problems.append(("worker_id", "a worker has an id"))
+    if not hello.task_types:
+        problems.append(("task_types", "a worker offers at least one task type"))
+    for task_type in hello.task_types:
+        if task_type in RESERVED_TASK_TYPES:
+            problems.append(("task_types", f"{task_type} is built in and cannot be offered"))
+    if not 1 <= hello.slots <= limits.WORKER_SLOTS_MAX:
+        problems.append(("slots", f"slots are 1 to {limits.WORKER_SLOTS_MAX}"))
+    if max(len(hello.task_types), len(hello.queues)) > limits.WORKER_NAMES_MAX:
+        problems.append(("task_types", f"at most {limits.WORKER_NAMES_MAX} types and queues"))
+    if len(hello.held) > limits.HELD_TOKENS_MAX:
+        problems.append(("held", f"at most {limits.HELD_TOKENS_MAX} tokens"))
+    return problems
