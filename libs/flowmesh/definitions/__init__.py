@@ -1,0 +1,46 @@
+"""Definitions of workflows and tasks: read, checked, analysed and planned. Pure, no I/O.
+
+reading = read_source(source, content_type)     what a text holds
+check(reading, resolve)                         everything that is wrong with it
+plan_workflow(workflow, resolve, …)             what executions run
+analyse(workflow)                               what its graph looks like
+compile_source(source, content_type, resolve)   all of it, for whoever needs no server
+"""
+
+from flowmesh.definitions.analysis import analyse
+from flowmesh.definitions.checks import check
+from flowmesh.definitions.compile import checked, compile_source
+from flowmesh.definitions.model import Dialect, Node, Task, Workflow
+from flowmesh.definitions.planner import plan_workflow
+from flowmesh.definitions.problems import Problem, errors_in, refuse
+from flowmesh.definitions.reader import is_id
+from flowmesh.definitions.reading import (
+    Read,
+    Reading,
+    Resolve,
+    load_task,
+    load_workflow,
+    read_source,
+)
+
+__all__ = [
+    "Dialect",
+    "Node",
+    "Problem",
+    "Read",
+    "Reading",
+    "Resolve",
+    "Task",
+    "Workflow",
+    "analyse",
+    "check",
+    "checked",
+    "compile_source",
+    "errors_in",
+    "is_id",
+    "load_task",
+    "load_workflow",
+    "plan_workflow",
+    "read_source",
+    "refuse",
+]

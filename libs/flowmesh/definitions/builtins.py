@@ -1,0 +1,13 @@
+"""Tasks that every workflow can refer to without a resource in the library."""
+
+from flowmesh.definitions.model import Dialect, Task
+
+TRANSFORM = "transform"
+_BUILT_IN = {
+    name: Task(type=name, executor=name, config={}, dialect=Dialect.NATIVE, name=name)
+    for name in (TRANSFORM, "noop", "delay")
+}
+
+
+def built_in(name: str) -> Task | None:
+    return _BUILT_IN.get(name)

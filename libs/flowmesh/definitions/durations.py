@@ -1,0 +1,15 @@
+"""Durations as people write them: `500ms`, `30s`, `5m`, `1h`, `1h30m`."""
+
+import re
+
+_UNIT_MS = {"ms": 1.0, "s": 1_000.0, "m": 60_000.0, "h": 3_600_000.0}
+_PART = r"\d{1,15}(?:\.\d{1,6})?(?:ms|s|m|h)"
+_WHOLE = re.compile(rf"(?:{_PART})+\Z")
+_SPLIT = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+def duration_ms(text: str) -> int | None:
+    """Milliseconds, or None where `text` is not a duration (a bare number has no unit)."""
+    if len(text) > 64 or not _WHOLE.match(text):
+        return None
+    return round(sum(float(n) * _UNIT_MS[unit] for n, unit in _SPLIT.findall(text)))

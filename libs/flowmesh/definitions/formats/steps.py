@@ -1,0 +1,220 @@
+"""Step JSON: `steps[]` with `action`, `params`, `dependencies`, and a shared context.
+
+Unknown members are kept and returned, with a warning. A step without an action succeeds at once.
+"""
+
+from collections.abc import Callable
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.formats.common import (
+    callbacks_of,
+    headers_of,
+    method_of,
+    retry_of,
+    url_of,
+)
+from flowmesh.definitions.model import (
+    STEPS_RETRY,
+    Dialect,
+    Json,
+    Node,
+    Priority,
+    Retry,
+    Task,
+    Workflow,
+)
+from flowmesh.definitions.problems import Path
+from flowmesh.definitions.reader import Reader, kind_of
+
+_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_PRIORITIES = tuple(priority.name for priority in Priority)
+# Read by people and tools, and by us where a document is shown again.
+_DESCRIPTIVE = ("description", "version", "type", "metadata")
+
+
+def load(reader: Reader) -> Workflow:
+    workflow_id = reader.identifier("id", "the name the workflow is started by")
+    _descriptive(reader)
+    steps = reader.items("steps")
+    if not steps and isinstance(reader.raw("steps"), list):
+        reader.problems.add("GRAPH_EMPTY", "a workflow needs at least one step", ("steps",))
+    webhooks = reader.object("webhooks")
+    workflow = Workflow(
+        id=workflow_id,
+        name=reader.text("name") or workflow_id,
+        dialect=Dialect.STEPS,
+        nodes=tuple(_nodes(steps[: limits.NODES_MAX + 1], reader)),
+        input_schema=reader.raw("inputSchema"),
+        output_schema=reader.raw("outputSchema"),
+        parallelism=reader.integer("maxConcurrency", 0, 0, limits.NODES_MAX),
+        timeout_ms=_timeout(reader),
+        callbacks=callbacks_of(webhooks),
+        labels=reader.labels(),
+        nodes_path=("steps",),
+    )
+    webhooks.warn_of_unknown()
+    reader.warn_of_unknown()
+    return workflow
+
+
+def _descriptive(reader: Reader) -> None:
+    reader.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
+    for key in _DESCRIPTIVE:
+        reader.has(key)
+
+
+def _timeout(reader: Reader) -> int:
+    least, most = limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX
+    if reader.raw("timeout") is None:
+        return 0
+    return reader.integer("timeout", 0, least, most, "TIMEOUT_INVALID")
+
+
+def _nodes(steps: list[Json], outer: Reader) -> list[Node]:
+    found = []
+    for index, step in enumerate(steps):
+        path: Path = ("steps", index)
+        if isinstance(step, dict):
+            found.append(_node(Reader(step, path, outer.problems)))
+        else:
+            message = f"a step is an object, not {kind_of(step)}"
+            outer.problems.add("DEFINITION_INVALID", message, path)
+    return found
+
+
+def _node(reader: Reader) -> Node:
+    step_id = reader.identifier("id", "the name of the step")
+    _descriptive(reader)
+    dependencies = reader.identifiers("dependencies")
+    node = Node(
+        id=step_id,
+        path=reader.path,
+        name=reader.text("name") or step_id,
+        task=_task(reader),
+        dependencies=tuple(name for name, _ in dependencies),
+        dependency_paths=tuple(path for _, path in dependencies),
+        retry=_retry(reader),
+        timeout_ms=_timeout(reader),
+        critical=reader.flag("critical", True),
+        priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
+        queue=reader.identifier("queue", "", required=False),
+    )
+    reader.warn_of_unknown()
+    return node
+
+
+def _retry(reader: Reader) -> Retry | None:
+    if reader.raw("retryPolicy") is None:
+        return None
+    policy = reader.object("retryPolicy")
+    most = limits.RETRY_DELAY_MS_MAX
+    retry = retry_of(
+        policy,
+        STEPS_RETRY,
+        multiplier="backoffMultiplier",
+        initial_delay_ms=policy.integer(
+            "initialDelay", STEPS_RETRY.initial_delay_ms, 0, most, "RETRY_INVALID"
+        ),
+        max_delay_ms=policy.integer("maxDelay", STEPS_RETRY.max_delay_ms, 0, most, "RETRY_INVALID"),
+    )
+    policy.warn_of_unknown()
+    return retry
+
+
+def _task(reader: Reader) -> Task:
+    action = reader.identifier("action", "", required=False)
+    params = reader.object("params")
+    executor, read = _ACTIONS.get(action, (action, _custom))
+    config = read(params)
+    if action in _ACTIONS:
+        params.warn_of_unknown()
+    return Task(
+        type=action or "noop",
+        executor=executor,
+        config=config,
+        dialect=Dialect.STEPS,
+        path=reader.path,
+        config_path=params.path,
+    )
+
+
+def _http(params: Reader) -> dict[str, Json]:
+    method = method_of(params)
+    config: dict[str, Json] = {"method": method, "url": url_of(params, "url", required=True)}
+    if headers := headers_of(params):
+        config["headers"] = headers
+    if params.has("body"):
+        config["body"] = params.raw("body")
+    elif method in _BODY_METHODS:
+        config["send_context"] = True
+    return config
+
+
+def _delay(params: Reader) -> dict[str, Json]:
+    duration = params.raw("duration")
+    if isinstance(duration, str) and "{{" in duration:
+        return {"duration": duration}
+    if not params.has("duration"):
+        params.missing("duration", "how long to wait, in ms")
+    return {"duration": params.integer("duration", 0, 0, limits.DELAY_MS_MAX, "TIMEOUT_INVALID")}
+
+
+def _transform(params: Reader) -> dict[str, Json]:
+    config: dict[str, Json] = {}
+    if params.has("pipeline"):
+        config["pipeline"] = params.items("pipeline")
+        params.has("code")
+        if "code" in params.value:
+            message = "a transform has either code or a pipeline, not both"
+            params.problems.add("DEFINITION_INVALID", message, (*params.path, "code"), at_key=True)
+    else:
+        config["code"] = _code(params)
+    if key := params.text("inputKey"):
+        config["input_key"] = key
+    return config
+
+
+def _code(params: Reader) -> str:
+    if not params.has("code"):
+        params.missing("code", "JavaScript that returns the output")
+    return params.text("code", most=limits.DESCRIPTION_CHARACTERS_MAX)
+
+
+def _function(params: Reader) -> dict[str, Json]:
+    return {"code": _code(params)}
+
+
+def _condition(params: Reader) -> dict[str, Json]:
+    if not params.has("expression"):
+        params.missing("expression", "a JavaScript expression over context")
+    expression = params.text("expression", most=limits.DESCRIPTION_CHARACTERS_MAX)
+    return {"expression": expression, "language": "javascript"}
+
+
+def _webhook(params: Reader) -> dict[str, Json]:
+    config: dict[str, Json] = {"url": url_of(params, "url", required=True)}
+    if headers := headers_of(params):
+        config["headers"] = headers
+    if params.has("payload"):
+        config["payload"] = params.raw("payload")
+    return config
+
+
+def _noop(_params: Reader) -> dict[str, Json]:
+    return {}
+
+
+def _custom(params: Reader) -> dict[str, Json]:
+    return dict(params.value)
+
+
+_ACTIONS: dict[str, tuple[str, Callable[[Reader], dict[str, Json]]]] = {
+    "": ("noop", _noop),
+    "noop": ("noop", _noop),
+    "http.request": ("http.request", _http),
+    "delay": ("delay", _delay),
+    "transform": ("transform", _transform),
+    "function": ("function", _function),
+    "condition": ("condition", _condition),
+    "webhook": ("webhook", _webhook),
+}

@@ -1,0 +1,93 @@
+"""The graph of a workflow by index: who waits for whom, in which order, and circles in it.
+
+Everything here is iterative and linear in nodes and edges.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flowmesh.definitions.model import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Nodes in definition order; `dependencies` and `successors` hold indexes, ascending."""
+
+    ids: tuple[str, ...]
+    dependencies: tuple[tuple[int, ...], ...]
+    successors: tuple[tuple[int, ...], ...]
+
+    @property
+    def roots(self) -> list[int]:
+        return [index for index, before in enumerate(self.dependencies) if not before]
+
+    @property
+    def leaves(self) -> list[int]:
+        return [index for index, after in enumerate(self.successors) if not after]
+
+
+def graph_of(workflow: Workflow, implied: Mapping[int, Sequence[str]]) -> Graph:
+    """The graph of explicit dependencies and those that templates imply, by node index.
+
+    Names that do not exist are left out; checks tell of them.
+    """
+    index = {node.id: number for number, node in reversed(list(enumerate(workflow.nodes)))}
+    dependencies: list[tuple[int, ...]] = []
+    successors: list[list[int]] = [[] for _ in workflow.nodes]
+    for number, node in enumerate(workflow.nodes):
+        names = (*node.dependencies, *implied.get(number, ()))
+        before = sorted({index[name] for name in names if name in index})
+        dependencies.append(tuple(before))
+        for dependency in before:
+            successors[dependency].append(number)
+    ids = tuple(node.id for node in workflow.nodes)
+    return Graph(ids, tuple(dependencies), tuple(map(tuple, successors)))
+
+
+def levels(graph: Graph) -> list[list[int]]:
+    """Nodes by the length of the longest way to them; nodes in or behind a circle are left out."""
+    waiting = [len(before) for before in graph.dependencies]
+    depth = [0] * len(waiting)
+    ready = deque(graph.roots)
+    found: list[list[int]] = []
+    while ready:
+        node = ready.popleft()
+        if depth[node] == len(found):
+            found.append([])
+        found[depth[node]].append(node)
+        for after in graph.successors[node]:
+            depth[after] = max(depth[after], depth[node] + 1)
+            waiting[after] -= 1
+            if not waiting[after]:
+                ready.append(after)
+    for level in found:
+        level.sort()
+    return found
+
+
+def circle(graph: Graph) -> list[int]:
+    """One circle, as the nodes that wait for each other, the first one again at its end.
+
+    Each node of the answer depends on the one after it. Empty where there is none.
+    """
+    resolved = {node for level in levels(graph) for node in level}
+    left = [node for node in range(len(graph.ids)) if node not in resolved]
+    if not left:
+        return []
+    # Each node that is left waits for another one that is left, so this walk must come back.
+    stuck = set(left)
+    seen: dict[int, int] = {}
+    way: list[int] = []
+    node = left[0]
+    while node not in seen:
+        seen[node] = len(way)
+        way.append(node)
+        node = next(before for before in graph.dependencies[node] if before in stuck)
+    return _from_first(way[seen[node] :])
+
+
+def _from_first(way: list[int]) -> list[int]:
+    start = way.index(min(way))
+    turned = way[start:] + way[:start]
+    return [*turned, turned[0]]

@@ -1,0 +1,220 @@
+"""From a checked workflow and the tasks it refers to, the plan that executions run.
+
+The planner decides what each node is (a task, a timer, nothing), what it gets as input and where
+its limits come from. It checks nothing: that is done before.
+"""
+
+from collections.abc import Callable
+
+from flowmesh.api.common.v1 import failure_pb2, priority_pb2
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.definitions.builtins import built_in
+from flowmesh.definitions.canonical import json_bytes
+from flowmesh.definitions.graph import graph_of, levels
+from flowmesh.definitions.model import (
+    NATIVE_RETRY,
+    NO_RETRY,
+    Dialect,
+    Node,
+    Priority,
+    Task,
+    Workflow,
+)
+from flowmesh.definitions.references import Templates, tasks_in_condition, templates_of
+from flowmesh.definitions.specs import (
+    DIALECTS,
+    delay_of,
+    digest_of,
+    inputs_of,
+    schema_bytes,
+    spec_of,
+    timeout_ms,
+)
+from flowmesh.errors import WrongState
+
+Resolve = Callable[[str], Task | None]
+_PRIORITIES = {
+    Priority.LOW: priority_pb2.PRIORITY_LOW,
+    Priority.NORMAL: priority_pb2.PRIORITY_NORMAL,
+    Priority.HIGH: priority_pb2.PRIORITY_HIGH,
+    Priority.CRITICAL: priority_pb2.PRIORITY_CRITICAL,
+}
+# Appended to the id of a node with a condition: the node that evaluates it.
+GATE_SUFFIX = ":condition"
+
+
+def plan_workflow(
+    workflow: Workflow, resolve: Resolve, *, namespace: str, version: int, version_digest: str
+) -> plan_pb2.Plan:
+    """The plan; the same arguments give the same bytes.
+
+    Raises WrongState TASK_NOT_FOUND where a task it refers to is gone.
+    """
+    plan = plan_pb2.Plan(
+        namespace=namespace,
+        workflow_id=workflow.id,
+        name=workflow.name,
+        version=version,
+        version_digest=version_digest,
+        dialect=DIALECTS[workflow.dialect],
+        parallelism=workflow.parallelism,
+        input_schema=schema_bytes(workflow.input_schema),
+        output_schema=schema_bytes(workflow.output_schema),
+        output_template=json_bytes(workflow.output) if workflow.has_output else b"",
+        timeout_ms=workflow.timeout_ms,
+    )
+    _set_callbacks(plan, workflow)
+    _Planner(workflow, resolve, plan).add_nodes()
+    plan.digest = digest_of(plan)
+    return plan
+
+
+def task_of_node(node: Node, resolve: Resolve) -> Task | None:
+    """The task of a node: its own, a built-in, or one of the library."""
+    return node.task or built_in(node.task_ref) or resolve(node.task_ref)
+
+
+def _set_callbacks(plan: plan_pb2.Plan, workflow: Workflow) -> None:
+    callbacks = workflow.callbacks
+    if callbacks.on_complete or callbacks.on_failure or callbacks.on_step:
+        plan.callbacks.on_complete_url = callbacks.on_complete
+        plan.callbacks.on_failure_url = callbacks.on_failure
+        plan.callbacks.on_step_url = callbacks.on_step
+        plan.callbacks.secret = callbacks.secret
+
+
+class _Planner:
+    """Builds the nodes and specs of one plan."""
+
+    def __init__(self, workflow: Workflow, resolve: Resolve, plan: plan_pb2.Plan) -> None:
+        self._workflow = workflow
+        self._resolve = resolve
+        self._plan = plan
+        self._ids = [node.id for node in workflow.nodes]
+        self._specs: dict[str, int] = {}
+        self._tasks: dict[str, Task] = {}
+
+    def add_nodes(self) -> None:
+        templates = templates_of(self._workflow)
+        graph = graph_of(self._workflow, templates.implied)
+        positions = self._positions()
+        for index, node in enumerate(self._workflow.nodes):
+            before = [positions[dependency] for dependency in graph.dependencies[index]]
+            if node.condition:
+                self._add_gate(node, before, templates)
+                before = [len(self._plan.nodes) - 1]
+            self._add_node(node, before)
+        if sum(map(len, levels(graph))) != len(graph.ids):
+            raise ValueError(f"the graph of {self._workflow.id} has a circle; it was not checked")
+
+    def _positions(self) -> list[int]:
+        """Index in the plan of each node; a gate stands before the node it guards."""
+        positions = []
+        gates = 0
+        for index, node in enumerate(self._workflow.nodes):
+            gates += bool(node.condition)
+            positions.append(index + gates)
+        return positions
+
+    def _task(self, node: Node) -> Task:
+        if node.task is not None:
+            return node.task
+        task = self._tasks.get(node.task_ref)
+        if task is None:
+            task = task_of_node(node, self._resolve)
+            if task is None:
+                message = f"task {node.task_ref!r} of {self._workflow.id} is not in the library"
+                raise WrongState("TASK_NOT_FOUND", message)
+            self._tasks[node.task_ref] = task
+        return task
+
+    def _add_node(self, node: Node, before: list[int]) -> None:
+        task = self._task(node)
+        planned = self._plan.nodes.add(
+            id=node.id,
+            name=node.name,
+            dependencies=before,
+            critical=node.critical,
+            priority=_PRIORITIES[node.priority],
+            queue=node.queue or task.queue,
+        )
+        if task.executor == "noop":
+            planned.kind = plan_pb2.NODE_KIND_NOOP
+            planned.input_mode = plan_pb2.INPUT_MODE_NONE
+        elif task.executor == "delay":
+            self._as_timer(planned, node, task)
+        else:
+            self._as_task(planned, node, task)
+
+    def _as_timer(self, planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+        planned.kind = plan_pb2.NODE_KIND_TIMER
+        planned.delay_ms, template = delay_of(node, task)
+        planned.input_mode = plan_pb2.INPUT_MODE_NONE
+        if template:
+            planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+            planned.input_template = template
+
+    def _as_task(self, planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+        planned.kind = plan_pb2.NODE_KIND_TASK
+        planned.spec = self._spec(spec_of(node, task, self._ids))
+        inputs = inputs_of(node, task)
+        planned.input_mode = inputs.mode
+        planned.input_template = inputs.template
+        planned.timeout_ms = timeout_ms(node, task)
+        planned.gate = task.executor == "condition"
+        default = NATIVE_RETRY if self._workflow.dialect is Dialect.NATIVE else NO_RETRY
+        retry = node.retry or task.retry or default
+        planned.retry.CopyFrom(
+            failure_pb2.RetryPolicy(
+                max_attempts=retry.max_attempts,
+                initial_delay_ms=retry.initial_delay_ms,
+                multiplier=retry.multiplier,
+                max_delay_ms=retry.max_delay_ms,
+                jitter=retry.jitter,
+                retry_on=retry.retry_on,
+            )
+        )
+
+    def _spec(self, spec: plan_pb2.TaskSpec) -> int:
+        index = self._specs.get(spec.digest)
+        if index is None:
+            index = self._specs[spec.digest] = len(self._plan.specs)
+            self._plan.specs.append(spec)
+        return index
+
+    def _add_gate(self, node: Node, before: list[int], templates: Templates) -> None:
+        """A node of its own that evaluates the condition over the workflow's input and tasks."""
+        read = dict.fromkeys(tasks_in_condition(node.condition, frozenset(self._ids)))
+        given = {
+            "input": "{{input}}",
+            "tasks": {name: {"output": f'{{{{tasks["{name}"].output}}}}'} for name in read},
+        }
+        gate = Node(
+            id=node.id + GATE_SUFFIX,
+            name=f"condition of {node.name}",
+            path=node.path,
+            input=given,
+            has_input=True,
+            critical=node.critical,
+            priority=node.priority,
+            queue=node.queue,
+        )
+        config = {
+            "expression": node.condition,
+            "language": "cel",
+            "scope": "given",
+            "steps": list(read),
+        }
+        task = Task("condition", "condition", config, Dialect.NATIVE)
+        self._add_planned_gate(gate, task, before)
+
+    def _add_planned_gate(self, gate: Node, task: Task, before: list[int]) -> None:
+        planned = self._plan.nodes.add(
+            id=gate.id,
+            name=gate.name,
+            dependencies=before,
+            critical=gate.critical,
+            priority=_PRIORITIES[gate.priority],
+            queue=gate.queue,
+        )
+        self._as_task(planned, gate, task)

@@ -1,0 +1,194 @@
+"""Reads typed members out of a parsed document, noting what is wrong and going on.
+
+Every getter returns a usable value whatever the document holds, so one pass finds every problem.
+"""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.problems import Path, Problems
+
+Json = Any
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+_SUGGESTIONS_MAX = 12
+
+
+def kind_of(value: Json) -> str:
+    """What JSON calls a value, with its article."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "an array" if isinstance(value, list) else "an object"
+
+
+def is_id(value: str) -> bool:
+    return _ID.match(value) is not None
+
+
+class Reader:
+    """One object of a document. `known` collects the members that were asked for."""
+
+    __slots__ = ("_known", "path", "problems", "value")
+
+    def __init__(self, value: dict[str, Json], path: Path, problems: Problems) -> None:
+        self.value = value
+        self.path = path
+        self.problems = problems
+        self._known: set[str] = set()
+
+    def has(self, key: str) -> bool:
+        self._known.add(key)
+        return key in self.value
+
+    def raw(self, key: str) -> Json:
+        self._known.add(key)
+        return self.value.get(key)
+
+    def wrong(self, key: str, expected: str, code: str = "DEFINITION_INVALID") -> None:
+        """Notes that the member is not what was expected."""
+        message = f"{key} must be {expected}, not {kind_of(self.value.get(key))}"
+        self.problems.add(code, message, (*self.path, key))
+
+    def missing(self, key: str, expected: str) -> None:
+        message = f"{key} is missing; it is {expected}"
+        self.problems.add("DEFINITION_INVALID", message, (*self.path, key), at_key=True)
+
+    def text(self, key: str, *, most: int = limits.NAME_CHARACTERS_MAX) -> str:
+        value = self.raw(key)
+        if isinstance(value, str):
+            if len(value) > most:
+                message = f"{key} has {len(value)} characters; at most {most} are allowed"
+                self.problems.add("DEFINITION_INVALID", message, (*self.path, key))
+                return value[:most]
+            return value
+        if value is not None or key in self.value:
+            self.wrong(key, "a string")
+        return ""
+
+    def identifier(self, key: str, what: str, *, required: bool = True) -> str:
+        """An id; empty where it is missing or wrong, which is noted."""
+        if not self.has(key):
+            if required:
+                self.missing(key, what)
+            return ""
+        value = self.value[key]
+        if not isinstance(value, str):
+            self.wrong(key, "a string")
+            return ""
+        return value if self._checked_id(value, (*self.path, key), key) else ""
+
+    def _checked_id(self, value: str, path: Path, what: str) -> bool:
+        if is_id(value):
+            return True
+        message = f"{what} {value[:64]!r} must match [A-Za-z0-9._:-]{{1,128}}"
+        self.problems.add("ID_INVALID", message, path)
+        return False
+
+    def identifiers(self, key: str) -> tuple[tuple[str, Path], ...]:
+        """A list of ids, repeated ones left out, each with its path."""
+        if self.raw(key) is None:
+            return ()
+        found: dict[str, Path] = {}
+        for index, value in enumerate(self.items(key)):
+            path = (*self.path, key, index)
+            if not isinstance(value, str):
+                message = f"{key} holds ids, not {kind_of(value)}"
+                self.problems.add("DEFINITION_INVALID", message, path)
+            elif value not in found and self._checked_id(value, path, "id"):
+                found[value] = path
+        return tuple(found.items())
+
+    def items(self, key: str) -> list[Json]:
+        value = self.raw(key)
+        if isinstance(value, list):
+            return value
+        if value is not None or key in self.value:
+            self.wrong(key, "an array")
+        return []
+
+    def object(self, key: str) -> "Reader":
+        """The object under `key`; an empty one where there is none."""
+        value = self.raw(key)
+        if not isinstance(value, dict):
+            if value is not None:
+                self.wrong(key, "an object")
+            value = {}
+        return Reader(value, (*self.path, key), self.problems)
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.raw(key)
+        if isinstance(value, bool):
+            return value
+        if value is not None:
+            self.wrong(key, "true or false")
+        return default
+
+    def number(
+        self, key: str, default: float, least: float, most: float, code: str = "DEFINITION_INVALID"
+    ) -> float:
+        value = self.raw(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.wrong(key, "a number", code)
+            return default
+        if not least <= value <= most:
+            message = f"{key} is {value:.15g}; it must be from {least:g} to {most:.15g}"
+            self.problems.add(code, message, (*self.path, key))
+            return default
+        return value
+
+    def integer(
+        self, key: str, default: int, least: int, most: int, code: str = "DEFINITION_INVALID"
+    ) -> int:
+        value = self.number(key, default, least, most, code)
+        if value != int(value):
+            self.wrong(key, "a whole number", code)
+            return default
+        return int(value)
+
+    def choice(self, key: str, choices: Collection[str], default: str) -> str:
+        value = self.raw(key)
+        if value is None:
+            return default
+        if isinstance(value, str) and value.upper() in choices:
+            return value.upper()
+        self.wrong(key, "one of " + ", ".join(choices))
+        return default
+
+    def labels(self, key: str = "labels") -> dict[str, str]:
+        reader = self.object(key)
+        found: dict[str, str] = {}
+        for name, value in reader.value.items():
+            most = limits.LABEL_CHARACTERS_MAX
+            if not isinstance(value, str) or len(value) > most or not 0 < len(name) <= most:
+                message = f"a label is a string of at most {most} characters"
+                self.problems.add("DEFINITION_INVALID", message, (*reader.path, name))
+            else:
+                found[name] = value
+        if len(found) > limits.LABELS_MAX:
+            message = f"{key} holds {len(found)} labels; at most {limits.LABELS_MAX} are allowed"
+            self.problems.add("DEFINITION_INVALID", message, reader.path)
+        return found
+
+    def unknown(self) -> list[str]:
+        """Members that nobody asked for."""
+        return [key for key in self.value if key not in self._known]
+
+    def refuse_unknown(self) -> None:
+        for key in self.unknown():
+            known = ", ".join(sorted(self._known)[:_SUGGESTIONS_MAX])
+            message = f"unknown field {key[:64]!r}; known here: {known}"
+            self.problems.add("DEFINITION_INVALID", message, (*self.path, key), at_key=True)
+
+    def warn_of_unknown(self) -> None:
+        for key in self.unknown():
+            message = f"{key[:64]!r} is not known; it is kept and has no effect"
+            self.problems.warn("DEFINITION_INVALID", message, (*self.path, key))

@@ -1,0 +1,107 @@
+"""A node's task as what a worker is told (TaskSpec) and what the node gets as its input."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.definitions.canonical import json_bytes
+from flowmesh.definitions.durations import duration_ms
+from flowmesh.definitions.model import Dialect, Json, Node, Task
+from flowmesh.definitions.references import has_template, split_input
+
+DIALECTS = {
+    Dialect.NATIVE: plan_pb2.DIALECT_NATIVE,
+    Dialect.STEPS: plan_pb2.DIALECT_STEPS,
+}
+# Executors of step JSON whose input is the context whatever they are told to do with it.
+_CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition"})
+_HTTP_EXECUTORS = frozenset({"http.request", "webhook"})
+HTTP_TIMEOUT_MS = 30_000
+TIMEOUT_MS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a node gets: the mode, and the template where the mode has one."""
+
+    mode: plan_pb2.InputMode.ValueType
+    template: bytes = b""
+
+
+_NONE = Inputs(plan_pb2.INPUT_MODE_NONE)
+_CONTEXT = Inputs(plan_pb2.INPUT_MODE_CONTEXT)
+
+
+def inputs_of(node: Node, task: Task) -> Inputs:
+    if task.dialect is Dialect.NATIVE:
+        return Inputs(plan_pb2.INPUT_MODE_TEMPLATE, json_bytes(split_input(node)[0]))
+    if task.executor in _CONTEXT_EXECUTORS:
+        return _CONTEXT
+    if task.executor in _HTTP_EXECUTORS:
+        sends = task.config.get("send_context") or (
+            task.executor == "webhook" and task.config.get("payload") is None
+        )
+        return _CONTEXT if sends or has_template(task.config) else _NONE
+    return Inputs(plan_pb2.INPUT_MODE_TEMPLATE, json_bytes(task.config))
+
+
+def spec_of(node: Node, task: Task, ids: list[str]) -> plan_pb2.TaskSpec:
+    """The spec, its digest included; equal tasks give equal bytes."""
+    spec = plan_pb2.TaskSpec(
+        task_type=task.executor,
+        dialect=DIALECTS[task.dialect],
+        task_name=task.name if node.task is None else "",
+        config=json_bytes(_config(node, task, ids)),
+        input_schema=schema_bytes(task.input_schema),
+        output_schema=schema_bytes(task.output_schema),
+    )
+    spec.digest = digest_of(spec)
+    return spec
+
+
+def _config(node: Node, task: Task, ids: list[str]) -> dict[str, Json]:
+    if task.dialect is Dialect.STEPS:
+        if task.executor == "condition":
+            return {**task.config, "steps": _read_steps(task.config, ids)}
+        return task.config
+    if task.executor == "transform":
+        pipeline = split_input(node)[1]
+        if pipeline is not None:
+            return {"pipeline": pipeline, "input_key": "source"}
+        if "pipeline" in task.config and isinstance(node.input, dict) and "source" in node.input:
+            return {**task.config, "input_key": "source"}
+    return task.config
+
+
+def _read_steps(config: dict[str, Json], ids: list[str]) -> list[str]:
+    """The steps a condition may read; only those it names, so that large graphs stay small."""
+    expression = str(config.get("expression", ""))
+    return [name for name in ids if name in expression]
+
+
+def digest_of(message: Any) -> str:
+    """SHA-256 of a message whose `digest` is empty."""
+    return hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+
+
+def schema_bytes(schema: Json) -> bytes:
+    return b"" if schema is None or schema is True or schema == {} else json_bytes(schema)
+
+
+def timeout_ms(node: Node, task: Task) -> int:
+    default = HTTP_TIMEOUT_MS if task.executor in _HTTP_EXECUTORS else TIMEOUT_MS
+    return node.timeout_ms or task.timeout_ms or default
+
+
+def delay_of(node: Node, task: Task) -> tuple[int, bytes]:
+    """A timer's constant duration in ms, or the template that renders to it."""
+    value = task.config.get("duration")
+    if value is None and isinstance(node.input, dict):
+        value = node.input.get("duration")
+    if isinstance(value, str):
+        found = duration_ms(value)
+        return (0, orjson.dumps(value)) if found is None else (found, b"")
+    return int(value or 0), b""
