@@ -14,15 +14,17 @@ import structlog
 
 from flowmesh.embedded.errors import ServerFailed
 
-READY_TIMEOUT_S = 30.0
-READY_POLL_S = 0.01
-STOP_TIMEOUT_S = 4.0
 RESTART_DELAY_MIN_S = 0.1
 RESTART_DELAY_MAX_S = 5.0
 # A child that lived this long starts again with the shortest delay.
 STEADY_S = 10.0
 LOG_BYTES_MAX = 8 * 1024 * 1024
 LAUNCHER = Path(__file__).with_name("launch.py")
+
+
+def plain_environment() -> dict[str, str]:
+    """What a server gets: nothing of ours."""
+    return {"PATH": os.defpath, "LANG": "C", "LC_ALL": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     run_as: RunAs = field(default_factory=RunAs)
+    environment: dict[str, str] = field(default_factory=plain_environment)
+    ready_timeout_s: float = 30.0
+    stop_timeout_s: float = 4.0
+    poll_s: float = 0.01
 
 
 def launch_argv(program: tuple[str, ...], run_as: RunAs, death_signal: int) -> tuple[str, ...]:
@@ -98,10 +104,10 @@ class Child:
             return
         self.send(self.program.stop_signal)
         try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
+            async with asyncio.timeout(self.program.stop_timeout_s):
                 await process.wait()
         except TimeoutError:
-            self._log.warning("server_killed", after_s=STOP_TIMEOUT_S)
+            self._log.warning("server_killed", after_s=self.program.stop_timeout_s)
             self.send(signal.SIGKILL)
             await process.wait()
 
@@ -129,7 +135,7 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={"PATH": os.defpath, "LANG": "C", "LC_ALL": "C", "TZ": "UTC"},
+                env=program.environment,
                 start_new_session=True,
             )
         self._on_spawn()
@@ -137,11 +143,11 @@ class Child:
     async def _until_answering(self) -> None:
         started = time.monotonic()
         while not await self.program.ready():
-            if self.pid == 0 or time.monotonic() - started > READY_TIMEOUT_S:
+            if self.pid == 0 or time.monotonic() - started > self.program.ready_timeout_s:
                 raise ServerFailed(
                     f"{self.program.name} did not start: {last_lines(self.program.log)}"
                 )
-            await asyncio.sleep(READY_POLL_S)
+            await asyncio.sleep(self.program.poll_s)
         self._ready.set()
 
     async def _supervise(self) -> None:

@@ -21,7 +21,14 @@ from urllib.parse import quote
 import asyncpg
 
 from flowmesh.embedded import binaries
-from flowmesh.embedded.child import Program, RunAs, last_lines, launch_argv, open_log
+from flowmesh.embedded.child import (
+    Program,
+    RunAs,
+    last_lines,
+    launch_argv,
+    open_log,
+    plain_environment,
+)
 from flowmesh.embedded.datadir import DataDir
 from flowmesh.embedded.errors import EmbeddedError, ServerFailed
 from flowmesh.embedded.leftovers import end_leftovers
@@ -122,7 +129,7 @@ class Postgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={"PATH": os.defpath, "LANG": "C", "LC_ALL": "C", "TZ": "UTC"},
+                env=plain_environment(),
             )
         async with asyncio.timeout(INIT_TIMEOUT_S):
             code = await process.wait()

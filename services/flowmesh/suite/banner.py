@@ -1,0 +1,40 @@
+"""What a person is told once everything runs."""
+
+from flowmesh.embedded import EmbeddedServers
+from flowmesh.runtime import Process
+
+TRY = """\
+  curl -s {http}/workflows -H 'content-type: application/json' \\
+    -d '{{"id":"hello","name":"Hello","steps":[{{"id":"wait","name":"Wait","action":"delay",\
+"params":{{"duration":100}}}}]}}'
+  curl -s {http}/executions/start -H 'content-type: application/json' \\
+    -d '{{"workflowId":"hello","context":{{}}}}'"""
+
+
+def dev_banner(
+    process: Process, servers: EmbeddedServers, *, took_s: float, ephemeral: bool
+) -> str:
+    """Where each thing is, what is stored where, something to try."""
+    settings = process.settings
+    http = f"http://{settings.host}:{process.http_port}"
+    folder = settings.data_dir
+    kept = "removed at exit" if ephemeral else "kept"
+    own = servers.pids()
+
+    def place(name: str) -> str:
+        return f"{folder}/{name}" if name in own else "given address"
+
+    rows = (
+        ("REST and events", http, f"reference {http}/swagger"),
+        ("gRPC", process.address, "all services, with reflection"),
+        ("health, metrics", f"{http}/ready  {http}/metrics", ""),
+        ("PostgreSQL", place("postgres"), "definitions, executions, history, payloads"),
+        ("NATS JetStream", place("nats"), "events of the last 24 hours"),
+        ("Redis", place("redis"), "who is there; nothing that must last"),
+        ("logs of servers", f"{folder}/logs", ""),
+        ("addresses, pids", f"{folder}/dev.json", ""),
+    )
+    lines = [f"Flowmesh is ready after {took_s:.1f} s. Data: {folder} ({kept}).", ""]
+    lines += [f"  {name:<16} {where}{'   ' + what if what else ''}" for name, where, what in rows]
+    lines += ["", "Try:", TRY.format(http=http), "", "Ctrl-C stops everything."]
+    return "\n".join(lines)

@@ -1,0 +1,225 @@
+"""The commands `dev`, `serve` and `cluster`: flags to settings, errors to one line."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, Literal
+
+import uvloop
+from cyclopts import Parameter
+
+from flowmesh.embedded import EmbeddedError
+from flowmesh.runtime import Settings, StartError, unknown_variables
+from flowmesh.telemetry import configure_logs
+
+Egress = Literal["open", "public"]
+DEV_LOG_LEVEL = "warning"
+
+
+def dev(
+    *,
+    egress: Egress = "open",
+    ephemeral: bool = False,
+    data_dir: str = ".flowmesh",
+    http_port: int = 3000,
+    grpc_port: int = 7450,
+    host: str = "127.0.0.1",
+    postgres: str = "",
+    nats: str = "",
+    redis: str = "",
+    log_level: str = "",
+    log_format: str = "",
+    otlp_endpoint: str = "",
+) -> int:
+    """Start the whole suite on this machine: servers, services, REST and gRPC in one process.
+
+    Parameters
+    ----------
+    egress
+        What steps may call: any address, or public ones only.
+    ephemeral
+        Keep the data in a temporary folder that is removed at exit.
+    data_dir
+        Where everything is kept.
+    http_port
+        Port of REST, events and metrics; 0 picks a free one.
+    grpc_port
+        Port of gRPC; 0 picks a free one.
+    host
+        Address to listen on.
+    postgres
+        Address of a PostgreSQL to use instead of the embedded one.
+    nats
+        Address of a NATS server with JetStream to use instead of the embedded one.
+    redis
+        Address of a Redis to use instead of the embedded one.
+    log_level
+        debug, info, warning or error.
+    log_format
+        json or console.
+    otlp_endpoint
+        host:port of an OTLP/gRPC collector for traces.
+    """
+    from flowmesh.suite.dev import run_dev
+
+    given = _given(
+        egress=egress,
+        data_dir=data_dir,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        host=host,
+        postgres=postgres,
+        nats=nats,
+        redis=redis,
+        log_level=log_level or os.environ.get("FLOWMESH_LOG_LEVEL", DEV_LOG_LEVEL),
+        log_format=log_format,
+        otlp_endpoint=otlp_endpoint,
+    )
+    return _run(given, lambda settings: run_dev(settings, ephemeral=ephemeral))
+
+
+def serve(
+    *services: str,
+    postgres: str | None = None,
+    nats: str | None = None,
+    redis: str | None = None,
+    registry: str | None = None,
+    host: str | None = None,
+    grpc_port: int | None = None,
+    http_port: int | None = None,
+    advertise: str | None = None,
+    data_dir: str | None = None,
+    egress: Egress | None = None,
+    log_level: str | None = None,
+    log_format: str | None = None,
+    otlp_endpoint: str | None = None,
+) -> int:
+    """Run services in this process against given servers. What no flag says, FLOWMESH_* says.
+
+    Parameters
+    ----------
+    services
+        definition, registry, event, orchestrator, worker, gateway; one or more.
+    postgres
+        postgresql://user:password@host:port/name
+    nats
+        nats://token@host:port
+    redis
+        redis://host:port/0 or unix:///path
+    registry
+        host:port of the registry, where it is not in this process.
+    host
+        Address to listen on.
+    grpc_port
+        Port of gRPC; 0 picks a free one.
+    http_port
+        Port of health, metrics and REST; 0 picks a free one.
+    advertise
+        host:port others reach this process at.
+    data_dir
+        Folder for what this process keeps.
+    egress
+        What steps may call: any address, or public ones only.
+    log_level
+        debug, info, warning or error.
+    log_format
+        json or console.
+    otlp_endpoint
+        host:port of an OTLP/gRPC collector for traces.
+    """
+    from flowmesh.suite.serve import run_serve
+
+    flags: dict[str, Any] = dict(locals())
+    names = flags.pop("services")
+    flags.pop("run_serve")
+    given = {key: value for key, value in flags.items() if value is not None}
+    return _run(given, lambda settings: run_serve(settings, names))
+
+
+def cluster(
+    *,
+    data_dir: str = ".flowmesh",
+    http_port: int = 3000,
+    grpc_port: int = 7450,
+    orchestrators: Annotated[int, Parameter(help="How many orchestrators.")] = 2,
+    workers: Annotated[int, Parameter(help="How many worker services.")] = 2,
+    egress: Egress = "open",
+    log_level: str = "",
+) -> int:
+    """Start the servers and each core service as a process of its own, on this machine.
+
+    Parameters
+    ----------
+    data_dir
+        Where everything is kept; cluster.json in it names the processes.
+    http_port
+        Port of the gateway, the others follow; 0 picks free ones.
+    grpc_port
+        First gRPC port, the others follow; 0 picks free ones.
+    egress
+        What steps may call: any address, or public ones only.
+    log_level
+        debug, info, warning or error.
+    """
+    from flowmesh.suite.cluster import run_cluster
+
+    given = _given(
+        egress=egress,
+        data_dir=data_dir,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        log_level=log_level or os.environ.get("FLOWMESH_LOG_LEVEL", DEV_LOG_LEVEL),
+    )
+    return _run(
+        given, lambda settings: run_cluster(settings, orchestrators=orchestrators, workers=workers)
+    )
+
+
+def _given(**flags: Any) -> dict[str, Any]:
+    return {name: value for name, value in flags.items() if value != ""}
+
+
+def _run(flags: dict[str, Any], work: Any) -> int:
+    """Runs a command to its end; every foreseeable failure is one line and exit code 1."""
+    try:
+        settings = Settings(**flags)
+    except ValueError as error:
+        return _fail(_validation_text(error))
+    configure_logs(settings.log_level, settings.log_format)
+    for name in unknown_variables():
+        print(f"flowmesh: no setting reads {name}; see `flowmesh config`", file=sys.stderr)
+    try:
+        uvloop.run(_cancellable(work(settings)))
+    except (StartError, EmbeddedError) as error:
+        return _fail(str(error))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0
+    return 0
+
+
+async def _cancellable(work: Coroutine[Any, Any, None]) -> None:
+    """Ends the work in an orderly way on a signal that comes before it handles signals itself."""
+    import signal
+
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    await task
+
+
+def _fail(text: str) -> int:
+    print(f"flowmesh: {text}", file=sys.stderr)
+    return 1
+
+
+def _validation_text(error: ValueError) -> str:
+    problems = getattr(error, "errors", None)
+    if problems is None:
+        return str(error)
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems()
+    )
+
+

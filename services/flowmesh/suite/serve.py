@@ -1,0 +1,21 @@
+"""`flowmesh serve`: some services in this process, the servers elsewhere."""
+
+from collections.abc import Sequence
+
+from flowmesh.runtime import Settings, StartError, run_services
+from flowmesh.suite.services import CORE, load
+
+
+async def run_serve(settings: Settings, names: Sequence[str]) -> None:
+    """Runs the services until a signal; raises StartError when something is missing."""
+    if not names:
+        raise StartError(f"say which services to serve: {', '.join(CORE)}")
+    for name in ("postgres", "nats", "redis"):
+        if not getattr(settings, name):
+            raise StartError(f"no {name} address; set FLOWMESH_{name.upper()} or pass --{name}")
+    if "registry" not in names and not settings.registry and set(names) != set(CORE):
+        raise StartError(
+            "no registry address; set FLOWMESH_REGISTRY or pass --registry host:port,"
+            " or serve the registry in this process"
+        )
+    await run_services(settings, load(names))
