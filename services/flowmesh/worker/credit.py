@@ -14,6 +14,9 @@ class Credit:
         self._granted: dict[str, int] = {}
         self._backlog: dict[str, int] = {}
         self._recalled_at: dict[str, float] = {}
+        # Streams that know the set, and those that have had credit of it.
+        self._introduced: set[str] = set()
+        self._served: set[str] = set()
 
     @property
     def free(self) -> int:
@@ -43,6 +46,8 @@ class Credit:
         self._granted.pop(link_id, None)
         self._backlog.pop(link_id, None)
         self._recalled_at.pop(link_id, None)
+        self._introduced.discard(link_id)
+        self._served.discard(link_id)
 
     def say_backlog(self, link_id: str, tasks: int) -> None:
         self._backlog[link_id] = tasks
@@ -51,12 +56,21 @@ class Credit:
         """Grants free slots to these streams and says how many each gets.
 
         One stream gets everything. Of several, each gets one; then those whose orchestrator has
-        tasks waiting, in proportion; the rest fills everyone's equal share.
+        tasks waiting, in proportion; the rest fills everyone's equal share. A stream that the set
+        is new to gets a grant of none at least, so that its orchestrator can report a backlog.
         """
         grants: dict[str, int] = {}
         if len(link_ids) == 1:
             self._give(grants, link_ids[0], self.free)
-            return grants
+        else:
+            self._share(grants, link_ids)
+        for link_id in link_ids:
+            if link_id not in self._introduced:
+                self._introduced.add(link_id)
+                grants.setdefault(link_id, 0)
+        return grants
+
+    def _share(self, grants: dict[str, int], link_ids: Sequence[str]) -> None:
         for link_id in link_ids:
             if self.granted(link_id) == 0 and link_id not in self._recalled_at:
                 self._give(grants, link_id, 1)
@@ -69,11 +83,10 @@ class Credit:
         for link_id in link_ids:
             if link_id not in self._recalled_at:
                 self._give(grants, link_id, share - self.granted(link_id))
-        return grants
 
     def recall(self, link_ids: Sequence[str], now_ms: float) -> list[str]:
-        """Streams whose unused credit should come back, because others have tasks and no slot."""
-        if self.free or not any(self._need(link_id) for link_id in link_ids):
+        """Streams whose unused credit should come back, because others need some and have none."""
+        if self.free or not any(self._starved(link_id) for link_id in link_ids):
             return []
         idle = [
             link_id
@@ -101,6 +114,12 @@ class Credit:
     def unanswered(self, before_ms: float) -> list[str]:
         return [link_id for link_id, at in self._recalled_at.items() if at < before_ms]
 
+    def _starved(self, link_id: str) -> bool:
+        """Without credit, and with tasks waiting or new here."""
+        if self.granted(link_id) or link_id in self._recalled_at:
+            return False
+        return self._need(link_id) > 0 or link_id not in self._served
+
     def _need(self, link_id: str) -> int:
         return max(0, self._backlog.get(link_id, 0) - self.granted(link_id))
 
@@ -108,4 +127,5 @@ class Credit:
         slots = min(slots, self.free)
         if slots > 0:
             self._granted[link_id] = self.granted(link_id) + slots
+            self._served.add(link_id)
             grants[link_id] = grants.get(link_id, 0) + slots

@@ -1,0 +1,236 @@
+"""Results and leases over breaks: nothing is lost, nothing is handed out twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from flowmesh.api.worker.v1.dispatch_service_pb2 import AttachResponse
+from flowmesh.api.worker.v1.task_pb2 import RESULT_EXCEPTION_KIND_STALE, ResultException
+from flowmesh.testing.world import World
+from tests.integration.worker.harness import Worker
+from tests.integration.worker.orchestrator import Orchestrator, spec_of, task_of
+
+NOOP = spec_of("builtin.noop")
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[Orchestrator]:
+    """A second orchestrator."""
+    orchestrator = Orchestrator()
+    await orchestrator.start()
+    yield orchestrator
+    await orchestrator.stop()
+
+
+async def test_an_unacknowledged_result_is_sent_again_on_the_next_stream(
+    orchestrator: Orchestrator, worker: Worker
+) -> None:
+    """A result is kept until its frame is acknowledged, and announced as held until then."""
+    orchestrator.acknowledges = False
+    await orchestrator.run(task_of("t1", NOOP, 1), NOOP)
+    orchestrator.results.clear()
+    orchestrator.acknowledges = True
+    orchestrator.streams[0].close()
+    await orchestrator.result("t1")
+    assert [held.token for held in orchestrator.claimed] == ["t1"]
+    assert orchestrator.deliveries == ["t1"]
+    await worker.relay.until_idle()
+
+
+async def test_a_restarted_orchestrator_gets_the_results_of_running_tasks(
+    orchestrator: Orchestrator, worker: Worker, world: World
+) -> None:
+    """A task runs on while its orchestrator is away; it is called once and answered once."""
+    world.hold("slow")
+    spec = spec_of("http.request", {"url": world.url("slow")})
+    orchestrator.submit(task_of("t1", spec), spec)
+    await world.called("slow")
+    address = orchestrator.address
+    await orchestrator.stop()
+    world.release("slow")
+    await orchestrator.start(address)
+    result = await orchestrator.result("t1")
+    assert result.HasField("output")
+    assert len(world.calls("slow")) == 1
+
+
+async def test_a_task_that_is_held_is_not_run_again(
+    orchestrator: Orchestrator, worker: Worker, world: World
+) -> None:
+    """A second dispatch of a token that runs here changes nothing, and its slot comes back."""
+    world.hold("slow")
+    spec = spec_of("http.request", {"url": world.url("slow")})
+    orchestrator.submit(task_of("t1", spec), spec)
+    await world.called("slow")
+    orchestrator.submit(task_of("t1", spec), spec)
+    await orchestrator.until(lambda: orchestrator.deliveries == ["t1", "t1"])
+    await orchestrator.until(lambda: orchestrator.credit("http.request") == 7)
+    world.release("slow")
+    await orchestrator.result("t1")
+    await orchestrator.until(lambda: orchestrator.credit("http.request") == 8)
+    assert len(world.calls("slow")) == 1
+
+
+async def test_a_dispatch_of_an_older_epoch_is_refused(
+    orchestrator: Orchestrator, worker: Worker
+) -> None:
+    """A worker that has seen epoch 7 of a partition refuses 6, and says what it saw."""
+    await orchestrator.run(task_of("t1", NOOP, 1, partition=3, epoch=7), NOOP)
+    orchestrator.submit(task_of("t2", NOOP, 1, partition=3, epoch=6), NOOP)
+    await orchestrator.until(lambda: orchestrator.refused == [("t2", 7)])
+    await orchestrator.run(task_of("t3", NOOP, 1, partition=4, epoch=1), NOOP)
+    await orchestrator.until(lambda: orchestrator.credit("builtin.noop") == 8)
+
+
+async def test_a_moved_result_goes_to_the_next_orchestrator(
+    orchestrator: Orchestrator, other: Orchestrator, worker: Worker
+) -> None:
+    """MOVED sends the result on until somebody takes it."""
+    worker.follow(orchestrator, other)
+    await other.attached()
+    orchestrator.moves.add("t1")
+    orchestrator.submit(task_of("t1", NOOP, 1), NOOP)
+    await other.result("t1")
+    await worker.relay.until_idle()
+    assert "t1" not in orchestrator.results
+
+
+async def test_a_result_nobody_owns_yet_waits_for_the_new_owner(
+    orchestrator: Orchestrator, worker: Worker
+) -> None:
+    """With one orchestrator that says MOVED, the result is offered again later."""
+    orchestrator.moves.add("t1")
+    orchestrator.submit(task_of("t1", NOOP, 1), NOOP)
+    stream = await orchestrator.attached()
+    await orchestrator.until(lambda: any(request.results for request in stream.received))
+    await orchestrator.run(task_of("t2", NOOP, 1), NOOP)
+    assert "t1" not in orchestrator.results
+    orchestrator.moves.clear()
+    worker.pass_time(1_000)
+    await orchestrator.result("t1")
+    await worker.relay.until_idle()
+
+
+async def test_a_stale_result_is_dropped(orchestrator: Orchestrator, worker: Worker) -> None:
+    """STALE ends a result as an acknowledgement does."""
+    orchestrator.acknowledges = False
+    await orchestrator.run(task_of("t1", NOOP, 1), NOOP)
+    exception = ResultException(token="t1", kind=RESULT_EXCEPTION_KIND_STALE)
+    orchestrator.streams[0].send(AttachResponse(exceptions=[exception]))
+    await worker.relay.until_idle()
+
+
+async def test_a_new_owner_is_told_what_is_held_and_gets_the_results(
+    orchestrator: Orchestrator, other: Orchestrator, worker: Worker, world: World
+) -> None:
+    """Claiming a partition moves its leases: running ones answer to the new owner."""
+    worker.follow(orchestrator, other)
+    stream = await other.attached()
+    world.hold("slow")
+    spec = spec_of("http.request", {"url": world.url("slow")})
+    orchestrator.acknowledges = False
+    orchestrator.submit(task_of("running", spec, partition=5), spec)
+    await orchestrator.run(task_of("ended", NOOP, 1, partition=5), NOOP)
+    await world.called("slow")
+    await orchestrator.stop()
+    stream.send(AttachResponse(claim_partitions=[5, 6]))
+    await other.until(lambda: set(other.held) == {5, 6})
+    assert {held.token for held in other.held[5]} == {"running", "ended"}
+    assert other.held[6] == []
+    await other.result("ended")
+    world.release("slow")
+    await other.result("running")
+    await worker.relay.until_idle()
+
+
+async def test_too_many_unacknowledged_results_stop_the_grants(
+    orchestrator: Orchestrator,
+) -> None:
+    """An orchestrator that acknowledges nothing gets credit for 1,000 results and no more."""
+    orchestrator.acknowledges = False
+    async with Worker(slots=400) as worker:
+        worker.follow(orchestrator)
+        stream = await orchestrator.attached()
+        for number in range(2_000):
+            orchestrator.submit(task_of(f"t{number}", NOOP, 1), NOOP)
+        await orchestrator.until(lambda: len(orchestrator.results) >= 1_000)
+        await orchestrator.until(lambda: orchestrator.credit("builtin.noop") == 0)
+        assert len(orchestrator.results) < 2_000
+        last = max(request.results_frame for request in stream.received)
+        orchestrator.acknowledges = True
+        stream.send(AttachResponse(acknowledged_frame=last))
+        await orchestrator.until(lambda: len(orchestrator.results) == 2_000)
+
+
+async def test_credit_moves_to_the_orchestrator_with_a_backlog(
+    orchestrator: Orchestrator, other: Orchestrator, worker: Worker, world: World
+) -> None:
+    """Slots that one orchestrator does not use are recalled for the one that has tasks."""
+    worker.follow(orchestrator, other)
+    await other.attached()
+    await other.until(lambda: other.credit("builtin.noop") == 4)
+    world.hold("slow")
+    spec = spec_of("http.request", {"url": world.url("slow")})
+    for number in range(10):
+        orchestrator.submit(task_of(f"t{number}", spec), spec)
+    await world.called("slow", times=7)
+    assert other.credit("builtin.noop") == 1
+    world.release("slow")
+    await orchestrator.until(lambda: len(orchestrator.results) == 10)
+
+
+async def test_an_unanswered_recall_closes_the_stream(
+    orchestrator: Orchestrator, other: Orchestrator, worker: Worker, world: World
+) -> None:
+    """After 1 s without an answer everything granted on that stream is free again."""
+    other.answers_recalls = False
+    worker.follow(orchestrator, other)
+    first = await other.attached()
+    await other.until(lambda: other.credit("builtin.noop") == 4)
+    world.hold("slow")
+    spec = spec_of("http.request", {"url": world.url("slow")})
+    for number in range(10):
+        orchestrator.submit(task_of(f"t{number}", spec), spec)
+    await other.until(lambda: any(request.recalls for request in first.received))
+    worker.pass_time(1_500)
+    await other.attached(2)
+    await world.called("slow", times=7)
+    world.release("slow")
+
+
+async def test_cancel_stops_a_running_task(
+    orchestrator: Orchestrator, worker: Worker, world: World
+) -> None:
+    """A canceled task answers with Cancelled and gives its slot back."""
+    world.hold("slow")
+    spec = spec_of("http.request", {"url": world.url("slow")})
+    orchestrator.submit(task_of("t1", spec), spec)
+    await world.called("slow")
+    orchestrator.streams[0].send(AttachResponse(cancels=["t1"]))
+    result = await orchestrator.result("t1")
+    assert getattr(result.failure, "class") == "Cancelled"
+    await orchestrator.until(lambda: orchestrator.credit("http.request") == 8)
+
+
+async def test_a_quiet_stream_pings(orchestrator: Orchestrator, worker: Worker) -> None:
+    """A stream with nothing to say says so every 3 s."""
+    stream = await orchestrator.attached()
+    before = len(stream.received)
+    worker.pass_time(3_100)
+    await orchestrator.until(lambda: len(stream.received) == before + 1)
+
+
+async def test_a_missing_orchestrator_is_tried_again(worker: Worker) -> None:
+    """An orchestrator that is known before it listens is attached as soon as it does."""
+    late = Orchestrator()
+    await late.start()
+    address = late.address
+    await late.stop()
+    late.address = address
+    worker.follow(late)
+    await asyncio.sleep(0)
+    await late.start(address)
+    await late.attached()
+    await late.run(task_of("t1", NOOP, 1), NOOP)
+    await late.stop()
