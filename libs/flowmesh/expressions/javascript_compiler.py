@@ -109,7 +109,11 @@ class Compiled:
 
 def compile_to_cel(source: str, roots: Collection[str], steps: Collection[str]) -> Compiled:
     """Raises NotInSubset, or ExpressionInvalid where the source cannot be JavaScript at all."""
-    parser = _Parser(tokenize(source), roots, steps)
+    tokens = tokenize(source)
+    marks = {token.text for token in tokens if token.kind == "mark"}
+    if "??" in marks and marks & {"&&", "||"}:
+        raise NotInSubset  # JavaScript wants parentheses between them; its own parser decides
+    parser = _Parser(tokens, roots, steps)
     value = parser.expression(0, 0)
     parser.expect_end()
     parser.compiled.cel = parser.truth(value)
@@ -179,12 +183,8 @@ class _Parser:
         """Everything that binds at least as tightly as `least`; 0 takes a ternary too."""
         self._count(depth)
         left = self._unary(depth)
-        joined = ""
         while (level := self._level()) >= max(least, 1):
             operator = self._token.text
-            if {operator, joined} in ({"??", "||"}, {"??", "&&"}):
-                raise NotInSubset
-            joined = operator
             self._position += 1
             right = self.expression(level + 1, depth + 1)
             left = self._binary(operator, left, right)

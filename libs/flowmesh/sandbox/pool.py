@@ -1,0 +1,223 @@
+"""The sandbox: users' JavaScript in a few killable child processes.
+
+A child is started when it is needed, kept while there is work, ended when idle. A call that is
+out of time is killed with its child; a child that dies takes no other call with it.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from flowmesh.errors import Overloaded
+from flowmesh.sandbox.child import (
+    HEAP_BYTES_MAX,
+    MEMORY,
+    RESULT_BYTES_MAX,
+    TIMEOUT,
+    TOO_LARGE,
+    VALUE,
+)
+from flowmesh.sandbox.errors import SandboxFailure
+from flowmesh.sandbox.process import Call, Child, ChildGone
+
+Json = Any
+
+CHILDREN_MAX = 2
+WAITING_MAX = 1_000
+RUNS_PER_CHILD_MAX = 10_000
+IDLE_SECONDS_MAX = 30.0
+# From the limit the child keeps by itself to the kill.
+KILL_GRACE_MS = 250
+TIMEOUT_MS_MAX = 60_000
+CODE_BYTES_MAX = 256 * 1024
+VARIABLES_BYTES_MAX = 32 * 1024 * 1024
+
+_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}\Z")
+# Classes that the engine gives a meaning; code cannot claim them by the name of its exception.
+_RESERVED = frozenset(
+    {
+        "AuthenticationError",
+        "Cancelled",
+        "ClientError",
+        "EgressBlocked",
+        "NetworkError",
+        "POISON",
+        "RateLimitError",
+        "ResourceLimit",
+        "ServerError",
+        "Timeout",
+        "ValidationError",
+    }
+)
+
+
+class Sandbox:
+    """A pool of at most `children_max` processes; enter it to use it, leave it to end them."""
+
+    def __init__(
+        self, *, children_max: int = CHILDREN_MAX, idle_seconds: float = IDLE_SECONDS_MAX
+    ) -> None:
+        self._slots = asyncio.Semaphore(children_max)
+        self._idle_seconds = idle_seconds
+        self._idle: list[Child] = []
+        self._busy: set[Child] = set()
+        self._waiting = 0
+        self._closed = False
+        self._reaper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closed = True
+        if self._reaper is not None:
+            self._reaper.cancel()
+            await asyncio.gather(self._reaper, return_exceptions=True)
+        children = [*self._idle, *self._busy]
+        self._idle.clear()
+        await asyncio.gather(*(child.kill() for child in children))
+
+    @property
+    def children(self) -> tuple[int, ...]:
+        """The process ids of the children there are."""
+        return tuple(child.pid for child in (*self._idle, *self._busy))
+
+    async def run(
+        self,
+        code: str,
+        variables: Mapping[str, Json],
+        timeout_ms: int = 5_000,
+        *,
+        result_of: Sequence[str] = (),
+    ) -> Json:
+        """What the function body `code` returns, with each variable under its name.
+
+        The values of `context` under the ids in `result_of` also answer to `.result`.
+        Raises SandboxFailure, and Overloaded when too many calls wait.
+        """
+        call = _call(code, variables, timeout_ms, result_of)
+        if self._waiting >= WAITING_MAX:
+            message = f"{WAITING_MAX} calls wait for the sandbox already"
+            raise Overloaded("OVERLOADED", message, retry_after_ms=1_000)
+        self._waiting += 1
+        try:
+            async with self._slots:
+                return _result(await self._answer(call))
+        finally:
+            self._waiting -= 1
+
+    async def holds(
+        self,
+        expression: str,
+        variables: Mapping[str, Json],
+        timeout_ms: int = 5_000,
+        *,
+        result_of: Sequence[str] = (),
+    ) -> bool:
+        """Whether a JavaScript expression is truthy; for conditions that CEL cannot express."""
+        code = f"return !!(\n{expression}\n)"
+        return await self.run(code, variables, timeout_ms, result_of=result_of) is True
+
+    async def _answer(self, call: Call) -> bytes:
+        """Code has no effects, so a call whose child is gone is given to a new one, once."""
+        try:
+            return await self._attempt(call)
+        except ChildGone:
+            pass
+        try:
+            return await self._attempt(call, fresh=True)
+        except ChildGone as error:
+            message = "the code ended its process, most likely by running out of memory"
+            raise SandboxFailure("ResourceLimit", message) from error
+
+    async def _attempt(self, call: Call, *, fresh: bool = False) -> bytes:
+        if self._closed:
+            raise SandboxFailure("Cancelled", "the sandbox is closing")
+        child = self._idle.pop() if self._idle and not fresh else await Child.start()
+        self._busy.add(child)
+        kept = False
+        try:
+            async with asyncio.timeout((call.timeout_ms + KILL_GRACE_MS) / 1000):
+                answer = await child.run(call)
+            kept = child.runs < RUNS_PER_CHILD_MAX and not self._closed
+            return answer
+        except TimeoutError:
+            return TIMEOUT
+        finally:
+            if kept:
+                self._keep(child)
+            else:
+                await asyncio.shield(child.kill())
+            self._busy.discard(child)
+
+    def _keep(self, child: Child) -> None:
+        child.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(child)
+        if self._reaper is None or self._reaper.done():
+            self._reaper = asyncio.create_task(self._reap())
+
+    async def _reap(self) -> None:
+        """Ends children that had nothing to do for a while; ends itself when none is left."""
+        while self._idle:
+            now = asyncio.get_running_loop().time()
+            oldest = self._idle[0]
+            left = oldest.idle_since + self._idle_seconds - now
+            if left > 0:
+                await asyncio.sleep(left)
+                continue
+            self._idle.remove(oldest)
+            await oldest.kill()
+
+
+def _call(
+    code: str, variables: Mapping[str, Json], timeout_ms: int, result_of: Sequence[str]
+) -> Call:
+    if not 1 <= timeout_ms <= TIMEOUT_MS_MAX:
+        raise ValueError(f"timeout_ms must be from 1 to {TIMEOUT_MS_MAX}")
+    for name in variables:
+        if not _NAME.match(name):
+            raise ValueError(f"{name!r} is not a name that JavaScript has")
+    function = f"(function({', '.join(variables)}) {{\n{code}\n}})"
+    try:
+        call = Call(
+            function.encode(), orjson.dumps(dict(variables)), orjson.dumps([*result_of]), timeout_ms
+        )
+    except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
+        raise SandboxFailure("ValidationError", "the input cannot be written as JSON") from error
+    if len(call.code) > CODE_BYTES_MAX:
+        raise SandboxFailure("ResourceLimit", f"the code is larger than {CODE_BYTES_MAX} bytes")
+    if len(call.variables) > VARIABLES_BYTES_MAX:
+        message = f"the input is larger than {VARIABLES_BYTES_MAX // 1024 // 1024} MiB"
+        raise SandboxFailure("ResourceLimit", message)
+    return call
+
+
+def _result(answer: bytes) -> Json:
+    status, text = answer[:1], answer[1:]
+    if status == VALUE:
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            message = "the result is nested too deeply or holds text that is not Unicode"
+            raise SandboxFailure("ValidationError", message) from error
+    if status == TIMEOUT:
+        raise SandboxFailure("Timeout", "the code did not end within its time")
+    if status == MEMORY:
+        limit = HEAP_BYTES_MAX // 1024 // 1024
+        message = f"the code needs more than its {limit} MiB of memory (or it threw null)"
+        raise SandboxFailure("ResourceLimit", message)
+    if status == TOO_LARGE:
+        limit = RESULT_BYTES_MAX // 1024 // 1024
+        raise SandboxFailure("ResourceLimit", f"the result is larger than {limit} MiB")
+    name, message = orjson.loads(text)
+    known = _NAME.match(name) and name not in _RESERVED
+    raise SandboxFailure(name if known else "Error", message)
