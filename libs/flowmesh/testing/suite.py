@@ -1,0 +1,258 @@
+"""The running suite as tests see it: a process of its own, reached by REST and gRPC only."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import grpc.aio
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.rpc import RemoteTarget, fixed
+
+Json = Any
+READY_LINE = b"Flowmesh is ready"
+READY_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 12.0
+REQUEST_TIMEOUT_S = 60.0
+RUN_TIMEOUT_S = 30.0
+
+
+class SuiteFailed(Exception):
+    """The suite did not start; holds what it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Json:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Suite:
+    """`flowmesh dev` as a child process on free ports. Enter it to start it, leave it to stop it.
+
+    `kill` and `start` again on the same data directory is how tests break and mend it.
+    """
+
+    def __init__(self, data_dir: Path, *arguments: str) -> None:
+        self.data_dir = data_dir
+        self.log = data_dir.with_name(f"{data_dir.name}.log")
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._http: aiohttp.ClientSession | None = None
+        self._target: RemoteTarget | None = None
+        self.about: dict[str, Json] = {}
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def http_url(self) -> str:
+        return str(self.about["http"])
+
+    @property
+    def grpc_address(self) -> str:
+        return str(self.about["grpc"])
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The pids of the servers, as they were when the suite became ready."""
+        return dict(self.about["pids"])
+
+    @property
+    def channel(self) -> Any:
+        """A channel for stubs; calls raise FlowmeshError."""
+        assert self._target is not None
+        return fixed(self._target)
+
+    async def start(self) -> None:
+        """Returns when the suite is ready; raises SuiteFailed with its output when it is not."""
+        argv = ("-m", "flowmesh.suite", "dev", "--data-dir", str(self.data_dir))
+        ports = ("--http-port", "0", "--grpc-port", "0")
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *argv,
+                *ports,
+                *self._arguments,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        ready = asyncio.Event()
+        self._reader = asyncio.create_task(self._read(ready))
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await ready.wait()
+        except TimeoutError:
+            await self.kill()
+        if self._process.returncode is not None:
+            raise SuiteFailed(self.log.read_text(errors="replace")[-4_000:])
+        self.about = json.loads((self.data_dir / "dev.json").read_text())
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+        self._http = aiohttp.ClientSession(timeout=timeout)
+        self._target = RemoteTarget(self.grpc_address)
+
+    async def stop(self) -> int:
+        """Asks the suite to stop and returns its exit code."""
+        await self._disconnect()
+        process = self._process
+        if process is None:
+            return 0
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                await self.kill()
+        return await process.wait()
+
+    async def kill(self) -> None:
+        """Kills the whole process group with SIGKILL; the servers die with it."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+        await self._disconnect()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Json = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Response:
+        """One HTTP request; `body` goes as JSON, `data` as it is."""
+        assert self._http is not None
+        sent = dict(headers or {})
+        if data is None and body is not None:
+            data = json.dumps(body).encode()
+            sent.setdefault("content-type", "application/json")
+        url = f"{self.http_url}{path}"
+        async with self._http.request(method, url, data=data, headers=sent) as answer:
+            return Response(answer.status, dict(answer.headers), await answer.read())
+
+    async def get(self, path: str, **options: Any) -> Response:
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, body: Json = None, **options: Any) -> Response:
+        return await self.request("POST", path, body, **options)
+
+    async def put(self, path: str, body: Json = None, **options: Any) -> Response:
+        return await self.request("PUT", path, body, **options)
+
+    async def delete(self, path: str, **options: Any) -> Response:
+        return await self.request("DELETE", path, **options)
+
+    def websocket(self, path: str) -> Any:
+        """An async context manager that yields aiohttp's WebSocket."""
+        assert self._http is not None
+        return self._http.ws_connect(f"{self.http_url}{path}")
+
+    async def events(self, execution_id: str, after: int = 0) -> list[Json]:
+        """All events of an execution, read to the end of its stream."""
+        assert self._http is not None
+        url = f"{self.http_url}/api/v1/executions/{execution_id}/events?after={after}"
+        found = []
+        async with self._http.get(url) as answer:
+            async for line in answer.content:
+                if line.startswith(b"data:"):
+                    found.append(json.loads(line[5:]))
+        return found
+
+    async def define(self, definition: Json) -> str:
+        """Registers a step-JSON definition and returns its id; raises on a refusal."""
+        answer = await self.post("/workflows", definition)
+        assert answer.status in (200, 201), answer.text
+        return str(answer.json["id"])
+
+    async def begin(self, workflow_id: str, context: Json = None) -> str:
+        """Starts an execution and returns its id."""
+        body = {"workflowId": workflow_id, "context": context or {}, "requestId": uuid.uuid4().hex}
+        answer = await self.post("/executions/start", body)
+        assert answer.status == 200, answer.text
+        return str(answer.json["executionId"])
+
+    async def wait(self, execution_id: str, timeout_s: float = RUN_TIMEOUT_S) -> Json:
+        """The execution's JSON once it has ended."""
+        stub = pb_grpc.ExecutionServiceStub(self.channel)
+        request = pb.WaitExecutionRequest(
+            execution_id=execution_id, timeout_ms=int(timeout_s * 1_000)
+        )
+        answer = await stub.WaitExecution(request, timeout=timeout_s + 5)
+        assert answer.ended, f"{execution_id} still runs after {timeout_s} s"
+        return await self.execution(execution_id)
+
+    async def execution(self, execution_id: str) -> Json:
+        """The execution's JSON as it is now."""
+        answer = await self.get(f"/executions/{execution_id}")
+        assert answer.status == 200, answer.text
+        return answer.json
+
+    async def run(
+        self, definition: Json, context: Json = None, *, timeout_s: float = RUN_TIMEOUT_S
+    ) -> Json:
+        """Registers, starts, waits; the execution's JSON."""
+        workflow_id = await self.define(definition)
+        return await self.wait(await self.begin(workflow_id, context), timeout_s)
+
+    async def _read(self, ready: asyncio.Event) -> None:
+        """Notes the line that says it is ready, and keeps the pipe empty."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            if line.startswith(READY_LINE):
+                ready.set()
+        await self._process.wait()
+        ready.set()
+
+    async def _disconnect(self) -> None:
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+        if self._target is not None:
+            await self._target.close()
+            self._target = None
+
+
+def raw_channel(suite: Suite) -> grpc.aio.Channel:
+    """A plain gRPC channel to the suite, for tests that look at statuses as clients get them."""
+    return grpc.aio.insecure_channel(suite.grpc_address)

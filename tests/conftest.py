@@ -1,0 +1,39 @@
+"""Fixtures of all tests: one set of real servers, one running suite, a database per test."""
+
+from collections.abc import AsyncIterator
+
+import grpc.aio
+import pytest
+import pytest_asyncio
+
+from flowmesh.embedded import EmbeddedServers
+from flowmesh.testing.databases import fresh_database
+from flowmesh.testing.suite import Suite, raw_channel
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServers]:
+    """PostgreSQL, NATS and Redis of this test session: `.postgres`, `.nats`, `.redis`."""
+    async with EmbeddedServers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database(servers: EmbeddedServers) -> AsyncIterator[str]:
+    """The address of an empty database that only this test has."""
+    async with fresh_database(servers.postgres) as address:
+        yield address
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def suite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
+    """The suite as `flowmesh dev` starts it, shared by the tests that only use it."""
+    async with Suite(tmp_path_factory.mktemp("suite") / "data") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def channel(suite: Suite) -> AsyncIterator[grpc.aio.Channel]:
+    """A plain gRPC channel to the suite."""
+    async with raw_channel(suite) as opened:
+        yield opened
