@@ -257,7 +257,7 @@ class WorkflowEngine:
         workflow = self.get_workflow(workflow_id)
         if workflow.status is WorkflowStatus.RUNNING:
             raise Invalid("REQUEST_INVALID", f"workflow {workflow.name!r} is running already")
-        flow = self._compile(workflow)
+        flow = self.compile(workflow_id)
         client = await self._connected(flow.handlers)
         await client.register(flow)
         for task in workflow.tasks.values():
@@ -281,7 +281,9 @@ class WorkflowEngine:
         workflow.status = WorkflowStatus.COMPLETED
         return output
 
-    def _compile(self, workflow: EngineWorkflow) -> Workflow:
+    def compile(self, workflow_id: str) -> Workflow:
+        """The workflow as a definition; Invalid names a handler that is missing."""
+        workflow = self.get_workflow(workflow_id)
         if not workflow.tasks:
             raise Invalid("GRAPH_EMPTY", f"workflow {workflow.name!r} has no tasks")
         flow = Workflow(workflow.id)

@@ -1,0 +1,111 @@
+"""Workflows defined in code: what they compile to."""
+
+import orjson
+import pytest
+
+from flowmesh.errors import Invalid
+from flowmesh.sdk import Client, Retry, Workflow, task, workflow
+from tests.unit.sdk.stand_ins import StandIn
+
+
+@task("load-cart", timeout=5)
+async def load_cart(order: dict[str, str]) -> dict[str, int]:
+    return {"total": len(order)}
+
+
+@task(retry=Retry(attempts=2, initial=0.25))
+async def charge_card(order: dict[str, int]) -> bool:
+    return order["total"] > 0
+
+
+@workflow("order", labels={"team": "shop"})
+def order(flow: Workflow) -> dict[str, object]:
+    cart = flow.task("cart", load_cart, input={"id": flow.input["orderId"]})
+    paid = flow.task("charge", charge_card, input={"total": cart.output["total"]}, priority="HIGH")
+    return {"paid": paid.output}
+
+
+def test_a_workflow_compiles_to_resources() -> None:
+    """One WorkflowTask per handler and the Workflow, with references as templates."""
+    load, charge, flow = order.as_resources()
+    assert load == {
+        "apiVersion": "workflow.io/v1",
+        "kind": "WorkflowTask",
+        "metadata": {"name": "load-cart"},
+        "spec": {"type": "load-cart"},
+    }
+    assert charge["spec"] == {"type": "charge-card"}
+    assert flow["metadata"] == {"name": "order", "labels": {"team": "shop"}}
+    assert flow["spec"] == {
+        "tasks": [
+            {
+                "id": "cart",
+                "taskRef": "load-cart",
+                "input": {"id": "{{input.orderId}}"},
+                "timeout": "5s",
+            },
+            {
+                "id": "charge",
+                "taskRef": "charge-card",
+                "input": {"total": "{{tasks.cart.output.total}}"},
+                "retry": {
+                    "maxAttempts": 2,
+                    "initialDelay": "250ms",
+                    "multiplier": 2.0,
+                    "maxDelay": "30s",
+                    "retryOn": ["*"],
+                },
+                "priority": "HIGH",
+                "dependsOn": ["cart"],
+            },
+        ],
+        "output": {"paid": "{{tasks.charge.output}}"},
+    }
+
+
+def test_handlers_come_with_their_workflow() -> None:
+    """They are what a worker of this workflow needs."""
+    assert order.handlers == {"load-cart": load_cart, "charge-card": charge_card}
+
+
+def test_dependencies_are_named_or_referred_to() -> None:
+    """Both count, each once, in the order given."""
+    flow = Workflow("w")
+    first, second = flow.task("a", "x"), flow.task("b", "x")
+    third = flow.task("c", "x", input=[second.output[0]], depends_on=[first, "b"])
+    assert third.depends_on == ("a", "b")
+    assert third.fields["input"] == ["{{tasks.b.output[0]}}"]
+
+
+def test_an_http_call_is_a_task_of_its_own() -> None:
+    """Its templates see the task's own input."""
+    flow = Workflow("w")
+    flow.http("get", "{{input.url}}", input={"url": flow.input["url"]})
+    tasks, compiled = flow.as_resources()
+    assert tasks["spec"] == {"type": "http", "http": {"method": "GET", "url": "{{input.url}}"}}
+    assert compiled["spec"]["tasks"][0]["taskRef"] == "w.get"
+
+
+def test_two_tasks_of_one_id_are_refused() -> None:
+    """The second one is named."""
+    flow = Workflow("w")
+    flow.task("a", "x")
+    with pytest.raises(Invalid, match="two tasks 'a'"):
+        flow.task("a", "x")
+
+
+def test_one_task_type_has_one_handler() -> None:
+    """Two functions under one name are a mistake, not a choice."""
+    flow = Workflow("w")
+    flow.task("a", task("same")(lambda value: 1))
+    with pytest.raises(Invalid, match="two handlers"):
+        flow.task("b", task("same")(lambda value: 2))
+
+
+async def test_registering_brings_the_tasks(client: Client, server: StandIn) -> None:
+    """One source with all resources, applied together; the answer is the workflow's."""
+    registered = await client.register(order)
+    assert registered.id == "order"
+    (source,) = server.definitions.sources
+    kinds = [orjson.loads(part)["kind"] for part in source.split(b"\n---\n")]
+    assert kinds == ["WorkflowTask", "WorkflowTask", "Workflow"]

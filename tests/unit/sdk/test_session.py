@@ -1,0 +1,167 @@
+"""The session: batches, matching, and what a broken stream costs (nothing)."""
+
+import asyncio
+
+import pytest
+
+from flowmesh import errors
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.sdk import Client, ExecutionFailed, limits
+from tests.unit.sdk.stand_ins import FAILED, StandIn, failure
+
+
+async def test_every_result_reaches_its_caller(client: Client) -> None:
+    """A thousand runs at once each get their own output."""
+    async with client.session() as session:
+        results = await asyncio.gather(*(session.run("order", {"n": n}) for n in range(1_000)))
+    assert results == [{"n": n} for n in range(1_000)]
+
+
+async def test_starts_of_one_pass_share_a_write(client: Client, server: StandIn) -> None:
+    """What was submitted together goes out in few frames, not one each."""
+    async with client.session() as session:
+        calls = [session.submit("order", n) for n in range(500)]
+        assert [await call.result() for call in calls] == list(range(500))
+    assert len(server.executions.session_frames) <= 3
+
+
+async def test_a_start_is_acknowledged_before_its_result(client: Client, server: StandIn) -> None:
+    """`start` returns with the id while the execution still runs."""
+
+    def acknowledge(frame: pb.SessionRequest) -> pb.SessionResponse:
+        response = server.executions.complete(frame)
+        del response.results[:]
+        return response
+
+    server.executions.answer = acknowledge
+    async with client.session() as session:
+        call = await session.start("order", want_result=False)
+        assert call.execution_id == "exec-1"
+
+
+async def test_unacknowledged_starts_are_sent_again_under_their_request_ids(
+    client: Client, server: StandIn
+) -> None:
+    """A stream that breaks before the answer starts nothing twice."""
+
+    def commit_and_break(frame: pb.SessionRequest) -> None:
+        server.executions.complete(frame)
+        server.executions.answer = server.executions.complete
+
+    server.executions.answer = commit_and_break
+    async with client.session() as session:
+        assert await session.run("order", {"n": 1}) == {"n": 1}
+    assert len(server.executions.starts) == 2
+    assert len({start.request_id for start in server.executions.starts}) == 1
+    assert len(server.executions.known) == 1
+
+
+async def test_pending_results_are_watched_after_a_break(client: Client, server: StandIn) -> None:
+    """An acknowledged start is not sent again; its result comes on the next stream."""
+    frames = 0
+
+    def acknowledge_then_break(frame: pb.SessionRequest) -> pb.SessionResponse | None:
+        nonlocal frames
+        frames += 1
+        if frames == 2:
+            server.executions.answer = server.executions.complete
+            return None
+        response = server.executions.complete(frame)
+        del response.results[:]
+        return response
+
+    server.executions.answer = acknowledge_then_break
+    async with client.session() as session:
+        call = await session.start("order", {"n": 1})
+        session.submit("other", {"n": 2})
+        assert await call.result() == {"n": 1}
+    assert [start.workflow_id for start in server.executions.starts] == ["order", "other"]
+    assert [w.execution_id for f in server.executions.session_frames for w in f.watches] == [
+        "exec-1"
+    ]
+
+
+async def test_a_refusal_is_the_error_of_the_call(client: Client, server: StandIn) -> None:
+    """Only the refused caller sees it, as the class its reason belongs to."""
+
+    def refuse(frame: pb.SessionRequest) -> pb.SessionResponse:
+        response = pb.SessionResponse()
+        for start in frame.starts:
+            response.refused.add(
+                call_id=start.call_id, code=5, reason="WORKFLOW_NOT_FOUND", message="no such"
+            )
+        return response
+
+    server.executions.answer = refuse
+    async with client.session() as session:
+        with pytest.raises(errors.NotFound, match="no such"):
+            await session.run("nothing")
+
+
+async def test_an_overloaded_server_is_asked_again(client: Client, server: StandIn) -> None:
+    """A refusal that names a delay is retried with the same request id."""
+    tries: list[str] = []
+
+    def overloaded_once(frame: pb.SessionRequest) -> pb.SessionResponse:
+        tries.extend(start.start.request_id for start in frame.starts)
+        if len(tries) > 1:
+            return server.executions.complete(frame)
+        response = pb.SessionResponse()
+        response.refused.add(
+            call_id=frame.starts[0].call_id, code=8, reason="OVERLOADED", retry_after_ms=5
+        )
+        return response
+
+    server.executions.answer = overloaded_once
+    async with client.session() as session:
+        assert await session.run("order", 1) == 1
+    assert len(tries) == 2
+    assert len(set(tries)) == 1
+
+
+async def test_a_failed_execution_is_raised(client: Client, server: StandIn) -> None:
+    """The failure comes with class, message and node."""
+
+    def fail(frame: pb.SessionRequest) -> pb.SessionResponse:
+        response = pb.SessionResponse()
+        for start in frame.starts:
+            response.results.add(
+                call_id=start.call_id,
+                execution_id="exec-1",
+                status=FAILED,
+                failure=failure("Boom", "no", "a"),
+            )
+        return response
+
+    server.executions.answer = fail
+    async with client.session() as session:
+        with pytest.raises(ExecutionFailed, match="Boom in a: no"):
+            await session.run("order")
+
+
+async def test_what_waits_is_bounded(client: Client, server: StandIn) -> None:
+    """`submit` refuses the start above the bound instead of keeping it."""
+    server.executions.answer = lambda frame: pb.SessionResponse()
+    async with client.session() as session:
+        for _ in range(limits.SESSION_UNACKNOWLEDGED_MAX):
+            session.submit("order")
+        with pytest.raises(errors.Overloaded):
+            session.submit("order")
+        await session.close(flush=False)
+
+
+async def test_closing_tells_those_who_wait(client: Client, server: StandIn) -> None:
+    """A call that never got its result ends with Unavailable, not never."""
+    server.executions.answer = lambda frame: pb.SessionResponse()
+    async with client.session() as session:
+        waiting = asyncio.create_task(session.run("order"))
+        await asyncio.sleep(0)
+        await session.close(flush=False)
+    with pytest.raises(errors.Unavailable, match="closed"):
+        await waiting
+
+
+async def test_large_inputs_go_by_reference(client: Client) -> None:
+    """A start above 256 KiB works as any other."""
+    async with client.session() as session:
+        assert await session.run("order", "x" * 300_000) == "x" * 300_000

@@ -1,0 +1,43 @@
+"""The blocking face: the same calls from code without an event loop."""
+
+import asyncio
+from typing import Any
+
+from flowmesh.sdk import Client
+from tests.unit.sdk.stand_ins import StandIn
+from tests.unit.sdk.test_events import ALL
+
+
+async def in_thread(function: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, function)
+
+
+async def test_blocking_calls_answer(server: StandIn) -> None:
+    """Register, run, start and result, list, watch, all without await."""
+    server.events.streams = [ALL]
+
+    def script() -> None:
+        with Client.sync(server.address) as client:
+            client.ready()
+            assert client.register({"id": "order"}).id == "order"
+            assert client.run("order", {"n": 1}) == {"n": 1}
+            handle = client.start("order", {"n": 2})
+            assert handle.result() == {"n": 2}
+            assert [found.id for found in client.list_executions()] == ["exec-1", "exec-2"]
+            assert [event.sequence for event in handle.events()] == [1, 2, 3, 4, 5]
+
+    await in_thread(script)
+
+
+async def test_leaving_a_blocking_iterator_early_is_fine(server: StandIn) -> None:
+    """The stream behind it is closed, and the client still works."""
+    server.events.streams = [ALL]
+
+    def script() -> None:
+        with Client.sync(server.address) as client:
+            for event in client.handle("exec-1").events():
+                assert event.sequence == 1
+                break
+            assert client.run("order", 1) == 1
+
+    await in_thread(script)
