@@ -22,12 +22,10 @@ class Arrival:
     """A commit, or a part of one, and where in the stream it was (0: it came from the outbox)."""
 
     batch: pb.EventBatch
+    part: int
+    last_part: bool
     stream_sequence: int
     size: int
-
-    @property
-    def last_part(self) -> bool:
-        return self.batch.last_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +43,10 @@ class _Line:
     done: int
     part: int = 0
     held: dict[tuple[int, int], Arrival] = field(default_factory=dict)
-    # Highest position that had to be dropped; it is only in the outbox.
+    # Highest position that had to be dropped, and the first message that was: only the outbox
+    # has what is in between.
     dropped: int = 0
+    dropped_at: int = 0
 
     @property
     def next(self) -> tuple[int, int]:
@@ -70,21 +70,23 @@ class Sequencer:
         line = self._lines.get(incarnation)
         return line.done if line else 0
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something is held that only an outbox may release."""
+        return bool(self._waiting)
+
     def stream_sequence_held(self) -> int | None:
         """The earliest message of the stream that is held; None when none is."""
-        held = (
-            arrival.stream_sequence
-            for incarnation in self._waiting
-            for arrival in self._lines[incarnation].held.values()
-            if arrival.stream_sequence
-        )
-        return min(held, default=None)
+        lines = [self._lines[incarnation] for incarnation in self._waiting]
+        held = [a.stream_sequence for line in lines for a in line.held.values()]
+        held += [line.dropped_at for line in lines]
+        return min((sequence for sequence in held if sequence), default=None)
 
     def offer(self, arrival: Arrival) -> list[Arrival]:
         """What can be processed now that this has come, in order."""
         batch = arrival.batch
         line = self._line(batch.incarnation)
-        key = (batch.position, batch.part)
+        key = (batch.position, arrival.part)
         if key < line.next or key in line.held:
             self.repeated += 1
             return []
@@ -152,6 +154,7 @@ class Sequencer:
         full = self._held_count >= HELD_COUNT_MAX or self._held_bytes >= HELD_BYTES_MAX
         if full and key != line.next:
             line.dropped = max(line.dropped, key[0])
+            line.dropped_at = line.dropped_at or arrival.stream_sequence
             return
         line.held[key] = arrival
         self._held_count += 1
@@ -171,9 +174,8 @@ class Sequencer:
         if line.done + 1 == position:
             line.part = 0
         for part, batch in enumerate(batches):
-            batch.part = part
-            batch.last_part = part == len(batches) - 1
-            line.held[position, part] = Arrival(batch, 0, batch.ByteSize())
+            last = part == len(batches) - 1
+            line.held[position, part] = Arrival(batch, part, last, 0, batch.ByteSize())
             self._held_count += 1
             self._held_bytes += batch.ByteSize()
 
@@ -208,6 +210,7 @@ class Sequencer:
                 progress = progress or taken
                 line = self._lines[incarnation]
                 if not line.held and line.dropped <= line.done:
+                    line.dropped_at = 0
                     self._waiting.discard(incarnation)
         return ready
 

@@ -24,7 +24,8 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def RegisterInstance(
         self, request: pb.RegisterInstanceRequest, context: Context
     ) -> pb.RegisterInstanceResponse:
-        instance = request.instance
+        instance = pb.Instance()
+        instance.CopyFrom(request.instance)
         instance.namespace = namespace_of(instance)
         stored = await self._instances.register(instance, interval_ms=request.heartbeat_interval_ms)
         return pb.RegisterInstanceResponse(instance=stored)

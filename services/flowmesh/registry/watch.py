@@ -144,8 +144,10 @@ class Watchers:
 
         While it was away no heartbeat came in: read at once, all would seem to be gone.
         """
-        while not await self._store.answers():
+        while True:
             await asyncio.sleep(RETRY_S)
+            if await self._store.answers():
+                break
         await asyncio.sleep(RECOVERY_S)
 
     async def _follow_announcements(self) -> None:

@@ -24,11 +24,11 @@ def batch(
 
 
 def arrival(message: pb.EventBatch, stream_sequence: int = 1) -> Arrival:
-    return Arrival(message, stream_sequence, 100)
+    return Arrival(message, message.part, message.last_part, stream_sequence, 100)
 
 
 def keys(arrivals: list[Arrival]) -> list[tuple[int, int, int]]:
-    return [(a.batch.incarnation, a.batch.position, a.batch.part) for a in arrivals]
+    return [(a.batch.incarnation, a.batch.position, a.part) for a in arrivals]
 
 
 def test_commits_in_order_pass_at_once() -> None:

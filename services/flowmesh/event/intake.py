@@ -1,0 +1,195 @@
+"""Takes the stream in: in order to the open streams, and to the keeper what must be delivered."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Final
+
+from google.protobuf.message import DecodeError
+from structlog.typing import FilteringBoundLogger
+
+from flowmesh.api.history.v1 import history_service_pb2 as pb
+from flowmesh.api.history.v1 import history_service_pb2_grpc
+from flowmesh.bus import Message
+from flowmesh.errors import FlowmeshError
+from flowmesh.event.cursors import Place
+from flowmesh.event.fanout import Fanout
+from flowmesh.event.keeper import Keeper
+from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.sequencer import Arrival, Need, Sequencer
+from flowmesh.event.stream import EventStream
+from flowmesh.runtime import Loop
+
+OUTBOX_POSITIONS: Final = 100
+
+
+class Intake:
+    """How far this process is in the stream, and what it does with each commit."""
+
+    def __init__(
+        self,
+        *,
+        stream: EventStream,
+        sequencer: Sequencer,
+        fanout: Fanout,
+        keeper: Keeper,
+        metrics: EventMetrics,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._stream = stream
+        self._sequencer = sequencer
+        self._fanout = fanout
+        self._keeper = keeper
+        self._metrics = metrics
+        self._log = log
+        self._taken = metrics.messages.labels("taken")
+        self._malformed = metrics.messages.labels("malformed")
+        self._needed = asyncio.Event()
+        self.stream_made_us = 0
+        # Of the last message that came, and of the last one before which nothing is held.
+        self.last_sequence = 0
+        self.settled = 0
+
+    async def run(self) -> None:
+        """Reads the stream from where the keeper says; ends only by an error."""
+        await self._stream.bus.until_connected()
+        await self._stream.ensure()
+        await self._begin()
+        async with aclosing(self._stream.messages(self.settled + 1)) as messages:
+            async for message in messages:
+                if message.stream_sequence <= self.last_sequence:
+                    # The stream was made anew; what it repeats is dropped by position.
+                    await self._begin_anew()
+                self._receive(message)
+                if self._keeper.full:
+                    await self._keeper.until_room()
+
+    async def _begin(self) -> None:
+        state = await self._stream.state()
+        known = self._keeper.place
+        same = known is not None and known.made_us == state.made_us
+        self.stream_made_us = state.made_us
+        first = max(0, state.first - 1)
+        self.settled = max(first, known.sequence) if known is not None and same else first
+        self.last_sequence = self.settled
+        self._keeper.stream_made_us = state.made_us
+
+    async def _begin_anew(self) -> None:
+        self._log.warning("event_stream_made_anew")
+        self.stream_made_us = (await self._stream.state()).made_us
+        self._keeper.stream_made_us = self.stream_made_us
+        self.last_sequence = self.settled = 0
+
+    def _receive(self, message: Message) -> None:
+        self.last_sequence = message.stream_sequence
+        try:
+            batch = pb.EventBatch.FromString(message.data)
+        except DecodeError:
+            self._malformed.inc()
+            self._log.error("event_message_malformed", sequence=message.stream_sequence)
+            self._settle()
+            return
+        self._taken.inc()
+        arrival = Arrival(
+            batch, batch.part, batch.last_part, message.stream_sequence, len(message.data)
+        )
+        in_order = not self._sequencer.waiting
+        ready = self._sequencer.offer(arrival)
+        # Only what passes at once has a place of its own: what was held comes out of the
+        # stream's order, and whoever resumes must not miss what was behind it.
+        passed = in_order and len(ready) == 1
+        resume = None if passed else Place(self.settled)
+        self._process(ready, resume)
+        self._settle()
+
+    def filled(self, need: Need, answer: pb.ReadOutboxResponse) -> int:
+        """Processes what an outbox had; returns how many commits that released."""
+        skipped = self._sequencer.skipped
+        ready = self._sequencer.filled(need, answer.batches, last_position=answer.last_position)
+        if self._sequencer.skipped > skipped:
+            self._log.warning(
+                "event_positions_skipped",
+                incarnation=need.incarnation,
+                count=self._sequencer.skipped - skipped,
+            )
+        self._process(ready, Place(self.settled))
+        self._settle()
+        self._metrics.filled.inc(len(answer.batches))
+        return len(ready)
+
+    def log_unfilled(self, need: Need, error: FlowmeshError) -> None:
+        self._log.info("outbox_unread", incarnation=need.incarnation, reason=error.reason)
+
+    def needs(self) -> list[Need]:
+        return self._sequencer.needs()
+
+    async def until_needed(self) -> None:
+        """Returns when something is missing that only an outbox can give."""
+        await self._needed.wait()
+        self._needed.clear()
+
+    def _process(self, ready: list[Arrival], resume: Place | None) -> None:
+        for arrival in ready:
+            self._fanout.publish(
+                arrival.batch.rows, stream_sequence=arrival.stream_sequence, resume=resume
+            )
+            self._keeper.take(arrival)
+
+    def _settle(self) -> None:
+        held = self._sequencer.stream_sequence_held()
+        self.settled = self.last_sequence if held is None else held - 1
+        self._keeper.settled = self.settled
+        if self._sequencer.waiting:
+            self._needed.set()
+
+
+class IntakeLoop(Loop):
+    """Reads the stream for ever; starts again after an error."""
+
+    interval_ms = 100
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def run_once(self) -> None:
+        await self._intake.run()
+
+
+class FillLoop(Loop):
+    """Asks an orchestrator's outbox for what the stream lacks. Does nothing otherwise."""
+
+    interval_ms = 100
+
+    def __init__(
+        self, *, intake: Intake, outbox: "history_service_pb2_grpc.OutboxServiceAsyncStub"
+    ) -> None:
+        self._intake = intake
+        self._outbox = outbox
+
+    async def run_once(self) -> int:
+        """Waits until something is missing, asks for it; returns how much that released.
+
+        Goes on at once while that helps, so that a long outbox is read page by page.
+        """
+        if not self._intake.needs():
+            await self._intake.until_needed()
+        released = 0
+        while needs := self._intake.needs():
+            before = released
+            for need in needs:
+                released += self._intake.filled(need, await self._read(need))
+            if released == before:
+                break
+        return released
+
+    async def _read(self, need: Need) -> pb.ReadOutboxResponse:
+        request = pb.ReadOutboxRequest(
+            incarnation=need.incarnation,
+            after=need.after,
+            position_count_max=OUTBOX_POSITIONS,
+        )
+        try:
+            return await self._outbox.ReadOutbox(request)
+        except FlowmeshError as error:
+            # Nobody can say now: an answer that proves nothing, and the next round asks again.
+            self._intake.log_unfilled(need, error)
+            return pb.ReadOutboxResponse(last_position=need.after)

@@ -1,0 +1,111 @@
+"""Composition root of the event service."""
+
+from contextlib import AsyncExitStack
+
+from flowmesh.api.event.v1 import event_service_pb2_grpc
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc
+from flowmesh.api.history.v1 import history_service_pb2_grpc
+from flowmesh.egress import Egress, Policy
+from flowmesh.event.deliver import Deliverer
+from flowmesh.event.deliveries import DeliveryLoop
+from flowmesh.event.fanout import Fanout
+from flowmesh.event.flows import Flows
+from flowmesh.event.intake import FillLoop, Intake, IntakeLoop
+from flowmesh.event.keeper import Keeper, KeepLoop
+from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.reports import ORCHESTRATOR, Orchestrators, ReportLoop
+from flowmesh.event.sequencer import Sequencer
+from flowmesh.event.server import EventServer
+from flowmesh.event.store import MIGRATIONS, EventStore
+from flowmesh.event.stream import EventStream
+from flowmesh.event.watch_events import NamespaceWatch
+from flowmesh.event.watch_execution import ExecutionWatch
+from flowmesh.runtime import Runtime
+
+SERVICE = "flowmesh.api.event.v1.EventService"
+
+
+async def run(runtime: Runtime) -> None:
+    """Serves event streams and delivers callbacks until the process drains."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(runtime.database("event", MIGRATIONS))
+        egress = Egress(Policy.named(runtime.settings.egress))
+        await stack.enter_async_context(egress)
+        store = EventStore(pool)
+        parts = _Parts(runtime, EventMetrics(runtime.metrics))
+        deliveries = parts.deliveries(store, egress)
+        intake = await parts.intake(store, deliveries)
+        server = parts.server(store, intake)
+        runtime.serve(server, event_service_pb2_grpc.add_EventServiceServicer_to_server, SERVICE)
+        await runtime.until_stopped()
+
+
+class _Parts:
+    """Makes the parts of the service and adds their loops."""
+
+    def __init__(self, runtime: Runtime, metrics: EventMetrics) -> None:
+        self._runtime = runtime
+        self._metrics = metrics
+        self._stream = EventStream(bus=runtime.bus, prefix=runtime.settings.bus_prefix)
+        self._fanout = Fanout(clock=runtime.clock, metrics=metrics, log=runtime.log)
+        self._executions = runtime.stub(
+            execution_service_pb2_grpc.ExecutionServiceStub, ORCHESTRATOR
+        )
+
+    def deliveries(self, store: EventStore, egress: Egress) -> DeliveryLoop:
+        clock = self._runtime.clock
+        loop = DeliveryLoop(
+            store=store,
+            deliverer=Deliverer(egress=egress, executions=self._executions, clock=clock),
+            clock=clock,
+            metrics=self._metrics,
+            log=self._runtime.log,
+        )
+        self._runtime.add_loop(loop)
+        self._runtime.on_drain(loop.drain)
+        return loop
+
+    async def intake(self, store: EventStore, deliveries: DeliveryLoop) -> Intake:
+        runtime, metrics = self._runtime, self._metrics
+        positions = await store.positions()
+        keeper = Keeper(
+            store=store,
+            stream=self._stream.name,
+            place=await store.place(self._stream.name),
+            positions=positions,
+            metrics=metrics,
+            log=runtime.log,
+            on_callbacks=deliveries.look,
+        )
+        intake = Intake(
+            stream=self._stream,
+            sequencer=Sequencer(positions),
+            fanout=self._fanout,
+            keeper=keeper,
+            metrics=metrics,
+            log=runtime.log,
+        )
+        outbox = runtime.stub(history_service_pb2_grpc.OutboxServiceStub, ORCHESTRATOR)
+        orchestrators = Orchestrators(runtime)
+        runtime.add_loop(KeepLoop(keeper=keeper, store=store, clock=runtime.clock))
+        runtime.add_loop(FillLoop(intake=intake, outbox=outbox))
+        runtime.add_loop(orchestrators)
+        runtime.add_loop(ReportLoop(keeper=keeper, outboxes=orchestrators.outboxes))
+        runtime.add_loop(IntakeLoop(intake))
+        runtime.bus.on_reconnect(self._stream.ensure)
+        return intake
+
+    def server(self, store: EventStore, intake: Intake) -> EventServer:
+        runtime, metrics = self._runtime, self._metrics
+        flows = Flows(executions=self._executions)
+        executions = ExecutionWatch(
+            fanout=self._fanout,
+            history=runtime.stub(history_service_pb2_grpc.HistoryServiceStub, ORCHESTRATOR),
+            executions=self._executions,
+            flows=flows,
+            metrics=metrics,
+        )
+        namespaces = NamespaceWatch(
+            fanout=self._fanout, intake=intake, stream=self._stream, flows=flows, metrics=metrics
+        )
+        return EventServer(executions=executions, namespaces=namespaces, store=store)

@@ -1,0 +1,40 @@
+"""What the event service measures."""
+
+from typing import Final
+
+from flowmesh.telemetry import Metrics
+
+# Seconds from an event's commit to its arrival here.
+LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0, 60.0)
+
+
+class EventMetrics:
+    """Counters of one process, made once."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.messages = metrics.counter(
+            "flowmesh_event_messages_total", "Messages of the event stream.", ("outcome",)
+        )
+        self.filled = metrics.counter(
+            "flowmesh_event_filled_total", "Commits read from an outbox to fill a gap."
+        )
+        self.lag = metrics.histogram(
+            "flowmesh_event_lag_seconds",
+            "From the commit of an event that is watched to its arrival here.",
+            buckets=LAG_BUCKETS,
+        )
+        self.subscribers = metrics.gauge(
+            "flowmesh_event_subscribers", "Open event streams.", ("kind",)
+        )
+        self.slow = metrics.counter(
+            "flowmesh_event_slow_subscribers_total", "Streams ended because nobody read them."
+        )
+        self.callbacks = metrics.counter(
+            "flowmesh_event_callbacks_total", "Callbacks stored for delivery."
+        )
+        self.attempts = metrics.counter(
+            "flowmesh_event_delivery_attempts_total", "Delivery attempts.", ("outcome",)
+        )
+        self.delivery_seconds = metrics.histogram(
+            "flowmesh_event_delivery_seconds", "Time of a delivery attempt."
+        )

@@ -1,0 +1,108 @@
+"""EventService over gRPC: messages to arguments and back."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import grpc
+
+from flowmesh.api.event.v1 import event_service_pb2 as pb
+from flowmesh.api.event.v1 import event_service_pb2_grpc
+from flowmesh.errors import Invalid
+from flowmesh.event.selection import Selection
+from flowmesh.event.store import ORDINAL_MAX, EventStore
+from flowmesh.event.watch_events import NamespaceWatch
+from flowmesh.event.watch_execution import ExecutionWatch
+from flowmesh.rpc import namespace_of, valid_id
+
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1_000
+
+_STATUS: Final = {
+    "pending": pb.DELIVERY_STATUS_PENDING,
+    "delivered": pb.DELIVERY_STATUS_DELIVERED,
+    "dead": pb.DELIVERY_STATUS_DEAD,
+}
+
+
+class EventServer(event_service_pb2_grpc.EventServiceServicer):
+    """Turns messages into watches and lists; decides nothing."""
+
+    def __init__(
+        self, *, executions: ExecutionWatch, namespaces: NamespaceWatch, store: EventStore
+    ) -> None:
+        self._executions = executions
+        self._namespaces = namespaces
+        self._store = store
+
+    async def WatchExecution(
+        self, request: pb.WatchExecutionRequest, context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> AsyncIterator[pb.WatchExecutionResponse]:
+        events = self._executions.events(
+            namespace_of(request),
+            valid_id(request.execution_id, "execution_id"),
+            after=max(0, request.after),
+            selection=Selection.of(request.types, ends=True),
+        )
+        async for event in events:
+            yield pb.WatchExecutionResponse(event=event)
+
+    async def WatchEvents(
+        self, request: pb.WatchEventsRequest, context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> AsyncIterator[pb.WatchEventsResponse]:
+        selection = Selection.of(
+            request.types,
+            workflow_id=request.workflow_id,
+            execution_id=request.execution_id,
+            ends=False,
+        )
+        async for response in self._namespaces.events(
+            namespace_of(request), selection, cursor=request.cursor
+        ):
+            yield response
+
+    async def ListDeliveries(
+        self, request: pb.ListDeliveriesRequest, context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> pb.ListDeliveriesResponse:
+        size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+        rows = await self._store.deliveries(
+            namespace_of(request),
+            execution_id=request.execution_id,
+            before=_before(request.page_token),
+            page_size=size + 1,
+        )
+        page = rows[:size]
+        token = _token(page[-1]["ordinal"]) if len(rows) > size else ""
+        return pb.ListDeliveriesResponse(
+            deliveries=[_delivery(row) for row in page], next_page_token=token
+        )
+
+
+def _delivery(row: Any) -> pb.Delivery:
+    pending = row["status"] == "pending"
+    return pb.Delivery(
+        delivery_id=row["id"],
+        execution_id=row["execution_id"],
+        kind=row["kind"],
+        url=row["url"],
+        status=_STATUS[row["status"]],
+        attempts=row["attempts"],
+        next_attempt_at_us=row["next_attempt_at_us"] if pending else 0,
+        last_error=row["last_error"],
+    )
+
+
+def _token(ordinal: int) -> str:
+    return base64.urlsafe_b64encode(str(ordinal).encode()).decode()
+
+
+def _before(token: str) -> int:
+    if not token:
+        return ORDINAL_MAX
+    try:
+        ordinal = int(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as error:
+        text = "page_token: not one that this list gave out"
+        raise Invalid("PAGE_TOKEN_INVALID", text) from error
+    return min(ordinal, ORDINAL_MAX)

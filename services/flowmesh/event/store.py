@@ -1,0 +1,129 @@
+"""Positions and deliveries as rows. Times are the database's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from flowmesh.event.callbacks import Callback
+from flowmesh.storage import load_queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+MIGRATIONS: Final = files("flowmesh.event").joinpath("migrations")
+# Longer than the stream and any outbox keep what could bring an event again.
+DELIVERIES_KEPT_DAYS: Final = 14
+POSITIONS_KEPT_DAYS: Final = 60
+ORDINAL_MAX: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A message of a stream; `made_us` tells the stream from one of the same name made anew."""
+
+    stream: str
+    made_us: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A claimed delivery."""
+
+    ordinal: int
+    id: str
+    namespace: str
+    execution_id: str
+    workflow_id: str
+    kind: str
+    url: str
+    host: str
+    secret: str
+    event: bytes
+    attempts: int
+
+
+class EventStore:
+    """What the event service must not lose."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"))
+
+    async def positions(self) -> dict[int, int]:
+        rows = [row async for row in self._sql.load_positions(self._pool)]
+        return {row["incarnation"]: row["position"] for row in rows}
+
+    async def place(self, stream: str) -> Place | None:
+        row = await self._sql.load_place(self._pool, stream=stream)
+        return Place(stream, row["made_us"], row["sequence"]) if row else None
+
+    async def take_in(
+        self, positions: Mapping[int, int], place: Place, callbacks: Sequence[Callback]
+    ) -> int:
+        """Stores all of it or nothing; returns how many deliveries are new."""
+        new: int = await self._sql.take_in(
+            self._pool,
+            incarnations=list(positions),
+            reached=list(positions.values()),
+            stream=place.stream,
+            made_us=place.made_us,
+            sequence=place.sequence,
+            ids=[each.id for each in callbacks],
+            namespaces=[each.namespace for each in callbacks],
+            execution_ids=[each.execution_id for each in callbacks],
+            workflow_ids=[each.workflow_id for each in callbacks],
+            kinds=[each.kind for each in callbacks],
+            sequences=[each.sequence for each in callbacks],
+            urls=[each.url for each in callbacks],
+            hosts=[each.host for each in callbacks],
+            secrets=[each.secret for each in callbacks],
+            events=[each.event for each in callbacks],
+        )
+        return new
+
+    async def claim(
+        self, *, busy_hosts: Sequence[str], free: int, per_host: int, lease_ms: int
+    ) -> list[Due]:
+        """Deliveries that are due, made ours for the lease."""
+        rows = self._sql.claim(
+            self._pool, busy_hosts=busy_hosts, free=free, per_host=per_host, lease_ms=lease_ms
+        )
+        return [Due(**row) async for row in rows]
+
+    async def next_due_ms(self, *, busy_hosts: Sequence[str]) -> int | None:
+        """Until the next one is due, 0 where one is; None where none waits."""
+        wait_ms = await self._sql.next_due(self._pool, busy_hosts=busy_hosts)
+        return None if wait_ms is None else max(0, wait_ms)
+
+    async def end(self, ordinal: int, *, status: str, attempts: int, last_error: str) -> None:
+        await self._sql.end_delivery(
+            self._pool, ordinal=ordinal, status=status, attempts=attempts, last_error=last_error
+        )
+
+    async def put_off(self, ordinal: int, *, attempts: int, last_error: str, delay_ms: int) -> None:
+        await self._sql.put_off(
+            self._pool,
+            ordinal=ordinal,
+            attempts=attempts,
+            last_error=last_error,
+            delay_ms=delay_ms,
+        )
+
+    async def deliveries(
+        self, namespace: str, *, execution_id: str, before: int, page_size: int
+    ) -> list[Mapping[str, Any]]:
+        rows = self._sql.list_deliveries(
+            self._pool,
+            namespace=namespace,
+            execution_id=execution_id,
+            before=before,
+            page_size=page_size,
+        )
+        return [row async for row in rows]
+
+    async def forget(self) -> None:
+        """Deletes what is past its time."""
+        await self._sql.forget_deliveries(self._pool, days=DELIVERIES_KEPT_DAYS)
+        await self._sql.forget_positions(self._pool, days=POSITIONS_KEPT_DAYS)
