@@ -1,0 +1,46 @@
+"""Errors of transform pipelines.
+
+flowmesh.errors.Invalid
+└── PipelineInvalid      every problem of a pipeline, each with its place; found when it is compiled
+Exception
+└── TransformError       an operation met data it cannot work with; fails the step
+"""
+
+from dataclasses import dataclass
+
+from flowmesh.errors import Invalid, Violation
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineProblem:
+    """One thing wrong with a pipeline; `path` leads into it (`[2].operator`)."""
+
+    path: str
+    message: str
+    code: str = "PIPELINE_INVALID"
+
+
+class PipelineInvalid(Invalid):
+    """A pipeline that cannot be compiled; `problems` holds all that was found."""
+
+    def __init__(self, problems: tuple[PipelineProblem, ...]) -> None:
+        codes = {problem.code for problem in problems}
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(
+            codes.pop() if len(codes) == 1 else "PIPELINE_INVALID",
+            f"{first.path}: {first.message}{more}" if first.path else f"{first.message}{more}",
+            violations=tuple(Violation(p.path, p.message, p.code) for p in problems),
+        )
+        self.problems = problems
+
+
+class TransformError(Exception):
+    """An operation failed on its data. `index` is its 0-based place in the pipeline, -1 unknown."""
+
+    def __init__(self, message: str, *, operation: str = "", index: int = -1) -> None:
+        place = f"operation {index + 1} ({operation}): " if index >= 0 else ""
+        super().__init__(place + message)
+        self.message = message
+        self.operation = operation
+        self.index = index

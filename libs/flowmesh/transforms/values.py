@@ -1,0 +1,144 @@
+"""What operations share: reading a field, comparing and ordering JSON values, bounds on text."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from flowmesh.expressions.references import ReferenceInvalid, kind_of, parse_reference
+from flowmesh.transforms.errors import TransformError
+from flowmesh.transforms.operation import ITEMS_MAX, TEXT_CHARACTERS_MAX, Json, Step
+
+Read = Callable[[Json], Json]
+
+
+class Missing:
+    """The mark of a member that is not there, where null means that it is."""
+
+
+MISSING = Missing()
+
+
+def field_path(field: str) -> tuple[str | int, ...]:
+    """The steps of a field such as `address.lines[0]`; raises ValueError."""
+    text = f"item{field}" if field.startswith("[") else f"item.{field}"
+    try:
+        return parse_reference(text, 0, len(text), "").path
+    except ReferenceInvalid as error:
+        raise ValueError(f"{field!r} is not a field path: {error.message}") from error
+
+
+def reader(field: str | None) -> Read:
+    """A function that reads the field of an element, MISSING where it is not; None reads it all."""
+    if field is None:
+        return lambda element: element
+    path = field_path(field)
+    if len(path) == 1:
+        name = path[0]
+        return lambda element: (
+            element.get(name, MISSING) if element.__class__ is dict else _walk(element, path)
+        )
+    return lambda element: _walk(element, path)
+
+
+def _walk(value: Json, path: tuple[str | int, ...]) -> Json:
+    for key in path:
+        if isinstance(key, str):
+            if not isinstance(value, dict) or key not in value:
+                return MISSING
+            value = value[key]
+        elif not isinstance(value, list) or key >= len(value):
+            return MISSING
+        else:
+            value = value[key]
+    return value
+
+
+def or_null(value: Json) -> Json:
+    return None if value is MISSING else value
+
+
+def array(value: Json) -> list[Json]:
+    """The value, which must be an array."""
+    if not isinstance(value, list):
+        raise TransformError(f"needs an array, got {kind_of(value)}")
+    return value
+
+
+def bounded(items: list[Json]) -> list[Json]:
+    """The items, of which there must not be too many."""
+    if len(items) > ITEMS_MAX:
+        raise TransformError(f"yields more than {ITEMS_MAX} items")
+    return items
+
+
+def identity(value: Json) -> object:
+    """Equal for equal JSON values: 1 and 1.0 are equal, 1 and true are not."""
+    if isinstance(value, bool):
+        return ("boolean", value)
+    if isinstance(value, dict | list):
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError as error:
+            raise TransformError("a value is nested too deeply to be compared") from error
+    return value
+
+
+def is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def order_key(value: Json) -> tuple[int, Any]:
+    """Sorts any JSON values: numbers, texts, booleans, arrays and objects, null, missing."""
+    if is_number(value):
+        return (0, value)
+    if isinstance(value, str):
+        return (1, value)
+    if isinstance(value, bool):
+        return (2, value)
+    if value is None:
+        return (4, 0)
+    return (5, 0) if value is MISSING else (3, identity(value))
+
+
+def on_values(change: Step, field: str | None, target: str | None) -> Step:
+    """Applies `change` to a value, to each item of an array, or to a field of either.
+
+    With a field, elements are objects and the result is stored under `target`, the field's own
+    name by default; an element without the field stays as it is.
+    """
+    if field is None:
+        return lambda value: (
+            [change(item) for item in value] if isinstance(value, list) else change(value)
+        )
+    read = reader(field)
+    path = field_path(field)
+    if target is None and len(path) > 1:
+        raise ValueError(f"{field!r} is inside another field, so 'target' must name the result")
+    name = target if target is not None else str(path[0])
+
+    def change_element(element: Json) -> Json:
+        if not isinstance(element, dict):
+            raise TransformError(f"field {field!r} needs objects, got {kind_of(element)}")
+        value = read(element)
+        return element if value is MISSING else {**element, name: change(value)}
+
+    return lambda value: (
+        [change_element(item) for item in value]
+        if isinstance(value, list)
+        else change_element(value)
+    )
+
+
+class TextMeter:
+    """Bounds the text one operation may write in one run."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = TEXT_CHARACTERS_MAX
+
+    def spend(self, characters: int) -> None:
+        self._left -= characters
+        if self._left < 0:
+            raise TransformError(f"writes more than {TEXT_CHARACTERS_MAX} characters")
