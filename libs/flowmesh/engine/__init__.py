@@ -1,0 +1,45 @@
+"""The engine: what happens, how state changes, what the world must be told. No I/O of any kind.
+
+decide(state, command, now, into)   what follows from a command, as events and effects
+apply(state, event)                 how one event changes the state
+replay(id, plan, events)            the state that a history adds up to
+"""
+
+from flowmesh.engine.apply import apply, replay, restore_held
+from flowmesh.engine.commands import (
+    Cancel,
+    Command,
+    DeliveryLost,
+    Finish,
+    Signal,
+    Start,
+    TaskEnded,
+    TaskRuns,
+    Terminate,
+    TimersDue,
+)
+from flowmesh.engine.decide import DELIVERIES_MAX, Ended, Transition, decide
+from flowmesh.engine.state import NodeState, Scope, State
+
+__all__ = [
+    "DELIVERIES_MAX",
+    "Cancel",
+    "Command",
+    "DeliveryLost",
+    "Ended",
+    "Finish",
+    "NodeState",
+    "Scope",
+    "Signal",
+    "Start",
+    "State",
+    "TaskEnded",
+    "TaskRuns",
+    "Terminate",
+    "TimersDue",
+    "Transition",
+    "apply",
+    "decide",
+    "replay",
+    "restore_held",
+]

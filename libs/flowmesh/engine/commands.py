@@ -1,0 +1,87 @@
+"""What can be asked of an execution. Closed set; `decide` handles each."""
+
+from dataclasses import dataclass, field
+
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+
+
+@dataclass(slots=True)
+class Start:
+    input: payload_pb2.Payload
+    request_id: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class TaskEnded:
+    """A worker's result: `failure` is None for success. `started_at_us` is the dispatch.
+
+    `draw` in [0, 1) decides the jitter of a retry that may follow.
+    """
+
+    node: str
+    attempt: int
+    output: payload_pb2.Payload | None = None
+    failure: failure_pb2.Failure | None = None
+    metadata: bytes = b""
+    worker_id: str = ""
+    started_at_us: int = 0
+    draw: float = 0.0
+
+
+@dataclass(slots=True)
+class TaskRuns:
+    """A task is still at its worker a while after dispatch."""
+
+    node: str
+    attempt: int
+    worker_id: str
+    started_at_us: int
+
+
+@dataclass(slots=True)
+class DeliveryLost:
+    """The worker that had the attempt is gone: hand it out again."""
+
+    node: str
+    attempt: int
+    reason: str = "WORKER_LOST"
+
+
+@dataclass(slots=True)
+class TimersDue:
+    """Whatever is due by now."""
+
+
+@dataclass(slots=True)
+class Finish:
+    """All nodes have ended and the output template is to be rendered from fetched payloads."""
+
+    payloads: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Signal:
+    name: str
+    payload: payload_pb2.Payload
+    request_id: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class Cancel:
+    reason: str = ""
+    request_id: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class Terminate:
+    reason: str = ""
+    request_id: str = ""
+    actor: str = ""
+
+
+Command = (
+    Start | TaskEnded | TaskRuns | DeliveryLost | TimersDue | Finish | Signal | Cancel | Terminate
+)

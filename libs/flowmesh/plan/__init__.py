@@ -1,0 +1,27 @@
+"""A plan, compiled: what the engine walks and the orchestrator renders from.
+
+`compile_plan` turns the message that an execution pins into objects with indices, successor lists
+and compiled templates. It holds no state of any execution and does no I/O.
+"""
+
+from flowmesh.plan.compiled import Plan, PlanNode, compile_plan
+from flowmesh.plan.scope import (
+    PayloadNeeded,
+    PayloadReader,
+    context_of,
+    decode,
+    render_input,
+    scope_of,
+)
+
+__all__ = [
+    "PayloadNeeded",
+    "PayloadReader",
+    "Plan",
+    "PlanNode",
+    "compile_plan",
+    "context_of",
+    "decode",
+    "render_input",
+    "scope_of",
+]

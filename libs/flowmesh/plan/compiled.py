@@ -1,0 +1,173 @@
+"""The compiled form of a plan: nodes by index, successors, templates as closures."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from flowmesh.api.common.v1 import priority_pb2
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.expressions import Template, compile_template
+
+INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution"})
+DEFAULT_QUEUE = "default"
+RETRIED_BY_DEFAULT = frozenset({"Timeout", "NetworkError", "RateLimitError", "ServerError"})
+NEVER_RETRIED = frozenset({"Cancelled", "POISON"})
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a failed attempt is followed by another. Delays in microseconds."""
+
+    max_attempts: int
+    initial_delay_us: int
+    multiplier: float
+    max_delay_us: int
+    jitter: float
+    classes: frozenset[str]
+
+    def allows(self, failure_class: str) -> bool:
+        """Whether a failure of this class may be followed by another attempt at all."""
+        if failure_class in NEVER_RETRIED:
+            return False
+        return "*" in self.classes or failure_class in self.classes
+
+    def delay_us(self, attempt: int, draw: float) -> int:
+        """Delay after the failed `attempt` (1-based); `draw` in [0, 1) decides the jitter."""
+        delay: float = self.initial_delay_us
+        if self.multiplier > 1 and attempt > 1:
+            delay *= self.multiplier ** min(attempt - 1, 64)
+        if self.max_delay_us:
+            delay = min(delay, self.max_delay_us)
+        return int(delay * (1 - self.jitter * draw))
+
+
+class PlanNode:
+    """One node with everything about it that running needs."""
+
+    __slots__ = (
+        "critical",
+        "delay_us",
+        "dependencies",
+        "gate",
+        "heartbeat_timeout_ms",
+        "id",
+        "index",
+        "input",
+        "input_mode",
+        "is_task",
+        "kind",
+        "name",
+        "priority",
+        "queue",
+        "retry",
+        "spec",
+        "successors",
+        "timeout_ms",
+    )
+
+    def __init__(
+        self,
+        index: int,
+        message: plan_pb2.PlanNode,
+        spec: plan_pb2.TaskSpec | None,
+        template: Template | None,
+        retry: Retry,
+    ) -> None:
+        self.index = index
+        self.id = message.id
+        self.name = message.name or message.id
+        self.kind = message.kind
+        self.is_task = message.kind == plan_pb2.NODE_KIND_TASK
+        self.spec = spec
+        self.dependencies: tuple[int, ...] = tuple(message.dependencies)
+        self.successors: list[int] = []
+        self.input_mode = message.input_mode
+        self.input = template
+        self.retry = retry
+        self.critical = message.critical
+        self.priority = message.priority or priority_pb2.PRIORITY_NORMAL
+        self.queue = message.queue or DEFAULT_QUEUE
+        self.timeout_ms = message.timeout_ms
+        self.heartbeat_timeout_ms = message.heartbeat_timeout_ms
+        self.gate = message.gate
+        self.delay_us = message.delay_ms * 1000
+
+
+class Plan:
+    """A plan that can be run. `message` is as stored; `body` its bytes."""
+
+    __slots__ = (
+        "body",
+        "callbacks",
+        "digest",
+        "index",
+        "leaves",
+        "message",
+        "name",
+        "namespace",
+        "nodes",
+        "output",
+        "parallelism",
+        "roots",
+        "timeout_us",
+        "version",
+        "workflow_id",
+    )
+
+    def __init__(
+        self, message: plan_pb2.Plan, nodes: list[PlanNode], output: Template | None
+    ) -> None:
+        self.message = message
+        self.body = message.SerializeToString(deterministic=True)
+        self.digest = message.digest
+        self.namespace = message.namespace
+        self.workflow_id = message.workflow_id
+        self.name = message.name or message.workflow_id
+        self.version = message.version
+        self.nodes = nodes
+        self.index = {node.id: node.index for node in nodes}
+        self.roots = tuple(node.index for node in nodes if not node.dependencies)
+        self.leaves = tuple(node.index for node in nodes if not node.successors)
+        self.output = output
+        self.parallelism = message.parallelism
+        self.timeout_us = message.timeout_ms * 1000
+        self.callbacks = message.callbacks if message.HasField("callbacks") else None
+
+
+def compile_plan(message: plan_pb2.Plan) -> Plan:
+    """Compiles a plan that the definition service made; its templates have been checked there."""
+    templates: dict[bytes, Template] = {}
+    retries: dict[bytes, Retry] = {}
+    nodes = []
+    for index, node in enumerate(message.nodes):
+        template = None
+        if node.input_template:
+            template = templates.get(node.input_template)
+            if template is None:
+                template = compile_template(orjson.loads(node.input_template), INPUT_ROOTS)
+                templates[node.input_template] = template
+        policy = node.retry.SerializeToString(deterministic=True)
+        retry = retries.get(policy)
+        if retry is None:
+            retry = retries[policy] = _retry(node)
+        spec = message.specs[node.spec] if node.kind == plan_pb2.NODE_KIND_TASK else None
+        nodes.append(PlanNode(index, node, spec, template, retry))
+    for compiled in nodes:
+        for dependency in compiled.dependencies:
+            nodes[dependency].successors.append(compiled.index)
+    output = None
+    if message.output_template:
+        output = compile_template(orjson.loads(message.output_template), INPUT_ROOTS)
+    return Plan(message, nodes, output)
+
+
+def _retry(node: plan_pb2.PlanNode) -> Retry:
+    policy = node.retry
+    return Retry(
+        max_attempts=max(policy.max_attempts, 1),
+        initial_delay_us=policy.initial_delay_ms * 1000,
+        multiplier=policy.multiplier or 1.0,
+        max_delay_us=policy.max_delay_ms * 1000,
+        jitter=policy.jitter,
+        classes=frozenset(policy.retry_on) or RETRIED_BY_DEFAULT,
+    )

@@ -1,0 +1,1 @@
+"""The orchestrator: owns executions, commits their transitions, hands their tasks out."""

@@ -1,0 +1,103 @@
+"""One attached worker service: its sets of workers, their credit, and what is to be written to it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.orchestrator.ready import Key, ReadyQueues
+
+FRAME_BYTES_MAX = 1 << 20
+"""A frame of tasks is closed above this; one task is at most 256 KiB."""
+
+SPECS_REMEMBERED_MAX = 10_000
+"""Specs a receiver keeps of one stream; when so many were sent, all are sent anew."""
+
+
+class WorkerSet:
+    """Workers that take the same tasks. `credit` is what may still be sent to them."""
+
+    __slots__ = ("backlog_said", "credit", "grant", "keys", "set_id", "stream", "worker_id")
+
+    def __init__(self, stream: "Attached", grant: pb.Grant, keys: Iterable[Key]) -> None:
+        self.stream = stream
+        self.set_id = grant.set_id
+        self.worker_id = grant.worker_id
+        self.grant = grant
+        self.credit = 0
+        self.backlog_said = 0
+        self.keys = [key for key in keys if self.takes(key)]
+
+    def takes(self, key: Key) -> bool:
+        namespace, queue, task_type = key
+        grant = self.grant
+        return (
+            task_type in grant.task_types
+            and (not grant.namespaces or namespace in grant.namespaces)
+            and (not grant.queues or queue in grant.queues)
+        )
+
+
+class Attached:
+    """What is collected for one stream until its writer takes it: one write per loop pass."""
+
+    def __init__(self) -> None:
+        self.worker_service_id = ""
+        self.sets: dict[str, WorkerSet] = {}
+        self.out = pb.AttachResponse()
+        self._full: deque[pb.AttachResponse] = deque()
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._specs_sent: set[str] = set()
+
+    def flush_soon(self) -> None:
+        self._wake.set()
+
+    async def next_frame(self) -> pb.AttachResponse:
+        """What has been collected, as soon as there is anything."""
+        await self._wake.wait()
+        if self._full:
+            return self._full.popleft()
+        self._wake.clear()
+        frame, self.out = self.out, pb.AttachResponse()
+        self._bytes = 0
+        return frame
+
+    def grew(self, size: int) -> None:
+        """Says that a task of this size was added; a frame that is large enough is closed."""
+        self._bytes += size
+        if self._bytes > FRAME_BYTES_MAX:
+            self._full.append(self.out)
+            self.out = pb.AttachResponse()
+            self._bytes = 0
+
+    def send_spec(self, spec: plan_pb2.TaskSpec) -> None:
+        """Adds a spec unless the receiver has it."""
+        if spec.digest in self._specs_sent:
+            return
+        if len(self._specs_sent) >= SPECS_REMEMBERED_MAX:
+            self._specs_sent.clear()
+        self._specs_sent.add(spec.digest)
+        self.out.specs.append(spec)
+
+    def grant(self, grant: pb.Grant, keys: Iterable[Key]) -> None:
+        worker_set = self.sets.get(grant.set_id)
+        if worker_set is None:
+            worker_set = self.sets[grant.set_id] = WorkerSet(self, grant, keys)
+        worker_set.credit += grant.slots
+
+    def know(self, key: Key) -> None:
+        """A kind of task was seen for the first time."""
+        for worker_set in self.sets.values():
+            if key not in worker_set.keys and worker_set.takes(key):
+                worker_set.keys.append(key)
+
+    def report_backlog(self, ready: ReadyQueues) -> None:
+        """Says how much waits for sets without credit, when that has changed."""
+        for worker_set in self.sets.values():
+            waiting = 0 if worker_set.credit else ready.waiting(worker_set.keys)
+            if bool(waiting) != bool(worker_set.backlog_said):
+                worker_set.backlog_said = waiting
+                self.out.backlogs.add(set_id=worker_set.set_id, tasks=waiting)
+                self.flush_soon()

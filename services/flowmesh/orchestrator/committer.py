@@ -1,0 +1,422 @@
+"""The one committer of a process: takes what waits, runs the engine, persists, then lets effects leave.
+
+Nothing leaves before the commit: answers, tasks and events all follow it. One commit is in flight
+at a time. Under load the batch grows while commands keep arriving, at most LINGER_MS_MAX.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from flowmesh.engine import Ended, State, Transition, decide
+from flowmesh.errors import Conflict, Overloaded
+from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
+from flowmesh.orchestrator.errors import (
+    IncarnationOver,
+    Moved,
+    StatementRefused,
+    execution_ended,
+    execution_not_found,
+    storage_unavailable,
+)
+from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.ownership import Ownership
+from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS, snapshot
+from flowmesh.orchestrator.states import Entry, States
+from flowmesh.orchestrator.store import CommitLine, Committed, OrchestratorStore
+from flowmesh.orchestrator.views import STATUS_NAMES
+from flowmesh.orchestrator.works import STALE, Started, StartWork, Work
+
+INBOX_MAX = 20_000
+"""Commands that may wait; further ones are refused with OVERLOADED."""
+
+BATCH_COMMANDS_MAX = 500
+BATCH_BYTES_MAX = 6 << 20
+LINGER_COMMANDS = 24
+LINGER_STEP_S = 0.001
+LINGER_MS_MAX = 5
+LOADS_MAX = 4
+LOAD_IDS = 200
+
+
+class Touched:
+    """One execution in a batch: its state, what followed, and who waits for it."""
+
+    __slots__ = ("entry", "events", "partition", "row", "start", "transition", "works")
+
+    def __init__(self, entry: Entry, partition: int, start: StartWork | None) -> None:
+        self.entry = entry
+        self.partition = partition
+        self.start = start
+        self.transition = Transition(entry.state)
+        self.works: list[Work] = []
+        self.row: Row | None = None
+        self.events = b""
+
+
+AfterCommit = Callable[[int, list[Touched], bytes | None], None]
+"""Called with the position, what was committed, and the `after` of the outbox row."""
+
+
+class Committer:
+    """Owns the inbox and the line to the database."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        line: CommitLine,
+        states: States,
+        ownership: Ownership,
+        ids: ExecutionIds,
+        metrics: OrchestratorMetrics,
+        after_commit: AfterCommit,
+        incarnation_over: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._line = line
+        self._states = states
+        self._ownership = ownership
+        self._ids = ids
+        self._metrics = metrics
+        self._after_commit = after_commit
+        self._incarnation_over = incarnation_over
+        self._inbox: deque[Work] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._committing = asyncio.Lock()
+        self._served: dict[int, int] = {}
+        self._cold: dict[str, list[Work]] = {}
+        self._reading: set[str] = set()
+        self._loads: set[asyncio.Task[None]] = set()
+        self._last_commands = 0
+
+    @property
+    def line(self) -> CommitLine:
+        return self._line
+
+    # --- in ---
+
+    def submit(self, work: Work) -> None:
+        """Queues a command; its reply is called after the commit."""
+        if len(self._inbox) >= INBOX_MAX and isinstance(work, StartWork):
+            work.reply(
+                Overloaded("OVERLOADED", "too many starts wait; slow down", retry_after_ms=100)
+            )
+            return
+        self._inbox.append(work)
+        self._wake.set()
+
+    def serve_outbox(self, incarnation: int, position: int) -> None:
+        """Outbox rows up to this position may go with a later commit."""
+        self._served[incarnation] = max(position, self._served.get(incarnation, 0))
+
+    async def drained(self) -> None:
+        """Returns when everything submitted so far has been answered."""
+        while self._inbox or self._cold or not self._idle.is_set():
+            await self._idle.wait()
+            await asyncio.sleep(0.001)
+
+    async def barrier(self) -> None:
+        """Returns when the commit that is in flight now is done."""
+        async with self._committing:
+            return
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        while True:
+            if not self._inbox:
+                self._idle.set()
+                self._wake.clear()
+                await self._wake.wait()
+            self._idle.clear()
+            try:
+                async with self._committing:
+                    await self._commit(self._take())
+            except Exception:
+                # Memory and rows may differ now: start over as a new incarnation, from the rows.
+                self._ownership.log.exception("commit_failed")
+                self._incarnation_over()
+            await self._linger()
+
+    async def _linger(self) -> None:
+        """Waits for more while commands keep arriving, after a batch that was large."""
+        if self._last_commands < LINGER_COMMANDS:
+            return
+        waiting = len(self._inbox)
+        for _ in range(LINGER_MS_MAX):
+            await asyncio.sleep(LINGER_STEP_S)
+            if len(self._inbox) == waiting or waiting >= BATCH_COMMANDS_MAX:
+                return
+            waiting = len(self._inbox)
+
+    def _take(self) -> list[Work]:
+        inbox = self._inbox
+        if inbox and inbox[0].solo:
+            return [inbox.popleft()]
+        works: list[Work] = []
+        size = 0
+        while inbox and len(works) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
+            if inbox[0].solo:
+                break
+            work = inbox.popleft()
+            works.append(work)
+            size += _size_of(work)
+        return works
+
+    async def _commit(self, works: list[Work]) -> None:
+        self._last_commands = len(works)
+        touched = self._decide(works)
+        batch = CommitBatch()
+        epochs: dict[int, int] = {}
+        for one in touched:
+            epochs[one.partition] = self._ownership.epochs[one.partition]
+            self._fill(batch, one)
+        after = batch.after = self._ownership.take_after()
+        batch.served = self._served
+        if batch.empty or not touched:
+            return
+        self._served = {}
+        try:
+            with self._metrics.commit_seconds.time():
+                committed = await self._line.commit(batch, epochs)
+        except StatementRefused as error:
+            self._refused(touched, error)
+            return
+        except IncarnationOver:
+            self._all_moved(touched)
+            self._incarnation_over()
+            return
+        self._metrics.commit_commands.observe(len(works))
+        self._ownership.observe_time(committed.now_us)
+        await self._committed(touched, committed, after)
+
+    # --- before the commit ---
+
+    def _decide(self, works: list[Work]) -> list[Touched]:
+        now_us = self._ownership.now_us()
+        touched: dict[str, Touched] = {}
+        starts: dict[tuple[str, str], Touched] = {}
+        for work in works:
+            if work.partition not in self._ownership.epochs:
+                work.reply(Moved(work.partition))
+                continue
+            one = self._touch(work, touched, starts, now_us)
+            if one is None:
+                continue
+            try:
+                followed = decide(one.entry.state, work.command, now_us, one.transition)
+            except Ended as ended:
+                work.reply(execution_ended(work.execution_id, STATUS_NAMES[ended.status]))
+                continue
+            if followed:
+                one.works.append(work)
+            else:
+                self._metrics.stale_results.inc()
+                work.reply(STALE)
+        out = []
+        for one in touched.values():
+            if one.transition.history.events:
+                out.append(one)
+            else:
+                self._answer(one)
+        return out
+
+    def _touch(
+        self,
+        work: Work,
+        touched: dict[str, Touched],
+        starts: dict[tuple[str, str], Touched],
+        now_us: int,
+    ) -> Touched | None:
+        """The execution a command is about; None if it is set aside, joined or not there."""
+        if isinstance(work, StartWork):
+            key = (work.namespace, work.request_id)
+            if work.request_id and key in starts:
+                self._join(starts[key], work)
+                return None
+            execution_id = self._ids.make(now_us, work.partition)
+            one = Touched(Entry(State(execution_id, work.plan), None), work.partition, work)
+            touched[execution_id] = one
+            if work.request_id:
+                starts[key] = one
+            return one
+        one = touched.get(work.execution_id)  # type: ignore[assignment]
+        if one is not None:
+            return one
+        entry = self._states.get(work.execution_id)
+        if entry is None:
+            self._set_aside(work)
+            return None
+        one = touched[work.execution_id] = Touched(entry, work.partition, None)
+        return one
+
+    def _join(self, first: Touched, again: StartWork) -> None:
+        """A second start under the same request id in one batch shares the first one's answer."""
+        assert first.start is not None
+        if first.start.start_digest != again.start_digest:
+            again.reply(_reused(again.request_id))
+        else:
+            first.works.append(again)
+
+    def _fill(self, batch: CommitBatch, one: Touched) -> None:
+        state, partition = one.entry.state, one.partition
+        is_start = one.start is not None
+        row = Row(
+            state, state.started_at_us if is_start else self._ownership.now_us(), one.entry.row
+        )
+        if one.start is not None:
+            start = StartRow(one.start.request_id, one.start.start_digest)
+            batch.add_start(state, partition, start)
+            batch.add_reference(state, partition, state.input)
+        if is_start or not row.same_as(one.entry.row):
+            batch.add_state(state, partition, row, is_start=is_start)
+        one.row = row
+        one.events = batch.add_history(state, partition, one.transition, is_start=is_start)
+        for event in one.transition.history.events:
+            if event.HasField("task_completed"):
+                batch.add_reference(state, partition, event.task_completed.output)
+            elif event.HasField("signal_received"):
+                batch.add_reference(state, partition, event.signal_received.payload)
+        if (
+            not state.ended
+            and state.sequence - one.entry.snapshot_sequence >= EVENTS_BETWEEN_SNAPSHOTS
+        ):
+            batch.snapshots.append((state.execution_id, state.sequence, snapshot(state), partition))
+            one.entry.snapshot_sequence = state.sequence
+
+    # --- cold executions ---
+
+    def _set_aside(self, work: Work) -> None:
+        """Keeps a command until its execution has been read; several share one read."""
+        waiting = self._cold.get(work.execution_id)
+        if waiting is not None:
+            waiting.append(work)
+            return
+        self._cold[work.execution_id] = [work]
+        if len(self._loads) < LOADS_MAX:
+            task = asyncio.create_task(self._load_cold())
+            self._loads.add(task)
+            task.add_done_callback(self._loads.discard)
+
+    async def _load_cold(self) -> None:
+        """Reads the executions that commands wait for, until none is left."""
+        while ids := [i for i in self._cold if i not in self._reading][:LOAD_IDS]:
+            self._reading.update(ids)
+            try:
+                entries = await self._states.load(ids)
+            except Exception as error:
+                for execution_id in ids:
+                    self._give_back(execution_id, storage_unavailable())
+                self._ownership.log.warning("load_failed", error=type(error).__name__)
+                continue
+            finally:
+                self._reading.difference_update(ids)
+            for execution_id in ids:
+                entry = entries.get(execution_id)
+                if entry is None:
+                    self._give_back(execution_id, execution_not_found(execution_id))
+                    continue
+                if self._states.get(execution_id) is None:
+                    self._states.put(entry, 0)
+                self._give_back(execution_id, None)
+
+    def _give_back(self, execution_id: str, error: Exception | None) -> None:
+        works = self._cold.pop(execution_id, [])
+        if error is None:
+            self._inbox.extendleft(reversed(works))
+            self._wake.set()
+            return
+        for work in works:
+            work.reply(error)
+
+    # --- after the commit ---
+
+    async def _committed(
+        self, touched: list[Touched], committed: Committed, after: bytes | None
+    ) -> None:
+        done: list[Touched] = []
+        existing: list[Touched] = []
+        lost: set[int] = set()
+        for one in touched:
+            if one.partition not in committed.partitions:
+                lost.add(one.partition)
+                self._states.evict(one.entry.state.execution_id)
+                for work in one.works:
+                    work.reply(Moved(work.partition))
+            elif one.start is not None and one.entry.state.execution_id not in committed.started:
+                existing.append(one)
+            else:
+                one.entry.row = one.row
+                self._states.put(one.entry, len(one.events))
+                done.append(one)
+        if lost:
+            self._ownership.lost(lost)
+        self._after_commit(self._line.position, done, after)
+        for one in done:
+            self._answer(one)
+        if existing:
+            await self._answer_existing(existing)
+
+    def _answer(self, one: Touched) -> None:
+        state = one.entry.state
+        for work in one.works:
+            if isinstance(work, StartWork):
+                work.reply(Started(state.execution_id, work is one.start))
+            else:
+                work.reply(state.sequence)
+
+    async def _answer_existing(self, touched: list[Touched]) -> None:
+        """Starts whose request id was taken answer with the execution that has it."""
+        starts = [one.start for one in touched if one.start is not None]
+        rows = await self._store.sql.started_under(
+            self._store.pool,
+            namespaces=[start.namespace for start in starts],
+            request_ids=[start.request_id for start in starts],
+        )
+        found = {(row["namespace"], row["request_id"]): row for row in rows}
+        for one in touched:
+            for work in one.works:
+                if not isinstance(work, StartWork):
+                    continue
+                row = found.get((work.namespace, work.request_id))
+                if row is None:
+                    work.reply(storage_unavailable())
+                elif row["start_digest"] != work.start_digest:
+                    work.reply(_reused(work.request_id))
+                else:
+                    work.reply(Started(row["id"], created=False))
+
+    def _refused(self, touched: Iterable[Touched], error: StatementRefused) -> None:
+        """Throws the batch away and sends its commands one by one; a lone one is answered."""
+        for one in touched:
+            self._states.evict(one.entry.state.execution_id)
+            for work in one.works:
+                if work.solo:
+                    self._ownership.log.error("command_refused", error=str(error))
+                    work.reply(storage_unavailable())
+                else:
+                    work.solo = True
+                    self._inbox.append(work)
+
+    def _all_moved(self, touched: Iterable[Touched]) -> None:
+        for one in touched:
+            self._states.evict(one.entry.state.execution_id)
+            for work in one.works:
+                work.reply(Moved(work.partition))
+
+
+def _size_of(work: Work) -> int:
+    command = work.command
+    payload = getattr(command, "output", None) or getattr(command, "input", None)
+    return 200 + (len(payload.data) if payload is not None else 0)
+
+
+def _reused(request_id: str) -> Conflict:
+    return Conflict(
+        "REQUEST_ID_REUSED",
+        f"request id {request_id[:128]!r} started an execution with other content",
+    )

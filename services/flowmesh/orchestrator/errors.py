@@ -1,0 +1,49 @@
+"""Errors inside the orchestrator. What callers see are those of `flowmesh.errors`.
+
+Exception
+├── IncarnationOver     the database says that this incarnation may not commit any more
+├── StatementRefused    the database refused a batch for what is in it; retried row by row
+└── Moved               the partition has another owner, or none yet
+"""
+
+from flowmesh.errors import NotFound, Unavailable, WrongState
+
+RETRY_AFTER_MS = 200
+
+
+class IncarnationOver(Exception):
+    """The position in the database is neither ours nor the one after: register anew."""
+
+
+class StatementRefused(Exception):
+    """The database refused the batch itself; sending it again would be refused again."""
+
+
+class Moved(Exception):
+    """The partition is not this incarnation's."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(partition)
+        self.partition = partition
+
+
+def execution_not_found(execution_id: str) -> NotFound:
+    return NotFound("EXECUTION_NOT_FOUND", f"no execution {execution_id[:128]!r} in this namespace")
+
+
+def execution_ended(execution_id: str, status: str) -> WrongState:
+    return WrongState("EXECUTION_ENDED", f"execution {execution_id} is {status} already")
+
+
+def partition_unavailable(partition: int) -> Unavailable:
+    return Unavailable(
+        "PARTITION_UNAVAILABLE",
+        f"partition {partition} is changing its owner; try again",
+        retry_after_ms=RETRY_AFTER_MS,
+    )
+
+
+def storage_unavailable() -> Unavailable:
+    return Unavailable(
+        "STORAGE_UNAVAILABLE", "the database did not answer in time", retry_after_ms=1_000
+    )

@@ -1,0 +1,343 @@
+"""What callers ask of executions: start, look, wait, change. Forwards what another instance owns."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.engine import Cancel, Command, Signal, Start, State, Terminate
+from flowmesh.errors import Invalid, Unavailable, WrongState
+from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
+from flowmesh.orchestrator.ids import partition_of, partition_of_request
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.payloads import check_inline
+from flowmesh.orchestrator.views import execution_message, listed_message
+from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
+from flowmesh.plan import Plan
+from flowmesh.rpc import namespace_of, valid_id
+
+WAIT_DEFAULT_MS = 30_000
+WAIT_MAX_MS = 300_000
+PAGE_DEFAULT = 100
+PAGE_MAX = 1_000
+FORWARD_FOR_MS = 8_000
+"""How long a call looks for the owner of a partition that is changing hands."""
+
+FORWARD_PAUSE_S = 0.05
+REQUEST_ID_MAX = 256
+TEXT_MAX = 4_096
+
+M = TypeVar("M")
+Stub = pb_grpc.ExecutionServiceAsyncStub
+
+
+class Executions:
+    """The calls of ExecutionService, without their messages' wire form."""
+
+    def __init__(self, *, core: Orchestrator, stub_at: Callable[[str], Stub]) -> None:
+        self._core = core
+        self._stub_at = stub_at
+        self._turn = 0
+
+    # --- start ---
+
+    async def start(
+        self, request: pb.StartExecutionRequest, *, forwarded: bool
+    ) -> pb.StartExecutionResponse:
+        plan = await self.plan_for(request)
+        started = await self._start(request, plan, forwarded=forwarded)
+        response = pb.StartExecutionResponse(
+            execution_id=started.execution_id, created=started.created
+        )
+        if request.wait_ms > 0:
+            waited = await self.wait(
+                plan.namespace, started.execution_id, request.wait_ms, forwarded=forwarded
+            )
+            if waited.ended:
+                response.execution.CopyFrom(waited.execution)
+        return response
+
+    async def plan_for(self, request: pb.StartExecutionRequest) -> Plan:
+        """The plan a start uses; refuses what is wrong with the request itself."""
+        plans = self._core.plans
+        namespace = namespace_of(request)
+        name = (namespace, valid_id(request.workflow_id, "workflow_id"), request.version)
+        plan = plans.cached(name) or await plans.resolve(name)
+        check_inline(request.input, "input")
+        _check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        plans.check_input(plan, request.input)
+        if request.input.HasField("reference"):
+            await self._check_stored(plan, request.input)
+        return plan
+
+    async def _start(
+        self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
+    ) -> Started:
+        partition = self.partition_for(request, plan)
+
+        async def here() -> Started:
+            answer = await self._submitted(
+                lambda reply: self.work_for(request, plan, partition, reply)
+            )
+            assert isinstance(answer, Started)
+            return answer
+
+        async def there(stub: Stub) -> Started:
+            asked = pb.StartExecutionRequest()
+            asked.CopyFrom(request)
+            asked.wait_ms = 0
+            response = await stub.StartExecution(asked, metadata=FORWARDED)
+            return Started(response.execution_id, response.created)
+
+        return await self._at_owner(partition, here, there, forwarded=forwarded)
+
+    def partition_for(self, request: pb.StartExecutionRequest, plan: Plan) -> int:
+        """Where the execution will live: by its request id, or any partition of our own."""
+        if request.request_id:
+            return partition_of_request(plan.namespace, request.request_id)
+        mine = list(self._core.ownership.epochs)
+        if not mine:
+            raise partition_unavailable(0)
+        self._turn += 1
+        return mine[self._turn % len(mine)]
+
+    def work_for(
+        self, request: pb.StartExecutionRequest, plan: Plan, partition: int, reply: Reply
+    ) -> StartWork:
+        command = Start(request.input, request.request_id, request.actor)
+        return StartWork(partition, command, reply, plan=plan, start_digest=_start_digest(request))
+
+    async def _check_stored(self, plan: Plan, payload: payload_pb2.Payload) -> None:
+        known = await self._core.store.sql.known_payloads(
+            self._core.store.pool,
+            namespaces=[plan.namespace],
+            digests=[payload.reference.digest],
+        )
+        if not known:
+            digest = payload.reference.digest[:64]
+            raise WrongState("PAYLOAD_MISSING", f"payload {digest!r} is not stored; put it again")
+
+    # --- look ---
+
+    async def state(self, namespace: str, execution_id: str) -> State:
+        """The state of an execution as last committed, from memory or from its rows."""
+        entry = self._core.states.get(execution_id)
+        if entry is None and partition_of(execution_id) is not None:
+            entry = (await self._core.states.load([execution_id])).get(execution_id)
+        if entry is None or entry.state.plan.namespace != namespace or not entry.state.sequence:
+            raise execution_not_found(execution_id)
+        return entry.state
+
+    async def list(self, request: pb.ListExecutionsRequest) -> pb.ListExecutionsResponse:
+        namespace = namespace_of(request)
+        size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+        rows = await self._core.store.sql.list_executions(
+            self._core.store.pool,
+            namespace=namespace,
+            workflow_id=request.workflow_id and valid_id(request.workflow_id, "workflow_id"),
+            statuses=list(request.statuses),
+            started_after=request.started_after_us,
+            started_before=request.started_before_us,
+            before_id=_page_start(request.page_token),
+            rows_max=size + 1,
+        )
+        response = pb.ListExecutionsResponse(
+            executions=[listed_message(row, namespace) for row in rows[:size]]
+        )
+        if len(rows) > size:
+            response.next_page_token = _page_token(rows[size - 1]["id"])
+        return response
+
+    async def wait(
+        self, namespace: str, execution_id: str, timeout_ms: int, *, forwarded: bool
+    ) -> pb.WaitExecutionResponse:
+        """Waits for the end; a new owner is asked when the partition moves meanwhile."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(timeout_ms or WAIT_DEFAULT_MS, WAIT_MAX_MS) / 1000
+        state = await self.state(namespace, execution_id)
+        if state.ended:
+            return pb.WaitExecutionResponse(ended=True, execution=execution_message(state))
+
+        async def here() -> pb.WaitExecutionResponse:
+            future = self._core.waiters.future(execution_id)
+            now = await self.state(namespace, execution_id)
+            if not now.ended:
+                try:
+                    async with asyncio.timeout(max(until - loop.time(), 0)):
+                        now = await future
+                except TimeoutError:
+                    return pb.WaitExecutionResponse()
+            future.cancel()
+            return pb.WaitExecutionResponse(ended=True, execution=execution_message(now))
+
+        async def there(stub: Stub) -> pb.WaitExecutionResponse:
+            left = max(until - loop.time(), 0.001)
+            asked = pb.WaitExecutionRequest(
+                namespace=namespace, execution_id=execution_id, timeout_ms=int(left * 1000) + 1
+            )
+            return await stub.WaitExecution(asked, metadata=FORWARDED, timeout=left + 5)
+
+        partition = _partition(execution_id)
+        try:
+            return await self._at_owner(partition, here, there, forwarded=forwarded, until=until)
+        except Unavailable:
+            if loop.time() >= until:
+                return pb.WaitExecutionResponse()
+            raise
+
+    # --- change ---
+
+    async def cancel(self, request: pb.CancelExecutionRequest, *, forwarded: bool) -> None:
+        _check_text(request.reason, "reason", TEXT_MAX)
+        command = Cancel(request.reason, request.request_id, request.actor)
+        await self._change(
+            request,
+            command,
+            lambda stub: stub.CancelExecution(request, metadata=FORWARDED),
+            forwarded,
+        )
+
+    async def terminate(self, request: pb.TerminateExecutionRequest, *, forwarded: bool) -> None:
+        _check_text(request.reason, "reason", TEXT_MAX)
+        command = Terminate(request.reason, request.request_id, request.actor)
+        await self._change(
+            request,
+            command,
+            lambda stub: stub.TerminateExecution(request, metadata=FORWARDED),
+            forwarded,
+        )
+
+    async def signal(
+        self, request: pb.SignalExecutionRequest, *, forwarded: bool
+    ) -> pb.SignalExecutionResponse:
+        valid_id(request.name, "name")
+        check_inline(request.payload, "payload")
+        command = Signal(request.name, request.payload, request.request_id, request.actor)
+        sequence = await self._change(
+            request,
+            command,
+            lambda stub: stub.SignalExecution(request, metadata=FORWARDED),
+            forwarded,
+        )
+        if isinstance(sequence, int):
+            return pb.SignalExecutionResponse(sequence=sequence)
+        return sequence
+
+    async def _change(
+        self,
+        request: Any,
+        command: Command,
+        there: Callable[[Stub], Awaitable[Any]],
+        forwarded: bool,
+    ) -> Any:
+        namespace = namespace_of(request)
+        _check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        execution_id = request.execution_id
+        await self.state(namespace, execution_id)
+        partition = _partition(execution_id)
+
+        async def here() -> Answer:
+            return await self._submitted(
+                lambda reply: Work(execution_id, partition, command, reply)
+            )
+
+        return await self._at_owner(partition, here, there, forwarded=forwarded)
+
+    # --- owners ---
+
+    async def _submitted(self, work: Callable[[Reply], Work]) -> Answer:
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def reply(answer: Answer | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+        self._core.committer.submit(work(reply))
+        return await future
+
+    async def _at_owner(
+        self,
+        partition: int,
+        here: Callable[[], Awaitable[M]],
+        there: Callable[[Stub], Awaitable[M]],
+        *,
+        forwarded: bool,
+        until: float | None = None,
+    ) -> M:
+        """Runs a call where the partition is owned, looking for the owner while it changes."""
+        ownership = self._core.ownership
+        loop = asyncio.get_running_loop()
+        limit = until or loop.time() + FORWARD_FOR_MS / 1000
+        while True:
+            try:
+                if partition in ownership.epochs:
+                    return await here()
+                if forwarded:
+                    raise partition_unavailable(partition)
+                address = ownership.owner_address(partition)
+                if address is not None:
+                    return await there(self._stub_at(address))
+            except Moved:
+                if forwarded:
+                    raise partition_unavailable(partition) from None
+            except Unavailable as error:
+                if forwarded or error.reason not in RETRIED_REASONS:
+                    raise
+            if loop.time() >= limit:
+                raise partition_unavailable(partition)
+            await asyncio.sleep(FORWARD_PAUSE_S)
+
+
+FORWARDED = (("flowmesh-forwarded", "1"),)
+"""Marks a call that an orchestrator passed on: the receiver answers it or refuses it."""
+
+RETRIED_REASONS = frozenset({"PARTITION_UNAVAILABLE", "SERVICE_UNAVAILABLE", "DRAINING"})
+
+
+def _partition(execution_id: str) -> int:
+    partition = partition_of(execution_id)
+    if partition is None:
+        raise execution_not_found(execution_id)
+    return partition
+
+
+def _start_digest(request: pb.StartExecutionRequest) -> bytes:
+    """What a repeated start must have in common with the first one."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{request.workflow_id}\0{request.version}\0".encode())
+    digest.update(request.input.SerializeToString(deterministic=True))
+    return digest.digest()
+
+
+def _check_text(value: str, field: str, length_max: int) -> None:
+    if len(value) > length_max:
+        raise Invalid(
+            "REQUEST_INVALID", f"{field} has {len(value)} characters, at most {length_max}"
+        )
+    if "\0" in value:
+        raise Invalid("STRING_HAS_NUL", f"{field} holds a NUL character")
+
+
+def _page_token(execution_id: str) -> str:
+    return base64.urlsafe_b64encode(execution_id.encode()).decode()
+
+
+def _page_start(token: str) -> str:
+    if not token:
+        return ""
+    try:
+        execution_id = base64.urlsafe_b64decode(token.encode()).decode()
+    except (binascii.Error, UnicodeError, ValueError):
+        execution_id = ""
+    if partition_of(execution_id) is None:
+        raise Invalid("PAGE_TOKEN_INVALID", "the page token is not one this list gave out")
+    return execution_id

@@ -1,0 +1,39 @@
+"""What the orchestrator counts. Per batch where it can be, never by execution or tenant."""
+
+from flowmesh.telemetry.metrics import Metrics
+
+
+class OrchestratorMetrics:
+    """The metrics of one process, made once in its composition root."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.commit_commands = metrics.histogram(
+            "flowmesh_commit_commands",
+            "Commands per commit.",
+            buckets=(1, 2, 4, 8, 16, 24, 48, 96, 192, 500),
+        )
+        self.commit_seconds = metrics.histogram("flowmesh_commit_seconds", "Time of one commit.")
+        self.stale_results = metrics.counter(
+            "flowmesh_stale_results", "Results that were not of the current attempt."
+        )
+        self.started = metrics.counter("workflows_started", "Executions started.")
+        self.completed = metrics.counter("workflows_completed", "Executions that completed.")
+        self.failed = metrics.counter("workflows_failed", "Executions that failed.")
+        self.canceled = metrics.counter("workflows_canceled", "Executions canceled or terminated.")
+        self.tasks_completed = metrics.counter("tasks_completed", "Tasks that completed.")
+        self.tasks_failed = metrics.counter("tasks_failed", "Tasks whose last attempt failed.")
+        self.tasks_retried = metrics.counter(
+            "tasks_retried", "Attempts that failed and were followed by another."
+        )
+        self.execution_seconds = metrics.counter(
+            "total_execution_time", "Cumulative duration of ended executions in seconds."
+        )
+        self.execution_latency = metrics.histogram(
+            "flowmesh_execution_seconds", "Start to end of an execution."
+        )
+        self.partitions_owned = metrics.gauge(
+            "flowmesh_partitions_owned", "Partitions this process owns."
+        )
+        self.tasks_ready = metrics.gauge("flowmesh_tasks_ready", "Tasks that wait for a worker.")
+        self.tasks_out = metrics.gauge("flowmesh_tasks_out", "Tasks that are at workers.")
+        self.states_cached = metrics.gauge("flowmesh_states_cached", "Executions held in memory.")

@@ -1,0 +1,284 @@
+"""The orchestrator of one process: its parts put together, and what happens after a commit."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc
+from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.engine import Finish, State
+from flowmesh.errors import FlowmeshError
+from flowmesh.expressions import RenderError
+from flowmesh.orchestrator.committer import Committer, Touched
+from flowmesh.orchestrator.dispatcher import Dispatcher
+from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.outbox import Outbox, event_row
+from flowmesh.orchestrator.ownership import Ownership
+from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX, Payloads
+from flowmesh.orchestrator.plans import PlanCache
+from flowmesh.orchestrator.publisher import Publisher
+from flowmesh.orchestrator.ready import ReadyTask
+from flowmesh.orchestrator.recovery import Recovery
+from flowmesh.orchestrator.states import States
+from flowmesh.orchestrator.stats import Stats
+from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, OrchestratorStore
+from flowmesh.orchestrator.timers import Timers
+from flowmesh.orchestrator.waiters import Waiters
+from flowmesh.orchestrator.works import Work
+from flowmesh.plan import PayloadNeeded, PayloadReader, render_input, scope_of
+from flowmesh.runtime import Clock
+
+T = TypeVar("T")
+
+KEEP_WHILE_DUE_WITHIN_US = 10_000_000
+"""A sleeping execution stays in memory only if it wakes this soon."""
+
+RESTART_DELAY_S = 0.2
+
+
+class Orchestrator:
+    """Everything one process keeps about the executions it owns."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        plans: PlanCache,
+        payloads: Payloads,
+        clock: Clock,
+        log: Any,
+        address: str,
+        data_dir_id: str,
+        metrics: OrchestratorMetrics,
+        publisher: Callable[[Outbox], Publisher],
+        ids: ExecutionIds,
+        draw: Callable[[], float],
+        partition_stub: Callable[[str], execution_service_pb2_grpc.PartitionServiceAsyncStub],
+    ) -> None:
+        self.store = store
+        self.plans = plans
+        self.payloads = payloads
+        self.clock = clock
+        self.log = log
+        self.stats = Stats(metrics)
+        self.waiters = Waiters()
+        self._metrics = metrics
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.outbox = Outbox(store=store, plans=plans)
+        self.publisher = publisher(self.outbox)
+        self.ownership = Ownership(
+            store=store,
+            clock=clock,
+            log=log,
+            address=address,
+            data_dir_id=data_dir_id,
+            metrics=metrics,
+            partition_stub=partition_stub,
+        )
+        self.ownership.owner = self
+        self.states = States(store=store, plans=plans)
+        self.committer = Committer(
+            store=store,
+            line=CommitLine(store),
+            states=self.states,
+            ownership=self.ownership,
+            ids=ids,
+            metrics=metrics,
+            after_commit=self._after_commit,
+            incarnation_over=self._incarnation_over,
+        )
+        self.dispatcher = Dispatcher(
+            states=self.states,
+            ownership=self.ownership,
+            clock=clock,
+            metrics=metrics,
+            submit=self.committer.submit,
+            draw=draw,
+            prepare=self._prepare,
+            refill=self._refill,
+        )
+        self.timers = Timers(
+            store=store,
+            now_us=self.ownership.now_us,
+            epochs=self.ownership.epochs,
+            submit=self.committer.submit,
+        )
+        self.recovery = Recovery(
+            store=store,
+            states=self.states,
+            dispatcher=self.dispatcher,
+            epochs=self.ownership.epochs,
+            log=log,
+        )
+
+    # --- life ---
+
+    async def begin(self) -> None:
+        """Becomes an incarnation; partitions come with the first renewal of its lease."""
+        await self.store.ensure_history_days(self.clock.now_us() // 86_400_000_000)
+        incarnation = await self.ownership.register()
+        await self.committer.line.begin(incarnation)
+        self.publisher.begin(incarnation, 0)
+        await self.ownership.renew()
+
+    async def end(self) -> None:
+        """Hands everything over and closes the line; what was accepted is committed first."""
+        await self.ownership.drain()
+        for task in list(self._tasks):
+            task.cancel()
+        await self.committer.line.close()
+
+    def _incarnation_over(self) -> None:
+        """The database went back, or memory cannot be trusted: start over as a new incarnation."""
+        self.log.warning("incarnation_over", incarnation=self.ownership.incarnation)
+        self.ownership.forget_all()
+        self.spawn(self._begin_again())
+
+    async def _begin_again(self) -> None:
+        while True:
+            try:
+                await self.begin()
+                return
+            except CONNECTION_LOST as error:
+                self.log.info("begin_waits", problem=type(error).__name__)
+                await asyncio.sleep(RESTART_DELAY_S)
+
+    def lease_expired(self) -> None:
+        """The lease is over by our own clock: dispatch has stopped by itself until it is renewed."""
+        self.log.warning("lease_expired", incarnation=self.ownership.incarnation)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._spawned)
+
+    def _spawned(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.log.error("background_failed", exc_info=task.exception())
+
+    # --- Owner ---
+
+    async def gained(self, partitions: dict[int, int], *, planned: bool) -> None:
+        for incarnation, position in self.ownership.inherited.items():
+            self.publisher.inherit(incarnation, position)
+        await self.timers.load(partitions)
+        await self.recovery.finish_stranded(partitions)
+        self.spawn(self._recover(list(partitions), planned))
+
+    async def _recover(self, partitions: list[int], planned: bool) -> None:
+        found = await self.recovery.recover(partitions, planned=planned)
+        self.log.info("partitions_recovered", partitions=len(partitions), open_tasks=found)
+
+    def lost(self, partitions: Iterable[int]) -> None:
+        gone = list(partitions)
+        self.dispatcher.drop_partitions(gone)
+        self.states.evict_partitions(gone)
+        self.timers.drop_partitions(gone)
+        self.waiters.drop_partitions(gone)
+
+    async def barrier(self) -> None:
+        await self.committer.barrier()
+
+    # --- after a commit ---
+
+    def _after_commit(self, position: int, touched: list[Touched], after: bytes | None) -> None:
+        batch = history_service_pb2.EventBatch(
+            incarnation=self.ownership.incarnation, position=position
+        )
+        if after is not None:
+            batch.after.extend(history_service_pb2.EventBatch.FromString(after).after)
+        for one in touched:
+            state, transition = one.entry.state, one.transition
+            batch.rows.append(event_row(state, transition.first_sequence, one.events))
+            for node, attempt in transition.cancel:
+                node_id = state.plan.nodes[node].id
+                self.dispatcher.cancel(state.execution_id, node_id, attempt)
+            for node in transition.dispatch:
+                self.dispatcher.add(state, node, one.partition)
+            self.stats.observe(state, transition, started=one.start is not None)
+            self._settle(one, state)
+        self._metrics.states_cached.set(len(self.states))
+        self.publisher.offer(batch)
+        self.dispatcher.pump()
+
+    def _settle(self, one: Touched, state: State) -> None:
+        """Timers, waiters and memory of one execution after its commit."""
+        if state.ended:
+            self.timers.set(state.execution_id, 0)
+            self.waiters.ended(state)
+            return
+        if one.transition.needs_payload:
+            self.spawn(self._finish(state, one.partition))
+        wake_at_us = one.row.wake_at_us if one.row is not None else 0
+        self.timers.set(state.execution_id, wake_at_us)
+        soon = self.ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
+        if not state.scope.at_workers and wake_at_us > soon:
+            self.states.evict(state.execution_id)
+
+    async def _finish(self, state: State, partition: int) -> None:
+        """Fetches what the output template refers to, and lets the engine render it then."""
+        payloads: dict[str, bytes] = {}
+        output = state.plan.output
+        if output is not None:
+            with contextlib.suppress(RenderError):
+                await self._rendered(
+                    state, payloads, lambda read: output.render(scope_of(state, read))
+                )
+        self.committer.submit(Work(state.execution_id, partition, Finish(payloads)))
+
+    # --- tasks whose state or payloads are not at hand ---
+
+    def _refill(self) -> None:
+        self.spawn(self._scan())
+
+    async def _scan(self) -> None:
+        await self.recovery.scan(list(self.ownership.epochs))
+
+    def _prepare(self, task: ReadyTask) -> None:
+        self.spawn(self._prepared(task))
+
+    async def _prepared(self, task: ReadyTask) -> None:
+        """Brings a task's execution and input to hand, and queues it again."""
+        entry = self.states.get(task.execution_id)
+        if entry is None:
+            entry = (await self.states.load([task.execution_id])).get(task.execution_id)
+            if entry is None or task.partition not in self.ownership.epochs:
+                return
+            if self.states.get(task.execution_id) is None:
+                self.states.put(entry, 0)
+        state = entry.state
+        node = state.plan.nodes[task.node]
+        try:
+            payload = await self._rendered(state, {}, lambda read: render_input(state, node, read))
+        except (FlowmeshError, RenderError) as error:
+            self.dispatcher.render_failed(task, str(error))
+            return
+        if len(payload.data) > INLINE_BYTES_MAX:
+            payload = await self.payloads.put(state.plan.namespace, payload.encoding, payload.data)
+        task.rendered = payload
+        self.dispatcher.ready.push(task)
+        self.dispatcher.pump()
+
+    async def _rendered(
+        self, state: State, fetched: dict[str, bytes], render: Callable[[PayloadReader], T]
+    ) -> T:
+        """Renders, fetching each referenced payload when it is first needed."""
+
+        def read(payload: payload_pb2.Payload) -> bytes:
+            if not payload.HasField("reference"):
+                return payload.data
+            digest = payload.reference.digest
+            if digest not in fetched:
+                raise PayloadNeeded(digest)
+            return fetched[digest]
+
+        while True:
+            try:
+                return render(read)
+            except PayloadNeeded as needed:
+                namespace = state.plan.namespace
+                fetched[needed.digest] = await self.payloads.read(namespace, needed.digest)

@@ -1,0 +1,303 @@
+"""Which partitions this process owns, for how long, and who owns the others.
+
+A process is an incarnation with one lease on the database clock. Every commit checks the epoch of
+its partitions, so an owner that was paused cannot commit; this module only makes sure that it
+notices early and that free partitions find an owner soon.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.errors import FlowmeshError
+from flowmesh.orchestrator.ids import PARTITION_COUNT
+from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore, Tenure
+from flowmesh.runtime import Clock, Loop
+
+LEASE_MS = 3_000
+"""As in `sql/queries.sql`: a lease is renewed for so long."""
+
+
+class Owner(Protocol):
+    """What ownership tells its process."""
+
+    async def gained(self, partitions: dict[int, int], *, planned: bool) -> None:
+        """Partitions with their epochs are ours from now on."""
+
+    def lost(self, partitions: Iterable[int]) -> None:
+        """Partitions are no longer ours: nothing about them may leave."""
+
+    async def barrier(self) -> None:
+        """Returns when no commit that was begun before is in flight."""
+
+
+class Ownership:
+    """The incarnation's partitions and the map of all others, renewed once a second."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        clock: Clock,
+        log: Any,
+        address: str,
+        data_dir_id: str,
+        metrics: OrchestratorMetrics,
+        partition_stub: Callable[[str], pb_grpc.PartitionServiceAsyncStub],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._address = address
+        self._data_dir_id = data_dir_id
+        self._partition_stub = partition_stub
+        self._metrics = metrics
+        self._offset_us = 0
+        self._last_now_us = 0
+        self._lease_until_ms = 0.0
+        self._owners: dict[int, int | None] = {}
+        self._addresses: dict[int, str] = {}
+        self._after: dict[int, int] = {}
+        self._lock = asyncio.Lock()
+        self._draining = False
+        self.log = log
+        self.owner: Owner
+        self.incarnation = 0
+        self.epochs: dict[int, int] = {}
+        self.inherited: dict[int, int] = {}
+        self.next_claim_ms = math.inf
+
+    # --- time ---
+
+    def observe_time(self, database_us: int) -> None:
+        """Learns the offset of the database clock from an answer that has just come."""
+        self._offset_us = database_us - self._clock.now_us()
+
+    def now_us(self) -> int:
+        """The database clock as known here; never goes back."""
+        self._last_now_us = max(self._last_now_us, self._clock.now_us() + self._offset_us)
+        return self._last_now_us
+
+    @property
+    def lease_valid(self) -> bool:
+        """Whether this process may still believe that it owns anything, by its own clock."""
+        return self._clock.monotonic_ms() < self._lease_until_ms
+
+    # --- who owns what ---
+
+    def owner_address(self, partition: int) -> str | None:
+        """Address of the live owner of a partition as last seen; None while it has none."""
+        incarnation = self._owners.get(partition)
+        if incarnation is None or incarnation == self.incarnation:
+            return None
+        return self._addresses.get(incarnation)
+
+    def take_after(self) -> bytes | None:
+        """Positions of earlier owners that events of the next commit must wait for."""
+        if not self._after:
+            return None
+        batch = history_service_pb2.EventBatch()
+        for incarnation, position in sorted(self._after.items()):
+            batch.after.add(incarnation=incarnation, position=position)
+        self._after = {}
+        return batch.SerializeToString()
+
+    # --- life ---
+
+    async def register(self) -> int:
+        """Becomes a new incarnation that owns nothing yet."""
+        asked_ms = self._clock.monotonic_ms()
+        self.incarnation = await self._store.register(self._address, self._data_dir_id)
+        self._lease_until_ms = asked_ms + LEASE_MS
+        return self.incarnation
+
+    async def renew(self) -> Tenure:
+        """Renews the lease, then takes, gives and drops what the answer asks for."""
+        asked_ms = self._clock.monotonic_ms()
+        tenure = await self._store.renew(self.incarnation)
+        self.observe_time(tenure.now_us)
+        self._lease_until_ms = asked_ms + LEASE_MS
+        async with self._lock:
+            await self._follow(tenure)
+        return tenure
+
+    async def _follow(self, tenure: Tenure) -> None:
+        self._addresses = {i: address for i, (address, _) in tenure.alive.items()}
+        self._owners = {p: incarnation for p, (_, incarnation) in tenure.partitions.items()}
+        mine = {p: e for p, (e, i) in tenure.partitions.items() if i == self.incarnation}
+        gone = [p for p, epoch in self.epochs.items() if mine.get(p, -1) < epoch]
+        if gone:
+            self.lost(gone)
+        received = {p: e for p, e in mine.items() if self.epochs.get(p, -1) < e}
+        if received:
+            await self._gain(received, planned=True)
+        others = [left for i, (_, left) in tenure.alive.items() if i != self.incarnation]
+        self.next_claim_ms = self._clock.monotonic_ms() + min(others, default=math.inf) + 20
+        if self._draining:
+            return
+        free = sum(1 for i in self._owners.values() if i is None or i not in tenure.alive)
+        if free:
+            await self._claim(len(tenure.alive))
+        await self._hand_over_surplus(tenure)
+
+    async def claim_if_due(self) -> None:
+        """Tries for the partitions of an owner whose lease has just ended."""
+        if self._draining or self._clock.monotonic_ms() < self.next_claim_ms:
+            return
+        self.next_claim_ms = math.inf
+        async with self._lock:
+            await self._claim(max(len(self._addresses) - 1, 1))
+
+    async def _claim(self, alive: int) -> None:
+        share = math.ceil(PARTITION_COUNT / max(alive, 1)) - len(self.epochs)
+        if share <= 0:
+            return
+        rows = await self._store.claim(self.incarnation, share)
+        if rows:
+            await self._gain({row["id"]: row["epoch"] for row in rows}, planned=False)
+
+    async def _gain(self, partitions: dict[int, int], *, planned: bool) -> None:
+        """The epoch is raised and committed: only now state may be read."""
+        sql, pool = self._store.sql, self._store.pool
+        rows = await sql.unpublished_incarnations(pool, incarnation=self.incarnation)
+        self.inherited = {row["incarnation"]: row["position"] for row in rows}
+        self._after.update(self.inherited)
+        for partition in partitions:
+            self._owners[partition] = self.incarnation
+        self.epochs.update(partitions)
+        self._metrics.partitions_owned.set(len(self.epochs))
+        self.log.info("partitions_gained", count=len(partitions), planned=planned)
+        await self.owner.gained(partitions, planned=planned)
+
+    def lost(self, partitions: Iterable[int]) -> None:
+        """Drops partitions that another owner has, or is about to have."""
+        gone = [p for p in partitions if self.epochs.pop(p, None) is not None]
+        if not gone:
+            return
+        self._metrics.partitions_owned.set(len(self.epochs))
+        self.log.info("partitions_lost", count=len(gone))
+        self.owner.lost(gone)
+
+    async def raise_epoch(self, partition: int, epoch_seen: int) -> None:
+        """A worker has seen a higher epoch: go above it if the partition is really ours."""
+        async with self._lock:
+            epoch = await self._store.sql.raise_epoch(
+                self._store.pool,
+                partition=partition,
+                epoch=epoch_seen,
+                incarnation=self.incarnation,
+            )
+            if epoch is None:
+                self.lost([partition])
+            else:
+                await self._gain({partition: epoch}, planned=True)
+
+    # --- handing over ---
+
+    async def _hand_over_surplus(self, tenure: Tenure) -> None:
+        """Gives one partition to an owner that has fewer than its share, if there is one."""
+        share = math.ceil(PARTITION_COUNT / max(len(tenure.alive), 1))
+        counts = dict.fromkeys(tenure.alive, 0)
+        for incarnation in self._owners.values():
+            if incarnation in counts:
+                counts[incarnation] += 1
+        while len(self.epochs) > share:
+            receiver = min(counts, key=counts.__getitem__)
+            if receiver == self.incarnation or counts[receiver] >= share:
+                return
+            await self._hand_over([next(reversed(self.epochs))], receiver)
+            counts[receiver] += 1
+
+    async def _hand_over(self, partitions: list[int], receiver: int) -> None:
+        handed = pb.ReceivePartitionsRequest()
+        for partition in partitions:
+            epoch = self.epochs[partition]
+            self.lost([partition])
+            await self.owner.barrier()
+            raised = await self._store.sql.hand_over_partition(
+                self._store.pool,
+                partition=partition,
+                epoch=epoch,
+                incarnation=self.incarnation,
+                receiver=receiver,
+            )
+            if raised is not None:
+                self._owners[partition] = receiver
+                handed.partitions.add(partition=partition, epoch=raised)
+        try:
+            stub = self._partition_stub(self._addresses[receiver])
+            await stub.ReceivePartitions(handed, timeout=1.0)
+        except FlowmeshError as error:
+            # The receiver finds out with its next renewal, a second later at most.
+            self.log.info("hand_over_call_failed", reason=error.reason)
+
+    async def receive(self) -> None:
+        """Partitions were handed to this incarnation; the database is asked, not the caller."""
+        async with self._lock:
+            tenure = await self._store.renew(self.incarnation)
+            mine = {
+                p: e
+                for p, (e, i) in tenure.partitions.items()
+                if i == self.incarnation and self.epochs.get(p, -1) < e
+            }
+            if mine:
+                await self._gain(mine, planned=True)
+
+    async def drain(self) -> None:
+        """Hands everything over at once, or frees it when nobody else is there."""
+        self._draining = True
+        async with self._lock:
+            others = sorted(i for i in self._addresses if i != self.incarnation)
+            mine = list(self.epochs)
+            for n, receiver in enumerate(others):
+                await self._hand_over(mine[n :: len(others)], receiver)
+            if not others:
+                self.lost(mine)
+                await self.owner.barrier()
+            await self._store.sql.release_partitions(self._store.pool, incarnation=self.incarnation)
+            await self._store.sql.end_lease(self._store.pool, incarnation=self.incarnation)
+
+    def forget_all(self) -> None:
+        """The incarnation is over: nothing here is ours any more."""
+        self.lost(list(self.epochs))
+        self._after = {}
+
+
+class LeaseLoop(Loop):
+    """Keeps the lease, the only periodic query; a lost connection is tried again at once."""
+
+    interval_ms = 1_000
+
+    def __init__(self, ownership: Ownership, on_expired: Callable[[], None]) -> None:
+        self._ownership = ownership
+        self._on_expired = on_expired
+
+    async def run_once(self) -> bool:
+        try:
+            tenure = await self._ownership.renew()
+        except CONNECTION_LOST:
+            if not self._ownership.lease_valid:
+                self._on_expired()
+            return False
+        return tenure.renewed
+
+
+class ClaimTimer:
+    """Wakes at the moment another owner's lease ends; asks nothing before."""
+
+    def __init__(self, ownership: Ownership, clock: Clock) -> None:
+        self._ownership = ownership
+        self._clock = clock
+
+    async def run(self) -> None:
+        while True:
+            wait_ms = self._ownership.next_claim_ms - self._clock.monotonic_ms()
+            await asyncio.sleep(min(max(wait_ms, 20), 500) / 1000)
+            try:
+                await self._ownership.claim_if_due()
+            except CONNECTION_LOST as error:
+                self._ownership.log.info("claim_failed", error=type(error).__name__)

@@ -1,0 +1,94 @@
+"""Large payloads: stored once by content, read back with a small cache."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import NotFound, TooLarge
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.rpc import namespace_of
+
+INLINE_BYTES_MAX = 256 << 10
+STORED_BYTES_MAX = 64 << 20
+CHUNK_BYTES = 1 << 20
+CACHE_BYTES_MAX = 64 << 20
+
+
+class Payloads:
+    """Stored payloads of all namespaces."""
+
+    def __init__(self, *, store: OrchestratorStore) -> None:
+        self._store = store
+        self._cache: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._cached_bytes = 0
+
+    async def put(self, namespace: str, encoding: str, data: bytes) -> payload_pb2.Payload:
+        """Stores bytes and answers their reference; the same bytes are stored once."""
+        if len(data) > STORED_BYTES_MAX:
+            raise too_large("payload", len(data), STORED_BYTES_MAX)
+        digest = hashlib.sha256(data).hexdigest()
+        await self._store.sql.put_payload(
+            self._store.pool,
+            namespace=namespace,
+            digest=digest,
+            encoding=encoding,
+            size_bytes=len(data),
+            data=data,
+        )
+        reference = payload_pb2.PayloadReference(digest=digest, size_bytes=len(data))
+        return payload_pb2.Payload(encoding=encoding, reference=reference)
+
+    async def receive(self, chunks: AsyncIterator[pb.PutPayloadRequest]) -> payload_pb2.Payload:
+        """Stores what a stream of chunks adds up to; refuses it as soon as it is too large."""
+        namespace, encoding = "default", ""
+        data = bytearray()
+        first = True
+        async for chunk in chunks:
+            if first:
+                namespace, encoding, first = namespace_of(chunk), chunk.encoding, False
+            data += chunk.chunk
+            if len(data) > STORED_BYTES_MAX:
+                raise too_large("payload", len(data), STORED_BYTES_MAX)
+        return await self.put(namespace, encoding, bytes(data))
+
+    async def get(self, namespace: str, digest: str) -> tuple[str, bytes]:
+        """Encoding and bytes of a stored payload."""
+        row = await self._store.sql.get_payload(
+            self._store.pool, namespace=namespace, digest=digest
+        )
+        if row is None:
+            raise NotFound("PAYLOAD_NOT_FOUND", f"no payload {digest[:64]!r} in this namespace")
+        return row["encoding"], row["data"]
+
+    async def read(self, namespace: str, digest: str) -> bytes:
+        """Bytes of a payload for rendering, cached."""
+        key = (namespace, digest)
+        if key not in self._cache:
+            _, data = await self.get(namespace, digest)
+            self._cache[key] = data
+            self._cached_bytes += len(data)
+            while self._cached_bytes > CACHE_BYTES_MAX and len(self._cache) > 1:
+                self._cached_bytes -= len(self._cache.popitem(last=False)[1])
+        self._cache.move_to_end(key)
+        return self._cache[key]
+
+    def at_hand(self, namespace: str, payload: payload_pb2.Payload) -> bytes | None:
+        """Bytes of a payload without asking the database; None if that is needed."""
+        if not payload.HasField("reference"):
+            return payload.data
+        return self._cache.get((namespace, payload.reference.digest))
+
+
+def check_inline(payload: payload_pb2.Payload, field: str) -> None:
+    """Raises PAYLOAD_TOO_LARGE when an inline value is above the limit."""
+    if len(payload.data) > INLINE_BYTES_MAX:
+        raise too_large(field, len(payload.data), INLINE_BYTES_MAX)
+
+
+def too_large(field: str, size: int, limit: int) -> TooLarge:
+    hint = "; store it with PayloadService.PutPayload" if limit == INLINE_BYTES_MAX else ""
+    return TooLarge(
+        "PAYLOAD_TOO_LARGE", f"{field} has {size} bytes, the limit is {limit} bytes{hint}"
+    )

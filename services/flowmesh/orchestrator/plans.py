@@ -1,0 +1,176 @@
+"""Plans at hand: by digest for running executions, by name for starts.
+
+A start may use what was cached of a name for 30 s; the definition service says sooner when a name
+has changed. Validators of the input are compiled with the plan.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import jsonschema_rs
+import orjson
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import (
+    definition_service_pb2,
+    definition_service_pb2_grpc,
+    plan_pb2,
+)
+from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation
+from flowmesh.plan import Plan, compile_plan
+from flowmesh.runtime import Clock
+
+FRESH_MS = 30_000
+PLANS_MAX = 1_000
+VIOLATIONS_MAX = 20
+
+Name = tuple[str, str, int]
+
+
+class PlanStore(Protocol):
+    """Where plans of running executions are stored."""
+
+    sql: Any
+    pool: Any
+
+
+class _Cached:
+    __slots__ = ("fresh_until_ms", "plan")
+
+    def __init__(self, plan: Plan, fresh_until_ms: float) -> None:
+        self.plan = plan
+        self.fresh_until_ms = fresh_until_ms
+
+
+class PlanCache:
+    """Compiled plans, and the newest plan of each name that was started lately."""
+
+    def __init__(
+        self, *, definitions: definition_service_pb2_grpc.DefinitionServiceAsyncStub, clock: Clock
+    ) -> None:
+        self._definitions = definitions
+        self._clock = clock
+        self._names: OrderedDict[Name, _Cached] = OrderedDict()
+        self._asked: dict[Name, asyncio.Task[Plan]] = {}
+        self._validators: dict[str, jsonschema_rs.Validator | None] = {}
+        self.by_digest: OrderedDict[str, Plan] = OrderedDict()
+
+    def remember(self, message: plan_pb2.Plan) -> Plan:
+        plan = self.by_digest.get(message.digest)
+        if plan is None:
+            plan = self.by_digest[message.digest] = compile_plan(message)
+            if len(self.by_digest) > PLANS_MAX:
+                digest, _ = self.by_digest.popitem(last=False)
+                self._validators.pop(digest, None)
+        return plan
+
+    async def fetch(self, digests: Iterable[str], store: PlanStore) -> None:
+        """Reads the plans of running executions that are not at hand."""
+        missing = [digest for digest in digests if digest not in self.by_digest]
+        if missing:
+            for row in await store.sql.plan_bodies(store.pool, digests=missing):
+                self.remember(plan_pb2.Plan.FromString(row["body"]))
+
+    def cached(self, name: Name) -> Plan | None:
+        """The plan of a name if what is known of it is fresh."""
+        cached = self._names.get(name)
+        if cached is None or cached.fresh_until_ms < self._clock.monotonic_ms():
+            return None
+        return cached.plan
+
+    async def resolve(self, name: Name) -> Plan:
+        """The plan that a start of this name uses; one question per name at a time.
+
+        When the definition service is away, what was known last is used as long as it is kept.
+        """
+        plan = self.cached(name)
+        if plan is not None:
+            return plan
+        task = self._asked.get(name)
+        if task is None:
+            task = asyncio.ensure_future(self._ask(name))
+            self._asked[name] = task
+            task.add_done_callback(lambda done: self._asked.pop(name, None))
+        return await asyncio.shield(task)
+
+    async def _ask(self, name: Name) -> Plan:
+        namespace, workflow_id, version = name
+        request = definition_service_pb2.GetPlanRequest(
+            namespace=namespace, workflow_id=workflow_id, version=version
+        )
+        try:
+            response = await self._definitions.GetPlan(request)
+        except FlowmeshError as error:
+            known = self._names.get(name)
+            if not isinstance(error, Unavailable):
+                self._names.pop(name, None)
+                raise
+            if known is not None:
+                return known.plan
+            raise Unavailable(
+                "DEFINITION_UNAVAILABLE",
+                f"the definition service is away and workflow {workflow_id!r} is not cached",
+                retry_after_ms=1_000,
+            ) from error
+        plan = self.remember(response.plan)
+        self._names[name] = _Cached(plan, self._clock.monotonic_ms() + FRESH_MS)
+        self._names.move_to_end(name)
+        if len(self._names) > PLANS_MAX:
+            self._names.popitem(last=False)
+        return plan
+
+    def forget(self, namespace: str, names: Iterable[str]) -> None:
+        """Makes starts ask again; tasks may be shared, so any change in a namespace counts."""
+        for name in [n for n in self._names if n[0] == namespace]:
+            self._names[name].fresh_until_ms = 0.0
+            self._asked.pop(name, None)
+
+    def check_input(self, plan: Plan, payload: payload_pb2.Payload) -> None:
+        """Raises INPUT_INVALID with one violation per problem when the input does not fit."""
+        if payload.HasField("reference"):
+            return
+        try:
+            value = orjson.loads(payload.data) if payload.data else None
+        except orjson.JSONDecodeError as error:
+            raise Invalid("INPUT_INVALID", "the input is not JSON") from error
+        validator = self._validator(plan)
+        if validator is None:
+            return
+        violations = tuple(
+            Violation(_field(error.instance_path), error.message, "INPUT_INVALID")
+            for _, error in zip(range(VIOLATIONS_MAX), validator.iter_errors(value), strict=False)
+        )
+        if violations:
+            first = violations[0]
+            raise Invalid(
+                "INPUT_INVALID",
+                f"input does not fit workflow {plan.workflow_id}: {first.field}: {first.description}",
+                violations=violations,
+            )
+
+    def _validator(self, plan: Plan) -> jsonschema_rs.Validator | None:
+        if plan.digest not in self._validators:
+            schema = plan.message.input_schema
+            self._validators[plan.digest] = (
+                jsonschema_rs.validator_for(
+                    orjson.loads(schema),
+                    pattern_options=jsonschema_rs.RegexOptions(),
+                    retriever=_refuse,
+                )
+                if schema
+                else None
+            )
+        return self._validators[plan.digest]
+
+
+def _refuse(uri: str) -> object:
+    raise ValueError(f"remote reference {uri}")
+
+
+def _field(path: Iterable[str | int]) -> str:
+    field = "input"
+    for part in path:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return field

@@ -1,0 +1,179 @@
+"""Publishes each commit's events as one message, in commit order, from memory or from the outbox.
+
+Commits never wait for it. After every break it compares the stream's last message with its own
+position and publishes the difference from the outbox.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
+from flowmesh.bus import Bus
+from flowmesh.errors import Unavailable
+from flowmesh.orchestrator.outbox import Outbox
+from flowmesh.orchestrator.store import CONNECTION_LOST
+
+PART_BYTES_MAX = 512 << 10
+"""Messages are split above this, between rows and if need be between the events of one row."""
+
+QUEUE_MAX = 1_000
+"""Commits kept for publishing; beyond it they are read from the outbox."""
+
+STREAM_MAX_AGE_S = 24 * 3600
+STREAM_BYTES_MAX = 8 << 30
+RETRY_DELAY_S = 0.2
+
+
+def message_parts(batch: history_service_pb2.EventBatch) -> list[bytes]:
+    """The messages that carry a batch, each at most about 512 KiB, the last one marked."""
+    parts: list[history_service_pb2.EventBatch] = []
+    size = 0
+    for row in (piece for row in batch.rows for piece in _pieces(row)):
+        if not parts or size + len(row.events) > PART_BYTES_MAX:
+            parts.append(_part(batch, len(parts)))
+            size = 0
+        parts[-1].rows.append(row)
+        size += len(row.events)
+    if not parts:
+        parts.append(_part(batch, 0))
+    parts[-1].last_part = True
+    return [part.SerializeToString() for part in parts]
+
+
+def _part(batch: history_service_pb2.EventBatch, number: int) -> history_service_pb2.EventBatch:
+    return history_service_pb2.EventBatch(
+        incarnation=batch.incarnation, position=batch.position, part=number, after=batch.after
+    )
+
+
+def _pieces(row: history_service_pb2.EventRow) -> Iterable[history_service_pb2.EventRow]:
+    """The row itself, or several of the same execution when it is too large for one message."""
+    if len(row.events) <= PART_BYTES_MAX:
+        yield row
+        return
+    events = history_event_pb2.HistoryEvents.FromString(row.events).events
+    chunk = history_event_pb2.HistoryEvents()
+    size = 0
+    for event in events:
+        if chunk.events and size + event.ByteSize() > PART_BYTES_MAX:
+            yield _piece(row, chunk)
+            chunk, size = history_event_pb2.HistoryEvents(), 0
+        chunk.events.append(event)
+        size += event.ByteSize()
+    yield _piece(row, chunk)
+
+
+def _piece(
+    row: history_service_pb2.EventRow, chunk: history_event_pb2.HistoryEvents
+) -> history_service_pb2.EventRow:
+    piece = history_service_pb2.EventRow()
+    piece.CopyFrom(row)
+    piece.first_sequence = chunk.events[0].sequence
+    piece.events = chunk.SerializeToString()
+    return piece
+
+
+class Publisher:
+    """One publisher per process, for its own incarnation and for those it inherits."""
+
+    def __init__(self, *, bus: Bus, outbox: Outbox, prefix: str, log: Any) -> None:
+        self._bus = bus
+        self._outbox = outbox
+        self._log = log
+        self._prefix = prefix
+        self._stream = f"{prefix.upper()}_EVENTS"
+        self._queue: deque[history_service_pb2.EventBatch] = deque()
+        self._inherited: dict[int, int] = {}
+        self._wake = asyncio.Event()
+        self._in_step = False
+        self._incarnation = 0
+        self._position = 0
+        bus.on_reconnect(self._resync)
+
+    def begin(self, incarnation: int, position: int) -> None:
+        """Publishes for this incarnation from now on; what an earlier one left is inherited."""
+        self._queue.clear()
+        self._incarnation, self._position = incarnation, position
+        self._in_step = False
+        self._wake.set()
+
+    def offer(self, batch: history_service_pb2.EventBatch) -> None:
+        """Queues the events of a commit; never waits."""
+        self._position = batch.position
+        if len(self._queue) >= QUEUE_MAX:
+            self._queue.clear()
+            self._in_step = False
+        self._queue.append(batch)
+        self._wake.set()
+
+    def inherit(self, incarnation: int, position: int) -> None:
+        """Another incarnation is over: publishes what the stream lacks of it, up to `position`."""
+        self._inherited[incarnation] = max(position, self._inherited.get(incarnation, 0))
+        self._wake.set()
+
+    async def _resync(self) -> None:
+        self._in_step = False
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._publish_all()
+            except (Unavailable, *CONNECTION_LOST) as error:
+                self._in_step = False
+                self._log.info("publish_waits", problem=type(error).__name__)
+                await asyncio.sleep(RETRY_DELAY_S)
+                self._wake.set()
+
+    async def _publish_all(self) -> None:
+        if not self._in_step:
+            await self._bus.ensure_stream(
+                self._stream, [f"{self._prefix}.events.>"], STREAM_MAX_AGE_S, STREAM_BYTES_MAX
+            )
+        for incarnation, position in sorted(self._inherited.items()):
+            await self._catch_up(incarnation, position)
+            del self._inherited[incarnation]
+        if not self._in_step:
+            position = self._position
+            await self._catch_up(self._incarnation, position)
+            while self._queue and self._queue[0].position <= position:
+                self._queue.popleft()
+            self._in_step = True
+        while self._queue and self._in_step:
+            batch = self._queue[0]
+            await self._publish(batch)
+            if self._queue and self._queue[0] is batch:
+                self._queue.popleft()
+
+    async def _catch_up(self, incarnation: int, position: int) -> None:
+        """Publishes from the outbox what the stream lacks of an incarnation."""
+        published = await self._published(incarnation)
+        while published < position:
+            batches = await self._outbox.read(incarnation, published, 100)
+            for batch in batches:
+                await self._publish(batch)
+                published = batch.position
+            if not batches:
+                return
+
+    async def _published(self, incarnation: int) -> int:
+        """Last position of an incarnation that the stream holds whole; 0 if none."""
+        last = await self._bus.last_message(self._stream, self._subject(incarnation))
+        if last is None:
+            return 0
+        batch = history_service_pb2.EventBatch.FromString(last.data)
+        return batch.position if batch.last_part else batch.position - 1
+
+    async def _publish(self, batch: history_service_pb2.EventBatch) -> None:
+        subject = self._subject(batch.incarnation)
+        for number, data in enumerate(message_parts(batch)):
+            await self._bus.publish(
+                subject, data, msg_id=f"{batch.incarnation}:{batch.position}:{number}"
+            )
+
+    def _subject(self, incarnation: int) -> str:
+        return f"{self._prefix}.events.{incarnation}"

@@ -1,0 +1,79 @@
+"""Tasks that wait for credit: by namespace, queue and task type, and within these by priority."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flowmesh.api.common.v1 import payload_pb2, priority_pb2
+
+READY_MAX = 50_000
+"""Ready tasks kept in memory; the rest is read again from the rows when these have left."""
+
+Key = tuple[str, str, str]
+_PRIORITIES = range(priority_pb2.PRIORITY_CRITICAL, priority_pb2.PRIORITY_UNSPECIFIED, -1)
+
+
+@dataclass(slots=True)
+class ReadyTask:
+    """One attempt that waits for a worker; `rendered` is its input where that took a fetch."""
+
+    execution_id: str
+    node: int
+    node_id: str
+    attempt: int
+    partition: int
+    key: Key
+    priority: int
+    rendered: payload_pb2.Payload | None = None
+
+
+class ReadyQueues:
+    """First in, first out within one key and priority; a higher priority always leaves first."""
+
+    def __init__(self) -> None:
+        self._queues: dict[int, dict[Key, deque[ReadyTask]]] = {p: {} for p in _PRIORITIES}
+        self.keys: set[Key] = set()
+        self.counts: dict[Key, int] = {}
+        self.count = 0
+        self.overflowed = False
+
+    def push(self, task: ReadyTask) -> bool:
+        """Queues a task; True when nothing with its key was ever queued before."""
+        if self.count >= READY_MAX:
+            self.overflowed = True
+            return False
+        queue = self._queues[task.priority].get(task.key)
+        if queue is None:
+            queue = self._queues[task.priority][task.key] = deque()
+        queue.append(task)
+        self.count += 1
+        self.counts[task.key] = self.counts.get(task.key, 0) + 1
+        if task.key in self.keys:
+            return False
+        self.keys.add(task.key)
+        return True
+
+    def pop(self, keys: Iterable[Key]) -> ReadyTask | None:
+        """The next task of any of the keys; None if they have none."""
+        for priority in _PRIORITIES:
+            queues = self._queues[priority]
+            for key in keys:
+                queue = queues.get(key)
+                if queue:
+                    self.count -= 1
+                    self.counts[key] -= 1
+                    return queue.popleft()
+        return None
+
+    def waiting(self, keys: Iterable[Key]) -> int:
+        return sum(self.counts.get(key, 0) for key in keys)
+
+    def drop_partitions(self, gone: set[int]) -> None:
+        for queues in self._queues.values():
+            for key, queue in queues.items():
+                kept = deque(task for task in queue if task.partition not in gone)
+                dropped = len(queue) - len(kept)
+                if dropped:
+                    queues[key] = kept
+                    self.count -= dropped
+                    self.counts[key] -= dropped

@@ -1,0 +1,152 @@
+"""Turns messages into calls on the orchestrator and back; decides nothing."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.api.history.v1 import history_service_pb2 as history
+from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
+from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.histories import Histories
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.payloads import CHUNK_BYTES
+from flowmesh.orchestrator.session import Session
+from flowmesh.orchestrator.views import execution_message
+from flowmesh.rpc import namespace_of
+
+OUTBOX_POSITIONS_DEFAULT = 100
+OUTBOX_POSITIONS_MAX = 1_000
+
+
+def _forwarded(context: Any) -> bool:
+    return any(key == "flowmesh-forwarded" for key, _ in context.invocation_metadata() or ())
+
+
+class ExecutionServer(pb_grpc.ExecutionServiceServicer):
+    """Starts, shows and changes executions."""
+
+    def __init__(self, *, executions: Executions, core: Orchestrator) -> None:
+        self._executions = executions
+        self._core = core
+
+    async def StartExecution(
+        self, request: pb.StartExecutionRequest, context: Any
+    ) -> pb.StartExecutionResponse:
+        return await self._executions.start(request, forwarded=_forwarded(context))
+
+    async def GetExecution(
+        self, request: pb.GetExecutionRequest, context: Any
+    ) -> pb.GetExecutionResponse:
+        state = await self._executions.state(namespace_of(request), request.execution_id)
+        return pb.GetExecutionResponse(execution=execution_message(state))
+
+    async def ListExecutions(
+        self, request: pb.ListExecutionsRequest, context: Any
+    ) -> pb.ListExecutionsResponse:
+        return await self._executions.list(request)
+
+    async def WaitExecution(
+        self, request: pb.WaitExecutionRequest, context: Any
+    ) -> pb.WaitExecutionResponse:
+        return await self._executions.wait(
+            namespace_of(request),
+            request.execution_id,
+            request.timeout_ms,
+            forwarded=_forwarded(context),
+        )
+
+    async def CancelExecution(
+        self, request: pb.CancelExecutionRequest, context: Any
+    ) -> pb.CancelExecutionResponse:
+        await self._executions.cancel(request, forwarded=_forwarded(context))
+        return pb.CancelExecutionResponse()
+
+    async def TerminateExecution(
+        self, request: pb.TerminateExecutionRequest, context: Any
+    ) -> pb.TerminateExecutionResponse:
+        await self._executions.terminate(request, forwarded=_forwarded(context))
+        return pb.TerminateExecutionResponse()
+
+    async def SignalExecution(
+        self, request: pb.SignalExecutionRequest, context: Any
+    ) -> pb.SignalExecutionResponse:
+        return await self._executions.signal(request, forwarded=_forwarded(context))
+
+    async def GetStats(self, request: pb.GetStatsRequest, context: Any) -> pb.GetStatsResponse:
+        stats = self._core.stats.messages(namespace_of(request), request.workflow_id)
+        return pb.GetStatsResponse(workflows=stats)
+
+    async def Session(
+        self, request_iterator: AsyncIterator[pb.SessionRequest], context: Any
+    ) -> AsyncIterator[pb.SessionResponse]:
+        session = Session(executions=self._executions, core=self._core)
+        async for response in session.serve(request_iterator):
+            yield response
+
+
+class PayloadServer(pb_grpc.PayloadServiceServicer):
+    """Stores and reads large payloads."""
+
+    def __init__(self, *, core: Orchestrator) -> None:
+        self._payloads = core.payloads
+
+    async def PutPayload(
+        self, request_iterator: AsyncIterator[pb.PutPayloadRequest], context: Any
+    ) -> pb.PutPayloadResponse:
+        return pb.PutPayloadResponse(payload=await self._payloads.receive(request_iterator))
+
+    async def GetPayload(
+        self, request: pb.GetPayloadRequest, context: Any
+    ) -> AsyncIterator[pb.GetPayloadResponse]:
+        encoding, data = await self._payloads.get(namespace_of(request), request.digest)
+        for start in range(0, max(len(data), 1), CHUNK_BYTES):
+            yield pb.GetPayloadResponse(encoding=encoding, chunk=data[start : start + CHUNK_BYTES])
+
+
+class PartitionServer(pb_grpc.PartitionServiceServicer):
+    """Hand-over between orchestrators."""
+
+    def __init__(self, *, core: Orchestrator) -> None:
+        self._ownership = core.ownership
+
+    async def ReceivePartitions(
+        self, request: pb.ReceivePartitionsRequest, context: Any
+    ) -> pb.ReceivePartitionsResponse:
+        await self._ownership.receive()
+        return pb.ReceivePartitionsResponse()
+
+
+class HistoryServer(history_grpc.HistoryServiceServicer):
+    """Histories, of any execution."""
+
+    def __init__(self, *, histories: Histories) -> None:
+        self._histories = histories
+
+    async def ListHistoryEvents(
+        self, request: history.ListHistoryEventsRequest, context: Any
+    ) -> history.ListHistoryEventsResponse:
+        return await self._histories.page(request)
+
+
+class OutboxServer(history_grpc.OutboxServiceServicer):
+    """The outbox of every incarnation."""
+
+    def __init__(self, *, core: Orchestrator) -> None:
+        self._core = core
+
+    async def ReadOutbox(
+        self, request: history.ReadOutboxRequest, context: Any
+    ) -> history.ReadOutboxResponse:
+        size = min(request.position_count_max or OUTBOX_POSITIONS_DEFAULT, OUTBOX_POSITIONS_MAX)
+        store = self._core.store
+        batches = await self._core.outbox.read(request.incarnation, request.after, size)
+        last = await store.sql.position_of(store.pool, incarnation=request.incarnation)
+        return history.ReadOutboxResponse(batches=batches, last_position=last or 0)
+
+    async def ReportPositions(
+        self, request: history.ReportPositionsRequest, context: Any
+    ) -> history.ReportPositionsResponse:
+        for position in request.positions:
+            self._core.committer.serve_outbox(position.incarnation, position.position)
+        return history.ReportPositionsResponse()

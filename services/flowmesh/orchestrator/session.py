@@ -1,0 +1,195 @@
+"""One client stream for many starts: acknowledgements after the commit, results when they come.
+
+What there is to say is collected and written once per loop pass.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.engine import State
+from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
+from flowmesh.orchestrator.errors import Moved, storage_unavailable
+from flowmesh.orchestrator.executions import WAIT_MAX_MS, Executions
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.views import result_of
+from flowmesh.orchestrator.works import Answer, Started
+from flowmesh.rpc import namespace_of
+
+PENDING_MAX = 20_000
+"""Calls of one session that may be open; further ones are refused with OVERLOADED."""
+
+
+class Session:
+    """The calls of one stream."""
+
+    def __init__(self, *, executions: Executions, core: Orchestrator) -> None:
+        self._executions = executions
+        self._core = core
+        self._out = pb.SessionResponse()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pending = 0
+        self._closed = False
+
+    async def serve(
+        self, requests: AsyncIterator[pb.SessionRequest]
+    ) -> AsyncIterator[pb.SessionResponse]:
+        reader = asyncio.create_task(self._read(requests))
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                out, self._out = self._out, pb.SessionResponse()
+                if out.started or out.refused or out.results:
+                    yield out
+                if reader.done() and not self._pending:
+                    return
+        finally:
+            self._closed = True
+            reader.cancel()
+            for task in self._tasks:
+                task.cancel()
+
+    async def _read(self, requests: AsyncIterator[pb.SessionRequest]) -> None:
+        async for request in requests:
+            for start in request.starts:
+                self._start(start)
+            for watch in request.watches:
+                self._pending += 1
+                self._spawn(self._wait(watch.call_id, namespace_of(watch), watch.execution_id))
+        self._wake.set()
+
+    def _start(self, start: pb.SessionStart) -> None:
+        if self._pending >= PENDING_MAX:
+            error = Overloaded("OVERLOADED", "too many calls are open", retry_after_ms=100)
+            self._refuse(start.call_id, error)
+            return
+        self._pending += 1
+        request = start.start
+        name = (request.namespace or "default", request.workflow_id, request.version)
+        plan = self._core.plans.cached(name)
+        if plan is None or request.input.HasField("reference"):
+            self._spawn(self._start_slowly(start))
+            return
+        try:
+            self._core.plans.check_input(plan, request.input)
+            partition = self._executions.partition_for(request, plan)
+        except FlowmeshError as error:
+            self._done()
+            self._refuse(start.call_id, error)
+            return
+        if partition not in self._core.ownership.epochs:
+            self._spawn(self._start_slowly(start))
+            return
+        reply = self._reply_to(start, plan.namespace)
+        self._core.committer.submit(self._executions.work_for(request, plan, partition, reply))
+
+    def _reply_to(
+        self, start: pb.SessionStart, namespace: str
+    ) -> Callable[[Answer | Exception], None]:
+        def reply(answer: Answer | Exception) -> None:
+            if isinstance(answer, Started):
+                self._started(start, namespace, answer)
+            elif isinstance(answer, Moved):
+                self._spawn(self._start_slowly(start))
+            else:
+                self._done()
+                refusal = answer if isinstance(answer, FlowmeshError) else storage_unavailable()
+                self._refuse(start.call_id, refusal)
+
+        return reply
+
+    async def _start_slowly(self, start: pb.SessionStart) -> None:
+        """A start whose plan must be fetched, or that another instance owns."""
+        try:
+            response = await self._executions.start(start.start, forwarded=False)
+        except FlowmeshError as error:
+            self._done()
+            self._refuse(start.call_id, error)
+            return
+        started = Started(response.execution_id, response.created)
+        self._started(start, start.start.namespace or "default", started)
+
+    def _started(self, start: pb.SessionStart, namespace: str, answer: Started) -> None:
+        self._out.started.add(
+            call_id=start.call_id, execution_id=answer.execution_id, created=answer.created
+        )
+        self._wake.set()
+        if not start.want_result:
+            self._done()
+            return
+        entry = self._core.states.get(answer.execution_id)
+        if entry is None or not answer.created:
+            self._spawn(self._wait(start.call_id, namespace, answer.execution_id))
+        elif entry.state.ended:
+            self._result(start.call_id, entry.state)
+        else:
+            self._watch(start.call_id, namespace, answer.execution_id)
+
+    def _watch(self, call_id: int, namespace: str, execution_id: str) -> None:
+        def ended(state: State | None) -> None:
+            if self._closed:
+                return
+            if state is None:
+                self._spawn(self._wait(call_id, namespace, execution_id))
+            else:
+                self._result(call_id, state)
+
+        self._core.waiters.call(execution_id, ended)
+
+    async def _wait(self, call_id: int, namespace: str, execution_id: str) -> None:
+        """Waits wherever the execution is owned, as long as it takes."""
+        while True:
+            try:
+                waited = await self._executions.wait(
+                    namespace, execution_id, WAIT_MAX_MS, forwarded=False
+                )
+            except Unavailable:
+                continue
+            except FlowmeshError as error:
+                self._done()
+                self._refuse(call_id, error)
+                return
+            if waited.ended:
+                execution = waited.execution
+                self._out.results.add(
+                    call_id=call_id,
+                    execution_id=execution_id,
+                    status=execution.status,
+                    output=execution.output,
+                    failure=execution.failure if execution.HasField("failure") else None,
+                )
+                self._done()
+                return
+
+    def _result(self, call_id: int, state: State) -> None:
+        self._out.results.add(
+            call_id=call_id,
+            execution_id=state.execution_id,
+            status=state.status,
+            output=result_of(state),
+            failure=state.failure,
+        )
+        self._done()
+
+    def _refuse(self, call_id: int, error: FlowmeshError) -> None:
+        self._out.refused.add(
+            call_id=call_id,
+            code=getattr(grpc.StatusCode, error.grpc_code).value[0],
+            reason=error.reason,
+            message=error.message,
+            retry_after_ms=error.retry_after_ms,
+        )
+        self._wake.set()
+
+    def _done(self) -> None:
+        self._pending -= 1
+        self._wake.set()
+
+    def _spawn(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,168 @@
+-- name: register_incarnation(address, data_dir_id)$
+-- A new incarnation with a fresh lease. Earlier ones of the same data directory are dead: this
+-- process holds its lock.
+with dead as (
+    update incarnations set lease_until = '-infinity'
+    where data_dir_id = :data_dir_id and data_dir_id <> '' and lease_until > now()
+)
+insert into incarnations (address, data_dir_id, lease_until)
+values (:address, :data_dir_id, now() + interval '3 seconds')
+returning id;
+
+-- name: renew_lease(incarnation)^
+-- The only periodic query there is: renews the lease and answers how ownership stands.
+with renewed as (
+    update incarnations set lease_until = clock_timestamp() + interval '3 seconds'
+    where id = :incarnation
+    returning id
+)
+select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us,
+       exists (select from renewed) as renewed,
+       (select coalesce(json_agg(json_build_array(i.id, i.address,
+                   (extract(epoch from i.lease_until - clock_timestamp()) * 1000)::bigint)), '[]')
+        from incarnations i where i.lease_until > clock_timestamp() or i.id = :incarnation) as alive,
+       (select json_agg(json_build_array(p.id, p.epoch, p.incarnation) order by p.id) from partitions p) as partitions;
+
+-- name: end_lease(incarnation)!
+update incarnations set lease_until = '-infinity' where id = :incarnation;
+
+-- name: claim_partitions(incarnation, partitions_max)
+-- Takes free partitions: those without an owner or whose owner's lease is over.
+with taken as (
+    select p.id, p.incarnation as previous
+    from partitions p left join incarnations i on i.id = p.incarnation
+    where i.id is null or i.lease_until < clock_timestamp()
+    order by p.id
+    limit :partitions_max
+    for update of p skip locked
+)
+update partitions p
+set epoch = p.epoch + 1, incarnation = :incarnation
+from taken
+where p.id = taken.id
+returning p.id, p.epoch, taken.previous;
+
+-- name: hand_over_partition(partition, epoch, incarnation, receiver)$
+update partitions set epoch = epoch + 1, incarnation = :receiver
+where id = :partition and epoch = :epoch and incarnation = :incarnation
+returning epoch;
+
+-- name: raise_epoch(partition, epoch, incarnation)$
+-- A worker has seen a higher epoch than ours although we own the partition: go above it.
+update partitions set epoch = greatest(epoch, :epoch) + 1
+where id = :partition and incarnation = :incarnation
+returning epoch;
+
+-- name: release_partitions(incarnation)!
+update partitions set incarnation = null, epoch = epoch + 1 where incarnation = :incarnation;
+
+-- name: position_of(incarnation)$
+select position from incarnations where id = :incarnation;
+
+-- name: outbox_row(incarnation, position)^
+select execution_ids, seqs from outbox where incarnation = :incarnation and position = :position;
+
+-- name: unpublished_incarnations(incarnation)
+-- Last position of every other incarnation that still has outbox rows.
+select incarnation, max(position) as position from outbox
+where incarnation <> :incarnation group by incarnation order by incarnation;
+
+-- name: read_outbox(incarnation, after, rows_max)
+select o.position, o.after, r.ordinality, h.execution_id, h.seq, h.events, e.namespace, e.workflow_id, e.plan_digest
+from (select * from outbox where incarnation = :incarnation and position > :after order by position limit :rows_max) o
+left join lateral unnest(o.execution_ids, o.seqs) with ordinality as r (execution_id, seq, ordinality) on true
+left join executions e on e.id = r.execution_id
+left join history h on h.start_day = (e.started_at / 86400000000)::int and h.execution_id = r.execution_id and h.seq = r.seq
+order by o.position, r.ordinality;
+
+-- name: execution_rows(ids)
+-- What is needed to rebuild executions from their history.
+select e.id, e.namespace, e.plan_digest, (e.started_at / 86400000000)::int as start_day, s.seq as snapshot_seq, s.body as snapshot
+from executions e left join snapshots s on s.execution_id = e.id
+where e.id = any (:ids::text[]);
+
+-- name: history_rows(days, ids, afters)
+select h.execution_id, h.seq, h.events
+from unnest(:days::int[], :ids::text[], :afters::bigint[]) as w (start_day, execution_id, after)
+join history h on h.start_day = w.start_day and h.execution_id = w.execution_id and h.seq > w.after
+order by h.execution_id, h.seq;
+
+-- name: history_page(start_day, execution_id, after, rows_max)
+-- Rows whose last event may be above `after`: the row that holds it, and those behind.
+select seq, events from history
+where start_day = :start_day and execution_id = :execution_id
+  and seq >= coalesce((select max(seq) from history
+                       where start_day = :start_day and execution_id = :execution_id and seq <= :after + 1), 0)
+order by seq limit :rows_max;
+
+-- name: plan_bodies(digests)
+select digest, body from plans where digest = any (:digests::text[]);
+
+-- name: ready_executions(partitions, after_priority, after_since, after_id, rows_max)
+-- Executions with tasks for workers, in the order in which they are to leave.
+select id, priority, ready_since from executions
+where partition = any (:partitions::int[]) and ready_since is not null
+  and (-priority, ready_since, id) > (-:after_priority::smallint, :after_since::bigint, :after_id::text)
+order by priority desc, ready_since, id limit :rows_max;
+
+-- name: due_executions(partitions, after, until, rows_max)
+select id, wake_at from executions
+where partition = any (:partitions::int[]) and wake_at is not null and wake_at > :after and wake_at <= :until
+order by wake_at limit :rows_max;
+
+-- name: next_wake(partitions, after)$
+select min(wake_at) from executions
+where partition = any (:partitions::int[]) and wake_at is not null and wake_at > :after;
+
+-- name: started_under(namespaces, request_ids)
+select namespace, request_id, id, start_digest
+from executions
+where (namespace, request_id) in (select * from unnest(:namespaces::text[], :request_ids::text[]));
+
+-- name: execution_row(namespace, execution_id)^
+select id, partition, workflow_id, plan_digest, status, started_at from executions
+where id = :execution_id and namespace = :namespace;
+
+-- name: list_executions(namespace, workflow_id, statuses, started_after, started_before, before_id, rows_max)
+select id, namespace, workflow_id, workflow_name, workflow_version, plan_digest, status, started_at, ended_at, request_id
+from executions
+where namespace = :namespace
+  and (:workflow_id::text = '' or workflow_id = :workflow_id)
+  and (cardinality(:statuses::smallint[]) = 0 or status = any (:statuses::smallint[]))
+  and (:started_after::bigint = 0 or started_at > :started_after)
+  and (:started_before::bigint = 0 or started_at < :started_before)
+  and (:before_id::text = '' or id < :before_id collate "C")
+order by id desc
+limit :rows_max;
+
+-- name: put_payload(namespace, digest, encoding, size_bytes, data)!
+insert into payloads (namespace, digest, encoding, size_bytes, data)
+values (:namespace, :digest, :encoding, :size_bytes, :data)
+on conflict (namespace, digest) do update set used_at = now();
+
+-- name: get_payload(namespace, digest)^
+select encoding, data from payloads where namespace = :namespace and digest = :digest;
+
+-- name: known_payloads(namespaces, digests)
+select namespace, digest from payloads
+where (namespace, digest) in (select * from unnest(:namespaces::text[], :digests::text[]));
+
+-- name: collect_payloads()$
+-- Deletes payloads that nothing refers to and nobody used for a day.
+with gone as (
+    delete from payloads p
+    where p.used_at < now() - interval '24 hours'
+      and not exists (select from payload_refs r where r.namespace = p.namespace and r.digest = p.digest)
+    returning 1
+)
+select count(*) from gone;
+
+-- name: history_days()
+select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+join pg_class p on p.oid = i.inhparent where p.relname = 'history' and p.relnamespace = 'orchestrator'::regnamespace;
+
+-- name: stranded_executions(partitions)
+-- Running executions that wait for nothing: what they waited for was in the memory of an owner.
+select id from executions
+where partition = any (:partitions::int[]) and status = 2 and ready_since is null and wake_at is null
+limit 10000;

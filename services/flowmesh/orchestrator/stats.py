@@ -1,0 +1,149 @@
+"""Counters and latencies per workflow, of this process, for GetStats."""
+
+from collections import OrderedDict, deque
+
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.engine import State, Transition
+from flowmesh.engine import state as s
+from flowmesh.orchestrator.metrics import OrchestratorMetrics
+
+WORKFLOWS_MAX = 1_000
+TASKS_MAX = 200
+SAMPLES_MAX = 1_000
+
+
+class Latency:
+    """The last samples of a duration, in milliseconds."""
+
+    __slots__ = ("count", "samples", "total_ms")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total_ms = 0.0
+        self.samples: deque[float] = deque(maxlen=SAMPLES_MAX)
+
+    def add(self, milliseconds: float) -> None:
+        self.count += 1
+        self.total_ms += milliseconds
+        self.samples.append(milliseconds)
+
+    def message(self) -> execution_pb2.LatencyStats:
+        ordered = sorted(self.samples)
+        return execution_pb2.LatencyStats(
+            count=self.count,
+            p50_ms=_quantile(ordered, 0.5),
+            p95_ms=_quantile(ordered, 0.95),
+            p99_ms=_quantile(ordered, 0.99),
+            total_ms=self.total_ms,
+        )
+
+
+def _quantile(ordered: list[float], q: float) -> float:
+    return ordered[min(int(len(ordered) * q), len(ordered) - 1)] if ordered else 0.0
+
+
+class _Task:
+    __slots__ = ("completed", "failed", "latency", "retried")
+
+    def __init__(self) -> None:
+        self.completed = self.failed = self.retried = 0
+        self.latency = Latency()
+
+
+class _Workflow:
+    __slots__ = ("canceled", "completed", "failed", "latency", "started", "tasks")
+
+    def __init__(self) -> None:
+        self.started = self.completed = self.failed = self.canceled = 0
+        self.latency = Latency()
+        self.tasks: dict[str, _Task] = {}
+
+
+class Stats:
+    """What the committed transitions of this process add up to; bounded, oldest names dropped."""
+
+    def __init__(self, metrics: OrchestratorMetrics) -> None:
+        self._metrics = metrics
+        self._workflows: OrderedDict[tuple[str, str], _Workflow] = OrderedDict()
+
+    def observe(self, state: State, transition: Transition, *, started: bool) -> None:
+        """Counts one committed transition."""
+        key = (state.plan.namespace, state.plan.workflow_id)
+        workflow = self._workflows.get(key)
+        if workflow is None:
+            workflow = self._workflows[key] = _Workflow()
+            if len(self._workflows) > WORKFLOWS_MAX:
+                self._workflows.popitem(last=False)
+        if started:
+            workflow.started += 1
+            self._metrics.started.inc()
+        for event in transition.history.events:
+            if event.HasField("task_completed"):
+                self._task_ended(workflow, state, event.task_completed.node, failed=False)
+            elif event.HasField("task_failed"):
+                self._task_ended(workflow, state, event.task_failed.node, failed=True)
+            elif event.HasField("task_retrying"):
+                self._metrics.tasks_retried.inc()
+                task = _task(workflow, event.task_retrying.node)
+                if task is not None:
+                    task.retried += 1
+        if transition.ended:
+            self._ended(workflow, state)
+
+    def _task_ended(self, workflow: _Workflow, state: State, node_id: str, *, failed: bool) -> None:
+        (self._metrics.tasks_failed if failed else self._metrics.tasks_completed).inc()
+        task = _task(workflow, node_id)
+        node = state.node(state.plan.index[node_id])
+        if task is None or node is None:
+            return
+        if failed:
+            task.failed += 1
+        else:
+            task.completed += 1
+        task.latency.add((node.ended_at_us - (node.started_at_us or node.scheduled_at_us)) / 1000)
+
+    def _ended(self, workflow: _Workflow, state: State) -> None:
+        milliseconds = (state.ended_at_us - state.started_at_us) / 1000
+        workflow.latency.add(milliseconds)
+        self._metrics.execution_seconds.inc(milliseconds / 1000)
+        self._metrics.execution_latency.observe(milliseconds / 1000)
+        if state.status == s.EXECUTION_COMPLETED:
+            workflow.completed += 1
+            self._metrics.completed.inc()
+        elif state.status == s.EXECUTION_FAILED:
+            workflow.failed += 1
+            self._metrics.failed.inc()
+        else:
+            workflow.canceled += 1
+            self._metrics.canceled.inc()
+
+    def messages(self, namespace: str, workflow_id: str) -> list[execution_pb2.WorkflowStats]:
+        return [
+            execution_pb2.WorkflowStats(
+                workflow_id=name,
+                started=workflow.started,
+                completed=workflow.completed,
+                failed=workflow.failed,
+                canceled=workflow.canceled,
+                latency=workflow.latency.message(),
+                tasks=[
+                    execution_pb2.TaskStats(
+                        node=node,
+                        completed=task.completed,
+                        failed=task.failed,
+                        retried=task.retried,
+                        latency=task.latency.message(),
+                    )
+                    for node, task in workflow.tasks.items()
+                ],
+            )
+            for (of, name), workflow in self._workflows.items()
+            if of == namespace and workflow_id in ("", name)
+        ]
+
+
+def _task(workflow: _Workflow, node_id: str) -> _Task | None:
+    task = workflow.tasks.get(node_id)
+    if task is None and len(workflow.tasks) < TASKS_MAX:
+        task = workflow.tasks[node_id] = _Task()
+    return task

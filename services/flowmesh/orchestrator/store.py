@@ -1,0 +1,229 @@
+"""Executions, histories and ownership as rows. SQL lives in `sql/`; this gives it types."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import aiosql
+import asyncpg
+import orjson
+
+from flowmesh.orchestrator.batch import CommitBatch
+from flowmesh.orchestrator.errors import IncarnationOver, StatementRefused
+from flowmesh.orchestrator.ids import partition_of
+
+_SQL = files("flowmesh.orchestrator.sql")
+CONNECTION_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+)
+"""After these the outcome of a statement is unknown, or it can be sent again as it is."""
+
+RESEND_DELAYS_S = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Pauses before a commit of unknown outcome is sent again; the last one repeats."""
+
+HISTORY_DAYS_AHEAD = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit did: the partitions it held for, the executions it created."""
+
+    partitions: frozenset[int]
+    started: frozenset[str]
+    now_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExecution:
+    """An execution as it is stored: its plan and the encoded events after its snapshot."""
+
+    execution_id: str
+    namespace: str
+    plan_digest: str
+    plan_body: bytes
+    snapshot: bytes | None
+    events: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """How ownership stands, as the renewal of the lease saw it.
+
+    `alive` maps incarnations to address and milliseconds of lease left; `partitions` maps
+    partitions to epoch and incarnation.
+    """
+
+    now_us: int
+    renewed: bool
+    alive: dict[int, tuple[str, int]]
+    partitions: dict[int, tuple[int, int | None]]
+
+
+class OrchestratorStore:
+    """The tables of the schema `orchestrator`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+        self.sql: Any = aiosql.from_str((_SQL / "queries.sql").read_text(), "asyncpg")
+
+    # --- ownership ---
+
+    async def register(self, address: str, data_dir_id: str) -> int:
+        return int(
+            await self.sql.register_incarnation(self.pool, address=address, data_dir_id=data_dir_id)
+        )
+
+    async def renew(self, incarnation: int) -> Tenure:
+        row = await self.sql.renew_lease(self.pool, incarnation=incarnation)
+        return Tenure(
+            now_us=row["now_us"],
+            renewed=row["renewed"],
+            alive={i: (address, left) for i, address, left in orjson.loads(row["alive"])},
+            partitions={p: (epoch, i) for p, epoch, i in orjson.loads(row["partitions"])},
+        )
+
+    async def claim(self, incarnation: int, partitions_max: int) -> list[asyncpg.Record]:
+        async with self.pool.acquire() as connection, connection.transaction():
+            return list(
+                await self.sql.claim_partitions(
+                    connection, incarnation=incarnation, partitions_max=partitions_max
+                )
+            )
+
+    # --- reading executions ---
+
+    async def load(
+        self, execution_ids: Sequence[str], plans: Mapping[str, object]
+    ) -> list[StoredExecution]:
+        """Executions with what rebuilds them; `plan_body` is empty where `plans` has the digest."""
+        rows = await self.sql.execution_rows(self.pool, ids=list(execution_ids))
+        if not rows:
+            return []
+        wanted = list({row["plan_digest"] for row in rows if row["plan_digest"] not in plans})
+        bodies: dict[str, bytes] = {}
+        if wanted:
+            found = await self.sql.plan_bodies(self.pool, digests=wanted)
+            bodies = {row["digest"]: row["body"] for row in found}
+        events: dict[str, list[bytes]] = {row["id"]: [] for row in rows}
+        history = await self.sql.history_rows(
+            self.pool,
+            days=[row["start_day"] for row in rows],
+            ids=[row["id"] for row in rows],
+            afters=[row["snapshot_seq"] or 0 for row in rows],
+        )
+        for row in history:
+            events[row["execution_id"]].append(row["events"])
+        return [
+            StoredExecution(
+                row["id"],
+                row["namespace"],
+                row["plan_digest"],
+                bodies.get(row["plan_digest"], b""),
+                row["snapshot"],
+                tuple(events[row["id"]]),
+            )
+            for row in rows
+        ]
+
+    async def ensure_history_days(self, today: int) -> None:
+        """Makes the history's partitions for today and a week ahead, attached without blocking."""
+        present = {row["relname"] for row in await self.sql.history_days(self.pool)}
+        for day in range(today - 1, today + HISTORY_DAYS_AHEAD + 1):
+            name = f"history_{day}"
+            if name in present:
+                continue
+            async with self.pool.acquire() as connection, connection.transaction():
+                await connection.execute(
+                    "select pg_advisory_xact_lock(hashtext('flowmesh.history'))"
+                )
+                if await connection.fetchval("select to_regclass($1)", f"orchestrator.{name}"):
+                    continue
+                await connection.execute(
+                    f"create table orchestrator.{name} (like orchestrator.history including all);"
+                    f"alter table orchestrator.history attach partition orchestrator.{name}"
+                    f" for values from ({day}) to ({day + 1})"
+                )
+
+
+class CommitLine:
+    """The one connection that commits, and the position of the incarnation it commits for."""
+
+    def __init__(self, store: OrchestratorStore) -> None:
+        self._store = store
+        self._statement = (_SQL / "commit.sql").read_text()
+        self._connection: Any = None
+        self._prepared: Any = None
+        self.incarnation = 0
+        self.position = 0
+
+    async def begin(self, incarnation: int) -> None:
+        """Commits for this incarnation from now on; the statement is prepared before it is needed."""
+        self.incarnation, self.position = incarnation, 0
+        await self._ready()
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection, self._prepared = self._connection, None, None
+            await self._store.pool.release(connection)
+
+    async def commit(self, batch: CommitBatch, epochs: Mapping[int, int]) -> Committed:
+        """Commits a batch; returns only when its outcome is known.
+
+        Raises IncarnationOver when this incarnation may not commit any more, StatementRefused
+        when the database does not take what is in the batch.
+        """
+        arguments = batch.arguments(self.incarnation, self.position, epochs)
+        tries = 0
+        while True:
+            try:
+                statement = await self._ready()
+                row = await statement.fetchrow(*arguments)
+                if row["applied"]:
+                    self.position += 1
+                    return Committed(
+                        frozenset(row["partitions"]), frozenset(row["started"]), row["now_us"]
+                    )
+                return await self._applied_before(batch, row["now_us"])
+            except CONNECTION_LOST:
+                await self._drop()
+                await asyncio.sleep(RESEND_DELAYS_S[min(tries, len(RESEND_DELAYS_S) - 1)])
+                tries += 1
+            except asyncpg.PostgresError as error:
+                raise StatementRefused(type(error).__name__) from error
+
+    async def _applied_before(self, batch: CommitBatch, now_us: int) -> Committed:
+        """The statement found another position: an earlier send of it may have applied."""
+        sql, pool = self._store.sql, self._store.pool
+        position = await sql.position_of(pool, incarnation=self.incarnation)
+        if position != self.position + 1:
+            raise IncarnationOver(f"position is {position}, expected {self.position}")
+        row = await sql.outbox_row(pool, incarnation=self.incarnation, position=position)
+        self.position = position
+        committed = frozenset(row["execution_ids"])
+        partitions = (partition_of(execution_id) for execution_id in committed)
+        return Committed(
+            frozenset(p for p in partitions if p is not None),
+            frozenset(start[0] for start in batch.starts if start[0] in committed),
+            now_us,
+        )
+
+    async def _ready(self) -> Any:
+        if self._prepared is None:
+            self._connection = await self._store.pool.acquire()
+            await self._connection.execute("set plan_cache_mode = force_generic_plan")
+            self._prepared = await self._connection.prepare(self._statement)
+        return self._prepared
+
+    async def _drop(self) -> None:
+        connection, self._connection, self._prepared = self._connection, None, None
+        if connection is not None:
+            connection.terminate()
+            await self._store.pool.release(connection)

@@ -1,0 +1,117 @@
+"""When executions must be woken. What is due soon is a heap; the rest stays in the rows.
+
+The earliest wake beyond the horizon is known, so no query runs before it is needed.
+"""
+
+import asyncio
+import heapq
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+from flowmesh.engine import TimersDue
+from flowmesh.orchestrator.ids import partition_of
+from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
+from flowmesh.orchestrator.works import Work
+
+HORIZON_US = 60_000_000
+"""Wakes so far ahead are kept in memory."""
+
+SCAN_EARLY_US = 5_000_000
+SCAN_ROWS_MAX = 10_000
+IDLE_S = 3_600.0
+RETRY_S = 1.0
+
+
+class Timers:
+    """Wakes of the executions of owned partitions."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        now_us: Callable[[], int],
+        epochs: Mapping[int, int],
+        submit: Callable[[Work], None],
+    ) -> None:
+        self._store = store
+        self._now_us = now_us
+        self._epochs = epochs
+        self._submit = submit
+        self._heap: list[tuple[int, str]] = []
+        self._known: dict[str, int] = {}
+        self._horizon = 0
+        self._beyond: float = math.inf
+        self._changed = asyncio.Event()
+
+    def set(self, execution_id: str, wake_at_us: int) -> None:
+        """The execution is to be woken then; 0 is never."""
+        if not wake_at_us:
+            self._known.pop(execution_id, None)
+        elif wake_at_us > self._horizon:
+            self._known.pop(execution_id, None)
+            if wake_at_us < self._beyond:
+                self._beyond = wake_at_us
+                self._changed.set()
+        elif self._known.get(execution_id) != wake_at_us:
+            self._known[execution_id] = wake_at_us
+            heapq.heappush(self._heap, (wake_at_us, execution_id))
+            if self._heap[0][0] == wake_at_us:
+                self._changed.set()
+
+    async def load(self, partitions: Iterable[int]) -> None:
+        """Takes over the wakes of partitions that were gained."""
+        self._horizon = max(self._horizon, self._now_us() + HORIZON_US)
+        await self._scan(list(partitions), 0, self._horizon)
+
+    def drop_partitions(self, partitions: Iterable[int]) -> None:
+        gone = set(partitions)
+        for execution_id in [i for i in self._known if partition_of(i) in gone]:
+            del self._known[execution_id]
+
+    async def run(self) -> None:
+        while True:
+            self._changed.clear()
+            now_us = self._now_us()
+            self._fire(now_us)
+            if self._beyond - SCAN_EARLY_US <= now_us:
+                try:
+                    await self._extend(now_us)
+                except CONNECTION_LOST:
+                    await asyncio.sleep(RETRY_S)
+                continue
+            due = self._heap[0][0] if self._heap else math.inf
+            wait_s = min((min(due, self._beyond - SCAN_EARLY_US) - now_us) / 1e6, IDLE_S)
+            try:
+                async with asyncio.timeout(max(wait_s, 0.001)):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    def _fire(self, now_us: int) -> None:
+        while self._heap and self._heap[0][0] <= now_us:
+            wake_at_us, execution_id = heapq.heappop(self._heap)
+            partition = partition_of(execution_id)
+            if self._known.get(execution_id) != wake_at_us or partition is None:
+                continue
+            del self._known[execution_id]
+            self._submit(Work(execution_id, partition, TimersDue()))
+
+    async def _extend(self, now_us: int) -> None:
+        """Moves the horizon on and reads what lies between."""
+        before, self._horizon = self._horizon, now_us + HORIZON_US
+        await self._scan(list(self._epochs), before, self._horizon)
+
+    async def _scan(self, partitions: list[int], after: int, until: int) -> None:
+        sql, pool = self._store.sql, self._store.pool
+        while True:
+            rows = await sql.due_executions(
+                pool, partitions=partitions, after=after, until=until, rows_max=SCAN_ROWS_MAX
+            )
+            for row in rows:
+                self.set(row["id"], row["wake_at"])
+            if len(rows) < SCAN_ROWS_MAX:
+                break
+            after = rows[-1]["wake_at"] - 1
+        beyond = await sql.next_wake(pool, partitions=list(self._epochs), after=until)
+        self._beyond = math.inf if beyond is None else beyond
+        self._changed.set()

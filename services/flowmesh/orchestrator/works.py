@@ -1,0 +1,68 @@
+"""What waits to be committed, and how its sender is answered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flowmesh.engine import Command, Start
+from flowmesh.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Answer to a start: the execution, and whether this call created it."""
+
+    execution_id: str
+    created: bool
+
+
+class Stale:
+    """Answer to a command from which nothing followed: it is not about the current attempt."""
+
+
+STALE = Stale()
+
+Answer = Started | Stale | int
+"""A start's answer, STALE, or the sequence of the execution's last event after the command."""
+
+Reply = Callable[[Answer | Exception], None]
+"""Called once, after the commit. Must not raise."""
+
+
+def no_reply(answer: Answer | Exception) -> None:
+    """For commands nobody waits for."""
+
+
+class Work:
+    """One command on its way to the engine."""
+
+    __slots__ = ("command", "execution_id", "partition", "reply", "solo")
+
+    def __init__(
+        self, execution_id: str, partition: int, command: Command, reply: Reply = no_reply
+    ) -> None:
+        self.execution_id = execution_id
+        self.partition = partition
+        self.command = command
+        self.reply = reply
+        self.solo = False
+
+
+class StartWork(Work):
+    """A start: its execution exists only once it is committed."""
+
+    __slots__ = ("namespace", "plan", "request_id", "start_digest")
+
+    def __init__(
+        self,
+        partition: int,
+        command: Start,
+        reply: Reply,
+        *,
+        plan: Plan,
+        start_digest: bytes,
+    ) -> None:
+        super().__init__("", partition, command, reply)
+        self.plan = plan
+        self.namespace = plan.namespace
+        self.request_id = command.request_id
+        self.start_digest = start_digest
