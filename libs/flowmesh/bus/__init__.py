@@ -1,4 +1,4 @@
-"""NATS JetStream for what must not be lost, NATS core for what may. Nothing trusts it for ownership."""
+"""NATS JetStream for what must not be lost, NATS core for what may; no place for ownership."""
 
 from flowmesh.bus.bus import Ack, Bus
 from flowmesh.bus.consumer import Message

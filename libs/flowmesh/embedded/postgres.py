@@ -79,7 +79,9 @@ class Postgres:
         self._run_as = _unprivileged(self._bin / "postgres")
         # An absolute path would have to be passable for the other user.
         self._data_argument = "/proc/self/cwd" if self._run_as.uid >= 0 else str(self._folder)
-        self.address = f"postgresql://{USER}@/{DATABASE}?host={quote(str(self._sockets))}&port={PORT}"
+        self.address = (
+            f"postgresql://{USER}@/{DATABASE}?host={quote(str(self._sockets))}&port={PORT}"
+        )
 
     async def prepare(self) -> None:
         """Initialises the data once; an initialisation that was cut off starts over."""
@@ -98,7 +100,14 @@ class Postgres:
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         return Program(
             name="postgres",
-            argv=(str(self._bin / "postgres"), "-D", self._data_argument, "-p", str(PORT), *options),
+            argv=(
+                str(self._bin / "postgres"),
+                "-D",
+                self._data_argument,
+                "-p",
+                str(PORT),
+                *options,
+            ),
             folder=self._folder,
             log=self._log,
             ready=self._answers,

@@ -33,7 +33,9 @@ class LocalTarget:
 class RemoteTarget:
     """A service at an address. One per address for the life of the process."""
 
-    def __init__(self, address: str, interceptors: tuple[grpc.aio.ClientInterceptor, ...] = ()) -> None:
+    def __init__(
+        self, address: str, interceptors: tuple[grpc.aio.ClientInterceptor, ...] = ()
+    ) -> None:
         self.address = address
         self._channel = grpc.aio.insecure_channel(
             address, options=CHANNEL_OPTIONS, interceptors=list(interceptors)
@@ -123,7 +125,9 @@ class Channel(grpc.aio.Channel):
     ) -> Any:
         return self._streaming("stream_stream", method, request_serializer, response_deserializer)
 
-    def _streaming(self, kind: str, path: str, serialize: Any, deserialize: Any) -> Callable[..., Any]:
+    def _streaming(
+        self, kind: str, path: str, serialize: Any, deserialize: Any
+    ) -> Callable[..., Any]:
         def call(
             requests: Any = None,
             *,

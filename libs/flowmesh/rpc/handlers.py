@@ -9,15 +9,16 @@ from __future__ import annotations  # grpc.aio types take parameters in stubs on
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 import grpc
 import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError
+from prometheus_client import Counter
 
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable
 from flowmesh.rpc.scope import enter_call
@@ -44,7 +45,9 @@ MALFORMED = Malformed()
 class Method:
     """One method of a servicer, guarded."""
 
-    def __init__(self, path: str, handler: grpc.RpcMethodHandler[Any, Any], metrics: Metrics) -> None:
+    def __init__(
+        self, path: str, handler: grpc.RpcMethodHandler[Any, Any], metrics: Metrics
+    ) -> None:
         self.path = path
         self.request_streaming = bool(handler.request_streaming)
         self.response_streaming = bool(handler.response_streaming)
@@ -58,8 +61,9 @@ class Method:
         calls = metrics.counter(
             "flowmesh_rpc_total", "Calls served, by outcome.", ("service", "method", "code")
         )
-        self._counts: dict[str, Any] = {}
-        self._count_of = lambda code: calls.labels(*labels, code)
+        self._calls = calls
+        self._labels = labels
+        self._counts: dict[str, Counter] = {}
         seconds = metrics.histogram(
             "flowmesh_rpc_seconds", "Time to serve a unary call.", ("service", "method")
         )
@@ -72,14 +76,14 @@ class Method:
             if request is MALFORMED:
                 raise _malformed(self.path)
             response = await self._call(request, context)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 translated, never dropped
             raise self._translated(error) from None
         self._counted("OK")
         if self._seconds is not None:
             self._seconds.observe(time.perf_counter() - started)
         return response
 
-    async def stream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+    async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         """Serves a call with a stream of responses, for a method that yields them."""
         try:
             if request is MALFORMED:
@@ -90,14 +94,14 @@ class Method:
         except GeneratorExit:
             self._counted("CANCELLED")
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 translated, never dropped
             raise self._translated(error) from None
         self._counted("OK")
 
     def _counted(self, code: str) -> None:
         child = self._counts.get(code)
         if child is None:
-            child = self._counts[code] = self._count_of(code)
+            child = self._counts[code] = self._calls.labels(*self._labels, code)
         child.inc()
 
     def _translated(self, error: BaseException) -> BaseException:
@@ -125,10 +129,7 @@ class Method:
 
 def _behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[..., Any]:
     found = (
-        handler.unary_unary
-        or handler.unary_stream
-        or handler.stream_unary
-        or handler.stream_stream
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     )
     assert found is not None
     return found
@@ -176,11 +177,11 @@ def _served(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
     if method.request_streaming:
         make = grpc.stream_stream_rpc_method_handler
         if not method.response_streaming:
-            make = grpc.stream_unary_rpc_method_handler  # type: ignore[assignment]
+            make = grpc.stream_unary_rpc_method_handler
     else:
-        make = grpc.unary_stream_rpc_method_handler  # type: ignore[assignment]
+        make = grpc.unary_stream_rpc_method_handler
         if not method.response_streaming:
-            make = grpc.unary_unary_rpc_method_handler  # type: ignore[assignment]
+            make = grpc.unary_unary_rpc_method_handler
     behaviour: Any = _serve_stream(method) if method.generates else _serve_unary(method)
     return make(behaviour, request_deserializer=deserialize, response_serializer=method.serialize)
 
@@ -194,7 +195,7 @@ def _serve_unary(method: Method) -> Callable[..., Any]:
             return await method.unary(request, context)
         except FlowmeshError as error:
             failure = error
-        await _abort(context, failure)
+        return await _abort(context, failure)
 
     return serve
 
@@ -237,7 +238,7 @@ def _forgiving(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], 
     return parse
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: FlowmeshError) -> None:
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: FlowmeshError) -> NoReturn:
     status = status_of(error)
     await context.abort(
         grpc.StatusCode[error.grpc_code],

@@ -135,7 +135,9 @@ class LocalContext:
             callback(self)
 
 
-async def call_unary(method: Method, request: Any, metadata: MetadataItems, timeout_s: float | None) -> Any:
+async def call_unary(
+    method: Method, request: Any, metadata: MetadataItems, timeout_s: float | None
+) -> Any:
     """One request, one response, in the caller's own task."""
     context = LocalContext(metadata, timeout_s)
     try:

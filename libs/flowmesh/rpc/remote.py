@@ -14,7 +14,11 @@ EOF = grpc.aio.EOF
 
 
 async def call_unary(
-    callable_: Any, request: Any, metadata: Any, timeout_s: float | None, wait_for_ready: bool | None
+    callable_: Any,
+    request: Any,
+    metadata: Any,
+    timeout_s: float | None,
+    wait_for_ready: bool | None,
 ) -> Any:
     """One request, one response."""
     try:

@@ -45,7 +45,7 @@ class Checks:
                 await self._checks[name]()
         except TimeoutError:
             return "no answer"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 whatever it is, it is not ready
             # The kind of the problem only: its text may hold addresses and names.
             return type(error).__name__
         return "ok"

@@ -30,7 +30,9 @@ GONE_STATUS = 503
 class HttpServer:
     """Answers the six paths itself and hands everything else to the mounted app."""
 
-    def __init__(self, *, checks: Checks, metrics: Metrics, about: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, *, checks: Checks, metrics: Metrics, about: Callable[[], dict[str, Any]]
+    ) -> None:
         self._checks = checks
         self._metrics = metrics
         self._about = about

@@ -51,7 +51,7 @@ class Loop(ABC):
             started = time.perf_counter()
             try:
                 await self.run_once()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 a loop outlives its rounds
                 failures += 1
                 bad.inc()
                 self._report(log, error, failures)
@@ -73,7 +73,7 @@ class Loop(ABC):
         delay_ms = min(self.interval_ms * 2 ** min(failures, 16), BACKOFF_MAX_MS)
         delay_ms = max(delay_ms, self.interval_ms) if failures else self.interval_ms
         # Spread: many processes must not beat in time.
-        spread = 1 + JITTER * (2 * random.random() - 1)  # noqa: S311
+        spread = 1 + JITTER * (2 * random.random() - 1)
         try:
             async with asyncio.timeout(delay_ms * spread / 1_000):
                 await self._wake.wait()

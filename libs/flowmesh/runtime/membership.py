@@ -20,7 +20,9 @@ TYPE = "core"
 class Membership:
     """Keeps the instances of this process in the registry and the directory up to date."""
 
-    def __init__(self, *, directory: Directory, channel: Channel, instances: list[pb.Instance]) -> None:
+    def __init__(
+        self, *, directory: Directory, channel: Channel, instances: list[pb.Instance]
+    ) -> None:
         self._directory = directory
         self._registry = pb_grpc.RegistryServiceStub(channel)
         self._instances = instances

@@ -106,7 +106,7 @@ class Process:
             self._start_loop(loop)
 
     async def composed(self, runtime: Runtime) -> None:
-        """Called by a service that has everything in place; returns when the process has drained."""
+        """Called by a service that is composed; returns when the process has drained."""
         self._waiting.discard(runtime.service)
         self.directory.add_local(runtime.service, runtime.instance_id)
         if not self._waiting:
@@ -126,7 +126,7 @@ class Process:
         except RuntimeError as error:
             self._listener.close()
             raise StartError(_port_taken("gRPC", settings.grpc_port, "--grpc-port")) from error
-        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
         self.address = settings.advertise or f"{host}:{server.port}"
         self.grpc_port = server.port
         return server
@@ -166,7 +166,9 @@ class Process:
         if self._failure is not None:
             raise self._failure
         if self._waiting and not self._stop_wanted.is_set():
-            raise StartError(f"not composed within {START_TIMEOUT_S:.0f} s: {sorted(self._waiting)}")
+            raise StartError(
+                f"not composed within {START_TIMEOUT_S:.0f} s: {sorted(self._waiting)}"
+            )
 
     async def _run_service(self, name: str, run: ServiceRun) -> None:
         try:

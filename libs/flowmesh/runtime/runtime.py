@@ -91,7 +91,9 @@ class Runtime:
         before = set(self._process.handlers.services)
         add_to_server(servicer, self._process.handlers)
         added = self._process.handlers.services - before
-        self.served.extend(name for name in (*service_names, *sorted(added)) if name not in self.served)
+        self.served.extend(
+            name for name in (*service_names, *sorted(added)) if name not in self.served
+        )
 
     def stub(self, stub_class: Callable[[grpc.aio.Channel], S], service: str) -> S:
         """A stub whose calls go to the service: in this process, or an instance of it in turn.

@@ -69,5 +69,5 @@ class GrpcServer:
             methods = {"ServerReflectionInfo": handler}
             self._about.add_registered_method_handlers(service, methods)
 
-    async def _tell(self, status: "health_pb2.HealthCheckResponse.ServingStatus.ValueType") -> None:
+    async def _tell(self, status: int) -> None:
         await asyncio.gather(*(self._health.set(name, status) for name in self._services))

@@ -87,9 +87,7 @@ async def _apply_missing(
     return len(missing)
 
 
-def _compare(
-    schema: str, applied: dict[int, asyncpg.Record], migrations: list[Migration]
-) -> None:
+def _compare(schema: str, applied: dict[int, asyncpg.Record], migrations: list[Migration]) -> None:
     for migration in migrations:
         row = applied.get(migration.version)
         if row is not None and row["checksum"] != migration.checksum:
@@ -100,7 +98,7 @@ def _compare(
     if len(applied) > len(migrations):
         newest = max(applied)
         raise MigrationError(
-            f"schema {schema} is at migration {newest:04d}, this program knows {len(migrations):04d};"
+            f"schema {schema} is at migration {newest:04d}, this program at {len(migrations):04d};"
             " run a newer program"
         )
 

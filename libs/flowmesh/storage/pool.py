@@ -36,7 +36,7 @@ async def open_database(
     application: str = "flowmesh",
     pool_max: int = 10,
 ) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    """Waits for the database, applies the migrations, yields a pool whose search path is the schema."""
+    """Waits for the database and migrates it; the pool's search path is the schema."""
     connection = await _reach(address, application)
     try:
         await migrate(connection, schema, migrations)

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.embedded.child import Child, Program
 from flowmesh.embedded.nats import free_port
 from flowmesh.runtime import Settings
-from flowmesh.suite.files import write_private
+from flowmesh.suite.files import data_folder, say, write_private
 
 CLUSTER_FILE = "cluster.json"
 READY_TIMEOUT_S = 60.0
@@ -51,13 +50,13 @@ def layout(settings: Settings, *, orchestrators: int, workers: int) -> list[Memb
 async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -> None:
     """Runs the cluster until a signal; raises ServerFailed when a process does not come up."""
     members = layout(settings, orchestrators=orchestrators, workers=workers)
-    folder = Path(settings.data_dir).absolute()
+    folder = data_folder(settings)
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(EmbeddedServers(folder))
         cluster = Cluster(settings, servers, members)
         stack.push_async_callback(cluster.stop)
         await cluster.start()
-        print(cluster.table(), flush=True)
+        say(cluster.table())
         await _until_signal()
 
 
@@ -121,10 +120,15 @@ class Cluster:
         for member in self._members:
             pid = self._children[member.name].pid
             grpc = f"{host}:{member.grpc_port}"
-            lines.append(f"  {member.name:<16} {pid:>7}  {grpc:<21} http://{host}:{member.http_port}")
+            lines.append(
+                f"  {member.name:<16} {pid:>7}  {grpc:<21} http://{host}:{member.http_port}"
+            )
         for name, pid in self._servers.pids().items():
             lines.append(f"  {name:<16} {pid:>7}")
-        lines += ["", f"REST: http://{host}:{self._members[0].http_port}   Ctrl-C stops everything."]
+        lines += [
+            "",
+            f"REST: http://{host}:{self._members[0].http_port}   Ctrl-C stops everything.",
+        ]
         return "\n".join(lines)
 
     def _program(self, member: Member) -> Program:
@@ -179,4 +183,3 @@ async def _until_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
-

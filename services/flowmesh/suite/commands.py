@@ -188,7 +188,7 @@ def _run(flags: dict[str, Any], work: Any) -> int:
         return _fail(_validation_text(error))
     configure_logs(settings.log_level, settings.log_format)
     for name in unknown_variables():
-        print(f"flowmesh: no setting reads {name}; see `flowmesh config`", file=sys.stderr)
+        sys.stderr.write(f"flowmesh: no setting reads {name}; see `flowmesh config`\n")
     try:
         uvloop.run(_cancellable(work(settings)))
     except (StartError, EmbeddedError) as error:
@@ -210,7 +210,7 @@ async def _cancellable(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _fail(text: str) -> int:
-    print(f"flowmesh: {text}", file=sys.stderr)
+    sys.stderr.write(f"flowmesh: {text}\n")
     return 1
 
 
@@ -221,5 +221,3 @@ def _validation_text(error: ValueError) -> str:
     return "; ".join(
         f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems()
     )
-
-

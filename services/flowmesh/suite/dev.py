@@ -12,7 +12,7 @@ from flowmesh.embedded import EmbeddedServers
 from flowmesh.runtime import Process, Settings, StartError
 from flowmesh.runtime.http import listen
 from flowmesh.suite.banner import dev_banner
-from flowmesh.suite.files import write_private
+from flowmesh.suite.files import data_folder, say, write_private
 from flowmesh.suite.services import load, present
 
 DEV_FILE = "dev.json"
@@ -24,7 +24,7 @@ async def run_dev(settings: Settings, *, ephemeral: bool) -> None:
     started = time.monotonic()
     check_ports(settings)
     async with AsyncExitStack() as stack:
-        data_dir = Path(settings.data_dir).absolute()
+        data_dir = data_folder(settings)
         if ephemeral:
             data_dir = Path(tempfile.mkdtemp(prefix="flowmesh-"))
             stack.callback(shutil.rmtree, data_dir, ignore_errors=True)
@@ -46,7 +46,7 @@ async def run_dev(settings: Settings, *, ephemeral: bool) -> None:
         async def ready(process: Process) -> None:
             write_private(file, _description(process, servers))
             took = time.monotonic() - started
-            print(dev_banner(process, servers, took_s=took, ephemeral=ephemeral), flush=True)
+            say(dev_banner(process, servers, took_s=took, ephemeral=ephemeral))
 
         await Process(settings, services).run(ready)
 

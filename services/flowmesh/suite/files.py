@@ -1,9 +1,23 @@
-"""The files that tell other programs what runs here."""
+"""What a command tells: people on standard output, programs in files."""
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
+
+from flowmesh.runtime import Settings
+
+
+def say(text: str) -> None:
+    """Writes to standard output at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def data_folder(settings: Settings) -> Path:
+    """The data directory as an absolute path."""
+    return Path(settings.data_dir).absolute()
 
 
 def write_private(path: Path, content: dict[str, Any]) -> None:
