@@ -143,7 +143,7 @@ class Orchestrator(dispatch_grpc.DispatchServiceServicer, execution_grpc.Payload
 
     def credit(self, task_type: str) -> int:
         return sum(
-            stream.credit[set_id]
+            stream.credit.get(set_id, 0)
             for stream in self.streams
             if stream.open
             for set_id, grant in stream.grants.items()

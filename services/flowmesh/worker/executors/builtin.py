@@ -8,6 +8,7 @@ from flowmesh.worker.executors.condition import condition_executor
 from flowmesh.worker.executors.http import http_executor, webhook_executor
 from flowmesh.worker.executors.javascript import function_executor
 from flowmesh.worker.executors.noop import noop
+from flowmesh.worker.executors.transform import transform_executor
 
 # A remote worker cannot register these; the first two never leave the orchestrator.
 RESERVED_TASK_TYPES = frozenset(
@@ -29,6 +30,7 @@ def builtin_executors(*, egress: Egress, sandbox: Sandbox, now_us: NowUs) -> dic
     return {
         "http.request": http_executor(egress, now_us),
         "webhook": webhook_executor(egress, now_us),
+        "transform": transform_executor(sandbox),
         "function": function_executor(sandbox),
         "condition": condition_executor(sandbox),
         "builtin.noop": noop,

@@ -1,0 +1,89 @@
+"""`transform`: data in another shape, by JavaScript or by a pipeline of named operations."""
+
+import asyncio
+from collections import OrderedDict
+
+import orjson
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.sandbox import Sandbox
+from flowmesh.transforms import Pipeline, PipelineInvalid, TransformError, compile_pipeline
+from flowmesh.worker.executors.base import AnyStep, Attempt, Executor, Json, Output, Step
+from flowmesh.worker.executors.javascript import CodeStep, code_of, picked
+from flowmesh.worker.failures import invalid
+from flowmesh.worker.limits import COMPILED_PIPELINES_MAX, INLINE_BYTES_MAX
+
+
+class PipelineStep(Step):
+    """A pipeline of the configuration over the context, or one key of it."""
+
+    def __init__(self, pipeline: Pipeline, input_key: str) -> None:
+        self._pipeline = pipeline
+        self._input_key = input_key
+
+    async def run(self, attempt: Attempt) -> Output:
+        return await _apply(self._pipeline, picked(attempt.value, self._input_key), attempt)
+
+
+class GivenPipelineStep(Step):
+    """The native task: `source` and `pipeline` are its input."""
+
+    def __init__(self, pipelines: "Pipelines") -> None:
+        self._pipelines = pipelines
+
+    async def run(self, attempt: Attempt) -> Output:
+        value = attempt.value
+        if not isinstance(value, dict) or "pipeline" not in value:
+            raise invalid("a transform task needs `source` and `pipeline` in its input")
+        pipeline = self._pipelines.compiled(value["pipeline"])
+        return await _apply(pipeline, value.get("source"), attempt)
+
+
+class Pipelines:
+    """Pipelines that came as input, compiled once as long as they are used."""
+
+    def __init__(self) -> None:
+        self._compiled: OrderedDict[bytes, Pipeline] = OrderedDict()
+
+    def compiled(self, definition: Json) -> Pipeline:
+        key = orjson.dumps(definition)
+        found = self._compiled.get(key)
+        if found is None:
+            found = self._compiled[key] = _compile(definition)
+            if len(self._compiled) > COMPILED_PIPELINES_MAX:
+                self._compiled.popitem(last=False)
+        else:
+            self._compiled.move_to_end(key)
+        return found
+
+
+def transform_executor(sandbox: Sandbox) -> Executor:
+    """The executor of `transform`."""
+    pipelines = Pipelines()
+
+    def prepare(_spec: TaskSpec, config: dict[str, Json]) -> AnyStep:
+        input_key = str(config.get("input_key") or "")
+        if "code" in config:
+            return CodeStep(code_of(config), input_key, sandbox)
+        if "pipeline" in config:
+            return PipelineStep(_compile(config["pipeline"]), input_key)
+        return GivenPipelineStep(pipelines)
+
+    return prepare
+
+
+def _compile(definition: Json) -> Pipeline:
+    try:
+        return compile_pipeline(definition)
+    except PipelineInvalid as error:
+        problems = [{"path": p.path, "message": p.message} for p in error.problems]
+        raise invalid(f"pipeline: {error.message}", violations=problems) from error
+
+
+async def _apply(pipeline: Pipeline, source: Json, attempt: Attempt) -> Output:
+    try:
+        if len(attempt.input_bytes) > INLINE_BYTES_MAX:
+            return Output.of(await asyncio.to_thread(pipeline.apply, source))
+        return Output.of(pipeline.apply(source))
+    except TransformError as error:
+        raise invalid(str(error)) from error
