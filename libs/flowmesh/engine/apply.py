@@ -1,5 +1,7 @@
 """How each event changes the state. The same code runs live and when a history is replayed."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -52,7 +54,7 @@ def _begin(state: State, node_id: str) -> NodeState:
     return node
 
 
-def _end(state: State, node_id: str, status: int, at_us: int) -> NodeState:
+def _end(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> NodeState:
     """Closes a node and tells its successors, whatever the outcome."""
     index = state.plan.index[node_id]
     scope = state.scope
@@ -89,7 +91,7 @@ def _workflow_started(state: State, event: history.WorkflowStarted, at_us: int) 
     state.request_id = event.request_id
 
 
-def _finish(state: State, status: int, at_us: int) -> None:
+def _finish(state: State, status: s.ExecutionStatus, at_us: int) -> None:
     state.status = status
     state.ended_at_us = at_us
     state.timers.clear()
@@ -158,7 +160,7 @@ def _task_failed(state: State, event: history.TaskFailed, at_us: int) -> None:
         state.failed_node = index
 
 
-def _task_retrying(state: State, event: history.TaskRetrying, at_us: int) -> None:
+def _task_retrying(state: State, event: history.TaskRetrying, _at_us: int) -> None:
     node = _begin(state, event.node)
     node.failure = event.failure
     node.worker_id = ""
@@ -186,7 +188,7 @@ def _timer_started(state: State, event: history.TimerStarted, at_us: int) -> Non
     state.timers[state.plan.index[event.node]] = event.fire_at_us
 
 
-def _timer_fired(state: State, event: history.TimerFired, at_us: int) -> None:
+def _timer_fired(state: State, event: history.TimerFired, _at_us: int) -> None:
     node = _begin(state, event.node)
     node.due_at_us = 0
     state.timers.pop(state.plan.index[event.node], None)

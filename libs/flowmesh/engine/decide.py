@@ -1,8 +1,10 @@
-"""What follows from a command. Pure: data in, events out; no clock, no id, no randomness of its own.
+"""What follows from a command. Pure: data in, events out; no clock, id or randomness of its own.
 
 `decide` applies the events it produces to the state as it goes, because what follows from an event
 depends on it; a caller that cannot commit them throws the state away and replays the history.
 """
+
+from __future__ import annotations
 
 import json
 from collections import deque
@@ -28,7 +30,7 @@ _NULL = payload_pb2.Payload(data=b"null")
 class Ended(Exception):
     """The command asks something of an execution that has ended."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: s.ExecutionStatus) -> None:
         super().__init__(status)
         self.status = status
 
@@ -37,7 +39,7 @@ class Transition:
     """What commands of one batch did to one execution, and what the world must be told of it.
 
     `dispatch` holds nodes whose current attempt is to be sent to a worker, `cancel` those whose
-    worker is to stop (node, attempt); `needs_payload` is the digest that the output template waits for.
+    worker is to stop (node, attempt); `needs_payload` is the digest the output template waits for.
     """
 
     __slots__ = ("cancel", "dispatch", "ended", "first_sequence", "history", "needs_payload")

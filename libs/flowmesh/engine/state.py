@@ -1,10 +1,17 @@
 """The state of one execution: what its history adds up to. Changed by `apply` alone."""
 
+from __future__ import annotations
+
 from collections import deque
+from typing import TYPE_CHECKING, TypeAlias
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.plan import Plan
+
+if TYPE_CHECKING:
+    NodeStatus: TypeAlias = execution_pb2.NodeStatus.ValueType
+    ExecutionStatus: TypeAlias = execution_pb2.ExecutionStatus.ValueType
 
 PENDING = execution_pb2.NODE_STATUS_PENDING
 RUNNING = execution_pb2.NODE_STATUS_RUNNING
@@ -76,7 +83,7 @@ class Scope:
         "waiting",
     )
 
-    def __init__(self, plan: Plan, path: str = "", parent: "Scope | None" = None) -> None:
+    def __init__(self, plan: Plan, path: str = "", parent: Scope | None = None) -> None:
         self.path = path
         self.parent = parent
         self.nodes: dict[int, NodeState] = {}

@@ -1,5 +1,7 @@
 """DispatchService: one stream per worker service, read and written side by side."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""One attached worker service: its sets of workers, their credit, and what is to be written to it."""
+"""One attached worker service: its worker sets, their credit, and what is to be written to it."""
 
 import asyncio
 from collections import deque

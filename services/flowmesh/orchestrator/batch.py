@@ -1,6 +1,6 @@
 """The columns of one commit, collected row by row and handed to the one statement."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import State, Transition
@@ -27,14 +27,14 @@ class Row:
     def __init__(self, state: State, ready_since: int, previous: "Row | None") -> None:
         self.status = state.status
         self.wake_at_us = 0 if state.ended else state.wake_at_us
+        self.queue: str | None = None
+        self.priority: int | None = None
+        self.ready_since: int | None = None
         ready = None if state.ended else ready_queue_of(state)
-        self.queue, self.priority = ready if ready is not None else (None, None)
-        if ready is None:
-            self.ready_since = None
-        elif previous is not None and previous.ready_since is not None:
-            self.ready_since = previous.ready_since
-        else:
-            self.ready_since = ready_since
+        if ready is not None:
+            self.queue, self.priority = ready
+            known = previous.ready_since if previous is not None else None
+            self.ready_since = known if known is not None else ready_since
 
     def same_as(self, other: "Row | None") -> bool:
         return (
@@ -150,7 +150,7 @@ class CommitBatch:
         )
 
 
-def _columns(rows: list[tuple[object, ...]], width: int) -> list[list[object]]:  # type: ignore[type-arg]
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
     if not rows:
         return [[] for _ in range(width)]
     return [list(column) for column in zip(*rows, strict=True)]

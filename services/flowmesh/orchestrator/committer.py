@@ -1,4 +1,4 @@
-"""The one committer of a process: takes what waits, runs the engine, persists, then lets effects leave.
+"""The one committer of a process: takes what waits, runs the engine, persists, lets effects leave.
 
 Nothing leaves before the commit: answers, tasks and events all follow it. One commit is in flight
 at a time. Under load the batch grows while commands keep arriving, at most LINGER_MS_MAX.
@@ -24,8 +24,8 @@ from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS, snapshot
 from flowmesh.orchestrator.states import Entry, States
-from flowmesh.orchestrator.store import CommitLine, Committed, OrchestratorStore
-from flowmesh.orchestrator.views import STATUS_NAMES
+from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
+from flowmesh.orchestrator.views import status_name
 from flowmesh.orchestrator.works import STALE, Started, StartWork, Work
 
 INBOX_MAX = 20_000
@@ -210,7 +210,7 @@ class Committer:
             try:
                 followed = decide(one.entry.state, work.command, now_us, one.transition)
             except Ended as ended:
-                work.reply(execution_ended(work.execution_id, STATUS_NAMES[ended.status]))
+                work.reply(execution_ended(work.execution_id, status_name(ended.status)))
                 continue
             if followed:
                 one.works.append(work)
@@ -244,9 +244,9 @@ class Committer:
             if work.request_id:
                 starts[key] = one
             return one
-        one = touched.get(work.execution_id)  # type: ignore[assignment]
-        if one is not None:
-            return one
+        known = touched.get(work.execution_id)
+        if known is not None:
+            return known
         entry = self._states.get(work.execution_id)
         if entry is None:
             self._set_aside(work)
@@ -308,7 +308,7 @@ class Committer:
             self._reading.update(ids)
             try:
                 entries = await self._states.load(ids)
-            except Exception as error:
+            except CONNECTION_LOST as error:
                 for execution_id in ids:
                     self._give_back(execution_id, storage_unavailable())
                 self._ownership.log.warning("load_failed", error=type(error).__name__)
@@ -372,8 +372,8 @@ class Committer:
     async def _answer_existing(self, touched: list[Touched]) -> None:
         """Starts whose request id was taken answer with the execution that has it."""
         starts = [one.start for one in touched if one.start is not None]
-        rows = await self._store.sql.started_under(
-            self._store.pool,
+        rows = await self._store.rows(
+            "started_under",
             namespaces=[start.namespace for start in starts],
             request_ids=[start.request_id for start in starts],
         )

@@ -1,11 +1,13 @@
-"""What callers ask of executions: start, look, wait, change. Forwards what another instance owns."""
+"""What callers ask of executions: start, look, wait, change; forwarded to whoever owns them."""
+
+from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -33,7 +35,8 @@ REQUEST_ID_MAX = 256
 TEXT_MAX = 4_096
 
 M = TypeVar("M")
-Stub = pb_grpc.ExecutionServiceAsyncStub
+if TYPE_CHECKING:
+    Stub = pb_grpc.ExecutionServiceAsyncStub
 
 
 class Executions:
@@ -113,8 +116,8 @@ class Executions:
         return StartWork(partition, command, reply, plan=plan, start_digest=_start_digest(request))
 
     async def _check_stored(self, plan: Plan, payload: payload_pb2.Payload) -> None:
-        known = await self._core.store.sql.known_payloads(
-            self._core.store.pool,
+        known = await self._core.store.rows(
+            "known_payloads",
             namespaces=[plan.namespace],
             digests=[payload.reference.digest],
         )
@@ -136,8 +139,8 @@ class Executions:
     async def list(self, request: pb.ListExecutionsRequest) -> pb.ListExecutionsResponse:
         namespace = namespace_of(request)
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-        rows = await self._core.store.sql.list_executions(
-            self._core.store.pool,
+        rows = await self._core.store.rows(
+            "list_executions",
             namespace=namespace,
             workflow_id=request.workflow_id and valid_id(request.workflow_id, "workflow_id"),
             statuses=list(request.statuses),
@@ -224,9 +227,9 @@ class Executions:
             lambda stub: stub.SignalExecution(request, metadata=FORWARDED),
             forwarded,
         )
-        if isinstance(sequence, int):
-            return pb.SignalExecutionResponse(sequence=sequence)
-        return sequence
+        if isinstance(sequence, pb.SignalExecutionResponse):
+            return sequence
+        return pb.SignalExecutionResponse(sequence=sequence)
 
     async def _change(
         self,

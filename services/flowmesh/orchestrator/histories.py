@@ -23,8 +23,8 @@ class Histories:
     async def page(self, request: pb.ListHistoryEventsRequest) -> pb.ListHistoryEventsResponse:
         """Events after a sequence, as many as the page holds."""
         namespace = namespace_of(request)
-        row = await self._store.sql.execution_row(
-            self._store.pool, namespace=namespace, execution_id=request.execution_id
+        row = await self._store.one(
+            "execution_row", namespace=namespace, execution_id=request.execution_id
         )
         if row is None:
             raise execution_not_found(request.execution_id)
@@ -32,8 +32,8 @@ class Histories:
         response = pb.ListHistoryEventsResponse()
         after, weight, more = request.after, 0, True
         while more and len(response.events) < size and weight < PAGE_BYTES_MAX:
-            rows = await self._store.sql.history_page(
-                self._store.pool,
+            rows = await self._store.rows(
+                "history_page",
                 start_day=row["started_at"] // DAY_US,
                 execution_id=request.execution_id,
                 after=after,

@@ -16,4 +16,4 @@ class HousekeepingLoop(Loop):
 
     async def run_once(self) -> int:
         await self._store.ensure_history_days(self._clock.now_us() // DAY_US)
-        return int(await self._store.sql.collect_payloads(self._store.pool))
+        return int(await self._store.one("collect_payloads"))

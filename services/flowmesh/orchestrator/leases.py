@@ -8,7 +8,7 @@ from flowmesh.orchestrator.attached import Attached
 from flowmesh.runtime import Clock
 
 BUILTIN_GRACE_MS = 400
-"""After its stream broke, a worker service has so long to re-attach before its own tasks go out again."""
+"""So long a worker service may take to come back before its own tasks go out again."""
 
 SERVICE_GRACE_MS = 3_000
 """The same for tasks of remote workers, which may come back through another worker service."""

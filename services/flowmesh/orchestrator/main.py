@@ -38,7 +38,7 @@ from flowmesh.runtime import Runtime
 
 
 async def run(runtime: Runtime) -> None:
-    """Serves ExecutionService, PayloadService, HistoryService, OutboxService and DispatchService."""
+    """Serves executions, payloads, histories, the outbox and dispatch."""
     async with AsyncExitStack() as stack:
         migrations = files("flowmesh.orchestrator.migrations")
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))

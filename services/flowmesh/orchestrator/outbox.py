@@ -27,8 +27,8 @@ class Outbox:
 
     async def read(self, incarnation: int, after: int, positions_max: int) -> list[pb.EventBatch]:
         """Batches above `after` in order of position."""
-        rows = await self._store.sql.read_outbox(
-            self._store.pool, incarnation=incarnation, after=after, rows_max=positions_max
+        rows = await self._store.rows(
+            "read_outbox", incarnation=incarnation, after=after, rows_max=positions_max
         )
         digests = {row["plan_digest"] for row in rows if row["plan_digest"]}
         await self._plans.fetch(digests, self._store)

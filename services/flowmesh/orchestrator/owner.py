@@ -1,5 +1,7 @@
 """The orchestrator of one process: its parts put together, and what happens after a commit."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable
@@ -147,7 +149,7 @@ class Orchestrator:
                 await asyncio.sleep(RESTART_DELAY_S)
 
     def lease_expired(self) -> None:
-        """The lease is over by our own clock: dispatch has stopped by itself until it is renewed."""
+        """The lease is over by our own clock: dispatch has stopped until it is renewed."""
         self.log.warning("lease_expired", incarnation=self.ownership.incarnation)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -155,7 +157,7 @@ class Orchestrator:
         self._tasks.add(task)
         task.add_done_callback(self._spawned)
 
-    def _spawned(self, task: "asyncio.Task[None]") -> None:
+    def _spawned(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.log.error("background_failed", exc_info=task.exception())

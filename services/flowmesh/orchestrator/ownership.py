@@ -5,6 +5,8 @@ its partitions, so an owner that was paused cannot commit; this module only make
 notices early and that free partitions find an owner soon.
 """
 
+from __future__ import annotations
+
 import asyncio
 import math
 from collections.abc import Callable, Iterable
@@ -162,8 +164,7 @@ class Ownership:
 
     async def _gain(self, partitions: dict[int, int], *, planned: bool) -> None:
         """The epoch is raised and committed: only now state may be read."""
-        sql, pool = self._store.sql, self._store.pool
-        rows = await sql.unpublished_incarnations(pool, incarnation=self.incarnation)
+        rows = await self._store.rows("unpublished_incarnations", incarnation=self.incarnation)
         self.inherited = {row["incarnation"]: row["position"] for row in rows}
         self._after.update(self.inherited)
         for partition in partitions:
@@ -185,8 +186,8 @@ class Ownership:
     async def raise_epoch(self, partition: int, epoch_seen: int) -> None:
         """A worker has seen a higher epoch: go above it if the partition is really ours."""
         async with self._lock:
-            epoch = await self._store.sql.raise_epoch(
-                self._store.pool,
+            epoch = await self._store.one(
+                "raise_epoch",
                 partition=partition,
                 epoch=epoch_seen,
                 incarnation=self.incarnation,
@@ -218,8 +219,8 @@ class Ownership:
             epoch = self.epochs[partition]
             self.lost([partition])
             await self.owner.barrier()
-            raised = await self._store.sql.hand_over_partition(
-                self._store.pool,
+            raised = await self._store.one(
+                "hand_over_partition",
                 partition=partition,
                 epoch=epoch,
                 incarnation=self.incarnation,
@@ -258,8 +259,8 @@ class Ownership:
             if not others:
                 self.lost(mine)
                 await self.owner.barrier()
-            await self._store.sql.release_partitions(self._store.pool, incarnation=self.incarnation)
-            await self._store.sql.end_lease(self._store.pool, incarnation=self.incarnation)
+            await self._store.one("release_partitions", incarnation=self.incarnation)
+            await self._store.one("end_lease", incarnation=self.incarnation)
 
     def forget_all(self) -> None:
         """The incarnation is over: nothing here is ours any more."""

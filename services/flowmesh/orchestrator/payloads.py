@@ -29,8 +29,8 @@ class Payloads:
         if len(data) > STORED_BYTES_MAX:
             raise too_large("payload", len(data), STORED_BYTES_MAX)
         digest = hashlib.sha256(data).hexdigest()
-        await self._store.sql.put_payload(
-            self._store.pool,
+        await self._store.one(
+            "put_payload",
             namespace=namespace,
             digest=digest,
             encoding=encoding,
@@ -55,9 +55,7 @@ class Payloads:
 
     async def get(self, namespace: str, digest: str) -> tuple[str, bytes]:
         """Encoding and bytes of a stored payload."""
-        row = await self._store.sql.get_payload(
-            self._store.pool, namespace=namespace, digest=digest
-        )
+        row = await self._store.one("get_payload", namespace=namespace, digest=digest)
         if row is None:
             raise NotFound("PAYLOAD_NOT_FOUND", f"no payload {digest[:64]!r} in this namespace")
         return row["encoding"], row["data"]

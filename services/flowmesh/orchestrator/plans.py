@@ -4,6 +4,8 @@ A start may use what was cached of a name for 30 s; the definition service says 
 has changed. Validators of the input are compiled with the plan.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -32,8 +34,8 @@ Name = tuple[str, str, int]
 class PlanStore(Protocol):
     """Where plans of running executions are stored."""
 
-    sql: Any
-    pool: Any
+    async def rows(self, name: str, **values: object) -> list[Any]:
+        """The rows of a named query."""
 
 
 class _Cached:
@@ -70,7 +72,7 @@ class PlanCache:
         """Reads the plans of running executions that are not at hand."""
         missing = [digest for digest in digests if digest not in self.by_digest]
         if missing:
-            for row in await store.sql.plan_bodies(store.pool, digests=missing):
+            for row in await store.rows("plan_bodies", digests=missing):
                 self.remember(plan_pb2.Plan.FromString(row["body"]))
 
     def cached(self, name: Name) -> Plan | None:
@@ -92,7 +94,7 @@ class PlanCache:
         if task is None:
             task = asyncio.ensure_future(self._ask(name))
             self._asked[name] = task
-            task.add_done_callback(lambda done: self._asked.pop(name, None))
+            task.add_done_callback(lambda _: self._asked.pop(name, None))
         return await asyncio.shield(task)
 
     async def _ask(self, name: Name) -> Plan:
@@ -146,7 +148,7 @@ class PlanCache:
             first = violations[0]
             raise Invalid(
                 "INPUT_INVALID",
-                f"input does not fit workflow {plan.workflow_id}: {first.field}: {first.description}",
+                f"input of {plan.workflow_id}: {first.field}: {first.description}",
                 violations=violations,
             )
 
@@ -165,7 +167,7 @@ class PlanCache:
         return self._validators[plan.digest]
 
 
-def _refuse(uri: str) -> object:
+def _refuse(uri: str, /) -> Any:
     raise ValueError(f"remote reference {uri}")
 
 

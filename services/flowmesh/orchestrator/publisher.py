@@ -7,6 +7,7 @@ position and publishes the difference from the outbox.
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
@@ -30,7 +31,7 @@ def message_parts(batch: history_service_pb2.EventBatch) -> list[bytes]:
     """The messages that carry a batch, each at most about 512 KiB, the last one marked."""
     parts: list[history_service_pb2.EventBatch] = []
     size = 0
-    for row in (piece for row in batch.rows for piece in _pieces(row)):
+    for row in chain.from_iterable(map(_pieces, batch.rows)):
         if not parts or size + len(row.events) > PART_BYTES_MAX:
             parts.append(_part(batch, len(parts)))
             size = 0

@@ -79,15 +79,13 @@ class Recovery:
             last = rows[-1]
 
     async def _page(self, partitions: list[int], last: Any, rows_max: int = PAGE) -> list[Any]:
-        return list(
-            await self._store.sql.ready_executions(
-                self._store.pool,
-                partitions=partitions,
-                after_priority=last["priority"] if last is not None else 100,
-                after_since=last["ready_since"] if last is not None else 0,
-                after_id=last["id"] if last is not None else "",
-                rows_max=rows_max,
-            )
+        return await self._store.rows(
+            "ready_executions",
+            partitions=partitions,
+            after_priority=last["priority"] if last is not None else 100,
+            after_since=last["ready_since"] if last is not None else 0,
+            after_id=last["id"] if last is not None else "",
+            rows_max=rows_max,
         )
 
     def _queue(self, state: State) -> int:
@@ -110,9 +108,7 @@ class Recovery:
 
     async def finish_stranded(self, partitions: Iterable[int]) -> None:
         """Ends executions whose nodes have all ended but whose output was not rendered yet."""
-        rows = await self._store.sql.stranded_executions(
-            self._store.pool, partitions=list(partitions)
-        )
+        rows = await self._store.rows("stranded_executions", partitions=list(partitions))
         for row in rows:
             partition = partition_of(row["id"])
             if partition is not None:

@@ -141,7 +141,7 @@ class OutboxServer(history_grpc.OutboxServiceServicer):
         size = min(request.position_count_max or OUTBOX_POSITIONS_DEFAULT, OUTBOX_POSITIONS_MAX)
         store = self._core.store
         batches = await self._core.outbox.read(request.incarnation, request.after, size)
-        last = await store.sql.position_of(store.pool, incarnation=request.incarnation)
+        last = await store.one("position_of", incarnation=request.incarnation)
         return history.ReadOutboxResponse(batches=batches, last_position=last or 0)
 
     async def ReportPositions(

@@ -72,17 +72,24 @@ class OrchestratorStore:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
-        self.sql: Any = aiosql.from_str((_SQL / "queries.sql").read_text(), "asyncpg")
+        self._sql: Any = aiosql.from_str((_SQL / "queries.sql").read_text(), "asyncpg")
+
+    async def rows(self, name: str, connection: Any = None, **values: object) -> list[Any]:
+        """All rows of a named query."""
+        found = getattr(self._sql, name)(connection or self.pool, **values)
+        return [row async for row in found]
+
+    async def one(self, name: str, **values: object) -> Any:
+        """The row, value or nothing that a named query of that kind answers."""
+        return await getattr(self._sql, name)(self.pool, **values)
 
     # --- ownership ---
 
     async def register(self, address: str, data_dir_id: str) -> int:
-        return int(
-            await self.sql.register_incarnation(self.pool, address=address, data_dir_id=data_dir_id)
-        )
+        return int(await self.one("register_incarnation", address=address, data_dir_id=data_dir_id))
 
     async def renew(self, incarnation: int) -> Tenure:
-        row = await self.sql.renew_lease(self.pool, incarnation=incarnation)
+        row = await self.one("renew_lease", incarnation=incarnation)
         return Tenure(
             now_us=row["now_us"],
             renewed=row["renewed"],
@@ -92,10 +99,11 @@ class OrchestratorStore:
 
     async def claim(self, incarnation: int, partitions_max: int) -> list[asyncpg.Record]:
         async with self.pool.acquire() as connection, connection.transaction():
-            return list(
-                await self.sql.claim_partitions(
-                    connection, incarnation=incarnation, partitions_max=partitions_max
-                )
+            return await self.rows(
+                "claim_partitions",
+                connection,
+                incarnation=incarnation,
+                partitions_max=partitions_max,
             )
 
     # --- reading executions ---
@@ -104,17 +112,17 @@ class OrchestratorStore:
         self, execution_ids: Sequence[str], plans: Mapping[str, object]
     ) -> list[StoredExecution]:
         """Executions with what rebuilds them; `plan_body` is empty where `plans` has the digest."""
-        rows = await self.sql.execution_rows(self.pool, ids=list(execution_ids))
+        rows = await self.rows("execution_rows", ids=list(execution_ids))
         if not rows:
             return []
         wanted = list({row["plan_digest"] for row in rows if row["plan_digest"] not in plans})
         bodies: dict[str, bytes] = {}
         if wanted:
-            found = await self.sql.plan_bodies(self.pool, digests=wanted)
+            found = await self.rows("plan_bodies", digests=wanted)
             bodies = {row["digest"]: row["body"] for row in found}
         events: dict[str, list[bytes]] = {row["id"]: [] for row in rows}
-        history = await self.sql.history_rows(
-            self.pool,
+        history = await self.rows(
+            "history_rows",
             days=[row["start_day"] for row in rows],
             ids=[row["id"] for row in rows],
             afters=[row["snapshot_seq"] or 0 for row in rows],
@@ -135,7 +143,7 @@ class OrchestratorStore:
 
     async def ensure_history_days(self, today: int) -> None:
         """Makes the history's partitions for today and a week ahead, attached without blocking."""
-        present = {row["relname"] for row in await self.sql.history_days(self.pool)}
+        present = {row["relname"] for row in await self.rows("history_days")}
         for day in range(today - 1, today + HISTORY_DAYS_AHEAD + 1):
             name = f"history_{day}"
             if name in present:
@@ -165,7 +173,7 @@ class CommitLine:
         self.position = 0
 
     async def begin(self, incarnation: int) -> None:
-        """Commits for this incarnation from now on; the statement is prepared before it is needed."""
+        """Commits for this incarnation from now on, with the statement prepared beforehand."""
         self.incarnation, self.position = incarnation, 0
         await self._ready()
 
@@ -201,11 +209,10 @@ class CommitLine:
 
     async def _applied_before(self, batch: CommitBatch, now_us: int) -> Committed:
         """The statement found another position: an earlier send of it may have applied."""
-        sql, pool = self._store.sql, self._store.pool
-        position = await sql.position_of(pool, incarnation=self.incarnation)
+        position = await self._store.one("position_of", incarnation=self.incarnation)
         if position != self.position + 1:
             raise IncarnationOver(f"position is {position}, expected {self.position}")
-        row = await sql.outbox_row(pool, incarnation=self.incarnation, position=position)
+        row = await self._store.one("outbox_row", incarnation=self.incarnation, position=position)
         self.position = position
         committed = frozenset(row["execution_ids"])
         partitions = (partition_of(execution_id) for execution_id in committed)

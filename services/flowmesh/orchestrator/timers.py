@@ -102,16 +102,19 @@ class Timers:
         await self._scan(list(self._epochs), before, self._horizon)
 
     async def _scan(self, partitions: list[int], after: int, until: int) -> None:
-        sql, pool = self._store.sql, self._store.pool
         while True:
-            rows = await sql.due_executions(
-                pool, partitions=partitions, after=after, until=until, rows_max=SCAN_ROWS_MAX
+            rows = await self._store.rows(
+                "due_executions",
+                partitions=partitions,
+                after=after,
+                until=until,
+                rows_max=SCAN_ROWS_MAX,
             )
             for row in rows:
                 self.set(row["id"], row["wake_at"])
             if len(rows) < SCAN_ROWS_MAX:
                 break
             after = rows[-1]["wake_at"] - 1
-        beyond = await sql.next_wake(pool, partitions=list(self._epochs), after=until)
+        beyond = await self._store.one("next_wake", partitions=list(self._epochs), after=until)
         self._beyond = math.inf if beyond is None else beyond
         self._changed.set()

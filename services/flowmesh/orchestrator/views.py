@@ -1,5 +1,7 @@
 """States and rows as the messages that callers see."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -7,14 +9,15 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, State
 
-STATUS_NAMES = {
-    number: name.removeprefix("EXECUTION_STATUS_").lower()
-    for name, number in execution_pb2.ExecutionStatus.items()
-}
 _TASK_TYPES = {
     plan_pb2.NODE_KIND_NOOP: "noop",
     plan_pb2.NODE_KIND_TIMER: "delay",
 }
+
+
+def status_name(status: execution_pb2.ExecutionStatus.ValueType) -> str:
+    """A status in words, as messages to users have it."""
+    return execution_pb2.ExecutionStatus.Name(status).removeprefix("EXECUTION_STATUS_").lower()
 
 
 def execution_message(state: State, *, nodes: bool = True) -> execution_pb2.Execution:

@@ -1,0 +1,1 @@
+"""Migrations of the schema `orchestrator`, applied in order."""
