@@ -60,9 +60,9 @@ class _Request:
 class _CheckedResolver(AbstractResolver):
     """All addresses of a name must be admitted, or none is used."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, resolver: AbstractResolver) -> None:
         self._policy = policy
-        self._resolver = aiohttp.ThreadedResolver()
+        self._resolver = resolver
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -79,14 +79,16 @@ class _CheckedResolver(AbstractResolver):
 class Egress:
     """Sends requests that users wrote, within one policy. An async context manager."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, resolver: AbstractResolver | None = None) -> None:
+        """`resolver` turns names into addresses; the system's where none is given."""
         self._policy = policy
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Egress":
         connector = aiohttp.TCPConnector(
             socket_factory=self._socket,
-            resolver=_CheckedResolver(self._policy),
+            resolver=_CheckedResolver(self._policy, self._resolver or aiohttp.ThreadedResolver()),
             limit=CONNECTIONS_MAX,
             limit_per_host=CONNECTIONS_PER_HOST_MAX,
             ttl_dns_cache=DNS_CACHE_SECONDS,
@@ -197,8 +199,8 @@ def _url(text: str) -> URL:
         raise RequestInvalid("the url cannot be parsed") from None
     if url.scheme not in ("http", "https"):
         raise RequestInvalid("the url must begin with http:// or https://")
-    if not url.host or port == 0:
-        raise RequestInvalid("the url names no host")
+    if not url.host or "%" in url.host or port == 0:
+        raise RequestInvalid("the url names no host that can be called")
     return url
 
 
