@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Final
 
 import grpc
@@ -45,8 +46,9 @@ class EventServer(event_service_pb2_grpc.EventServiceServicer):
             after=max(0, request.after),
             selection=Selection.of(request.types, ends=True),
         )
-        async for event in events:
-            yield pb.WatchExecutionResponse(event=event)
+        async with aclosing(events):
+            async for event in events:
+                yield pb.WatchExecutionResponse(event=event)
 
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: "grpc.aio.ServicerContext[Any, Any]"
@@ -57,10 +59,10 @@ class EventServer(event_service_pb2_grpc.EventServiceServicer):
             execution_id=request.execution_id,
             ends=False,
         )
-        async for response in self._namespaces.events(
-            namespace_of(request), selection, cursor=request.cursor
-        ):
-            yield response
+        responses = self._namespaces.events(namespace_of(request), selection, cursor=request.cursor)
+        async with aclosing(responses):
+            async for response in responses:
+                yield response
 
     async def ListDeliveries(
         self, request: pb.ListDeliveriesRequest, context: "grpc.aio.ServicerContext[Any, Any]"

@@ -1,6 +1,6 @@
 """The events of a namespace, from now on or from a place in the stream on."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, aclosing
 
 from google.protobuf.message import DecodeError
@@ -37,7 +37,7 @@ class NamespaceWatch:
 
     async def events(
         self, namespace: str, selection: Selection, *, cursor: str
-    ) -> AsyncIterator[pb.WatchEventsResponse]:
+    ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
         """Says that it has begun, then the events with a cursor each; never ends by itself."""
         after = await self._checked(decode(cursor)) if cursor else Place(0)
         with ExitStack() as stack:
@@ -106,7 +106,7 @@ class NamespaceWatch:
 
     async def _responses(
         self, row: Row, selection: Selection, after: Place
-    ) -> AsyncIterator[pb.WatchEventsResponse]:
+    ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
         for index, event in enumerate(row.events):
             place = row.place_of(index)
             if row.exact and place <= after:

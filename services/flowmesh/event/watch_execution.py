@@ -1,6 +1,6 @@
 """The events of one execution: its history first, then what comes, without gap or repeat."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 from flowmesh.api.event.v1 import event_service_pb2 as pb
@@ -52,7 +52,7 @@ class ExecutionWatch:
 
     async def events(
         self, namespace: str, execution_id: str, *, after: int, selection: Selection
-    ) -> AsyncIterator[pb.LifecycleEvent]:
+    ) -> AsyncGenerator[pb.LifecycleEvent, None]:
         """Events above `after` that are selected, and the last one; ends after it."""
         reading = _Reading(namespace, execution_id, known=after)
         # Whoever follows before reading misses nothing: what is committed later comes by the feed.

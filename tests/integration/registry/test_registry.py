@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 from redis.asyncio import Redis
@@ -113,16 +114,16 @@ async def test_every_bad_field_is_named(registry: Registry) -> None:
     }
 
 
-async def test_a_heartbeat_of_nobody_asks_to_register(registry: Registry, redis: Redis) -> None:
+async def test_a_heartbeat_of_nobody_asks_to_register(registry: Registry) -> None:
     """After Redis lost everything, and after leaving, a heartbeat answers not found."""
     await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
-    await redis.flushall()
+    await registry.lose_everything()
     for act in ("lost", "left"):
         with pytest.raises(FlowmeshError) as refused:
-            await registry.instances.heartbeat(SPACE, "orders", said=0)
+            await registry.instances.heartbeat(SPACE, "orders", said=pb.INSTANCE_STATUS_UNSPECIFIED)
         assert refused.value.reason == "INSTANCE_NOT_FOUND", act
         await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
-        await registry.instances.heartbeat(SPACE, "orders", said=0)
+        await registry.instances.heartbeat(SPACE, "orders", said=pb.INSTANCE_STATUS_UNSPECIFIED)
         await registry.instances.deregister(SPACE, "orders")
         await registry.instances.deregister(SPACE, "orders")
 
@@ -139,7 +140,7 @@ async def test_who_left_is_still_seen_offline(registry: Registry) -> None:
 async def test_records_end_with_their_time(registry: Registry, redis: Redis) -> None:
     """Every key has an end, an hour after the lease; nobody needs to sweep."""
     await registry.instances.register(instance("orders"), interval_ms=1_000)
-    left_ms = await redis.pttl("test:registry/{default}/orders")
+    left_ms = await redis.pttl(f"{registry.prefix}:registry/{{default}}/orders")
 
     assert 3_600_000 < left_ms <= 3_606_000
 
@@ -165,7 +166,7 @@ async def test_a_late_heartbeat_brings_an_instance_back(registry: Registry) -> N
     await next_of(stream)
     await registry.instances.register(instance("orders"), interval_ms=FAST_MS)
     await until(stream, "orders", pb.INSTANCE_STATUS_OFFLINE)
-    await registry.instances.heartbeat(SPACE, "orders", said=0)
+    await registry.instances.heartbeat(SPACE, "orders", said=pb.INSTANCE_STATUS_UNSPECIFIED)
 
     assert (await next_of(stream))[0].status == pb.INSTANCE_STATUS_HEALTHY
 
@@ -196,14 +197,12 @@ async def test_the_snapshot_comes_first(registry: Registry) -> None:
     assert [each.id for each in there] == ["orders"]
 
 
-async def test_a_flushed_redis_does_not_say_that_all_are_gone(
-    registry: Registry, redis: Redis
-) -> None:
+async def test_a_flushed_redis_does_not_say_that_all_are_gone(registry: Registry) -> None:
     """Instances that register again within their lease are never reported offline."""
     await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
     stream = registry.watchers.watch(Filter(SPACE))
     await next_of(stream)
-    await redis.flushall()
+    await registry.lose_everything()
     await registry.instances.register(instance("other"), interval_ms=SLOW_MS)
     assert [(each.id, each.status) for each in await next_of(stream)] == [
         ("other", pb.INSTANCE_STATUS_HEALTHY)
@@ -213,7 +212,7 @@ async def test_a_flushed_redis_does_not_say_that_all_are_gone(
 async def test_nothing_runs_without_watchers(registry: Registry) -> None:
     """The last watcher's end ends the task that follows changes."""
     stream = registry.watchers.watch(Filter(SPACE))
-    await next_of(stream)
-    await stream.aclose()
+    async with aclosing(stream):
+        await next_of(stream)
 
     assert registry.watchers.count == 0
