@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from flowmesh.errors import MethodNotAllowed, NotFound
+from flowmesh.errors import FlowmeshError, MethodNotAllowed, NotFound
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.errors import error_response, internal_response, known_error
+from flowmesh.gateway.errors import error_response, internal_response
 from flowmesh.gateway.messages import (
     AnyResponse,
     ClientGone,
@@ -26,6 +26,7 @@ from flowmesh.gateway.messages import (
 from flowmesh.gateway.operations import Route, SocketRoute
 from flowmesh.gateway.router import Router
 from flowmesh.gateway.sockets import INTERNAL_ERROR, Socket
+from flowmesh.telemetry import child_traceparent, trace
 
 # A 499 in the metrics is a client that left, as proxies count it.
 CLIENT_GONE_STATUS = 499
@@ -87,6 +88,10 @@ class Gateway:
             await _lifespan(receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with trace(child_traceparent(_traceparent(scope))):
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun_ms = self._clock.monotonic_ms()
         method = scope["method"]
         started = _Started(send, [])
@@ -119,6 +124,10 @@ class Gateway:
             self._observer.observe(template, known, status, seconds)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with trace(child_traceparent(_traceparent(scope))):
+            await self._converse(scope, receive, send)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         match = self._sockets.match(_raw_path(scope))
         socket = Socket(scope, match.params if match else {}, receive, send)
         await socket.opened()
@@ -135,11 +144,16 @@ class Gateway:
                 await socket.refuse(refusal.status, refusal.body)
 
     def _refusal(self, raised: Exception, template: str) -> Response:
-        error = known_error(raised)
-        if error is None or error.http_status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        if not isinstance(raised, FlowmeshError):
             self._log.error("request failed", route=template, exc_info=raised)
             return internal_response()
-        return error_response(error)
+        return error_response(raised)
+
+
+def _traceparent(scope: Scope) -> str:
+    return next(
+        (str(value, "latin-1") for name, value in scope["headers"] if name == b"traceparent"), ""
+    )
 
 
 def _raw_path(scope: Scope) -> str:

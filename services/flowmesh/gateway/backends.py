@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
 from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
@@ -42,15 +42,11 @@ class Backends:
 def backends_of(runtime: Runtime) -> Backends:
     """The stubs the runtime hands out, typed for the channels of asyncio."""
     return Backends(
-        definitions=cast(
-            "DefinitionServiceAsyncStub", runtime.stub(DefinitionServiceStub, "definition")
-        ),
-        executions=cast(
-            "ExecutionServiceAsyncStub", runtime.stub(ExecutionServiceStub, "orchestrator")
-        ),
-        payloads=cast("PayloadServiceAsyncStub", runtime.stub(PayloadServiceStub, "orchestrator")),
-        histories=cast("HistoryServiceAsyncStub", runtime.stub(HistoryServiceStub, "orchestrator")),
-        events=cast("EventServiceAsyncStub", runtime.stub(EventServiceStub, "event")),
-        registry=cast("RegistryServiceAsyncStub", runtime.stub(RegistryServiceStub, "registry")),
+        definitions=runtime.stub(DefinitionServiceStub, "definition"),
+        executions=runtime.stub(ExecutionServiceStub, "orchestrator"),
+        payloads=runtime.stub(PayloadServiceStub, "orchestrator"),
+        histories=runtime.stub(HistoryServiceStub, "orchestrator"),
+        events=runtime.stub(EventServiceStub, "event"),
+        registry=runtime.stub(RegistryServiceStub, "registry"),
         clock=runtime.clock,
     )

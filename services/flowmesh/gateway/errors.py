@@ -7,24 +7,13 @@ table; anything else is a bug of ours, logged by the application and told with a
 import math
 from typing import Any
 
-import grpc
 import msgspec
 
 from flowmesh.errors import FlowmeshError, Violation
 from flowmesh.gateway.messages import Headers, Response
-from flowmesh.rpc import error_of
 
 # Nothing of the exception itself leaves the process.
 INTERNAL_MESSAGE = "Something went wrong in the gateway; its log has the details."
-
-
-def known_error(raised: BaseException) -> FlowmeshError | None:
-    """The error a caller may be told of; `None` for one that is a bug."""
-    if isinstance(raised, FlowmeshError):
-        return raised
-    if isinstance(raised, grpc.aio.AioRpcError):
-        return error_of(raised)
-    return None
 
 
 def error_value(error: FlowmeshError) -> dict[str, Any]:

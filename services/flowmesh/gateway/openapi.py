@@ -28,11 +28,12 @@ _ERRORS = {
     413: "Too large; the message names the limit.",
     415: "The content type is not accepted here.",
     429: "Too much at once; come back after `Retry-After`.",
+    500: "A fault of ours; the log has it.",
     503: "A server is away or draining; come back after `Retry-After`.",
     504: "The services did not answer in time.",
 }
 # What any call may meet.
-_ALWAYS = (400, 429, 503, 504)
+_ALWAYS = (400, 429, 500, 503, 504)
 _NAMESPACE = {
     "name": "Flowmesh-Namespace",
     "in": "header",

@@ -56,7 +56,8 @@ class Router(Generic[T]):
                 return None
             literal = branch.literals.get(segment)
             if literal is None:
-                branch = branch.parameter
+                # A parameter takes a segment, and nothing is none.
+                branch = branch.parameter if segment else None
                 if branch is not None and index == last:
                     segment, verb = _without_verb(segment, branch)
                 values.append(unquote_to_bytes(segment).decode("utf-8", "replace"))

@@ -1,7 +1,7 @@
 """Answers that take their time: waiting calls that end with their client, and event streams."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -37,7 +37,7 @@ async def while_connected(connection: Connection, call: Awaitable[T]) -> T:
 
 async def each_or_beat(
     connection: Connection, items: AsyncIterator[T], *, beat_s: float = HEARTBEAT_S
-) -> AsyncIterator[T | None]:
+) -> AsyncGenerator[T | None, None]:
     """The items as they come, `None` after each silence of `beat_s`; ends when the client left."""
     gone = asyncio.ensure_future(connection.gone())
     coming = asyncio.ensure_future(_next(items))

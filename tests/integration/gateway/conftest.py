@@ -1,16 +1,13 @@
 """The gateway on a real HTTP server, before servicers that keep the services' contracts."""
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
 import pytest
 import structlog
-import uvicorn
-from tests.integration.gateway.standin import Definitions, Events, Executions, Histories, Payloads, Registry
 
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import (
     add_DefinitionServiceServicer_to_server,
@@ -31,14 +28,29 @@ from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.rpc import Handlers, LocalTarget
 from flowmesh.rpc.channel import fixed
 from flowmesh.runtime import Clock, Runtime
+from flowmesh.runtime.checks import Checks
+from flowmesh.runtime.http import HttpServer, listen
 from flowmesh.telemetry import Metrics
+from tests.integration.gateway.description import Description
+from tests.integration.gateway.standin import (
+    Definitions,
+    Events,
+    Executions,
+    Histories,
+    Payloads,
+    Registry,
+)
 
 
 @dataclass
 class Rest:
-    """The gateway as a client sees it, and what stands behind it."""
+    """The gateway as a client sees it, and what stands behind it.
+
+    Every JSON answer that goes through `call` is checked against the OpenAPI document.
+    """
 
     url: str
+    description: Description
     http: aiohttp.ClientSession
     metrics: Metrics
     definitions: Definitions
@@ -51,7 +63,9 @@ class Rest:
         """Status and parsed JSON of an answer; `None` for an empty one."""
         async with self.http.request(method, self.url + path, **options) as response:
             text = await response.text()
-            return response.status, await response.json() if text else None
+            value = await response.json() if text else None
+        self.description.check(method, path, response.status, value)
+        return response.status, value
 
     async def register(self, *workflow_ids: str) -> None:
         for workflow_id in workflow_ids:
@@ -81,11 +95,11 @@ async def rest() -> AsyncIterator[Rest]:
     metrics = Metrics()
     definitions, payloads, registry = Definitions(), Payloads(), Registry()
     executions = Executions(definitions)
-    events = Events(executions)
+    events, histories = Events(executions), Histories(executions)
     handlers = cast("Any", Handlers(metrics))
     add_DefinitionServiceServicer_to_server(definitions, handlers)
     add_ExecutionServiceServicer_to_server(executions, handlers)
-    add_HistoryServiceServicer_to_server(Histories(executions), handlers)
+    add_HistoryServiceServicer_to_server(histories, handlers)
     add_EventServiceServicer_to_server(events, handlers)
     add_PayloadServiceServicer_to_server(payloads, handlers)
     add_RegistryServiceServicer_to_server(registry, handlers)
@@ -96,23 +110,21 @@ async def rest() -> AsyncIterator[Rest]:
         observer=RequestMetrics(metrics),
         log=structlog.get_logger(),
     )
-    async with _served(gateway) as url, aiohttp.ClientSession() as http:
-        yield Rest(url, http, metrics, definitions, executions, events, payloads, registry)
+    async with _served(gateway, metrics) as url, aiohttp.ClientSession() as http:
+        yield Rest(
+            url, Description(), http, metrics, definitions, executions, events, payloads, registry
+        )
 
 
-class _served:  # noqa: N801 - reads as a verb where it is used
-    """The application on uvicorn, on a free port, in the test's own loop."""
-
-    def __init__(self, app: Any) -> None:
-        config = uvicorn.Config(app, http="httptools", log_level="warning", lifespan="off")
-        self._server = uvicorn.Server(config)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-
-    async def __aenter__(self) -> str:
-        self._task = asyncio.create_task(self._server.serve([self._socket]))
-        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._server.force_exit = True
-        await self._task
+@asynccontextmanager
+async def _served(gateway: Gateway, metrics: Metrics) -> AsyncIterator[str]:
+    """The gateway behind the HTTP server of the runtime, on a free port."""
+    server = HttpServer(checks=Checks(), metrics=metrics, about=dict)
+    server.mount(cast("Any", gateway))
+    listener = listen("127.0.0.1", 0)
+    await server.open_app()
+    await server.start(listener)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        await server.stop()

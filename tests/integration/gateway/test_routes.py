@@ -60,6 +60,7 @@ async def test_execute_answers_outputs(rest: Rest) -> None:
 
 
 async def test_a_failed_run_answers_422_with_the_same_shape(rest: Rest) -> None:
+    """A run that failed says which task, with the class and the message."""
     await rest.register("failing")
     status, answer = await rest.call("POST", "/workflows/failing/execute", json={"input": {}})
     assert status == 422
@@ -97,13 +98,14 @@ async def test_a_client_that_leaves_ends_the_waiting(rest: Rest) -> None:
 
 
 async def open_connection(rest: Rest) -> Any:
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     host, port = rest.url.removeprefix("http://").split(":")
     return await asyncio.open_connection(host, int(port))
 
 
 async def test_invalid_input_answers_400_and_names_the_field(rest: Rest) -> None:
+    """Input that does not fit is refused with its violations."""
     status, answer = await rest.call("POST", "/workflows/strict/execute", json={"input": {}})
     assert status == 400
     assert answer["error"]["reason"] == "INPUT_INVALID"
@@ -128,6 +130,7 @@ async def test_start_by_key_answers_the_first_execution(rest: Rest) -> None:
 
 @pytest.mark.parametrize("path", ["/executions/{}/cancel", "/api/v1/executions/{}:cancel"])
 async def test_cancel_answers_202_then_409_with_the_state(rest: Rest, path: str) -> None:
+    """The second cancel says in which state the execution is."""
     await rest.register("slow")
     execution_id = await rest.start("slow")
     status, answer = await rest.call("POST", path.format(execution_id), json={"reason": "no"})
@@ -138,6 +141,7 @@ async def test_cancel_answers_202_then_409_with_the_state(rest: Rest, path: str)
 
 
 async def test_signal_and_terminate(rest: Rest) -> None:
+    """A signal is in the history with its value; terminating ends it."""
     await rest.register("slow")
     execution_id = await rest.start("slow")
     path = f"/api/v1/executions/{execution_id}"
@@ -153,6 +157,7 @@ async def test_signal_and_terminate(rest: Rest) -> None:
 
 
 async def test_canonical_execution_shows_its_tasks(rest: Rest) -> None:
+    """The canonical state holds input, tasks and times; the list finds it."""
     await rest.register("order")
     execution_id = await rest.start("order")
     _, answer = await rest.call("GET", f"/api/v1/executions/{execution_id}")
@@ -192,6 +197,7 @@ async def test_resources(rest: Rest) -> None:
 
 
 async def test_services_are_listed_with_their_state(rest: Rest) -> None:
+    """Filters of the list reach the registry."""
     _, answer = await rest.call("GET", "/api/v1/services?type=core&status=healthy&capability=x")
     assert answer["services"][0]["status"] == "HEALTHY"
     assert rest.registry.requests[-1].capability == "x"
@@ -210,6 +216,7 @@ async def test_large_values_travel_by_reference(rest: Rest) -> None:
 
 
 async def test_a_stored_payload_can_be_the_input(rest: Rest) -> None:
+    """What a payload upload answers goes where an input is expected."""
     await rest.register("order")
     status, stored = await rest.call("PUT", "/api/v1/payloads", json={"amount": 4})
     assert status == 201

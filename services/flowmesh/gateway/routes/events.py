@@ -60,14 +60,17 @@ async def execution_events(backends: Backends, request: Request) -> AnyResponse:
     if ended and resumed and after:
         # A browser comes back after every end; only this answer tells it that all is said.
         return Response(HTTPStatus.NO_CONTENT)
-    chunks = _execution_chunks(backends, request, watch)
+    chunks = _only_head() if ended else _execution_chunks(backends, request, watch)
     return StreamResponse(chunks, EVENT_STREAM, headers=STREAM_HEADERS)
 
 
 async def execution_events_socket(backends: Backends, socket: Socket) -> None:
     watch = _watch_of(socket, socket.whole("after", most=2**63 - 1))
-    await _last_event_is(backends, watch)
+    ended = await _last_event_is(backends, watch)
     await socket.accept()
+    if ended:
+        await socket.close()
+        return
     call = backends.events.WatchExecution(watch)
     try:
         await _feed(socket, (event_view(response.event) async for response in call))
@@ -97,6 +100,10 @@ async def namespace_events_socket(backends: Backends, socket: Socket) -> None:
         await _feed(socket, events)
     finally:
         call.cancel()
+
+
+async def _only_head() -> AsyncGenerator[bytes, None]:
+    yield stream_head()
 
 
 async def _execution_chunks(

@@ -1,0 +1,34 @@
+"""Answers held against the OpenAPI document of the gateway."""
+
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from flowmesh.gateway.openapi import document
+from flowmesh.gateway.router import Router
+
+
+class Description:
+    """The document, ready to be asked whether an answer is one that it describes."""
+
+    def __init__(self) -> None:
+        self._document = document()
+        self._router = Router(
+            (method.upper(), path, operation)
+            for path, methods in self._document["paths"].items()
+            for method, operation in methods.items()
+        )
+
+    def check(self, method: str, path: str, status: int, value: Any) -> None:
+        """Fails where a path, a status or a JSON body is not described."""
+        match = self._router.match(path.partition("?")[0])
+        if match is None or method not in match.methods:
+            assert status in (404, 405), f"{method} {path} is not described"
+            return
+        responses = match.methods[method]["responses"]
+        assert str(status) in responses, f"{method} {match.template} answered {status}"
+        content = responses[str(status)].get("content", {}).get("application/json")
+        if content is None:
+            return
+        schema = {**content["schema"], "components": self._document["components"]}
+        Draft202012Validator(schema).validate(value)

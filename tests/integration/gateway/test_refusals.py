@@ -1,0 +1,245 @@
+"""Bad requests: each gets the documented JSON error, never an internal one."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.gateway.conftest import Rest
+
+JSON = {"Content-Type": "application/json"}
+MIB = 1024 * 1024
+
+
+async def refused(rest: Rest, method: str, path: str, **options: Any) -> dict[str, Any]:
+    """The error of a refused request; its status is that of the connection."""
+    async with rest.http.request(method, rest.url + path, **options) as response:
+        assert response.headers["Content-Type"] == "application/json"
+        error: dict[str, Any] = (await response.json())["error"]
+        assert response.status == error["code"]
+        assert set(error) == {"code", "reason", "message", "details"}
+        rest.description.check(method, path, response.status, {"error": error})
+        return error
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nothing", "/workflows/", "//workflows", "/api/v1", "/api/v1/executions/x:explode/y", "/"],
+)
+async def test_unknown_paths_are_404(rest: Rest, path: str) -> None:
+    """A path that nobody serves is refused as JSON."""
+    error = await refused(rest, "GET", path)
+    assert (error["code"], error["reason"]) == (404, "ROUTE_NOT_FOUND")
+
+
+async def test_other_methods_are_405(rest: Rest) -> None:
+    """A path that is there for another method says for which."""
+    error = await refused(rest, "PATCH", "/workflows")
+    assert (error["code"], error["reason"]) == (405, "METHOD_NOT_ALLOWED")
+    error = await refused(rest, "GET", "/api/v1/executions/exec-1:cancel")
+    assert error["code"] == 405
+    async with rest.http.delete(rest.url + "/executions/start") as response:
+        assert response.headers["Allow"] == "OPTIONS, POST"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"workflowId": "a"', "JSON_INVALID"),
+        (b'{"workflowId": "a", "workflowId": "b"}', "JSON_INVALID"),
+        (b'{"workflowId": "a", "context": {"x": NaN}}', "JSON_INVALID"),
+        (b'{"workflowId": "a", "context": {"x": 1e999}}', "JSON_INVALID"),
+        (b'{"workflowId": "a", "context": {"x": ' + b"9" * 10_000 + b"}}", "JSON_INVALID"),
+        (b'{"workflowId": "a", "context": {"x": "\xff"}}', "INVALID_UTF8"),
+        (b'{"workflowId": "a", "context": {"x": "\\ud800"}}', "INVALID_UTF8"),
+        (b"[" * 100_000, "NESTING_TOO_DEEP"),
+        (b'{"context":' * 65 + b"1" + b"}" * 65, "NESTING_TOO_DEEP"),
+        (b"[]", "REQUEST_INVALID"),
+        (b"", "REQUEST_INVALID"),
+        (b'{"workflowId": 1}', "REQUEST_INVALID"),
+        (b'{"workflowId": "a", "context": []}', "REQUEST_INVALID"),
+        (b'{"workflowId": "a", "colour": "red"}', "REQUEST_INVALID"),
+        (b'{"workflowId": "a b"}', "ID_INVALID"),
+        (b'{"workflowId": ""}', "ID_INVALID"),
+        (b'{"workflowId": "' + b"x" * 129 + b'"}', "ID_INVALID"),
+        (b'{"workflowId": "a", "context": {"$payload": 1}}', "REQUEST_INVALID"),
+    ],
+)
+async def test_bad_bodies_are_400(rest: Rest, body: bytes, reason: str) -> None:
+    """A body that is no envelope starts nothing."""
+    error = await refused(rest, "POST", "/executions/start", data=body, headers=JSON)
+    assert (error["code"], error["reason"]) == (400, reason)
+    assert rest.executions.starts == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        ({"colour": "red", "workflowId": "a"}, "colour", "unknown member"),
+        ({}, "workflowId", "required member is missing"),
+        ({"workflowId": "a", "context": "x"}, "context", "expected object, got str"),
+        ({"workflowId": "a", "requestId": 7}, "requestId", "expected str, got int"),
+    ],
+)
+async def test_the_field_is_named(rest: Rest, body: Any, field: str, says: str) -> None:
+    """A refusal says which member is wrong and how."""
+    error = await refused(rest, "POST", "/executions/start", json=body)
+    assert error["details"][0]["field"] == field
+    assert error["details"][0]["description"] == says
+
+
+async def test_the_place_of_a_syntax_error_is_told(rest: Rest) -> None:
+    """Line and column count from 1."""
+    body = '{\n  "workflowId" "a"}'
+    error = await refused(rest, "POST", "/executions/start", data=body, headers=JSON)
+    assert (error["details"][0]["line"], error["details"][0]["column"]) == (2, 16)
+
+
+async def test_other_content_types_are_415(rest: Rest) -> None:
+    """What curl sends without -H is refused where there is a body, and nothing else is."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for path in ("/executions/start", "/workflows", "/api/v1/workflows:validate"):
+        error = await refused(rest, "POST", path, data="{}", headers=form)
+        assert (error["code"], error["reason"]) == (415, "CONTENT_TYPE_UNSUPPORTED")
+    gzip = JSON | {"Content-Encoding": "gzip"}
+    error = await refused(rest, "POST", "/executions/start", data=b"{}", headers=gzip)
+    assert error["code"] == 415
+    await rest.register("slow")
+    path = f"/executions/{await rest.start('slow')}/cancel"
+    assert (await rest.call("POST", path, headers=form))[0] == 202
+
+
+async def test_bodies_above_8_mib_are_413(rest: Rest) -> None:
+    """Counted while they are read, also where no length is declared."""
+    body = json.dumps({"id": "a", "x": "x" * 8 * MIB}).encode()
+    error = await refused(rest, "POST", "/workflows", data=body, headers=JSON)
+    assert (error["code"], error["reason"]) == (413, "BODY_TOO_LARGE")
+
+    async def pieces() -> Any:
+        for start in range(0, len(body), MIB):
+            yield body[start : start + MIB]
+
+    error = await refused(rest, "POST", "/workflows", data=pieces(), headers=JSON)
+    assert (error["code"], error["reason"]) == (413, "BODY_TOO_LARGE")
+    assert rest.definitions.requests == []
+
+
+async def test_payloads_above_64_mib_are_413_and_not_stored(rest: Rest) -> None:
+    """Half a payload is never taken for a whole one."""
+
+    async def pieces() -> Any:
+        for _ in range(65):
+            yield b"x" * MIB
+
+    error = await refused(rest, "PUT", "/api/v1/payloads", data=pieces())
+    assert (error["code"], error["reason"]) == (413, "PAYLOAD_TOO_LARGE")
+    await rest.payloads.cancelled.wait()
+    assert rest.payloads.stored == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/workflows/%2e%2e%2fetc",
+        "/workflows/a%20b",
+        "/workflows/%ff",
+        "/executions/a%00",
+        "/executions/" + "x" * 129,
+        "/api/v1/tasks/%E2%82%AC",
+        "/api/v1/payloads/short",
+    ],
+)
+async def test_bad_ids_in_paths_are_400(rest: Rest, path: str) -> None:
+    """An id in a path is decoded and then held to the pattern of ids."""
+    async with rest.http.get(_raw(rest.url + path)) as response:
+        answer = await response.json()
+    assert (response.status, answer["error"]["reason"]) == (400, "ID_INVALID")
+
+
+def _raw(url: str) -> Any:
+    from yarl import URL
+
+    return URL(url, encoded=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/executions?status=happy", "FILTER_INVALID"),
+        ("/api/v1/services?status=happy", "FILTER_INVALID"),
+        ("/executions?pageSize=many", "REQUEST_INVALID"),
+        ("/executions?pageSize=1001", "REQUEST_INVALID"),
+        ("/executions?workflowId=a%20b", "ID_INVALID"),
+        ("/executions?pageToken=%00", "STRING_HAS_NUL"),
+        ("/api/v1/executions?worflow=a", "REQUEST_INVALID"),
+        ("/api/v1/executions?startedAfter=yesterday", "REQUEST_INVALID"),
+        ("/api/v1/executions?startedAfter=2026-01-01T00:00:00", "REQUEST_INVALID"),
+        ("/api/v1/workflows/a/versions/0", "REQUEST_INVALID"),
+    ],
+)
+async def test_bad_queries_are_400(rest: Rest, path: str, reason: str) -> None:
+    """A filter that is wrong is refused instead of ignored."""
+    error = await refused(rest, "GET", path)
+    assert (error["code"], error["reason"]) == (400, reason)
+
+
+async def test_bad_namespaces_are_400(rest: Rest) -> None:
+    """The namespace header is held to the pattern of ids."""
+    headers = {"Flowmesh-Namespace": "a b"}
+    error = await refused(rest, "GET", "/workflows", headers=headers)
+    assert (error["code"], error["reason"]) == (400, "ID_INVALID")
+
+
+@pytest.mark.parametrize("timeout_ms", [0, -1, 30_001, 10**30, 1.5, "1", True])
+async def test_the_time_to_wait_is_bounded(rest: Rest, timeout_ms: Any) -> None:
+    """Waiting is from 1 ms to 30 s, as a whole number."""
+    body = {"timeoutMs": timeout_ms}
+    error = await refused(rest, "POST", "/workflows/a/execute", json=body)
+    assert (error["code"], error["details"][0]["field"]) == (400, "timeoutMs")
+
+
+async def test_problems_of_a_definition_keep_their_place(rest: Rest) -> None:
+    """Path, code, line and column of a problem reach the client."""
+    error = await refused(rest, "POST", "/workflows", json={"problem": True})
+    assert error["reason"] == "GRAPH_CYCLE"
+    assert error["details"] == [
+        {
+            "field": "steps[0].dependencies",
+            "description": "Circular dependency: a → b → a",
+            "code": "GRAPH_CYCLE",
+            "line": 3,
+            "column": 7,
+        }
+    ]
+
+
+async def test_what_is_away_or_full_says_when_to_come_back(rest: Rest) -> None:
+    """503 and 429 carry Retry-After in whole seconds."""
+    async with rest.http.post(rest.url + "/workflows", json={"id": "away"}) as response:
+        assert response.status == 503
+        assert int(response.headers["Retry-After"]) >= 1
+    body = {"workflowId": "busy"}
+    async with rest.http.post(rest.url + "/executions/start", json=body) as response:
+        assert response.status == 429
+        assert response.headers["Retry-After"] == "2"
+
+
+async def test_a_fault_of_ours_tells_nothing_of_itself(rest: Rest) -> None:
+    """The text of an exception never leaves the process."""
+    error = await refused(rest, "POST", "/workflows", json={"id": "broken"})
+    assert (error["code"], error["reason"]) == (500, "INTERNAL")
+    assert "secret" not in error["message"]
+
+
+async def test_a_client_that_leaves_within_its_body_leaves_nothing(rest: Rest) -> None:
+    """Half a body is never taken for a whole one, and others are served."""
+    host, port = rest.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    head = "PUT /api/v1/payloads HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf"
+    writer.write(head.encode())
+    await writer.drain()
+    writer.close()
+    await rest.payloads.cancelled.wait()
+    assert rest.payloads.stored == {}
+    assert (await rest.call("GET", "/workflows"))[0] == 200
