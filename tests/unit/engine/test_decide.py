@@ -1,0 +1,229 @@
+"""What follows from each command."""
+
+import pytest
+
+from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.engine import (
+    DELIVERIES_MAX,
+    Cancel,
+    DeliveryLost,
+    Ended,
+    Signal,
+    TaskEnded,
+    TaskRuns,
+    TimersDue,
+)
+from flowmesh.engine import state as s
+from tests.unit.engine.factories import Run, failed, json, node, plan
+
+RETRY = {"max_attempts": 3, "initial_delay_ms": 100, "multiplier": 2, "max_delay_ms": 150}
+
+
+def test_a_start_schedules_the_roots_only() -> None:
+    """Nodes with dependencies wait."""
+    run = Run(plan(node("a"), node("b"), node("c", "a", "b")))
+    assert run.kinds == ["workflow_started", "task_scheduled a", "task_scheduled b"]
+    assert run.last.dispatch == [0, 1]
+
+
+def test_a_join_waits_for_all_its_dependencies() -> None:
+    """The last one to end schedules the join."""
+    run = Run(plan(node("a"), node("b"), node("c", "a", "b")))
+    run.complete("a")
+    assert run.last.dispatch == []
+    run.complete("b")
+    assert run.last.dispatch == [2]
+
+
+def test_the_first_result_brings_its_task_started() -> None:
+    """TaskStarted precedes TaskCompleted though its delivery cost no commit of its own."""
+    run = Run(plan(node("a")))
+    run.complete("a")
+    assert run.kinds[2:] == ["task_started a", "task_completed a", "workflow_completed"]
+
+
+def test_a_task_that_runs_long_is_marked_once() -> None:
+    """A later mark, or the result, adds no second TaskStarted."""
+    run = Run(plan(node("a")))
+    assert run.do(TaskRuns("a", 1, "w", 5))
+    assert not run.do(TaskRuns("a", 1, "w", 5))
+    run.complete("a")
+    assert run.kinds.count("task_started a") == 1
+
+
+def test_a_result_is_applied_once() -> None:
+    """A second delivery of the same result, and one of another attempt, change nothing."""
+    run = Run(plan(node("a"), node("b", "a")))
+    assert not run.complete("a", attempt=2)
+    assert run.complete("a")
+    before = len(run.events)
+    assert not run.complete("a")
+    assert not run.complete("no-such-node")
+    assert len(run.events) == before
+
+
+def test_a_failed_attempt_is_retried_after_its_delay() -> None:
+    """Delays grow by the multiplier up to their bound; the attempt counts the first one too."""
+    run = Run(plan(node("a", retry=RETRY)))
+    run.fail("a")
+    assert run.state.wake_at_us == run.now + 100_000
+    run.do(TimersDue(), after_us=99_999)
+    assert run.last.dispatch == []
+    run.do(TimersDue(), after_us=1)
+    assert run.last.dispatch == [0]
+    run.fail("a", attempt=2)
+    assert run.state.wake_at_us == run.now + 150_000
+    run.do(TimersDue(), after_us=150_000)
+    run.fail("a", attempt=3)
+    assert run.state.status == s.EXECUTION_FAILED
+    assert run.state.failure is not None
+    assert run.state.failure.node == "a"
+
+
+def test_a_late_result_of_an_attempt_that_is_being_retried_is_stale() -> None:
+    """Between two attempts no result counts."""
+    run = Run(plan(node("a", retry=RETRY)))
+    run.fail("a", "Timeout")
+    assert not run.complete("a")
+
+
+@pytest.mark.parametrize("class_", ["ClientError", "AuthenticationError", "ValidationError", "X"])
+def test_what_another_try_cannot_mend_is_not_retried(class_: str) -> None:
+    """Only Timeout, NetworkError, RateLimitError and ServerError are retried by default."""
+    run = Run(plan(node("a", retry=RETRY)))
+    run.fail("a", class_)
+    assert run.state.status == s.EXECUTION_FAILED
+
+
+def test_retry_after_of_the_service_is_honoured() -> None:
+    """A longer delay that the called service asked for wins over the policy's."""
+    run = Run(plan(node("a", retry=RETRY)))
+    run.do(TaskEnded("a", 1, failure=failed("RateLimitError", retry_after_ms=5_000)))
+    assert run.state.wake_at_us == run.now + 5_000_000
+
+
+def test_jitter_shortens_the_delay_by_the_draw() -> None:
+    """The draw is passed in, so that the engine stays deterministic."""
+    run = Run(plan(node("a", retry={**RETRY, "jitter": 1.0})))
+    run.do(TaskEnded("a", 1, failure=failed(), draw=0.5))
+    assert run.state.wake_at_us == run.now + 50_000
+
+
+def test_dependents_of_a_failed_node_are_skipped_and_others_finish() -> None:
+    """The skip goes through; the execution fails when everything has ended."""
+    run = Run(plan(node("a"), node("b", "a"), node("c", "b"), node("free")))
+    run.fail("a")
+    assert run.state.status == s.EXECUTION_RUNNING
+    run.complete("free")
+    assert run.state.status == s.EXECUTION_FAILED
+    assert [run.state.node(i).status for i in range(4)] == [  # type: ignore[union-attr]
+        s.FAILED,
+        s.SKIPPED,
+        s.SKIPPED,
+        s.COMPLETED,
+    ]
+
+
+def test_a_failure_that_is_not_critical_does_not_fail_the_execution() -> None:
+    """Its dependents are skipped all the same."""
+    run = Run(plan(node("a", critical=False), node("b", "a"), node("c")))
+    run.fail("a")
+    run.complete("c")
+    assert run.state.status == s.EXECUTION_COMPLETED
+
+
+def test_a_false_gate_skips_what_is_behind_it() -> None:
+    """The execution completes."""
+    run = Run(plan(node("if", gate=True), node("b", "if"), node("c", "b")))
+    run.complete("if", b"false")
+    assert run.state.status == s.EXECUTION_COMPLETED
+    assert run.kinds[-3:] == ["task_skipped b", "task_skipped c", "workflow_completed"]
+
+
+def test_parallelism_bounds_the_open_tasks() -> None:
+    """Ready nodes beyond the limit wait, also after the history was replayed."""
+    run = Run(plan(*(node(f"n{i}") for i in range(5)), parallelism=2))
+    assert run.last.dispatch == [0, 1]
+    assert list(run.replayed().scope.held) == [2, 3, 4]
+    run.complete("n0")
+    assert run.last.dispatch == [2]
+
+
+def test_a_timer_holds_no_worker() -> None:
+    """It fires when due, and not before."""
+    run = Run(plan(node("wait", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=100), node("b", "wait")))
+    assert run.last.dispatch == []
+    run.do(TimersDue(), after_us=99_999)
+    assert run.state.node(1) is None
+    run.do(TimersDue(), after_us=1)
+    assert run.last.dispatch == [1]
+
+
+def test_a_no_op_ends_at_once() -> None:
+    """A chain of them needs no worker and no second command."""
+    noop = {"kind": plan_pb2.NODE_KIND_NOOP}
+    run = Run(plan(node("a", **noop), node("b", "a", **noop)))
+    assert run.state.status == s.EXECUTION_COMPLETED
+
+
+def test_a_lost_delivery_goes_out_again_until_it_is_poison() -> None:
+    """Each later delivery is committed with its number; after the fifth the node fails."""
+    run = Run(plan(node("a", retry=RETRY)))
+    for delivery in range(2, DELIVERIES_MAX + 1):
+        run.do(DeliveryLost("a", 1))
+        assert run.events[-1].task_started.delivery == delivery
+        assert run.last.dispatch == [0]
+    run.do(DeliveryLost("a", 1))
+    failure = run.state.failure
+    assert isinstance(failure, failure_pb2.Failure)
+    assert getattr(failure, "class") == "POISON"
+
+
+def test_a_cancel_ends_open_nodes_and_tells_their_workers() -> None:
+    """Nothing follows from a result that comes later; a second cancel is refused."""
+    run = Run(plan(node("a"), node("b", "a")))
+    run.do(Cancel("enough"))
+    assert run.last.cancel == [(0, 1)]
+    assert run.state.status == s.EXECUTION_CANCELED
+    assert not run.complete("a")
+    with pytest.raises(Ended):
+        run.do(Cancel("again"))
+
+
+def test_a_command_with_a_known_request_id_changes_nothing() -> None:
+    """The repeat of a cancel or signal finds that it was done."""
+    run = Run(plan(node("a")))
+    run.do(Signal("go", json(b"1"), request_id="r1"))
+    run.do(Signal("go", json(b"1"), request_id="r1"))
+    assert len(run.state.signals) == 1
+    run.do(Cancel("", request_id="r2"))
+    before = len(run.events)
+    run.do(Cancel("", request_id="r2"))
+    assert len(run.events) == before
+
+
+def test_an_execution_over_its_time_fails() -> None:
+    """Open nodes are canceled with it."""
+    run = Run(plan(node("a"), timeout_ms=10))
+    run.do(TimersDue(), after_us=10_000)
+    assert run.state.status == s.EXECUTION_FAILED
+    assert run.last.cancel == [(0, 1)]
+
+
+def test_the_output_is_rendered_from_the_nodes() -> None:
+    """`output` templates see the input and every output."""
+    template = b'{"sum": "{{tasks.a.output.n}}", "who": "{{input.who}}"}'
+    run = Run(plan(node("a"), output_template=template), b'{"who": "me"}')
+    run.complete("a", b'{"n": 3}')
+    assert run.state.output is not None
+    assert run.state.output.data == b'{"sum":3,"who":"me"}'
+
+
+def test_an_output_that_cannot_be_rendered_fails_the_execution() -> None:
+    """The message names what is missing."""
+    run = Run(plan(node("a"), output_template=b'"{{tasks.a.output.n}}"'))
+    run.complete("a", b"{}")
+    assert run.state.status == s.EXECUTION_FAILED
+    assert run.state.failure is not None
+    assert "n" in run.state.failure.message
