@@ -57,7 +57,7 @@ class Reading:
         return frozenset().union(*(workflow.task_refs for workflow in workflows))
 
     def with_own_tasks(self, resolve: Resolve) -> Resolve:
-        """Looks a task up in this source first: what is applied together may refer to each other."""
+        """Looks tasks up in this source first: what is applied together belongs together."""
         own = {r.name: r.resource for r in self.resources if isinstance(r.resource, Task)}
         return lambda name: own.get(name) or resolve(name)
 

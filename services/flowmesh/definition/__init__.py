@@ -1,0 +1,1 @@
+"""The definition service: workflows and reusable tasks, their versions, checks and plans."""

@@ -1,0 +1,37 @@
+"""Tells orchestrators which names changed, so that they forget what they keep of them.
+
+Best effort and bounded: who hears nothing asks again within 30 s anyway.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from flowmesh.bus import Bus
+from flowmesh.definition.limits import NOTICE_TIMEOUT_S
+from flowmesh.errors import FlowmeshError
+
+NAMES_MAX = 1_000
+
+
+class Notices:
+    """Publishes changes on `<prefix>.definitions.changed`."""
+
+    def __init__(self, *, bus: Bus, prefix: str, log: Any) -> None:
+        self._bus = bus
+        self._subject = f"{prefix}.definitions.changed"
+        self._log = log
+
+    async def changed(self, namespace: str, names: Sequence[str]) -> None:
+        """Never raises and takes at most 200 ms, whatever the state of the bus."""
+        if not names or not self._bus.connected:
+            return
+        body = orjson.dumps({"namespace": namespace, "names": names[:NAMES_MAX]})
+        try:
+            async with asyncio.timeout(NOTICE_TIMEOUT_S):
+                await self._bus.publish_core(self._subject, body)
+                await self._bus.flush()
+        except (FlowmeshError, TimeoutError) as error:
+            self._log.warning("definitions_changed_not_told", problem=type(error).__name__)

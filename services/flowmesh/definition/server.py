@@ -1,0 +1,161 @@
+"""DefinitionService over gRPC: messages to arguments and back."""
+
+from typing import Any
+
+import grpc
+
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.definition.v1 import definition_service_pb2_grpc
+from flowmesh.definition.library import Library
+from flowmesh.definition.messages import (
+    applied_message,
+    problem_message,
+    task_message,
+    workflow_message,
+)
+from flowmesh.definitions import errors_in
+from flowmesh.rpc import namespace_of, valid_id
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
+    """Turns messages into calls on the library and back; decides nothing."""
+
+    def __init__(self, *, library: Library) -> None:
+        self._library = library
+
+    async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:
+        applied, warnings = await self._library.apply(
+            namespace_of(request), request.source, request.content_type, _request_id(request)
+        )
+        return pb.ApplyResponse(
+            resources=map(applied_message, applied), warnings=map(problem_message, warnings)
+        )
+
+    async def RegisterWorkflow(
+        self, request: pb.RegisterWorkflowRequest, context: Context
+    ) -> pb.RegisterWorkflowResponse:
+        (applied,), warnings = await self._library.apply(
+            namespace_of(request),
+            request.source,
+            request.content_type,
+            _request_id(request),
+            one_workflow=True,
+        )
+        return pb.RegisterWorkflowResponse(
+            workflow_id=applied.name,
+            version=applied.version,
+            digest=applied.digest,
+            created=applied.created,
+            warnings=map(problem_message, warnings),
+        )
+
+    async def ValidateWorkflow(
+        self, request: pb.ValidateWorkflowRequest, context: Context
+    ) -> pb.ValidateWorkflowResponse:
+        problems = await self._library.validate(
+            namespace_of(request), request.source, request.content_type
+        )
+        return pb.ValidateWorkflowResponse(
+            valid=not errors_in(problems), problems=map(problem_message, problems)
+        )
+
+    async def GetWorkflow(
+        self, request: pb.GetWorkflowRequest, context: Context
+    ) -> pb.GetWorkflowResponse:
+        workflow = await self._library.workflow(
+            namespace_of(request), _workflow_id(request), request.version
+        )
+        return pb.GetWorkflowResponse(workflow=workflow_message(workflow))
+
+    async def ListWorkflows(
+        self, request: pb.ListWorkflowsRequest, context: Context
+    ) -> pb.ListWorkflowsResponse:
+        page, token = await self._library.workflows(
+            namespace_of(request),
+            filter_text=request.filter,
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return pb.ListWorkflowsResponse(
+            workflows=map(workflow_message, page), next_page_token=token
+        )
+
+    async def ListWorkflowVersions(
+        self, request: pb.ListWorkflowVersionsRequest, context: Context
+    ) -> pb.ListWorkflowVersionsResponse:
+        page, token = await self._library.versions(
+            namespace_of(request),
+            _workflow_id(request),
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return pb.ListWorkflowVersionsResponse(
+            versions=map(workflow_message, page), next_page_token=token
+        )
+
+    async def DeleteWorkflow(
+        self, request: pb.DeleteWorkflowRequest, context: Context
+    ) -> pb.DeleteWorkflowResponse:
+        await self._library.delete_workflow(
+            namespace_of(request), _workflow_id(request), _request_id(request)
+        )
+        return pb.DeleteWorkflowResponse()
+
+    async def AnalyzeWorkflow(
+        self, request: pb.AnalyzeWorkflowRequest, context: Context
+    ) -> pb.AnalyzeWorkflowResponse:
+        version, analysis = await self._library.analysis(
+            namespace_of(request), _workflow_id(request), request.version, request.path_count_max
+        )
+        return pb.AnalyzeWorkflowResponse(
+            workflow_id=request.workflow_id, version=version, analysis=analysis
+        )
+
+    async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
+        task = await self._library.task(
+            namespace_of(request), valid_id(request.name, "name"), request.version
+        )
+        return pb.GetTaskResponse(task=task_message(task))
+
+    async def ListTasks(
+        self, request: pb.ListTasksRequest, context: Context
+    ) -> pb.ListTasksResponse:
+        page, token = await self._library.tasks(
+            namespace_of(request), size=request.page_size, token=request.page_token
+        )
+        return pb.ListTasksResponse(tasks=map(task_message, page), next_page_token=token)
+
+    async def ListTaskUsages(
+        self, request: pb.ListTaskUsagesRequest, context: Context
+    ) -> pb.ListTaskUsagesResponse:
+        usages = await self._library.usages(namespace_of(request), valid_id(request.name, "name"))
+        return pb.ListTaskUsagesResponse(
+            workflows=[
+                pb.WorkflowReference(name=usage.workflow_id, version=usage.version)
+                for usage in usages
+            ]
+        )
+
+    async def DeleteTask(
+        self, request: pb.DeleteTaskRequest, context: Context
+    ) -> pb.DeleteTaskResponse:
+        await self._library.delete_task(
+            namespace_of(request), valid_id(request.name, "name"), _request_id(request)
+        )
+        return pb.DeleteTaskResponse()
+
+    async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
+        plan = await self._library.plan(
+            namespace_of(request), _workflow_id(request), request.version
+        )
+        return pb.GetPlanResponse(plan=plan)
+
+
+def _workflow_id(request: Any) -> str:
+    return valid_id(request.workflow_id, "workflow_id")
+
+
+def _request_id(request: Any) -> str:
+    return valid_id(request.request_id, "request_id") if request.request_id else ""
