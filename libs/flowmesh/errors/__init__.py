@@ -13,6 +13,7 @@ FlowmeshError
 ├── UnsupportedMediaType 415 INVALID_ARGUMENT      the gateway's routes only
 ├── Overloaded           429 RESOURCE_EXHAUSTED    come back after `retry_after_ms`
 ├── Unavailable          503 UNAVAILABLE           come back after `retry_after_ms`
+├── Unimplemented        501 UNIMPLEMENTED         the service has no such method
 └── Timeout              504 DEADLINE_EXCEEDED
 
 A reason is upper snake case and never changes; `REASONS` is the one table of them, and
@@ -33,6 +34,7 @@ from flowmesh.errors.tree import (
     TooLarge,
     Unauthenticated,
     Unavailable,
+    Unimplemented,
     UnsupportedMediaType,
     Violation,
     WrongState,
@@ -53,6 +55,7 @@ __all__ = [
     "TooLarge",
     "Unauthenticated",
     "Unavailable",
+    "Unimplemented",
     "UnsupportedMediaType",
     "Violation",
     "WrongState",

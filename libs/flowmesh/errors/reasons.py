@@ -94,7 +94,7 @@ REASONS = _table(
     Reason("SERVICE_UNAVAILABLE", tree.Unavailable, "A service that is needed for this is away."),
     Reason("DRAINING", tree.Unavailable, "The process is about to stop."),
     Reason("DEADLINE_EXCEEDED", tree.Timeout, "The call's deadline passed."),
-    Reason("UNIMPLEMENTED", tree.FlowmeshError, "The service has no such method."),
+    Reason("UNIMPLEMENTED", tree.Unimplemented, "The service has no such method."),
     Reason("INTERNAL", tree.FlowmeshError, "A fault of ours; the service's log has it."),
 )
 # fmt: on

@@ -97,6 +97,11 @@ class Unavailable(FlowmeshError):
     http_status = 503
 
 
+class Unimplemented(FlowmeshError):
+    grpc_code = "UNIMPLEMENTED"
+    http_status = 501
+
+
 class Timeout(FlowmeshError):
     grpc_code = "DEADLINE_EXCEEDED"
     http_status = 504

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from flowmesh.errors import FlowmeshError
+from flowmesh.errors import Unimplemented
 from flowmesh.rpc import local, remote
 from flowmesh.rpc.handlers import Handlers, Method
 from flowmesh.rpc.limits import CHANNEL_OPTIONS, DEFAULT_TIMEOUT_S
@@ -26,7 +26,7 @@ class LocalTarget:
     def method(self, path: str) -> Method:
         found = self._handlers.methods.get(path)
         if found is None:
-            raise FlowmeshError("UNIMPLEMENTED", f"this process does not serve {path}")
+            raise Unimplemented("UNIMPLEMENTED", f"this process does not serve {path}")
         return found
 
 

@@ -7,7 +7,6 @@ which of the two it has. A wrapped method raises nothing but FlowmeshError and c
 from __future__ import annotations  # grpc.aio types take parameters in stubs only
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
@@ -20,7 +19,7 @@ import structlog
 from google.protobuf.message import DecodeError
 from prometheus_client import Counter
 
-from flowmesh.errors import FlowmeshError, Invalid, Unavailable
+from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Unimplemented
 from flowmesh.rpc.scope import enter_call
 from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, status_of
 from flowmesh.telemetry.metrics import Metrics
@@ -54,7 +53,6 @@ class Method:
         self.deserialize = handler.request_deserializer
         self.serialize = handler.response_serializer
         self._call: Callable[..., Any] = _behaviour(handler)
-        self.generates = self.response_streaming and inspect.isasyncgenfunction(self._call)
         service, _, name = path.lstrip("/").rpartition("/")
         self._log = structlog.get_logger("flowmesh.rpc").bind(service=service, method=name)
         labels = (service.rpartition(".")[2], name)
@@ -84,7 +82,7 @@ class Method:
         return response
 
     async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
-        """Serves a call with a stream of responses, for a method that yields them."""
+        """Serves a call with a stream of responses; the servicer's method yields them."""
         try:
             if request is MALFORMED:
                 raise _malformed(self.path)
@@ -114,6 +112,8 @@ class Method:
         elif isinstance(error, TimeoutError):
             self._log.warning("call_timed_out")
             found = deadline_error()
+        elif isinstance(error, NotImplementedError):
+            found = Unimplemented("UNIMPLEMENTED", f"{self.path} is not served here")
         elif isinstance(error, STORAGE_ERRORS):
             self._log.warning("storage_unavailable", problem=type(error).__name__)
             text = "the database did not answer; try again"
@@ -182,7 +182,7 @@ def _served(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
         make = grpc.unary_stream_rpc_method_handler
         if not method.response_streaming:
             make = grpc.unary_unary_rpc_method_handler
-    behaviour: Any = _serve_stream(method) if method.generates else _serve_unary(method)
+    behaviour: Any = _serve_stream(method) if method.response_streaming else _serve_unary(method)
     return make(behaviour, request_deserializer=deserialize, response_serializer=method.serialize)
 
 

@@ -78,18 +78,10 @@ class Pipe:
 class LocalContext:
     """What a servicer sees of an in-process call; the part of `grpc.aio.ServicerContext` in use."""
 
-    def __init__(
-        self,
-        metadata: MetadataItems,
-        timeout_s: float | None,
-        requests: Pipe | None = None,
-        responses: Pipe | None = None,
-    ) -> None:
+    def __init__(self, metadata: MetadataItems, timeout_s: float | None) -> None:
         self._metadata = tuple(metadata)
         self._loop = asyncio.get_running_loop()
         self._deadline = None if timeout_s is None else self._loop.time() + timeout_s
-        self._requests = requests
-        self._responses = responses
         self._done_callbacks: list[Callable[[Any], None]] = []
         self._ended = False
 
@@ -117,13 +109,11 @@ class LocalContext:
     def set_trailing_metadata(self, _metadata: MetadataItems) -> None:
         """Nothing: nobody reads metadata of in-process answers."""
 
-    async def read(self) -> Any:
-        assert self._requests is not None
-        return await self._requests.get()
+    def set_code(self, _code: grpc.StatusCode) -> None:
+        """Nothing: generated methods that are not implemented say it, and raise as well."""
 
-    async def write(self, message: Any) -> None:
-        assert self._responses is not None
-        await self._responses.put(message)
+    def set_details(self, _details: str) -> None:
+        """Nothing, as above."""
 
     async def abort(self, code: grpc.StatusCode, details: str = "", *_: object) -> NoReturn:
         raise error_for_code(code, details)
@@ -228,12 +218,13 @@ class Served:
         self.responses = Pipe()
         self.failure: BaseException | None = None
         self._method = method
-        self._context = LocalContext(metadata, timeout_s, self.requests, self.responses)
+        self._context = LocalContext(metadata, timeout_s)
         self._feeder: asyncio.Task[None] | None = None
         argument = self.requests if method.request_streaming else requests
         if method.request_streaming and requests is not None:
             self._feeder = asyncio.create_task(self._feed(requests))
         self.task = asyncio.create_task(self._serve(argument, timeout_s), name=method.path)
+        self.task.add_done_callback(self._ended)
 
     def cancel(self) -> bool:
         """Ends the call from the client's side."""
@@ -262,25 +253,25 @@ class Served:
         except asyncio.CancelledError:
             if self.failure is None:
                 self.failure = Unavailable("DRAINING", "the service is about to stop")
-        finally:
-            if self._feeder is not None:
-                self._feeder.cancel()
-            self.requests.close()
-            self.responses.close()
-            self._context.end()
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        """Also for a task that was cancelled before it began."""
+        if self._feeder is not None:
+            self._feeder.cancel()
+        self.requests.close()
+        self.responses.close()
+        self._context.end()
 
     async def _run(self, argument: Any) -> None:
         method, context, responses = self._method, self._context, self.responses
         if isinstance(argument, Pipe):
             argument = aiter(argument)
-        if method.generates:
+        if method.response_streaming:
             async with aclosing(method.stream(argument, context)) as messages:
                 async for message in messages:
                     await responses.put(message)
         else:
-            result = await method.unary(argument, context)
-            if not method.response_streaming:
-                await responses.put(result)
+            await responses.put(await method.unary(argument, context))
 
 
 async def _each(requests: Any) -> AsyncIterator[Any]:

@@ -35,6 +35,11 @@ class RemoteStream:
     def __init__(self, call: Any) -> None:
         self._call = call
 
+    def __del__(self) -> None:
+        # A call that nobody holds any more is over; grpc.aio waits for the cycle collector.
+        if not self._call.done():
+            self._call.cancel()
+
     def __await__(self) -> Any:
         return self._result().__await__()
 

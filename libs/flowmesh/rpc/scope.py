@@ -9,7 +9,13 @@ import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 
-from flowmesh.telemetry.context import TRACEPARENT, current_traceparent, enter_trace, is_traceparent
+from flowmesh.telemetry.context import (
+    TRACEPARENT,
+    child_traceparent,
+    current_traceparent,
+    enter_trace,
+    is_traceparent,
+)
 
 MetadataItems = Iterable[tuple[str, str | bytes]]
 _deadline: ContextVar[tuple[float, object] | None] = ContextVar("flowmesh_deadline", default=None)
@@ -17,13 +23,16 @@ _deadline: ContextVar[tuple[float, object] | None] = ContextVar("flowmesh_deadli
 
 def enter_call(metadata: MetadataItems | None, seconds_left: float | None) -> None:
     """Called first in the task that serves a call."""
-    if metadata:
-        for key, value in metadata:
-            if key == TRACEPARENT and isinstance(value, str) and is_traceparent(value):
-                enter_trace(value)
-                break
+    enter_trace(_traceparent_of(metadata) or child_traceparent())
     if seconds_left is not None:
         _deadline.set((time.monotonic() + seconds_left, asyncio.current_task()))
+
+
+def _traceparent_of(metadata: MetadataItems | None) -> str:
+    for key, value in metadata or ():
+        if key == TRACEPARENT and isinstance(value, str) and is_traceparent(value):
+            return value
+    return ""
 
 
 def timeout_within(timeout_s: float | None) -> float | None:

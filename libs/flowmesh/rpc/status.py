@@ -22,6 +22,7 @@ from flowmesh.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
+    Unimplemented,
     Violation,
     WrongState,
 )
@@ -43,7 +44,7 @@ _BY_CODE: dict[grpc.StatusCode, tuple[type[FlowmeshError], str]] = {
     grpc.StatusCode.UNAVAILABLE: (Unavailable, "SERVICE_UNAVAILABLE"),
     grpc.StatusCode.CANCELLED: (Unavailable, "SERVICE_UNAVAILABLE"),
     grpc.StatusCode.DEADLINE_EXCEEDED: (Timeout, "DEADLINE_EXCEEDED"),
-    grpc.StatusCode.UNIMPLEMENTED: (FlowmeshError, "UNIMPLEMENTED"),
+    grpc.StatusCode.UNIMPLEMENTED: (Unimplemented, "UNIMPLEMENTED"),
 }
 
 

@@ -25,7 +25,7 @@ from flowmesh.runtime.membership import TYPE, Membership
 from flowmesh.runtime.runtime import Runtime
 from flowmesh.runtime.server import GrpcServer
 from flowmesh.runtime.settings import Settings
-from flowmesh.telemetry import Metrics
+from flowmesh.telemetry import Metrics, open_spans
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -52,6 +52,7 @@ class Process:
         self.clock = Clock()
         self.metrics = Metrics()
         self.log = structlog.get_logger("flowmesh.runtime")
+        self.spans = open_spans(settings.otlp_endpoint, "+".join(services))
         self.checks = Checks()
         self.handlers = Handlers(self.metrics)
         self.directory = Directory()
@@ -65,6 +66,7 @@ class Process:
             expected=frozenset(services),
             registry=settings.registry,
             own_address=lambda: self.address,
+            interceptors=tuple(self.spans.client_interceptors()),
         )
         self.http = HttpServer(checks=self.checks, metrics=self.metrics, about=self._about)
         self.http_port = 0
@@ -122,7 +124,12 @@ class Process:
             raise StartError(_port_taken("HTTP", settings.http_port, "--http-port")) from error
         self.http_port = self._listener.getsockname()[1]
         try:
-            server = GrpcServer(settings.host, settings.grpc_port, self.metrics)
+            server = GrpcServer(
+                settings.host,
+                settings.grpc_port,
+                self.metrics,
+                self.spans.server_interceptors(),
+            )
         except RuntimeError as error:
             self._listener.close()
             raise StartError(_port_taken("gRPC", settings.grpc_port, "--grpc-port")) from error
@@ -244,6 +251,7 @@ class Process:
         await self.clients.close()
         await self.bus.close()
         await self.cache.aclose()
+        await asyncio.to_thread(self.spans.close)
 
     async def _bounded(self, step: str, work: Awaitable[Any], timeout_s: float) -> None:
         try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowmesh.runtime.directory import Endpoint
     from flowmesh.runtime.process import Process
     from flowmesh.runtime.settings import Settings
-    from flowmesh.telemetry import Metrics
+    from flowmesh.telemetry import Metrics, Spans
 
 S = TypeVar("S")
 
@@ -58,6 +58,11 @@ class Runtime:
     @property
     def metrics(self) -> Metrics:
         return self._process.metrics
+
+    @property
+    def spans(self) -> Spans:
+        """Spans of work that is no unary call: task attempts, executions."""
+        return self._process.spans
 
     @property
     def address(self) -> str:

@@ -3,5 +3,14 @@
 from flowmesh.telemetry.context import child_traceparent, current_traceparent, trace
 from flowmesh.telemetry.logs import configure_logs
 from flowmesh.telemetry.metrics import Metrics
+from flowmesh.telemetry.spans import Spans, open_spans
 
-__all__ = ["Metrics", "child_traceparent", "configure_logs", "current_traceparent", "trace"]
+__all__ = [
+    "Metrics",
+    "Spans",
+    "child_traceparent",
+    "configure_logs",
+    "current_traceparent",
+    "open_spans",
+    "trace",
+]
