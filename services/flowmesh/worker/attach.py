@@ -264,9 +264,12 @@ class Orchestrators:
     def __init__(self, *, make_link: Callable[[str, str], Link]) -> None:
         self._make_link = make_link
         self._links: dict[str, tuple[Link, asyncio.Task[None]]] = {}
+        self._closed = False
 
     def update(self, addresses: Mapping[str, str]) -> None:
         """The current instances: id to address. Who has left keeps its stream until it breaks."""
+        if self._closed:
+            return
         for instance_id, (link, task) in list(self._links.items()):
             link.retired = instance_id not in addresses
             if task.done():
@@ -278,6 +281,7 @@ class Orchestrators:
 
     async def close(self) -> None:
         """Ends all streams, at best after what was still to be said."""
+        self._closed = True
         tasks = [task for _, task in self._links.values()]
         for link, _ in self._links.values():
             link.finish()

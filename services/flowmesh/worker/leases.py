@@ -3,7 +3,6 @@
 Also the epochs seen per partition, by which an old owner's dispatches are refused.
 """
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -57,21 +56,18 @@ class Leases:
     def __init__(self) -> None:
         self._by_token: dict[str, Lease] = {}
         self._epochs: dict[int, int] = {}
-        # Set while there are none.
-        self.empty = asyncio.Event()
-        self.empty.set()
+
+    def __len__(self) -> int:
+        return len(self._by_token)
 
     def get(self, token: str) -> Lease | None:
         return self._by_token.get(token)
 
     def add(self, lease: Lease) -> None:
         self._by_token[lease.token] = lease
-        self.empty.clear()
 
     def remove(self, lease: Lease) -> None:
         self._by_token.pop(lease.token, None)
-        if not self._by_token:
-            self.empty.set()
 
     def all(self) -> Iterable[Lease]:
         return list(self._by_token.values())

@@ -45,7 +45,8 @@ HELD_TOKENS_MAX = 10_000
 WORKER_SILENCE_MS = 10_000
 REATTACH_GRACE_MS = 500
 
-DRAIN_MS = 8_000
+# The process as a whole has 6 s for such work of all its services.
+DRAIN_MS = 4_000
 # After the drain: for the last frames to leave.
-FINISH_MS = 1_000
+FINISH_MS = 500
 TICK_MS = 250

@@ -20,6 +20,7 @@ from flowmesh.worker.payloads import PayloadCalls, Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.specs import ReadySpecs
+from flowmesh.worker.telemetry import PoolTelemetry
 from flowmesh.worker.work import WorkServer
 
 SERVICE = "flowmesh.api.worker.v1.WorkerService"
@@ -41,7 +42,7 @@ async def run(runtime: Runtime) -> None:
             payloads=Payloads(cast(PayloadCalls, calls)),
             sink=relay,
             monotonic_ms=monotonic_ms,
-            log=runtime.log,
+            telemetry=PoolTelemetry(runtime.metrics, runtime.spans, runtime.log),
         )
         relay.add_set(pool)
         server = WorkServer(relay=relay, monotonic_ms=monotonic_ms, new_id=_short_id)
@@ -81,7 +82,7 @@ async def drain(
     server.ask_all_to_leave()
     with suppress(TimeoutError):
         async with asyncio.timeout(limits.DRAIN_MS / 1000):
-            await relay.until_idle()
+            await relay.until_quiet()
     relay.give_back(pool.running)
     await pool.stop()
     server.close_all()

@@ -11,13 +11,13 @@ from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
 from flowmesh.api.worker.v1.task_pb2 import Heartbeat, Task, TaskResult
 from flowmesh.worker import failures, limits
-from flowmesh.worker.attach import Log
 from flowmesh.worker.executors.base import Attempt, InlineStep, Output
 from flowmesh.worker.failures import TaskFailure
 from flowmesh.worker.leases import Receipt
 from flowmesh.worker.payloads import Payloads
 from flowmesh.worker.sets import WorkerSet
 from flowmesh.worker.specs import ReadySpec, ReadySpecs
+from flowmesh.worker.telemetry import COMPLETED, PoolTelemetry
 
 _HTTP_TYPES = ("http.request", "webhook")
 
@@ -38,7 +38,7 @@ class BuiltinPool(WorkerSet):
         payloads: Payloads,
         sink: ResultSink,
         monotonic_ms: Callable[[], float],
-        log: Log,
+        telemetry: PoolTelemetry,
         slots: int = limits.BUILTIN_SLOTS,
     ) -> None:
         super().__init__(set_id=f"{worker_id}/builtin", worker_id=worker_id, slots=slots)
@@ -46,7 +46,7 @@ class BuiltinPool(WorkerSet):
         self._payloads = payloads
         self._sink = sink
         self._monotonic_ms = monotonic_ms
-        self._log = log
+        self._telemetry = telemetry
         self._running: dict[str, asyncio.Task[None]] = {}
         # Running tasks that must be heard of: token to interval and time of the last heartbeat.
         self._beating: dict[str, tuple[float, float]] = {}
@@ -69,7 +69,7 @@ class BuiltinPool(WorkerSet):
                 else:
                     self._start(task, spec)
             except TaskFailure as failure:
-                results.append(failure.result(task, self.worker_id))
+                results.append(self._failed(task, failure))
         if results:
             self._sink.complete(self, results)
 
@@ -115,6 +115,7 @@ class BuiltinPool(WorkerSet):
         _check_output(spec, output)
         result = TaskResult(token=task.token, metadata=output.metadata, worker_id=self.worker_id)
         result.output.data = output.data
+        self._telemetry.count(task.task_type, COMPLETED)
         return result
 
     def _start(self, task: Task, spec: ReadySpec) -> None:
@@ -125,14 +126,16 @@ class BuiltinPool(WorkerSet):
 
     async def _run(self, task: Task, spec: ReadySpec) -> None:
         try:
-            result = await self._result(task, spec)
+            with self._telemetry.attempt(task):
+                result = await self._result(task, spec)
+            self._telemetry.count(task.task_type, COMPLETED)
         except TaskFailure as failure:
-            result = failure.result(task, self.worker_id)
+            result = self._failed(task, failure)
         except asyncio.CancelledError:
             canceled = TaskFailure(failures.CANCELLED, "the attempt was canceled")
-            result = canceled.result(task, self.worker_id)
+            result = self._failed(task, canceled)
         except Exception as error:  # noqa: BLE001 (an executor's fault must fail one attempt only)
-            result = self._fault(task, error).result(task, self.worker_id)
+            result = self._failed(task, self._fault(task, error))
         self._beating.pop(task.token, None)
         if self._running.pop(task.token, None) is not None:
             self._sink.complete(self, [result])
@@ -157,8 +160,12 @@ class BuiltinPool(WorkerSet):
             token=task.token, output=payload, metadata=output.metadata, worker_id=self.worker_id
         )
 
+    def _failed(self, task: Task, failure: TaskFailure) -> TaskResult:
+        self._telemetry.count(task.task_type, failure.class_)
+        return failure.result(task, self.worker_id)
+
     def _fault(self, task: Task, error: Exception) -> TaskFailure:
-        self._log.error("executor fault", task_type=task.task_type, exc_info=error)
+        self._telemetry.fault(task, error)
         return TaskFailure(failures.INTERNAL, f"the {task.task_type} executor failed")
 
 

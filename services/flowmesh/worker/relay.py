@@ -48,6 +48,8 @@ class Relay:
         self._owners: dict[int, Link] = {}
         self._changed: set[WorkerSet] = set()
         self._pass_due = False
+        # Set when a lease or a stream has ended.
+        self._news = asyncio.Event()
 
     # streams to orchestrators
 
@@ -63,6 +65,7 @@ class Relay:
 
     def disconnected(self, link: Link, results: list[Lease]) -> None:
         self._links.pop(link.id, None)
+        self._news.set()
         for worker_set in self._sets.values():
             worker_set.credit.forget(link.id)
         for lease in results:
@@ -166,6 +169,7 @@ class Relay:
         """Forgets results that are applied or not wanted, and tells who waits for that."""
         receipts: dict[str, list[Receipt]] = {}
         tokens: dict[str, list[str]] = {}
+        self._news.set()
         for lease in leases:
             self._leases.remove(lease)
             for receipt in lease.receipts:
@@ -248,6 +252,7 @@ class Relay:
             if lease is None or lease.result is not None:
                 continue
             self._leases.remove(lease)
+            self._news.set()
             if lease.worker_set is not None:
                 lease.worker_set.credit.release()
             for link in self._about(lease):
@@ -293,9 +298,17 @@ class Relay:
         lease = self._leases.get(token)
         return lease is not None and lease.result is None
 
-    async def until_idle(self) -> None:
+    async def until_settled(self) -> None:
         """Nothing runs and every result is acknowledged."""
-        await self._leases.empty.wait()
+        while len(self._leases):
+            self._news.clear()
+            await self._news.wait()
+
+    async def until_quiet(self) -> None:
+        """Nothing runs, and no orchestrator is left to take a result that waits."""
+        while self._links and len(self._leases) > len(self._waiting):
+            self._news.clear()
+            await self._news.wait()
 
     # time
 
@@ -362,6 +375,7 @@ class Relay:
     def _wait(self, lease: Lease) -> None:
         if lease.token not in self._waiting:
             lease.waits_since_ms = self._monotonic_ms()
+            self._news.set()
         self._waiting[lease.token] = lease
 
     def _hello(self, leases: Iterable[Lease]) -> AttachHello:

@@ -132,10 +132,10 @@ async def client() -> AsyncIterator[Egress]:
 @pytest.mark.parametrize("host", HOSTS)
 async def test_no_literal_reaches_inside(canary: Canary, host: str) -> None:
     """Whatever way an inner address is written, nothing connects."""
+    url = f"http://{host}:{canary.port}/"
     async with Egress(PUBLIC) as client:
         # Unreachable: a name that this machine's resolver does not know.
         with pytest.raises((EgressBlocked, RequestInvalid, Unreachable)) as blocked:
-            url = f"http://{host}:{canary.port}/"
             await client.send("GET", url, headers={}, timeout_ms=2_000)
     assert canary.connections == 0
     assert str(canary.port) not in str(blocked.value)

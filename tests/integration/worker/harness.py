@@ -22,13 +22,14 @@ from flowmesh.egress import OPEN, Egress, Policy
 from flowmesh.rpc import Channel, Handlers, RemoteTarget, fixed
 from flowmesh.runtime import Clock
 from flowmesh.sandbox import Sandbox
-from flowmesh.telemetry.metrics import Metrics
+from flowmesh.telemetry import Metrics, Spans
 from flowmesh.worker.attach import Link, Orchestrators
 from flowmesh.worker.executors.builtin import builtin_executors
 from flowmesh.worker.payloads import Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.specs import ReadySpecs
+from flowmesh.worker.telemetry import PoolTelemetry
 from flowmesh.worker.work import WorkServer
 from tests.integration.worker.orchestrator import Orchestrator, Stream
 
@@ -48,7 +49,7 @@ class Worker:
         self.address = ""
 
     async def __aenter__(self) -> "Worker":
-        clock = Clock()
+        clock, metrics = Clock(), Metrics()
         self._clock = clock
         egress = await self._stack.enter_async_context(Egress(self._policy))
         sandbox = await self._stack.enter_async_context(Sandbox())
@@ -62,7 +63,7 @@ class Worker:
             payloads=Payloads(self),
             sink=self.relay,
             monotonic_ms=self.now_ms,
-            log=structlog.get_logger(),
+            telemetry=PoolTelemetry(metrics, Spans(), structlog.get_logger()),
             slots=self._slots,
         )
         self.relay.add_set(self.pool)
@@ -72,7 +73,7 @@ class Worker:
         self.orchestrators = Orchestrators(make_link=self._link)
         self._stack.push_async_callback(self.pool.stop)
         self._stack.push_async_callback(self.orchestrators.close)
-        await self._serve()
+        await self._serve(metrics)
         return self
 
     async def __aexit__(
@@ -126,8 +127,8 @@ class Worker:
             log=structlog.get_logger(),
         )
 
-    async def _serve(self) -> None:
-        handlers = Handlers(Metrics())
+    async def _serve(self, metrics: Metrics) -> None:
+        handlers = Handlers(metrics)
         add_WorkerServiceServicer_to_server(self.server, handlers)  # type: ignore[arg-type]
         server = grpc.aio.server()
         handlers.install(server)

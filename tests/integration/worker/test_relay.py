@@ -35,7 +35,7 @@ async def test_an_unacknowledged_result_is_sent_again_on_the_next_stream(
     await orchestrator.result("t1")
     assert [held.token for held in orchestrator.claimed] == ["t1"]
     assert orchestrator.deliveries == ["t1"]
-    await worker.relay.until_idle()
+    await worker.relay.until_settled()
 
 
 async def test_a_restarted_orchestrator_gets_the_results_of_running_tasks(
@@ -92,7 +92,7 @@ async def test_a_moved_result_goes_to_the_next_orchestrator(
     orchestrator.moves.add("t1")
     orchestrator.submit(task_of("t1", NOOP, 1), NOOP)
     await other.result("t1")
-    await worker.relay.until_idle()
+    await worker.relay.until_settled()
     assert "t1" not in orchestrator.results
 
 
@@ -109,7 +109,7 @@ async def test_a_result_nobody_owns_yet_waits_for_the_new_owner(
     orchestrator.moves.clear()
     worker.pass_time(1_000)
     await orchestrator.result("t1")
-    await worker.relay.until_idle()
+    await worker.relay.until_settled()
 
 
 async def test_a_stale_result_is_dropped(orchestrator: Orchestrator, worker: Worker) -> None:
@@ -118,7 +118,7 @@ async def test_a_stale_result_is_dropped(orchestrator: Orchestrator, worker: Wor
     await orchestrator.run(task_of("t1", NOOP, 1), NOOP)
     exception = ResultException(token="t1", kind=RESULT_EXCEPTION_KIND_STALE)
     orchestrator.streams[0].send(AttachResponse(exceptions=[exception]))
-    await worker.relay.until_idle()
+    await worker.relay.until_settled()
 
 
 async def test_a_new_owner_is_told_what_is_held_and_gets_the_results(
@@ -141,7 +141,7 @@ async def test_a_new_owner_is_told_what_is_held_and_gets_the_results(
     await other.result("ended")
     world.release("slow")
     await other.result("running")
-    await worker.relay.until_idle()
+    await worker.relay.until_settled()
 
 
 async def test_too_many_unacknowledged_results_stop_the_grants(

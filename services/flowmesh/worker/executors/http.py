@@ -19,6 +19,7 @@ from flowmesh.egress import (
 from flowmesh.egress.bodies import RESPONSE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
 from flowmesh.expressions import Reference, compile_template, compile_text
+from flowmesh.telemetry import current_traceparent
 from flowmesh.worker import failures
 from flowmesh.worker.executors.answers import NowUs, output_of
 from flowmesh.worker.executors.base import Attempt, Executor, Json, Output, Step
@@ -86,7 +87,7 @@ class HttpStep(Step):
         given = {name.lower() for name in headers}
         defaults = {
             "Idempotency-Key": attempt.task.idempotency_key,
-            "traceparent": attempt.task.traceparent,
+            "traceparent": current_traceparent() or attempt.task.traceparent,
             "Content-Type": self._request.content_type if body is not None else "",
         }
         for name, value in defaults.items():
