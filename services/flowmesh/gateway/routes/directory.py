@@ -1,4 +1,4 @@
-"""What else there is: instances of services, stored payloads."""
+"""What else there is: instances of services, transform operations, stored payloads."""
 
 import re
 from http import HTTPStatus
@@ -13,6 +13,7 @@ from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Q
 from flowmesh.gateway.payloads import get_payload, put_payload
 from flowmesh.gateway.routes.common import PAGING, json_response
 from flowmesh.gateway.views import service_value
+from flowmesh.transforms import OPERATIONS
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -44,6 +45,11 @@ async def get_service(backends: Backends, request: Request) -> Response:
         pb.GetInstanceRequest(namespace=request.namespace, id=request.id("id"))
     )
     return json_response(service_value(response.instance))
+
+
+async def list_operations(_backends: Backends, _request: Request) -> Response:
+    described = [operation.describe() for operation in OPERATIONS.values()]
+    return json_response({"operations": described})
 
 
 async def store_payload(backends: Backends, request: Request) -> Response:
@@ -119,6 +125,16 @@ ROUTES = (
             summary="One instance of a service",
             answers=(Answer(200, "Found.", answers.ServiceValue),),
             errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/transform/operations",
+        list_operations,
+        Operation(
+            tag=MANAGE,
+            summary="Operations of transform pipelines",
+            answers=(Answer(200, "All of them.", answers.OperationList),),
         ),
     ),
     Route(

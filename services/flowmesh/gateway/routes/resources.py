@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.definitions import read_source
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.limits import PAGE_SIZE_MAX
@@ -29,7 +30,36 @@ PATHS_MAX = 1_000
 
 
 async def apply_resources(backends: Backends, request: Request) -> Response:
+    return await _apply_source(backends, request, *await request.definition())
+
+
+async def apply_workflow(backends: Backends, request: Request) -> Response:
+    return await _apply_named(backends, request, "Workflow")
+
+
+async def apply_task(backends: Backends, request: Request) -> Response:
+    return await _apply_named(backends, request, "WorkflowTask")
+
+
+async def _apply_named(backends: Backends, request: Request, kind: str) -> Response:
+    """Applies the one resource of the kind and name that the path says."""
+    name = request.id("name")
     source, content_type = await request.definition()
+    # What cannot be read is refused where it is applied, with every problem there is.
+    others = [
+        f"{read.kind} {read.name}"
+        for read in read_source(source, content_type).resources
+        if (read.kind, read.name) != (kind, name)
+    ]
+    if others:
+        what = f"the path names {kind} {name}, and the body holds {', '.join(others[:3])}"
+        raise invalid_field("metadata.name", what)
+    return await _apply_source(backends, request, source, content_type)
+
+
+async def _apply_source(
+    backends: Backends, request: Request, source: bytes, content_type: str
+) -> Response:
     response = await backends.definitions.Apply(
         pb.ApplyRequest(
             namespace=request.namespace,
@@ -263,6 +293,7 @@ ROUTES = (
         _read("List workflows", answers.WorkflowList, _FILTER, *PAGING, errors=()),
     ),
     Route("GET", _WORKFLOW, get_workflow, _read("A workflow", answers.WorkflowAnswer, _VERSION)),
+    Route("PUT", _WORKFLOW, apply_workflow, _apply("Apply this workflow")),
     Route("DELETE", _WORKFLOW, delete_workflow, _delete("Delete a workflow, all versions")),
     Route(
         "GET",
@@ -285,6 +316,7 @@ ROUTES = (
     Route("POST", _TASKS, apply_resources, _apply("Apply tasks and workflows"), "applyTasks"),
     Route("GET", _TASKS, list_tasks, _read("List tasks", answers.TaskList, *PAGING, errors=())),
     Route("GET", _TASK, get_task, _read("A task", answers.TaskAnswer, _VERSION)),
+    Route("PUT", _TASK, apply_task, _apply("Apply this task")),
     Route("DELETE", _TASK, delete_task, _delete("Delete a task", 409)),
     Route(
         "GET",
