@@ -50,6 +50,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
 
+_HYPHENATED = re.compile(r"\b(tasks|context)\.([A-Za-z_]\w*(?:-\w+)+)", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -110,25 +112,27 @@ def comprehension_nesting(tokens: list[Token]) -> int:
 
 
 def with_quoted_steps(source: str, steps: Collection[str]) -> str:
-    """`tasks.fetch-user.output` as `tasks["fetch-user"].output`, for the ids that are steps."""
-    hyphenated = sorted((step for step in steps if "-" in step), key=len, reverse=True)
-    for step in hyphenated:
-        pattern = rf"\b(tasks|context)\.{re.escape(step)}(?![\w-])"
-        source = _outside_strings(source, pattern, rf'\1["{step}"]')
-    return source
+    """`tasks.fetch-user.output` as `tasks["fetch-user"].output`, where that id is a step."""
 
+    def quoted(found: re.Match[str]) -> str:
+        words = found.group(2).split("-")
+        for count in range(len(words), 1, -1):
+            step = "-".join(words[:count])
+            if step in steps:
+                rest = "".join(f"-{word}" for word in words[count:])
+                return f'{found.group(1)}["{step}"]{rest}'
+        return found.group()
 
-def _outside_strings(source: str, pattern: str, replacement: str) -> str:
     written: list[str] = []
     position = start = 0
     while position < len(source):
-        found = _TOKEN.match(source, position)
-        end = found.end() if found else position + 1
-        if found and found.lastgroup == "string":
-            written += [re.sub(pattern, replacement, source[start:position]), found.group()]
+        token = _TOKEN.match(source, position)
+        end = token.end() if token else position + 1
+        if token and token.lastgroup == "string":
+            written += [_HYPHENATED.sub(quoted, source[start:position]), token.group()]
             start = end
         position = end
-    written.append(re.sub(pattern, replacement, source[start:]))
+    written.append(_HYPHENATED.sub(quoted, source[start:]))
     return "".join(written)
 
 

@@ -35,7 +35,7 @@ ROOTS = ("context", "input", "tasks")
 COMPREHENSION_COST_MAX = 1_000_000
 VALUES_MAX = 100_000
 TEXT_CHARACTERS_PER_ITEM = 64
-_FAILURES = (TypeError, ValueError, RuntimeError, KeyError, IndexError, OverflowError)
+_FAILURES = (TypeError, ValueError, RuntimeError, KeyError, IndexError, ArithmeticError)
 
 Dialect = Literal["cel", "javascript"]
 

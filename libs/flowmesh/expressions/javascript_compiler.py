@@ -109,11 +109,7 @@ class Compiled:
 
 def compile_to_cel(source: str, roots: Collection[str], steps: Collection[str]) -> Compiled:
     """Raises NotInSubset, or ExpressionInvalid where the source cannot be JavaScript at all."""
-    tokens = tokenize(source)
-    marks = {token.text for token in tokens if token.kind == "mark"}
-    if "??" in marks and marks & {"&&", "||"}:
-        raise NotInSubset  # JavaScript wants parentheses between them; its own parser decides
-    parser = _Parser(tokens, roots, steps)
+    parser = _Parser(tokenize(source), roots, steps)
     value = parser.expression(0, 0)
     parser.expect_end()
     parser.compiled.cel = parser.truth(value)
@@ -141,6 +137,8 @@ class _Parser:
         self._position = 0
         self._nodes = 0
         self._unknown: Token | None = None
+        # Logical operators since the last parenthesis: JavaScript does not let `??` be mixed.
+        self._logical_marks: set[str] = set()
         self._names: dict[tuple[Lookup, View], str] = {}
         self.compiled = Compiled()
 
@@ -185,6 +183,7 @@ class _Parser:
         left = self._unary(depth)
         while (level := self._level()) >= max(least, 1):
             operator = self._token.text
+            self._note_logical(operator)
             self._position += 1
             right = self.expression(level + 1, depth + 1)
             left = self._binary(operator, left, right)
@@ -193,6 +192,20 @@ class _Parser:
             self._expect(":")
             return self._ternary(left, chosen, self.expression(0, depth + 1))
         return left
+
+    def _note_logical(self, operator: str) -> None:
+        if operator in {"&&", "||", "??"}:
+            self._logical_marks.add(operator)
+            if "??" in self._logical_marks and len(self._logical_marks) > 1:
+                raise NotInSubset
+
+    def _enclosed(self, depth: int) -> Value:
+        """An expression and the parenthesis that closes it."""
+        marks, self._logical_marks = self._logical_marks, set()
+        value = self.expression(0, depth + 1)
+        self._expect(")")
+        self._logical_marks = marks
+        return value
 
     def _level(self) -> int:
         return _BINARY.get(self._token.text, 0) if self._token.kind == "mark" else 0
@@ -223,9 +236,7 @@ class _Parser:
         if token.kind == "name":
             return self._name(token)
         if token.kind == "mark" and token.text == "(":
-            inner = self.expression(0, depth + 1)
-            self._expect(")")
-            return inner
+            return self._enclosed(depth)
         raise NotInSubset
 
     def _number_literal(self, text: str) -> Value:
@@ -297,8 +308,7 @@ class _Parser:
         if name not in _METHODS or optional:
             raise NotInSubset
         self._expect("(")
-        argument = self.expression(0, depth + 1)
-        self._expect(")")
+        argument = self._enclosed(depth)
         needed = self._raw(argument) if name == "includes" else self._seen(argument)
         subject = self._variable(receiver, "receiver")
         return _boolean(f"{_METHODS[name]}({subject}, {needed})")

@@ -1,0 +1,114 @@
+"""Conditions of the CEL dialect: names checked, cost bounded, only what is read handed over."""
+
+import time
+from typing import Any
+
+import pytest
+
+from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
+
+SCOPE: dict[str, Any] = {
+    "input": {"amount": 3, "tier": "gold", "tags": ["a", "b"], "big": {"unused": object()}},
+    "tasks": {"fetch-user": {"output": {"n": 5, "ok": True, "l": list(range(50))}}},
+}
+
+
+def holds(source: str, scope: Any = SCOPE) -> bool:
+    condition = compile_condition(source, dialect="cel", steps=["fetch-user", "fetch"])
+    assert condition is not None
+    return condition.evaluate(scope)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "input.amount > 2 && input.amount == 3.0 && input.amount < 3.5",
+        "input.tier in ['gold', 'silver'] && 'a' in input.tags",
+        "tasks.fetch-user.output.n > 3",
+        'tasks["fetch-user"].output.ok',
+        "!has(tasks.fetch-user.output.zz) && has(input.amount)",
+        "tasks.fetch-user.output.l.exists(x, x > 48)",
+        "size(input.tags) == 2 && input.tier.startsWith('go')",
+        "input.tags.all(a, input.tags.exists(b, a == b))",
+        "'tasks.fetch-user' == 'tasks.fetch-' + 'user'",
+        "input.tier.matches('^g.*d$')",
+    ],
+)
+def test_what_people_write_holds(source: str) -> None:
+    """CEL works over input and task outputs, ids with hyphens included."""
+    assert holds(source) is True
+
+
+def test_only_what_is_read_is_handed_over() -> None:
+    """A member that the expression does not name is never converted."""
+    assert holds("input.amount == 3")
+    with pytest.raises(RenderError):
+        holds("input == input")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("input.a >", "EXPRESSION_INVALID"),
+        ("9**9**9", "EXPRESSION_INVALID"),
+        ("foo.x > 1", "EXPRESSION_INVALID"),
+        ("f(1)", "EXPRESSION_INVALID"),
+        ("open('/etc/passwd')", "EXPRESSION_INVALID"),
+        ("input.x.foo()", "EXPRESSION_INVALID"),
+        ("input @ 1", "EXPRESSION_INVALID"),
+        ("input.__class__.__bases__", "EXPRESSION_FORBIDDEN"),
+        ("(" * 20_000 + "1" + ")" * 20_000, "EXPRESSION_TOO_COMPLEX"),
+        ("(" * 100 + "true" + ")" * 100, "EXPRESSION_TOO_COMPLEX"),
+        ("+".join(["1"] * 200), "EXPRESSION_TOO_COMPLEX"),
+        (
+            "input.l.all(a, input.l.all(b, input.l.all(c, a + b + c > 0)))",
+            "EXPRESSION_TOO_COMPLEX",
+        ),
+    ],
+)
+def test_what_is_wrong_or_too_much_is_refused(source: str, reason: str) -> None:
+    """Bad syntax, unknown names, escapes and oversize are refused at registration, quickly."""
+    started = time.perf_counter()
+    with pytest.raises(ExpressionInvalid) as caught:
+        compile_condition(source, dialect="cel")
+    assert caught.value.reason == reason
+    assert time.perf_counter() - started < 0.5
+
+
+def test_comprehensions_are_bounded_by_the_data() -> None:
+    """A comprehension over too much data fails within milliseconds instead of blocking."""
+    data = {"input": {"l": list(range(2_000)), "s": "x" * 100_000}, "tasks": {}}
+    started = time.perf_counter()
+    for source in (
+        "input.l.all(a, input.l.all(b, a + b >= 0))",
+        "input.l.map(a, input.l).size() > 0",
+        "input.l.map(a, input.s + input.s).size() > 0",
+    ):
+        with pytest.raises(RenderError) as caught:
+            holds(source, data)
+        assert caught.value.code == "EXPRESSION_BUDGET"
+    assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("input.zz == 1", "no member"),
+        ("input.amount", "yields a number"),
+        ("input.tier + 1 == 2", "types it cannot work with"),
+        ("9223372036854775807 + input.amount > 0", "out of range"),
+        ("input.amount / 0 == 1", "types it cannot work with"),
+    ],
+)
+def test_a_failed_evaluation_is_an_error_of_rendering(source: str, words: str) -> None:
+    """What only the data can show fails the evaluation, with our own words."""
+    with pytest.raises(RenderError) as caught:
+        holds(source)
+    assert words in caught.value.message
+
+
+def test_regular_expressions_are_linear() -> None:
+    """An evil pattern on a long text takes no time."""
+    started = time.perf_counter()
+    assert not holds("input.s.matches('^(a+)+$')", {"input": {"s": "a" * 50_000 + "b"}})
+    assert time.perf_counter() - started < 0.5
