@@ -47,14 +47,14 @@ def test_files_are_read_in_one_sitting() -> None:
 
 
 def test_lines_fit_beside_each_other() -> None:
-    """No line of source is wider than 100 columns."""
+    """No line of source is wider than 100 columns; aiosql wants a query's name line whole."""
     suffixes = (".py", ".sql", ".sh", ".toml", "Makefile")
     over = [
         f"{name}:{number} {len(line)} columns"
         for name in sources.written()
         if name.endswith(suffixes) and name not in EXCEPTIONS
         for number, line in enumerate(sources.text(name).splitlines(), 1)
-        if len(line) > LINE_COLUMNS_MAX
+        if len(line) > LINE_COLUMNS_MAX and not line.startswith("-- name: ")
     ]
     assert not over, sources.lines(over)
 
