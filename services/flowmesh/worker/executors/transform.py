@@ -76,8 +76,12 @@ def _compile(definition: Json) -> Pipeline:
     try:
         return compile_pipeline(definition)
     except PipelineInvalid as error:
-        problems = [{"path": p.path, "message": p.message} for p in error.problems]
-        raise invalid(f"pipeline: {error.message}", violations=problems) from error
+        problems = [
+            {"path": f"pipeline{problem.path}", "message": problem.message}
+            for problem in error.problems
+        ]
+        first = f"{problems[0]['path']}: {problems[0]['message']}"
+        raise invalid(first, violations=problems) from error
 
 
 async def _apply(pipeline: Pipeline, source: Json, attempt: Attempt) -> Output:

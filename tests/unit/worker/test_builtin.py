@@ -1,0 +1,11 @@
+"""The table of built-in task types."""
+
+from flowmesh.egress import OPEN, Egress
+from flowmesh.sandbox import Sandbox
+from flowmesh.worker.executors.builtin import RESERVED_TASK_TYPES, builtin_executors
+
+
+async def test_every_built_in_type_is_reserved() -> None:
+    """A remote worker cannot take the place of an executor, nor of what never leaves."""
+    executors = builtin_executors(egress=Egress(OPEN), sandbox=Sandbox(), now_us=lambda: 0)
+    assert set(executors) | {"noop", "delay"} == RESERVED_TASK_TYPES

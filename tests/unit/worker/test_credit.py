@@ -1,0 +1,123 @@
+"""Slots of a worker set, divided among orchestrators."""
+
+import random
+
+from flowmesh.worker.credit import Credit
+
+
+def test_one_orchestrator_gets_everything() -> None:
+    """There is nobody to keep slots for."""
+    credit = Credit(256)
+    assert credit.grant(["a"]) == {"a": 256}
+    assert credit.free == 0
+    assert credit.grant(["a"]) == {}
+
+
+def test_several_start_with_equal_shares() -> None:
+    """Nothing is known of their needs yet."""
+    assert Credit(9).grant(["a", "b", "c"]) == {"a": 3, "b": 3, "c": 3}
+
+
+def test_fewer_slots_than_orchestrators_go_round() -> None:
+    """Each stream hears of the set, also one that gets no slot now."""
+    grants = Credit(2).grant(["a", "b", "c"])
+    assert sorted(grants.values()) == [0, 1, 1]
+
+
+def test_a_slot_is_spent_and_free_again_with_the_result() -> None:
+    """A task without credit is not taken."""
+    credit = Credit(1)
+    credit.grant(["a"])
+    assert credit.spend("a")
+    assert not credit.spend("a")
+    assert credit.free == 0
+    credit.release()
+    assert credit.grant(["a"]) == {"a": 1}
+
+
+def test_free_slots_go_where_tasks_wait() -> None:
+    """In proportion to the backlog, after one for everybody."""
+    credit = Credit(10)
+    for _ in range(10):
+        credit.adopt()
+    credit.grant(["a", "b"])
+    credit.say_backlog("a", 30)
+    for _ in range(8):
+        credit.release()
+    assert credit.grant(["a", "b"]) == {"a": 7, "b": 1}
+
+
+def test_idle_credit_is_recalled_for_who_has_tasks() -> None:
+    """Only from streams without backlog that hold more than one, and once."""
+    credit = Credit(8)
+    credit.grant(["a", "b"])
+    for _ in range(4):
+        credit.spend("a")
+    credit.say_backlog("a", 5)
+    assert credit.recall(["a", "b"], now_ms=0.0) == ["b"]
+    assert credit.recall(["a", "b"], now_ms=1.0) == []
+    credit.answer("b", 4)
+    assert credit.grant(["a", "b"]) == {"b": 1, "a": 3}
+
+
+def test_a_new_orchestrator_takes_its_share_of_idle_credit() -> None:
+    """Joining late is no disadvantage."""
+    credit = Credit(8)
+    credit.grant(["a"])
+    assert credit.grant(["a", "b"]) == {"b": 0}
+    assert credit.recall(["a", "b"], now_ms=0.0) == ["a"]
+    credit.answer("a", 8)
+    assert credit.grant(["a", "b"]) == {"a": 4, "b": 4}
+
+
+def test_a_recall_without_answer_is_seen() -> None:
+    """After its time the stream is to be closed."""
+    credit = Credit(8)
+    credit.grant(["a"])
+    assert credit.recall_all(now_ms=100.0) == ["a"]
+    assert credit.unanswered(before_ms=100.0) == []
+    assert credit.unanswered(before_ms=101.0) == ["a"]
+
+
+def test_a_broken_stream_frees_what_was_granted_on_it() -> None:
+    """What runs goes on using its slot."""
+    credit = Credit(4)
+    credit.grant(["a"])
+    credit.spend("a")
+    credit.forget("a")
+    assert credit.free == 3
+
+
+def test_slots_are_conserved_whatever_happens() -> None:
+    """Free, granted and running slots add up, and are never more than there are."""
+    for seed in range(200):
+        draw = random.Random(seed)
+        credit = Credit(draw.randint(1, 20))
+        links = ["a", "b", "c"][: draw.randint(1, 3)]
+        for step in range(100):
+            link = draw.choice(links)
+            match draw.randint(0, 6):
+                case 0 | 1:
+                    credit.grant(links)
+                case 2:
+                    credit.spend(link)
+                case 3 if credit.running:
+                    credit.release()
+                case 4:
+                    credit.say_backlog(link, draw.randint(0, 5))
+                case 5:
+                    for recalled in credit.recall(links, float(step)):
+                        credit.answer(recalled, draw.randint(0, credit.granted(recalled)))
+                case 6 if draw.random() < 0.1:
+                    credit.forget(link)
+            granted = sum(credit.granted(link) for link in links)
+            assert credit.free + granted + credit.running == credit.slots, seed
+
+
+def test_every_free_slot_is_granted_when_there_is_demand() -> None:
+    """No slot stays behind while an orchestrator has tasks waiting."""
+    for slots in range(1, 30):
+        credit = Credit(slots)
+        credit.say_backlog("b", 1_000)
+        credit.grant(["a", "b", "c"])
+        assert credit.free == 0, slots
