@@ -34,6 +34,7 @@ class Callback:
     url: str
     secret: str
     event: bytes
+    happened_us: int
 
     @property
     def id(self) -> str:
@@ -57,16 +58,17 @@ def callbacks_of(row: history_service_pb2.EventRow) -> Iterator[Callback]:
         return
     for event in history_event_pb2.HistoryEvents.FromString(row.events).events:
         kind = _KINDS.get(event.WhichOneof("event") or "")
-        if kind in urls:
+        if kind in urls and event.sequence > 0:
             yield Callback(
                 namespace=row.namespace,
                 execution_id=row.execution_id,
                 workflow_id=row.workflow_id,
                 kind=kind,
                 sequence=event.sequence,
-                url=urls[kind],
-                secret=row.callbacks.secret,
+                url=_storable(urls[kind]),
+                secret=_storable(row.callbacks.secret),
                 event=event.SerializeToString(),
+                happened_us=event.at_us,
             )
 
 
@@ -77,3 +79,8 @@ def _urls(callbacks: plan_pb2.Callbacks) -> dict[str, str]:
         ON_STEP: callbacks.on_step_url,
     }
     return {kind: url for kind, url in urls.items() if url}
+
+
+def _storable(text: str) -> str:
+    # The database cannot hold NUL; no url and no secret may, so the delivery fails and says so.
+    return text.replace("\0", "\ufffd")

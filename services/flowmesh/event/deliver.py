@@ -15,7 +15,7 @@ from flowmesh.api.execution.v1 import (
 )
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.egress import Egress, EgressFailure, ResponseTooLarge
-from flowmesh.errors import FlowmeshError, NotFound
+from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
 from flowmesh.event.store import Due
 from flowmesh.runtime import Clock
 from flowmesh.views import execution_view, failure_view, instant, json_value
@@ -92,12 +92,15 @@ class Deliverer:
         )
         try:
             return (await self._executions.GetExecution(request)).execution
-        except NotFound:
+        except (Unavailable, Overloaded, Timeout):
+            raise
+        except FlowmeshError:
+            # Gone, or too large to be read: the receiver still hears what happened.
             return None
 
 
 def callback_body(due: Due, execution: execution_pb2.Execution | None) -> dict[str, Any]:
-    """The JSON body. Of an execution that is past its retention only the ids are left."""
+    """The JSON body. Of an execution that cannot be read any more only the ids are left."""
     event = history_event_pb2.HistoryEvent.FromString(due.event)
     body: dict[str, Any] = {
         "event": due.kind,

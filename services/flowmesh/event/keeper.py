@@ -5,7 +5,7 @@ one runs the next collects. Nothing is written while nothing comes.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +19,8 @@ from flowmesh.event.store import EventStore, Place
 from flowmesh.runtime import Clock, Loop
 
 POSITIONS_EVERY_S: Final = 0.2
-PENDING_MAX: Final = 5_000
+PENDING_CALLBACKS_MAX: Final = 5_000
+PENDING_BYTES_MAX: Final = 8 * 1024 * 1024
 FORGET_EVERY_MS: Final = 3_600_000
 
 
@@ -27,6 +28,18 @@ FORGET_EVERY_MS: Final = 3_600_000
 class _Pending:
     positions: dict[int, int] = field(default_factory=dict)
     callbacks: list[Callback] = field(default_factory=list)
+    callback_bytes: int = 0
+
+    def add(self, callbacks: Iterable[Callback]) -> None:
+        for callback in callbacks:
+            self.callbacks.append(callback)
+            self.callback_bytes += len(callback.event)
+
+    @property
+    def full(self) -> bool:
+        return (
+            len(self.callbacks) >= PENDING_CALLBACKS_MAX or self.callback_bytes >= PENDING_BYTES_MAX
+        )
 
 
 class Keeper:
@@ -64,7 +77,7 @@ class Keeper:
     @property
     def full(self) -> bool:
         """Whether the intake must wait: the database is slower than the stream."""
-        return len(self._pending.callbacks) >= PENDING_MAX
+        return self._pending.full
 
     async def until_room(self) -> None:
         self._room.clear()
@@ -79,7 +92,7 @@ class Keeper:
             if not row.HasField("callbacks"):
                 continue
             try:
-                pending.callbacks.extend(callbacks_of(row))
+                pending.add(callbacks_of(row))
             except DecodeError:
                 self._log.error("event_row_malformed", execution_id=row.execution_id)
         if arrival.last_part:
@@ -121,7 +134,7 @@ class Keeper:
 
     def _put_back(self, pending: _Pending) -> None:
         pending.positions.update(self._pending.positions)
-        pending.callbacks.extend(self._pending.callbacks)
+        pending.add(self._pending.callbacks)
         self._pending = pending
         self._changed.set()
         if pending.callbacks:

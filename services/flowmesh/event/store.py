@@ -80,6 +80,7 @@ class EventStore:
             hosts=[each.host for each in callbacks],
             secrets=[each.secret for each in callbacks],
             events=[each.event for each in callbacks],
+            happened=[each.happened_us for each in callbacks],
         )
         return new
 

@@ -55,6 +55,9 @@ class NamespaceWatch:
                     yield response
 
     def _here(self) -> str:
+        """Where the live events are now; empty while the stream was not seen yet."""
+        if not self._intake.stream_made_us:
+            return ""
         return encode(Cursor(self._intake.stream_made_us, Place(self._intake.settled)))
 
     async def _checked(self, cursor: Cursor) -> Place:

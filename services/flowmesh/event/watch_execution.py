@@ -69,12 +69,30 @@ class ExecutionWatch:
 
     async def _ended_before(self, reading: "_Reading") -> bool:
         """Whether nothing follows what the subscriber knows."""
+        first = await self._page(reading, after=0, page_size=1)
+        for event in first.events:
+            reading.workflow_id = event.workflow_started.workflow_id
+        known = await self._page(reading, after=reading.known - 1, page_size=1)
+        if known.events:
+            return is_end(known.events[0])
+        # Nobody told the subscriber that sequence: all that can follow is the end.
         request = execution_service_pb2.GetExecutionRequest(
             namespace=reading.namespace, execution_id=reading.execution_id
         )
         execution = (await self._executions.GetExecution(request)).execution
-        reading.workflow_id = execution.workflow_id
-        return execution.status not in _OPEN and reading.known >= execution.last_sequence
+        return execution.status not in _OPEN
+
+    async def _page(
+        self, reading: "_Reading", *, after: int, page_size: int
+    ) -> history_service_pb2.ListHistoryEventsResponse:
+        return await self._history.ListHistoryEvents(
+            history_service_pb2.ListHistoryEventsRequest(
+                namespace=reading.namespace,
+                execution_id=reading.execution_id,
+                after=after,
+                page_size=page_size,
+            )
+        )
 
     async def _all(
         self, reading: "_Reading", feed: Feed
@@ -93,14 +111,7 @@ class ExecutionWatch:
         """History above what is known, to its end as it is now."""
         after = reading.known
         while not reading.ended:
-            page = await self._history.ListHistoryEvents(
-                history_service_pb2.ListHistoryEventsRequest(
-                    namespace=reading.namespace,
-                    execution_id=reading.execution_id,
-                    after=after,
-                    page_size=PAGE_EVENTS,
-                )
-            )
+            page = await self._page(reading, after=after, page_size=PAGE_EVENTS)
             for event in page.events:
                 reading.accept(event)
                 yield event

@@ -3,6 +3,7 @@
 It speaks the real contracts over the real bus, and loses messages on demand.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,12 +19,13 @@ from flowmesh.api.history.v1 import (
     history_service_pb2,
     history_service_pb2_grpc,
 )
-from flowmesh.errors import NotFound
+from flowmesh.errors import NotFound, Unavailable
 from flowmesh.rpc import namespace_of
 from flowmesh.runtime import Runtime
 
 Event = history_event_pb2.HistoryEvent
 PAGE = 3
+RECONNECT_S = 20
 
 ENDS = {
     "workflow_completed": execution_pb2.EXECUTION_STATUS_COMPLETED,
@@ -116,6 +118,17 @@ class Owner:
         subject = f"{prefix}.events.{batch.incarnation}"
         await self._runtime.bus.publish(subject, batch.SerializeToString())
 
+    async def until_connected(self) -> None:
+        """Returns when the bus takes messages, also just after its server died."""
+        async with asyncio.timeout(RECONNECT_S):
+            while True:
+                try:
+                    await self._runtime.bus.flush()
+                except Unavailable:
+                    await self._runtime.bus.until_connected()
+                else:
+                    return
+
     async def publish_bytes(self, data: bytes) -> None:
         prefix = self._runtime.settings.bus_prefix
         await self._runtime.bus.publish(f"{prefix}.events.{self.incarnation}", data)
@@ -129,7 +142,7 @@ class _History(history_service_pb2_grpc.HistoryServiceServicer):
         self, request: history_service_pb2.ListHistoryEventsRequest, context: object
     ) -> history_service_pb2.ListHistoryEventsResponse:
         history = _history(self._book, namespace_of(request), request.execution_id)
-        page = history[request.after : request.after + PAGE]
+        page = history[request.after : request.after + min(PAGE, request.page_size)]
         read = request.after + len(page)
         return history_service_pb2.ListHistoryEventsResponse(
             events=page,
@@ -203,4 +216,5 @@ def serve(runtime: Runtime, book: Book) -> None:
     add_executions = execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server
     runtime.serve(_History(book), add_history)
     runtime.serve(_Outbox(book), add_outbox)
-    runtime.serve(_Executions(book), add_executions)
+    # Of the service only what the event service calls.
+    runtime.serve(_Executions(book), add_executions)  # type: ignore[abstract]

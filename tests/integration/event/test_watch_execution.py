@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import FlowmeshError
 
 from .conftest import PATIENCE_S, Events
@@ -167,3 +168,20 @@ async def test_a_subscriber_that_does_not_read_slows_only_itself(events: Events)
     await owner.commit("exec-1", ended())
     assert await rest(quick) == [62]
     assert events.metric("flowmesh_event_slow_subscribers_total") == 1
+
+
+async def test_a_killed_nats_server_loses_no_event(
+    events: Events, servers: EmbeddedServers
+) -> None:
+    """What was committed while it was away comes by the outbox, and the stream goes on."""
+    owner = events.owner(1)
+    await owner.commit("exec-1", started())
+    stream = events.watch_execution("exec-1")
+    await take(stream, 1)
+    servers.kill("nats")
+    await owner.commit("exec-1", scheduled("a"), lose=True)
+    await servers.until_ready("nats")
+    await owner.until_connected()
+    await owner.commit("exec-1", ended())
+
+    assert await rest(stream) == [2, 3]

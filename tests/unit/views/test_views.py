@@ -1,5 +1,7 @@
 """The JSON shapes that REST answers and callbacks share."""
 
+from typing import Any
+
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_pb2
@@ -16,7 +18,8 @@ def payload(text: str) -> payload_pb2.Payload:
 
 
 def failure(name: str, message: str, node: str = "") -> failure_pb2.Failure:
-    return failure_pb2.Failure(**{"class": name}, message=message, node=node)
+    named: dict[str, Any] = {"class": name}
+    return failure_pb2.Failure(**named, message=message, node=node)
 
 
 def execution() -> execution_pb2.Execution:
@@ -51,7 +54,7 @@ def execution() -> execution_pb2.Execution:
     )
 
 
-def lifecycle(**body: object) -> event_service_pb2.LifecycleEvent:
+def lifecycle(**body: Any) -> event_service_pb2.LifecycleEvent:
     return event_service_pb2.LifecycleEvent(
         execution_id="exec-1",
         workflow_id="order-processing",

@@ -27,6 +27,7 @@ create table deliveries (
     host text not null,
     secret text not null,
     event bytea not null,
+    happened_us bigint not null,
     status text not null default 'pending' check (status in ('pending', 'delivered', 'dead')),
     attempts int not null default 0 check (attempts >= 0),
     next_attempt_at timestamptz not null default now(),

@@ -6,9 +6,10 @@ select incarnation, position from positions;
 -- Where to go on reading the stream.
 select made_us, sequence from stream_places where stream = :stream;
 
--- name: take-in(incarnations, reached, stream, made_us, sequence, ids, namespaces, execution_ids, workflow_ids, kinds, sequences, urls, hosts, secrets, events)$
+-- name: take-in(incarnations, reached, stream, made_us, sequence, ids, namespaces, execution_ids, workflow_ids, kinds, sequences, urls, hosts, secrets, events, happened)$
 -- Positions, the place in the stream and what must be delivered, in one statement. A delivery
--- that is there already stays as it is. Answers how many are new.
+-- that is there already stays as it is; all who insert do so in the order in which it happened,
+-- so that nobody waits in a circle. Answers how many are new.
 with moved as (
     insert into positions (incarnation, position)
     select * from unnest(:incarnations::bigint[], :reached::bigint[])
@@ -24,14 +25,17 @@ with moved as (
         or excluded.sequence > stream_places.sequence
 ), added as (
     insert into deliveries (
-        id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event
+        id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event, happened_us
     )
     select * from unnest(
         :ids::text[], :namespaces::text[], :execution_ids::text[], :workflow_ids::text[],
         :kinds::text[], :sequences::bigint[], :urls::text[], :hosts::text[], :secrets::text[],
-        :events::bytea[]
+        :events::bytea[], :happened::bigint[]
+    ) as new (
+        id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event,
+        happened_us
     )
-    order by 1
+    order by happened_us, id
     on conflict do nothing
     returning 1
 )
