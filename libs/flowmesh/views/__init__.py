@@ -12,7 +12,7 @@ from flowmesh.views.executions import (
     node_status,
     visualize_view,
 )
-from flowmesh.views.values import failure_view, instant, json_value, seconds
+from flowmesh.views.values import Read, failure_view, instant, json_value, seconds
 
 __all__ = [
     "END_TYPES",
@@ -20,6 +20,7 @@ __all__ = [
     "EXECUTION_STATUS_WORDS",
     "NODE_STATUS_WORDS",
     "SIGNAL_FLOW",
+    "Read",
     "event_type",
     "event_view",
     "execution_status",

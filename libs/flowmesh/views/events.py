@@ -6,7 +6,7 @@ from typing import Any
 
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
-from flowmesh.views.values import failure_view, instant, json_or_text, json_value
+from flowmesh.views.values import Read, failure_view, instant, json_or_text, json_value
 
 SIGNAL_FLOW = "SignalFlow"
 
@@ -33,7 +33,9 @@ def event_type(event: pb.HistoryEvent) -> str:
     return EVENT_TYPES[field] if field else ""
 
 
-def event_view(lifecycle: event_service_pb2.LifecycleEvent) -> dict[str, Any]:
+def event_view(
+    lifecycle: event_service_pb2.LifecycleEvent, *, read: Read = json_value
+) -> dict[str, Any]:
     """The REST event; a derived SignalFlow carries the sequence of its TaskScheduled."""
     event = lifecycle.event
     field = event.WhichOneof("event")
@@ -55,57 +57,57 @@ def event_view(lifecycle: event_service_pb2.LifecycleEvent) -> dict[str, Any]:
         view["data"] = {"from": flow.from_node, "to": flow.to_node}
     else:
         data = _DATA.get(field) if field else None
-        view["data"] = data(body) if data else {}
+        view["data"] = data(body, read) if data else {}
     return view
 
 
-def _workflow_started(body: pb.WorkflowStarted) -> dict[str, Any]:
-    data: dict[str, Any] = {"version": body.version, "input": json_value(body.input)}
+def _workflow_started(body: pb.WorkflowStarted, read: Read) -> dict[str, Any]:
+    data: dict[str, Any] = {"version": body.version, "input": read(body.input)}
     return data | _present(requestId=body.request_id, actor=body.actor)
 
 
-def _workflow_completed(body: pb.WorkflowCompleted) -> dict[str, Any]:
-    return {"output": json_value(body.output)}
+def _workflow_completed(body: pb.WorkflowCompleted, read: Read) -> dict[str, Any]:
+    return {"output": read(body.output)}
 
 
-def _failed(body: pb.WorkflowFailed | pb.TaskFailed) -> dict[str, Any]:
+def _failed(body: pb.WorkflowFailed | pb.TaskFailed, _read: Read) -> dict[str, Any]:
     return {"error": failure_view(body.failure)}
 
 
-def _stopped(body: pb.WorkflowCanceled | pb.WorkflowTerminated) -> dict[str, Any]:
+def _stopped(body: pb.WorkflowCanceled | pb.WorkflowTerminated, _read: Read) -> dict[str, Any]:
     return _present(reason=body.reason, actor=body.actor, requestId=body.request_id)
 
 
-def _task_started(body: pb.TaskStarted) -> dict[str, Any]:
+def _task_started(body: pb.TaskStarted, _read: Read) -> dict[str, Any]:
     data = _present(workerId=body.worker_id, delivery=body.delivery)
     if body.started_at_us:
         data["startedAt"] = instant(body.started_at_us)
     return data
 
 
-def _task_completed(body: pb.TaskCompleted) -> dict[str, Any]:
-    data: dict[str, Any] = {"output": json_value(body.output)}
+def _task_completed(body: pb.TaskCompleted, read: Read) -> dict[str, Any]:
+    data: dict[str, Any] = {"output": read(body.output)}
     if body.metadata:
         data["metadata"] = json_or_text(body.metadata)
     return data
 
 
-def _task_retrying(body: pb.TaskRetrying) -> dict[str, Any]:
+def _task_retrying(body: pb.TaskRetrying, _read: Read) -> dict[str, Any]:
     return {"error": failure_view(body.failure), "retryAt": instant(body.retry_at_us)}
 
 
-def _task_skipped(body: pb.TaskSkipped) -> dict[str, Any]:
+def _task_skipped(body: pb.TaskSkipped, _read: Read) -> dict[str, Any]:
     reason = pb.SkipReason.Name(body.reason) if body.reason in pb.SkipReason.values() else ""
     word = reason.removeprefix("SKIP_REASON_")
     return _present(reason=word, becauseOf=body.because_of)
 
 
-def _timer_started(body: pb.TimerStarted) -> dict[str, Any]:
+def _timer_started(body: pb.TimerStarted, _read: Read) -> dict[str, Any]:
     return {"fireAt": instant(body.fire_at_us)}
 
 
-def _signal_received(body: pb.SignalReceived) -> dict[str, Any]:
-    data: dict[str, Any] = {"name": body.name, "payload": json_value(body.payload)}
+def _signal_received(body: pb.SignalReceived, read: Read) -> dict[str, Any]:
+    data: dict[str, Any] = {"name": body.name, "payload": read(body.payload)}
     return data | _present(actor=body.actor, requestId=body.request_id)
 
 
@@ -114,7 +116,7 @@ def _present(**values: Any) -> dict[str, Any]:
 
 
 # What is left out says nothing beside its node and attempt.
-_DATA: Mapping[str, Callable[[Any], dict[str, Any]]] = MappingProxyType(
+_DATA: Mapping[str, Callable[[Any, Read], dict[str, Any]]] = MappingProxyType(
     {
         "workflow_started": _workflow_started,
         "workflow_completed": _workflow_completed,

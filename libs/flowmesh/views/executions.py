@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2 as pb
-from flowmesh.views.values import failure_view, json_value, seconds
+from flowmesh.views.values import Read, failure_view, json_value, seconds
 
 EXECUTION_STATUS_WORDS: Mapping[int, str] = MappingProxyType(
     {
@@ -50,7 +50,7 @@ def node_status(status: int) -> str:
     return NODE_STATUS_WORDS.get(status, "running")
 
 
-def execution_view(execution: pb.Execution) -> dict[str, Any]:
+def execution_view(execution: pb.Execution, *, read: Read = json_value) -> dict[str, Any]:
     """The body of `GET /executions/{id}`; without nodes (from a list) the step parts are empty."""
     view: dict[str, Any] = {
         "executionId": execution.execution_id,
@@ -68,9 +68,9 @@ def execution_view(execution: pb.Execution) -> dict[str, Any]:
         if word in _STEP_LISTS:
             view[_STEP_LISTS[word]].append(node.id)
         if word != "pending":
-            results[node.id] = _step_result(node, word)
+            results[node.id] = _step_result(node, word, read)
     view["stepResults"] = results
-    view["context"] = _context(execution)
+    view["context"] = _context(execution, read)
     if execution.HasField("failure"):
         view["error"] = failure_view(execution.failure, node_key="stepId")
     return view
@@ -98,11 +98,11 @@ def visualize_view(
     }
 
 
-def _step_result(node: pb.Node, word: str) -> dict[str, Any]:
+def _step_result(node: pb.Node, word: str, read: Read) -> dict[str, Any]:
     result: dict[str, Any] = {"stepId": node.id, "status": word, "attempts": node.attempts}
     _add_duration(result, node)
     if word == "success":
-        result["result"] = json_value(node.output)
+        result["result"] = read(node.output)
     if node.HasField("failure"):
         result["error"] = failure_view(node.failure, node_key="stepId")
     if begun := _begun_us(node):
@@ -124,9 +124,9 @@ def _picture(node: pb.Node, word: str) -> dict[str, Any]:
     return step
 
 
-def _context(execution: pb.Execution) -> dict[str, Any]:
+def _context(execution: pb.Execution, read: Read) -> dict[str, Any]:
     """The input with the results of completed steps under their ids."""
-    given = json_value(execution.input)
+    given = read(execution.input)
     context: dict[str, Any] = {}
     if isinstance(given, dict) and not execution.input.HasField("reference"):
         context.update(given)
@@ -134,7 +134,7 @@ def _context(execution: pb.Execution) -> dict[str, Any]:
         context["input"] = given
     for node in execution.nodes:
         if node.status == pb.NODE_STATUS_COMPLETED:
-            context[node.id] = json_value(node.output)
+            context[node.id] = read(node.output)
     return context
 
 

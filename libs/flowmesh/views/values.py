@@ -1,6 +1,7 @@
 """Payloads, failures and times as JSON values."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ import orjson
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 
 JSON_ENCODING = "application/json"
+# How a view takes the value of a payload; an object must come out as a dict.
+Read = Callable[[payload_pb2.Payload], Any]
 
 
 def json_value(payload: payload_pb2.Payload) -> Any:

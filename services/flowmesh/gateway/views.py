@@ -17,6 +17,7 @@ from flowmesh.gateway.messages import JSON
 from flowmesh.views import execution_status, instant, json_value, node_status
 
 _NULL = Raw(b"null")
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
 def raw_value(payload: payload_pb2.Payload) -> Any:
@@ -24,6 +25,14 @@ def raw_value(payload: payload_pb2.Payload) -> Any:
     if payload.HasField("reference") or (payload.encoding or JSON) != JSON:
         return json_value(payload)
     return raw_json(payload.data)
+
+
+def read_members(payload: payload_pb2.Payload) -> Any:
+    """As `raw_value`, but an object comes as a dict, its members still passed on as they are."""
+    if not payload.data.lstrip().startswith(b"{") or (payload.encoding or JSON) != JSON:
+        return raw_value(payload)
+    value = raw_json(payload.data)
+    return _MEMBERS.decode(payload.data) if isinstance(value, Raw) else value
 
 
 def raw_json(data: bytes) -> Any:

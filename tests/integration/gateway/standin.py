@@ -34,6 +34,8 @@ from flowmesh.errors import (
     WrongState,
 )
 
+# No double holds it.
+HUGE = 10**30 + 7
 STARTED_US = 1_700_000_000_000_000
 
 
@@ -321,7 +323,7 @@ class Executions(execution_grpc.ExecutionServiceServicer):
             made.ended_at_us = node.ended_at_us = STARTED_US + 4_000
             made.status = execution_pb2.EXECUTION_STATUS_COMPLETED
             node.status = execution_pb2.NODE_STATUS_COMPLETED
-            node.output.CopyFrom(json_payload({"paid": 2**70}))
+            node.output.CopyFrom(json_payload({"paid": HUGE}))
             done = history_event_pb2.WorkflowCompleted()
             events.append(history_event_pb2.HistoryEvent(sequence=2, workflow_completed=done))
         if failing:

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from tests.integration.gateway.conftest import Rest
-
-STEPS = {"id": "order-processing", "name": "Order", "steps": [], "x-unknown": 2**70}
+from tests.integration.gateway.standin import HUGE
 
 
 async def test_a_definition_comes_back_as_it_was_posted(rest: Rest) -> None:
@@ -37,8 +36,8 @@ async def test_start_get_list_and_visualize(rest: Rest) -> None:
     assert status == 200
     assert execution["status"] == "completed"
     assert execution["completedSteps"] == ["charge"]
-    assert execution["stepResults"]["charge"]["result"] == {"paid": 2**70}
-    assert execution["context"] == {"amount": 3, "charge": {"paid": 2**70}}
+    assert execution["stepResults"]["charge"]["result"] == {"paid": HUGE}
+    assert execution["context"] == {"amount": 3, "charge": {"paid": HUGE}}
     _, picture = await rest.call("GET", f"/executions/{execution_id}/visualize")
     assert picture["steps"][0]["dependencies"] == []
     _, listed = await rest.call("GET", "/executions?workflowId=slow&status=running")
@@ -51,12 +50,12 @@ async def test_execute_answers_outputs(rest: Rest) -> None:
     """A synchronous run answers 200 with outputs, big integers exactly, under both paths."""
     await rest.register("order-checkout")
     for path in ("/workflows/order-checkout/execute", "/api/v1/workflows/order-checkout/execute"):
-        status, answer = await rest.call("POST", path, json={"input": {"amount": 2**80}})
+        status, answer = await rest.call("POST", path, json={"input": {"amount": HUGE}})
         assert status == 200
         assert answer["status"] == "completed"
-        assert answer["outputs"] == {"charge": {"paid": 2**70}}
+        assert answer["outputs"] == {"charge": {"paid": HUGE}}
         assert answer["tasks"]["charge"] == {"status": "success", "attempts": 2, "durationMs": 3}
-        assert rest.executions.starts[-1].input.data == b'{"amount":%d}' % 2**80
+        assert rest.executions.starts[-1].input.data == b'{"amount":%d}' % HUGE
 
 
 async def test_a_failed_run_answers_422_with_the_same_shape(rest: Rest) -> None:
@@ -163,7 +162,7 @@ async def test_canonical_execution_shows_its_tasks(rest: Rest) -> None:
     _, answer = await rest.call("GET", f"/api/v1/executions/{execution_id}")
     assert answer["workflow"] == "order"
     assert answer["input"] == {"amount": 3}
-    assert answer["tasks"]["charge"]["output"] == {"paid": 2**70}
+    assert answer["tasks"]["charge"]["output"] == {"paid": HUGE}
     assert answer["startedAt"] == "2023-11-14T22:13:20.000000Z"
     _, listed = await rest.call("GET", "/api/v1/executions?workflow=order")
     assert [each["executionId"] for each in listed["executions"]] == [execution_id]

@@ -39,6 +39,7 @@ from flowmesh.gateway.streams import (
     heartbeat,
     stream_head,
 )
+from flowmesh.gateway.views import raw_value
 from flowmesh.views import END_TYPES, event_type, event_view
 
 # What a stream says when it ends before the last event; clients resume from the last id.
@@ -73,7 +74,7 @@ async def execution_events_socket(backends: Backends, socket: Socket) -> None:
         return
     call = backends.events.WatchExecution(watch)
     try:
-        await _feed(socket, (event_view(response.event) async for response in call))
+        await _feed(socket, (event_view(response.event, read=raw_value) async for response in call))
     finally:
         call.cancel()
 
@@ -93,7 +94,7 @@ async def namespace_events_socket(backends: Backends, socket: Socket) -> None:
         await _subscribed(responses)
         await socket.accept()
         events = (
-            event_view(response.event) | {"cursor": response.cursor}
+            event_view(response.event, read=raw_value) | {"cursor": response.cursor}
             async for response in responses
             if response.HasField("event")
         )
@@ -129,7 +130,7 @@ async def _namespace_chunks(
             if response is None:
                 yield heartbeat()
             elif response.HasField("event"):
-                view = event_view(response.event)
+                view = event_view(response.event, read=raw_value)
                 yield event_text(view["type"], view, event_id=response.cursor)
     except FlowmeshError as error:
         yield _stream_error(error)
@@ -138,7 +139,7 @@ async def _namespace_chunks(
 
 
 def _execution_event(event: pb.LifecycleEvent) -> bytes:
-    view = event_view(event)
+    view = event_view(event, read=raw_value)
     derived = event.HasField("signal_flow")
     return event_text(view["type"], view, event_id="" if derived else str(view["sequence"]))
 

@@ -33,7 +33,7 @@ from flowmesh.gateway.routes.common import (
     stop_execution,
     wrong_state,
 )
-from flowmesh.gateway.views import execution_answer, execution_summary
+from flowmesh.gateway.views import execution_answer, execution_summary, raw_value
 from flowmesh.views import event_view
 
 
@@ -81,7 +81,8 @@ async def get_history(backends: Backends, request: Request) -> Response:
         event_view(
             event_service_pb2.LifecycleEvent(
                 execution_id=execution_id, workflow_id=workflow_id, event=event
-            )
+            ),
+            read=raw_value,
         )
         for event in response.events
     ]

@@ -30,7 +30,7 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
     statuses_of,
 )
-from flowmesh.gateway.views import problems, raw_json
+from flowmesh.gateway.views import problems, raw_json, read_members
 from flowmesh.views import execution_view, visualize_view
 
 
@@ -117,7 +117,7 @@ async def get_step_execution(backends: Backends, request: Request) -> Response:
         pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
     )
     execution = await brought_in(backends, response.execution)
-    return json_response(execution_view(execution))
+    return json_response(execution_view(execution, read=read_members))
 
 
 async def visualize(backends: Backends, request: Request) -> Response:
