@@ -1,0 +1,102 @@
+"""The commands by name. Each is imported when it is called, so `flowmesh --help` is quick."""
+
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from cyclopts import App, CycloptsError, Group
+
+from flowmesh.cli import output
+from flowmesh.cli.exit_codes import USAGE
+
+DEFINITIONS = Group("Definitions", sort_key=1)
+EXECUTIONS = Group("Executions", sort_key=2)
+SUITE = Group("Suite", sort_key=3)
+
+EPILOGUE = """\
+Every command takes --json, --address and --namespace (or FLOWMESH_ADDRESS, FLOWMESH_NAMESPACE).
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 nothing answers."""
+
+
+class CommandLine(App):
+    """An App whose usage errors are one line and exit code 2."""
+
+    def __call__(self, tokens: str | Iterable[str] | None = None, **options: Any) -> Any:
+        options.setdefault("exit_on_error", False)
+        options.setdefault("print_error", False)
+        options.setdefault("result_action", "return_int_as_exit_code_else_zero")
+        try:
+            return super().__call__(tokens, **options)
+        except CycloptsError as error:
+            text = " ".join(str(error).split())
+            where = " ".join(["flowmesh", *(error.command_chain or ())])
+            output.problem(f"flowmesh: {text} (see `{where} --help`)")
+            return USAGE
+
+
+def _version() -> str:
+    try:
+        return version("flowmesh")
+    except PackageNotFoundError:
+        return "development"
+
+
+Row = tuple[str, str, str]
+# Name, where its function is, what it does.
+_DEFINITIONS: tuple[Row, ...] = (
+    ("apply", "definitions:apply", "Register definitions from files."),
+    ("validate", "definitions:validate", "Check definitions and store nothing."),
+)
+_GET: tuple[Row, ...] = (
+    ("workflow", "definitions:get_workflow", "A workflow."),
+    ("task", "definitions:get_task", "A reusable task."),
+    ("execution", "executions:get_execution", "An execution."),
+)
+_LIST: tuple[Row, ...] = (
+    ("workflows", "definitions:list_workflows", "Registered workflows."),
+    ("tasks", "definitions:list_tasks", "Reusable tasks."),
+    ("executions", "executions:list_executions", "Executions, newest first."),
+    ("services", "services:services", "Registered service instances."),
+)
+_EXECUTIONS: tuple[Row, ...] = (
+    ("start", "executions:start", "Start an execution."),
+    ("watch", "watching:watch", "Follow an execution live."),
+    ("history", "histories:history", "The events of an execution."),
+    ("trace", "histories:trace", "Where an execution's time went."),
+    ("cancel", "executions:cancel", "Cancel an execution."),
+    ("terminate", "executions:terminate", "End an execution at once."),
+    ("signal", "executions:signal", "Send a signal to an execution."),
+)
+_SUITE: tuple[Row, ...] = (
+    ("services", "services:services", "Who is there, and how they are."),
+    ("config", "configuration:config", "Every setting, its value and source."),
+    ("doctor", "doctor:doctor", "Check this machine and the suite."),
+    ("completion", "completion:completion", "Completion for your shell."),
+)
+
+
+def _make() -> App:
+    made = CommandLine(
+        name="flowmesh",
+        help="Durable workflow orchestration.",
+        help_epilogue=EPILOGUE,
+        version=_version,
+    )
+    for group, rows in ((DEFINITIONS, _DEFINITIONS), (EXECUTIONS, _EXECUTIONS), (SUITE, _SUITE)):
+        _add(made, rows, group=group)
+    for name, text, rows in (
+        ("get", "Show one thing.", _GET),
+        ("list", "List what is there.", _LIST),
+    ):
+        parent = App(name=name, help=text, group=DEFINITIONS)
+        _add(parent, rows)
+        made.command(parent)
+    return made
+
+
+def _add(parent: App, rows: tuple[Row, ...], **options: Any) -> None:
+    for name, place, text in rows:
+        parent.command(f"flowmesh.cli.{place}", name=name, help=text, **options)
+
+
+app = _make()

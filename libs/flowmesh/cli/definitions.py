@@ -1,0 +1,215 @@
+"""`apply`, `validate`, and workflows and tasks of `get` and `list`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.sources import Source, read_source
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client, Problem, Stored
+
+Files = Annotated[
+    list[str],
+    Parameter(
+        name=["--file", "-f"],
+        negative="",
+        help="File, folder, or - for standard input; may be repeated.",
+    ),
+]
+LIMIT = 100
+
+
+def apply(*, file: Files, common: Common = COMMON) -> int:
+    """Register what the files define: all of it, or nothing if anything is wrong."""
+
+    async def work(client: "Client") -> int:
+        applied = await client.apply(source.text)
+        if common.json:
+            output.document(
+                {
+                    "resources": [
+                        {
+                            "kind": r.kind,
+                            "name": r.name,
+                            "version": r.version,
+                            "digest": r.digest,
+                            "created": r.created,
+                        }
+                        for r in applied.resources
+                    ],
+                    "warnings": [_problem_json(problem, source) for problem in applied.warnings],
+                }
+            )
+            return exit_codes.DONE
+        for r in applied.resources:
+            change = f"version {r.version}" if r.created else f"unchanged (version {r.version})"
+            output.line(f"{r.kind} {r.name}: {change}")
+        _print_problems(applied.warnings, source)
+        return exit_codes.DONE
+
+    source = Source()
+
+    def read_and_run() -> int:
+        nonlocal source
+        source = read_source(file)
+        return run(common, work)
+
+    return guarded(common, read_and_run)
+
+
+def validate(*, file: Files, common: Common = COMMON) -> int:
+    """Check the files as `apply` would, and store nothing. Exit code 1 if anything is wrong."""
+
+    async def work(client: "Client") -> int:
+        found = await client.validate(source.text)
+        if common.json:
+            problems = [_problem_json(problem, source) for problem in found.problems]
+            output.document({"valid": found.valid, "problems": problems})
+        else:
+            _print_problems(found.problems, source)
+            output.line("valid" if found.valid else "invalid")
+        return exit_codes.DONE if found.valid else exit_codes.FAILED
+
+    source = Source()
+
+    def read_and_run() -> int:
+        nonlocal source
+        source = read_source(file)
+        return run(common, work)
+
+    return guarded(common, read_and_run)
+
+
+def get_workflow(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
+    """Show one version of a workflow.
+
+    Parameters
+    ----------
+    name
+        Id of the workflow.
+    version
+        Which version; 0 is the newest.
+    """
+
+    async def work(client: "Client") -> int:
+        return _show(common, await client.get_workflow(name, version=version))
+
+    return run(common, work)
+
+
+def get_task(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
+    """Show one version of a reusable task.
+
+    Parameters
+    ----------
+    name
+        Name of the task.
+    version
+        Which version; 0 is the newest.
+    """
+
+    async def work(client: "Client") -> int:
+        return _show(common, await client.get_task(name, version=version))
+
+    return run(common, work)
+
+
+def list_workflows(*, where: str = "", limit: int = LIMIT, common: Common = COMMON) -> int:
+    """List the newest versions of all workflows.
+
+    Parameters
+    ----------
+    where
+        Terms `id:prefix*` and `label.key=value`, joined by spaces.
+    limit
+        At most so many; 0 is all.
+    """
+
+    async def work(client: "Client") -> int:
+        return await _list(common, client.list_workflows(where=where), limit, "FORMAT")
+
+    return run(common, work)
+
+
+def list_tasks(*, limit: int = LIMIT, common: Common = COMMON) -> int:
+    """List the newest versions of all reusable tasks.
+
+    Parameters
+    ----------
+    limit
+        At most so many; 0 is all.
+    """
+
+    async def work(client: "Client") -> int:
+        return await _list(common, client.list_tasks(), limit, "TYPE")
+
+    return run(common, work)
+
+
+async def _list(common: Common, items: Any, limit: int, word: str) -> int:
+    found: list[Stored] = []
+    async for item in items:
+        found.append(item)
+        if len(found) == limit:
+            break
+    if common.json:
+        output.document([_stored_json(item, definition=False) for item in found])
+        return exit_codes.DONE
+    rows = [
+        (item.id, str(item.version), item.format, output.moment(item.created_at)) for item in found
+    ]
+    output.columns(("NAME", "VERSION", word, "CREATED"), rows)
+    return exit_codes.DONE
+
+
+def _show(common: Common, stored: "Stored") -> int:
+    if common.json:
+        output.document(_stored_json(stored))
+        return exit_codes.DONE
+    import yaml
+
+    output.line(f"# {stored.kind} {stored.id}, version {stored.version}, {stored.format}")
+    output.line(f"# created {output.moment(stored.created_at)}, digest {stored.digest}")
+    text = yaml.safe_dump(stored.definition, sort_keys=False, allow_unicode=True, width=100)
+    output.line(text.rstrip())
+    return exit_codes.DONE
+
+
+def _stored_json(stored: "Stored", *, definition: bool = True) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": stored.id,
+        "name": stored.name,
+        "version": stored.version,
+        "digest": stored.digest,
+        "type" if stored.kind == "WorkflowTask" else "format": stored.format,
+        "createdAt": output.iso(stored.created_at),
+        "labels": stored.labels,
+    }
+    if definition:
+        shown["definition"] = stored.definition
+    return shown
+
+
+def _print_problems(problems: "tuple[Problem, ...]", source: Source) -> None:
+    for problem in problems:
+        place = source.place(problem.line, problem.column)
+        where = ": ".join(part for part in (place, problem.path) if part)
+        text = f"{problem.severity}: {where}: {problem.message} [{problem.code}]"
+        output.problem(text)
+
+
+def _problem_json(problem: "Problem", source: Source) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "code": problem.code,
+        "severity": problem.severity,
+        "message": problem.message,
+        "path": problem.path,
+    }
+    if problem.line:
+        shown |= {"line": problem.line, "column": problem.column}
+    if place := source.place(problem.line, problem.column):
+        shown["place"] = place
+    return shown

@@ -1,0 +1,258 @@
+"""`start`, `cancel`, `terminate`, `signal`, and executions of `get` and `list`."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.shapes import MARKS, execution_json, node_line, value_json
+from flowmesh.cli.sources import read_value
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client, Execution
+
+StatusWord = Literal[
+    "pending", "running", "paused", "completed", "failed", "canceled", "terminated"
+]
+WAIT_TIMEOUT_S = 30.0
+LIMIT = 100
+
+
+def start(
+    workflow: str,
+    /,
+    *,
+    input: str = "null",
+    wait: Annotated[bool, Parameter(negative="")] = False,
+    timeout: float = WAIT_TIMEOUT_S,
+    request_id: str = "",
+    version: int = 0,
+    common: Common = COMMON,
+) -> int:
+    """Start an execution. Prints its id, or, with --wait, its output.
+
+    Parameters
+    ----------
+    workflow
+        Id of the workflow.
+    input
+        JSON, @file, or - for standard input.
+    wait
+        Wait for the end; exit code 1 unless it completes.
+    timeout
+        How many seconds to wait.
+    request_id
+        Again with the same one starts nothing and answers the same execution.
+    version
+        Which version; 0 is the newest.
+    """
+
+    async def work(client: "Client") -> int:
+        handle = await client.start(
+            workflow,
+            value,
+            request_id=request_id,
+            version=version,
+            wait=min(timeout, WAIT_TIMEOUT_S) if wait else 0,
+        )
+        if wait:
+            await handle.wait(timeout)
+            return show(common, await handle.describe(), brief=True)
+        if common.json:
+            output.document({"executionId": handle.id, "created": handle.created})
+        else:
+            output.line(handle.id)
+        return exit_codes.DONE
+
+    value = None
+
+    def read_and_run() -> int:
+        nonlocal value
+        value = read_value(input, "--input")
+        return run(common, work)
+
+    return guarded(common, read_and_run)
+
+
+def get_execution(execution: str, /, *, common: Common = COMMON) -> int:
+    """Show an execution with all its tasks.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    """
+
+    async def work(client: "Client") -> int:
+        show(common, await client.get_execution(execution))
+        return exit_codes.DONE
+
+    return run(common, work)
+
+
+def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
+    """Prints it; the exit code says whether it completed."""
+    completed = execution.status == "completed"
+    code = exit_codes.DONE if completed or not execution.status.ended else exit_codes.FAILED
+    if common.json:
+        output.document(execution_json(execution))
+        return code
+    took = output.duration(execution.duration_ms)
+    mark = MARKS[execution.status]
+    output.line(
+        f"{mark} {execution.id}  {execution.workflow_id} v{execution.workflow_version}"
+        f"  {execution.status}  {took}"
+    )
+    if execution.failure is not None:
+        output.line(f"  {execution.failure}")
+    if not brief:
+        output.line(f"  started {output.moment(execution.started_at)}")
+        output.line(f"  input   {output.compact(value_json(execution.input))}")
+    if not brief or not completed:
+        for node in execution.nodes:
+            output.line(f"  {node_line(node)}")
+    if completed:
+        output.document(value_json(execution.output))
+    return code
+
+
+def list_executions(
+    *,
+    workflow: str = "",
+    status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
+    after: datetime | None = None,
+    before: datetime | None = None,
+    limit: int = LIMIT,
+    common: Common = COMMON,
+) -> int:
+    """List executions, newest first.
+
+    Parameters
+    ----------
+    workflow
+        Only those of this workflow.
+    status
+        Only those in this status; may be repeated.
+    after
+        Only those started after this time.
+    before
+        Only those started before this time.
+    limit
+        At most so many; 0 is all.
+    """
+
+    async def work(client: "Client") -> int:
+        found: list[Execution] = []
+        async for execution in client.list_executions(
+            workflow_id=workflow,
+            statuses=status or (),
+            started_after=after,
+            started_before=before,
+        ):
+            found.append(execution)
+            if len(found) == limit:
+                break
+        if common.json:
+            output.document([execution_json(execution, whole=False) for execution in found])
+            return exit_codes.DONE
+        rows = [
+            (
+                execution.id,
+                execution.workflow_id,
+                str(execution.status),
+                output.moment(execution.started_at),
+                output.duration(execution.duration_ms),
+            )
+            for execution in found
+        ]
+        output.columns(("ID", "WORKFLOW", "STATUS", "STARTED", "DURATION"), rows)
+        return exit_codes.DONE
+
+    return run(common, work)
+
+
+def cancel(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+    """Cancel an execution: open tasks are stopped, no further one starts.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    reason
+        Why; kept in its history.
+    """
+
+    async def work(client: "Client") -> int:
+        await client.handle(execution).cancel(reason)
+        return _told(common, execution, "canceled")
+
+    return run(common, work)
+
+
+def terminate(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+    """End an execution at once, without any clean-up its definition asks for.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    reason
+        Why; kept in its history.
+    """
+
+    async def work(client: "Client") -> int:
+        await client.handle(execution).terminate(reason)
+        return _told(common, execution, "terminated")
+
+    return run(common, work)
+
+
+def signal(
+    execution: str,
+    name: str,
+    /,
+    *,
+    payload: str = "null",
+    request_id: str = "",
+    common: Common = COMMON,
+) -> int:
+    """Send a signal to a running execution.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    name
+        Name of the signal.
+    payload
+        JSON, @file, or - for standard input.
+    request_id
+        Again with the same one sends nothing.
+    """
+
+    async def work(client: "Client") -> int:
+        sequence = await client.handle(execution).signal(name, value, request_id=request_id)
+        if common.json:
+            output.document({"executionId": execution, "signal": name, "sequence": sequence})
+        else:
+            output.line(f"{execution}: {name} is event {sequence}")
+        return exit_codes.DONE
+
+    value = None
+
+    def read_and_run() -> int:
+        nonlocal value
+        value = read_value(payload, "--payload")
+        return run(common, work)
+
+    return guarded(common, read_and_run)
+
+
+def _told(common: Common, execution: str, status: str) -> int:
+    if common.json:
+        output.document({"executionId": execution, "status": status})
+    else:
+        output.line(f"{execution}: {status}")
+    return exit_codes.DONE

@@ -1,0 +1,210 @@
+"""`history` and `trace`: what happened, and where the time went."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.cli import exit_codes, output, tree
+from flowmesh.cli.common import COMMON, Common, run
+from flowmesh.cli.shapes import MARKS, execution_json
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client, Event, Execution, Node
+
+DATA_CHARACTERS_MAX = 100
+
+
+def history(execution: str, /, *, after: int = 0, common: Common = COMMON) -> int:
+    """Print the stored events of an execution; with --json one document a line.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    after
+        Only events behind this sequence.
+    """
+
+    async def work(client: "Client") -> int:
+        async for event in client.history(execution, after=after):
+            if common.json:
+                output.json_line(event.as_json())
+            else:
+                output.line(event_line(event))
+        return exit_codes.DONE
+
+    return run(common, work)
+
+
+def event_line(event: "Event") -> str:
+    """`   3  12:00:00.123  TaskRetrying  charge #2  {"error": …}`"""
+    node = f"{event.node} #{event.attempt}" if event.attempt else event.node
+    data = output.compact(event.data) if event.data else ""
+    if len(data) > DATA_CHARACTERS_MAX:
+        data = data[: DATA_CHARACTERS_MAX - 1] + "…"
+    parts = (f"{event.sequence:>4}", output.clock(event.at), f"{event.type:<17}", node, data)
+    return "  ".join(part for part in parts if part)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try of a node."""
+
+    number: int
+    scheduled_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    worker: str = ""
+    error: str = ""
+
+    @property
+    def waited_ms(self) -> float | None:
+        return _between(self.scheduled_at, self.started_at or self.ended_at)
+
+    @property
+    def ran_ms(self) -> float | None:
+        return _between(self.started_at, self.ended_at)
+
+
+@dataclass(slots=True)
+class Span:
+    """A node with its attempts."""
+
+    node: "Node"
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+
+    def attempt(self, number: int) -> Attempt:
+        return self.attempts.setdefault(number, Attempt(number))
+
+    @property
+    def began_at(self) -> datetime | None:
+        return self.node.scheduled_at or self.node.started_at
+
+    @property
+    def took_ms(self) -> float | None:
+        return _between(self.began_at, self.node.ended_at)
+
+
+def spans_of(execution: "Execution", events: Iterable["Event"]) -> dict[str, Span]:
+    """Every node of the execution with what its events say of each attempt."""
+    spans = {node.id: Span(node) for node in execution.nodes}
+    for event in events:
+        span = spans.get(event.node)
+        if span is not None and event.attempt:
+            _note(span.attempt(event.attempt), event)
+    return spans
+
+
+def _note(attempt: Attempt, event: "Event") -> None:
+    match event.type:
+        case "TaskScheduled":
+            attempt.scheduled_at = event.at
+        case "TaskStarted":
+            started = event.data.get("startedAt")
+            attempt.started_at = datetime.fromisoformat(started) if started else event.at
+            attempt.worker = event.data.get("workerId", "")
+        case "TaskCompleted" | "TaskFailed" | "TaskRetrying" | "TaskCanceled":
+            attempt.ended_at = event.at
+            if error := event.data.get("error"):
+                attempt.error = f"{error['class']}: {error['message']}"
+
+
+def trace(execution: str, /, *, common: Common = COMMON) -> int:
+    """Print an execution as a tree: when each task began, how long it waited and ran.
+
+    A task stands under the dependency that ended last, which is the one it waited for.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    """
+
+    async def work(client: "Client") -> int:
+        found = await client.get_execution(execution)
+        spans = spans_of(found, [event async for event in client.history(execution)])
+        if common.json:
+            output.document(_trace_json(found, spans))
+        else:
+            for line in trace_lines(found, spans):
+                output.line(line)
+        return exit_codes.DONE
+
+    return run(common, work)
+
+
+def trace_lines(execution: "Execution", spans: dict[str, Span]) -> Iterable[str]:
+    """The tree, one line a node and one more for every attempt where there are several."""
+    took = output.duration(execution.duration_ms)
+    yield (
+        f"{MARKS[execution.status]} {execution.workflow_id} v{execution.workflow_version}"
+        f"  {execution.status}  {took}  {execution.id}"
+    )
+    start = execution.started_at
+
+    def lines(node_id: str) -> list[str]:
+        span = spans[node_id]
+        offset = _between(start, span.began_at)
+        at = f"at +{output.duration(offset)}" if offset is not None else "not started"
+        node = span.node
+        first = f"{MARKS[node.status]} {node.id}  {output.duration(span.took_ms)}  {at}"
+        if node.status in ("skipped", "canceled", "failed"):
+            first += f"  {node.status}"
+        if len(span.attempts) < 2:
+            return [first + "".join(f"  {attempt.error}" for attempt in _failed(span))]
+        return [first, *(_attempt_line(attempt) for attempt in span.attempts.values())]
+
+    yield from tree.draw(_parents(spans), lines)
+
+
+def _parents(spans: dict[str, Span]) -> dict[str, str]:
+    ended = {
+        node_id: span.node.ended_at.timestamp()
+        for node_id, span in spans.items()
+        if span.node.ended_at
+    }
+    dependencies = {node_id: span.node.dependencies for node_id, span in spans.items()}
+    return tree.parents(dependencies, ended)
+
+
+def _failed(span: Span) -> list[Attempt]:
+    return [attempt for attempt in span.attempts.values() if attempt.error]
+
+
+def _attempt_line(attempt: Attempt) -> str:
+    waited, ran = output.duration(attempt.waited_ms), output.duration(attempt.ran_ms)
+    error = f"  {attempt.error}" if attempt.error else ""
+    return f"attempt {attempt.number}: waited {waited}, ran {ran}{error}"
+
+
+def _trace_json(execution: "Execution", spans: dict[str, Span]) -> dict[str, Any]:
+    parent_of = _parents(spans)
+    shown = execution_json(execution, whole=False)
+    shown["spans"] = [
+        {
+            "taskId": node_id,
+            "parent": parent_of[node_id] or None,
+            "status": span.node.status,
+            "offsetMs": _between(execution.started_at, span.began_at),
+            "durationMs": span.took_ms,
+            "attempts": [
+                {
+                    "attempt": attempt.number,
+                    "waitedMs": attempt.waited_ms,
+                    "ranMs": attempt.ran_ms,
+                    "worker": attempt.worker or None,
+                    "error": attempt.error or None,
+                }
+                for attempt in span.attempts.values()
+            ],
+        }
+        for node_id, span in spans.items()
+    ]
+    return shown
+
+
+def _between(start: datetime | None, end: datetime | None) -> float | None:
+    if start is None or end is None:
+        return None
+    return max(0.0, (end - start).total_seconds() * 1000)

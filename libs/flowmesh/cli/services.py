@@ -1,0 +1,68 @@
+"""`services`: instances in the registry."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.common import COMMON, Common, run
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client
+
+StatusWord = Literal["HEALTHY", "DEGRADED", "UNHEALTHY", "OFFLINE"]
+
+
+def services(
+    *,
+    name: str = "",
+    type: str = "",
+    capability: str = "",
+    status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
+    common: Common = COMMON,
+) -> int:
+    """List registered instances and how they are.
+
+    Parameters
+    ----------
+    name
+        Only those of this service.
+    type
+        Only those of this type.
+    capability
+        Only those that can do this.
+    status
+        Only those in this status; may be repeated.
+    """
+
+    async def work(client: "Client") -> int:
+        found = [
+            instance
+            async for instance in client.services(
+                name=name, type=type, capability=capability, statuses=status or ()
+            )
+        ]
+        if common.json:
+            output.document(
+                [
+                    {
+                        "id": instance.id,
+                        "name": instance.name,
+                        "type": instance.type,
+                        "status": instance.status,
+                        "endpoint": instance.endpoint,
+                        "capabilities": list(instance.capabilities),
+                        "heartbeatAt": output.iso(instance.heartbeat_at),
+                        "version": instance.version,
+                    }
+                    for instance in found
+                ]
+            )
+            return exit_codes.DONE
+        rows = [
+            (i.name, i.id, i.status, i.endpoint, ",".join(i.capabilities) or "-") for i in found
+        ]
+        output.columns(("NAME", "ID", "STATUS", "ENDPOINT", "CAPABILITIES"), rows)
+        return exit_codes.DONE
+
+    return run(common, work)

@@ -1,0 +1,93 @@
+"""Executions as JSON documents and as lines of text."""
+
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.cli import output
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Execution, Failure, Node
+
+MARKS = {
+    "pending": "·",
+    "running": "▶",
+    "completed": "✔",
+    "failed": "✘",
+    "skipped": "↷",
+    "canceled": "■",
+    "terminated": "■",
+    "paused": "‖",
+}
+
+
+def value_json(value: Any) -> Any:
+    """A value above 256 KiB is shown by its digest and size."""
+    from flowmesh.sdk import StoredValue
+
+    if isinstance(value, StoredValue):
+        return {"$payload": {"digest": value.digest, "sizeBytes": value.size_bytes}}
+    return value
+
+
+def failure_json(failure: "Failure") -> dict[str, Any]:
+    shown: dict[str, Any] = {"class": failure.error_class, "message": failure.message}
+    if failure.node:
+        shown["taskId"] = failure.node
+    if failure.details is not None:
+        shown["details"] = failure.details
+    return shown
+
+
+def execution_json(execution: "Execution", *, whole: bool = True) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "executionId": execution.id,
+        "workflow": execution.workflow_id,
+        "version": execution.workflow_version,
+        "status": execution.status,
+        "startedAt": output.iso(execution.started_at),
+        "endedAt": output.iso(execution.ended_at),
+        "durationMs": execution.duration_ms,
+    }
+    if execution.failure is not None:
+        shown["error"] = failure_json(execution.failure)
+    if whole:
+        shown["requestId"] = execution.request_id
+        shown["lastSequence"] = execution.last_sequence
+        shown["input"] = value_json(execution.input)
+        shown["output"] = value_json(execution.output)
+        shown["tasks"] = {node.id: node_json(node) for node in execution.nodes}
+        shown["signals"] = [
+            {
+                "name": signal.name,
+                "payload": value_json(signal.payload),
+                "receivedAt": output.iso(signal.received_at),
+            }
+            for signal in execution.signals
+        ]
+    return shown
+
+
+def node_json(node: "Node") -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "status": node.status,
+        "attempts": node.attempts,
+        "dependencies": list(node.dependencies),
+        "startedAt": output.iso(node.started_at or node.scheduled_at),
+        "endedAt": output.iso(node.ended_at),
+        "durationMs": node.duration_ms,
+    }
+    if node.output is not None:
+        shown["output"] = value_json(node.output)
+    if node.failure is not None:
+        shown["error"] = failure_json(node.failure)
+    return shown
+
+
+def node_line(node: "Node") -> str:
+    parts = [f"{MARKS[node.status]} {node.id}", str(node.status)]
+    if node.duration_ms is not None:
+        parts.append(output.duration(node.duration_ms))
+    if node.attempts > 1:
+        parts.append(f"attempt {node.attempts}")
+    if node.failure is not None and node.status != "completed":
+        parts.append(f"{node.failure.error_class}: {node.failure.message}")
+    return "  ".join(parts)

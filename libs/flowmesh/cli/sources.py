@@ -1,0 +1,89 @@
+"""Definitions and values from files, folders and standard input."""
+
+import sys
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from flowmesh.cli.common import Refused
+from flowmesh.cli.exit_codes import USAGE
+
+SUFFIXES = (".yaml", ".yml", ".json")
+SEPARATOR = "\n---\n"
+
+
+@dataclass(slots=True)
+class Source:
+    """One text made of one or several files, and which line came from where."""
+
+    text: str = ""
+    _names: list[str] = field(default_factory=list)
+    _first_lines: list[int] = field(default_factory=list)
+
+    def add(self, name: str, text: str) -> None:
+        if self._names:
+            self.text = self.text.rstrip("\n") + SEPARATOR
+        self._names.append(name)
+        self._first_lines.append(self.text.count("\n") + 1)
+        self.text += text
+
+    def place(self, line: int, column: int) -> str:
+        """`file:line:column` of a place in the whole text; only what is known."""
+        if not line:
+            return self._names[0] if len(self._names) == 1 else ""
+        index = bisect_right(self._first_lines, line) - 1
+        return f"{self._names[index]}:{line - self._first_lines[index] + 1}:{column}"
+
+
+def read_source(names: list[str]) -> Source:
+    """All files named, `-` being standard input, a folder all definitions in it."""
+    if not names:
+        raise Refused("no file is named", "give -f FILE, -f FOLDER or -f -", USAGE)
+    source = Source()
+    for name in names:
+        if name == "-":
+            source.add("stdin", sys.stdin.read())
+            continue
+        path = Path(name)
+        for file in _files(path):
+            source.add(str(file), _text(file))
+    return source
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+    if not found:
+        raise Refused(f"{path} holds no definition", f"files end in {', '.join(SUFFIXES)}", USAGE)
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Refused(f"there is no file {path}", code=USAGE) from None
+    except UnicodeDecodeError:
+        raise Refused(f"{path} is not UTF-8 text", code=USAGE) from None
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}", code=USAGE) from None
+
+
+def read_value(text: str, option: str) -> Any:
+    """JSON given as text, as `@file`, or as `-` for standard input."""
+    if text == "-":
+        text, where = sys.stdin.read(), "standard input"
+    elif text.startswith("@"):
+        text, where = _text(Path(text[1:])), text[1:]
+    else:
+        where = option
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Refused(
+            f"{where} is not JSON: {error}", "strings need double quotes inside", USAGE
+        ) from None
