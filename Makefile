@@ -49,14 +49,19 @@ test: setup ## the test suite, under ten minutes on two cores
 test-all: setup ## every test, the long ones too
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-check: setup verify ## format, lint, types, imports, contracts, budgets
-	ruff format --check .
-	ruff check .
-	buf lint
-	bash tools/breaking.sh
-	mypy libs services tools
-	lint-imports
-	pytest -q -m "not slow" tests/tidy
+check: setup ## format, lint, types, imports, contracts, generated code, budgets
+	@failed=()
+	run() { echo "== $$*"; "$$@" || failed+=("$$*"); }
+	run ruff format --check --quiet .
+	run ruff check --quiet .
+	run buf lint
+	run bash tools/breaking.sh
+	run $(MAKE) --no-print-directory verify
+	run mypy libs services tools
+	run lint-imports
+	run pytest -q -m "not slow" tests/tidy
+	for command in "$${failed[@]}"; do echo "failed: $$command" >&2; done
+	test $${#failed[@]} -eq 0
 
 format: setup ## put the sources into the form that `make check` asks for
 	ruff format .
