@@ -182,6 +182,15 @@ class FillLoop(Loop):
         return released
 
     async def _read(self, need: Need) -> pb.ReadOutboxResponse:
+        answer = await self._ask(need)
+        if answer.batches or answer.last_position <= need.after:
+            return answer
+        # Nothing there although more was committed. Only when it is still not there after that
+        # was known has it been served; else it may have been committed just in between.
+        again = await self._ask(need)
+        return pb.ReadOutboxResponse(batches=again.batches, last_position=answer.last_position)
+
+    async def _ask(self, need: Need) -> pb.ReadOutboxResponse:
         request = pb.ReadOutboxRequest(
             incarnation=need.incarnation,
             after=need.after,

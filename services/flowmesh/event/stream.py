@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Final
 
 from flowmesh.bus import Bus, Message
 from flowmesh.bus.bus import FAILURES
@@ -46,9 +46,7 @@ class EventStream:
 
     def messages(self, start_sequence: int) -> AsyncGenerator[Message, None]:
         """All messages from the sequence on, for ever, across reconnects."""
-        messages = self.bus.consume(self.name, start_sequence=max(1, start_sequence))
-        # A generator in fact: it must be closed when its reader stops before the end.
-        return cast("AsyncGenerator[Message, None]", messages)
+        return self.bus.consume(self.name, start_sequence=max(1, start_sequence))
 
 
 def _microseconds(made_at: object) -> int:

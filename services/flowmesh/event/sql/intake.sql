@@ -25,7 +25,8 @@ with moved as (
         or excluded.sequence > stream_places.sequence
 ), added as (
     insert into deliveries (
-        id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event, happened_us
+        id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event,
+        happened_us
     )
     select * from unnest(
         :ids::text[], :namespaces::text[], :execution_ids::text[], :workflow_ids::text[],
