@@ -380,6 +380,11 @@ class _Step:
             except RenderError as error:
                 self.fail("ValidationError", f"output: {error}")
                 return
+            problems = self.plan.output_schema.problems(value)
+            if problems:
+                first = problems[0]
+                self.fail("ValidationError", f"output{first.path}: {first.message}")
+                return
             completed.output.data = json.dumps(value, separators=(",", ":")).encode()
         self.emit("workflow_completed", completed)
         self.out.ended = True

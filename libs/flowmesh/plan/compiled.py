@@ -1,7 +1,11 @@
 """The compiled form of a plan: nodes by index, successors, templates as closures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
+import jsonschema_rs
 import orjson
 
 from flowmesh.api.common.v1 import priority_pb2
@@ -11,6 +15,7 @@ from flowmesh.expressions import Template, compile_template
 INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution"})
 DEFAULT_QUEUE = "default"
 RETRIED_BY_DEFAULT = frozenset({"Timeout", "NetworkError", "RateLimitError", "ServerError"})
+VIOLATIONS_MAX = 20
 NEVER_RETRIED = frozenset({"Cancelled", "POISON"})
 
 
@@ -93,6 +98,47 @@ class PlanNode:
         self.delay_us = message.delay_ms * 1000
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """Where a value does not fit its schema, as a path below the value, and why."""
+
+    path: str
+    message: str
+
+
+class Schema:
+    """A JSON Schema, compiled when it is first needed; an absent one takes any value."""
+
+    __slots__ = ("_source", "_validator")
+
+    def __init__(self, source: bytes) -> None:
+        self._source = source
+        self._validator: jsonschema_rs.Validator | None = None
+
+    def problems(self, value: object) -> tuple[SchemaProblem, ...]:
+        """What does not fit, at most the first 20."""
+        if not self._source:
+            return ()
+        if self._validator is None:
+            self._validator = jsonschema_rs.validator_for(
+                orjson.loads(self._source),
+                pattern_options=jsonschema_rs.RegexOptions(),
+                retriever=_refuse,
+            )
+        if self._validator.is_valid(value):
+            return ()
+        errors = islice(self._validator.iter_errors(value), VIOLATIONS_MAX)
+        return tuple(SchemaProblem(_path(e.instance_path), e.message) for e in errors)
+
+
+def _refuse(uri: str, /) -> Any:
+    raise ValueError(f"remote reference {uri}")
+
+
+def _path(parts: Iterable[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+
+
 class Plan:
     """A plan that can be run. `message` is as stored; `body` its bytes."""
 
@@ -101,12 +147,14 @@ class Plan:
         "callbacks",
         "digest",
         "index",
+        "input_schema",
         "leaves",
         "message",
         "name",
         "namespace",
         "nodes",
         "output",
+        "output_schema",
         "parallelism",
         "roots",
         "timeout_us",
@@ -129,6 +177,8 @@ class Plan:
         self.roots = tuple(node.index for node in nodes if not node.dependencies)
         self.leaves = tuple(node.index for node in nodes if not node.successors)
         self.output = output
+        self.input_schema = Schema(message.input_schema)
+        self.output_schema = Schema(message.output_schema)
         self.parallelism = message.parallelism
         self.timeout_us = message.timeout_ms * 1000
         self.callbacks = message.callbacks if message.HasField("callbacks") else None

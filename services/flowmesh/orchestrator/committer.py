@@ -88,6 +88,7 @@ class Committer:
         self._idle.set()
         self._committing = asyncio.Lock()
         self._served: dict[int, int] = {}
+        self._in_flight: set[str] = set()
         self._cold: dict[str, list[Work]] = {}
         self._reading: set[str] = set()
         self._loads: set[asyncio.Task[None]] = set()
@@ -124,6 +125,11 @@ class Committer:
         async with self._committing:
             return
 
+    async def settled(self, execution_id: str) -> None:
+        """Returns when nothing about an execution is decided but not committed."""
+        while execution_id in self._in_flight:
+            await self.barrier()
+
     # --- the loop ---
 
     async def run(self) -> None:
@@ -136,9 +142,11 @@ class Committer:
             try:
                 async with self._committing:
                     await self._commit(self._take())
+                    self._in_flight.clear()
             except Exception:
                 # Memory and rows may differ now: start over as a new incarnation, from the rows.
                 self._ownership.log.exception("commit_failed")
+                self._in_flight.clear()
                 self._incarnation_over()
             await self._linger()
 
@@ -170,6 +178,7 @@ class Committer:
     async def _commit(self, works: list[Work]) -> None:
         self._last_commands = len(works)
         touched = self._decide(works)
+        self._in_flight.update(one.entry.state.execution_id for one in touched)
         batch = CommitBatch()
         epochs: dict[int, int] = {}
         for one in touched:
@@ -351,7 +360,8 @@ class Committer:
                 existing.append(one)
             else:
                 one.entry.row = one.row
-                self._states.put(one.entry, len(one.events))
+                if one.partition in self._ownership.epochs:
+                    self._states.put(one.entry, len(one.events))
                 done.append(one)
         if lost:
             self._ownership.lost(lost)

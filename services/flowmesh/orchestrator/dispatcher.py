@@ -24,7 +24,7 @@ from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX
 from flowmesh.orchestrator.ready import ReadyQueues, ReadyTask
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.works import Reply, Work, no_reply
-from flowmesh.plan import PayloadNeeded, render_input
+from flowmesh.plan import PayloadNeeded, PlanNode, render_input
 from flowmesh.runtime import Clock
 
 MARK_RUNNING_AFTER_MS = 50
@@ -244,6 +244,18 @@ class Dispatcher:
             waits.append(self._deadlines[0][0] - now_ms)
         if waits:
             self._schedule_sweep(min(waits))
+
+    def watch(self, lease: Lease, node: PlanNode) -> None:
+        """Bounds an adopted task by the limits of its node, counted from now."""
+        if lease.timeout_ms or lease.heartbeat_timeout_ms:
+            return
+        lease.timeout_ms = node.timeout_ms
+        lease.heartbeat_timeout_ms = node.heartbeat_timeout_ms
+        deadline = lease.deadline_ms(TIMEOUT_GRACE_MS)
+        if deadline:
+            heapq.heappush(self._deadlines, (deadline, lease.token))
+            if self._sweep is None:
+                self._schedule_sweep(deadline - self._clock.monotonic_ms())
 
     def _mark_running(self, lease: Lease) -> None:
         command = TaskRuns(lease.node_id, lease.attempt, lease.worker_id, lease.sent_at_us)

@@ -129,6 +129,7 @@ class Executions:
 
     async def state(self, namespace: str, execution_id: str) -> State:
         """The state of an execution as last committed, from memory or from its rows."""
+        await self._core.committer.settled(execution_id)
         entry = self._core.states.get(execution_id)
         if entry is None and partition_of(execution_id) is not None:
             entry = (await self._core.states.load([execution_id])).get(execution_id)

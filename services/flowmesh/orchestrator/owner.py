@@ -142,6 +142,7 @@ class Orchestrator:
     async def _begin_again(self) -> None:
         while True:
             try:
+                await self.store.one("end_lease", incarnation=self.ownership.incarnation)
                 await self.begin()
                 return
             except CONNECTION_LOST as error:
@@ -212,6 +213,7 @@ class Orchestrator:
         if state.ended:
             self.timers.set(state.execution_id, 0)
             self.waiters.ended(state)
+            self.states.ended(state.execution_id)
             return
         if one.transition.needs_payload:
             self.spawn(self._finish(state, one.partition))

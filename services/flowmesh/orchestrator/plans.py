@@ -1,7 +1,7 @@
 """Plans at hand: by digest for running executions, by name for starts.
 
 A start may use what was cached of a name for 30 s; the definition service says sooner when a name
-has changed. Validators of the input are compiled with the plan.
+has changed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-import jsonschema_rs
 import orjson
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -26,7 +25,6 @@ from flowmesh.runtime import Clock
 
 FRESH_MS = 30_000
 PLANS_MAX = 1_000
-VIOLATIONS_MAX = 20
 
 Name = tuple[str, str, int]
 
@@ -56,7 +54,6 @@ class PlanCache:
         self._clock = clock
         self._names: OrderedDict[Name, _Cached] = OrderedDict()
         self._asked: dict[Name, asyncio.Task[Plan]] = {}
-        self._validators: dict[str, jsonschema_rs.Validator | None] = {}
         self.by_digest: OrderedDict[str, Plan] = OrderedDict()
 
     def remember(self, message: plan_pb2.Plan) -> Plan:
@@ -64,8 +61,7 @@ class PlanCache:
         if plan is None:
             plan = self.by_digest[message.digest] = compile_plan(message)
             if len(self.by_digest) > PLANS_MAX:
-                digest, _ = self.by_digest.popitem(last=False)
-                self._validators.pop(digest, None)
+                self.by_digest.popitem(last=False)
         return plan
 
     async def fetch(self, digests: Iterable[str], store: PlanStore) -> None:
@@ -137,12 +133,9 @@ class PlanCache:
             value = orjson.loads(payload.data) if payload.data else None
         except orjson.JSONDecodeError as error:
             raise Invalid("INPUT_INVALID", "the input is not JSON") from error
-        validator = self._validator(plan)
-        if validator is None:
-            return
         violations = tuple(
-            Violation(_field(error.instance_path), error.message, "INPUT_INVALID")
-            for _, error in zip(range(VIOLATIONS_MAX), validator.iter_errors(value), strict=False)
+            Violation(f"input{problem.path}", problem.message, "INPUT_INVALID")
+            for problem in plan.input_schema.problems(value)
         )
         if violations:
             first = violations[0]
@@ -151,28 +144,3 @@ class PlanCache:
                 f"input of {plan.workflow_id}: {first.field}: {first.description}",
                 violations=violations,
             )
-
-    def _validator(self, plan: Plan) -> jsonschema_rs.Validator | None:
-        if plan.digest not in self._validators:
-            schema = plan.message.input_schema
-            self._validators[plan.digest] = (
-                jsonschema_rs.validator_for(
-                    orjson.loads(schema),
-                    pattern_options=jsonschema_rs.RegexOptions(),
-                    retriever=_refuse,
-                )
-                if schema
-                else None
-            )
-        return self._validators[plan.digest]
-
-
-def _refuse(uri: str, /) -> Any:
-    raise ValueError(f"remote reference {uri}")
-
-
-def _field(path: Iterable[str | int]) -> str:
-    field = "input"
-    for part in path:
-        field += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return field

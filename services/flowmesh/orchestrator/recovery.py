@@ -97,7 +97,9 @@ class Recovery:
             node = state.plan.nodes[index]
             attempt = state.scope.nodes[index].attempt
             count += 1
-            if token_of(state.execution_id, node.id, attempt) in self._dispatcher.leases:
+            lease = self._dispatcher.leases.get(token_of(state.execution_id, node.id, attempt))
+            if lease is not None:
+                self._dispatcher.watch(lease, node)
                 continue
             if state.scope.nodes[index].delivery:
                 command = DeliveryLost(node.id, attempt, "OWNER_LOST")

@@ -1,7 +1,7 @@
 """Executions in memory: the states this process owns, bounded, rebuilt from rows when cold."""
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 
 from flowmesh.api.definition.v1 import plan_pb2
@@ -15,6 +15,9 @@ from flowmesh.orchestrator.store import OrchestratorStore, StoredExecution
 
 STATE_BYTES_MAX = 256 << 20
 """Estimated bytes of states kept; beyond it the least recently used ones are dropped."""
+
+ENDED_MAX = 1_000
+"""Ended executions kept for those who look at them right after."""
 
 LOAD_BATCH = 200
 _BASE_BYTES = 2_000
@@ -40,6 +43,7 @@ class States:
         self._store = store
         self._plans = plans
         self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._ended: deque[str] = deque()
         self._size = 0
 
     def __len__(self) -> int:
@@ -61,6 +65,12 @@ class States:
         while self._size > STATE_BYTES_MAX and len(self._entries) > 1:
             _, oldest = self._entries.popitem(last=False)
             self._size -= oldest.size
+
+    def ended(self, execution_id: str) -> None:
+        """Nothing more happens to it: it stays a while for those who look, then goes first."""
+        self._ended.append(execution_id)
+        if len(self._ended) > ENDED_MAX:
+            self.evict(self._ended.popleft())
 
     def evict(self, execution_id: str) -> None:
         entry = self._entries.pop(execution_id, None)
