@@ -16,6 +16,7 @@ Files = Annotated[
     Parameter(
         name=["--file", "-f"],
         negative="",
+        allow_leading_hyphen=True,
         help="File, folder, or - for standard input; may be repeated.",
     ),
 ]

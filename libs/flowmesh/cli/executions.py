@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 StatusWord = Literal[
     "pending", "running", "paused", "completed", "failed", "canceled", "terminated"
 ]
+# A negative number and `-` begin with a hyphen.
+JsonText = Annotated[str, Parameter(allow_leading_hyphen=True)]
 WAIT_TIMEOUT_S = 30.0
 LIMIT = 100
 
@@ -24,7 +26,7 @@ def start(
     workflow: str,
     /,
     *,
-    input: str = "null",
+    input: JsonText = "null",
     wait: Annotated[bool, Parameter(negative="")] = False,
     timeout: float = WAIT_TIMEOUT_S,
     request_id: str = "",
@@ -214,7 +216,7 @@ def signal(
     name: str,
     /,
     *,
-    payload: str = "null",
+    payload: JsonText = "null",
     request_id: str = "",
     common: Common = COMMON,
 ) -> int:

@@ -1,0 +1,50 @@
+"""Runs commands against a stand-in server: exit code, output and messages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+
+from flowmesh.cli import app
+from tests.unit.sdk.stand_ins import StandIn
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.out)
+
+
+Run = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[StandIn]:
+    async with StandIn().serving() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def flowmesh(
+    server: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """`await flowmesh("start", "order")`, in a thread because commands have their own loop."""
+    monkeypatch.setenv("FLOWMESH_ADDRESS", server.address)
+
+    async def run(*tokens: str) -> Outcome:
+        loop = asyncio.get_running_loop()
+        code = await loop.run_in_executor(None, lambda: app(list(tokens)))
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run

@@ -1,0 +1,241 @@
+"""Commands: what they send, what they print, and their exit codes."""
+
+import io
+from pathlib import Path
+
+import orjson
+import pytest
+
+from flowmesh import errors
+from flowmesh.api.definition.v1 import definition_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from tests.unit.cli.conftest import Run
+from tests.unit.sdk.stand_ins import FAILED, StandIn, execution, failure, payload
+from tests.unit.sdk.test_events import ALL
+
+TASK = {"kind": "WorkflowTask", "metadata": {"name": "fetch"}}
+FLOW = {"kind": "Workflow", "metadata": {"name": "order"}}
+
+
+async def test_a_start_prints_the_id_alone(flowmesh: Run, server: StandIn) -> None:
+    """So that a script can take it."""
+    outcome = await flowmesh("start", "order", "--input", '{"n": 1}')
+    assert (outcome.code, outcome.out) == (0, "exec-1\n")
+    assert server.executions.starts[0].input == payload({"n": 1})
+
+
+async def test_an_input_comes_from_anywhere(
+    flowmesh: Run, server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`@file` is read as JSON, `-` is standard input, and -1 is a number."""
+    file = tmp_path / "input.json"
+    file.write_text('{"n": 2}')
+    monkeypatch.setattr("sys.stdin", io.StringIO("[3]"))
+    for text in (f"@{file}", "-", "-1"):
+        assert (await flowmesh("start", "order", "--input", text)).code == 0
+    inputs = [start.input for start in server.executions.starts]
+    assert inputs == [payload({"n": 2}), payload([3]), payload(-1)]
+
+
+async def test_waiting_prints_the_output(flowmesh: Run) -> None:
+    """With --json as one document."""
+    outcome = await flowmesh("start", "order", "--input", "7", "--wait", "--json")
+    assert outcome.code == 0
+    assert outcome.json["status"] == "completed"
+    assert outcome.json["output"] == 7
+
+
+async def test_a_failed_execution_is_exit_code_one(flowmesh: Run, server: StandIn) -> None:
+    """And the failure is named."""
+    server.executions.put(
+        execution("once", FAILED, failure=failure("ClientError", "402", "charge"))
+    )
+    server.executions.by_request_id["r"] = "once"
+    outcome = await flowmesh("start", "order", "--wait", "--request-id", "r")
+    assert outcome.code == 1
+    assert "ClientError in charge: 402" in outcome.out
+
+
+async def test_an_error_is_one_line_with_a_hint(flowmesh: Run) -> None:
+    """The reason, and what would help."""
+    outcome = await flowmesh("get", "execution", "exec-9")
+    assert outcome.code == 1
+    assert outcome.err == (
+        "flowmesh: no execution 'exec-9' [EXECUTION_NOT_FOUND]"
+        " (`flowmesh list executions` shows what is there)\n"
+    )
+
+
+async def test_an_error_is_json_too(flowmesh: Run) -> None:
+    """In the shape REST answers."""
+    outcome = await flowmesh("get", "execution", "exec-9", "--json")
+    assert outcome.json["error"]["reason"] == "EXECUTION_NOT_FOUND"
+    assert outcome.json["error"]["code"] == 404
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        (("strat",), "Unknown command"),
+        (("start",), "WORKFLOW"),
+        (("start", "order", "--input", "{a"), "not JSON"),
+        (("start", "order", "--input", "@nowhere"), "no file nowhere"),
+        (("list", "executions", "--status", "odd"), "Choose from"),
+        (("apply", "-f", "nowhere.yaml"), "no file nowhere.yaml"),
+    ],
+)
+async def test_wrong_usage_is_exit_code_two(
+    flowmesh: Run, tokens: tuple[str, ...], text: str
+) -> None:
+    """One line says what was wrong."""
+    outcome = await flowmesh(*tokens)
+    assert outcome.code == 2
+    assert text in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+async def test_nothing_at_the_address_is_exit_code_three(flowmesh: Run) -> None:
+    """The hint says how to start a suite."""
+    outcome = await flowmesh("list", "workflows", "--address", "127.0.0.1:9")
+    assert outcome.code == 3
+    assert "flowmesh dev" in outcome.err
+
+
+async def test_apply_takes_a_folder(flowmesh: Run, server: StandIn, tmp_path: Path) -> None:
+    """All its definitions go out as one source, so that all or none are registered."""
+    (tmp_path / "a.json").write_bytes(orjson.dumps(TASK))
+    (tmp_path / "b.json").write_bytes(orjson.dumps(FLOW))
+    (tmp_path / "notes.txt").write_text("not one of them")
+    outcome = await flowmesh("apply", "-f", str(tmp_path))
+    assert outcome.code == 0
+    assert outcome.out == "WorkflowTask fetch: version 1\nWorkflow order: version 1\n"
+    assert len(server.definitions.sources) == 1
+
+
+async def test_apply_reads_standard_input(
+    flowmesh: Run, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`-f -`, as after a pipe."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(orjson.dumps(FLOW).decode()))
+    assert (await flowmesh("apply", "-f", "-")).code == 0
+    assert orjson.loads(server.definitions.sources[0]) == FLOW
+
+
+async def test_problems_name_the_file_they_are_in(
+    flowmesh: Run, server: StandIn, tmp_path: Path
+) -> None:
+    """Lines of the joined source are told as lines of the file."""
+    (tmp_path / "a.yaml").write_text("one: 1\ntwo: 2\n")
+    (tmp_path / "b.yaml").write_text("three: 3\n")
+    server.definitions.problems = [
+        definition_pb2.Problem(
+            code="GRAPH_CYCLE",
+            severity=definition_pb2.SEVERITY_ERROR,
+            message="Circular dependency: a → b → a",
+            path="spec.tasks[0]",
+            line=4,
+            column=1,
+        )
+    ]
+    outcome = await flowmesh("validate", "-f", str(tmp_path))
+    assert outcome.code == 1
+    assert outcome.out == "invalid\n"
+    assert outcome.err == (
+        f"error: {tmp_path}/b.yaml:1:1: spec.tasks[0]:"
+        " Circular dependency: a → b → a [GRAPH_CYCLE]\n"
+    )
+
+
+async def test_a_refused_definition_lists_every_problem(
+    flowmesh: Run, server: StandIn, tmp_path: Path
+) -> None:
+    """One line each, with place and code."""
+    file = tmp_path / "a.yaml"
+    file.write_text("{}")
+    server.definitions.errors = [
+        errors.Invalid(
+            "WORKFLOW_INVALID",
+            "2 problems",
+            violations=(
+                errors.Violation("spec.tasks", "missing", "DEFINITION_INVALID", 1, 1),
+                errors.Violation("kind", "missing", "DEFINITION_INVALID"),
+            ),
+        )
+    ]
+    outcome = await flowmesh("apply", "-f", str(file))
+    assert outcome.code == 1
+    assert outcome.err.splitlines() == [
+        "flowmesh: 2 problems [WORKFLOW_INVALID]",
+        "  1:1: spec.tasks: missing [DEFINITION_INVALID]",
+        "  kind: missing [DEFINITION_INVALID]",
+    ]
+
+
+async def test_lists_are_columns_or_json(flowmesh: Run, server: StandIn) -> None:
+    """Filters and the limit apply to both."""
+    for number in range(3):
+        server.executions.put(execution(f"exec-{number}"))
+    server.executions.put(execution("bad", FAILED))
+    text = await flowmesh("list", "executions", "--status", "completed", "--limit", "2")
+    lines = text.out.splitlines()
+    assert lines[0].split() == ["ID", "WORKFLOW", "STATUS", "STARTED", "DURATION"]
+    assert [line.split()[0] for line in lines[1:]] == ["exec-0", "exec-1"]
+    found = await flowmesh("list", "executions", "--status", "failed", "--json")
+    assert [shown["executionId"] for shown in found.json] == ["bad"]
+
+
+async def test_a_workflow_is_shown_as_it_was_posted(flowmesh: Run, server: StandIn) -> None:
+    """As YAML for people, as JSON for scripts."""
+    server.definitions.workflows["order"] = definition_pb2.Workflow(
+        workflow_id="order", version=3, format="steps", definition=b'{"id":"order","steps":[]}'
+    )
+    text = await flowmesh("get", "workflow", "order")
+    assert "id: order\nsteps: []" in text.out
+    found = await flowmesh("get", "workflow", "order", "--json")
+    assert found.json["definition"] == {"id": "order", "steps": []}
+    listed = await flowmesh("list", "workflows", "--json")
+    assert [shown["version"] for shown in listed.json] == [3]
+
+
+async def test_commands_on_an_execution_are_sent(flowmesh: Run, server: StandIn) -> None:
+    """Signal, cancel and terminate say what they did."""
+    server.executions.put(execution())
+    signal = await flowmesh("signal", "exec-1", "paid", "--payload", '{"by": "card"}')
+    assert signal.out == "exec-1: paid is event 7\n"
+    assert (await flowmesh("cancel", "exec-1", "--reason", "late")).out == "exec-1: canceled\n"
+    assert (await flowmesh("terminate", "exec-1", "--json")).json["status"] == "terminated"
+    assert server.executions.commands[0].payload == payload({"by": "card"})
+    assert server.executions.commands[1].reason == "late"
+
+
+async def test_history_is_a_line_an_event(flowmesh: Run, server: StandIn) -> None:
+    """With sequence, type and node; with --json a document a line."""
+    server.histories.events = ALL
+    text = await flowmesh("history", "exec-1")
+    assert [line.split()[2] for line in text.out.splitlines()][:2] == [
+        "WorkflowStarted",
+        "TaskScheduled",
+    ]
+    shown = await flowmesh("history", "exec-1", "--json", "--after", "3")
+    assert [orjson.loads(line)["sequence"] for line in shown.out.splitlines()] == [4, 5]
+
+
+async def test_watching_ends_with_the_execution(flowmesh: Run, server: StandIn) -> None:
+    """Not on a terminal: a line per event, and the exit code of the end."""
+    server.executions.put(
+        execution(
+            status=execution_pb2.EXECUTION_STATUS_RUNNING,
+            nodes=[execution_pb2.Node(id="a", status=execution_pb2.NODE_STATUS_PENDING)],
+        )
+    )
+    server.events.streams = [ALL, ALL[:-1], ALL[-1:]]
+    outcome = await flowmesh("watch", "exec-1")
+    assert outcome.code == 0
+    assert len(outcome.out.splitlines()) == 5
+
+
+async def test_services_are_listed(flowmesh: Run) -> None:
+    """As `services` and as `list services`."""
+    for tokens in (("services",), ("list", "services")):
+        outcome = await flowmesh(*tokens, "--json")
+        assert outcome.json[0]["name"] == "orchestrator"

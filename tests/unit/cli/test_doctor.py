@@ -1,0 +1,82 @@
+"""`doctor`, `config`, `completion`: what they find on a machine."""
+
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flowmesh.cli import doctor
+from flowmesh.cli.configuration import read_settings, unknown_names
+from tests.unit.cli.conftest import Run
+
+
+def test_a_port_taken_by_something_else_is_found() -> None:
+    """Free, taken by a suite, or in the way."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        assert doctor.port("HTTP", "127.0.0.1", number, False).verdict == "failed"
+        assert doctor.port("HTTP", "127.0.0.1", number, True).verdict == "ok"
+    assert doctor.port("HTTP", "127.0.0.1", number, False).verdict == "ok"
+
+
+def test_the_folder_that_is_not_there_yet_is_judged_by_its_parent(tmp_path: Path) -> None:
+    """A new data folder under one that exists is fine."""
+    assert doctor.disk(tmp_path / "new" / "deep").text.endswith(str(tmp_path))
+
+
+def test_clocks_are_compared() -> None:
+    """A fresh heartbeat far from now is a warning."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert doctor.clock(now - timedelta(seconds=2), now).verdict == "ok"
+    assert doctor.clock(now + timedelta(minutes=2), now).verdict == "warning"
+
+
+async def test_a_server_that_does_not_answer_is_named() -> None:
+    """With its address and without the password in it."""
+    found = await doctor.server("NATS", "nats://secret@127.0.0.1:9")
+    assert (found.verdict, found.text) == ("failed", "127.0.0.1:9 does not answer")
+
+
+async def test_the_doctor_sees_the_suite(flowmesh: Run) -> None:
+    """One that answers is ok with its instances."""
+    outcome = await flowmesh("doctor", "--json")
+    checks = {check["check"]: check for check in outcome.json["checks"]}
+    assert checks["suite"]["verdict"] == "ok"
+    assert "1 instances" in checks["suite"]["text"]
+    assert {"Python", "disk", "gRPC port", "PostgreSQL", "NATS", "Redis"} <= set(checks)
+
+
+def test_settings_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Default or environment; passwords are not shown."""
+    monkeypatch.setenv("FLOWMESH_POSTGRES", "postgresql://me:secret@db/x")
+    environment = {"FLOWMESH_POSTGRES": "postgresql://me:secret@db/x"}
+    settings = {setting.name: setting for setting in read_settings(environment)}
+    assert settings["postgres"].value == "postgresql://***@db/x"
+    assert settings["postgres"].source == "environment FLOWMESH_POSTGRES"
+    assert settings["grpc_port"].source == "default"
+    assert settings["address"].value == "127.0.0.1:7450"
+
+
+def test_a_misspelled_variable_is_found() -> None:
+    """Those of the client are known too."""
+    given = {"FLOWMESH_GRPC_PROT": "1", "FLOWMESH_ADDRESS": "a:1", "HOME": "/"}
+    assert unknown_names(given) == ["FLOWMESH_GRPC_PROT"]
+
+
+async def test_config_is_json_too(flowmesh: Run) -> None:
+    """Every setting with name, value, source and meaning."""
+    outcome = await flowmesh("config", "--json")
+    names = [setting["name"] for setting in outcome.json["settings"]]
+    assert names[:2] == ["address", "namespace"]
+    assert "http_port" in names
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+async def test_completion_scripts_name_the_commands(flowmesh: Run, shell: str) -> None:
+    """For each shell, without asking a server."""
+    outcome = await flowmesh("completion", shell)
+    assert outcome.code == 0
+    assert "terminate" in outcome.out

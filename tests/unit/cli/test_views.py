@@ -1,0 +1,144 @@
+"""What `trace` and `watch` draw, from made-up executions."""
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+
+from flowmesh.cli import output, tree
+from flowmesh.cli.board import Board
+from flowmesh.cli.histories import spans_of, trace_lines
+from flowmesh.cli.watching import draw
+from flowmesh.sdk import Event, Execution, Failure, Node, NodeStatus, Status
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(milliseconds: float) -> datetime:
+    return START + timedelta(milliseconds=milliseconds)
+
+
+def node(
+    node_id: str,
+    begin: float,
+    end: float,
+    *before: str,
+    status: NodeStatus = NodeStatus.COMPLETED,
+    failure: Failure | None = None,
+) -> Node:
+    return Node(
+        id=node_id,
+        name=node_id,
+        status=status,
+        attempts=1,
+        dependencies=before,
+        task_type="t",
+        worker_id="w",
+        scheduled_at=at(begin),
+        started_at=at(begin + 1),
+        ended_at=at(end),
+        due_at=None,
+        output=None,
+        failure=failure,
+        metadata=None,
+    )
+
+
+def execution(*nodes: Node, status: Status = Status.COMPLETED) -> Execution:
+    return Execution(
+        id="exec-1",
+        namespace="default",
+        workflow_id="order",
+        workflow_name="Order",
+        workflow_version=2,
+        status=status,
+        started_at=START,
+        ended_at=at(100),
+        input=None,
+        output=None,
+        failure=None,
+        last_sequence=9,
+        request_id="r",
+        nodes=nodes,
+    )
+
+
+def event(
+    kind: str, milliseconds: float, node_id: str = "", attempt: int = 0, **data: Any
+) -> Event:
+    return Event(kind, 1, "exec-1", "order", node_id, attempt, at(milliseconds), data)
+
+
+ORDER = execution(
+    node("validate", 0, 10),
+    node("charge", 10, 90, "validate"),
+    node("mail", 10, 30, "validate"),
+    node("ship", 90, 100, "charge", "mail"),
+)
+EVENTS = [
+    event("TaskScheduled", 10, "charge", 1),
+    event("TaskStarted", 12, "charge", 1),
+    event("TaskRetrying", 40, "charge", 1, error={"class": "ServerError", "message": "503"}),
+    event("TaskScheduled", 60, "charge", 2),
+    event("TaskStarted", 61, "charge", 2),
+    event("TaskCompleted", 90, "charge", 2),
+]
+
+
+def test_a_trace_shows_who_waited_for_whom() -> None:
+    """A node stands under the dependency that ended last; attempts have their own times."""
+    assert list(trace_lines(ORDER, spans_of(ORDER, EVENTS))) == [
+        "✔ order v2  completed  100 ms  exec-1",
+        "└─ ✔ validate  10 ms  at +0 ms",
+        "   ├─ ✔ charge  80 ms  at +10 ms",
+        "   │  │  attempt 1: waited 2 ms, ran 28 ms  ServerError: 503",
+        "   │  │  attempt 2: waited 1 ms, ran 29 ms",
+        "   │  └─ ✔ ship  10 ms  at +90 ms",
+        "   └─ ✔ mail  20 ms  at +10 ms",
+    ]
+
+
+def test_a_node_without_its_dependencies_is_a_root() -> None:
+    """Nothing is lost from the tree."""
+    parent_of = tree.parents({"a": ["gone"], "b": ["a"]}, {})
+    assert parent_of == {"a": "", "b": "a"}
+    assert tree.preorder(parent_of) == ["a", "b"]
+
+
+def test_a_board_follows_its_events() -> None:
+    """Status, attempts and progress are those of the events so far."""
+    board = Board(ORDER)
+    board.note(event("WorkflowStarted", 0))
+    assert (board.ended, board.status) == (0, "running")
+    board.note(event("TaskScheduled", 0, "validate", 1))
+    board.note(event("TaskCompleted", 10, "validate", 1))
+    for known in EVENTS[:4]:
+        board.note(known)
+    assert board.ended == 1
+    assert (board.rows["charge"].status, board.rows["charge"].attempt) == ("running", 2)
+    board.note(event("TaskFailed", 80, "charge", 2, error={"class": "E", "message": "m"}))
+    board.note(event("TaskSkipped", 80, "ship"))
+    board.note(event("WorkflowFailed", 81, error={"class": "E", "message": "m"}))
+    assert (board.status, board.ended) == ("failed", 3)
+    assert board.took_ms(at(500)) == 81
+
+
+def test_the_live_picture_has_progress_and_the_tree() -> None:
+    """Headline, bar with counts, one line a node."""
+    board = Board(ORDER)
+    board.note(event("WorkflowStarted", 0))
+    board.note(event("TaskCompleted", 10, "validate", 1))
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(draw(board, at(50)))
+    text = console.export_text()
+    assert "order v2  running  50 ms  exec-1" in text
+    assert "1/4 tasks  25 %" in text
+    assert "└─ ✔ validate" in text
+    assert "   ├─ · charge" in text
+
+
+def test_durations_read_well() -> None:
+    """From milliseconds to hours."""
+    shown = [output.duration(ms) for ms in (None, 0.4, 999, 1_500, 61_000, 7_380_000)]
+    assert shown == ["-", "0 ms", "999 ms", "1.5 s", "1 min 01 s", "2 h 03 min"]
