@@ -9,7 +9,8 @@ from flowmesh.expressions.errors import ExpressionInvalid
 NODES_MAX = 200
 NESTING_MAX = 64
 COMPREHENSION_NESTING_MAX = 2
-MACROS = frozenset({"all", "exists", "exists_one", "filter", "map"})
+COLLECTING = frozenset({"filter", "map"})
+MACROS = COLLECTING | {"all", "exists", "exists_one"}
 FUNCTIONS = frozenset(
     {
         "bytes",
@@ -92,23 +93,54 @@ def _too_complex(limit: str, offset: int) -> ExpressionInvalid:
     return ExpressionInvalid("EXPRESSION_TOO_COMPLEX", f"an expression is {limit}", offset=offset)
 
 
-def comprehension_nesting(tokens: list[Token]) -> int:
-    """How deep `all`, `exists`, `filter` and `map` stand inside each other; 0 is none.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the cost of an expression with comprehensions depends on, beside its data.
 
-    Raises ExpressionInvalid above two: their cost is a power of the data's size.
+    `nesting` is how deep they stand inside each other, 0 is none; `collects` is whether one builds
+    a list (the engine copies it for every item); `wide` whether a body reads more than its own
+    item; `names` how often data is named, `literals` how long a list in the source can be,
+    `growth` how many times longer than the data's a list can get by `+`.
     """
-    deepest = 0
+
+    nesting: int
+    collects: bool
+    wide: bool
+    names: int
+    literals: int
+    growth: int
+
+    def cost(self, length: int, size: int) -> int:
+        """Steps for data of so many values, of which the longest array has `length`."""
+        exponent = max(0, self.nesting - 1) + self.collects + self.wide
+        longest = max(length, self.literals) * self.growth
+        cost: int = (size + self.literals) * self.names * longest**exponent
+        return cost
+
+
+def shape(tokens: list[Token], roots: Collection[str]) -> Shape:
+    """Raises ExpressionInvalid above two levels: the cost is a power of the data's size."""
+    bound = bound_names(tokens)
+    nesting = names = 0
+    collects = wide = False
     opened: list[bool] = []
     for index, token in enumerate(tokens):
+        before = tokens[index - 1].text if index else ""
         if token.text == "(":
-            name = tokens[index - 1].text if index else ""
-            opened.append(name in MACROS and index > 1 and tokens[index - 2].text == ".")
-            deepest = max(deepest, sum(opened))
+            macro = before in MACROS and index > 1 and tokens[index - 2].text == "."
+            collects = collects or (macro and before in COLLECTING)
+            opened.append(macro)
+            nesting = max(nesting, sum(opened))
         elif token.text == ")" and opened:
             opened.pop()
-    if deepest > COMPREHENSION_NESTING_MAX:
+        elif token.kind == "name" and before != "." and token.text in {*roots, *bound}:
+            names += 1
+            wide = wide or (any(opened) and token.text not in bound)
+    if nesting > COMPREHENSION_NESTING_MAX:
         raise _too_complex(f"of at most {COMPREHENSION_NESTING_MAX} nested comprehensions", 0)
-    return deepest
+    literals = sum(token.text == "," for token in tokens)
+    growth = 1 + sum(token.text == "+" for token in tokens)
+    return Shape(nesting, collects, wide, max(1, names), literals, growth)
 
 
 def with_quoted_steps(source: str, steps: Collection[str]) -> str:
@@ -139,7 +171,7 @@ def with_quoted_steps(source: str, steps: Collection[str]) -> str:
 def reads(tokens: list[Token], roots: Collection[str]) -> Reads:
     """The members that are read by constant paths; anything else reads all of its root."""
     result = Reads({})
-    bound = _bound_names(tokens)
+    bound = bound_names(tokens)
     for index, token in enumerate(tokens):
         after_dot = index > 0 and tokens[index - 1].text == "."
         if token.kind != "name" or after_dot or token.text not in roots or token.text in bound:
@@ -150,7 +182,7 @@ def reads(tokens: list[Token], roots: Collection[str]) -> Reads:
     return result
 
 
-def _bound_names(tokens: list[Token]) -> set[str]:
+def bound_names(tokens: list[Token]) -> set[str]:
     """Variables of comprehensions: `x` in `list.map(x, ...)`."""
     return {
         tokens[index + 2].text

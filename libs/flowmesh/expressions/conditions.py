@@ -14,9 +14,11 @@ from flowmesh.expressions.cel_source import (
     FUNCTIONS,
     MACROS,
     Reads,
+    Shape,
     Token,
-    comprehension_nesting,
+    bound_names,
     reads,
+    shape,
     tokenize,
     with_quoted_steps,
 )
@@ -31,10 +33,10 @@ from flowmesh.sandbox.syntax import expression_error
 
 SOURCE_CHARACTERS_MAX = 4_096
 ROOTS = ("context", "input", "tasks")
-# What an evaluation with comprehensions may cost: items to the power of their nesting, times size.
-COMPREHENSION_COST_MAX = 1_000_000
-VALUES_MAX = 100_000
-TEXT_CHARACTERS_PER_ITEM = 64
+# What an evaluation with comprehensions may cost in steps, each some 30 ns with the GIL held.
+COMPREHENSION_COST_MAX = 5_000_000
+VALUES_MAX = 50_000
+TEXT_CHARACTERS_PER_VALUE = 64
 _FAILURES = (TypeError, ValueError, RuntimeError, KeyError, IndexError, ArithmeticError)
 
 Dialect = Literal["cel", "javascript"]
@@ -159,7 +161,7 @@ def _execute(program: cel.Program, values: Any) -> bool:
 def _compile_cel(source: str, steps: Collection[str], roots: Collection[str]) -> "CelCondition":
     source = with_quoted_steps(source, steps)
     tokens = tokenize(source)
-    nesting = comprehension_nesting(tokens)
+    cost = shape(tokens, roots)
     for token in tokens:
         if token.kind == "name" and token.text.startswith("__"):
             message = f"{token.text!r} is not accessible in expressions"
@@ -169,15 +171,11 @@ def _compile_cel(source: str, steps: Collection[str], roots: Collection[str]) ->
     except _FAILURES as error:
         raise ExpressionInvalid("EXPRESSION_INVALID", "not a CEL expression") from error
     _check_names(program, tokens, roots)
-    return CelCondition(program, reads(tokens, roots), nesting, len(tokens))
+    return CelCondition(program, reads(tokens, roots), cost)
 
 
 def _check_names(program: cel.Program, tokens: list[Token], roots: Collection[str]) -> None:
-    bound = {
-        tokens[index + 2].text
-        for index, token in enumerate(tokens[:-2])
-        if token.text in MACROS and tokens[index + 1].text == "("
-    }
+    bound = bound_names(tokens)
     for name in program.variables():
         if name not in roots and name not in bound and not name.startswith("@"):
             known = ", ".join(sorted(roots))
@@ -195,8 +193,7 @@ class CelCondition:
 
     _program: cel.Program
     _reads: Reads
-    _nesting: int
-    _literals: int
+    _shape: Shape
 
     def evaluate(self, scope: Mapping[str, Any]) -> bool:
         values = {}
@@ -208,12 +205,11 @@ class CelCondition:
         return _execute(self._program, values)
 
     def _check_cost(self, values: dict[str, Any]) -> None:
-        items, characters = _measure(values)
-        items += self._literals if self._nesting else 0
-        size = items + characters // TEXT_CHARACTERS_PER_ITEM
-        cost = items**self._nesting * size
-        if size > VALUES_MAX or (self._nesting and cost > COMPREHENSION_COST_MAX):
-            message = f"the data is too large for a condition ({items} values)"
+        measured = _measure(values)
+        size = measured.values + measured.characters // TEXT_CHARACTERS_PER_VALUE
+        cost = self._shape.cost(measured.length, size) if self._shape.nesting else 0
+        if size > VALUES_MAX or cost > COMPREHENSION_COST_MAX:
+            message = f"the data is too large for this condition ({measured.values} values)"
             raise RenderError("", message, code="EXPRESSION_BUDGET")
 
 
@@ -225,19 +221,28 @@ def _pruned(value: Any, reads: Reads) -> Any:
     }
 
 
-def _measure(value: Any) -> tuple[int, int]:
-    """Values and characters of text in a JSON value, counted until there are too many."""
-    items = characters = 0
+@dataclass(slots=True)
+class Measured:
+    """The size of a JSON value: all values in it, its longest array or object, its text."""
+
+    values: int = 0
+    length: int = 0
+    characters: int = 0
+
+
+def _measure(value: Any) -> Measured:
+    """Counts until there are more than VALUES_MAX."""
+    measured = Measured()
     waiting = [value]
-    while waiting and items <= VALUES_MAX:
+    while waiting and measured.values <= VALUES_MAX:
         item = waiting.pop()
-        items += 1
+        measured.values += 1
         if isinstance(item, str):
-            characters += len(item)
-        elif isinstance(item, Mapping):
-            waiting.extend(item.values())
-        elif isinstance(item, list):
+            measured.characters += len(item)
+        elif isinstance(item, Mapping | list):
+            measured.length = max(measured.length, len(item))
             if len(item) > VALUES_MAX:
-                return len(item), characters
-            waiting.extend(item)
-    return items, characters
+                measured.values += len(item)
+                break
+            waiting.extend(item.values() if isinstance(item, Mapping) else item)
+    return measured
