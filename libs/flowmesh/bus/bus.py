@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,7 @@ class Bus:
         self._name = name
         self._callbacks: list[Callback] = []
         self._core: list[tuple[str, Handler]] = []
+        self._began = False
         self._connected = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._connecting: asyncio.Task[None] | None = None
@@ -75,6 +76,8 @@ class Bus:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
+        if not self._began:
+            return
         with contextlib.suppress(*FAILURES):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self.client.close()
@@ -140,7 +143,7 @@ class Bus:
         start_sequence: int = 0,
         deliver_new: bool = False,
         durable: str | None = None,
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """All messages of the stream from a place on, for ever, across reconnects.
 
         From `start_sequence`, or only what is new, or from the first. With a durable name the
@@ -194,6 +197,7 @@ class Bus:
         )
 
     async def _connect(self) -> None:
+        self._began = True
         await self.client.connect(
             self._address,
             name=self._name,

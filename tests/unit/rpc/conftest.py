@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import grpc.aio
 import pytest
@@ -34,10 +34,13 @@ class Service:
 async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
     metrics = Metrics()
     handlers = Handlers(metrics)
-    registry = Registry()
-    registry_grpc.add_RegistryServiceServicer_to_server(registry, handlers)  # type: ignore[arg-type]
-    execution_grpc.add_ExecutionServiceServicer_to_server(Execution(), handlers)  # type: ignore[arg-type]
-    execution_grpc.add_PayloadServiceServicer_to_server(Payload(), handlers)  # type: ignore[arg-type]
+    registry: Registry = cast(Any, Registry)()
+    for add, servicer in (
+        (registry_grpc.add_RegistryServiceServicer_to_server, registry),
+        (execution_grpc.add_ExecutionServiceServicer_to_server, cast(Any, Execution)()),
+        (execution_grpc.add_PayloadServiceServicer_to_server, cast(Any, Payload)()),
+    ):
+        cast(Any, add)(servicer, handlers)
     server = grpc.aio.server(options=SERVER_OPTIONS)
     handlers.install(server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

@@ -91,11 +91,10 @@ async def test_a_stream_that_fails_says_why_after_what_it_sent(
 ) -> None:
     """Responses before a failure arrive, then the failure."""
     call = service.instances.WatchInstances(registry.WatchInstancesRequest(name=name))
-    seen = 0
+    seen = [await call.read() for _ in range(3)]
     with pytest.raises(FlowmeshError) as caught:
-        async for _ in call:
-            seen += 1
-    assert (seen, caught.value.reason) == (3, reason)
+        await call.read()
+    assert (seen[-1].instances[0].id, caught.value.reason) == ("2", reason)
     assert SECRET not in str(caught.value)
 
 
@@ -103,6 +102,7 @@ async def test_cancelling_a_stream_ends_the_servicer(service: Service) -> None:
     """A reader that cancels frees the other side."""
     call = service.instances.WatchInstances(registry.WatchInstancesRequest(name="endless"))
     await call.read()
+    await service.registry.waiting.wait()
     call.cancel()
     await service.registry.cancelled.wait()
     assert call.done()

@@ -1,6 +1,7 @@
 """What a client of any language sees on the wire."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -20,7 +21,12 @@ GARBAGE = b"\xff\xff\xff\xff"
 pytestmark = pytest.mark.parametrize("service", ["remote"], indirect=True)
 
 
-async def _failure(call: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> grpc.aio.AioRpcError:
+def raw(service: Service) -> Any:
+    """A channel that sends bytes as they are."""
+    return grpc.aio.insecure_channel(service.address)
+
+
+async def _failure(call: Any) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     return caught.value
@@ -28,7 +34,7 @@ async def _failure(call: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> grpc.aio.AioR
 
 async def test_bytes_that_are_no_message_are_refused(service: Service) -> None:
     """Garbage is INVALID_ARGUMENT with MESSAGE_MALFORMED, never INTERNAL."""
-    async with grpc.aio.insecure_channel(service.address) as channel:
+    async with raw(service) as channel:
         error = await _failure(channel.unary_unary(f"{REGISTRY}/GetInstance")(GARBAGE))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert error_of(error).reason == "MESSAGE_MALFORMED"
@@ -40,7 +46,7 @@ async def test_garbage_in_a_stream_is_refused(service: Service) -> None:
     async def garbage() -> AsyncIterator[bytes]:
         yield GARBAGE
 
-    async with grpc.aio.insecure_channel(service.address) as channel:
+    async with raw(service) as channel:
         for call in (
             channel.stream_stream(f"{EXECUTION}/Session")(garbage()),
             channel.unary_stream(f"{REGISTRY}/WatchInstances")(GARBAGE),
@@ -53,7 +59,7 @@ async def test_garbage_in_a_stream_is_refused(service: Service) -> None:
 
 async def test_a_refusal_is_a_rich_status(service: Service) -> None:
     """The trailer holds a google.rpc.Status with ErrorInfo of the domain flowmesh."""
-    async with grpc.aio.insecure_channel(service.address) as channel:
+    async with raw(service) as channel:
         error = await _failure(channel.unary_unary(f"{REGISTRY}/GetInstance")(b"\x12\x06absent"))
     trailer = dict(error.trailing_metadata() or ())
     status = status_pb2.Status.FromString(trailer[DETAILS_KEY])
@@ -64,7 +70,7 @@ async def test_a_refusal_is_a_rich_status(service: Service) -> None:
 
 async def test_a_message_over_the_limit_is_refused(service: Service) -> None:
     """What is over the size limit is RESOURCE_EXHAUSTED with a reason."""
-    async with grpc.aio.insecure_channel(service.address) as channel:
+    async with raw(service) as channel:
         call = channel.unary_unary(f"{REGISTRY}/GetInstance")
         error = await _failure(call(bytes(MESSAGE_BYTES_MAX + 1)))
     assert error_of(error).reason == "PAYLOAD_TOO_LARGE"

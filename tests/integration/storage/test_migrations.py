@@ -1,0 +1,103 @@
+"""Migrations on a real database: once, in order, by one at a time."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from flowmesh.storage import MigrationError, load_queries, migrate, open_database
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, sql in files.items():
+        (folder / f"{name.removeprefix('m')}.sql").write_text(sql)
+    return folder
+
+
+async def applied(address: str, folder: Path) -> int:
+    connection = await asyncpg.connect(address)
+    try:
+        return await migrate(connection, "demo", folder)
+    finally:
+        await connection.close()
+
+
+async def test_files_are_applied_once_and_in_order(database: str, tmp_path: Path) -> None:
+    """A later start applies only what is new."""
+    folder = write(tmp_path, m0001_first="create table a (x int);")
+    assert await applied(database, folder) == 1
+    write(folder, m0002_second="alter table a add y int; create index on a (y);")
+    assert await applied(database, folder) == 1
+    assert await applied(database, folder) == 0
+
+
+async def test_starters_that_race_are_safe(database: str, tmp_path: Path) -> None:
+    """Of eight starters at once one applies, the others wait and find it done."""
+    folder = write(
+        tmp_path, m0001_first="create table a (x int);", m0002_b="create table b (x int);"
+    )
+    counts = await asyncio.gather(*(applied(database, folder) for _ in range(8)))
+    assert sorted(counts) == [0] * 7 + [2]
+
+
+async def test_a_file_that_changed_is_refused(database: str, tmp_path: Path) -> None:
+    """History is not rewritten: the error names the file."""
+    folder = write(tmp_path, m0001_first="create table a (x int);")
+    await applied(database, folder)
+    write(folder, m0001_first="create table a (x bigint);")
+    with pytest.raises(MigrationError, match=r"0001_first.sql was changed after it was applied"):
+        await applied(database, folder)
+
+
+async def test_a_failing_file_leaves_nothing(database: str, tmp_path: Path) -> None:
+    """One transaction per file: half of one is never there."""
+    folder = write(
+        tmp_path,
+        m0001_first="create table a (x int);",
+        m0002_bad="create table b (x int); select nothing;",
+    )
+    with pytest.raises(asyncpg.PostgresError):
+        await applied(database, folder)
+    write(folder, m0002_bad="create table b (x int);")
+    assert await applied(database, folder) == 1
+
+
+async def test_a_newer_schema_is_refused(database: str, tmp_path: Path) -> None:
+    """An older program does not touch what it does not know."""
+    folder = write(
+        tmp_path, m0001_first="create table a (x int);", m0002_b="create table b (x int);"
+    )
+    await applied(database, folder)
+    (folder / "0002_b.sql").unlink()
+    with pytest.raises(MigrationError, match="run a newer program"):
+        await applied(database, folder)
+
+
+@pytest.mark.parametrize("name", ["m1_short", "m0002_gap"])
+async def test_a_wrong_name_or_number_is_refused(database: str, tmp_path: Path, name: str) -> None:
+    """Names say the order, so they must be right."""
+    with pytest.raises(MigrationError):
+        await applied(database, write(tmp_path, **{name: "select 1;"}))
+
+
+async def test_statements_outside_a_transaction(database: str, tmp_path: Path) -> None:
+    """A marked file may build an index concurrently."""
+    sql = "-- no-transaction\ncreate table a (x int);\ncreate index concurrently on a (x);\n"
+    assert await applied(database, write(tmp_path, m0001_first=sql)) == 1
+
+
+async def test_a_database_is_opened_in_its_schema(database: str, tmp_path: Path) -> None:
+    """The pool's search path is the schema, just-in-time compilation is off, queries have names."""
+    folder = write(tmp_path, m0001_first="create table a (x int);")
+    queries_folder = tmp_path / "sql"
+    queries_folder.mkdir()
+    (queries_folder / "a.sql").write_text(
+        "-- name: add(x)!\ninsert into a values (:x);\n\n-- name: all_of()\nselect x from a;\n"
+    )
+    queries = load_queries(queries_folder)
+    async with open_database(database, schema="demo", migrations=folder) as pool:
+        await queries.add(pool, x=5)
+        assert [row["x"] async for row in queries.all_of(pool)] == [5]
+        assert await pool.fetchval("select count(*) from demo.a") == 1
+        assert await pool.fetchval("show jit") == "off"
