@@ -163,7 +163,10 @@ class Link:
 
     def keep_specs(self, specs: Iterable[TaskSpec]) -> None:
         for spec in specs:
-            self.specs[spec.digest] = spec
+            # A copy: the message itself would keep its whole frame in memory.
+            kept = TaskSpec()
+            kept.CopyFrom(spec)
+            self.specs[spec.digest] = kept
         while len(self.specs) > limits.SPECS_PER_STREAM_MAX:
             self.specs.popitem(last=False)
 
@@ -203,12 +206,15 @@ class Link:
                 self._heard = True
                 self._owner.received(self, response)
         except (grpc.RpcError, FlowmeshError, ConnectionError) as error:
-            self._log.info("orchestrator stream broke", orchestrator=self.id, cause=cause_of(error))
+            self._log.info("orchestrator_stream_broke", orchestrator=self.id, cause=cause_of(error))
         except asyncio.CancelledError:
             # `close` cancels the call, which looks the same as this task being canceled.
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
+        except Exception as error:  # noqa: BLE001 (the link must go on)
+            # A fault of ours in one frame must not cost the link: a new stream starts clean.
+            self._log.error("orchestrator_stream_failed", orchestrator=self.id, exc_info=error)
         finally:
             self.close()
             self._call = None

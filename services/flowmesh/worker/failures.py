@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from flowmesh.api.common.v1.failure_pb2 import Failure
-from flowmesh.api.worker.v1.task_pb2 import Task, TaskResult
+from flowmesh.api.worker.v1.task_pb2 import TaskResult
 
 TIMEOUT = "Timeout"
 NETWORK = "NetworkError"
@@ -38,14 +38,14 @@ class TaskFailure(Exception):
         self.retry_after_ms = retry_after_ms
         self.details = details or {}
 
-    def result(self, task: Task, worker_id: str) -> TaskResult:
+    def result(self, token: str, worker_id: str) -> TaskResult:
         failure = Failure(
             message=self.message,
             retry_after_ms=self.retry_after_ms,
             details=orjson.dumps(self.details) if self.details else b"",
         )
         setattr(failure, "class", self.class_)  # a keyword in Python
-        return TaskResult(token=task.token, failure=failure, worker_id=worker_id)
+        return TaskResult(token=token, failure=failure, worker_id=worker_id)
 
 
 def invalid(message: str, **details: Any) -> TaskFailure:

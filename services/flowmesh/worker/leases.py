@@ -21,6 +21,7 @@ class Receipt:
 
     def __init__(self, frame: int, results: int) -> None:
         self.frame = frame
+        self.results = results
         self.open = results
 
     @property

@@ -162,7 +162,7 @@ class BuiltinPool(WorkerSet):
 
     def _failed(self, task: Task, failure: TaskFailure) -> TaskResult:
         self._telemetry.count(task.task_type, failure.class_)
-        return failure.result(task, self.worker_id)
+        return failure.result(task.token, self.worker_id)
 
     def _fault(self, task: Task, error: Exception) -> TaskFailure:
         self._telemetry.fault(task, error)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
@@ -10,9 +10,12 @@ from flowmesh.api.worker.v1.task_pb2 import (
     RESULT_EXCEPTION_KIND_STALE,
     ResultException,
     Task,
+    TaskResult,
 )
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
+from flowmesh.errors import Overloaded
 from flowmesh.worker import limits
+from flowmesh.worker.failures import VALIDATION, TaskFailure
 from flowmesh.worker.leases import Receipt
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.sets import WorkerSet
@@ -33,6 +36,7 @@ class RemoteWorker(WorkerSet):
         self._tasks: deque[tuple[Task, TaskSpec | None]] = deque()
         self._sent_specs: OrderedDict[str, None] = OrderedDict()
         self._receipts: deque[Receipt] = deque()
+        self._waiting_results = 0
         self._wake = asyncio.Event()
         self._wake.set()
         self._closed = False
@@ -65,7 +69,9 @@ class RemoteWorker(WorkerSet):
                 ResultException(token=token, kind=RESULT_EXCEPTION_KIND_STALE)
             )
         while self._receipts and self._receipts[0].done:
-            self._say.acknowledged_frame = self._receipts.popleft().frame
+            receipt = self._receipts.popleft()
+            self._waiting_results -= receipt.results
+            self._say.acknowledged_frame = receipt.frame
         self._wake.set()
 
     def check_alive(self, now_ms: float) -> None:
@@ -97,7 +103,11 @@ class RemoteWorker(WorkerSet):
         if request.results:
             receipt = Receipt(request.results_frame, len(request.results))
             self._receipts.append(receipt)
-            self._relay.complete(self, request.results, receipt)
+            self._waiting_results += len(request.results)
+            if self._waiting_results > limits.WORKER_RESULTS_MAX:
+                message = f"more than {limits.WORKER_RESULTS_MAX} results are unacknowledged"
+                raise Overloaded("OVERLOADED", message, retry_after_ms=1_000)
+            self._relay.complete(self, _bounded(request), receipt)
         if request.heartbeats:
             self._relay.heartbeats(request.heartbeats)
         if request.drain and not self.draining:
@@ -131,3 +141,23 @@ class RemoteWorker(WorkerSet):
             response.tasks.append(task)
             size += task.ByteSize()
         return response
+
+
+def _bounded(request: WorkRequest) -> Iterable[TaskResult]:
+    """The results of a frame; one that is too large to travel inline fails its attempt."""
+    if request.ByteSize() <= limits.INLINE_PAYLOAD_BYTES_MAX:
+        return request.results
+    return [
+        result if len(result.output.data) <= limits.INLINE_PAYLOAD_BYTES_MAX else _refused(result)
+        for result in request.results
+    ]
+
+
+def _refused(result: TaskResult) -> TaskResult:
+    limit = limits.INLINE_PAYLOAD_BYTES_MAX
+    message = (
+        f"the output has {len(result.output.data)} bytes; above {limit} it must be stored with "
+        "PayloadService.PutPayload and sent by reference"
+    )
+    failure = TaskFailure(VALIDATION, message, details={"reason": "PAYLOAD_TOO_LARGE"})
+    return failure.result(result.token, result.worker_id)

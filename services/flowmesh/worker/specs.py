@@ -8,7 +8,7 @@ import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.worker.executors.base import AnyStep, Executor
-from flowmesh.worker.failures import TaskFailure, invalid
+from flowmesh.worker.failures import invalid
 from flowmesh.worker.limits import COMPILED_SPECS_MAX
 from flowmesh.worker.schemas import SchemaCheck
 
@@ -42,7 +42,10 @@ class ReadySpecs:
         spec = specs.get(digest)
         if spec is None:
             raise invalid("the task's specification was not sent with it")
-        made = self._compile(spec)
+        try:
+            made = self._compile(spec)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise invalid(f"the configuration of {spec.task_type} is not usable") from error
         self._ready[digest] = made
         if len(self._ready) > COMPILED_SPECS_MAX:
             self._ready.popitem(last=False)
@@ -65,5 +68,5 @@ def _config(spec: TaskSpec) -> dict[str, object]:
     except orjson.JSONDecodeError:
         raise invalid("the task's configuration is not JSON") from None
     if not isinstance(config, dict):
-        raise TaskFailure("ValidationError", "the task's configuration is not an object")
+        raise invalid("the task's configuration is not an object")
     return config

@@ -44,6 +44,9 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
             worker.received(first)
             async for response in worker.responses():
                 yield response
+            if reader.done():
+                # What the worker sent may be the reason that its stream ends.
+                reader.result()
         finally:
             reader.cancel()
             with suppress(asyncio.CancelledError, grpc.RpcError, FlowmeshError):

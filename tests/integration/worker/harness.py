@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import structlog
 
+from flowmesh.api.common.v1.payload_pb2 import Payload
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
 from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from flowmesh.api.worker.v1.task_pb2 import Task, TaskResult
@@ -172,7 +173,7 @@ class RemoteClient:
     async def complete(self, *tokens: str, data: bytes = b"1") -> int:
         """Sends results in one frame; answers its number."""
         self._frame += 1
-        results = [TaskResult(token=token, output={"data": data}) for token in tokens]
+        results = [TaskResult(token=token, output=Payload(data=data)) for token in tokens]
         await self.send(results_frame=self._frame, results=results)
         return self._frame
 

@@ -44,8 +44,9 @@ def spec_of(
         task_type=task_type,
         dialect=dialect,  # type: ignore[arg-type]
         config=orjson.dumps(config or {}),
-        **{name: orjson.dumps(schema) for name, schema in schemas.items()},
     )
+    for name, schema in schemas.items():
+        setattr(spec, name, orjson.dumps(schema))
     spec.digest = hashlib.sha256(spec.SerializeToString(deterministic=True)).hexdigest()
     return spec
 

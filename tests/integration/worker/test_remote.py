@@ -1,12 +1,17 @@
 """Remote workers: hello, slots, frames both ways, breaks and drains."""
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
 
 from flowmesh.api.worker.v1.dispatch_service_pb2 import AttachResponse
-from flowmesh.api.worker.v1.task_pb2 import RESULT_EXCEPTION_KIND_STALE, Heartbeat
+from flowmesh.api.worker.v1.task_pb2 import (
+    RESULT_EXCEPTION_KIND_STALE,
+    Heartbeat,
+    ResultException,
+)
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello
 from flowmesh.rpc import error_of
 from flowmesh.worker import limits
@@ -223,7 +228,7 @@ async def test_a_stale_result_is_reported_to_the_worker(
         await client.task("t1")
         frame = await client.complete("t1")
         await orchestrator.result("t1")
-        stale = {"token": "t1", "kind": RESULT_EXCEPTION_KIND_STALE}
+        stale = ResultException(token="t1", kind=RESULT_EXCEPTION_KIND_STALE)
         orchestrator.streams[0].send(AttachResponse(exceptions=[stale]))
         await client.acknowledged(frame)
         assert any(response.exceptions for response in client.responses)
@@ -236,3 +241,39 @@ async def test_a_result_nobody_knows_is_acknowledged(
     async with RemoteClient(worker.address) as client:
         await client.acknowledged(await client.complete("t9"))
     assert "t9" in orchestrator.results
+
+
+async def test_an_output_too_large_to_travel_fails_its_attempt(
+    orchestrator: Orchestrator, worker: Worker
+) -> None:
+    """Above 256 KiB inline: the failure says what would be right; others of the frame count."""
+    async with RemoteClient(worker.address) as client:
+        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
+        await client.task("t1")
+        await client.acknowledged(await client.complete("t1", data=b"1" * 300_000))
+    failure = orchestrator.results["t1"].failure
+    assert getattr(failure, "class") == "ValidationError"
+    assert "PutPayload" in failure.message
+
+
+async def test_more_unacknowledged_results_than_allowed_end_the_stream(
+    orchestrator: Orchestrator, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that floods is told so; its results up to then are kept."""
+    monkeypatch.setattr(limits, "WORKER_RESULTS_MAX", 10)
+    orchestrator.acknowledges = False
+    async with RemoteClient(worker.address) as client:
+        await client.complete(*[f"t{number}" for number in range(11)])
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await client.acknowledged(1)
+    assert error_of(refused.value).reason == "OVERLOADED"
+
+
+async def test_bytes_that_are_no_message_end_the_stream(worker: Worker) -> None:
+    """MESSAGE_MALFORMED, and the service goes on."""
+    async with grpc.aio.insecure_channel(worker.address) as channel:
+        call: Any = channel.stream_stream("/flowmesh.api.worker.v1.WorkerService/Work")()
+        await call.write(b"\xff\xff\xff")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call.read()
+    assert error_of(refused.value).reason == "MESSAGE_MALFORMED"

@@ -146,6 +146,8 @@ def webhook_executor(egress: Egress, now_us: NowUs) -> Executor:
 def _request(spec: TaskSpec, config: dict[str, Json]) -> Request:
     roots = roots_of(spec.dialect)
     given_headers = config.get("headers") or {}
+    if not isinstance(given_headers, dict):
+        raise invalid("the step's headers are not an object")
     url = _text(config.get("url"), roots, "url")
     headers = {name: _text(value, roots, "header") for name, value in given_headers.items()}
     given_type = next(
