@@ -6,10 +6,9 @@ JavaScript's expressions that CEL can express. The rest of JavaScript is for the
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import cel
-
+from flowmesh.expressions.cel_engine import cel
 from flowmesh.expressions.cel_source import (
     FUNCTIONS,
     MACROS,
@@ -30,6 +29,9 @@ from flowmesh.expressions.javascript_values import UNDEFINED, to_cel, to_primiti
 from flowmesh.expressions.lookups import Lookup, Unreadable
 from flowmesh.expressions.references import kind_of
 from flowmesh.sandbox.syntax import expression_error
+
+if TYPE_CHECKING:
+    from cel import Program
 
 SOURCE_CHARACTERS_MAX = 4_096
 ROOTS = ("context", "input", "tasks")
@@ -82,7 +84,7 @@ def compile_condition(
 class JavascriptCondition:
     """A condition of the JavaScript dialect."""
 
-    def __init__(self, program: cel.Program, compiled: Compiled) -> None:
+    def __init__(self, program: "Program", compiled: Compiled) -> None:
         self._program = program
         self._variables = tuple(
             (name, lookup, view) for name, (lookup, view) in compiled.variables.items()
@@ -144,7 +146,7 @@ def _viewed(lookup: Lookup, value: Any, view: View) -> Any:
     raise Unreadable(str(lookup), f"{lookup} is {kind_of(value)}, it has no such method")
 
 
-def _execute(program: cel.Program, values: Any) -> bool:
+def _execute(program: "Program", values: Any) -> bool:
     try:
         result = program.execute(values)
     except KeyError as error:
@@ -174,7 +176,7 @@ def _compile_cel(source: str, steps: Collection[str], roots: Collection[str]) ->
     return CelCondition(program, reads(tokens, roots), cost)
 
 
-def _check_names(program: cel.Program, tokens: list[Token], roots: Collection[str]) -> None:
+def _check_names(program: "Program", tokens: list[Token], roots: Collection[str]) -> None:
     bound = bound_names(tokens)
     for name in program.variables():
         if name not in roots and name not in bound and not name.startswith("@"):
@@ -191,7 +193,7 @@ def _check_names(program: cel.Program, tokens: list[Token], roots: Collection[st
 class CelCondition:
     """A condition of the CEL dialect; hands CEL only the members it reads."""
 
-    _program: cel.Program
+    _program: "Program"
     _reads: Reads
     _shape: Shape
 
