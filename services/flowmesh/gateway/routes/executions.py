@@ -4,14 +4,14 @@ from http import HTTPStatus
 
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import WrongState
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import SignalRequest, StopRequest
 from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.instants import instant_us
-from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, PAGE_SIZE_MAX
+from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, PAGE_SIZE_MAX, TRACE_EVENTS_MAX
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import (
     EXECUTE,
@@ -33,6 +33,7 @@ from flowmesh.gateway.routes.common import (
     stop_execution,
     wrong_state,
 )
+from flowmesh.gateway.traces import Trace, trace_of
 from flowmesh.gateway.views import execution_answer, execution_summary, raw_value
 from flowmesh.views import event_view
 
@@ -89,6 +90,30 @@ async def get_history(backends: Backends, request: Request) -> Response:
     return json_response(
         {"events": events, "nextAfter": response.next_after, "ended": response.ended}
     )
+
+
+async def get_trace(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.id("executionId")
+    found = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
+    )
+    events: list[history_event_pb2.HistoryEvent] = []
+    after = 0
+    while len(events) < TRACE_EVENTS_MAX:
+        page = await backends.histories.ListHistoryEvents(
+            history_service_pb2.ListHistoryEventsRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                after=after,
+                page_size=HISTORY_PAGE_SIZE_MAX,
+            )
+        )
+        events.extend(page.events)
+        after = page.next_after
+        if not after:
+            break
+    now_us = backends.clock.now_us()
+    return json_response(trace_of(found.execution, events, now_us=now_us, truncated=bool(after)))
 
 
 async def terminate(backends: Backends, request: Request) -> Response:
@@ -175,6 +200,17 @@ ROUTES = (
                 Query("pageSize", "How many at most.", "integer"),
             ),
             answers=(Answer(200, "A page of events.", answers.History),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/trace",
+        get_trace,
+        Operation(
+            tag=TEST,
+            summary="Where the time of an execution went",
+            answers=(Answer(200, "Waits, runs, groups, the critical path.", Trace),),
             errors=(404,),
         ),
     ),

@@ -1,0 +1,75 @@
+"""JSON text that comes in."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowmesh.errors import Invalid
+from flowmesh.gateway.jsontext import dump_json, parse_json
+from flowmesh.gateway.limits import NESTING_MAX
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    # A surrogate is no character; JSON text can hold one and is refused then.
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text("abc"), inner),
+    max_leaves=20,
+)
+
+
+@given(JSON_VALUES)
+def test_a_value_goes_in_and_out_unchanged(value: Any) -> None:
+    """Integers of any size, floats and texts come out as they went in."""
+    text = json.dumps(value).encode()
+    assert parse_json(text) == value
+    assert json.loads(dump_json(parse_json(text))) == value
+
+
+@pytest.mark.parametrize("open_", [b"[", b'{"a":'])
+def test_nesting_is_bounded(open_: bytes) -> None:
+    """The deepest level allowed is accepted, one more is refused."""
+    close = b"]" if open_ == b"[" else b"}"
+    assert parse_json(open_ * NESTING_MAX + b"1" + close * NESTING_MAX)
+    with pytest.raises(Invalid) as refused:
+        parse_json(open_ * (NESTING_MAX + 1) + b"1" + close * (NESTING_MAX + 1))
+    assert refused.value.reason == "NESTING_TOO_DEEP"
+
+
+def test_brackets_in_strings_are_no_nesting() -> None:
+    """Only real levels count."""
+    assert parse_json(b'{"a": "' + b"[" * 1_000 + b'"}') == {"a": "[" * 1_000}
+    assert parse_json(b"[" + b"[]," * 1_000 + b"[]]")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", "JSON_INVALID"),
+        (b"{}{}", "JSON_INVALID"),
+        (b"\xef\xbb\xbf{}", "JSON_INVALID"),
+        (b"Infinity", "JSON_INVALID"),
+        (b"-1e400", "JSON_INVALID"),
+        (b"1" * 5_000, "JSON_INVALID"),
+        (b'{"a": {"b": 1, "b": 2}}', "JSON_INVALID"),
+        (b'"\xc0\xaf"', "INVALID_UTF8"),
+        (b'{"\\uDFFF": 1}', "INVALID_UTF8"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(text: bytes, reason: str) -> None:
+    """Nothing is rounded, dropped or repaired in silence."""
+    with pytest.raises(Invalid) as refused:
+        parse_json(text)
+    assert refused.value.reason == reason
+
+
+def test_a_duplicate_key_is_named() -> None:
+    """The refusal says which key is there twice."""
+    with pytest.raises(Invalid) as refused:
+        parse_json(b'{"a": 1, "b": 2, "a": 3}')
+    assert refused.value.violations[0].field == "a"
