@@ -90,6 +90,8 @@ def parse_json(text: str) -> Json:
     except orjson.JSONDecodeError as error:
         raise _explained(text, error) from error
     _check_depth(value)
+    # A large document is not held twice.
+    del value
     try:
         return _EXACT.decode(text)
     except _DuplicateKey as error:

@@ -33,6 +33,7 @@ def graph_of(workflow: Workflow, implied: Mapping[int, Sequence[str]]) -> Graph:
     Names that do not exist are left out; checks tell of them.
     """
     index = {node.id: number for number, node in reversed(list(enumerate(workflow.nodes)))}
+    index.pop("", None)
     dependencies: list[tuple[int, ...]] = []
     successors: list[list[int]] = [[] for _ in workflow.nodes]
     for number, node in enumerate(workflow.nodes):

@@ -74,7 +74,8 @@ class Node:
     """One step of a graph. Its task is written into it or found by `task_ref`.
 
     `input` is a template, meaningful where `has_input`; `condition` a CEL expression that must
-    hold for the node to run. `dependency_paths` are the sources of `dependencies`.
+    hold for the node to run. `dependencies` are as written: repeated ones included, an empty
+    one for what was no id.
     """
 
     id: str
@@ -86,7 +87,7 @@ class Node:
     has_input: bool = False
     condition: str = ""
     dependencies: tuple[str, ...] = ()
-    dependency_paths: tuple[Path, ...] = ()
+    dependencies_key: str = ""
     retry: Retry | None = None
     timeout_ms: int = 0
     critical: bool = True

@@ -90,7 +90,7 @@ class _Planner:
         self._workflow = workflow
         self._resolve = resolve
         self._plan = plan
-        self._ids = [node.id for node in workflow.nodes]
+        self._ids = frozenset(node.id for node in workflow.nodes)
         self._specs: dict[str, int] = {}
         self._tasks: dict[str, Task] = {}
 
@@ -184,7 +184,7 @@ class _Planner:
 
     def _add_gate(self, node: Node, before: list[int], templates: Templates) -> None:
         """A node of its own that evaluates the condition over the workflow's input and tasks."""
-        read = dict.fromkeys(tasks_in_condition(node.condition, frozenset(self._ids)))
+        read = dict.fromkeys(tasks_in_condition(node.condition, self._ids))
         given = {
             "input": "{{input}}",
             "tasks": {name: {"output": f'{{{{tasks["{name}"].output}}}}'} for name in read},

@@ -49,6 +49,8 @@ class Problems:
     def __init__(self, document: int = 0) -> None:
         self.document = document
         self.found: list[Problem] = []
+        # Ids seen to be well-formed; a large graph names the same ones again and again.
+        self.well_formed: set[str] = set()
 
     def add(self, code: str, message: str, path: Path = (), *, at_key: bool = False) -> None:
         if len(self.found) < PROBLEMS_MAX:

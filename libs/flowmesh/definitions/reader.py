@@ -91,19 +91,28 @@ class Reader:
         self.problems.add("ID_INVALID", message, path)
         return False
 
-    def identifiers(self, key: str) -> tuple[tuple[str, Path], ...]:
-        """A list of ids, repeated ones left out, each with its path."""
+    def identifiers(self, key: str) -> tuple[str, ...]:
+        """A list of ids by index; an empty one stands for what is not an id, which is noted."""
         if self.raw(key) is None:
             return ()
-        found: dict[str, Path] = {}
-        for index, value in enumerate(self.items(key)):
-            path = (*self.path, key, index)
-            if not isinstance(value, str):
-                message = f"{key} holds ids, not {kind_of(value)}"
-                self.problems.add("DEFINITION_INVALID", message, path)
-            elif value not in found and self._checked_id(value, path, "id"):
-                found[value] = path
-        return tuple(found.items())
+        items, well_formed = self.items(key), self.problems.well_formed
+        return tuple(
+            value
+            if value.__class__ is str and value in well_formed
+            else self._item_id(key, index, value)
+            for index, value in enumerate(items)
+        )
+
+    def _item_id(self, key: str, index: int, value: Json) -> str:
+        path = (*self.path, key, index)
+        if not isinstance(value, str):
+            message = f"{key} holds ids, not {kind_of(value)}"
+            self.problems.add("DEFINITION_INVALID", message, path)
+            return ""
+        if not self._checked_id(value, path, "id"):
+            return ""
+        self.problems.well_formed.add(value)
+        return value
 
     def items(self, key: str) -> list[Json]:
         value = self.raw(key)

@@ -18,6 +18,7 @@ _OPEN = "{{"
 _TASK_IN_CONDITION = re.compile(
     r"""\btasks\s*(?:\.\s*([\w$-]+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])"""
 )
+_WORD = re.compile(r"""([\w$][\w$-]*)|"([^"\\]*)"|'([^'\\]*)'""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,18 @@ def tasks_in_condition(source: str, ids: frozenset[str]) -> list[str]:
             name = name.rpartition("-")[0]
         found.append(name)
     return found
+
+
+def ids_in(source: str, ids: frozenset[str]) -> list[str]:
+    """The ids that an expression names: as a word, or as a quoted key."""
+    found: dict[str, None] = {}
+    for match in _WORD.finditer(source):
+        name = match.group(1) or match.group(2) or match.group(3)
+        while name and name not in ids and match.group(1):
+            name = name.rpartition("-")[0]
+        if name in ids:
+            found[name] = None
+    return list(found)
 
 
 def config_roots(task: Task) -> frozenset[str]:

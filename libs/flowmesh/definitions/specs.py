@@ -10,7 +10,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.model import Dialect, Json, Node, Task
-from flowmesh.definitions.references import has_template, split_input
+from flowmesh.definitions.references import has_template, ids_in, split_input
 
 DIALECTS = {
     Dialect.NATIVE: plan_pb2.DIALECT_NATIVE,
@@ -48,7 +48,7 @@ def inputs_of(node: Node, task: Task) -> Inputs:
     return Inputs(plan_pb2.INPUT_MODE_TEMPLATE, json_bytes(task.config))
 
 
-def spec_of(node: Node, task: Task, ids: list[str]) -> plan_pb2.TaskSpec:
+def spec_of(node: Node, task: Task, ids: frozenset[str]) -> plan_pb2.TaskSpec:
     """The spec, its digest included; equal tasks give equal bytes."""
     spec = plan_pb2.TaskSpec(
         task_type=task.executor,
@@ -62,10 +62,10 @@ def spec_of(node: Node, task: Task, ids: list[str]) -> plan_pb2.TaskSpec:
     return spec
 
 
-def _config(node: Node, task: Task, ids: list[str]) -> dict[str, Json]:
+def _config(node: Node, task: Task, ids: frozenset[str]) -> dict[str, Json]:
     if task.dialect is Dialect.STEPS:
         if task.executor == "condition":
-            return {**task.config, "steps": _read_steps(task.config, ids)}
+            return {**task.config, "steps": ids_in(str(task.config.get("expression", "")), ids)}
         return task.config
     if task.executor == "transform":
         pipeline = split_input(node)[1]
@@ -74,12 +74,6 @@ def _config(node: Node, task: Task, ids: list[str]) -> dict[str, Json]:
         if "pipeline" in task.config and isinstance(node.input, dict) and "source" in node.input:
             return {**task.config, "input_key": "source"}
     return task.config
-
-
-def _read_steps(config: dict[str, Json], ids: list[str]) -> list[str]:
-    """The steps a condition may read; only those it names, so that large graphs stay small."""
-    expression = str(config.get("expression", ""))
-    return [name for name in ids if name in expression]
 
 
 def digest_of(message: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
-from flowmesh.definitions.formats.common import headers_of, method_of, retry_of, url_of
+from flowmesh.definitions.formats.common import headers_of, method_of, node_list, retry_of, url_of
 from flowmesh.definitions.model import (
     NATIVE_RETRY,
     Dialect,
@@ -52,17 +52,12 @@ def _metadata(metadata: Reader) -> tuple[str, dict[str, str]]:
 
 def _workflow(name: str, labels: dict[str, str], spec: Reader) -> Workflow:
     spec.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
-    if not spec.has("tasks"):
-        spec.missing("tasks", "the list of what to run")
-    tasks = spec.items("tasks")
-    if not tasks and isinstance(spec.raw("tasks"), list):
-        path = ("spec", "tasks")
-        spec.problems.add("GRAPH_EMPTY", "a workflow needs at least one task", path)
+    tasks = node_list(spec, "tasks")
     return Workflow(
         id=name,
         name=name,
         dialect=Dialect.NATIVE,
-        nodes=tuple(_nodes(tasks[: limits.NODES_MAX + 1], spec)),
+        nodes=tuple(_nodes(tasks, spec)),
         input_schema=spec.raw("inputSchema"),
         output_schema=spec.raw("outputSchema"),
         output=spec.raw("output"),
@@ -89,7 +84,6 @@ def _nodes(tasks: list[Json], spec: Reader) -> list[Node]:
 
 def _node(reader: Reader) -> Node:
     node_id = reader.identifier("id", "the name of the task in this workflow")
-    dependencies = reader.identifiers("dependsOn")
     node = Node(
         id=node_id,
         path=reader.path,
@@ -98,8 +92,8 @@ def _node(reader: Reader) -> Node:
         input=reader.raw("input"),
         has_input=reader.has("input"),
         condition=reader.text("condition", most=limits.DESCRIPTION_CHARACTERS_MAX),
-        dependencies=tuple(name for name, _ in dependencies),
-        dependency_paths=tuple(path for _, path in dependencies),
+        dependencies=reader.identifiers("dependsOn"),
+        dependencies_key="dependsOn",
         retry=_retry(reader),
         timeout_ms=_timeout(reader),
         critical=reader.flag("critical", True),

@@ -10,6 +10,7 @@ from flowmesh.definitions.formats.common import (
     callbacks_of,
     headers_of,
     method_of,
+    node_list,
     retry_of,
     url_of,
 )
@@ -35,15 +36,13 @@ _DESCRIPTIVE = ("description", "version", "type", "metadata")
 def load(reader: Reader) -> Workflow:
     workflow_id = reader.identifier("id", "the name the workflow is started by")
     _descriptive(reader)
-    steps = reader.items("steps")
-    if not steps and isinstance(reader.raw("steps"), list):
-        reader.problems.add("GRAPH_EMPTY", "a workflow needs at least one step", ("steps",))
+    steps = node_list(reader, "steps")
     webhooks = reader.object("webhooks")
     workflow = Workflow(
         id=workflow_id,
         name=reader.text("name") or workflow_id,
         dialect=Dialect.STEPS,
-        nodes=tuple(_nodes(steps[: limits.NODES_MAX + 1], reader)),
+        nodes=tuple(_nodes(steps, reader)),
         input_schema=reader.raw("inputSchema"),
         output_schema=reader.raw("outputSchema"),
         parallelism=reader.integer("maxConcurrency", 0, 0, limits.NODES_MAX),
@@ -85,14 +84,13 @@ def _nodes(steps: list[Json], outer: Reader) -> list[Node]:
 def _node(reader: Reader) -> Node:
     step_id = reader.identifier("id", "the name of the step")
     _descriptive(reader)
-    dependencies = reader.identifiers("dependencies")
     node = Node(
         id=step_id,
         path=reader.path,
         name=reader.text("name") or step_id,
         task=_task(reader),
-        dependencies=tuple(name for name, _ in dependencies),
-        dependency_paths=tuple(path for _, path in dependencies),
+        dependencies=reader.identifiers("dependencies"),
+        dependencies_key="dependencies",
         retry=_retry(reader),
         timeout_ms=_timeout(reader),
         critical=reader.flag("critical", True),
