@@ -12,7 +12,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.sdk import limits
 from flowmesh.sdk.events import Event, event_of
-from flowmesh.sdk.executions import Execution, Status, execution_of
+from flowmesh.sdk.executions import Execution, NodeStatus, Status, StoredValue, execution_of
 from flowmesh.sdk.failures import ExecutionFailed
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.reconnect import Reconnect
@@ -80,6 +80,20 @@ class Handle:
     async def describe(self) -> Execution:
         """The execution with all its nodes, as last committed."""
         return await self._client.get_execution(self.id)
+
+    async def outputs(self) -> dict[str, Json]:
+        """What its completed nodes put out so far, by their ids; large values are fetched."""
+        execution = await self.describe()
+        return {
+            node.id: await self._whole(node.output)
+            for node in execution.nodes
+            if node.status is NodeStatus.COMPLETED
+        }
+
+    async def _whole(self, value: Json | StoredValue) -> Json:
+        if isinstance(value, StoredValue):
+            return await self._client.payloads.fetch(value.digest)
+        return value
 
     async def status(self) -> Status:
         return (await self.describe()).status

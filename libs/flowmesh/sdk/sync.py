@@ -36,6 +36,9 @@ class SyncHandle:
     def describe(self) -> Execution:
         return self._portal.call(self._handle.describe())
 
+    def outputs(self) -> dict[str, Json]:
+        return self._portal.call(self._handle.outputs())
+
     def status(self) -> Status:
         return self._portal.call(self._handle.status())
 

@@ -243,10 +243,14 @@ class WorkflowEngine:
         client = await self._connected(self._executors)
         return await client.register(definition)
 
-    async def run(self, workflow_id: str, input: Json = None, *, timeout: float = 30.0) -> Json:
-        """Runs a registered definition and returns its output."""
+    async def run(
+        self, workflow_id: str, input: Json = None, *, timeout: float = limits.RUN_TIMEOUT_S
+    ) -> dict[str, Json]:
+        """Runs a registered definition; the outputs of its steps by id."""
         client = await self._connected(self._executors)
-        return await client.run(workflow_id, input, timeout=timeout)
+        handle = await client.start(workflow_id, input)
+        await handle.result(timeout)
+        return await handle.outputs()
 
     # Running --------------------------------------------------------------------------------
 
@@ -269,7 +273,7 @@ class WorkflowEngine:
         try:
             async for event in handle.events():
                 self._note(workflow, event)
-            output: dict[str, Json] = await handle.result()
+            await handle.result()
         except ExecutionFailed:
             self.metrics.workflows_failed += 1
             workflow.status = WorkflowStatus.FAILED
@@ -279,7 +283,10 @@ class WorkflowEngine:
             self.metrics.total_execution_time += (taken_ms or 0.0) / 1000
         self.metrics.workflows_completed += 1
         workflow.status = WorkflowStatus.COMPLETED
-        return output
+        outputs = await handle.outputs()
+        for task in workflow.tasks.values():
+            task.result = outputs.get(task.id)
+        return outputs
 
     def compile(self, workflow_id: str) -> Workflow:
         """The workflow as a definition; Invalid names a handler that is missing."""
@@ -356,7 +363,6 @@ class WorkflowEngine:
                 task.status = TaskStatus.RUNNING
             case "TaskCompleted":
                 task.status = TaskStatus.COMPLETED
-                task.result = event.data.get("output")
                 self.metrics.tasks_completed += 1
             case "TaskFailed" | "TaskCanceled":
                 task.status = TaskStatus.FAILED

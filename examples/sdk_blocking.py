@@ -1,0 +1,25 @@
+"""The client without async: register, start, follow the events, read the history.
+
+Run it beside `flowmesh dev`: python examples/sdk_blocking.py
+"""
+
+from flowmesh.sdk import Client, Status
+
+PAUSE = {
+    "id": "short-pause",
+    "name": "Short pause",
+    "steps": [{"id": "wait", "name": "Wait", "action": "delay", "params": {"duration": 50}}],
+}
+
+
+def main(address: str = "127.0.0.1:7450") -> Status:
+    with Client.sync(address) as client:
+        client.register(PAUSE)
+        handle = client.start("short-pause", {"why": "to show events"})
+        for event in handle.events():
+            print(event.sequence, event.type, event.node)
+        return handle.wait().status
+
+
+if __name__ == "__main__":
+    main()
