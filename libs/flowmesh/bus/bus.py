@@ -57,6 +57,7 @@ class Bus:
         self._callbacks: list[Callback] = []
         self._core: list[tuple[str, Handler]] = []
         self._began = False
+        self._closing = False
         self._connected = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._connecting: asyncio.Task[None] | None = None
@@ -73,6 +74,7 @@ class Bus:
 
     async def close(self) -> None:
         """Ends the connection in bounded time."""
+        self._closing = True
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
@@ -243,7 +245,7 @@ class Bus:
             self._log.exception("reconnect_callback_failed")
 
     async def _on_disconnect(self) -> None:
-        if self._connected.is_set():
+        if self._connected.is_set() and not self._closing:
             self._log.warning("bus_disconnected")
         self._connected.clear()
 

@@ -7,6 +7,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "FLOWMESH_"
+# Read by the command line of clients, which may run in the same environment.
+CLIENT_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE"})
 
 
 class Settings(BaseSettings):
@@ -40,7 +42,7 @@ class Settings(BaseSettings):
 
 def unknown_variables() -> list[str]:
     """Variables with our prefix that no setting reads: most often misspelled."""
-    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | CLIENT_VARIABLES
     return sorted(
         name for name in os.environ if name.startswith(ENV_PREFIX) and name.upper() not in known
     )

@@ -13,7 +13,7 @@ from flowmesh.runtime import Process, Settings, StartError
 from flowmesh.runtime.http import listen
 from flowmesh.suite.banner import dev_banner
 from flowmesh.suite.files import data_folder, say, write_private
-from flowmesh.suite.services import load, present
+from flowmesh.suite.services import CORE, load
 
 DEV_FILE = "dev.json"
 SERVERS = ("postgres", "nats", "redis")
@@ -33,7 +33,7 @@ async def run_dev(settings: Settings, *, ephemeral: bool) -> None:
         # The servers come up while this process imports the services.
         starting = asyncio.ensure_future(stack.enter_async_context(servers))
         try:
-            services = await asyncio.to_thread(load, present())
+            services = await asyncio.to_thread(load, CORE)
         finally:
             await starting
         addresses = {name: getattr(servers, name) for name in wanted}

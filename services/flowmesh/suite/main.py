@@ -7,6 +7,16 @@ import sys
 
 from cyclopts import App
 
+from flowmesh.cli import app as client_app
+from flowmesh.cli.command_line import SUITE
+
+
+COMMANDS = (
+    ("dev", "Start the whole suite on this machine."),
+    ("serve", "Run services against given servers."),
+    ("cluster", "Start each service as a process of its own."),
+)
+
 
 def main() -> None:
     """Entry point of `flowmesh`."""
@@ -15,22 +25,9 @@ def main() -> None:
 
 def make_app() -> App:
     """The command line with all its commands."""
-    app = _client_app()
-    commands = "flowmesh.suite.commands"
-    app.command(f"{commands}:dev", name="dev", help="Start the whole suite on this machine.")
-    app.command(f"{commands}:serve", name="serve", help="Run services against given servers.")
-    app.command(
-        f"{commands}:cluster",
-        name="cluster",
-        help="Start each core service as a process of its own, on this machine.",
-    )
+    app: App = client_app
+    # Help in Markdown would load a parser and a highlighter that it does not need.
+    app.help_format = "plaintext"
+    for name, text in COMMANDS:
+        app.command(f"flowmesh.suite.commands:{name}", name=name, help=text, group=SUITE)
     return app
-
-
-def _client_app() -> App:
-    try:
-        from flowmesh.cli import app
-    except ModuleNotFoundError:
-        return App(name="flowmesh", help="Durable workflow orchestration.")
-    client: App = app
-    return client

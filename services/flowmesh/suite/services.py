@@ -1,8 +1,6 @@
 """The core services by name, imported only where they run."""
 
-import contextlib
 import importlib
-import importlib.util
 from collections.abc import Sequence
 
 from flowmesh.runtime import StartError
@@ -10,16 +8,6 @@ from flowmesh.runtime.process import ServiceRun
 
 # In the order in which they are composed and drained.
 CORE = ("definition", "registry", "event", "orchestrator", "worker", "gateway")
-
-
-def present() -> list[str]:
-    """The core services that this installation has."""
-    names = []
-    for name in CORE:
-        with contextlib.suppress(ModuleNotFoundError):
-            if importlib.util.find_spec(f"flowmesh.{name}.main") is not None:
-                names.append(name)
-    return names
 
 
 def load(names: Sequence[str]) -> dict[str, ServiceRun]:
