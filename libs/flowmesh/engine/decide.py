@@ -18,8 +18,7 @@ from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
 from flowmesh.engine.apply import APPLY
 from flowmesh.engine.state import NodeState, State
-from flowmesh.expressions import RenderError
-from flowmesh.plan import PayloadNeeded, PlanNode, render_input, scope_of
+from flowmesh.plan import PayloadNeeded, PlanNode, RenderError, render_input, scope_of
 
 DELIVERIES_MAX = 5
 """An attempt whose worker was lost this often is poison: the node fails."""

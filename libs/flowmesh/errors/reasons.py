@@ -80,7 +80,6 @@ REASONS = _table(
     Reason("RESPONSE_TOO_LARGE", tree.TooLarge, "The answer of a called service is over the limit of size or compression."),
     Reason("XML_FORBIDDEN", tree.Invalid, "XML with a document type, entities or too many levels is not accepted."),
     Reason("HEADER_INVALID", tree.Invalid, "A header name or value holds characters that are not allowed."),
-    Reason("STALE_ATTEMPT", tree.WrongState, "The result is not that of the node's current attempt."),
     Reason("HANDLER_MISSING", tree.Invalid, "A task names a handler that is not registered."),
     # registry
     Reason("INSTANCE_INVALID", tree.Invalid, "A field of the instance is missing or out of range."),

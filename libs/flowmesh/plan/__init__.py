@@ -4,6 +4,7 @@
 and compiled templates. It holds no state of any execution and does no I/O.
 """
 
+from flowmesh.expressions import RenderError
 from flowmesh.plan.compiled import Plan, PlanNode, compile_plan
 from flowmesh.plan.scope import (
     PayloadNeeded,
@@ -19,6 +20,7 @@ __all__ = [
     "PayloadReader",
     "Plan",
     "PlanNode",
+    "RenderError",
     "compile_plan",
     "context_of",
     "decode",

@@ -6,10 +6,11 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.engine import Cancel, Command, Signal, Start, State, Terminate
@@ -140,6 +141,7 @@ class Executions:
     async def list(self, request: pb.ListExecutionsRequest) -> pb.ListExecutionsResponse:
         namespace = namespace_of(request)
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+        _check_statuses(request.statuses)
         rows = await self._core.store.rows(
             "list_executions",
             namespace=namespace,
@@ -329,6 +331,13 @@ def _check_text(value: str, field: str, length_max: int) -> None:
         )
     if "\0" in value:
         raise Invalid("STRING_HAS_NUL", f"{field} holds a NUL character")
+
+
+def _check_statuses(statuses: Iterable[int]) -> None:
+    known = execution_pb2.ExecutionStatus.values()
+    for status in statuses:
+        if status not in known:
+            raise Invalid("ENUM_UNKNOWN", f"statuses: {status} is not an execution status")
 
 
 def _page_token(execution_id: str) -> str:

@@ -60,14 +60,10 @@ class Orchestrator:
         draw: Callable[[], float],
         partition_stub: Callable[[str], execution_service_pb2_grpc.PartitionServiceAsyncStub],
     ) -> None:
-        self.store = store
-        self.plans = plans
-        self.payloads = payloads
-        self.clock = clock
-        self.log = log
+        self.store, self.plans, self.payloads = store, plans, payloads
+        self.clock, self.log, self._metrics = clock, log, metrics
         self.stats = Stats(metrics)
         self.waiters = Waiters()
-        self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
         self.outbox = Outbox(store=store, plans=plans)
         self.publisher = publisher(self.outbox)

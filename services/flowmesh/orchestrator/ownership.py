@@ -117,8 +117,13 @@ class Ownership:
         self._lease_until_ms = asked_ms + LEASE_MS
         return self.incarnation
 
-    async def renew(self) -> Tenure:
-        """Renews the lease, then takes, gives and drops what the answer asks for."""
+    async def renew(self) -> Tenure | None:
+        """Renews the lease, then takes, gives and drops what the answer asks for.
+
+        None when this incarnation has handed everything over and needs no lease any more.
+        """
+        if self._draining:
+            return None
         asked_ms = self._clock.monotonic_ms()
         tenure = await self._store.renew(self.incarnation)
         self.observe_time(tenure.now_us)
@@ -284,7 +289,7 @@ class LeaseLoop(Loop):
             if not self._ownership.lease_valid:
                 self._on_expired()
             return False
-        return tenure.renewed
+        return tenure is not None and tenure.renewed
 
 
 class ClaimTimer:

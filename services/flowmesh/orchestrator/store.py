@@ -1,6 +1,7 @@
 """Executions, histories and ownership as rows. SQL lives in `sql/`; this gives it types."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,6 +20,7 @@ CONNECTION_LOST = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -99,11 +101,14 @@ class OrchestratorStore:
 
     async def claim(self, incarnation: int, partitions_max: int) -> list[asyncpg.Record]:
         async with self.pool.acquire() as connection, connection.transaction():
+            free = await self.rows(
+                "lock_free_partitions", connection, partitions_max=partitions_max
+            )
             return await self.rows(
                 "claim_partitions",
                 connection,
                 incarnation=incarnation,
-                partitions_max=partitions_max,
+                locked=[row["id"] for row in free],
             )
 
     # --- reading executions ---
@@ -166,7 +171,7 @@ class CommitLine:
 
     def __init__(self, store: OrchestratorStore) -> None:
         self._store = store
-        self._statement = (_SQL / "commit.sql").read_text()
+        self.statement = (_SQL / "commit.sql").read_text()
         self._connection: Any = None
         self._prepared: Any = None
         self.incarnation = 0
@@ -226,11 +231,13 @@ class CommitLine:
         if self._prepared is None:
             self._connection = await self._store.pool.acquire()
             await self._connection.execute("set plan_cache_mode = force_generic_plan")
-            self._prepared = await self._connection.prepare(self._statement)
+            self._prepared = await self._connection.prepare(self.statement)
         return self._prepared
 
     async def _drop(self) -> None:
         connection, self._connection, self._prepared = self._connection, None, None
         if connection is not None:
-            connection.terminate()
+            # A connection that the server closed has gone back to the pool by itself.
+            with contextlib.suppress(asyncpg.InterfaceError):
+                connection.terminate()
             await self._store.pool.release(connection)

@@ -38,8 +38,10 @@ create table executions (
     queue text,
     priority smallint
 ) with (fillfactor = 80);
-create unique index executions_request on executions (namespace, request_id) where request_id is not null;
-create index executions_ready on executions (partition, priority desc, ready_since) where ready_since is not null;
+create unique index executions_request on executions (namespace, request_id)
+    where request_id is not null;
+create index executions_ready on executions (partition, priority desc, ready_since)
+    where ready_since is not null;
 create index executions_wake on executions (partition, wake_at) where wake_at is not null;
 -- Running executions that wait for nothing; all but none, unless an owner died between two steps.
 create index executions_stranded on executions (partition)
@@ -47,7 +49,7 @@ create index executions_stranded on executions (partition)
 create index executions_by_workflow on executions (namespace, workflow_id, id desc);
 create index executions_by_namespace on executions (namespace, id desc);
 
--- One row per execution and commit, partitioned by the day (days since 1970-01-01) the execution started.
+-- One row per execution and commit, partitioned by the day (since 1970) the execution started.
 create table history (
     start_day int not null,
     execution_id text collate "C" not null,

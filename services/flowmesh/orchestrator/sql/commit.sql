@@ -1,14 +1,16 @@
--- The one statement of a batch. Everything depends on `me`: the incarnation's position is n, and becomes n + 1;
--- each row depends on its partition's fence. Answers whether it applied, which partitions it
--- committed for, and which executions it created.
+-- The one statement of a batch. Everything depends on `me`: the incarnation's position is n, and
+-- becomes n + 1; each row depends on its partition's fence. Answers whether it applied, which
+-- partitions it committed for, and which executions it created.
 --
 --  $1 incarnation  $2 position n  $3 partitions  $4 epochs
 --  $5 plans: digest[], $6 body[]
---  $7 starts: id[], $8 partition[], $9 namespace[], $10 workflow_id[], $11 workflow_name[], $12 version[], $13 plan_digest[],
---     $14 request_id[], $15 start_digest[]
---  $16 states: id[], $17 partition[], $18 status[], $19 started_at[], $20 ended_at[], $21 wake_at[], $22 ready_since[],
---      $23 queue[], $24 priority[], $42 is_start[]  (of started and of changed executions)
---  $25 history: start_day[], $26 execution_id[], $27 seq[], $28 events[], $29 partition[], $30 is_start[]
+--  $7 starts: id[], $8 partition[], $9 namespace[], $10 workflow_id[], $11 workflow_name[],
+--     $12 version[], $13 plan_digest[], $14 request_id[], $15 start_digest[]
+--  $16 states, started and changed: id[], $17 partition[], $18 status[], $19 started_at[],
+--      $20 ended_at[], $21 wake_at[], $22 ready_since[], $23 queue[], $24 priority[],
+--      $42 is_start[]
+--  $25 history: start_day[], $26 execution_id[], $27 seq[], $28 events[], $29 partition[],
+--      $30 is_start[]
 --  $31 after  $32 served incarnation[], $33 served position[]
 --  $34 references: namespace[], $35 digest[], $36 execution_id[], $37 partition[]
 --  $38 snapshots: execution_id[], $39 seq[], $40 body[], $41 partition[]
@@ -34,27 +36,32 @@ with me as (
     on conflict (digest) do nothing
 ), state as materialized (
     select u.*
-    from unnest($16::text[], $17::int[], $18::smallint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
-                $23::text[], $24::smallint[], $42::bool[])
-         as u (id, partition, status, started_at, ended_at, wake_at, ready_since, queue, priority, is_start)
+    from unnest($16::text[], $17::int[], $18::smallint[], $19::bigint[], $20::bigint[],
+                $21::bigint[], $22::bigint[], $23::text[], $24::smallint[], $42::bool[])
+         as u (id, partition, status, started_at, ended_at, wake_at, ready_since, queue, priority,
+               is_start)
     join fence f on f.id = u.partition
 ), started as (
-    insert into executions (id, partition, namespace, workflow_id, workflow_name, workflow_version, plan_digest, status,
-                            request_id, start_digest, started_at, ended_at, wake_at, ready_since, queue, priority)
-    select n.id, n.partition, n.namespace, n.workflow_id, n.workflow_name, n.version, n.plan_digest, s.status,
-           nullif(n.request_id, ''), n.start_digest, s.started_at, s.ended_at, s.wake_at, s.ready_since, s.queue,
-           s.priority
-    from unnest($7::text[], $8::int[], $9::text[], $10::text[], $11::text[], $12::int[], $13::text[], $14::text[],
-                $15::bytea[])
-         as n (id, partition, namespace, workflow_id, workflow_name, version, plan_digest, request_id, start_digest)
+    insert into executions (
+        id, partition, namespace, workflow_id, workflow_name, workflow_version, plan_digest,
+        request_id, start_digest, status, started_at, ended_at, wake_at, ready_since, queue,
+        priority
+    )
+    select n.id, n.partition, n.namespace, n.workflow_id, n.workflow_name, n.version, n.plan_digest,
+           nullif(n.request_id, ''), n.start_digest, s.status, s.started_at, s.ended_at, s.wake_at,
+           s.ready_since, s.queue, s.priority
+    from unnest($7::text[], $8::int[], $9::text[], $10::text[], $11::text[], $12::int[],
+                $13::text[], $14::text[], $15::bytea[])
+         as n (id, partition, namespace, workflow_id, workflow_name, version, plan_digest,
+               request_id, start_digest)
     join state s on s.id = n.id
     order by n.namespace, n.request_id
     on conflict (namespace, request_id) where request_id is not null do nothing
     returning id
 ), changed as (
     update executions e
-    set status = s.status, ended_at = s.ended_at, wake_at = s.wake_at, ready_since = s.ready_since, queue = s.queue,
-        priority = s.priority
+    set status = s.status, ended_at = s.ended_at, wake_at = s.wake_at,
+        ready_since = s.ready_since, queue = s.queue, priority = s.priority
     from (select * from state where not is_start order by id) s
     where e.id = s.id
 ), appended as (
@@ -67,7 +74,8 @@ with me as (
     returning execution_id, seq
 ), noted as (
     insert into outbox (incarnation, position, execution_ids, seqs, after)
-    select $1, $2 + 1, coalesce(array_agg(a.execution_id) filter (where a.seq is not null), '{}'),
+    select $1, $2 + 1,
+           coalesce(array_agg(a.execution_id) filter (where a.seq is not null), '{}'),
            coalesce(array_agg(a.seq) filter (where a.seq is not null), '{}'), $31::bytea
     from me left join appended a on true
     group by me.id
@@ -85,14 +93,16 @@ with me as (
 ), referred as (
     insert into payload_refs (namespace, digest, execution_id)
     select r.namespace, r.digest, r.execution_id
-    from unnest($34::text[], $35::text[], $36::text[], $37::int[]) as r (namespace, digest, execution_id, partition)
+    from unnest($34::text[], $35::text[], $36::text[], $37::int[])
+         as r (namespace, digest, execution_id, partition)
     join fence f on f.id = r.partition
     order by 1, 2, 3
     on conflict do nothing
 ), kept as (
     insert into snapshots (execution_id, seq, body)
     select n.execution_id, n.seq, n.body
-    from unnest($38::text[], $39::bigint[], $40::bytea[], $41::int[]) as n (execution_id, seq, body, partition)
+    from unnest($38::text[], $39::bigint[], $40::bytea[], $41::int[])
+         as n (execution_id, seq, body, partition)
     join fence f on f.id = n.partition
     order by 1
     on conflict (execution_id) do update set seq = excluded.seq, body = excluded.body

@@ -20,27 +20,31 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us,
        exists (select from renewed) as renewed,
        (select coalesce(json_agg(json_build_array(i.id, i.address,
                    (extract(epoch from i.lease_until - clock_timestamp()) * 1000)::bigint)), '[]')
-        from incarnations i where i.lease_until > clock_timestamp() or i.id = :incarnation) as alive,
-       (select json_agg(json_build_array(p.id, p.epoch, p.incarnation) order by p.id) from partitions p) as partitions;
+        from incarnations i where i.lease_until > clock_timestamp()) as alive,
+       (select json_agg(json_build_array(p.id, p.epoch, p.incarnation) order by p.id)
+        from partitions p) as partitions;
 
 -- name: end_lease(incarnation)!
 update incarnations set lease_until = '-infinity' where id = :incarnation;
 
--- name: claim_partitions(incarnation, partitions_max)
--- Takes free partitions: those without an owner or whose owner's lease is over.
-with taken as (
-    select p.id, p.incarnation as previous
-    from partitions p left join incarnations i on i.id = p.incarnation
-    where i.id is null or i.lease_until < clock_timestamp()
-    order by p.id
-    limit :partitions_max
-    for update of p skip locked
-)
+-- name: lock_free_partitions(partitions_max)
+-- Locks partitions without an owner or whose owner's lease is over.
+select p.id
+from partitions p left join incarnations i on i.id = p.incarnation
+where i.id is null or i.lease_until < clock_timestamp()
+order by p.id
+limit :partitions_max
+for update of p skip locked;
+
+-- name: claim_partitions(incarnation, locked)
+-- Takes those of the locked partitions that are still free. A statement of its own: another owner
+-- may have taken one between the snapshot of the first statement and its lock.
 update partitions p
 set epoch = p.epoch + 1, incarnation = :incarnation
-from taken
-where p.id = taken.id
-returning p.id, p.epoch, taken.previous;
+from partitions before left join incarnations i on i.id = before.incarnation
+where p.id = any (:locked::int[]) and before.id = p.id
+  and (i.id is null or i.lease_until < clock_timestamp())
+returning p.id, p.epoch, before.incarnation as previous;
 
 -- name: hand_over_partition(partition, epoch, incarnation, receiver)$
 update partitions set epoch = epoch + 1, incarnation = :receiver
@@ -68,31 +72,38 @@ select incarnation, max(position) as position from outbox
 where incarnation <> :incarnation group by incarnation order by incarnation;
 
 -- name: read_outbox(incarnation, after, rows_max)
-select o.position, o.after, r.ordinality, h.execution_id, h.seq, h.events, e.namespace, e.workflow_id, e.plan_digest
-from (select * from outbox where incarnation = :incarnation and position > :after order by position limit :rows_max) o
-left join lateral unnest(o.execution_ids, o.seqs) with ordinality as r (execution_id, seq, ordinality) on true
+select o.position, o.after, h.execution_id, h.seq, h.events, e.namespace, e.workflow_id,
+       e.plan_digest
+from (select * from outbox where incarnation = :incarnation and position > :after
+      order by position limit :rows_max) o
+left join lateral unnest(o.execution_ids, o.seqs) with ordinality
+          as r (execution_id, seq, ordinality) on true
 left join executions e on e.id = r.execution_id
-left join history h on h.start_day = (e.started_at / 86400000000)::int and h.execution_id = r.execution_id and h.seq = r.seq
+left join history h on h.start_day = (e.started_at / 86400000000)::int
+                   and h.execution_id = r.execution_id and h.seq = r.seq
 order by o.position, r.ordinality;
 
 -- name: execution_rows(ids)
 -- What is needed to rebuild executions from their history.
-select e.id, e.namespace, e.plan_digest, (e.started_at / 86400000000)::int as start_day, s.seq as snapshot_seq, s.body as snapshot
+select e.id, e.namespace, e.plan_digest, (e.started_at / 86400000000)::int as start_day,
+       s.seq as snapshot_seq, s.body as snapshot
 from executions e left join snapshots s on s.execution_id = e.id
 where e.id = any (:ids::text[]);
 
 -- name: history_rows(days, ids, afters)
 select h.execution_id, h.seq, h.events
 from unnest(:days::int[], :ids::text[], :afters::bigint[]) as w (start_day, execution_id, after)
-join history h on h.start_day = w.start_day and h.execution_id = w.execution_id and h.seq > w.after
+join history h on h.start_day = w.start_day and h.execution_id = w.execution_id
+              and h.seq > w.after
 order by h.execution_id, h.seq;
 
 -- name: history_page(start_day, execution_id, after, rows_max)
 -- Rows whose last event may be above `after`: the row that holds it, and those behind.
 select seq, events from history
 where start_day = :start_day and execution_id = :execution_id
-  and seq >= coalesce((select max(seq) from history
-                       where start_day = :start_day and execution_id = :execution_id and seq <= :after + 1), 0)
+  and seq >= coalesce(
+      (select max(seq) from history
+       where start_day = :start_day and execution_id = :execution_id and seq <= :after + 1), 0)
 order by seq limit :rows_max;
 
 -- name: plan_bodies(digests)
@@ -102,12 +113,14 @@ select digest, body from plans where digest = any (:digests::text[]);
 -- Executions with tasks for workers, in the order in which they are to leave.
 select id, priority, ready_since from executions
 where partition = any (:partitions::int[]) and ready_since is not null
-  and (-priority, ready_since, id) > (-:after_priority::smallint, :after_since::bigint, :after_id::text)
+  and (-priority, ready_since, id)
+      > (-:after_priority::smallint, :after_since::bigint, :after_id::text)
 order by priority desc, ready_since, id limit :rows_max;
 
 -- name: due_executions(partitions, after, until, rows_max)
 select id, wake_at from executions
-where partition = any (:partitions::int[]) and wake_at is not null and wake_at > :after and wake_at <= :until
+where partition = any (:partitions::int[]) and wake_at is not null
+  and wake_at > :after and wake_at <= :until
 order by wake_at limit :rows_max;
 
 -- name: next_wake(partitions, after)$
@@ -124,7 +137,8 @@ select id, partition, workflow_id, plan_digest, status, started_at from executio
 where id = :execution_id and namespace = :namespace;
 
 -- name: list_executions(namespace, workflow_id, statuses, started_after, started_before, before_id, rows_max)
-select id, namespace, workflow_id, workflow_name, workflow_version, plan_digest, status, started_at, ended_at, request_id
+select id, workflow_id, workflow_name, workflow_version, plan_digest, status, started_at, ended_at,
+       request_id
 from executions
 where namespace = :namespace
   and (:workflow_id::text = '' or workflow_id = :workflow_id)
@@ -152,17 +166,20 @@ where (namespace, digest) in (select * from unnest(:namespaces::text[], :digests
 with gone as (
     delete from payloads p
     where p.used_at < now() - interval '24 hours'
-      and not exists (select from payload_refs r where r.namespace = p.namespace and r.digest = p.digest)
+      and not exists (select from payload_refs r
+                      where r.namespace = p.namespace and r.digest = p.digest)
     returning 1
 )
 select count(*) from gone;
 
 -- name: history_days()
 select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-join pg_class p on p.oid = i.inhparent where p.relname = 'history' and p.relnamespace = 'orchestrator'::regnamespace;
+join pg_class p on p.oid = i.inhparent
+where p.relname = 'history' and p.relnamespace = 'orchestrator'::regnamespace;
 
 -- name: stranded_executions(partitions)
 -- Running executions that wait for nothing: what they waited for was in the memory of an owner.
 select id from executions
-where partition = any (:partitions::int[]) and status = 2 and ready_since is null and wake_at is null
+where partition = any (:partitions::int[]) and status = 2
+  and ready_since is null and wake_at is null
 limit 10000;

@@ -1,0 +1,40 @@
+"""Orchestrator stores on a fresh, migrated database."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from importlib.resources import files
+
+import pytest_asyncio
+
+from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
+from flowmesh.storage import open_database
+from tests.integration.orchestrator.factories import Node
+
+NewNode = Callable[[], Awaitable[Node]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(database: str) -> AsyncIterator[OrchestratorStore]:
+    """The tables of one test, with today's history partitions."""
+    migrations = files("flowmesh.orchestrator.migrations")
+    opened = open_database(
+        database, schema="orchestrator", migrations=migrations, application="test", pool_max=10
+    )
+    async with opened as pool:
+        made = OrchestratorStore(pool)
+        await made.ensure_history_days(1)
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_node(store: OrchestratorStore) -> AsyncIterator[NewNode]:
+    """Makes incarnations that own nothing yet, each with its own line."""
+    async with AsyncExitStack() as stack:
+
+        async def make() -> Node:
+            line = CommitLine(store)
+            await line.begin(await store.register("127.0.0.1:1", ""))
+            stack.push_async_callback(line.close)
+            return Node(store, line)
+
+        yield make
