@@ -5,10 +5,11 @@ exception's text out. Client side: channels that raise the same domain errors, c
 and trace on, and reach a service of the same process without a socket.
 """
 
-from flowmesh.rpc.channel import Channel, LocalTarget, RemoteTarget, Target, fixed
+from flowmesh.rpc.channel import Channel, LocalTarget, Target, fixed
 from flowmesh.rpc.handlers import Handlers
 from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
 from flowmesh.rpc.local import EOF
+from flowmesh.rpc.remote import RemoteTarget
 from flowmesh.rpc.requests import namespace_of, valid_id
 from flowmesh.rpc.status import error_of, status_of
 

@@ -1,7 +1,9 @@
 """The channel stubs are made of: picks where each call goes, and how it fails.
 
-Every call carries the trace context and the shorter of its timeout and what is left of the call
-being served. Unary calls time out after 10 s where nothing else is said; streams do not.
+A unary call to an address that does not answer goes to the next instance, where it cannot do
+harm: it never left this process, it only reads, or its request_id makes it idempotent. Every
+call carries the trace context and the shorter of its timeout and what is left of the call being
+served. Unary calls time out after 10 s where nothing else is said; streams do not.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,11 +12,16 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from flowmesh.errors import Unimplemented
-from flowmesh.rpc import local, remote
+from flowmesh.errors import FlowmeshError, Unimplemented
+from flowmesh.rpc import local
 from flowmesh.rpc.handlers import Handlers, Method
-from flowmesh.rpc.limits import CHANNEL_OPTIONS, DEFAULT_TIMEOUT_S
+from flowmesh.rpc.limits import DEFAULT_TIMEOUT_S, TARGETS_TRIED_MAX
+from flowmesh.rpc.remote import RemoteStream, RemoteTarget
 from flowmesh.rpc.scope import MetadataItems, timeout_within, with_trace
+from flowmesh.rpc.status import Unreachable
+
+# How methods that change nothing are named.
+READS = ("Get", "List", "Wait", "Validate", "Analyze")
 
 
 class LocalTarget:
@@ -28,31 +35,6 @@ class LocalTarget:
         if found is None:
             raise Unimplemented("UNIMPLEMENTED", f"this process does not serve {path}")
         return found
-
-
-class RemoteTarget:
-    """A service at an address. One per address for the life of the process."""
-
-    def __init__(
-        self, address: str, interceptors: tuple[grpc.aio.ClientInterceptor, ...] = ()
-    ) -> None:
-        self.address = address
-        self._channel = grpc.aio.insecure_channel(
-            address, options=CHANNEL_OPTIONS, interceptors=list(interceptors)
-        )
-        self._callables: dict[str, Any] = {}
-
-    def callable(self, kind: str, path: str, serialize: Any, deserialize: Any) -> Any:
-        found = self._callables.get(path)
-        if found is None:
-            make = getattr(self._channel, kind)
-            found = self._callables[path] = make(
-                path, request_serializer=serialize, response_deserializer=deserialize
-            )
-        return found
-
-    async def close(self) -> None:
-        await self._channel.close()
 
 
 Target = LocalTarget | RemoteTarget
@@ -88,13 +70,24 @@ class Channel(grpc.aio.Channel):
         ) -> Any:
             timeout_s = timeout_within(timeout)
             items = with_trace(metadata)
-            target = await wait(timeout_s)
-            if isinstance(target, LocalTarget):
-                return await local.call_unary(target.method(method), request, items, timeout_s)
-            callable_ = target.callable(
-                "unary_unary", method, request_serializer, response_deserializer
-            )
-            return await remote.call_unary(callable_, request, items, timeout_s, wait_for_ready)
+            tried: Target | None = None
+            for _ in range(TARGETS_TRIED_MAX):
+                target = await wait(timeout_s)
+                if isinstance(target, LocalTarget):
+                    return await local.call_unary(target.method(method), request, items, timeout_s)
+                made = target.callable(
+                    "unary_unary", method, request_serializer, response_deserializer
+                )
+                try:
+                    return await made(
+                        request, timeout=timeout_s, metadata=items, wait_for_ready=wait_for_ready
+                    )
+                except grpc.aio.AioRpcError as error:
+                    failure = target.translated(error)
+                if not _harmless(method, request, failure) or target is tried:
+                    break
+                tried = target
+            raise failure
 
         return call
 
@@ -142,10 +135,11 @@ class Channel(grpc.aio.Channel):
             if isinstance(target, LocalTarget):
                 return local.LocalStream(target.method(path), requests, items, timeout_s)
             made = target.callable(kind, path, serialize, deserialize)
-            return remote.RemoteStream(
+            return RemoteStream(
+                target,
                 made(requests, timeout=timeout_s, metadata=items, wait_for_ready=wait_for_ready)
                 if requests is not None or not kind.startswith("stream")
-                else made(timeout=timeout_s, metadata=items, wait_for_ready=wait_for_ready)
+                else made(timeout=timeout_s, metadata=items, wait_for_ready=wait_for_ready),
             )
 
         return call
@@ -167,6 +161,14 @@ class Channel(grpc.aio.Channel):
 
     async def channel_ready(self) -> None:
         """Returns at once."""
+
+
+def _harmless(method: str, request: Any, failure: FlowmeshError) -> bool:
+    """Whether another instance may be asked instead."""
+    if not isinstance(failure, Unreachable):
+        return False
+    name = method.rpartition("/")[2]
+    return failure.never_sent or bool(getattr(request, "request_id", "")) or name.startswith(READS)
 
 
 def fixed(target: Target) -> Channel:

@@ -14,6 +14,8 @@ HANDSHAKE_TIMEOUT_MS = 5_000
 RECONNECT_MIN_MS = 100
 RECONNECT_MAX_MS = 2_000
 DEFAULT_TIMEOUT_S = 10.0
+# Instances that a call tries when the first ones cannot be reached.
+TARGETS_TRIED_MAX = 4
 # Messages of an in-process stream that wait in one direction.
 STREAM_MESSAGES_MAX = 64
 

@@ -1,38 +1,68 @@
 """Calls over a socket, with domain errors instead of gRPC's."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from flowmesh.errors import Unavailable
-from flowmesh.rpc.status import error_of
+from flowmesh.errors import FlowmeshError, Unavailable
+from flowmesh.rpc.limits import CHANNEL_OPTIONS
+from flowmesh.rpc.status import Unreachable, error_of
 
 EOF = grpc.aio.EOF
 
 
-async def call_unary(
-    callable_: Any,
-    request: Any,
-    metadata: Any,
-    timeout_s: float | None,
-    wait_for_ready: bool | None,
-) -> Any:
-    """One request, one response."""
-    try:
-        return await callable_(
-            request, timeout=timeout_s, metadata=metadata, wait_for_ready=wait_for_ready
+# An address that did not answer is the last choice for this long.
+AVOID_S = 2.0
+
+
+class RemoteTarget:
+    """A service at an address. One per address for the life of the process."""
+
+    def __init__(
+        self, address: str, interceptors: tuple[grpc.aio.ClientInterceptor, ...] = ()
+    ) -> None:
+        self.address = address
+        self._channel = grpc.aio.insecure_channel(
+            address, options=CHANNEL_OPTIONS, interceptors=list(interceptors)
         )
-    except grpc.aio.AioRpcError as error:
-        raise error_of(error) from None
+        self._callables: dict[str, Any] = {}
+        self._avoid_until = 0.0
+
+    @property
+    def answers(self) -> bool:
+        """False for a while after a call that nobody answered."""
+        return self._avoid_until == 0.0 or time.monotonic() > self._avoid_until
+
+    def callable(self, kind: str, path: str, serialize: Any, deserialize: Any) -> Any:
+        """The channel's callable for a method."""
+        found = self._callables.get(path)
+        if found is None:
+            make = getattr(self._channel, kind)
+            found = self._callables[path] = make(
+                path, request_serializer=serialize, response_deserializer=deserialize
+            )
+        return found
+
+    def translated(self, error: grpc.aio.AioRpcError) -> FlowmeshError:
+        """The domain error; notes that the address did not answer."""
+        found = error_of(error)
+        if isinstance(found, Unreachable):
+            self._avoid_until = time.monotonic() + AVOID_S
+        return found
+
+    async def close(self) -> None:
+        await self._channel.close()
 
 
 class RemoteStream:
     """A call that streams at least one way; raises FlowmeshError where grpc.aio raises its own."""
 
-    def __init__(self, call: Any) -> None:
+    def __init__(self, target: RemoteTarget, call: Any) -> None:
+        self._target = target
         self._call = call
 
     def __del__(self) -> None:
@@ -47,7 +77,7 @@ class RemoteStream:
         try:
             return await self._call
         except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
+            raise self._target.translated(error) from None
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         while (message := await self.read()) is not EOF:
@@ -58,14 +88,14 @@ class RemoteStream:
         try:
             return await self._call.read()
         except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
+            raise self._target.translated(error) from None
 
     async def write(self, message: Any) -> None:
         """Sends a request; raises what ended the call when it is over."""
         try:
             await self._call.write(message)
         except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
+            raise self._target.translated(error) from None
         except asyncio.InvalidStateError:
             raise Unavailable("SERVICE_UNAVAILABLE", "the stream has ended") from None
 
@@ -88,4 +118,4 @@ class RemoteStream:
         try:
             await self._call.wait_for_connection()
         except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
+            raise self._target.translated(error) from None

@@ -29,6 +29,9 @@ from flowmesh.errors import (
 from flowmesh.rpc.limits import STATUS_BYTES_MAX, STATUS_MESSAGE_CHARS_MAX
 
 DOMAIN = "flowmesh"
+UNREACHABLE_RETRY_MS = 500
+# How gRPC says that it had no connection.
+NEVER_SENT = "failed to connect"
 DETAILS_KEY = "grpc-status-details-bin"
 INTERNAL_TEXT = "something went wrong here; the log of the service has it under this trace id"
 
@@ -46,6 +49,14 @@ _BY_CODE: dict[grpc.StatusCode, tuple[type[FlowmeshError], str]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: (Timeout, "DEADLINE_EXCEEDED"),
     grpc.StatusCode.UNIMPLEMENTED: (Unimplemented, "UNIMPLEMENTED"),
 }
+
+
+class Unreachable(Unavailable):
+    """No answer came from the address; `never_sent` when the call did not leave this process."""
+
+    def __init__(self, reason: str, message: str, *, never_sent: bool) -> None:
+        super().__init__(reason, message, retry_after_ms=UNREACHABLE_RETRY_MS)
+        self.never_sent = never_sent
 
 
 def internal_error() -> FlowmeshError:
@@ -105,7 +116,11 @@ def error_of(error: grpc.aio.AioRpcError) -> FlowmeshError:
                 return found
     if "larger than max" in (error.details() or ""):
         return TooLarge("PAYLOAD_TOO_LARGE", "the message is over the limit of this service")
-    return error_for_code(error.code(), _transport_text(error.code()))
+    text = _transport_text(error.code())
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        never_sent = (error.details() or "").startswith(NEVER_SENT)
+        return Unreachable("SERVICE_UNAVAILABLE", text, never_sent=never_sent)
+    return error_for_code(error.code(), text)
 
 
 def error_for_code(code: grpc.StatusCode, message: str) -> FlowmeshError:

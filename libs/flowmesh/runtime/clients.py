@@ -68,12 +68,16 @@ class Clients:
         self._targets.clear()
 
     def _find(self, service: str) -> Target | None:
-        endpoint = self._directory.pick(service)
+        endpoint = self._directory.pick(service, self._answers)
         if endpoint is not None:
             return self.at(endpoint.address)
         if service == REGISTRY and self._registry and service not in self._expected:
             return self.at(self._registry)
         return None
+
+    def _answers(self, address: str) -> bool:
+        target = self._targets.get(address)
+        return target is None or target.answers
 
     async def _appears(self, service: str, timeout_s: float | None) -> Target:
         limit = LOCAL_TIMEOUT_S if service in self._expected else APPEAR_TIMEOUT_S

@@ -7,7 +7,7 @@ down disturbs nobody.
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
@@ -100,16 +100,20 @@ class Directory:
         """All addresses in the view."""
         return {known.endpoint.address for known in self._known.values()}
 
-    def pick(self, service: str) -> Endpoint | None:
-        """The instance for the next call: of this process, else the healthiest in turn."""
+    def pick(self, service: str, answers: Callable[[str], bool]) -> Endpoint | None:
+        """The instance for the next call: of this process, else the healthiest in turn.
+
+        Those whose address did not answer lately come last, whatever the registry says.
+        """
         mine = self._local.get(service)
         if mine is not None:
             return mine
         there = [known for known in self._known.values() if known.service == service]
         if not there:
             return None
-        best = min(known.rank for known in there)
-        choice = [known.endpoint for known in there if known.rank == best]
+        ranked = [(not answers(known.endpoint.address), known.rank, known) for known in there]
+        best = min((silent, rank) for silent, rank, _ in ranked)
+        choice = [known.endpoint for silent, rank, known in ranked if (silent, rank) == best]
         return choice[next(self._turn) % len(choice)]
 
     async def until_changed(self) -> None:

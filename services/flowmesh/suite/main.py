@@ -3,13 +3,13 @@
 Everything heavy is imported by the command that needs it, so that `flowmesh --help` is quick.
 """
 
+import os
 import sys
 
 from cyclopts import App
 
 from flowmesh.cli import app as client_app
 from flowmesh.cli.command_line import SUITE
-
 
 COMMANDS = (
     ("dev", "Start the whole suite on this machine."),
@@ -20,6 +20,9 @@ COMMANDS = (
 
 def main() -> None:
     """Entry point of `flowmesh`."""
+    # gRPC reads these once; it would comment on every child process that is started.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     sys.exit(make_app()())
 
 
