@@ -21,6 +21,9 @@ from flowmesh.runtime import Clock
 from flowmesh.views import execution_view, failure_view, instant, json_value
 
 TIMEOUT_MS: Final = 15_000
+READ_TIMEOUT_S: Final = 3.0
+# Longer than an attempt can take: an attempt that nobody ended by then died with its process.
+LEASE_MS: Final = 20_000
 ATTEMPTS_MAX: Final = 8
 DELAY_FIRST_MS: Final = 1_000
 DELAY_FACTOR: Final = 2
@@ -91,7 +94,7 @@ class Deliverer:
             namespace=due.namespace, execution_id=due.execution_id
         )
         try:
-            return (await self._executions.GetExecution(request)).execution
+            return (await self._executions.GetExecution(request, timeout=READ_TIMEOUT_S)).execution
         except (Unavailable, Overloaded, Timeout):
             raise
         except FlowmeshError:

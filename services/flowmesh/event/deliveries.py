@@ -6,7 +6,7 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from flowmesh.event.deliver import TIMEOUT_MS, Deliverer
+from flowmesh.event.deliver import LEASE_MS, Deliverer
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.store import Due, EventStore
 from flowmesh.runtime import Clock, Loop
@@ -14,7 +14,6 @@ from flowmesh.runtime import Clock, Loop
 RUNNING_MAX: Final = 32
 # A host is given so many at a time, and no more while it has more than so many: 8 at most.
 PER_HOST: Final = 4
-LEASE_MS: Final = 4 * TIMEOUT_MS
 DRAIN_S: Final = 5.0
 
 

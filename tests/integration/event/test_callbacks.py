@@ -8,7 +8,9 @@ from standardwebhooks import Webhook
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.errors import FlowmeshError
+from flowmesh.event.store import MIGRATIONS, Due, EventStore
 from flowmesh.runtime import Settings
+from flowmesh.storage import open_database
 
 from .conftest import PATIENCE_S, Events
 from .orchestrator import Book, completed, ended, scheduled, started
@@ -140,6 +142,25 @@ async def test_a_restart_goes_on_where_it_was(settings: Settings, receiver: Rece
 
     told = sorted(call.json["executionId"] for call in receiver.calls)
     assert told == ["exec-1", "exec-2", "exec-3"]
+
+
+async def test_an_attempt_that_died_is_made_again_by_its_id(
+    settings: Settings, events: Events, receiver: Receiver
+) -> None:
+    """Claimed, perhaps posted, and never recorded: due again when the lease is over."""
+    receiver.answers("complete", 503)
+    await events.owner(1).commit("exec-1", started(), ended(), callbacks=callbacks(receiver))
+    (first,) = await receiver.until(1)
+    async with open_database(settings.postgres, schema="event", migrations=MIGRATIONS) as pool:
+        dead = EventStore(pool)
+        claimed: list[Due] = []
+        async with asyncio.timeout(PATIENCE_S):
+            while not claimed:
+                claimed = await dead.claim(busy_hosts=[], free=1, per_host=1, lease_ms=200)
+    _, second = await receiver.until(2)
+
+    assert claimed[0].id == first.headers["webhook-id"] == second.headers["webhook-id"]
+    await deliveries(events, pb.DELIVERY_STATUS_DELIVERED)
 
 
 async def test_two_event_services_deliver_each_callback_once(
