@@ -7,7 +7,7 @@ names, so a program that is started again finds its unfinished work and goes on 
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -136,7 +136,7 @@ class WorkflowEngine:
     A handler is called with `{"input": <the workflow's input>, "results": {task id: output}}`,
     the results being those of its dependencies, and a TaskContext if it takes two arguments.
     A handler given as text is a name (see `register_handler`) or an `http(s)://` address, which
-    gets the same by POST.
+    gets the same by POST. `on_progress` is called whenever a workflow has got further.
     """
 
     def __init__(
@@ -145,7 +145,9 @@ class WorkflowEngine:
         *,
         max_concurrent_tasks: int = MAX_CONCURRENT_TASKS,
         namespace: str = limits.DEFAULT_NAMESPACE,
+        on_progress: Callable[[EngineWorkflow], None] | None = None,
     ) -> None:
+        self._on_progress = on_progress
         self.max_concurrent_tasks = max_concurrent_tasks
         self.metrics = EngineMetrics()
         self._given_client = client if isinstance(client, Client) else None
@@ -273,6 +275,8 @@ class WorkflowEngine:
         try:
             async for event in handle.events():
                 self._note(workflow, event)
+                if self._on_progress is not None:
+                    self._on_progress(workflow)
             await handle.result()
         except ExecutionFailed:
             self.metrics.workflows_failed += 1

@@ -1,0 +1,56 @@
+"""Custom actions, generated definitions, and what a task gets without asking."""
+
+import asyncio
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowmesh.sdk import Client, Status, TaskContext, Worker, Workflow
+from flowmesh.testing.suite import Suite
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def example(name: str) -> Any:
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
+
+
+@pytest.mark.feature("S2-47")
+async def test_a_registered_executor_runs_the_steps_of_its_action(suite: Suite) -> None:
+    """`register_executor('custom-action', …)` gets the rendered params and gives the result."""
+    results = await example("sdk_custom_executor")(suite.grpc_address)
+    assert results["rebate"]["pay"] == 72
+    assert results["rebate"]["key"]
+
+
+@pytest.mark.feature("S2-48")
+async def test_a_generated_definition_is_registered_and_runs(suite: Suite) -> None:
+    """One step for every item of the order, and one behind all of them."""
+    results = await example("sdk_dynamic_workflow")(suite.grpc_address)
+    assert results == {"pick-book": 2, "pick-pen": 5, "pack": 7}
+
+
+@pytest.mark.feature("S4-54")
+async def test_a_task_without_a_timeout_has_one(suite: Suite) -> None:
+    """The handler sees a deadline although nobody set a timeout."""
+    left: list[float | None] = []
+
+    async def look(value: Any, context: TaskContext) -> None:
+        left.append(context.remaining_s)
+
+    flow = Workflow("default-timeout")
+    flow.task("look", look)
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        async with Worker(client, flow.handlers):
+            await client.run("default-timeout")
+    assert left[0] is not None
+    assert left[0] > 1
+
+
+async def test_the_blocking_client_follows_an_execution(suite: Suite) -> None:
+    """The example without async: events to the end, then the status."""
+    status = await asyncio.to_thread(example("sdk_blocking"), suite.grpc_address)
+    assert status is Status.COMPLETED
