@@ -1,0 +1,197 @@
+"""The command line against the running suite, as a person and as a script use it."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from flowmesh.sdk import Client, Worker, Workflow
+from flowmesh.testing.suite import Suite
+
+STEPS = """\
+id: cli-steps
+name: From the command line
+steps:
+  - {id: first, name: First, action: delay, params: {duration: 20}}
+  - {id: second, name: Second, dependencies: [first]}
+"""
+RESOURCES = """\
+apiVersion: workflow.io/v1
+kind: WorkflowTask
+metadata: {name: cli-wait}
+spec: {type: delay, delay: {duration: 10ms}}
+---
+apiVersion: workflow.io/v1
+kind: Workflow
+metadata: {name: cli-flow}
+spec:
+  tasks:
+    - {id: wait, taskRef: cli-wait}
+"""
+CYCLE = """\
+id: cli-cycle
+name: Round and round
+steps:
+  - {id: task-a, name: A, dependencies: [task-b]}
+  - {id: task-b, name: B, dependencies: [task-a]}
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.out)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+Run = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.fixture
+def flowmesh(suite: Suite) -> Run:
+    """`await flowmesh("start", "order")`: the command as a process of its own."""
+
+    async def run(*tokens: str, stdin: str = "") -> Outcome:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "flowmesh.suite",
+            *tokens,
+            "--address",
+            suite.grpc_address,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
+        assert process.returncode is not None
+        return Outcome(process.returncode, out.decode(), err.decode())
+
+    return run
+
+
+async def test_from_a_file_to_a_trace(flowmesh: Run, tmp_path: Path) -> None:
+    """Apply, start and wait, then look at it from every side."""
+    file = tmp_path / "steps.yaml"
+    file.write_text(STEPS)
+    applied = await flowmesh("apply", "-f", str(file))
+    assert (applied.code, applied.lines) == (0, ["Workflow cli-steps: version 1"])
+
+    started = await flowmesh("start", "cli-steps", "--input", '{"n": 1}', "--wait", "--json")
+    assert started.code == 0, started.err
+    execution = started.json["executionId"]
+    assert started.json["tasks"]["second"]["status"] == "completed"
+
+    watched = await flowmesh("watch", execution, "--json")
+    assert watched.code == 0
+    types = [orjson.loads(line)["type"] for line in watched.lines]
+    assert (types[0], types[-1]) == ("WorkflowStarted", "WorkflowCompleted")
+
+    history = await flowmesh("history", execution)
+    assert len(history.lines) == len(types)
+
+    trace = await flowmesh("trace", execution)
+    assert trace.lines[0].startswith("✔ cli-steps v1  completed")
+    assert trace.lines[1].startswith("└─ ✔ first")
+    assert trace.lines[2].startswith("   └─ ✔ second")
+
+
+async def test_what_is_there_is_listed_and_shown(flowmesh: Run) -> None:
+    """Workflows, tasks, executions and services, as columns and as JSON."""
+    applied = await flowmesh("apply", "-f", "-", "--json", stdin=RESOURCES)
+    assert [r["name"] for r in applied.json["resources"]] == ["cli-wait", "cli-flow"]
+    again = await flowmesh("apply", "-f", "-", stdin=RESOURCES)
+    assert again.lines[1] == "Workflow cli-flow: unchanged (version 1)"
+
+    started = await flowmesh("start", "cli-flow")
+    execution = started.out.strip()
+    assert (await flowmesh("watch", execution)).code == 0
+    listed = await flowmesh(
+        "list", "executions", "--workflow", "cli-flow", "--status", "completed", "--json"
+    )
+    assert [shown["executionId"] for shown in listed.json] == [execution]
+
+    workflows = await flowmesh("list", "workflows", "--where", "id:cli-fl*")
+    assert [line.split()[0] for line in workflows.lines] == ["NAME", "cli-flow"]
+    task = await flowmesh("get", "task", "cli-wait", "--json")
+    assert task.json["type"] == "delay"
+    workflow = await flowmesh("get", "workflow", "cli-flow")
+    assert "taskRef: cli-wait" in workflow.out
+    services = await flowmesh("services", "--json")
+    names = {instance["name"] for instance in services.json}
+    assert {"definition", "orchestrator", "worker", "event", "registry"} <= names
+
+
+async def test_a_wrong_definition_says_where(flowmesh: Run, tmp_path: Path) -> None:
+    """The cycle, with the file and line it is in; nothing is stored."""
+    file = tmp_path / "cycle.yaml"
+    file.write_text(CYCLE)
+    outcome = await flowmesh("validate", "-f", str(file))
+    assert (outcome.code, outcome.out) == (1, "invalid\n")
+    assert "Circular dependency: task-a → task-b → task-a" in outcome.err
+    assert f"{file}:" in outcome.err
+    refused = await flowmesh("apply", "-f", str(file), "--json")
+    assert refused.code == 1
+    assert refused.json["error"]["reason"] == "GRAPH_CYCLE"
+    assert (await flowmesh("get", "workflow", "cli-cycle")).code == 1
+
+
+async def test_an_execution_is_signaled_and_canceled(flowmesh: Run, suite: Suite) -> None:
+    """The exit code of `watch` says that it did not complete."""
+    flow = Workflow("cli-cancel")
+    flow.task("wait", "cli-nobody-does-this")
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+    execution = (await flowmesh("start", "cli-cancel")).out.strip()
+    signal = await flowmesh("signal", execution, "hello", "--payload", '{"n": 1}', "--json")
+    assert signal.json["sequence"] > 1
+    assert (await flowmesh("cancel", execution, "--reason", "enough")).code == 0
+    watched = await flowmesh("watch", execution)
+    assert watched.code == 1
+    assert "WorkflowCanceled" in watched.lines[-1]
+    again = await flowmesh("terminate", execution)
+    assert again.code == 1
+    assert "EXECUTION_ENDED" in again.err
+
+
+async def test_a_failed_run_is_exit_code_one(flowmesh: Run, suite: Suite) -> None:
+    """With the failure on the output, and the attempts in the trace."""
+
+    async def fail(value: Any) -> None:
+        raise LookupError("no such order")
+
+    flow = Workflow("cli-fail")
+    flow.task("only", fail)
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        async with Worker(client, flow.handlers):
+            outcome = await flowmesh("start", "cli-fail", "--wait")
+    assert outcome.code == 1
+    assert "LookupError in only: no such order" in outcome.out
+    execution = outcome.out.split()[1]
+    trace = await flowmesh("trace", execution)
+    assert "✘ only" in trace.lines[1]
+    assert "LookupError: no such order" in trace.lines[1]
+
+
+async def test_the_doctor_finds_the_suite_well(flowmesh: Run) -> None:
+    """It answers, its instances are healthy, its clock agrees."""
+    outcome = await flowmesh("doctor", "--json")
+    verdicts = {check["check"]: check["verdict"] for check in outcome.json["checks"]}
+    assert verdicts["suite"] == "ok"
+    assert verdicts["clock"] == "ok"
