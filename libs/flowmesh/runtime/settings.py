@@ -16,28 +16,44 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")
 
-    postgres: str = Field("", description="PostgreSQL: postgresql://user:password@host:port/name")
-    nats: str = Field("", description="NATS with JetStream: nats://token@host:port")
-    redis: str = Field("", description="Redis: redis://host:port/0 or unix:///path")
-    registry: str = Field("", description="host:port of a registry in another process")
-    host: str = Field("127.0.0.1", description="address to listen on")
-    grpc_port: int = Field(7450, ge=0, le=65535, description="gRPC port; 0 picks a free one")
-    http_port: int = Field(3000, ge=0, le=65535, description="HTTP port; 0 picks a free one")
-    advertise: str = Field("", description="host:port others reach this process at")
-    data_dir: str = Field(".flowmesh", description="folder for what this process keeps")
+    postgres: str = Field(
+        default="", description="PostgreSQL: postgresql://user:password@host:port/name"
+    )
+    nats: str = Field(default="", description="NATS with JetStream: nats://token@host:port")
+    redis: str = Field(default="", description="Redis: redis://host:port/0 or unix:///path")
+    registry: str = Field(default="", description="host:port of a registry in another process")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    grpc_port: int = Field(
+        default=7450, ge=0, le=65535, description="gRPC port; 0 picks a free one"
+    )
+    http_port: int = Field(
+        default=3000, ge=0, le=65535, description="HTTP port; 0 picks a free one"
+    )
+    advertise: str = Field(default="", description="host:port others reach this process at")
+    data_dir: str = Field(default=".flowmesh", description="folder for what this process keeps")
     egress: Literal["open", "public"] = Field(
-        "public", description="what steps may call: public addresses only, or any"
+        default="public", description="what steps may call: public addresses only, or any"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least severe log line written"
+        default="info", description="least severe log line written"
     )
     log_format: Literal["", "json", "console"] = Field(
-        "", description="console on a terminal, JSON otherwise, unless said"
+        default="", description="console on a terminal, JSON otherwise, unless said"
     )
-    otlp_endpoint: str = Field("", description="host:port of an OTLP/gRPC collector for traces")
-    data_dir_id: str = Field("", description="identity of the locked data directory")
-    bus_prefix: str = Field("fm", pattern=r"[a-z0-9]{1,32}", description="first word of subjects")
-    reflection: bool = Field(True, description="serve gRPC reflection")
+    otlp_endpoint: str = Field(
+        default="", description="host:port of an OTLP/gRPC collector for traces"
+    )
+    data_dir_id: str = Field(default="", description="identity of the locked data directory")
+    bus_prefix: str = Field(
+        default="fm", pattern=r"^[a-z0-9]{1,32}$", description="first word of subjects"
+    )
+    retention_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="days an ended execution is kept before it is deleted",
+    )
+    reflection: bool = Field(default=True, description="serve gRPC reflection")
 
 
 def unknown_variables() -> list[str]:

@@ -38,6 +38,11 @@ class ExecutionIds:
         return f"{PREFIX}{_digits(now_us // 1000, 9)}{_digits(unique, 9)}{_digits(partition, 2)}"
 
 
+def first_id_of(time_us: int) -> str:
+    """A bound: every id made before this time is smaller."""
+    return f"{PREFIX}{_digits(time_us // 1000, 9)}"
+
+
 def partition_of(execution_id: str) -> int | None:
     """The partition an id carries; None if it is not an id of ours."""
     if len(execution_id) != _LENGTH or not execution_id.startswith(PREFIX):

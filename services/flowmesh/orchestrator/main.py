@@ -42,7 +42,8 @@ async def run(runtime: Runtime) -> None:
     async with AsyncExitStack() as stack:
         migrations = files("flowmesh.orchestrator.migrations")
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))
-        core = _core(runtime, OrchestratorStore(pool))
+        metrics = OrchestratorMetrics(runtime.metrics)
+        core = _core(runtime, OrchestratorStore(pool), metrics)
         _serve(runtime, core)
         await _listen(runtime, core)
         await core.begin()
@@ -52,12 +53,19 @@ async def run(runtime: Runtime) -> None:
         claims = ClaimTimer(core.ownership, runtime.clock)
         stack.push_async_callback(_stop, asyncio.create_task(claims.run()))
         runtime.add_loop(LeaseLoop(core.ownership, core.lease_expired))
-        runtime.add_loop(HousekeepingLoop(core.store, runtime.clock))
+        runtime.add_loop(
+            HousekeepingLoop(
+                store=core.store,
+                clock=runtime.clock,
+                metrics=metrics,
+                retention_days=runtime.settings.retention_days,
+            )
+        )
         runtime.on_drain(core.ownership.drain)
         await runtime.until_stopped()
 
 
-def _core(runtime: Runtime, store: OrchestratorStore) -> Orchestrator:
+def _core(runtime: Runtime, store: OrchestratorStore, metrics: OrchestratorMetrics) -> Orchestrator:
     definitions = runtime.stub(definition_service_pb2_grpc.DefinitionServiceStub, "definition")
     settings = runtime.settings
 
@@ -74,7 +82,7 @@ def _core(runtime: Runtime, store: OrchestratorStore) -> Orchestrator:
         log=runtime.log,
         address=runtime.address,
         data_dir_id=settings.data_dir_id,
-        metrics=OrchestratorMetrics(runtime.metrics),
+        metrics=metrics,
         publisher=publisher,
         ids=ExecutionIds(secrets.randbits(25)),
         draw=random.random,

@@ -31,6 +31,9 @@ class OrchestratorMetrics:
         self.execution_latency = metrics.histogram(
             "flowmesh_execution_seconds", "Start to end of an execution."
         )
+        self.executions_deleted = metrics.counter(
+            "flowmesh_executions_deleted", "Executions deleted after their retention."
+        )
         self.partitions_owned = metrics.gauge(
             "flowmesh_partitions_owned", "Partitions this process owns."
         )

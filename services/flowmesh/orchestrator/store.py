@@ -165,6 +165,23 @@ class OrchestratorStore:
                     f" for values from ({day}) to ({day + 1})"
                 )
 
+    async def drop_empty_days(self, before_day: int) -> int:
+        """Detaches and drops the history's partitions of old days that hold nothing any more."""
+        dropped = 0
+        for row in await self.rows("history_days"):
+            name = row["relname"]
+            if int(name.rpartition("_")[2]) >= before_day:
+                continue
+            if await self.pool.fetchval(f"select exists (select from orchestrator.{name})"):  # noqa: S608
+                continue
+            await self.pool.execute(
+                "alter table orchestrator.history"
+                f" detach partition orchestrator.{name} concurrently"
+            )
+            await self.pool.execute(f"drop table orchestrator.{name}")
+            dropped += 1
+        return dropped
+
 
 class CommitLine:
     """The one connection that commits, and the position of the incarnation it commits for."""

@@ -208,9 +208,10 @@ async def test_the_plans_of_the_statement_use_indexes_on_a_filled_table(
     state = started(before, 1)
     await node.commit(before)
     await store.pool.execute(
-        "insert into orchestrator.executions (id, partition, namespace, workflow_id, workflow_name,"
-        " workflow_version, plan_digest, status, started_at)"
-        " select 'exec-' || lpad(i::text, 20, '0'), i % 64, 'default', 'w', 'w', 1, 'd', 4, 1 from generate_series(1, 50000) i"
+        "insert into orchestrator.executions (id, partition, namespace, workflow_id,"
+        " workflow_name, workflow_version, plan_digest, status, started_at)"
+        " select 'exec-' || lpad(i::text, 20, '0'), i % 64, 'default', 'w', 'w', 1, 'd', 4, 1"
+        " from generate_series(1, 50000) i"
     )
     await store.pool.execute("analyze orchestrator.executions")
     async with store.pool.acquire() as connection:

@@ -183,3 +183,29 @@ select id from executions
 where partition = any (:partitions::int[]) and status = 2
   and ready_since is null and wake_at is null
 limit 10000;
+
+-- name: delete_ended(started_before_id, ended_before, rows_max)$
+-- Deletes executions past their retention with all that belongs to them, oldest first.
+with gone as (
+    select id, (started_at / 86400000000)::int as start_day from executions
+    where id < :started_before_id and ended_at < :ended_before
+    order by id limit :rows_max
+), histories as (
+    delete from history h using gone g where h.start_day = g.start_day and h.execution_id = g.id
+), kept as (
+    delete from snapshots s using gone g where s.execution_id = g.id
+), referred as (
+    delete from payload_refs r using gone g where r.execution_id = g.id
+), ended as (
+    delete from executions e using gone g where e.id = g.id returning 1
+)
+select count(*) from ended;
+
+-- name: delete_snapshots()$
+-- Nobody rebuilds an execution that has ended from a snapshot.
+with gone as (
+    delete from snapshots s using executions e
+    where e.id = s.execution_id and e.ended_at is not null
+    returning 1
+)
+select count(*) from gone;
