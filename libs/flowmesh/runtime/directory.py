@@ -7,7 +7,7 @@ down disturbs nobody.
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
@@ -120,7 +120,7 @@ class Directory:
         """Returns at the next change."""
         await self._changed.wait()
 
-    async def watch(self, service: str) -> AsyncIterator[tuple[Endpoint, ...]]:
+    async def watch(self, service: str) -> AsyncGenerator[tuple[Endpoint, ...], None]:
         """The set of instances now, then after each change of it."""
         last: tuple[Endpoint, ...] | None = None
         while True:

@@ -1,0 +1,38 @@
+"""Settings: from the environment, overridden by flags, never changed afterwards."""
+
+from typing import Any
+
+import pytest
+
+from flowmesh.runtime import Settings, unknown_variables
+
+
+def test_flags_beat_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no flag says, the environment says; what neither says has a default."""
+    monkeypatch.setenv("FLOWMESH_HTTP_PORT", "8080")
+    monkeypatch.setenv("FLOWMESH_EGRESS", "open")
+    settings = Settings(http_port=9090)
+    assert (settings.http_port, settings.egress, settings.grpc_port) == (9090, "open", 7450)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("grpc_port", 70_000), ("egress", "all"), ("bus_prefix", "a.b")]
+)
+def test_values_out_of_range_are_refused(name: str, value: Any) -> None:
+    """A wrong setting is told at the start, by name."""
+    with pytest.raises(ValueError, match=name):
+        Settings(**{name: value})
+
+
+def test_settings_do_not_change() -> None:
+    """What was told at the start holds to the end."""
+    settings = Settings()
+    with pytest.raises(ValueError):
+        settings.http_port = 1
+
+
+def test_a_misspelled_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with our prefix that nothing reads is most likely a mistake."""
+    monkeypatch.setenv("FLOWMESH_POSTGRS", "x")
+    monkeypatch.setenv("FLOWMESH_POSTGRES", "x")
+    assert unknown_variables() == ["FLOWMESH_POSTGRS"]
