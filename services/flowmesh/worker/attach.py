@@ -50,6 +50,8 @@ class LinkOwner(Protocol):
 
 
 class Link:
+    """One orchestrator. `run` keeps a stream to it; the other methods say what goes out on it."""
+
     def __init__(
         self,
         *,

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 
 class Credit:
+    """The slots of one set; streams are named by their link id."""
+
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.running = 0

@@ -47,7 +47,7 @@ async def run(runtime: Runtime) -> None:
         relay.add_set(pool)
         server = WorkServer(relay=relay, monotonic_ms=monotonic_ms, new_id=_short_id)
         runtime.serve(server, add_WorkerServiceServicer_to_server, SERVICE)
-        runtime.add_loop(RelayLoop(relay))
+        runtime.add_loop(RelayLoop(relay, runtime.metrics))
 
         def make_link(instance_id: str, address: str) -> Link:
             stub: Any = runtime.stub_at(DispatchServiceStub, address)

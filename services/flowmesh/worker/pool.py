@@ -30,6 +30,8 @@ class ResultSink(Protocol):
 
 
 class BuiltinPool(WorkerSet):
+    """Runs attempts of built-in task types and hands their results to the sink."""
+
     def __init__(
         self,
         *,

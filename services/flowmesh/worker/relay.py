@@ -298,6 +298,10 @@ class Relay:
         lease = self._leases.get(token)
         return lease is not None and lease.result is None
 
+    def counts(self) -> tuple[int, int, int]:
+        """Orchestrators attached, worker sets, leases."""
+        return len(self._links), len(self._sets), len(self._leases)
+
     async def until_settled(self) -> None:
         """Nothing runs and every result is acknowledged."""
         while len(self._leases):

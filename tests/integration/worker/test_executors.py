@@ -9,8 +9,11 @@ import pytest
 
 from flowmesh.api.common.v1.payload_pb2 import Payload, PayloadReference
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_NATIVE, DIALECT_STEPS, TaskSpec
+from flowmesh.egress import PUBLIC
+from flowmesh.telemetry import Metrics
 from flowmesh.testing.world import World
 from flowmesh.worker import limits
+from flowmesh.worker.loops import RelayLoop, Tick
 from flowmesh.worker.main import drain
 from tests.integration.worker.harness import RemoteClient, Worker
 from tests.integration.worker.orchestrator import Orchestrator, spec_of, task_of
@@ -263,6 +266,35 @@ async def test_a_damaged_stored_input_is_not_used(
     value = Payload(reference=PayloadReference(digest="0" * 64, size_bytes=5))
     spec = spec_of("function", {"code": "return 1"})
     assert class_of(await failure(orchestrator, spec, value)) == "NetworkError"
+
+
+async def test_an_inner_address_fails_the_task_under_the_public_policy(
+    orchestrator: Orchestrator, world: World
+) -> None:
+    """EgressBlocked, and the service inside hears nothing."""
+    async with Worker(policy=PUBLIC) as worker:
+        worker.follow(orchestrator)
+        spec = spec_of("http.request", {"url": "{{input.url}}"})
+        failed = await failure(orchestrator, spec, {"url": world.url("secret")})
+    assert class_of(failed) == "EgressBlocked"
+    assert orjson.loads(failed.details) == {"reason": "EGRESS_BLOCKED"}
+    assert world.calls() == []
+
+
+async def test_a_loop_says_what_is_held(
+    orchestrator: Orchestrator, worker: Worker, world: World
+) -> None:
+    """Each tick counts streams, worker sets and tasks for the metrics."""
+    world.hold("slow")
+    spec = spec_of("http.request", {"url": world.url("slow")})
+    orchestrator.submit(task_of("t1", spec, {}), spec)
+    await world.called("slow")
+    metrics = Metrics()
+    tick = await RelayLoop(worker.relay, metrics).run_once()
+    assert tick == Tick(orchestrators=1, worker_sets=1, tasks=1)
+    assert metrics.registry.get_sample_value("flowmesh_tasks_held") == 1
+    world.release("slow")
+    await orchestrator.result("t1")
 
 
 async def test_a_running_task_sends_the_heartbeats_it_must(
