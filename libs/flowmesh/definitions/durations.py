@@ -3,9 +3,9 @@
 import re
 
 _UNIT_MS = {"ms": 1.0, "s": 1_000.0, "m": 60_000.0, "h": 3_600_000.0}
-_PART = r"\d{1,15}(?:\.\d{1,6})?(?:ms|s|m|h)"
+_PART = r"[0-9]{1,15}(?:\.[0-9]{1,6})?(?:ms|s|m|h)"
 _WHOLE = re.compile(rf"(?:{_PART})+\Z")
-_SPLIT = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_SPLIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 
 
 def duration_ms(text: str) -> int | None:

@@ -72,6 +72,18 @@ class Reader:
             self.wrong(key, "a string")
         return ""
 
+    def required_text(self, key: str, expected: str) -> str:
+        """A text that may not be missing or blank; long ones are code."""
+        if not self.has(key):
+            self.missing(key, expected)
+            return ""
+        value = self.text(key, most=limits.CODE_CHARACTERS_MAX)
+        if isinstance(self.value[key], str) and not value.strip():
+            message = f"{key} is empty; it is {expected}"
+            self.problems.add("DEFINITION_INVALID", message, (*self.path, key))
+            return ""
+        return value
+
     def identifier(self, key: str, what: str, *, required: bool = True) -> str:
         """An id; empty where it is missing or wrong, which is noted."""
         if not self.has(key):

@@ -201,7 +201,7 @@ async def test_usages_are_those_of_newest_versions(library: Library) -> None:
 
 
 async def test_a_plan_follows_the_tasks_it_refers_to(library: Library) -> None:
-    """A changed retry policy of a shared task is in the next plan of every workflow that uses it."""
+    """A changed retry policy of a shared task is in the next plan of every workflow."""
     await apply(library, documents(task("pay"), workflow("w1", "pay"), workflow("w2", "pay")))
     before = await library.plan(NS, "w1", 0)
     assert await library.plan(NS, "w1", 0) is before

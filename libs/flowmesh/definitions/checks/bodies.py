@@ -91,7 +91,7 @@ class Bodies:
 
     def _condition(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
         source = str(task.config.get("expression", ""))
-        if not source and "expression" not in task.config:
+        if not source:
             return
         key = (task.dialect, source)
         if key not in self._conditions:

@@ -91,7 +91,7 @@ def _node(reader: Reader) -> Node:
         task_ref=reader.identifier("taskRef", "the name of a WorkflowTask or of a built-in task"),
         input=reader.raw("input"),
         has_input=reader.has("input"),
-        condition=reader.text("condition", most=limits.DESCRIPTION_CHARACTERS_MAX),
+        condition=reader.text("condition", most=limits.CODE_CHARACTERS_MAX),
         dependencies=reader.identifiers("dependsOn"),
         dependencies_key="dependsOn",
         retry=_retry(reader),
@@ -185,7 +185,7 @@ def _http(body: Reader) -> dict[str, Json]:
 def _transform(body: Reader) -> dict[str, Json]:
     config: dict[str, Json] = {}
     if body.has("code"):
-        config["code"] = body.text("code", most=limits.DESCRIPTION_CHARACTERS_MAX)
+        config["code"] = body.required_text("code", "JavaScript that returns the output")
     if body.has("pipeline"):
         config["pipeline"] = body.items("pipeline")
     if len(config) == 2:
@@ -195,9 +195,7 @@ def _transform(body: Reader) -> dict[str, Json]:
 
 
 def _function(body: Reader) -> dict[str, Json]:
-    if not body.has("code"):
-        body.missing("code", "JavaScript that returns the output")
-    return {"code": body.text("code", most=limits.DESCRIPTION_CHARACTERS_MAX)}
+    return {"code": body.required_text("code", "JavaScript that returns the output")}
 
 
 def _delay(body: Reader) -> dict[str, Json]:
@@ -220,9 +218,7 @@ def _webhook(body: Reader) -> dict[str, Json]:
 
 
 def _condition(body: Reader) -> dict[str, Json]:
-    if not body.has("expression"):
-        body.missing("expression", "a CEL expression over input")
-    expression = body.text("expression", most=limits.DESCRIPTION_CHARACTERS_MAX)
+    expression = body.required_text("expression", "a CEL expression over input")
     return {"expression": expression, "language": "cel"}
 
 

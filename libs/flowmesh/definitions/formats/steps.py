@@ -173,9 +173,7 @@ def _transform(params: Reader) -> dict[str, Json]:
 
 
 def _code(params: Reader) -> str:
-    if not params.has("code"):
-        params.missing("code", "JavaScript that returns the output")
-    return params.text("code", most=limits.DESCRIPTION_CHARACTERS_MAX)
+    return params.required_text("code", "JavaScript that returns the output")
 
 
 def _function(params: Reader) -> dict[str, Json]:
@@ -183,9 +181,7 @@ def _function(params: Reader) -> dict[str, Json]:
 
 
 def _condition(params: Reader) -> dict[str, Json]:
-    if not params.has("expression"):
-        params.missing("expression", "a JavaScript expression over context")
-    expression = params.text("expression", most=limits.DESCRIPTION_CHARACTERS_MAX)
+    expression = params.required_text("expression", "a JavaScript expression over context")
     return {"expression": expression, "language": "javascript"}
 
 
