@@ -140,8 +140,9 @@ class OutboxServer(history_grpc.OutboxServiceServicer):
     ) -> history.ReadOutboxResponse:
         size = min(request.position_count_max or OUTBOX_POSITIONS_DEFAULT, OUTBOX_POSITIONS_MAX)
         store = self._core.store
-        batches = await self._core.outbox.read(request.incarnation, request.after, size)
+        # The position first: what is committed meanwhile is found by the next call.
         last = await store.one("position_of", incarnation=request.incarnation)
+        batches = await self._core.outbox.read(request.incarnation, request.after, size)
         return history.ReadOutboxResponse(batches=batches, last_position=last or 0)
 
     async def ReportPositions(

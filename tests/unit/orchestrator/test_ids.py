@@ -1,0 +1,59 @@
+"""Ids carry their partition, sort by time and are never made twice."""
+
+import pytest
+
+from flowmesh.orchestrator.ids import (
+    PARTITION_COUNT,
+    ExecutionIds,
+    first_id_of,
+    parse_token,
+    partition_of,
+    partition_of_request,
+    token_of,
+)
+
+
+def test_an_id_gives_its_partition_back() -> None:
+    """For every partition there is."""
+    ids = ExecutionIds(1)
+    for partition in range(PARTITION_COUNT):
+        assert partition_of(ids.make(1_795_000_000_000_000, partition)) == partition
+
+
+def test_ids_sort_by_the_time_they_were_made() -> None:
+    """Later milliseconds sort behind, whatever the partition."""
+    ids = ExecutionIds(1)
+    made = [
+        ids.make(time_us, 63 - n) for n, time_us in enumerate(range(10**15, 10**15 + 50_000, 1_000))
+    ]
+    assert made == sorted(made)
+    assert first_id_of(10**15) <= made[0] < first_id_of(10**15 + 1_000)
+
+
+def test_ids_of_one_millisecond_differ() -> None:
+    """Between processes and within one."""
+    one, other = ExecutionIds(1), ExecutionIds(2)
+    made = {ids.make(5, 1) for ids in (one, other) for _ in range(10_000)}
+    assert len(made) == 20_000
+
+
+@pytest.mark.parametrize(
+    "text", ["", "exec-", "exec-" + "u" * 20, "exec-" + "0" * 18 + "zz", "x" * 25]
+)
+def test_what_is_no_id_has_no_partition(text: str) -> None:
+    """Wrong letters, lengths and partitions that do not exist."""
+    assert partition_of(text) is None
+
+
+def test_equal_request_ids_meet_in_one_partition() -> None:
+    """And namespaces do not share them."""
+    assert partition_of_request("a", "r") == partition_of_request("a", "r")
+    spread = {partition_of_request("a", str(n)) for n in range(2_000)}
+    assert len(spread) == PARTITION_COUNT
+
+
+def test_a_token_names_one_attempt() -> None:
+    """Anything else is not a token."""
+    assert parse_token(token_of("exec-1", "node.a:b", 3)) == ("exec-1", "node.a:b", 3)
+    assert parse_token("exec-1|a") is None
+    assert parse_token("exec-1|a|-1") is None

@@ -1,0 +1,70 @@
+"""The ready queues decide who leaves first."""
+
+from flowmesh.api.common.v1 import priority_pb2 as p
+from flowmesh.orchestrator.ready import READY_MAX, Key, ReadyQueues, ReadyTask
+
+HTTP: Key = ("default", "default", "http")
+OTHER: Key = ("default", "default", "other")
+
+
+def task(
+    name: str, priority: int = p.PRIORITY_NORMAL, key: Key = HTTP, partition: int = 0
+) -> ReadyTask:
+    return ReadyTask("exec-1", 0, name, 1, partition, key, priority)
+
+
+def names(queues: ReadyQueues, *keys: Key) -> list[str]:
+    out = []
+    while (popped := queues.pop(keys)) is not None:
+        out.append(popped.node_id)
+    return out
+
+
+def test_a_higher_priority_always_leaves_first() -> None:
+    """Strictly, whatever came before; equals leave in the order they came."""
+    queues = ReadyQueues()
+    for name, priority in [
+        ("low", p.PRIORITY_LOW),
+        ("one", p.PRIORITY_NORMAL),
+        ("two", p.PRIORITY_NORMAL),
+        ("critical", p.PRIORITY_CRITICAL),
+        ("high", p.PRIORITY_HIGH),
+    ]:
+        queues.push(task(name, priority))
+    assert names(queues, HTTP) == ["critical", "high", "one", "two", "low"]
+
+
+def test_a_worker_gets_only_what_it_takes() -> None:
+    """Other keys stay where they are."""
+    queues = ReadyQueues()
+    queues.push(task("mine"))
+    queues.push(task("theirs", key=OTHER))
+    assert names(queues, HTTP) == ["mine"]
+    assert queues.count == 1
+    assert queues.waiting([OTHER]) == 1
+
+
+def test_a_key_is_announced_once() -> None:
+    """The first task of a kind makes the worker sets look whether they take it."""
+    queues = ReadyQueues()
+    assert queues.push(task("a"))
+    assert not queues.push(task("b"))
+
+
+def test_what_does_not_fit_is_left_to_the_rows() -> None:
+    """Memory stays bounded; the overflow is remembered."""
+    queues = ReadyQueues()
+    for _ in range(READY_MAX + 5):
+        queues.push(task("x"))
+    assert queues.count == READY_MAX
+    assert queues.overflowed
+
+
+def test_tasks_of_a_lost_partition_are_dropped() -> None:
+    """Counts follow."""
+    queues = ReadyQueues()
+    queues.push(task("kept", partition=1))
+    queues.push(task("gone", partition=2))
+    queues.drop_partitions({2})
+    assert queues.count == 1
+    assert names(queues, HTTP) == ["kept"]
