@@ -77,6 +77,8 @@ class Link:
 
     def _reset(self) -> None:
         """A new stream: nothing is queued, numbered or known on it."""
+        self._wake.set()
+        self._wake = asyncio.Event()
         self.specs.clear()
         self._hello: AttachHello | None = None
         self._say = AttachRequest()
@@ -87,7 +89,6 @@ class Link:
         self._heard = False
         self._unacknowledged: dict[str, Lease] = {}
         self._unacknowledged_bytes = 0
-        self._wake.clear()
 
     # what is to be said; goes out when the loop gets to it, all in one frame
 
@@ -225,17 +226,20 @@ class Link:
             self._owner.disconnected(self, waiting)
 
     async def _requests(self) -> AsyncIterator[AttachRequest]:
+        """The frames of one stream; ends when that stream does."""
+        wake = self._wake
         hello = self._next_request()
         hello.hello.MergeFrom(self._hello or AttachHello())
         yield hello
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            self._sent_at_ms = self._monotonic_ms()
-            yield self._next_request()
-            while self._queued:
+            await wake.wait()
+            wake.clear()
+            while wake is self._wake:
+                self._sent_at_ms = self._monotonic_ms()
                 yield self._next_request()
-            if self._finishing:
+                if not self._queued:
+                    break
+            if wake is not self._wake or self._finishing:
                 return
 
     def _next_request(self) -> AttachRequest:

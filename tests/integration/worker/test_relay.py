@@ -234,3 +234,16 @@ async def test_a_missing_orchestrator_is_tried_again(worker: Worker) -> None:
     await late.attached()
     await late.run(task_of("t1", NOOP, 1), NOOP)
     await late.stop()
+
+
+async def test_a_later_stream_loses_nothing_to_an_earlier_one(
+    orchestrator: Orchestrator, worker: Worker
+) -> None:
+    """After each of several breaks, every frame goes out on the stream that is open."""
+    for count in range(1, 6):
+        for number in range(3):
+            await orchestrator.run(task_of(f"t{count}-{number}", NOOP, 1), NOOP)
+        orchestrator.streams[-1].close()
+        await orchestrator.attached(count + 1)
+    await orchestrator.run(task_of("last", NOOP, 1), NOOP)
+    await orchestrator.until(lambda: orchestrator.credit("builtin.noop") == 8)
