@@ -92,6 +92,8 @@ def decode(raw: bytes, envelope: type[E_]) -> E_:
 
 # msgspec says what is wrong in one of these two sentences, then where.
 _MEMBER = re.compile(r"^Object (?P<what>contains unknown|missing required) field `(?P<name>.*?)`")
+_TYPE = re.compile(r"`(.*?)`")
+_JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
 
@@ -103,6 +105,7 @@ def _refusal(message: str) -> Invalid:
         path = f"{path}.{member['name']}" if path else member["name"]
         unknown = member["what"].startswith("contains")
         said = "unknown member" if unknown else "required member is missing"
-    said = said[0].lower() + said[1:].replace("`", "")
+    said = _TYPE.sub(lambda found: _JSON_NAMES.get(found[1], found[1]), said)
+    said = said[0].lower() + said[1:]
     text = f"{path or 'body'}: {said}."
     return Invalid("REQUEST_INVALID", text, violations=(Violation(path, said, "REQUEST_INVALID"),))

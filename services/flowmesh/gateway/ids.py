@@ -13,18 +13,18 @@ def checked_id(field: str, value: str) -> str:
     """The id itself; `Invalid` that names the field for anything else."""
     if _ID.fullmatch(value):
         return value
-    message = f"{field}: ids match [A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}."
-    raise Invalid("ID_INVALID", message, violations=(Violation(field, message, "ID_INVALID"),))
+    what = f"ids match [A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}"
+    place = Violation(field, what, "ID_INVALID")
+    raise Invalid("ID_INVALID", f"{field}: {what}.", violations=(place,))
 
 
 def checked_text(field: str, value: str) -> str:
     """A text for people, bounded and without NUL."""
     if "\x00" in value:
-        message = f"{field}: text must not hold NUL characters."
-        reason = "STRING_HAS_NUL"
+        what, reason = "text must not hold NUL characters", "STRING_HAS_NUL"
     elif len(value) > TEXT_CHARACTERS_MAX:
-        message = f"{field}: {len(value)} characters; at most {TEXT_CHARACTERS_MAX} are allowed."
+        what = f"{len(value)} characters; at most {TEXT_CHARACTERS_MAX} are allowed"
         reason = "REQUEST_INVALID"
     else:
         return value
-    raise Invalid(reason, message, violations=(Violation(field, message, reason),))
+    raise Invalid(reason, f"{field}: {what}.", violations=(Violation(field, what, reason),))

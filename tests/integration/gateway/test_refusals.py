@@ -78,8 +78,8 @@ async def test_bad_bodies_are_400(rest: Rest, body: bytes, reason: str) -> None:
     [
         ({"colour": "red", "workflowId": "a"}, "colour", "unknown member"),
         ({}, "workflowId", "required member is missing"),
-        ({"workflowId": "a", "context": "x"}, "context", "expected object, got str"),
-        ({"workflowId": "a", "requestId": 7}, "requestId", "expected str, got int"),
+        ({"workflowId": "a", "context": "x"}, "context", "expected object, got string"),
+        ({"workflowId": "a", "requestId": 7}, "requestId", "expected string, got integer"),
     ],
 )
 async def test_the_field_is_named(rest: Rest, body: Any, field: str, says: str) -> None:
