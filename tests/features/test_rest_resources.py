@@ -264,3 +264,22 @@ async def test_a_large_input_comes_back_whole(suite: Suite, world: World, name: 
     assert stored.status == 201
     again = await suite.post(f"/workflows/{name}/execute", {"input": stored.json})
     assert again.status == 200, again.text
+
+
+@pytest.mark.feature("S0-98", "S0-99", "S0-104")
+async def test_the_trace_tells_where_the_time_went(suite: Suite, world: World, name: str) -> None:
+    """Under a limit: planned 2 wide, run 1 wide; the critical path and the slowest are named."""
+    world.answers("call", json={"total": 1}, delay_ms=30)
+    await applied(suite, world, name, parallelism=1)
+    started = await suite.post(f"/api/v1/workflows/{name}/start", {"input": {"amount": 7}})
+    execution_id = started.json["executionId"]
+    await suite.wait(execution_id)
+    trace = (await suite.get(f"/api/v1/executions/{execution_id}/trace")).json
+    assert (trace["groups"]["plannedWidth"], trace["groups"]["actualWidth"]) == (2, 1)
+    assert trace["criticalPath"][-1] == "confirm"
+    assert trace["slowest"] in ("charge", "reserve", "confirm")
+    last = next(task for task in trace["tasks"] if task["id"] == "confirm")
+    assert last["order"] == 3
+    assert last["runMs"] >= 30
+    assert last["readyMs"] >= max(task["endedMs"] for task in trace["tasks"] if task is not last)
+    assert trace["durationMs"] >= 90
