@@ -159,6 +159,7 @@ class TaskRunner:
             return _transfer_failed(task.token, "input", error)
         arguments = (value, context)[: handler.takes]
         if handler.mode is Mode.THREAD:
+            _ = context.cancelled  # made here, so that loop and thread have the same one
             output = await self._in_thread(handler, arguments)
         else:
             output = await handler.function(*arguments)
@@ -171,9 +172,9 @@ class TaskRunner:
     async def _in_thread(self, handler: Handler, arguments: tuple[Any, ...]) -> Json:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="flowmesh-task")
-        context = contextvars.copy_context()
+        variables = contextvars.copy_context()
         output = await self._loop.run_in_executor(
-            self._pool, lambda: context.run(handler.function, *arguments)
+            self._pool, lambda: variables.run(handler.function, *arguments)
         )
         return await output if asyncio.iscoroutine(output) else output
 
