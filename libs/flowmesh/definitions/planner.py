@@ -20,7 +20,12 @@ from flowmesh.definitions.model import (
     Task,
     Workflow,
 )
-from flowmesh.definitions.references import Templates, tasks_in_condition, templates_of
+from flowmesh.definitions.references import (
+    Templates,
+    tasks_in_condition,
+    templates_of,
+    under_input,
+)
 from flowmesh.definitions.specs import (
     DIALECTS,
     delay_of,
@@ -200,9 +205,8 @@ class _Planner:
             queue=node.queue,
         )
         config = {
-            "expression": node.condition,
+            "expression": under_input(node.condition),
             "language": "cel",
-            "scope": "given",
             "steps": list(read),
         }
         task = Task("condition", "condition", config, Dialect.NATIVE)

@@ -8,6 +8,7 @@ from flowmesh.definitions.builtins import TRANSFORM
 from flowmesh.definitions.model import Dialect, Json, Node, Task, Workflow
 from flowmesh.definitions.problems import Path
 from flowmesh.expressions import Reference, Template, TemplateInvalid, compile_template
+from flowmesh.expressions.cel_source import tokenize
 
 NATIVE_ROOTS = frozenset({"input", "tasks", "execution"})
 STEPS_ROOTS = frozenset({"context"})
@@ -106,6 +107,17 @@ def tasks_in_condition(source: str, ids: frozenset[str]) -> list[str]:
             name = name.rpartition("-")[0]
         found.append(name)
     return found
+
+
+def under_input(source: str) -> str:
+    """A condition over `input` and `tasks` as one over a task's input that holds both."""
+    written, position, before = "", 0, ""
+    for token in tokenize(source):
+        if token.kind == "name" and token.text in CONDITION_ROOTS and before != ".":
+            written += f"{source[position : token.offset]}input."
+            position = token.offset
+        before = token.text
+    return written + source[position:]
 
 
 def ids_in(source: str, ids: frozenset[str]) -> list[str]:

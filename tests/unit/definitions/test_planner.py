@@ -262,9 +262,8 @@ def test_a_condition_of_a_task_becomes_a_gate_before_it() -> None:
         "tasks": {"fetch-user": {"output": '{{tasks["fetch-user"].output}}'}},
     }
     assert orjson.loads(plan.specs[gate.spec].config) == {
-        "expression": "tasks.fetch-user.output.ok && input.go",
+        "expression": "input.tasks.fetch-user.output.ok && input.input.go",
         "language": "cel",
-        "scope": "given",
         "steps": ["fetch-user"],
     }
 

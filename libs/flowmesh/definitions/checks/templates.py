@@ -15,6 +15,7 @@ from flowmesh.definitions.references import (
     ids_in,
     task_of,
     tasks_in_condition,
+    under_input,
 )
 from flowmesh.definitions.shapes import at_path, closed, declared, step_into
 from flowmesh.expressions import (
@@ -111,13 +112,11 @@ class _Checker:
 
     def condition(self, node: Node) -> None:
         path = (*node.path, "condition")
+        steps = ids_in(node.condition, self._ids)
         try:
-            compile_condition(
-                node.condition,
-                dialect="cel",
-                steps=ids_in(node.condition, self._ids),
-                roots=CONDITION_ROOTS,
-            )
+            compile_condition(node.condition, dialect="cel", steps=steps, roots=CONDITION_ROOTS)
+            # As it will run, which is a little longer.
+            compile_condition(under_input(node.condition), dialect="cel", steps=steps)
         except ExpressionInvalid as error:
             self._problems.add(error.reason, error.message, path)
             return
