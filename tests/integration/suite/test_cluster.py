@@ -1,0 +1,102 @@
+"""`flowmesh cluster`: each service a process of its own, two orchestrators, two workers."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+import pytest_asyncio
+
+START_TIMEOUT_S = 60.0
+HELLO = {"id": "hello", "name": "Hello", "steps": [{"id": "only", "name": "Only"}]}
+ALL = ["definition", "event", "gateway", "orchestrator-1", "orchestrator-2", "registry"]
+ALL += ["worker-1", "worker-2"]
+
+
+class Cluster:
+    """The running command and what its file says."""
+
+    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self._folder = folder
+
+    @property
+    def about(self) -> Any:
+        return json.loads((self._folder / "cluster.json").read_text())
+
+    @property
+    def processes(self) -> dict[str, Any]:
+        return {row["name"]: row for row in self.about["processes"]}
+
+    async def get(self, url: str) -> tuple[int, Any]:
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status, await answer.text()
+
+    async def execute(self) -> str:
+        """Runs the workflow once through the gateway and returns the status."""
+        url = f"{self.about['http']}/api/v1/workflows/hello/execute"
+        async with aiohttp.ClientSession() as session, session.post(url, json={}) as answer:
+            return str((await answer.json()).get("status"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    argv = ("-m", "flowmesh.suite", "cluster", "--http-port", "0", "--grpc-port", "0")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *argv,
+        "--data-dir",
+        str(folder),
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(START_TIMEOUT_S):
+        async for line in process.stdout:
+            if line.startswith(b"REST:"):
+                break
+    running = Cluster(folder, process)
+    yield running
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    async with asyncio.timeout(20):
+        await process.communicate()
+    assert process.returncode == 0
+    _, alive = await asyncio.to_thread(psutil.wait_procs, children, 5)
+    assert alive == []
+
+
+async def test_every_process_has_its_own_health_and_metrics(cluster: Cluster) -> None:
+    """Each of the eight answers the six paths on its own port."""
+    assert sorted(cluster.processes) == ALL
+    for row in cluster.processes.values():
+        for path in ("health", "healthz", "livez", "ready", "readyz", "metrics"):
+            status, body = await cluster.get(f"{row['http']}/{path}")
+            assert status == 200, (row["name"], path, body)
+
+
+async def test_services_find_each_other(cluster: Cluster) -> None:
+    """A workflow runs across gateway, definition, orchestrators and workers."""
+    url = f"{cluster.about['http']}/workflows"
+    async with aiohttp.ClientSession() as session, session.post(url, json=HELLO) as answer:
+        assert answer.status in (200, 201)
+    assert [await cluster.execute() for _ in range(4)] == ["completed"] * 4
+
+
+async def test_work_goes_on_when_an_orchestrator_is_killed(cluster: Cluster) -> None:
+    """The other one takes over; the killed one is started again under its name."""
+    victim = cluster.processes["orchestrator-1"]["pid"]
+    os.kill(victim, signal.SIGKILL)
+    async with asyncio.timeout(30):
+        while await cluster.execute() != "completed":
+            pass
+        while cluster.processes["orchestrator-1"]["pid"] in (0, victim):
+            await cluster.get(f"{cluster.about['http']}/health")

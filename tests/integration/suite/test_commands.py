@@ -1,0 +1,59 @@
+"""The commands that start servers: what is wrong is one line, and help is quick."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+FLOWMESH = (sys.executable, "-m", "flowmesh.suite")
+HELP_SECONDS_MAX = 0.6
+
+
+def flowmesh(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*FLOWMESH, *words], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("serve",), "say which services to serve: definition, registry,"),
+        (("serve", "worker"), "no postgres address; set FLOWMESH_POSTGRES or pass --postgres"),
+        (("serve", "nothing", "--registry", "a:1"), "no service 'nothing'; there are definition,"),
+        (("dev", "--grpc-port", "70000"), "grpc_port: Input should be less than or equal to 65535"),
+        (("dev", "--log-level", "loud"), "log_level: Input should be 'debug', 'info',"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words: tuple[str, ...], says: str) -> None:
+    """No traceback: what was wrong and what would be right."""
+    given = ("--postgres", "postgresql://x", "--nats", "nats://x", "--redis", "redis://x")
+    done = flowmesh(*words, *(given if "nothing" in words else ()))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"flowmesh: {says}"), done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_is_quick_and_lists_the_commands() -> None:
+    """Help loads nothing of the suite; the best of three, on a machine that does other things."""
+    best = HELP_SECONDS_MAX
+    for _ in range(3):
+        started = time.monotonic()
+        done = flowmesh("--help")
+        best = min(best, time.monotonic() - started)
+    assert best < HELP_SECONDS_MAX
+    for name in ("dev", "serve", "cluster"):
+        assert name in done.stdout
+
+
+def test_help_imports_no_server_code() -> None:
+    """What makes help slow never gets in by accident."""
+    script = (
+        "import sys; from flowmesh.suite.main import make_app; make_app()(['--help'])\n"
+        "print([name for name in ('grpc', 'asyncpg', 'pydantic') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
