@@ -174,17 +174,18 @@ class Request(Head):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def definition(self) -> tuple[bytes, str]:
-        """A definition as it came, and `application/json`, `application/yaml` or nothing said."""
+        """A definition as it came, and `application/json` or `application/yaml`."""
         media_type = self.media_type
         source = await self.body()
-        if source and media_type and media_type not in DEFINITION_TYPES:
+        if source and media_type not in DEFINITION_TYPES:
             raise _unsupported(media_type, "application/json or application/yaml")
         return source, "application/yaml" if media_type in YAML_TYPES else media_type
 
     async def envelope(self, kind: type[E_]) -> E_:
         """A JSON body of the given shape."""
         raw = await self.body()
-        if raw and self.media_type not in ("", JSON):
+        # A page of another site can send any body, but not this type without being asked first.
+        if raw and self.media_type != JSON:
             raise _unsupported(self.media_type, JSON)
         return decode(raw, kind)
 
@@ -206,7 +207,5 @@ def _too_large(reason: str, bytes_max: int) -> TooLarge:
 
 
 def _unsupported(media_type: str, wanted: str) -> UnsupportedMediaType:
-    return UnsupportedMediaType(
-        "CONTENT_TYPE_UNSUPPORTED",
-        f"Content-Type {media_type!r} is not accepted here; send {wanted}.",
-    )
+    what = f"Content-Type {media_type!r} is not accepted here" if media_type else "No Content-Type"
+    return UnsupportedMediaType("CONTENT_TYPE_UNSUPPORTED", f"{what}; send {wanted}.")
