@@ -7,6 +7,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +15,14 @@ from typing import Any, Self
 
 import aiohttp
 import grpc.aio
+import psutil
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.rpc import RemoteTarget, fixed
 
 Json = Any
-READY_LINE = b"Flowmesh is ready"
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 12.0
 REQUEST_TIMEOUT_S = 60.0
 RUN_TIMEOUT_S = 30.0
@@ -54,8 +55,12 @@ class Suite:
     `kill` and `start` again on the same data directory is how tests break and mend it.
     """
 
-    def __init__(self, data_dir: Path, *arguments: str) -> None:
+    command = "dev"
+    ready_line = b"Flowmesh is ready"
+
+    def __init__(self, data_dir: Path, *arguments: str, ports: tuple[int, int] = (0, 0)) -> None:
         self.data_dir = data_dir
+        self._ports = ports
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
@@ -91,8 +96,8 @@ class Suite:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The pids of the servers, as they were when the suite became ready."""
-        return dict(self.about["pids"])
+        """The pids of the servers, 0 for one that is down; new ones after a restart."""
+        return dict(json.loads((self.data_dir / "servers.json").read_text()))
 
     @property
     def channel(self) -> Any:
@@ -102,8 +107,9 @@ class Suite:
 
     async def start(self) -> None:
         """Returns when the suite is ready; raises SuiteFailed with its output when it is not."""
-        argv = ("-m", "flowmesh.suite", "dev", "--data-dir", str(self.data_dir))
-        ports = ("--http-port", "0", "--grpc-port", "0")
+        argv = ("-m", "flowmesh.suite", self.command, "--data-dir", str(self.data_dir))
+        http_port, grpc_port = self._ports
+        ports = ("--http-port", str(http_port), "--grpc-port", str(grpc_port))
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -123,7 +129,7 @@ class Suite:
             await self.kill()
         if self._process.returncode is not None:
             raise SuiteFailed(self.log.read_text(errors="replace")[-4_000:])
-        self.about = json.loads((self.data_dir / "dev.json").read_text())
+        self.about = self._read_about()
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
         self._http = aiohttp.ClientSession(timeout=timeout)
         self._target = RemoteTarget(self.grpc_address)
@@ -150,6 +156,14 @@ class Suite:
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
         await self._disconnect()
+
+    async def kill_everything(self) -> None:
+        """Kills the process and all its children, servers included, at once with SIGKILL."""
+        process = psutil.Process(self.pid)
+        for victim in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
+        await self.kill()
 
     async def request(
         self,
@@ -234,12 +248,16 @@ class Suite:
         workflow_id = await self.define(definition)
         return await self.wait(await self.begin(workflow_id, context), timeout_s)
 
+    def _read_about(self) -> dict[str, Json]:
+        """What the command wrote of itself: where it is reached, where its servers are."""
+        return dict(json.loads((self.data_dir / f"{self.command}.json").read_text()))
+
     async def _read(self, ready: asyncio.Event) -> None:
         """Notes the line that says it is ready, and keeps the pipe empty."""
         assert self._process is not None
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            if line.startswith(READY_LINE):
+            if line.startswith(self.ready_line):
                 ready.set()
         await self._process.wait()
         ready.set()

@@ -1,0 +1,35 @@
+"""A cluster and a `flowmesh dev` that these tests may break, and a receiver for their calls."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from flowmesh.testing.cluster import Cluster
+from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+
+# Of calls that would have had an effect; half of them after it.
+FAILURE_RATE = 0.02
+LATENCY_MS = (1, 10)
+SEED = 7
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """Two orchestrators and two workers as processes, shared by the tests that kill them."""
+    async with Cluster(tmp_path_factory.mktemp("cluster") / "data") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
+    """The whole suite in one process, to be killed and started again."""
+    async with Suite(tmp_path_factory.mktemp("dev") / "data") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world() -> AsyncIterator[World]:
+    async with World(failure_rate=FAILURE_RATE, latency_ms=LATENCY_MS, seed=SEED) as running:
+        yield running

@@ -1,0 +1,183 @@
+"""The load of these tests: a few hundred orders, all in flight when something breaks.
+
+An order reserves (HTTP), rests (a timer), is priced (JavaScript), is judged (a condition), is
+packed in three boxes side by side (HTTP), and ships when all are packed (HTTP). The receiver
+fails now and then, so some steps are retried. One of the boxes is held until the test lets go.
+"""
+
+import asyncio
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+
+from flowmesh.testing.checker import SinkCall
+from flowmesh.testing.world import Call, World
+
+Json = Any
+BOXES = ("pack-1", "pack-2", "pack-3")
+HELD = "pack-2"
+CALLED = ("reserve", *BOXES, "ship")
+RETRY = {"maxAttempts": 9, "initialDelay": 20, "maxDelay": 200}
+AT_ONCE = 50
+START_WITHIN_S = 40.0
+RETRY_PAUSE_S = 0.05
+CALL_TIMEOUT_S = 10.0
+COMPLETE_HOOK = "onComplete"
+
+
+def scripted(world: World) -> None:
+    """Teaches the receiver what an order's calls answer."""
+    for box in BOXES:
+        world.answers(box, make=_packed)
+    world.answers("ship", make=_shipped)
+
+
+def _packed(call: Call) -> Json:
+    return {"boxes": call.json["order"] + int(call.route[-1])}
+
+
+def _shipped(call: Call) -> Json:
+    context = call.json
+    boxes = sum(context[box]["boxes"] for box in BOXES)
+    return {"order": context["order"], "total": context["price"]["total"], "boxes": boxes}
+
+
+def shipped(order: int) -> Json:
+    """What the last step of an order has to put out."""
+    return {"order": order, "total": 3 * order, "boxes": 3 * order + 6}
+
+
+def definition(
+    world: World, workflow_id: str, *, rest_ms: int = 200, remote: str = "", hooks: bool = True
+) -> Json:
+    """The workflow; `remote` is the action of a worker that packs instead of HTTP."""
+
+    def http(route: str, *dependencies: str) -> Json:
+        params = {"url": world.url(route), "method": "POST"}
+        return _step(route, "http.request", params, dependencies)
+
+    def pack(route: str) -> Json:
+        if not remote:
+            return http(route, "rest", "large")
+        return _step(route, remote, {"url": world.url(route)}, ("rest", "large"))
+
+    price = {"code": "return {total: context.order * 3};"}
+    steps = [
+        http("reserve"),
+        _step("rest", "delay", {"duration": rest_ms}, ("reserve",)),
+        _step("price", "transform", price, ("reserve",)),
+        _step("large", "condition", {"expression": "context.price.total >= 0"}, ("price",)),
+        *map(pack, BOXES),
+        http("ship", *BOXES),
+    ]
+    definition: dict[str, Json] = {"id": workflow_id, "name": workflow_id, "steps": steps}
+    if hooks:
+        definition["webhooks"] = {"onComplete": world.url(COMPLETE_HOOK)}
+    return definition
+
+
+def _step(name: str, action: str, params: Json, dependencies: tuple[str, ...] = ()) -> Json:
+    return {
+        "id": name,
+        "name": name,
+        "action": action,
+        "params": params,
+        "dependencies": list(dependencies),
+        "retryPolicy": RETRY,
+    }
+
+
+class Orders:
+    """Starts orders by REST as a careful client does: what has no answer is sent again."""
+
+    def __init__(self, http_url: Callable[[], str], world: World) -> None:
+        self._http_url = http_url
+        self._world = world
+        self.workflow_id = f"orders-{uuid.uuid4().hex[:8]}"
+        self.answers: dict[str, list[str]] = defaultdict(list)
+        self.unknown = 0
+        self._begun_at_ms = time.monotonic() * 1_000
+        self._gate = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def ids(self) -> list[str]:
+        return [ids[0] for ids in self.answers.values()]
+
+    @property
+    def order_of(self) -> Mapping[str, int]:
+        """The order of each execution."""
+        return {ids[0]: int(key.rpartition("-")[2]) for key, ids in self.answers.items()}
+
+    async def define(self, **options: Any) -> None:
+        workflow = definition(self._world, self.workflow_id, **options)
+        async with self._session() as session:
+            url = f"{self._http_url()}/workflows"
+            async with session.post(url, json=workflow) as answer:
+                assert answer.status in (200, 201), await answer.text()
+
+    async def start(self, first: int, count: int) -> None:
+        """Starts orders by number; again for a number already started, which must change nothing."""
+        async with self._session() as session:
+            numbers = range(first, first + count)
+            await asyncio.gather(*(self._start(session, number) for number in numbers))
+
+    async def _start(self, session: aiohttp.ClientSession, number: int) -> None:
+        key = f"{self.workflow_id}-{number}"
+        body = {"workflowId": self.workflow_id, "context": {"order": number}, "requestId": key}
+        until = time.monotonic() + START_WITHIN_S
+        async with self._gate:
+            while (execution_id := await self._try(session, body)) is None:
+                assert time.monotonic() < until, f"{key} could not be started"
+                self.unknown += 1
+                await asyncio.sleep(RETRY_PAUSE_S)
+        self.answers[key].append(execution_id)
+
+    async def _try(self, session: aiohttp.ClientSession, body: Json) -> str | None:
+        """The execution's id; None when it is not known whether it was started."""
+        try:
+            url = f"{self._http_url()}/executions/start"
+            async with session.post(url, json=body) as answer:
+                if answer.status == 200:
+                    return str((await answer.json())["executionId"])
+                text = await answer.text()
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+        assert answer.status in (408, 429, 503, 504), f"{answer.status} {text}"
+        return None
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S))
+
+    # --- what the receiver saw ---
+
+    def sink_calls(self) -> list[SinkCall]:
+        """Calls of this load's steps, with times on the machine's clock."""
+        mine = set(self.ids)
+        offset_us = time.time_ns() // 1_000 - int(time.monotonic() * 1_000_000)
+        return [
+            SinkCall(call.route, call.key, int(call.at_ms * 1_000) + offset_us)
+            for call in self._world.calls()
+            if call.at_ms >= self._begun_at_ms and call.key.partition("/")[0] in mine
+        ]
+
+    def hooks(self) -> dict[str, set[str]]:
+        """Ids of the callbacks that each execution's end brought."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for call in self._world.calls(COMPLETE_HOOK):
+            found[call.json["executionId"]].add(call.headers["webhook-id"])
+        return found
+
+    async def held(self, count: int, within_s: float = 30.0) -> None:
+        """Returns when so many boxes are held at the receiver."""
+        mine = self._begun_at_ms
+
+        def enough() -> bool:
+            return sum(call.at_ms >= mine for call in self._world.calls(HELD)) >= count
+
+        async with asyncio.timeout(within_s):
+            while not enough():
+                await self._world.called(HELD, len(self._world.calls(HELD)) + 1, within_s)

@@ -1,0 +1,32 @@
+"""Waiting on points that can be observed: bounded, and it says what it waited for."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+POLL_S = 0.02
+
+
+async def until(
+    what: str,
+    condition: Callable[[], Awaitable[object]],
+    *,
+    within_s: float,
+    poll_s: float = POLL_S,
+) -> float:
+    """Returns how many seconds it took; fails with `what` when the time is over."""
+    started = time.monotonic()
+    while not await condition():
+        took = time.monotonic() - started
+        assert took < within_s, f"not {what} within {within_s} s"
+        await asyncio.sleep(poll_s)
+    return time.monotonic() - started
+
+
+async def done(what: str, condition: Callable[[], object], *, within_s: float) -> float:
+    """As `until`, for a condition that needs no waiting."""
+
+    async def holds() -> object:
+        return condition()
+
+    return await until(what, holds, within_s=within_s)

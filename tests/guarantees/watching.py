@@ -1,0 +1,102 @@
+"""Subscribers that must miss nothing: they open again behind the last event they got."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from flowmesh.api.event.v1 import event_service_pb2 as pb
+from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
+from flowmesh.errors import FlowmeshError, Gone
+from flowmesh.testing.checker import TERMINAL, kind_of
+
+REOPEN_S = 0.05
+OPEN_WITHIN_S = 30.0
+
+ChannelNow = Callable[[], Any]
+
+
+class Subscribers:
+    """One stream of a whole workflow, resumed by cursor, and one of each named execution.
+
+    `of_workflow` and `of_execution` hold the sequences per execution in the order they came.
+    """
+
+    def __init__(self, channel: ChannelNow, workflow_id: str) -> None:
+        self._channel = channel
+        self._workflow_id = workflow_id
+        self._tasks: list[asyncio.Task[None]] = []
+        self._cursor = ""
+        self.of_workflow: dict[str, list[int]] = defaultdict(list)
+        self.of_execution: dict[str, list[int]] = defaultdict(list)
+        self.ended: set[str] = set()
+        self.opened = asyncio.Event()
+        self.reopened = 0
+        self.expired = False
+
+    async def __aenter__(self) -> Self:
+        self._tasks.append(asyncio.create_task(self._follow_workflow()))
+        async with asyncio.timeout(OPEN_WITHIN_S):
+            await self.opened.wait()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def follow(self, execution_ids: Sequence[str]) -> None:
+        """Opens a stream for each of these."""
+        for execution_id in execution_ids:
+            task = asyncio.create_task(self._follow_execution(execution_id))
+            self._tasks.append(task)
+
+    def raise_if_broken(self) -> None:
+        """Fails with what ended a subscriber."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def _follow_workflow(self) -> None:
+        while True:
+            try:
+                await self._read_workflow()
+            except Gone:
+                # The stream was lost with its store: only histories can tell what came between.
+                self.expired, self._cursor = True, ""
+            except FlowmeshError:
+                self.reopened += 1
+            await asyncio.sleep(REOPEN_S)
+
+    async def _read_workflow(self) -> None:
+        request = pb.WatchEventsRequest(workflow_id=self._workflow_id, cursor=self._cursor)
+        async for response in EventServiceStub(self._channel()).WatchEvents(request):
+            self._cursor = response.cursor or self._cursor
+            if response.subscribed:
+                self.opened.set()
+                continue
+            event = response.event
+            self.of_workflow[event.execution_id].append(event.event.sequence)
+            if kind_of(event.event) in TERMINAL:
+                self.ended.add(event.execution_id)
+
+    async def _follow_execution(self, execution_id: str) -> None:
+        got = self.of_execution[execution_id]
+        while True:
+            try:
+                request = pb.WatchExecutionRequest(
+                    execution_id=execution_id, after=got[-1] if got else 0
+                )
+                async for response in EventServiceStub(self._channel()).WatchExecution(request):
+                    got.append(response.event.event.sequence)
+                    if kind_of(response.event.event) in TERMINAL:
+                        return
+            except FlowmeshError:
+                self.reopened += 1
+            await asyncio.sleep(REOPEN_S)
