@@ -110,6 +110,45 @@ async def test_four_bad_resources_get_four_refusals(suite: Suite, name: str) -> 
     await applied(suite, cart, workflow(name, flow[0]))
 
 
+@pytest.mark.feature("S0-117")
+async def test_validation_finds_everything_and_stores_nothing(suite: Suite, name: str) -> None:
+    """Each problem with its code, severity, path, line and column; warnings beside errors."""
+    steps = [
+        {"id": "a", "dependencies": ["nope"], "colour": "red"},
+        {"id": "a", "retryPolicy": {"maxAttempts": 0}},
+    ]
+    checked = await suite.post("/api/v1/workflows:validate", {"id": name, "steps": steps})
+    assert checked.status == 200
+    assert checked.json["valid"] is False
+    found = {problem["path"]: problem for problem in checked.json["problems"]}
+    assert {path: problem["code"] for path, problem in found.items()} == {
+        "steps[0].colour": "DEFINITION_INVALID",
+        "steps[0].dependencies[0]": "GRAPH_UNKNOWN_NODE",
+        "steps[1].id": "GRAPH_DUPLICATE_NODE",
+        "steps[1].retryPolicy.maxAttempts": "RETRY_INVALID",
+    }
+    assert found["steps[0].colour"]["severity"].lower() == "warning"
+    assert all(problem["line"] == 1 and problem["column"] > 1 for problem in found.values())
+    broken = await suite.post("/api/v1/workflows:validate", data=b"a: *x", headers=YAML)
+    assert (broken.status, broken.json["valid"]) == (200, False)
+    assert (await suite.get(f"/workflows/{name}")).status == 404
+
+
+@pytest.mark.feature("S0-12")
+async def test_a_task_in_use_cannot_be_deleted(suite: Suite, name: str) -> None:
+    """Until nothing refers to it; numbers of a deleted workflow are not used again."""
+    task_name = f"{name}-task"
+    flow = workflow(name, {"id": "a", "taskRef": task_name})
+    await applied(suite, http_task(task_name, "http://x/"), flow)
+    assert refusal(await suite.delete(f"/api/v1/tasks/{task_name}")) == (409, "TASK_IN_USE")
+    assert (await suite.delete(f"/api/v1/workflows/{name}")).status in (200, 204)
+    assert (await suite.get(f"/api/v1/workflows/{name}")).status == 404
+    assert (await suite.delete(f"/api/v1/tasks/{task_name}")).status in (200, 204)
+    assert refusal(await apply(suite, flow)) == (400, "TASK_NOT_FOUND")
+    await applied(suite, http_task(task_name, "http://x/"), flow)
+    assert (await suite.get(f"/api/v1/workflows/{name}")).json["version"] == 2
+
+
 @pytest.mark.feature("S0-32")
 async def test_templates_are_checked_before_anything_runs(suite: Suite, name: str) -> None:
     """Unknown task, unknown input field, bad syntax: each with its line and column."""

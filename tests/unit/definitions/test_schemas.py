@@ -21,6 +21,7 @@ def refused(schema: Any) -> list[tuple[str, str]]:
         {"enum": ["USD", "EUR", "GBP"]},
         {"$defs": {"a": {"type": "string"}}, "$ref": "#/$defs/a"},
         {"$ref": "#/definitions/a~1b", "definitions": {"a/b": {}}},
+        {"$ref": "#/$defs/a%22b%25", "$defs": {'a"b%': {}}},
         {"$defs": {"a": {"$anchor": "here"}}, "items": {"$ref": "#here"}},
         {"properties": {"child": {"$ref": "#"}}},
         {"properties": {"$ref": {"type": "string"}}},

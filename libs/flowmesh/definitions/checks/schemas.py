@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 import orjson
@@ -155,12 +156,12 @@ def _anchors(places: list[_Place]) -> dict[str, dict[str, Json]]:
 
 def _target(schema: Json, reference: str, anchors: dict[str, dict[str, Json]]) -> Json:
     """What a reference into the schema points at; None where there is nothing."""
-    pointer = reference[1:]
+    pointer = unquote(reference[1:])
     if pointer and not pointer.startswith("/"):
         return anchors.get(pointer)
     value = schema
     for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~").replace("%25", "%")
+        key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and key in value:
             value = value[key]
         elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
