@@ -19,6 +19,8 @@ class Credit:
         # Streams that know the set, and those that have had credit of it.
         self._introduced: set[str] = set()
         self._served: set[str] = set()
+        self._turn = 0
+        self._last_turn: dict[str, int] = {}
 
     @property
     def free(self) -> int:
@@ -50,6 +52,7 @@ class Credit:
         self._recalled_at.pop(link_id, None)
         self._introduced.discard(link_id)
         self._served.discard(link_id)
+        self._last_turn.pop(link_id, None)
 
     def say_backlog(self, link_id: str, tasks: int) -> None:
         self._backlog[link_id] = tasks
@@ -73,7 +76,11 @@ class Credit:
         return grants
 
     def _share(self, grants: dict[str, int], link_ids: Sequence[str]) -> None:
-        for link_id in link_ids:
+        # Where there are fewer slots than streams they go round among those with tasks.
+        turns = sorted(
+            link_ids, key=lambda one: (self._need(one) == 0, self._last_turn.get(one, 0))
+        )
+        for link_id in turns:
             if self.granted(link_id) == 0 and link_id not in self._recalled_at:
                 self._give(grants, link_id, 1)
         needs = {link_id: self._need(link_id) for link_id in link_ids}
@@ -90,11 +97,13 @@ class Credit:
         """Streams whose unused credit should come back, because others need some and have none."""
         if self.free or not any(self._starved(link_id) for link_id in link_ids):
             return []
+        # Everyone keeps one while there are enough.
+        kept = 1 if self.slots >= len(link_ids) else 0
         idle = [
             link_id
             for link_id in link_ids
-            if not self._backlog.get(link_id)
-            and self.granted(link_id) > 1
+            if not self._need(link_id)
+            and self.granted(link_id) > kept
             and link_id not in self._recalled_at
         ]
         for link_id in idle:
@@ -130,4 +139,6 @@ class Credit:
         if slots > 0:
             self._granted[link_id] = self.granted(link_id) + slots
             self._served.add(link_id)
+            self._turn += 1
+            self._last_turn[link_id] = self._turn
             grants[link_id] = grants.get(link_id, 0) + slots

@@ -76,11 +76,13 @@ class Stream:
         self.grants: dict[str, Grant] = {}
         self.sent_specs: set[str] = set()
         self.open = True
+        self.service_id = ""
 
     def send(self, response: AttachResponse) -> None:
         self.out.put_nowait(response)
 
     def close(self) -> None:
+        self.open = False
         self.out.put_nowait(None)
 
 
@@ -100,6 +102,8 @@ class Orchestrator(dispatch_grpc.DispatchServiceServicer, execution_grpc.Payload
         self.answers_recalls = True
         self.moves: set[str] = set()
         self._ready: list[tuple[Task, TaskSpec]] = []
+        # What is out, and at which worker service.
+        self._out: dict[str, tuple[Task, TaskSpec, str]] = {}
         self._changed = asyncio.Condition()
         self._server: grpc.aio.Server | None = None
         self.address = ""
@@ -194,6 +198,9 @@ class Orchestrator(dispatch_grpc.DispatchServiceServicer, execution_grpc.Payload
 
     def _take(self, stream: Stream, request: AttachRequest) -> None:
         self.claimed.extend(request.hello.held)
+        if request.HasField("hello") and not stream.service_id:
+            stream.service_id = request.hello.worker_service_id
+            self._send_again(stream, {held.token for held in request.hello.held})
         for grant in request.grants:
             stream.grants[grant.set_id] = grant
             stream.credit[grant.set_id] = stream.credit.get(grant.set_id, 0) + grant.slots
@@ -214,11 +221,19 @@ class Orchestrator(dispatch_grpc.DispatchServiceServicer, execution_grpc.Payload
                 response.exceptions.append(ResultException(token=result.token, kind=kind))
             else:
                 self.results[result.token] = result
+                self._out.pop(result.token, None)
         if self.acknowledges and request.results_frame:
             response.acknowledged_frame = request.results_frame
         if response.ByteSize():
             stream.send(response)
         self.dispatch()
+
+    def _send_again(self, stream: Stream, held: set[str]) -> None:
+        """Tasks that went to this worker service and did not arrive go out anew."""
+        for token, (task, spec, service_id) in list(self._out.items()):
+            if service_id == stream.service_id and token not in held:
+                del self._out[token]
+                self._ready.append((task, spec))
 
     def dispatch(self) -> None:
         """One frame per stream with all that its credit allows, and the backlog of the rest."""
@@ -240,6 +255,7 @@ class Orchestrator(dispatch_grpc.DispatchServiceServicer, execution_grpc.Payload
                     response.specs.append(spec)
                 response.tasks.append(DispatchedTask(set_id=with_credit[0], task=task))
                 self.deliveries.append(task.token)
+                self._out[task.token] = (task, spec, stream.service_id)
             self._ready = waiting
             for set_id, tasks in backlog.items():
                 response.backlogs.append(Backlog(set_id=set_id, tasks=tasks))

@@ -1,7 +1,9 @@
 """Results and leases over breaks: nothing is lost, nothing is handed out twice."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -247,3 +249,33 @@ async def test_a_later_stream_loses_nothing_to_an_earlier_one(
         await orchestrator.attached(count + 1)
     await orchestrator.run(task_of("last", NOOP, 1), NOOP)
     await orchestrator.until(lambda: orchestrator.credit("builtin.noop") == 8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_no_result_is_lost_or_misplaced_while_streams_break(
+    orchestrator: Orchestrator, other: Orchestrator, worker: Worker, seed: int
+) -> None:
+    """Hundreds of tasks of two orchestrators, streams cut at random: each gets its own results."""
+    draw = random.Random(seed)
+    worker.follow(orchestrator, other)
+    await other.attached()
+    for number in range(300):
+        orchestrator.submit(task_of(f"a{number}", NOOP, 1, partition=1), NOOP)
+        other.submit(task_of(f"b{number}", NOOP, 1, partition=2), NOOP)
+        if draw.random() < 0.05:
+            cut = draw.choice([orchestrator, other])
+            seen = len(cut.results)
+            await cut.until(partial(more_results, cut, seen))
+            cut.streams[-1].close()
+    for owner, letter in ((orchestrator, "a"), (other, "b")):
+        wanted = {f"{letter}{number}" for number in range(300)}
+        await owner.until(partial(all_results, owner, wanted))
+    await worker.relay.until_settled()
+
+
+def more_results(orchestrator: Orchestrator, seen: int) -> bool:
+    return len(orchestrator.results) > seen
+
+
+def all_results(orchestrator: Orchestrator, wanted: set[str]) -> bool:
+    return set(orchestrator.results) == wanted

@@ -121,3 +121,36 @@ def test_every_free_slot_is_granted_when_there_is_demand() -> None:
         credit.say_backlog("b", 1_000)
         credit.grant(["a", "b", "c"])
         assert credit.free == 0, slots
+
+
+def test_more_credit_than_backlog_is_recalled_too() -> None:
+    """A backlog said long ago does not keep slots from who has nothing."""
+    credit = Credit(8)
+    credit.grant(["b"])
+    credit.say_backlog("b", 3)
+    credit.say_backlog("a", 100)
+    assert credit.recall(["a", "b"], now_ms=0.0) == ["b"]
+
+
+def test_a_single_slot_moves_to_who_has_tasks() -> None:
+    """An idle orchestrator does not keep the only slot, and does not get it back first."""
+    credit = Credit(1)
+    assert credit.grant(["a", "b"]) == {"a": 1, "b": 0}
+    credit.say_backlog("b", 1)
+    assert credit.recall(["a", "b"], now_ms=0.0) == ["a"]
+    credit.answer("a", 1)
+    assert credit.grant(["a", "b"]) == {"b": 1}
+
+
+def test_a_single_slot_goes_round_among_the_busy() -> None:
+    """The larger backlog does not always win."""
+    credit = Credit(1)
+    credit.say_backlog("a", 100)
+    credit.say_backlog("b", 2)
+    served = []
+    for _ in range(4):
+        [link_id] = [one for one, slots in credit.grant(["a", "b"]).items() if slots]
+        assert credit.spend(link_id)
+        credit.release()
+        served.append(link_id)
+    assert served == ["a", "b", "a", "b"]
