@@ -370,7 +370,11 @@ class _Step:
             self.out.ended = True
             return
         completed = history.WorkflowCompleted()
-        if self.plan.output is not None:
+        if self.plan.output is None:
+            only = state.output_of(self.plan.leaves[0]) if len(self.plan.leaves) == 1 else None
+            if only is not None:
+                completed.output.CopyFrom(only)
+        else:
             try:
                 value = self.plan.output.render(scope_of(state, _reader(payloads)))
             except PayloadNeeded as needed:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
-import orjson
+import msgspec
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.expressions import RenderError
 from flowmesh.plan.compiled import Plan, PlanNode
 
 PayloadReader = Callable[[payload_pb2.Payload], bytes]
@@ -40,11 +41,19 @@ def inline(payload: payload_pb2.Payload) -> bytes:
 
 
 def decode(payload: payload_pb2.Payload | None, read: PayloadReader = inline) -> Any:
-    """The JSON value of a payload; None where there is none."""
+    """The JSON value of a payload, integers exact; None where there is none.
+
+    Raises RenderError for what is not JSON.
+    """
     if payload is None:
         return None
     data = read(payload)
-    return orjson.loads(data) if data else None
+    if not data:
+        return None
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RenderError("payload", "the value is not JSON") from error
 
 
 class _Tasks(Mapping[str, Any]):
@@ -127,7 +136,7 @@ def render_input(
     referenced payload must be fetched first.
     """
     if node.input_mode == plan_pb2.INPUT_MODE_CONTEXT:
-        return payload_pb2.Payload(data=orjson.dumps(context_of(state, read)))
+        return payload_pb2.Payload(data=msgspec.json.encode(context_of(state, read)))
     template = node.input
     if template is None:
         return _EMPTY
@@ -139,4 +148,4 @@ def render_input(
             output = state.output_of(state.plan.index[str(whole.path[0])])
             if output is not None:
                 return output
-    return payload_pb2.Payload(data=orjson.dumps(template.render(scope_of(state, read))))
+    return payload_pb2.Payload(data=msgspec.json.encode(template.render(scope_of(state, read))))

@@ -14,7 +14,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.engine import Cancel, Command, Signal, Start, State, Terminate
-from flowmesh.errors import Invalid, Unavailable, WrongState
+from flowmesh.errors import Invalid, NotFound, Unavailable, WrongState
 from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
 from flowmesh.orchestrator.ids import partition_of, partition_of_request
 from flowmesh.orchestrator.owner import Orchestrator
@@ -74,9 +74,10 @@ class Executions:
         plan = plans.cached(name) or await plans.resolve(name)
         check_inline(request.input, "input")
         _check_text(request.request_id, "request_id", REQUEST_ID_MAX)
-        plans.check_input(plan, request.input)
         if request.input.HasField("reference"):
-            await self._check_stored(plan, request.input)
+            plans.check_input(plan, await self._stored(plan, request.input))
+        else:
+            plans.check_input(plan, request.input.data)
         return plan
 
     async def _start(
@@ -116,15 +117,13 @@ class Executions:
         command = Start(request.input, request.request_id, request.actor)
         return StartWork(partition, command, reply, plan=plan, start_digest=_start_digest(request))
 
-    async def _check_stored(self, plan: Plan, payload: payload_pb2.Payload) -> None:
-        known = await self._core.store.rows(
-            "known_payloads",
-            namespaces=[plan.namespace],
-            digests=[payload.reference.digest],
-        )
-        if not known:
-            digest = payload.reference.digest[:64]
-            raise WrongState("PAYLOAD_MISSING", f"payload {digest!r} is not stored; put it again")
+    async def _stored(self, plan: Plan, payload: payload_pb2.Payload) -> bytes:
+        digest = payload.reference.digest
+        try:
+            return await self._core.payloads.read(plan.namespace, digest)
+        except NotFound as error:
+            message = f"payload {digest[:64]!r} is not stored; put it again"
+            raise WrongState("PAYLOAD_MISSING", message) from error
 
     # --- look ---
 

@@ -11,9 +11,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-import orjson
+import msgspec
 
-from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import (
     definition_service_pb2,
     definition_service_pb2_grpc,
@@ -125,13 +124,11 @@ class PlanCache:
             self._names[name].fresh_until_ms = 0.0
             self._asked.pop(name, None)
 
-    def check_input(self, plan: Plan, payload: payload_pb2.Payload) -> None:
+    def check_input(self, plan: Plan, data: bytes) -> None:
         """Raises INPUT_INVALID with one violation per problem when the input does not fit."""
-        if payload.HasField("reference"):
-            return
         try:
-            value = orjson.loads(payload.data) if payload.data else None
-        except orjson.JSONDecodeError as error:
+            value = msgspec.json.decode(data) if data else None
+        except (msgspec.DecodeError, RecursionError) as error:
             raise Invalid("INPUT_INVALID", "the input is not JSON") from error
         violations = tuple(
             Violation(f"input{problem.path}", problem.message, "INPUT_INVALID")

@@ -14,7 +14,6 @@ from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
 from flowmesh.orchestrator.errors import Moved, storage_unavailable
 from flowmesh.orchestrator.executions import WAIT_MAX_MS, Executions
 from flowmesh.orchestrator.owner import Orchestrator
-from flowmesh.orchestrator.views import result_of
 from flowmesh.orchestrator.works import Answer, Started
 from flowmesh.rpc import namespace_of
 
@@ -75,7 +74,7 @@ class Session:
             self._spawn(self._start_slowly(start))
             return
         try:
-            self._core.plans.check_input(plan, request.input)
+            self._core.plans.check_input(plan, request.input.data)
             partition = self._executions.partition_for(request, plan)
         except FlowmeshError as error:
             self._done()
@@ -170,7 +169,7 @@ class Session:
             call_id=call_id,
             execution_id=state.execution_id,
             status=state.status,
-            output=result_of(state),
+            output=state.output,
             failure=state.failure,
         )
         self._done()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, State
@@ -34,7 +33,7 @@ def execution_message(state: State, *, nodes: bool = True) -> execution_pb2.Exec
         started_at_us=state.started_at_us,
         ended_at_us=state.ended_at_us,
         input=state.input,
-        output=result_of(state),
+        output=state.output,
         failure=state.failure,
         last_sequence=state.sequence,
         request_id=state.request_id,
@@ -68,15 +67,6 @@ def _add_node(message: execution_pb2.Execution, state: State, index: int) -> Non
         if plan_node.spec is not None
         else _TASK_TYPES.get(plan_node.kind, ""),
     )
-
-
-def result_of(state: State) -> payload_pb2.Payload | None:
-    """The execution's output: what its template gave, or that of its only leaf."""
-    if state.output is not None:
-        return state.output
-    if len(state.plan.leaves) == 1:
-        return state.output_of(state.plan.leaves[0])
-    return None
 
 
 def listed_message(row: Any, namespace: str) -> execution_pb2.Execution:

@@ -157,10 +157,6 @@ on conflict (namespace, digest) do update set used_at = now();
 -- name: get_payload(namespace, digest)^
 select encoding, data from payloads where namespace = :namespace and digest = :digest;
 
--- name: known_payloads(namespaces, digests)
-select namespace, digest from payloads
-where (namespace, digest) in (select * from unnest(:namespaces::text[], :digests::text[]));
-
 -- name: collect_payloads()$
 -- Deletes payloads that nothing refers to and nobody used for a day.
 with gone as (
