@@ -1,0 +1,235 @@
+"""The cluster under test: `flowmesh cluster` as a child, killed and started as the demo wants."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import sys
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from flowmesh.embedded.child import RunAs, launch_argv
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+READY_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 20.0
+DEATH_TIMEOUT_S: Final = 5.0
+LAST_LINES: Final = 40
+# Below the ports that the system gives to clients, so that nobody takes them during a restart.
+PORTS: Final = (20_000, 30_000)
+PORTS_PER_KIND: Final = 10
+PORT_TRIES: Final = 50
+
+
+class ClusterFailed(Exception):
+    """The cluster did not come up or did not stop; holds the end of what it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """First port of each kind; the members of the cluster take them in order."""
+
+    http: int
+    grpc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """What was killed, and the moment before."""
+
+    at: datetime
+    pids: tuple[int, ...]
+
+
+def tied(*argv: str) -> tuple[str, ...]:
+    """The command line that runs a Python program which dies when this process is killed."""
+    return launch_argv((sys.executable, *argv), RunAs(), signal.SIGKILL)
+
+
+class Cluster:
+    """Two orchestrators, two workers, the other services and their servers, on fixed ports."""
+
+    def __init__(self, data_dir: Path, log: Path) -> None:
+        self.data_dir = data_dir
+        self.ports = free_ports()
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._seen: dict[int, psutil.Process] = {}
+
+    @property
+    def http_url(self) -> str:
+        """Where REST is."""
+        return f"http://127.0.0.1:{self.ports.http}"
+
+    def addresses(self, service: str) -> str:
+        """The gRPC address of a service; gRPC spreads calls over its processes."""
+        return "ipv4:" + ",".join(
+            member["grpc"] for member in self._about()["processes"] if member["service"] == service
+        )
+
+    def pid(self, name: str) -> int:
+        """The pid of a process, as it is now."""
+        members = self._about()["processes"]
+        return next(int(member["pid"]) for member in members if member["name"] == name)
+
+    async def start(self) -> None:
+        """Returns when every process is ready."""
+        argv = tied(
+            *("-m", "flowmesh.suite", "cluster", "--data-dir", str(self.data_dir)),
+            *("--http-port", str(self.ports.http), "--grpc-port", str(self.ports.grpc)),
+            *("--egress", "open"),
+        )
+        with self._log.open("ab") as log:
+            # A session of its own: Ctrl-C is for the demo, which then stops the cluster.
+            self._process = await asyncio.create_subprocess_exec(
+                *argv, stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        ready = asyncio.Event()
+        self._reader = asyncio.create_task(self._read(ready))
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await ready.wait()
+        except TimeoutError:
+            raise ClusterFailed(f"not ready after {READY_TIMEOUT_S:g} s: {self._end()}") from None
+        if self._process.returncode is not None:
+            raise ClusterFailed(self._end())
+        await asyncio.to_thread(self._look)
+
+    async def kill(self, name: str) -> Kill:
+        """kill -9 of one process; the cluster starts it again."""
+        await asyncio.to_thread(self._look)
+        pid = self.pid(name)
+        at = datetime.now(UTC)
+        os.kill(pid, signal.SIGKILL)
+        return Kill(at, (pid,))
+
+    async def kill_all(self) -> Kill:
+        """kill -9 of everything, servers included; returns when nothing is left of it."""
+        await asyncio.to_thread(self._look)
+        alive = self.alive()
+        at = datetime.now(UTC)
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        await self._ended()
+        await asyncio.to_thread(psutil.wait_procs, alive, timeout=DEATH_TIMEOUT_S)
+        return Kill(at, tuple(process.pid for process in alive))
+
+    async def stop(self) -> None:
+        """Asks it to stop, as Ctrl-C would; kills what does not."""
+        process = self._process
+        if process is None:
+            return
+        await asyncio.to_thread(self._look)
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                await self.kill_all()
+        await self._ended()
+
+    def alive(self) -> list[psutil.Process]:
+        """Every process known to be of this cluster, of all its lives, that still runs."""
+        return [process for process in self._seen.values() if _runs(process)]
+
+    async def _ended(self) -> None:
+        if self._process is not None:
+            await self._process.wait()
+        if self._reader is not None:
+            await self._reader
+
+    def _look(self) -> None:
+        """Notes every process below the cluster, by pid and start time."""
+        if self._process is None:
+            return
+        with suppress(psutil.NoSuchProcess):
+            top = psutil.Process(self._process.pid)
+            for process in (top, *top.children(recursive=True)):
+                if process.pid not in self._seen or not _runs(self._seen[process.pid]):
+                    self._seen[process.pid] = process
+
+    async def _read(self, ready: asyncio.Event) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            self._lines.append(line.decode(errors="replace").rstrip())
+            if line.startswith(b"REST:"):
+                ready.set()
+        ready.set()
+
+    def _about(self) -> dict[str, Any]:
+        about: dict[str, Any] = json.loads((self.data_dir / "cluster.json").read_text())
+        return about
+
+    def _end(self) -> str:
+        log = self._log.read_text(errors="replace").splitlines()
+        return "\n".join((*self._lines, *log[-LAST_LINES:]))
+
+
+class WorldProcess:
+    """The HTTP world; it is never killed, for its notes are the witness."""
+
+    def __init__(self, effects: Path, *, seed: int, failure_rate: float) -> None:
+        self.effects = effects
+        self.hosts: dict[str, str] = {}
+        self._flags = ("--seed", str(seed), "--failure-rate", str(failure_rate))
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Returns when every service listens."""
+        argv = tied("-m", "examples.demo.world", "--effects", str(self.effects), *self._flags)
+        self._process = await asyncio.create_subprocess_exec(
+            *argv, cwd=ROOT, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            raise ClusterFailed("the HTTP world did not start")
+        self.hosts = json.loads(line)
+
+    async def stop(self) -> None:
+        """It keeps nothing that needs an orderly end."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+
+def free_ports() -> Ports:
+    """Two runs of ports that nobody listens on now."""
+    chance = random.SystemRandom()
+    for _ in range(PORT_TRIES):
+        http = chance.randrange(*PORTS, PORTS_PER_KIND)
+        grpc = chance.randrange(*PORTS, PORTS_PER_KIND)
+        if http != grpc and _all_free(http) and _all_free(grpc):
+            return Ports(http, grpc)
+    raise ClusterFailed(f"no free ports between {PORTS[0]} and {PORTS[1]}")
+
+
+def _all_free(first: int) -> bool:
+    for port in range(first, first + PORTS_PER_KIND):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

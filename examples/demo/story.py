@@ -1,0 +1,266 @@
+"""The course of the demo: start, load, two kills, proof, and nothing left behind."""
+
+import argparse
+import asyncio
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from examples.demo.cluster import Cluster, ClusterFailed, WorldProcess
+from examples.demo.effects import Effect, read_effects
+from examples.demo.load import Curl, Load
+from examples.demo.progress import Board, Screen, plain_console
+from examples.demo.proof import Check, Proof, Record, calls_back, read_back, started_ids
+from examples.demo.workflows import orders, sources
+from flowmesh.cli.histories import spans_of, trace_lines
+from flowmesh.errors import FlowmeshError
+from flowmesh.sdk import Client
+
+POLL_S: Final = 0.05
+CALLBACKS_TIMEOUT_S: Final = 20.0
+# When, as shares of the orders, something is killed.
+FIRST_KILL: Final = 0.3
+SECOND_KILL: Final = 0.65
+CANCELED: Final = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the flags say."""
+
+    executions: int
+    per_second: float
+    failure_rate: float
+    seed: int
+    keep: bool
+
+
+def options() -> Options:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="demo", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--executions", type=int, default=320)
+    parser.add_argument("--per-second", type=float, default=25.0, help="executions started")
+    parser.add_argument("--failure-rate", type=float, default=0.1, help="calls that fail at first")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="keep the data folder and its logs")
+    return Options(**vars(parser.parse_args()))
+
+
+def main() -> int:
+    """Runs the demo; 0 only if every check held."""
+    console = plain_console()
+    folder = Path(tempfile.mkdtemp(prefix="flowmesh-demo-"))
+    given = options()
+    try:
+        return asyncio.run(_until_stopped(Demo(given, folder, console)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("stopped before the end; nothing is left running")
+        return CANCELED
+    except ClusterFailed as failed:
+        console.print(f"[red]{failed}[/]", markup=True)
+        return 1
+    finally:
+        if given.keep:
+            console.print(f"data and logs: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _until_stopped(demo: "Demo") -> int:
+    """SIGTERM ends the demo as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await demo.run()
+
+
+class Demo:
+    """One run, in a folder of its own."""
+
+    def __init__(self, given: Options, folder: Path, console: Console) -> None:
+        self._given = given
+        self._console = console
+        self._world = WorldProcess(
+            folder / "effects.jsonl", seed=given.seed, failure_rate=given.failure_rate
+        )
+        self._cluster = Cluster(folder / "data", folder / "cluster.log")
+        self._orders = list(orders(given.executions, given.seed))
+        self._board = Board(len(self._orders))
+        self._curl = Curl(self._cluster.http_url) if Curl.installed() else None
+        self._kills: list[datetime] = []
+
+    async def run(self) -> int:
+        """Answers the exit code."""
+        began = time.monotonic()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._world.stop)
+            stack.push_async_callback(self._cluster.stop)
+            checks = await self._play()
+        left = self._cluster.alive()
+        checks.append(
+            Check("processes left running", str(len(left)), not left, tuple(map(str, left)))
+        )
+        self._print(checks)
+        held = all(check.ok for check in checks)
+        end = "every check held" if held else "NOT every check held"
+        self._console.print(f"\n{end}; {time.monotonic() - began:.0f} s in all")
+        return 0 if held else 1
+
+    async def _play(self) -> list[Check]:
+        screen, board = Screen(self._board, self._console), self._board
+        async with background(screen.show()):
+            board.phase = "starting the suite"
+            await asyncio.gather(self._world.start(), self._cluster.start())
+            board.tell("two orchestrators, two workers and four other services are ready")
+            await self._register()
+            async with Client(self._cluster.addresses("orchestrator")) as client:
+                async with (
+                    background(self._listen(self._cluster.addresses("event"))),
+                    asyncio.TaskGroup() as group,
+                ):
+                    load = Load(client=client, curl=self._curl, orders=self._orders, board=board)
+                    group.create_task(load.run(self._given.per_second))
+                    group.create_task(self._kill())
+                board.phase = "looking at histories"
+                records = await read_back(client, board.runs)
+                started = await started_ids(client)
+                effects = await self._effects(records)
+        screen.close()
+        await self._print_trace(records)
+        proof = Proof(
+            runs=board.runs,
+            records=records,
+            started=started,
+            effects=effects,
+            kills=self._kills,
+        )
+        return [*proof.checks(), await self._seen_by_curl(records)]
+
+    async def _register(self) -> None:
+        """Step JSON by the documents' curl line, resources over gRPC."""
+        self._board.phase = "registering workflows"
+        async with Client(self._cluster.addresses("definition")) as client:
+            for source in sources(self._world.hosts):
+                if source.steps and self._curl is not None:
+                    await self._curl.register(source)
+                else:
+                    await client.apply(source.text)
+
+    async def _kill(self) -> None:
+        """First one orchestrator, which its cluster starts again; later everything."""
+        board, cluster = self._board, self._cluster
+        board.phase = "running"
+        await until(lambda: board.started >= FIRST_KILL * board.planned)
+        kill = await cluster.kill("orchestrator-1")
+        self._kills.append(kill.at)
+        board.tell(f"kill -9 {kill.pids[0]} (orchestrator-1), {board.running} executions running")
+        board.phase = "one orchestrator killed"
+        await until(lambda: board.started >= SECOND_KILL * board.planned)
+        kill = await cluster.kill_all()
+        self._kills.append(kill.at)
+        board.tell(f"kill -9 of all {len(kill.pids)} processes, {board.running} executions running")
+        board.phase = "everything killed, starting"
+        began = time.monotonic()
+        await cluster.start()
+        board.tell(f"ready again on the same data after {time.monotonic() - began:.1f} s")
+        board.phase = "going on"
+
+    async def _listen(self, address: str) -> None:
+        """Failures and retries as the suite's event stream tells them."""
+        async with Client(address) as client:
+            cursor = ""
+            while True:
+                with suppress(FlowmeshError):
+                    stream = client.events(types=("TaskRetrying", "TaskFailed"), cursor=cursor)
+                    async for event in stream:
+                        cursor = event.cursor
+                        self._board.failures[event.data["error"]["class"]] += 1
+                        if event.type == "TaskRetrying":
+                            self._board.retries[event.workflow_id] += 1
+                await asyncio.sleep(POLL_S)
+
+    async def _effects(self, records: list[Record]) -> list[Effect]:
+        """The world's notes, once callbacks had the time to arrive."""
+        expected = {record.execution.id for record in records if calls_back(record.run)}
+        self._board.phase = "waiting for callbacks"
+
+        def arrived() -> bool:
+            effects = read_effects(self._world.effects)
+            return expected <= {effect.subject for effect in effects if effect.callback}
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CALLBACKS_TIMEOUT_S):
+                await until(arrived, every_s=10 * POLL_S)
+        return list(read_effects(self._world.effects))
+
+    async def _seen_by_curl(self, records: list[Record]) -> Check:
+        """Executions started by curl, asked for by curl."""
+        if self._curl is None:
+            return Check("curl is not installed", "left out", True)
+        mine = [record for record in records if record.run.order.by_curl]
+        wrong = []
+        for record in mine:
+            seen = await self._curl.execution(record.execution.id)
+            if seen["status"] != record.execution.status:
+                wrong.append(f"{record.execution.id}: {seen['status']}")
+        found = f"{len(mine) - len(wrong)} of {len(mine)}, {self._curl.commands} commands"
+        return Check("started by curl, same state by curl", found, not wrong, tuple(wrong))
+
+    async def _print_trace(self, records: list[Record]) -> None:
+        """The order that went through most, as a tree."""
+
+        def weight(record: Record) -> tuple[int, float]:
+            over = sum(1 for kill in self._kills if _was_open(record, kill))
+            return over, sum(node.attempts for node in record.execution.nodes)
+
+        chosen = max((record for record in records if calls_back(record.run)), key=weight)
+        self._console.print("\nthe trace of one order")
+        for text in trace_lines(chosen.execution, spans_of(chosen.execution, chosen.events)):
+            self._console.print(text, markup=False)
+
+    def _print(self, checks: list[Check]) -> None:
+        table = Table(title="proof", title_justify="left")
+        table.add_column("check")
+        table.add_column("found", justify="right")
+        table.add_column("")
+        for check in checks:
+            mark = "[green]ok[/]" if check.ok else "[red]WRONG[/]"
+            table.add_row(check.what, check.found, mark)
+        self._console.print()
+        self._console.print(table)
+        for check in checks:
+            for problem in check.problems:
+                self._console.print(f"{check.what}: {problem}", markup=False)
+
+
+def _was_open(record: Record, at: datetime) -> bool:
+    begun, ended = record.execution.started_at, record.execution.ended_at
+    return begun is not None and ended is not None and begun <= at <= ended
+
+
+async def until(holds: Callable[[], bool], every_s: float = POLL_S) -> None:
+    """Returns when it holds; what is looked at lies in files and counters that tell nobody."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(every_s)
+
+
+@asynccontextmanager
+async def background(work: Any) -> AsyncIterator[None]:
+    """Runs it beside the body, ends it with the body; its error is the body's."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
