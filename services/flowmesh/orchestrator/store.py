@@ -172,7 +172,8 @@ class OrchestratorStore:
             name = row["relname"]
             if int(name.rpartition("_")[2]) >= before_day:
                 continue
-            if await self.pool.fetchval(f"select exists (select from orchestrator.{name})"):  # noqa: S608
+            any_row = f"select exists (select from orchestrator.{name})"  # noqa: S608
+            if await self.pool.fetchval(any_row):
                 continue
             await self.pool.execute(
                 "alter table orchestrator.history"

@@ -1,6 +1,7 @@
 """The one statement: all of a batch or none, fenced by partition, once whatever happens."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -9,6 +10,9 @@ from flowmesh.orchestrator.errors import IncarnationOver
 from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
 from tests.integration.orchestrator.conftest import NewNode
 from tests.integration.orchestrator.factories import Node, completed, started
+
+
+PAUSE_S = 0.02
 
 
 async def history_of(store: OrchestratorStore, execution_id: str) -> list[int]:
@@ -155,7 +159,8 @@ async def test_a_killed_connection_does_not_lose_or_repeat_a_commit(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where query like '%The one statement%' and pid <> pg_backend_pid()"
             )
-            await asyncio.sleep(0.02)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), PAUSE_S)
 
     killer = asyncio.create_task(terminate())
     states = []
