@@ -35,7 +35,7 @@ from flowmesh.definitions.specs import (
     spec_of,
     timeout_ms,
 )
-from flowmesh.errors import WrongState
+from flowmesh.errors import NotFound
 
 Resolve = Callable[[str], Task | None]
 _PRIORITIES = {
@@ -53,7 +53,7 @@ def plan_workflow(
 ) -> plan_pb2.Plan:
     """The plan; the same arguments give the same bytes.
 
-    Raises WrongState TASK_NOT_FOUND where a task it refers to is gone.
+    Raises NotFound TASK_NOT_FOUND where a task it refers to is gone.
     """
     plan = plan_pb2.Plan(
         namespace=namespace,
@@ -129,7 +129,7 @@ class _Planner:
             task = task_of_node(node, self._resolve)
             if task is None:
                 message = f"task {node.task_ref!r} of {self._workflow.id} is not in the library"
-                raise WrongState("TASK_NOT_FOUND", message)
+                raise NotFound("TASK_NOT_FOUND", message)
             self._tasks[node.task_ref] = task
         return task
 

@@ -220,7 +220,7 @@ async def test_the_plan_of_an_old_version_has_no_hole_where_its_task_is_gone(
     await apply(library, documents(task("pay"), workflow("w", "pay")))
     await apply(library, documents(workflow("w", "noop")))
     await library.delete_task(NS, "pay", "")
-    with pytest.raises(WrongState) as gone:
+    with pytest.raises(NotFound) as gone:
         await library.plan(NS, "w", 1)
     assert gone.value.reason == "TASK_NOT_FOUND"
     assert "pay" in gone.value.message
