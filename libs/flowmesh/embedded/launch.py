@@ -14,9 +14,15 @@ import os
 import sys
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+# Without it access(2) ignores capabilities of an ordinary user, and the programs ask access(2).
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
+REFUSED = (
+    "PostgreSQL does not run as root, and this root may not let it pass closed folders: install"
+    " where every parent folder has mode 711 or more, or start as an ordinary user"
+)
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
@@ -36,13 +42,13 @@ def main() -> None:
 
 
 def _become(uid: int, gid: int, *, read_anywhere: bool) -> None:
-    if read_anywhere:
-        _prctl(PR_SET_KEEPCAPS, 1)
+    if read_anywhere and _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) != 0:
+        sys.exit(REFUSED)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     if read_anywhere and not (_keep(CAP_DAC_READ_SEARCH) or _keep(CAP_DAC_OVERRIDE)):
-        sys.exit("this container may not pass folders of other users")
+        sys.exit(REFUSED)
 
 
 def _keep(capability: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from flowmesh.embedded.child import Child, Program
 from flowmesh.embedded.datadir import DataDir
+from flowmesh.embedded.errors import EmbeddedError
 from flowmesh.embedded.leftovers import end_leftovers
 from flowmesh.embedded.nats import Nats
 from flowmesh.embedded.postgres import Postgres
@@ -113,7 +114,13 @@ class EmbeddedServers:
                 raise result
 
     async def _start_one(self, name: str, server: Server) -> None:
-        await server.prepare()
+        try:
+            await server.prepare()
+        except PermissionError as error:
+            raise EmbeddedError(
+                f"no right to {error.filename}, which another user has made;"
+                " start as that user, or choose another folder with --data-dir"
+            ) from error
         self._children[name] = Child(server.program(), self._write_running)
         await self._children[name].start()
 
@@ -127,4 +134,6 @@ class EmbeddedServers:
 
     def _write_running(self) -> None:
         path = self.data_dir.path / RUNNING_FILE
-        path.write_text(json.dumps(self.pids()) + "\n")
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps(self.pids()) + "\n")
+        draft.replace(path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from flowmesh.bus import Bus
 from flowmesh.cache import open_cache
-from flowmesh.embedded import DataDirLocked, EmbeddedServers
+from flowmesh.embedded import DataDirLocked, EmbeddedServers, binaries
 
 HOLDER = """
 import asyncio, sys
@@ -123,6 +124,22 @@ async def test_works_below_a_closed_and_deep_folder(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     async with EmbeddedServers(closed / ("d" * 60) / ("e" * 60)) as servers:
+        assert await query(servers, "select 1") == 1
+
+
+async def test_works_when_the_programs_lie_below_a_closed_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A virtual environment below mode 700, as in a clone under mktemp -d, works for root too."""
+    installed = binaries.postgres_bin().parent
+    package = installed.parent
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for folder in (f"{package.name}/{installed.name}", f"{package.name}.libs"):
+        shutil.copytree(package.parent / folder, closed / folder)
+    programs = closed / package.name / installed.name / "bin"
+    monkeypatch.setattr(binaries, "postgres_bin", lambda: programs)
+    async with EmbeddedServers(tmp_path / "data", only=["postgres"]) as servers:
         assert await query(servers, "select 1") == 1
 
 
