@@ -79,7 +79,10 @@ class Span:
 
     @property
     def began_at(self) -> datetime | None:
-        return self.node.scheduled_at or self.node.started_at
+        """When the first attempt became ready; the node itself knows the last one only."""
+        first = min(self.attempts, default=0)
+        known = self.attempts[first].scheduled_at if first else None
+        return known or self.node.scheduled_at or self.node.started_at
 
     @property
     def took_ms(self) -> float | None:
