@@ -127,7 +127,7 @@ def line(board: Board) -> str:
 
 def table(board: Board) -> Table:
     """The board as a table, a row per workflow."""
-    found = Table(title=None, expand=False)
+    found = Table(caption="times as callers saw them, outages included")
     found.add_column("workflow")
     for name in ("started", "running", "completed", "failed", "retries", "p50", "p95", "p99"):
         found.add_column(name, justify="right")

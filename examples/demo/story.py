@@ -67,7 +67,13 @@ def main() -> int:
         console.print("stopped before the end; nothing is left running")
         return CANCELED
     except ClusterFailed as failed:
-        console.print(f"[red]{failed}[/]", markup=True)
+        console.print(str(failed), markup=False)
+        return 1
+    except ExceptionGroup as group:
+        # Of those that run beside each other one failed; the others were canceled.
+        if group.split(ClusterFailed)[1] is not None:
+            raise
+        console.print(str(group.exceptions[0]), markup=False)
         return 1
     finally:
         if given.keep:
@@ -219,9 +225,10 @@ class Demo:
     async def _print_trace(self, records: list[Record]) -> None:
         """The order that went through most, as a tree."""
 
-        def weight(record: Record) -> tuple[int, float]:
-            over = sum(1 for kill in self._kills if _was_open(record, kill))
-            return over, sum(node.attempts for node in record.execution.nodes)
+        def weight(record: Record) -> tuple[int, int, int]:
+            kills = sum(1 for kill in self._kills if _was_open(record, kill))
+            again = sum(1 for event in record.events if event.data.get("delivery", 1) > 1)
+            return kills, again, sum(node.attempts for node in record.execution.nodes)
 
         chosen = max((record for record in records if calls_back(record.run)), key=weight)
         self._console.print("\nthe trace of one order")
