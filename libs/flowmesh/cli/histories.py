@@ -56,6 +56,8 @@ class Attempt:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     worker: str = ""
+    # Above 1 where a worker or an orchestrator died and the attempt was handed out again.
+    deliveries: int = 1
     error: str = ""
 
     @property
@@ -107,6 +109,7 @@ def _note(attempt: Attempt, event: "Event") -> None:
             started = event.data.get("startedAt")
             attempt.started_at = datetime.fromisoformat(started) if started else event.at
             attempt.worker = event.data.get("workerId", "")
+            attempt.deliveries = event.data.get("delivery", 1)
         case "TaskCompleted" | "TaskFailed" | "TaskRetrying" | "TaskCanceled":
             attempt.ended_at = event.at
             if error := event.data.get("error"):
@@ -154,9 +157,9 @@ def trace_lines(execution: "Execution", spans: dict[str, Span]) -> Iterable[str]
         first = f"{MARKS[node.status]} {node.id}  {output.duration(span.took_ms)}  {at}"
         if node.status in ("skipped", "canceled", "failed"):
             first += f"  {node.status}"
-        if len(span.attempts) < 2:
+        if len(span.attempts) < 2 and not any(a.deliveries > 1 for a in span.attempts.values()):
             return [first + "".join(f"  {attempt.error}" for attempt in _failed(span))]
-        return [first, *(_attempt_line(attempt) for attempt in span.attempts.values())]
+        return [first, *(_attempt_line(attempt, start) for attempt in span.attempts.values())]
 
     yield from tree.draw(_parents(spans), lines)
 
@@ -175,10 +178,12 @@ def _failed(span: Span) -> list[Attempt]:
     return [attempt for attempt in span.attempts.values() if attempt.error]
 
 
-def _attempt_line(attempt: Attempt) -> str:
+def _attempt_line(attempt: Attempt, start: datetime | None) -> str:
+    offset = output.duration(_between(start, attempt.scheduled_at))
     waited, ran = output.duration(attempt.waited_ms), output.duration(attempt.ran_ms)
+    again = f", handed out {attempt.deliveries} times" if attempt.deliveries > 1 else ""
     error = f"  {attempt.error}" if attempt.error else ""
-    return f"attempt {attempt.number}: waited {waited}, ran {ran}{error}"
+    return f"attempt {attempt.number}: at +{offset}, waited {waited}, ran {ran}{again}{error}"
 
 
 def _trace_json(execution: "Execution", spans: dict[str, Span]) -> dict[str, Any]:
@@ -196,6 +201,7 @@ def _trace_json(execution: "Execution", spans: dict[str, Span]) -> dict[str, Any
                     "attempt": attempt.number,
                     "waitedMs": attempt.waited_ms,
                     "ranMs": attempt.ran_ms,
+                    "deliveries": attempt.deliveries,
                     "worker": attempt.worker or None,
                     "error": attempt.error or None,
                 }

@@ -81,7 +81,7 @@ EVENTS = [
     event("TaskStarted", 12, "charge", 1),
     event("TaskRetrying", 40, "charge", 1, error={"class": "ServerError", "message": "503"}),
     event("TaskScheduled", 60, "charge", 2),
-    event("TaskStarted", 61, "charge", 2),
+    event("TaskStarted", 61, "charge", 2, delivery=2),
     event("TaskCompleted", 90, "charge", 2),
 ]
 
@@ -92,8 +92,8 @@ def test_a_trace_shows_who_waited_for_whom() -> None:
         "✔ order v2  completed  100 ms  exec-1",
         "└─ ✔ validate  10 ms  at +0 ms",
         "   ├─ ✔ charge  80 ms  at +10 ms",
-        "   │  │  attempt 1: waited 2 ms, ran 28 ms  ServerError: 503",
-        "   │  │  attempt 2: waited 1 ms, ran 29 ms",
+        "   │  │  attempt 1: at +10 ms, waited 2 ms, ran 28 ms  ServerError: 503",
+        "   │  │  attempt 2: at +60 ms, waited 1 ms, ran 29 ms, handed out 2 times",
         "   │  └─ ✔ ship  10 ms  at +90 ms",
         "   └─ ✔ mail  20 ms  at +10 ms",
     ]
