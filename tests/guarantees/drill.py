@@ -112,13 +112,16 @@ class Drill:
 
     # --- before ---
 
-    async def in_flight(self, *, held: int = ORDERS, **options: Any) -> None:
-        """Returns when all orders are started and so many of them wait for a held call."""
+    async def in_flight(self, *, followed: int = FOLLOWED, **options: Any) -> None:
+        """Returns when all orders are started and each waits for a held call.
+
+        So many of them have a subscriber of their own; `options` go to the definition.
+        """
         self.world.hold(HELD)
         await self.orders.define(**options)
         await self.orders.start(0, ORDERS)
-        self.subscribers.follow(self.orders.ids[:FOLLOWED])
-        await self.orders.held(held)
+        self.subscribers.follow(self.orders.ids[:followed])
+        await self.orders.held(ORDERS)
 
     def breaks(self, victims: Iterable[int] | None = None) -> None:
         """To be called at the fault: marks its moment, and more orders come in from now on.

@@ -63,7 +63,8 @@ def definition(
     def pack(route: str) -> Json:
         if not remote:
             return http(route, "rest", "large")
-        return _step(route, remote, {"url": world.url(route)}, ("rest", "large"))
+        params = {"url": world.url(route), "order": "{{context.order}}"}
+        return _step(route, remote, params, ("rest", "large"))
 
     price = {"code": "return {total: context.order * 3};"}
     steps = [
@@ -120,7 +121,7 @@ class Orders:
                 assert answer.status in (200, 201), await answer.text()
 
     async def start(self, first: int, count: int) -> None:
-        """Starts orders by number; again for a number already started, which must change nothing."""
+        """Starts orders by number; one that is started already must stay as it is."""
         async with self._session() as session:
             numbers = range(first, first + count)
             await asyncio.gather(*(self._start(session, number) for number in numbers))

@@ -19,6 +19,7 @@ import psutil
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.errors import Unavailable
 from flowmesh.rpc import RemoteTarget, fixed
 
 Json = Any
@@ -101,8 +102,9 @@ class Suite:
 
     @property
     def channel(self) -> Any:
-        """A channel for stubs; calls raise FlowmeshError."""
-        assert self._target is not None
+        """A channel for stubs; calls raise FlowmeshError, as does this while the suite is down."""
+        if self._target is None:
+            raise Unavailable("SERVICE_UNAVAILABLE", "the suite is not running")
         return fixed(self._target)
 
     async def start(self) -> None:

@@ -1,0 +1,106 @@
+"""What `flowmesh dev` promises when it, or one of its servers, is killed."""
+
+import os
+import shutil
+import signal
+import time
+
+import pytest
+
+from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+from tests.guarantees.drill import Drill
+from tests.guarantees.polling import done
+
+SERVING_WITHIN_S = 5.0
+RESTARTED_WITHIN_S = 10.0
+
+
+def drill(dev: Suite, world: World, fault: str) -> Drill:
+    return Drill(
+        fault,
+        world=world,
+        http_url=lambda: dev.http_url,
+        events=lambda: dev.channel,
+        executions=lambda: dev.channel,
+        postgres=lambda: str(dev.about["postgres"]),
+    )
+
+
+async def killed(dev: Suite, server: str) -> int:
+    """Kills one server of the suite; its supervisor starts another."""
+    pid = dev.pids[server]
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+async def restarted(dev: Suite, server: str, before: int) -> None:
+    """Returns when another process runs in the place of the killed one."""
+
+    def other() -> bool:
+        return dev.pids[server] not in (0, before)
+
+    await done(f"{server} restarted", other, within_s=RESTARTED_WITHIN_S)
+
+
+@pytest.mark.feature("S2-54", "S3-39", "S3-104", "S0-143")
+async def test_everything_killed_at_once_loses_nothing(dev: Suite, world: World) -> None:
+    """The suite and its servers die by SIGKILL; started again, all executions go on and end."""
+    async with drill(dev, world, "kill -9 dev and all children") as running:
+        await running.in_flight()
+        await dev.kill_everything()
+        running.breaks()
+        started = time.monotonic()
+        await dev.start()
+        serving_s = time.monotonic() - started
+        outcome = await running.finish()
+
+    print(f"serving again after {serving_s:.2f} s")
+    assert outcome.unknown_starts > 0
+    assert serving_s <= SERVING_WITHIN_S
+
+
+@pytest.mark.feature("S3-22", "S3-46", "S0-96")
+async def test_a_killed_nats_delays_events_only(dev: Suite, world: World) -> None:
+    """Executions go on without it; when it is back, every event follows in order."""
+    async with drill(dev, world, "kill -9 NATS") as running:
+        await running.in_flight()
+        before = await killed(dev, "nats")
+        running.breaks()
+        await restarted(dev, "nats", before)
+        await running.finish(extra_deliveries=0)
+
+
+@pytest.mark.feature("S3-22", "S3-46")
+async def test_a_lost_nats_store_loses_no_event(dev: Suite, world: World) -> None:
+    """Its folder gone, NATS starts empty; subscribers and callbacks still get everything."""
+    async with drill(dev, world, "NATS store deleted") as running:
+        await running.in_flight(followed=80)
+        store = dev.data_dir / "nats" / "jetstream"
+        before = await killed(dev, "nats")
+        shutil.rmtree(store)
+        running.breaks()
+        await restarted(dev, "nats", before)
+        await running.finish(extra_deliveries=0)
+
+
+@pytest.mark.feature("S3-22")
+async def test_a_killed_redis_changes_no_result(dev: Suite, world: World) -> None:
+    """Nothing that must last is in it."""
+    async with drill(dev, world, "kill -9 Redis") as running:
+        await running.in_flight()
+        before = await killed(dev, "redis")
+        running.breaks()
+        await restarted(dev, "redis", before)
+        await running.finish(extra_deliveries=0)
+
+
+@pytest.mark.feature("S0-143", "S2-54")
+async def test_a_killed_postgres_loses_no_commit(dev: Suite, world: World) -> None:
+    """Commits of unknown outcome are sent again and applied once; callers wait or come again."""
+    async with drill(dev, world, "kill -9 PostgreSQL") as running:
+        await running.in_flight()
+        before = await killed(dev, "postgres")
+        running.breaks()
+        await restarted(dev, "postgres", before)
+        await running.finish()
