@@ -89,10 +89,10 @@ class Process:
         self._listen_for_signals()
         grpc_server = self._bind()
         try:
-            await self._start(grpc_server)
-            if on_ready is not None:
-                await on_ready(self)
-            await self._stop_wanted.wait()
+            if await self._start(grpc_server):
+                if on_ready is not None:
+                    await on_ready(self)
+                await self._stop_wanted.wait()
         finally:
             await self._drain(grpc_server)
         if self._failure is not None:
@@ -138,7 +138,8 @@ class Process:
         self.grpc_port = server.port
         return server
 
-    async def _start(self, grpc_server: GrpcServer) -> None:
+    async def _start(self, grpc_server: GrpcServer) -> bool:
+        """False when it was told to stop before it served."""
         self.checks.add("nats", self._bus_answers)
         self.checks.add("redis", self._cache_answers)
         self.bus.start()
@@ -147,6 +148,8 @@ class Process:
             task = asyncio.ensure_future(self._run_service(name, run))
             self._service_tasks[name] = task
         await self._until_composed()
+        if self._stop_wanted.is_set():
+            return False
         await grpc_server.start(self.handlers, reflect=self.settings.reflection)
         await self.http.open_app()
         self.checks.phase = "serving"
@@ -157,6 +160,7 @@ class Process:
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)
         self.log.info("serving", services=list(self._services), grpc=self.address)
+        return True
 
     async def _until_composed(self) -> None:
         stop = asyncio.ensure_future(self._stop_wanted.wait())

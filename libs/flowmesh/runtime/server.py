@@ -41,7 +41,8 @@ class GrpcServer:
 
     async def start(self, handlers: Handlers, *, reflect: bool) -> None:
         """Serves everything that was added, and says so."""
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._about)  # type: ignore[arg-type]
+        add: Any = health_pb2_grpc.add_HealthServicer_to_server
+        add(self._health, self._about)
         self._services = ["", *sorted(handlers.services), health.SERVICE_NAME]
         if reflect:
             self._add_reflection((*sorted(handlers.services), health.SERVICE_NAME, *REFLECTION))

@@ -12,13 +12,11 @@ from importlib.resources.abc import Traversable
 import asyncpg
 import structlog
 
+from flowmesh.storage.errors import MigrationError
+
 FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 NO_TRANSACTION = "-- no-transaction"
 LOCK_PREFIX = "flowmesh.migrations."
-
-
-class MigrationError(Exception):
-    """The files and the schema do not fit; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from importlib.resources.abc import Traversable
 import asyncpg
 import structlog
 
+from flowmesh.storage.errors import DatabaseUnreachable
 from flowmesh.storage.migrations import migrate
 
 COMMAND_TIMEOUT_S = 10.0
+MIGRATION_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 5.0
 # How long a process that starts waits for its database.
 REACH_TIMEOUT_S = 30.0
@@ -37,7 +39,12 @@ async def open_database(
     pool_max: int = 10,
 ) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
     """Waits for the database and migrates it; the pool's search path is the schema."""
-    connection = await _reach(address, application)
+    try:
+        async with asyncio.timeout(REACH_TIMEOUT_S):
+            connection = await _reach(address, application)
+    except TimeoutError:
+        text = f"no PostgreSQL answers within {REACH_TIMEOUT_S:.0f} s; see --postgres"
+        raise DatabaseUnreachable(text) from None
     try:
         await migrate(connection, schema, migrations)
     finally:
@@ -62,19 +69,18 @@ async def _reach(address: str, application: str) -> "asyncpg.Connection[asyncpg.
     """Connects; keeps trying for a while, because the database may just be starting."""
     log = structlog.get_logger("flowmesh.storage")
     delay = REACH_DELAY_MIN_S
-    async with asyncio.timeout(REACH_TIMEOUT_S):
-        while True:
-            try:
-                return await asyncpg.connect(
-                    address,
-                    timeout=CONNECT_TIMEOUT_S,
-                    command_timeout=COMMAND_TIMEOUT_S * 6,
-                    server_settings=_settings(application),
-                )
-            except UNREACHABLE as error:
-                log.warning("database_unreachable", problem=type(error).__name__)
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, REACH_DELAY_MAX_S)
+    while True:
+        try:
+            return await asyncpg.connect(
+                address,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=MIGRATION_TIMEOUT_S,
+                server_settings=_settings(application),
+            )
+        except UNREACHABLE as error:
+            log.warning("database_unreachable", problem=type(error).__name__)
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, REACH_DELAY_MAX_S)
 
 
 def _settings(application: str, **more: str) -> dict[str, str]:

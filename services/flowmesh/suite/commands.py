@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from flowmesh.embedded import EmbeddedError
 from flowmesh.runtime import Settings, StartError, unknown_variables
+from flowmesh.storage import StorageError
 from flowmesh.telemetry import configure_logs
 
 Egress = Literal["open", "public"]
@@ -191,7 +192,7 @@ def _run(flags: dict[str, Any], work: Any) -> int:
         sys.stderr.write(f"flowmesh: no setting reads {name}; see `flowmesh config`\n")
     try:
         uvloop.run(_cancellable(work(settings)))
-    except (StartError, EmbeddedError) as error:
+    except (StartError, EmbeddedError, StorageError) as error:
         return _fail(str(error))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 0
