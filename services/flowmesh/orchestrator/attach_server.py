@@ -124,11 +124,10 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         dispatcher.lost(request.lost)
         dispatcher.returned(request.returned)
         dispatcher.recall(stream, request.recalls)
-        dispatcher.recalled(stream, request.recalled)
         if request.held:
             dispatcher.held(stream, request.held)
         for refused in request.refused:
             dispatcher.returned([refused.token])
             self._spawn(self._ownership.raise_epoch(refused.partition, refused.epoch_seen))
-        if request.grants or request.returned or request.recalled:
+        if request.grants or request.returned:
             dispatcher.pump()

@@ -84,8 +84,16 @@ class Attached:
     def grant(self, grant: pb.Grant, keys: Iterable[Key]) -> None:
         worker_set = self.sets.get(grant.set_id)
         if worker_set is None:
+            self._forget_worker(grant.worker_id)
             worker_set = self.sets[grant.set_id] = WorkerSet(self, grant, keys)
         worker_set.credit += grant.slots
+
+    def _forget_worker(self, worker_id: str) -> None:
+        """A worker that reconnected comes with a new set; its earlier one is never used again."""
+        if worker_id and worker_id != self.worker_service_id:
+            gone = [i for i, one in self.sets.items() if one.worker_id == worker_id]
+            for set_id in gone:
+                del self.sets[set_id]
 
     def know(self, key: Key) -> None:
         """A kind of task was seen for the first time."""

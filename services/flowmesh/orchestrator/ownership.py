@@ -21,6 +21,9 @@ from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore, Tenure
 from flowmesh.runtime import Clock, Loop
 
+OFFSET_STEP_US = 200
+"""How far one answer may set the clock back."""
+
 LEASE_MS = 3_000
 """As in `sql/queries.sql`: a lease is renewed for so long."""
 
@@ -58,7 +61,7 @@ class Ownership:
         self._data_dir_id = data_dir_id
         self._partition_stub = partition_stub
         self._metrics = metrics
-        self._offset_us = 0
+        self._offset_us: int | None = None
         self._last_now_us = 0
         self._lease_until_ms = 0.0
         self._owners: dict[int, int | None] = {}
@@ -76,12 +79,20 @@ class Ownership:
     # --- time ---
 
     def observe_time(self, database_us: int) -> None:
-        """Learns the offset of the database clock from an answer that has just come."""
-        self._offset_us = database_us - self._clock.now_us()
+        """Learns the offset of the database clock from an answer that has just come.
+
+        An answer that was late on its way makes the clock look slow, never fast: a smaller
+        offset is believed only little by little.
+        """
+        offset_us = database_us - self._clock.now_us()
+        if self._offset_us is None or offset_us > self._offset_us:
+            self._offset_us = offset_us
+        else:
+            self._offset_us -= min(self._offset_us - offset_us, OFFSET_STEP_US)
 
     def now_us(self) -> int:
         """The database clock as known here; never goes back."""
-        self._last_now_us = max(self._last_now_us, self._clock.now_us() + self._offset_us)
+        self._last_now_us = max(self._last_now_us, self._clock.now_us() + (self._offset_us or 0))
         return self._last_now_us
 
     @property

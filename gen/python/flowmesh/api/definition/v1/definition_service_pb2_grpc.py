@@ -225,7 +225,7 @@ class DefinitionServiceServicer:
         """The plan of a version with the newest version of every task it refers to. Called by orchestrators.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
-        FAILED_PRECONDITION / TASK_NOT_FOUND   a task it refers to is gone
+        NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

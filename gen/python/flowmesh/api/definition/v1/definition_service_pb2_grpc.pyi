@@ -101,7 +101,7 @@ class DefinitionServiceStub:
     """The plan of a version with the newest version of every task it refers to. Called by orchestrators.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
-      FAILED_PRECONDITION / TASK_NOT_FOUND   a task it refers to is gone
+      NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
     """
 
 @_typing.type_check_only
@@ -177,7 +177,7 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
     """The plan of a version with the newest version of every task it refers to. Called by orchestrators.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
-      FAILED_PRECONDITION / TASK_NOT_FOUND   a task it refers to is gone
+      NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
     """
 
 class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -328,7 +328,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         """The plan of a version with the newest version of every task it refers to. Called by orchestrators.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
-          FAILED_PRECONDITION / TASK_NOT_FOUND   a task it refers to is gone
+          NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
         """
 
 def add_DefinitionServiceServicer_to_server(servicer: DefinitionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

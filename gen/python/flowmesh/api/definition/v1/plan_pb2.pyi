@@ -135,7 +135,9 @@ class Plan(_message.Message):
     """JSON Schemas; empty is any value."""
     output_schema: _builtins.bytes
     output_template: _builtins.bytes
-    """JSON document with `{{ }}` templates over `input` and `tasks`; empty answers all task outputs."""
+    """JSON document with `{{ }}` templates over `input` and `tasks`; empty answers the output of the
+    only leaf, and nothing where there are several.
+    """
     timeout_ms: _builtins.int
     """Limit of the whole execution in ms; 0 is none."""
     @_builtins.property

@@ -31,7 +31,6 @@ class AttachRequest(_message.Message):
     HEARTBEATS_FIELD_NUMBER: _builtins.int
     LOST_FIELD_NUMBER: _builtins.int
     RETURNED_FIELD_NUMBER: _builtins.int
-    RECALLED_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     RECALLS_FIELD_NUMBER: _builtins.int
@@ -58,10 +57,6 @@ class AttachRequest(_message.Message):
         """Tokens the worker service gives back untouched (drain, refused credit): no delivery counted."""
 
     @_builtins.property
-    def recalled(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recall]:
-        """Answers to `recalls`: set and credit that was left."""
-
-    @_builtins.property
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldTasks]:
         """Answer to `claim_partitions`."""
 
@@ -85,14 +80,13 @@ class AttachRequest(_message.Message):
         heartbeats: _abc.Iterable[_task_pb2.Heartbeat] | None = ...,
         lost: _abc.Iterable[Global___LostTask] | None = ...,
         returned: _abc.Iterable[_builtins.str] | None = ...,
-        recalled: _abc.Iterable[Global___Recall] | None = ...,
         held: _abc.Iterable[Global___HeldTasks] | None = ...,
         refused: _abc.Iterable[Global___RefusedTask] | None = ...,
         recalls: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "heartbeats", b"heartbeats", "held", b"held", "hello", b"hello", "lost", b"lost", "recalled", b"recalled", "recalls", b"recalls", "refused", b"refused", "results", b"results", "results_frame", b"results_frame", "returned", b"returned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "heartbeats", b"heartbeats", "held", b"held", "hello", b"hello", "lost", b"lost", "recalls", b"recalls", "refused", b"refused", "results", b"results", "results_frame", b"results_frame", "returned", b"returned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -295,7 +289,6 @@ class AttachResponse(_message.Message):
     ACKNOWLEDGED_FRAME_FIELD_NUMBER: _builtins.int
     EXCEPTIONS_FIELD_NUMBER: _builtins.int
     CANCELS_FIELD_NUMBER: _builtins.int
-    RECALLS_FIELD_NUMBER: _builtins.int
     BACKLOGS_FIELD_NUMBER: _builtins.int
     CLAIM_PARTITIONS_FIELD_NUMBER: _builtins.int
     RECALLED_FIELD_NUMBER: _builtins.int
@@ -312,10 +305,6 @@ class AttachResponse(_message.Message):
     @_builtins.property
     def cancels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens whose execution was canceled, or whose attempt timed out: stop them."""
-
-    @_builtins.property
-    def recalls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Sets whose unused credit is wanted back."""
 
     @_builtins.property
     def backlogs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Backlog]:
@@ -339,14 +328,13 @@ class AttachResponse(_message.Message):
         acknowledged_frame: _builtins.int = ...,
         exceptions: _abc.Iterable[_task_pb2.ResultException] | None = ...,
         cancels: _abc.Iterable[_builtins.str] | None = ...,
-        recalls: _abc.Iterable[_builtins.str] | None = ...,
         backlogs: _abc.Iterable[Global___Backlog] | None = ...,
         claim_partitions: _abc.Iterable[_builtins.int] | None = ...,
         recalled: _abc.Iterable[Global___Recall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "backlogs", b"backlogs", "cancels", b"cancels", "claim_partitions", b"claim_partitions", "exceptions", b"exceptions", "recalled", b"recalled", "recalls", b"recalls", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "backlogs", b"backlogs", "cancels", b"cancels", "claim_partitions", b"claim_partitions", "exceptions", b"exceptions", "recalled", b"recalled", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

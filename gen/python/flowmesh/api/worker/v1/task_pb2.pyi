@@ -81,7 +81,7 @@ class Task(_message.Message):
     """Serve only to refuse old dispatches."""
     epoch: _builtins.int
     traceparent: _builtins.str
-    """W3C trace context of the execution."""
+    """W3C trace context of the execution; empty where its start had none."""
     queue: _builtins.str
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
