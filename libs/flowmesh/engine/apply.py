@@ -89,6 +89,7 @@ def _workflow_started(state: State, event: history.WorkflowStarted, at_us: int) 
     state.started_at_us = at_us
     state.input = _own(event.input)
     state.request_id = event.request_id
+    state.traceparent = event.traceparent
 
 
 def _finish(state: State, status: s.ExecutionStatus, at_us: int) -> None:

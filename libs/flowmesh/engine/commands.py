@@ -10,6 +10,7 @@ class Start:
     input: payload_pb2.Payload
     request_id: str = ""
     actor: str = ""
+    traceparent: str = ""
 
 
 @dataclass(slots=True)

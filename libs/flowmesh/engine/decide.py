@@ -113,6 +113,7 @@ class _Step:
                 input=command.input,
                 request_id=command.request_id,
                 actor=command.actor,
+                traceparent=command.traceparent,
             ),
         )
         ended: deque[int] = deque()

@@ -113,6 +113,7 @@ class State:
         "started_at_us",
         "status",
         "timers",
+        "traceparent",
     )
 
     def __init__(self, execution_id: str, plan: Plan) -> None:
@@ -123,6 +124,7 @@ class State:
         self.started_at_us = 0
         self.ended_at_us = 0
         self.request_id = ""
+        self.traceparent = ""
         self.input = payload_pb2.Payload()
         self.output: payload_pb2.Payload | None = None
         self.failure: failure_pb2.Failure | None = None

@@ -26,11 +26,12 @@ from flowmesh.gateway.messages import (
 from flowmesh.gateway.operations import Route, SocketRoute
 from flowmesh.gateway.router import Router
 from flowmesh.gateway.sockets import INTERNAL_ERROR, Socket
-from flowmesh.telemetry import child_traceparent, trace
+from flowmesh.telemetry import Spans, child_traceparent, current_traceparent, trace
 
 # A 499 in the metrics is a client that left, as proxies count it.
 CLIENT_GONE_STATUS = 499
 UNKNOWN_ROUTE = "unknown"
+HTTP_SPAN = "http"
 
 
 class Observer(Protocol):
@@ -70,12 +71,14 @@ class Gateway:
         routes: Iterable[Route],
         sockets: Iterable[SocketRoute],
         observer: Observer,
+        spans: Spans,
         log: Log,
     ) -> None:
         self._backends = backends
         self._routes = Router((route.method, route.path, route) for route in routes)
         self._sockets = Router(("GET", socket.path, socket) for socket in sockets)
         self._observer = observer
+        self._spans = spans
         self._clock = backends.clock
         self._log = log
 
@@ -88,7 +91,12 @@ class Gateway:
             await _lifespan(receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with trace(child_traceparent(_traceparent(scope))):
+        given = _traceparent(scope)
+        attributes = {"http.request.method": scope["method"]}
+        with (
+            self._spans.span(HTTP_SPAN, parent=given, attributes=attributes),
+            trace(current_traceparent() or child_traceparent(given)),
+        ):
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

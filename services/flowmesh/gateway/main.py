@@ -14,6 +14,7 @@ async def run(runtime: Runtime) -> None:
         routes=ROUTES,
         sockets=SOCKETS,
         observer=RequestMetrics(runtime.metrics),
+        spans=runtime.spans,
         log=runtime.log,
     )
     runtime.serve_http(gateway)

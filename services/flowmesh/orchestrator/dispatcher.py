@@ -187,6 +187,7 @@ class Dispatcher:
                 heartbeat_timeout_ms=node.heartbeat_timeout_ms,
                 partition=task.partition,
                 epoch=epoch,
+                traceparent=state.traceparent,
                 queue=node.queue,
             ),
         )
@@ -358,13 +359,6 @@ class Dispatcher:
                 worker_set.credit = 0
             stream.out.recalled.add(set_id=set_id, slots=left)
             stream.flush_soon()
-
-    def recalled(self, stream: Attached, recalls: Iterable[pb.Recall]) -> None:
-        """The worker service has taken unused credit back."""
-        for recall in recalls:
-            worker_set = stream.sets.get(recall.set_id)
-            if worker_set is not None:
-                worker_set.credit = max(0, worker_set.credit - recall.slots)
 
     def result(self, result: task_pb2.TaskResult, reply: Reply) -> None:
         """Submits a result; the reply follows its commit."""

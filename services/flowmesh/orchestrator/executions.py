@@ -23,6 +23,7 @@ from flowmesh.orchestrator.views import execution_message, listed_message
 from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
 from flowmesh.plan import Plan
 from flowmesh.rpc import namespace_of, valid_id
+from flowmesh.telemetry import current_traceparent
 
 WAIT_DEFAULT_MS = 30_000
 WAIT_MAX_MS = 300_000
@@ -114,7 +115,8 @@ class Executions:
     def work_for(
         self, request: pb.StartExecutionRequest, plan: Plan, partition: int, reply: Reply
     ) -> StartWork:
-        command = Start(request.input, request.request_id, request.actor)
+        traceparent = current_traceparent()
+        command = Start(request.input, request.request_id, request.actor, traceparent)
         return StartWork(partition, command, reply, plan=plan, start_digest=_start_digest(request))
 
     async def _stored(self, plan: Plan, payload: payload_pb2.Payload) -> bytes:

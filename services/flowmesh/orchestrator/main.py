@@ -83,6 +83,7 @@ def _core(runtime: Runtime, store: OrchestratorStore, metrics: OrchestratorMetri
         address=runtime.address,
         data_dir_id=settings.data_dir_id,
         metrics=metrics,
+        spans=runtime.spans,
         publisher=publisher,
         ids=ExecutionIds(secrets.randbits(25)),
         draw=random.random,

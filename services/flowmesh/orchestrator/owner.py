@@ -27,11 +27,13 @@ from flowmesh.orchestrator.recovery import Recovery
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.stats import Stats
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, OrchestratorStore
+from flowmesh.orchestrator.telemetry import ExecutionTelemetry
 from flowmesh.orchestrator.timers import Timers
 from flowmesh.orchestrator.waiters import Waiters
 from flowmesh.orchestrator.works import Work
 from flowmesh.plan import PayloadNeeded, PayloadReader, render_input, scope_of
 from flowmesh.runtime import Clock
+from flowmesh.telemetry import Spans
 
 T = TypeVar("T")
 
@@ -55,6 +57,7 @@ class Orchestrator:
         address: str,
         data_dir_id: str,
         metrics: OrchestratorMetrics,
+        spans: Spans,
         publisher: Callable[[Outbox], Publisher],
         ids: ExecutionIds,
         draw: Callable[[], float],
@@ -63,6 +66,7 @@ class Orchestrator:
         self.store, self.plans, self.payloads = store, plans, payloads
         self.clock, self.log, self._metrics = clock, log, metrics
         self.stats = Stats(metrics)
+        self._told = ExecutionTelemetry(spans=spans, log=log)
         self.waiters = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
         self.outbox = Outbox(store=store, plans=plans)
@@ -207,6 +211,7 @@ class Orchestrator:
     def _settle(self, one: Touched, state: State) -> None:
         """Timers, waiters and memory of one execution after its commit."""
         if state.ended:
+            self._told.ended(state)
             self.timers.set(state.execution_id, 0)
             self.waiters.ended(state)
             self.states.ended(state.execution_id)

@@ -16,6 +16,7 @@ from flowmesh.orchestrator.executions import WAIT_MAX_MS, Executions
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.works import Answer, Started
 from flowmesh.rpc import namespace_of
+from flowmesh.telemetry.context import enter_trace
 
 PENDING_MAX = 20_000
 """Calls of one session that may be open; further ones are refused with OVERLOADED."""
@@ -53,6 +54,8 @@ class Session:
                 task.cancel()
 
     async def _read(self, requests: AsyncIterator[pb.SessionRequest]) -> None:
+        # The trace of a stream that lives on is no execution's.
+        enter_trace("")
         async for request in requests:
             for start in request.starts:
                 self._start(start)
@@ -103,6 +106,7 @@ class Session:
 
     async def _start_slowly(self, start: pb.SessionStart) -> None:
         """A start whose plan must be fetched, or that another instance owns."""
+        enter_trace("")
         try:
             response = await self._executions.start(start.start, forwarded=False)
         except FlowmeshError as error:

@@ -20,7 +20,14 @@ _NODE_FIELDS = (
     "worker_id",
     "because_of",
 )
-_STATE_FIELDS = ("sequence", "status", "started_at_us", "ended_at_us", "request_id")
+_STATE_FIELDS = (
+    "sequence",
+    "status",
+    "started_at_us",
+    "ended_at_us",
+    "request_id",
+    "traceparent",
+)
 
 
 def snapshot(state: State) -> bytes:

@@ -30,7 +30,7 @@ from flowmesh.rpc.channel import fixed
 from flowmesh.runtime import Clock, Runtime
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.http import HttpServer, listen
-from flowmesh.telemetry import Metrics
+from flowmesh.telemetry import Metrics, Spans
 from tests.integration.gateway.description import Description
 from tests.integration.gateway.standin import (
     Definitions,
@@ -108,6 +108,7 @@ async def rest() -> AsyncIterator[Rest]:
         routes=ROUTES,
         sockets=SOCKETS,
         observer=RequestMetrics(metrics),
+        spans=Spans(),
         log=structlog.get_logger(),
     )
     async with _served(gateway, metrics) as url, aiohttp.ClientSession() as http:

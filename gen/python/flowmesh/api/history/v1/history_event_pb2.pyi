@@ -164,6 +164,7 @@ class WorkflowStarted(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
@@ -171,6 +172,10 @@ class WorkflowStarted(_message.Message):
     request_id: _builtins.str
     actor: _builtins.str
     """Who started it, for the audit; empty until identities exist."""
+    traceparent: _builtins.str
+    """W3C trace context of the call that started it; its tasks belong to that trace.
+    Empty for starts over a Session, whose context is that of the whole stream.
+    """
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     def __init__(
@@ -183,10 +188,11 @@ class WorkflowStarted(_message.Message):
         input: _payload_pb2.Payload | None = ...,
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "namespace", b"namespace", "plan_digest", b"plan_digest", "request_id", b"request_id", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "namespace", b"namespace", "plan_digest", b"plan_digest", "request_id", b"request_id", "traceparent", b"traceparent", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,6 +42,7 @@ class ExecutionSnapshot(_message.Message):
     SIGNALS_FIELD_NUMBER: _builtins.int
     REQUESTS_FIELD_NUMBER: _builtins.int
     AT_WORKERS_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     status: _execution_pb2.ExecutionStatus.ValueType
     started_at_us: _builtins.int
@@ -49,6 +50,8 @@ class ExecutionSnapshot(_message.Message):
     request_id: _builtins.str
     failed_node: _builtins.int
     """Index of the critical node that failed first, plus 1; 0 is none."""
+    traceparent: _builtins.str
+    """W3C trace context of the start."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -83,10 +86,11 @@ class ExecutionSnapshot(_message.Message):
         signals: _abc.Iterable[_execution_pb2.Signal] | None = ...,
         requests: _abc.Iterable[Global___RequestSnapshot] | None = ...,
         at_workers: _abc.Iterable[_builtins.int] | None = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "input", b"input", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_workers", b"at_workers", "ended_at_us", b"ended_at_us", "failed_node", b"failed_node", "failure", b"failure", "input", b"input", "nodes", b"nodes", "output", b"output", "request_id", b"request_id", "requests", b"requests", "sequence", b"sequence", "signals", b"signals", "started_at_us", b"started_at_us", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_workers", b"at_workers", "ended_at_us", b"ended_at_us", "failed_node", b"failed_node", "failure", b"failure", "input", b"input", "nodes", b"nodes", "output", b"output", "request_id", b"request_id", "requests", b"requests", "sequence", b"sequence", "signals", b"signals", "started_at_us", b"started_at_us", "status", b"status", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

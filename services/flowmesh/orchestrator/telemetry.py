@@ -1,0 +1,47 @@
+"""What is told of an execution that has ended: a span of it, and a line of log where it failed."""
+
+from typing import Any
+
+from flowmesh.engine import State
+from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_FAILED
+from flowmesh.telemetry import Spans, trace
+
+SPAN = "execution"
+
+
+class ExecutionTelemetry:
+    """Spans and log lines of executions. One that completes untraced costs two comparisons."""
+
+    def __init__(self, *, spans: Spans, log: Any) -> None:
+        self._spans = spans
+        self._log = log
+
+    def ended(self, state: State) -> None:
+        """Called once, after the commit of its last event."""
+        if state.traceparent:
+            self._spans.record(
+                SPAN,
+                parent=state.traceparent,
+                start_us=state.started_at_us,
+                end_us=state.ended_at_us,
+                attributes={
+                    "flowmesh.execution_id": state.execution_id,
+                    "flowmesh.workflow_id": state.plan.workflow_id,
+                },
+                failed=state.status != EXECUTION_COMPLETED,
+            )
+        if state.status == EXECUTION_FAILED:
+            self._failed(state)
+
+    def _failed(self, state: State) -> None:
+        """The class of the failure but not its message, which may hold what users sent."""
+        failure = state.failure
+        with trace(state.traceparent):
+            self._log.warning(
+                "execution_failed",
+                execution_id=state.execution_id,
+                workflow_id=state.plan.workflow_id,
+                namespace=state.plan.namespace,
+                node=failure.node if failure is not None else "",
+                failure=getattr(failure, "class", ""),
+            )
