@@ -6,7 +6,7 @@ Run it beside `flowmesh dev`: python examples/sdk_custom_executor.py
 import asyncio
 from typing import Any
 
-from flowmesh.sdk import TaskContext, WorkflowEngine
+from flowmesh.sdk import StepContext, WorkflowEngine
 
 DISCOUNT = {
     "id": "discount",
@@ -23,17 +23,21 @@ DISCOUNT = {
 }
 
 
-async def rebate(params: dict[str, Any], context: TaskContext) -> dict[str, Any]:
-    """`params` are those of the step, rendered; `context` tells of attempt, keys and time."""
+async def rebate(params: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """`params` are those of the step, rendered; `context` holds what the workflow knows so far.
+
+    It also tells of the attempt, the idempotency key, the time left …
+    """
     saved = params["amount"] * params["percent"] / 100
-    return {"pay": params["amount"] - saved, "key": context.idempotency_key}
+    pay = params["amount"] - saved
+    return {"pay": pay, "customer": context["customer"], "key": context.idempotency_key}
 
 
 async def main(address: str = "127.0.0.1:7450") -> dict[str, Any]:
     async with WorkflowEngine(address) as workflow_engine:
         workflow_engine.register_executor("custom-action", rebate)
         await workflow_engine.register_workflow(DISCOUNT)
-        results = await workflow_engine.run("discount", {"amount": 80})
+        results = await workflow_engine.run("discount", {"amount": 80, "customer": "ada"})
         print("to pay:", results["rebate"]["pay"])
         return results
 

@@ -19,9 +19,10 @@ def example(name: str) -> Any:
 
 @pytest.mark.feature("S2-47")
 async def test_a_registered_executor_runs_the_steps_of_its_action(suite: Suite) -> None:
-    """`register_executor('custom-action', …)` gets the rendered params and gives the result."""
+    """`register_executor('custom-action', …)` gets params and context and gives the result."""
     results = await example("sdk_custom_executor")(suite.grpc_address)
     assert results["rebate"]["pay"] == 72
+    assert results["rebate"]["customer"] == "ada"
     assert results["rebate"]["key"]
 
 

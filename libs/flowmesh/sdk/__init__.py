@@ -13,6 +13,7 @@ from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskF
 from flowmesh.sdk.flow import Ref, Retry, TaskNode, Workflow, task, workflow
 from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.session import Session, SessionCall
+from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle
 from flowmesh.sdk.worker import Worker
 from flowmesh.sdk.workflow_engine import (
@@ -45,6 +46,7 @@ __all__ = [
     "Session",
     "SessionCall",
     "Status",
+    "StepContext",
     "Stored",
     "StoredValue",
     "SyncClient",

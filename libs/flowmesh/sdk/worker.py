@@ -9,9 +9,11 @@ from typing import Self, TypeVar
 from flowmesh.errors import Invalid
 from flowmesh.sdk import limits
 from flowmesh.sdk.client import Client
+from flowmesh.sdk.executions import Execution, StoredValue
 from flowmesh.sdk.handlers import Handler, TaskHandler, handler_of
 from flowmesh.sdk.ids import new_worker_id
-from flowmesh.sdk.payloads import PayloadStore
+from flowmesh.sdk.payloads import Json, PayloadStore
+from flowmesh.sdk.step_context import with_shared_data
 from flowmesh.sdk.task_runner import TaskRunner
 from flowmesh.sdk.work_stream import WorkStream
 
@@ -91,8 +93,19 @@ class Worker:
             await stream.announce(self.task_types)
 
     def register_executor(self, action: str, function: TaskHandler) -> None:
-        """The handler of a step's custom `action`: `async (params, context) -> result`."""
-        self.register(action, function)
+        """The handler of a step's custom `action`: `async (params, context) -> result`.
+
+        `context` is a mapping of the workflow's shared data, with what a TaskContext has too.
+        """
+        self.register(action, with_shared_data(action, function, self._describe, self._fetch))
+
+    async def _describe(self, execution_id: str) -> Execution:
+        assert self._client is not None
+        return await self._client.get_execution(execution_id)
+
+    async def _fetch(self, value: StoredValue) -> Json:
+        assert self._client is not None
+        return await self._client.fetch(value)
 
     # Life -----------------------------------------------------------------------------------
 

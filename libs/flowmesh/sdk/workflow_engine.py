@@ -19,11 +19,12 @@ from flowmesh.sdk import limits
 from flowmesh.sdk.client import Client
 from flowmesh.sdk.definition_calls import Definition, Registered
 from flowmesh.sdk.events import Event
-from flowmesh.sdk.executions import duration_ms
+from flowmesh.sdk.executions import Execution, StoredValue, duration_ms
 from flowmesh.sdk.failures import ExecutionFailed
 from flowmesh.sdk.flow import Duration, Ref, Retry, TaskOptions, Workflow
 from flowmesh.sdk.handlers import TaskHandler
 from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.step_context import with_shared_data
 from flowmesh.sdk.worker import Worker
 
 MAX_CONCURRENT_TASKS = 10
@@ -238,7 +239,14 @@ class WorkflowEngine:
 
     def register_executor(self, action: str, handler: TaskHandler) -> None:
         """The handler of steps with this `action`: `async (params, context) -> result`."""
-        self._executors[action] = handler
+
+        async def describe(execution_id: str) -> Execution:
+            return await (await self._connected({})).get_execution(execution_id)
+
+        async def fetch(value: StoredValue) -> Json:
+            return await (await self._connected({})).fetch(value)
+
+        self._executors[action] = with_shared_data(action, handler, describe, fetch)
 
     async def register_workflow(self, definition: Definition) -> Registered:
         """Registers a definition (step JSON, resources, YAML), and runs its custom actions here."""

@@ -334,19 +334,6 @@ def test_a_handler_that_wants_more_arguments_is_refused() -> None:
         Worker(task_types={"three": lambda one, two, three: None})
 
 
-async def test_the_s2_form_of_an_executor_works(client: Client, server: StandIn) -> None:
-    """`register_executor('custom-action', async (params, context) -> result)`."""
-    worker = Worker(client)
-
-    async def custom(params: Any, context: TaskContext) -> Any:
-        return {"sum": params["a"] + params["b"], "attempt": context.attempt}
-
-    worker.register_executor("custom-action", custom)
-    async with worker:
-        server.workers.task("t1", "custom-action", {"a": 1, "b": 2})
-        assert output(await server.workers.result("t1")) == {"sum": 3, "attempt": 1}
-
-
 async def test_a_blocking_handler_stops_no_other_task(client: Client, server: StandIn) -> None:
     """Plain functions run side by side, as many as there are slots."""
     gate = threading.Barrier(4, timeout=10)

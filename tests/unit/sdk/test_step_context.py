@@ -1,0 +1,52 @@
+"""What a step action sees of its workflow."""
+
+from typing import Any
+
+import pytest
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.sdk.executions import StoredValue, execution_of
+from flowmesh.sdk.step_context import shared_data, with_shared_data
+
+
+def payload(data: bytes) -> payload_pb2.Payload:
+    return payload_pb2.Payload(data=data)
+
+
+def running() -> execution_pb2.Execution:
+    """An execution with one completed step, one failed and one stored by reference."""
+    message = execution_pb2.Execution(execution_id="exec-1", input=payload(b'{"order": 7}'))
+    message.nodes.add(
+        id="valid", status=execution_pb2.NODE_STATUS_COMPLETED, output=payload(b"true")
+    )
+    message.nodes.add(id="broken", status=execution_pb2.NODE_STATUS_FAILED)
+    large = payload_pb2.PayloadReference(digest="d", size_bytes=1 << 20)
+    message.nodes.add(
+        id="large",
+        status=execution_pb2.NODE_STATUS_COMPLETED,
+        output=payload_pb2.Payload(reference=large),
+    )
+    return message
+
+
+async def fetch(value: StoredValue) -> Any:
+    return f"fetched {value.digest}"
+
+
+async def test_the_context_is_the_input_with_the_results_of_completed_steps() -> None:
+    """Large values are fetched; steps that did not complete are not there."""
+    data = await shared_data(execution_of(running()), fetch)
+    assert data == {"order": 7, "valid": True, "large": "fetched d"}
+
+
+async def test_a_handler_that_takes_no_context_reads_no_execution() -> None:
+    """It stays the function it was."""
+
+    async def describe(execution_id: str) -> Any:
+        pytest.fail(f"read {execution_id}")
+
+    def handler(params: Any) -> Any:
+        return params
+
+    assert with_shared_data("act", handler, describe, fetch) is handler
