@@ -11,7 +11,6 @@ from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
 from tests.integration.orchestrator.conftest import NewNode
 from tests.integration.orchestrator.factories import Node, completed, started
 
-
 PAUSE_S = 0.02
 
 

@@ -16,7 +16,11 @@ def payload(data: bytes) -> payload_pb2.Payload:
 
 def running() -> execution_pb2.Execution:
     """An execution with one completed step, one failed and one stored by reference."""
-    message = execution_pb2.Execution(execution_id="exec-1", input=payload(b'{"order": 7}'))
+    message = execution_pb2.Execution(
+        execution_id="exec-1",
+        status=execution_pb2.EXECUTION_STATUS_RUNNING,
+        input=payload(b'{"order": 7}'),
+    )
     message.nodes.add(
         id="valid", status=execution_pb2.NODE_STATUS_COMPLETED, output=payload(b"true")
     )
