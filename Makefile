@@ -4,8 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev cluster test test-all check format gen verify bench features docs \
-  lock clean
+.PHONY: help setup demo dev cluster test test-all check format gen verify bench \
+  bench-quick features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTEST_ARGS ?=
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.linked ## make .venv/ with every dependency and the command flowmesh
 
@@ -78,6 +78,9 @@ verify: setup ## prove that gen/ is what protos/ say
 
 bench: setup ## measure the suite against its roofline and a peer
 	@$(BIN)/python benchmarks/run.py
+
+bench-quick: setup ## the same, one round of the two main workloads
+	@$(BIN)/python benchmarks/run.py --quick
 
 features: setup ## which features have a test; writes docs/features.md
 	@$(BIN)/python -m tools.features

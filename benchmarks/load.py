@@ -1,0 +1,57 @@
+"""How load is made and summed up: a closed loop, one at a time, percentiles."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+Call = Callable[[], Awaitable[object]]
+Metrics = dict[str, float]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of the others lies; the nearest one that was measured."""
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+def median(values: Sequence[float]) -> float:
+    return percentile(values, 0.5)
+
+
+async def _timed(call: Call) -> float:
+    began = time.perf_counter()
+    await call()
+    return (time.perf_counter() - began) * 1_000
+
+
+def latencies(taken_ms: Sequence[float]) -> Metrics:
+    return {
+        "latency_p50_ms": percentile(taken_ms, 0.5),
+        "latency_p99_ms": percentile(taken_ms, 0.99),
+    }
+
+
+async def closed_loop(call: Call, count: int, in_flight: int) -> tuple[float, list[float]]:
+    """Runs `count` calls, always `in_flight` of them open: calls per second, each one's ms."""
+    left = count
+    taken: list[float] = []
+
+    async def lane() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            taken.append(await _timed(call))
+
+    began = time.perf_counter()
+    await asyncio.gather(*(lane() for _ in range(in_flight)))
+    return count / (time.perf_counter() - began), taken
+
+
+async def throughput(call: Call, count: int, in_flight: int) -> Metrics:
+    rate, taken = await closed_loop(call, count, in_flight)
+    return {"workflows_per_s": rate, **latencies(taken)}
+
+
+async def one_by_one(call: Call, count: int) -> list[float]:
+    """The milliseconds of each of `count` calls, one after the other."""
+    return [await _timed(call) for _ in range(count)]

@@ -1,0 +1,90 @@
+"""The command line of a run: rounds, which systems, which workloads, where the results go."""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.machine import describe, yardstick_ms
+from benchmarks.report import heading, show, write
+from benchmarks.results import Results
+from benchmarks.roofline.system import Roofline
+from benchmarks.suite.system import Suite
+from benchmarks.system import System
+from benchmarks.temporal.system import Temporal
+from benchmarks.workloads import FULL, QUICK, WORKLOADS, Sizes
+
+LATEST = Path(__file__).parent / "results" / "latest.json"
+ROUNDS = 3
+# In the order in which each round measures them.
+SYSTEMS: dict[str, Callable[[Sizes], System]] = {
+    "roofline": Roofline,
+    "flowmesh": Suite,
+    "temporal-dev": Temporal,
+}
+ROUND_TIMEOUT_S = 300.0
+
+
+def main() -> int:
+    """Exit code 1 if something could not be measured; a goal that is missed is only reported."""
+    options = _options()
+    sizes = QUICK if options.quick else FULL
+    workloads = [one for one in options.only if one in sizes.workloads]
+    print(heading(sizes, workloads, options.rounds))
+    results = Results()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_measure(results, sizes, workloads, options))
+    document = results.document(describe())
+    show(document)
+    if options.save:
+        write(options.output, document)
+        print(f"written: {options.output}")
+    for failure in results.failures:
+        print(f"not measured: {failure}", file=sys.stderr)
+    return 1 if results.failures or not results.complete else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__)
+    parser.add_argument("--rounds", type=int, help=f"how often each is measured ({ROUNDS})")
+    parser.add_argument("--only", default=",".join(WORKLOADS), help="workloads, as W1,W2")
+    parser.add_argument(
+        "--systems", default=",".join(SYSTEMS), help="systems, as flowmesh,roofline"
+    )
+    parser.add_argument("--quick", action="store_true", help="one round of W1 and W2")
+    parser.add_argument("--output", type=Path, help="the results; no file unless it is a whole run")
+    options = parser.parse_args()
+    options.only = options.only.split(",")
+    options.systems = options.systems.split(",")
+    for name, known in ((options.only, WORKLOADS), (options.systems, SYSTEMS)):
+        if unknown := set(name) - set(known):
+            parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    whole = not options.quick and set(options.only) == set(WORKLOADS)
+    whole = whole and set(options.systems) == set(SYSTEMS)
+    options.save = whole or options.output is not None
+    options.output = options.output or LATEST
+    options.rounds = options.rounds or (1 if options.quick else ROUNDS)
+    return options
+
+
+async def _measure(
+    results: Results, sizes: Sizes, workloads: list[str], options: argparse.Namespace
+) -> None:
+    """Rounds of A B C: whatever else the machine does falls on all of them."""
+    for number in range(1, options.rounds + 1):
+        results.yardstick.append(yardstick_ms())
+        for name in options.systems:
+            system = SYSTEMS[name](sizes)
+            print(f"round {number} of {options.rounds}: {name}", flush=True)
+            with tempfile.TemporaryDirectory(prefix="flowmesh-bench-") as folder:
+                try:
+                    async with asyncio.timeout(ROUND_TIMEOUT_S):
+                        await system.measure(Path(folder), workloads, results)
+                except Exception as error:  # noqa: BLE001 the others are still worth measuring
+                    traceback.print_exception(error)
+                    results.failures.append(f"{name} in round {number}: {error!r}")
+    results.complete = True

@@ -1,0 +1,115 @@
+"""The processes of a run: started, asked, measured, stopped. None outlives this one."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.answering import ANSWER, LINE_BYTES_MAX, READY
+from flowmesh.embedded.child import RunAs, launch_argv
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_TIMEOUT_S = 60.0
+ASK_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 12.0
+LOG_TAIL_BYTES = 2_000
+
+
+class ChildFailed(Exception):
+    """A process of the run did not start, or ended in the middle; holds what it wrote."""
+
+
+def module(name: str, *arguments: str) -> tuple[str, ...]:
+    """The command line of a module of this repository."""
+    return (sys.executable, "-m", name, *arguments)
+
+
+class Child:
+    """One process. What it writes goes to a file, lines it was waited for excepted."""
+
+    def __init__(self, name: str, argv: Sequence[str], log: Path) -> None:
+        self.name = name
+        self._argv = tuple(argv)
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._wanted = ""
+        self._line: asyncio.Future[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self, ready: str = READY, timeout_s: float = READY_TIMEOUT_S) -> str:
+        """Starts it; returns what follows `ready` on the line that begins with it."""
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *launch_argv(self._argv, RunAs(), signal.SIGTERM),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                cwd=ROOT,
+                limit=LINE_BYTES_MAX,
+                start_new_session=True,
+            )
+        line = self._expect(ready)
+        self._reader = asyncio.create_task(self._read())
+        return await self._until(line, timeout_s)
+
+    async def ask(self, do: str, timeout_s: float = ASK_TIMEOUT_S, **question: Any) -> Any:
+        """Has the process do something and returns what came of it."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        line = self._expect(ANSWER)
+        self._process.stdin.write(json.dumps({"do": do, **question}).encode() + b"\n")
+        await self._process.stdin.drain()
+        return json.loads(await self._until(line, timeout_s))
+
+    async def stop(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+        if self._reader is not None:
+            await self._reader
+
+    def _expect(self, prefix: str) -> asyncio.Future[str]:
+        self._wanted = prefix
+        self._line = asyncio.get_running_loop().create_future()
+        return self._line
+
+    async def _until(self, line: asyncio.Future[str], timeout_s: float) -> str:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await line
+        except TimeoutError:
+            raise ChildFailed(f"{self.name} said nothing for {timeout_s:.0f} s") from None
+
+    async def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async for raw in self._process.stdout:
+            line = raw.decode(errors="replace")
+            if self._line is not None and line.startswith(self._wanted):
+                if not self._line.done():
+                    self._line.set_result(line[len(self._wanted) :].strip())
+                self._line = None
+        if self._line is not None and not self._line.done():
+            tail = self._log.read_text(errors="replace")[-LOG_TAIL_BYTES:]
+            self._line.set_exception(ChildFailed(f"{self.name} ended: {tail}"))

@@ -1,0 +1,52 @@
+"""What was measured: one value a round, the median of them in the end."""
+
+import statistics
+from typing import Any
+
+from benchmarks.load import Metrics
+
+Key = tuple[str, str, str]
+
+
+class Results:
+    """Values by system, workload and metric, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.complete = False
+        self.settings: dict[str, dict[str, Any]] = {}
+        self.yardstick: list[float] = []
+        self._runs: dict[Key, list[float]] = {}
+        self._parts: dict[Key, list[dict[str, float]]] = {}
+
+    def add(self, system: str, workload: str, metrics: Metrics) -> None:
+        """The metrics of one measurement."""
+        for metric, value in metrics.items():
+            self._runs.setdefault((system, workload, metric), []).append(round(value, 3))
+
+    def add_parts(self, system: str, workload: str, metric: str, parts: dict[str, float]) -> None:
+        """What a metric is the sum of, by process."""
+        rounded = {name: round(value, 3) for name, value in sorted(parts.items())}
+        self._parts.setdefault((system, workload, metric), []).append(rounded)
+        self.add(system, workload, {metric: sum(parts.values())})
+
+    def document(self, head: dict[str, Any]) -> dict[str, Any]:
+        """The contents of `latest.json`."""
+        found = []
+        for key, runs in self._runs.items():
+            system, workload, metric = key
+            value = round(statistics.median(runs), 3)
+            row: dict[str, Any] = {"system": system, "workload": workload, "metric": metric}
+            row |= {"value": value, "runs": runs}
+            if parts := self._parts.get(key):
+                row["by_process"] = _medians(parts)
+            found.append(row)
+        speed = [round(value, 1) for value in self.yardstick]
+        return {**head, "yardstick_ms": speed, "settings": self.settings, "results": found}
+
+
+def _medians(parts: list[dict[str, float]]) -> dict[str, float]:
+    names = sorted({name for part in parts for name in part})
+    return {
+        name: round(statistics.median(part.get(name, 0.0) for part in parts), 3) for name in names
+    }

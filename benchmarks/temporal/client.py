@@ -1,0 +1,66 @@
+"""The load generator of Temporal, by its own SDK."""
+
+import asyncio
+import sys
+import time
+import uuid
+
+from temporalio.client import Client, WorkflowHandle
+
+from benchmarks.answering import Handlers, answer
+from benchmarks.load import Metrics, latencies, one_by_one, throughput
+from benchmarks.temporal.workflows import TASK_QUEUE, Chain
+from benchmarks.workloads import EDGE_STEPS, IN_FLIGHT, PAYLOAD
+
+WARM_COUNT = 40
+WARM_W2 = 5
+
+
+class TemporalLoad:
+    """The workloads that are compared."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def run(self, steps: int) -> WorkflowHandle[Chain, object]:
+        """Starts, waits for the result, and returns the handle."""
+        handle = await self._client.start_workflow(
+            Chain.run, args=[steps, PAYLOAD], id=uuid.uuid4().hex, task_queue=TASK_QUEUE
+        )
+        await handle.result()
+        return handle
+
+    async def warm(self, workload: str) -> None:
+        del workload
+        await throughput(lambda: self.run(3), WARM_COUNT, IN_FLIGHT)
+
+    async def w1(self, count: int) -> Metrics:
+        return await throughput(lambda: self.run(3), count, IN_FLIGHT)
+
+    async def w2(self, count: int) -> Metrics:
+        await one_by_one(lambda: self.run(1), WARM_W2)
+        return latencies(await one_by_one(lambda: self.run(1), count))
+
+    async def w4(self, steps: int) -> Metrics:
+        began = time.perf_counter()
+        handle = await self.run(steps)
+        found = {"steps_per_s": steps / (time.perf_counter() - began)}
+        ends = [
+            event.event_time.ToMilliseconds()
+            for event in (await handle.fetch_history()).events
+            if event.HasField("activity_task_completed_event_attributes")
+        ]
+        edge = min(EDGE_STEPS, (len(ends) - 1) // 2)
+        found["first_ms"] = (ends[edge] - ends[0]) / edge
+        found["last_ms"] = (ends[-1] - ends[-1 - edge]) / edge
+        return found
+
+
+async def main(address: str) -> None:
+    load = TemporalLoad(await Client.connect(address))
+    handlers: Handlers = {"warm": load.warm, "W1": load.w1, "W2": load.w2, "W4": load.w4}
+    await answer(handlers)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,30 @@
+"""A worker of Temporal's SDK, with room for all that is in flight."""
+
+import asyncio
+import sys
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from benchmarks.answering import until_told
+from benchmarks.temporal.workflows import TASK_QUEUE, Chain, noop
+
+SLOTS = 500
+
+
+async def main(address: str) -> None:
+    worker = Worker(
+        await Client.connect(address),
+        task_queue=TASK_QUEUE,
+        workflows=[Chain],
+        activities=[noop],
+        max_concurrent_activities=SLOTS,
+        max_concurrent_workflow_tasks=SLOTS,
+        max_cached_workflows=2 * SLOTS,
+    )
+    async with worker:
+        await until_told()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

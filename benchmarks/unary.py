@@ -1,0 +1,109 @@
+"""Workloads by unary calls: a start that waits for its result. For the suite and its roofline."""
+
+import asyncio
+import json
+import uuid
+
+import grpc.aio
+
+from benchmarks.answering import Handlers
+from benchmarks.load import (
+    Metrics,
+    closed_loop,
+    latencies,
+    median,
+    one_by_one,
+    throughput,
+)
+from benchmarks.workloads import IN_FLIGHT, PAYLOAD
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+
+WAIT_MS = 60_000
+WARM_COUNT = 500
+WARM_W2 = 100
+COMPLETED = execution_pb2.EXECUTION_STATUS_COMPLETED
+MESSAGE_BYTES_MAX = 64 << 20
+OPTIONS = [
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+]
+
+
+def new_request_id() -> str:
+    return uuid.uuid4().hex
+
+
+class UnaryLoad:
+    """The workloads that a plain gRPC client can make, by the names of their workflows."""
+
+    def __init__(self, address: str) -> None:
+        self.channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+        self._stub = pb_grpc.ExecutionServiceStub(self.channel)
+        self.payload = payload_pb2.Payload(data=json.dumps(PAYLOAD).encode())
+
+    async def start(self, workflow_id: str, wait_ms: int = 0) -> pb.StartExecutionResponse:
+        request = pb.StartExecutionRequest(
+            workflow_id=workflow_id,
+            input=self.payload,
+            request_id=new_request_id(),
+            wait_ms=wait_ms,
+        )
+        response: pb.StartExecutionResponse = await self._stub.StartExecution(request)
+        return response
+
+    async def run(self, workflow_id: str) -> str:
+        """Starts, waits, and returns the id; raises if it did not complete."""
+        response = await self.start(workflow_id, WAIT_MS)
+        if response.execution.status != COMPLETED:
+            raise AssertionError(f"{workflow_id} ended as {response.execution}")
+        return response.execution_id
+
+    async def warm(self, workload: str) -> None:
+        del workload
+        await throughput(lambda: self.run("chain-3"), WARM_COUNT, IN_FLIGHT)
+
+    async def w1(self, count: int) -> Metrics:
+        return await throughput(lambda: self.run("chain-3"), count, IN_FLIGHT)
+
+    async def w2(self, count: int) -> Metrics:
+        await one_by_one(lambda: self.run("chain-1"), WARM_W2)
+        return latencies(await one_by_one(lambda: self.run("chain-1"), count))
+
+    async def w3(self, widths: list[int], repeats: int) -> Metrics:
+        found: Metrics = {}
+        for width in widths:
+            name = f"fan-{width}"
+            await self.run(name)
+            found[f"fan_{width}_ms"] = median(await one_by_one(lambda: self.run(name), repeats))  # noqa: B023 awaited before the name changes
+        return found
+
+    async def w4(self, steps: int) -> Metrics:
+        (taken_ms,) = await one_by_one(lambda: self.run(f"chain-{steps}"), 1)
+        return {"steps_per_s": steps / (taken_ms / 1_000)}
+
+    async def w6(self, count: int) -> Metrics:
+        rate, _ = await closed_loop(lambda: self.start("sleeper"), count, IN_FLIGHT)
+        return {"starts_per_s": rate}
+
+    async def w8(self, steps: int, repeats: int) -> Metrics:
+        await self.run(f"chain-{steps}")
+        taken_ms = await one_by_one(lambda: self.run(f"chain-{steps}"), repeats)
+        return {"seconds": median(taken_ms) / 1_000}
+
+    def handlers(self) -> Handlers:
+        return {
+            "warm": self.warm,
+            "W1": self.w1,
+            "W2": self.w2,
+            "W3": self.w3,
+            "W4": self.w4,
+            "W6": self.w6,
+            "W8": self.w8,
+        }
+
+    async def close(self) -> None:
+        await self.channel.close()
+        await asyncio.sleep(0)
