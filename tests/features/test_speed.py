@@ -1,0 +1,194 @@
+"""Guards of speed that hold on any machine: what costs nothing when idle, what runs side by side.
+
+Bounds are twice the goals, and times are divided by how many share a core, because tests share
+their machine; `make bench` measures the goals.
+"""
+
+import asyncio
+import json
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from flowmesh.api.event.v1 import event_service_pb2 as pb
+from flowmesh.api.event.v1 import event_service_pb2_grpc
+from flowmesh.sdk import Client, Worker
+from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+
+FIRST_START_S_MAX = 2 * 5.0
+LATER_START_S_MAX = 2 * 3.0
+IDLE_CPU_PERCENT_MAX = 2 * 5.0
+MEMORY_MIB_MAX = 350.0
+WATCH_S = 10.0
+"""How long an idle suite is watched."""
+
+EVENT_LATE_MS_MAX = 100.0
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A suite that nobody has used, and how long its first and its later start took."""
+
+    suite: Suite
+    first_s: float
+    later_s: float
+
+
+async def timed_start(suite: Suite) -> float:
+    """Seconds to ready, as they would be if no more processes wanted to run than can."""
+    began = time.monotonic()
+    await suite.start()
+    runnable_per_core = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return (time.monotonic() - began) / max(runnable_per_core, 1.0)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def unused(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Started]:
+    suite = Suite(tmp_path_factory.mktemp("speed") / "data")
+    try:
+        first_s = await timed_start(suite)
+        await suite.stop()
+        yield Started(suite, first_s, await timed_start(suite))
+    finally:
+        await suite.stop()
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with World() as running:
+        yield running
+
+
+def processes(suite: Suite) -> list[psutil.Process]:
+    process = psutil.Process(suite.pid)
+    return [process, *process.children(recursive=True)]
+
+
+def cpu_s(suite: Suite) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes(suite))
+
+
+def calls(world: World, *steps: tuple[str, list[str]]) -> dict[str, Any]:
+    """A workflow of HTTP steps with these ids and dependencies."""
+    name = f"speed-{uuid.uuid4().hex[:8]}"
+    return {
+        "id": name,
+        "name": name,
+        "steps": [
+            {
+                "id": step,
+                "name": step,
+                "action": "http.request",
+                "params": {"url": world.url(step), "method": "POST"},
+                "dependencies": dependencies,
+            }
+            for step, dependencies in steps
+        ],
+    }
+
+
+async def seconds_of(suite: Suite, workflow: dict[str, Any]) -> float:
+    """From the start to the end of an execution that completes."""
+    workflow_id = await suite.define(workflow)
+    began = time.monotonic()
+    execution = await suite.wait(await suite.begin(workflow_id))
+    assert execution["status"] == "completed", execution
+    return time.monotonic() - began
+
+
+async def test_dev_is_ready_soon(unused: Started) -> None:
+    """A first start makes its databases within its time, a later one is ready sooner."""
+    assert unused.first_s < FIRST_START_S_MAX
+    assert unused.later_s < LATER_START_S_MAX
+
+
+async def test_an_idle_suite_costs_next_to_nothing(unused: Started) -> None:
+    """With a subscriber that hears nothing for ten seconds: hardly any CPU, bounded memory."""
+    suite = unused.suite
+    stub = event_service_pb2_grpc.EventServiceStub(suite.channel)
+    stream = aiter(stub.WatchEvents(pb.WatchEventsRequest()))
+    assert (await anext(stream)).subscribed
+
+    before_s, began = cpu_s(suite), time.monotonic()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(WATCH_S):
+            await anext(stream)
+    percent = (cpu_s(suite) - before_s) / (time.monotonic() - began) * 100
+    resident_mib = sum(process.memory_info().rss for process in processes(suite)) / (1 << 20)
+
+    assert percent < IDLE_CPU_PERCENT_MAX
+    assert resident_mib < MEMORY_MIB_MAX
+
+
+@pytest.mark.feature("S0-37")
+async def test_independent_tasks_run_at_the_same_time(suite: Suite, world: World) -> None:
+    """Two tasks of a second and their join take less than 1.5 s."""
+    for route in ("left", "right"):
+        world.answers(route, delay_ms=1_000)
+    workflow = calls(world, ("left", []), ("right", []), ("join", ["left", "right"]))
+
+    assert 1.0 <= await seconds_of(suite, workflow) < 1.5
+    left, right, join = (world.calls(route)[0].at_ms for route in ("left", "right", "join"))
+    assert abs(left - right) < 500
+    assert join - max(left, right) >= 990
+
+
+@pytest.mark.feature("S0-37")
+async def test_side_by_side_is_at_least_twice_as_fast_as_in_a_row(
+    suite: Suite, world: World
+) -> None:
+    """Four equal tasks and a join, against the same ones one after the other."""
+    routes = ["a", "b", "c", "d"]
+    for route in routes:
+        world.answers(route, delay_ms=250)
+    together: list[tuple[str, list[str]]] = [(route, []) for route in routes]
+    in_a_row = [(route, routes[index - 1 : index]) for index, route in enumerate(routes)]
+
+    fast_s = await seconds_of(suite, calls(world, *together, ("join", routes)))
+    slow_s = await seconds_of(suite, calls(world, *in_a_row, ("join", routes[-1:])))
+    assert slow_s >= 2 * fast_s
+
+
+@pytest.mark.feature("S0-94")
+async def test_events_are_on_time_while_others_run(suite: Suite) -> None:
+    """From a step's end in the worker to the subscriber, 99 of 100 within 100 ms, ten at once."""
+    action = f"stamp-{uuid.uuid4().hex[:8]}"
+    steps = [
+        {"id": f"s{number}", "name": f"s{number}", "action": action}
+        | {"dependencies": [f"s{number - 1}"] if number else []}
+        for number in range(40)
+    ]
+    executions = 10
+
+    async def stamp(_params: object) -> dict[str, int]:
+        return {"ended_at_us": time.time_ns() // 1_000}
+
+    stub = event_service_pb2_grpc.EventServiceStub(suite.channel)
+    late_ms: list[float] = []
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Client(suite.grpc_address) as client,
+        Worker(client, {action: stamp}),
+    ):
+        workflow_id = await suite.define({"id": action, "name": action, "steps": steps})
+        request = pb.WatchEventsRequest(workflow_id=workflow_id, types=["TaskCompleted"])
+        async for response in stub.WatchEvents(request):
+            if response.subscribed:
+                await asyncio.gather(*(suite.begin(workflow_id) for _ in range(executions)))
+                continue
+            output = json.loads(response.event.event.task_completed.output.data)
+            late_ms.append(time.time_ns() / 1_000_000 - output["ended_at_us"] / 1_000)
+            if len(late_ms) == executions * len(steps):
+                break
+
+    late_ms.sort()
+    assert late_ms[int(len(late_ms) * 0.99)] < EVENT_LATE_MS_MAX
