@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import nats.errors
 import nats.js.errors
@@ -29,6 +29,7 @@ DUPLICATE_WINDOW_S = 120
 MESSAGE_ID = "Nats-Msg-Id"
 FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
 
+T = TypeVar("T")
 Handler = Callable[[Message], Awaitable[None]]
 Callback = Callable[[], Awaitable[None]]
 
@@ -60,6 +61,7 @@ class Bus:
         self._closing = False
         self._connected = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
+        self._unanswered: set[asyncio.Task[Any]] = set()
         self._connecting: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("flowmesh.bus")
 
@@ -106,8 +108,10 @@ class Bus:
         if msg_id:
             sent[MESSAGE_ID] = msg_id
         try:
-            ack = await self.jetstream.publish(
-                subject, data, timeout=PUBLISH_TIMEOUT_S, headers=sent or None
+            ack = await self.answered(
+                self.jetstream.publish(
+                    subject, data, timeout=PUBLISH_TIMEOUT_S, headers=sent or None
+                )
             )
         except FAILURES as error:
             raise _unavailable() from error
@@ -179,9 +183,9 @@ class Bus:
         )
         try:
             try:
-                await self.jetstream.add_stream(config)
+                await self.answered(self.jetstream.add_stream(config))
             except nats.js.errors.BadRequestError:
-                await self.jetstream.update_stream(config)
+                await self.answered(self.jetstream.update_stream(config))
         except FAILURES as error:
             raise _unavailable() from error
 
@@ -189,7 +193,7 @@ class Bus:
         """The newest message on the subject, None when the stream holds none."""
         self._require()
         try:
-            raw = await self.jetstream.get_last_msg(stream, subject)
+            raw = await self.answered(self.jetstream.get_last_msg(stream, subject))
         except nats.js.errors.NotFoundError:
             return None
         except FAILURES as error:
@@ -197,6 +201,22 @@ class Bus:
         return Message(
             raw.subject or "", raw.data or b"", dict(raw.headers or {}), raw.seq or 0, _nothing
         )
+
+    async def answered(self, request: Coroutine[Any, Any, T]) -> T:
+        """The answer to a request; Unavailable at once when the connection it went over is gone.
+
+        The client library would wait for its whole time, for an answer that cannot come.
+        """
+        task = asyncio.create_task(request)
+        self._unanswered.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if task in self._unanswered:
+                raise
+            raise _unavailable() from None
+        finally:
+            self._unanswered.discard(task)
 
     async def _connect(self) -> None:
         self._began = True
@@ -248,6 +268,9 @@ class Bus:
         if self._connected.is_set() and not self._closing:
             self._log.warning("bus_disconnected")
         self._connected.clear()
+        lost, self._unanswered = self._unanswered, set()
+        for request in lost:
+            request.cancel()
 
     async def _on_error(self, error: Exception) -> None:
         self._log.debug("bus_error", problem=type(error).__name__)

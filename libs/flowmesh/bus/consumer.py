@@ -19,6 +19,8 @@ import orjson
 import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from flowmesh.errors import Unavailable
+
 if TYPE_CHECKING:
     from flowmesh.bus.bus import Bus
 
@@ -32,7 +34,7 @@ ACK_WAIT_S = 30.0
 INACTIVE_S = 60.0
 NANOSECONDS = 1_000_000_000
 ACK_TOKENS_WITHOUT_DOMAIN = 9
-RETRYABLE = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
+RETRYABLE = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError, Unavailable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class Consumer:
 
     async def _ensure_consumer(self) -> str:
         stream = self._bus.jetstream
-        info = await stream.stream_info(self._stream)
+        info = await self._bus.answered(stream.stream_info(self._stream))
         made_at = str(info.created)
         if self._made_at and made_at != self._made_at:
             self._log.warning("stream_made_anew")
@@ -179,7 +181,7 @@ class Consumer:
                 self._next = info.state.last_seq + 1
                 config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
                 config.opt_start_seq = self._next
-        made = await stream.add_consumer(self._stream, config)
+        made = await self._bus.answered(stream.add_consumer(self._stream, config))
         return made.name
 
     def _message(self, raw: Any) -> Message:

@@ -1,6 +1,7 @@
 """JetStream through the bus: stored once, read without a gap, across restarts of the server."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -142,6 +143,19 @@ async def test_publishing_while_the_server_is_away_fails_at_once(
         await bus.publish("test.a", b"x")
     await own.start("nats")
     await publish_when_back(bus, "test.a", b"x")
+
+
+async def test_what_was_asked_of_a_killed_server_fails_at_once(
+    own: EmbeddedServers, bus: Bus
+) -> None:
+    """A request whose answer cannot come any more is given up with the connection."""
+    own.kill("nats", signal.SIGSTOP)
+    asked = asyncio.create_task(bus.publish("test.a", b"in flight"))
+    assert not (await asyncio.wait((asked,), timeout=0.2))[0]
+    own.kill("nats")
+    async with asyncio.timeout(2):
+        with pytest.raises(Unavailable):
+            await asked
 
 
 async def test_a_bus_without_a_server_does_not_hold_up_the_start(unused_tcp_port: int) -> None:
