@@ -15,7 +15,7 @@ from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import Unavailable
 from flowmesh.event.backlog import Backlog
-from flowmesh.event.cursors import Place
+from flowmesh.event.cursors import Cursor, Place
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.selection import Selection
 from flowmesh.runtime import Clock
@@ -32,8 +32,10 @@ class Row:
     workflow_id: str
     events: Sequence[history_event_pb2.HistoryEvent]
     # Of its first event; `exact` is false where only a place before the row is known.
-    place: Place
+    cursor: Cursor
     exact: bool
+    # The message it came in, and which stream that counts in; 0 from the outbox.
+    stream_made_us: int
     stream_sequence: int
     size: int
     _messages: dict[int, event_service_pb2.LifecycleEvent] = field(default_factory=dict)
@@ -50,11 +52,12 @@ class Row:
             )
         return made
 
-    def place_of(self, index: int) -> Place:
+    def cursor_of(self, index: int) -> Cursor:
         """From where to resume after this event."""
         if not self.exact:
-            return self.place
-        return Place(self.place.sequence, self.place.row, index)
+            return self.cursor
+        place = self.cursor.place
+        return Cursor(self.cursor.stream_made_us, Place(place.sequence, place.row, index))
 
 
 class Feed:
@@ -115,8 +118,9 @@ class Fanout:
         self,
         rows: Sequence[history_service_pb2.EventRow],
         *,
+        stream_made_us: int,
         stream_sequence: int,
-        resume: Place | None,
+        resume: Cursor | None,
     ) -> None:
         """Offers the rows of a commit. `resume` is a place before them where theirs is unsure."""
         if not self._streams:
@@ -127,25 +131,24 @@ class Fanout:
                 *self._by_namespace.get(row.namespace, ()),
             )
             if feeds:
-                place = resume or Place(stream_sequence, index, 0)
-                parsed = self._parse(row, place, resume is None, stream_sequence)
+                cursor = resume or Cursor(stream_made_us, Place(stream_sequence, index, 0))
+                parsed = parse_row(
+                    row,
+                    cursor,
+                    exact=resume is None,
+                    stream_made_us=stream_made_us,
+                    stream_sequence=stream_sequence,
+                )
+                self._observe(row, parsed)
                 for feed in feeds:
                     feed.offer(parsed)
 
-    def _parse(
-        self,
-        row: history_service_pb2.EventRow,
-        place: Place,
-        exact: bool,
-        stream_sequence: int,
-    ) -> Row:
-        parsed = parse_row(row, place, exact=exact, stream_sequence=stream_sequence)
+    def _observe(self, row: history_service_pb2.EventRow, parsed: Row) -> None:
         if parsed.events:
             lag_us = self._clock.now_us() - parsed.events[-1].at_us
             self._metrics.lag.observe(max(0, lag_us) / 1_000_000)
         elif row.events:
             self._log.error("event_row_malformed", execution_id=row.execution_id)
-        return parsed
 
     @contextmanager
     def _counted(self, kind: str) -> Iterator[None]:
@@ -163,7 +166,12 @@ class Fanout:
 
 
 def parse_row(
-    row: history_service_pb2.EventRow, place: Place, *, exact: bool, stream_sequence: int
+    row: history_service_pb2.EventRow,
+    cursor: Cursor,
+    *,
+    exact: bool,
+    stream_made_us: int,
+    stream_sequence: int,
 ) -> Row:
     """The row with its events; without any where they cannot be read."""
     try:
@@ -175,8 +183,9 @@ def parse_row(
         execution_id=row.execution_id,
         workflow_id=row.workflow_id,
         events=events,
-        place=place,
+        cursor=cursor,
         exact=exact,
+        stream_made_us=stream_made_us,
         stream_sequence=stream_sequence,
         size=len(row.events),
     )

@@ -11,7 +11,7 @@ from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.bus import Message
 from flowmesh.errors import FlowmeshError
-from flowmesh.event.cursors import Place
+from flowmesh.event.cursors import Cursor, Place
 from flowmesh.event.fanout import Fanout
 from flowmesh.event.keeper import Keeper
 from flowmesh.event.metrics import EventMetrics
@@ -44,10 +44,16 @@ class Intake:
         self._taken = metrics.messages.labels("taken")
         self._malformed = metrics.messages.labels("malformed")
         self._needed = asyncio.Event()
+        self._begun = asyncio.Event()
         self.stream_made_us = 0
         # Of the last message that came, and of the last one before which nothing is held.
         self.last_sequence = 0
         self.settled = 0
+
+    @property
+    def here(self) -> Cursor:
+        """From where to resume without missing anything that was not processed yet."""
+        return Cursor(self.stream_made_us, Place(self.settled))
 
     async def run(self) -> None:
         """Reads the stream from where the keeper says; ends only by an error."""
@@ -72,6 +78,11 @@ class Intake:
         self.settled = max(first, known.sequence) if known is not None and same else first
         self.last_sequence = self.settled
         self._keeper.stream_made_us = state.made_us
+        self._begun.set()
+
+    async def until_begun(self) -> None:
+        """Returns when this process knows where it is in the stream."""
+        await self._begun.wait()
 
     async def _begin_anew(self) -> None:
         self._log.warning("event_stream_made_anew")
@@ -90,15 +101,19 @@ class Intake:
             return
         self._taken.inc()
         arrival = Arrival(
-            batch, batch.part, batch.last_part, message.stream_sequence, len(message.data)
+            batch,
+            batch.part,
+            batch.last_part,
+            message.stream_sequence,
+            len(message.data),
+            self.stream_made_us,
         )
         in_order = not self._sequencer.waiting
         ready = self._sequencer.offer(arrival)
         # Only what passes at once has a place of its own: what was held comes out of the
         # stream's order, and whoever resumes must not miss what was behind it.
         passed = in_order and len(ready) == 1
-        resume = None if passed else Place(self.settled)
-        self._process(ready, resume)
+        self._process(ready, None if passed else self.here)
         self._settle()
 
     def filled(self, need: Need, answer: pb.ReadOutboxResponse) -> int:
@@ -111,7 +126,7 @@ class Intake:
                 incarnation=need.incarnation,
                 count=self._sequencer.skipped - skipped,
             )
-        self._process(ready, Place(self.settled))
+        self._process(ready, self.here)
         self._settle()
         self._metrics.filled.inc(len(answer.batches))
         return len(ready)
@@ -127,10 +142,13 @@ class Intake:
         await self._needed.wait()
         self._needed.clear()
 
-    def _process(self, ready: list[Arrival], resume: Place | None) -> None:
+    def _process(self, ready: list[Arrival], resume: Cursor | None) -> None:
         for arrival in ready:
             self._fanout.publish(
-                arrival.batch.rows, stream_sequence=arrival.stream_sequence, resume=resume
+                arrival.batch.rows,
+                stream_made_us=arrival.stream_made_us,
+                stream_sequence=arrival.stream_sequence,
+                resume=resume,
             )
             self._keeper.take(arrival)
 

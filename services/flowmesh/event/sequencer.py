@@ -26,6 +26,8 @@ class Arrival:
     last_part: bool
     stream_sequence: int
     size: int
+    # Which stream that counts in: one made anew counts from 1 again.
+    stream_made_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class NamespaceWatch:
         self, namespace: str, selection: Selection, *, cursor: str
     ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
         """Says that it has begun, then the events with a cursor each; never ends by itself."""
-        after = await self._checked(decode(cursor)) if cursor else Place(0)
+        after = await self._checked(decode(cursor)) if cursor else Cursor(0, Place(0))
         with ExitStack() as stack:
             joined = _Joined(lambda: self._fanout.follow_namespace(namespace, selection), stack)
             if cursor:
@@ -48,52 +48,63 @@ class NamespaceWatch:
                     async for response in self._responses(row, selection, after):
                         yield response
             else:
-                joined.join(0)
-                yield pb.WatchEventsResponse(cursor=self._here(), subscribed=True)
+                # Before that no cursor can be given, and whoever lost its stream would miss events.
+                await self._intake.until_begun()
+                joined.join(Cursor(0, Place(0)))
+                yield pb.WatchEventsResponse(cursor=encode(self._intake.here), subscribed=True)
             async for row in self._live(joined):
                 async for response in self._responses(row, selection, after):
                     yield response
 
-    def _here(self) -> str:
-        """Where the live events are now; empty while the stream was not seen yet."""
-        if not self._intake.stream_made_us:
-            return ""
-        return encode(Cursor(self._intake.stream_made_us, Place(self._intake.settled)))
-
-    async def _checked(self, cursor: Cursor) -> Place:
-        """The cursor's place, if the stream still holds what follows it."""
+    async def _checked(self, cursor: Cursor) -> Cursor:
+        """The cursor, if the stream still holds what follows it."""
         state = await self._stream.state()
         next_message = cursor.place.sequence + (1 if cursor.place.row == END else 0)
         held = state.first <= max(1, next_message) <= state.last + 1
         if cursor.stream_made_us != state.made_us or not held:
-            raise Gone("CURSOR_EXPIRED", "cursor: the stream no longer holds what follows it")
-        return cursor.place
+            raise _expired()
+        return cursor
 
     async def _replayed(
-        self, namespace: str, selection: Selection, after: Place, joined: "_Joined"
+        self, namespace: str, selection: Selection, after: Cursor, joined: "_Joined"
     ) -> AsyncIterator[Row]:
         """What the stream holds behind the place, until this process is not ahead any more.
 
         Joins the live events in the very moment in which that is so.
         """
-        reached = after.sequence if after.row == END else after.sequence - 1
-        if self._intake.last_sequence <= reached:
-            joined.join(reached)
+        made_us, place = after.stream_made_us, after.place
+        reached = place.sequence if place.row == END else place.sequence - 1
+        if self._is_at(made_us, reached):
+            joined.join(Cursor(made_us, Place(reached)))
             return
         repeats = _Repeats()
         async with aclosing(self._stream.messages(reached + 1)) as messages:
             async for message in messages:
-                sequence = message.stream_sequence
+                if message.stream_sequence <= reached:
+                    raise _expired()
+                sequence = reached = message.stream_sequence
                 batch = _batch(message.data)
                 for index, row in enumerate(batch.rows if repeats.is_new(batch) else ()):
                     if row.namespace == namespace and selection.wants_row(
                         row.workflow_id, row.execution_id
                     ):
-                        place = Place(sequence, index, 0)
-                        yield parse_row(row, place, exact=True, stream_sequence=sequence)
-                if self._intake.last_sequence <= sequence:
-                    joined.join(sequence)
+                        yield parse_row(
+                            row,
+                            Cursor(made_us, Place(sequence, index, 0)),
+                            exact=True,
+                            stream_made_us=made_us,
+                            stream_sequence=sequence,
+                        )
+                if self._is_at(made_us, sequence):
+                    joined.join(Cursor(made_us, Place(sequence)))
                     return
+
+    def _is_at(self, stream_made_us: int, sequence: int) -> bool:
+        """Whether all that follows this message will come as live events."""
+        here = self._intake.stream_made_us
+        if here > stream_made_us:
+            raise _expired()
+        return here < stream_made_us or self._intake.last_sequence <= sequence
 
     async def _live(self, joined: "_Joined") -> AsyncIterator[Row]:
         while True:
@@ -104,23 +115,28 @@ class NamespaceWatch:
                 raise
             for row in rows:
                 # What was held back here while the replay passed it has been sent.
-                if row.stream_sequence == 0 or row.stream_sequence > joined.reached:
+                if not joined.replayed(row):
                     yield row
 
     async def _responses(
-        self, row: Row, selection: Selection, after: Place
+        self, row: Row, selection: Selection, after: Cursor
     ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
         for index, event in enumerate(row.events):
-            place = row.place_of(index)
-            if row.exact and place <= after:
+            here = row.cursor_of(index)
+            same = here.stream_made_us == after.stream_made_us
+            if row.exact and same and here.place <= after.place:
                 continue
-            cursor = encode(Cursor(self._intake.stream_made_us, place))
+            cursor = encode(here)
             message = row.message(index)
             if selection.wants_itself(event):
                 yield pb.WatchEventsResponse(event=message, cursor=cursor)
             if selection.derives(event):
                 async for flow in self._flows.of(message):
                     yield pb.WatchEventsResponse(event=flow, cursor=cursor)
+
+
+def _expired() -> Gone:
+    return Gone("CURSOR_EXPIRED", "cursor: the stream no longer holds what follows it")
 
 
 def _batch(data: bytes) -> history_service_pb2.EventBatch:
@@ -140,16 +156,23 @@ class _Joined:
         self._follow = follow
         self._stack = stack
         self._feed: Feed | None = None
-        self.reached = 0
+        self._reached = Cursor(0, Place(0))
 
     @property
     def feed(self) -> Feed:
         assert self._feed is not None
         return self._feed
 
-    def join(self, reached: int) -> None:
+    def replayed(self, row: Row) -> bool:
+        """Whether the row was sent before the stream joined; never so of a stream made anew."""
+        return (
+            0 < row.stream_sequence <= self._reached.place.sequence
+            and row.stream_made_us == self._reached.stream_made_us
+        )
+
+    def join(self, reached: Cursor) -> None:
         """All messages up to `reached` have been sent otherwise."""
-        self.reached = reached
+        self._reached = reached
         self._feed = self._stack.enter_context(self._follow())
 
 

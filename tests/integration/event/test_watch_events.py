@@ -131,3 +131,27 @@ async def test_a_cursor_behind_which_something_is_gone_has_expired(events: Event
     await events.stream.ensure()
 
     assert await refusal(events.watch_events(cursor=response.cursor)) == "CURSOR_EXPIRED"
+
+
+async def test_a_stream_made_anew_goes_on_to_whoever_resumed(events: Events) -> None:
+    """Its messages count from one again, below the cursor from which a subscriber resumed."""
+    owner = events.owner(1)
+    stream = events.watch_events()
+    await begin(stream)
+    for number in range(5):
+        await owner.commit(f"exec-{number}", started())
+    cursor = (await take(stream, 5))[-1].cursor
+    resumed = events.watch_events(cursor=cursor)
+    await begin(resumed)
+    await owner.commit("exec-5", started())
+    assert keys(await take(resumed, 1)) == [("exec-5", 1)]
+    await events.stream.bus.jetstream.delete_stream(events.stream.name)
+    await events.stream.ensure()
+    await owner.commit("exec-6", started())
+    (told,) = await take(resumed, 1)
+    assert keys([told]) == [("exec-6", 1)]
+    again = events.watch_events(cursor=told.cursor)
+    await begin(again)
+    await owner.commit("exec-7", started())
+
+    assert keys(await take(again, 1)) == [("exec-7", 1)]
