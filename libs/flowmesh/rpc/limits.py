@@ -24,6 +24,9 @@ Options = list[tuple[str, int | str]]
 SERVER_OPTIONS: Options = [
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", CONCURRENT_STREAMS_MAX),
+    # Above 1,000 unread calls gRPC would otherwise cancel some at random, without a reason.
+    ("grpc.server.max_pending_requests", CONCURRENT_CALLS_MAX),
+    ("grpc.server.max_pending_requests_hard_limit", 2 * CONCURRENT_CALLS_MAX),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_metadata_size", REQUEST_METADATA_BYTES_MAX),
