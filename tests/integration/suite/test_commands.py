@@ -1,5 +1,6 @@
 """The commands that start servers: what is wrong is one line, and help is quick."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -57,3 +58,22 @@ def test_help_imports_no_server_code() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_grpc_is_told_of_child_processes_before_it_loads() -> None:
+    """It would comment on each child on standard error; it reads the variable only once."""
+    script = (
+        "import os, sys; from flowmesh.suite.main import main\n"
+        "sys.argv = ['flowmesh', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n"
+        "    print('grpc' in sys.modules, os.environ['GRPC_ENABLE_FORK_SUPPORT'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if "GRPC" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert done.stdout.splitlines()[-1] == "False 0"
