@@ -27,6 +27,8 @@ class Membership:
         self._registry = pb_grpc.RegistryServiceStub(channel)
         self._instances = instances
         self._registered: set[str] = set()
+        # Also those whose answer has not come: the registry may know them all the same.
+        self._begun: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger("flowmesh.runtime")
 
@@ -41,14 +43,15 @@ class Membership:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for instance in self._instances:
-            if instance.id in self._registered:
-                request = pb.DeregisterInstanceRequest(id=instance.id)
-                try:
-                    await self._registry.DeregisterInstance(request, timeout=CALL_TIMEOUT_S)
-                except FlowmeshError as error:
-                    self._log.info("deregister_failed", reason=error.reason)
-                    return
+        for instance_id in sorted(self._begun):
+            request = pb.DeregisterInstanceRequest(id=instance_id)
+            try:
+                await self._registry.DeregisterInstance(request, timeout=CALL_TIMEOUT_S)
+            except NotFound:
+                continue
+            except FlowmeshError as error:
+                self._log.info("deregister_failed", reason=error.reason)
+                return
 
     async def _keep_registered(self) -> None:
         reachable = True
@@ -73,6 +76,7 @@ class Membership:
                 self._registered.discard(instance.id)
             else:
                 return
+        self._begun.add(instance.id)
         await self._registry.RegisterInstance(
             pb.RegisterInstanceRequest(
                 instance=instance, heartbeat_interval_ms=int(HEARTBEAT_S * 1_000)

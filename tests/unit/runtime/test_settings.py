@@ -36,3 +36,10 @@ def test_a_misspelled_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("FLOWMESH_POSTGRS", "x")
     monkeypatch.setenv("FLOWMESH_POSTGRES", "x")
     assert unknown_variables() == ["FLOWMESH_POSTGRS"]
+
+
+def test_variables_of_the_client_commands_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two that clients read may stand in the environment of a server too."""
+    monkeypatch.setenv("FLOWMESH_ADDRESS", "127.0.0.1:7450")
+    monkeypatch.setenv("FLOWMESH_NAMESPACE", "default")
+    assert unknown_variables() == []
