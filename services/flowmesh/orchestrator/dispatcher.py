@@ -56,7 +56,6 @@ class Dispatcher:
         self._ownership = ownership
         self._clock = clock
         self.submit = submit
-        self._metrics = metrics
         self._draw = draw
         self._prepare = prepare
         self._refill = refill
@@ -68,6 +67,8 @@ class Dispatcher:
         self._claims: list[tuple[set[Attached], asyncio.Event]] = []
         self.ready = ReadyQueues()
         self.leases = Leases(clock=clock, lost=self._delivery_lost)
+        metrics.tasks_ready.set_function(lambda: self.ready.count)
+        metrics.tasks_out.set_function(lambda: len(self.leases))
 
     # --- tasks in ---
 
@@ -112,8 +113,6 @@ class Dispatcher:
                 sets = [one for one in sets if self._serve(one, share)]
         for stream in self._attached:
             stream.report_backlog(self.ready)
-        self._metrics.tasks_ready.set(self.ready.count)
-        self._metrics.tasks_out.set(len(self.leases))
         if not self.ready.count and self.ready.overflowed:
             self.ready.overflowed = False
             self._refill()
