@@ -30,8 +30,9 @@ from flowmesh.egress.policy import Policy
 
 REDIRECTS_MAX = 3
 URL_CHARACTERS_MAX = 8 * 1024
-CONNECTIONS_MAX = 512
-CONNECTIONS_PER_HOST_MAX = 256
+CALLS_MAX = 256
+# Idle connections to other hosts must not keep a call from its own.
+CONNECTIONS_PER_CALL = 2
 DNS_CACHE_SECONDS = 10
 IDLE_CONNECTION_SECONDS = 15.0
 
@@ -79,9 +80,19 @@ class _CheckedResolver(AbstractResolver):
 class Egress:
     """Sends requests that users wrote, within one policy. An async context manager."""
 
-    def __init__(self, policy: Policy, resolver: AbstractResolver | None = None) -> None:
-        """`resolver` turns names into addresses; the system's where none is given."""
+    def __init__(
+        self,
+        policy: Policy,
+        resolver: AbstractResolver | None = None,
+        *,
+        calls_max: int = CALLS_MAX,
+    ) -> None:
+        """`resolver` turns names into addresses; the system's where none is given.
+
+        More than `calls_max` calls at once to one host wait for each other.
+        """
         self._policy = policy
+        self._calls_max = calls_max
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
@@ -89,8 +100,8 @@ class Egress:
         connector = aiohttp.TCPConnector(
             socket_factory=self._socket,
             resolver=_CheckedResolver(self._policy, self._resolver or aiohttp.ThreadedResolver()),
-            limit=CONNECTIONS_MAX,
-            limit_per_host=CONNECTIONS_PER_HOST_MAX,
+            limit=CONNECTIONS_PER_CALL * self._calls_max,
+            limit_per_host=self._calls_max,
             ttl_dns_cache=DNS_CACHE_SECONDS,
             keepalive_timeout=IDLE_CONNECTION_SECONDS,
         )

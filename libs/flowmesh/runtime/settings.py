@@ -1,9 +1,10 @@
 """Settings of a process: from FLOWMESH_* in the environment, overridden by flags. Frozen."""
 
+import ipaddress
 import os
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "FLOWMESH_"
@@ -34,6 +35,16 @@ class Settings(BaseSettings):
     egress: Literal["open", "public"] = Field(
         default="public", description="what steps may call: public addresses only, or any"
     )
+    egress_allow: str = Field(
+        default="",
+        description="networks steps may call although egress is public, separated by commas",
+    )
+    worker_slots: int = Field(
+        default=256,
+        ge=1,
+        le=10_000,
+        description="built-in tasks that one worker service runs at once",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe log line written"
     )
@@ -54,6 +65,19 @@ class Settings(BaseSettings):
         description="days an ended execution is kept before it is deleted",
     )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
+
+    @property
+    def egress_networks(self) -> tuple[str, ...]:
+        """The networks of `egress_allow`."""
+        return tuple(part.strip() for part in self.egress_allow.split(",") if part.strip())
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _names_networks(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip():
+                ipaddress.ip_network(part.strip())
+        return value
 
 
 def unknown_variables() -> list[str]:

@@ -29,8 +29,8 @@ async def run(runtime: Runtime) -> None:
     """Serves event streams and delivers callbacks until the process drains."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(runtime.database("event", MIGRATIONS))
-        egress = Egress(Policy.named(runtime.settings.egress))
-        await stack.enter_async_context(egress)
+        policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
+        egress = await stack.enter_async_context(Egress(policy))
         store = EventStore(pool)
         parts = _Parts(runtime, EventMetrics(runtime.metrics))
         deliveries = parts.deliveries(store, egress)

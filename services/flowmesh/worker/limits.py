@@ -1,7 +1,6 @@
 """Every bound of the worker service, with its unit."""
 
 # built-in executors
-BUILTIN_SLOTS = 256
 HTTP_TIMEOUT_MS = 30_000
 OTHER_TIMEOUT_MS = 300_000
 # Inputs above this are worked on outside of the event loop where an executor can choose.

@@ -29,7 +29,9 @@ SERVICE = "flowmesh.api.worker.v1.WorkerService"
 async def run(runtime: Runtime) -> None:
     """Serves workers and runs built-in tasks until the process drains."""
     async with AsyncExitStack() as stack:
-        egress = await stack.enter_async_context(Egress(Policy.named(runtime.settings.egress)))
+        settings = runtime.settings
+        policy = Policy.named(settings.egress, settings.egress_networks)
+        egress = await stack.enter_async_context(Egress(policy, calls_max=settings.worker_slots))
         sandbox = await stack.enter_async_context(Sandbox())
         now_us, monotonic_ms = runtime.clock.now_us, runtime.clock.monotonic_ms
         service_id = f"worker-{uuid.uuid4()}"
@@ -43,6 +45,7 @@ async def run(runtime: Runtime) -> None:
             sink=relay,
             monotonic_ms=monotonic_ms,
             telemetry=PoolTelemetry(runtime.metrics, runtime.spans, runtime.log),
+            slots=settings.worker_slots,
         )
         relay.add_set(pool)
         server = WorkServer(relay=relay, monotonic_ms=monotonic_ms, new_id=_short_id)

@@ -41,7 +41,7 @@ class BuiltinPool(WorkerSet):
         sink: ResultSink,
         monotonic_ms: Callable[[], float],
         telemetry: PoolTelemetry,
-        slots: int = limits.BUILTIN_SLOTS,
+        slots: int,
     ) -> None:
         super().__init__(set_id=f"{worker_id}/builtin", worker_id=worker_id, slots=slots)
         self._specs = specs

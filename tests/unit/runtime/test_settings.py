@@ -16,7 +16,8 @@ def test_flags_beat_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("grpc_port", 70_000), ("egress", "all"), ("bus_prefix", "a.b")]
+    ("name", "value"),
+    [("grpc_port", 70_000), ("egress", "all"), ("bus_prefix", "a.b"), ("worker_slots", 0)],
 )
 def test_values_out_of_range_are_refused(name: str, value: Any) -> None:
     """A wrong setting is told at the start, by name."""
@@ -43,3 +44,11 @@ def test_variables_of_the_client_commands_are_known(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("FLOWMESH_ADDRESS", "127.0.0.1:7450")
     monkeypatch.setenv("FLOWMESH_NAMESPACE", "default")
     assert unknown_variables() == []
+
+
+def test_networks_come_as_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spaces and empty places do not matter; what is no network is told by name."""
+    monkeypatch.setenv("FLOWMESH_EGRESS_ALLOW", "10.0.0.0/8, fd00::/8,,192.0.2.7")
+    assert Settings().egress_networks == ("10.0.0.0/8", "fd00::/8", "192.0.2.7")
+    with pytest.raises(ValueError, match=r"egress_allow(.|\n)*10\.0\.0\.1/8 has host bits set"):
+        Settings(egress_allow="10.0.0.1/8")
