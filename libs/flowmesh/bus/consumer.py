@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,13 +84,14 @@ class Consumer:
         """All messages from the place on, for ever."""
         while True:
             try:
-                async for message in self._one_inbox():
-                    yield message
+                async with aclosing(self._one_inbox()) as inbox:
+                    async for message in inbox:
+                        yield message
             except RETRYABLE as error:
                 self._log.info("pull_restarted", problem=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
 
-    async def _one_inbox(self) -> AsyncIterator[Message]:
+    async def _one_inbox(self) -> AsyncGenerator[Message, None]:
         await self._bus.until_connected()
         generation = self._bus.generation
         name = await self._ensure_consumer()

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from flowmesh.bus import Bus, Message
@@ -150,6 +151,9 @@ async def test_what_was_asked_of_a_killed_server_fails_at_once(
 ) -> None:
     """A request whose answer cannot come any more is given up with the connection."""
     own.kill("nats", signal.SIGSTOP)
+    server = psutil.Process(own.pids()["nats"])
+    while server.status() != psutil.STATUS_STOPPED:
+        await asyncio.sleep(0)
     asked = asyncio.create_task(bus.publish("test.a", b"in flight"))
     assert not (await asyncio.wait((asked,), timeout=0.2))[0]
     own.kill("nats")
