@@ -16,10 +16,12 @@ from benchmarks.roofline.system import Roofline
 from benchmarks.suite.system import Suite
 from benchmarks.system import System
 from benchmarks.temporal.system import Temporal
+from benchmarks.usage import until_quiet
 from benchmarks.workloads import FULL, QUICK, WORKLOADS, Sizes
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
 ROUNDS = 3
+PATIENCE_S = 10.0
 # In the order in which each round measures them.
 SYSTEMS: dict[str, Callable[[Sizes], System]] = {
     "roofline": Roofline,
@@ -55,6 +57,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--systems", default=",".join(SYSTEMS), help="systems, as flowmesh,roofline"
     )
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE_S, help="seconds to wait for a quiet machine"
+    )
     parser.add_argument("--quick", action="store_true", help="one round of W1 and W2")
     parser.add_argument("--output", type=Path, help="the results; no file unless it is a whole run")
     options = parser.parse_args()
@@ -79,7 +84,9 @@ async def _measure(
         results.yardstick.append(yardstick_ms())
         for name in options.systems:
             system = SYSTEMS[name](sizes)
-            print(f"round {number} of {options.rounds}: {name}", flush=True)
+            quiet = await asyncio.to_thread(until_quiet, options.patience)
+            note = "" if quiet else " (other processes keep the machine busy)"
+            print(f"round {number} of {options.rounds}: {name}{note}", flush=True)
             with tempfile.TemporaryDirectory(prefix="flowmesh-bench-") as folder:
                 try:
                     async with asyncio.timeout(ROUND_TIMEOUT_S):

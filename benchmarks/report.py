@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.goals import FIRST_MARK, Values
+from benchmarks.results import OTHERS
 from benchmarks.workloads import WORKLOADS, Sizes
 
 WIDTH = 110
@@ -50,6 +51,10 @@ def show(document: dict[str, Any]) -> None:
         if parts := row.get("by_process"):
             split = ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
             console.print(f"CPU s per 1,000, {row['system']} {row['workload']}: {split}")
+    busy = {key[:2]: value for key, value in values.items() if key[2] == OTHERS}
+    if busy:
+        told = ", ".join(f"{system} {name} {value:.1f}" for (system, name), value in busy.items())
+        console.print(f"cores that other processes used meanwhile: {told}")
     for system, settings in document["settings"].items():
         console.print(f"{system}: {json.dumps(settings)}")
     speed = document["yardstick_ms"]
@@ -64,6 +69,8 @@ def _figures(values: Values) -> Table:
     for name in ("flowmesh", "roofline", "Temporal dev", "÷ roofline", "÷ Temporal"):
         table.add_column(name, justify="right")
     for system, workload, metric in _rows(values):
+        if metric == OTHERS:
+            continue
         own, roof, peer = (
             values.get((name, _peers_workload(name, workload), metric)) for name in PAIRS[system]
         )

@@ -6,6 +6,8 @@ from typing import Any
 from benchmarks.load import Metrics
 
 Key = tuple[str, str, str]
+OTHERS = "others_cores"
+"""The metric that says how much of the machine others used meanwhile."""
 
 
 class Results:
@@ -20,7 +22,9 @@ class Results:
         self._parts: dict[Key, list[dict[str, float]]] = {}
 
     def add(self, system: str, workload: str, metrics: Metrics) -> None:
-        """The metrics of one measurement."""
+        """The metrics of one measurement, told at once: a run takes minutes."""
+        told = ", ".join(f"{metric} {value:,.3g}" for metric, value in metrics.items())
+        print(f"  {system} {workload}: {told}", flush=True)
         for metric, value in metrics.items():
             self._runs.setdefault((system, workload, metric), []).append(round(value, 3))
 

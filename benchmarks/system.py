@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from benchmarks.load import Metrics
 from benchmarks.processes import Child
-from benchmarks.results import Results
-from benchmarks.usage import Meter
+from benchmarks.results import OTHERS, Results
+from benchmarks.usage import Meter, Others
 
 SETTLE_S = 0.5
 """Between two workloads: what one leaves to do is not the next one's."""
@@ -54,8 +54,9 @@ class Stand:
         self.results.add_parts(system, workload, "cpu_s_per_1000", parts)
 
     async def _keep(self, workload: str, system: str, question: dict[str, Any]) -> Metrics:
+        others = Others(self.meter())
         metrics: Metrics = await self.client.ask(workload, **question)
-        self.results.add(system, workload, metrics)
+        self.results.add(system, workload, {**metrics, OTHERS: others.cores()})
         return metrics
 
     def meter(self) -> Meter:

@@ -1,5 +1,6 @@
 """CPU seconds and memory of process trees, by the name of the program."""
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,6 +8,8 @@ from contextlib import suppress
 import psutil
 
 MIB = 1 << 20
+QUIET_CORES = 0.2
+QUIET_WINDOW_S = 1.0
 
 PROGRAMS = {"postgres": "postgres", "nats-server": "nats", "redis-server": "redis"}
 
@@ -46,6 +49,41 @@ class Meter:
                     used = times.user + times.system + times.children_user + times.children_system
                     seconds[_group(name, process)] += used
         return dict(seconds)
+
+
+class Others:
+    """Cores that processes outside the run kept busy since it was made: their noise is ours."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._own = psutil.Process()
+        self._busy_s, self._own_s = _busy_s(), sum(self._own.cpu_times()[:2])
+        self._began = time.perf_counter()
+
+    def cores(self) -> float:
+        own_s = sum(self._own.cpu_times()[:2]) - self._own_s + sum(self._meter.read().values())
+        elapsed_s = time.perf_counter() - self._began
+        return max(_busy_s() - self._busy_s - own_s, 0.0) / elapsed_s
+
+
+def _busy_s() -> float:
+    """CPU seconds that the whole machine has spent on work."""
+    times = psutil.cpu_times()
+    return float(
+        times.user + times.system + getattr(times, "irq", 0) + getattr(times, "softirq", 0)
+    )
+
+
+def until_quiet(patience_s: float) -> bool:
+    """Waits until others leave the machine alone, at most so long; whether they did."""
+    until = time.monotonic() + patience_s
+    while True:
+        others = Others(Meter({}))
+        time.sleep(QUIET_WINDOW_S)
+        if others.cores() < QUIET_CORES:
+            return True
+        if time.monotonic() > until:
+            return False
 
 
 def resident_mib(pid: int, *, alone: bool = False) -> float:
