@@ -63,6 +63,7 @@ _EXECUTIONS: tuple[Row, ...] = (
     ("watch", "watching:watch", "Follow an execution live."),
     ("history", "histories:history", "The events of an execution."),
     ("trace", "histories:trace", "Where an execution's time went."),
+    ("stats", "stats:stats", "Counts and latencies of workflows and tasks."),
     ("cancel", "executions:cancel", "Cancel an execution."),
     ("terminate", "executions:terminate", "End an execution at once."),
     ("signal", "executions:signal", "Send a signal to an execution."),

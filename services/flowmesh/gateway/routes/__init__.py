@@ -8,6 +8,7 @@ from flowmesh.gateway.routes import (
     execute,
     executions,
     resources,
+    stats,
     steps,
 )
 
@@ -16,6 +17,7 @@ ROUTES: tuple[Route, ...] = (
     *execute.ROUTES,
     *resources.ROUTES,
     *executions.ROUTES,
+    *stats.ROUTES,
     *events.ROUTES,
     *directory.ROUTES,
     *docs.ROUTES,

@@ -1,0 +1,76 @@
+"""`stats`: how many executions there were, and how long they and their tasks took."""
+
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.common import COMMON, Common, run
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client
+
+
+def stats(workflow: str = "", /, *, common: Common = COMMON) -> int:
+    """Show counts and latency percentiles of workflows and their tasks.
+
+    Of the process that answers, since it was started.
+
+    Parameters
+    ----------
+    workflow
+        Only this workflow.
+    """
+
+    async def work(client: "Client") -> int:
+        found = await client.stats(workflow)
+        if common.json:
+            output.document([_workflow(each) for each in found])
+            return exit_codes.DONE
+        rows = []
+        for each in found:
+            rows.append((each.workflow_id, *_cells(each)))
+            rows += [(f"  {task.node}", *_cells(task)) for task in each.tasks]
+        output.columns(("WORKFLOW", "COMPLETED", "FAILED", "P50", "P95", "P99"), rows)
+        return exit_codes.DONE
+
+    return run(common, work)
+
+
+def _cells(counted: Any) -> tuple[str, ...]:
+    latency = counted.latency
+    times = (latency.p50_ms, latency.p95_ms, latency.p99_ms)
+    return (
+        str(counted.completed),
+        str(counted.failed),
+        *(output.duration(each if latency.count else None) for each in times),
+    )
+
+
+def _workflow(stats: Any) -> dict[str, Any]:
+    return {
+        "workflow": stats.workflow_id,
+        "started": stats.started,
+        "completed": stats.completed,
+        "failed": stats.failed,
+        "canceled": stats.canceled,
+        "latency": _latency(stats.latency),
+        "tasks": [
+            {
+                "id": task.node,
+                "completed": task.completed,
+                "failed": task.failed,
+                "retried": task.retried,
+                "latency": _latency(task.latency),
+            }
+            for task in stats.tasks
+        ],
+    }
+
+
+def _latency(latency: Any) -> dict[str, Any]:
+    return {
+        "count": latency.count,
+        "p50Ms": latency.p50_ms,
+        "p95Ms": latency.p95_ms,
+        "p99Ms": latency.p99_ms,
+        "totalMs": latency.total_ms,
+    }

@@ -1,0 +1,106 @@
+"""Counts and latencies of workflows and their tasks."""
+
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.ids import checked_id
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import TEST, Answer, Operation, Query, Route
+from flowmesh.gateway.routes.common import json_response
+
+
+class LatencyValue(answers.Answer, kw_only=True):
+    """Of the last 1,000; `count` and `totalMs` of all."""
+
+    count: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    total_ms: float
+
+
+class TaskStatsValue(answers.Answer, kw_only=True):
+    """One task of a workflow."""
+
+    id: str
+    completed: int
+    failed: int
+    retried: int
+    latency: LatencyValue
+
+
+class WorkflowStatsValue(answers.Answer, kw_only=True):
+    """One workflow; latencies are from start to end."""
+
+    workflow: str
+    started: int
+    completed: int
+    failed: int
+    canceled: int
+    latency: LatencyValue
+    tasks: list[TaskStatsValue]
+
+
+class StatsAnswer(answers.Answer, kw_only=True):
+    """Since the orchestrator that answers was started."""
+
+    workflows: list[WorkflowStatsValue]
+
+
+async def get_stats(backends: Backends, request: Request) -> Response:
+    workflow = request.text("workflow")
+    response = await backends.executions.GetStats(
+        pb.GetStatsRequest(
+            namespace=request.namespace,
+            workflow_id=checked_id("workflow", workflow) if workflow else "",
+        )
+    )
+    return json_response(StatsAnswer(workflows=[_workflow(each) for each in response.workflows]))
+
+
+def _workflow(stats: execution_pb2.WorkflowStats) -> WorkflowStatsValue:
+    return WorkflowStatsValue(
+        workflow=stats.workflow_id,
+        started=stats.started,
+        completed=stats.completed,
+        failed=stats.failed,
+        canceled=stats.canceled,
+        latency=_latency(stats.latency),
+        tasks=[
+            TaskStatsValue(
+                id=task.node,
+                completed=task.completed,
+                failed=task.failed,
+                retried=task.retried,
+                latency=_latency(task.latency),
+            )
+            for task in stats.tasks
+        ],
+    )
+
+
+def _latency(latency: execution_pb2.LatencyStats) -> LatencyValue:
+    return LatencyValue(
+        count=latency.count,
+        p50_ms=latency.p50_ms,
+        p95_ms=latency.p95_ms,
+        p99_ms=latency.p99_ms,
+        total_ms=latency.total_ms,
+    )
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/stats",
+        get_stats,
+        Operation(
+            tag=TEST,
+            summary="Counts and latency percentiles by workflow and task",
+            description="Of the orchestrator that answers, since it was started.",
+            query=(Query("workflow", "Only this workflow."),),
+            answers=(Answer(200, "Workflows that ran there.", StatsAnswer),),
+        ),
+    ),
+)
