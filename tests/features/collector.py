@@ -1,0 +1,55 @@
+"""A collector of traces: OTLP over gRPC, kept in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc.aio
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as otlp
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as otlp_grpc
+
+TIMEOUT_S = 20.0
+
+
+class Collector(otlp_grpc.TraceServiceServicer):
+    """Keeps the spans it is sent, with the attributes of each."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.spans: list[Any] = []
+        self._more = asyncio.Condition()
+
+    async def Export(
+        self, request: otlp.ExportTraceServiceRequest, context: Any
+    ) -> otlp.ExportTraceServiceResponse:
+        for resource in request.resource_spans:
+            for scope in resource.scope_spans:
+                self.spans.extend(scope.spans)
+        async with self._more:
+            self._more.notify_all()
+        return otlp.ExportTraceServiceResponse()
+
+    async def of_trace(self, trace_id: str, enough: Callable[[list[Any]], bool]) -> list[Any]:
+        """The spans of a trace once there are enough of them."""
+
+        def found() -> list[Any]:
+            return [span for span in self.spans if span.trace_id.hex() == trace_id]
+
+        async with asyncio.timeout(TIMEOUT_S), self._more:
+            await self._more.wait_for(lambda: enough(found()))
+        return found()
+
+
+@asynccontextmanager
+async def collecting() -> AsyncIterator[Collector]:
+    """A collector on a free port."""
+    server, collector = grpc.aio.server(), Collector()
+    add: Any = otlp_grpc.add_TraceServiceServicer_to_server
+    add(collector, server)
+    collector.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        yield collector
+    finally:
+        await server.stop(None)
