@@ -1,6 +1,7 @@
 """Bounds of every gRPC server and channel, set on purpose in one place."""
 
-MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+# A definition of 8 MiB and the message around it.
+MESSAGE_BYTES_MAX = 9 * 1024 * 1024
 REQUEST_METADATA_BYTES_MAX = 8 * 1024
 # Rich statuses of ours stay below what any client accepts (8 KiB with the headers around them).
 STATUS_BYTES_MAX = 6 * 1024
