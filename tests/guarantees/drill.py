@@ -18,13 +18,14 @@ from flowmesh.testing import checker
 from flowmesh.testing.checker import Stored
 from flowmesh.testing.world import World
 from tests.guarantees.orders import CALLED, HELD, Orders, scripted, shipped
-from tests.guarantees.polling import until
+from tests.guarantees.polling import done, until
 from tests.guarantees.watching import Subscribers
 
 ORDERS = 200
 LATE_ORDERS = 40
 FOLLOWED = 20
 ALL_ENDED_WITHIN_S = 45.0
+EVENTS_WITHIN_S = 30.0
 HOOKS_WITHIN_S = 45.0
 ASKED_AT_ONCE = 50
 _OPEN = """
@@ -187,15 +188,12 @@ class Drill:
         """Lets subscribers come to the end of what is stored; who does not is reported later."""
         wanted = {one.id for one in stored.values() if one.ended}
 
-        async def there() -> bool:
-            return self.subscribers.expired or wanted <= self.subscribers.ended
-
         try:
-            await until("all events there", there, within_s=15)
+            within_s = EVENTS_WITHIN_S
+            await done("events there", lambda: self.subscribers.have_all(wanted), within_s=within_s)
         except AssertionError:
-            self.outcome.problems.append(
-                f"I7 {len(wanted - self.subscribers.ended)} ends have not been told"
-            )
+            missing = wanted - self.subscribers.ended
+            self.outcome.problems.append(f"I7 {len(missing)} ends have not been told")
 
     def _judge(self, stored: dict[str, Stored], extra_deliveries: int) -> None:
         outcome, orders = self.outcome, self.orders

@@ -1,10 +1,16 @@
 """Waiting on points that can be observed: bounded, and it says what it waited for."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 
 POLL_S = 0.02
+
+
+def allowed_s(target_s: float) -> float:
+    """A target for a machine of our own, stretched by how many others want each core now."""
+    return target_s * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def until(

@@ -16,10 +16,15 @@ from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.world import World
 from tests.guarantees.drill import Drill
 from tests.guarantees.packer import ACTION, READY
-from tests.guarantees.polling import until
+from tests.guarantees.polling import allowed_s, until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARE = 28
+# From the fault to the next committed transition.
+RECOVERED_S = 2.8
+HANDED_OVER_S = 1.0
+REDISPATCHED_S = 4.0
+WORKER_REPLACED_S = 1.5
 WHOLE_WITHIN_S = 40.0
 PROBE = aiohttp.ClientTimeout(total=2.0)
 _OWNED = """
@@ -96,7 +101,7 @@ async def test_a_killed_orchestrator_costs_no_step(cluster: Cluster, world: Worl
         running.breaks(victims)
         outcome = await running.finish()
 
-    assert outcome.p50_s <= 3.5
+    assert outcome.p50_s <= allowed_s(RECOVERED_S)
 
 
 @pytest.mark.feature("S2-54", "S4-53")
@@ -109,7 +114,7 @@ async def test_a_killed_worker_service_costs_no_step(cluster: Cluster, world: Wo
         running.breaks()
         outcome = await running.finish()
 
-    assert max(outcome.recoveries_s) <= 4.0
+    assert max(outcome.recoveries_s) <= allowed_s(REDISPATCHED_S)
 
 
 @pytest.mark.feature("S2-53", "S3-21")
@@ -123,7 +128,7 @@ async def test_an_orchestrator_that_leaves_hands_over(cluster: Cluster, world: W
         running.breaks(victims)
         outcome = await running.finish()
 
-    assert outcome.p50_s <= 1.0
+    assert outcome.p50_s <= allowed_s(HANDED_OVER_S)
 
 
 @pytest.mark.feature("S2-53")
@@ -148,7 +153,7 @@ async def test_a_paused_owner_is_fenced(cluster: Cluster, world: World) -> None:
         after = await epochs(cluster)
 
     assert all(after[partition] > before[partition] for partition in victims)
-    assert outcome.p50_s <= 3.5
+    assert outcome.p50_s <= allowed_s(RECOVERED_S)
 
 
 @pytest.mark.feature("S0-96", "S3-46")
@@ -179,7 +184,7 @@ async def test_a_killed_remote_worker_costs_no_step(cluster: Cluster, world: Wor
         running.breaks()
         outcome = await running.finish(extra_deliveries=0)
 
-    assert max(outcome.recoveries_s) <= 2.0
+    assert max(outcome.recoveries_s) <= allowed_s(WORKER_REPLACED_S)
 
 
 @asynccontextmanager

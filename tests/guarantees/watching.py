@@ -27,6 +27,7 @@ class Subscribers:
         self._channel = channel
         self._workflow_id = workflow_id
         self._tasks: list[asyncio.Task[None]] = []
+        self._followers: list[asyncio.Task[None]] = []
         self._cursor = ""
         self.of_workflow: dict[str, list[int]] = defaultdict(list)
         self.of_execution: dict[str, list[int]] = defaultdict(list)
@@ -47,19 +48,24 @@ class Subscribers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for task in self._tasks:
+        tasks = (*self._tasks, *self._followers)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def follow(self, execution_ids: Sequence[str]) -> None:
         """Opens a stream for each of these."""
         for execution_id in execution_ids:
-            task = asyncio.create_task(self._follow_execution(execution_id))
-            self._tasks.append(task)
+            self._followers.append(asyncio.create_task(self._follow_execution(execution_id)))
+
+    def have_all(self, execution_ids: set[str]) -> bool:
+        """Whether every subscriber has come to the end of what it subscribed to."""
+        followed = all(task.done() for task in self._followers)
+        return followed and (self.expired or execution_ids <= self.ended)
 
     def raise_if_broken(self) -> None:
         """Fails with what ended a subscriber."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._followers):
             if task.done() and not task.cancelled():
                 task.result()
 
