@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from functools import partial
 
 import grpc.aio
 
@@ -77,7 +78,8 @@ class UnaryLoad:
         for width in widths:
             name = f"fan-{width}"
             await self.run(name)
-            found[f"fan_{width}_ms"] = median(await one_by_one(lambda: self.run(name), repeats))  # noqa: B023 awaited before the name changes
+            taken_ms = await one_by_one(partial(self.run, name), repeats)
+            found[f"fan_{width}_ms"] = median(taken_ms)
         return found
 
     async def w4(self, steps: int) -> Metrics:
