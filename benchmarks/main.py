@@ -28,7 +28,7 @@ SYSTEMS: dict[str, Callable[[Sizes], System]] = {
     "flowmesh": Suite,
     "temporal-dev": Temporal,
 }
-ROUND_TIMEOUT_S = 300.0
+ROUND_TIMEOUT_S = 600.0
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
         asyncio.run(_measure(results, sizes, workloads, options))
     document = results.document(describe())
     show(document)
-    if options.save:
+    if options.save and results.complete:
         write(options.output, document)
         print(f"written: {options.output}")
     for failure in results.failures:
