@@ -39,7 +39,10 @@ class NamespaceWatch:
         self, namespace: str, selection: Selection, *, cursor: str
     ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
         """Says that it has begun, then the events with a cursor each; never ends by itself."""
-        after = await self._checked(decode(cursor)) if cursor else Cursor(0, Place(0))
+        asked = decode(cursor) if cursor else Cursor(0, Place(0))
+        # Before that nobody can say what comes live, nor give a cursor to resume from.
+        await self._intake.until_begun()
+        after = await self._checked(asked) if cursor else asked
         with ExitStack() as stack:
             joined = _Joined(lambda: self._fanout.follow_namespace(namespace, selection), stack)
             if cursor:
@@ -48,8 +51,6 @@ class NamespaceWatch:
                     async for response in self._responses(row, selection, after):
                         yield response
             else:
-                # Before that no cursor can be given, and whoever lost its stream would miss events.
-                await self._intake.until_begun()
                 joined.join(Cursor(0, Place(0)))
                 yield pb.WatchEventsResponse(cursor=encode(self._intake.here), subscribed=True)
             async for row in self._live(joined):
