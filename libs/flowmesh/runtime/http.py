@@ -72,7 +72,7 @@ class HttpServer:
         self._task = asyncio.create_task(self._server.serve([listener]), name="http")
 
     async def stop(self) -> None:
-        """Lets running requests end, for at most a second, and stops the app."""
+        """Lets running requests end, for at most a second, and stops the app; twice is once."""
         if self._server is not None and self._task is not None:
             self._server.leave()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -116,15 +116,22 @@ class Runtime:
         return self._process.directory.watch(service)
 
     def serve_http(self, app: ASGI3) -> None:
-        """Mounts the app on the HTTP port, under the runtime's own paths."""
+        """Mounts the app on the HTTP port, under the runtime's own paths.
+
+        When this service drains, running requests get a second to end and no more come.
+        """
         self._process.http.mount(app)
+        self.on_drain(self._process.http.stop)
 
     def add_loop(self, loop: Loop) -> None:
         """Runs a loop while the process serves."""
         self._process.add_loop(loop)
 
     def on_drain(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Called when the process drains, in order of registration; loops still run then."""
+        """Called when the process drains, in order of registration; loops still run then.
+
+        Services that were composed later have drained before, those composed earlier still serve.
+        """
         self._process.drain_callbacks.append((self.service, callback))
 
     def add_check(self, name: str, check: Callable[[], Awaitable[None]]) -> None:

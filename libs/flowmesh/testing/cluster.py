@@ -38,6 +38,8 @@ class Cluster(Suite):
 
     command = "cluster"
     ready_line = b"REST: "
+    # Its processes drain one kind after the other.
+    stop_timeout_s = 25.0
 
     def __init__(self, data_dir: Path, *arguments: str) -> None:
         first = spare_ports(2 * PORTS_PER_KIND)

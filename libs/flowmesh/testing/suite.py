@@ -24,7 +24,6 @@ from flowmesh.rpc import RemoteTarget, fixed
 
 Json = Any
 READY_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 12.0
 REQUEST_TIMEOUT_S = 60.0
 RUN_TIMEOUT_S = 30.0
 
@@ -58,6 +57,7 @@ class Suite:
 
     command = "dev"
     ready_line = b"Flowmesh is ready"
+    stop_timeout_s = 12.0
 
     def __init__(self, data_dir: Path, *arguments: str, ports: tuple[int, int] = (0, 0)) -> None:
         self.data_dir = data_dir
@@ -145,7 +145,7 @@ class Suite:
         if process.returncode is None:
             process.terminate()
             try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
+                async with asyncio.timeout(self.stop_timeout_s):
                     await process.wait()
             except TimeoutError:
                 await self.kill()

@@ -14,7 +14,7 @@ from flowmesh.runtime import Clock, Loop
 RUNNING_MAX: Final = 32
 # A host is given so many at a time, and no more while it has more than so many: 8 at most.
 PER_HOST: Final = 4
-DRAIN_S: Final = 5.0
+DRAIN_S: Final = 2.0
 
 
 class DeliveryLoop(Loop):

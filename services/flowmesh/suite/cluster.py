@@ -18,6 +18,8 @@ CLUSTER_FILE = "cluster.json"
 READY_TIMEOUT_S = 60.0
 PROBE_TIMEOUT_S = 1.0
 SIGTERM_TIMEOUT_S = 11.0
+# Who brings work in and who runs it, then who keeps what came of it, then what these need.
+STOP_ORDER = (("gateway", "worker"), ("orchestrator",), ("event", "registry", "definition"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,10 @@ class Cluster:
         self.write()
 
     async def stop(self) -> None:
-        """Drains all at once, the registry and the gateway with them."""
-        await asyncio.gather(*(child.stop() for child in self._children.values()))
+        """Drains the services in the order in which work flows, those of one stage at once."""
+        for services in STOP_ORDER:
+            leaving = [member.name for member in self._members if member.service in services]
+            await asyncio.gather(*(self._children[name].stop() for name in leaving))
         (self._folder / CLUSTER_FILE).unlink(missing_ok=True)
 
     def write(self) -> None:

@@ -46,7 +46,7 @@ WORKER_RESULTS_MAX = 20_000
 WORKER_SILENCE_MS = 10_000
 REATTACH_GRACE_MS = 500
 
-# The process as a whole has 6 s for such work of all its services.
+# The process as a whole has 7 s for such work of all its services, 5 s for each.
 DRAIN_MS = 4_000
 # After the drain: for the last frames to leave.
 FINISH_MS = 500

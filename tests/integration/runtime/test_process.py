@@ -17,6 +17,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import Unavailable
 from flowmesh.runtime import Endpoint, Loop, Process, Runtime, Settings, StartError
+from flowmesh.runtime.http import answer
 from flowmesh.runtime.process import ServiceRun
 
 NAME = "flowmesh.api.registry.v1.RegistryService"
@@ -244,6 +245,59 @@ async def test_a_drain_runs_in_order(settings: Settings) -> None:
         await first_round.wait()
         assert process.checks.phase == "serving"
     assert seen == ["handed over", "goodbye", "closed"]
+
+
+async def test_the_service_composed_last_drains_first(settings: Settings) -> None:
+    """Who needs another service is done while that one still serves; a failure stops nobody."""
+    seen: list[str] = []
+
+    def service(name: str) -> ServiceRun:
+        async def run(runtime: Runtime) -> None:
+            async def drained() -> None:
+                seen.append(name)
+                if name == "middle":
+                    raise ValueError(name)
+
+            runtime.on_drain(drained)
+            await runtime.until_stopped()
+
+        return run
+
+    async with running(settings, {name: service(name) for name in ("below", "middle", "top")}):
+        pass
+    assert seen == ["top", "middle", "below"]
+
+
+async def test_requests_end_before_what_serves_them(settings: Settings) -> None:
+    """The HTTP app's own service lets a running request end; those below drain after that."""
+    seen: list[str] = []
+    draining = asyncio.Event()
+
+    async def below(runtime: Runtime) -> None:
+        async def drained() -> None:
+            seen.append("below")
+
+        runtime.on_drain(drained)
+        await runtime.until_stopped()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            process.stop()
+            await draining.wait()
+            seen.append("answered")
+            await answer(send, 200, {"ok": True})
+
+    async def top(runtime: Runtime) -> None:
+        async def drained() -> None:
+            draining.set()
+
+        runtime.on_drain(drained)
+        runtime.serve_http(app)
+        await runtime.until_stopped()
+
+    async with running(settings, {"below": below, "top": top}) as process:
+        assert await http(process, "/work") == (200, {"ok": True})
+    assert seen == ["answered", "below"]
 
 
 async def test_a_drain_is_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
