@@ -64,7 +64,7 @@ class Dispatcher:
         self._deadlines: list[tuple[float, str]] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._turn = 0
-        self._claims: list[tuple[set[Attached], asyncio.Event]] = []
+        self._claims: list[tuple[dict[Attached, set[int]], asyncio.Event]] = []
         self.ready = ReadyQueues()
         self.leases = Leases(clock=clock, lost=self._delivery_lost)
         metrics.tasks_ready.set_function(lambda: self.ready.count)
@@ -306,10 +306,13 @@ class Dispatcher:
     def claim(self, partitions: Iterable[int]) -> asyncio.Event:
         """Asks every attached worker service what it holds; the event says that all answered."""
         answered = asyncio.Event()
+        epochs = self._ownership.epochs
+        mine = [partition for partition in partitions if partition in epochs]
         for stream in self._attached:
-            stream.out.claim_partitions.extend(partitions)
+            stream.out.claim_partitions.extend(mine)
+            stream.out.claim_epochs.extend(epochs[partition] for partition in mine)
             stream.flush_soon()
-        waiting = set(self._attached)
+        waiting = {stream: set(mine) for stream in self._attached} if mine else {}
         if waiting:
             self._claims.append((waiting, answered))
         else:
@@ -317,13 +320,22 @@ class Dispatcher:
         return answered
 
     def held(self, stream: Attached, answers: Iterable[pb.HeldTasks]) -> None:
+        partitions = set()
         for answer in answers:
+            partitions.add(answer.partition)
             self._adopt(stream, answer.tasks)
-        self._claim_answered(stream)
+        self._claim_answered(stream, partitions)
 
-    def _claim_answered(self, stream: Attached) -> None:
+    def _claim_answered(self, stream: Attached, partitions: set[int] | None = None) -> None:
+        """A stream has answered for these partitions, or is gone and answers for none.
+
+        Partitions are handed over one by one: the answer about one says nothing of the next.
+        """
         for waiting, answered in self._claims:
-            waiting.discard(stream)
+            if stream in waiting:
+                waiting[stream] -= waiting[stream] if partitions is None else partitions
+                if not waiting[stream]:
+                    del waiting[stream]
             if not waiting:
                 answered.set()
         self._claims = [claim for claim in self._claims if claim[0]]

@@ -83,6 +83,11 @@ class Relay:
             if throttled and link.takes_credit:
                 self._change(self._sets.values())
         if response.claim_partitions:
+            for partition, epoch in zip(
+                response.claim_partitions, response.claim_epochs, strict=False
+            ):
+                # What the old owner sent and is not here yet would run beside the new owner's.
+                self._leases.newer_epoch(partition, epoch)
             self._claimed(link, set(response.claim_partitions))
         for recall in response.recalled:
             if worker_set := self._sets.get(recall.set_id):

@@ -146,6 +146,19 @@ async def test_a_new_owner_is_told_what_is_held_and_gets_the_results(
     await worker.relay.until_settled()
 
 
+async def test_a_dispatch_that_a_claim_overtook_is_refused(
+    orchestrator: Orchestrator, other: Orchestrator, worker: Worker
+) -> None:
+    """What the old owner sent comes too late once the new owner was told that it is not here."""
+    worker.follow(orchestrator, other)
+    stream = await other.attached()
+    stream.send(AttachResponse(claim_partitions=[5], claim_epochs=[8]))
+    await other.until(lambda: 5 in other.held)
+    orchestrator.submit(task_of("late", NOOP, 1, partition=5, epoch=7), NOOP)
+    await orchestrator.until(lambda: orchestrator.refused == [("late", 8)])
+    await other.run(task_of("late", NOOP, 1, partition=5, epoch=8), NOOP)
+
+
 async def test_too_many_unacknowledged_results_stop_the_grants(
     orchestrator: Orchestrator,
 ) -> None:

@@ -291,6 +291,7 @@ class AttachResponse(_message.Message):
     CANCELS_FIELD_NUMBER: _builtins.int
     BACKLOGS_FIELD_NUMBER: _builtins.int
     CLAIM_PARTITIONS_FIELD_NUMBER: _builtins.int
+    CLAIM_EPOCHS_FIELD_NUMBER: _builtins.int
     RECALLED_FIELD_NUMBER: _builtins.int
     acknowledged_frame: _builtins.int
     """Results up to this frame number are committed or answered in `exceptions`; 0 is no news."""
@@ -315,6 +316,12 @@ class AttachResponse(_message.Message):
         """Partitions this orchestrator has just taken over: answer what is held of them."""
 
     @_builtins.property
+    def claim_epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their epochs, in the same order. A dispatch of a lower epoch that was still on its way when the
+        claim was answered is refused: the new owner sends that task itself.
+        """
+
+    @_builtins.property
     def recalled(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recall]:
         """Answers to AttachRequest.recalls: set and the unused credit that is no longer held here.
         Tasks that used the rest have been sent in this or an earlier frame.
@@ -330,11 +337,12 @@ class AttachResponse(_message.Message):
         cancels: _abc.Iterable[_builtins.str] | None = ...,
         backlogs: _abc.Iterable[Global___Backlog] | None = ...,
         claim_partitions: _abc.Iterable[_builtins.int] | None = ...,
+        claim_epochs: _abc.Iterable[_builtins.int] | None = ...,
         recalled: _abc.Iterable[Global___Recall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "backlogs", b"backlogs", "cancels", b"cancels", "claim_partitions", b"claim_partitions", "exceptions", b"exceptions", "recalled", b"recalled", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "backlogs", b"backlogs", "cancels", b"cancels", "claim_epochs", b"claim_epochs", "claim_partitions", b"claim_partitions", "exceptions", b"exceptions", "recalled", b"recalled", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
