@@ -24,6 +24,9 @@ from flowmesh.runtime import Clock, Loop
 OFFSET_STEP_US = 200
 """How far one answer may set the clock back."""
 
+EPOCH_MAX = 1 << 62
+"""What is above is no epoch that an owner ever had."""
+
 LEASE_MS = 3_000
 """As in `sql/queries.sql`: a lease is renewed for so long."""
 
@@ -202,6 +205,8 @@ class Ownership:
     async def raise_epoch(self, partition: int, epoch_seen: int) -> None:
         """A worker has seen a higher epoch: go above it if the partition is really ours."""
         async with self._lock:
+            if partition not in self.epochs or epoch_seen >= EPOCH_MAX:
+                return
             epoch = await self._store.one(
                 "raise_epoch",
                 partition=partition,

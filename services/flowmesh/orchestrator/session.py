@@ -38,10 +38,14 @@ class Session:
         self, requests: AsyncIterator[pb.SessionRequest]
     ) -> AsyncIterator[pb.SessionResponse]:
         reader = asyncio.create_task(self._read(requests))
+        reader.add_done_callback(lambda _: self._wake.set())
         try:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                if reader.done():
+                    # What could not be read ends the stream, with the reason.
+                    reader.result()
                 out, self._out = self._out, pb.SessionResponse()
                 if out.started or out.refused or out.results:
                     yield out
@@ -61,8 +65,13 @@ class Session:
                 self._start(start)
             for watch in request.watches:
                 self._pending += 1
-                self._spawn(self._wait(watch.call_id, namespace_of(watch), watch.execution_id))
-        self._wake.set()
+                try:
+                    namespace = namespace_of(watch)
+                except FlowmeshError as error:
+                    self._done()
+                    self._refuse(watch.call_id, error)
+                    continue
+                self._spawn(self._wait(watch.call_id, namespace, watch.execution_id))
 
     def _start(self, start: pb.SessionStart) -> None:
         if self._pending >= PENDING_MAX:
