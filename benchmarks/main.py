@@ -7,6 +7,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.machine import describe, yardstick_ms
@@ -16,12 +17,10 @@ from benchmarks.roofline.system import Roofline
 from benchmarks.suite.system import Suite
 from benchmarks.system import System
 from benchmarks.temporal.system import Temporal
-from benchmarks.usage import until_quiet
-from benchmarks.workloads import FULL, QUICK, WORKLOADS, Sizes
+from benchmarks.workloads import FULL, PATIENCE_S, QUICK, WORKLOADS, Sizes
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
 ROUNDS = 3
-PATIENCE_S = 10.0
 # In the order in which each round measures them.
 SYSTEMS: dict[str, Callable[[Sizes], System]] = {
     "roofline": Roofline,
@@ -34,7 +33,7 @@ ROUND_TIMEOUT_S = 600.0
 def main() -> int:
     """Exit code 1 if something could not be measured; a goal that is missed is only reported."""
     options = _options()
-    sizes = QUICK if options.quick else FULL
+    sizes = replace(QUICK if options.quick else FULL, patience_s=options.patience)
     workloads = [one for one in options.only if one in sizes.workloads]
     print(heading(sizes, workloads, options.rounds))
     results = Results()
@@ -58,7 +57,7 @@ def _options() -> argparse.Namespace:
         "--systems", default=",".join(SYSTEMS), help="systems, as flowmesh,roofline"
     )
     parser.add_argument(
-        "--patience", type=float, default=PATIENCE_S, help="seconds to wait for a quiet machine"
+        "--patience", type=float, default=PATIENCE_S, help="seconds each waits for a quiet machine"
     )
     parser.add_argument("--quick", action="store_true", help="one round of W1 and W2")
     parser.add_argument("--output", type=Path, help="the results; no file unless it is a whole run")
@@ -84,9 +83,7 @@ async def _measure(
         results.yardstick.append(yardstick_ms())
         for name in options.systems:
             system = SYSTEMS[name](sizes)
-            quiet = await asyncio.to_thread(until_quiet, options.patience)
-            note = "" if quiet else " (other processes keep the machine busy)"
-            print(f"round {number} of {options.rounds}: {name}{note}", flush=True)
+            print(f"round {number} of {options.rounds}: {name}", flush=True)
             with tempfile.TemporaryDirectory(prefix="flowmesh-bench-") as folder:
                 try:
                     async with asyncio.timeout(ROUND_TIMEOUT_S):

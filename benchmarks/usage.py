@@ -8,7 +8,7 @@ from contextlib import suppress
 import psutil
 
 MIB = 1 << 20
-QUIET_CORES = 0.2
+QUIET_CORES = 0.25
 QUIET_WINDOW_S = 1.0
 
 PROGRAMS = {"postgres": "postgres", "nats-server": "nats", "redis-server": "redis"}
@@ -57,11 +57,14 @@ class Others:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._own = psutil.Process()
-        self._busy_s, self._own_s = _busy_s(), sum(self._own.cpu_times()[:2])
+        self._busy_s, self._own_s = _busy_s(), self._measured_s()
         self._began = time.perf_counter()
 
+    def _measured_s(self) -> float:
+        return float(sum(self._own.cpu_times()[:2]) + sum(self._meter.read().values()))
+
     def cores(self) -> float:
-        own_s = sum(self._own.cpu_times()[:2]) - self._own_s + sum(self._meter.read().values())
+        own_s = self._measured_s() - self._own_s
         elapsed_s = time.perf_counter() - self._began
         return max(_busy_s() - self._busy_s - own_s, 0.0) / elapsed_s
 
@@ -74,16 +77,14 @@ def _busy_s() -> float:
     )
 
 
-def until_quiet(patience_s: float) -> bool:
-    """Waits until others leave the machine alone, at most so long; whether they did."""
+def until_quiet(patience_s: float, own: Meter) -> None:
+    """Waits until processes that `own` does not count leave the machine alone, at most so long."""
     until = time.monotonic() + patience_s
     while True:
-        others = Others(Meter({}))
+        others = Others(own)
         time.sleep(QUIET_WINDOW_S)
-        if others.cores() < QUIET_CORES:
-            return True
-        if time.monotonic() > until:
-            return False
+        if others.cores() < QUIET_CORES or time.monotonic() > until:
+            return
 
 
 def resident_mib(pid: int, *, alone: bool = False) -> float:

@@ -25,6 +25,9 @@ STEPS_W8 = 40
 EDGE_STEPS = 100
 """W4 compares the mean of so many steps at its beginning and at its end."""
 
+PATIENCE_S = 5.0
+"""How long a measurement waits for other processes to leave the machine alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -43,6 +46,7 @@ class Sizes:
     w1_peer: int = 400
     w2_peer: int = 50
     w4_steps_peer: int = 200
+    patience_s: float = PATIENCE_S
 
 
 FULL = Sizes(workloads=tuple(WORKLOADS))

@@ -37,7 +37,9 @@ class Roofline:
             for child in (worker, client):
                 await stack.enter_async_context(running(child))
                 await child.start()
-            stand = Stand(results, server=server, worker=worker, client=client)
+            stand = Stand(
+                results, self._sizes.patience_s, server=server, worker=worker, client=client
+            )
             await self._workloads(stand, workloads)
 
     async def _workloads(self, stand: Stand, workloads: Sequence[str]) -> None:
@@ -57,5 +59,4 @@ class Roofline:
             if workload in workloads:
                 await stand.ask(workload, NAME, **question)
         if "W6" in workloads:
-            streamed = await stand.client.ask("W6s", count=sizes.sleepers)
-            stand.results.add(STREAM, "W6", streamed)
+            await stand.ask("W6", STREAM, do="W6s", count=sizes.sleepers)

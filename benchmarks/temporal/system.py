@@ -42,7 +42,9 @@ class Temporal:
             for child, ready in ((server, READY), (worker, "ready"), (client, "ready")):
                 await stack.enter_async_context(running(child))
                 await child.start(ready)
-            stand = Stand(results, server=server, worker=worker, client=client)
+            stand = Stand(
+                results, self._sizes.patience_s, server=server, worker=worker, client=client
+            )
             if "W1" in wanted:
                 await stand.ask_metered("W1", NAME, count=sizes.w1_peer)
             if "W2" in wanted:
