@@ -6,6 +6,7 @@ and trace on, and reach a service of the same process without a socket.
 """
 
 from flowmesh.rpc.channel import Channel, LocalTarget, Target, fixed
+from flowmesh.rpc.forward import forwarding
 from flowmesh.rpc.handlers import Handlers
 from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
 from flowmesh.rpc.local import EOF
@@ -24,6 +25,7 @@ __all__ = [
     "Target",
     "error_of",
     "fixed",
+    "forwarding",
     "namespace_of",
     "status_of",
     "valid_id",

@@ -29,7 +29,7 @@ class RemoteTarget:
         self._channel = grpc.aio.insecure_channel(
             address, options=CHANNEL_OPTIONS, interceptors=list(interceptors)
         )
-        self._callables: dict[str, Any] = {}
+        self._callables: dict[tuple[str, bool], Any] = {}
         self._avoid_until = 0.0
 
     @property
@@ -38,11 +38,12 @@ class RemoteTarget:
         return self._avoid_until == 0.0 or time.monotonic() > self._avoid_until
 
     def callable(self, kind: str, path: str, serialize: Any, deserialize: Any) -> Any:
-        """The channel's callable for a method."""
-        found = self._callables.get(path)
+        """The channel's callable for a method, with messages or with bytes."""
+        key = (path, serialize is None)
+        found = self._callables.get(key)
         if found is None:
             make = getattr(self._channel, kind)
-            found = self._callables[path] = make(
+            found = self._callables[key] = make(
                 path, request_serializer=serialize, response_deserializer=deserialize
             )
         return found

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -90,6 +90,11 @@ class Process:
         self._membership: Membership | None = None
         self._drain_until = 0.0
         self._failure: BaseException | None = None
+
+    @property
+    def services(self) -> Collection[str]:
+        """The names of the services in this process."""
+        return self._services.keys()
 
     async def run(self, on_ready: Callable[["Process"], Awaitable[None]] | None = None) -> None:
         """Runs until a signal or `stop`; raises what a service failed with."""

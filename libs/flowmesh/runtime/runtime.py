@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from flowmesh.rpc import fixed
+from flowmesh.rpc import fixed, forwarding
 from flowmesh.runtime.http import ASGI3
 from flowmesh.runtime.loop import Loop
 from flowmesh.storage import open_database
@@ -17,6 +17,7 @@ from flowmesh.storage import open_database
 if TYPE_CHECKING:
     import asyncpg
     import grpc.aio
+    from google.protobuf.descriptor import ServiceDescriptor
     from redis.asyncio import Redis
 
     from flowmesh.bus import Bus
@@ -99,6 +100,16 @@ class Runtime:
         self.served.extend(
             name for name in (*service_names, *sorted(added)) if name not in self.served
         )
+
+    def forward(self, owner: str, service: ServiceDescriptor) -> None:
+        """Serves another's gRPC service by handing calls on; nothing where it is in this process.
+
+        It is not among what this service can do: who looks for it finds its owner.
+        """
+        process = self._process
+        if owner not in process.services:
+            methods = forwarding(service, process.clients.channel(owner))
+            process.handlers.add_registered_method_handlers(service.full_name, methods)
 
     def stub(self, stub_class: Callable[[grpc.aio.Channel], S], service: str) -> S:
         """A stub whose calls go to the service: in this process, or an instance of it in turn.

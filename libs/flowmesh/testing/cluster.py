@@ -32,8 +32,8 @@ class Member:
 class Cluster(Suite):
     """`flowmesh cluster` as a child process, its members restarted on the same ports.
 
-    REST goes to the gateway; gRPC goes to one member (`channel_to`), because no process has all
-    services.
+    REST goes to the gateway; gRPC goes to one member (`channel_to`), so that a test says whom it
+    talks to and whom it kills.
     """
 
     command = "cluster"

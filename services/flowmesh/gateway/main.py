@@ -2,13 +2,15 @@
 
 from flowmesh.gateway.app import Gateway
 from flowmesh.gateway.backends import backends_of
+from flowmesh.gateway.front import forward_public
 from flowmesh.gateway.metrics import RequestMetrics
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.runtime import Runtime
 
 
 async def run(runtime: Runtime) -> None:
-    """Serves REST, Server-Sent Events and WebSockets until the process drains."""
+    """Serves REST, Server-Sent Events, WebSockets and gRPC until the process drains."""
+    forward_public(runtime)
     gateway = Gateway(
         backends=backends_of(runtime),
         routes=ROUTES,

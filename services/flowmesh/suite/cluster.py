@@ -131,6 +131,7 @@ class Cluster:
             lines.append(f"  {name:<16} {pid:>7}")
         lines += [
             "",
+            f"gRPC: {host}:{self._members[0].grpc_port}, all services",
             f"REST: http://{host}:{self._members[0].http_port}   Ctrl-C stops everything.",
         ]
         return "\n".join(lines)

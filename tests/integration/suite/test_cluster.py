@@ -14,10 +14,23 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from flowmesh.errors import Invalid
+from flowmesh.sdk import Client, Ref, Worker, Workflow, task, workflow
+
 START_TIMEOUT_S = 60.0
 HELLO = {"id": "hello", "name": "Hello", "steps": [{"id": "only", "name": "Only"}]}
 ALL = ["definition", "event", "gateway", "orchestrator-1", "orchestrator-2", "registry"]
 ALL += ["worker-1", "worker-2"]
+
+
+@task("greet-in-cluster")
+async def greet(person: dict[str, str]) -> str:
+    return f"Hello {person['name']}"
+
+
+@workflow("greeting")
+def greeting(flow: Workflow) -> dict[str, Ref]:
+    return {"said": flow.task("greet", greet).output}
 
 
 class Cluster:
@@ -81,6 +94,20 @@ async def test_every_process_has_its_own_health_and_metrics(cluster: Cluster) ->
         for path in ("health", "healthz", "livez", "ready", "readyz", "metrics"):
             status, body = await cluster.get(f"{row['http']}/{path}")
             assert status == 200, (row["name"], path, body)
+
+
+async def test_the_gateway_serves_every_public_grpc_service(cluster: Cluster) -> None:
+    """One address is enough for a client and for a worker: definitions, runs, events, tasks."""
+    async with Client(cluster.about["grpc"]) as client:
+        await client.register(greeting)
+        async with Worker(client, greeting.handlers):
+            handle = await client.start("greeting", {"name": "Ada"})
+            types = [event.type async for event in handle.events()]
+        assert (await handle.result(), types[-1]) == ({"said": "Hello Ada"}, "WorkflowCompleted")
+        assert {service.name async for service in client.services()} >= {"worker", "registry"}
+        with pytest.raises(Invalid) as caught:
+            await client.register({**HELLO, "id": "bad", "steps": [{"id": "a", "name": 1}]})
+    assert caught.value.violations
 
 
 async def test_services_find_each_other(cluster: Cluster) -> None:

@@ -18,7 +18,7 @@ REGISTRY = "/flowmesh.api.registry.v1.RegistryService"
 EXECUTION = "/flowmesh.api.execution.v1.ExecutionService"
 GARBAGE = b"\xff\xff\xff\xff"
 
-pytestmark = pytest.mark.parametrize("service", ["remote"], indirect=True)
+pytestmark = pytest.mark.parametrize("service", ["remote", "forwarded"], indirect=True)
 
 
 def raw(service: Service) -> Any:

@@ -1,0 +1,60 @@
+"""Services of other processes, served here by handing each call on: one address for all.
+
+Messages pass as the bytes they are. Errors, deadlines, cancels and the trace context pass too,
+because both sides are the handlers and channels that every service has.
+"""
+
+from __future__ import annotations  # grpc's types take parameters in stubs only
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from flowmesh.rpc.channel import Channel
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+Behaviour = Callable[[Any, Any], Any]
+
+
+def forwarding(
+    service: ServiceDescriptor, channel: Channel
+) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+    """Handlers for all methods of the service, by name; their calls go out on the channel."""
+    return {method.name: _handler(method, channel) for method in service.methods}
+
+
+def _handler(method: MethodDescriptor, channel: Channel) -> grpc.RpcMethodHandler[Any, Any]:
+    ways = ("stream" if method.client_streaming else "unary") + (
+        "_stream" if method.server_streaming else "_unary"
+    )
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    call = getattr(channel, ways)(path)
+    make = getattr(grpc, f"{ways}_rpc_method_handler")
+    behaviour = _streamed(call) if method.server_streaming else _answered(call)
+    handler: grpc.RpcMethodHandler[Any, Any] = make(
+        behaviour, request_deserializer=bytes, response_serializer=bytes
+    )
+    return handler
+
+
+def _answered(call: Callable[..., Any]) -> Behaviour:
+    async def forward(request: Any, _context: Any) -> Any:
+        # The caller's own deadline holds; waiting for a result may take longer than any default.
+        return await call(request, timeout=None)
+
+    return forward
+
+
+def _streamed(call: Callable[..., Any]) -> Behaviour:
+    async def forward(request: Any, _context: Any) -> AsyncIterator[Any]:
+        responses = call(request)
+        try:
+            async for response in responses:
+                yield response
+        finally:
+            responses.cancel()
+
+    return forward

@@ -1,0 +1,35 @@
+"""The gateway's gRPC port: every public service, so that clients need one address.
+
+What only the suite's own processes say to each other (dispatch, partitions, outbox) is not here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowmesh.api.definition.v1 import definition_service_pb2
+from flowmesh.api.event.v1 import event_service_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2
+from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.api.registry.v1 import registry_service_pb2
+from flowmesh.api.worker.v1 import worker_service_pb2
+
+if TYPE_CHECKING:
+    from flowmesh.runtime import Runtime
+
+# Who serves it, the file that describes it, its name there.
+PUBLIC = (
+    ("definition", definition_service_pb2, "DefinitionService"),
+    ("orchestrator", execution_service_pb2, "ExecutionService"),
+    ("orchestrator", execution_service_pb2, "PayloadService"),
+    ("orchestrator", history_service_pb2, "HistoryService"),
+    ("event", event_service_pb2, "EventService"),
+    ("worker", worker_service_pb2, "WorkerService"),
+    ("registry", registry_service_pb2, "RegistryService"),
+)
+
+
+def forward_public(runtime: Runtime) -> None:
+    """Hands on the calls of services that run in other processes."""
+    for owner, file, name in PUBLIC:
+        runtime.forward(owner, file.DESCRIPTOR.services_by_name[name])
