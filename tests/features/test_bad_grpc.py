@@ -25,7 +25,7 @@ from flowmesh.errors import REASONS
 from flowmesh.testing.suite import Suite, raw_channel
 from flowmesh.testing.world import World
 from tests.features import store
-from tests.features.steps import http, workflow
+from tests.features.steps import http, step, workflow
 
 MODULES: tuple[Any, ...] = (
     definition_service_pb2,
@@ -43,10 +43,14 @@ METHODS: dict[str, MethodDescriptor] = {
     for method in service.methods
 }
 KEY = "grpc-status-details-bin"
-# A stream that stays open for so long has taken the message.
+# What stays open for so long has taken the message.
 OPEN_S = 1.0
+ANSWERED_S = 10.0
+# Unary calls that may be asked to wait for the end of an execution.
+WAITS = ("StartExecution", "WaitExecution")
 DEPTH_MAX = 4
 NOBODY = "no-such-thing"
+KNOWN = "known"
 COUNTS = """
 select (select count(*) from orchestrator.executions), (select count(*) from definition.workflows),
        (select count(*) from definition.tasks)"""
@@ -78,17 +82,18 @@ class Outcome:
 async def send(channel: grpc.aio.Channel, path: str, data: bytes) -> Outcome:
     """Sends bytes as the only request of a call and waits for its first answer or its end."""
     method = METHODS[path]
+    waits = method.server_streaming or method.name in WAITS
     kinds = ("unary", "stream")
     kind = f"{kinds[method.client_streaming]}_{kinds[method.server_streaming]}"
     request: Any = _only(data) if method.client_streaming else data
     call = getattr(channel, kind)(path)(request)
     try:
-        async with asyncio.timeout(OPEN_S if method.server_streaming else None):
+        async with asyncio.timeout(OPEN_S if waits else ANSWERED_S):
             await (call.read() if method.server_streaming else call)
             while method.server_streaming and await call.read() is not grpc.aio.EOF:
                 pass
     except TimeoutError:
-        return Outcome("OPEN")
+        return Outcome("OPEN" if waits else "SILENT")
     except grpc.aio.AioRpcError as error:
         return _outcome(error)
     finally:
@@ -218,6 +223,58 @@ async def test_hostile_values_get_documented_errors(
         after = await database.fetchrow(COUNTS)
     assert {p: each for p, each in outcomes.items() if not documented(each)} == {}
     assert tuple(before) == tuple(after)
+
+
+def leaves(message: Message, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Paths of all fields of a filled message that are no messages themselves."""
+    for field, value in message.ListFields():
+        if field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE:
+            yield (*at, field.name)
+        elif len(at) < DEPTH_MAX:
+            yield from leaves(value[0] if field.is_repeated else value, (*at, field.name))
+
+
+def with_field(base: Message, other: Message, path: tuple[str, ...]) -> bytes:
+    """The base with one field as it is in the other."""
+    message = type(base)()
+    message.CopyFrom(base)
+    mine: Any = message
+    for name in path[:-1]:
+        inner, outer = getattr(mine, name), getattr(other, name)
+        mine, other = (inner[0], outer[0]) if hasattr(inner, "add") else (inner, outer)
+    name = path[-1]
+    if mine.DESCRIPTOR.fields_by_name[name].is_repeated:
+        mine.ClearField(name)
+        getattr(mine, name).extend(getattr(other, name))
+    else:
+        setattr(mine, name, getattr(other, name))
+    return message.SerializeToString()
+
+
+@pytest.mark.parametrize("kind", ["nul", "long", "spaces"])
+async def test_a_hostile_field_gets_a_documented_error(
+    victim: Suite, wire: grpc.aio.Channel, kind: str
+) -> None:
+    """Each field by itself in a request that is otherwise fine and about things that are there."""
+    wait = step("wait", "delay", {"duration": 600_000})
+    await victim.define({"id": KNOWN, "name": KNOWN, "steps": [wait]})
+    requests = {}
+    for path, method in METHODS.items():
+        make = message_factory.GetMessageClass(method.input_type)
+        hostile = filled(make(), HOSTILE[kind])
+        base: Any = filled(make(), (KNOWN, 1, b"{}", 1))
+        if "execution_id" in method.input_type.fields_by_name:
+            base.execution_id = await victim.begin(KNOWN)
+        for at in leaves(base):
+            requests[path, ".".join(at)] = with_field(base, hostile, at)
+    assert len(requests) > 200
+    outcomes = await asyncio.gather(*(send(wire, p, data) for (p, _), data in requests.items()))
+    wrong = {
+        f"{path} {field}": outcome
+        for (path, field), outcome in zip(requests, outcomes, strict=True)
+        if not documented(outcome)
+    }
+    assert wrong == {}
 
 
 NOT_FOUND = {

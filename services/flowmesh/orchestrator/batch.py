@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import State, Transition
+from flowmesh.orchestrator.ids import is_digest
 from flowmesh.orchestrator.queues import ready_queue_of
 
 DAY_US = 86_400_000_000
@@ -64,10 +65,6 @@ class CommitBatch:
         self.after: bytes | None = None
         self.bytes = 0
 
-    @property
-    def empty(self) -> bool:
-        return not self.histories and not self.served and self.after is None
-
     def add_start(self, state: State, partition: int, start: StartRow) -> None:
         plan = state.plan
         self.plans.setdefault(plan.digest, plan.body)
@@ -120,7 +117,8 @@ class CommitBatch:
         return events
 
     def add_reference(self, state: State, partition: int, payload: payload_pb2.Payload) -> None:
-        if payload.HasField("reference"):
+        # What is no digest names nothing; NUL characters in it would fail the whole commit.
+        if payload.HasField("reference") and is_digest(payload.reference.digest):
             self.references.append(
                 (state.plan.namespace, payload.reference.digest, state.execution_id, partition)
             )

@@ -5,6 +5,7 @@ from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.engine.state import EXECUTION_COMPLETED
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.errors import execution_not_found
+from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.rpc import namespace_of
 
@@ -23,9 +24,11 @@ class Histories:
     async def page(self, request: pb.ListHistoryEventsRequest) -> pb.ListHistoryEventsResponse:
         """Events after a sequence, as many as the page holds."""
         namespace = namespace_of(request)
-        row = await self._store.one(
-            "execution_row", namespace=namespace, execution_id=request.execution_id
-        )
+        row = None
+        if partition_of(request.execution_id) is not None:
+            row = await self._store.one(
+                "execution_row", namespace=namespace, execution_id=request.execution_id
+            )
         if row is None:
             raise execution_not_found(request.execution_id)
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)

@@ -7,14 +7,21 @@ random ones cost up to five times the write-ahead log.
 """
 
 import hashlib
+import re
 
 PARTITION_COUNT = 64
 PREFIX = "exec-"
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
-_LENGTH = len(PREFIX) + 20
+_ID = re.compile(f"{PREFIX}[{_DIGITS}]{{20}}")
 _COUNTER_BITS = 20
 _PROCESS_BITS = 25
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text can be the name of a stored payload."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def _digits(value: int, width: int) -> str:
@@ -45,12 +52,10 @@ def first_id_of(time_us: int) -> str:
 
 def partition_of(execution_id: str) -> int | None:
     """The partition an id carries; None if it is not an id of ours."""
-    if len(execution_id) != _LENGTH or not execution_id.startswith(PREFIX):
+    if _ID.fullmatch(execution_id) is None:
         return None
-    high, low = _VALUES.get(execution_id[-2]), _VALUES.get(execution_id[-1])
-    if high is None or low is None or high * 32 + low >= PARTITION_COUNT:
-        return None
-    return high * 32 + low
+    partition = _VALUES[execution_id[-2]] * 32 + _VALUES[execution_id[-1]]
+    return partition if partition < PARTITION_COUNT else None
 
 
 def partition_of_request(namespace: str, request_id: str) -> int:

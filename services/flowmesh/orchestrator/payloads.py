@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.errors import NotFound, TooLarge
+from flowmesh.errors import Invalid, NotFound, TooLarge
+from flowmesh.orchestrator.ids import is_digest
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.rpc import namespace_of
 
@@ -14,6 +15,7 @@ INLINE_BYTES_MAX = 256 << 10
 STORED_BYTES_MAX = 64 << 20
 CHUNK_BYTES = 1 << 20
 CACHE_BYTES_MAX = 64 << 20
+ENCODING_CHARACTERS_MAX = 256
 
 
 class Payloads:
@@ -48,6 +50,7 @@ class Payloads:
         async for chunk in chunks:
             if first:
                 namespace, encoding, first = namespace_of(chunk), chunk.encoding, False
+                _check_encoding(encoding)
             data += chunk.chunk
             if len(data) > STORED_BYTES_MAX:
                 raise too_large("payload", len(data), STORED_BYTES_MAX)
@@ -55,7 +58,9 @@ class Payloads:
 
     async def get(self, namespace: str, digest: str) -> tuple[str, bytes]:
         """Encoding and bytes of a stored payload."""
-        row = await self._store.one("get_payload", namespace=namespace, digest=digest)
+        row = None
+        if is_digest(digest):
+            row = await self._store.one("get_payload", namespace=namespace, digest=digest)
         if row is None:
             raise NotFound("PAYLOAD_NOT_FOUND", f"no payload {digest[:64]!r} in this namespace")
         return row["encoding"], row["data"]
@@ -79,8 +84,16 @@ class Payloads:
         return self._cache.get((namespace, payload.reference.digest))
 
 
+def _check_encoding(encoding: str) -> None:
+    if not encoding.isprintable() or len(encoding) > ENCODING_CHARACTERS_MAX:
+        text = f"a media type of at most {ENCODING_CHARACTERS_MAX} printable characters"
+        raise Invalid("REQUEST_INVALID", f"encoding must be {text}")
+
+
 def check_inline(payload: payload_pb2.Payload, field: str) -> None:
-    """Raises PAYLOAD_TOO_LARGE when an inline value is above the limit."""
+    """Raises PAYLOAD_TOO_LARGE for a large inline value, ID_INVALID for what is no reference."""
+    if payload.HasField("reference") and not is_digest(payload.reference.digest):
+        raise Invalid("ID_INVALID", f"{field}: the digest is not the hex SHA-256 of a payload")
     if len(payload.data) > INLINE_BYTES_MAX:
         raise too_large(field, len(payload.data), INLINE_BYTES_MAX)
 

@@ -6,6 +6,7 @@ from flowmesh.orchestrator.ids import (
     PARTITION_COUNT,
     ExecutionIds,
     first_id_of,
+    is_digest,
     parse_token,
     partition_of,
     partition_of_request,
@@ -38,11 +39,27 @@ def test_ids_of_one_millisecond_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "exec-", "exec-" + "u" * 20, "exec-" + "0" * 18 + "zz", "x" * 25]
+    "text",
+    [
+        "",
+        "exec-",
+        "exec-" + "u" * 20,
+        "exec-" + "0" * 18 + "zz",
+        "exec-" + "\0" * 18 + "00",
+        "exec-" + "0" * 20 + "\n",
+        "x" * 25,
+    ],
 )
 def test_what_is_no_id_has_no_partition(text: str) -> None:
     """Wrong letters, lengths and partitions that do not exist."""
     assert partition_of(text) is None
+
+
+def test_a_digest_is_lower_case_hex() -> None:
+    """64 digits; nothing else can name a stored payload."""
+    assert is_digest("0af" + "1" * 61)
+    for text in ("", "0" * 63, "0" * 65, "A" * 64, "\0" * 64, "0" * 64 + "\n"):
+        assert not is_digest(text)
 
 
 def test_equal_request_ids_meet_in_one_partition() -> None:
