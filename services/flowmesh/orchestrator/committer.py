@@ -178,6 +178,8 @@ class Committer:
     async def _commit(self, works: list[Work]) -> None:
         self._last_commands = len(works)
         touched = self._decide(works)
+        if not touched:
+            return
         self._in_flight.update(one.entry.state.execution_id for one in touched)
         batch = CommitBatch()
         epochs: dict[int, int] = {}
@@ -185,14 +187,12 @@ class Committer:
             epochs[one.partition] = self._ownership.epochs[one.partition]
             self._fill(batch, one)
         after = batch.after = self._ownership.take_after()
-        batch.served = self._served
-        if batch.empty or not touched:
-            return
-        self._served = {}
+        batch.served, self._served = self._served, {}
         try:
             with self._metrics.commit_seconds.time():
                 committed = await self._line.commit(batch, epochs)
         except StatementRefused as error:
+            self._ownership.give_back_after(after)
             self._refused(touched, error)
             return
         except IncarnationOver:

@@ -122,6 +122,12 @@ class Ownership:
         self._after = {}
         return batch.SerializeToString()
 
+    def give_back_after(self, after: bytes | None) -> None:
+        """What was taken was not committed: the next commit carries it."""
+        if after is not None:
+            for former in history_service_pb2.EventBatch.FromString(after).after:
+                self._after.setdefault(former.incarnation, former.position)
+
     # --- life ---
 
     async def register(self) -> int:

@@ -135,9 +135,7 @@ class Publisher:
             await self._bus.ensure_stream(
                 self._stream, [f"{self._prefix}.events.>"], STREAM_MAX_AGE_S, STREAM_BYTES_MAX
             )
-        for incarnation, position in sorted(self._inherited.items()):
-            await self._catch_up(incarnation, position)
-            del self._inherited[incarnation]
+        await self._publish_inherited()
         if not self._in_step:
             position = self._position
             await self._catch_up(self._incarnation, position)
@@ -145,10 +143,19 @@ class Publisher:
                 self._queue.popleft()
             self._in_step = True
         while self._queue and self._in_step:
+            # A commit that came after a take-over stands behind those of the former owner in the
+            # stream too: whoever replays it reads it as it is.
+            await self._publish_inherited()
             batch = self._queue[0]
             await self._publish(batch)
             if self._queue and self._queue[0] is batch:
                 self._queue.popleft()
+
+    async def _publish_inherited(self) -> None:
+        for incarnation, position in sorted(self._inherited.items()):
+            await self._catch_up(incarnation, position)
+            if self._inherited.get(incarnation) == position:
+                del self._inherited[incarnation]
 
     async def _catch_up(self, incarnation: int, position: int) -> None:
         """Publishes from the outbox what the stream lacks of an incarnation."""
@@ -156,6 +163,8 @@ class Publisher:
         while published < position:
             batches = await self._outbox.read(incarnation, published, 100)
             for batch in batches:
+                if batch.position > position:
+                    return
                 await self._publish(batch)
                 published = batch.position
             if not batches:
