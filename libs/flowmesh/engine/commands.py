@@ -56,9 +56,13 @@ class TimersDue:
 
 @dataclass(slots=True)
 class Finish:
-    """All nodes have ended and the output template is to be rendered from fetched payloads."""
+    """All nodes have ended and the output template is to be rendered from fetched payloads.
+
+    `missing` says which of them is not there any more; empty if none is.
+    """
 
     payloads: dict[str, bytes] = field(default_factory=dict)
+    missing: str = ""
 
 
 @dataclass(slots=True)

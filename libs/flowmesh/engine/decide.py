@@ -76,7 +76,7 @@ def decide(state: State, command: c.Command, now_us: int, into: Transition) -> b
         case c.Terminate():
             step.stop(command, "workflow_terminated", history.WorkflowTerminated)
         case c.Finish():
-            step.finish(command.payloads)
+            step.finish(command.payloads, command.missing)
         case _:
             assert_never(command)
     return True
@@ -356,7 +356,7 @@ class _Step:
 
     # --- the end ---
 
-    def finish(self, payloads: Mapping[str, bytes]) -> None:
+    def finish(self, payloads: Mapping[str, bytes], missing: str = "") -> None:
         """Ends an execution whose nodes have all ended."""
         state = self.state
         if state.ended or state.scope.open_count:
@@ -379,7 +379,10 @@ class _Step:
             try:
                 value = self.plan.output.render(scope_of(state, _reader(payloads)))
             except PayloadNeeded as needed:
-                self.out.needs_payload = needed.digest
+                if missing:
+                    self.fail("ValidationError", f"output: {missing}")
+                else:
+                    self.out.needs_payload = needed.digest
                 return
             except RenderError as error:
                 self.fail("ValidationError", f"output: {error}")

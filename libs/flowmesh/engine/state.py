@@ -140,9 +140,9 @@ class State:
 
     @property
     def wake_at_us(self) -> int:
-        """When the next timer is due; 0 is never."""
+        """When the next timer is due; 0 is never. All nodes having ended, no limit applies."""
         wake = min(self.timers.values(), default=0)
-        if self.plan.timeout_us and not self.ended:
+        if self.plan.timeout_us and not self.ended and self.scope.open_count:
             limit = self.started_at_us + self.plan.timeout_us
             return min(wake, limit) if wake else limit
         return wake

@@ -68,6 +68,7 @@ REASONS = _table(
     # executions
     Reason("INPUT_INVALID", tree.Invalid, "The input does not fit the workflow's input schema."),
     Reason("EXECUTION_NOT_FOUND", tree.NotFound, "No such execution."),
+    Reason("EXECUTION_UNREADABLE", tree.Unavailable, "This version cannot read the stored execution."),
     Reason("EXECUTION_ENDED", tree.WrongState, "The execution has ended already."),
     Reason("REQUEST_ID_REUSED", tree.Conflict, "The request id was used with other content."),
     Reason("PAYLOAD_TOO_LARGE", tree.TooLarge, "Inline values are limited to 256 KiB, stored ones to 64 MiB."),

@@ -10,7 +10,7 @@ from typing import Any
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import dispatch_service_pb2_grpc as pb_grpc
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.errors import FlowmeshError, Invalid
+from flowmesh.errors import FlowmeshError, Invalid, Unavailable
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.errors import Moved
@@ -61,7 +61,8 @@ class _Acknowledger:
 
 
 def _exception_of(answer: Answer | Exception) -> task_pb2.ResultExceptionKind.ValueType:
-    if isinstance(answer, Moved):
+    if isinstance(answer, Moved | Unavailable):
+        # Not settled: the worker service keeps the result and sends it again.
         return task_pb2.RESULT_EXCEPTION_KIND_MOVED
     if isinstance(answer, Stale | FlowmeshError | ValueError):
         return task_pb2.RESULT_EXCEPTION_KIND_STALE

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from flowmesh.engine import Ended, State, Transition, decide
 from flowmesh.errors import Conflict, Overloaded
 from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
+from flowmesh.orchestrator.cold import ColdWorks
 from flowmesh.orchestrator.errors import (
     IncarnationOver,
     Moved,
     StatementRefused,
     execution_ended,
-    execution_not_found,
     storage_unavailable,
 )
 from flowmesh.orchestrator.ids import ExecutionIds
@@ -24,7 +24,7 @@ from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS, snapshot
 from flowmesh.orchestrator.states import Entry, States
-from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
+from flowmesh.orchestrator.store import CommitLine, Committed, OrchestratorStore
 from flowmesh.orchestrator.views import status_name
 from flowmesh.orchestrator.works import STALE, Started, StartWork, Work
 
@@ -36,8 +36,6 @@ BATCH_BYTES_MAX = 6 << 20
 LINGER_COMMANDS = 24
 LINGER_STEP_S = 0.001
 LINGER_MS_MAX = 5
-LOADS_MAX = 4
-LOAD_IDS = 200
 
 
 class Touched:
@@ -72,6 +70,7 @@ class Committer:
         ids: ExecutionIds,
         metrics: OrchestratorMetrics,
         after_commit: AfterCommit,
+        needs_payload: Callable[[State, int], None],
         incarnation_over: Callable[[], None],
     ) -> None:
         self._store = store
@@ -81,6 +80,7 @@ class Committer:
         self._ids = ids
         self._metrics = metrics
         self._after_commit = after_commit
+        self._needs_payload = needs_payload
         self._incarnation_over = incarnation_over
         self._inbox: deque[Work] = deque()
         self._wake = asyncio.Event()
@@ -89,9 +89,12 @@ class Committer:
         self._committing = asyncio.Lock()
         self._served: dict[int, int] = {}
         self._in_flight: set[str] = set()
-        self._cold: dict[str, list[Work]] = {}
-        self._reading: set[str] = set()
-        self._loads: set[asyncio.Task[None]] = set()
+        self._cold = ColdWorks(
+            states=states,
+            epochs=ownership.epochs,
+            log=ownership.log,
+            give_back=self._give_back,
+        )
         self._last_commands = 0
 
     @property
@@ -108,6 +111,11 @@ class Committer:
             )
             return
         self._inbox.append(work)
+        self._wake.set()
+
+    def _give_back(self, works: list[Work]) -> None:
+        """Commands whose execution is in memory now come before those that arrived later."""
+        self._inbox.extendleft(reversed(works))
         self._wake.set()
 
     def serve_outbox(self, incarnation: int, position: int) -> None:
@@ -232,6 +240,8 @@ class Committer:
                 out.append(one)
             else:
                 self._answer(one)
+                if one.transition.needs_payload:
+                    self._needs_payload(one.entry.state, one.partition)
         return out
 
     def _touch(
@@ -258,7 +268,7 @@ class Committer:
             return known
         entry = self._states.get(work.execution_id)
         if entry is None:
-            self._set_aside(work)
+            self._cold.set_aside(work)
             return None
         one = touched[work.execution_id] = Touched(entry, work.partition, None)
         return one
@@ -296,51 +306,6 @@ class Committer:
         ):
             batch.snapshots.append((state.execution_id, state.sequence, snapshot(state), partition))
             one.entry.snapshot_sequence = state.sequence
-
-    # --- cold executions ---
-
-    def _set_aside(self, work: Work) -> None:
-        """Keeps a command until its execution has been read; several share one read."""
-        waiting = self._cold.get(work.execution_id)
-        if waiting is not None:
-            waiting.append(work)
-            return
-        self._cold[work.execution_id] = [work]
-        if len(self._loads) < LOADS_MAX:
-            task = asyncio.create_task(self._load_cold())
-            self._loads.add(task)
-            task.add_done_callback(self._loads.discard)
-
-    async def _load_cold(self) -> None:
-        """Reads the executions that commands wait for, until none is left."""
-        while ids := [i for i in self._cold if i not in self._reading][:LOAD_IDS]:
-            self._reading.update(ids)
-            try:
-                entries = await self._states.load(ids)
-            except CONNECTION_LOST as error:
-                for execution_id in ids:
-                    self._give_back(execution_id, storage_unavailable())
-                self._ownership.log.warning("load_failed", error=type(error).__name__)
-                continue
-            finally:
-                self._reading.difference_update(ids)
-            for execution_id in ids:
-                entry = entries.get(execution_id)
-                if entry is None:
-                    self._give_back(execution_id, execution_not_found(execution_id))
-                    continue
-                if self._states.get(execution_id) is None:
-                    self._states.put(entry, 0)
-                self._give_back(execution_id, None)
-
-    def _give_back(self, execution_id: str, error: Exception | None) -> None:
-        works = self._cold.pop(execution_id, [])
-        if error is None:
-            self._inbox.extendleft(reversed(works))
-            self._wake.set()
-            return
-        for work in works:
-            work.reply(error)
 
     # --- after the commit ---
 

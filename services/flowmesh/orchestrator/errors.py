@@ -31,6 +31,14 @@ def execution_not_found(execution_id: str) -> NotFound:
     return NotFound("EXECUTION_NOT_FOUND", f"no execution {execution_id[:128]!r} in this namespace")
 
 
+def execution_unreadable(execution_id: str) -> Unavailable:
+    return Unavailable(
+        "EXECUTION_UNREADABLE",
+        f"execution {execution_id} cannot be read by this version; the log says why",
+        retry_after_ms=60_000,
+    )
+
+
 def execution_ended(execution_id: str, status: str) -> WrongState:
     return WrongState("EXECUTION_ENDED", f"execution {execution_id} is {status} already")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
@@ -11,7 +10,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.engine import Finish, State
-from flowmesh.errors import FlowmeshError
+from flowmesh.errors import FlowmeshError, NotFound
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.committer import Committer, Touched
 from flowmesh.orchestrator.dispatcher import Dispatcher
@@ -24,7 +23,7 @@ from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.publisher import Publisher
 from flowmesh.orchestrator.ready import ReadyTask
 from flowmesh.orchestrator.recovery import Recovery
-from flowmesh.orchestrator.states import States
+from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.stats import Stats
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, OrchestratorStore
 from flowmesh.orchestrator.telemetry import ExecutionTelemetry
@@ -40,7 +39,8 @@ T = TypeVar("T")
 KEEP_WHILE_DUE_WITHIN_US = 10_000_000
 """A sleeping execution stays in memory only if it wakes this soon."""
 
-RESTART_DELAY_S = 0.2
+RETRY_S = 0.2
+"""Pause after the database did not answer something that must be done."""
 
 
 class Orchestrator:
@@ -81,7 +81,7 @@ class Orchestrator:
             partition_stub=partition_stub,
         )
         self.ownership.owner = self
-        self.states = States(store=store, plans=plans)
+        self.states = States(store=store, plans=plans, epochs=self.ownership.epochs, log=log)
         self.committer = Committer(
             store=store,
             line=CommitLine(store),
@@ -90,6 +90,7 @@ class Orchestrator:
             ids=ids,
             metrics=metrics,
             after_commit=self._after_commit,
+            needs_payload=self._needs_payload,
             incarnation_over=self._incarnation_over,
         )
         self.dispatcher = Dispatcher(
@@ -113,6 +114,7 @@ class Orchestrator:
             states=self.states,
             dispatcher=self.dispatcher,
             epochs=self.ownership.epochs,
+            barrier=self.barrier,
             log=log,
         )
 
@@ -147,11 +149,16 @@ class Orchestrator:
                 return
             except CONNECTION_LOST as error:
                 self.log.info("begin_waits", problem=type(error).__name__)
-                await asyncio.sleep(RESTART_DELAY_S)
+                await asyncio.sleep(RETRY_S)
 
     def lease_expired(self) -> None:
         """The lease is over by our own clock: dispatch has stopped until it is renewed."""
         self.log.warning("lease_expired", incarnation=self.ownership.incarnation)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being brought to hand: partitions taken over, payloads, states."""
+        return bool(self._tasks)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -168,13 +175,27 @@ class Orchestrator:
     async def gained(self, partitions: dict[int, int], *, planned: bool) -> None:
         for incarnation, position in self.ownership.inherited.items():
             self.publisher.inherit(incarnation, position)
-        await self.timers.load(partitions)
-        await self.recovery.finish_stranded(partitions)
-        self.spawn(self._recover(list(partitions), planned))
+        self.spawn(self._take_over(dict(partitions), planned))
 
-    async def _recover(self, partitions: list[int], planned: bool) -> None:
-        found = await self.recovery.recover(partitions, planned=planned)
-        self.log.info("partitions_recovered", partitions=len(partitions), open_tasks=found)
+    async def _take_over(self, partitions: dict[int, int], planned: bool) -> None:
+        """Brings back what partitions wait for; goes on trying as long as they are ours."""
+        while True:
+            mine = self._still_ours(partitions)
+            if not mine:
+                return
+            try:
+                await self.timers.load(mine)
+                await self.recovery.finish_stranded(mine)
+                break
+            except CONNECTION_LOST as error:
+                self.log.info("take_over_waits", problem=type(error).__name__)
+                await asyncio.sleep(RETRY_S)
+        found = await self.recovery.recover(mine, planned=planned)
+        self.log.info("partitions_recovered", partitions=len(mine), open_tasks=found)
+
+    def _still_ours(self, partitions: dict[int, int]) -> list[int]:
+        epochs = self.ownership.epochs
+        return [p for p, epoch in partitions.items() if epochs.get(p) == epoch]
 
     def lost(self, partitions: Iterable[int]) -> None:
         gone = list(partitions)
@@ -217,23 +238,32 @@ class Orchestrator:
             self.states.ended(state.execution_id)
             return
         if one.transition.needs_payload:
-            self.spawn(self._finish(state, one.partition))
+            self._needs_payload(state, one.partition)
         wake_at_us = one.row.wake_at_us if one.row is not None else 0
         self.timers.set(state.execution_id, wake_at_us)
         soon = self.ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
         if not state.scope.at_workers and wake_at_us > soon:
             self.states.evict(state.execution_id)
 
+    def _needs_payload(self, state: State, partition: int) -> None:
+        self.spawn(self._finish(state, partition))
+
     async def _finish(self, state: State, partition: int) -> None:
         """Fetches what the output template refers to, and lets the engine render it then."""
         payloads: dict[str, bytes] = {}
         output = state.plan.output
+        missing = ""
         if output is not None:
-            with contextlib.suppress(RenderError):
+            try:
                 await self._rendered(
                     state, payloads, lambda read: output.render(scope_of(state, read))
                 )
-        self.committer.submit(Work(state.execution_id, partition, Finish(payloads)))
+            except NotFound as error:
+                missing = error.message
+            except RenderError:
+                # The engine meets the same problem and says so in the execution's failure.
+                missing = ""
+        self.committer.submit(Work(state.execution_id, partition, Finish(payloads, missing)))
 
     # --- tasks whose state or payloads are not at hand ---
 
@@ -248,13 +278,9 @@ class Orchestrator:
 
     async def _prepared(self, task: ReadyTask) -> None:
         """Brings a task's execution and input to hand, and queues it again."""
-        entry = self.states.get(task.execution_id)
+        entry = await self._entry(task)
         if entry is None:
-            entry = (await self.states.load([task.execution_id])).get(task.execution_id)
-            if entry is None or task.partition not in self.ownership.epochs:
-                return
-            if self.states.get(task.execution_id) is None:
-                self.states.put(entry, 0)
+            return
         state = entry.state
         node = state.plan.nodes[task.node]
         try:
@@ -263,10 +289,28 @@ class Orchestrator:
             self.dispatcher.render_failed(task, str(error))
             return
         if len(payload.data) > INLINE_BYTES_MAX:
-            payload = await self.payloads.put(state.plan.namespace, payload.encoding, payload.data)
+            payload = await self._until_stored(state.plan.namespace, payload)
         task.rendered = payload
         self.dispatcher.ready.push(task)
         self.dispatcher.pump()
+
+    async def _entry(self, task: ReadyTask) -> Entry | None:
+        """The task's execution; None once that is somebody else's."""
+        while task.partition in self.ownership.epochs:
+            try:
+                return (await self.states.fetch([task.execution_id])).get(task.execution_id)
+            except CONNECTION_LOST:
+                await asyncio.sleep(RETRY_S)
+        return None
+
+    async def _until_stored(
+        self, namespace: str, payload: payload_pb2.Payload
+    ) -> payload_pb2.Payload:
+        while True:
+            try:
+                return await self.payloads.put(namespace, payload.encoding, payload.data)
+            except CONNECTION_LOST:
+                await asyncio.sleep(RETRY_S)
 
     async def _rendered(
         self, state: State, fetched: dict[str, bytes], render: Callable[[PayloadReader], T]
@@ -285,5 +329,9 @@ class Orchestrator:
             try:
                 return render(read)
             except PayloadNeeded as needed:
-                namespace = state.plan.namespace
-                fetched[needed.digest] = await self.payloads.read(namespace, needed.digest)
+                try:
+                    fetched[needed.digest] = await self.payloads.read(
+                        state.plan.namespace, needed.digest
+                    )
+                except CONNECTION_LOST:
+                    await asyncio.sleep(RETRY_S)

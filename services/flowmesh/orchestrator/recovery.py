@@ -5,13 +5,13 @@ planned hand-over only until those attached have answered.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from flowmesh.engine import DeliveryLost, Finish, State
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.ids import partition_of, token_of
-from flowmesh.orchestrator.states import States
+from flowmesh.orchestrator.states import Found, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
 from flowmesh.orchestrator.works import Work
 
@@ -30,18 +30,20 @@ class Recovery:
         states: States,
         dispatcher: Dispatcher,
         epochs: Mapping[int, int],
+        barrier: Callable[[], Awaitable[None]],
         log: Any,
     ) -> None:
         self._store = store
         self._states = states
         self._dispatcher = dispatcher
         self._epochs = epochs
+        self._barrier = barrier
         self._log = log
 
     async def recover(self, partitions: Iterable[int], *, planned: bool) -> int:
         """Adopts or sends every open task of the partitions; returns how many were open."""
         mine = list(partitions)
-        if not await self._page(mine, None, rows_max=1):
+        if not (await self._read(mine, None, rows_max=1))[0]:
             return 0
         answered = self._dispatcher.claim(mine)
         try:
@@ -58,19 +60,11 @@ class Recovery:
         found = 0
         last: Any = None
         while True:
-            try:
-                rows = await self._page(partitions, last)
-                entries = await self._states.load([row["id"] for row in rows])
-            except CONNECTION_LOST as error:
-                self._log.info("recovery_waits", problem=type(error).__name__)
-                await asyncio.sleep(RETRY_S)
-                continue
+            rows, entries = await self._read(partitions, last)
+            # What is decided and not committed must not leave: look when nothing is.
+            await self._barrier()
             for row in rows:
-                entry = entries.get(row["id"])
-                known = self._states.get(row["id"])
-                if known is None and entry is not None:
-                    self._states.put(entry, 0)
-                    known = entry
+                known = self._states.get(row["id"]) or entries.get(row["id"])
                 if known is not None:
                     found += self._queue(known.state)
             self._dispatcher.pump()
@@ -78,7 +72,19 @@ class Recovery:
                 return found
             last = rows[-1]
 
-    async def _page(self, partitions: list[int], last: Any, rows_max: int = PAGE) -> list[Any]:
+    async def _read(
+        self, partitions: list[int], last: Any, rows_max: int = PAGE
+    ) -> tuple[list[Any], Found]:
+        """The next page and its executions, as soon as the database answers."""
+        while True:
+            try:
+                rows = await self._page(partitions, last, rows_max)
+                return rows, await self._states.fetch([row["id"] for row in rows])
+            except CONNECTION_LOST as error:
+                self._log.info("recovery_waits", problem=type(error).__name__)
+                await asyncio.sleep(RETRY_S)
+
+    async def _page(self, partitions: list[int], last: Any, rows_max: int) -> list[Any]:
         return await self._store.rows(
             "ready_executions",
             partitions=partitions,

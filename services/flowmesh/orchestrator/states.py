@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2
@@ -12,6 +13,7 @@ from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.snapshots import restore
 from flowmesh.orchestrator.store import OrchestratorStore, StoredExecution
+from flowmesh.plan import Plan
 
 STATE_BYTES_MAX = 256 << 20
 """Estimated bytes of states kept; beyond it the least recently used ones are dropped."""
@@ -36,12 +38,26 @@ class Entry:
         self.snapshot_sequence = 0
 
 
+class Found(dict[str, Entry]):
+    """Executions by id. `broken` are those whose rows this program cannot make a state of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken: set[str] = set()
+
+
 class States:
     """The cache of states, and how a cold one is rebuilt."""
 
-    def __init__(self, *, store: OrchestratorStore, plans: PlanCache) -> None:
+    def __init__(
+        self, *, store: OrchestratorStore, plans: PlanCache, epochs: Mapping[int, int], log: Any
+    ) -> None:
         self._store = store
         self._plans = plans
+        self._epochs = epochs
+        self._log = log
+        # What was committed while each read of rows was on its way.
+        self._reads: dict[object, set[str]] = {}
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._ended: deque[str] = deque()
         self._size = 0
@@ -53,13 +69,20 @@ class States:
         return self._entries.get(execution_id)
 
     def put(self, entry: Entry, grown_bytes: int) -> None:
-        """Keeps an entry as the most recently used one."""
+        """Keeps an entry that has just been committed, in place of any other of its execution."""
+        for changed in self._reads.values():
+            changed.add(entry.state.execution_id)
+        self._keep(entry, grown_bytes)
+
+    def _keep(self, entry: Entry, grown_bytes: int) -> None:
         execution_id = entry.state.execution_id
-        if execution_id in self._entries:
-            self._entries.move_to_end(execution_id)
-        else:
+        known = self._entries.get(execution_id)
+        if known is not entry:
+            self.evict(execution_id)
             self._entries[execution_id] = entry
             self._size += entry.size
+        else:
+            self._entries.move_to_end(execution_id)
         entry.size += grown_bytes * _EVENT_FACTOR
         self._size += grown_bytes * _EVENT_FACTOR
         while self._size > STATE_BYTES_MAX and len(self._entries) > 1:
@@ -82,18 +105,63 @@ class States:
         for execution_id in [i for i in self._entries if partition_of(i) in gone]:
             self.evict(execution_id)
 
-    async def load(self, execution_ids: Sequence[str]) -> dict[str, Entry]:
+    async def fetch(self, execution_ids: Iterable[str]) -> Found:
+        """Executions from memory or from rows; those of owned partitions are kept.
+
+        One that was committed while it was read is read again, one whose partition changed its
+        owner meanwhile is left out: what is kept is never older than the rows.
+        """
+        found = Found()
+        wanted = list(execution_ids)
+        while wanted:
+            epochs = dict(self._epochs)
+            changed: set[str] = set()
+            read = object()
+            self._reads[read] = changed
+            try:
+                loaded = await self.load([i for i in wanted if i not in self._entries])
+            finally:
+                del self._reads[read]
+            found.broken |= loaded.broken
+            again = []
+            for execution_id in wanted:
+                known = self._entries.get(execution_id)
+                if known is not None:
+                    found[execution_id] = known
+                elif execution_id in changed:
+                    again.append(execution_id)
+                elif execution_id in loaded and self._same_owner(execution_id, epochs):
+                    found[execution_id] = loaded[execution_id]
+                    self._keep(loaded[execution_id], 0)
+            wanted = again
+        return found
+
+    def _same_owner(self, execution_id: str, epochs: Mapping[int, int]) -> bool:
+        partition = partition_of(execution_id)
+        if partition is None or partition not in self._epochs:
+            return False
+        return self._epochs[partition] == epochs.get(partition)
+
+    async def load(self, execution_ids: Sequence[str]) -> Found:
         """Rebuilds executions from rows, without keeping them. Unknown ids are left out."""
-        found: dict[str, Entry] = {}
+        found = Found()
         for start in range(0, len(execution_ids), LOAD_BATCH):
             ids = execution_ids[start : start + LOAD_BATCH]
-            for stored in await self._store.load(ids, self._plans.by_digest):
-                found[stored.execution_id] = self._rebuild(stored)
+            plans = dict(self._plans.by_digest)
+            for stored in await self._store.load(ids, plans):
+                try:
+                    entry = self._rebuild(stored, plans)
+                except Exception:  # noqa: BLE001 (told to everybody who asks for it)
+                    # One that cannot be read must not keep the others from being read.
+                    self._log.exception("execution_unreadable", execution_id=stored.execution_id)
+                    found.broken.add(stored.execution_id)
+                    continue
+                found[stored.execution_id] = entry
                 await asyncio.sleep(0)
         return found
 
-    def _rebuild(self, stored: StoredExecution) -> Entry:
-        plan = self._plans.by_digest.get(stored.plan_digest)
+    def _rebuild(self, stored: StoredExecution, plans: Mapping[str, Plan]) -> Entry:
+        plan = plans.get(stored.plan_digest)
         if plan is None:
             plan = self._plans.remember(plan_pb2.Plan.FromString(stored.plan_body))
         events = (

@@ -1,16 +1,25 @@
 """Incarnations and batches for tests of the commit, a line each."""
 
+import hashlib
+
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import Start, State, TaskEnded, Transition, decide
 from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.store import CommitLine, Committed, OrchestratorStore
-from flowmesh.plan import Plan
+from flowmesh.plan import Plan, compile_plan
 from tests.unit.engine.factories import node, plan
 
 NOW = 1_000_000
 IDS = ExecutionIds(7)
 TWO_STEPS = plan(node("a"), node("b", "a"))
+
+
+def digested(of: Plan) -> Plan:
+    """The same plan under a digest that no other plan has."""
+    message = of.message
+    message.digest = hashlib.sha256(of.body).hexdigest()
+    return compile_plan(message)
 
 
 class Node:

@@ -1,0 +1,212 @@
+"""A whole orchestrator on a real database, with the outside (bus, other processes) in memory.
+
+Only what a test starts runs: `Core.run` starts the committer, `fail` makes named statements fail
+the way a lost connection does.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.bus import Message
+from flowmesh.bus.consumer import _nothing
+from flowmesh.engine import Start
+from flowmesh.errors import Unavailable
+from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.outbox import Outbox
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.payloads import Payloads
+from flowmesh.orchestrator.plans import PlanCache
+from flowmesh.orchestrator.publisher import Publisher
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.works import Answer, Started, StartWork, Work
+from flowmesh.plan import Plan
+from flowmesh.runtime import Clock
+from flowmesh.telemetry import Metrics, Spans
+
+WAIT_S = 10.0
+
+
+class FailingStore(OrchestratorStore):
+    """The real tables over a connection that breaks when it is told to."""
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__(pool)
+        self.failures: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.held: dict[str, asyncio.Event] = {}
+        self.reached: dict[str, asyncio.Event] = {}
+        self.seen: dict[str, asyncio.Event] = {}
+
+    def after(self, name: str) -> asyncio.Event:
+        """Set when this statement has been answered."""
+        return self.seen.setdefault(name, asyncio.Event())
+
+    def hold(self, name: str) -> asyncio.Event:
+        """The answer of this statement waits until the event is set; returns that event."""
+        self.reached[name] = asyncio.Event()
+        self.held[name] = asyncio.Event()
+        return self.held[name]
+
+    async def _checked(self, name: str, answer: Any) -> Any:
+        if self.failures[name] > 0:
+            self.failures[name] -= 1
+            self.failed[name] += 1
+            answer.close()
+            raise ConnectionRefusedError(name)
+        found = await answer
+        seen = self.seen.pop(name, None)
+        if seen is not None:
+            seen.set()
+        gate = self.held.get(name)
+        if gate is not None:
+            self.reached[name].set()
+            await gate.wait()
+        return found
+
+    async def rows(self, name: str, connection: Any = None, **values: object) -> list[Any]:
+        found: list[Any] = await self._checked(name, super().rows(name, connection, **values))
+        return found
+
+    async def one(self, name: str, **values: object) -> Any:
+        return await self._checked(name, super().one(name, **values))
+
+
+class MemoryBus:
+    """A stream in memory that keeps what is published, and can be away."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, bytes, str]] = []
+        self.away = False
+
+    def on_reconnect(self, callback: Any) -> None:
+        self.reconnected = callback
+
+    async def ensure_stream(self, name: str, subjects: Any, age: int, size: int) -> None:
+        self._require()
+
+    async def publish(self, subject: str, data: bytes, *, msg_id: str = "") -> None:
+        self._require()
+        if msg_id not in {known for _, _, known in self.messages}:
+            self.messages.append((subject, data, msg_id))
+
+    async def last_message(self, stream: str, subject: str) -> Message | None:
+        self._require()
+        found = [data for to, data, _ in self.messages if to == subject]
+        return Message(subject, found[-1], {}, 1, _nothing) if found else None
+
+    def ids(self) -> list[str]:
+        return [msg_id for _, _, msg_id in self.messages]
+
+    def _require(self) -> None:
+        if self.away:
+            raise Unavailable("SERVICE_UNAVAILABLE", "away")
+
+
+class FakeClock(Clock):
+    """The real clock, moved by what a test adds."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0.0
+
+    def monotonic_ms(self) -> float:
+        return super().monotonic_ms() + self.ahead_ms
+
+
+class Core:
+    """An orchestrator with the answers of what was submitted to it."""
+
+    def __init__(self, store: FailingStore, bus: MemoryBus, data_dir_id: str = "") -> None:
+        self.store, self.bus, self.clock = store, bus, FakeClock()
+        self.tasks: list[asyncio.Task[None]] = []
+        self.log = structlog.get_logger("test")
+        definitions: Any = None
+
+        def publisher(outbox: Outbox) -> Publisher:
+            outside: Any = bus
+            return Publisher(bus=outside, outbox=outbox, prefix="t", log=self.log)
+
+        self.owner = Orchestrator(
+            store=store,
+            plans=PlanCache(definitions=definitions, clock=self.clock),
+            payloads=Payloads(store=store),
+            clock=self.clock,
+            log=self.log,
+            address="127.0.0.1:1",
+            data_dir_id=data_dir_id,
+            metrics=OrchestratorMetrics(Metrics()),
+            spans=Spans(),
+            publisher=publisher,
+            ids=ExecutionIds(11),
+            draw=lambda: 0.0,
+            partition_stub=self._no_stub,
+        )
+
+    def _no_stub(self, address: str) -> Any:
+        raise Unavailable("SERVICE_UNAVAILABLE", "nobody answers there")
+
+    def run(self, *loops: Callable[[], Any]) -> None:
+        for loop in loops or (self.owner.committer.run,):
+            self.tasks.append(asyncio.create_task(loop()))
+
+    async def ask(self, work: Callable[[Any], Work]) -> Answer | Exception:
+        """Submits a command and waits for its answer."""
+        return await asyncio.wait_for(self.submit(work), WAIT_S)
+
+    def submit(self, work: Callable[[Any], Work]) -> "asyncio.Future[Answer | Exception]":
+        future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
+        self.owner.committer.submit(work(future.set_result))
+        return future
+
+    async def start(self, plan: Plan, partition: int = 1, data: bytes = b"{}") -> str:
+        payload = payload_pb2.Payload(data=data)
+        started = await self.ask(
+            lambda reply: StartWork(
+                partition, Start(payload), reply, plan=plan, start_digest=b"digest"
+            )
+        )
+        assert isinstance(started, Started)
+        return started.execution_id
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.store.failures.clear()
+        self.store.held.clear()
+        await self.owner.end()
+
+
+@asynccontextmanager
+async def running(
+    store: OrchestratorStore,
+    bus: MemoryBus | None = None,
+    data_dir_id: str = "",
+    failures: dict[str, int] | None = None,
+) -> AsyncIterator[Core]:
+    """An incarnation that owns what is free, with its committer running."""
+    core = Core(FailingStore(store.pool), bus or MemoryBus(), data_dir_id)
+    core.store.failures.update(failures or {})
+    try:
+        with contextlib.suppress(ConnectionRefusedError):
+            await core.owner.begin()
+        core.run()
+        if not failures:
+            await until(lambda: not core.owner.busy)
+        yield core
+    finally:
+        await core.close()
+
+
+async def until(seen: Callable[[], object]) -> None:
+    """Returns when `seen` is true; it is looked at after every step of the loop."""
+    async with asyncio.timeout(WAIT_S):
+        while not seen():  # noqa: ASYNC110 (what is seen tells nobody that it changed)
+            await asyncio.sleep(0)
