@@ -12,7 +12,7 @@ PAUSE = {
 }
 
 
-def main(address: str = "127.0.0.1:7450") -> Status:
+def main(address: str = "") -> Status:
     with Client.sync(address) as client:
         client.register(PAUSE)
         handle = client.start("short-pause", {"why": "to show events"})

@@ -33,7 +33,7 @@ async def rebate(params: dict[str, Any], context: StepContext) -> dict[str, Any]
     return {"pay": pay, "customer": context["customer"], "key": context.idempotency_key}
 
 
-async def main(address: str = "127.0.0.1:7450") -> dict[str, Any]:
+async def main(address: str = "") -> dict[str, Any]:
     async with WorkflowEngine(address) as workflow_engine:
         workflow_engine.register_executor("custom-action", rebate)
         await workflow_engine.register_workflow(DISCOUNT)

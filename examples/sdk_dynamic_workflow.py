@@ -44,7 +44,7 @@ async def pack(params: dict[str, Any]) -> int:
     return sum(params["picked"])
 
 
-async def main(address: str = "127.0.0.1:7450") -> dict[str, Any]:
+async def main(address: str = "") -> dict[str, Any]:
     async with WorkflowEngine(address) as workflow_engine:
         workflow_engine.register_executor("pick", pick)
         workflow_engine.register_executor("pack", pack)

@@ -26,7 +26,7 @@ async def merge(data: dict[str, Any]) -> int:
     return sum(data["results"].values())
 
 
-async def main(address: str = "127.0.0.1:7450") -> int:
+async def main(address: str = "") -> int:
     async with WorkflowEngine(address, max_concurrent_tasks=10) as engine:
         engine.register_handler("split_handler", split)
         engine.register_handler("worker_handler", add)

@@ -18,7 +18,7 @@ def count_items(data: dict[str, Any]) -> int:
     return len(data["results"]["task-1"]["items"])
 
 
-async def main(address: str = "127.0.0.1:7450") -> dict[str, Any]:
+async def main(address: str = "") -> dict[str, Any]:
     async with WorkflowEngine(address) as engine:
         engine.register_handler("handler1", fetch_order)
         engine.register_handler("handler2", count_items)

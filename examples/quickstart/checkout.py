@@ -31,7 +31,7 @@ def checkout(flow: Workflow) -> dict[str, Ref]:
 
 
 async def main() -> None:
-    async with Client("127.0.0.1:7450") as client:
+    async with Client() as client:
         await client.register(checkout)
         async with Worker(client, checkout.handlers):
             print(await client.run("checkout", {"id": "A-17", "amount": 40, "boxes": 1}))

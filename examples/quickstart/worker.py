@@ -2,7 +2,7 @@
 
 from flowmesh.sdk import Worker
 
-worker = Worker("127.0.0.1:7450")
+worker = Worker()
 
 
 @worker.task("greet")

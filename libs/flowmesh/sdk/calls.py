@@ -5,20 +5,23 @@ request_id that stays the same over its retries.
 """
 
 import asyncio
+import logging
+import random
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 import grpc
-import stamina
 
 from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
 from flowmesh.rpc import CHANNEL_OPTIONS, error_of
+from flowmesh.rpc.status import Unreachable
 from flowmesh.sdk import limits
 
 Request = TypeVar("Request", contravariant=True)
 Response = TypeVar("Response")
 Answer = TypeVar("Answer", covariant=True)
 Stub = TypeVar("Stub")
+_log = logging.getLogger("flowmesh.sdk")
 
 
 class Method(Protocol[Request, Answer]):
@@ -30,8 +33,9 @@ class Method(Protocol[Request, Answer]):
 class Caller:
     """Owns the channel of a client and makes its unary calls."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, draw: Callable[[], float] = random.random) -> None:
         self.address = address
+        self._draw = draw
         # An address that resolves to several servers spreads calls over those that answer.
         options = [*CHANNEL_OPTIONS, ("grpc.lb_policy_name", "round_robin")]
         self.channel = grpc.aio.insecure_channel(address, options=options)
@@ -60,34 +64,37 @@ class Caller:
         budget_s: float = limits.RETRY_BUDGET_S,
     ) -> Response:
         """What `once` answers, tried again while the server says that helps."""
-        try:
-            return await once()
-        except grpc.aio.AioRpcError as error:
-            first = error_of(error)
-            delay = retry_delay_s(first)
-            if not delay:
-                raise first from error
-        await asyncio.sleep(limits.RETRY_WAIT_INITIAL_S if delay is True else delay)
-        async for attempt in stamina.retry_context(
-            on=retry_delay_s,
-            attempts=limits.RETRY_ATTEMPTS_MAX,
-            timeout=budget_s,
-            wait_initial=limits.RETRY_WAIT_INITIAL_S,
-            wait_max=limits.RETRY_WAIT_MAX_S,
-            wait_jitter=limits.RETRY_WAIT_INITIAL_S,
-        ):
-            with attempt:
-                try:
-                    return await once()
-                except grpc.aio.AioRpcError as error:
-                    raise error_of(error) from error
-        raise AssertionError("the retry context either returned or raised")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + budget_s
+        wait_s = limits.RETRY_WAIT_INITIAL_S
+        for attempt in range(limits.RETRY_ATTEMPTS_MAX):
+            try:
+                return await once()
+            except grpc.aio.AioRpcError as error:
+                failure = placed(error_of(error), self.address)
+            delay_s = retry_delay_s(failure, wait_s)
+            if delay_s is None or loop.time() + delay_s > until:
+                break
+            if attempt == 0 and isinstance(failure, Unreachable):
+                _log.warning("%s does not answer; trying for %.0f s", self.address, budget_s)
+            # Those who failed together do not come back together.
+            await asyncio.sleep(delay_s + wait_s * self._draw())
+            wait_s = min(2 * wait_s, limits.RETRY_WAIT_MAX_S)
+        raise failure from None
 
 
-def retry_delay_s(error: Exception) -> bool | float:
-    """Whether to try again, and after which delay where the server named one."""
-    if not isinstance(error, FlowmeshError):
-        return False
-    if isinstance(error, Unavailable | Overloaded) and error.retry_after_ms > 0:
+def retry_delay_s(error: FlowmeshError, wait_s: float) -> float | None:
+    """After which delay to try again, the server's own or else `wait_s`; None for never."""
+    if not isinstance(error, Unavailable | Overloaded):
+        return None
+    if error.retry_after_ms > 0:
         return min(error.retry_after_ms / 1000, limits.RETRY_WAIT_MAX_S)
-    return isinstance(error, Unavailable)
+    return wait_s if isinstance(error, Unavailable) else None
+
+
+def placed(error: FlowmeshError, address: str) -> FlowmeshError:
+    """The error, naming the address where that is what is wrong."""
+    if not isinstance(error, Unreachable):
+        return error
+    text = f"nothing answers at {address}; `flowmesh dev` starts a suite"
+    return Unreachable(error.reason, text, never_sent=error.never_sent)

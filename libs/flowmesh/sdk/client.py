@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as rpc
-from flowmesh.sdk import limits
 from flowmesh.sdk.definition_calls import DefinitionCalls
 from flowmesh.sdk.execution_calls import ExecutionCalls
 from flowmesh.sdk.executions import moment
@@ -42,9 +41,7 @@ class Client(DefinitionCalls, ExecutionCalls):
         self.registry = rpc.RegistryServiceStub(self.caller.channel)
 
     @staticmethod
-    def sync(
-        address: str = limits.DEFAULT_ADDRESS, namespace: str = limits.DEFAULT_NAMESPACE
-    ) -> "SyncClient":
+    def sync(address: str = "", namespace: str = "") -> "SyncClient":
         """The same client with blocking calls, for code without an event loop."""
         from flowmesh.sdk.sync import SyncClient  # it is built on this class
 

@@ -8,31 +8,36 @@ from typing import Any, Self
 from flowmesh import errors
 from flowmesh.sdk import limits
 from flowmesh.sdk.calls import Caller
+from flowmesh.sdk.environment import address_or_default, namespace_or_default
 from flowmesh.sdk.ids import new_request_id
 from flowmesh.sdk.payloads import PayloadStore
 
 
 class Connection:
-    """One channel to one address, kept for the life of the client."""
+    """One channel to one address, kept for the life of the client.
+
+    Without an address FLOWMESH_ADDRESS says it, and 127.0.0.1:7450 where that is not set; without
+    a namespace FLOWMESH_NAMESPACE and `default`.
+    """
 
     def __init__(
         self,
-        address: str = limits.DEFAULT_ADDRESS,
-        namespace: str = limits.DEFAULT_NAMESPACE,
+        address: str = "",
+        namespace: str = "",
         *,
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
-        self.address = address
-        self.namespace = namespace
+        self.address = address_or_default(address)
+        self.namespace = namespace_or_default(namespace)
         self.new_id = new_id
-        self.caller = Caller(address)
-        self.payloads = PayloadStore(self.caller, namespace)
+        self.caller = Caller(self.address)
+        self.payloads = PayloadStore(self.caller, self.namespace)
 
     @classmethod
     async def connect(
         cls,
-        address: str = limits.DEFAULT_ADDRESS,
-        namespace: str = limits.DEFAULT_NAMESPACE,
+        address: str = "",
+        namespace: str = "",
         *,
         timeout: float = limits.CONNECT_TIMEOUT_S,
     ) -> Self:

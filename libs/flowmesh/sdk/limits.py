@@ -1,8 +1,5 @@
 """Bounds and default times of the SDK, each with its unit; nothing is looked up at run time."""
 
-DEFAULT_ADDRESS = "127.0.0.1:7450"
-DEFAULT_NAMESPACE = "default"
-
 # Values above this travel by reference (the contract's limit on an inline payload).
 INLINE_BYTES_MAX = 256 * 1024
 STORED_BYTES_MAX = 64 * 1024 * 1024
@@ -12,7 +9,7 @@ CALL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 # One call with all its retries.
 RETRY_BUDGET_S = 30.0
-RETRY_ATTEMPTS_MAX = 20
+RETRY_ATTEMPTS_MAX = 300
 RETRY_WAIT_INITIAL_S = 0.1
 RETRY_WAIT_MAX_S = 2.0
 

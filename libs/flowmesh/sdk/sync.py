@@ -60,8 +60,8 @@ class SyncClient:
 
     def __init__(
         self,
-        address: str = limits.DEFAULT_ADDRESS,
-        namespace: str = limits.DEFAULT_NAMESPACE,
+        address: str = "",
+        namespace: str = "",
     ) -> None:
         self._portal = Portal()
         self._client = self._portal.call(_client(address, namespace))

@@ -6,6 +6,7 @@ every token still held, and unacknowledged results go out again with the same to
 
 import asyncio
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,11 +17,12 @@ from flowmesh.api.worker.v1 import task_pb2, worker_service_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2 as pb
 from flowmesh.api.worker.v1 import worker_service_pb2_grpc as rpc
 from flowmesh.sdk import limits
-from flowmesh.sdk.calls import Caller
+from flowmesh.sdk.calls import Caller, placed
 from flowmesh.sdk.duplex import StreamBroken, converse
 from flowmesh.sdk.reconnect import Reconnect
 from flowmesh.sdk.task_runner import TaskRunner
 
+_log = logging.getLogger("flowmesh.sdk")
 Finished = Callable[[task_pb2.TaskResult], None]
 Beat = Callable[[str, bytes], None]
 
@@ -40,6 +42,8 @@ class WorkStream:
         runner: Callable[[Finished, Beat], TaskRunner],
     ) -> None:
         self._stub = rpc.WorkerServiceStub(caller.channel)
+        self._address = caller.address
+        self._away = False
         self._hello = pb.WorkHello(
             worker_id=worker_id,
             namespace=namespace,
@@ -136,6 +140,7 @@ class WorkStream:
         def receive(response: pb.WorkResponse) -> bool:
             self._last_heard = loop.time()
             reconnect.connected()
+            self._note_answer()
             self._receive(response)
             return not (self._server_drains and self._idle.is_set())
 
@@ -146,14 +151,26 @@ class WorkStream:
                 await converse(stream, receive, self._write(stream), self._keep_alive())
             except grpc.aio.AioRpcError as error:
                 reconnect.broken(error)
+                self._note_silence(reconnect)
             except StreamBroken:
                 pass  # nothing was heard for long, or another hello is due
             if reconnect.refused or (reconnect.hopeless and not self._ready.done()):
-                raise reconnect.error()
+                raise placed(reconnect.error(), self._address)
             if not self._renewing:
                 await reconnect.pause()
             self._renewing = False
             self._start_over()
+
+    def _note_answer(self) -> None:
+        if self._away:
+            self._away = False
+            _log.info("%s answers again", self._address)
+
+    def _note_silence(self, reconnect: Reconnect) -> None:
+        """Once for each time that the server is away."""
+        if not self._away and not reconnect.refused and not self._renewing:
+            self._away = True
+            _log.warning("%s does not answer; trying again", self._address)
 
     def _held(self) -> list[str]:
         tokens = dict.fromkeys(self._tasks.held)

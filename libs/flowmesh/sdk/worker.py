@@ -1,6 +1,7 @@
 """A worker: handlers by task type, run as tasks come over one stream to a worker service."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Self, TypeVar
 from flowmesh.errors import Invalid
 from flowmesh.sdk import limits
 from flowmesh.sdk.client import Client
+from flowmesh.sdk.environment import namespace_or_default
 from flowmesh.sdk.executions import Execution, StoredValue
 from flowmesh.sdk.handlers import Handler, TaskHandler, handler_of
 from flowmesh.sdk.ids import new_worker_id
@@ -17,6 +19,7 @@ from flowmesh.sdk.step_context import with_shared_data
 from flowmesh.sdk.task_runner import TaskRunner
 from flowmesh.sdk.work_stream import WorkStream
 
+_log = logging.getLogger("flowmesh.sdk")
 H = TypeVar("H", bound=TaskHandler)
 
 
@@ -31,7 +34,7 @@ class Worker:
 
     def __init__(
         self,
-        client: Client | str = limits.DEFAULT_ADDRESS,
+        client: Client | str = "",
         task_types: Mapping[str, TaskHandler] | None = None,
         *,
         queues: Sequence[str] = (),
@@ -50,7 +53,7 @@ class Worker:
         self._given_client = client if isinstance(client, Client) else None
         self._address = client if isinstance(client, str) else client.address
         self._namespace = namespace or (
-            client.namespace if isinstance(client, Client) else limits.DEFAULT_NAMESPACE
+            client.namespace if isinstance(client, Client) else namespace_or_default("")
         )
         self._threads = threads or min(slots, limits.WORKER_THREADS_MAX)
         self._drain_s = drain_s
@@ -146,6 +149,12 @@ class Worker:
         )
         try:
             await self._stream.open()
+            _log.info(
+                "serving %s at %s, %d at once",
+                ", ".join(self._handlers),
+                self._client.address,
+                self.slots,
+            )
         except BaseException:
             await self._close()
             raise
@@ -153,6 +162,7 @@ class Worker:
     async def stop(self) -> None:
         """Takes no more tasks, lets open ones end (at most `drain_s`), cancels the rest."""
         if self._stream is not None:
+            _log.info("draining")
             await self._stream.drain(self._drain_s)
         await self._close()
 
@@ -177,7 +187,11 @@ class Worker:
             self._stopping.set()
 
     def run(self) -> None:
-        """Blocks until SIGINT or SIGTERM, then drains. For the main thread of a script."""
+        """Blocks until SIGINT or SIGTERM, then drains. For the main thread of a script.
+
+        Says on standard error where it serves, unless the script has set up its logging.
+        """
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s")
 
         async def main() -> None:
             loop = asyncio.get_running_loop()

@@ -142,10 +142,10 @@ class WorkflowEngine:
 
     def __init__(
         self,
-        client: Client | str = limits.DEFAULT_ADDRESS,
+        client: Client | str = "",
         *,
         max_concurrent_tasks: int = MAX_CONCURRENT_TASKS,
-        namespace: str = limits.DEFAULT_NAMESPACE,
+        namespace: str = "",
         on_progress: Callable[[EngineWorkflow], None] | None = None,
     ) -> None:
         self._on_progress = on_progress

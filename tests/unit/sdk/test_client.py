@@ -4,6 +4,7 @@ import pytest
 
 from flowmesh import errors
 from flowmesh.api.definition.v1 import definition_pb2
+from flowmesh.api.execution.v1.execution_service_pb2 import GetExecutionRequest
 from flowmesh.sdk import Client, ExecutionFailed, Status, StoredValue
 from tests.unit.sdk.stand_ins import FAILED, StandIn, execution, failure, payload
 
@@ -155,6 +156,29 @@ async def test_connecting_to_nothing_says_what_to_do() -> None:
     """An address nobody listens at is Unavailable with a hint, after the timeout."""
     with pytest.raises(errors.Unavailable, match="flowmesh dev"):
         await Client.connect("127.0.0.1:9", timeout=0.3)
+
+
+async def test_a_call_to_nothing_names_the_address_and_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One warning while it is tried again, then an error with the address and a hint."""
+    async with Client("127.0.0.1:9") as client:
+        with pytest.raises(errors.Unavailable, match=r"127\.0\.0\.1:9; `flowmesh dev`"):
+            await client.caller.retried(
+                lambda: client.executions.GetExecution(GetExecutionRequest()), budget_s=1.2
+            )
+    assert [record.getMessage() for record in caplog.records] == [
+        "127.0.0.1:9 does not answer; trying for 1 s"
+    ]
+
+
+async def test_the_environment_names_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the code names comes first, then FLOWMESH_ADDRESS, then the port of `flowmesh dev`."""
+    assert Client().address == "127.0.0.1:7450"
+    monkeypatch.setenv("FLOWMESH_ADDRESS", "flowmesh:1")
+    monkeypatch.setenv("FLOWMESH_NAMESPACE", "shop")
+    assert (Client().address, Client().namespace) == ("flowmesh:1", "shop")
+    assert (Client("here:2", "own").address, Client("here:2", "own").namespace) == ("here:2", "own")
 
 
 async def test_services_are_listed(client: Client) -> None:

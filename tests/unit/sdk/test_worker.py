@@ -48,6 +48,15 @@ async def test_handlers_of_every_kind_answer(client: Client, server: StandIn, ha
         assert output(await server.workers.result("t1")) == 42
 
 
+async def test_a_worker_says_where_it_serves(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who starts one sees that it is connected, and for what."""
+    caplog.set_level("INFO", "flowmesh.sdk")
+    async with Worker(client, {"double": double}, slots=3):
+        assert caplog.messages == [f"serving double at {client.address}, 3 at once"]
+
+
 async def test_the_hello_says_what_the_worker_does(client: Client, server: StandIn) -> None:
     """Types, queues, slots and namespace are those of the worker."""
     async with Worker(client, {"a": double, "b": double}, queues=["fast"], slots=7):
