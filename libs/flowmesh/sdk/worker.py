@@ -169,16 +169,22 @@ class Worker:
     async def run_async(self) -> None:
         """Runs until `request_stop()` is called or the task is canceled, then drains."""
         self._stopping = asyncio.Event()
-        await self.start()
-        assert self._stream is not None
         stopping = asyncio.create_task(self._stopping.wait())
+        starting = asyncio.create_task(self.start())
         try:
+            await asyncio.wait((stopping, starting), return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                return
+            starting.result()
+            assert self._stream is not None
             await asyncio.wait(
                 (stopping, self._stream.ended()), return_when=asyncio.FIRST_COMPLETED
             )
             self._stream.raise_if_broken()
         finally:
+            starting.cancel()
             stopping.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
             await self.stop()
 
     def request_stop(self) -> None:

@@ -57,6 +57,20 @@ async def test_a_worker_says_where_it_serves(
         assert caplog.messages == [f"serving double at {client.address}, 3 at once"]
 
 
+async def test_a_worker_that_finds_no_server_can_be_stopped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Ctrl-C ends it while it still tries, and one warning has told what it waits for."""
+    worker = Worker("127.0.0.1:9", {"double": double})
+    running = asyncio.create_task(worker.run_async())
+    async with asyncio.timeout(5):
+        while not caplog.messages:
+            await asyncio.sleep(0)
+        worker.request_stop()
+        await running
+    assert caplog.messages == ["127.0.0.1:9 does not answer; trying again"]
+
+
 async def test_the_hello_says_what_the_worker_does(client: Client, server: StandIn) -> None:
     """Types, queues, slots and namespace are those of the worker."""
     async with Worker(client, {"a": double, "b": double}, queues=["fast"], slots=7):
