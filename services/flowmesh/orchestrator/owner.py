@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2
-from flowmesh.engine import Finish, State
+from flowmesh.engine import Finish, State, Transition
 from flowmesh.errors import FlowmeshError, NotFound
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.committer import Committer, Touched
@@ -65,8 +65,7 @@ class Orchestrator:
     ) -> None:
         self.store, self.plans, self.payloads = store, plans, payloads
         self.clock, self.log, self._metrics = clock, log, metrics
-        self.stats = Stats(metrics)
-        self._told = ExecutionTelemetry(spans=spans, log=log)
+        self.stats, self._told = Stats(metrics), ExecutionTelemetry(spans=spans, log=log)
         self.waiters = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
         self.outbox = Outbox(store=store, plans=plans)
@@ -90,7 +89,7 @@ class Orchestrator:
             ids=ids,
             metrics=metrics,
             after_commit=self._after_commit,
-            needs_payload=self._needs_payload,
+            unchanged=self._unchanged,
             incarnation_over=self._incarnation_over,
         )
         self.dispatcher = Dispatcher(
@@ -238,15 +237,18 @@ class Orchestrator:
             self.states.ended(state.execution_id)
             return
         if one.transition.needs_payload:
-            self._needs_payload(state, one.partition)
+            self.spawn(self._finish(state, one.partition))
         wake_at_us = one.row.wake_at_us if one.row is not None else 0
         self.timers.set(state.execution_id, wake_at_us)
         soon = self.ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
         if not state.scope.at_workers and wake_at_us > soon:
             self.states.evict(state.execution_id)
 
-    def _needs_payload(self, state: State, partition: int) -> None:
-        self.spawn(self._finish(state, partition))
+    def _unchanged(self, state: State, transition: Transition, partition: int) -> None:
+        """Commands changed nothing of this execution: what it waits for must still come."""
+        if transition.needs_payload:
+            self.spawn(self._finish(state, partition))
+        self.timers.set(state.execution_id, 0 if state.ended else state.wake_at_us)
 
     async def _finish(self, state: State, partition: int) -> None:
         """Fetches what the output template refers to, and lets the engine render it then."""
