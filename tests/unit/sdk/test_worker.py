@@ -1,6 +1,7 @@
 """The worker: handlers of every kind, frames, and what a broken stream costs (nothing)."""
 
 import asyncio
+import logging
 import threading
 import time
 from typing import Any
@@ -57,15 +58,27 @@ async def test_a_worker_says_where_it_serves(
         assert caplog.messages == [f"serving double at {client.address}, 3 at once"]
 
 
+class Told(logging.Handler):
+    """Notes that something was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.set()
+
+
 async def test_a_worker_that_finds_no_server_can_be_stopped(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C ends it while it still tries, and one warning has told what it waits for."""
+    handler = Told()
+    monkeypatch.setattr(logging.getLogger("flowmesh.sdk"), "handlers", [handler])
     worker = Worker("127.0.0.1:9", {"double": double})
     running = asyncio.create_task(worker.run_async())
     async with asyncio.timeout(5):
-        while not caplog.messages:
-            await asyncio.sleep(0)
+        await handler.told.wait()
         worker.request_stop()
         await running
     assert caplog.messages == ["127.0.0.1:9 does not answer; trying again"]
