@@ -1,6 +1,6 @@
 """`start`, `cancel`, `terminate`, `signal`, and executions of `get` and `list`."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -101,11 +101,11 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
     if common.json:
         output.document(execution_json(execution))
         return code
-    took = output.duration(execution.duration_ms)
+    took = output.duration(execution.duration_ms) if execution.status.ended else ""
     mark = MARKS[execution.status]
     output.line(
         f"{mark} {execution.id}  {execution.workflow_id} v{execution.workflow_version}"
-        f"  {execution.status}  {took}"
+        f"  {execution.status}  {took}".rstrip()
     )
     if execution.failure is not None:
         output.line(f"  {execution.failure}")
@@ -113,8 +113,9 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
         output.line(f"  started {output.moment(execution.started_at)}")
         output.line(f"  input   {output.compact(value_json(execution.input))}")
     if not brief or not completed:
+        now = datetime.now(UTC)
         for node in execution.nodes:
-            output.line(f"  {node_line(node)}")
+            output.line(f"  {node_line(node, now)}")
     if completed:
         output.document(value_json(execution.output))
     return code

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output, tree
 from flowmesh.cli.common import COMMON, Common, run
-from flowmesh.cli.shapes import MARKS, execution_json
+from flowmesh.cli.shapes import MARKS, doing, execution_json
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Event, Execution, Node
@@ -133,14 +133,14 @@ def trace(execution: str, /, *, common: Common = COMMON) -> int:
         if common.json:
             output.document(_trace_json(found, spans))
         else:
-            for line in trace_lines(found, spans):
+            for line in trace_lines(found, spans, datetime.now(UTC)):
                 output.line(line)
         return exit_codes.DONE
 
     return run(common, work)
 
 
-def trace_lines(execution: "Execution", spans: dict[str, Span]) -> Iterable[str]:
+def trace_lines(execution: "Execution", spans: dict[str, Span], now: datetime) -> Iterable[str]:
     """The tree, one line a node and one more for every attempt where there are several."""
     took = output.duration(execution.duration_ms)
     yield (
@@ -154,11 +154,14 @@ def trace_lines(execution: "Execution", spans: dict[str, Span]) -> Iterable[str]
         offset = _between(start, span.began_at)
         at = f"at +{output.duration(offset)}" if offset is not None else "not started"
         node = span.node
-        first = f"{MARKS[node.status]} {node.id}  {output.duration(span.took_ms)}  {at}"
+        took_ms = span.took_ms if node.status.ended else _between(span.began_at, now)
+        first = f"{MARKS[node.status]} {node.id}  {output.duration(took_ms)}  {at}"
+        if node.status == "running":
+            first += f"  {doing(node, now)}"
         if node.status in ("skipped", "canceled", "failed"):
             first += f"  {node.status}"
         if len(span.attempts) < 2 and not any(a.deliveries > 1 for a in span.attempts.values()):
-            return [first + "".join(f"  {attempt.error}" for attempt in _failed(span))]
+            return [first + "".join(map(_one_attempt, span.attempts.values()))]
         return [first, *(_attempt_line(attempt, start) for attempt in span.attempts.values())]
 
     yield from tree.draw(_parents(spans), lines)
@@ -174,8 +177,11 @@ def _parents(spans: dict[str, Span]) -> dict[str, str]:
     return tree.parents(dependencies, ended)
 
 
-def _failed(span: Span) -> list[Attempt]:
-    return [attempt for attempt in span.attempts.values() if attempt.error]
+def _one_attempt(attempt: Attempt) -> str:
+    """The wait where it was most of the time, and the error."""
+    waited, ran = attempt.waited_ms, attempt.ran_ms
+    shown = f"  waited {output.duration(waited)}" if waited and ran and waited > ran else ""
+    return shown + (f"  {attempt.error}" if attempt.error else "")
 
 
 def _attempt_line(attempt: Attempt, start: datetime | None) -> str:

@@ -1,5 +1,6 @@
 """Executions as JSON documents and as lines of text."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import output
@@ -7,6 +8,8 @@ from flowmesh.cli import output
 if TYPE_CHECKING:
     from flowmesh.sdk import Execution, Failure, Node
 
+# So long may a worker have a task before its execution's history tells.
+UNTOLD_MS = 1_000
 MARKS = {
     "pending": "·",
     "running": "▶",
@@ -71,8 +74,11 @@ def node_json(node: "Node") -> dict[str, Any]:
         "status": node.status,
         "attempts": node.attempts,
         "dependencies": list(node.dependencies),
+        "type": node.task_type,
+        "worker": node.worker_id or None,
         "startedAt": output.iso(node.started_at or node.scheduled_at),
         "endedAt": output.iso(node.ended_at),
+        "dueAt": output.iso(node.due_at),
         "durationMs": node.duration_ms,
     }
     if node.output is not None:
@@ -82,7 +88,7 @@ def node_json(node: "Node") -> dict[str, Any]:
     return shown
 
 
-def node_line(node: "Node") -> str:
+def node_line(node: "Node", now: datetime) -> str:
     parts = [f"{MARKS[node.status]} {node.id}", str(node.status)]
     if node.duration_ms is not None:
         parts.append(output.duration(node.duration_ms))
@@ -90,4 +96,20 @@ def node_line(node: "Node") -> str:
         parts.append(f"attempt {node.attempts}")
     if node.failure is not None and node.status != "completed":
         parts.append(f"{node.failure.error_class}: {node.failure.message}")
+    if node.status == "running":
+        parts.append(doing(node, now))
     return "  ".join(parts)
+
+
+def doing(node: "Node", now: datetime) -> str:
+    """What a running node waits for: time, a worker, or the worker that has it."""
+    if node.due_at is not None:
+        left = output.duration(max(0.0, (node.due_at - now).total_seconds() * 1_000))
+        return f"due in {left}" if node.failure is None else f"next attempt in {left}"
+    since_ms = max(0.0, (now - (node.scheduled_at or now)).total_seconds() * 1_000)
+    waited = output.duration(since_ms)
+    if node.worker_id:
+        return f"for {waited} at {node.worker_id}"
+    if since_ms < UNTOLD_MS:
+        return f"for {waited}"
+    return f"waits {waited} for a worker that serves {node.task_type}"

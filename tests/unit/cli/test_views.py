@@ -1,6 +1,7 @@
 """What `trace` and `watch` draw, from made-up executions."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from flowmesh.cli import output, tree
 from flowmesh.cli.board import Board
 from flowmesh.cli.histories import spans_of, trace_lines
+from flowmesh.cli.shapes import node_line
 from flowmesh.cli.watching import draw
 from flowmesh.sdk import Event, Execution, Failure, Node, NodeStatus, Status
 
@@ -88,7 +90,7 @@ EVENTS = [
 
 def test_a_trace_shows_who_waited_for_whom() -> None:
     """A node stands under the dependency that ended last; attempts have their own times."""
-    assert list(trace_lines(ORDER, spans_of(ORDER, EVENTS))) == [
+    assert list(trace_lines(ORDER, spans_of(ORDER, EVENTS), at(100))) == [
         "✔ order v2  completed  100 ms  exec-1",
         "└─ ✔ validate  10 ms  at +0 ms",
         "   ├─ ✔ charge  80 ms  at +10 ms",
@@ -142,3 +144,19 @@ def test_durations_read_well() -> None:
     """From milliseconds to hours."""
     shown = [output.duration(ms) for ms in (None, 0.4, 999, 1_500, 61_000, 7_380_000)]
     assert shown == ["-", "0 ms", "999 ms", "1.5 s", "1 min 01 s", "2 h 03 min"]
+
+
+def test_a_running_task_says_what_it_waits_for() -> None:
+    """A worker that nobody runs, the worker that has it, the next attempt, or a timer."""
+
+    def shown(**changes: Any) -> str:
+        running = node("pay", 0, 0, status=NodeStatus.RUNNING)
+        return node_line(replace(running, ended_at=None, **changes), at(14_200))
+
+    due = at(17_200)
+    failure = Failure("ServerError", "answered 503")
+    assert shown(worker_id="") == "▶ pay  running  waits 14.2 s for a worker that serves t"
+    assert shown(worker_id="w-7") == "▶ pay  running  for 14.2 s at w-7"
+    assert shown(due_at=due) == "▶ pay  running  due in 3.0 s"
+    assert shown(due_at=due, failure=failure).endswith("answered 503  next attempt in 3.0 s")
+    assert shown(worker_id="", scheduled_at=at(14_100)) == "▶ pay  running  for 100 ms"
