@@ -70,7 +70,7 @@ class Committer:
         ids: ExecutionIds,
         metrics: OrchestratorMetrics,
         after_commit: AfterCommit,
-        needs_payload: Callable[[State, int], None],
+        unchanged: Callable[[State, Transition, int], None],
         incarnation_over: Callable[[], None],
     ) -> None:
         self._store = store
@@ -80,7 +80,7 @@ class Committer:
         self._ids = ids
         self._metrics = metrics
         self._after_commit = after_commit
-        self._needs_payload = needs_payload
+        self._unchanged = unchanged
         self._incarnation_over = incarnation_over
         self._inbox: deque[Work] = deque()
         self._wake = asyncio.Event()
@@ -240,8 +240,7 @@ class Committer:
                 out.append(one)
             else:
                 self._answer(one)
-                if one.transition.needs_payload:
-                    self._needs_payload(one.entry.state, one.partition)
+                self._unchanged(one.entry.state, one.transition, one.partition)
         return out
 
     def _touch(

@@ -59,9 +59,10 @@ class Timers:
                 self._changed.set()
 
     async def load(self, partitions: Iterable[int]) -> None:
-        """Takes over the wakes of partitions that were gained."""
-        self._horizon = max(self._horizon, self._now_us() + HORIZON_US)
-        await self._scan(list(partitions), 0, self._horizon)
+        """Takes over the wakes of partitions that were gained, as far as is known of others."""
+        mine = list(partitions)
+        await self._scan(mine, 0, self._horizon)
+        await self._look_beyond(mine)
 
     def drop_partitions(self, partitions: Iterable[int]) -> None:
         gone = set(partitions)
@@ -71,21 +72,25 @@ class Timers:
     async def run(self) -> None:
         while True:
             self._changed.clear()
-            now_us = self._now_us()
-            self._fire(now_us)
-            if self._beyond - SCAN_EARLY_US <= now_us:
-                try:
-                    await self._extend(now_us)
-                except CONNECTION_LOST:
-                    await asyncio.sleep(RETRY_S)
+            try:
+                wait_s = await self.step()
+            except CONNECTION_LOST:
+                await asyncio.sleep(RETRY_S)
                 continue
-            due = self._heap[0][0] if self._heap else math.inf
-            wait_s = min((min(due, self._beyond - SCAN_EARLY_US) - now_us) / 1e6, IDLE_S)
             try:
                 async with asyncio.timeout(max(wait_s, 0.001)):
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    async def step(self) -> float:
+        """Fires what is due and reads what comes up; returns for how long that was all."""
+        now_us = self._now_us()
+        self._fire(now_us)
+        if self._beyond - SCAN_EARLY_US <= now_us:
+            await self._extend(now_us)
+        due = min(self._heap[0][0] if self._heap else math.inf, self._beyond - SCAN_EARLY_US)
+        return min((due - now_us) / 1e6, IDLE_S)
 
     def _fire(self, now_us: int) -> None:
         while self._heap and self._heap[0][0] <= now_us:
@@ -99,10 +104,20 @@ class Timers:
     async def _extend(self, now_us: int) -> None:
         """Moves the horizon on and reads what lies between."""
         before, self._horizon = self._horizon, now_us + HORIZON_US
-        await self._scan(list(self._epochs), before, self._horizon)
+        beyond, self._beyond = self._beyond, math.inf
+        try:
+            mine = list(self._epochs)
+            await self._scan(mine, before, self._horizon)
+            await self._look_beyond(mine)
+        except BaseException:
+            # Not all was read: the next round begins where this one did.
+            self._horizon, self._beyond = before, min(beyond, self._beyond)
+            raise
 
     async def _scan(self, partitions: list[int], after: int, until: int) -> None:
-        while True:
+        """Reads wakes after one moment until another; newer ones set meanwhile stay."""
+        epochs = {p: self._epochs.get(p) for p in partitions}
+        while after < until:
             rows = await self._store.rows(
                 "due_executions",
                 partitions=partitions,
@@ -111,10 +126,21 @@ class Timers:
                 rows_max=SCAN_ROWS_MAX,
             )
             for row in rows:
-                self.set(row["id"], row["wake_at"])
+                partition = partition_of(row["id"])
+                ours = partition is not None and partition in self._epochs
+                if ours and self._epochs.get(partition or 0) == epochs[partition or 0]:
+                    self._read(row["id"], row["wake_at"])
             if len(rows) < SCAN_ROWS_MAX:
-                break
+                return
             after = rows[-1]["wake_at"] - 1
-        beyond = await self._store.one("next_wake", partitions=list(self._epochs), after=until)
-        self._beyond = math.inf if beyond is None else beyond
-        self._changed.set()
+
+    def _read(self, execution_id: str, wake_at_us: int) -> None:
+        if execution_id not in self._known:
+            self.set(execution_id, wake_at_us)
+
+    async def _look_beyond(self, partitions: list[int]) -> None:
+        """Learns the earliest wake that is not in memory, unless an earlier one is known."""
+        found = await self._store.one("next_wake", partitions=partitions, after=self._horizon)
+        if found is not None and found < self._beyond:
+            self._beyond = found
+            self._changed.set()
