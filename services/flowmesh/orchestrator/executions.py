@@ -130,10 +130,16 @@ class Executions:
     # --- look ---
 
     async def state(self, namespace: str, execution_id: str) -> State:
-        """The state of an execution as last committed, from memory or from its rows."""
+        """The state of an execution as last committed, from memory or from its rows.
+
+        Memory is believed only while the lease is: somebody else may have gone on since.
+        """
         await self._core.committer.settled(execution_id)
-        entry = self._core.states.get(execution_id)
-        if entry is None and partition_of(execution_id) is not None:
+        partition, ownership = partition_of(execution_id), self._core.ownership
+        entry = None
+        if partition in ownership.epochs and ownership.lease_valid:
+            entry = self._core.states.get(execution_id)
+        if entry is None and partition is not None:
             entry = (await self._core.states.load([execution_id])).get(execution_id)
         if entry is None or entry.state.plan.namespace != namespace or not entry.state.sequence:
             raise execution_not_found(execution_id)

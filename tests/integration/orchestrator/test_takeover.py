@@ -1,0 +1,116 @@
+"""A take-over keeps the events of an execution in order, for whoever reads them from where."""
+
+import asyncio
+from typing import Any
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.engine import TaskEnded
+from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.ownership import LEASE_MS
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.works import Work
+from tests.integration.orchestrator.core import Core, MemoryBus, running, until
+from tests.unit.engine.factories import node, plan
+
+ONE_STEP = plan(node("a"))
+DONE = payload_pb2.Payload(data=b"1")
+MACHINE = "one"
+
+
+class SlowBus(MemoryBus):
+    """Holds back what is published until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def publish(self, subject: str, data: bytes, *, msg_id: str = "") -> None:
+        self.asked.set()
+        await self.gate.wait()
+        await super().publish(subject, data, msg_id=msg_id)
+
+
+async def stop(core: Core) -> None:
+    """The process is gone: nothing of it runs any more."""
+    for task in core.tasks:
+        task.cancel()
+    await asyncio.gather(*core.tasks, return_exceptions=True)
+
+
+async def end(core: Core, execution_id: str, partition: int = 1) -> None:
+    """Sends the result of the only step."""
+    command = TaskEnded("a", 1, output=DONE)
+    answer = await core.ask(lambda reply: Work(execution_id, partition, command, reply))
+    assert isinstance(answer, int), answer
+
+
+async def afters(store: OrchestratorStore, incarnation: int) -> list[dict[int, int]]:
+    """What each commit of an incarnation has to wait for."""
+    rows = await store.pool.fetch(
+        "select after from orchestrator.outbox where incarnation = $1 order by position",
+        incarnation,
+    )
+    batches = (history_service_pb2.EventBatch.FromString(row["after"] or b"") for row in rows)
+    return [{each.incarnation: each.position for each in batch.after} for batch in batches]
+
+
+async def test_the_first_commit_after_a_take_over_stands_behind_those_before(
+    store: OrchestratorStore,
+) -> None:
+    """Also when what came first was about an execution that had to be read before."""
+    async with running(store, data_dir_id=MACHINE) as before:
+        execution_id = await before.start(ONE_STEP)
+        await stop(before)
+        former = before.owner.ownership.incarnation
+        async with running(store, data_dir_id=MACHINE) as core:
+            core.owner.states.evict(execution_id)
+            await end(core, execution_id)
+
+            found = await afters(store, core.owner.ownership.incarnation)
+            assert found == [{former: 1}]
+
+
+async def test_the_stream_holds_the_former_owners_commits_first(
+    store: OrchestratorStore,
+) -> None:
+    """Although the new owner was just publishing its own when it took over."""
+    bus = SlowBus()
+    async with running(store) as before, running(store, bus) as core:
+        await before.owner.ownership.renew()
+        await core.owner.ownership.renew()
+        partition = next(iter(before.owner.ownership.epochs))
+        taken = await before.start(ONE_STEP, partition)
+        core.run(core.owner.publisher.run)
+        await core.start(ONE_STEP, next(iter(core.owner.ownership.epochs)))
+        await bus.asked.wait()
+        await stop(before)
+        former, own = before.owner.ownership.incarnation, core.owner.ownership.incarnation
+        await store.one("end_lease", incarnation=former)
+        await core.owner.ownership.renew()
+        await end(core, taken, partition)
+        bus.gate.set()
+        await until(lambda: len(bus.messages) == 3)
+
+        assert bus.ids() == [f"{own}:1:0", f"{former}:1:0", f"{own}:2:0"]
+
+
+async def test_an_owner_whose_lease_is_over_tells_what_is_stored(
+    store: OrchestratorStore,
+) -> None:
+    """It was paused and does not know yet that somebody else goes on with its executions."""
+    async with running(store) as paused, running(store) as core:
+        taken = await paused.start(ONE_STEP)
+        paused.clock.ahead_ms = LEASE_MS
+        await store.one("end_lease", incarnation=paused.owner.ownership.incarnation)
+        await core.owner.ownership.renew()
+        await end(core, taken)
+        assert paused.owner.states.get(taken) is not None
+        reads = Executions(core=paused.owner, stub_at=nobody)
+
+        assert (await reads.state(ONE_STEP.namespace, taken)).ended
+
+
+def nobody(address: str) -> Any:
+    raise AssertionError(address)
