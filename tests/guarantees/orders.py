@@ -23,7 +23,8 @@ HELD = "pack-2"
 CALLED = ("reserve", *BOXES, "ship")
 RETRY = {"maxAttempts": 9, "initialDelay": 20, "maxDelay": 200}
 AT_ONCE = 50
-START_WITHIN_S = 40.0
+SENT_WITHIN_S = 40.0
+SEND_AGAIN = (408, 429, 503, 504)
 RETRY_PAUSE_S = 0.05
 CALL_TIMEOUT_S = 10.0
 COMPLETE_HOOK = "onComplete"
@@ -114,11 +115,10 @@ class Orders:
         return {ids[0]: int(key.rpartition("-")[2]) for key, ids in self.answers.items()}
 
     async def define(self, **options: Any) -> None:
+        """Registers the workflow, again until it is known to be there."""
         workflow = definition(self._world, self.workflow_id, **options)
         async with self._session() as session:
-            url = f"{self._http_url()}/workflows"
-            async with session.post(url, json=workflow) as answer:
-                assert answer.status in (200, 201), await answer.text()
+            await self._sent(session, "/workflows", workflow)
 
     async def start(self, first: int, count: int) -> None:
         """Starts orders by number; one that is started already must stay as it is."""
@@ -129,25 +129,28 @@ class Orders:
     async def _start(self, session: aiohttp.ClientSession, number: int) -> None:
         key = f"{self.workflow_id}-{number}"
         body = {"workflowId": self.workflow_id, "context": {"order": number}, "requestId": key}
-        until = time.monotonic() + START_WITHIN_S
         async with self._gate:
-            while (execution_id := await self._try(session, body)) is None:
-                assert time.monotonic() < until, f"{key} could not be started"
-                self.unknown += 1
-                await asyncio.sleep(RETRY_PAUSE_S)
-        self.answers[key].append(execution_id)
+            started = await self._sent(session, "/executions/start", body)
+        self.answers[key].append(started["executionId"])
 
-    async def _try(self, session: aiohttp.ClientSession, body: Json) -> str | None:
-        """The execution's id; None when it is not known whether it was started."""
+    async def _sent(self, session: aiohttp.ClientSession, path: str, body: Json) -> Json:
+        """The answer to a request, sent again while it is not known whether it was served."""
+        until = time.monotonic() + SENT_WITHIN_S
+        while (answer := await self._try(session, path, body)) is None:
+            assert time.monotonic() < until, f"{path} was not served"
+            self.unknown += 1
+            await asyncio.sleep(RETRY_PAUSE_S)
+        return answer
+
+    async def _try(self, session: aiohttp.ClientSession, path: str, body: Json) -> Json | None:
         try:
-            url = f"{self._http_url()}/executions/start"
-            async with session.post(url, json=body) as answer:
-                if answer.status == 200:
-                    return str((await answer.json())["executionId"])
+            async with session.post(f"{self._http_url()}{path}", json=body) as answer:
+                if answer.status in (200, 201):
+                    return await answer.json()
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError):
             return None
-        assert answer.status in (408, 429, 503, 504), f"{answer.status} {text}"
+        assert answer.status in SEND_AGAIN, f"{answer.status} {text}"
         return None
 
     def _session(self) -> aiohttp.ClientSession:

@@ -1,92 +1,21 @@
 """What a cluster promises when one of its processes is killed, stopped or replaced."""
 
-import asyncio
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import AsyncExitStack
 
-import aiohttp
-import asyncpg
 import pytest
 
-from flowmesh.testing import checker
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.world import World
-from tests.guarantees.drill import Drill
-from tests.guarantees.packer import ACTION, READY
+from tests.guarantees.breaking import balanced, drill, epochs, owned_by, packer, there
+from tests.guarantees.packer import ACTION
 from tests.guarantees.polling import allowed_s, until
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SHARE = 28
 # From the fault to the next committed transition.
 RECOVERED_S = 2.8
 HANDED_OVER_S = 1.0
 REDISPATCHED_S = 4.0
 WORKER_REPLACED_S = 1.5
-WHOLE_WITHIN_S = 40.0
-PROBE = aiohttp.ClientTimeout(total=2.0)
-_OWNED = """
-select p.id from orchestrator.partitions p
-join orchestrator.incarnations i on i.id = p.incarnation where i.address = $1"""
-
-
-def drill(cluster: Cluster, world: World, fault: str, asked: str = "orchestrator-2") -> Drill:
-    """A drill on the cluster; `asked` is the orchestrator that the checks ask."""
-    return Drill(
-        fault,
-        world=world,
-        http_url=lambda: cluster.http_url,
-        events=lambda: cluster.channel_to("event"),
-        executions=lambda: cluster.channel_to(asked),
-        postgres=lambda: str(cluster.about["postgres"]),
-    )
-
-
-async def rows_of(cluster: Cluster, query: str, *values: object) -> list[asyncpg.Record]:
-    """The rows of a query that only reads."""
-    connection: asyncpg.Connection = await checker.reader(cluster.about["postgres"])
-    try:
-        return list(await connection.fetch(query, *values))
-    finally:
-        await connection.close()
-
-
-async def owned_by(cluster: Cluster, name: str) -> frozenset[int]:
-    """The partitions that an orchestrator owns."""
-    rows = await rows_of(cluster, _OWNED, cluster.member(name).grpc)
-    return frozenset(row["id"] for row in rows)
-
-
-async def balanced(cluster: Cluster) -> None:
-    """Returns when both orchestrators are there and have their share of the partitions."""
-
-    async def shared() -> bool:
-        owned = [await owned_by(cluster, name) for name in ("orchestrator-1", "orchestrator-2")]
-        return min(map(len, owned)) >= SHARE
-
-    await until("partitions shared", shared, within_s=WHOLE_WITHIN_S)
-
-
-async def there(cluster: Cluster, *names: str) -> None:
-    """Returns when these members are up and ready, again after earlier tests."""
-    async with aiohttp.ClientSession(timeout=PROBE) as http:
-        for name in names:
-
-            async def ready(name: str = name) -> bool:
-                with suppress(aiohttp.ClientError, TimeoutError):
-                    async with http.get(f"{cluster.member(name).http}/ready") as answer:
-                        return answer.status == 200
-                return False
-
-            await until(f"{name} ready", ready, within_s=WHOLE_WITHIN_S)
-
-
-async def epochs(cluster: Cluster) -> dict[int, int]:
-    """The epoch of every partition."""
-    rows = await rows_of(cluster, "select id, epoch from orchestrator.partitions")
-    return {row["id"]: row["epoch"] for row in rows}
 
 
 @pytest.mark.feature("S2-53", "S2-54", "S3-21", "S3-39")
@@ -185,22 +114,3 @@ async def test_a_killed_remote_worker_costs_no_step(cluster: Cluster, world: Wor
         outcome = await running.finish(extra_deliveries=0)
 
     assert max(outcome.recoveries_s) <= allowed_s(WORKER_REPLACED_S)
-
-
-@asynccontextmanager
-async def packer(address: str, worker_id: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker process that packs, killed at the end if it still lives."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.guarantees.packer", address, worker_id),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=REPOSITORY,
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(WHOLE_WITHIN_S):
-            assert (await process.stdout.readline()).strip() == READY.encode()
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
