@@ -14,7 +14,8 @@ EXECUTIONS = Group("Executions", sort_key=2)
 SUITE = Group("Suite", sort_key=3)
 
 EPILOGUE = """\
-Every command takes --json, --address and --namespace (or FLOWMESH_ADDRESS, FLOWMESH_NAMESPACE).
+Commands that talk to a suite take --json, --address and --namespace (or FLOWMESH_ADDRESS,
+FLOWMESH_NAMESPACE).
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 nothing answers."""
 
 
@@ -38,7 +39,9 @@ def _version() -> str:
     try:
         return version("flowmesh")
     except PackageNotFoundError:
-        return "development"
+        from flowmesh.runtime.process import VERSION  # a clone is not installed
+
+        return VERSION
 
 
 Row = tuple[str, str, str]

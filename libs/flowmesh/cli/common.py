@@ -73,6 +73,8 @@ def guarded(common: Common, work: Callable[[], int]) -> int:
     except FlowmeshError as error:
         return _report(common, error)
     except Refused as error:
+        if common.json:
+            output.document(_refused_json(error))
         _say(error.text, error.hint)
         return error.code
     except BrokenPipeError:
@@ -101,7 +103,8 @@ def _report(common: Common, error: FlowmeshError) -> int:
         output.document(error_json(error))
     _say(f"{error.message} [{error.reason}]", HINTS.get(error.reason, ""))
     for violation in error.violations:
-        output.problem(f"  {violation_text(violation)}")
+        if len(error.violations) > 1 or violation.description not in error.message:
+            output.problem(f"  {violation_text(violation)}")
     unreachable = isinstance(error, Unavailable | Timeout) and error.reason != "SYNC_TIMEOUT"
     return exit_codes.UNREACHABLE if unreachable else exit_codes.FAILED
 
@@ -121,6 +124,14 @@ def error_json(error: FlowmeshError) -> dict[str, Any]:
             "details": details,
         }
     }
+
+
+def _refused_json(error: Refused) -> dict[str, Any]:
+    """What the command refuses by itself, in the same shape."""
+    code, reason = 400, "REQUEST_INVALID"
+    if error.code == exit_codes.UNREACHABLE:
+        code, reason = 503, "SERVICE_UNAVAILABLE"
+    return {"error": {"code": code, "reason": reason, "message": error.text, "details": []}}
 
 
 def violation_text(violation: Violation) -> str:

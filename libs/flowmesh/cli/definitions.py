@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.common import COMMON, Common, error_json, guarded, run
 from flowmesh.cli.sources import Source, read_source
+from flowmesh.errors import Invalid
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Problem, Stored
@@ -27,7 +28,12 @@ def apply(*, file: Files, common: Common = COMMON) -> int:
     """Register what the files define: all of it, or nothing if anything is wrong."""
 
     async def work(client: "Client") -> int:
-        applied = await client.apply(source.text)
+        try:
+            applied = await client.apply(source.text)
+        except Invalid as error:
+            if not error.violations:
+                raise
+            return _refused(common, error, source)
         if common.json:
             output.document(
                 {
@@ -194,12 +200,30 @@ def _stored_json(stored: "Stored", *, definition: bool = True) -> dict[str, Any]
     return shown
 
 
+def _refused(common: Common, error: Invalid, source: Source) -> int:
+    """Every problem with the file it is in."""
+    if common.json:
+        shown = error_json(error)
+        for detail, violation in zip(shown["error"]["details"], error.violations, strict=True):
+            if place := source.place(violation.line, violation.column):
+                detail["place"] = place
+        output.document(shown)
+    for violation in error.violations:
+        place = source.place(violation.line, violation.column)
+        _print_problem("error", place, violation.field, violation.description, violation.code)
+    output.problem(f"flowmesh: nothing is registered [{error.reason}]")
+    return exit_codes.FAILED
+
+
 def _print_problems(problems: "tuple[Problem, ...]", source: Source) -> None:
     for problem in problems:
         place = source.place(problem.line, problem.column)
-        where = ": ".join(part for part in (place, problem.path) if part)
-        text = f"{problem.severity}: {where}: {problem.message} [{problem.code}]"
-        output.problem(text)
+        _print_problem(problem.severity, place, problem.path, problem.message, problem.code)
+
+
+def _print_problem(severity: str, place: str, path: str, message: str, code: str) -> None:
+    parts = (severity, place, "" if message.startswith(f"{path}:") else path, message)
+    output.problem(f"{': '.join(filter(None, parts))} [{code}]")
 
 
 def _problem_json(problem: "Problem", source: Source) -> dict[str, Any]:

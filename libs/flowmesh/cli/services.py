@@ -60,9 +60,15 @@ def services(
             )
             return exit_codes.DONE
         rows = [
-            (i.name, i.id, i.status, i.endpoint, ",".join(i.capabilities) or "-") for i in found
+            (i.name, i.id, i.status, i.endpoint, " ".join(map(_short, i.capabilities)) or "-")
+            for i in found
         ]
         output.columns(("NAME", "ID", "STATUS", "ENDPOINT", "CAPABILITIES"), rows)
         return exit_codes.DONE
 
     return run(common, work)
+
+
+def _short(capability: str) -> str:
+    """A gRPC service of the suite without its package."""
+    return capability.rpartition(".")[2] if capability.startswith("flowmesh.api.") else capability

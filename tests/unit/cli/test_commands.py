@@ -68,9 +68,13 @@ async def test_an_error_is_one_line_with_a_hint(flowmesh: Run) -> None:
 
 async def test_an_error_is_json_too(flowmesh: Run) -> None:
     """In the shape REST answers."""
-    outcome = await flowmesh("get", "execution", "exec-9", "--json")
-    assert outcome.json["error"]["reason"] == "EXECUTION_NOT_FOUND"
-    assert outcome.json["error"]["code"] == 404
+    for tokens, code, reason in (
+        (("get", "execution", "exec-9"), 404, "EXECUTION_NOT_FOUND"),
+        (("list", "tasks", "--address", "127.0.0.1:9"), 503, "SERVICE_UNAVAILABLE"),
+        (("apply", "-f", "nowhere.yaml"), 400, "REQUEST_INVALID"),
+    ):
+        outcome = await flowmesh(*tokens, "--json")
+        assert (outcome.json["error"]["code"], outcome.json["error"]["reason"]) == (code, reason)
 
 
 @pytest.mark.parametrize(
@@ -165,9 +169,9 @@ async def test_a_refused_definition_lists_every_problem(
     outcome = await flowmesh("apply", "-f", str(file))
     assert outcome.code == 1
     assert outcome.err.splitlines() == [
-        "flowmesh: 2 problems [WORKFLOW_INVALID]",
-        "  1:1: spec.tasks: missing [DEFINITION_INVALID]",
-        "  kind: missing [DEFINITION_INVALID]",
+        f"error: {file}:1:1: spec.tasks: missing [DEFINITION_INVALID]",
+        f"error: {file}: kind: missing [DEFINITION_INVALID]",
+        "flowmesh: nothing is registered [WORKFLOW_INVALID]",
     ]
 
 
