@@ -23,7 +23,7 @@ from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX
 from flowmesh.orchestrator.ready import ReadyQueues, ReadyTask
 from flowmesh.orchestrator.states import States
-from flowmesh.orchestrator.works import Reply, Work, no_reply
+from flowmesh.orchestrator.works import Answer, Reply, Work, no_reply
 from flowmesh.plan import PayloadNeeded, PlanNode, render_input
 from flowmesh.runtime import Clock
 
@@ -65,6 +65,7 @@ class Dispatcher:
         self._sweep: asyncio.TimerHandle | None = None
         self._turn = 0
         self._claims: list[tuple[dict[Attached, set[int]], asyncio.Event]] = []
+        self._ending: set[str] = set()
         self.ready = ReadyQueues()
         self.leases = Leases(clock=clock, lost=self._delivery_lost)
         metrics.tasks_ready.set_function(lambda: self.ready.count)
@@ -129,7 +130,7 @@ class Dispatcher:
     def _send(self, task: ReadyTask, worker_set: WorkerSet) -> None:
         epoch = self._ownership.epochs.get(task.partition)
         token = token_of(task.execution_id, task.node_id, task.attempt)
-        if epoch is None or token in self.leases:
+        if epoch is None or token in self.leases or token in self._ending:
             return
         entry = self._states.get(task.execution_id)
         if entry is None:
@@ -281,7 +282,8 @@ class Dispatcher:
             started_at_us=lease.sent_at_us,
             draw=self._draw(),
         )
-        self.submit(Work(lease.execution_id, lease.partition, command))
+        reply = self._end(token, no_reply)
+        self.submit(Work(lease.execution_id, lease.partition, command, reply))
 
     # --- from worker services ---
 
@@ -391,7 +393,20 @@ class Dispatcher:
             started_at_us=lease.sent_at_us if lease is not None else 0,
             draw=self._draw() if failed else 0.0,
         )
-        self.submit(Work(execution_id, partition, command, reply))
+        self.submit(Work(execution_id, partition, command, self._end(result.token, reply)))
+
+    def _end(self, token: str, reply: Reply) -> Reply:
+        """A task whose end waits for its commit has no lease any more, and must not go out again.
+
+        Whoever looks for open tasks meanwhile still finds it in its execution's state.
+        """
+        self._ending.add(token)
+
+        def ended(answer: Answer | Exception) -> None:
+            self._ending.discard(token)
+            reply(answer)
+
+        return ended
 
     def heartbeat(self, heartbeats: Iterable[task_pb2.Heartbeat]) -> None:
         now_ms = self._clock.monotonic_ms()

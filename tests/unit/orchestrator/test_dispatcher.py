@@ -1,25 +1,33 @@
-"""How a new owner learns what worker services hold."""
+"""What goes out to worker services, and what does not: claims of a new owner, ended tasks."""
 
 from types import SimpleNamespace
 from typing import Any
 
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import Dispatcher
+from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.works import STALE, Work
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
+from tests.unit.engine.factories import Run, node, plan
 
 
-def dispatcher(epochs: dict[int, int]) -> Dispatcher:
+def dispatcher(
+    epochs: dict[int, int], run: Run | None = None, submitted: list[Work] | None = None
+) -> Dispatcher:
+    """A dispatcher that owns these partitions; commands are kept in `submitted`."""
     ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True)
+    states: Any = SimpleNamespace(get=lambda _: SimpleNamespace(state=run.state) if run else None)
     unused: Any = None
     return Dispatcher(
-        states=unused,
+        states=states,
         ownership=ownership,
         clock=Clock(),
         metrics=OrchestratorMetrics(Metrics()),
-        submit=unused,
+        submit=(submitted if submitted is not None else []).append,
         draw=unused,
         prepare=unused,
         refill=unused,
@@ -57,3 +65,25 @@ async def test_a_service_that_is_gone_answers_for_none() -> None:
     owner.held(one, [pb.HeldTasks(partition=5)])
     owner.detach(two)
     assert claim.is_set()
+
+
+async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> None:
+    """Who looks for open tasks between a result and its commit sends none a second time."""
+    run = Run(plan(node("pay")))
+    run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
+    submitted: list[Work] = []
+    owner = dispatcher({5: 3}, run, submitted)
+    stream = attached(owner, "one")
+    owner.add(run.state, 0, 5)
+    owner.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
+    owner.pump()
+    (sent,) = stream.out.tasks
+    owner.result(task_pb2.TaskResult(token=sent.task.token), lambda _: None)
+    owner.add(run.state, 0, 5)
+    owner.pump()
+    assert len(stream.out.tasks) == 1
+
+    submitted[0].reply(STALE)
+    owner.add(run.state, 0, 5)
+    owner.pump()
+    assert len(stream.out.tasks) == 2
