@@ -12,7 +12,8 @@ from flowmesh.cli.common import Refused
 from flowmesh.cli.exit_codes import USAGE
 
 SUFFIXES = (".yaml", ".yml", ".json")
-SEPARATOR = "\n---\n"
+# Begins each of several definitions: JSON ones are YAML too, next to others.
+SEPARATOR = "---\n"
 
 
 @dataclass(slots=True)
@@ -24,8 +25,11 @@ class Source:
     _first_lines: list[int] = field(default_factory=list)
 
     def add(self, name: str, text: str) -> None:
+        if len(self._names) == 1:
+            self.text = SEPARATOR + self.text
+            self._first_lines = [2]
         if self._names:
-            self.text = self.text.rstrip("\n") + SEPARATOR
+            self.text = self.text.rstrip("\n") + "\n" + SEPARATOR
         self._names.append(name)
         self._first_lines.append(self.text.count("\n") + 1)
         self.text += text

@@ -9,6 +9,7 @@ import pytest
 from flowmesh import errors
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.definitions.yaml_text import read_yaml
 from tests.unit.cli.conftest import Run
 from tests.unit.sdk.stand_ins import FAILED, StandIn, execution, failure, payload
 from tests.unit.sdk.test_events import ALL
@@ -125,6 +126,20 @@ async def test_apply_reads_standard_input(
     assert orjson.loads(server.definitions.sources[0]) == FLOW
 
 
+async def test_json_and_yaml_files_go_together(
+    flowmesh: Run, server: StandIn, tmp_path: Path
+) -> None:
+    """Several files are one YAML stream, in which JSON is at home; one file goes as it is."""
+    (tmp_path / "a.json").write_text('{"id": "a"}\n')
+    (tmp_path / "b.yaml").write_text("id: b\n")
+    (tmp_path / "c.json").write_text('{\n\t"id": "c"}')
+    assert (await flowmesh("apply", "-f", str(tmp_path))).code == 0
+    assert (await flowmesh("apply", "-f", str(tmp_path / "a.json"))).code == 0
+    several, one = server.definitions.sources
+    assert [document["id"] for document in read_yaml(several.decode())] == ["a", "b", "c"]
+    assert one == b'{"id": "a"}\n'
+
+
 async def test_problems_name_the_file_they_are_in(
     flowmesh: Run, server: StandIn, tmp_path: Path
 ) -> None:
@@ -137,7 +152,7 @@ async def test_problems_name_the_file_they_are_in(
             severity=definition_pb2.SEVERITY_ERROR,
             message="Circular dependency: a → b → a",
             path="spec.tasks[0]",
-            line=4,
+            line=5,
             column=1,
         )
     ]
