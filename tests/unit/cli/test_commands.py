@@ -5,6 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import yaml
 
 from flowmesh import errors
 from flowmesh.api.definition.v1 import definition_pb2
@@ -130,14 +131,14 @@ async def test_json_and_yaml_files_go_together(
     flowmesh: Run, server: StandIn, tmp_path: Path
 ) -> None:
     """Several files are one YAML stream, in which JSON is at home; one file goes as it is."""
-    (tmp_path / "a.json").write_text('{"id": "a"}\n')
-    (tmp_path / "b.yaml").write_text("id: b\n")
-    (tmp_path / "c.json").write_text('{\n\t"id": "c"}')
+    (tmp_path / "a.json").write_bytes(orjson.dumps(TASK))
+    (tmp_path / "b.yaml").write_text(yaml.safe_dump(FLOW))
+    (tmp_path / "c.json").write_bytes(orjson.dumps(TASK, option=orjson.OPT_INDENT_2))
     assert (await flowmesh("apply", "-f", str(tmp_path))).code == 0
     assert (await flowmesh("apply", "-f", str(tmp_path / "a.json"))).code == 0
     several, one = server.definitions.sources
-    assert [document["id"] for document in read_yaml(several.decode())] == ["a", "b", "c"]
-    assert one == b'{"id": "a"}\n'
+    assert read_yaml(several.decode()) == [TASK, FLOW, TASK]
+    assert one == orjson.dumps(TASK)
 
 
 async def test_problems_name_the_file_they_are_in(

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import orjson
+import yaml
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import definition_pb2
@@ -224,8 +225,7 @@ class Definitions(definition_rpc.DefinitionServiceServicer):
     async def Apply(self, request: Any, context: Any) -> Any:
         self._take(request)
         response = definition_pb.ApplyResponse()
-        for part in request.source.split(b"\n---\n"):
-            document = orjson.loads(part)
+        for document in yaml.safe_load_all(request.source):
             response.resources.add(
                 kind=document["kind"], name=document["metadata"]["name"], version=1, created=True
             )
