@@ -118,7 +118,7 @@ class Service:
 
 
 STEP_FAULTS: Final = ("503", "503", "500", "429", "reset")
-# The native tasks have a timeout of 500 ms, so they can be kept waiting too.
+# The native tasks have a timeout of 2 s, so they can be kept waiting too.
 TASK_FAULTS: Final = ("503", "429", "reset", "hang")
 
 SERVICES: Final[Mapping[str, Service]] = {

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -232,7 +232,8 @@ class Demo:
 
         chosen = max((record for record in records if calls_back(record.run)), key=weight)
         self._console.print("\nthe trace of one order")
-        for text in trace_lines(chosen.execution, spans_of(chosen.execution, chosen.events)):
+        spans = spans_of(chosen.execution, chosen.events)
+        for text in trace_lines(chosen.execution, spans, datetime.now(UTC)):
             self._console.print(text, markup=False)
 
     def _print(self, checks: list[Check]) -> None:

@@ -20,7 +20,7 @@ from examples.demo.services import SERVICES, Call, Reply, Service
 
 # How many faults a key meets: steps that retry have three attempts at least.
 FAULT_COUNTS = (0, 1, 2)
-HANG_S = 0.9
+HANG_S = 2.5
 
 
 class Desk:
