@@ -27,6 +27,12 @@ async def test_a_definition_comes_back_as_it_was_posted(rest: Rest) -> None:
     assert [each["id"] for each in listed["workflows"]] == ["order-processing"]
 
 
+async def test_the_root_leads_to_the_page(rest: Rest) -> None:
+    """Who types the address alone into a browser finds the reference."""
+    async with rest.http.get(rest.url + "/", allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (302, "/swagger")
+
+
 async def test_start_get_list_and_visualize(rest: Rest) -> None:
     """The step-JSON routes answer with their fixed spellings."""
     await rest.register("order-processing", "slow")

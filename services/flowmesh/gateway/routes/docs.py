@@ -55,6 +55,10 @@ async def openapi(_backends: Backends, _request: Request) -> Response:
     return Response(HTTPStatus.OK, _document())
 
 
+async def root(_backends: Backends, _request: Request) -> Response:
+    return Response(HTTPStatus.FOUND, headers=((b"location", b"/swagger"),))
+
+
 async def swagger(_backends: Backends, _request: Request) -> Response:
     return Response(HTTPStatus.OK, _PAGE.encode(), "text/html; charset=utf-8", _POLICY)
 
@@ -91,6 +95,16 @@ def _assets_folder() -> Path | None:
 
 
 ROUTES = (
+    Route(
+        "GET",
+        "/",
+        root,
+        Operation(
+            tag=MANAGE,
+            summary="To the page of this document",
+            answers=(Answer(302, "Found.", None),),
+        ),
+    ),
     Route(
         "GET",
         "/openapi.json",
