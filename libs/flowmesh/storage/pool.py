@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources.abc import Traversable
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import structlog
@@ -43,7 +44,10 @@ async def open_database(
         async with asyncio.timeout(REACH_TIMEOUT_S):
             connection = await _reach(address, application)
     except TimeoutError:
-        text = f"no PostgreSQL answers within {REACH_TIMEOUT_S:.0f} s; see --postgres"
+        text = (
+            f"no PostgreSQL answers at {_place(address)} within {REACH_TIMEOUT_S:.0f} s;"
+            " see --postgres"
+        )
         raise DatabaseUnreachable(text) from None
     try:
         await migrate(connection, schema, migrations)
@@ -78,9 +82,21 @@ async def _reach(address: str, application: str) -> "asyncpg.Connection[asyncpg.
                 server_settings=_settings(application),
             )
         except UNREACHABLE as error:
-            log.warning("database_unreachable", problem=type(error).__name__)
+            if delay == REACH_DELAY_MIN_S:
+                log.warning(
+                    "database_unreachable",
+                    at=_place(address),
+                    problem=type(error).__name__,
+                    waits_s=REACH_TIMEOUT_S,
+                )
         await asyncio.sleep(delay)
         delay = min(2 * delay, REACH_DELAY_MAX_S)
+
+
+def _place(address: str) -> str:
+    """Where the address leads, without user and password."""
+    parts = urlsplit(address)
+    return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[0]
 
 
 def _settings(application: str, **more: str) -> dict[str, str]:

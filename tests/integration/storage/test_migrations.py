@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from flowmesh.storage import MigrationError, load_queries, migrate, open_database
+from flowmesh.storage import MigrationError, StorageError, load_queries, migrate, open_database
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -85,6 +85,22 @@ async def test_statements_outside_a_transaction(database: str, tmp_path: Path) -
     """A marked file may build an index concurrently."""
     sql = "-- no-transaction\ncreate table a (x int);\ncreate index concurrently on a (x);\n"
     assert await applied(database, write(tmp_path, m0001_first=sql)) == 1
+
+
+async def test_a_database_that_is_away_is_named_once_without_its_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says where nobody answers, and so does the error."""
+    monkeypatch.setattr("flowmesh.storage.pool.REACH_TIMEOUT_S", 0.3)
+    folder = write(tmp_path, m0001_first="create table a (x int);")
+    with pytest.raises(StorageError, match=r"at 127\.0\.0\.1:9 within"):
+        async with open_database(
+            "postgresql://u:hunter2@127.0.0.1:9/d", schema="s", migrations=folder
+        ):
+            pass
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("database_unreachable") == 1
+    assert "hunter2" not in told.out + told.err
 
 
 async def test_a_database_is_opened_in_its_schema(database: str, tmp_path: Path) -> None:
