@@ -309,7 +309,9 @@ def main() -> None:
     parser.add_argument("--latency-ms", default="0", help="5 or 5-20")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--effects", type=Path, default=None, help="append-only file")
-    parser.add_argument("--answers", type=Path, default=None, help="JSON object: route to answer")
+    parser.add_argument(
+        "--answers", type=Path, default=None, help="file with a JSON object: route to answer"
+    )
     asyncio.run(serve(parser.parse_args()))
 
 
