@@ -2,17 +2,45 @@
 
 Server side: handlers wrapped once, that turn domain errors into `google.rpc.Status` and let no
 exception's text out. Client side: channels that raise the same domain errors, carry deadline
-and trace on, and reach a service of the same process without a socket.
+and trace on, and reach a service of the same process without a socket. A name is loaded when it
+is asked for: clients need nothing of the server side.
 """
 
-from flowmesh.rpc.channel import Channel, LocalTarget, Target, fixed
-from flowmesh.rpc.forward import forwarding
-from flowmesh.rpc.handlers import Handlers
-from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
-from flowmesh.rpc.local import EOF
-from flowmesh.rpc.remote import RemoteTarget
-from flowmesh.rpc.requests import namespace_of, valid_id
-from flowmesh.rpc.status import error_of, status_of
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowmesh.rpc.channel import Channel, LocalTarget, Target, fixed
+    from flowmesh.rpc.forward import forwarding
+    from flowmesh.rpc.handlers import Handlers
+    from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
+    from flowmesh.rpc.local import EOF
+    from flowmesh.rpc.remote import RemoteTarget
+    from flowmesh.rpc.requests import namespace_of, valid_id
+    from flowmesh.rpc.status import error_of, status_of
+else:
+    HOMES = {
+        "CHANNEL_OPTIONS": "limits",
+        "EOF": "local",
+        "SERVER_OPTIONS": "limits",
+        "Channel": "channel",
+        "Handlers": "handlers",
+        "LocalTarget": "channel",
+        "RemoteTarget": "remote",
+        "Target": "channel",
+        "error_of": "status",
+        "fixed": "channel",
+        "forwarding": "forward",
+        "namespace_of": "requests",
+        "status_of": "status",
+        "valid_id": "requests",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+
 
 __all__ = [
     "CHANNEL_OPTIONS",

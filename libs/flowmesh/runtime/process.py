@@ -20,6 +20,7 @@ from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.clients import REGISTRY, Clients
 from flowmesh.runtime.clock import Clock
 from flowmesh.runtime.directory import Directory
+from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.http import HttpServer, listen
 from flowmesh.runtime.loop import Loop
 from flowmesh.runtime.membership import TYPE, Membership
@@ -44,10 +45,6 @@ STEP_TIMEOUT_MIN_S = 0.1
 GC_THRESHOLD = 50_000
 
 ServiceRun = Callable[[Runtime], Awaitable[None]]
-
-
-class StartError(Exception):
-    """The process cannot start; one line that says what to do."""
 
 
 class Process:
@@ -171,6 +168,7 @@ class Process:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)
+        gc.enable()
         self.log.info("serving", services=list(self._services), grpc=self.address)
         return True
 

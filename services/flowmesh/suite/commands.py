@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal
 import uvloop
 from cyclopts import Parameter
 
-from flowmesh.embedded import EmbeddedError
 from flowmesh.runtime import Settings, StartError, unknown_variables
-from flowmesh.storage import StorageError
 from flowmesh.telemetry import configure_logs
 
 Egress = Literal["open", "public"]
@@ -192,11 +190,21 @@ def _run(flags: dict[str, Any], work: Any) -> int:
         sys.stderr.write(f"flowmesh: no setting reads {name}; see `flowmesh config`\n")
     try:
         uvloop.run(_cancellable(work(settings)))
-    except (StartError, EmbeddedError, StorageError) as error:
-        return _fail(str(error))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 0
+    except Exception as error:
+        if not isinstance(error, _foreseen()):
+            raise
+        return _fail(str(error))
     return 0
+
+
+def _foreseen() -> tuple[type[Exception], ...]:
+    """Errors whose text is one line that says what to do; loaded where there is one."""
+    from flowmesh.embedded import EmbeddedError
+    from flowmesh.storage import StorageError
+
+    return (StartError, EmbeddedError, StorageError)
 
 
 async def _cancellable(work: Coroutine[Any, Any, None]) -> None:

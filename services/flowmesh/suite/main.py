@@ -3,6 +3,7 @@
 Everything heavy is imported by the command that needs it, so that `flowmesh --help` is quick.
 """
 
+import gc
 import os
 import sys
 
@@ -10,12 +11,15 @@ from cyclopts import App
 
 from flowmesh.cli import app as client_app
 from flowmesh.cli.command_line import SUITE
+from flowmesh.suite.lean import load_libraries
 
 COMMANDS = (
     ("dev", "Start the whole suite on this machine."),
     ("serve", "Run services against given servers."),
     ("cluster", "Start each service as a process of its own."),
 )
+# Those that run services in their own process.
+SERVERS = frozenset({"dev", "serve"})
 
 
 def main() -> None:
@@ -23,6 +27,10 @@ def main() -> None:
     # gRPC reads these once; it would comment on every child process that is started.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if sys.argv[1:2] and sys.argv[1] in SERVERS:
+        # Nothing that is loaded now ever becomes garbage; the process turns it on once it serves.
+        gc.disable()
+        load_libraries()
     sys.exit(make_app()())
 
 

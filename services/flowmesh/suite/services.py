@@ -1,10 +1,15 @@
 """The core services by name, imported only where they run."""
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from flowmesh.runtime import StartError
-from flowmesh.runtime.process import ServiceRun
+
+if TYPE_CHECKING:
+    from flowmesh.runtime.process import ServiceRun
 
 # In the order in which they are composed; they drain in the opposite one. Who takes work from
 # outside goes first, then who runs it, then who keeps what came of it, then who tells of it.

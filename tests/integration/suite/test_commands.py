@@ -48,16 +48,36 @@ def test_help_is_quick_and_lists_the_commands() -> None:
         assert name in done.stdout
 
 
-def test_help_imports_no_server_code() -> None:
-    """What makes help slow never gets in by accident."""
-    script = (
-        "import sys; from flowmesh.suite.main import make_app; make_app()(['--help'])\n"
-        "print([name for name in ('grpc', 'asyncpg', 'pydantic') if name in sys.modules])"
-    )
+def loaded(code: str, *names: str) -> str:
+    """Runs the code in a new interpreter; which of the modules it has loaded."""
+    script = f"import sys; {code}; print(*[name for name in {names} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == "[]"
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("from flowmesh.suite.main import make_app; make_app()(['--help'])", ("grpc", "pydantic")),
+        ("import flowmesh.sdk", ("asyncpg", "redis", "nats", "uvicorn", "structlog")),
+        ("from flowmesh.runtime import Settings", ("grpc", "asyncpg", "redis", "nats", "uvicorn")),
+        ("import flowmesh.suite.cluster", ("grpc", "redis", "nats", "uvicorn")),
+        ("import flowmesh.gateway.main", ("jsonschema", "yaml", "flowmesh.definitions")),
+        ("import flowmesh.suite.lean as lean; lean.load_libraries()", ("rich", "aiohttp")),
+    ],
+)
+def test_nobody_loads_what_it_does_not_use(code: str, names: tuple[str, ...]) -> None:
+    """What makes a start slow and a process large never gets in by accident."""
+    assert loaded(code, *names) == ""
+
+
+def test_what_a_library_was_not_shown_is_there_afterwards() -> None:
+    """Only the first import goes without: HTTP and OpenTelemetry work as ever."""
+    code = "import flowmesh.suite.lean as lean; lean.load_libraries(); import aiohttp, rich"
+    names = ("aiohttp", "rich", "redis", "nats", "structlog")
+    assert loaded(f"{code}; import opentelemetry.sdk.trace", *names) == " ".join(names)
 
 
 def test_grpc_is_told_of_child_processes_before_it_loads() -> None:

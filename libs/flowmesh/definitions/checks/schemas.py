@@ -9,7 +9,6 @@ from urllib.parse import unquote
 import jsonschema_rs
 import orjson
 import re2
-from jsonschema import validators
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems
@@ -200,6 +199,9 @@ def _check_pattern(pattern: str, path: Path, problems: Problems) -> None:
 def _check_meta(schema: dict[str, Json], path: Path, problems: Problems) -> None:
     if jsonschema_rs.meta.is_valid(schema):
         return
+    # Here: the Rust library judges, this one is only asked for words where something is wrong.
+    from jsonschema import validators
+
     validator = validators.validator_for(schema, default=validators.Draft202012Validator)
     told: set[Path] = set()
     for error in validator(validator.META_SCHEMA).iter_errors(schema):

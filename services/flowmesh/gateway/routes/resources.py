@@ -4,7 +4,6 @@ from http import HTTPStatus
 from typing import Any
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
-from flowmesh.definitions import read_source
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.limits import PAGE_SIZE_MAX
@@ -43,6 +42,9 @@ async def apply_task(backends: Backends, request: Request) -> Response:
 
 async def _apply_named(backends: Backends, request: Request, kind: str) -> Response:
     """Applies the one resource of the kind and name that the path says."""
+    # Here: a gateway alone needs the whole library of definitions for nothing else.
+    from flowmesh.definitions import read_source
+
     name = request.id("name")
     source, content_type = await request.definition()
     # What cannot be read is refused where it is applied, with every problem there is.
