@@ -178,7 +178,7 @@ class Egress:
                 )
                 return Response(answer.status, _headers_of(answer), body, str(request.url))
         except (aiohttp.ClientConnectorError, ssl.SSLError) as error:
-            raise Unreachable(_connect_message(error)) from error
+            raise Unreachable(_connect_message(request.url, error)) from error
         except aiohttp.InvalidURL as error:
             raise RequestInvalid("the url is not one that can be called") from error
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
@@ -249,9 +249,10 @@ def _headers_of(answer: aiohttp.ClientResponse) -> dict[str, str]:
     return headers
 
 
-def _connect_message(error: BaseException) -> str:
+def _connect_message(url: URL, error: BaseException) -> str:
+    """Names the host as it was written, not what it led to."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host name cannot be resolved"
+        return f"the host name {url.host} cannot be resolved"
     if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
-        return "no TLS connection could be made"
-    return "the connection was refused or the host cannot be reached"
+        return f"no TLS connection to {url.host} could be made"
+    return f"{url.host} refused the connection or cannot be reached"
