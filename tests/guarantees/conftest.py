@@ -1,6 +1,7 @@
 """A cluster and a `flowmesh dev` that these tests may break, and a receiver for their calls."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -9,6 +10,7 @@ from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 
+Worlds = Callable[[], World]
 # Of calls that would have had an effect; half of them after it.
 FAILURE_RATE = 0.02
 LATENCY_MS = (1, 10)
@@ -29,7 +31,13 @@ async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
         yield running
 
 
+@pytest.fixture
+def world_of() -> Worlds:
+    """Makes receivers that fail now and then."""
+    return partial(World, failure_rate=FAILURE_RATE, latency_ms=LATENCY_MS, seed=SEED)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def world() -> AsyncIterator[World]:
-    async with World(failure_rate=FAILURE_RATE, latency_ms=LATENCY_MS, seed=SEED) as running:
+async def world(world_of: Worlds) -> AsyncIterator[World]:
+    async with world_of() as running:
         yield running

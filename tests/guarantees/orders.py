@@ -8,7 +8,7 @@ fails now and then, so some steps are retried. One of the boxes is held until th
 import asyncio
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -177,11 +177,8 @@ class Orders:
 
     async def held(self, count: int, within_s: float = 30.0) -> None:
         """Returns when so many boxes are held at the receiver."""
-        mine = self._begun_at_ms
-
-        def enough() -> bool:
-            return sum(call.at_ms >= mine for call in self._world.calls(HELD)) >= count
-
-        async with asyncio.timeout(within_s):
-            while not enough():
-                await self._world.called(HELD, len(self._world.calls(HELD)) + 1, within_s)
+        try:
+            await self._world.called(HELD, count, within_s)
+        except TimeoutError:
+            calls = Counter(call.route for call in self._world.calls())
+            raise AssertionError(f"not {count} boxes held; calls so far: {calls}") from None

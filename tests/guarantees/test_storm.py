@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from flowmesh.testing.cluster import Cluster
-from flowmesh.testing.world import World
 from tests.guarantees.breaking import drill
+from tests.guarantees.conftest import Worlds
 from tests.guarantees.polling import done
 
 ROUNDS = 12
@@ -32,7 +32,7 @@ UP_WITHIN_S = 60.0
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.feature("S2-53", "S2-54", "S3-104")
-async def test_a_storm_of_kills_costs_nothing(cluster: Cluster, world: World) -> None:
+async def test_a_storm_of_kills_costs_nothing(cluster: Cluster, world_of: Worlds) -> None:
     """One to three processes or servers die in each round; after each everything adds up."""
     draw = random.Random(SEED)
     for number in range(ROUNDS):
@@ -40,7 +40,7 @@ async def test_a_storm_of_kills_costs_nothing(cluster: Cluster, world: World) ->
         for member in MEMBERS:
             await done(f"{member} up", lambda name=member: pid(cluster, name), within_s=UP_WITHIN_S)
         fault = f"round {number + 1} of seed {SEED}: {', '.join(victims)}"
-        async with drill(cluster, world, fault) as running:
+        async with world_of() as world, drill(cluster, world, fault) as running:
             await running.in_flight()
             for victim in victims:
                 os.kill(pid(cluster, victim), signal.SIGKILL)
