@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -109,7 +110,7 @@ def percentiles(values: Iterable[float]) -> list[float]:
 
 
 def took(milliseconds: float) -> str:
-    return f"{milliseconds / 1_000:.1f} s" if milliseconds >= 10_000 else f"{milliseconds:.0f} ms"
+    return f"{milliseconds / 1_000:.1f} s" if milliseconds >= 1_000 else f"{milliseconds:.0f} ms"
 
 
 def line(board: Board) -> str:
@@ -126,11 +127,13 @@ def line(board: Board) -> str:
 
 
 def table(board: Board) -> Table:
-    """The board as a table, a row per workflow."""
-    found = Table(caption="times as callers saw them, outages included")
-    found.add_column("workflow")
-    for name in ("started", "running", "completed", "failed", "retries", "p50", "p95", "p99"):
-        found.add_column(name, justify="right")
+    """The board as a table that fits a terminal of 80 columns, a row per workflow."""
+    found = Table(
+        caption="times as callers saw them, outages included", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    found.add_column("workflow", no_wrap=True)
+    for name in ("started", "running", "done", "failed", "retries", "p50", "p95", "p99"):
+        found.add_column(name, justify="right", no_wrap=True)
     for workflow_id in SHARES:
         runs = [run for run in board.runs if run.order.workflow_id == workflow_id]
         _add_row(found, workflow_id, runs, board.retries[workflow_id])
@@ -171,7 +174,6 @@ class Screen:
     def close(self) -> None:
         """The last state, so that it stays on the screen."""
         self._tell_news(print)
-        self._console.print()
         self._console.print(table(self._board))
 
     async def _show_live(self) -> None:

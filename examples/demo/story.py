@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -237,7 +238,7 @@ class Demo:
             self._console.print(text, markup=False)
 
     def _print(self, checks: list[Check]) -> None:
-        table = Table(title="proof", title_justify="left")
+        table = Table(title="proof", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("check")
         table.add_column("found", justify="right")
         table.add_column("")
