@@ -18,10 +18,13 @@ from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
 from flowmesh.engine.apply import APPLY
 from flowmesh.engine.state import NodeState, State
-from flowmesh.plan import PayloadNeeded, PlanNode, RenderError, render_input, scope_of
+from flowmesh.plan import PayloadNeeded, PlanNode, RenderError, decode, render_input, scope_of
 
 DELIVERIES_MAX = 5
 """An attempt whose worker was lost this often is poison: the node fails."""
+
+RETRY_AFTER_MS_MAX = 24 * 3_600_000
+"""A called service may ask for a longer pause; it is not believed."""
 
 _NULL = payload_pb2.Payload(data=b"null")
 
@@ -254,7 +257,8 @@ class _Step:
     ) -> None:
         retry = plan_node.retry
         if node.attempt < retry.max_attempts and retry.allows(getattr(failure, "class")):
-            delay = max(retry.delay_us(node.attempt, draw), failure.retry_after_ms * 1000)
+            asked = min(failure.retry_after_ms, RETRY_AFTER_MS_MAX) * 1000
+            delay = max(retry.delay_us(node.attempt, draw), asked)
             self.emit(
                 "task_retrying",
                 history.TaskRetrying(
@@ -415,7 +419,7 @@ def _rendered_delay_us(state: State, node: PlanNode) -> int:
     """The duration of a timer whose definition computes it, in microseconds."""
     if node.input is None:
         return 0
-    value = json.loads(render_input(state, node).data)
+    value = decode(render_input(state, node))
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:
         raise ValueError(f"expected a number of milliseconds, got {value!r}")
     return int(value * 1000)

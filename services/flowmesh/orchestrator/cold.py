@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flowmesh.engine import Cancel, Signal, Terminate
 from flowmesh.orchestrator.errors import (
     Moved,
     execution_not_found,
     execution_unreadable,
     storage_unavailable,
 )
+from flowmesh.orchestrator.inbox import BY_CALLERS
 from flowmesh.orchestrator.states import Found, States
 from flowmesh.orchestrator.store import CONNECTION_LOST
 from flowmesh.orchestrator.works import Work
@@ -22,8 +22,6 @@ from flowmesh.orchestrator.works import Work
 LOADS_MAX = 4
 LOAD_IDS = 200
 RETRY_S = 0.2
-BY_CALLERS = (Signal, Cancel, Terminate)
-"""Commands whose sender waits, and may ask again."""
 
 
 class ColdWorks:
@@ -86,11 +84,11 @@ class ColdWorks:
             return
         for work in works:
             if work.partition not in self._epochs:
-                work.reply(Moved(work.partition))
+                work.answer(Moved(work.partition))
             elif execution_id in found.broken:
-                work.reply(execution_unreadable(execution_id))
+                work.answer(execution_unreadable(execution_id))
             else:
-                work.reply(execution_not_found(execution_id))
+                work.answer(execution_not_found(execution_id))
 
     def _refuse_callers(self, execution_ids: Iterable[str]) -> None:
         for execution_id in execution_ids:
@@ -100,4 +98,4 @@ class ColdWorks:
                 self._waiting[execution_id] = kept
             for work in works:
                 if isinstance(work.command, BY_CALLERS):
-                    work.reply(storage_unavailable())
+                    work.answer(storage_unavailable())

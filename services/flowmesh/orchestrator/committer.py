@@ -5,43 +5,43 @@ at a time. Under load the batch grows while commands keep arriving, at most LING
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable
 
-from flowmesh.engine import Ended, State, Transition, decide
-from flowmesh.errors import Conflict, Overloaded
+from flowmesh.engine import Ended, State, TaskEnded, Transition, decide
+from flowmesh.errors import Conflict
 from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
 from flowmesh.orchestrator.cold import ColdWorks
 from flowmesh.orchestrator.errors import (
     IncarnationOver,
     Moved,
     StatementRefused,
+    command_failed,
     execution_ended,
     storage_unavailable,
 )
+from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.inbox import BATCH_COMMANDS_MAX, Inbox
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS, snapshot
 from flowmesh.orchestrator.states import Entry, States
-from flowmesh.orchestrator.store import CommitLine, Committed, OrchestratorStore
+from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
 from flowmesh.orchestrator.views import status_name
 from flowmesh.orchestrator.works import STALE, Started, StartWork, Work
 
-INBOX_MAX = 20_000
-"""Commands that may wait; further ones are refused with OVERLOADED."""
-
-BATCH_COMMANDS_MAX = 500
-BATCH_BYTES_MAX = 6 << 20
 LINGER_COMMANDS = 24
 LINGER_STEP_S = 0.001
 LINGER_MS_MAX = 5
 
 
 class Touched:
-    """One execution in a batch: its state, what followed, and who waits for it."""
+    """One execution in a batch: its state, what followed, and who waits for it.
 
-    __slots__ = ("entry", "events", "partition", "row", "start", "transition", "works")
+    `kept` says after the commit that its partition is ours still, at the epoch of the commit.
+    """
+
+    __slots__ = ("entry", "events", "kept", "partition", "row", "start", "transition", "works")
 
     def __init__(self, entry: Entry, partition: int, start: StartWork | None) -> None:
         self.entry = entry
@@ -51,6 +51,7 @@ class Touched:
         self.works: list[Work] = []
         self.row: Row | None = None
         self.events = b""
+        self.kept = False
 
 
 AfterCommit = Callable[[int, list[Touched], bytes | None], None]
@@ -82,10 +83,7 @@ class Committer:
         self._after_commit = after_commit
         self._unchanged = unchanged
         self._incarnation_over = incarnation_over
-        self._inbox: deque[Work] = deque()
-        self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._inbox = Inbox()
         self._committing = asyncio.Lock()
         self._served: dict[int, int] = {}
         self._in_flight: set[str] = set()
@@ -93,7 +91,7 @@ class Committer:
             states=states,
             epochs=ownership.epochs,
             log=ownership.log,
-            give_back=self._give_back,
+            give_back=lambda works: self._inbox.put_back(works, first=True),
         )
         self._last_commands = 0
 
@@ -105,28 +103,19 @@ class Committer:
 
     def submit(self, work: Work) -> None:
         """Queues a command; its reply is called after the commit."""
-        if len(self._inbox) >= INBOX_MAX and isinstance(work, StartWork):
-            work.reply(
-                Overloaded("OVERLOADED", "too many starts wait; slow down", retry_after_ms=100)
-            )
-            return
-        self._inbox.append(work)
-        self._wake.set()
-
-    def _give_back(self, works: list[Work]) -> None:
-        """Commands whose execution is in memory now come before those that arrived later."""
-        self._inbox.extendleft(reversed(works))
-        self._wake.set()
+        self._inbox.submit(work)
 
     def serve_outbox(self, incarnation: int, position: int) -> None:
         """Outbox rows up to this position may go with a later commit."""
         self._served[incarnation] = max(position, self._served.get(incarnation, 0))
 
-    async def drained(self) -> None:
-        """Returns when everything submitted so far has been answered."""
-        while self._inbox or self._cold or not self._idle.is_set():
-            await self._idle.wait()
-            await asyncio.sleep(0.001)
+    def _take_served(self) -> dict[int, int]:
+        """Served rows of our own and of incarnations that are over; others delete their own."""
+        mine, alive = self._line.incarnation, self._ownership.is_alive
+        taken = {i: p for i, p in sorted(self._served.items()) if i == mine or not alive(i)}
+        for incarnation in taken:
+            del self._served[incarnation]
+        return taken
 
     async def barrier(self) -> None:
         """Returns when the commit that is in flight now is done."""
@@ -142,20 +131,20 @@ class Committer:
 
     async def run(self) -> None:
         while True:
-            if not self._inbox:
-                self._idle.set()
-                self._wake.clear()
-                await self._wake.wait()
-            self._idle.clear()
+            await self._inbox.until_any()
+            works: list[Work] = []
             try:
                 async with self._committing:
-                    await self._commit(self._take())
+                    works = self._inbox.take()
+                    await self._commit(works)
                     self._in_flight.clear()
             except Exception:
                 # Memory and rows may differ now: start over as a new incarnation, from the rows.
                 self._ownership.log.exception("commit_failed")
                 self._in_flight.clear()
                 self._incarnation_over()
+                for work in works:
+                    work.answer(storage_unavailable())
             await self._linger()
 
     async def _linger(self) -> None:
@@ -169,20 +158,6 @@ class Committer:
                 return
             waiting = len(self._inbox)
 
-    def _take(self) -> list[Work]:
-        inbox = self._inbox
-        if inbox and inbox[0].solo:
-            return [inbox.popleft()]
-        works: list[Work] = []
-        size = 0
-        while inbox and len(works) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
-            if inbox[0].solo:
-                break
-            work = inbox.popleft()
-            works.append(work)
-            size += _size_of(work)
-        return works
-
     async def _commit(self, works: list[Work]) -> None:
         self._last_commands = len(works)
         touched = self._decide(works)
@@ -195,7 +170,7 @@ class Committer:
             epochs[one.partition] = self._ownership.epochs[one.partition]
             self._fill(batch, one)
         after = batch.after = self._ownership.take_after()
-        batch.served, self._served = self._served, {}
+        batch.served = self._take_served()
         try:
             with self._metrics.commit_seconds.time():
                 committed = await self._line.commit(batch, epochs)
@@ -209,6 +184,8 @@ class Committer:
             return
         self._metrics.commit_commands.observe(len(works))
         self._ownership.observe_time(committed.now_us)
+        for one in touched:
+            one.kept = self._ownership.epochs.get(one.partition) == epochs[one.partition]
         await self._committed(touched, committed, after)
 
     # --- before the commit ---
@@ -217,9 +194,13 @@ class Committer:
         now_us = self._ownership.now_us()
         touched: dict[str, Touched] = {}
         starts: dict[tuple[str, str], Touched] = {}
+        undone: dict[str, list[Work]] = {}
         for work in works:
+            if undone and work.execution_id in undone:
+                undone[work.execution_id].append(work)
+                continue
             if work.partition not in self._ownership.epochs:
-                work.reply(Moved(work.partition))
+                work.answer(Moved(work.partition))
                 continue
             one = self._touch(work, touched, starts, now_us)
             if one is None:
@@ -227,13 +208,22 @@ class Committer:
             try:
                 followed = decide(one.entry.state, work.command, now_us, one.transition)
             except Ended as ended:
-                work.reply(execution_ended(work.execution_id, status_name(ended.status)))
+                work.answer(execution_ended(work.execution_id, status_name(ended.status)))
+                continue
+            except Exception:
+                self._ownership.log.exception("command_failed", execution_id=work.execution_id)
+                del touched[one.entry.state.execution_id]
+                if isinstance(work, StartWork):
+                    starts.pop((work.namespace, work.request_id), None)
+                undone[one.entry.state.execution_id] = self._undo(one, work)
                 continue
             if followed:
                 one.works.append(work)
             else:
                 self._metrics.stale_results.inc()
-                work.reply(STALE)
+                work.answer(STALE)
+        for again in undone.values():
+            self._inbox.put_back(again, first=True)
         out = []
         for one in touched.values():
             if one.transition.history.events:
@@ -272,11 +262,25 @@ class Committer:
         one = touched[work.execution_id] = Touched(entry, work.partition, None)
         return one
 
+    def _undo(self, one: Touched, poison: Work) -> list[Work]:
+        """After a command that the engine fails on: what is to be decided anew.
+
+        A result is replaced by the failure of its attempt; whoever else sent it is told.
+        """
+        self._states.evict(one.entry.state.execution_id)
+        command = poison.command
+        if not isinstance(command, TaskEnded) or command.failure is not None:
+            poison.answer(command_failed())
+            return one.works
+        told = failure("POISON", "the result cannot be applied")
+        replaced = TaskEnded(command.node, command.attempt, failure=told)
+        return [*one.works, Work(poison.execution_id, poison.partition, replaced, poison.answer)]
+
     def _join(self, first: Touched, again: StartWork) -> None:
         """A second start under the same request id in one batch shares the first one's answer."""
         assert first.start is not None
         if first.start.start_digest != again.start_digest:
-            again.reply(_reused(again.request_id))
+            again.answer(_reused(again.request_id))
         else:
             first.works.append(again)
 
@@ -316,15 +320,16 @@ class Committer:
         lost: set[int] = set()
         for one in touched:
             if one.partition not in committed.partitions:
-                lost.add(one.partition)
+                if one.kept:
+                    lost.add(one.partition)
                 self._states.evict(one.entry.state.execution_id)
                 for work in one.works:
-                    work.reply(Moved(work.partition))
+                    work.answer(Moved(work.partition))
             elif one.start is not None and one.entry.state.execution_id not in committed.started:
                 existing.append(one)
             else:
                 one.entry.row = one.row
-                if one.partition in self._ownership.epochs:
+                if one.kept:
                     self._states.put(one.entry, len(one.events))
                 done.append(one)
         if lost:
@@ -339,18 +344,21 @@ class Committer:
         state = one.entry.state
         for work in one.works:
             if isinstance(work, StartWork):
-                work.reply(Started(state.execution_id, work is one.start))
+                work.answer(Started(state.execution_id, work is one.start))
             else:
-                work.reply(state.sequence)
+                work.answer(state.sequence)
 
     async def _answer_existing(self, touched: list[Touched]) -> None:
         """Starts whose request id was taken answer with the execution that has it."""
         starts = [one.start for one in touched if one.start is not None]
-        rows = await self._store.rows(
-            "started_under",
-            namespaces=[start.namespace for start in starts],
-            request_ids=[start.request_id for start in starts],
-        )
+        try:
+            rows = await self._store.rows(
+                "started_under",
+                namespaces=[start.namespace for start in starts],
+                request_ids=[start.request_id for start in starts],
+            )
+        except CONNECTION_LOST:
+            rows = []
         found = {(row["namespace"], row["request_id"]): row for row in rows}
         for one in touched:
             for work in one.works:
@@ -358,11 +366,11 @@ class Committer:
                     continue
                 row = found.get((work.namespace, work.request_id))
                 if row is None:
-                    work.reply(storage_unavailable())
+                    work.answer(storage_unavailable())
                 elif row["start_digest"] != work.start_digest:
-                    work.reply(_reused(work.request_id))
+                    work.answer(_reused(work.request_id))
                 else:
-                    work.reply(Started(row["id"], created=False))
+                    work.answer(Started(row["id"], created=False))
 
     def _refused(self, touched: Iterable[Touched], error: StatementRefused) -> None:
         """Throws the batch away and sends its commands one by one; a lone one is answered."""
@@ -371,22 +379,16 @@ class Committer:
             for work in one.works:
                 if work.solo:
                     self._ownership.log.error("command_refused", error=str(error))
-                    work.reply(storage_unavailable())
+                    work.answer(storage_unavailable())
                 else:
                     work.solo = True
-                    self._inbox.append(work)
+                    self._inbox.put_back((work,), first=False)
 
     def _all_moved(self, touched: Iterable[Touched]) -> None:
         for one in touched:
             self._states.evict(one.entry.state.execution_id)
             for work in one.works:
-                work.reply(Moved(work.partition))
-
-
-def _size_of(work: Work) -> int:
-    command = work.command
-    payload = getattr(command, "output", None) or getattr(command, "input", None)
-    return 200 + (len(payload.data) if payload is not None else 0)
+                work.answer(Moved(work.partition))
 
 
 def _reused(request_id: str) -> Conflict:

@@ -6,7 +6,7 @@ Exception
 └── Moved               the partition has another owner, or none yet
 """
 
-from flowmesh.errors import NotFound, Unavailable, WrongState
+from flowmesh.errors import FlowmeshError, NotFound, Unavailable, WrongState
 
 RETRY_AFTER_MS = 200
 
@@ -29,6 +29,10 @@ class Moved(Exception):
 
 def execution_not_found(execution_id: str) -> NotFound:
     return NotFound("EXECUTION_NOT_FOUND", f"no execution {execution_id[:128]!r} in this namespace")
+
+
+def command_failed() -> FlowmeshError:
+    return FlowmeshError("INTERNAL", "the command could not be applied; the log says why")
 
 
 def execution_unreadable(execution_id: str) -> Unavailable:

@@ -217,12 +217,15 @@ class Orchestrator:
         for one in touched:
             state, transition = one.entry.state, one.transition
             batch.rows.append(event_row(state, transition.first_sequence, one.events))
+            self.stats.observe(state, transition, started=one.start is not None)
+            if not one.kept:
+                # Committed in time, but somebody else's by now: only the events are ours to tell.
+                continue
             for node, attempt in transition.cancel:
                 node_id = state.plan.nodes[node].id
                 self.dispatcher.cancel(state.execution_id, node_id, attempt)
             for node in transition.dispatch:
                 self.dispatcher.add(state, node, one.partition)
-            self.stats.observe(state, transition, started=one.start is not None)
             self._settle(one, state)
         self._metrics.states_cached.set(len(self.states))
         self.publisher.offer(batch)

@@ -112,6 +112,10 @@ class Ownership:
             return None
         return self._addresses.get(incarnation)
 
+    def is_alive(self, incarnation: int) -> bool:
+        """Whether an incarnation had a lease when this process looked last."""
+        return incarnation in self._addresses
+
     def take_after(self) -> bytes | None:
         """Positions of earlier owners that events of the next commit must wait for."""
         if not self._after:

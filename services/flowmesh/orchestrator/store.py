@@ -236,6 +236,8 @@ class CommitLine:
         if position != self.position + 1:
             raise IncarnationOver(f"position is {position}, expected {self.position}")
         row = await self._store.one("outbox_row", incarnation=self.incarnation, position=position)
+        if row is None:
+            raise IncarnationOver(f"what position {position} committed is not known any more")
         self.position = position
         committed = frozenset(row["execution_ids"])
         partitions = (partition_of(execution_id) for execution_id in committed)

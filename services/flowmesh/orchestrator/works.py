@@ -33,9 +33,9 @@ def no_reply(answer: Answer | Exception) -> None:
 
 
 class Work:
-    """One command on its way to the engine."""
+    """One command on its way to the engine. `size` in bytes, about; `solo`: alone in its batch."""
 
-    __slots__ = ("command", "execution_id", "partition", "reply", "solo")
+    __slots__ = ("command", "execution_id", "partition", "reply", "size", "solo")
 
     def __init__(
         self, execution_id: str, partition: int, command: Command, reply: Reply = no_reply
@@ -44,7 +44,13 @@ class Work:
         self.partition = partition
         self.command = command
         self.reply = reply
+        self.size = 0
         self.solo = False
+
+    def answer(self, answer: Answer | Exception) -> None:
+        """Tells the sender, who hears the first answer only."""
+        reply, self.reply = self.reply, no_reply
+        reply(answer)
 
 
 class StartWork(Work):

@@ -1,0 +1,88 @@
+"""What waits for the next commit, bounded: callers are refused when too much waits already."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from flowmesh.engine import Cancel, Signal, Start, Terminate
+from flowmesh.errors import Overloaded
+from flowmesh.orchestrator.works import Work
+
+WAITING_MAX = 20_000
+WAITING_BYTES_MAX = 64 << 20
+"""Beyond these, commands of callers are refused with OVERLOADED."""
+
+BATCH_COMMANDS_MAX = 500
+BATCH_BYTES_MAX = 6 << 20
+RETRY_AFTER_MS = 100
+WORK_BYTES = 200
+"""What a command weighs beside its payload, about."""
+
+BY_CALLERS = (Start, Signal, Cancel, Terminate)
+"""Commands whose sender waits, and may ask again."""
+
+
+class Inbox:
+    """Commands in the order in which they are to be decided."""
+
+    def __init__(self) -> None:
+        self._works: deque[Work] = deque()
+        self._bytes = 0
+        self._any = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._works)
+
+    def submit(self, work: Work) -> None:
+        """Queues a command, or answers that too many wait."""
+        work.size = _size_of(work)
+        if (len(self._works) >= WAITING_MAX or self._bytes >= WAITING_BYTES_MAX) and isinstance(
+            work.command, BY_CALLERS
+        ):
+            text = "too many commands wait; slow down"
+            work.answer(Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS))
+            return
+        self._bytes += work.size
+        self._works.append(work)
+        self._any.set()
+
+    def put_back(self, works: Iterable[Work], *, first: bool) -> None:
+        """Queues commands again: before those that wait, in their order, or behind them."""
+        again = list(works)
+        self._bytes += sum(work.size for work in again)
+        if first:
+            self._works.extendleft(reversed(again))
+        else:
+            self._works.extend(again)
+        self._any.set()
+
+    async def until_any(self) -> None:
+        if not self._works:
+            self._any.clear()
+            await self._any.wait()
+
+    def take(self) -> list[Work]:
+        """The next batch; a command that must be alone is a batch of its own."""
+        waiting = self._works
+        works: list[Work] = []
+        size = 0
+        while waiting and len(works) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
+            if waiting[0].solo and works:
+                break
+            work = waiting.popleft()
+            works.append(work)
+            size += work.size
+            if work.solo:
+                break
+        self._bytes -= size
+        return works
+
+
+def _size_of(work: Work) -> int:
+    command = work.command
+    payload = (
+        getattr(command, "output", None)
+        or getattr(command, "input", None)
+        or getattr(command, "payload", None)
+    )
+    return WORK_BYTES + (len(payload.data) if payload is not None else 0)

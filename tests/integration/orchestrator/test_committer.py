@@ -1,0 +1,230 @@
+"""The committer when something goes wrong in it: everybody is answered, and it goes on."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.engine import Signal, Start, TaskEnded
+from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
+from flowmesh.orchestrator.batch import CommitBatch
+from flowmesh.orchestrator.errors import IncarnationOver, Moved
+from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
+from flowmesh.orchestrator.works import Reply, Started, StartWork, Work
+from flowmesh.plan import Plan
+from tests.integration.orchestrator.conftest import NewNode
+from tests.integration.orchestrator.core import Core, FailingStore, MemoryBus, running, until
+from tests.integration.orchestrator.factories import TWO_STEPS, digested, started
+from tests.unit.engine.factories import node, plan
+
+SIDE_BY_SIDE = digested(plan(node("a"), node("b")))
+DONE = payload_pb2.Payload(data=b"1")
+UNFORESEEN: Any = object()
+"""In place of a text: the engine fails on it as it would on a fault of its own."""
+
+
+def start(reply: Reply, request_id: str = "", of: Plan = TWO_STEPS, partition: int = 1) -> Work:
+    command = Start(payload_pb2.Payload(data=b"{}"), request_id)
+    return StartWork(partition, command, reply, plan=of, start_digest=b"digest")
+
+
+def result(execution_id: str, node: str = "a", worker_id: str = "w") -> Any:
+    command = TaskEnded(node, 1, output=DONE, worker_id=worker_id)
+    return lambda reply: Work(execution_id, 1, command, reply)
+
+
+async def test_a_result_the_engine_fails_on_fails_its_node_and_nothing_else(
+    store: OrchestratorStore,
+) -> None:
+    """Not the process: the worker would send it again to the next one."""
+    async with running(store) as core:
+        poisoned, sound = await core.start(SIDE_BY_SIDE), await core.start(TWO_STEPS)
+        incarnation = core.owner.ownership.incarnation
+
+        answers = await asyncio.gather(
+            core.ask(lambda reply: Work(poisoned, 1, Signal("before", DONE), reply)),
+            core.ask(result(poisoned, worker_id=UNFORESEEN)),
+            core.ask(result(sound)),
+            core.ask(lambda reply: Work(poisoned, 1, Signal("after", DONE), reply)),
+        )
+
+        assert all(isinstance(answer, int) for answer in answers)
+        assert core.owner.ownership.incarnation == incarnation
+        entry = core.owner.states.get(poisoned)
+        assert entry is not None
+        failed = entry.state.scope.nodes[0].failure
+        assert failed is not None
+        assert getattr(failed, "class") == "POISON"
+        assert [signal.name for signal in entry.state.signals] == ["before", "after"]
+
+
+async def test_a_start_the_engine_fails_on_is_refused(store: OrchestratorStore) -> None:
+    """And equal ones beside it, each for itself."""
+    async with running(store) as core:
+
+        def poison(reply: Reply) -> Work:
+            command = Start(DONE, "key", actor=UNFORESEEN)
+            return StartWork(1, command, reply, plan=TWO_STEPS, start_digest=b"digest")
+
+        answers = await asyncio.gather(core.ask(poison), core.ask(poison))
+
+        assert [type(answer) for answer in answers] == [FlowmeshError, FlowmeshError]
+        assert await core.start(TWO_STEPS)
+
+
+async def test_everybody_is_answered_when_a_commit_fails_in_an_unforeseen_way(
+    store: OrchestratorStore,
+) -> None:
+    """Frames of results are acknowledged in order: one without an answer would stop them all."""
+    async with running(store) as core:
+        execution_id = await core.start(TWO_STEPS)
+        incarnation = core.owner.ownership.incarnation
+        commit = core.owner.committer.line.commit
+
+        async def broken(*_: object) -> Any:
+            core.owner.committer.line.commit = commit  # type: ignore[method-assign]
+            raise RuntimeError
+
+        core.owner.committer.line.commit = broken  # type: ignore[method-assign, assignment]
+        answer = await core.ask(result(execution_id))
+
+        assert isinstance(answer, Unavailable)
+        await until(lambda: core.owner.ownership.incarnation > incarnation)
+        await until(lambda: 1 in core.owner.ownership.epochs)
+        assert isinstance(await core.ask(result(execution_id)), int)
+
+
+async def test_a_value_that_no_column_takes_is_refused_and_not_sent_for_ever(
+    store: OrchestratorStore,
+) -> None:
+    """The committer serves everybody: it must not wait for what cannot succeed."""
+    for_ever = Plan(TWO_STEPS.message, TWO_STEPS.nodes, None)
+    for_ever.timeout_us = 1 << 63
+    async with running(store) as core:
+        refused, created = await asyncio.gather(
+            core.ask(lambda reply: start(reply, of=for_ever)), core.ask(start)
+        )
+        assert isinstance(refused, Unavailable)
+        assert isinstance(created, Started)
+
+
+async def test_a_database_that_breaks_while_a_taken_request_id_is_looked_up(
+    store: OrchestratorStore,
+) -> None:
+    """The caller may ask again; the process stays what it is."""
+    async with running(store) as core:
+        first = await core.ask(lambda reply: start(reply, "key"))
+        incarnation = core.owner.ownership.incarnation
+        core.store.failures["started_under"] = 1
+
+        assert isinstance(await core.ask(lambda reply: start(reply, "key")), Unavailable)
+        again = await core.ask(lambda reply: start(reply, "key"))
+
+        assert isinstance(first, Started)
+        assert again == Started(first.execution_id, created=False)
+        assert core.owner.ownership.incarnation == incarnation
+
+
+async def test_outbox_rows_of_a_live_incarnation_are_its_own_to_delete(
+    store: OrchestratorStore,
+) -> None:
+    """It may need the last one to learn what became of a commit. Of a dead one any may."""
+
+    async def rows_of(incarnation: int) -> int:
+        count: int = await store.pool.fetchval(
+            "select count(*) from orchestrator.outbox where incarnation = $1", incarnation
+        )
+        return count
+
+    async with running(store) as other:
+        await other.start(TWO_STEPS)
+        incarnation = other.owner.ownership.incarnation
+        core = Core(FailingStore(store.pool), MemoryBus())
+        await core.owner.begin()
+        core.run()
+        await other.owner.ownership.renew()
+        await core.owner.ownership.renew()
+        partition = next(iter(core.owner.ownership.epochs))
+        core.owner.committer.serve_outbox(incarnation, 1)
+        await core.start(TWO_STEPS, partition)
+        assert await rows_of(incarnation) == 1
+
+        await store.one("end_lease", incarnation=incarnation)
+        await core.owner.ownership.renew()
+        await core.start(TWO_STEPS, partition)
+        assert await rows_of(incarnation) == 0
+        await core.close()
+
+
+async def test_a_commit_of_unknown_outcome_whose_outbox_row_is_gone_ends_the_incarnation(
+    new_node: NewNode, store: OrchestratorStore
+) -> None:
+    """What it did cannot be known any more: start over from the rows."""
+    owner = await new_node()
+    await owner.claim()
+    batch = CommitBatch()
+    started(batch, 1)
+    await owner.commit(batch)
+    await store.pool.execute("delete from orchestrator.outbox")
+    again = CommitLine(store)
+    await again.begin(owner.line.incarnation)
+    with pytest.raises(IncarnationOver):
+        await again.commit(batch, owner.epochs)
+    await again.close()
+
+
+async def test_a_commit_that_comes_too_late_does_not_touch_what_was_regained(
+    store: OrchestratorStore,
+) -> None:
+    """The partition was somebody else's meanwhile, and is ours again under a new epoch."""
+    async with running(store) as core:
+        execution_id = await core.start(TWO_STEPS)
+        commit = core.owner.committer.line.commit
+        gate, at_commit = asyncio.Event(), asyncio.Event()
+
+        async def slow(*arguments: Any) -> Any:
+            at_commit.set()
+            await gate.wait()
+            return await commit(*arguments)
+
+        core.owner.committer.line.commit = slow  # type: ignore[method-assign, assignment]
+        late = core.submit(result(execution_id))
+        await at_commit.wait()
+        await store.pool.execute("update orchestrator.partitions set epoch = epoch + 2")
+        await core.owner.ownership.renew()
+        gate.set()
+
+        assert isinstance(await late, Moved)
+        assert 1 in core.owner.ownership.epochs
+        assert isinstance(await core.ask(result(execution_id)), int)
+
+
+async def test_callers_are_refused_when_too_much_waits(store: OrchestratorStore) -> None:
+    """Memory stays bounded while the database is away, also with large payloads."""
+    async with running(store) as core:
+        execution_id = await core.start(TWO_STEPS)
+        gate, at_commit = asyncio.Event(), asyncio.Event()
+        commit = core.owner.committer.line.commit
+
+        async def away(*arguments: Any) -> Any:
+            at_commit.set()
+            await gate.wait()
+            return await commit(*arguments)
+
+        core.owner.committer.line.commit = away  # type: ignore[method-assign, assignment]
+        large = payload_pb2.Payload(data=b"x" * (256 << 10))
+        first = core.submit(lambda reply: Work(execution_id, 1, Signal("go", large), reply))
+        await at_commit.wait()
+        waiting = [
+            core.submit(lambda reply: Work(execution_id, 1, Signal("go", large), reply))
+            for _ in range(300)
+        ]
+        last = core.submit(result(execution_id))
+
+        refused = [one for one in waiting if one.done()]
+        assert 0 < len(refused) < 300
+        assert all(isinstance(one.result(), Overloaded) for one in refused)
+        gate.set()
+        answers = await asyncio.gather(first, last, *waiting)
+        assert sum(isinstance(answer, int) for answer in answers) == 302 - len(refused)
