@@ -128,9 +128,7 @@ def line(board: Board) -> str:
 
 def table(board: Board) -> Table:
     """The board as a table that fits a terminal of 80 columns, a row per workflow."""
-    found = Table(
-        caption="times as callers saw them, outages included", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    found = Table(caption="times as callers saw them, outages included", box=SIMPLE_HEAD, padding=0)
     found.add_column("workflow", no_wrap=True)
     for name in ("started", "running", "done", "failed", "retries", "p50", "p95", "p99"):
         found.add_column(name, justify="right", no_wrap=True)

@@ -227,7 +227,7 @@ class Demo:
         """The order that went through most, as a tree."""
 
         def weight(record: Record) -> tuple[int, int, int]:
-            kills = sum(1 for kill in self._kills if _was_open(record, kill))
+            kills = sum(n for n, kill in enumerate(self._kills, 1) if _was_open(record, kill))
             again = sum(1 for event in record.events if event.data.get("delivery", 1) > 1)
             return kills, again, sum(node.attempts for node in record.execution.nodes)
 
