@@ -14,8 +14,8 @@ EXECUTIONS = Group("Executions", sort_key=2)
 SUITE = Group("Suite", sort_key=3)
 
 EPILOGUE = """\
-Commands that talk to a suite take --json, --address and --namespace (or FLOWMESH_ADDRESS,
-FLOWMESH_NAMESPACE).
+Client commands take --json, and --address and --namespace, which
+FLOWMESH_ADDRESS and FLOWMESH_NAMESPACE set too.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 nothing answers."""
 
 

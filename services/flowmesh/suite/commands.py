@@ -1,7 +1,6 @@
 """The commands `dev`, `serve` and `cluster`: flags to settings, errors to one line."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any, Literal
@@ -16,20 +15,38 @@ Egress = Literal["open", "public"]
 DEV_LOG_LEVEL = "warning"
 
 
+def _from(variable: str, *, shown: bool = True) -> Parameter:
+    """A flag that FLOWMESH_* sets too; an empty default is not worth showing."""
+    return Parameter(env_var=f"FLOWMESH_{variable}", show_default=shown)
+
+
+EgressFlag = Annotated[Egress, _from("EGRESS")]
+DataDir = Annotated[str, _from("DATA_DIR")]
+HttpPort = Annotated[int, _from("HTTP_PORT")]
+GrpcPort = Annotated[int, _from("GRPC_PORT")]
+Host = Annotated[str, _from("HOST")]
+Postgres = Annotated[str, _from("POSTGRES", shown=False)]
+Nats = Annotated[str, _from("NATS", shown=False)]
+Redis = Annotated[str, _from("REDIS", shown=False)]
+LogLevel = Annotated[str, _from("LOG_LEVEL")]
+LogFormat = Annotated[str, _from("LOG_FORMAT", shown=False)]
+OtlpEndpoint = Annotated[str, _from("OTLP_ENDPOINT", shown=False)]
+
+
 def dev(
     *,
-    egress: Egress = "open",
-    ephemeral: bool = False,
-    data_dir: str = ".flowmesh",
-    http_port: int = 3000,
-    grpc_port: int = 7450,
-    host: str = "127.0.0.1",
-    postgres: str = "",
-    nats: str = "",
-    redis: str = "",
-    log_level: str = "",
-    log_format: str = "",
-    otlp_endpoint: str = "",
+    egress: EgressFlag = "open",
+    ephemeral: Annotated[bool, Parameter(negative="")] = False,
+    data_dir: DataDir = ".flowmesh",
+    http_port: HttpPort = 3000,
+    grpc_port: GrpcPort = 7450,
+    host: Host = "127.0.0.1",
+    postgres: Postgres = "",
+    nats: Nats = "",
+    redis: Redis = "",
+    log_level: LogLevel = DEV_LOG_LEVEL,
+    log_format: LogFormat = "",
+    otlp_endpoint: OtlpEndpoint = "",
 ) -> int:
     """Start the whole suite on this machine: servers, services, REST and gRPC in one process.
 
@@ -71,7 +88,7 @@ def dev(
         postgres=postgres,
         nats=nats,
         redis=redis,
-        log_level=log_level or os.environ.get("FLOWMESH_LOG_LEVEL", DEV_LOG_LEVEL),
+        log_level=log_level,
         log_format=log_format,
         otlp_endpoint=otlp_endpoint,
     )
@@ -138,13 +155,13 @@ def serve(
 
 def cluster(
     *,
-    data_dir: str = ".flowmesh",
-    http_port: int = 3000,
-    grpc_port: int = 7450,
+    data_dir: DataDir = ".flowmesh",
+    http_port: HttpPort = 3000,
+    grpc_port: GrpcPort = 7450,
     orchestrators: Annotated[int, Parameter(help="How many orchestrators.")] = 2,
     workers: Annotated[int, Parameter(help="How many worker services.")] = 2,
-    egress: Egress = "open",
-    log_level: str = "",
+    egress: EgressFlag = "open",
+    log_level: LogLevel = DEV_LOG_LEVEL,
 ) -> int:
     """Start the servers and each core service as a process of its own, on this machine.
 
@@ -168,7 +185,7 @@ def cluster(
         data_dir=data_dir,
         http_port=http_port,
         grpc_port=grpc_port,
-        log_level=log_level or os.environ.get("FLOWMESH_LOG_LEVEL", DEV_LOG_LEVEL),
+        log_level=log_level,
     )
     return _run(
         given, lambda settings: run_cluster(settings, orchestrators=orchestrators, workers=workers)

@@ -49,6 +49,7 @@ async def run_dev(settings: Settings, *, ephemeral: bool) -> None:
             say(dev_banner(process, servers, took_s=took, ephemeral=ephemeral))
 
         await Process(settings, services).run(ready)
+    say("Stopped.")
 
 
 def check_ports(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,20 @@ def test_what_is_wrong_is_one_line(words: tuple[str, ...], says: str) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"flowmesh: {says}"), done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["dev", "cluster"])
+def test_settings_come_from_the_environment_too(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable sets what a flag sets, and the flag has the last word."""
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("FLOWMESH_DATA_DIR", str(file))
+    monkeypatch.setenv("FLOWMESH_HTTP_PORT", "70000")
+    assert "http_port" in flowmesh(command, "--grpc-port", "0").stderr
+    done = flowmesh(command, "--grpc-port", "0", "--http-port", "0")
+    assert done.stderr.startswith(f"flowmesh: cannot write to {file}"), done.stderr
 
 
 def test_help_is_quick_and_lists_the_commands() -> None:
