@@ -203,6 +203,9 @@ class Orchestrator:
         self.timers.drop_partitions(gone)
         self.waiters.drop_partitions(gone)
 
+    def resumed(self) -> None:
+        self.dispatcher.pump()
+
     async def barrier(self) -> None:
         await self.committer.barrier()
 

@@ -40,6 +40,9 @@ class Owner(Protocol):
     def lost(self, partitions: Iterable[int]) -> None:
         """Partitions are no longer ours: nothing about them may leave."""
 
+    def resumed(self) -> None:
+        """A lease that was over is renewed: what had to wait may leave."""
+
     async def barrier(self) -> None:
         """Returns when no commit that was begun before is in flight."""
 
@@ -151,9 +154,12 @@ class Ownership:
         asked_ms = self._clock.monotonic_ms()
         tenure = await self._store.renew(self.incarnation)
         self.observe_time(tenure.now_us)
+        was_over = not self.lease_valid
         self._lease_until_ms = asked_ms + LEASE_MS
         async with self._lock:
             await self._follow(tenure)
+        if was_over:
+            self.owner.resumed()
         return tenure
 
     async def _follow(self, tenure: Tenure) -> None:

@@ -1,11 +1,13 @@
-"""A take-over keeps the events of an execution in order, for whoever reads them from where."""
+"""Leases that end: events stay in order, answers are right, and what waited goes on."""
 
 import asyncio
 from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import TaskEnded
+from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.ownership import LEASE_MS
 from flowmesh.orchestrator.store import OrchestratorStore
@@ -114,3 +116,20 @@ async def test_an_owner_whose_lease_is_over_tells_what_is_stored(
 
 def nobody(address: str) -> Any:
     raise AssertionError(address)
+
+
+async def test_what_became_ready_while_the_lease_was_over_leaves_when_it_is_renewed(
+    store: OrchestratorStore,
+) -> None:
+    """Nothing else may come to set the dispatch going again."""
+    async with running(store) as core:
+        stream = Attached()
+        core.owner.dispatcher.attach(stream, pb.AttachHello(worker_service_id="w"))
+        grant = pb.Grant(set_id="s", worker_id="w", slots=5, task_types=["work"])
+        core.owner.dispatcher.grant(stream, [grant])
+        core.clock.ahead_ms = LEASE_MS
+        execution_id = await core.start(ONE_STEP)
+        assert not stream.out.tasks
+        await core.owner.ownership.renew()
+
+        assert [sent.task.execution_id for sent in stream.out.tasks] == [execution_id]
