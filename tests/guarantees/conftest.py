@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import pytest_asyncio
 
-from flowmesh.testing.cluster import Cluster
+from flowmesh.testing.cluster import Cluster, spare_ports
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 
@@ -27,7 +27,9 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clu
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
     """The whole suite in one process, to be killed and started again."""
-    async with Suite(tmp_path_factory.mktemp("dev") / "data") as running:
+    ports = spare_ports(2)
+    folder = tmp_path_factory.mktemp("dev") / "data"
+    async with Suite(folder, ports=(ports, ports + 1)) as running:
         yield running
 
 

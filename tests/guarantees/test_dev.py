@@ -1,5 +1,6 @@
 """What `flowmesh dev` promises when it, or one of its servers, is killed."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -7,12 +8,16 @@ import time
 
 import pytest
 
+from flowmesh.sdk import Client, Handle
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.guarantees.drill import Drill
+from tests.guarantees.orders import shipped
 from tests.guarantees.polling import allowed_s, done
 
 SERVING_WITHIN_S = 5.0
+CLIENTS = 5
+WAITED_S = 60.0
 RESTARTED_WITHIN_S = 10.0
 
 
@@ -25,6 +30,11 @@ def drill(dev: Suite, world: World, fault: str) -> Drill:
         executions=lambda: dev.channel,
         postgres=lambda: str(dev.about["postgres"]),
     )
+
+
+async def sequences(handle: Handle) -> list[int]:
+    """The events of an execution as the SDK's client gets them, to the last one."""
+    return [event.sequence async for event in handle.events()]
 
 
 async def killed(dev: Suite, server: str) -> int:
@@ -43,17 +53,31 @@ async def restarted(dev: Suite, server: str, before: int) -> None:
     await done(f"{server} restarted", other, within_s=RESTARTED_WITHIN_S)
 
 
-@pytest.mark.feature("S2-54", "S3-39", "S3-104", "S0-143")
+@pytest.mark.feature("S2-54", "S3-39", "S3-104", "S0-143", "S0-96")
 async def test_everything_killed_at_once_loses_nothing(dev: Suite, world: World) -> None:
-    """The suite and its servers die by SIGKILL; started again, all executions go on and end."""
-    async with drill(dev, world, "kill -9 dev and all children") as running:
+    """The suite and its servers die by SIGKILL; started again, all executions go on and end.
+
+    Clients that were reading events or waiting for a result go on by themselves.
+    """
+    async with (
+        drill(dev, world, "kill -9 dev and all children") as running,
+        Client(dev.grpc_address) as client,
+    ):
         await running.in_flight()
+        handles = [client.handle(execution_id) for execution_id in running.orders.ids[:CLIENTS]]
+        reading = [asyncio.create_task(sequences(handle)) for handle in handles]
+        waiting = asyncio.gather(*(handle.result(WAITED_S) for handle in handles))
         await dev.kill_everything()
         running.breaks()
         started = time.monotonic()
         await dev.start()
         serving_s = time.monotonic() - started
         outcome = await running.finish()
+
+        for handle, got in zip(handles, await asyncio.gather(*reading), strict=True):
+            assert got == list(range(1, (await handle.describe()).last_sequence + 1))
+        orders = running.orders.order_of
+        assert await waiting == [shipped(orders[handle.id]) for handle in handles]
 
     print(f"serving again after {serving_s:.2f} s")
     assert outcome.unknown_starts > 0
