@@ -11,10 +11,10 @@ import asyncpg
 
 from flowmesh.testing import checker
 from flowmesh.testing.cluster import Cluster
+from flowmesh.testing.polling import until
 from flowmesh.testing.world import World
 from tests.guarantees.drill import Drill
 from tests.guarantees.packer import READY
-from tests.guarantees.polling import until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARE = 28

@@ -16,9 +16,9 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.testing import checker
 from flowmesh.testing.checker import Stored
+from flowmesh.testing.polling import done, until
 from flowmesh.testing.world import World
 from tests.guarantees.orders import CALLED, HELD, Orders, scripted, shipped
-from tests.guarantees.polling import done, until
 from tests.guarantees.watching import Subscribers
 
 ORDERS = 200
@@ -71,7 +71,8 @@ class Outcome:
 class Drill:
     """Orders under way against a running suite. Enter it, break something, `finish` it.
 
-    `stores` are channels for stubs, asked anew each time because a restart may move them.
+    `events` and `executions` are channels for stubs, asked anew each time, as are the addresses,
+    because a restart may move them.
     """
 
     def __init__(

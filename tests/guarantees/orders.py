@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from flowmesh.testing.checker import SinkCall
+from flowmesh.testing.polling import pause
 from flowmesh.testing.world import Call, World
 
 Json = Any
@@ -139,7 +140,7 @@ class Orders:
         while (answer := await self._try(session, path, body)) is None:
             assert time.monotonic() < until, f"{path} was not served"
             self.unknown += 1
-            await asyncio.sleep(RETRY_PAUSE_S)
+            await pause(RETRY_PAUSE_S)
         return answer
 
     async def _try(self, session: aiohttp.ClientSession, path: str, body: Json) -> Json | None:

@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from flowmesh.testing.cluster import Cluster
+from flowmesh.testing.polling import allowed_s, until
 from flowmesh.testing.world import World
 from tests.guarantees.breaking import balanced, drill, epochs, owned_by, packer, there
 from tests.guarantees.packer import ACTION
-from tests.guarantees.polling import allowed_s, until
 
 # From the fault to the next committed transition.
 RECOVERED_S = 2.8

@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from flowmesh.testing.cluster import Cluster
+from flowmesh.testing.polling import done
 from tests.guarantees.breaking import drill
 from tests.guarantees.conftest import Worlds
-from tests.guarantees.polling import done
 
 ROUNDS = 12
 SEED = int(os.environ.get("FLOWMESH_STORM_SEED", "20261120"))

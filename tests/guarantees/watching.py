@@ -10,6 +10,7 @@ from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
 from flowmesh.errors import FlowmeshError, Gone
 from flowmesh.testing.checker import TERMINAL, kind_of
+from flowmesh.testing.polling import pause
 
 REOPEN_S = 0.05
 OPEN_WITHIN_S = 30.0
@@ -78,7 +79,7 @@ class Subscribers:
                 self.expired, self._cursor = True, ""
             except FlowmeshError:
                 self.reopened += 1
-            await asyncio.sleep(REOPEN_S)
+            await pause(REOPEN_S)
 
     async def _read_workflow(self) -> None:
         request = pb.WatchEventsRequest(workflow_id=self._workflow_id, cursor=self._cursor)
@@ -105,4 +106,4 @@ class Subscribers:
                         return
             except FlowmeshError:
                 self.reopened += 1
-            await asyncio.sleep(REOPEN_S)
+            await pause(REOPEN_S)

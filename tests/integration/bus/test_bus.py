@@ -1,14 +1,13 @@
 """JetStream through the bus: stored once, read without a gap, across restarts of the server."""
 
 import asyncio
+import os
 import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from flowmesh.bus import Bus, Message
@@ -35,11 +34,6 @@ async def bus(own: EmbeddedServers) -> AsyncIterator[Bus]:
     await bus.ensure_stream(STREAM, ["test.>"], 3_600, 100_000_000)
     yield bus
     await bus.close()
-
-
-def until_stopped(pid: int) -> None:
-    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
-        time.sleep(0.001)
 
 
 async def take(messages: Any, count: int) -> list[Message]:
@@ -157,7 +151,8 @@ async def test_what_was_asked_of_a_killed_server_fails_at_once(
 ) -> None:
     """A request whose answer cannot come any more is given up with the connection."""
     own.kill("nats", signal.SIGSTOP)
-    await asyncio.to_thread(until_stopped, own.pids()["nats"])
+    stopped = (os.P_PID, own.pids()["nats"], os.WSTOPPED | os.WNOWAIT)
+    await asyncio.to_thread(os.waitid, *stopped)
     asked = asyncio.create_task(bus.publish("test.a", b"in flight"))
     assert not (await asyncio.wait((asked,), timeout=0.2))[0]
     own.kill("nats")

@@ -1,4 +1,7 @@
-"""Waiting on points that can be observed: bounded, and it says what it waited for."""
+"""Waiting on points that can be observed: bounded, and it says what it waited for.
+
+The one place of the tests where time is let pass, always between two looks or two tries.
+"""
 
 import asyncio
 import os
@@ -13,6 +16,11 @@ def allowed_s(target_s: float) -> float:
     return target_s * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
+async def pause(seconds: float) -> None:
+    """What a client lets pass before it tries again."""
+    await asyncio.sleep(seconds)
+
+
 async def until(
     what: str,
     condition: Callable[[], Awaitable[object]],
@@ -25,7 +33,7 @@ async def until(
     while not await condition():
         took = time.monotonic() - started
         assert took < within_s, f"not {what} within {within_s} s"
-        await asyncio.sleep(poll_s)
+        await pause(poll_s)
     return time.monotonic() - started
 
 
