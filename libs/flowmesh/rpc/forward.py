@@ -1,7 +1,8 @@
 """Services of other processes, served here by handing each call on: one address for all.
 
 Messages pass as the bytes they are. Errors, deadlines, cancels and the trace context pass too,
-because both sides are the handlers and channels that every service has.
+because both sides are the handlers and channels that every service has; the caller's own
+metadata is handed on here.
 """
 
 from __future__ import annotations  # grpc's types take parameters in stubs only
@@ -12,11 +13,16 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from flowmesh.rpc.channel import Channel
+from flowmesh.rpc.scope import MetadataItems
+from flowmesh.telemetry.context import TRACEPARENT
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 Behaviour = Callable[[Any, Any], Any]
+
+# Belongs to one connection or is set anew for the call that goes out.
+NOT_HANDED_ON = (":", "grpc-", "user-agent", TRACEPARENT)
 
 
 def forwarding(
@@ -41,16 +47,16 @@ def _handler(method: MethodDescriptor, channel: Channel) -> grpc.RpcMethodHandle
 
 
 def _answered(call: Callable[..., Any]) -> Behaviour:
-    async def forward(request: Any, _context: Any) -> Any:
+    async def forward(request: Any, context: Any) -> Any:
         # The caller's own deadline holds; waiting for a result may take longer than any default.
-        return await call(request, timeout=None)
+        return await call(request, timeout=None, metadata=_handed_on(context))
 
     return forward
 
 
 def _streamed(call: Callable[..., Any]) -> Behaviour:
-    async def forward(request: Any, _context: Any) -> AsyncIterator[Any]:
-        responses = call(request)
+    async def forward(request: Any, context: Any) -> AsyncIterator[Any]:
+        responses = call(request, metadata=_handed_on(context))
         try:
             async for response in responses:
                 yield response
@@ -58,3 +64,8 @@ def _streamed(call: Callable[..., Any]) -> Behaviour:
             responses.cancel()
 
     return forward
+
+
+def _handed_on(context: Any) -> MetadataItems:
+    items: MetadataItems = context.invocation_metadata() or ()
+    return tuple((key, value) for key, value in items if not key.startswith(NOT_HANDED_ON))

@@ -10,7 +10,6 @@ import aiohttp
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
@@ -19,6 +18,7 @@ from flowmesh.errors import Unavailable
 from flowmesh.runtime import Endpoint, Loop, Process, Runtime, Settings, StartError
 from flowmesh.runtime.http import answer
 from flowmesh.runtime.process import ServiceRun
+from flowmesh.testing.reflection import reflected_services
 
 NAME = "flowmesh.api.registry.v1.RegistryService"
 CHECK = "/grpc.health.v1.Health/Check"
@@ -129,22 +129,7 @@ async def test_health_and_reflection_answer_for_every_service(settings: Settings
             answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         for version in ("v1", "v1alpha"):
-            assert NAME in await listed(channel, version)
-
-
-async def listed(channel: grpc.aio.Channel, version: str) -> list[str]:
-    """The services that reflection names."""
-    call: Any = channel.stream_stream(
-        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
-        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-    )
-
-    async def ask() -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
-        yield reflection_pb2.ServerReflectionRequest(list_services="*")
-
-    answers = [answer async for answer in call(ask())]
-    return [service.name for service in answers[0].list_services_response.service]
+            assert NAME in await reflected_services(channel, version)
 
 
 async def test_garbage_to_health_and_reflection_is_refused(settings: Settings) -> None:

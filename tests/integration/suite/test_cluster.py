@@ -10,17 +10,30 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import grpc
+import grpc.aio
 import psutil
 import pytest
 import pytest_asyncio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from flowmesh.errors import Invalid
 from flowmesh.sdk import Client, Ref, Worker, Workflow, task, workflow
+from flowmesh.testing.reflection import reflected_services
 
 START_TIMEOUT_S = 60.0
 HELLO = {"id": "hello", "name": "Hello", "steps": [{"id": "only", "name": "Only"}]}
 ALL = ["definition", "event", "gateway", "orchestrator-1", "orchestrator-2", "registry"]
 ALL += ["worker-1", "worker-2"]
+PUBLIC = {
+    "flowmesh.api.definition.v1.DefinitionService",
+    "flowmesh.api.event.v1.EventService",
+    "flowmesh.api.execution.v1.ExecutionService",
+    "flowmesh.api.execution.v1.PayloadService",
+    "flowmesh.api.history.v1.HistoryService",
+    "flowmesh.api.registry.v1.RegistryService",
+    "flowmesh.api.worker.v1.WorkerService",
+}
 
 
 @task("greet-in-cluster")
@@ -110,6 +123,31 @@ async def test_the_gateway_serves_every_public_grpc_service(cluster: Cluster) ->
     assert caught.value.violations
 
 
+async def test_a_session_through_the_gateway(cluster: Cluster) -> None:
+    """Many starts over one stream, each acknowledged and each with its result."""
+    async with Client(cluster.about["grpc"]) as client:
+        await client.register(greeting)
+        async with Worker(client, greeting.handlers), client.session() as session:
+            calls = [session.submit("greeting", {"name": str(number)}) for number in range(20)]
+            results = [await call.result() for call in calls]
+    assert results == [{"said": f"Hello {number}"} for number in range(20)]
+
+
+async def test_the_gateway_tells_what_it_serves(cluster: Cluster) -> None:
+    """Health and reflection know the public services there, and only those."""
+    async with grpc.aio.insecure_channel(cluster.about["grpc"]) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        for name in PUBLIC:
+            answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        names = await reflected_services(channel)
+        assert {name for name in names if name.startswith("flowmesh.")} == PUBLIC
+        attach: Any = channel.stream_stream("/flowmesh.api.worker.v1.DispatchService/Attach")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await attach().read()
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
 async def test_services_find_each_other(cluster: Cluster) -> None:
     """A workflow runs across gateway, definition, orchestrators and workers."""
     url = f"{cluster.about['http']}/workflows"
@@ -127,3 +165,20 @@ async def test_work_goes_on_when_an_orchestrator_is_killed(cluster: Cluster) -> 
             pass
         while cluster.processes["orchestrator-1"]["pid"] in (0, victim):
             await cluster.get(f"{cluster.about['http']}/health")
+
+
+async def test_a_worker_goes_on_when_its_worker_service_is_killed(cluster: Cluster) -> None:
+    """Its stream through the gateway breaks, and the next one leads to the other service."""
+    async with Client(cluster.about["grpc"]) as client:
+        await client.register(greeting)
+        async with Worker(client, greeting.handlers):
+            first = await client.start("greeting", {"name": "Ada"})
+            assert await first.result() == {"said": "Hello Ada"}
+            for name in ("worker-1", "worker-2"):
+                victim = cluster.processes[name]["pid"]
+                os.kill(victim, signal.SIGKILL)
+                handle = await client.start("greeting", {"name": name})
+                async with asyncio.timeout(60):
+                    assert await handle.result() == {"said": f"Hello {name}"}
+                    while cluster.processes[name]["pid"] in (0, victim):
+                        await cluster.get(f"{cluster.about['http']}/health")

@@ -1,10 +1,8 @@
 """An orderly stop in the middle of work: what runs ends and is kept, nothing is done twice."""
 
 import asyncio
-import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,14 +32,6 @@ def orders(world: World) -> dict[str, object]:
     return {"id": "orders", "name": "Orders", "steps": steps}
 
 
-async def until_ended(suite: Suite, execution_id: str) -> Any:
-    """The execution once it has ended, asked over REST: no process of a cluster has all of gRPC."""
-    async with asyncio.timeout(60):
-        while (found := await suite.execution(execution_id))["status"] in ("pending", "running"):
-            await asyncio.to_thread(os.sched_yield)
-    return found
-
-
 @pytest.mark.parametrize("layout", [Suite, Cluster])
 async def test_a_stop_in_the_middle_of_work_repeats_nothing(
     tmp_path: Path, layout: type[Suite]
@@ -58,7 +48,7 @@ async def test_a_stop_in_the_middle_of_work_repeats_nothing(
         took_s = asyncio.get_running_loop().time() - started
         before = len(world.calls())
         async with suite:
-            ended = [await until_ended(suite, execution_id) for execution_id in begun]
+            ended = [await suite.wait(execution_id, 60) for execution_id in begun]
     assert 0 < before < EXECUTIONS * len(STEPS)
     assert took_s < STOP_S
     assert {execution["status"] for execution in ended} == {"completed"}

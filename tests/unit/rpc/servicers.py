@@ -23,12 +23,14 @@ class Registry(registry_grpc.RegistryServiceServicer):
         self.cancelled = asyncio.Event()
         self.traces: list[str] = []
         self.seconds_left: list[float | None] = []
+        self.metadata: list[dict[str, str | bytes]] = []
 
     async def GetInstance(
         self, request: registry.GetInstanceRequest, context: Any
     ) -> registry.GetInstanceResponse:
         self.traces.append(current_traceparent())
         self.seconds_left.append(context.time_remaining())
+        self.metadata.append(dict(context.invocation_metadata()))
         if request.id == "absent":
             violation = Violation("id", "no such instance", "INSTANCE_NOT_FOUND", 3, 7)
             raise NotFound(

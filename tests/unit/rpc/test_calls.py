@@ -69,6 +69,17 @@ async def test_a_call_carries_the_trace_of_its_caller(service: Service) -> None:
     assert service.registry.traces == [traceparent]
 
 
+async def test_a_call_carries_the_metadata_of_its_caller(service: Service) -> None:
+    """What a caller adds arrives, text and bytes, and the trace context once."""
+    given = (("authorization", "Bearer x"), ("extra-bin", b"\x00\xff"))
+    request = registry.GetInstanceRequest(id="a")
+    with trace(child_traceparent()):
+        await service.instances.GetInstance(request, metadata=given)
+    (arrived,) = service.registry.metadata
+    assert dict(given).items() <= arrived.items()
+    assert "traceparent" in arrived
+
+
 async def test_a_unary_call_has_a_deadline_by_default(service: Service) -> None:
     """No call waits for ever because somebody forgot to say how long."""
     await service.instances.GetInstance(registry.GetInstanceRequest(id="a"))
