@@ -60,7 +60,9 @@ def page() -> str:
     files.sort(key=lambda file: (not file.service, file.name))
     lines = markdown.title("gRPC", source="the comments in `protos/`")
     lines += [
-        "Every call goes to port 7450 of `flowmesh dev`; reflection lists the services.",
+        "Every call goes to port 7450 of `flowmesh dev`, or of the gateway where each service is a",
+        "process of its own; reflection lists the services.",
+        "A message has at most 9 MiB, so that a definition of 8 MiB fits into one.",
         "An empty `namespace` is `default`.",
         "The reasons are explained in [errors.md](errors.md).",
         "",
