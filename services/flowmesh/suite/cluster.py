@@ -13,6 +13,7 @@ from flowmesh.embedded.child import Child, Program
 from flowmesh.embedded.nats import free_port
 from flowmesh.runtime import Settings
 from flowmesh.suite.files import data_folder, say, write_private
+from flowmesh.suite.ports import check_port
 
 CLUSTER_FILE = "cluster.json"
 READY_TIMEOUT_S = 60.0
@@ -52,6 +53,9 @@ def layout(settings: Settings, *, orchestrators: int, workers: int) -> list[Memb
 async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -> None:
     """Runs the cluster until a signal; raises ServerFailed when a process does not come up."""
     members = layout(settings, orchestrators=orchestrators, workers=workers)
+    for member in members:
+        check_port("HTTP", settings.host, member.http_port)
+        check_port("gRPC", settings.host, member.grpc_port)
     folder = data_folder(settings)
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(EmbeddedServers(folder))

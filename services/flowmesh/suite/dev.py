@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from flowmesh.embedded import EmbeddedServers
-from flowmesh.runtime import Process, Settings, StartError
-from flowmesh.runtime.http import listen
+from flowmesh.runtime import Process, Settings
 from flowmesh.suite.banner import dev_banner
 from flowmesh.suite.files import data_folder, say, write_private
+from flowmesh.suite.ports import check_port
 from flowmesh.suite.services import CORE, load
 
 DEV_FILE = "dev.json"
@@ -22,7 +22,8 @@ SERVERS = ("postgres", "nats", "redis")
 async def run_dev(settings: Settings, *, ephemeral: bool) -> None:
     """Runs the suite until a signal; raises StartError or EmbeddedError when it cannot start."""
     started = time.monotonic()
-    check_ports(settings)
+    check_port("HTTP", settings.host, settings.http_port)
+    check_port("gRPC", settings.host, settings.grpc_port)
     async with AsyncExitStack() as stack:
         data_dir = data_folder(settings)
         if ephemeral:
@@ -50,21 +51,6 @@ async def run_dev(settings: Settings, *, ephemeral: bool) -> None:
 
         await Process(settings, services).run(ready)
     say("Stopped.")
-
-
-def check_ports(settings: Settings) -> None:
-    """Says that a port is taken before anything is started."""
-    for kind, port, flag in (
-        ("HTTP", settings.http_port, "--http-port"),
-        ("gRPC", settings.grpc_port, "--grpc-port"),
-    ):
-        try:
-            listen(settings.host, port).close()
-        except OSError as error:
-            raise StartError(
-                f"{kind} port {port} of {settings.host} is not free ({error.strerror});"
-                f" choose another with {flag} (0 picks a free one)"
-            ) from error
 
 
 def _description(process: Process, servers: EmbeddedServers) -> dict[str, object]:

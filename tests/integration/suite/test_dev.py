@@ -88,18 +88,20 @@ async def test_a_second_start_is_refused_by_pid(suite: Suite) -> None:
     assert re.fullmatch(rf"flowmesh: .* is in use by process {suite.pid}; .*--data-dir\n", errors)
 
 
+@pytest.mark.parametrize("command", ["dev", "cluster"])
 @pytest.mark.parametrize(
     ("flag", "other"), [("--http-port", "--grpc-port"), ("--grpc-port", "--http-port")]
 )
 async def test_a_taken_port_is_told_before_anything_starts(
-    tmp_path: Path, flag: str, other: str
+    tmp_path: Path, command: str, flag: str, other: str
 ) -> None:
     """One line with the port and the flag that changes it; nothing is written."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         data_dir = tmp_path / "data"
         ports = (flag, port, other, "0")
-        code, _, errors = await finished(*BARE, "--data-dir", str(data_dir), *ports)
+        argv = (*BARE[:-1], command, "--data-dir", str(data_dir), *ports)
+        code, _, errors = await finished(*argv)
     assert code == 1
     assert errors.startswith("flowmesh: ")
     assert port in errors
