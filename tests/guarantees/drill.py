@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ import asyncpg
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.errors import Unavailable
 from flowmesh.testing import checker
 from flowmesh.testing.checker import Stored
 from flowmesh.testing.polling import done, until
@@ -241,10 +242,18 @@ class Drill:
         gate = asyncio.Semaphore(ASKED_AT_ONCE)
 
         async def ask(one: Stored) -> list[str]:
+            request = pb.GetExecutionRequest(execution_id=one.id)
             async with gate:
-                request = pb.GetExecutionRequest(execution_id=one.id)
                 return checker.check_answer(one, (await stub.GetExecution(request)).execution)
 
+        async def answers() -> bool:
+            with suppress(Unavailable):
+                await stub.GetExecution(pb.GetExecutionRequest(execution_id=self.orders.ids[0]))
+                return True
+            return False
+
+        # Who is asked may be starting again itself.
+        await until("answers", answers, within_s=ALL_ENDED_WITHIN_S)
         found = await asyncio.gather(*map(ask, stored.values()))
         return [problem for problems in found for problem in problems]
 
