@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import signal
 import socket
@@ -44,9 +43,10 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """What was killed, and the moment before."""
+    """What was killed, from the moment before to the one when all of it was dead."""
 
-    at: datetime
+    begun: datetime
+    ended: datetime
     pids: tuple[int, ...]
 
 
@@ -109,27 +109,23 @@ class Cluster:
     async def kill(self, name: str) -> Kill:
         """kill -9 of one process; the cluster starts it again."""
         await asyncio.to_thread(self._look)
-        pid = self.pid(name)
-        at = datetime.now(UTC)
-        os.kill(pid, signal.SIGKILL)
-        return Kill(at, (pid,))
+        victim = psutil.Process(self.pid(name))
+        begun = datetime.now(UTC)
+        victim.kill()
+        await self._dead([victim])
+        return Kill(begun, datetime.now(UTC), (victim.pid,))
 
     async def kill_all(self) -> Kill:
         """kill -9 of everything, servers included; returns when nothing is left of it."""
         await asyncio.to_thread(self._look)
         alive = self.alive()
-        at = datetime.now(UTC)
+        begun = datetime.now(UTC)
         for process in alive:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        try:
-            async with asyncio.timeout(DEATH_TIMEOUT_S):
-                await self._ended()
-                while self.alive():  # noqa: ASYNC110 (the dead tell nobody but their parent)
-                    await asyncio.sleep(POLL_S)
-        except TimeoutError:
-            raise ClusterFailed(f"kill -9 did not end {self.alive()}") from None
-        return Kill(at, tuple(process.pid for process in alive))
+        await self._dead(alive)
+        await self._ended()
+        return Kill(begun, datetime.now(UTC), tuple(process.pid for process in alive))
 
     async def stop(self) -> None:
         """Asks it to stop, as Ctrl-C would; kills what does not."""
@@ -149,6 +145,15 @@ class Cluster:
     def alive(self) -> list[psutil.Process]:
         """Every process known to be of this cluster, of all its lives, that still runs."""
         return [process for process in self._seen.values() if _runs(process)]
+
+    async def _dead(self, victims: list[psutil.Process]) -> None:
+        try:
+            async with asyncio.timeout(DEATH_TIMEOUT_S):
+                while any(map(_runs, victims)):  # noqa: ASYNC110 (only their parents are told)
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            left = [process for process in victims if _runs(process)]
+            raise ClusterFailed(f"kill -9 did not end {left}") from None
 
     async def _ended(self) -> None:
         if self._process is not None:

@@ -16,7 +16,7 @@ from flowmesh.sdk import Client, ExecutionFailed, Session, SessionCall
 
 # How often a caller asks again, and for how long in all: longer than any outage of the demo.
 AGAIN_S: Final = 0.3
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 CURL_TIMEOUT_S: Final = 10
 # So many callers may wait for their acknowledgement; the next one queues behind them.
 WAITING_MAX: Final = 32

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from examples.demo.cluster import Kill
 from examples.demo.effects import APPLIED, REFUSED, REPEATED, Effect
 from examples.demo.progress import Run
 from examples.demo.workflows import wrong_result
@@ -74,7 +75,7 @@ class Proof:
         records: Sequence[Record],
         started: Counter[str],
         effects: Sequence[Effect],
-        kills: Sequence[datetime],
+        kills: Sequence[Kill],
     ) -> None:
         self._runs = runs
         self._records = records
@@ -175,8 +176,9 @@ class Proof:
                 spans[f"{record.execution.id}/{node}"] = found
         repeats = [call for call in self._calls if call.outcome == REPEATED]
         wrong = [
-            f"{call.key}: calls {[_moment(one.begun_us) for one in self._by_key[call.key]]},"
-            f" attempts {spans.get(call.key)}, kills {self._kills}"
+            f"{call.key}: calls {[_clock(_moment(one.begun_us)) for one in self._by_key[call.key]]},"
+            f" attempts {[_interval(span) for span in spans.get(call.key, [])]},"
+            f" kills {[_interval(kill) for kill in self._kills]}"
             for call in repeats
             if not self._excused(call, spans.get(call.key, []))
         ]
@@ -191,7 +193,7 @@ class Proof:
             for span in attempts
         )
         return timed_out or any(
-            span.ready <= kill <= min(span.ended, begun)
+            span.ready <= kill.ended and kill.begun <= min(span.ended, begun)
             for span in attempts
             for kill in self._kills
         )
@@ -271,6 +273,15 @@ def _attempts(events: Iterable[Event]) -> dict[str, list[Span]]:
 
 def _moment(at_us: int) -> datetime:
     return datetime.fromtimestamp(at_us / 1_000_000, UTC)
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M:%S.%f}"
+
+
+def _interval(of: Span | Kill) -> str:
+    begun = of.ready if isinstance(of, Span) else of.begun
+    return f"{_clock(begun)} to {_clock(of.ended)}"
 
 
 def _missing(expected: int, found: int) -> list[str]:

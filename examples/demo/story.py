@@ -17,7 +17,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from examples.demo.cluster import Cluster, ClusterFailed, WorldProcess
+from examples.demo.cluster import Cluster, ClusterFailed, Kill, WorldProcess
 from examples.demo.effects import Effect, read_effects
 from examples.demo.load import Curl, Load
 from examples.demo.progress import Board, Screen, plain_console
@@ -104,7 +104,7 @@ class Demo:
         self._orders = list(orders(given.executions, given.seed))
         self._board = Board(len(self._orders))
         self._curl = Curl(self._cluster.http_url) if Curl.installed() else None
-        self._kills: list[datetime] = []
+        self._kills: list[Kill] = []
 
     async def run(self) -> int:
         """Answers the exit code."""
@@ -169,12 +169,12 @@ class Demo:
         board.phase = "running"
         await until(lambda: board.started >= FIRST_KILL * board.planned)
         kill = await cluster.kill("orchestrator-1")
-        self._kills.append(kill.at)
+        self._kills.append(kill)
         board.tell(f"kill -9 {kill.pids[0]} (orchestrator-1), {board.running} executions running")
         board.phase = "one orchestrator killed"
         await until(lambda: board.started >= SECOND_KILL * board.planned)
         kill = await cluster.kill_all()
-        self._kills.append(kill.at)
+        self._kills.append(kill)
         board.tell(f"kill -9 of all {len(kill.pids)} processes, {board.running} executions running")
         board.phase = "everything killed, starting"
         began = time.monotonic()
@@ -227,7 +227,7 @@ class Demo:
         """The order that went through most, as a tree."""
 
         def weight(record: Record) -> tuple[int, int, int]:
-            kills = sum(n for n, kill in enumerate(self._kills, 1) if _was_open(record, kill))
+            kills = sum(n for n, kill in enumerate(self._kills, 1) if _was_open(record, kill.begun))
             again = sum(1 for event in record.events if event.data.get("delivery", 1) > 1)
             return kills, again, sum(node.attempts for node in record.execution.nodes)
 
