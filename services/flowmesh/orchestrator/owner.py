@@ -68,6 +68,8 @@ class Orchestrator:
         self.stats, self._told = Stats(metrics), ExecutionTelemetry(spans=spans, log=log)
         self.waiters = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
+        # How often the incarnation was over since it last began.
+        self._beginnings = 0
         self.outbox = Outbox(store=store, plans=plans)
         self.publisher = publisher(self.outbox)
         self.ownership = Ownership(
@@ -90,7 +92,7 @@ class Orchestrator:
             metrics=metrics,
             after_commit=self._after_commit,
             unchanged=self._unchanged,
-            incarnation_over=self._incarnation_over,
+            incarnation_over=self.incarnation_over,
         )
         self.dispatcher = Dispatcher(
             states=self.states,
@@ -134,18 +136,23 @@ class Orchestrator:
             task.cancel()
         await self.committer.line.close()
 
-    def _incarnation_over(self) -> None:
+    def incarnation_over(self) -> None:
         """The database went back, or memory cannot be trusted: start over as a new incarnation."""
         self.log.warning("incarnation_over", incarnation=self.ownership.incarnation)
         self.ownership.forget_all()
-        self.spawn(self._begin_again())
+        self._beginnings += 1
+        if self._beginnings == 1:
+            self.spawn(self._begin_again())
 
     async def _begin_again(self) -> None:
-        while True:
+        """One at a time; begins once more if the new incarnation was over meanwhile."""
+        while self._beginnings:
+            beginnings = self._beginnings
             try:
+                await self.barrier()
                 await self.store.one("end_lease", incarnation=self.ownership.incarnation)
                 await self.begin()
-                return
+                self._beginnings -= beginnings
             except CONNECTION_LOST as error:
                 self.log.info("begin_waits", problem=type(error).__name__)
                 await asyncio.sleep(RETRY_S)

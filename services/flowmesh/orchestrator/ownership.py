@@ -27,6 +27,8 @@ OFFSET_STEP_US = 200
 EPOCH_MAX = 1 << 62
 """What is above is no epoch that an owner ever had."""
 
+RENEW_RETRY_S = 0.2
+TELL_TIMEOUT_S = 1.0
 LEASE_MS = 3_000
 """As in `sql/queries.sql`: a lease is renewed for so long."""
 
@@ -45,6 +47,9 @@ class Owner(Protocol):
 
     async def barrier(self) -> None:
         """Returns when no commit that was begun before is in flight."""
+
+    def incarnation_over(self) -> None:
+        """The database does not know this incarnation: a new one must be registered."""
 
 
 class Ownership:
@@ -74,7 +79,14 @@ class Ownership:
         self._addresses: dict[int, str] = {}
         self._after: dict[int, int] = {}
         self._lock = asyncio.Lock()
+        self._calls: set[asyncio.Task[None]] = set()
         self._draining = False
+        # Between the end of one incarnation and the registration of the next.
+        self._over = False
+        # A claim was sent and nothing is known of its outcome.
+        self._claiming = False
+        # Counts what changed here, so that an answer from before is known as such.
+        self._moves = 0
         self.log = log
         self.owner: Owner
         self.incarnation = 0
@@ -142,6 +154,7 @@ class Ownership:
         asked_ms = self._clock.monotonic_ms()
         self.incarnation = await self._store.register(self._address, self._data_dir_id)
         self._lease_until_ms = asked_ms + LEASE_MS
+        self._over = False
         return self.incarnation
 
     async def renew(self) -> Tenure | None:
@@ -149,18 +162,30 @@ class Ownership:
 
         None when this incarnation has handed everything over and needs no lease any more.
         """
-        if self._draining:
+        if self._ended():
             return None
-        asked_ms = self._clock.monotonic_ms()
-        tenure = await self._store.renew(self.incarnation)
+        asked_ms, moves, incarnation = self._clock.monotonic_ms(), self._moves, self.incarnation
+        tenure = await self._store.renew(incarnation)
         self.observe_time(tenure.now_us)
-        was_over = not self.lease_valid
-        self._lease_until_ms = asked_ms + LEASE_MS
+        was_valid = self.lease_valid
+        if tenure.renewed and incarnation == self.incarnation:
+            self._lease_until_ms = asked_ms + LEASE_MS
         async with self._lock:
-            await self._follow(tenure)
-        if was_over:
+            if self._ended() or incarnation != self.incarnation:
+                # Nobody must wait for a lease that was renewed behind its end.
+                await self._store.one("end_lease", incarnation=incarnation)
+                return None
+            if not tenure.renewed:
+                self.owner.incarnation_over()
+                return tenure
+            if moves == self._moves:
+                await self._follow(tenure)
+        if not was_valid:
             self.owner.resumed()
         return tenure
+
+    def _ended(self) -> bool:
+        return self._draining or self._over
 
     async def _follow(self, tenure: Tenure) -> None:
         self._addresses = {i: address for i, (address, _) in tenure.alive.items()}
@@ -171,11 +196,10 @@ class Ownership:
             self.lost(gone)
         received = {p: e for p, e in mine.items() if self.epochs.get(p, -1) < e}
         if received:
-            await self._gain(received, planned=True)
+            await self._gain(received, planned=not self._claiming)
+        self._claiming = False
         others = [left for i, (_, left) in tenure.alive.items() if i != self.incarnation]
         self.next_claim_ms = self._clock.monotonic_ms() + min(others, default=math.inf) + 20
-        if self._draining:
-            return
         free = sum(1 for i in self._owners.values() if i is None or i not in tenure.alive)
         if free:
             await self._claim(len(tenure.alive))
@@ -183,25 +207,30 @@ class Ownership:
 
     async def claim_if_due(self) -> None:
         """Tries for the partitions of an owner whose lease has just ended."""
-        if self._draining or self._clock.monotonic_ms() < self.next_claim_ms:
+        if self._ended() or self._clock.monotonic_ms() < self.next_claim_ms:
             return
         self.next_claim_ms = math.inf
         async with self._lock:
+            if self._ended():
+                return
             await self._claim(max(len(self._addresses) - 1, 1))
 
     async def _claim(self, alive: int) -> None:
         share = math.ceil(PARTITION_COUNT / max(alive, 1)) - len(self.epochs)
         if share <= 0:
             return
+        self._claiming = True
         rows = await self._store.claim(self.incarnation, share)
         if rows:
             await self._gain({row["id"]: row["epoch"] for row in rows}, planned=False)
+        self._claiming = False
 
     async def _gain(self, partitions: dict[int, int], *, planned: bool) -> None:
         """The epoch is raised and committed: only now state may be read."""
         rows = await self._store.rows("unpublished_incarnations", incarnation=self.incarnation)
         self.inherited = {row["incarnation"]: row["position"] for row in rows}
         self._after.update(self.inherited)
+        self._moves += 1
         for partition in partitions:
             self._owners[partition] = self.incarnation
         self.epochs.update(partitions)
@@ -214,6 +243,7 @@ class Ownership:
         gone = [p for p in partitions if self.epochs.pop(p, None) is not None]
         if not gone:
             return
+        self._moves += 1
         self._metrics.partitions_owned.set(len(self.epochs))
         self.log.info("partitions_lost", count=len(gone))
         self.owner.lost(gone)
@@ -221,17 +251,19 @@ class Ownership:
     async def raise_epoch(self, partition: int, epoch_seen: int) -> None:
         """A worker has seen a higher epoch: go above it if the partition is really ours."""
         async with self._lock:
-            if partition not in self.epochs or epoch_seen >= EPOCH_MAX:
+            mine = self.epochs.get(partition)
+            if mine is None or mine > epoch_seen or epoch_seen >= EPOCH_MAX:
                 return
+            # As if handed over to ourselves: what is in flight under the old epoch is done first.
+            self.lost([partition])
+            await self.owner.barrier()
             epoch = await self._store.one(
                 "raise_epoch",
                 partition=partition,
                 epoch=epoch_seen,
                 incarnation=self.incarnation,
             )
-            if epoch is None:
-                self.lost([partition])
-            else:
+            if epoch is not None:
                 await self._gain({partition: epoch}, planned=True)
 
     # --- handing over ---
@@ -253,7 +285,9 @@ class Ownership:
     async def _hand_over(self, partitions: list[int], receiver: int) -> None:
         handed = pb.ReceivePartitionsRequest()
         for partition in partitions:
-            epoch = self.epochs[partition]
+            epoch = self.epochs.get(partition)
+            if epoch is None:
+                continue
             self.lost([partition])
             await self.owner.barrier()
             raised = await self._store.one(
@@ -266,9 +300,14 @@ class Ownership:
             if raised is not None:
                 self._owners[partition] = receiver
                 handed.partitions.add(partition=partition, epoch=raised)
+        # Nothing waits for the call: a receiver that does not answer must not cost us our lease.
+        call = asyncio.create_task(self._tell(self._addresses[receiver], handed))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
+    async def _tell(self, address: str, handed: pb.ReceivePartitionsRequest) -> None:
         try:
-            stub = self._partition_stub(self._addresses[receiver])
-            await stub.ReceivePartitions(handed, timeout=1.0)
+            await self._partition_stub(address).ReceivePartitions(handed, timeout=TELL_TIMEOUT_S)
         except FlowmeshError as error:
             # The receiver finds out with its next renewal, a second later at most.
             self.log.info("hand_over_call_failed", reason=error.reason)
@@ -276,6 +315,8 @@ class Ownership:
     async def receive(self) -> None:
         """Partitions were handed to this incarnation; the database is asked, not the caller."""
         async with self._lock:
+            if self._ended():
+                return
             tenure = await self._store.renew(self.incarnation)
             mine = {
                 p: e
@@ -296,11 +337,14 @@ class Ownership:
             if not others:
                 self.lost(mine)
                 await self.owner.barrier()
+            if self._calls:
+                await asyncio.wait(self._calls)
             await self._store.one("release_partitions", incarnation=self.incarnation)
             await self._store.one("end_lease", incarnation=self.incarnation)
 
     def forget_all(self) -> None:
         """The incarnation is over: nothing here is ours any more."""
+        self._over = True
         self.lost(list(self.epochs))
         self._after = {}
 
@@ -315,12 +359,15 @@ class LeaseLoop(Loop):
         self._on_expired = on_expired
 
     async def run_once(self) -> bool:
-        try:
-            tenure = await self._ownership.renew()
-        except CONNECTION_LOST:
-            if not self._ownership.lease_valid:
-                self._on_expired()
-            return False
+        while True:
+            try:
+                tenure = await self._ownership.renew()
+                break
+            except CONNECTION_LOST:
+                if not self._ownership.lease_valid:
+                    self._on_expired()
+                    return False
+            await asyncio.sleep(RENEW_RETRY_S)
         return tenure is not None and tenure.renewed
 
 

@@ -1,0 +1,182 @@
+"""Leases and partitions while renewals are late, receivers are silent and processes drain."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+
+from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.ownership import LeaseLoop, Ownership
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.telemetry import Metrics
+from tests.integration.orchestrator.core import FailingStore, FakeClock, Silent, running, until
+from tests.integration.orchestrator.factories import TWO_STEPS
+
+
+class Told:
+    """What an ownership tells its process."""
+
+    def __init__(self) -> None:
+        self.planned: list[tuple[int, bool]] = []
+        self.over = 0
+
+    async def gained(self, partitions: dict[int, int], *, planned: bool) -> None:
+        self.planned.append((len(partitions), planned))
+
+    def lost(self, partitions: Iterable[int]) -> None:
+        pass
+
+    async def barrier(self) -> None:
+        pass
+
+    def resumed(self) -> None:
+        pass
+
+    def incarnation_over(self) -> None:
+        self.over += 1
+
+
+def ownership_of(store: FailingStore) -> tuple[Ownership, Told]:
+    made = Ownership(
+        store=store,
+        clock=FakeClock(),
+        log=structlog.get_logger("test"),
+        address="127.0.0.1:2",
+        data_dir_id="",
+        metrics=OrchestratorMetrics(Metrics()),
+        partition_stub=lambda _: silent(),
+    )
+    made.owner = told = Told()
+    return made, told
+
+
+def silent() -> Any:
+    return Silent()
+
+
+async def alive(store: OrchestratorStore) -> list[int]:
+    rows = await store.pool.fetch(
+        "select id from orchestrator.incarnations where lease_until > now() order by id"
+    )
+    return [row["id"] for row in rows]
+
+
+async def test_a_drained_process_leaves_no_lease_behind(store: OrchestratorStore) -> None:
+    """Neither a renewal that was on its way nor a late hand-over brings it back."""
+    failing = FailingStore(store.pool)
+    ownership, told = ownership_of(failing)
+    await ownership.register()
+    await ownership.renew()
+    gate = failing.hold("renew_lease")
+    renewal = asyncio.create_task(ownership.renew())
+    await failing.reached["renew_lease"].wait()
+    failing.held.clear()
+    await ownership.drain()
+    await store.pool.execute(
+        "update orchestrator.incarnations set lease_until = now() + interval '3 seconds'"
+    )
+    gate.set()
+    await renewal
+    assert await alive(store) == []
+
+    await store.pool.execute(
+        "update orchestrator.partitions set incarnation = $1", ownership.incarnation
+    )
+    await ownership.receive()
+    assert await alive(store) == []
+    assert ownership.epochs == {}
+    assert told.planned == [(64, False)]
+
+
+async def test_a_receiver_that_does_not_answer_does_not_hold_up_the_renewal(
+    store: OrchestratorStore,
+) -> None:
+    """32 calls of a second each would cost the lease."""
+    first, _ = ownership_of(FailingStore(store.pool))
+    await first.register()
+    await first.renew()
+    second, _ = ownership_of(FailingStore(store.pool))
+    await second.register()
+    await asyncio.wait_for(first.renew(), 5)
+    await second.renew()
+    assert (len(first.epochs), len(second.epochs)) == (32, 32)
+    await asyncio.gather(first.drain(), second.drain())
+
+
+async def test_an_incarnation_that_the_database_does_not_know_is_over(
+    store: OrchestratorStore,
+) -> None:
+    """A database that went back may give its number away again."""
+    async with running(store) as core:
+        before = core.owner.ownership.incarnation
+        await store.pool.execute("delete from orchestrator.incarnations")
+        await core.owner.ownership.renew()
+        await until(lambda: core.owner.ownership.incarnation > before)
+        await until(lambda: len(core.owner.ownership.epochs) == 64)
+        assert await core.start(TWO_STEPS)
+
+
+async def test_an_incarnation_that_ends_while_the_next_one_begins_leaves_one(
+    store: OrchestratorStore,
+) -> None:
+    """All parts of the process speak for the same one afterwards."""
+    async with running(store) as core:
+        gate = core.store.hold("register_incarnation")
+        core.owner.incarnation_over()
+        await core.store.reached["register_incarnation"].wait()
+        core.owner.incarnation_over()
+        core.store.held.clear()
+        await core.owner.ownership.renew()
+        gate.set()
+        await until(lambda: not core.owner.busy)
+        assert len(core.owner.ownership.epochs) == 64
+        assert core.owner.committer.line.incarnation == core.owner.ownership.incarnation
+        assert await alive(store) == [core.owner.ownership.incarnation]
+        assert await core.start(TWO_STEPS)
+
+
+async def test_a_renewal_answered_before_a_claim_does_not_take_the_claim_back(
+    store: OrchestratorStore,
+) -> None:
+    """Its answer is from before; the partitions are ours."""
+    failing = FailingStore(store.pool)
+    ownership, told = ownership_of(failing)
+    await ownership.register()
+    gate = failing.hold("renew_lease")
+    renewal = asyncio.create_task(ownership.renew())
+    await failing.reached["renew_lease"].wait()
+    failing.held.clear()
+    ownership.next_claim_ms = 0.0
+    await ownership.claim_if_due()
+    gate.set()
+    await renewal
+    assert len(ownership.epochs) == 64
+    assert told.planned == [(64, False)]
+    await ownership.drain()
+
+
+async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash(
+    store: OrchestratorStore,
+) -> None:
+    """The former owner said nothing to anybody: workers get their second to come back."""
+    failing = FailingStore(store.pool)
+    ownership, told = ownership_of(failing)
+    await ownership.register()
+    failing.failures["unpublished_incarnations"] = 1
+    loop = LeaseLoop(ownership, lambda: None)
+    assert await loop.run_once()
+    assert told.planned == [(64, False)]
+    await ownership.drain()
+
+
+async def test_an_epoch_is_raised_once_however_many_dispatches_were_refused(
+    store: OrchestratorStore,
+) -> None:
+    """And above what was seen."""
+    ownership, _ = ownership_of(FailingStore(store.pool))
+    await ownership.register()
+    await ownership.renew()
+    await asyncio.gather(*(ownership.raise_epoch(3, 7) for _ in range(5)))
+    assert ownership.epochs[3] == 8
+    await ownership.drain()
