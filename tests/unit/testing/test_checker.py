@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from flowmesh.api.common.v1 import payload_pb2, failure_pb2
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
