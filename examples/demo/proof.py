@@ -176,7 +176,8 @@ class Proof:
                 spans[f"{record.execution.id}/{node}"] = found
         repeats = [call for call in self._calls if call.outcome == REPEATED]
         wrong = [
-            f"{call.key}: calls {[_clock(_moment(one.begun_us)) for one in self._by_key[call.key]]},"
+            f"{call.key}:"
+            f" calls {[_clock(_moment(one.begun_us)) for one in self._by_key[call.key]]},"
             f" attempts {[_interval(span) for span in spans.get(call.key, [])]},"
             f" kills {[_interval(kill) for kill in self._kills]}"
             for call in repeats
