@@ -1,6 +1,7 @@
 """The results as a person reads them, and as a file."""
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,41 @@ def write(path: Path, document: dict[str, Any]) -> None:
     text = json.dumps(head, indent=2).removesuffix("\n}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{text},\n  "results": [\n{rows}\n  ]\n}}\n')
+    path.with_suffix(".md").write_text(_page(document))
+
+
+def _page(document: dict[str, Any]) -> str:
+    """The same tables as Markdown, beside the file they come from."""
+    values = _values(document)
+    machine = document["machine"]
+    busy = [value for key, value in values.items() if key[2] == OTHERS]
+    lines = [
+        "# Figures of the last whole run",
+        "",
+        f"Written by `make bench` at {document['at']}, commit `{document['commit'][:12]}`,",
+        f"{machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}.",
+    ]
+    if busy:
+        lines.append(f"Other processes used {statistics.mean(busy):.1f} cores meanwhile.")
+    for table in (_figures(values), _goals(values)):
+        lines += ["", f"## {table.title}", ""]
+        lines.append("| " + " | ".join(str(column.header) for column in table.columns) + " |")
+        lines.append("|---" * len(table.columns) + "|")
+        cells = zip(*(column.cells for column in table.columns), strict=True)
+        lines += ["| " + " | ".join(map(str, row)) + " |" for row in cells]
+    return "\n".join(lines) + "\n"
+
+
+def _values(document: dict[str, Any]) -> dict[tuple[str, str, str], float]:
+    return {
+        (row["system"], row["workload"], row["metric"]): float(row["value"])
+        for row in document["results"]
+    }
 
 
 def show(document: dict[str, Any]) -> None:
     """The table of figures with ratios, where the CPU went, and the goals."""
-    values = {
-        (row["system"], row["workload"], row["metric"]): float(row["value"])
-        for row in document["results"]
-    }
+    values = _values(document)
     console = Console(width=WIDTH, highlight=False)
     console.print(_figures(values))
     for row in document["results"]:
