@@ -25,7 +25,7 @@ async def refused(rest: Rest, method: str, path: str, **options: Any) -> dict[st
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/workflows/", "//workflows", "/api/v1", "/api/v1/executions/x:explode/y", "/"],
+    ["/nothing", "/workflows/", "//workflows", "/api/v1", "/api/v1/executions/x:explode/y"],
 )
 async def test_unknown_paths_are_404(rest: Rest, path: str) -> None:
     """A path that nobody serves is refused as JSON."""
