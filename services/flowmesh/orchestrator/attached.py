@@ -18,7 +18,7 @@ SPECS_REMEMBERED_MAX = 10_000
 class WorkerSet:
     """Workers that take the same tasks. `credit` is what may still be sent to them."""
 
-    __slots__ = ("backlog_said", "credit", "grant", "keys", "set_id", "stream", "worker_id")
+    __slots__ = ("backlog_said", "credit", "grant", "keys", "set_id", "stream", "turn", "worker_id")
 
     def __init__(self, stream: "Attached", grant: pb.Grant, keys: Iterable[Key]) -> None:
         self.stream = stream
@@ -27,6 +27,7 @@ class WorkerSet:
         self.grant = grant
         self.credit = 0
         self.backlog_said = 0
+        self.turn = 0
         self.keys = [key for key in keys if self.takes(key)]
 
     def takes(self, key: Key) -> bool:

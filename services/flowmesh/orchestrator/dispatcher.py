@@ -21,7 +21,7 @@ from flowmesh.orchestrator.leases import Lease, Leases
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX
-from flowmesh.orchestrator.ready import ReadyQueues, ReadyTask
+from flowmesh.orchestrator.ready import Key, ReadyQueues, ReadyTask, key_of
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.works import Answer, Reply, Work, no_reply
 from flowmesh.plan import PayloadNeeded, PlanNode, render_input
@@ -29,6 +29,9 @@ from flowmesh.runtime import Clock
 
 MARK_RUNNING_AFTER_MS = 50
 """A task that is still out so long after dispatch gets its TaskStarted in the next batch."""
+
+PREPARING_MAX = 64
+"""Tasks whose execution or payloads are being fetched at a time."""
 
 TASK_BYTES = 300
 """What a task weighs in a frame beside its input, about."""
@@ -50,7 +53,7 @@ class Dispatcher:
         submit: Callable[[Work], None],
         draw: Callable[[], float],
         prepare: Callable[[ReadyTask], None],
-        refill: Callable[[], None],
+        refill: Callable[[set[Key]], None],
     ) -> None:
         self._states = states
         self._ownership = ownership
@@ -66,6 +69,7 @@ class Dispatcher:
         self._turn = 0
         self._claims: list[tuple[dict[Attached, set[int]], asyncio.Event]] = []
         self._ending: set[str] = set()
+        self._preparing = 0
         self.ready = ReadyQueues()
         self.leases = Leases(clock=clock, lost=self._delivery_lost)
         metrics.tasks_ready.set_function(lambda: self.ready.count)
@@ -76,9 +80,8 @@ class Dispatcher:
     def add(self, state: State, node_index: int, partition: int) -> None:
         """Queues the current attempt of a node whose scheduling has been committed."""
         node = state.plan.nodes[node_index]
-        assert node.spec is not None
         attempt = state.scope.nodes[node_index].attempt
-        key = (state.plan.namespace, node.queue, node.spec.task_type)
+        key = key_of(state.plan, node)
         task = ReadyTask(
             state.execution_id, node_index, node.id, attempt, partition, key, node.priority
         )
@@ -97,13 +100,22 @@ class Dispatcher:
         gone = set(partitions)
         self.leases.drop_partitions(gone)
         self.ready.drop_partitions(gone)
+        for stream in self._attached:
+            stream.report_backlog(self.ready)
 
     # --- out ---
 
     def pump(self) -> None:
         """Sends what credit allows, the highest priority first, in turn to the worker sets."""
-        if not self.ready.count or not self._ownership.lease_valid:
+        if not self._ownership.lease_valid:
             return
+        if self.ready.count:
+            self._pump()
+        drained = self.ready.take_drained()
+        if drained:
+            self._refill(drained)
+
+    def _pump(self) -> None:
         sets = [s for stream in self._attached for s in stream.sets.values() if s.credit]
         if sets:
             self._turn += 1
@@ -114,47 +126,59 @@ class Dispatcher:
                 sets = [one for one in sets if self._serve(one, share)]
         for stream in self._attached:
             stream.report_backlog(self.ready)
-        if not self.ready.count and self.ready.overflowed:
-            self.ready.overflowed = False
-            self._refill()
 
     def _serve(self, worker_set: WorkerSet, share: int) -> bool:
         """Sends at most `share` tasks; False when the set can take no more now."""
         for _ in range(min(share, worker_set.credit)):
-            task = self.ready.pop(worker_set.keys)
-            if task is None:
+            worker_set.turn += 1
+            task = self.ready.pop(worker_set.keys, worker_set.turn)
+            if task is None or not self._send(task, worker_set):
                 return False
-            self._send(task, worker_set)
         return worker_set.credit > 0
 
-    def _send(self, task: ReadyTask, worker_set: WorkerSet) -> None:
+    def _bring_to_hand(self, task: ReadyTask) -> bool:
+        """Has what a task needs fetched, some at a time; False if it must wait for its turn."""
+        if self._preparing >= PREPARING_MAX:
+            self.ready.push_front(task)
+            return False
+        self._preparing += 1
+        self._prepare(task)
+        return True
+
+    def prepared(self, task: ReadyTask | None) -> None:
+        """A task has what it needs, or is not to be sent any more."""
+        self._preparing -= 1
+        if task is not None:
+            self.ready.push_front(task)
+        self.pump()
+
+    def _send(self, task: ReadyTask, worker_set: WorkerSet) -> bool:
+        """Sends a task if it is still to be sent; False if nothing can be sent for now."""
         epoch = self._ownership.epochs.get(task.partition)
         token = token_of(task.execution_id, task.node_id, task.attempt)
         if epoch is None or token in self.leases or token in self._ending:
-            return
+            return True
         entry = self._states.get(task.execution_id)
         if entry is None:
-            self._prepare(task)
-            return
+            return self._bring_to_hand(task)
         state = entry.state
         node_state = state.node(task.node)
         if node_state is None or task.node not in state.scope.at_workers:
-            return
+            return True
         if node_state.attempt != task.attempt:
-            return
+            return True
         node = state.plan.nodes[task.node]
         try:
             payload = task.rendered or render_input(state, node)
         except PayloadNeeded:
-            self._prepare(task)
-            return
+            return self._bring_to_hand(task)
         except RenderError as error:
             self.render_failed(task, str(error))
-            return
+            return True
         if len(payload.data) > INLINE_BYTES_MAX:
-            self._prepare(task)
-            return
+            return self._bring_to_hand(task)
         self._send_rendered(task, worker_set, state, payload, token, epoch)
+        return True
 
     def _send_rendered(
         self,

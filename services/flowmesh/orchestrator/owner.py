@@ -21,7 +21,7 @@ from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX, Payloads
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.publisher import Publisher
-from flowmesh.orchestrator.ready import ReadyTask
+from flowmesh.orchestrator.ready import Key, ReadyTask
 from flowmesh.orchestrator.recovery import Recovery
 from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.stats import Stats
@@ -68,6 +68,9 @@ class Orchestrator:
         self.stats, self._told = Stats(metrics), ExecutionTelemetry(spans=spans, log=log)
         self.waiters = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
+        # Kinds of tasks of which the rows have more than there was room for.
+        self._wanted: set[Key] = set()
+        self._scanning = False
         # How often the incarnation was over since it last began.
         self._beginnings = 0
         self.outbox = Outbox(store=store, plans=plans)
@@ -282,32 +285,49 @@ class Orchestrator:
 
     # --- tasks whose state or payloads are not at hand ---
 
-    def _refill(self) -> None:
-        self.spawn(self._scan())
+    def _refill(self, keys: set[Key]) -> None:
+        self._wanted |= keys
+        if not self._scanning:
+            self._scanning = True
+            self.spawn(self._scan())
 
     async def _scan(self) -> None:
-        await self.recovery.scan(list(self.ownership.epochs))
+        """Reads tasks for which there was no room, one round of reading at a time."""
+        try:
+            while self._wanted:
+                keys, self._wanted = self._wanted, set()
+                await self.recovery.scan(list(self.ownership.epochs), keys)
+        finally:
+            self._scanning = False
 
     def _prepare(self, task: ReadyTask) -> None:
         self.spawn(self._prepared(task))
 
     async def _prepared(self, task: ReadyTask) -> None:
         """Brings a task's execution and input to hand, and queues it again."""
+        ready: ReadyTask | None = None
+        try:
+            if await self._at_hand(task):
+                ready = task
+        finally:
+            self.dispatcher.prepared(ready)
+
+    async def _at_hand(self, task: ReadyTask) -> bool:
+        """False where the task is not to be sent any more."""
         entry = await self._entry(task)
         if entry is None:
-            return
+            return False
         state = entry.state
         node = state.plan.nodes[task.node]
         try:
             payload = await self._rendered(state, {}, lambda read: render_input(state, node, read))
         except (FlowmeshError, RenderError) as error:
             self.dispatcher.render_failed(task, str(error))
-            return
+            return False
         if len(payload.data) > INLINE_BYTES_MAX:
             payload = await self._until_stored(state.plan.namespace, payload)
         task.rendered = payload
-        self.dispatcher.ready.push(task)
-        self.dispatcher.pump()
+        return True
 
     async def _entry(self, task: ReadyTask) -> Entry | None:
         """The task's execution; None once that is somebody else's."""

@@ -1,16 +1,26 @@
 """Tasks that wait for credit: by namespace, queue and task type, and within these by priority."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flowmesh.api.common.v1 import payload_pb2, priority_pb2
+from flowmesh.plan import Plan, PlanNode
 
 READY_MAX = 50_000
 """Ready tasks kept in memory; the rest is read again from the rows when these have left."""
 
+READY_KEY_MIN = 1_000
+"""So many of each key have room however many of others wait, which may be for ever."""
+
 Key = tuple[str, str, str]
 _PRIORITIES = range(priority_pb2.PRIORITY_CRITICAL, priority_pb2.PRIORITY_UNSPECIFIED, -1)
+
+
+def key_of(plan: Plan, node: PlanNode) -> Key:
+    """What decides which workers may take a node's tasks."""
+    assert node.spec is not None
+    return plan.namespace, node.queue, node.spec.task_type
 
 
 @dataclass(slots=True)
@@ -35,12 +45,12 @@ class ReadyQueues:
         self.keys: set[Key] = set()
         self.counts: dict[Key, int] = {}
         self.count = 0
-        self.overflowed = False
+        self._overflowed: set[Key] = set()
 
     def push(self, task: ReadyTask) -> bool:
         """Queues a task; True when nothing with its key was ever queued before."""
-        if self.count >= READY_MAX:
-            self.overflowed = True
+        if self.count >= READY_MAX and self.counts.get(task.key, 0) >= READY_KEY_MIN:
+            self._overflowed.add(task.key)
             return False
         queue = self._queues[task.priority].get(task.key)
         if queue is None:
@@ -53,11 +63,25 @@ class ReadyQueues:
         self.keys.add(task.key)
         return True
 
-    def pop(self, keys: Iterable[Key]) -> ReadyTask | None:
-        """The next task of any of the keys; None if they have none."""
+    def push_front(self, task: ReadyTask) -> None:
+        """Puts a task that was popped back to where it was."""
+        self._queues[task.priority][task.key].appendleft(task)
+        self.count += 1
+        self.counts[task.key] += 1
+
+    def take_drained(self) -> set[Key]:
+        """Keys of which some had no room and none is left: the rows have more."""
+        drained = {key for key in self._overflowed if not self.counts.get(key)}
+        self._overflowed -= drained
+        return drained
+
+    def pop(self, keys: Sequence[Key], turn: int = 0) -> ReadyTask | None:
+        """The next task of any of the keys; None if they have none. Keys take turns."""
+        start = turn % len(keys) if keys else 0
+        in_turn = [*keys[start:], *keys[:start]] if start else keys
         for priority in _PRIORITIES:
             queues = self._queues[priority]
-            for key in keys:
+            for key in in_turn:
                 queue = queues.get(key)
                 if queue:
                     self.count -= 1

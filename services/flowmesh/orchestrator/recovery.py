@@ -5,12 +5,13 @@ planned hand-over only until those attached have answered.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from flowmesh.engine import DeliveryLost, Finish, State
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.ids import partition_of, token_of
+from flowmesh.orchestrator.ready import Key, key_of
 from flowmesh.orchestrator.states import Found, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
 from flowmesh.orchestrator.works import Work
@@ -55,8 +56,8 @@ class Recovery:
             pass
         return await self.scan(mine)
 
-    async def scan(self, partitions: list[int]) -> int:
-        """Queues every open task of the partitions that nobody holds."""
+    async def scan(self, partitions: list[int], only: Collection[Key] = ()) -> int:
+        """Queues every open task of the partitions that nobody holds; of some keys `only`."""
         found = 0
         last: Any = None
         while True:
@@ -66,7 +67,7 @@ class Recovery:
             for row in rows:
                 known = self._states.get(row["id"]) or entries.get(row["id"])
                 if known is not None:
-                    found += self._queue(known.state)
+                    found += self._queue(known.state, only)
             self._dispatcher.pump()
             if len(rows) < PAGE:
                 return found
@@ -94,7 +95,7 @@ class Recovery:
             rows_max=rows_max,
         )
 
-    def _queue(self, state: State) -> int:
+    def _queue(self, state: State, only: Collection[Key]) -> int:
         partition = partition_of(state.execution_id)
         if partition is None or partition not in self._epochs:
             return 0
@@ -102,12 +103,14 @@ class Recovery:
         for index in list(state.scope.at_workers):
             node = state.plan.nodes[index]
             attempt = state.scope.nodes[index].attempt
+            if only and key_of(state.plan, node) not in only:
+                continue
             count += 1
             lease = self._dispatcher.leases.get(token_of(state.execution_id, node.id, attempt))
             if lease is not None:
                 self._dispatcher.watch(lease, node)
                 continue
-            if state.scope.nodes[index].delivery:
+            if state.scope.nodes[index].delivery and not only:
                 command = DeliveryLost(node.id, attempt, "OWNER_LOST")
                 self._dispatcher.submit(Work(state.execution_id, partition, command))
             else:

@@ -3,10 +3,15 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.engine import Signal, TaskEnded
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.engine import DeliveryLost, Signal, TaskEnded
 from flowmesh.errors import Unavailable
+from flowmesh.orchestrator import ready
+from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.ids import token_of
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Work
@@ -37,6 +42,10 @@ async def result(core: Core, execution_id: str, node_id: str = "a") -> object:
     return await core.ask(
         lambda reply: Work(execution_id, 1, TaskEnded(node_id, 1, output=DONE), reply)
     )
+
+
+async def lost(core: Core, execution_id: str) -> None:
+    await core.ask(lambda reply: Work(execution_id, 1, DeliveryLost("a", 1), reply))
 
 
 async def test_a_result_outlives_a_database_that_is_away_while_its_execution_is_read(
@@ -225,3 +234,25 @@ async def test_an_execution_whose_output_needs_a_payload_that_is_gone_fails(
         assert entry is not None
         assert entry.state.failure is not None
         assert "no payload" in entry.state.failure.message
+
+
+async def test_tasks_without_room_come_back_and_were_not_lost_by_that(
+    store: OrchestratorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait for a worker; each reading of the rows must not count as a lost delivery."""
+    monkeypatch.setattr(ready, "READY_MAX", 2)
+    monkeypatch.setattr(ready, "READY_KEY_MIN", 2)
+    async with running(store) as core:
+        ids = [await core.start(ONE_STEP) for _ in range(7)]
+        for execution_id in ids:
+            await lost(core, execution_id)
+        stream = Attached()
+        core.owner.dispatcher.attach(stream, pb.AttachHello(worker_service_id="s"))
+        core.owner.dispatcher.grant(stream, [pb.Grant(set_id="x", slots=7, task_types=["work"])])
+        core.owner.dispatcher.pump()
+
+        await until(lambda: len(stream.out.tasks) == 7)
+
+        assert {item.task.execution_id for item in stream.out.tasks} == set(ids)
+        entries = [core.owner.states.get(execution_id) for execution_id in ids]
+        assert {e.state.scope.nodes[0].delivery for e in entries if e is not None} == {2}

@@ -6,9 +6,10 @@ from typing import Any
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.orchestrator.attached import Attached
-from flowmesh.orchestrator.dispatcher import Dispatcher
+from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.ready import ReadyTask
 from flowmesh.orchestrator.works import STALE, Work
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
@@ -16,7 +17,10 @@ from tests.unit.engine.factories import Run, node, plan
 
 
 def dispatcher(
-    epochs: dict[int, int], run: Run | None = None, submitted: list[Work] | None = None
+    epochs: dict[int, int],
+    run: Run | None = None,
+    submitted: list[Work] | None = None,
+    prepare: Any = None,
 ) -> Dispatcher:
     """A dispatcher that owns these partitions; commands are kept in `submitted`."""
     ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True)
@@ -29,7 +33,7 @@ def dispatcher(
         metrics=OrchestratorMetrics(Metrics()),
         submit=(submitted if submitted is not None else []).append,
         draw=unused,
-        prepare=unused,
+        prepare=prepare,
         refill=unused,
     )
 
@@ -87,3 +91,38 @@ async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> 
     owner.add(run.state, 0, 5)
     owner.pump()
     assert len(stream.out.tasks) == 2
+
+
+async def test_a_backlog_that_moved_with_its_partitions_is_taken_back() -> None:
+    """Else the workers' slots would be kept for it here, and nobody else would get them."""
+    run = Run(plan(node("pay")))
+    run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
+    owner = dispatcher({5: 3}, run)
+    stream = attached(owner, "one")
+    owner.grant(stream, [pb.Grant(set_id="set", slots=0, task_types=["work"])])
+    owner.add(run.state, 0, 5)
+    owner.pump()
+    assert [backlog.tasks for backlog in stream.out.backlogs] == [1]
+    owner.drop_partitions([5])
+    assert [backlog.tasks for backlog in stream.out.backlogs] == [1, 0]
+
+
+async def test_few_tasks_at_a_time_are_brought_to_hand_and_leave_in_their_order() -> None:
+    """Executions that are not in memory do not come all at once when one slot is free."""
+    run = Run(plan(node("pay")))
+    cold: Any = None
+    asked: list[ReadyTask] = []
+    owner = dispatcher({5: 3}, cold, prepare=asked.append)
+    stream = attached(owner, "one")
+    owner.grant(stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
+    ids = []
+    for number in range(1_000):
+        run.state.execution_id = ExecutionIds(number).make(1_000_000, 5)
+        ids.append(run.state.execution_id)
+        owner.add(run.state, 0, 5)
+    owner.pump()
+    assert [task.execution_id for task in asked] == ids[:PREPARING_MAX]
+    assert owner.ready.count == 1_000 - PREPARING_MAX
+
+    owner.prepared(None)
+    assert [task.execution_id for task in asked] == ids[: PREPARING_MAX + 1]

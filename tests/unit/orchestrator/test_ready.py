@@ -1,7 +1,7 @@
 """The ready queues decide who leaves first."""
 
 from flowmesh.api.common.v1 import priority_pb2 as p
-from flowmesh.orchestrator.ready import READY_MAX, Key, ReadyQueues, ReadyTask
+from flowmesh.orchestrator.ready import READY_KEY_MIN, READY_MAX, Key, ReadyQueues, ReadyTask
 
 HTTP: Key = ("default", "default", "http")
 OTHER: Key = ("default", "default", "other")
@@ -52,12 +52,47 @@ def test_a_key_is_announced_once() -> None:
 
 
 def test_what_does_not_fit_is_left_to_the_rows() -> None:
-    """Memory stays bounded; the overflow is remembered."""
+    """Memory stays bounded; what had no room is asked for when its kind has left."""
     queues = ReadyQueues()
     for _ in range(READY_MAX + 5):
         queues.push(task("x"))
     assert queues.count == READY_MAX
-    assert queues.overflowed
+    assert queues.take_drained() == set()
+    assert len(names(queues, HTTP)) == READY_MAX
+    assert queues.take_drained() == {HTTP}
+    assert queues.take_drained() == set()
+
+
+def test_a_kind_that_nobody_takes_leaves_room_for_the_others() -> None:
+    """However many of it wait, which may be for ever."""
+    queues = ReadyQueues()
+    for _ in range(READY_MAX):
+        queues.push(task("stuck", key=OTHER))
+    for number in range(READY_KEY_MIN + 1):
+        queues.push(task(str(number)))
+    assert len(names(queues, HTTP)) == READY_KEY_MIN
+    assert queues.take_drained() == {HTTP}
+
+
+def test_kinds_take_turns() -> None:
+    """A tenant with many tasks does not hold up one with few."""
+    queues = ReadyQueues()
+    for number in range(10):
+        queues.push(task(f"many-{number}"))
+    queues.push(task("few", key=OTHER))
+    left = [queues.pop([HTTP, OTHER], turn) for turn in range(2)]
+    assert {one.node_id for one in left if one is not None} == {"many-0", "few"}
+
+
+def test_a_task_that_is_put_back_is_the_next() -> None:
+    """It had its turn already."""
+    queues = ReadyQueues()
+    queues.push(task("first"))
+    queues.push(task("second"))
+    popped = queues.pop([HTTP])
+    assert popped is not None
+    queues.push_front(popped)
+    assert names(queues, HTTP) == ["first", "second"]
 
 
 def test_tasks_of_a_lost_partition_are_dropped() -> None:
