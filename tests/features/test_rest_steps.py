@@ -261,3 +261,14 @@ async def test_a_start_with_a_known_key_answers_the_first(suite: Suite) -> None:
     assert (changed.status, changed.json["error"]["reason"]) == (409, "REQUEST_ID_REUSED")
     unknown = await suite.post("/executions/start", {"workflowId": "no-such-workflow"})
     assert (unknown.status, unknown.json["error"]["reason"]) == (404, "WORKFLOW_NOT_FOUND")
+
+
+async def test_a_list_shows_executions_whole(suite: Suite) -> None:
+    """What `GET /executions` says of one is what asking for it by its id says."""
+    await suite.define({"id": "listed-whole", "steps": [{"id": "one"}, {"id": "two"}]})
+    execution_id = await suite.begin("listed-whole", {"a": 1})
+    await suite.wait(execution_id)
+    single = (await suite.get(f"/executions/{execution_id}")).json
+    listed = (await suite.get("/executions?workflowId=listed-whole")).json
+    assert listed["executions"] == [single]
+    assert single["completedSteps"] == ["one", "two"]

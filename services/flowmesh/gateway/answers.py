@@ -373,12 +373,12 @@ class ExecutionSummary(Answer, kw_only=True):
     workflow: str
     workflow_name: str
     version: int
-    format: str
+    format: str | UnsetType = UNSET
     status: ExecutionWord
     started_at: Instant | UnsetType = UNSET
     ended_at: Instant | UnsetType = UNSET
     duration_ms: int | UnsetType = UNSET
-    last_sequence: int
+    last_sequence: int | UnsetType = UNSET
     request_id: str | UnsetType = UNSET
     error: FailureValue | UnsetType = UNSET
 

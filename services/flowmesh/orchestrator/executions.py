@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -29,6 +29,8 @@ WAIT_DEFAULT_MS = 30_000
 WAIT_MAX_MS = 300_000
 PAGE_DEFAULT = 100
 PAGE_MAX = 1_000
+WHOLE_PAGE_MAX = 100
+WHOLE_PAGE_BYTES_MAX = 4 << 20
 FORWARD_FOR_MS = 8_000
 """How long a call looks for the owner of a partition that is changing hands."""
 
@@ -147,7 +149,8 @@ class Executions:
 
     async def list(self, request: pb.ListExecutionsRequest) -> pb.ListExecutionsResponse:
         namespace = namespace_of(request)
-        size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+        page_max = WHOLE_PAGE_MAX if request.with_nodes else PAGE_MAX
+        size = min(request.page_size or PAGE_DEFAULT, page_max)
         _check_statuses(request.statuses)
         rows = await self._core.store.rows(
             "list_executions",
@@ -159,12 +162,31 @@ class Executions:
             before_id=_page_start(request.page_token),
             rows_max=size + 1,
         )
-        response = pb.ListExecutionsResponse(
-            executions=[listed_message(row, namespace) for row in rows[:size]]
-        )
-        if len(rows) > size:
-            response.next_page_token = _page_token(rows[size - 1]["id"])
+        response = pb.ListExecutionsResponse()
+        if request.with_nodes:
+            await self._add_whole(namespace, response, [row["id"] for row in rows[:size]])
+        else:
+            response.executions.extend(listed_message(row, namespace) for row in rows[:size])
+        listed = len(response.executions)
+        if len(rows) > listed:
+            response.next_page_token = _page_token(rows[listed - 1]["id"])
         return response
+
+    async def _add_whole(
+        self, namespace: str, response: pb.ListExecutionsResponse, ids: Sequence[str]
+    ) -> None:
+        """Adds executions with their nodes, in order, until the page is heavy; at least one."""
+        states = self._core.states
+        loaded = await states.load([i for i in ids if states.get(i) is None])
+        weight = 0
+        for execution_id in ids:
+            entry = loaded.get(execution_id)
+            state = entry.state if entry is not None else await self.state(namespace, execution_id)
+            message = execution_message(state)
+            weight += message.ByteSize()
+            if weight > WHOLE_PAGE_BYTES_MAX and response.executions:
+                return
+            response.executions.append(message)
 
     async def wait(
         self, namespace: str, execution_id: str, timeout_ms: int, *, forwarded: bool

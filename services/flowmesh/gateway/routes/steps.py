@@ -102,11 +102,14 @@ async def list_step_executions(backends: Backends, request: Request) -> Response
             statuses=statuses_of(request),
             page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
             page_token=request.text("pageToken"),
+            with_nodes=True,
         )
     )
     return json_response(
         {
-            "executions": [execution_view(execution) for execution in response.executions],
+            "executions": [
+                execution_view(execution, read=read_members) for execution in response.executions
+            ],
             "nextPageToken": response.next_page_token,
         }
     )

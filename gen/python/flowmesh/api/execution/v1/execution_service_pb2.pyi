@@ -143,6 +143,7 @@ class ListExecutionsRequest(_message.Message):
     STARTED_BEFORE_US_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WITH_NODES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     started_after_us: _builtins.int
@@ -150,6 +151,10 @@ class ListExecutionsRequest(_message.Message):
     page_size: _builtins.int
     """At most 1,000; 0 is 100."""
     page_token: _builtins.str
+    with_nodes: _builtins.bool
+    """With all of each execution, as GetExecution shows it. Such a page holds at most 100 executions
+    and ends early when they weigh more than 4 MiB.
+    """
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_execution_pb2.ExecutionStatus.ValueType]: ...
     def __init__(
@@ -162,10 +167,11 @@ class ListExecutionsRequest(_message.Message):
         started_before_us: _builtins.int = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        with_nodes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "started_after_us", b"started_after_us", "started_before_us", b"started_before_us", "statuses", b"statuses", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "started_after_us", b"started_after_us", "started_before_us", b"started_before_us", "statuses", b"statuses", "with_nodes", b"with_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -180,7 +186,7 @@ class ListExecutionsResponse(_message.Message):
     next_page_token: _builtins.str
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Execution]:
-        """Without nodes, input and output."""
+        """Without nodes, input, output, format and last sequence, unless asked for."""
 
     def __init__(
         self,
