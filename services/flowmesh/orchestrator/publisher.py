@@ -127,8 +127,15 @@ class Publisher:
             except (Unavailable, *CONNECTION_LOST) as error:
                 self._in_step = False
                 self._log.info("publish_waits", problem=type(error).__name__)
-                await asyncio.sleep(RETRY_DELAY_S)
-                self._wake.set()
+                await self._again()
+            except Exception:  # noqa: BLE001 what is committed has to be published, come what may
+                self._in_step = False
+                self._log.exception("publish_failed")
+                await self._again()
+
+    async def _again(self) -> None:
+        await asyncio.sleep(RETRY_DELAY_S)
+        self._wake.set()
 
     async def _publish_all(self) -> None:
         if not self._in_step:
