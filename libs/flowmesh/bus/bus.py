@@ -212,7 +212,8 @@ class Bus:
         try:
             return await task
         except asyncio.CancelledError:
-            if task in self._unanswered:
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
                 raise
             raise _unavailable() from None
         finally:
