@@ -195,7 +195,10 @@ class Drill:
             await done("events there", lambda: self.subscribers.have_all(wanted), within_s=within_s)
         except AssertionError:
             missing = wanted - self.subscribers.ended
-            self.outcome.problems.append(f"I7 {len(missing)} ends have not been told")
+            self.outcome.problems.append(
+                f"I7 {len(missing)} ends have not been told to who follows the workflow;"
+                f" who follow executions have {self.subscribers.following}"
+            )
 
     def _judge(self, stored: dict[str, Stored], extra_deliveries: int) -> None:
         outcome, orders = self.outcome, self.orders

@@ -59,6 +59,11 @@ class Subscribers:
         for execution_id in execution_ids:
             self._followers.append(asyncio.create_task(self._follow_execution(execution_id)))
 
+    @property
+    def following(self) -> str:
+        """How many of those who follow an execution are at its end."""
+        return f"{sum(task.done() for task in self._followers)} of {len(self._followers)}"
+
     def have_all(self, execution_ids: set[str]) -> bool:
         """Whether every subscriber has come to the end of what it subscribed to."""
         followed = all(task.done() for task in self._followers)
