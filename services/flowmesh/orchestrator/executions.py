@@ -75,13 +75,18 @@ class Executions:
         namespace = namespace_of(request)
         name = (namespace, valid_id(request.workflow_id, "workflow_id"), request.version)
         plan = plans.cached(name) or await plans.resolve(name)
-        check_inline(request.input, "input")
-        _check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        self.check_start(request)
         if request.input.HasField("reference"):
             plans.check_input(plan, await self._stored(plan, request.input))
         else:
             plans.check_input(plan, request.input.data)
         return plan
+
+    def check_start(self, request: pb.StartExecutionRequest) -> None:
+        """Refuses what is wrong with a start whatever its plan says."""
+        check_inline(request.input, "input")
+        _check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        _check_text(request.actor, "actor", TEXT_MAX)
 
     async def _start(
         self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
@@ -200,14 +205,15 @@ class Executions:
 
         async def here() -> pb.WaitExecutionResponse:
             future = self._core.waiters.future(execution_id)
-            now = await self.state(namespace, execution_id)
-            if not now.ended:
-                try:
+            try:
+                now = await self.state(namespace, execution_id)
+                if not now.ended:
                     async with asyncio.timeout(max(until - loop.time(), 0)):
                         now = await future
-                except TimeoutError:
-                    return pb.WaitExecutionResponse()
-            future.cancel()
+            except TimeoutError:
+                return pb.WaitExecutionResponse()
+            finally:
+                future.cancel()
             return pb.WaitExecutionResponse(ended=True, execution=execution_message(now))
 
         async def there(stub: Stub) -> pb.WaitExecutionResponse:

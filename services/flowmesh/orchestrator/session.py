@@ -4,7 +4,9 @@ What there is to say is collected and written once per loop pass.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import grpc
 
@@ -14,12 +16,23 @@ from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
 from flowmesh.orchestrator.errors import Moved, storage_unavailable
 from flowmesh.orchestrator.executions import WAIT_MAX_MS, Executions
 from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.store import CONNECTION_LOST
+from flowmesh.orchestrator.waiters import Ended
 from flowmesh.orchestrator.works import Answer, Started
 from flowmesh.rpc import namespace_of
 from flowmesh.telemetry.context import enter_trace
 
 PENDING_MAX = 20_000
 """Calls of one session that may be open; further ones are refused with OVERLOADED."""
+
+FRAME_BYTES_MAX = 1 << 20
+"""A frame is closed above this."""
+
+UNREAD_BYTES_MAX = 32 << 20
+"""What may wait for a client that does not read; it can watch again for what it missed."""
+
+ANSWER_BYTES = 100
+RETRY_S = 0.2
 
 
 class Session:
@@ -33,38 +46,80 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending = 0
         self._closed = False
+        self._reader: asyncio.Task[None] | None = None
+        self._frames: deque[pb.SessionResponse] = deque()
+        self._frame_bytes = 0
+        self._unread_bytes = 0
+        self._watched: set[tuple[str, Ended]] = set()
 
     async def serve(
         self, requests: AsyncIterator[pb.SessionRequest]
     ) -> AsyncIterator[pb.SessionResponse]:
-        reader = asyncio.create_task(self._read(requests))
+        reader = self._reader = asyncio.create_task(self._read(requests))
         reader.add_done_callback(lambda _: self._wake.set())
         try:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                if self._closed:
+                    raise Overloaded("SLOW_CONSUMER", "what was answered has not been read")
                 if reader.done():
                     # What could not be read ends the stream, with the reason.
                     reader.result()
-                out, self._out = self._out, pb.SessionResponse()
-                if out.started or out.refused or out.results:
-                    yield out
+                while frame := self._next_frame():
+                    yield frame
                 if reader.done() and not self._pending:
                     return
         finally:
-            self._closed = True
-            reader.cancel()
-            for task in self._tasks:
-                task.cancel()
+            self._close()
+
+    def _close(self) -> None:
+        """Nobody listens any more: nothing is kept for this session, nor waited for."""
+        self._closed = True
+        if self._reader is not None:
+            self._reader.cancel()
+        self._frames.clear()
+        self._out = pb.SessionResponse()
+        for task in self._tasks:
+            task.cancel()
+        for execution_id, ended in self._watched:
+            self._core.waiters.forget(execution_id, ended)
+        self._watched.clear()
+
+    def _next_frame(self) -> pb.SessionResponse | None:
+        if self._frames:
+            frame = self._frames.popleft()
+        else:
+            frame, self._out = self._out, pb.SessionResponse()
+            self._frame_bytes = 0
+        if not (frame.started or frame.refused or frame.results):
+            self._unread_bytes = 0
+            return None
+        self._unread_bytes -= min(self._unread_bytes, frame.ByteSize())
+        return frame
+
+    def _said(self, size: int = ANSWER_BYTES) -> None:
+        """Something was added to what goes out next."""
+        self._frame_bytes += size
+        self._unread_bytes += size
+        if self._unread_bytes > UNREAD_BYTES_MAX:
+            self._close()
+        elif self._frame_bytes > FRAME_BYTES_MAX:
+            self._frames.append(self._out)
+            self._out = pb.SessionResponse()
+            self._frame_bytes = 0
+        self._wake.set()
 
     async def _read(self, requests: AsyncIterator[pb.SessionRequest]) -> None:
         # The trace of a stream that lives on is no execution's.
         enter_trace("")
         async for request in requests:
             for start in request.starts:
-                self._start(start)
+                if self._admitted(start.call_id):
+                    self._start(start)
             for watch in request.watches:
-                self._pending += 1
+                if not self._admitted(watch.call_id):
+                    continue
                 try:
                     namespace = namespace_of(watch)
                 except FlowmeshError as error:
@@ -73,12 +128,15 @@ class Session:
                     continue
                 self._spawn(self._wait(watch.call_id, namespace, watch.execution_id))
 
-    def _start(self, start: pb.SessionStart) -> None:
+    def _admitted(self, call_id: int) -> bool:
         if self._pending >= PENDING_MAX:
             error = Overloaded("OVERLOADED", "too many calls are open", retry_after_ms=100)
-            self._refuse(start.call_id, error)
-            return
+            self._refuse(call_id, error)
+            return False
         self._pending += 1
+        return True
+
+    def _start(self, start: pb.SessionStart) -> None:
         request = start.start
         name = (request.namespace or "default", request.workflow_id, request.version)
         plan = self._core.plans.cached(name)
@@ -86,6 +144,7 @@ class Session:
             self._spawn(self._start_slowly(start))
             return
         try:
+            self._executions.check_start(request)
             self._core.plans.check_input(plan, request.input.data)
             partition = self._executions.partition_for(request, plan)
         except FlowmeshError as error:
@@ -102,6 +161,8 @@ class Session:
         self, start: pb.SessionStart, namespace: str
     ) -> Callable[[Answer | Exception], None]:
         def reply(answer: Answer | Exception) -> None:
+            if self._closed:
+                return
             if isinstance(answer, Started):
                 self._started(start, namespace, answer)
             elif isinstance(answer, Moved):
@@ -118,9 +179,10 @@ class Session:
         enter_trace("")
         try:
             response = await self._executions.start(start.start, forwarded=False)
-        except FlowmeshError as error:
+        except (FlowmeshError, *CONNECTION_LOST) as error:
             self._done()
-            self._refuse(start.call_id, error)
+            refusal = error if isinstance(error, FlowmeshError) else storage_unavailable()
+            self._refuse(start.call_id, refusal)
             return
         started = Started(response.execution_id, response.created)
         self._started(start, start.start.namespace or "default", started)
@@ -129,7 +191,9 @@ class Session:
         self._out.started.add(
             call_id=start.call_id, execution_id=answer.execution_id, created=answer.created
         )
-        self._wake.set()
+        self._said()
+        if self._closed:
+            return
         if not start.want_result:
             self._done()
             return
@@ -143,13 +207,13 @@ class Session:
 
     def _watch(self, call_id: int, namespace: str, execution_id: str) -> None:
         def ended(state: State | None) -> None:
-            if self._closed:
-                return
+            self._watched.discard((execution_id, ended))
             if state is None:
                 self._spawn(self._wait(call_id, namespace, execution_id))
             else:
                 self._result(call_id, state)
 
+        self._watched.add((execution_id, ended))
         self._core.waiters.call(execution_id, ended)
 
     async def _wait(self, call_id: int, namespace: str, execution_id: str) -> None:
@@ -159,7 +223,8 @@ class Session:
                 waited = await self._executions.wait(
                     namespace, execution_id, WAIT_MAX_MS, forwarded=False
                 )
-            except Unavailable:
+            except (Unavailable, *CONNECTION_LOST):
+                await asyncio.sleep(RETRY_S)
                 continue
             except FlowmeshError as error:
                 self._done()
@@ -174,6 +239,7 @@ class Session:
                     output=execution.output,
                     failure=execution.failure if execution.HasField("failure") else None,
                 )
+                self._said(ANSWER_BYTES + len(execution.output.data))
                 self._done()
                 return
 
@@ -185,6 +251,7 @@ class Session:
             output=state.output,
             failure=state.failure,
         )
+        self._said(ANSWER_BYTES + (len(state.output.data) if state.output is not None else 0))
         self._done()
 
     def _refuse(self, call_id: int, error: FlowmeshError) -> None:
@@ -195,13 +262,13 @@ class Session:
             message=error.message,
             retry_after_ms=error.retry_after_ms,
         )
-        self._wake.set()
+        self._said(ANSWER_BYTES + len(error.message))
 
     def _done(self) -> None:
         self._pending -= 1
         self._wake.set()
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

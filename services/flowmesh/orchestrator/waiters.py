@@ -29,6 +29,17 @@ class Waiters:
         """Calls `ended` once at the end, for streams that wait for many."""
         self._callbacks.setdefault(execution_id, []).append(ended)
 
+    def forget(self, execution_id: str, ended: Ended) -> None:
+        """Whoever asked to be called is gone."""
+        waiting = self._callbacks.get(execution_id, [])
+        if ended in waiting:
+            waiting.remove(ended)
+        if not waiting:
+            self._callbacks.pop(execution_id, None)
+
+    def __len__(self) -> int:
+        return len(self._futures) + len(self._callbacks)
+
     def ended(self, state: State) -> None:
         for future in self._futures.pop(state.execution_id, ()):
             if not future.done():

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.bus import Message
 from flowmesh.bus.consumer import _nothing
 from flowmesh.engine import Start
@@ -110,6 +111,16 @@ class MemoryBus:
             raise Unavailable("SERVICE_UNAVAILABLE", "away")
 
 
+class Definitions:
+    """The definition service: the plans a test registers."""
+
+    def __init__(self) -> None:
+        self.plans: dict[str, Plan] = {}
+
+    async def GetPlan(self, request: Any) -> definition_service_pb2.GetPlanResponse:
+        return definition_service_pb2.GetPlanResponse(plan=self.plans[request.workflow_id].message)
+
+
 class Silent:
     """A process that takes calls and answers none."""
 
@@ -137,7 +148,8 @@ class Core:
         self.store, self.bus, self.clock = store, bus, FakeClock()
         self.tasks: list[asyncio.Task[None]] = []
         self.log = structlog.get_logger("test")
-        definitions: Any = None
+        self.definitions = Definitions()
+        definitions: Any = self.definitions
 
         def publisher(outbox: Outbox) -> Publisher:
             outside: Any = bus
