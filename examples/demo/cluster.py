@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psutil
 
@@ -72,15 +72,14 @@ class Cluster:
         """Where REST is."""
         return f"http://127.0.0.1:{self.ports.http}"
 
-    def addresses(self, service: str) -> str:
-        """The gRPC address of a service; gRPC spreads calls over its processes."""
-        return "ipv4:" + ",".join(
-            member["grpc"] for member in self._about()["processes"] if member["service"] == service
-        )
+    @property
+    def grpc_address(self) -> str:
+        """The one address of gRPC clients, the gateway's."""
+        return f"127.0.0.1:{self.ports.grpc}"
 
     def pid(self, name: str) -> int:
         """The pid of a process, as it is now."""
-        members = self._about()["processes"]
+        members = json.loads((self.data_dir / "cluster.json").read_text())["processes"]
         return next(int(member["pid"]) for member in members if member["name"] == name)
 
     async def start(self) -> None:
@@ -180,10 +179,6 @@ class Cluster:
                 ready.set()
         await self._process.wait()
         ready.set()
-
-    def _about(self) -> dict[str, Any]:
-        about: dict[str, Any] = json.loads((self.data_dir / "cluster.json").read_text())
-        return about
 
     def _end(self) -> str:
         log = self._log.read_text(errors="replace").splitlines()

@@ -33,6 +33,8 @@ CALLBACKS_TIMEOUT_S: Final = 20.0
 FIRST_KILL: Final = 0.3
 SECOND_KILL: Final = 0.65
 CANCELED: Final = 130
+ERRORS_MAX: Final = 20
+ERROR_CHARACTERS_MAX: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,14 @@ def main() -> int:
     console = plain_console()
     folder = Path(tempfile.mkdtemp(prefix="flowmesh-demo-"))
     given = options()
+    code = 1
     try:
-        return asyncio.run(_until_stopped(Demo(given, folder, console)))
+        code = asyncio.run(_until_stopped(Demo(given, folder, console)))
+        return code
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("stopped before the end; nothing is left running")
-        return CANCELED
+        code = CANCELED
+        return code
     except ClusterFailed as failed:
         console.print(str(failed), markup=False)
         return 1
@@ -77,6 +82,9 @@ def main() -> int:
         console.print(str(group.exceptions[0]), markup=False)
         return 1
     finally:
+        if code == 1:
+            for line in error_lines(folder / "data" / "logs"):
+                console.print(line, markup=False)
         if given.keep:
             console.print(f"data and logs: {folder}")
         else:
@@ -129,10 +137,10 @@ class Demo:
             board.phase = "starting the suite"
             await asyncio.gather(self._world.start(), self._cluster.start())
             board.tell("two orchestrators, two workers and four other services are ready")
-            await self._register()
-            async with Client(self._cluster.addresses("orchestrator")) as client:
+            async with Client(self._cluster.grpc_address) as client:
+                await self._register(client)
                 async with (
-                    background(self._listen(self._cluster.addresses("event"))),
+                    background(self._listen(client)),
                     asyncio.TaskGroup() as group,
                 ):
                     load = Load(client=client, curl=self._curl, orders=self._orders, board=board)
@@ -153,15 +161,14 @@ class Demo:
         )
         return [*proof.checks(), await self._seen_by_curl(records)]
 
-    async def _register(self) -> None:
+    async def _register(self, client: Client) -> None:
         """Step JSON by the documents' curl line, resources over gRPC."""
         self._board.phase = "registering workflows"
-        async with Client(self._cluster.addresses("definition")) as client:
-            for source in sources(self._world.hosts):
-                if source.steps and self._curl is not None:
-                    await self._curl.register(source)
-                else:
-                    await client.apply(source.text)
+        for source in sources(self._world.hosts):
+            if source.steps and self._curl is not None:
+                await self._curl.register(source)
+            else:
+                await client.apply(source.text)
 
     async def _kill(self) -> None:
         """First one orchestrator, which its cluster starts again; later everything."""
@@ -182,19 +189,18 @@ class Demo:
         board.tell(f"ready again on the same data after {time.monotonic() - began:.1f} s")
         board.phase = "going on"
 
-    async def _listen(self, address: str) -> None:
+    async def _listen(self, client: Client) -> None:
         """Failures and retries as the suite's event stream tells them."""
-        async with Client(address) as client:
-            cursor = ""
-            while True:
-                with suppress(FlowmeshError):
-                    stream = client.events(types=("TaskRetrying", "TaskFailed"), cursor=cursor)
-                    async for event in stream:
-                        cursor = event.cursor
-                        self._board.failures[event.data["error"]["class"]] += 1
-                        if event.type == "TaskRetrying":
-                            self._board.retries[event.workflow_id] += 1
-                await asyncio.sleep(POLL_S)
+        cursor = ""
+        while True:
+            with suppress(FlowmeshError):
+                stream = client.events(types=("TaskRetrying", "TaskFailed"), cursor=cursor)
+                async for event in stream:
+                    cursor = event.cursor
+                    self._board.failures[event.data["error"]["class"]] += 1
+                    if event.type == "TaskRetrying":
+                        self._board.retries[event.workflow_id] += 1
+            await asyncio.sleep(POLL_S)
 
     async def _effects(self, records: list[Record]) -> list[Effect]:
         """The world's notes, once callbacks had the time to arrive."""
@@ -255,6 +261,16 @@ class Demo:
 def _was_open(record: Record, at: datetime) -> bool:
     begun, ended = record.execution.started_at, record.execution.ended_at
     return begun is not None and ended is not None and begun <= at <= ended
+
+
+def error_lines(logs: Path) -> list[str]:
+    """What the processes logged as errors, which is gone with the folder otherwise."""
+    return [
+        f"{log.name}: {line[:ERROR_CHARACTERS_MAX]}"
+        for log in sorted(logs.glob("*.log"))
+        for line in log.read_text(errors="replace").splitlines()
+        if '"level":"error"' in line
+    ][:ERRORS_MAX]
 
 
 async def until(holds: Callable[[], bool], every_s: float = POLL_S) -> None:
