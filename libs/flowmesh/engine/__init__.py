@@ -18,11 +18,19 @@ from flowmesh.engine.commands import (
     Terminate,
     TimersDue,
 )
-from flowmesh.engine.decide import DELIVERIES_MAX, Ended, Transition, decide
+from flowmesh.engine.decide import (
+    DELIVERIES_MAX,
+    OUTPUT_BYTES_MAX,
+    Ended,
+    Transition,
+    decide,
+    encode_output,
+)
 from flowmesh.engine.state import NodeState, Scope, State
 
 __all__ = [
     "DELIVERIES_MAX",
+    "OUTPUT_BYTES_MAX",
     "Cancel",
     "Command",
     "DeliveryLost",
@@ -40,6 +48,7 @@ __all__ = [
     "Transition",
     "apply",
     "decide",
+    "encode_output",
     "replay",
     "restore_held",
 ]

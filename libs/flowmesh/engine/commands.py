@@ -58,11 +58,13 @@ class TimersDue:
 class Finish:
     """All nodes have ended and the output template is to be rendered from fetched payloads.
 
-    `missing` says which of them is not there any more; empty if none is.
+    `missing` says which of them is not there any more; empty if none is. `stored` refers to the
+    rendered output where that is too large to be in an event.
     """
 
     payloads: dict[str, bytes] = field(default_factory=dict)
     missing: str = ""
+    stored: payload_pb2.Payload | None = None
 
 
 @dataclass(slots=True)

@@ -29,6 +29,10 @@ RETRY_AFTER_MS_MAX = 24 * 3_600_000
 _NULL = payload_pb2.Payload(data=b"null")
 
 
+OUTPUT_BYTES_MAX = 256 << 10
+"""A rendered output above this is stored, and its event refers to it."""
+
+
 class Ended(Exception):
     """The command asks something of an execution that has ended."""
 
@@ -41,7 +45,8 @@ class Transition:
     """What commands of one batch did to one execution, and what the world must be told of it.
 
     `dispatch` holds nodes whose current attempt is to be sent to a worker, `cancel` those whose
-    worker is to stop (node, attempt); `needs_payload` is the digest the output template waits for.
+    worker is to stop (node, attempt); `needs_payload` is the digest the output template waits for,
+    or "output" where the rendered output is to be stored.
     """
 
     __slots__ = ("cancel", "dispatch", "ended", "first_sequence", "history", "needs_payload")
@@ -79,7 +84,7 @@ def decide(state: State, command: c.Command, now_us: int, into: Transition) -> b
         case c.Terminate():
             step.stop(command, "workflow_terminated", history.WorkflowTerminated)
         case c.Finish():
-            step.finish(command.payloads, command.missing)
+            step.finish(command)
         case _:
             assert_never(command)
     return True
@@ -286,7 +291,7 @@ class _Step:
             while scope.held and scope.running_count < self.plan.parallelism:
                 self.schedule(nodes[scope.held.popleft()], 1)
         if not scope.open_count:
-            self.finish({})
+            self.finish(c.Finish())
 
     def begin(self, node: PlanNode, ended: deque[int]) -> None:
         """Starts a ready node; one that ends at once is added to `ended`."""
@@ -360,7 +365,7 @@ class _Step:
 
     # --- the end ---
 
-    def finish(self, payloads: Mapping[str, bytes], missing: str = "") -> None:
+    def finish(self, command: c.Finish) -> None:
         """Ends an execution whose nodes have all ended."""
         state = self.state
         if state.ended or state.scope.open_count:
@@ -381,10 +386,10 @@ class _Step:
                 completed.output.CopyFrom(only)
         else:
             try:
-                value = self.plan.output.render(scope_of(state, _reader(payloads)))
+                value = self.plan.output.render(scope_of(state, _reader(command.payloads)))
             except PayloadNeeded as needed:
-                if missing:
-                    self.fail("ValidationError", f"output: {missing}")
+                if command.missing:
+                    self.fail("ValidationError", f"output: {command.missing}")
                 else:
                     self.out.needs_payload = needed.digest
                 return
@@ -396,7 +401,15 @@ class _Step:
                 first = problems[0]
                 self.fail("ValidationError", f"output{first.path}: {first.message}")
                 return
-            completed.output.data = json.dumps(value, separators=(",", ":")).encode()
+            completed.output.data = encode_output(value)
+            if len(completed.output.data) > OUTPUT_BYTES_MAX:
+                if command.missing:
+                    self.fail("ValidationError", f"output: {command.missing}")
+                    return
+                if command.stored is None:
+                    self.out.needs_payload = "output"
+                    return
+                completed.output.CopyFrom(command.stored)
         self.emit("workflow_completed", completed)
         self.out.ended = True
 
@@ -409,6 +422,11 @@ def _failure(class_: str, message: str) -> failure_pb2.Failure:
     failure = failure_pb2.Failure(message=message)
     setattr(failure, "class", class_)
     return failure
+
+
+def encode_output(value: Any) -> bytes:
+    """A rendered output as it is stored."""
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _is_false(output: payload_pb2.Payload | None) -> bool:

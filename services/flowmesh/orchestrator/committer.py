@@ -301,6 +301,8 @@ class Committer:
         for event in one.transition.history.events:
             if event.HasField("task_completed"):
                 batch.add_reference(state, partition, event.task_completed.output)
+            elif event.HasField("workflow_completed"):
+                batch.add_reference(state, partition, event.workflow_completed.output)
             elif event.HasField("signal_received"):
                 batch.add_reference(state, partition, event.signal_received.payload)
         if (

@@ -13,7 +13,9 @@ WAITING_BYTES_MAX = 64 << 20
 """Beyond these, commands of callers are refused with OVERLOADED."""
 
 BATCH_COMMANDS_MAX = 500
-BATCH_BYTES_MAX = 6 << 20
+BATCH_BYTES_MAX = 3 << 20
+"""A payload may be in two events of a batch, and a batch has to fit into one message."""
+
 RETRY_AFTER_MS = 100
 WORK_BYTES = 200
 """What a command weighs beside its payload, about."""

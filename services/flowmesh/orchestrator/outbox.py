@@ -5,6 +5,9 @@ from flowmesh.engine import State
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.store import OrchestratorStore
 
+READ_BYTES_MAX = 4 << 20
+"""Events that one answer holds, except where a single commit has more."""
+
 
 def event_row(state: State, first_sequence: int, events: bytes) -> pb.EventRow:
     """The events of one execution as subscribers get them."""
@@ -28,7 +31,11 @@ class Outbox:
     async def read(self, incarnation: int, after: int, positions_max: int) -> list[pb.EventBatch]:
         """Batches above `after` in order of position."""
         rows = await self._store.rows(
-            "read_outbox", incarnation=incarnation, after=after, rows_max=positions_max
+            "read_outbox",
+            incarnation=incarnation,
+            after=after,
+            rows_max=positions_max,
+            bytes_max=READ_BYTES_MAX,
         )
         digests = {row["plan_digest"] for row in rows if row["plan_digest"]}
         await self._plans.fetch(digests, self._store)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2
-from flowmesh.engine import Finish, State, Transition
-from flowmesh.errors import FlowmeshError, NotFound
+from flowmesh.engine import OUTPUT_BYTES_MAX, Finish, State, Transition, encode_output
+from flowmesh.errors import FlowmeshError, NotFound, TooLarge
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.committer import Committer, Touched
 from flowmesh.orchestrator.dispatcher import Dispatcher
@@ -227,7 +227,8 @@ class Orchestrator:
         )
         if after is not None:
             batch.after.extend(history_service_pb2.EventBatch.FromString(after).after)
-        for one in touched:
+        # In the order of the outbox: parts of a commit must not depend on where they are read.
+        for one in sorted(touched, key=lambda one: one.entry.state.execution_id):
             state, transition = one.entry.state, one.transition
             batch.rows.append(event_row(state, transition.first_sequence, one.events))
             self.stats.observe(state, transition, started=one.start is not None)
@@ -270,18 +271,23 @@ class Orchestrator:
         """Fetches what the output template refers to, and lets the engine render it then."""
         payloads: dict[str, bytes] = {}
         output = state.plan.output
-        missing = ""
+        missing, stored = "", None
         if output is not None:
             try:
-                await self._rendered(
+                value = await self._rendered(
                     state, payloads, lambda read: output.render(scope_of(state, read))
                 )
-            except NotFound as error:
+                data = encode_output(value)
+                if len(data) > OUTPUT_BYTES_MAX:
+                    inline = payload_pb2.Payload(data=data)
+                    stored = await self._until_stored(state.plan.namespace, inline)
+            except (NotFound, TooLarge) as error:
                 missing = error.message
             except RenderError:
                 # The engine meets the same problem and says so in the execution's failure.
                 missing = ""
-        self.committer.submit(Work(state.execution_id, partition, Finish(payloads, missing)))
+        command = Finish(payloads, missing, stored)
+        self.committer.submit(Work(state.execution_id, partition, command))
 
     # --- tasks whose state or payloads are not at hand ---
 

@@ -20,11 +20,17 @@ PART_BYTES_MAX = 512 << 10
 """Messages are split above this, between rows and if need be between the events of one row."""
 
 QUEUE_MAX = 1_000
+QUEUE_BYTES_MAX = 64 << 20
 """Commits kept for publishing; beyond it they are read from the outbox."""
 
 STREAM_MAX_AGE_S = 24 * 3600
 STREAM_BYTES_MAX = 8 << 30
 RETRY_DELAY_S = 0.2
+
+
+def size_of(batch: history_service_pb2.EventBatch) -> int:
+    """Bytes of the events of a commit."""
+    return sum(len(row.events) for row in batch.rows)
 
 
 def message_parts(batch: history_service_pb2.EventBatch) -> list[bytes]:
@@ -86,6 +92,7 @@ class Publisher:
         self._prefix = prefix
         self._stream = f"{prefix.upper()}_EVENTS"
         self._queue: deque[history_service_pb2.EventBatch] = deque()
+        self.queued_bytes = 0
         self._inherited: dict[int, int] = {}
         self._wake = asyncio.Event()
         self._in_step = False
@@ -95,7 +102,7 @@ class Publisher:
 
     def begin(self, incarnation: int, position: int) -> None:
         """Publishes for this incarnation from now on; what an earlier one left is inherited."""
-        self._queue.clear()
+        self._forget_queue()
         self._incarnation, self._position = incarnation, position
         self._in_step = False
         self._wake.set()
@@ -103,11 +110,16 @@ class Publisher:
     def offer(self, batch: history_service_pb2.EventBatch) -> None:
         """Queues the events of a commit; never waits."""
         self._position = batch.position
-        if len(self._queue) >= QUEUE_MAX:
-            self._queue.clear()
+        if len(self._queue) >= QUEUE_MAX or self.queued_bytes >= QUEUE_BYTES_MAX:
+            self._forget_queue()
             self._in_step = False
         self._queue.append(batch)
+        self.queued_bytes += size_of(batch)
         self._wake.set()
+
+    def _forget_queue(self) -> None:
+        self._queue.clear()
+        self.queued_bytes = 0
 
     def inherit(self, incarnation: int, position: int) -> None:
         """Another incarnation is over: publishes what the stream lacks of it, up to `position`."""
@@ -144,10 +156,13 @@ class Publisher:
             )
         await self._publish_inherited()
         if not self._in_step:
-            position = self._position
-            await self._catch_up(self._incarnation, position)
+            incarnation, position = self._incarnation, self._position
+            await self._catch_up(incarnation, position)
+            if incarnation != self._incarnation:
+                # Begun anew meanwhile: these positions are not those of the queue.
+                return
             while self._queue and self._queue[0].position <= position:
-                self._queue.popleft()
+                self._drop_first()
             self._in_step = True
         while self._queue and self._in_step:
             # A commit that came after a take-over stands behind those of the former owner in the
@@ -156,7 +171,10 @@ class Publisher:
             batch = self._queue[0]
             await self._publish(batch)
             if self._queue and self._queue[0] is batch:
-                self._queue.popleft()
+                self._drop_first()
+
+    def _drop_first(self) -> None:
+        self.queued_bytes -= size_of(self._queue.popleft())
 
     async def _publish_inherited(self) -> None:
         for incarnation, position in sorted(self._inherited.items()):

@@ -75,8 +75,10 @@ with me as (
 ), noted as (
     insert into outbox (incarnation, position, execution_ids, seqs, after)
     select $1, $2 + 1,
-           coalesce(array_agg(a.execution_id) filter (where a.seq is not null), '{}'),
-           coalesce(array_agg(a.seq) filter (where a.seq is not null), '{}'), $31::bytea
+           coalesce(array_agg(a.execution_id order by a.execution_id)
+                    filter (where a.seq is not null), '{}'),
+           coalesce(array_agg(a.seq order by a.execution_id)
+                    filter (where a.seq is not null), '{}'), $31::bytea
     from me left join appended a on true
     group by me.id
 ), served as (

@@ -71,9 +71,13 @@ select execution_ids, seqs from outbox where incarnation = :incarnation and posi
 select incarnation, max(position) as position from outbox
 where incarnation <> :incarnation group by incarnation order by incarnation;
 
--- name: read_outbox(incarnation, after, rows_max)
+-- name: read_outbox(incarnation, after, rows_max, bytes_max)
+-- The next positions, as many as fit; the first of them whatever its size.
+select * from (
 select o.position, o.after, h.execution_id, h.seq, h.events, e.namespace, e.workflow_id,
-       e.plan_digest
+       e.plan_digest, r.ordinality,
+       coalesce(sum(octet_length(h.events)) over (order by o.position), 0) as bytes_so_far,
+       min(o.position) over () as first_position
 from (select * from outbox where incarnation = :incarnation and position > :after
       order by position limit :rows_max) o
 left join lateral unnest(o.execution_ids, o.seqs) with ordinality
@@ -81,7 +85,9 @@ left join lateral unnest(o.execution_ids, o.seqs) with ordinality
 left join executions e on e.id = r.execution_id
 left join history h on h.start_day = (e.started_at / 86400000000)::int
                    and h.execution_id = r.execution_id and h.seq = r.seq
-order by o.position, r.ordinality;
+) found
+where position = first_position or bytes_so_far <= :bytes_max
+order by position, ordinality;
 
 -- name: execution_rows(ids)
 -- What is needed to rebuild executions from their history.
