@@ -218,6 +218,7 @@ class Committer:
                 undone[one.entry.state.execution_id] = self._undo(one, work)
                 continue
             if followed:
+                work.sequence = _sequence_of(work, one.entry.state)
                 one.works.append(work)
             else:
                 self._metrics.stale_results.inc()
@@ -348,7 +349,7 @@ class Committer:
             if isinstance(work, StartWork):
                 work.answer(Started(state.execution_id, work is one.start))
             else:
-                work.answer(state.sequence)
+                work.answer(work.sequence)
 
     async def _answer_existing(self, touched: list[Touched]) -> None:
         """Starts whose request id was taken answer with the execution that has it."""
@@ -391,6 +392,12 @@ class Committer:
             self._states.evict(one.entry.state.execution_id)
             for work in one.works:
                 work.answer(Moved(work.partition))
+
+
+def _sequence_of(work: Work, state: State) -> int:
+    """What a command is answered with; a repeat gets the first answer."""
+    request_id = getattr(work.command, "request_id", "")
+    return state.requests.get(request_id, state.sequence) if request_id else state.sequence
 
 
 def _reused(request_id: str) -> Conflict:

@@ -77,7 +77,7 @@ class Executions:
         plan = plans.cached(name) or await plans.resolve(name)
         self.check_start(request)
         if request.input.HasField("reference"):
-            plans.check_input(plan, await self._stored(plan, request.input))
+            plans.check_input(plan, await self._stored(namespace, request.input))
         else:
             plans.check_input(plan, request.input.data)
         return plan
@@ -126,10 +126,10 @@ class Executions:
         command = Start(request.input, request.request_id, request.actor, traceparent)
         return StartWork(partition, command, reply, plan=plan, start_digest=_start_digest(request))
 
-    async def _stored(self, plan: Plan, payload: payload_pb2.Payload) -> bytes:
+    async def _stored(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
         digest = payload.reference.digest
         try:
-            return await self._core.payloads.read(plan.namespace, digest)
+            return await self._core.payloads.read(namespace, digest)
         except NotFound as error:
             message = f"payload {digest[:64]!r} is not stored; put it again"
             raise WrongState("PAYLOAD_MISSING", message) from error
@@ -258,6 +258,8 @@ class Executions:
     ) -> pb.SignalExecutionResponse:
         valid_id(request.name, "name")
         check_inline(request.payload, "payload")
+        if request.payload.HasField("reference"):
+            await self._stored(namespace_of(request), request.payload)
         command = Signal(request.name, request.payload, request.request_id, request.actor)
         sequence = await self._change(
             request,

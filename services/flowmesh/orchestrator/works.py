@@ -33,9 +33,13 @@ def no_reply(answer: Answer | Exception) -> None:
 
 
 class Work:
-    """One command on its way to the engine. `size` in bytes, about; `solo`: alone in its batch."""
+    """One command on its way to the engine.
 
-    __slots__ = ("command", "execution_id", "partition", "reply", "size", "solo")
+    `size` in bytes, about; `solo`: alone in its batch; `sequence`: of the last event when it had
+    been decided.
+    """
+
+    __slots__ = ("command", "execution_id", "partition", "reply", "sequence", "size", "solo")
 
     def __init__(
         self, execution_id: str, partition: int, command: Command, reply: Reply = no_reply
@@ -45,6 +49,7 @@ class Work:
         self.command = command
         self.reply = reply
         self.size = 0
+        self.sequence = 0
         self.solo = False
 
     def answer(self, answer: Answer | Exception) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Signal, Start, TaskEnded
-from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
+from flowmesh.errors import FlowmeshError, Overloaded, Unavailable, WrongState
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver, Moved
+from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
 from flowmesh.orchestrator.works import Reply, Started, StartWork, Work
 from flowmesh.plan import Plan
@@ -228,3 +230,40 @@ async def test_callers_are_refused_when_too_much_waits(store: OrchestratorStore)
         gate.set()
         answers = await asyncio.gather(first, last, *waiting)
         assert sum(isinstance(answer, int) for answer in answers) == 302 - len(refused)
+
+
+async def test_a_signal_is_answered_with_its_own_event_also_when_it_is_repeated(
+    store: OrchestratorStore,
+) -> None:
+    """Whatever else the commit held, and whatever came after it."""
+    async with running(store) as core:
+        execution_id = await core.start(TWO_STEPS)
+
+        def signal(name: str) -> Any:
+            command = Signal(name, DONE, request_id=name)
+            return lambda reply: Work(execution_id, 1, command, reply)
+
+        one, two, done = await asyncio.gather(
+            core.ask(signal("one")), core.ask(signal("two")), core.ask(result(execution_id))
+        )
+        assert isinstance(one, int)
+        assert isinstance(done, int)
+        assert two == one + 1
+        assert done > two
+        assert await core.ask(signal("one")) == one
+
+
+async def test_a_signal_whose_payload_is_not_stored_is_refused(store: OrchestratorStore) -> None:
+    """Accepted, it would fail whatever reads it later."""
+    nobody: Any = None
+    async with running(store) as core:
+        executions = Executions(core=core.owner, stub_at=nobody)
+        execution_id = await core.start(TWO_STEPS)
+        request = pb.SignalExecutionRequest(execution_id=execution_id, name="go")
+        request.payload.reference.digest = "0" * 64
+        with pytest.raises(WrongState) as refused:
+            await executions.signal(request, forwarded=False)
+        assert refused.value.reason == "PAYLOAD_MISSING"
+        stored = await core.owner.payloads.put("default", "", b"1")
+        request.payload.CopyFrom(stored)
+        assert (await executions.signal(request, forwarded=False)).sequence
