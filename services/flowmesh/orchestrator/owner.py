@@ -199,6 +199,8 @@ class Orchestrator:
             except CONNECTION_LOST as error:
                 self.log.info("take_over_waits", problem=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
+        # Worker services that have not found this process yet may hold tasks of an earlier owner.
+        planned = planned and not self.ownership.young
         found = await self.recovery.recover(mine, planned=planned)
         self.log.info("partitions_recovered", partitions=len(mine), open_tasks=found)
 

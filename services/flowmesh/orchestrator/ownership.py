@@ -29,6 +29,9 @@ EPOCH_MAX = 1 << 62
 
 RENEW_RETRY_S = 0.2
 TELL_TIMEOUT_S = 1.0
+YOUNG_MS = 3_000
+"""So long after its beginning an incarnation takes partitions over as after a crash."""
+
 LEASE_MS = 3_000
 """As in `sql/queries.sql`: a lease is renewed for so long."""
 
@@ -75,6 +78,7 @@ class Ownership:
         self._offset_us: int | None = None
         self._last_now_us = 0
         self._lease_until_ms = 0.0
+        self._began_ms = 0.0
         self._owners: dict[int, int | None] = {}
         self._addresses: dict[int, str] = {}
         self._after: dict[int, int] = {}
@@ -118,6 +122,11 @@ class Ownership:
         """Whether this process may still believe that it owns anything, by its own clock."""
         return self._clock.monotonic_ms() < self._lease_until_ms
 
+    @property
+    def young(self) -> bool:
+        """Whether worker services may not have found this incarnation yet."""
+        return self._clock.monotonic_ms() - self._began_ms < YOUNG_MS
+
     # --- who owns what ---
 
     def owner_address(self, partition: int) -> str | None:
@@ -153,6 +162,7 @@ class Ownership:
         """Becomes a new incarnation that owns nothing yet."""
         asked_ms = self._clock.monotonic_ms()
         self.incarnation = await self._store.register(self._address, self._data_dir_id)
+        self._began_ms = asked_ms
         self._lease_until_ms = asked_ms + LEASE_MS
         self._over = False
         return self.incarnation
