@@ -113,13 +113,16 @@ class Orchestrator:
             epochs=self.ownership.epochs,
             submit=self.committer.submit,
         )
-        self.recovery = Recovery(
-            store=store,
+        self.recovery = self._made_recovery()
+
+    def _made_recovery(self) -> Recovery:
+        return Recovery(
+            store=self.store,
             states=self.states,
             dispatcher=self.dispatcher,
             epochs=self.ownership.epochs,
             barrier=self.barrier,
-            log=log,
+            log=self.log,
         )
 
     # --- life ---
