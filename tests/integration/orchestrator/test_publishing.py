@@ -1,6 +1,7 @@
 """Every commit is published once, whole and in order; what waits for that is bounded."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import orjson
@@ -150,7 +151,7 @@ async def test_an_output_too_large_for_an_event_is_stored_and_referred_to(
         execution_id = await core.start(both)
         for name in ("a", "b"):
             command = TaskEnded(name, 1, output=payload_pb2.Payload(data=LARGE))
-            await core.ask(lambda reply, c=command: Work(execution_id, 1, c, reply))  # type: ignore[misc]
+            await core.ask(partial(Work, execution_id, 1, command))
         await until(lambda: ended(core, execution_id))
         entry = core.owner.states.get(execution_id)
         assert entry is not None
