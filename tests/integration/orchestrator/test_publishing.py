@@ -153,6 +153,7 @@ async def test_an_output_too_large_for_an_event_is_stored_and_referred_to(
             command = TaskEnded(name, 1, output=payload_pb2.Payload(data=LARGE))
             await core.ask(partial(Work, execution_id, 1, command))
         await until(lambda: ended(core, execution_id))
+        await core.owner.committer.settled(execution_id)
         entry = core.owner.states.get(execution_id)
         assert entry is not None
         output = entry.state.output
