@@ -49,7 +49,7 @@ class Leases:
         self._clock = clock
         self._lost = lost
         self._leases: dict[str, Lease] = {}
-        self._orphans: dict[str, list[Lease]] = {}
+        self._orphans: dict[str, list[list[Lease]]] = {}
 
     def __contains__(self, token: str) -> bool:
         return token in self._leases
@@ -82,26 +82,30 @@ class Leases:
         for lease in mine:
             lease.stream = None
         service = stream.worker_service_id
-        self._orphans.setdefault(service, []).extend(mine)
+        self._orphans.setdefault(service, []).append(mine)
         loop = asyncio.get_running_loop()
-        loop.call_later(BUILTIN_GRACE_MS / 1000, self._expire, service, True)
-        loop.call_later(SERVICE_GRACE_MS / 1000, self._expire, service, False)
+        loop.call_later(BUILTIN_GRACE_MS / 1000, self._expire, service, mine, True)
+        loop.call_later(SERVICE_GRACE_MS / 1000, self._expire, service, mine, False)
 
     def reattached(self, worker_service_id: str) -> None:
         """It came back: what it does not hold any more goes out again at once."""
-        for lease in self._orphans.pop(worker_service_id, []):
-            self._give_up(lease)
-
-    def _expire(self, service: str, builtin_only: bool) -> None:
-        waiting = self._orphans.pop(service, [])
-        kept = []
-        for lease in waiting:
-            if builtin_only and lease.worker_id != service:
-                kept.append(lease)
-            else:
+        for orphans in self._orphans.pop(worker_service_id, []):
+            for lease in orphans:
                 self._give_up(lease)
-        if kept:
-            self._orphans[service] = kept
+
+    def _expire(self, service: str, mine: list[Lease], builtin_only: bool) -> None:
+        """The grace of one break is over; a later break has its own."""
+        waiting = self._orphans.get(service, [])
+        if not any(orphans is mine for orphans in waiting):
+            return
+        gone = [lease for lease in mine if not builtin_only or lease.worker_id == service]
+        mine[:] = [lease for lease in mine if builtin_only and lease.worker_id != service]
+        if not mine:
+            self._orphans[service] = [orphans for orphans in waiting if orphans is not mine]
+            if not self._orphans[service]:
+                del self._orphans[service]
+        for lease in gone:
+            self._give_up(lease)
 
     def _give_up(self, lease: Lease) -> None:
         if self._leases.get(lease.token) is lease and lease.stream is None:
