@@ -18,7 +18,17 @@ SPECS_REMEMBERED_MAX = 10_000
 class WorkerSet:
     """Workers that take the same tasks. `credit` is what may still be sent to them."""
 
-    __slots__ = ("backlog_said", "credit", "grant", "keys", "set_id", "stream", "turn", "worker_id")
+    __slots__ = (
+        "backlog_said",
+        "credit",
+        "grant",
+        "granted_since",
+        "keys",
+        "set_id",
+        "stream",
+        "turn",
+        "worker_id",
+    )
 
     def __init__(self, stream: "Attached", grant: pb.Grant, keys: Iterable[Key]) -> None:
         self.stream = stream
@@ -27,6 +37,7 @@ class WorkerSet:
         self.grant = grant
         self.credit = 0
         self.backlog_said = 0
+        self.granted_since = False
         self.turn = 0
         self.keys = [key for key in keys if self.takes(key)]
 
@@ -88,6 +99,7 @@ class Attached:
             self._forget_worker(grant.worker_id)
             worker_set = self.sets[grant.set_id] = WorkerSet(self, grant, keys)
         worker_set.credit += grant.slots
+        worker_set.granted_since = worker_set.granted_since or grant.slots > 0
 
     def _forget_worker(self, worker_id: str) -> None:
         """A worker that reconnected comes with a new set; its earlier one is never used again."""
@@ -103,10 +115,15 @@ class Attached:
                 worker_set.keys.append(key)
 
     def report_backlog(self, ready: ReadyQueues) -> None:
-        """Says how much waits for sets without credit, when that has changed."""
+        """Says how much waits for sets without credit, when that begins and when it ends.
+
+        Again when what was granted meanwhile was not enough: nobody else would ask for more.
+        """
         for worker_set in self.sets.values():
             waiting = 0 if worker_set.credit else ready.waiting(worker_set.keys)
-            if bool(waiting) != bool(worker_set.backlog_said):
+            short = waiting > 0 and worker_set.granted_since
+            if short or bool(waiting) != bool(worker_set.backlog_said):
                 worker_set.backlog_said = waiting
+                worker_set.granted_since = False
                 self.out.backlogs.add(set_id=worker_set.set_id, tasks=waiting)
                 self.flush_soon()

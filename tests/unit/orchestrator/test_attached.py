@@ -1,0 +1,59 @@
+"""What an attached worker service is told of the tasks that wait for its credit."""
+
+from flowmesh.api.common.v1 import priority_pb2
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.orchestrator.attached import Attached
+from flowmesh.orchestrator.ready import ReadyQueues, ReadyTask
+
+KEY = ("default", "", "work")
+
+
+def ready(count: int) -> ReadyQueues:
+    """Queues with so many tasks."""
+    queues = ReadyQueues()
+    for number in range(count):
+        queues.push(ReadyTask(f"exec-{number}", 0, "a", 1, 1, KEY, priority_pb2.PRIORITY_NORMAL))
+    return queues
+
+
+def grant(stream: Attached, queues: ReadyQueues, slots: int) -> None:
+    stream.grant(pb.Grant(set_id="s", worker_id="w", slots=slots, task_types=["work"]), queues.keys)
+
+
+def spend(stream: Attached, queues: ReadyQueues) -> None:
+    """Sends what the credit allows."""
+    one = stream.sets["s"]
+    while one.credit and queues.pop(one.keys):
+        one.credit -= 1
+
+
+def said(stream: Attached, queues: ReadyQueues) -> list[int]:
+    stream.report_backlog(queues)
+    told = [backlog.tasks for backlog in stream.out.backlogs]
+    del stream.out.backlogs[:]
+    return told
+
+
+def test_what_waits_is_said_again_when_the_credit_was_not_enough() -> None:
+    """Else slots stay with an orchestrator that has nothing to do, and tasks wait for ever."""
+    stream, queues = Attached(), ready(10)
+    grant(stream, queues, 0)
+    assert said(stream, queues) == [10]
+    assert said(stream, queues) == []
+    grant(stream, queues, 3)
+    spend(stream, queues)
+    assert said(stream, queues) == [7]
+    assert said(stream, queues) == []
+    grant(stream, queues, 8)
+    spend(stream, queues)
+    assert said(stream, queues) == [0]
+
+
+def test_without_a_backlog_nothing_is_said() -> None:
+    """However often credit comes and goes."""
+    stream, queues = Attached(), ready(3)
+    for _ in range(3):
+        grant(stream, queues, 2)
+        spend(stream, queues)
+        grant(stream, queues, 1)
+        assert said(stream, queues) == []
