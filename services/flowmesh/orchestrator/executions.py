@@ -29,7 +29,6 @@ WAIT_DEFAULT_MS = 30_000
 WAIT_MAX_MS = 300_000
 PAGE_DEFAULT = 100
 PAGE_MAX = 1_000
-WHOLE_PAGE_MAX = 100
 WHOLE_PAGE_BYTES_MAX = 4 << 20
 FORWARD_FOR_MS = 8_000
 """How long a call looks for the owner of a partition that is changing hands."""
@@ -154,8 +153,7 @@ class Executions:
 
     async def list(self, request: pb.ListExecutionsRequest) -> pb.ListExecutionsResponse:
         namespace = namespace_of(request)
-        page_max = WHOLE_PAGE_MAX if request.with_nodes else PAGE_MAX
-        size = min(request.page_size or PAGE_DEFAULT, page_max)
+        size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
         _check_statuses(request.statuses)
         rows = await self._core.store.rows(
             "list_executions",

@@ -152,8 +152,8 @@ class ListExecutionsRequest(_message.Message):
     """At most 1,000; 0 is 100."""
     page_token: _builtins.str
     with_nodes: _builtins.bool
-    """With all of each execution, as GetExecution shows it. Such a page holds at most 100 executions
-    and ends early when they weigh more than 4 MiB.
+    """With all of each execution, as GetExecution shows it. Such a page ends early when its
+    executions weigh more than 4 MiB.
     """
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_execution_pb2.ExecutionStatus.ValueType]: ...
