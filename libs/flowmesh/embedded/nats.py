@@ -14,7 +14,8 @@ from flowmesh.embedded.datadir import DataDir
 
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
-FILE_STORE_BYTES_MAX = 16 * 1024**3
+# Every stream reserves its own bound; this only has to hold all of them.
+FILE_STORE_BYTES_MAX = 1024 * 1024**3
 MEMORY_STORE_BYTES_MAX = 64 * 1024**2
 PROBE_TIMEOUT_S = 1.0
 

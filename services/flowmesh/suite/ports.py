@@ -1,7 +1,8 @@
 """Ports that are taken, told before anything is started."""
 
+import socket
+
 from flowmesh.runtime import StartError
-from flowmesh.runtime.http import listen
 
 FLAGS = {"HTTP": "--http-port", "gRPC": "--grpc-port"}
 
@@ -9,7 +10,10 @@ FLAGS = {"HTTP": "--http-port", "gRPC": "--grpc-port"}
 def check_port(kind: str, host: str, port: int) -> None:
     """Raises StartError for one that cannot be had; 0 always can."""
     try:
-        listen(host, port).close()
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
     except OSError as error:
         raise StartError(
             f"{kind} port {port} of {host} is not free ({error.strerror});"

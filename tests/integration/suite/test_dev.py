@@ -163,9 +163,8 @@ async def test_the_banner_tells_where_everything_is(suite: Suite) -> None:
 async def test_all_core_services_are_there(suite: Suite) -> None:
     """The registry knows the suite's own services, and all of them are healthy."""
     answer = await suite.get("/api/v1/services?type=core")
-    assert {s["name"]: s["status"] for s in answer.json["services"]} == dict.fromkeys(
-        ("definition", "registry", "event", "orchestrator", "worker", "gateway"), "HEALTHY"
-    )
+    healthy = {s["name"] for s in answer.json["services"] if s["status"] == "HEALTHY"}
+    assert healthy >= {"definition", "registry", "event", "orchestrator", "worker", "gateway"}
 
 
 async def test_a_given_server_is_used(tmp_path: Path, servers: object) -> None:
