@@ -88,6 +88,7 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
     ) -> AsyncIterator[pb.AttachResponse]:
         stream = Attached()
         reader = asyncio.create_task(self._read(stream, request_iterator))
+        frame: asyncio.Future[pb.AttachResponse] | None = None
         try:
             while True:
                 frame = asyncio.ensure_future(stream.next_frame())
@@ -101,6 +102,8 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
                     return
         finally:
             reader.cancel()
+            if frame is not None:
+                frame.cancel()
             self._dispatcher.detach(stream)
 
     async def _read(self, stream: Attached, requests: AsyncIterator[pb.AttachRequest]) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import random
 import secrets
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.resources import files
+from typing import Any
 
 import orjson
 
@@ -36,6 +38,8 @@ from flowmesh.orchestrator.server import (
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.runtime import Runtime
 
+RESTART_PAUSE_S = 1.0
+
 
 async def run(runtime: Runtime) -> None:
     """Serves executions, payloads, histories, the outbox and dispatch."""
@@ -48,10 +52,10 @@ async def run(runtime: Runtime) -> None:
         await _listen(runtime, core)
         await core.begin()
         stack.push_async_callback(core.end)
-        for loop in (core.committer.run(), core.publisher.run(), core.timers.run()):
-            stack.push_async_callback(_stop, asyncio.create_task(loop))
         claims = ClaimTimer(core.ownership, runtime.clock)
-        stack.push_async_callback(_stop, asyncio.create_task(claims.run()))
+        for run_it in (core.committer.run, core.publisher.run, core.timers.run, claims.run):
+            task = asyncio.create_task(_kept_up(run_it, runtime.log))
+            stack.push_async_callback(_stop, task)
         runtime.add_loop(LeaseLoop(core.ownership, core.lease_expired))
         runtime.add_loop(
             HousekeepingLoop(
@@ -124,6 +128,16 @@ async def _listen(runtime: Runtime, core: Orchestrator) -> None:
 
     subject = f"{runtime.settings.bus_prefix}.definitions.changed"
     await runtime.bus.subscribe_core(subject, changed)
+
+
+async def _kept_up(run: Callable[[], Awaitable[None]], log: Any) -> None:
+    """Runs what must not end; what it did not foresee is logged and costs a second."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("background_failed")
+            await asyncio.sleep(RESTART_PAUSE_S)
 
 
 async def _stop(task: "asyncio.Task[None]") -> None:
