@@ -6,6 +6,7 @@ state. This is the one admission point, where priority is decided and limits wil
 
 import asyncio
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -66,6 +67,7 @@ class Dispatcher:
         self._fresh: deque[Lease] = deque()
         self._deadlines: list[tuple[float, str]] = []
         self._sweep: asyncio.TimerHandle | None = None
+        self._sweep_at_ms = math.inf
         self._turn = 0
         self._claims: list[tuple[dict[Attached, set[int]], asyncio.Event]] = []
         self._ending: set[str] = set()
@@ -233,8 +235,7 @@ class Dispatcher:
         )
         self.leases.put(lease)
         self._fresh.append(lease)
-        if self._sweep is None:
-            self._schedule_sweep(MARK_RUNNING_AFTER_MS)
+        self._sweep_by(lease.sent_at_ms + MARK_RUNNING_AFTER_MS)
 
     def render_failed(self, task: ReadyTask, message: str) -> None:
         command = TaskEnded(
@@ -247,9 +248,15 @@ class Dispatcher:
 
     # --- what runs long ---
 
-    def _schedule_sweep(self, delay_ms: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._sweep = loop.call_later(max(delay_ms, 1) / 1000, self._swept)
+    def _sweep_by(self, at_ms: float) -> None:
+        """Looks at what runs long at this time, or earlier if that is planned already."""
+        if self._sweep is not None:
+            if self._sweep_at_ms <= at_ms:
+                return
+            self._sweep.cancel()
+        self._sweep_at_ms = at_ms
+        delay_s = max(at_ms - self._clock.monotonic_ms(), 1) / 1000
+        self._sweep = asyncio.get_running_loop().call_later(delay_s, self._swept)
 
     def _swept(self) -> None:
         """Marks what still runs as started, and ends attempts that are over their time."""
@@ -268,7 +275,7 @@ class Dispatcher:
         if self._deadlines:
             waits.append(self._deadlines[0][0] - now_ms)
         if waits:
-            self._schedule_sweep(min(waits))
+            self._sweep_by(now_ms + min(waits))
 
     def watch(self, lease: Lease, node: PlanNode) -> None:
         """Bounds an adopted task by the limits of its node, counted from now."""
@@ -279,8 +286,7 @@ class Dispatcher:
         deadline = lease.deadline_ms(TIMEOUT_GRACE_MS)
         if deadline:
             heapq.heappush(self._deadlines, (deadline, lease.token))
-            if self._sweep is None:
-                self._schedule_sweep(deadline - self._clock.monotonic_ms())
+            self._sweep_by(deadline)
 
     def _mark_running(self, lease: Lease) -> None:
         command = TaskRuns(lease.node_id, lease.attempt, lease.worker_id, lease.sent_at_us)

@@ -5,6 +5,7 @@ from typing import Any
 
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.engine import TaskRuns
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
 from flowmesh.orchestrator.ids import ExecutionIds
@@ -13,6 +14,7 @@ from flowmesh.orchestrator.ready import ReadyTask
 from flowmesh.orchestrator.works import STALE, Work
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
+from flowmesh.testing.polling import done
 from tests.unit.engine.factories import Run, node, plan
 
 
@@ -126,3 +128,18 @@ async def test_few_tasks_at_a_time_are_brought_to_hand_and_leave_in_their_order(
 
     owner.prepared(None)
     assert [task.execution_id for task in asked] == ids[: PREPARING_MAX + 1]
+
+
+async def test_a_long_limit_of_one_task_keeps_no_other_from_being_marked() -> None:
+    """The next look at what runs is planned for the earliest need, not for the first."""
+    run = Run(plan(node("long", timeout_ms=300_000), node("next", timeout_ms=300_000)))
+    run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
+    submitted: list[Work] = []
+    owner = dispatcher({5: 3}, run, submitted)
+    stream = attached(owner, "one")
+    owner.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
+    for index in (0, 1):
+        owner.add(run.state, index, 5)
+        owner.pump()
+        await done("the task is marked", lambda: submitted, within_s=5)
+        assert isinstance(submitted.pop().command, TaskRuns)
