@@ -1,6 +1,7 @@
 """One supervised server: started, watched, restarted when it crashes, stopped on request."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -112,9 +113,10 @@ class Child:
             await process.wait()
 
     def send(self, number: signal.Signals) -> None:
-        """Sends a signal to the server when it is running."""
+        """Sends a signal to the server when it is running; one that has just died needs none."""
         if self.pid:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def until_ready(self) -> None:
         """Returns when the server answers (again)."""
