@@ -1,10 +1,12 @@
 """Fixtures of all tests: one set of real servers, one running suite, a database per test."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import grpc.aio
 import pytest
 import pytest_asyncio
+import structlog
 
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.testing.databases import fresh_database
@@ -37,3 +39,11 @@ async def channel(suite: Suite) -> AsyncIterator[grpc.aio.Channel]:
     """A plain gRPC channel to the suite."""
     async with raw_channel(suite) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs() -> Iterator[None]:
+    """What is logged for debugging does not mix with what a command prints."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    yield
+    structlog.reset_defaults()

@@ -60,6 +60,7 @@ class Bus:
         self._began = False
         self._closing = False
         self._connected = asyncio.Event()
+        self._closed = False
         self._running: set[asyncio.Task[None]] = set()
         self._unanswered: set[asyncio.Task[Any]] = set()
         self._connecting: asyncio.Task[None] | None = None
@@ -76,6 +77,7 @@ class Bus:
 
     async def close(self) -> None:
         """Ends the connection in bounded time."""
+        self._closed = True
         self._closing = True
         if self._connecting is not None:
             self._connecting.cancel()
@@ -274,7 +276,8 @@ class Bus:
             request.cancel()
 
     async def _on_error(self, error: Exception) -> None:
-        self._log.debug("bus_error", problem=type(error).__name__)
+        if not self._closed:
+            self._log.debug("bus_error", problem=type(error).__name__)
 
     def _require(self) -> None:
         if not self.connected:
