@@ -18,7 +18,7 @@ PYTEST_ARGS ?=
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.linked ## make .venv/ with every dependency and the command flowmesh
+setup: .venv/.linked build/data/.complete ## make .venv/ with every dependency and the command
 
 .venv/.dependencies: requirements.lock
 	@python=$(PYTHON)
@@ -32,6 +32,13 @@ setup: .venv/.linked ## make .venv/ with every dependency and the command flowme
 
 .venv/.linked: .venv/.dependencies pyproject.toml tools/link.py
 	@$(BIN)/python tools/link.py
+	touch $@
+
+# Test data that others maintain stays in the sources they publish it with.
+build/data/.complete: tests/data-requirements.lock | .venv/.dependencies
+	@mkdir -p $(@D)
+	$(BIN)/python -m pip download --disable-pip-version-check --quiet --no-deps --require-hashes \
+	  --no-binary :all: --no-build-isolation --dest $(@D) -r $<
 	touch $@
 
 demo: setup ## the main job on real input, with failures on purpose, and a proof at the end

@@ -41,7 +41,7 @@ def test_no_path_of_one_machine() -> None:
 
 def test_the_lock_holds_no_address() -> None:
     """Where packages come from is the installer's setting, not ours."""
-    for name in ("requirements.lock", "deploy/requirements.lock"):
+    for name in ("requirements.lock", "deploy/requirements.lock", "tests/data-requirements.lock"):
         text = sources.text(name)
         assert "://" not in text
         assert "--index" not in text
