@@ -8,10 +8,12 @@ import signal
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from flowmesh import failpoints
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.bus import Bus
 from flowmesh.cache import open_cache
@@ -96,6 +98,7 @@ class Process:
     async def run(self, on_ready: Callable[["Process"], Awaitable[None]] | None = None) -> None:
         """Runs until a signal or `stop`; raises what a service failed with."""
         self._listen_for_signals()
+        self._arm_failpoints()
         grpc_server = self._bind()
         try:
             if await self._start(grpc_server):
@@ -293,6 +296,17 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(ValueError, NotImplementedError):
                 loop.add_signal_handler(number, self.stop)
+
+    def _arm_failpoints(self) -> None:
+        """Off unless the settings name some; a file's can be changed while the process runs."""
+        asked = self.settings.failpoints
+        if not asked.startswith("@"):
+            failpoints.arm(asked)
+            return
+        path = Path(asked[1:])
+        failpoints.arm_from(path)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR2, failpoints.arm_from, path)
 
     def _about(self) -> dict[str, Any]:
         return {"services": list(self._services), "version": VERSION}

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         description="days an ended execution is kept before it is deleted",
     )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
+    failpoints: str = Field(
+        default="", description="for tests: where the process breaks on purpose"
+    )
 
     @property
     def egress_networks(self) -> tuple[str, ...]:

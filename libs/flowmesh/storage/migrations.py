@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 import asyncpg
 import structlog
 
+from flowmesh.failpoints import failpoint
 from flowmesh.storage.errors import MigrationError
 
 FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -81,6 +82,7 @@ async def _apply_missing(
     _compare(schema, applied, migrations)
     missing = [migration for migration in migrations if migration.version not in applied]
     for migration in missing:
+        failpoint("storage.migrating")
         await _apply(connection, schema, migration)
     return len(missing)
 

@@ -34,6 +34,7 @@ from flowmesh.definitions import (
     refuse,
 )
 from flowmesh.errors import Invalid, NotFound, Overloaded, WrongState
+from flowmesh.failpoints import failpoint
 
 VERSION_MAX = 2**31 - 1
 
@@ -67,12 +68,15 @@ class Library:
             refuse(problems)
             if one_workflow:
                 _require_one_workflow(reading)
+            failpoint("definition.checked")
             try:
                 applied = await write(self._store, namespace, reading, versions, request)
             except TasksMoved:
                 continue
+            failpoint("definition.committed")
             changed = sorted({resource.name for resource in applied if resource.created})
             await self._notices.changed(namespace, changed)
+            failpoint("definition.told")
             return applied, [problem for problem in problems if problem.warning]
         message = "the tasks it refers to keep changing; apply it again"
         raise Overloaded("OVERLOADED", message, retry_after_ms=100)

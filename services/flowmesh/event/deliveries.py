@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from flowmesh.event.deliver import LEASE_MS, Deliverer
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.store import Due, EventStore
+from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock, Loop
 
 RUNNING_MAX: Final = 32
@@ -87,8 +88,10 @@ class DeliveryLoop(Loop):
             return
 
     async def _deliver(self, due: Due) -> None:
+        failpoint("event.claimed")
         began_ms = self._clock.monotonic_ms()
         outcome = await self._deliverer.attempt(due)
+        failpoint("event.posted")
         self._metrics.attempts.labels(outcome.label).inc()
         self._metrics.delivery_seconds.observe((self._clock.monotonic_ms() - began_ms) / 1_000)
         if outcome.status == "pending":

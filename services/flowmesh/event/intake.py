@@ -17,6 +17,7 @@ from flowmesh.event.keeper import Keeper
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.sequencer import Arrival, Need, Sequencer
 from flowmesh.event.stream import EventStream
+from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Loop
 
 OUTBOX_POSITIONS: Final = 100
@@ -91,6 +92,7 @@ class Intake:
         self.last_sequence = self.settled = 0
 
     def _receive(self, message: Message) -> None:
+        failpoint("event.received")
         self.last_sequence = message.stream_sequence
         try:
             batch = pb.EventBatch.FromString(message.data)

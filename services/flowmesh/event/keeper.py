@@ -16,6 +16,7 @@ from flowmesh.event.callbacks import Callback, callbacks_of
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.sequencer import Arrival
 from flowmesh.event.store import EventStore, Place
+from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock, Loop
 
 POSITIONS_EVERY_S: Final = 0.2
@@ -122,6 +123,7 @@ class Keeper:
         except BaseException:
             self._put_back(pending)
             raise
+        failpoint("event.stored")
         self._metrics.callbacks.inc(new)
         self.place = place
         if pending.positions:

@@ -7,6 +7,7 @@ from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.errors import FlowmeshError
 from flowmesh.event.keeper import Keeper
+from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Loop, Runtime
 
 ORCHESTRATOR: Final = "orchestrator"
@@ -67,6 +68,7 @@ class ReportLoop(Loop):
                 heard += 1
             except FlowmeshError:
                 continue
+        failpoint("event.reported")
         if heard < len(outboxes):
             self._keeper.unreported = moved | self._keeper.unreported
             self._keeper.reportable.set()

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from flowmesh.errors import FlowmeshError, MethodNotAllowed, NotFound
+from flowmesh.failpoints import failpoint
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.errors import error_response, internal_response
 from flowmesh.gateway.messages import (
@@ -116,7 +117,10 @@ class Gateway:
             request = Request(scope, match.params, receive)
             if route.strict_query:
                 request.refuse_unknown_query(route.query_names)
-            await _send(await route.endpoint(self._backends, request), method, started)
+            failpoint("gateway.received")
+            answer = await route.endpoint(self._backends, request)
+            failpoint("gateway.answered")
+            await _send(answer, method, started)
         except ClientGone:
             started.statuses.append(CLIENT_GONE_STATUS)
         except Exception as raised:

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from flowmesh.failpoints import failpoint
 from flowmesh.gateway.limits import HEARTBEAT_S, RECONNECT_MS
 from flowmesh.gateway.messages import ClientGone
 
@@ -55,6 +56,7 @@ async def each_or_beat(
             if item is None:
                 return
             yield item
+            failpoint("gateway.streaming")
             coming = asyncio.ensure_future(_next(items))
     finally:
         await _stop(gone, coming)

@@ -11,6 +11,7 @@ from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import dispatch_service_pb2_grpc as pb_grpc
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable
+from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.errors import Moved
@@ -120,6 +121,7 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         if request.HasField("hello"):
             dispatcher.attach(stream, request.hello)
         if request.results:
+            failpoint("orchestrator.result_received")
             frame = acknowledger.frame(request.results_frame, len(request.results))
             for result in request.results:
                 dispatcher.result(result, acknowledger.settler(frame, result.token))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from flowmesh.engine import Ended, State, TaskEnded, Transition, decide
 from flowmesh.errors import Conflict
+from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
 from flowmesh.orchestrator.cold import ColdWorks
 from flowmesh.orchestrator.errors import (
@@ -171,6 +172,7 @@ class Committer:
             self._fill(batch, one)
         after = batch.after = self._ownership.take_after()
         batch.served = self._take_served()
+        failpoint("orchestrator.decided")
         try:
             with self._metrics.commit_seconds.time():
                 committed = await self._line.commit(batch, epochs)
@@ -182,6 +184,7 @@ class Committer:
             self._all_moved(touched)
             self._incarnation_over()
             return
+        failpoint("orchestrator.committed")
         self._metrics.commit_commands.observe(len(works))
         self._ownership.observe_time(committed.now_us)
         for one in touched:
@@ -338,6 +341,7 @@ class Committer:
         if lost:
             self._ownership.lost(lost)
         self._after_commit(self._line.position, done, after)
+        failpoint("orchestrator.dispatched")
         for one in done:
             self._answer(one)
         if existing:

@@ -16,6 +16,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.errors import FlowmeshError
+from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.ids import PARTITION_COUNT
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore, Tenure
@@ -176,6 +177,7 @@ class Ownership:
             return None
         asked_ms, moves, incarnation = self._clock.monotonic_ms(), self._moves, self.incarnation
         tenure = await self._store.renew(incarnation)
+        failpoint("orchestrator.renewing")
         self.observe_time(tenure.now_us)
         was_valid = self.lease_valid
         if tenure.renewed and incarnation == self.incarnation:
@@ -237,6 +239,7 @@ class Ownership:
 
     async def _gain(self, partitions: dict[int, int], *, planned: bool) -> None:
         """The epoch is raised and committed: only now state may be read."""
+        failpoint("orchestrator.epoch_raised")
         rows = await self._store.rows("unpublished_incarnations", incarnation=self.incarnation)
         self.inherited = {row["incarnation"]: row["position"] for row in rows}
         self._after.update(self.inherited)

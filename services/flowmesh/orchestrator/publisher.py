@@ -13,6 +13,7 @@ from typing import Any
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.bus import Bus
 from flowmesh.errors import Unavailable
+from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.outbox import Outbox
 from flowmesh.orchestrator.store import CONNECTION_LOST
 
@@ -178,6 +179,7 @@ class Publisher:
 
     async def _publish_inherited(self) -> None:
         for incarnation, position in sorted(self._inherited.items()):
+            failpoint("orchestrator.inherited")
             await self._catch_up(incarnation, position)
             if self._inherited.get(incarnation) == position:
                 del self._inherited[incarnation]
@@ -209,6 +211,7 @@ class Publisher:
             await self._bus.publish(
                 subject, data, msg_id=f"{batch.incarnation}:{batch.position}:{number}"
             )
+        failpoint("orchestrator.published")
 
     def _subject(self, incarnation: int) -> str:
         return f"{self._prefix}.events.{incarnation}"

@@ -11,6 +11,7 @@ import aiosql
 import asyncpg
 import orjson
 
+from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver, StatementRefused
 from flowmesh.orchestrator.ids import partition_of
@@ -179,6 +180,7 @@ class OrchestratorStore:
                 "alter table orchestrator.history"
                 f" detach partition orchestrator.{name} concurrently"
             )
+            failpoint("orchestrator.day_detached")
             await self.pool.execute(f"drop table orchestrator.{name}")
             dropped += 1
         return dropped

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 
 from flowmesh.engine import TimersDue
+from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
 from flowmesh.orchestrator.works import Work
@@ -99,6 +100,7 @@ class Timers:
             if self._known.get(execution_id) != wake_at_us or partition is None:
                 continue
             del self._known[execution_id]
+            failpoint("orchestrator.timer_due")
             self._submit(Work(execution_id, partition, TimersDue()))
 
     async def _extend(self, now_us: int) -> None:

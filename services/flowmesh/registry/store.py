@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.errors import Overloaded, Unavailable
+from flowmesh.failpoints import failpoint
 from flowmesh.registry.health import LEASE_INTERVALS, Record, derive
 
 # How long an instance that is gone can still be seen.
@@ -59,6 +60,7 @@ class InstanceStore:
                 f"namespace {namespace} holds {INSTANCES_MAX} instances already",
                 retry_after_ms=FULL_RETRY_MS,
             )
+        failpoint("registry.registered")
         await self._announce(namespace)
         return Record(
             instance, interval_ms, int(now), int(now), pb.INSTANCE_STATUS_UNSPECIFIED, False
@@ -76,6 +78,7 @@ class InstanceStore:
         )
         if answer is None:
             return False
+        failpoint("registry.renewed")
         now_us, before = int(answer[0]), _record(answer[1])
         after = Record(
             before.instance, before.interval_ms, before.registered_at_us, now_us, said, False
@@ -89,6 +92,7 @@ class InstanceStore:
         changed = await _ask(
             self._deregister(keys=self._keys(namespace, instance_id), args=[instance_id, KEEP_MS])
         )
+        failpoint("registry.deregistered")
         if changed:
             await self._announce(namespace)
 

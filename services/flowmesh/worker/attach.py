@@ -23,6 +23,7 @@ from flowmesh.api.worker.v1.dispatch_service_pb2 import (
 )
 from flowmesh.api.worker.v1.task_pb2 import Heartbeat
 from flowmesh.errors import FlowmeshError
+from flowmesh.failpoints import failpoint
 from flowmesh.worker import limits
 from flowmesh.worker.leases import Lease
 
@@ -236,7 +237,10 @@ class Link:
             wake.clear()
             while wake is self._wake:
                 self._sent_at_ms = self._monotonic_ms()
-                yield self._next_request()
+                request = self._next_request()
+                yield request
+                if request.results:
+                    failpoint("worker.result_sent")
                 if not self._queued:
                     break
             if wake is not self._wake or self._finishing:

@@ -10,6 +10,7 @@ from typing import Protocol
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
 from flowmesh.api.worker.v1.task_pb2 import Heartbeat, Task, TaskResult
+from flowmesh.failpoints import failpoint
 from flowmesh.worker import failures, limits
 from flowmesh.worker.executors.base import Attempt, InlineStep, Output
 from flowmesh.worker.failures import TaskFailure
@@ -62,6 +63,7 @@ class BuiltinPool(WorkerSet):
         )
 
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:
+        failpoint("worker.received")
         results = []
         for task in tasks:
             try:
@@ -125,6 +127,7 @@ class BuiltinPool(WorkerSet):
             self._beating[task.token] = (task.heartbeat_timeout_ms / 3, self._monotonic_ms())
         # The message belongs to a frame; the task keeps it alive by itself.
         self._running[task.token] = asyncio.create_task(self._run(task, spec))
+        failpoint("worker.started")
 
     async def _run(self, task: Task, spec: ReadySpec) -> None:
         try:
@@ -152,7 +155,9 @@ class BuiltinPool(WorkerSet):
                 if isinstance(spec.step, InlineStep):
                     output = spec.step.run(attempt)
                 else:
+                    failpoint("worker.before_effect")
                     output = await spec.step.run(attempt)
+                    failpoint("worker.effect_done")
                 _check_output(spec, output)
                 payload = await self._payloads.write(task.namespace, output.data)
         except TimeoutError:

@@ -23,6 +23,7 @@ from flowmesh.api.worker.v1.task_pb2 import (
     Task,
     TaskResult,
 )
+from flowmesh.failpoints import failpoint
 from flowmesh.worker import limits
 from flowmesh.worker.attach import Link
 from flowmesh.worker.leases import Lease, Leases, Receipt
@@ -296,6 +297,7 @@ class Relay:
             if lease is not None and lease.result is None:
                 for link in self._about(lease):
                     by_link.setdefault(link, []).append(heartbeat)
+        failpoint("worker.heartbeat")
         for link, beats in by_link.items():
             link.heartbeat(beats)
 
