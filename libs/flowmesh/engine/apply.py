@@ -36,7 +36,7 @@ def restore_held(state: State) -> None:
     scope = state.scope
     if state.plan.parallelism and not state.ended:
         ready = (i for i, count in enumerate(scope.waiting) if not count and i not in scope.nodes)
-        scope.held.extend(ready)
+        scope.held.update(dict.fromkeys(ready))
 
 
 def _own(payload: payload_pb2.Payload) -> payload_pb2.Payload:
@@ -63,7 +63,7 @@ def _end(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> NodeSt
         node = scope.nodes[index] = NodeState()
     elif node.status == s.RUNNING:
         scope.running_count -= state.plan.nodes[index].is_task
-        scope.at_workers.pop(index, None)
+        scope.bring_back(state.plan.nodes[index])
     node.status = status
     node.ended_at_us = at_us
     if node.due_at_us:
@@ -123,12 +123,12 @@ def _workflow_terminated(state: State, event: history.WorkflowTerminated, at_us:
 def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> None:
     node = _begin(state, event.node)
     index = state.plan.index[event.node]
-    is_task = state.plan.nodes[index].is_task
+    planned = state.plan.nodes[index]
     if node.status == s.PENDING:
         node.status = s.RUNNING
-        state.scope.running_count += is_task
-    if is_task:
-        state.scope.at_workers[index] = None
+        state.scope.running_count += planned.is_task
+    if planned.is_task:
+        state.scope.send(planned)
     node.attempt = event.attempt
     node.delivery = 0
     node.scheduled_at_us = at_us
@@ -168,7 +168,7 @@ def _task_retrying(state: State, event: history.TaskRetrying, _at_us: int) -> No
     node.due_at_us = event.retry_at_us
     index = state.plan.index[event.node]
     state.timers[index] = event.retry_at_us
-    state.scope.at_workers.pop(index, None)
+    state.scope.bring_back(state.plan.nodes[index])
 
 
 def _task_skipped(state: State, event: history.TaskSkipped, at_us: int) -> None:

@@ -289,7 +289,7 @@ class _Step:
                 if not scope.waiting[successor] and successor not in scope.nodes:
                     self.begin(nodes[successor], ended)
             while scope.held and scope.running_count < self.plan.parallelism:
-                self.schedule(nodes[scope.held.popleft()], 1)
+                self.schedule(nodes[scope.held.popitem(last=False)[0]], 1)
         if not scope.open_count:
             self.finish(c.Finish())
 
@@ -302,7 +302,7 @@ class _Step:
         elif node.is_task:
             scope = self.state.scope
             if self.plan.parallelism and scope.running_count >= self.plan.parallelism:
-                scope.held.append(node.index)
+                scope.held[node.index] = None
             else:
                 self.schedule(node, 1)
         elif node.kind == plan_pb2.NODE_KIND_TIMER:

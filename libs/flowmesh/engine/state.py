@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeAlias
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.plan import Plan
+from flowmesh.plan import Plan, PlanNode
 
 if TYPE_CHECKING:
     NodeStatus: TypeAlias = execution_pb2.NodeStatus.ValueType
@@ -69,7 +69,8 @@ class Scope:
 
     `waiting` counts the dependencies of each node that have not ended; a node that is not in
     `nodes` has not begun. `at_workers` are the nodes whose current attempt is to be, or is, at a
-    worker, oldest first; `held` ready ones that wait because of the plan's parallelism.
+    worker, oldest first, and `open_lanes` counts them by lane of the plan; `held` ready ones that
+    wait because of the plan's parallelism.
     """
 
     __slots__ = (
@@ -77,6 +78,7 @@ class Scope:
         "held",
         "nodes",
         "open_count",
+        "open_lanes",
         "parent",
         "path",
         "running_count",
@@ -91,7 +93,25 @@ class Scope:
         self.open_count = len(plan.nodes)
         self.running_count = 0
         self.at_workers: dict[int, None] = {}
-        self.held: deque[int] = deque()
+        self.open_lanes: dict[int, int] = {}
+        # A node can become ready twice in one step, by two dependencies that ended in it.
+        self.held: OrderedDict[int, None] = OrderedDict()
+
+    def send(self, node: PlanNode) -> None:
+        """The node's current attempt is to be at a worker from now on."""
+        if node.index not in self.at_workers:
+            self.at_workers[node.index] = None
+            self.open_lanes[node.lane] = self.open_lanes.get(node.lane, 0) + 1
+
+    def bring_back(self, node: PlanNode) -> None:
+        """The node's current attempt is over, or was never at a worker."""
+        if node.index in self.at_workers:
+            del self.at_workers[node.index]
+            left = self.open_lanes[node.lane] - 1
+            if left:
+                self.open_lanes[node.lane] = left
+            else:
+                del self.open_lanes[node.lane]
 
 
 class State:

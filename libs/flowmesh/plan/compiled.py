@@ -61,6 +61,7 @@ class PlanNode:
         "input_mode",
         "is_task",
         "kind",
+        "lane",
         "name",
         "priority",
         "queue",
@@ -92,6 +93,7 @@ class PlanNode:
         self.critical = message.critical
         self.priority = message.priority or priority_pb2.PRIORITY_NORMAL
         self.queue = message.queue or DEFAULT_QUEUE
+        self.lane = 0
         self.timeout_ms = message.timeout_ms
         self.heartbeat_timeout_ms = message.heartbeat_timeout_ms
         self.gate = message.gate
@@ -140,7 +142,10 @@ def _path(parts: Iterable[str | int]) -> str:
 
 
 class Plan:
-    """A plan that can be run. `message` is as stored; `body` its bytes."""
+    """A plan that can be run. `message` is as stored; `body` its bytes.
+
+    `lanes` are the pairs of queue and priority its tasks wait in, `PlanNode.lane` one of them.
+    """
 
     __slots__ = (
         "body",
@@ -148,6 +153,7 @@ class Plan:
         "digest",
         "index",
         "input_schema",
+        "lanes",
         "leaves",
         "message",
         "name",
@@ -173,6 +179,7 @@ class Plan:
         self.name = message.name or message.workflow_id
         self.version = message.version
         self.nodes = nodes
+        self.lanes = _assign_lanes(nodes)
         self.index = {node.id: node.index for node in nodes}
         self.roots = tuple(node.index for node in nodes if not node.dependencies)
         self.leaves = tuple(node.index for node in nodes if not node.successors)
@@ -182,6 +189,14 @@ class Plan:
         self.parallelism = message.parallelism
         self.timeout_us = message.timeout_ms * 1000
         self.callbacks = message.callbacks if message.HasField("callbacks") else None
+
+
+def _assign_lanes(nodes: Iterable[PlanNode]) -> tuple[tuple[str, int], ...]:
+    lanes: dict[tuple[str, int], int] = {}
+    for node in nodes:
+        if node.is_task:
+            node.lane = lanes.setdefault((node.queue, node.priority), len(lanes))
+    return tuple(lanes)
 
 
 def compile_plan(message: plan_pb2.Plan) -> Plan:

@@ -1,13 +1,14 @@
 """The columns of one commit, collected row by row and handed to the one statement."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import State, Transition
 from flowmesh.orchestrator.ids import is_digest
-from flowmesh.orchestrator.queues import ready_queue_of
 
 DAY_US = 86_400_000_000
+_NO_LANES: Mapping[int, int] = {}
 
 
 class StartRow:
@@ -21,30 +22,39 @@ class StartRow:
 
 
 class Row:
-    """The queryable columns of an execution, as last written; compared to know what changed."""
+    """The queryable columns of an execution, as last written; compared to know what changed.
 
-    __slots__ = ("priority", "queue", "ready_since", "status", "wake_at_us")
+    `lanes` are the lanes of its plan in which it has open tasks, each with the time since when: the
+    first is in the execution's row, each further one a row of `ready`.
+    """
+
+    __slots__ = ("lanes", "status", "wake_at_us")
 
     def __init__(self, state: State, ready_since: int, previous: "Row | None") -> None:
         self.status = state.status
         self.wake_at_us = 0 if state.ended else state.wake_at_us
-        self.queue: str | None = None
-        self.priority: int | None = None
-        self.ready_since: int | None = None
-        ready = None if state.ended else ready_queue_of(state)
-        if ready is not None:
-            self.queue, self.priority = ready
-            known = previous.ready_since if previous is not None else None
-            self.ready_since = known if known is not None else ready_since
+        self.lanes: Mapping[int, int] = _NO_LANES
+        if state.scope.open_lanes and not state.ended:
+            known = previous.lanes if previous is not None else _NO_LANES
+            # In the plan's order: the same however the state was come by.
+            lanes = sorted(state.scope.open_lanes)
+            self.lanes = {lane: known.get(lane, ready_since) for lane in lanes}
+
+    @property
+    def first_lane(self) -> int | None:
+        return next(iter(self.lanes), None)
 
     def same_as(self, other: "Row | None") -> bool:
+        """Whether the execution's own row is; its further lanes may differ."""
         return (
             other is not None
             and self.status == other.status
             and self.wake_at_us == other.wake_at_us
-            and self.queue == other.queue
-            and self.priority == other.priority
+            and self.first_lane == other.first_lane
         )
+
+    def further_lanes(self) -> dict[int, int]:
+        return dict(islice(self.lanes.items(), 1, None))
 
 
 class CommitBatch:
@@ -58,6 +68,7 @@ class CommitBatch:
                 str, int, int, int, int | None, int | None, int | None, str | None, int | None, bool
             ]
         ] = []
+        self.lanes: list[tuple[str, int, str, str, int, int | None, bool]] = []
         self.histories: list[tuple[int, str, int, bytes, int, bool]] = []
         self.references: list[tuple[str, str, str, int]] = []
         self.snapshots: list[tuple[str, int, bytes, int]] = []
@@ -83,6 +94,10 @@ class CommitBatch:
         )
 
     def add_state(self, state: State, partition: int, row: Row, *, is_start: bool) -> None:
+        queue = priority = ready_since = None
+        if row.lanes:
+            lane, ready_since = next(iter(row.lanes.items()))
+            queue, priority = state.plan.lanes[lane]
         self.states.append(
             (
                 state.execution_id,
@@ -91,12 +106,32 @@ class CommitBatch:
                 state.started_at_us,
                 state.ended_at_us or None,
                 row.wake_at_us or None,
-                row.ready_since,
-                row.queue,
-                row.priority,
+                ready_since,
+                queue,
+                priority,
                 is_start,
             )
         )
+
+    def add_lanes(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
+        """Adds what changed of the further lanes: those opened, and without a time those closed."""
+        before = previous.further_lanes() if previous is not None else {}
+        after = row.further_lanes()
+        changed: dict[int, int | None] = {lane: None for lane in before if lane not in after}
+        changed.update((lane, since) for lane, since in after.items() if lane not in before)
+        for lane, since in changed.items():
+            queue, priority = state.plan.lanes[lane]
+            self.lanes.append(
+                (
+                    state.execution_id,
+                    partition,
+                    state.plan.namespace,
+                    queue,
+                    priority,
+                    since,
+                    previous is None,
+                )
+            )
 
     def add_history(
         self, state: State, partition: int, transition: Transition, *, is_start: bool
@@ -126,7 +161,7 @@ class CommitBatch:
     def arguments(
         self, incarnation: int, position: int, epochs: Mapping[int, int]
     ) -> tuple[object, ...]:
-        """The parameters of the statement, $1 to $42."""
+        """The parameters of the statement, $1 to $49."""
         starts = _columns(self.starts, 9)
         states = _columns(self.states, 10)
         return (
@@ -145,6 +180,7 @@ class CommitBatch:
             *_columns(self.references, 4),
             *_columns(self.snapshots, 4),
             states[9],
+            *_columns(self.lanes, 7),
         )
 
 

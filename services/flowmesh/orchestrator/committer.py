@@ -300,6 +300,8 @@ class Committer:
             batch.add_reference(state, partition, state.input)
         if is_start or not row.same_as(one.entry.row):
             batch.add_state(state, partition, row, is_start=is_start)
+        if len(row.lanes) > 1 or (one.entry.row is not None and len(one.entry.row.lanes) > 1):
+            batch.add_lanes(state, partition, row, one.entry.row)
         one.row = row
         one.events = batch.add_history(state, partition, one.transition, is_start=is_start)
         for event in one.transition.history.events:

@@ -54,7 +54,7 @@ class Dispatcher:
         submit: Callable[[Work], None],
         draw: Callable[[], float],
         prepare: Callable[[ReadyTask], None],
-        refill: Callable[[set[Key]], None],
+        refill: Callable[[set[tuple[Key, int]]], None],
     ) -> None:
         self._states = states
         self._ownership = ownership

@@ -68,9 +68,9 @@ class Orchestrator:
         self.stats, self._told = Stats(metrics), ExecutionTelemetry(spans=spans, log=log)
         self.waiters = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
-        # Kinds of tasks of which the rows have more than there was room for.
-        self._wanted: set[Key] = set()
-        self._scanning = False
+        # Kinds and priorities of tasks of which the rows have more than there was room for.
+        self._wanted: set[tuple[Key, int]] = set()
+        self._refilling = False
         # How often the incarnation was over since it last began.
         self._beginnings = 0
         self.outbox = Outbox(store=store, plans=plans)
@@ -296,20 +296,20 @@ class Orchestrator:
 
     # --- tasks whose state or payloads are not at hand ---
 
-    def _refill(self, keys: set[Key]) -> None:
-        self._wanted |= keys
-        if not self._scanning:
-            self._scanning = True
-            self.spawn(self._scan())
+    def _refill(self, drained: set[tuple[Key, int]]) -> None:
+        self._wanted |= drained
+        if not self._refilling:
+            self._refilling = True
+            self.spawn(self._refill_wanted())
 
-    async def _scan(self) -> None:
-        """Reads tasks for which there was no room, one round of reading at a time."""
+    async def _refill_wanted(self) -> None:
+        """Reads tasks for which there was no room, one kind at a time."""
         try:
             while self._wanted:
-                keys, self._wanted = self._wanted, set()
-                await self.recovery.scan(list(self.ownership.epochs), keys)
+                key, priority = self._wanted.pop()
+                await self.recovery.refill(list(self.ownership.epochs), key, priority)
         finally:
-            self._scanning = False
+            self._refilling = False
 
     def _prepare(self, task: ReadyTask) -> None:
         self.spawn(self._prepared(task))

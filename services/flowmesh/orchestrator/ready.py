@@ -11,9 +11,10 @@ READY_MAX = 50_000
 """Ready tasks kept in memory; the rest is read again from the rows when these have left."""
 
 READY_KEY_MIN = 1_000
-"""So many of each key have room however many of others wait, which may be for ever."""
+"""So many of each key and priority have room however many others wait, which may be for ever."""
 
 Key = tuple[str, str, str]
+"""Namespace, queue and task type."""
 _PRIORITIES = range(priority_pb2.PRIORITY_CRITICAL, priority_pb2.PRIORITY_UNSPECIFIED, -1)
 
 
@@ -45,16 +46,16 @@ class ReadyQueues:
         self.keys: set[Key] = set()
         self.counts: dict[Key, int] = {}
         self.count = 0
-        self._overflowed: set[Key] = set()
+        self._overflowed: set[tuple[Key, int]] = set()
 
     def push(self, task: ReadyTask) -> bool:
         """Queues a task; True when nothing with its key was ever queued before."""
-        if self.count >= READY_MAX and self.counts.get(task.key, 0) >= READY_KEY_MIN:
-            self._overflowed.add(task.key)
-            return False
         queue = self._queues[task.priority].get(task.key)
         if queue is None:
             queue = self._queues[task.priority][task.key] = deque()
+        if self.count >= READY_MAX and len(queue) >= READY_KEY_MIN:
+            self._overflowed.add((task.key, task.priority))
+            return False
         queue.append(task)
         self.count += 1
         self.counts[task.key] = self.counts.get(task.key, 0) + 1
@@ -69,9 +70,13 @@ class ReadyQueues:
         self.count += 1
         self.counts[task.key] += 1
 
-    def take_drained(self) -> set[Key]:
-        """Keys of which some had no room and none is left: the rows have more."""
-        drained = {key for key in self._overflowed if not self.counts.get(key)}
+    def has_room(self, key: Key, priority: int) -> bool:
+        """Whether none of these had to be left to the rows since they were last read."""
+        return (key, priority) not in self._overflowed
+
+    def take_drained(self) -> set[tuple[Key, int]]:
+        """Keys and priorities of which some had no room and none is left: the rows have more."""
+        drained = {(key, p) for key, p in self._overflowed if not self._queues[p].get(key)}
         self._overflowed -= drained
         return drained
 

@@ -1,20 +1,25 @@
-"""What a new owner does with the partitions it gained: adopt what still runs, send the rest.
+"""Open tasks read back from the rows, by a new owner or when the ready queues have run dry.
+
+A new owner of partitions adopts what still runs there and sends the rest.
 
 After a crash it waits a second for worker services to come back and say what they hold; after a
 planned hand-over only until those attached have answered.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 from flowmesh.engine import DeliveryLost, Finish, State
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.ids import partition_of, token_of
 from flowmesh.orchestrator.ready import Key, key_of
-from flowmesh.orchestrator.states import Found, States
+from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
 from flowmesh.orchestrator.works import Work
+
+T = TypeVar("T")
 
 CLAIM_WAIT_S = 1.0
 PAGE = 500
@@ -22,7 +27,7 @@ RETRY_S = 0.5
 
 
 class Recovery:
-    """Reads open work of gained partitions back from the rows."""
+    """Reads open tasks of owned partitions back from the rows."""
 
     def __init__(
         self,
@@ -44,7 +49,7 @@ class Recovery:
     async def recover(self, partitions: Iterable[int], *, planned: bool) -> int:
         """Adopts or sends every open task of the partitions; returns how many were open."""
         mine = list(partitions)
-        if not (await self._read(mine, None, rows_max=1))[0]:
+        if not await self._lanes(mine):
             return 0
         answered = self._dispatcher.claim(mine)
         try:
@@ -54,68 +59,98 @@ class Recovery:
                     await asyncio.Event().wait()
         except TimeoutError:
             pass
-        return await self.scan(mine)
-
-    async def scan(self, partitions: list[int], only: Collection[Key] = ()) -> int:
-        """Queues every open task of the partitions that nobody holds; of some keys `only`."""
         found = 0
-        last: Any = None
+        for lane in await self._lanes(mine):
+            async for states in self._executions(mine, lane, further=False):
+                found += sum(self._recover(state) for state in states)
+                self._dispatcher.pump()
+        return found
+
+    async def refill(self, partitions: list[int], key: Key, priority: int) -> None:
+        """Queues tasks of one kind that nobody holds, as many as there is room for."""
+        namespace, queue, _ = key
+        lane = {"namespace": namespace, "queue": queue, "priority": priority}
+        async for states in self._executions(partitions, lane, further=True):
+            for state in states:
+                self._refill(state, key, priority)
+            self._dispatcher.pump()
+            if not self._dispatcher.ready.has_room(key, priority):
+                return
+
+    async def _lanes(self, partitions: list[int]) -> list[dict[str, Any]]:
+        rows = await self._read("ready_lanes", partitions=partitions)
+        return [dict(row) for row in rows]
+
+    async def _executions(
+        self, partitions: list[int], lane: dict[str, Any], *, further: bool
+    ) -> AsyncIterator[list[State]]:
+        """Executions with open tasks in a lane, by pages, when nothing about them is on its way."""
+        since, last = 0, ""
         while True:
-            rows, entries = await self._read(partitions, last)
+            rows = await self._read(
+                "ready_executions",
+                partitions=partitions,
+                **lane,
+                further=further,
+                after_since=since,
+                after_id=last,
+                rows_max=PAGE,
+            )
+            ids = [row["id"] for row in rows]
+            entries = await self._until_answered(partial(self._states.fetch, ids))
             # What is decided and not committed must not leave: look when nothing is.
             await self._barrier()
-            for row in rows:
-                known = self._states.get(row["id"]) or entries.get(row["id"])
-                if known is not None:
-                    found += self._queue(known.state, only)
-            self._dispatcher.pump()
+            known = [self._states.get(i) or entries.get(i) for i in ids]
+            yield [one.state for one in known if one is not None]
             if len(rows) < PAGE:
-                return found
-            last = rows[-1]
+                return
+            since, last = rows[-1]["ready_since"], rows[-1]["id"]
 
-    async def _read(
-        self, partitions: list[int], last: Any, rows_max: int = PAGE
-    ) -> tuple[list[Any], Found]:
-        """The next page and its executions, as soon as the database answers."""
+    async def _read(self, name: str, **values: object) -> list[Any]:
+        return await self._until_answered(partial(self._store.rows, name, **values))
+
+    async def _until_answered(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the database answers, as soon as it does."""
         while True:
             try:
-                rows = await self._page(partitions, last, rows_max)
-                return rows, await self._states.fetch([row["id"] for row in rows])
+                return await ask()
             except CONNECTION_LOST as error:
                 self._log.info("recovery_waits", problem=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
 
-    async def _page(self, partitions: list[int], last: Any, rows_max: int) -> list[Any]:
-        return await self._store.rows(
-            "ready_executions",
-            partitions=partitions,
-            after_priority=last["priority"] if last is not None else 100,
-            after_since=last["ready_since"] if last is not None else 0,
-            after_id=last["id"] if last is not None else "",
-            rows_max=rows_max,
-        )
-
-    def _queue(self, state: State, only: Collection[Key]) -> int:
+    def _partition(self, state: State) -> int | None:
         partition = partition_of(state.execution_id)
-        if partition is None or partition not in self._epochs:
+        return partition if partition in self._epochs else None
+
+    def _recover(self, state: State) -> int:
+        """Adopts what workers hold of an execution's open tasks, sends the rest; counts them."""
+        partition = self._partition(state)
+        if partition is None:
             return 0
-        count = 0
         for index in list(state.scope.at_workers):
-            node = state.plan.nodes[index]
-            attempt = state.scope.nodes[index].attempt
-            if only and key_of(state.plan, node) not in only:
-                continue
-            count += 1
-            lease = self._dispatcher.leases.get(token_of(state.execution_id, node.id, attempt))
+            node, reached = state.plan.nodes[index], state.scope.nodes[index]
+            token = token_of(state.execution_id, node.id, reached.attempt)
+            lease = self._dispatcher.leases.get(token)
             if lease is not None:
                 self._dispatcher.watch(lease, node)
-                continue
-            if state.scope.nodes[index].delivery and not only:
-                command = DeliveryLost(node.id, attempt, "OWNER_LOST")
+            elif reached.delivery:
+                command = DeliveryLost(node.id, reached.attempt, "OWNER_LOST")
                 self._dispatcher.submit(Work(state.execution_id, partition, command))
             else:
                 self._dispatcher.add(state, index, partition)
-        return count
+        return len(state.scope.at_workers)
+
+    def _refill(self, state: State, key: Key, priority: int) -> None:
+        partition = self._partition(state)
+        if partition is None:
+            return
+        for index in list(state.scope.at_workers):
+            node, reached = state.plan.nodes[index], state.scope.nodes[index]
+            if node.priority != priority or key_of(state.plan, node) != key:
+                continue
+            token = token_of(state.execution_id, node.id, reached.attempt)
+            if self._dispatcher.leases.get(token) is None:
+                self._dispatcher.add(state, index, partition)
 
     async def finish_stranded(self, partitions: Iterable[int]) -> None:
         """Ends executions whose nodes have all ended but whose output was not rendered yet."""

@@ -66,7 +66,8 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
     state.signals = list(message.signals)
     state.requests = {request.request_id: request.sequence for request in message.requests}
     scope = state.scope
-    scope.at_workers = dict.fromkeys(message.at_workers)
+    for index in message.at_workers:
+        scope.send(plan.nodes[index])
     for stored in message.nodes:
         node = scope.nodes[stored.index] = NodeState()
         for field in _NODE_FIELDS:

@@ -141,6 +141,19 @@ def test_a_false_gate_skips_what_is_behind_it() -> None:
     assert run.kinds[-3:] == ["task_skipped b", "task_skipped c", "workflow_completed"]
 
 
+def test_a_task_held_back_runs_once_though_two_dependencies_ended_together() -> None:
+    """Both were told in the same step that it is ready."""
+    timer = {"kind": plan_pb2.NODE_KIND_TIMER, "delay_ms": 1}
+    run = Run(
+        plan(node("a"), node("t", **timer), node("u", **timer), node("b", "t", "u"), parallelism=1)
+    )
+    run.do(TimersDue(), after_us=1_000)
+    run.complete("a")
+    run.complete("b")
+    assert run.state.status == s.EXECUTION_COMPLETED
+    assert run.kinds.count("task_scheduled b") == 1
+
+
 def test_parallelism_bounds_the_open_tasks() -> None:
     """Ready nodes beyond the limit wait, also after the history was replayed."""
     run = Run(plan(*(node(f"n{i}") for i in range(5)), parallelism=2))

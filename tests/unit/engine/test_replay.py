@@ -33,6 +33,8 @@ def random_plan(rng: random.Random) -> object:
             fields["delay_ms"] = rng.randint(1, 20)
         if rng.random() < 0.6:
             fields["retry"] = RETRY
+        if rng.random() < 0.3:
+            fields["queue"] = rng.choice(["slow", "fast"])
         nodes.append(node(f"n{number}", *after, **fields))
     return plan(*nodes, parallelism=rng.choice([0, 0, 1, 2]))
 
@@ -68,12 +70,13 @@ def facts(state: State) -> object:
     scope = state.scope
     return (
         state.status, state.sequence, nodes, scope.waiting, scope.open_count, scope.running_count,
-        sorted(scope.at_workers), sorted(scope.held), state.timers, state.requests,
-        state.failed_node, [one.SerializeToString() for one in state.signals],
+        sorted(scope.at_workers), sorted(scope.open_lanes.items()), sorted(scope.held),
+        state.timers, state.requests, state.failed_node,
+        [one.SerializeToString() for one in state.signals],
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", range(1000))
 def test_replay_equals_live(seed: int) -> None:
     """State, snapshot and history agree after any schedule, and every execution comes to an end."""
     rng = random.Random(seed)

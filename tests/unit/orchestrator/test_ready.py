@@ -5,6 +5,7 @@ from flowmesh.orchestrator.ready import READY_KEY_MIN, READY_MAX, Key, ReadyQueu
 
 HTTP: Key = ("default", "default", "http")
 OTHER: Key = ("default", "default", "other")
+NORMAL = p.PRIORITY_NORMAL
 
 
 def task(
@@ -59,7 +60,7 @@ def test_what_does_not_fit_is_left_to_the_rows() -> None:
     assert queues.count == READY_MAX
     assert queues.take_drained() == set()
     assert len(names(queues, HTTP)) == READY_MAX
-    assert queues.take_drained() == {HTTP}
+    assert queues.take_drained() == {(HTTP, NORMAL)}
     assert queues.take_drained() == set()
 
 
@@ -71,7 +72,18 @@ def test_a_kind_that_nobody_takes_leaves_room_for_the_others() -> None:
     for number in range(READY_KEY_MIN + 1):
         queues.push(task(str(number)))
     assert len(names(queues, HTTP)) == READY_KEY_MIN
-    assert queues.take_drained() == {HTTP}
+    assert queues.take_drained() == {(HTTP, NORMAL)}
+
+
+def test_a_full_house_of_one_priority_leaves_room_for_a_higher_one() -> None:
+    """What is urgent does not wait until tens of thousands of others have left."""
+    queues = ReadyQueues()
+    for _ in range(READY_MAX):
+        queues.push(task("normal"))
+    queues.push(task("urgent", p.PRIORITY_CRITICAL))
+    popped = queues.pop((HTTP,))
+    assert popped is not None
+    assert popped.node_id == "urgent"
 
 
 def test_kinds_take_turns() -> None:

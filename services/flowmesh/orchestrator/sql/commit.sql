@@ -14,6 +14,8 @@
 --  $31 after  $32 served incarnation[], $33 served position[]
 --  $34 references: namespace[], $35 digest[], $36 execution_id[], $37 partition[]
 --  $38 snapshots: execution_id[], $39 seq[], $40 body[], $41 partition[]
+--  $43 further lanes: execution_id[], $44 partition[], $45 namespace[], $46 queue[],
+--      $47 priority[], $48 ready_since[] (null: no longer open), $49 is_start[]
 with me as (
     update incarnations set position = position + 1
     where id = $1 and position = $2
@@ -64,6 +66,23 @@ with me as (
         ready_since = s.ready_since, queue = s.queue, priority = s.priority
     from (select * from state where not is_start order by id) s
     where e.id = s.id
+), lane as materialized (
+    select u.*
+    from unnest($43::text[], $44::int[], $45::text[], $46::text[], $47::smallint[], $48::bigint[],
+                $49::bool[])
+         as u (execution_id, partition, namespace, queue, priority, ready_since, is_start)
+    join fence f on f.id = u.partition
+), opened as (
+    insert into ready (partition, namespace, queue, priority, ready_since, execution_id)
+    select l.partition, l.namespace, l.queue, l.priority, l.ready_since, l.execution_id
+    from lane l
+    where l.ready_since is not null
+      and (not l.is_start or l.execution_id in (select id from started))
+    order by l.execution_id, l.queue, l.priority
+), closed as (
+    delete from ready r using lane l
+    where l.ready_since is null
+      and r.execution_id = l.execution_id and r.queue = l.queue and r.priority = l.priority
 ), appended as (
     insert into history (start_day, execution_id, seq, events)
     select h.start_day, h.execution_id, h.seq, h.events

@@ -115,13 +115,30 @@ order by seq limit :rows_max;
 -- name: plan_bodies(digests)
 select digest, body from plans where digest = any (:digests::text[]);
 
--- name: ready_executions(partitions, after_priority, after_since, after_id, rows_max)
--- Executions with tasks for workers, in the order in which they are to leave.
-select id, priority, ready_since from executions
+-- name: ready_lanes(partitions)
+-- First lanes of the executions that have tasks for workers, the most urgent one first.
+select distinct namespace, queue, priority from executions
 where partition = any (:partitions::int[]) and ready_since is not null
-  and (-priority, ready_since, id)
-      > (-:after_priority::smallint, :after_since::bigint, :after_id::text)
-order by priority desc, ready_since, id limit :rows_max;
+order by priority desc, namespace, queue;
+
+-- name: ready_executions(partitions, namespace, queue, priority, further, after_since, after_id, rows_max)
+-- Executions with tasks for workers in one lane, in the order in which they are to leave: those
+-- with it as their first lane and, where asked, as a further one.
+select r.id, r.ready_since
+from unnest(:partitions::int[]) as p (id), lateral (
+    (select e.id, e.ready_since from executions e
+     where e.partition = p.id and e.namespace = :namespace and e.queue = :queue
+       and e.priority = :priority and e.ready_since is not null
+       and (e.ready_since, e.id) > (:after_since::bigint, :after_id::text collate "C")
+     order by e.ready_since, e.id limit :rows_max)
+    union all
+    (select f.execution_id, f.ready_since from ready f
+     where :further and f.partition = p.id and f.namespace = :namespace and f.queue = :queue
+       and f.priority = :priority
+       and (f.ready_since, f.execution_id) > (:after_since::bigint, :after_id::text collate "C")
+     order by f.ready_since, f.execution_id limit :rows_max)
+) r
+order by r.ready_since, r.id limit :rows_max;
 
 -- name: due_executions(partitions, after, until, rows_max)
 select id, wake_at from executions
