@@ -9,12 +9,11 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.engine import Cancel, Command, Signal, Start, State, Terminate
-from flowmesh.errors import Invalid, NotFound, Unavailable, WrongState
+from flowmesh.errors import Invalid, Unavailable, WrongState
 from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
 from flowmesh.orchestrator.ids import partition_of, partition_of_request
 from flowmesh.orchestrator.owner import Orchestrator
@@ -76,7 +75,9 @@ class Executions:
         plan = plans.cached(name) or await plans.resolve(name)
         self.check_start(request)
         if request.input.HasField("reference"):
-            plans.check_input(plan, await self._stored(namespace, request.input))
+            digest = request.input.reference.digest
+            await self._keep(namespace, digest)
+            plans.check_input(plan, await self._core.payloads.read(namespace, digest))
         else:
             plans.check_input(plan, request.input.data)
         return plan
@@ -125,13 +126,10 @@ class Executions:
         command = Start(request.input, request.request_id, request.actor, traceparent)
         return StartWork(partition, command, reply, plan=plan, start_digest=_start_digest(request))
 
-    async def _stored(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
-        digest = payload.reference.digest
-        try:
-            return await self._core.payloads.read(namespace, digest)
-        except NotFound as error:
+    async def _keep(self, namespace: str, digest: str) -> None:
+        if not await self._core.payloads.keep(namespace, digest):
             message = f"payload {digest[:64]!r} is not stored; put it again"
-            raise WrongState("PAYLOAD_MISSING", message) from error
+            raise WrongState("PAYLOAD_MISSING", message)
 
     # --- look ---
 
@@ -257,7 +255,7 @@ class Executions:
         valid_id(request.name, "name")
         check_inline(request.payload, "payload")
         if request.payload.HasField("reference"):
-            await self._stored(namespace_of(request), request.payload)
+            await self._keep(namespace_of(request), request.payload.reference.digest)
         command = Signal(request.name, request.payload, request.request_id, request.actor)
         sequence = await self._change(
             request,

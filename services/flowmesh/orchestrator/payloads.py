@@ -65,6 +65,13 @@ class Payloads:
             raise NotFound("PAYLOAD_NOT_FOUND", f"no payload {digest[:64]!r} in this namespace")
         return row["encoding"], row["data"]
 
+    async def keep(self, namespace: str, digest: str) -> bool:
+        """Keeps a payload for another day, long enough to commit what refers to it.
+
+        False if it is not stored any more, whatever is cached.
+        """
+        return bool(await self._store.one("renew_payload", namespace=namespace, digest=digest))
+
     async def read(self, namespace: str, digest: str) -> bytes:
         """Bytes of a payload for rendering, cached."""
         key = (namespace, digest)

@@ -267,3 +267,26 @@ async def test_a_signal_whose_payload_is_not_stored_is_refused(store: Orchestrat
         stored = await core.owner.payloads.put("default", "", b"1")
         request.payload.CopyFrom(stored)
         assert (await executions.signal(request, forwarded=False)).sequence
+
+
+async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
+    store: OrchestratorStore,
+) -> None:
+    """However long nobody used it; one that was collected is missing, whatever is cached."""
+    nobody: Any = None
+    async with running(store) as core:
+        executions = Executions(core=core.owner, stub_at=nobody)
+        core.definitions.plans["w"] = TWO_STEPS
+        used, unused = [await core.owner.payloads.put("default", "", data) for data in (b"1", b"2")]
+        for payload in (used, unused):
+            await core.owner.payloads.read("default", payload.reference.digest)
+        await store.pool.execute("update payloads set used_at = now() - interval '25 hours'")
+        start = pb.StartExecutionRequest(workflow_id="w", input=used)
+        plan = await executions.plan_for(start)
+        assert await store.one("collect_payloads") == 1
+        await core.ask(lambda reply: executions.work_for(start, plan, 1, reply))
+
+        start.input.CopyFrom(unused)
+        with pytest.raises(WrongState) as refused:
+            await executions.plan_for(start)
+        assert refused.value.reason == "PAYLOAD_MISSING"

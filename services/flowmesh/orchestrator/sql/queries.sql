@@ -177,6 +177,10 @@ insert into payloads (namespace, digest, encoding, size_bytes, data)
 values (:namespace, :digest, :encoding, :size_bytes, :data)
 on conflict (namespace, digest) do update set used_at = now();
 
+-- name: renew_payload(namespace, digest)$
+-- Keeps a payload from being collected for another day; nothing if it is gone already.
+update payloads set used_at = now() where namespace = :namespace and digest = :digest returning true;
+
 -- name: get_payload(namespace, digest)^
 select encoding, data from payloads where namespace = :namespace and digest = :digest;
 
