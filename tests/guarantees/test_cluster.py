@@ -8,8 +8,8 @@ import pytest
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import allowed_s, until
 from flowmesh.testing.world import World
-from tests.guarantees.breaking import balanced, drill, epochs, owned_by, packer, there
-from tests.guarantees.packer import ACTION
+from tests.drills.breaking import balanced, drill, epochs, owned_by, packer, there
+from tests.drills.packer import ACTION
 
 # From the fault to the next committed transition. One kill is one draw: its wait is what is left
 # of the lease, 2 to 3 s, so the bound is that of the slowest, not the 2.8 s of the median.

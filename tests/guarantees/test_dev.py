@@ -12,8 +12,8 @@ from flowmesh.sdk import Client, Handle
 from flowmesh.testing.polling import allowed_s, done
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
-from tests.guarantees.drill import Drill
-from tests.guarantees.orders import shipped
+from tests.drills.drill import Drill
+from tests.drills.orders import shipped
 
 SERVING_WITHIN_S = 5.0
 CLIENTS = 5

@@ -8,7 +8,7 @@ import pytest
 
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import done
-from tests.guarantees.breaking import drill
+from tests.drills.breaking import drill
 from tests.guarantees.conftest import Worlds
 
 ROUNDS = 12

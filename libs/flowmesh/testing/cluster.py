@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,18 @@ class Cluster(Suite):
     # Its processes drain one kind after the other.
     stop_timeout_s = 25.0
 
-    def __init__(self, data_dir: Path, *arguments: str) -> None:
+    def __init__(
+        self, data_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> None:
         first = spare_ports(2 * PORTS_PER_KIND)
-        super().__init__(data_dir, *arguments, ports=(first, first + PORTS_PER_KIND))
+        ports = (first, first + PORTS_PER_KIND)
+        super().__init__(data_dir, *arguments, ports=ports, environment=environment)
         self._targets: dict[str, RemoteTarget] = {}
+
+    @property
+    def postgres(self) -> str:
+        """Where the database is for who looks into it."""
+        return str(self.about["postgres"])
 
     def members(self) -> dict[str, Member]:
         """The processes by name, as they are now."""

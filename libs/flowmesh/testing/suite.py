@@ -59,9 +59,16 @@ class Suite:
     ready_line = b"Flowmesh is ready"
     stop_timeout_s = 12.0
 
-    def __init__(self, data_dir: Path, *arguments: str, ports: tuple[int, int] = (0, 0)) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *arguments: str,
+        ports: tuple[int, int] = (0, 0),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.data_dir = data_dir
         self._ports = ports
+        self._environment = {**os.environ, **(environment or {})}
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
@@ -120,6 +127,7 @@ class Suite:
                 *self._arguments,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
+                env=self._environment,
                 start_new_session=True,
             )
         ready = asyncio.Event()

@@ -16,6 +16,7 @@ from flowmesh.suite.files import data_folder, say, write_private
 from flowmesh.suite.ports import check_port
 
 CLUSTER_FILE = "cluster.json"
+SERVERS = ("postgres", "nats", "redis")
 READY_TIMEOUT_S = 60.0
 PROBE_TIMEOUT_S = 1.0
 SIGTERM_TIMEOUT_S = 11.0
@@ -58,8 +59,10 @@ async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -
         check_port("gRPC", settings.host, member.grpc_port)
     folder = data_folder(settings)
     async with AsyncExitStack() as stack:
-        servers = await stack.enter_async_context(EmbeddedServers(folder))
-        cluster = Cluster(settings, servers, members)
+        wanted = [name for name in SERVERS if not getattr(settings, name)]
+        servers = await stack.enter_async_context(EmbeddedServers(folder, only=wanted))
+        addresses = {name: getattr(servers, name) for name in wanted}
+        cluster = Cluster(settings.model_copy(update=addresses), servers, members)
         stack.push_async_callback(cluster.stop)
         await cluster.start()
         say(cluster.table())
@@ -115,9 +118,9 @@ class Cluster:
                 "grpc": rows[0]["grpc"],
                 "processes": rows,
                 "servers": servers.pids(),
-                "postgres": servers.postgres,
-                "nats": servers.nats,
-                "redis": servers.redis,
+                "postgres": self._settings.postgres,
+                "nats": self._settings.nats,
+                "redis": self._settings.redis,
             },
         )
 
@@ -143,12 +146,12 @@ class Cluster:
     def _program(self, member: Member) -> Program:
         folder = self._servers.data_dir.folder("processes").joinpath(member.name)
         folder.mkdir(exist_ok=True)
-        settings, servers = self._settings, self._servers
+        settings = self._settings
         registry = next(other for other in self._members if other.service == "registry")
         env = {
-            "FLOWMESH_POSTGRES": servers.postgres,
-            "FLOWMESH_NATS": servers.nats,
-            "FLOWMESH_REDIS": servers.redis,
+            "FLOWMESH_POSTGRES": settings.postgres,
+            "FLOWMESH_NATS": settings.nats,
+            "FLOWMESH_REDIS": settings.redis,
             "FLOWMESH_REGISTRY": f"{settings.host}:{registry.grpc_port}",
             "FLOWMESH_HOST": settings.host,
             "FLOWMESH_GRPC_PORT": str(member.grpc_port),

@@ -161,6 +161,9 @@ def cluster(
     orchestrators: Annotated[int, Parameter(help="How many orchestrators.")] = 2,
     workers: Annotated[int, Parameter(help="How many worker services.")] = 2,
     egress: EgressFlag = "open",
+    postgres: Postgres = "",
+    nats: Nats = "",
+    redis: Redis = "",
     log_level: LogLevel = DEV_LOG_LEVEL,
 ) -> int:
     """Start the servers and each core service as a process of its own, on this machine.
@@ -175,6 +178,12 @@ def cluster(
         First gRPC port, the others follow; 0 picks free ones.
     egress
         What steps may call: any address, or public ones only.
+    postgres
+        Address of a PostgreSQL to use instead of the embedded one.
+    nats
+        Address of a NATS server with JetStream to use instead of the embedded one.
+    redis
+        Address of a Redis to use instead of the embedded one.
     log_level
         debug, info, warning or error.
     """
@@ -185,6 +194,9 @@ def cluster(
         data_dir=data_dir,
         http_port=http_port,
         grpc_port=grpc_port,
+        postgres=postgres,
+        nats=nats,
+        redis=redis,
         log_level=log_level,
     )
     return _run(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import asyncpg
@@ -13,8 +14,8 @@ from flowmesh.testing import checker
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until
 from flowmesh.testing.world import World
-from tests.guarantees.drill import Drill
-from tests.guarantees.packer import READY
+from tests.drills.drill import Drill
+from tests.drills.packer import READY
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARE = 28
@@ -25,7 +26,9 @@ select p.id from orchestrator.partitions p
 join orchestrator.incarnations i on i.id = p.incarnation where i.address = $1"""
 
 
-def drill(cluster: Cluster, world: World, fault: str, asked: str = "orchestrator-2") -> Drill:
+def drill(
+    cluster: Cluster, world: World, fault: str, asked: str = "orchestrator-2", **sizes: Any
+) -> Drill:
     """A drill on the cluster; `asked` is the orchestrator that the checks ask."""
     return Drill(
         fault,
@@ -33,13 +36,14 @@ def drill(cluster: Cluster, world: World, fault: str, asked: str = "orchestrator
         http_url=lambda: cluster.http_url,
         events=lambda: cluster.channel_to("event"),
         executions=lambda: cluster.channel_to(asked),
-        postgres=lambda: str(cluster.about["postgres"]),
+        postgres=lambda: cluster.postgres,
+        **sizes,
     )
 
 
 async def rows_of(cluster: Cluster, query: str, *values: object) -> list[asyncpg.Record]:
     """The rows of a query that only reads."""
-    connection: asyncpg.Connection = await checker.reader(cluster.about["postgres"])
+    connection: asyncpg.Connection = await checker.reader(cluster.postgres)
     try:
         return list(await connection.fetch(query, *values))
     finally:
@@ -86,7 +90,7 @@ async def epochs(cluster: Cluster) -> dict[int, int]:
 async def packer(address: str, worker_id: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker process that packs, killed at the end if it still lives."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.guarantees.packer", address, worker_id),
+        *(sys.executable, "-m", "tests.drills.packer", address, worker_id),
         stdout=asyncio.subprocess.PIPE,
         cwd=REPOSITORY,
     )

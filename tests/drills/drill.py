@@ -19,8 +19,8 @@ from flowmesh.testing import checker
 from flowmesh.testing.checker import Stored
 from flowmesh.testing.polling import done, until
 from flowmesh.testing.world import World
-from tests.guarantees.orders import CALLED, HELD, Orders, scripted, shipped
-from tests.guarantees.watching import Subscribers
+from tests.drills.orders import CALLED, HELD, Orders, scripted, shipped
+from tests.drills.watching import Subscribers
 
 ORDERS = 200
 LATE_ORDERS = 40
@@ -85,7 +85,10 @@ class Drill:
         events: Callable[[], Any],
         executions: Callable[[], Any],
         postgres: Callable[[], str],
+        orders: int = ORDERS,
+        late_orders: int = LATE_ORDERS,
     ) -> None:
+        self._count, self._late_count = orders, late_orders
         self.world = world
         self.orders = Orders(http_url, world)
         self.outcome = Outcome(fault)
@@ -122,9 +125,9 @@ class Drill:
         """
         self.world.hold(HELD)
         await self.orders.define(**options)
-        await self.orders.start(0, ORDERS)
+        await self.orders.start(0, self._count)
         self.subscribers.follow(self.orders.ids[:followed])
-        await self.orders.held(ORDERS)
+        await self.orders.held(self._count)
 
     def breaks(self, victims: Iterable[int] | None = None) -> None:
         """To be called at the fault: marks its moment, and more orders come in from now on.
@@ -133,7 +136,7 @@ class Drill:
         """
         self._broken_at_us = time.time_ns() // 1_000
         self._victims = None if victims is None else frozenset(victims)
-        self._late = asyncio.create_task(self.orders.start(ORDERS, LATE_ORDERS))
+        self._late = asyncio.create_task(self.orders.start(self._count, self._late_count))
         self.world.release(HELD)
 
     # --- after ---
@@ -145,7 +148,7 @@ class Drill:
         await self._late
         await self._all_ended(outcome)
         # Once more for some: the same request id is the same execution, after the fault too.
-        await self.orders.start(0, FOLLOWED)
+        await self.orders.start(0, min(FOLLOWED, self._count))
         async with asyncio.timeout(ALL_ENDED_WITHIN_S):
             connection = await checker.reader(self._postgres())
         try:
@@ -164,7 +167,7 @@ class Drill:
         return outcome
 
     async def _all_ended(self, outcome: Outcome) -> None:
-        expected = ORDERS + LATE_ORDERS
+        expected = self._count + self._late_count
         connection: asyncpg.Connection | None = None
 
         async def ended() -> bool:

@@ -1,6 +1,6 @@
 """A remote worker as a process of its own: packs boxes by calling the receiver. Killed by tests.
 
-python -m tests.guarantees.packer ADDRESS WORKER_ID
+python -m tests.drills.packer ADDRESS WORKER_ID
 """
 
 import asyncio

@@ -1,0 +1,132 @@
+"""A cluster on servers of its own, a proxy before each, failpoints in every process."""
+
+import os
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+from flowmesh.embedded import EmbeddedServers
+from flowmesh.testing.cluster import Cluster
+from flowmesh.testing.polling import done
+from tests.faults.protocols import (
+    NatsLines,
+    PostgresClient,
+    PostgresServer,
+    note_statements,
+)
+from tests.faults.proxy import Proxy
+
+POINTS_FILE = "failpoints"
+POSTGRES_SOCKET = ".s.PGSQL.5432"
+HIT_WITHIN_S = 30.0
+RESTARTED_WITHIN_S = 40.0
+MEMBERS = (
+    "gateway",
+    "registry",
+    "definition",
+    "event",
+    "orchestrator-1",
+    "orchestrator-2",
+    "worker-1",
+    "worker-2",
+)
+
+
+class Rig(Cluster):
+    """`servers` can be killed, stopped and started; `database`, `bus` and `cache` are proxies."""
+
+    def __init__(self, folder: Path, *arguments: str, environment: dict[str, str] | None = None):
+        super().__init__(
+            folder / "data",
+            *arguments,
+            environment={"FLOWMESH_FAILPOINTS": f"@{POINTS_FILE}", **(environment or {})},
+        )
+        self._folder = folder
+        self._stack = AsyncExitStack()
+        self.servers = EmbeddedServers(folder / "servers")
+
+    async def start(self) -> None:
+        """Starts the servers and proxies once, then the cluster."""
+        if not self.servers.postgres:
+            await self._stack.enter_async_context(self.servers)
+            await self._open_proxies()
+        await super().start()
+
+    async def stop(self) -> int:
+        try:
+            return await super().stop()
+        finally:
+            await self._stack.aclose()
+
+    @property
+    def postgres(self) -> str:
+        """The database itself, behind the proxy."""
+        return self.servers.postgres
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return self.servers.pids()
+
+    async def _open_proxies(self) -> None:
+        servers, enter = self.servers, self._stack.enter_async_context
+        sockets = self._folder / "p"
+        sockets.mkdir()
+        address = urlsplit(servers.postgres)
+        host = parse_qs(address.query)["host"][0]
+        self.database = await enter(
+            Proxy(
+                f"{host}/{POSTGRES_SOCKET}",
+                path=sockets / POSTGRES_SOCKET,
+                up=PostgresClient,
+                down=PostgresServer,
+                notes=note_statements,
+            )
+        )
+        nats = urlsplit(servers.nats)
+        assert nats.port is not None
+        self.bus = await enter(Proxy(("127.0.0.1", nats.port), down=NatsLines))
+        self.cache = await enter(
+            Proxy(servers.redis.removeprefix("unix://"), path=sockets / "redis.sock")
+        )
+        user = f"{address.scheme}://{address.username}@{address.path}"
+        self._environment |= {
+            "FLOWMESH_POSTGRES": f"{user}?host={quote(str(sockets))}&port=5432",
+            "FLOWMESH_NATS": f"nats://{nats.username}@127.0.0.1:{self.bus.port}",
+            "FLOWMESH_REDIS": f"unix://{sockets}/redis.sock",
+        }
+
+    # --- failpoints ---
+
+    def folder_of(self, name: str) -> Path:
+        """The working directory of a member."""
+        return self.data_dir / "processes" / name
+
+    def arm(self, name: str, text: str, *, at_start: bool = False) -> None:
+        """Has a member break at points, from now on or from its next start on."""
+        folder = self.folder_of(name)
+        (folder / f"{POINTS_FILE}.hit").unlink(missing_ok=True)
+        (folder / POINTS_FILE).write_text(text)
+        if not at_start:
+            self.send(name, signal.SIGUSR2)
+
+    async def hit(self, name: str, within_s: float = HIT_WITHIN_S) -> float:
+        """Returns when a member has come to its failpoint: when that was, in seconds."""
+        file = self.folder_of(name) / f"{POINTS_FILE}.hit"
+        await done(f"{name} at its failpoint", file.exists, within_s=within_s)
+        return file.stat().st_mtime
+
+    async def replaced(self, name: str, pid: int) -> None:
+        """Returns when another process runs in place of the one that was killed."""
+
+        def other() -> bool:
+            return self.member(name).pid not in (0, pid)
+
+        await done(f"{name} started again", other, within_s=RESTARTED_WITHIN_S)
+
+    # --- servers ---
+
+    def signal_server(self, name: str, number: signal.Signals) -> None:
+        """Signals a server with all its processes, as PostgreSQL has several."""
+        pid = self.pids[name]
+        os.killpg(os.getpgid(pid), number)
