@@ -5,7 +5,7 @@ SHELL := bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .PHONY: help setup demo dev cluster test test-all check format gen verify bench \
-  bench-quick features docs lock clean
+  bench-quick profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -14,6 +14,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTEST_ARGS ?=
+PEERS := build/peers
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +90,18 @@ bench: setup ## measure the suite against its roofline and a peer
 bench-quick: setup ## the same, one round of the two main workloads
 	@$(BIN)/python benchmarks/run.py --quick
 
+profile: setup $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
+	@$(BIN)/python -m benchmarks.profiling.main
+
+# What the suite is compared with and profiled by is installed apart from it, on demand.
+$(PEERS)/.python: benchmarks/peers/requirements.lock
+	@mkdir -p $(PEERS)
+	test -x $(PEERS)/venv/bin/python || $(BIN)/python -m venv $(PEERS)/venv
+	echo "installing the tools of the benchmark into $(PEERS)"
+	$(PEERS)/venv/bin/python -m pip install --disable-pip-version-check --quiet \
+	  --require-hashes --only-binary :all: -r $<
+	touch $@
+
 features: setup ## which features have a test; writes docs/features.md
 	@$(BIN)/python -m tools.features
 
@@ -104,6 +117,7 @@ lock: setup ## resolve pyproject.toml into the lock files, with hashes and witho
 	sed -n 's/^\([a-zA-Z][^\]*\).*/\1/p' requirements.lock > build/versions.txt
 	$(RESOLVE) --extra web --extra sandbox -c build/versions.txt pyproject.toml \
 	  -o deploy/requirements.lock
+	$(RESOLVE) benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
 
 clean: ## remove what can be made again; data of `flowmesh dev` stays
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

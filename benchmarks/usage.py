@@ -22,7 +22,8 @@ def tree(pid: int) -> list[psutil.Process]:
     return []
 
 
-def _group(name: str, process: psutil.Process) -> str:
+def group(name: str, process: psutil.Process) -> str:
+    """The servers below a root under names of their own."""
     program = process.name()
     return next((group for start, group in PROGRAMS.items() if program.startswith(start)), name)
 
@@ -47,7 +48,7 @@ class Meter:
                 with suppress(psutil.NoSuchProcess):
                     times = process.cpu_times()
                     used = times.user + times.system + times.children_user + times.children_system
-                    seconds[_group(name, process)] += used
+                    seconds[group(name, process)] += used
         return dict(seconds)
 
 

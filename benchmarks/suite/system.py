@@ -34,7 +34,7 @@ class Suite:
         if "start" in workloads:
             await self._starts(folder, results)
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(running(_dev(folder)))
+            server = await stack.enter_async_context(running(dev(folder)))
             await server.start(READY)
             about = json.loads((folder / "data" / "dev.json").read_text())
             results.settings[NAME] = await durability(about["postgres"])
@@ -75,7 +75,7 @@ class Suite:
         """The first start makes the databases; the later one finds them."""
         for name in ("first start", "later start"):
             await asyncio.to_thread(until_quiet, self._sizes.patience_s, Meter({}))
-            async with running(_dev(folder)) as server:
+            async with running(dev(folder)) as server:
                 began = time.perf_counter()
                 await server.start(READY)
                 results.add(NAME, name, {"seconds": time.perf_counter() - began})
@@ -106,7 +106,7 @@ class Suite:
         stand.results.add(NAME, "W6", await self._idle_cpu(stand.server))
 
 
-def _dev(folder: Path) -> Child:
+def dev(folder: Path) -> Child:
     data = ("--data-dir", str(folder / "data"))
     ports = ("--http-port", "0", "--grpc-port", "0")
     return Child("suite", module("flowmesh.suite", "dev", *data, *ports), folder / "suite.log")

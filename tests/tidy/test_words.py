@@ -9,6 +9,7 @@ UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X" + r"XX|HA" + r"CK)\b")
 MACHINE_PATHS = re.compile(r"""(?<![\w.:/-])/(work|root|home/\w+|Users/\w+)/""")
 SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b|unittest\.mock|MagicMock")
 SLEEPS = re.compile(r"\b(asyncio|time)\.sleep\(")
+LOCKS = ("requirements.lock", "deploy/requirements.lock", "benchmarks/peers/requirements.lock")
 BINARY = (".png", ".ico", ".woff2", ".gz", ".bin")
 
 

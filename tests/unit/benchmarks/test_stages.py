@@ -1,0 +1,60 @@
+"""Samples of a profile find their stage."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.profiling.samples import busy, by_function, by_stage, read
+from benchmarks.profiling.stages import LOOP, STAGES, stage_of
+
+ENTRY = "main (/src/services/flowmesh/suite/main.py:34)"
+TURN = "uv_run (/project/src/unix/core.c:452)"
+COMMIT = "Committer._commit (/src/services/flowmesh/orchestrator/committer.py:178)"
+DECIDE = "decide (/src/libs/flowmesh/engine/decide.py:60)"
+CALL = "ExecutionServer.StartExecution (/src/services/flowmesh/orchestrator/server.py:36)"
+RESULT = "Relay.complete (/src/services/flowmesh/worker/relay.py:291)"
+CYGRPC = "0x7f1019ee79fa (grpc/_cython/cygrpc.cpython-311-x86_64-linux-gnu.so)"
+MERGE = "PyUpb_Message_MergeFrom (google/_upb/_message.abi3.so)"
+ENCODE = "PyUpb_Message_SerializeInternal (google/_upb/_message.abi3.so)"
+
+
+@pytest.mark.parametrize(
+    ("frames", "stage"),
+    [
+        ((ENTRY, TURN), LOOP),
+        ((ENTRY, TURN, COMMIT), "commit"),
+        ((ENTRY, TURN, COMMIT, DECIDE, MERGE), "engine"),
+        ((ENTRY, TURN, COMMIT, ENCODE, "malloc (libc.so.6)"), "encode"),
+        ((ENTRY, TURN, CYGRPC, CALL), "gRPC in"),
+        ((ENTRY, TURN, CYGRPC, "write (libc.so.6)"), "gRPC itself"),
+        ((ENTRY, TURN, RESULT), "result"),
+        ((ENTRY, TURN, COMMIT, "gc_collect_main (libpython3.11.so.1.0)"), "garbage collector"),
+    ],
+)
+def test_the_innermost_known_frame_decides(frames: tuple[str, ...], stage: str) -> None:
+    """A library counts for its caller, unless it is a stage of its own."""
+    assert stage_of(frames) == stage
+    assert stage in STAGES
+
+
+def test_time_asleep_and_other_threads_are_left_out(tmp_path: Path) -> None:
+    """Only what the main thread did counts, under the innermost function of ours."""
+    raw = tmp_path / "suite.raw"
+    lines = [
+        ("MainThread", (ENTRY, TURN, "epoll_pwait (libc.so.6)"), 90),
+        ("MainThread", (ENTRY, TURN, COMMIT, MERGE), 7),
+        ("MainThread", (ENTRY, TURN), 3),
+        ("Thread-1 (_poll_wrapper)", (CYGRPC,), 50),
+    ]
+    raw.write_text(
+        "".join(
+            ";".join((f"thread (17): {thread}", *frames)) + f" {count}\n"
+            for thread, frames, count in lines
+        )
+    )
+
+    stacks = busy(read(raw))
+
+    assert by_stage(stacks) == {"commit": 7, LOOP: 3}
+    own = "Committer._commit (orchestrator/committer.py)"
+    assert by_function(stacks)["commit", own] == 7
