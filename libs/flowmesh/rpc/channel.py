@@ -87,7 +87,10 @@ class Channel(grpc.aio.Channel):
                 if not _harmless(method, request, failure) or target is tried:
                     break
                 tried = target
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback holds this frame, and with it the request
 
         return call
 

@@ -8,7 +8,7 @@ from __future__ import annotations  # grpc.aio types take parameters in stubs on
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, NoReturn
 
@@ -194,7 +194,8 @@ def _serve_unary(method: Method) -> Callable[..., Any]:
         try:
             return await method.unary(request, context)
         except FlowmeshError as error:
-            failure = error
+            failure = error.with_traceback(None)
+        del request  # gRPC keeps this frame until cycles are collected, thousands of calls later
         return await _abort(context, failure)
 
     return serve
@@ -211,18 +212,22 @@ def _serve_stream(method: Method) -> Callable[..., Any]:
                 async for response in responses:
                     yield response
         except FlowmeshError as error:
-            failure = error
+            failure = error.with_traceback(None)
+        del request  # as above
         if failure is not None:
             await _abort(context, failure)
 
     return serve
 
 
-async def _well_formed(requests: AsyncIterator[Any], path: str) -> AsyncIterator[Any]:
-    async for request in requests:
-        if request is MALFORMED:
-            raise _malformed(path)
-        yield request
+async def _well_formed(requests: AsyncIterable[Any], path: str) -> AsyncIterator[Any]:
+    messages: Any = aiter(requests)
+    # Closed, because gRPC's own iterator would keep the last message just as long as its frames.
+    async with aclosing(messages):
+        async for request in messages:
+            if request is MALFORMED:
+                raise _malformed(path)
+            yield request
 
 
 def _forgiving(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:

@@ -247,7 +247,8 @@ class Served:
             async with asyncio.timeout(timeout_s):
                 await self._run(argument)
         except FlowmeshError as error:
-            self.failure = error
+            # Without its frames, which hold this object and the request.
+            self.failure = error.with_traceback(None)
         except TimeoutError:
             self.failure = deadline_error()
         except asyncio.CancelledError:
