@@ -195,4 +195,4 @@ async def test_latencies_have_percentiles_by_workflow_and_task(suite: Suite, wor
     out, _ = await process.communicate()
     assert json.loads(out) == [stats]
     unknown = (await suite.get("/api/v1/stats?workflow=no-such-workflow")).json
-    assert unknown == {"workflows": []}
+    assert unknown == {"workflows": [], "unreachable": []}

@@ -13,11 +13,12 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.engine import Cancel, Command, Signal, Start, State, Terminate
-from flowmesh.errors import Invalid, Unavailable, WrongState
+from flowmesh.errors import FlowmeshError, Invalid, Unavailable, WrongState
 from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
 from flowmesh.orchestrator.ids import partition_of, partition_of_request
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
+from flowmesh.orchestrator.stats import merged
 from flowmesh.orchestrator.views import execution_message, listed_message
 from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
 from flowmesh.plan import Plan
@@ -35,6 +36,8 @@ FORWARD_FOR_MS = 8_000
 FORWARD_PAUSE_S = 0.05
 REQUEST_ID_MAX = 256
 TEXT_MAX = 4_096
+STATS_TIMEOUT_S = 1.0
+"""An orchestrator that does not say in time what it counted is named as unreachable."""
 
 M = TypeVar("M")
 if TYPE_CHECKING:
@@ -226,6 +229,31 @@ class Executions:
             if loop.time() >= until:
                 return pb.WaitExecutionResponse()
             raise
+
+    async def stats(self, request: pb.GetStatsRequest, *, forwarded: bool) -> pb.GetStatsResponse:
+        """What every live orchestrator has counted, put together."""
+        peers = [] if forwarded else self._core.ownership.peers()
+        mine = self._core.stats.messages(
+            namespace_of(request), request.workflow_id, samples=forwarded or bool(peers)
+        )
+        if not peers:
+            return pb.GetStatsResponse(workflows=mine)
+        asked = (
+            self._stub_at(peer).GetStats(request, metadata=FORWARDED, timeout=STATS_TIMEOUT_S)
+            for peer in peers
+        )
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        response = pb.GetStatsResponse()
+        parts = list(mine)
+        for peer, answer in zip(peers, answers, strict=True):
+            if isinstance(answer, FlowmeshError):
+                response.unreachable.append(peer)
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                parts.extend(answer.workflows)
+        response.workflows.extend(merged(parts))
+        return response
 
     # --- change ---
 

@@ -137,6 +137,10 @@ class Ownership:
             return None
         return self._addresses.get(incarnation)
 
+    def peers(self) -> list[str]:
+        """Addresses of the other live incarnations, as last seen."""
+        return [at for i, at in sorted(self._addresses.items()) if i != self.incarnation]
+
     def is_alive(self, incarnation: int) -> bool:
         """Whether an incarnation had a lease when this process looked last."""
         return incarnation in self._addresses

@@ -74,8 +74,7 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         return await self._executions.signal(request, forwarded=_forwarded(context))
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Any) -> pb.GetStatsResponse:
-        stats = self._core.stats.messages(namespace_of(request), request.workflow_id)
-        return pb.GetStatsResponse(workflows=stats)
+        return await self._executions.stats(request, forwarded=_forwarded(context))
 
     async def Session(
         self, request_iterator: AsyncIterator[pb.SessionRequest], context: Any

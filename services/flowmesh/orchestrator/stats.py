@@ -1,6 +1,7 @@
-"""Counters and latencies per workflow, of this process, for GetStats."""
+"""Counters and latencies per workflow, of this process and of several together, for GetStats."""
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import State, Transition
@@ -10,6 +11,8 @@ from flowmesh.orchestrator.metrics import OrchestratorMetrics
 WORKFLOWS_MAX = 1_000
 TASKS_MAX = 200
 SAMPLES_MAX = 1_000
+SAMPLES_TOLD_MAX = 100
+"""A process tells another so many of its samples, evenly taken from the sorted ones."""
 
 
 class Latency:
@@ -27,19 +30,80 @@ class Latency:
         self.total_ms += milliseconds
         self.samples.append(milliseconds)
 
-    def message(self) -> execution_pb2.LatencyStats:
+    def message(self, *, samples: bool) -> execution_pb2.LatencyStats:
         ordered = sorted(self.samples)
-        return execution_pb2.LatencyStats(
-            count=self.count,
-            p50_ms=_quantile(ordered, 0.5),
-            p95_ms=_quantile(ordered, 0.95),
-            p99_ms=_quantile(ordered, 0.99),
-            total_ms=self.total_ms,
-        )
+        message = execution_pb2.LatencyStats(count=self.count, total_ms=self.total_ms)
+        _set_quantiles(message, [(each, 1.0) for each in ordered])
+        if samples:
+            message.samples_ms.extend(_thinned(ordered))
+        return message
 
 
-def _quantile(ordered: list[float], q: float) -> float:
-    return ordered[min(int(len(ordered) * q), len(ordered) - 1)] if ordered else 0.0
+def _thinned(ordered: list[float]) -> list[float]:
+    if len(ordered) <= SAMPLES_TOLD_MAX:
+        return ordered
+    step = (len(ordered) - 1) / (SAMPLES_TOLD_MAX - 1)
+    return [ordered[round(number * step)] for number in range(SAMPLES_TOLD_MAX)]
+
+
+def _set_quantiles(message: execution_pb2.LatencyStats, ordered: list[tuple[float, float]]) -> None:
+    """Sets the percentiles from sorted samples, each with its weight."""
+    total = sum(weight for _, weight in ordered)
+    for field, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
+        reached = 0.0
+        for sample, weight in ordered:
+            reached += weight
+            if reached > total * share:
+                setattr(message, field, sample)
+                break
+
+
+def merged(parts: Iterable[execution_pb2.WorkflowStats]) -> list[execution_pb2.WorkflowStats]:
+    """What several processes counted, as one; they told their samples."""
+    workflows: dict[str, list[execution_pb2.WorkflowStats]] = {}
+    for part in parts:
+        workflows.setdefault(part.workflow_id, []).append(part)
+    return [_merged_workflow(each) for each in workflows.values()]
+
+
+def _merged_workflow(
+    parts: list[execution_pb2.WorkflowStats],
+) -> execution_pb2.WorkflowStats:
+    tasks: dict[str, list[execution_pb2.TaskStats]] = {}
+    for part in parts:
+        for task in part.tasks:
+            tasks.setdefault(task.node, []).append(task)
+    return execution_pb2.WorkflowStats(
+        workflow_id=parts[0].workflow_id,
+        started=sum(part.started for part in parts),
+        completed=sum(part.completed for part in parts),
+        failed=sum(part.failed for part in parts),
+        canceled=sum(part.canceled for part in parts),
+        latency=_merged_latency([part.latency for part in parts]),
+        tasks=[
+            execution_pb2.TaskStats(
+                node=node,
+                completed=sum(each.completed for each in same),
+                failed=sum(each.failed for each in same),
+                retried=sum(each.retried for each in same),
+                latency=_merged_latency([each.latency for each in same]),
+            )
+            for node, same in tasks.items()
+        ],
+    )
+
+
+def _merged_latency(parts: list[execution_pb2.LatencyStats]) -> execution_pb2.LatencyStats:
+    message = execution_pb2.LatencyStats(
+        count=sum(part.count for part in parts), total_ms=sum(part.total_ms for part in parts)
+    )
+    weighted = [
+        (sample, min(part.count, SAMPLES_MAX) / len(part.samples_ms))
+        for part in parts
+        for sample in part.samples_ms
+    ]
+    _set_quantiles(message, sorted(weighted))
+    return message
 
 
 class _Task:
@@ -117,7 +181,9 @@ class Stats:
             workflow.canceled += 1
             self._metrics.canceled.inc()
 
-    def messages(self, namespace: str, workflow_id: str) -> list[execution_pb2.WorkflowStats]:
+    def messages(
+        self, namespace: str, workflow_id: str, *, samples: bool = False
+    ) -> list[execution_pb2.WorkflowStats]:
         return [
             execution_pb2.WorkflowStats(
                 workflow_id=name,
@@ -125,14 +191,14 @@ class Stats:
                 completed=workflow.completed,
                 failed=workflow.failed,
                 canceled=workflow.canceled,
-                latency=workflow.latency.message(),
+                latency=workflow.latency.message(samples=samples),
                 tasks=[
                     execution_pb2.TaskStats(
                         node=node,
                         completed=task.completed,
                         failed=task.failed,
                         retried=task.retried,
-                        latency=task.latency.message(),
+                        latency=task.latency.message(samples=samples),
                     )
                     for node, task in workflow.tasks.items()
                 ],

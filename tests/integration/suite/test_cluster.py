@@ -156,6 +156,20 @@ async def test_services_find_each_other(cluster: Cluster) -> None:
     assert [await cluster.execute() for _ in range(4)] == ["completed"] * 4
 
 
+async def test_statistics_are_of_all_orchestrators(cluster: Cluster) -> None:
+    """Whichever of them is asked, and with percentiles of all samples."""
+    async with Client(cluster.about["grpc"]) as client:
+        pause = {"id": "pause", "name": "Pause", "action": "delay", "params": {"duration": 20}}
+        await client.register({"id": "counted", "name": "Counted", "steps": [pause]})
+        handles = [await client.start("counted", {}) for _ in range(30)]
+        for handle in handles:
+            await handle.result()
+        for _ in range(4):
+            (stats,) = await client.stats("counted")
+            assert (stats.started, stats.completed, stats.latency.count) == (30, 30, 30)
+            assert 20 <= stats.latency.p50_ms <= stats.latency.p99_ms
+
+
 async def test_work_goes_on_when_an_orchestrator_is_killed(cluster: Cluster) -> None:
     """The other one takes over; the killed one is started again under its name."""
     victim = cluster.processes["orchestrator-1"]["pid"]

@@ -43,9 +43,10 @@ class WorkflowStatsValue(answers.Answer, kw_only=True):
 
 
 class StatsAnswer(answers.Answer, kw_only=True):
-    """Since the orchestrator that answers was started."""
+    """Since each orchestrator was started; `unreachable` are those whose part is missing."""
 
     workflows: list[WorkflowStatsValue]
+    unreachable: list[str]
 
 
 async def get_stats(backends: Backends, request: Request) -> Response:
@@ -56,7 +57,12 @@ async def get_stats(backends: Backends, request: Request) -> Response:
             workflow_id=checked_id("workflow", workflow) if workflow else "",
         )
     )
-    return json_response(StatsAnswer(workflows=[_workflow(each) for each in response.workflows]))
+    return json_response(
+        StatsAnswer(
+            workflows=[_workflow(each) for each in response.workflows],
+            unreachable=list(response.unreachable),
+        )
+    )
 
 
 def _workflow(stats: execution_pb2.WorkflowStats) -> WorkflowStatsValue:

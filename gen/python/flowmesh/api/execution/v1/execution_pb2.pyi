@@ -324,7 +324,7 @@ Global___TaskStats: _TypeAlias = TaskStats  # noqa: Y015
 
 @_typing.final
 class LatencyStats(_message.Message):
-    """Of the last 1,000 that ended, in milliseconds."""
+    """Of the last 1,000 that ended in each process, in milliseconds."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -333,11 +333,16 @@ class LatencyStats(_message.Message):
     P95_MS_FIELD_NUMBER: _builtins.int
     P99_MS_FIELD_NUMBER: _builtins.int
     TOTAL_MS_FIELD_NUMBER: _builtins.int
+    SAMPLES_MS_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     p50_ms: _builtins.float
     p95_ms: _builtins.float
     p99_ms: _builtins.float
     total_ms: _builtins.float
+    @_builtins.property
+    def samples_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What the percentiles are of, sorted and thinned; only between orchestrators."""
+
     def __init__(
         self,
         *,
@@ -346,10 +351,11 @@ class LatencyStats(_message.Message):
         p95_ms: _builtins.float = ...,
         p99_ms: _builtins.float = ...,
         total_ms: _builtins.float = ...,
+        samples_ms: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "p50_ms", b"p50_ms", "p95_ms", b"p95_ms", "p99_ms", b"p99_ms", "total_ms", b"total_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "p50_ms", b"p50_ms", "p95_ms", b"p95_ms", "p99_ms", b"p99_ms", "samples_ms", b"samples_ms", "total_ms", b"total_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

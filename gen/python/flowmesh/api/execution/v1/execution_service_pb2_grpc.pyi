@@ -95,7 +95,7 @@ class ExecutionServiceStub:
       INVALID_ARGUMENT / PAYLOAD_TOO_LARGE
     """
     GetStats: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.GetStatsRequest, _execution_service_pb2.GetStatsResponse]
-    """Counters and latencies of the answering process."""
+    """Counters and latencies since their start, of every orchestrator that answers in time."""
     Session: _grpc.StreamStreamMultiCallable[_execution_service_pb2.SessionRequest, _execution_service_pb2.SessionResponse]
     """One stream for many starts: acknowledgements after the commit, results when they come.
     A client reconnects and sends what was not acknowledged again, under the same request_ids.
@@ -168,7 +168,7 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
       INVALID_ARGUMENT / PAYLOAD_TOO_LARGE
     """
     GetStats: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.GetStatsRequest, _execution_service_pb2.GetStatsResponse]  # type: ignore[assignment]
-    """Counters and latencies of the answering process."""
+    """Counters and latencies since their start, of every orchestrator that answers in time."""
     Session: _aio.StreamStreamMultiCallable[_execution_service_pb2.SessionRequest, _execution_service_pb2.SessionResponse]  # type: ignore[assignment]
     """One stream for many starts: acknowledgements after the commit, results when they come.
     A client reconnects and sends what was not acknowledged again, under the same request_ids.
@@ -286,7 +286,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.GetStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.GetStatsResponse, _abc.Awaitable[_execution_service_pb2.GetStatsResponse]]:
-        """Counters and latencies of the answering process."""
+        """Counters and latencies since their start, of every orchestrator that answers in time."""
 
     @_abc_1.abstractmethod
     def Session(

@@ -1,0 +1,51 @@
+"""Latencies of one process, and of several put together."""
+
+import random
+
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.orchestrator.stats import SAMPLES_TOLD_MAX, Latency, merged
+
+
+def told(samples: list[float]) -> execution_pb2.WorkflowStats:
+    """What a process that measured these tells another."""
+    latency = Latency()
+    for sample in samples:
+        latency.add(sample)
+    message = latency.message(samples=True)
+    return execution_pb2.WorkflowStats(
+        workflow_id="w",
+        started=len(samples),
+        latency=message,
+        tasks=[execution_pb2.TaskStats(node="a", completed=len(samples), latency=message)],
+    )
+
+
+def test_percentiles_of_one_process() -> None:
+    """Of sorted samples, whatever the order they came in."""
+    latency = Latency()
+    for sample in random.Random(1).sample(range(100), 100):
+        latency.add(float(sample))
+    message = latency.message(samples=False)
+    assert (message.p50_ms, message.p95_ms, message.p99_ms) == (50, 95, 99)
+    assert (message.count, message.total_ms, len(message.samples_ms)) == (100, 4950, 0)
+
+
+def test_nothing_measured_has_no_percentiles() -> None:
+    """Zero, as an absent number reads."""
+    assert Latency().message(samples=True) == execution_pb2.LatencyStats()
+
+
+def test_several_processes_weigh_by_what_they_measured() -> None:
+    """As near to the percentiles of all samples as a hundred of each allow."""
+    rng = random.Random(2)
+    slow = [rng.uniform(100, 200) for _ in range(100)]
+    fast = [rng.uniform(0, 10) for _ in range(900)]
+    (workflow,) = merged([told(slow), told(fast)])
+    everything = sorted(slow + fast)
+    latency = workflow.latency
+    assert (workflow.started, latency.count) == (1_000, 1_000)
+    assert abs(latency.p50_ms - everything[500]) < 0.5
+    assert abs(latency.p95_ms - everything[950]) < 5
+    assert abs(latency.p99_ms - everything[990]) < 5
+    assert workflow.tasks[0].completed == 1_000
+    assert len(told(fast).latency.samples_ms) == SAMPLES_TOLD_MAX
