@@ -1,0 +1,390 @@
+"""The processes of the suite: the real parts, put together as their `main.py` does it, on models.
+
+Orchestrator, worker service and event service; what they reach outside of themselves is simulated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.errors import FlowmeshError
+from flowmesh.event.callbacks import Callback
+from flowmesh.event.intake import FillLoop, Intake
+from flowmesh.event.keeper import Keeper, KeepLoop
+from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.reports import ReportLoop
+from flowmesh.event.sequencer import Arrival, Sequencer
+from flowmesh.event.store import Place
+from flowmesh.orchestrator.attach_server import DispatchServer
+from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.main import _kept_up
+from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.outbox import Outbox
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.ownership import ClaimTimer, LeaseLoop
+from flowmesh.orchestrator.payloads import Payloads
+from flowmesh.orchestrator.plans import PlanCache
+from flowmesh.orchestrator.publisher import Publisher
+from flowmesh.orchestrator.server import (
+    ExecutionServer,
+    OutboxServer,
+    PartitionServer,
+    PayloadServer,
+)
+from flowmesh.orchestrator.store import CONNECTION_LOST
+from flowmesh.runtime import Clock
+from flowmesh.telemetry import Metrics, Spans
+from flowmesh.worker import limits
+from flowmesh.worker.attach import Link, Orchestrators
+from flowmesh.worker.executors.base import Attempt, Output, Step
+from flowmesh.worker.failures import SERVER, TaskFailure
+from flowmesh.worker.payloads import Payloads as WorkerPayloads
+from flowmesh.worker.pool import BuiltinPool
+from flowmesh.worker.relay import Relay
+from flowmesh.worker.specs import ReadySpecs
+from flowmesh.worker.telemetry import PoolTelemetry
+from flowmesh.worker.work import WorkServer
+from tests.simulation.bus import SimulatedBus, SimulatedEventStream
+from tests.simulation.database import SimulatedStore
+from tests.simulation.history import Delivery
+from tests.simulation.loop import Process
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+BUILTIN_TYPE = "builtin.work"
+BEGIN_RETRY_S = 0.3
+
+
+@cache
+def _metrics() -> tuple[OrchestratorMetrics, EventMetrics, Metrics]:
+    metrics = Metrics()
+    return OrchestratorMetrics(metrics), EventMetrics(metrics), metrics
+
+
+class SimulatedClock(Clock):
+    """The clocks of one machine: they agree on how fast time passes, not on what time it is."""
+
+    def __init__(self, world: World, skew_us: int) -> None:
+        self._loop, self._start_us = world.loop, world.start_us
+        self.skew_us = skew_us
+
+    def now_us(self) -> int:
+        return self._start_us + self.skew_us + int(self._loop.time() * 1e6)
+
+    def monotonic_ms(self) -> float:
+        return self._loop.time() * 1e3
+
+
+async def _every(run: Callable[[], Awaitable[object]], interval_s: float) -> None:
+    """What `Loop.run` does, without its jitter."""
+    while True:
+        with contextlib.suppress(FlowmeshError, *CONNECTION_LOST):
+            await run()
+        await asyncio.sleep(interval_s)
+
+
+class OrchestratorHost:
+    """One orchestrator process."""
+
+    def __init__(self, world: World, name: str, *, data_dir_id: str, skew_us: int = 0) -> None:
+        self.world, self.name = world, name
+        number = world.next_number()
+        self.address = f"{name}-{number}"
+        self.process = Process(world.loop, self.address)
+        self.store = SimulatedStore(world.database, self.process)
+        self.bus = SimulatedBus(world.nats, self.process)
+        self.clock = SimulatedClock(world, skew_us)
+        self.ready = False
+        self.core = self._core(number, data_dir_id)
+        executions = Executions(core=self.core, stub_at=world.network.stub)
+        world.network.listen(
+            self.address,
+            self.process,
+            ExecutionServer(executions=executions, core=self.core),
+            PayloadServer(core=self.core),
+            PartitionServer(core=self.core),
+            OutboxServer(core=self.core),
+            DispatchServer(
+                dispatcher=self.core.dispatcher,
+                ownership=self.core.ownership,
+                spawn=self.core.spawn,
+            ),
+        )
+        self.process.spawn(self._run())
+
+    def _core(self, number: int, data_dir_id: str) -> Orchestrator:
+        world = self.world
+        outside: Any = self.bus
+        definitions: Any = world.definitions
+
+        def publisher(outbox: Outbox) -> Publisher:
+            return Publisher(bus=outside, outbox=outbox, prefix="t", log=world.log)
+
+        return Orchestrator(
+            store=self.store,
+            plans=PlanCache(definitions=definitions, clock=self.clock),
+            payloads=Payloads(store=self.store),
+            clock=self.clock,
+            log=world.log,
+            address=self.address,
+            data_dir_id=data_dir_id,
+            metrics=_metrics()[0],
+            spans=Spans(),
+            publisher=publisher,
+            ids=ExecutionIds(number),
+            draw=Random(number).random,
+            partition_stub=world.network.stub,  # type: ignore[arg-type]
+        )
+
+    async def _run(self) -> None:
+        core, world = self.core, self.world
+        try:
+            await core.begin()
+        except CONNECTION_LOST:
+            # The process ends with an error, and whoever looks after it starts another one.
+            world.loop.call_later(BEGIN_RETRY_S, world.restart, self.name)
+            self.process.kill()
+            return
+        self.bus.connected()
+        claims = ClaimTimer(core.ownership, self.clock)
+        for run in (core.committer.run, core.publisher.run, core.timers.run, claims.run):
+            self.process.spawn(_kept_up(run, world.log))
+        lease = LeaseLoop(core.ownership, core.lease_expired)
+        self.process.spawn(_every(lease.run_once, lease.interval_ms / 1000))
+        self.ready = True
+        world.registered(self.address, self.process)
+
+    async def leave(self) -> None:
+        """A planned end: hands everything over first."""
+        self.world.deregistered(self.address)
+        with contextlib.suppress(*CONNECTION_LOST):
+            await self.core.end()
+        self.process.kill()
+
+
+class _SimulatedStep(Step):
+    """A built-in step that takes some time and may fail."""
+
+    def __init__(self, host: WorkerServiceHost) -> None:
+        self._host = host
+
+    async def run(self, attempt: Attempt) -> Output:
+        world, task = self._host.world, attempt.task
+        world.effect(task, self._host.service_id)
+        duration_s, outcome = world.work.of(task)
+        await asyncio.sleep(duration_s)
+        if not outcome:
+            raise TaskFailure(SERVER, "drawn")
+        return Output(world.work.output(task))
+
+
+class WorkerServiceHost:
+    """One worker service process, with a pool of built-in slots."""
+
+    def __init__(self, world: World, name: str, *, slots: int) -> None:
+        self.world, self.name = world, name
+        self.service_id = self.address = f"{name}-{world.next_number()}"
+        self.process = Process(world.loop, self.address)
+        self.clock = SimulatedClock(world, 0)
+        self.relay = Relay(worker_service_id=self.service_id, monotonic_ms=self.clock.monotonic_ms)
+        self.pool = BuiltinPool(
+            worker_id=self.service_id,
+            specs=ReadySpecs({BUILTIN_TYPE: self._step}),
+            payloads=WorkerPayloads(_NoPayloads()),
+            sink=self.relay,
+            monotonic_ms=self.clock.monotonic_ms,
+            telemetry=PoolTelemetry(_metrics()[2], Spans(), world.log),
+            slots=slots,
+        )
+        server = WorkServer(
+            relay=self.relay,
+            monotonic_ms=self.clock.monotonic_ms,
+            new_id=lambda: str(world.next_number()),
+        )
+        world.network.listen(self.address, self.process, server)
+        self.orchestrators = Orchestrators(make_link=self._link)
+        self.process.call(self._begin)
+
+    def _step(self, spec: TaskSpec, config: dict[str, Any]) -> Step:
+        return _SimulatedStep(self)
+
+    def _begin(self) -> None:
+        self.relay.add_set(self.pool)
+        self.follow(self.world.directory)
+        self.process.spawn(_every(self._tick, limits.TICK_MS / 1000))
+
+    async def _tick(self) -> None:
+        self.relay.tick()
+
+    def follow(self, directory: Mapping[str, Process]) -> None:
+        """The registry has news of the orchestrators."""
+        self.orchestrators.update({address: address for address in directory})
+
+    def _link(self, instance_id: str, address: str) -> Link:
+        return Link(
+            link_id=instance_id,
+            attach=self.world.network.stub(address).Attach,
+            owner=self.relay,
+            monotonic_ms=self.clock.monotonic_ms,
+            log=self.world.log,
+        )
+
+
+class _NoPayloads:
+    """All inputs and outputs travel inline."""
+
+    async def PutPayload(self, requests: Any) -> Any:
+        raise NotImplementedError
+
+    def GetPayload(self, request: Any) -> Any:
+        raise NotImplementedError
+
+
+class EventTables:
+    """What the event services have stored: positions, and every event they took in, in order."""
+
+    def __init__(self) -> None:
+        self.positions: dict[int, int] = {}
+        self.place: Place | None = None
+        self.known: set[tuple[str, int]] = set()
+        self.deliveries: list[Delivery] = []
+
+    def take_in(self, positions: Mapping[int, int], place: Place, rows: Sequence[Callback]) -> int:
+        for incarnation, position in positions.items():
+            self.positions[incarnation] = max(position, self.positions.get(incarnation, 0))
+        if (
+            self.place is None
+            or self.place.made_us != place.made_us
+            or self.place.sequence < place.sequence
+        ):
+            self.place = place
+        new = 0
+        for row in rows:
+            key = (row.execution_id, row.sequence)
+            if key not in self.known:
+                self.known.add(key)
+                self.deliveries.append(Delivery(row.execution_id, row.sequence, row.event))
+                new += 1
+        return new
+
+
+class _EventStore:
+    """The store of one event service process."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def take_in(
+        self, positions: Mapping[int, int], place: Place, callbacks: Sequence[Callback]
+    ) -> int:
+        tables = self._world.event_tables
+        told: int = await self._world.database.run(
+            "take_in", lambda: tables.take_in(positions, place, callbacks)
+        )
+        return told
+
+    async def forget(self) -> None:
+        """Nothing gets old enough."""
+
+
+class _RecordingKeeper(Keeper):
+    """Keeps every row as if somebody wanted a callback for each."""
+
+    def take(self, arrival: Arrival) -> None:
+        super().take(arrival)
+        self._pending.add(
+            Callback(
+                row.namespace,
+                row.execution_id,
+                row.workflow_id,
+                "row",
+                row.first_sequence,
+                "",
+                "",
+                row.events,
+                0,
+            )
+            for row in arrival.batch.rows
+        )
+        self._urgent.set()
+
+
+class _NoFanout:
+    """Nobody follows live."""
+
+    def publish(self, rows: Any, **place: Any) -> None: ...
+
+
+class EventHost:
+    """One event service process."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name = world, name
+        self.address = f"{name}-{world.next_number()}"
+        self.process = Process(world.loop, self.address)
+        self.bus = SimulatedBus(world.nats, self.process)
+        self.clock = SimulatedClock(world, 0)
+        self.process.call(self._begin)
+
+    def _begin(self) -> None:
+        world = self.world
+        store: Any = _EventStore(world)
+        stream: Any = SimulatedEventStream(world.nats, self.bus)
+        fanout: Any = _NoFanout()
+        metrics = _metrics()[1]
+        self.sequencer = Sequencer(world.event_tables.positions)
+        self.keeper = _RecordingKeeper(
+            store=store,
+            stream=stream.name,
+            place=world.event_tables.place,
+            positions=world.event_tables.positions,
+            metrics=metrics,
+            log=world.log,
+            on_callbacks=lambda: None,
+        )
+        intake = Intake(
+            stream=stream,
+            sequencer=self.sequencer,
+            fanout=fanout,
+            keeper=self.keeper,
+            metrics=metrics,
+            log=world.log,
+        )
+        keep = KeepLoop(keeper=self.keeper, store=store, clock=self.clock)
+        fill = FillLoop(intake=intake, outbox=_AnyOutbox(world))  # type: ignore[arg-type]
+        report = ReportLoop(keeper=self.keeper, outboxes=self._outboxes)
+        self.bus.on_reconnect(stream.ensure)
+        for run, interval_s in (
+            (intake.run, 0.1),
+            (keep.run_once, 0.001),
+            (fill.run_once, 0.1),
+            (report.run_once, 1.0),
+        ):
+            self.process.spawn(_every(run, interval_s))
+
+    def _outboxes(self) -> list[Any]:
+        return [self.world.network.stub(address) for address in self.world.directory]
+
+
+class _AnyOutbox:
+    """The outbox of whichever orchestrator the balancer picks."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def ReadOutbox(self, request: Any) -> Any:
+        return await self._world.any_orchestrator().ReadOutbox(request)
+
+
+def failed_result(token: str, class_: str, message: str) -> task_pb2.TaskResult:
+    """A failure as a worker reports it."""
+    return TaskFailure(class_, message).result(token, "")

@@ -1,0 +1,187 @@
+"""One virtual clock and one queue of steps for everything that is simulated. No threads, no I/O.
+
+The code under test runs on asyncio; here asyncio runs on time that only passes when nothing can
+happen at the present moment. What one process does is known by the context its steps run in: a
+process that is killed runs no further step, one that is paused runs its steps when it goes on.
+"""
+
+import asyncio
+import heapq
+from asyncio import events
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from typing import Any
+
+STEPS_MAX = 2_000_000
+"""Steps of one run; more of them mean that something goes round in circles."""
+
+WIND_UP_ROUNDS = 20
+WIND_UP_S = 0.01
+
+_PROCESS: "ContextVar[Process | None]" = ContextVar("process", default=None)
+
+
+class Stuck(Exception):
+    """Nothing is left that could happen, or things happen without end."""
+
+
+class Process:
+    """What dies, stops and goes on as a whole. `loop` runs its steps."""
+
+    def __init__(self, loop: "VirtualLoop", name: str) -> None:
+        self.loop = loop
+        self.name = name
+        self.alive = True
+        self.paused = False
+        self.held: list[events.Handle] = []
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.on_death: list[Callable[[], None]] = []
+        self._context = copy_context()
+        self._context.run(_PROCESS.set, self)
+
+    @property
+    def context(self) -> Context:
+        """A context of its own for one more callback or task of this process."""
+        return self._context.copy()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Runs a coroutine as part of this process. What fails here is a failure of the run."""
+        task = self.loop.create_task(work, context=self.context)
+        self.tasks.append(task)
+        return task
+
+    def call(self, callback: Callable[..., object], *args: object) -> None:
+        """Calls back at the next step of this process."""
+        self.loop.call_soon(callback, *args, context=self.context)
+
+    def kill(self) -> None:
+        """Nothing of it happens any more; whoever is connected to it notices."""
+        if self.alive:
+            self.alive = False
+            self.held.clear()
+            for died in self.on_death:
+                died()
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        if self.paused:
+            self.paused = False
+            held, self.held = self.held, []
+            self.loop.take_back(held)
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """An event loop whose time is a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        self._soon: deque[events.Handle] = deque()
+        self._later: list[tuple[float, int, events.TimerHandle]] = []
+        self._count = 0
+        self.steps = 0
+        self.failures: list[str] = []
+        self._winding_up = False
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> events.Handle:
+        handle = events.Handle(callback, args, self, context)
+        self._soon.append(handle)
+        return handle
+
+    call_soon_threadsafe = call_soon
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> events.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> events.TimerHandle:
+        timer = events.TimerHandle(when, callback, args, self, context)
+        self._count += 1
+        heapq.heappush(self._later, (when, self._count, timer))
+        return timer
+
+    def take_back(self, handles: list[events.Handle]) -> None:
+        """Steps of a process that goes on."""
+        self._soon.extend(handles)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Exceptions nobody waits for; what a dead process leaves behind is no failure."""
+        error = context.get("exception")
+        if error is not None:
+            self.failures.append(f"{context.get('message')}: {error!r}")
+
+    def wind_up(self) -> None:
+        """Ends every task, those of dead processes too, so that none is left half-way."""
+        self._winding_up = True
+        self._later.clear()
+        for _ in range(WIND_UP_ROUNDS):
+            tasks = asyncio.all_tasks(self)
+            if not tasks:
+                return
+            for task in tasks:
+                task.cancel()
+            self.run_until_complete(asyncio.sleep(WIND_UP_S))
+
+    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
+        """Cancelled timers are left where they are until their time comes."""
+
+    def _run_once(self) -> None:
+        if not self._soon:
+            self._pass_time()
+        handle = self._soon.popleft()
+        if handle._cancelled:
+            return
+        process = handle._context.get(_PROCESS)
+        if process is not None and not self._winding_up:
+            if not process.alive:
+                return
+            if process.paused:
+                process.held.append(handle)
+                return
+        self.steps += 1
+        if self.steps > STEPS_MAX:
+            raise Stuck(f"{STEPS_MAX} steps and no end at {self._now:.3f} s")
+        handle._run()
+
+    def _pass_time(self) -> None:
+        later, soon = self._later, self._soon
+        while later and later[0][2]._cancelled:
+            heapq.heappop(later)
+        if not later:
+            raise Stuck(f"nothing can happen any more at {self._now:.3f} s")
+        self._now = max(self._now, later[0][0])
+        while later and later[0][0] <= self._now:
+            timer = heapq.heappop(later)[2]
+            if not timer._cancelled:
+                soon.append(timer)
+
+
+def process_of_step() -> Process | None:
+    """The process that the present step belongs to."""
+    return _PROCESS.get()
+
+
+@contextmanager
+def virtual_loop() -> Iterator[VirtualLoop]:
+    """A loop for one run; another one that is running meanwhile in this thread is set aside."""
+    outer = events._get_running_loop()
+    events._set_running_loop(None)
+    loop = VirtualLoop()
+    try:
+        yield loop
+    finally:
+        loop.wind_up()
+        loop.close()
+        events._set_running_loop(outer)

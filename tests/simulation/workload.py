@@ -1,0 +1,160 @@
+"""What is asked of the suite in a run: plans, how tasks go, when clients do what."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from functools import cache
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.api.common.v1 import payload_pb2, priority_pb2
+from flowmesh.api.definition.v1 import definition_service_pb2, plan_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.plan import Plan, compile_plan
+from tests.simulation.hosts import BUILTIN_TYPE
+from tests.simulation.peers import REMOTE_TYPE, Client
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+CATALOGUE_PLANS = 120
+NODES_MAX = 6
+QUEUES = ("default", "other")
+
+
+@cache
+def catalogue() -> dict[str, Plan]:
+    """Plans of all shapes, by workflow id; the same in every run."""
+    random = Random(7)
+    return {f"w{number}": _plan(f"w{number}", random) for number in range(CATALOGUE_PLANS)}
+
+
+def _plan(workflow_id: str, random: Random) -> Plan:
+    message = plan_pb2.Plan(namespace="default", workflow_id=workflow_id, version=1)
+    message.specs.add(task_type=REMOTE_TYPE, digest="remote")
+    message.specs.add(task_type=BUILTIN_TYPE, digest="builtin")
+    if random.random() < 0.2:
+        message.parallelism = random.randint(1, 2)
+    if random.random() < 0.1:
+        message.timeout_ms = random.choice((300, 2_000, 15_000))
+    for index in range(random.randint(1, NODES_MAX)):
+        earlier = [n for n in range(index) if random.random() < 0.5][-2:]
+        node = message.nodes.add(id=f"n{index}", dependencies=earlier, critical=True)
+        if random.random() < 0.15:
+            node.kind = plan_pb2.NODE_KIND_TIMER
+            node.delay_ms = random.choice((1, 30, 400, 1_500))
+        else:
+            _task(node, random)
+    if random.random() < 0.2:
+        message.output_template = b'{"from": "{{input.n}}"}'
+    message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+    return compile_plan(message)
+
+
+def _task(node: plan_pb2.PlanNode, random: Random) -> None:
+    node.kind = plan_pb2.NODE_KIND_TASK
+    node.spec = int(random.random() < 0.4)
+    node.critical = random.random() < 0.8
+    node.queue = random.choice(QUEUES)
+    node.priority = random.choice((priority_pb2.PRIORITY_NORMAL, priority_pb2.PRIORITY_HIGH))
+    if random.random() < 0.5:
+        node.retry.max_attempts = random.randint(2, 3)
+        node.retry.initial_delay_ms = random.choice((10, 200))
+    if random.random() < 0.15:
+        node.timeout_ms = random.choice((100, 1_500))
+
+
+class Definitions:
+    """The definition service."""
+
+    async def GetPlan(self, request: Any) -> definition_service_pb2.GetPlanResponse:
+        plan = catalogue()[request.workflow_id]
+        return definition_service_pb2.GetPlanResponse(plan=plan.message)
+
+
+class WorkModel:
+    """How long each attempt takes and whether it succeeds; the same for each delivery of it."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self.failing = 0.15
+
+    def of(self, task: task_pb2.Task) -> tuple[float, bool]:
+        random = Random(f"{self._seed}/{task.token[-24:]}")
+        drawn = random.random()
+        if drawn < 0.75:
+            duration_s = random.uniform(0.0, 0.03)
+        elif drawn < 0.97:
+            duration_s = random.uniform(0.03, 0.6)
+        else:
+            duration_s = random.uniform(1.0, 4.0)
+        return duration_s, random.random() >= self.failing
+
+    def output(self, task: task_pb2.Task) -> bytes:
+        return b'"%b"' % task.node.encode()
+
+
+class Workload:
+    """Clients that start executions, some twice, and signal, cancel and terminate some."""
+
+    def __init__(self, world: World, *, starts: int, within_s: float) -> None:
+        self.world = world
+        self._random = Random(f"{world.seed}/workload")
+        self.clients = [Client(world, f"client-{number}") for number in range(2)]
+        self._starts, self._within_s = starts, within_s
+
+    @property
+    def open(self) -> int:
+        return sum(client.open for client in self.clients)
+
+    def begin(self) -> None:
+        for number in range(self._starts):
+            at_s = self._random.uniform(0.0, self._within_s)
+            workflow_id = self._random.choice(list(catalogue()))
+            request_id = f"r{number}" if self._random.random() < 0.85 else ""
+            times = self._random.choice((1, 1, 1, 2, 3)) if request_id else 1
+            then = self._random.choice(
+                (None, None, None, "cancel", "terminate", "signal", "signal")
+            )
+            data = b'{"n": %d}' % number
+            for client in self._random.choices(self.clients, k=times):
+                work = self._one(client, at_s, workflow_id, request_id, data, then)
+                client.spawn(work)
+                then = None
+                at_s += self._random.choice((0.0, 0.0, 0.3))
+
+    async def _one(
+        self,
+        client: Client,
+        at_s: float,
+        workflow_id: str,
+        request_id: str,
+        data: bytes,
+        then: str | None,
+    ) -> None:
+        delay_s = self._random.uniform(0.0, 0.5)
+        await asyncio.sleep(at_s)
+        execution_id = await client.start(workflow_id, request_id, data)
+        if not execution_id or then is None:
+            return
+        await asyncio.sleep(delay_s)
+        if then == "signal":
+            for number in range(3):
+                await client.call(
+                    "signal",
+                    "SignalExecution",
+                    pb.SignalExecutionRequest(
+                        execution_id=execution_id,
+                        name="go",
+                        payload=payload_pb2.Payload(data=b"1"),
+                        request_id=f"{request_id}/s{number}",
+                    ),
+                )
+            return
+        stop = (pb.CancelExecutionRequest if then == "cancel" else pb.TerminateExecutionRequest)(
+            execution_id=execution_id, request_id=f"{request_id}/{then}"
+        )
+        method = "CancelExecution" if then == "cancel" else "TerminateExecution"
+        await client.call(then, method, stop)

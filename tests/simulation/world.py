@@ -1,0 +1,260 @@
+"""One run: processes, servers, clients and faults on one clock, all of it drawn from a seed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sys
+from collections.abc import Iterable
+from random import Random
+from typing import Any
+
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.orchestrator.batch import DAY_US
+from flowmesh.orchestrator.snapshots import snapshot
+from tests.simulation.bus import Nats
+from tests.simulation.database import Database
+from tests.simulation.faults import CALM, Faults
+from tests.simulation.history import Call, Effect, Record, Stored
+from tests.simulation.hosts import EventHost, EventTables, OrchestratorHost, WorkerServiceHost
+from tests.simulation.loop import Process, VirtualLoop
+from tests.simulation.network import Network, Stub
+from tests.simulation.peers import RemoteWorker
+from tests.simulation.tables import Tables
+from tests.simulation.workload import Definitions, Workload, WorkModel
+
+START_US = 20_000 * DAY_US + 3_600_000_000
+REGISTRY_LEASE_S = 3.0
+SETTLED_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.2
+QUIET_S = 2.5
+ENDED = 3
+
+
+class SimulatedLog:
+    """Takes what processes log; what they log as errors is a failure of the run."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def debug(self, event: str, **values: object) -> None: ...
+
+    info = warning = debug
+
+    def error(self, event: str, **values: object) -> None:
+        self._world.problem("log", f"{event} {values}")
+
+    def exception(self, event: str, **values: object) -> None:
+        self._world.problem("log", f"{event} {values} {sys.exc_info()[1]!r}")
+
+    def bind(self, **values: object) -> SimulatedLog:
+        return self
+
+
+class World:
+    """Everything of one run, and what others see of each other in it."""
+
+    def __init__(self, loop: VirtualLoop, seed: str) -> None:
+        self.loop, self.seed = loop, seed
+        self.start_us = START_US
+        self.random = Random(seed)
+        self.faults = Faults(Random(f"{seed}/faults"))
+        self.tables = Tables(now_us=self.now_us, tick=self.tick)
+        self.database = Database(loop, self.faults, self.tables)
+        self.event_tables = EventTables()
+        self.nats = Nats(loop, self.faults)
+        self.network = Network(loop, self.faults)
+        self.definitions = Definitions()
+        self.log = SimulatedLog(self)
+        self.work = WorkModel(seed)
+        self.record = Record()
+        self.problems: list[str] = []
+        self.directory: dict[str, Process] = {}
+        self.orchestrators: dict[str, OrchestratorHost] = {}
+        self.workers: dict[str, WorkerServiceHost] = {}
+        self.remotes: dict[str, RemoteWorker] = {}
+        self.events: EventHost | None = None
+        # Executions known to have ended, so that they are looked at once.
+        self._seen_ended: set[str] = set()
+        self._number = 0
+        self._tick = 0
+        self._digest = hashlib.blake2b(digest_size=16)
+        self.states_seen: set[int] = set()
+
+    # --- time, numbers, what happened ---
+
+    def now_us(self) -> int:
+        """The database clock."""
+        return self.start_us + int(self.loop.time() * 1e6)
+
+    def tick(self) -> int:
+        """The place of what happens now in the order of everything."""
+        self._tick += 1
+        return self._tick
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def happened(self, *what: object) -> None:
+        """Adds to the digest of the run."""
+        self._digest.update(f"{self.loop.time():.9f} {what}\n".encode())
+
+    @property
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+    def problem(self, where: str, what: str) -> None:
+        self.problems.append(f"{self.loop.time():.3f} {where}: {what}")
+
+    def called(self, call: Call) -> None:
+        self.happened("call", call.kind, call.request_id, call.outcome.value, call.execution_id)
+        self.record.calls.append(call)
+
+    def effect(self, task: task_pb2.Task, worker: str) -> None:
+        """A task has reached a worker, which begins it."""
+        self.happened("effect", task.token, worker)
+        self.record.effects.append(
+            Effect(
+                execution_id=task.execution_id,
+                node=task.node,
+                attempt=task.attempt,
+                key=task.idempotency_key,
+                worker=worker,
+                at_us=self.now_us(),
+                tick=self.tick(),
+            )
+        )
+
+    # --- who is where ---
+
+    def registered(self, address: str, process: Process) -> None:
+        """An orchestrator is in the registry; it leaves that when its lease there is over."""
+        delay_s = self.random.choice((0.01, 0.1, 0.5))
+        self.loop.call_later(delay_s, self._enter, address, process)
+        process.on_death.append(
+            lambda: self.loop.call_later(REGISTRY_LEASE_S, self.deregistered, address)
+        )
+
+    def _enter(self, address: str, process: Process) -> None:
+        if process.alive:
+            self.directory[address] = process
+            self._tell()
+
+    def deregistered(self, address: str) -> None:
+        if self.directory.pop(address, None) is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        for host in self.workers.values():
+            host.process.call(host.follow, dict(self.directory))
+
+    def any_orchestrator(self, random: Random | None = None) -> Stub:
+        addresses = list(self.directory) or ["nobody"]
+        return self.network.stub((random or self.random).choice(addresses))
+
+    def any_worker_service(self, random: Random) -> str | None:
+        alive = [host.address for host in self.workers.values() if host.process.alive]
+        return random.choice(alive) if alive else None
+
+    # --- processes ---
+
+    def add_orchestrator(self, name: str, *, data_dir_id: str = "", skew_us: int = 0) -> None:
+        self.orchestrators[name] = OrchestratorHost(
+            self, name, data_dir_id=data_dir_id, skew_us=skew_us
+        )
+
+    def add_worker_service(self, name: str, slots: int) -> None:
+        self.workers[name] = WorkerServiceHost(self, name, slots=slots)
+
+    def add_remote(self, name: str, *, slots: int, repeats: float = 0.0) -> None:
+        self.remotes[name] = RemoteWorker(
+            self, name, slots=slots, queues=("default", "other"), repeats=repeats
+        )
+
+    def add_events(self) -> None:
+        self.events = EventHost(self, "event")
+
+    def restart(self, name: str) -> None:
+        """Starts a process of this name anew, unless it lives."""
+        known = {**self.orchestrators, **self.workers, **self.remotes}.get(name)
+        if name == "event" and self.events is not None:
+            if not self.events.process.alive:
+                self.add_events()
+        elif known is None or known.process.alive:
+            return
+        elif name in self.orchestrators:
+            self.add_orchestrator(name)
+        elif name in self.workers:
+            self.add_worker_service(name, self.workers[name].pool.credit.slots)
+        else:
+            self.add_remote(name, slots=self.remotes[name].slots)
+
+    @property
+    def processes(self) -> Iterable[Any]:
+        """Every host and peer that can be broken, the present ones."""
+        yield from self.orchestrators.values()
+        yield from self.workers.values()
+        yield from self.remotes.values()
+        if self.events is not None:
+            yield self.events
+
+    def heal(self) -> None:
+        """Nothing is broken from now on; what is dead is started again."""
+        self.faults.rates = CALM
+        self.faults.scripted.clear()
+        if self.database.away:
+            self.database.come_back()
+        if self.nats.away:
+            self.nats.come_back(store_lost=False)
+        for host in list(self.processes):
+            host.process.resume()
+            if not host.process.alive:
+                self.restart(host.name)
+
+    # --- the end ---
+
+    def ended(self) -> bool:
+        """Whether every execution has ended and everybody has been told everything."""
+        if any(row["status"] < ENDED for row in self.tables.executions.values()):
+            return False
+        history = sum(len(rows) for rows in self.tables.history.values())
+        return len(self.event_tables.known) >= history
+
+    async def until_settled(self, workload: Workload) -> bool:
+        until = self.loop.time() + SETTLED_WITHIN_S
+        while self.loop.time() < until:
+            if not workload.open and self.ended():
+                await asyncio.sleep(QUIET_S)
+                return True
+            await asyncio.sleep(LOOK_EVERY_S)
+        return False
+
+    def finished(self, *, settled: bool) -> Record:
+        """The record of the run, with what is in the database and in memory at its end."""
+        record = self.record
+        record.settled = settled
+        record.commits = self.tables.commits
+        record.deliveries["stored"] = self.event_tables.deliveries
+        for execution_id, row in self.tables.executions.items():
+            record.executions[execution_id] = Stored(
+                execution_id=execution_id,
+                namespace=row["namespace"],
+                request_id=row["request_id"] or "",
+                partition=row["partition"],
+                status=row["status"],
+                wake_at_us=row["wake_at"] or 0,
+                plan=self.tables.plans[row["plan_digest"]],
+                rows=dict(sorted(self.tables.history.get(execution_id, {}).items())),
+            )
+        for host in self.orchestrators.values():
+            if host.process.alive:
+                self._add_states(host)
+        return record
+
+    def _add_states(self, host: OrchestratorHost) -> None:
+        core = host.core
+        for execution_id, stored in self.record.executions.items():
+            entry = core.states.get(execution_id)
+            if entry is not None and stored.partition in core.ownership.epochs:
+                stored.states.append(snapshot(entry.state))
