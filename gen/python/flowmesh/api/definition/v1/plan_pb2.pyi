@@ -56,6 +56,10 @@ class _NodeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeKind.Val
     """Succeeds at once with a null output."""
     NODE_KIND_TIMER: _NodeKind.ValueType  # 3
     """A durable timer; holds no worker slot."""
+    NODE_KIND_MAP: _NodeKind.ValueType  # 4
+    """Runs a graph for each item of a list. Its output is the list of their outputs, in order: of
+    each the output of its only leaf, null where there are several.
+    """
 
 class NodeKind(_NodeKind, metaclass=_NodeKindEnumTypeWrapper): ...
 
@@ -66,6 +70,10 @@ NODE_KIND_NOOP: NodeKind.ValueType  # 2
 """Succeeds at once with a null output."""
 NODE_KIND_TIMER: NodeKind.ValueType  # 3
 """A durable timer; holds no worker slot."""
+NODE_KIND_MAP: NodeKind.ValueType  # 4
+"""Runs a graph for each item of a list. Its output is the list of their outputs, in order: of
+each the output of its only leaf, null where there are several.
+"""
 Global___NodeKind: _TypeAlias = NodeKind  # noqa: Y015
 
 class _InputMode:
@@ -196,6 +204,7 @@ class PlanNode(_message.Message):
     HEARTBEAT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
     DELAY_MS_FIELD_NUMBER: _builtins.int
+    MAP_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique in its scope."""
     name: _builtins.str
@@ -226,6 +235,10 @@ class PlanNode(_message.Message):
 
     @_builtins.property
     def retry(self) -> _failure_pb2.RetryPolicy: ...
+    @_builtins.property
+    def map(self) -> Global___MapBody:
+        """Of a NODE_KIND_MAP, whose `input_template` renders to the list of items."""
+
     def __init__(
         self,
         *,
@@ -244,14 +257,45 @@ class PlanNode(_message.Message):
         heartbeat_timeout_ms: _builtins.int = ...,
         gate: _builtins.bool = ...,
         delay_ms: _builtins.int = ...,
+        map: Global___MapBody | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["retry", b"retry"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["map", b"map", "retry", b"retry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "gate", b"gate", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "kind", b"kind", "name", b"name", "priority", b"priority", "queue", b"queue", "retry", b"retry", "spec", b"spec", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "gate", b"gate", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "kind", b"kind", "map", b"map", "name", b"name", "priority", b"priority", "queue", b"queue", "retry", b"retry", "spec", b"spec", "timeout_ms", b"timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanNode: _TypeAlias = PlanNode  # noqa: Y015
+
+@_typing.final
+class MapBody(_message.Message):
+    """A graph that runs once for each item. Its templates see `item` and `index` besides `input` and
+    `tasks`, which holds the tasks around the map too.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    concurrency: _builtins.int
+    """Items in progress at once, at least 1."""
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]:
+        """As Plan.nodes; `dependencies` are indices into this list."""
+
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___PlanNode] | None = ...,
+        concurrency: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapBody: _TypeAlias = MapBody  # noqa: Y015
 
 @_typing.final
 class TaskSpec(_message.Message):

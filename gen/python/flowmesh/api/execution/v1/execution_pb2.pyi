@@ -123,7 +123,7 @@ class Execution(_message.Message):
     def failure(self) -> _failure_pb2.Failure: ...
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Node]:
-        """In definition order. Empty in lists."""
+        """In definition order; behind a map the nodes of its items in progress. Empty in lists."""
 
     @_builtins.property
     def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Signal]: ...
@@ -174,6 +174,7 @@ class Node(_message.Message):
     WORKER_ID_FIELD_NUMBER: _builtins.int
     DUE_AT_US_FIELD_NUMBER: _builtins.int
     TASK_TYPE_FIELD_NUMBER: _builtins.int
+    MAP_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     status: Global___NodeStatus.ValueType
@@ -195,6 +196,10 @@ class Node(_message.Message):
 
     @_builtins.property
     def dependencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def map(self) -> Global___MapProgress:
+        """Of a map whose items are known."""
+
     def __init__(
         self,
         *,
@@ -212,14 +217,45 @@ class Node(_message.Message):
         worker_id: _builtins.str = ...,
         due_at_us: _builtins.int = ...,
         task_type: _builtins.str = ...,
+        map: Global___MapProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "map", b"map", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "dependencies", b"dependencies", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "id", b"id", "metadata", b"metadata", "name", b"name", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "status", b"status", "task_type", b"task_type", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "dependencies", b"dependencies", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "id", b"id", "map", b"map", "metadata", b"metadata", "name", b"name", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "status", b"status", "task_type", b"task_type", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Node: _TypeAlias = Node  # noqa: Y015
+
+@_typing.final
+class MapProgress(_message.Message):
+    """How far a map is, in items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    running: _builtins.int
+    completed: _builtins.int
+    failed: _builtins.int
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        running: _builtins.int = ...,
+        completed: _builtins.int = ...,
+        failed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "failed", b"failed", "running", b"running", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapProgress: _TypeAlias = MapProgress  # noqa: Y015
 
 @_typing.final
 class Signal(_message.Message):

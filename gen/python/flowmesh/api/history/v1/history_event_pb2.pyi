@@ -63,6 +63,7 @@ class HistoryEvent(_message.Message):
     TASK_RETRYING_FIELD_NUMBER: _builtins.int
     TASK_SKIPPED_FIELD_NUMBER: _builtins.int
     TASK_CANCELED_FIELD_NUMBER: _builtins.int
+    MAP_STARTED_FIELD_NUMBER: _builtins.int
     TIMER_STARTED_FIELD_NUMBER: _builtins.int
     TIMER_FIRED_FIELD_NUMBER: _builtins.int
     SIGNAL_RECEIVED_FIELD_NUMBER: _builtins.int
@@ -95,6 +96,8 @@ class HistoryEvent(_message.Message):
     @_builtins.property
     def task_canceled(self) -> Global___TaskCanceled: ...
     @_builtins.property
+    def map_started(self) -> Global___MapStarted: ...
+    @_builtins.property
     def timer_started(self) -> Global___TimerStarted: ...
     @_builtins.property
     def timer_fired(self) -> Global___TimerFired: ...
@@ -117,15 +120,16 @@ class HistoryEvent(_message.Message):
         task_retrying: Global___TaskRetrying | None = ...,
         task_skipped: Global___TaskSkipped | None = ...,
         task_canceled: Global___TaskCanceled | None = ...,
+        map_started: Global___MapStarted | None = ...,
         timer_started: Global___TimerStarted | None = ...,
         timer_fired: Global___TimerFired | None = ...,
         signal_received: Global___SignalReceived | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "signal_received", b"signal_received", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "map_started", b"map_started", "signal_received", b"signal_received", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "event", b"event", "sequence", b"sequence", "signal_received", b"signal_received", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "event", b"event", "map_started", b"map_started", "sequence", b"sequence", "signal_received", b"signal_received", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "timer_started", "timer_fired", "signal_received"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "timer_started", "timer_fired", "signal_received"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -298,7 +302,10 @@ Global___WorkflowTerminated: _TypeAlias = WorkflowTerminated  # noqa: Y015
 
 @_typing.final
 class TaskScheduled(_message.Message):
-    """A node became ready: its task waits for a worker."""
+    """A node became ready: its task waits for a worker.
+
+    `node` here and below is the node's id; below a map it is `<map>[<index>]/<id>`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -492,6 +499,30 @@ class TaskCanceled(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskCanceled: _TypeAlias = TaskCanceled  # noqa: Y015
+
+@_typing.final
+class MapStarted(_message.Message):
+    """The items of a map are known: nodes below `<node>[<index>]/` follow for each."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapStarted: _TypeAlias = MapStarted  # noqa: Y015
 
 @_typing.final
 class TimerStarted(_message.Message):

@@ -98,7 +98,7 @@ Global___ExecutionSnapshot: _TypeAlias = ExecutionSnapshot  # noqa: Y015
 
 @_typing.final
 class NodeSnapshot(_message.Message):
-    """A node that has begun or ended, by its index in the plan."""
+    """A node that has begun or ended, by its index in its graph."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -115,6 +115,7 @@ class NodeSnapshot(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     WORKER_ID_FIELD_NUMBER: _builtins.int
     BECAUSE_OF_FIELD_NUMBER: _builtins.int
+    MAP_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     status: _execution_pb2.NodeStatus.ValueType
     attempt: _builtins.int
@@ -130,6 +131,10 @@ class NodeSnapshot(_message.Message):
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure: ...
+    @_builtins.property
+    def map(self) -> Global___MapSnapshot:
+        """Of a map whose items are known."""
+
     def __init__(
         self,
         *,
@@ -146,14 +151,89 @@ class NodeSnapshot(_message.Message):
         metadata: _builtins.bytes = ...,
         worker_id: _builtins.str = ...,
         because_of: _builtins.str = ...,
+        map: Global___MapSnapshot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "map", b"map", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "because_of", b"because_of", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "index", b"index", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "status", b"status", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "because_of", b"because_of", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "index", b"index", "map", b"map", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "status", b"status", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NodeSnapshot: _TypeAlias = NodeSnapshot  # noqa: Y015
+
+@_typing.final
+class MapSnapshot(_message.Message):
+    """How far a map is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    failed: _builtins.int
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_payload_pb2.Payload]:
+        """Output of each item that has begun, in order; empty for those in progress."""
+
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure:
+        """Of the item that failed first."""
+
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopeSnapshot]:
+        """Items in progress."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        outputs: _abc.Iterable[_payload_pb2.Payload] | None = ...,
+        failed: _builtins.int = ...,
+        failure: _failure_pb2.Failure | None = ...,
+        scopes: _abc.Iterable[Global___ScopeSnapshot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapSnapshot: _TypeAlias = MapSnapshot  # noqa: Y015
+
+@_typing.final
+class ScopeSnapshot(_message.Message):
+    """The graph of one item, as ExecutionSnapshot has the execution's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    FAILED_NODE_FIELD_NUMBER: _builtins.int
+    AT_WORKERS_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    failed_node: _builtins.int
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeSnapshot]: ...
+    @_builtins.property
+    def at_workers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        nodes: _abc.Iterable[Global___NodeSnapshot] | None = ...,
+        failed_node: _builtins.int = ...,
+        at_workers: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_workers", b"at_workers", "failed_node", b"failed_node", "index", b"index", "nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScopeSnapshot: _TypeAlias = ScopeSnapshot  # noqa: Y015
 
 @_typing.final
 class RequestSnapshot(_message.Message):
