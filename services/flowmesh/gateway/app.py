@@ -163,7 +163,8 @@ class Gateway:
         if not isinstance(raised, FlowmeshError):
             self._log.error("request failed", route=template, exc_info=raised)
             return internal_response()
-        return error_response(raised)
+        # Without its frames: whoever keeps the error, a task for one, would keep the body too.
+        return error_response(raised.with_traceback(None))
 
 
 def _traceparent(scope: Scope) -> str:
