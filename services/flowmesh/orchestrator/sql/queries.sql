@@ -83,8 +83,13 @@ from (select * from outbox where incarnation = :incarnation and position > :afte
 left join lateral unnest(o.execution_ids, o.seqs) with ordinality
           as r (execution_id, seq, ordinality) on true
 left join executions e on e.id = r.execution_id
-left join history h on h.start_day = (e.started_at / 86400000000)::int
-                   and h.execution_id = r.execution_id and h.seq = r.seq
+-- A row at a time by the whole key: before the first statistics of a day, a plain join would take
+-- the day alone from the index and go through all of its history for each row.
+left join lateral (
+    select h.execution_id, h.seq, h.events from history h
+    where h.start_day = (e.started_at / 86400000000)::int
+      and h.execution_id = r.execution_id and h.seq = r.seq
+    limit 1) h on true
 ) found
 where position = first_position or bytes_so_far <= :bytes_max
 order by position, ordinality;
