@@ -1,5 +1,7 @@
 """What a person is told once everything runs."""
 
+from collections.abc import Container
+
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.runtime import Process
 
@@ -12,9 +14,14 @@ TRY = """\
 
 
 def dev_banner(
-    process: Process, servers: EmbeddedServers, *, took_s: float, ephemeral: bool
+    process: Process,
+    servers: EmbeddedServers,
+    away: Container[str],
+    *,
+    took_s: float,
+    ephemeral: bool,
 ) -> str:
-    """Where each thing is, what is stored where, something to try."""
+    """Where each thing is and whether it is there, what is stored where, something to try."""
     settings = process.settings
     http = f"http://{settings.host}:{process.http_port}"
     folder = settings.data_dir
@@ -22,7 +29,8 @@ def dev_banner(
     own = servers.pids()
 
     def place(name: str) -> str:
-        return f"{folder}/{name}" if name in own else "given address"
+        where = f"{folder}/{name}" if name in own else "given address"
+        return f"{where}, does not answer yet" if name in away else where
 
     rows = (
         ("REST and events", http, f"reference {http}/swagger"),

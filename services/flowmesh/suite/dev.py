@@ -47,7 +47,9 @@ async def run_dev(settings: Settings, *, ephemeral: bool) -> None:
         async def ready(process: Process) -> None:
             write_private(file, _description(process, servers))
             took = time.monotonic() - started
-            say(dev_banner(process, servers, took_s=took, ephemeral=ephemeral))
+            _, told = await process.checks.report()
+            away = {name for name, answer in told["checks"].items() if answer != "ok"}
+            say(dev_banner(process, servers, away, took_s=took, ephemeral=ephemeral))
 
         await Process(settings, services).run(ready)
     say("Stopped.")

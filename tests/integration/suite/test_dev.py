@@ -176,6 +176,28 @@ async def test_a_given_server_is_used(tmp_path: Path, servers: object) -> None:
         assert (await suite.run(HELLO))["status"] == "completed"
 
 
+async def test_a_given_server_that_is_away_is_named(tmp_path: Path) -> None:
+    """The banner does not say of it that it is there; what needs no bus is served."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        away = f"nats://127.0.0.1:{listener.getsockname()[1]}"
+    argv = ("-m", "flowmesh.suite", "dev", "--ephemeral", "--http-port", "0", "--grpc-port", "0")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *argv, "--nats", away, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    lines = {}
+    async with asyncio.timeout(60):
+        async for line in process.stdout:
+            lines[line.strip().partition(b" ")[0]] = line
+            if line.startswith(b"Ctrl-C"):
+                break
+    process.terminate()
+    async with asyncio.timeout(12):
+        await process.wait()
+    assert b"given address, does not answer yet" in lines[b"NATS"]
+    assert b"does not answer" not in lines[b"Redis"]
+
+
 async def test_idle_memory_is_bounded(tmp_path: Path) -> None:
     """The whole suite with its servers needs at most 350 MiB when it has just started."""
     async with Suite(tmp_path / "data") as suite:
