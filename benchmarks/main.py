@@ -9,11 +9,13 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Results
 from benchmarks.machine import describe, yardstick_ms
 from benchmarks.report import heading, show, write
+from benchmarks.restate.system import Restate
 from benchmarks.roofline.system import Roofline
 from benchmarks.suite.cluster import Cluster
 from benchmarks.suite.system import Suite
@@ -29,6 +31,11 @@ SYSTEMS: dict[str, Callable[[Sizes], System]] = {
     "flowmesh": Suite,
     "flowmesh-cluster": Cluster,
     "temporal-dev": Temporal,
+    **{
+        f"restate-{steps}-{language}": partial(Restate, steps=steps, language=language)
+        for steps in ("call", "inline")
+        for language in ("ts", "py")
+    },
 }
 SYSTEM_TIMEOUT_S = 600.0
 BUDGET_S = 24 * 60.0

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from benchmarks.usage import tree
 from flowmesh.embedded.child import RunAs, launch_argv
 
 ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "build" / "peers"
+"""Where `make` puts what the suite is compared with."""
+PEERS_PYTHON = PEERS / "venv" / "bin" / "python"
 READY_TIMEOUT_S = 60.0
 ASK_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 12.0
@@ -35,10 +38,17 @@ def module(name: str, *arguments: str) -> tuple[str, ...]:
 class Child:
     """One process. What it writes goes to a file, lines it was waited for excepted."""
 
-    def __init__(self, name: str, argv: Sequence[str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._argv = tuple(argv)
         self._log = log
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._wanted = ""
@@ -51,6 +61,12 @@ class Child:
 
     async def start(self, ready: str = READY, timeout_s: float = READY_TIMEOUT_S) -> str:
         """Starts it; returns what follows `ready` on the line that begins with it."""
+        line = self._expect(ready)
+        await self.spawn()
+        return await self._until(line, timeout_s)
+
+    async def spawn(self) -> None:
+        """Starts it and asks nothing: for servers that do not say when they are ready."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *launch_argv(self._argv, RunAs(), signal.SIGTERM),
@@ -60,10 +76,9 @@ class Child:
                 cwd=ROOT,
                 limit=LINE_BYTES_MAX,
                 start_new_session=True,
+                env=self._environment,
             )
-        line = self._expect(ready)
         self._reader = asyncio.create_task(self._read())
-        return await self._until(line, timeout_s)
 
     async def ask(self, do: str, timeout_s: float = ASK_TIMEOUT_S, **question: Any) -> Any:
         """Has the process do something and returns what came of it."""

@@ -115,10 +115,10 @@ def _figures(values: Values) -> Table:
         if label in LIKE_W1:
             row = {**{peer: rows.get(("W1", metric), {}).get(peer) for peer in present}, **row}
         cells = [_number(row.get(name)) for name in (OWN, ROOFLINE, *present)]
-        peers = [value for name in present if (value := row.get(name)) is not None]
-        best = (max if metric.endswith("_per_s") else min)(peers, default=None)
+        peers = [figure for name in present if (figure := row.get(name)) is not None]
+        best = max if metric.endswith("_per_s") else min
         own = row.get(OWN)
-        ratios = (_times(own, row.get(ROOFLINE)), _times(own, best))
+        ratios = (_times(own, row.get(ROOFLINE)), _times(own, best(peers) if peers else None))
         table.add_row(label, metric, *cells, *ratios)
     return table
 

@@ -12,7 +12,7 @@ from benchmarks.figures import OTHERS, Results
 from benchmarks.load import Metrics
 from benchmarks.processes import Child
 from benchmarks.usage import QUIET_CORES, Meter, Others, until_quiet
-from benchmarks.workloads import KILL_AFTER_S
+from benchmarks.workloads import KILL_AFTER_S, RECOVERED_WITHIN_S
 
 TRIES_MAX = 3
 """How often a workload is measured when others disturb it; the least disturbed try counts."""
@@ -102,7 +102,7 @@ class Stand:
         began = time.monotonic()
         await self.server.kill()
         await start()
-        end = await self.client.ask("W5-end")
+        end = await self.client.ask("W5-end", within_s=RECOVERED_WITHIN_S)
         repeated = await self.worker.ask("repeated")
         figures = {"recovery_s": end["last_at"] - began, "lost": end["lost"], "repeated": repeated}
         self.results.add(system, "W5", figures)

@@ -48,6 +48,8 @@ RECORDED_MS = 200
 STEPS_W5 = 3
 KILL_AFTER_S = 0.3
 """The first of three steps has ended then, the second runs."""
+RECOVERED_WITHIN_S = 60.0
+"""What has no result then is lost."""
 TIMERS_WITHIN_S = 1.0
 TIMERS_STEADY_S = 10.0
 PAYLOAD_BYTES = (1 << 10, 64 << 10, 1 << 20, 16 << 20)
@@ -80,6 +82,9 @@ class Sizes:
     w1_peer: int = 400
     w2_peer: int = 50
     w4_steps_peer: int = 200
+    w1_fast_peer: int = 1_500
+    w2_fast_peer: int = 200
+    repeats_peer: int = 3
     patience_s: float = PATIENCE_S
 
 

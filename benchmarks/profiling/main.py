@@ -17,14 +17,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from benchmarks.machine import describe
-from benchmarks.processes import ROOT, Child, module
+from benchmarks.processes import PEERS, ROOT, Child, module
 from benchmarks.profiling.accounts import Accounts
 from benchmarks.profiling.page import Measured, write
 from benchmarks.profiling.samples import Stack, busy, read
 from benchmarks.suite.system import READY, dev
 from benchmarks.system import running
 
-SPY = ROOT / "build" / "peers" / "venv" / "bin" / "py-spy"
+SPY = PEERS / "venv" / "bin" / "py-spy"
 RAW = ROOT / "build" / "profile"
 PAGE = ROOT / "docs" / "performance.md"
 RATE_HZ = 25

@@ -1,0 +1,119 @@
+"""The load generator of Restate: its HTTP ingress, over connections that are kept."""
+
+import asyncio
+import json
+import sys
+import time
+from functools import partial
+from typing import Any
+
+import aiohttp
+import uvloop
+
+from benchmarks.answering import Handlers, answer
+from benchmarks.load import Metrics, latencies, median, one_by_one, throughput
+from benchmarks.workloads import IN_FLIGHT, PAYLOAD, STEPS_W5
+
+WARM_COUNT = 200
+WARM_W2 = 20
+TIMEOUT_S = 120.0
+AGAIN_S = 0.02
+"""Between two tries to reach a server that is being started."""
+
+
+class RestateLoad:
+    """The workloads that are compared."""
+
+    def __init__(self, ingress: str, session: aiohttp.ClientSession) -> None:
+        self._ingress = ingress
+        self._session = session
+        self._recovering: list[str] = []
+
+    async def run(self, flow: str, size: int) -> None:
+        """One call that starts a workflow and returns with its result."""
+        value = await self._post(f"flows/{flow}", {"size": size, "value": PAYLOAD})
+        if value != PAYLOAD:
+            raise AssertionError(f"{flow} answered {value}")
+
+    async def _post(self, path: str, body: Any) -> Any:
+        async with self._session.post(f"{self._ingress}/{path}", json=body) as answered:
+            answered.raise_for_status()
+            return json.loads(await answered.read())
+
+    async def warm(self, workload: str) -> None:
+        del workload
+        await throughput(lambda: self.run("chain", 3), WARM_COUNT, IN_FLIGHT)
+
+    async def w1(self, count: int) -> Metrics:
+        return await throughput(lambda: self.run("chain", 3), count, IN_FLIGHT)
+
+    async def w2(self, count: int) -> Metrics:
+        await one_by_one(lambda: self.run("chain", 1), WARM_W2)
+        return latencies(await one_by_one(lambda: self.run("chain", 1), count))
+
+    async def w3(self, widths: list[int], repeats: int) -> Metrics:
+        found: Metrics = {}
+        for width in widths:
+            fan = partial(self.run, "fan", width)
+            await fan()
+            found[f"fan_{width}_ms"] = median(await one_by_one(fan, repeats))
+        return found
+
+    async def w4(self, steps: int) -> Metrics:
+        (taken_ms,) = await one_by_one(lambda: self.run("chain", steps), 1)
+        return {"steps_per_s": steps / (taken_ms / 1_000)}
+
+    async def w8(self, steps: int, repeats: int) -> Metrics:
+        await self.run("chain", steps)
+        taken_ms = await one_by_one(lambda: self.run("chain", steps), repeats)
+        return {"seconds": median(taken_ms) / 1_000}
+
+    async def w5(self, count: int) -> int:
+        """Hands all over; `w5_end` sees them to their end."""
+        body = {"size": STEPS_W5, "value": PAYLOAD}
+        sent = await asyncio.gather(
+            *(self._post("flows/recorded/send", body) for _ in range(count))
+        )
+        self._recovering = [one["invocationId"] for one in sent]
+        return len(self._recovering)
+
+    async def w5_end(self, within_s: float) -> dict[str, float]:
+        """When the last result came, and how many never did."""
+        until = time.monotonic() + within_s
+        came = await asyncio.gather(*(self._attached(one, until) for one in self._recovering))
+        return {"last_at": time.monotonic(), "lost": came.count(False)}
+
+    async def _attached(self, invocation: str, until: float) -> bool:
+        url = f"{self._ingress}/restate/invocation/{invocation}/attach"
+        while time.monotonic() < until:
+            try:
+                async with self._session.get(url) as answered:
+                    if answered.status == 200:
+                        return bool(json.loads(await answered.read()) == PAYLOAD)
+            except aiohttp.ClientError:
+                pass  # the server is on its way up
+            await asyncio.sleep(AGAIN_S)
+        return False
+
+    def handlers(self) -> Handlers:
+        return {
+            "warm": self.warm,
+            "W1": self.w1,
+            "W2": self.w2,
+            "W3": self.w3,
+            "W4": self.w4,
+            "W5": self.w5,
+            "W5-end": self.w5_end,
+            "W8": self.w8,
+        }
+
+
+async def main(ingress: str) -> None:
+    connector = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        await answer(RestateLoad(ingress, session).handlers())
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1]))
