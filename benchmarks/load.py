@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+TIMER_GRAIN_S = 0.002
 Call = Callable[[], Awaitable[object]]
 Metrics = dict[str, float]
 
@@ -50,6 +51,33 @@ async def closed_loop(call: Call, count: int, in_flight: int) -> tuple[float, li
 async def throughput(call: Call, count: int, in_flight: int) -> Metrics:
     rate, taken = await closed_loop(call, count, in_flight)
     return {"workflows_per_s": rate, **latencies(taken)}
+
+
+async def open_loop(
+    call: Callable[[int], Awaitable[object]], count: int, per_s: float
+) -> tuple[list[float], float]:
+    """Makes call n when it is due, whether others have been answered or not.
+
+    Milliseconds of each from when it was due, so that a load generator that cannot keep up shows;
+    a timer that wakes within its grain is not late. And the answers per second.
+    """
+    taken = [0.0] * count
+    calls: list[asyncio.Task[None]] = []
+
+    async def timed(number: int, began: float) -> None:
+        await call(number)
+        taken[number] = (time.perf_counter() - began) * 1_000
+
+    start = time.perf_counter()
+    for number in range(count):
+        due = start + number / per_s
+        if (wait := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        now = time.perf_counter()
+        began = now if now - due < TIMER_GRAIN_S else due
+        calls.append(asyncio.create_task(timed(number, began)))
+    await asyncio.gather(*calls)
+    return taken, count / (time.perf_counter() - start)
 
 
 async def one_by_one(call: Call, count: int) -> list[float]:

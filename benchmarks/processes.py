@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.answering import ANSWER, LINE_BYTES_MAX, READY
+from benchmarks.usage import tree
 from flowmesh.embedded.child import RunAs, launch_argv
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +74,13 @@ class Child:
         await self._process.stdin.drain()
         return json.loads(await self._until(line, timeout_s))
 
+    async def kill(self) -> None:
+        """Kills it and everything below it at once, as a power cut would."""
+        for process in tree(self.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        await self._ended()
+
     async def stop(self) -> None:
         process = self._process
         if process is None:
@@ -86,6 +96,11 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+        await self._ended()
+
+    async def _ended(self) -> None:
+        if self._process is not None:
+            await self._process.wait()
         if self._reader is not None:
             await self._reader
 

@@ -8,26 +8,35 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.goals import FIRST_MARK, Values
-from benchmarks.results import OTHERS
+from benchmarks.figures import OTHERS
+from benchmarks.goals import GOALS, Values
 from benchmarks.workloads import WORKLOADS, Sizes
 
-WIDTH = 110
-# The systems of a row of the table; the stream's figures stand beside the stream's.
-PEER = "temporal-dev"
-PAIRS = {
-    "flowmesh": ("flowmesh", "roofline", PEER),
-    "flowmesh-stream": ("flowmesh-stream", "roofline-stream", PEER),
+WIDTH = 150
+COLUMNS = {
+    "flowmesh": "flowmesh",
+    "flowmesh-stream": "flowmesh",
+    "flowmesh-builtin": "flowmesh",
+    "roofline": "roofline",
+    "roofline-stream": "roofline",
+    "temporal-dev": "Temporal dev",
+    "dbos": "DBOS",
+    "restate-call-ts": "Restate call TS",
+    "restate-call-py": "call Py",
+    "restate-inline-ts": "inline TS",
+    "restate-inline-py": "inline Py",
 }
+"""Under which heading a system stands; a row holds one way to start."""
+OWN, ROOFLINE = "flowmesh", "roofline"
+PEERS = tuple(dict.fromkeys(COLUMNS.values()))[2:]
+LIKE_W1 = ("W1s, stream", "W1b")
+"""Peers have one way only: their W1 stands beside each of ours."""
 
 
 def heading(sizes: Sizes, workloads: list[str], rounds: int) -> str:
     lines = [f"{rounds} round(s), systems in turn, medians. Workloads:"]
     lines += [f"  {name:<6} {WORKLOADS[name]}" for name in workloads]
-    lines.append(
-        f"Counts: W1 {sizes.w1:,}, W1s {sizes.w1_stream:,}, W2 {sizes.w2:,}; "
-        f"Temporal W1 {sizes.w1_peer:,}, W2 {sizes.w2_peer:,}, W4 {sizes.w4_steps_peer:,} steps."
-    )
+    lines.append(f"Counts: {sizes}")
     return "\n".join(lines)
 
 
@@ -91,42 +100,36 @@ def show(document: dict[str, Any]) -> None:
 
 
 def _figures(values: Values) -> Table:
+    rows: dict[tuple[str, str], dict[str, float | None]] = {}
+    for (system, workload, metric), value in values.items():
+        if metric != OTHERS:
+            label = f"{workload}, stream" if system.endswith("-stream") else workload
+            rows.setdefault((label, metric), {})[COLUMNS[system]] = value
+    present = [peer for peer in PEERS if any(peer in row for row in rows.values())]
     table = Table(title="Medians")
     for name in ("workload", "metric"):
         table.add_column(name)
-    for name in ("flowmesh", "roofline", "Temporal dev", "÷ roofline", "÷ Temporal"):
+    for name in (OWN, ROOFLINE, *present, "÷ roofline", "÷ best peer"):
         table.add_column(name, justify="right")
-    for system, workload, metric in _rows(values):
-        if metric == OTHERS:
-            continue
-        own, roof, peer = (
-            values.get((name, _peers_workload(name, workload), metric)) for name in PAIRS[system]
-        )
-        label = f"{workload}, stream" if system.endswith("stream") else workload
-        figures = [_number(own), _number(roof), _number(peer), _times(own, roof), _times(own, peer)]
-        table.add_row(label, metric, *figures)
+    for (label, metric), row in rows.items():
+        if label in LIKE_W1:
+            row = {**{peer: rows.get(("W1", metric), {}).get(peer) for peer in present}, **row}
+        cells = [_number(row.get(name)) for name in (OWN, ROOFLINE, *present)]
+        peers = [value for name in present if (value := row.get(name)) is not None]
+        best = (max if metric.endswith("_per_s") else min)(peers, default=None)
+        own = row.get(OWN)
+        ratios = (_times(own, row.get(ROOFLINE)), _times(own, best))
+        table.add_row(label, metric, *cells, *ratios)
     return table
 
 
-def _rows(values: Values) -> list[tuple[str, str, str]]:
-    """The suite's system, workload and metric of every row, also where only others have it."""
-    own = {name: ours for ours, names in PAIRS.items() for name in names if name != PEER}
-    own[PEER] = "flowmesh"
-    return list(dict.fromkeys((own[name], workload, metric) for name, workload, metric in values))
-
-
-def _peers_workload(system: str, workload: str) -> str:
-    """The peer has no stream of its own: its W1 stands beside ours by either way."""
-    return "W1" if system == PEER and workload == "W1s" else workload
-
-
 def _goals(values: Values) -> Table:
-    table = Table(title="Goals of the first mark")
+    table = Table(title="Goals")
     table.add_column("goal")
     for name in ("wanted", "measured"):
         table.add_column(name, justify="right")
     table.add_column("met")
-    for goal in FIRST_MARK:
+    for goal in GOALS:
         value = goal.value(values)
         sign = "≤" if goal.at_most else "≥"
         wanted = f"{sign} {goal.bound:g} {goal.unit}"

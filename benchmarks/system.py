@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.figures import OTHERS, Results
 from benchmarks.load import Metrics
 from benchmarks.processes import Child
-from benchmarks.results import OTHERS, Results
 from benchmarks.usage import QUIET_CORES, Meter, Others, until_quiet
+from benchmarks.workloads import KILL_AFTER_S
 
 TRIES_MAX = 3
 """How often a workload is measured when others disturb it; the least disturbed try counts."""
@@ -58,9 +59,15 @@ class Stand:
         self._patience_s = patience_s
 
     async def ask(self, workload: str, system: str, *, do: str = "", **question: Any) -> Try:
-        """Has the load generator do a workload and keeps its metrics.
+        """Has the load generator do a workload and keeps its metrics."""
+        best = await self.measured(do or workload, **question)
+        self.results.add(system, workload, {**best.metrics, OTHERS: best.others_cores})
+        return best
 
-        Which try counts depends on what others did meanwhile, never on what it measured.
+    async def measured(self, do: str, **question: Any) -> Try:
+        """The least disturbed of a few tries.
+
+        Which one counts depends on what others did meanwhile, never on what it measured.
         """
         tries: list[Try] = []
         until = time.monotonic() + AGAIN_WITHIN_S
@@ -71,9 +78,8 @@ class Stand:
         ):
             meter = Meter(self._roots())
             await asyncio.to_thread(until_quiet, self._patience_s, meter)
-            tries.append(await self._try(do or workload, question))
+            tries.append(await self._try(do, question))
         best = min(tries, key=lambda one: one.others_cores)
-        self.results.add(system, workload, {**best.metrics, OTHERS: best.others_cores})
         return replace(best, tries=len(tries))
 
     async def ask_metered(self, workload: str, system: str, *, count: int) -> None:
@@ -82,6 +88,24 @@ class Stand:
         done = await self.ask(workload, system, count=count)
         parts = {name: seconds * 1_000 / count for name, seconds in done.cpu_s.items()}
         self.results.add_parts(system, workload, "cpu_s_per_1000", parts)
+
+    async def recover(
+        self, system: str, *, count: int, start: Callable[[], Awaitable[object]]
+    ) -> None:
+        """W5: seconds from the kill of the server to the last result, lost ones, steps run twice.
+
+        `start` brings the server back; worker and load generator live through it.
+        """
+        await self.worker.ask("repeated")
+        await self.client.ask("W5", count=count)
+        await asyncio.sleep(KILL_AFTER_S)
+        began = time.monotonic()
+        await self.server.kill()
+        await start()
+        end = await self.client.ask("W5-end")
+        repeated = await self.worker.ask("repeated")
+        figures = {"recovery_s": end["last_at"] - began, "lost": end["lost"], "repeated": repeated}
+        self.results.add(system, "W5", figures)
 
     async def _try(self, workload: str, question: dict[str, Any]) -> Try:
         meter = Meter(self._roots())

@@ -14,9 +14,11 @@ from benchmarks.load import (
     latencies,
     median,
     one_by_one,
+    open_loop,
+    percentile,
     throughput,
 )
-from benchmarks.workloads import IN_FLIGHT, PAYLOAD
+from benchmarks.workloads import FAN_OUT_ONCE, IN_FLIGHT, OPEN_LOOP_PER_S, PAYLOAD
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -25,6 +27,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 WAIT_MS = 60_000
 WARM_COUNT = 500
 WARM_W2 = 100
+WAITING_ONE_IN = 10
 COMPLETED = execution_pb2.EXECUTION_STATUS_COMPLETED
 MESSAGE_BYTES_MAX = 64 << 20
 OPTIONS = [
@@ -77,8 +80,10 @@ class UnaryLoad:
         found: Metrics = {}
         for width in widths:
             name = f"fan-{width}"
-            await self.run(name)
-            taken_ms = await one_by_one(partial(self.run, name), repeats)
+            once = width >= FAN_OUT_ONCE
+            if not once:
+                await self.run(name)
+            taken_ms = await one_by_one(partial(self.run, name), 1 if once else repeats)
             found[f"fan_{width}_ms"] = median(taken_ms)
         return found
 
@@ -89,6 +94,23 @@ class UnaryLoad:
     async def w6(self, count: int) -> Metrics:
         rate, _ = await closed_loop(lambda: self.start("sleeper"), count, IN_FLIGHT)
         return {"starts_per_s": rate}
+
+    async def w9(self, seconds: float) -> Metrics:
+        """Every tenth start waits for its result in the same call, the others do not."""
+        waits = [number % WAITING_ONE_IN == 0 for number in range(int(OPEN_LOOP_PER_S * seconds))]
+
+        async def call(number: int) -> None:
+            await (self.run("chain-3") if waits[number] else self.start("chain-3"))
+
+        taken_ms, per_s = await open_loop(call, len(waits), OPEN_LOOP_PER_S)
+        starts = [taken for taken, wait in zip(taken_ms, waits, strict=True) if not wait]
+        ends = [taken for taken, wait in zip(taken_ms, waits, strict=True) if wait]
+        return {
+            "start_p50_ms": percentile(starts, 0.5),
+            "start_p99_ms": percentile(starts, 0.99),
+            **latencies(ends),
+            "answered_per_s": per_s,
+        }
 
     async def w8(self, steps: int, repeats: int) -> Metrics:
         await self.run(f"chain-{steps}")
@@ -104,6 +126,7 @@ class UnaryLoad:
             "W4": self.w4,
             "W6": self.w6,
             "W8": self.w8,
+            "W9": self.w9,
         }
 
     async def close(self) -> None:

@@ -4,10 +4,12 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
 MIB = 1 << 20
+PEAK_RESET = "5"
 QUIET_CORES = 0.25
 QUIET_WINDOW_S = 1.0
 
@@ -86,6 +88,18 @@ def until_quiet(patience_s: float, own: Meter) -> None:
         time.sleep(QUIET_WINDOW_S)
         if others.cores() < QUIET_CORES or time.monotonic() > until:
             return
+
+
+class Peak:
+    """The most memory that a process has held since this was made."""
+
+    def __init__(self, pid: int) -> None:
+        self._folder = Path(f"/proc/{pid}")
+        (self._folder / "clear_refs").write_text(PEAK_RESET)
+
+    def mib(self) -> float:
+        status = (self._folder / "status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1_024
 
 
 def resident_mib(pid: int, *, alone: bool = False) -> float:

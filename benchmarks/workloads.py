@@ -11,19 +11,46 @@ WORKLOADS = {
     "idle": "CPU and memory of the suite and its servers while nothing happens",
     "W1": "workflows of 3 sequential steps, 200 in flight",
     "W1s": "the same over the client's session stream",
+    "W1b": "the same with steps that the worker service runs itself",
     "W2": "workflows of 1 step, one at a time",
     "W3": "one workflow: a fan-out of n steps and a join",
-    "W4": "one workflow of many sequential steps",
+    "W4": "one workflow of 1,000 sequential steps",
+    "W5": "kill -9 of the servers in the middle of 200 workflows, restart at once",
     "W6": "starts of workflows that sleep an hour",
     "W7": "step's end to event received, by a subscriber of 40-step workflows",
     "W8": "one workflow of 40 sequential steps",
+    "W10": "workflows of 5 steps of 100 ms, 200 in flight: what orchestration adds",
+    "W4-10000": "one workflow of 10,000 sequential steps",
+    "W6-100000": "100,000 sleeping executions",
+    "W9": "500 starts/s of W1, offered whatever becomes of them",
+    "timers": "10,000 timers due in one second",
+    "timers-500": "500 timers due in each of ten seconds",
+    "payloads": "a step that hands on 1 KiB, 64 KiB, 1 MiB, 16 MiB",
+    "processes": "W1 and W1s with one and with two orchestrator processes",
 }
+ONCE = ("W4-10000", "W6-100000", "W9", "timers", "timers-500", "payloads", "processes")
+"""Measured in the first round only: they take long, and no ratio rests on them."""
+
 PAYLOAD = {"customer": "c-1042", "note": "v" * 70}
 IN_FLIGHT = 200
-FAN_OUTS = (200, 1_000)
+FAN_OUTS = (200, 1_000, 10_000)
+FAN_OUTS_PEER = (200, 1_000)
+FAN_OUT_ONCE = 10_000
+"""From this width on a fan-out is run once and warmed up by a smaller one."""
 STEPS_W8 = 40
 EDGE_STEPS = 100
 """W4 compares the mean of so many steps at its beginning and at its end."""
+
+OPEN_LOOP_PER_S = 500
+WORK_MS = 100
+STEPS_W10 = 5
+RECORDED_MS = 200
+STEPS_W5 = 3
+KILL_AFTER_S = 0.3
+"""The first of three steps has ended then, the second runs."""
+TIMERS_WITHIN_S = 1.0
+TIMERS_STEADY_S = 10.0
+PAYLOAD_BYTES = (1 << 10, 64 << 10, 1 << 20, 16 << 20)
 
 PATIENCE_S = 5.0
 """How long a measurement waits for other processes to leave the machine alone."""
@@ -36,12 +63,19 @@ class Sizes:
     workloads: tuple[str, ...]
     w1: int = 6_000
     w1_stream: int = 10_000
+    w1_builtin: int = 6_000
     w2: int = 500
     w4_steps: int = 1_000
+    w4_many_steps: int = 10_000
+    w5: int = 200
+    w9_s: float = 60.0
+    w10: int = 1_600
     fan_outs: tuple[int, ...] = FAN_OUTS
     repeats: int = 5
     """Of W3 and W8; the median counts."""
     sleepers: int = 4_000
+    many_sleepers: int = 100_000
+    timers: int = 10_000
     idle_s: float = 8.0
     w1_peer: int = 400
     w2_peer: int = 50

@@ -116,7 +116,7 @@ async def _suite(folder: Path) -> AsyncIterator[list[Child]]:
             child = Child(name, module(f"benchmarks.suite.{name}", address), folder / name)
             children.append(await stack.enter_async_context(running(child)))
             await child.start()
-        await children[-1].ask("define", fan_outs=[], steps=1)
+        await children[-1].ask("define", fan_outs=[], chains=[])
         yield children
 
 

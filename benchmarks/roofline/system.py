@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.durability import durability
+from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.results import Results
 from benchmarks.system import Stand, running
 from benchmarks.workloads import STEPS_W8, Sizes
 
@@ -52,6 +52,7 @@ class Roofline:
             "W2": {"count": sizes.w2},
             "W3": {"widths": list(sizes.fan_outs), "repeats": sizes.repeats},
             "W4": {"steps": sizes.w4_steps},
+            "W9": {"seconds": sizes.w9_s},
             "W8": {"steps": STEPS_W8, "repeats": 2 * sizes.repeats},
             "W6": {"count": sizes.sleepers},
         }

@@ -1,125 +1,17 @@
-"""The load generator of the suite: unary calls by the generated stubs, sessions by the SDK."""
+"""The load generator of the suite, a process of its own."""
 
-import asyncio
-import json
 import sys
-import time
-from typing import Any
 
 import uvloop
 
-from benchmarks.answering import Handlers, answer
-from benchmarks.load import Metrics, closed_loop, latencies, throughput
-from benchmarks.suite.workflows import STAMP, chain, fan, sleeper
-from benchmarks.unary import WARM_COUNT, UnaryLoad
-from benchmarks.workloads import EDGE_STEPS, IN_FLIGHT, PAYLOAD, STEPS_W8
-from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb2
-from flowmesh.api.definition.v1 import definition_service_pb2_grpc as definition_grpc
-from flowmesh.api.event.v1 import event_service_pb2 as event_pb2
-from flowmesh.api.event.v1 import event_service_pb2_grpc as event_grpc
-from flowmesh.api.history.v1 import history_service_pb2 as history_pb2
-from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
+from benchmarks.answering import answer
+from benchmarks.suite.extremes import ExtremeLoad
 from flowmesh.sdk import Client
-
-PAGE_EVENTS = 10_000
-
-
-class SuiteLoad(UnaryLoad):
-    """The unary workloads and those that need more of the suite than a start."""
-
-    def __init__(self, address: str, client: Client) -> None:
-        super().__init__(address)
-        self._client = client
-        self._events = event_grpc.EventServiceStub(self.channel)
-        self._history = history_grpc.HistoryServiceStub(self.channel)
-
-    async def define(self, fan_outs: list[int], steps: int) -> None:
-        """Registers the workflows of all workloads."""
-        stub = definition_grpc.DefinitionServiceStub(self.channel)
-        sizes = {1, 3, STEPS_W8, steps}
-        workflows: list[dict[str, Any]] = [chain(f"chain-{size}", size) for size in sizes]
-        workflows += [fan(f"fan-{width}", width) for width in fan_outs]
-        workflows += [sleeper("sleeper"), chain("stamped", STEPS_W8, STAMP)]
-        for workflow in workflows:
-            request = definition_pb2.RegisterWorkflowRequest(
-                source=json.dumps(workflow).encode(), content_type="application/json"
-            )
-            await stub.RegisterWorkflow(request)
-
-    async def warm(self, workload: str) -> None:
-        await (self.w1s(WARM_COUNT) if workload == "W1s" else super().warm(workload))
-
-    async def w1s(self, count: int) -> Metrics:
-        async with self._client.session() as session:
-            return await throughput(lambda: session.run("chain-3", PAYLOAD), count, IN_FLIGHT)
-
-    async def w4(self, steps: int) -> Metrics:
-        """The whole by the client's clock, the steps' ends by the history's."""
-        began = time.perf_counter()
-        execution_id = await self.run(f"chain-{steps}")
-        found = {"steps_per_s": steps / (time.perf_counter() - began)}
-        ends = await self._ends_us(execution_id)
-        edge = min(EDGE_STEPS, (len(ends) - 1) // 2)
-        found["first_ms"] = (ends[edge] - ends[0]) / edge / 1_000
-        found["last_ms"] = (ends[-1] - ends[-1 - edge]) / edge / 1_000
-        return found
-
-    async def w6s(self, count: int) -> Metrics:
-        async with self._client.session() as session:
-
-            async def start() -> None:
-                await session.start("sleeper", PAYLOAD, want_result=False)
-
-            rate, _ = await closed_loop(start, count, IN_FLIGHT)
-        return {"starts_per_s": rate}
-
-    async def w7(self, repeats: int) -> Metrics:
-        """From the stamp that a step's handler made to the event with it, one clock for both."""
-        request = event_pb2.WatchEventsRequest(workflow_id="stamped", types=["TaskCompleted"])
-        stream = self._events.WatchEvents(request)
-        late_ms: list[float] = []
-        running: asyncio.Task[None] | None = None
-        async for response in stream:
-            now_us = time.time_ns() // 1_000
-            if response.subscribed:
-                running = asyncio.create_task(self._run_stamped(repeats))
-                continue
-            output = json.loads(response.event.event.task_completed.output.data)
-            late_ms.append((now_us - output["ended_at_us"]) / 1_000)
-            if len(late_ms) == repeats * STEPS_W8:
-                break
-        stream.cancel()
-        if running is not None:
-            await running
-        return latencies(late_ms)
-
-    async def _run_stamped(self, repeats: int) -> None:
-        for _ in range(repeats):
-            await self.run("stamped")
-
-    async def _ends_us(self, execution_id: str) -> list[int]:
-        """When each step's end was decided, in order."""
-        ends: list[int] = []
-        after = 0
-        while True:
-            page = await self._history.ListHistoryEvents(
-                history_pb2.ListHistoryEventsRequest(
-                    execution_id=execution_id, after=after, page_size=PAGE_EVENTS
-                )
-            )
-            ends += [event.at_us for event in page.events if event.HasField("task_completed")]
-            after = page.next_after
-            if not after:
-                return ends
-
-    def handlers(self) -> Handlers:
-        more: Handlers = {"define": self.define, "W1s": self.w1s, "W6s": self.w6s, "W7": self.w7}
-        return {**super().handlers(), **more}
 
 
 async def main(address: str) -> None:
     async with Client(address) as client:
-        load = SuiteLoad(address, client)
+        load = ExtremeLoad(address, client)
         try:
             await answer(load.handlers())
         finally:

@@ -9,14 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.durability import durability
+from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.results import Results
 from benchmarks.system import Stand, running
-from benchmarks.usage import Meter, proportional_mib, resident_mib, until_quiet
-from benchmarks.workloads import STEPS_W8, Sizes
+from benchmarks.usage import Meter, Peak, proportional_mib, resident_mib, until_quiet
+from benchmarks.workloads import (
+    OPEN_LOOP_PER_S,
+    PAYLOAD_BYTES,
+    STEPS_W8,
+    TIMERS_STEADY_S,
+    TIMERS_WITHIN_S,
+    Sizes,
+)
+from flowmesh.embedded.nats import free_port
 
 NAME = "flowmesh"
 STREAM = "flowmesh-stream"
+BUILTIN = "flowmesh-builtin"
 QUIET_S = 3.0
 """After the start, and after the sleepers: the work they cause is not idle work."""
 IN_ADVANCE = 200
@@ -53,23 +62,43 @@ class Suite:
 
     async def _workloads(self, stand: Stand, workloads: Sequence[str]) -> None:
         sizes = self._sizes
-        await stand.client.ask("define", fan_outs=list(sizes.fan_outs), steps=sizes.w4_steps)
+        chains = [sizes.w4_steps, sizes.w4_many_steps]
+        await stand.client.ask("define", fan_outs=list(sizes.fan_outs), chains=chains)
         if "W1" in workloads:
             await stand.ask_metered("W1", NAME, count=sizes.w1)
         if "W1s" in workloads:
             await stand.ask_metered("W1s", STREAM, count=sizes.w1_stream)
+        if "W1b" in workloads:
+            await stand.ask_metered("W1b", BUILTIN, count=sizes.w1_builtin)
+        if "W3" in workloads:
+            peak = Peak(stand.server.pid)
+            await stand.ask("W3", NAME, widths=list(sizes.fan_outs), repeats=sizes.repeats)
+            stand.results.add(NAME, "W3", {"peak_mib": peak.mib()})
         questions: dict[str, dict[str, Any]] = {
             "W2": {"count": sizes.w2},
-            "W3": {"widths": list(sizes.fan_outs), "repeats": sizes.repeats},
             "W4": {"steps": sizes.w4_steps},
             "W7": {"repeats": 2 * sizes.repeats},
             "W8": {"steps": STEPS_W8, "repeats": 2 * sizes.repeats},
+            "W10": {"count": sizes.w10},
+            "W4-10000": {"do": "W4", "steps": sizes.w4_many_steps},
+            "W9": {"seconds": sizes.w9_s},
+            "payloads": {"sizes": list(PAYLOAD_BYTES)},
+            "timers": {"count": sizes.timers, "within_s": TIMERS_WITHIN_S},
+            "timers-500": {
+                "do": "timers",
+                "count": int(OPEN_LOOP_PER_S * TIMERS_STEADY_S),
+                "within_s": TIMERS_STEADY_S,
+            },
         }
         for workload, question in questions.items():
             if workload in workloads:
                 await stand.ask(workload, NAME, **question)
+        if "W5" in workloads:
+            await stand.recover(NAME, count=sizes.w5, start=lambda: stand.server.start(READY))
         if "W6" in workloads:
             await self._sleepers(stand)
+        if "W6-100000" in workloads:
+            await self._many_sleepers(stand)
 
     async def _starts(self, folder: Path, results: Results) -> None:
         """The first start makes the databases; the later one finds them."""
@@ -105,8 +134,19 @@ class Suite:
         await asyncio.sleep(QUIET_S)
         stand.results.add(NAME, "W6", await self._idle_cpu(stand.server))
 
+    async def _many_sleepers(self, stand: Stand) -> None:
+        """By the stream; then what all of them cost while they sleep."""
+        count = self._sizes.many_sleepers
+        before = resident_mib(stand.server.pid, alone=True)
+        await stand.ask("W6-100000", STREAM, do="W6s", count=count)
+        await asyncio.sleep(QUIET_S)
+        kib = (resident_mib(stand.server.pid, alone=True) - before) * 1_024 / count
+        idle = await self._idle_cpu(stand.server)
+        stand.results.add(NAME, "W6-100000", {"kib_per_sleeper": max(kib, 0.0), **idle})
+
 
 def dev(folder: Path) -> Child:
+    """On ports of its own, the same ones when it is started again."""
     data = ("--data-dir", str(folder / "data"))
-    ports = ("--http-port", "0", "--grpc-port", "0")
+    ports = ("--http-port", str(free_port()), "--grpc-port", str(free_port()))
     return Child("suite", module("flowmesh.suite", "dev", *data, *ports), folder / "suite.log")

@@ -1,13 +1,17 @@
 """A remote worker by the SDK whose steps do nothing, or say when they ended."""
 
+import asyncio
 import sys
 import time
+from collections import Counter
 
 import uvloop
 
-from benchmarks.answering import until_told
-from benchmarks.suite.workflows import NOOP, STAMP
-from flowmesh.sdk import Worker
+from benchmarks.answering import answer
+from benchmarks.suite.workflows import NOOP, RECORDED, STAMP, WORK
+from benchmarks.workloads import RECORDED_MS, WORK_MS
+from flowmesh.sdk import TaskContext, Worker
+from flowmesh.sdk.handlers import TaskHandler
 
 SLOTS = 500
 
@@ -22,9 +26,39 @@ async def stamp(_params: object) -> dict[str, int]:
     return {"ended_at_us": time.time_ns() // 1_000}
 
 
+async def work(params: object) -> object:
+    """A step that takes as long as one does that calls something."""
+    await asyncio.sleep(WORK_MS / 1_000)
+    return params
+
+
+class Record:
+    """How often each step ran, whatever became of its result."""
+
+    def __init__(self) -> None:
+        self._runs: Counter[str] = Counter()
+
+    async def recorded(self, params: object, context: TaskContext) -> object:
+        self._runs[context.idempotency_key] += 1
+        await asyncio.sleep(RECORDED_MS / 1_000)
+        return params
+
+    async def repeated(self) -> int:
+        """Runs beyond the first of each step since the last question."""
+        runs, self._runs = self._runs, Counter()
+        return runs.total() - len(runs)
+
+
 async def main(address: str) -> None:
-    async with Worker(address, {NOOP: noop, STAMP: stamp}, slots=SLOTS):
-        await until_told()
+    record = Record()
+    handlers: dict[str, TaskHandler] = {
+        NOOP: noop,
+        STAMP: stamp,
+        WORK: work,
+        RECORDED: record.recorded,
+    }
+    async with Worker(address, handlers, slots=SLOTS):
+        await answer({"repeated": record.repeated})
 
 
 if __name__ == "__main__":

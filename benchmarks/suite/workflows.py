@@ -2,8 +2,15 @@
 
 from typing import Any
 
+from flowmesh.definitions.limits import NODES_MAX
+
 NOOP = "bench.noop"
 STAMP = "bench.stamp"
+BUILTIN = "builtin.noop"
+WORK = "bench.work"
+"""Takes `WORK_MS`."""
+RECORDED = "bench.recorded"
+"""Takes `RECORDED_MS` and is counted."""
 SLEEP_MS = 3_600_000
 PARAMS = {"note": "abcdefghij" * 8}
 
@@ -27,7 +34,8 @@ def chain(name: str, steps: int, action: str = NOOP) -> dict[str, Any]:
 
 
 def fan(name: str, width: int) -> dict[str, Any]:
-    """Steps side by side, and one that waits for them all."""
+    """Steps side by side, and one that waits for them all; no more than a graph may have."""
+    width = min(width, NODES_MAX - 1)
     wide = [
         {"id": f"s{number}", "name": f"s{number}", "action": NOOP, "dependencies": []}
         for number in range(width)
@@ -40,7 +48,14 @@ def fan(name: str, width: int) -> dict[str, Any]:
     }
 
 
-def sleeper(name: str) -> dict[str, Any]:
-    """One step, a timer of an hour."""
-    step = {"id": "sleep", "name": "sleep", "action": "delay", "params": {"duration": SLEEP_MS}}
+def sleeper(name: str, duration: int | str = SLEEP_MS) -> dict[str, Any]:
+    """One step, a timer of an hour or of what a template says."""
+    step = {"id": "sleep", "name": "sleep", "action": "delay", "params": {"duration": duration}}
     return {"id": name, "name": name, "steps": [step]}
+
+
+def echo(name: str) -> dict[str, Any]:
+    """One step whose input and output are the workflow's input."""
+    workflow = chain(name, 1)
+    workflow["steps"][0]["params"] = {"blob": "{{context.blob}}"}
+    return workflow

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.results import Results
 from benchmarks.system import Stand, running
 from benchmarks.workloads import Sizes
 from flowmesh.embedded.nats import free_port

@@ -18,7 +18,7 @@ from flowmesh.errors import Unavailable
 from flowmesh.testing import checker
 from flowmesh.testing.checker import Stored
 from flowmesh.testing.polling import done, until
-from flowmesh.testing.world import World
+from flowmesh.testing.world import World, read_effects
 from tests.drills.orders import CALLED, HELD, Orders, scripted, shipped
 from tests.drills.watching import Subscribers
 
@@ -139,7 +139,18 @@ class Drill:
         self._late = asyncio.create_task(self.orders.start(self._count, self._late_count))
         self.world.release(HELD)
 
+    def broke_at(self, seconds: float) -> None:
+        """The fault came later than `breaks`, at this time of the machine's clock."""
+        self._broken_at_us = int(seconds * 1e6)
+
     # --- after ---
+
+    async def all_ended(self) -> float:
+        """Returns once everything has ended: seconds since the fault. May still hold then."""
+        assert self._late is not None
+        await self._late
+        await self._all_ended(self.outcome)
+        return self.outcome.took_s
 
     async def finish(self, *, extra_deliveries: int = 1, hooks: bool = True) -> Outcome:
         """Waits for the end of everything, then checks every invariant; fails on any breach."""
@@ -220,6 +231,8 @@ class Drill:
         calls = orders.sink_calls()
         called = [step for step in CALLED if any(call.step == step for call in calls)]
         problems += checker.check_sink(stored, calls, called, extra_deliveries=extra_deliveries)
+        if self.world.effects_file is not None:
+            problems += checker.check_effects(stored, read_effects(self.world.effects_file), called)
         keys = {(call.step, call.key) for call in calls}
         outcome.repeated_calls = len(calls) - len(keys)
         outcome.repeated = len(keys) - len(called) * len(stored)

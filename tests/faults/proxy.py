@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from flowmesh.testing.polling import pause
+
 READ_BYTES = 1 << 18
 UP, DOWN = "to the server", "to the client"
 
@@ -166,7 +168,7 @@ class Proxy:
                     if self._note is not None:
                         self._note(connection, direction, frame)
                     if self.delay_s:
-                        await asyncio.sleep(self.delay_s)
+                        await pause(self.delay_s)
                     await self._open[direction].wait()
                     passes = [await rule(connection, direction, frame) for rule in self.rules]
                     if all(passes):

@@ -1,6 +1,5 @@
 """A cluster on servers of its own, a proxy before each, failpoints in every process."""
 
-import os
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -123,10 +122,3 @@ class Rig(Cluster):
             return self.member(name).pid not in (0, pid)
 
         await done(f"{name} started again", other, within_s=RESTARTED_WITHIN_S)
-
-    # --- servers ---
-
-    def signal_server(self, name: str, number: signal.Signals) -> None:
-        """Signals a server with all its processes, as PostgreSQL has several."""
-        pid = self.pids[name]
-        os.killpg(os.getpgid(pid), number)

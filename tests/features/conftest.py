@@ -1,9 +1,11 @@
-"""What the feature tests share: the HTTP world that workflows call."""
+"""What the feature tests share: the HTTP world that workflows call, and a suite to attack."""
 
 from collections.abc import AsyncIterator
 
+import grpc.aio
 import pytest
 
+from flowmesh.testing.suite import Suite, raw_channel
 from flowmesh.testing.world import World
 
 
@@ -12,3 +14,17 @@ async def world() -> AsyncIterator[World]:
     """The services that steps call, for one test."""
     async with World() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+async def victim(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
+    """A suite of its own: some of what is sent here is understood."""
+    async with Suite(tmp_path_factory.mktemp("victim") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def wire(victim: Suite) -> AsyncIterator[grpc.aio.Channel]:
+    """A plain gRPC channel to it."""
+    async with raw_channel(victim) as channel:
+        yield channel

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -11,116 +11,23 @@ import pytest
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2
-from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2
-from flowmesh.api.history.v1 import history_service_pb2
-from flowmesh.api.registry.v1 import registry_service_pb2
-from flowmesh.api.worker.v1 import dispatch_service_pb2, worker_service_pb2
-from flowmesh.errors import REASONS
-from flowmesh.testing.suite import Suite, raw_channel
+from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features import store
+from tests.features.hostile import METHODS, documented, send
 from tests.features.steps import http, step, workflow
 
-MODULES: tuple[Any, ...] = (
-    definition_service_pb2,
-    event_service_pb2,
-    execution_service_pb2,
-    history_service_pb2,
-    registry_service_pb2,
-    dispatch_service_pb2,
-    worker_service_pb2,
-)
-METHODS: dict[str, MethodDescriptor] = {
-    f"/{service.full_name}/{method.name}": method
-    for module in MODULES
-    for service in module.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-}
-KEY = "grpc-status-details-bin"
-# What stays open for so long has taken the message.
-OPEN_S = 1.0
-ANSWERED_S = 10.0
-# Unary calls that may be asked to wait for the end of an execution.
-WAITS = ("StartExecution", "WaitExecution")
 DEPTH_MAX = 4
 NOBODY = "no-such-thing"
 KNOWN = "known"
 COUNTS = """
 select (select count(*) from orchestrator.executions), (select count(*) from definition.workflows),
        (select count(*) from definition.tasks)"""
-
-
-@pytest.fixture(scope="module")
-async def victim(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
-    """A suite of its own: some of what is sent here is understood."""
-    async with Suite(tmp_path_factory.mktemp("victim") / "data") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def wire(victim: Suite) -> AsyncIterator[grpc.aio.Channel]:
-    async with raw_channel(victim) as channel:
-        yield channel
-
-
-class Outcome:
-    """How a call ended: its code, and the reason that its ErrorInfo names."""
-
-    def __init__(self, code: str, reason: str = "", domain: str = "") -> None:
-        self.code, self.reason, self.domain = code, reason, domain
-
-    def __repr__(self) -> str:
-        return f"{self.code}/{self.reason}"
-
-
-async def send(channel: grpc.aio.Channel, path: str, data: bytes) -> Outcome:
-    """Sends bytes as the only request of a call and waits for its first answer or its end."""
-    method = METHODS[path]
-    waits = method.server_streaming or method.name in WAITS
-    kinds = ("unary", "stream")
-    kind = f"{kinds[method.client_streaming]}_{kinds[method.server_streaming]}"
-    request: Any = _only(data) if method.client_streaming else data
-    call = getattr(channel, kind)(path)(request)
-    try:
-        async with asyncio.timeout(OPEN_S if waits else ANSWERED_S):
-            await (call.read() if method.server_streaming else call)
-            while method.server_streaming and await call.read() is not grpc.aio.EOF:
-                pass
-    except TimeoutError:
-        return Outcome("OPEN" if waits else "SILENT")
-    except grpc.aio.AioRpcError as error:
-        return _outcome(error)
-    finally:
-        call.cancel()
-    return Outcome("OK")
-
-
-async def _only(data: bytes) -> AsyncIterator[bytes]:
-    yield data
-
-
-def _outcome(error: grpc.aio.AioRpcError) -> Outcome:
-    info = error_details_pb2.ErrorInfo()
-    for key, value in error.trailing_metadata() or ():
-        if key == KEY:
-            for detail in status_pb2.Status.FromString(value).details:
-                detail.Unpack(info)
-    return Outcome(error.code().name, info.reason, info.domain)
-
-
-def documented(outcome: Outcome) -> bool:
-    """Served, held open, or refused with a known reason whose code this is."""
-    if outcome.code in ("OK", "OPEN"):
-        return True
-    known = REASONS.get(outcome.reason)
-    fits = known is not None and known.error.grpc_code == outcome.code
-    return fits and outcome.domain == "flowmesh" and outcome.reason != "INTERNAL"
 
 
 async def test_every_service_is_attacked(wire: grpc.aio.Channel) -> None:

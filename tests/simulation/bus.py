@@ -11,7 +11,7 @@ from flowmesh.bus.consumer import _nothing
 from flowmesh.errors import Unavailable
 from flowmesh.event.stream import StreamState
 from tests.simulation.faults import Faults
-from tests.simulation.loop import Process, VirtualLoop
+from tests.simulation.loop import Process, VirtualLoop, elapsed
 
 
 def _unavailable() -> Unavailable:
@@ -140,7 +140,7 @@ class SimulatedBus:
         if self._nats.away:
             raise _unavailable()
         made_us = self._nats.made_us
-        await asyncio.sleep(self._nats.faults.latency())
+        await elapsed(self._nats.faults.latency())
         if self._nats.away or (made_us and self._nats.made_us != made_us):
             raise _unavailable()
 
@@ -175,5 +175,5 @@ class SimulatedEventStream:
                 continue
             stored = nats.messages[next_sequence - 1]
             next_sequence += 1
-            await asyncio.sleep(nats.faults.latency())
+            await elapsed(nats.faults.latency())
             yield Message(stored.subject, stored.data, {}, next_sequence - 1, _nothing)

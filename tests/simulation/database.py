@@ -65,16 +65,16 @@ class Database:
                 tell(error=ConnectionResetError(name))
             elif fate is Fate.LATE:
                 tell(error=ConnectionResetError(name))
-                self.loop.call_later(delay_s, late)
+                self.loop.outside(delay_s, late)
             elif locked():
-                self.loop.call_later(LOCK_POLL_S, arrive)
+                self.loop.outside(LOCK_POLL_S, arrive)
             else:
                 execute()
 
         def late() -> None:
             if life == self.life and not self.away:
                 if locked():
-                    self.loop.call_later(LOCK_POLL_S, late)
+                    self.loop.outside(LOCK_POLL_S, late)
                     return
                 try:
                     apply()
@@ -87,16 +87,16 @@ class Database:
             except Exception as problem:  # noqa: BLE001 (travels to whoever asked)
                 value, error = None, problem
             if fate is Fate.UNANSWERED:
-                self.loop.call_later(delay_s, tell, None, ConnectionResetError(name))
+                self.loop.outside(delay_s, tell, None, ConnectionResetError(name))
             else:
-                self.loop.call_later(reply_s, reply, value, error)
+                self.loop.outside(reply_s, reply, value, error)
 
         def reply(value: Any, error: BaseException | None) -> None:
             if life != self.life:
                 error = ConnectionResetError(name)
             tell(value, error)
 
-        self.loop.call_later(request_s, arrive)
+        self.loop.outside(request_s, arrive)
         return await answer
 
 
@@ -138,6 +138,12 @@ class Connection:
         except ConnectionResetError:
             self.rollback()
             raise
+
+    def lock(self, partitions_max: int) -> list[Any]:
+        """Locks what is free, unless the transaction is over by the time this is executed."""
+        if not self._open:
+            return []
+        return self._database.tables.lock_free_partitions(partitions_max, self)
 
     def rollback(self) -> None:
         """The server's side ends a transaction whose client is gone."""
@@ -236,9 +242,8 @@ class SimulatedStore(OrchestratorStore):
     async def _ask(self, name: str, connection: Connection | None, values: dict[str, Any]) -> Any:
         tables = self._database.tables
         if name == "lock_free_partitions":
-            return await self._database.run(
-                name, lambda: tables.lock_free_partitions(transaction=connection, **values)
-            )
+            assert connection is not None
+            return await self._database.run(name, lambda: connection.lock(**values))
         if name == "claim_partitions":
             assert connection is not None
             rows = await self._database.run(name, lambda: tables.claim_partitions(**values))

@@ -5,7 +5,6 @@ Orchestrator, worker service and event service; what they reach outside of thems
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
@@ -55,7 +54,7 @@ from flowmesh.worker.work import WorkServer
 from tests.simulation.bus import SimulatedBus, SimulatedEventStream
 from tests.simulation.database import SimulatedStore
 from tests.simulation.history import Delivery
-from tests.simulation.loop import Process
+from tests.simulation.loop import Process, elapsed
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -84,12 +83,22 @@ class SimulatedClock(Clock):
         return self._loop.time() * 1e3
 
 
+class OrderedSet(dict[Any, None]):
+    """A set that is iterated in the order in which it was filled."""
+
+    def add(self, item: Any) -> None:
+        self[item] = None
+
+    def discard(self, item: Any) -> None:
+        self.pop(item, None)
+
+
 async def _every(run: Callable[[], Awaitable[object]], interval_s: float) -> None:
     """What `Loop.run` does, without its jitter."""
     while True:
         with contextlib.suppress(FlowmeshError, *CONNECTION_LOST):
             await run()
-        await asyncio.sleep(interval_s)
+        await elapsed(interval_s)
 
 
 class OrchestratorHost:
@@ -129,7 +138,7 @@ class OrchestratorHost:
         def publisher(outbox: Outbox) -> Publisher:
             return Publisher(bus=outside, outbox=outbox, prefix="t", log=world.log)
 
-        return Orchestrator(
+        core = Orchestrator(
             store=self.store,
             plans=PlanCache(definitions=definitions, clock=self.clock),
             payloads=Payloads(store=self.store),
@@ -144,6 +153,10 @@ class OrchestratorHost:
             draw=Random(number).random,
             partition_stub=world.network.stub,  # type: ignore[arg-type]
         )
+        # In the order of adding: a run must not depend on hashes and addresses.
+        core._tasks = OrderedSet()
+        core.dispatcher.ready.keys = OrderedSet()
+        return core
 
     async def _run(self) -> None:
         core, world = self.core, self.world
@@ -151,7 +164,7 @@ class OrchestratorHost:
             await core.begin()
         except CONNECTION_LOST:
             # The process ends with an error, and whoever looks after it starts another one.
-            world.loop.call_later(BEGIN_RETRY_S, world.restart, self.name)
+            world.loop.outside(BEGIN_RETRY_S, world.restart, self.name)
             self.process.kill()
             return
         self.bus.connected()
@@ -169,6 +182,7 @@ class OrchestratorHost:
         with contextlib.suppress(*CONNECTION_LOST):
             await self.core.end()
         self.process.kill()
+        self.world.loop.outside(BEGIN_RETRY_S, self.world.restart, self.name)
 
 
 class _SimulatedStep(Step):
@@ -181,7 +195,7 @@ class _SimulatedStep(Step):
         world, task = self._host.world, attempt.task
         world.effect(task, self._host.service_id)
         duration_s, outcome = world.work.of(task)
-        await asyncio.sleep(duration_s)
+        await elapsed(duration_s)
         if not outcome:
             raise TaskFailure(SERVER, "drawn")
         return Output(world.work.output(task))

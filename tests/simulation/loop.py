@@ -40,6 +40,7 @@ class Process:
         self.on_death: list[Callable[[], None]] = []
         self._context = copy_context()
         self._context.run(_PROCESS.set, self)
+        loop.processes.append(self)
 
     @property
     def context(self) -> Context:
@@ -50,7 +51,12 @@ class Process:
         """Runs a coroutine as part of this process. What fails here is a failure of the run."""
         task = self.loop.create_task(work, context=self.context)
         self.tasks.append(task)
+        task.add_done_callback(self._ended, context=self.loop._outside)
         return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self.loop.failures.append(f"{self.name}: {task.exception()!r}")
 
     def call(self, callback: Callable[..., object], *args: object) -> None:
         """Calls back at the next step of this process."""
@@ -60,7 +66,6 @@ class Process:
         """Nothing of it happens any more; whoever is connected to it notices."""
         if self.alive:
             self.alive = False
-            self.held.clear()
             for died in self.on_death:
                 died()
 
@@ -68,7 +73,7 @@ class Process:
         self.paused = True
 
     def resume(self) -> None:
-        if self.paused:
+        if self.paused and self.alive:
             self.paused = False
             held, self.held = self.held, []
             self.loop.take_back(held)
@@ -85,7 +90,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._count = 0
         self.steps = 0
         self.failures: list[str] = []
+        self.processes: list[Process] = []
         self._winding_up = False
+        self._outside = Context()
 
     def time(self) -> float:
         return self._now
@@ -112,6 +119,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         heapq.heappush(self._later, (when, self._count, timer))
         return timer
 
+    def outside(
+        self, delay: float, callback: Callable[..., object], *args: Any
+    ) -> events.TimerHandle:
+        """Calls back later, as part of no process: on a wire, in a server."""
+        return self.call_at(self._now + delay, callback, *args, context=self._outside)
+
     def take_back(self, handles: list[events.Handle]) -> None:
         """Steps of a process that goes on."""
         self._soon.extend(handles)
@@ -119,7 +132,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Exceptions nobody waits for; what a dead process leaves behind is no failure."""
         error = context.get("exception")
-        if error is not None:
+        if error is not None and not self._winding_up:
             self.failures.append(f"{context.get('message')}: {error!r}")
 
     def wind_up(self) -> None:
@@ -132,7 +145,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 return
             for task in tasks:
                 task.cancel()
-            self.run_until_complete(asyncio.sleep(WIND_UP_S))
+            self.run_until_complete(elapsed(WIND_UP_S))
 
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
         """Cancelled timers are left where they are until their time comes."""
@@ -145,9 +158,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             return
         process = handle._context.get(_PROCESS)
         if process is not None and not self._winding_up:
-            if not process.alive:
-                return
-            if process.paused:
+            if process.paused or not process.alive:
+                # Those of a dead one are kept as well: what they hold must not end half-way.
                 process.held.append(handle)
                 return
         self.steps += 1
@@ -166,6 +178,22 @@ class VirtualLoop(asyncio.BaseEventLoop):
             timer = heapq.heappop(later)[2]
             if not timer._cancelled:
                 soon.append(timer)
+
+
+async def elapsed(seconds: float) -> None:
+    """Returns when so much virtual time has passed."""
+    loop = asyncio.get_running_loop()
+    passed: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(seconds, _pass, passed)
+    try:
+        await passed
+    finally:
+        timer.cancel()
+
+
+def _pass(passed: "asyncio.Future[None]") -> None:
+    if not passed.done():
+        passed.set_result(None)
 
 
 def process_of_step() -> Process | None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from flowmesh.errors import FlowmeshError, Timeout, Unavailable
+from flowmesh.rpc.handlers import STORAGE_ERRORS
 from tests.simulation.faults import Fate, Faults
 from tests.simulation.loop import Process, VirtualLoop, process_of_step
 
@@ -98,14 +99,14 @@ class _Unary:
         def arrive() -> None:
             found = self._network.find(self._address, self._method)
             if found is None or fate is Fate.LOST:
-                loop.call_later(NOTICE_S, fail, _away())
+                loop.outside(NOTICE_S, fail, _away())
                 return
             process, method = found
-            process.on_death.append(lambda: loop.call_later(NOTICE_S, fail, _away()))
+            process.on_death.append(lambda: loop.outside(NOTICE_S, fail, _away()))
             process.spawn(self._serve(method, request, answer, fate))
 
-        loop.call_later(faults.latency(), arrive)
-        deadline = loop.call_later(
+        loop.outside(faults.latency(), arrive)
+        deadline = loop.outside(
             self._timeout_s, fail, Timeout("DEADLINE_EXCEEDED", "the call took too long")
         )
         try:
@@ -123,6 +124,8 @@ class _Unary:
             value = _copy(await method(request, self._context))
         except FlowmeshError as problem:
             error = problem
+        except STORAGE_ERRORS:
+            error = Unavailable("STORAGE_UNAVAILABLE", "the database did not answer")
         if fate in (Fate.UNANSWERED, Fate.LATE):
             error = _away()
 
@@ -134,7 +137,7 @@ class _Unary:
             else:
                 answer.set_result(value)
 
-        loop.call_later(faults.latency(), tell)
+        loop.outside(faults.latency(), tell)
 
 
 class _End:
@@ -161,7 +164,7 @@ class _Pipe:
             self._call.break_off()
             return
         self._last_s = max(self._last_s, self._loop.time() + self._faults.latency())
-        self._loop.call_at(self._last_s, self._arrive, message)
+        self._loop.outside(self._last_s - self._loop.time(), self._arrive, message)
 
     def _arrive(self, message: Any) -> None:
         if not self.closed:
@@ -206,7 +209,7 @@ class StreamCall:
         self.client, self.server = client, None
         found = network.find(address, method)
         if found is None:
-            network.loop.call_later(NOTICE_S, self._down.close, _away())
+            network.loop.outside(NOTICE_S, self._down.close, _away())
             self._broken = True
             return
         self.server, serve = found
@@ -237,7 +240,7 @@ class StreamCall:
         loop = self.network.loop
         for pipe in (self._up, self._down):
             pipe.closed = True
-        loop.call_soon(self._down._push, _End(error))
+        loop.outside(0.0, self._down._push, _End(error))
         if self._server is not None and self.server is not None:
             server, task = self.server, self._server
             loop.call_later(NOTICE_S, task.cancel, context=server.context)
@@ -245,7 +248,7 @@ class StreamCall:
     async def _send(self, requests: Any) -> None:
         async for request in requests:
             self._up.send(_copy(request))
-        self.network.loop.call_later(NOTICE_S, self._up.close, None)
+        self.network.loop.outside(NOTICE_S, self._up.close, None)
 
     async def _serve(self, serve: Callable[..., Any]) -> None:
         error: BaseException | None = None
@@ -257,4 +260,5 @@ class StreamCall:
         except FlowmeshError as problem:
             error = problem
         last_s = max(self._down._last_s, self.network.loop.time())
-        self.network.loop.call_at(last_s + NOTICE_S, self._down.close, error)
+        delay_s = last_s + NOTICE_S - self.network.loop.time()
+        self.network.loop.outside(delay_s, self._down.close, error)

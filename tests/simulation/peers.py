@@ -15,7 +15,7 @@ from flowmesh.api.worker.v1 import worker_service_pb2 as worker_pb
 from flowmesh.errors import FlowmeshError, Timeout, Unavailable
 from tests.simulation.history import Call, Outcome
 from tests.simulation.hosts import failed_result
-from tests.simulation.loop import Process
+from tests.simulation.loop import Process, elapsed
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -62,11 +62,11 @@ class RemoteWorker:
             if address is not None:
                 with contextlib.suppress(FlowmeshError, asyncio.CancelledError):
                     await self._stream(address)
-            await asyncio.sleep(RECONNECT_S)
+            await elapsed(RECONNECT_S)
 
     async def _keep_alive(self) -> None:
         while True:
-            await asyncio.sleep(PING_S)
+            await elapsed(PING_S)
             self._ping = True
             self._wake.set()
             if self.world.loop.time() - self._heard_s > SILENCE_S:
@@ -137,7 +137,7 @@ class RemoteWorker:
     async def _work(self, task: task_pb2.Task) -> None:
         duration_s, succeeds = self.world.work.of(task)
         try:
-            await asyncio.sleep(duration_s)
+            await elapsed(duration_s)
             if succeeds:
                 output = payload_pb2.Payload(data=self.world.work.output(task))
                 result = task_pb2.TaskResult(token=task.token, output=output)
@@ -203,7 +203,7 @@ class Client:
             repeatable = outcome is Outcome.UNKNOWN and request.request_id
             if not repeatable or self.world.loop.time() > until:
                 return response
-            await asyncio.sleep(self._random.uniform(0.05, 0.4))
+            await elapsed(self._random.uniform(0.05, 0.4))
 
     async def start(self, workflow_id: str, request_id: str, data: bytes = b"{}") -> str:
         """Starts an execution; empty if that did not come about."""

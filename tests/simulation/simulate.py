@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from tests.simulation.chaos import Chaos
 from tests.simulation.invariants import violations
-from tests.simulation.loop import Stuck, virtual_loop
+from tests.simulation.loop import Stuck, elapsed, virtual_loop
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
 
@@ -26,10 +27,10 @@ class Outcome:
     virtual_s: float
 
 
-def simulate(seed: int) -> Outcome:
+def simulate(seed: int, traced: Callable[..., object] | None = None) -> Outcome:
     """Runs a seed and checks what it left behind."""
     with virtual_loop() as loop:
-        world = World(loop, str(seed))
+        world = World(loop, str(seed), traced)
         try:
             loop.run_until_complete(_run(world))
         except Stuck as stuck:
@@ -50,19 +51,20 @@ def simulate(seed: int) -> Outcome:
 
 async def _run(world: World) -> None:
     random = Random(f"{world.seed}/setup")
-    world.add_orchestrator("o1")
-    if random.random() < 0.6:
+    shared_dir = "data" if random.random() < 0.2 else ""
+    world.add_orchestrator("o1", data_dir_id=shared_dir)
+    if not shared_dir and random.random() < 0.6:
         world.add_orchestrator("o2")
-    world.add_worker_service("ws1", slots=2)
-    world.add_worker_service("ws2", slots=2)
-    world.add_remote("rw1", slots=2)
-    world.add_remote("rw2", slots=1, repeats=0.3)
+    for number in range(random.randint(1, 2)):
+        world.add_worker_service(f"ws{number}", slots=random.randint(1, 3))
+    world.add_remote("rw1", slots=random.randint(1, 3))
+    if random.random() < 0.6:
+        world.add_remote("rw2", slots=1, repeats=0.3)
     world.add_events()
-    await asyncio.sleep(0.3)
-    workload = Workload(world, starts=random.randint(2, 8), within_s=2.0)
+    await elapsed(random.choice((0.0, 0.3, 2.5)))
+    workload = Workload(world, starts=random.randint(1, 8), within_s=2.5)
     workload.begin()
-    await asyncio.sleep(2.0)
+    await Chaos(world).run(within_s=random.choice((1.0, 3.0, 6.0)))
     world.heal()
-    world.record.calm = True
     settled = await world.until_settled(workload)
     world.finished(settled=settled)

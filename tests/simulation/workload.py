@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from functools import cache
 from random import Random
@@ -14,6 +13,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.plan import Plan, compile_plan
 from tests.simulation.hosts import BUILTIN_TYPE
+from tests.simulation.loop import elapsed
 from tests.simulation.peers import REMOTE_TYPE, Client
 
 if TYPE_CHECKING:
@@ -135,11 +135,11 @@ class Workload:
         then: str | None,
     ) -> None:
         delay_s = self._random.uniform(0.0, 0.5)
-        await asyncio.sleep(at_s)
+        await elapsed(at_s)
         execution_id = await client.start(workflow_id, request_id, data)
         if not execution_id or then is None:
             return
-        await asyncio.sleep(delay_s)
+        await elapsed(delay_s)
         if then == "signal":
             for number in range(3):
                 await client.call(

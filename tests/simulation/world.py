@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -17,7 +16,7 @@ from tests.simulation.database import Database
 from tests.simulation.faults import CALM, Faults
 from tests.simulation.history import Call, Effect, Record, Stored
 from tests.simulation.hosts import EventHost, EventTables, OrchestratorHost, WorkerServiceHost
-from tests.simulation.loop import Process, VirtualLoop
+from tests.simulation.loop import Process, VirtualLoop, elapsed, process_of_step
 from tests.simulation.network import Network, Stub
 from tests.simulation.peers import RemoteWorker
 from tests.simulation.tables import Tables
@@ -37,7 +36,8 @@ class SimulatedLog:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def debug(self, event: str, **values: object) -> None: ...
+    def debug(self, event: str, **values: object) -> None:
+        self._world.trace(event, values)
 
     info = warning = debug
 
@@ -54,8 +54,10 @@ class SimulatedLog:
 class World:
     """Everything of one run, and what others see of each other in it."""
 
-    def __init__(self, loop: VirtualLoop, seed: str) -> None:
-        self.loop, self.seed = loop, seed
+    def __init__(
+        self, loop: VirtualLoop, seed: str, traced: Callable[..., object] | None = None
+    ) -> None:
+        self.loop, self.seed, self.traced = loop, seed, traced
         self.start_us = START_US
         self.random = Random(seed)
         self.faults = Faults(Random(f"{seed}/faults"))
@@ -96,8 +98,16 @@ class World:
         self._number += 1
         return self._number
 
+    def trace(self, *what: object) -> None:
+        """Tells whoever replays a run what happens in it."""
+        if self.traced is not None:
+            process = process_of_step()
+            name = process.name if process is not None else "-"
+            self.traced(f"{self.loop.time():9.4f} {name:12}", *what)
+
     def happened(self, *what: object) -> None:
         """Adds to the digest of the run."""
+        self.trace(*what)
         self._digest.update(f"{self.loop.time():.9f} {what}\n".encode())
 
     @property
@@ -105,6 +115,7 @@ class World:
         return self._digest.hexdigest()
 
     def problem(self, where: str, what: str) -> None:
+        self.trace("PROBLEM", where, what)
         self.problems.append(f"{self.loop.time():.3f} {where}: {what}")
 
     def called(self, call: Call) -> None:
@@ -131,9 +142,9 @@ class World:
     def registered(self, address: str, process: Process) -> None:
         """An orchestrator is in the registry; it leaves that when its lease there is over."""
         delay_s = self.random.choice((0.01, 0.1, 0.5))
-        self.loop.call_later(delay_s, self._enter, address, process)
+        self.loop.outside(delay_s, self._enter, address, process)
         process.on_death.append(
-            lambda: self.loop.call_later(REGISTRY_LEASE_S, self.deregistered, address)
+            lambda: self.loop.outside(REGISTRY_LEASE_S, self.deregistered, address)
         )
 
     def _enter(self, address: str, process: Process) -> None:
@@ -225,9 +236,9 @@ class World:
         until = self.loop.time() + SETTLED_WITHIN_S
         while self.loop.time() < until:
             if not workload.open and self.ended():
-                await asyncio.sleep(QUIET_S)
+                await elapsed(QUIET_S)
                 return True
-            await asyncio.sleep(LOOK_EVERY_S)
+            await elapsed(LOOK_EVERY_S)
         return False
 
     def finished(self, *, settled: bool) -> Record:

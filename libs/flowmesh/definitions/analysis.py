@@ -1,15 +1,23 @@
 """What the graph of a workflow looks like: roots, leaves, paths, groups, the critical path."""
 
 from flowmesh.api.definition.v1 import definition_pb2 as pb
-from flowmesh.definitions.graph import Graph, graph_of, levels
+from flowmesh.definitions.graph import Graph, levels
 from flowmesh.definitions.limits import INT64_MAX, PATHS_DEFAULT, PATHS_MAX
 from flowmesh.definitions.model import Workflow
-from flowmesh.definitions.references import templates_of
+from flowmesh.definitions.scopes import Scope
 
 
 def analyse(workflow: Workflow, path_count_max: int = 0) -> pb.Analysis:
-    """The analysis of a checked workflow; at most `path_count_max` paths are spelled out."""
-    graph = graph_of(workflow, templates_of(workflow).implied)
+    """The analysis of a checked workflow; at most `path_count_max` paths are spelled out.
+
+    A map is one node of the graph it stands in; its body is analysed as a graph of its own.
+    """
+    most = min(path_count_max or PATHS_DEFAULT, PATHS_MAX)
+    return _analysis(Scope(workflow.nodes), most)
+
+
+def _analysis(scope: Scope, path_count_max: int) -> pb.Analysis:
+    graph = scope.graph
     groups = levels(graph)
     names = graph.ids
     count = path_count(graph, groups)
@@ -22,12 +30,14 @@ def analyse(workflow: Workflow, path_count_max: int = 0) -> pb.Analysis:
                 id=name,
                 successors=[names[after] for after in graph.successors[node]],
                 dependencies=[names[before] for before in graph.dependencies[node]],
+                map=_analysis(body, path_count_max) if body is not None else None,
             )
             for node, name in enumerate(names)
+            for body in (scope.bodies.get(scope.nodes[node].path),)
         ],
         paths=[
             pb.NodePath(nodes=[names[node] for node in path])
-            for path in paths(graph, min(path_count_max or PATHS_DEFAULT, PATHS_MAX))
+            for path in paths(graph, path_count_max)
         ],
         path_count=count if count <= INT64_MAX else -1,
         branch_points=[names[n] for n, after in enumerate(graph.successors) if len(after) > 1],

@@ -1,4 +1,4 @@
-"""The graph of a workflow by index: who waits for whom, in which order, and circles in it.
+"""The graph of some nodes by index: who waits for whom, in which order, and circles in it.
 
 Everything here is iterative and linear in nodes and edges.
 """
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flowmesh.definitions.model import Workflow
+from flowmesh.definitions.model import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +27,22 @@ class Graph:
         return [index for index, after in enumerate(self.successors) if not after]
 
 
-def graph_of(workflow: Workflow, implied: Mapping[int, Sequence[str]]) -> Graph:
+def graph_of(nodes: Sequence[Node], implied: Mapping[int, Sequence[str]]) -> Graph:
     """The graph of explicit dependencies and those that templates imply, by node index.
 
     Names that do not exist are left out; checks tell of them.
     """
-    index = {node.id: number for number, node in reversed(list(enumerate(workflow.nodes)))}
+    index = {node.id: number for number, node in reversed(list(enumerate(nodes)))}
     index.pop("", None)
     dependencies: list[tuple[int, ...]] = []
-    successors: list[list[int]] = [[] for _ in workflow.nodes]
-    for number, node in enumerate(workflow.nodes):
+    successors: list[list[int]] = [[] for _ in nodes]
+    for number, node in enumerate(nodes):
         names = (*node.dependencies, *implied.get(number, ()))
         before = sorted({index[name] for name in names if name in index})
         dependencies.append(tuple(before))
         for dependency in before:
             successors[dependency].append(number)
-    ids = tuple(node.id for node in workflow.nodes)
+    ids = tuple(node.id for node in nodes)
     return Graph(ids, tuple(dependencies), tuple(map(tuple, successors)))
 
 

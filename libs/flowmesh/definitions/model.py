@@ -1,9 +1,10 @@
 """The canonical model: what every format is read into and every check, analysis and plan reads.
 
 It holds no positions and no text; `path` leads from each part back into its source document.
-A workflow is one scope of nodes; a node that holds a scope of its own would carry it as a field.
+A workflow is one graph of nodes; a map is a node that holds a graph of its own.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -70,12 +71,21 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """One step of a graph. Its task is written into it or found by `task_ref`.
+class MapBody:
+    """What a map runs once for each of its items, at most `concurrency` of them at a time."""
 
-    `input` is a template, meaningful where `has_input`; `condition` a CEL expression that must
-    hold for the node to run. `dependencies` are as written: repeated ones included, an empty
-    one for what was no id.
+    nodes: tuple["Node", ...]
+    concurrency: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step of a graph. Its task is written into it or found by `task_ref`, or it is a map.
+
+    `input` is a template, meaningful where `has_input`, and of a map the list of its items;
+    `condition` a CEL expression that must hold for the node to run. `dependencies` are as
+    written: repeated ones included, an empty one for what was no id.
     """
 
     id: str
@@ -93,6 +103,21 @@ class Node:
     critical: bool = True
     priority: Priority = Priority.NORMAL
     queue: str = ""
+    map: MapBody | None = None
+    # Part of the body of a map, so its templates see `item` and `index` too.
+    in_map: bool = False
+
+    @property
+    def input_path(self) -> Path:
+        return (*self.path, "input") if self.map is None else (*self.map.path, "items")
+
+
+def every_node(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes with those of the maps among them, each map before its body."""
+    for node in nodes:
+        yield node
+        if node.map is not None:
+            yield from every_node(node.map.nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +149,4 @@ class Workflow:
 
     @property
     def task_refs(self) -> frozenset[str]:
-        return frozenset(node.task_ref for node in self.nodes if node.task_ref)
+        return frozenset(node.task_ref for node in every_node(self.nodes) if node.task_ref)

@@ -1,31 +1,34 @@
 """From a checked workflow and the tasks it refers to, the plan that executions run.
 
-The planner decides what each node is (a task, a timer, nothing), what it gets as input and where
-its limits come from. It checks nothing: that is done before.
+The planner decides what each node is (a task, a timer, a map, nothing), what it gets as input and
+where its limits come from. It checks nothing: that is done before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from flowmesh.api.common.v1 import failure_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.canonical import json_bytes
-from flowmesh.definitions.graph import graph_of, levels
+from flowmesh.definitions.graph import levels
 from flowmesh.definitions.model import (
     NATIVE_RETRY,
     NO_RETRY,
     Dialect,
+    Json,
     Node,
     Priority,
     Task,
     Workflow,
 )
 from flowmesh.definitions.references import (
-    Templates,
+    condition_roots_of,
+    roots_in,
     tasks_in_condition,
-    templates_of,
     under_input,
 )
+from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
 from flowmesh.definitions.specs import (
     DIALECTS,
     delay_of,
@@ -44,8 +47,6 @@ _PRIORITIES = {
     Priority.HIGH: priority_pb2.PRIORITY_HIGH,
     Priority.CRITICAL: priority_pb2.PRIORITY_CRITICAL,
 }
-# Appended to the id of a node with a condition: the node that evaluates it.
-GATE_SUFFIX = ":condition"
 
 
 def plan_workflow(
@@ -69,7 +70,7 @@ def plan_workflow(
         timeout_ms=workflow.timeout_ms,
     )
     _set_callbacks(plan, workflow)
-    _Planner(workflow, resolve, plan).add_nodes()
+    _Planner(workflow, resolve, plan).add_nodes(Scope(workflow.nodes), plan.nodes)
     plan.digest = digest_of(plan)
     return plan
 
@@ -88,6 +89,14 @@ def _set_callbacks(plan: plan_pb2.Plan, workflow: Workflow) -> None:
         plan.callbacks.secret = callbacks.secret
 
 
+class _Nodes(Protocol):
+    """The list of a message that the nodes of one graph go to."""
+
+    def add(self, **fields: object) -> plan_pb2.PlanNode: ...
+
+    def __len__(self) -> int: ...
+
+
 class _Planner:
     """Builds the nodes and specs of one plan."""
 
@@ -95,31 +104,21 @@ class _Planner:
         self._workflow = workflow
         self._resolve = resolve
         self._plan = plan
-        self._ids = frozenset(node.id for node in workflow.nodes)
         self._specs: dict[str, int] = {}
         self._tasks: dict[str, Task] = {}
 
-    def add_nodes(self) -> None:
-        templates = templates_of(self._workflow)
-        graph = graph_of(self._workflow, templates.implied)
-        positions = self._positions()
-        for index, node in enumerate(self._workflow.nodes):
+    def add_nodes(self, scope: Scope, nodes: _Nodes) -> None:
+        """Adds the nodes of one graph to the list of a message."""
+        graph = scope.graph
+        positions = _positions(scope.nodes)
+        for index, node in enumerate(scope.nodes):
             before = [positions[dependency] for dependency in graph.dependencies[index]]
             if node.condition:
-                self._add_gate(node, before, templates)
-                before = [len(self._plan.nodes) - 1]
-            self._add_node(node, before)
+                self._add_gate(node, scope, nodes, before)
+                before = [len(nodes) - 1]
+            self._add_node(node, scope, nodes, before)
         if sum(map(len, levels(graph))) != len(graph.ids):
             raise ValueError(f"the graph of {self._workflow.id} has a circle; it was not checked")
-
-    def _positions(self) -> list[int]:
-        """Index in the plan of each node; a gate stands before the node it guards."""
-        positions = []
-        gates = 0
-        for index, node in enumerate(self._workflow.nodes):
-            gates += bool(node.condition)
-            positions.append(index + gates)
-        return positions
 
     def _task(self, node: Node) -> Task:
         if node.task is not None:
@@ -133,23 +132,24 @@ class _Planner:
             self._tasks[node.task_ref] = task
         return task
 
-    def _add_node(self, node: Node, before: list[int]) -> None:
+    def _add_node(self, node: Node, scope: Scope, nodes: _Nodes, before: list[int]) -> None:
+        planned = _planned(node, nodes, before)
+        if node.map is not None:
+            planned.kind = plan_pb2.NODE_KIND_MAP
+            planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+            planned.input_template = json_bytes(node.input)
+            planned.map.concurrency = node.map.concurrency
+            self.add_nodes(scope.bodies[node.path], planned.map.nodes)
+            return
         task = self._task(node)
-        planned = self._plan.nodes.add(
-            id=node.id,
-            name=node.name,
-            dependencies=before,
-            critical=node.critical,
-            priority=_PRIORITIES[node.priority],
-            queue=node.queue or task.queue,
-        )
+        planned.queue = node.queue or task.queue
         if task.executor == "noop":
             planned.kind = plan_pb2.NODE_KIND_NOOP
             planned.input_mode = plan_pb2.INPUT_MODE_NONE
         elif task.executor == "delay":
             self._as_timer(planned, node, task)
         else:
-            self._as_task(planned, node, task)
+            self._as_task(planned, node, task, scope)
 
     def _as_timer(self, planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
         planned.kind = plan_pb2.NODE_KIND_TIMER
@@ -159,9 +159,9 @@ class _Planner:
             planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
             planned.input_template = template
 
-    def _as_task(self, planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+    def _as_task(self, planned: plan_pb2.PlanNode, node: Node, task: Task, scope: Scope) -> None:
         planned.kind = plan_pb2.NODE_KIND_TASK
-        planned.spec = self._spec(spec_of(node, task, self._ids))
+        planned.spec = self._spec(spec_of(node, task, scope.visible))
         inputs = inputs_of(node, task)
         planned.input_mode = inputs.mode
         planned.input_template = inputs.template
@@ -187,13 +187,15 @@ class _Planner:
             self._plan.specs.append(spec)
         return index
 
-    def _add_gate(self, node: Node, before: list[int], templates: Templates) -> None:
-        """A node of its own that evaluates the condition over the workflow's input and tasks."""
-        read = dict.fromkeys(tasks_in_condition(node.condition, self._ids))
-        given = {
-            "input": "{{input}}",
-            "tasks": {name: {"output": f'{{{{tasks["{name}"].output}}}}'} for name in read},
-        }
+    def _add_gate(self, node: Node, scope: Scope, nodes: _Nodes, before: list[int]) -> None:
+        """A node of its own that evaluates the condition over what it may read."""
+        roots = condition_roots_of(node)
+        read = dict.fromkeys(tasks_in_condition(node.condition, scope.visible))
+        # In a map, where it is given once for each item, nothing that is not read.
+        needed = roots_in(node.condition, roots) if node.in_map else roots
+        given: Json = {root: f"{{{{{root}}}}}" for root in needed}
+        if "tasks" in given:
+            given["tasks"] = {name: {"output": f'{{{{tasks["{name}"].output}}}}'} for name in read}
         gate = Node(
             id=node.id + GATE_SUFFIX,
             name=f"condition of {node.name}",
@@ -203,22 +205,33 @@ class _Planner:
             critical=node.critical,
             priority=node.priority,
             queue=node.queue,
+            in_map=node.in_map,
         )
         config = {
-            "expression": under_input(node.condition),
+            "expression": under_input(node.condition, roots),
             "language": "cel",
             "steps": list(read),
         }
         task = Task("condition", "condition", config, Dialect.NATIVE)
-        self._add_planned_gate(gate, task, before)
+        self._as_task(_planned(gate, nodes, before), gate, task, scope)
 
-    def _add_planned_gate(self, gate: Node, task: Task, before: list[int]) -> None:
-        planned = self._plan.nodes.add(
-            id=gate.id,
-            name=gate.name,
-            dependencies=before,
-            critical=gate.critical,
-            priority=_PRIORITIES[gate.priority],
-            queue=gate.queue,
-        )
-        self._as_task(planned, gate, task)
+
+def _planned(node: Node, nodes: _Nodes, before: list[int]) -> plan_pb2.PlanNode:
+    return nodes.add(
+        id=node.id,
+        name=node.name,
+        dependencies=before,
+        critical=node.critical,
+        priority=_PRIORITIES[node.priority],
+        queue=node.queue,
+    )
+
+
+def _positions(nodes: Sequence[Node]) -> list[int]:
+    """Index in the plan of each node; a gate stands before the node it guards."""
+    positions = []
+    gates = 0
+    for index, node in enumerate(nodes):
+        gates += bool(node.condition)
+        positions.append(index + gates)
+    return positions

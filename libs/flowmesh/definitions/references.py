@@ -1,34 +1,42 @@
-"""Every template of a workflow's nodes, compiled once: what it refers to and what it implies."""
+"""What the templates and conditions of a workflow's nodes may refer to, and what they do."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterator
 
 from flowmesh.definitions.builtins import TRANSFORM
-from flowmesh.definitions.model import Dialect, Json, Node, Task, Workflow
-from flowmesh.definitions.problems import Path
-from flowmesh.expressions import Reference, Template, TemplateInvalid, compile_template
-from flowmesh.expressions.cel_source import tokenize
+from flowmesh.definitions.model import Dialect, Json, Node, Task
+from flowmesh.expressions import Reference, Template, compile_template
+from flowmesh.expressions.cel_source import Token, tokenize
 
 NATIVE_ROOTS = frozenset({"input", "tasks", "execution"})
 STEPS_ROOTS = frozenset({"context"})
 TASK_ROOTS = frozenset({"input"})
 CONDITION_ROOTS = ("input", "tasks")
+# What is known besides in the body of a map.
+ITEM_ROOTS = ("item", "index")
+_MAP_ROOTS = NATIVE_ROOTS.union(ITEM_ROOTS)
 
 _OPEN = "{{"
+_BEGIN = re.compile(r"\{\{\s*(\w+)")
 _TASK_IN_CONDITION = re.compile(
     r"""\btasks\s*(?:\.\s*([\w$-]+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])"""
 )
 _WORD = re.compile(r"""([\w$][\w$-]*)|"([^"\\]*)"|'([^'\\]*)'""")
 
 
-@dataclass(frozen=True, slots=True)
-class Templates:
-    """The compiled input of each node by index, and the tasks that each node refers to."""
+def roots_of(node: Node) -> frozenset[str]:
+    """What the templates of a native node may begin with."""
+    return _MAP_ROOTS if node.in_map else NATIVE_ROOTS
 
-    inputs: dict[int, Template]
-    implied: dict[int, tuple[str, ...]]
-    invalid: dict[int, TemplateInvalid]
+
+def condition_roots_of(node: Node) -> tuple[str, ...]:
+    """What the condition of a node may begin with."""
+    return CONDITION_ROOTS + ITEM_ROOTS if node.in_map else CONDITION_ROOTS
+
+
+def compile_input(node: Node) -> Template:
+    """What is rendered for a node, compiled; raises TemplateInvalid."""
+    return compile_template(split_input(node)[0], roots_of(node))
 
 
 def split_input(node: Node) -> tuple[Json, Json]:
@@ -41,16 +49,14 @@ def split_input(node: Node) -> tuple[Json, Json]:
     if node.task_ref != TRANSFORM or not isinstance(given, dict):
         return given, None
     pipeline = given.get("pipeline")
-    if not isinstance(pipeline, list) or _refers(pipeline):
+    if not isinstance(pipeline, list) or _refers(pipeline, roots_of(node)):
         return given, None
     return {key: value for key, value in given.items() if key != "pipeline"}, pipeline
 
 
-_WORKFLOW_REFERENCE = re.compile(r"\{\{\s*(?:input|tasks|execution)\b")
-
-
-def _refers(value: Json) -> bool:
-    return any(_WORKFLOW_REFERENCE.search(text) for text in texts_of(value))
+def _refers(value: Json, roots: Collection[str]) -> bool:
+    begun = (match.group(1) for text in texts_of(value) for match in _BEGIN.finditer(text))
+    return any(root in roots for root in begun)
 
 
 def texts_of(value: Json) -> Iterator[str]:
@@ -70,27 +76,6 @@ def has_template(value: Json) -> bool:
     return any(_OPEN in text for text in texts_of(value))
 
 
-def templates_of(workflow: Workflow) -> Templates:
-    """Compiles every node's input and finds the dependencies that references imply."""
-    templates = Templates({}, {}, {})
-    if workflow.dialect is not Dialect.NATIVE:
-        return templates
-    ids = frozenset(node.id for node in workflow.nodes)
-    for index, node in enumerate(workflow.nodes):
-        names: dict[str, None] = {}
-        if node.has_input:
-            try:
-                template = compile_template(split_input(node)[0], NATIVE_ROOTS)
-                templates.inputs[index] = template
-                names.update(dict.fromkeys(filter(None, map(task_of, template.references))))
-            except TemplateInvalid as error:
-                templates.invalid[index] = error
-        names.update(dict.fromkeys(tasks_in_condition(node.condition, ids)))
-        if names:
-            templates.implied[index] = tuple(names)
-    return templates
-
-
 def task_of(reference: Reference) -> str:
     """The task a reference reads; empty where it reads none."""
     if reference.root == "tasks" and reference.path and isinstance(reference.path[0], str):
@@ -98,7 +83,7 @@ def task_of(reference: Reference) -> str:
     return ""
 
 
-def tasks_in_condition(source: str, ids: frozenset[str]) -> list[str]:
+def tasks_in_condition(source: str, ids: Container[str]) -> list[str]:
     """The tasks a condition reads; `tasks.a-b` is the task `a-b` where there is one, else `a`."""
     found = []
     for match in _TASK_IN_CONDITION.finditer(source):
@@ -109,18 +94,29 @@ def tasks_in_condition(source: str, ids: frozenset[str]) -> list[str]:
     return found
 
 
-def under_input(source: str) -> str:
-    """A condition over `input` and `tasks` as one over a task's input that holds both."""
-    written, position, before = "", 0, ""
-    for token in tokenize(source):
-        if token.kind == "name" and token.text in CONDITION_ROOTS and before != ".":
-            written += f"{source[position : token.offset]}input."
-            position = token.offset
-        before = token.text
+def under_input(source: str, roots: Collection[str]) -> str:
+    """A condition over `roots` as one over a task's input that holds them all."""
+    written, position = "", 0
+    for token in _beginnings(source, roots):
+        written += f"{source[position : token.offset]}input."
+        position = token.offset
     return written + source[position:]
 
 
-def ids_in(source: str, ids: frozenset[str]) -> list[str]:
+def roots_in(source: str, roots: Collection[str]) -> list[str]:
+    """Those of `roots` that a condition reads."""
+    return list(dict.fromkeys(token.text for token in _beginnings(source, roots)))
+
+
+def _beginnings(source: str, roots: Collection[str]) -> Iterator[Token]:
+    before = ""
+    for token in tokenize(source):
+        if token.kind == "name" and token.text in roots and before != ".":
+            yield token
+        before = token.text
+
+
+def ids_in(source: str, ids: Container[str]) -> list[str]:
     """The ids that an expression names: as a word, or as a quoted key."""
     found: dict[str, None] = {}
     for match in _WORD.finditer(source):
@@ -135,8 +131,3 @@ def ids_in(source: str, ids: frozenset[str]) -> list[str]:
 def config_roots(task: Task) -> frozenset[str]:
     """What the templates in a task's own configuration may begin with."""
     return TASK_ROOTS if task.dialect is Dialect.NATIVE else STEPS_ROOTS
-
-
-def task_path(node: Node, task: Task) -> Path:
-    """Where a node's configuration stands in the document of the workflow."""
-    return task.config_path if node.task is not None else node.path

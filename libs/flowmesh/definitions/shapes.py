@@ -83,6 +83,11 @@ def step_into(schema: Json, key: str | int) -> Json:
     return rest if isinstance(rest, dict) else None
 
 
+def items_of(schema: Json) -> Json:
+    """The schema of every item of an array; None is unknown."""
+    return None if plain(schema) and "prefixItems" in schema else step_into(schema, 0)
+
+
 def at_path(schema: Json, path: Sequence[str | int]) -> Json:
     for key in path:
         schema = step_into(schema, key)

@@ -1,6 +1,7 @@
 """A node's task as what a worker is told (TaskSpec) and what the node gets as its input."""
 
 import hashlib
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,7 @@ def inputs_of(node: Node, task: Task) -> Inputs:
     return Inputs(plan_pb2.INPUT_MODE_TEMPLATE, json_bytes(task.config))
 
 
-def spec_of(node: Node, task: Task, ids: frozenset[str]) -> plan_pb2.TaskSpec:
+def spec_of(node: Node, task: Task, ids: Container[str]) -> plan_pb2.TaskSpec:
     """The spec, its digest included; equal tasks give equal bytes."""
     spec = plan_pb2.TaskSpec(
         task_type=task.executor,
@@ -62,7 +63,7 @@ def spec_of(node: Node, task: Task, ids: frozenset[str]) -> plan_pb2.TaskSpec:
     return spec
 
 
-def _config(node: Node, task: Task, ids: frozenset[str]) -> dict[str, Json]:
+def _config(node: Node, task: Task, ids: Container[str]) -> dict[str, Json]:
     if task.dialect is Dialect.STEPS:
         if task.executor == "condition":
             return {**task.config, "steps": ids_in(str(task.config.get("expression", "")), ids)}

@@ -20,7 +20,10 @@ from flowmesh.errors import Forbidden, Invalid, TooLarge
 
 class EgressBlocked(Forbidden):
     def __init__(self) -> None:
-        super().__init__("EGRESS_BLOCKED", "the address is not one that steps may call")
+        text = (
+            "the address is not one that steps may call; --egress or FLOWMESH_EGRESS says which are"
+        )
+        super().__init__("EGRESS_BLOCKED", text)
 
 
 class HeaderInvalid(Invalid):

@@ -11,6 +11,7 @@ FlowmeshError
 ├── Gone                 410 OUT_OF_RANGE          it was there and is no longer held
 ├── TooLarge             413 RESOURCE_EXHAUSTED    over a limit of size; the limit is named
 ├── UnsupportedMediaType 415 INVALID_ARGUMENT      the gateway's routes only
+├── UpgradeRequired      426 UNIMPLEMENTED         the gateway's routes only
 ├── Overloaded           429 RESOURCE_EXHAUSTED    come back after `retry_after_ms`
 ├── Unavailable          503 UNAVAILABLE           come back after `retry_after_ms`
 ├── Unimplemented        501 UNIMPLEMENTED         the service has no such method
@@ -36,6 +37,7 @@ from flowmesh.errors.tree import (
     Unavailable,
     Unimplemented,
     UnsupportedMediaType,
+    UpgradeRequired,
     Violation,
     WrongState,
 )
@@ -57,6 +59,7 @@ __all__ = [
     "Unavailable",
     "Unimplemented",
     "UnsupportedMediaType",
+    "UpgradeRequired",
     "Violation",
     "WrongState",
 ]

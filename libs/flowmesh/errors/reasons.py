@@ -37,6 +37,7 @@ REASONS = _table(
     Reason("CURSOR_EXPIRED", tree.Gone, "The stream no longer holds what follows the cursor."),
     Reason("ROUTE_NOT_FOUND", tree.NotFound, "No such path; /openapi.json lists all of them."),
     Reason("METHOD_NOT_ALLOWED", tree.MethodNotAllowed, "The path is there, but not for this method; Allow lists those it has."),
+    Reason("UPGRADE_REQUIRED", tree.UpgradeRequired, "The path is a WebSocket; open it as one."),
     Reason("CONTENT_TYPE_UNSUPPORTED", tree.UnsupportedMediaType, "The body's content type or encoding is not accepted here."),
     Reason("BODY_TOO_LARGE", tree.TooLarge, "Request bodies are limited to 8 MiB."),
     # definitions

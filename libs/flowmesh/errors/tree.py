@@ -115,3 +115,8 @@ class MethodNotAllowed(FlowmeshError):
 class UnsupportedMediaType(FlowmeshError):
     grpc_code = "INVALID_ARGUMENT"
     http_status = 415
+
+
+class UpgradeRequired(FlowmeshError):
+    grpc_code = "UNIMPLEMENTED"
+    http_status = 426

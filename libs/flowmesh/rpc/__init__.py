@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
     from flowmesh.rpc.local import EOF
     from flowmesh.rpc.remote import RemoteTarget
-    from flowmesh.rpc.requests import namespace_of, valid_id
+    from flowmesh.rpc.requests import known_choices, namespace_of, valid_id
     from flowmesh.rpc.status import error_of, status_of
 else:
     HOMES = {
@@ -31,6 +31,7 @@ else:
         "error_of": "status",
         "fixed": "channel",
         "forwarding": "forward",
+        "known_choices": "requests",
         "namespace_of": "requests",
         "status_of": "status",
         "valid_id": "requests",
@@ -54,6 +55,7 @@ __all__ = [
     "error_of",
     "fixed",
     "forwarding",
+    "known_choices",
     "namespace_of",
     "status_of",
     "valid_id",

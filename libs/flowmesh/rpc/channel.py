@@ -44,11 +44,47 @@ Pick = Callable[[], Target]
 Await = Callable[[float | None], Awaitable[Target]]
 
 
+def _streaming(kind: str) -> Callable[..., Any]:
+    """The channel's method for calls of a kind that streams at least one way."""
+
+    def make(
+        channel: "Channel",
+        path: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool = False,
+    ) -> Any:
+        def call(
+            requests: Any = None,
+            *,
+            timeout: float | None = None,
+            metadata: MetadataItems | None = None,
+            wait_for_ready: bool | None = None,
+            **_unused: object,
+        ) -> Any:
+            timeout_s = timeout_within(timeout)
+            items = with_trace(metadata)
+            target = channel.pick()
+            if isinstance(target, LocalTarget):
+                return local.LocalStream(target.method(path), requests, items, timeout_s)
+            made = target.callable(kind, path, request_serializer, response_deserializer)
+            # A call that its caller will write to takes no requests, not None.
+            given = () if requests is None and kind.startswith("stream") else (requests,)
+            return RemoteStream(
+                target,
+                made(*given, timeout=timeout_s, metadata=items, wait_for_ready=wait_for_ready),
+            )
+
+        return call
+
+    return make
+
+
 class Channel(grpc.aio.Channel):
     """What a stub needs of a channel. `pick` chooses a target for each call."""
 
     def __init__(self, pick: Pick, wait: Await) -> None:
-        self._pick = pick
+        self.pick = pick
         self._wait = wait
 
     def unary_unary(
@@ -94,58 +130,9 @@ class Channel(grpc.aio.Channel):
 
         return call
 
-    def unary_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool = False,
-    ) -> Any:
-        return self._streaming("unary_stream", method, request_serializer, response_deserializer)
-
-    def stream_unary(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool = False,
-    ) -> Any:
-        return self._streaming("stream_unary", method, request_serializer, response_deserializer)
-
-    def stream_stream(
-        self,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool = False,
-    ) -> Any:
-        return self._streaming("stream_stream", method, request_serializer, response_deserializer)
-
-    def _streaming(
-        self, kind: str, path: str, serialize: Any, deserialize: Any
-    ) -> Callable[..., Any]:
-        def call(
-            requests: Any = None,
-            *,
-            timeout: float | None = None,
-            metadata: MetadataItems | None = None,
-            wait_for_ready: bool | None = None,
-            **_unused: object,
-        ) -> Any:
-            timeout_s = timeout_within(timeout)
-            items = with_trace(metadata)
-            target = self._pick()
-            if isinstance(target, LocalTarget):
-                return local.LocalStream(target.method(path), requests, items, timeout_s)
-            made = target.callable(kind, path, serialize, deserialize)
-            return RemoteStream(
-                target,
-                made(requests, timeout=timeout_s, metadata=items, wait_for_ready=wait_for_ready)
-                if requests is not None or not kind.startswith("stream")
-                else made(timeout=timeout_s, metadata=items, wait_for_ready=wait_for_ready),
-            )
-
-        return call
+    unary_stream: Any = _streaming("unary_stream")
+    stream_unary: Any = _streaming("stream_unary")
+    stream_stream: Any = _streaming("stream_stream")
 
     async def close(self, grace: float | None = None) -> None:
         """Nothing: targets are closed by whoever made them."""

@@ -25,6 +25,7 @@ from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, sta
 from flowmesh.telemetry.metrics import Metrics
 
 STORAGE_RETRY_MS = 500
+PATH_CHARS_MAX = 200
 STORAGE_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -169,6 +170,17 @@ class Handlers:
             }
             handler = grpc.method_handlers_generic_handler(service, table)
             server.add_generic_rpc_handlers((handler,))
+
+
+class UnknownMethods(grpc.GenericRpcHandler):
+    """Refuses what no handler before it has taken, with a reason as everywhere else."""
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        async def refuse(_requests: Any, context: Any) -> None:
+            text = f"{details.method[:PATH_CHARS_MAX]} is not served here"
+            await _abort(context, Unimplemented("UNIMPLEMENTED", text))
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _served(method: Method) -> grpc.RpcMethodHandler[Any, Any]:

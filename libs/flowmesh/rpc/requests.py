@@ -1,7 +1,8 @@
-"""What every request has in common: a namespace, and ids of one shape."""
+"""What requests have in common: a namespace, ids of one shape, choices that are known."""
 
 import re
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from flowmesh.errors import Invalid, Violation
 
@@ -28,3 +29,14 @@ def valid_id(value: str, field: str) -> str:
     shown = value if len(value) <= 40 else f"{value[:40]}…"
     text = f"{field} {shown!r} is not an id: 1 to 128 of A-Z a-z 0-9 . _ : -"
     raise Invalid("ID_INVALID", text, violations=(Violation(field, text, "ID_INVALID"),))
+
+
+def known_choices(values: Iterable[int], choices: Any, field: str) -> None:
+    """Raises ENUM_UNKNOWN naming the field where a value is none of the enum `choices`."""
+    known = choices.values()
+    for value in values:
+        if value not in known:
+            text = f"{field}: {value} is none of {', '.join(choices.keys())}"
+            raise Invalid(
+                "ENUM_UNKNOWN", text, violations=(Violation(field, text, "ENUM_UNKNOWN"),)
+            )

@@ -10,6 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from flowmesh.rpc import SERVER_OPTIONS, Handlers
+from flowmesh.rpc.handlers import UnknownMethods
 from flowmesh.rpc.limits import CONCURRENT_CALLS_MAX
 from flowmesh.telemetry import Metrics
 
@@ -48,6 +49,7 @@ class GrpcServer:
             self._add_reflection((*sorted(handlers.services), health.SERVICE_NAME, *REFLECTION))
         handlers.install(self._server)
         self._about.install(self._server)
+        self._server.add_generic_rpc_handlers((UnknownMethods(),))
         await self._tell(health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
 

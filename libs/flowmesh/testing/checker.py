@@ -229,6 +229,22 @@ def check_sink(
     return problems
 
 
+def check_effects(
+    stored: Mapping[str, Stored], effects: Iterable[Mapping[str, Any]], steps: Iterable[str]
+) -> list[str]:
+    """The receiver's file holds each accepted step's effect exactly once, and no other one's."""
+    keyed = [line for line in effects if line["key"] and line["applied"]]
+    applied = Counter((line["route"], line["key"]) for line in keyed)
+    problems = [f"I3 {key} of {step}: {n} effects" for (step, key), n in applied.items() if n > 1]
+    for step in steps:
+        expected = {key_of(one.id, step) for one in stored.values() if _completed(one, step)}
+        found = {key for route, key in applied if route == step}
+        if expected != found:
+            lost, strange = len(expected - found), sorted(found - expected)[:5]
+            problems.append(f"I3 {step}: {lost} accepted without an effect, strange {strange}")
+    return problems
+
+
 def key_of(execution_id: str, step: str) -> str:
     """The Idempotency-Key of a step's calls, the same on every attempt."""
     return f"{execution_id}/{step}"

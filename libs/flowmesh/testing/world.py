@@ -90,6 +90,7 @@ class World:
         self._calls: deque[Call] = deque(maxlen=CALLS_MAX)
         self._called = asyncio.Condition()
         self._gates: dict[str, asyncio.Event] = {}
+        self.effects_file = effects
         self._effects = Effects(effects) if effects is not None else None
         self._runner: web.AppRunner | None = None
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -39,7 +40,7 @@ class DeliveryLoop(Loop):
         self._log = log
         self._running: dict[asyncio.Task[None], Due] = {}
         self._look = asyncio.Event()
-        self._draining = False
+        self._draining = asyncio.Event()
 
     def look(self) -> None:
         """There may be something new to deliver."""
@@ -51,12 +52,16 @@ class DeliveryLoop(Loop):
         hosts = Counter(due.host for due in self._running.values())
         busy = [host for host, count in hosts.items() if count > PER_HOST]
         free = RUNNING_MAX - len(self._running)
-        if free <= 0 or self._draining:
+        if free <= 0 or self._draining.is_set():
             await self._look.wait()
             return 0
         claimed = await self._store.claim(
             busy_hosts=busy, free=free, per_host=PER_HOST, lease_ms=LEASE_MS
         )
+        if self._draining.is_set():
+            # Told to stop while it asked: what it would post with is about to close.
+            await self._give_back(claimed)
+            return 0
         for due in claimed:
             task = asyncio.create_task(self._deliver(due), name=f"deliver-{due.id}")
             self._running[task] = due
@@ -67,14 +72,17 @@ class DeliveryLoop(Loop):
 
     async def drain(self) -> None:
         """Lets attempts end for a moment, and gives back those that do not."""
-        self._draining = True
+        self._draining.set()
         if self._running:
             await asyncio.wait(self._running, timeout=DRAIN_S)
         left = dict(self._running)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        for due in left.values():
+        await self._give_back(left.values())
+
+    async def _give_back(self, dues: Iterable[Due]) -> None:
+        for due in dues:
             await self._store.put_off(
                 due.ordinal, attempts=due.attempts, last_error="interrupted", delay_ms=0
             )

@@ -299,7 +299,7 @@ class GraphPath(Answer, kw_only=True):
 
 
 class AnalysisAnswer(Answer, kw_only=True):
-    """The graph of a workflow. `pathCount` counts all paths, also those not listed."""
+    """A graph, with those its maps run. `pathCount` counts all paths, also those not listed."""
 
     name: str
     version: int
@@ -316,6 +316,7 @@ class AnalysisAnswer(Answer, kw_only=True):
     convergence_points: list[str]
     critical_path: list[str]
     depth: int
+    maps: "dict[str, AnalysisAnswer] | UnsetType" = UNSET
 
 
 # --- executions ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from flowmesh.errors import FlowmeshError, MethodNotAllowed, NotFound
+from flowmesh.errors import FlowmeshError, MethodNotAllowed, NotFound, UpgradeRequired
 from flowmesh.failpoints import failpoint
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.errors import error_response, internal_response
@@ -106,9 +106,13 @@ class Gateway:
         started = _Started(send, [])
         template = UNKNOWN_ROUTE
         try:
-            match = self._routes.match(_raw_path(scope))
+            path = _raw_path(scope)
+            match = self._routes.match(path)
             if match is None:
-                raise NotFound("ROUTE_NOT_FOUND", "No such path; /openapi.json lists all of them.")
+                if self._sockets.match(path) is None:
+                    raise _route_not_found()
+                await _send(_other_protocol(), method, started)
+                return
             template = match.template
             route = match.methods.get("GET" if method == "HEAD" else method)
             if route is None:
@@ -145,7 +149,7 @@ class Gateway:
         await socket.opened()
         try:
             if match is None:
-                raise NotFound("ROUTE_NOT_FOUND", "No such path; /openapi.json lists all of them.")
+                raise _route_not_found()
             await match.methods["GET"].endpoint(self._backends, socket)
         except Exception as raised:  # noqa: BLE001 - as above
             refusal = self._refusal(raised, match.template if match else UNKNOWN_ROUTE)
@@ -159,7 +163,8 @@ class Gateway:
         if not isinstance(raised, FlowmeshError):
             self._log.error("request failed", route=template, exc_info=raised)
             return internal_response()
-        return error_response(raised)
+        # Without its frames: whoever keeps the error, a task for one, would keep the body too.
+        return error_response(raised.with_traceback(None))
 
 
 def _traceparent(scope: Scope) -> str:
@@ -173,6 +178,15 @@ def _raw_path(scope: Scope) -> str:
     if raw is None:
         return str(scope["path"])
     return str(bytes(raw).partition(b"?")[0], "latin-1")
+
+
+def _route_not_found() -> NotFound:
+    return NotFound("ROUTE_NOT_FOUND", "No such path; /openapi.json lists all of them.")
+
+
+def _other_protocol() -> Response:
+    error = UpgradeRequired("UPGRADE_REQUIRED", "This path is a WebSocket; open it as one.")
+    return error_response(error, headers=((b"upgrade", b"websocket"), (b"connection", b"upgrade")))
 
 
 def _other_method(method: str, methods: dict[str, Route]) -> Response:

@@ -158,6 +158,7 @@ def analysis_answer(
     roots, leaves = list(analysis.roots), list(analysis.leaves)
     branches, joins = list(analysis.branch_points), list(analysis.convergence_points)
     groups = [list(group.nodes) for group in analysis.groups]
+    bodies = {node.id: node.map for node in analysis.nodes if node.HasField("map")}
     return answers.AnalysisAnswer(
         name=name,
         version=version,
@@ -179,6 +180,7 @@ def analysis_answer(
         convergence_points=joins,
         critical_path=list(analysis.critical_path),
         depth=analysis.depth,
+        maps={id: analysis_answer(id, version, body) for id, body in bodies.items()} or UNSET,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowmesh.api.execution.v1 import execution_pb2
@@ -22,7 +22,7 @@ from flowmesh.orchestrator.stats import merged
 from flowmesh.orchestrator.views import execution_message, listed_message
 from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
 from flowmesh.plan import Plan
-from flowmesh.rpc import namespace_of, valid_id
+from flowmesh.rpc import known_choices, namespace_of, valid_id
 from flowmesh.telemetry import current_traceparent
 
 WAIT_DEFAULT_MS = 30_000
@@ -155,7 +155,7 @@ class Executions:
     async def list(self, request: pb.ListExecutionsRequest) -> pb.ListExecutionsResponse:
         namespace = namespace_of(request)
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-        _check_statuses(request.statuses)
+        known_choices(request.statuses, execution_pb2.ExecutionStatus, "statuses")
         rows = await self._core.store.rows(
             "list_executions",
             namespace=namespace,
@@ -392,13 +392,6 @@ def _check_text(value: str, field: str, length_max: int) -> None:
         )
     if "\0" in value:
         raise Invalid("STRING_HAS_NUL", f"{field} holds a NUL character")
-
-
-def _check_statuses(statuses: Iterable[int]) -> None:
-    known = execution_pb2.ExecutionStatus.values()
-    for status in statuses:
-        if status not in known:
-            raise Invalid("ENUM_UNKNOWN", f"statuses: {status} is not an execution status")
 
 
 def _page_token(execution_id: str) -> str:

@@ -102,12 +102,12 @@ class Ownership:
     # --- time ---
 
     def observe_time(self, database_us: int) -> None:
-        """Learns the offset of the database clock from an answer that has just come.
+        """Learns how far the database clock is ahead of ours from an answer that has just come.
 
         An answer that was late on its way makes the clock look slow, never fast: a smaller
         offset is believed only little by little.
         """
-        offset_us = database_us - self._clock.now_us()
+        offset_us = database_us - self._ticks_us()
         if self._offset_us is None or offset_us > self._offset_us:
             self._offset_us = offset_us
         else:
@@ -115,8 +115,12 @@ class Ownership:
 
     def now_us(self) -> int:
         """The database clock as known here; never goes back."""
-        self._last_now_us = max(self._last_now_us, self._clock.now_us() + (self._offset_us or 0))
+        self._last_now_us = max(self._last_now_us, self._ticks_us() + (self._offset_us or 0))
         return self._last_now_us
+
+    def _ticks_us(self) -> int:
+        # Not the wall clock: somebody may set that, and no timer must fire early for it.
+        return int(self._clock.monotonic_ms() * 1_000)
 
     @property
     def lease_valid(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -89,8 +90,14 @@ class PlanCache:
         if task is None:
             task = asyncio.ensure_future(self._ask(name))
             self._asked[name] = task
-            task.add_done_callback(lambda _: self._asked.pop(name, None))
+            task.add_done_callback(partial(self._answered, name))
         return await asyncio.shield(task)
+
+    def _answered(self, name: Name, task: asyncio.Task[Plan]) -> None:
+        if self._asked.get(name) is task:
+            del self._asked[name]
+        if not task.cancelled():
+            task.exception()  # looked at, even when everybody who asked has left since
 
     async def _ask(self, name: Name) -> Plan:
         namespace, workflow_id, version = name

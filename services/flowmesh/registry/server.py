@@ -10,7 +10,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc
 from flowmesh.registry.instances import Filter, Instances
 from flowmesh.registry.watch import Watchers
-from flowmesh.rpc import namespace_of
+from flowmesh.rpc import known_choices, namespace_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -28,6 +28,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
         instance = pb.Instance()
         instance.CopyFrom(request.instance)
         instance.namespace = namespace_of(instance)
+        known_choices([instance.status], pb.InstanceStatus, "instance.status")
         stored = await self._instances.register(instance, interval_ms=request.heartbeat_interval_ms)
         return pb.RegisterInstanceResponse(instance=stored)
 
@@ -35,6 +36,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
         self, request: pb.HeartbeatRequest, context: Context
     ) -> pb.HeartbeatResponse:
         namespace = namespace_of(request)
+        known_choices([request.status], pb.InstanceStatus, "status")
         await self._instances.heartbeat(namespace, request.id, said=request.status)
         return pb.HeartbeatResponse()
 
@@ -53,6 +55,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def ListInstances(
         self, request: pb.ListInstancesRequest, context: Context
     ) -> pb.ListInstancesResponse:
+        known_choices(request.statuses, pb.InstanceStatus, "statuses")
         wanted = Filter(
             namespace=namespace_of(request),
             name=request.name,

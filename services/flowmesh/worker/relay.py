@@ -47,7 +47,8 @@ class Relay:
         self._waiting: dict[str, Lease] = {}
         # Who sent the newest dispatch or claim of a partition.
         self._owners: dict[int, Link] = {}
-        self._changed: set[WorkerSet] = set()
+        # In the order in which they changed: a run must not depend on where an object lies.
+        self._changed: dict[WorkerSet, None] = {}
         self._pass_due = False
         # Set when a lease or a stream has ended.
         self._news = asyncio.Event()
@@ -183,7 +184,7 @@ class Relay:
                 receipts.setdefault(lease.worker_id, []).append(receipt)
             if stale:
                 tokens.setdefault(lease.worker_id, []).append(lease.token)
-        for worker_id in receipts.keys() | tokens.keys():
+        for worker_id in {**receipts, **tokens}:
             if worker_set := self._workers.get(worker_id):
                 worker_set.settled(receipts.get(worker_id, []), tokens.get(worker_id, []))
 
@@ -397,14 +398,14 @@ class Relay:
 
     def _change(self, worker_sets: Iterable[WorkerSet]) -> None:
         """Grants what became free, once per pass of the loop."""
-        self._changed.update(worker_sets)
+        self._changed.update(dict.fromkeys(worker_sets))
         if self._changed and not self._pass_due:
             self._pass_due = True
             asyncio.get_running_loop().call_soon(self._grant)
 
     def _grant(self) -> None:
         self._pass_due = False
-        changed, self._changed = self._changed, set()
+        changed, self._changed = self._changed, {}
         links = [link.id for link in self._links.values() if link.takes_credit]
         for worker_set in changed:
             if worker_set.draining or worker_set.set_id not in self._sets:

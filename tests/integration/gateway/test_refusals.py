@@ -33,6 +33,15 @@ async def test_unknown_paths_are_404(rest: Rest, path: str) -> None:
     assert (error["code"], error["reason"]) == (404, "ROUTE_NOT_FOUND")
 
 
+async def test_sockets_without_an_upgrade_are_426(rest: Rest) -> None:
+    """A path that is there for WebSockets says so to whoever only gets it."""
+    for path in ("/api/v1/events/ws", "/api/v1/executions/exec-1/events/ws"):
+        async with rest.http.get(rest.url + path) as response:
+            error = (await response.json())["error"]
+            assert (response.status, error["reason"]) == (426, "UPGRADE_REQUIRED")
+            assert response.headers["Upgrade"] == "websocket"
+
+
 async def test_other_methods_are_405(rest: Rest) -> None:
     """A path that is there for another method says for which."""
     error = await refused(rest, "PATCH", "/workflows")

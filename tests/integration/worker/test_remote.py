@@ -1,6 +1,8 @@
 """Remote workers: hello, slots, frames both ways, breaks and drains."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -19,6 +21,15 @@ from tests.integration.worker.harness import RemoteClient, Worker
 from tests.integration.worker.orchestrator import Orchestrator, spec_of, task_of
 
 CUSTOM = spec_of("custom", {"region": "eu"})
+
+
+@asynccontextmanager
+async def busy(orchestrator: Orchestrator, worker: Worker) -> AsyncIterator[RemoteClient]:
+    """A remote worker that has the task `t1`; its stream breaks at the end of the block."""
+    async with RemoteClient(worker.address) as client:
+        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
+        await client.task("t1")
+        yield client
 
 
 async def test_a_task_goes_to_a_remote_worker_and_its_result_back(
@@ -94,9 +105,7 @@ async def test_tasks_of_a_worker_that_dies_are_lost_after_the_grace(
 ) -> None:
     """A broken stream hands its tasks out again, but not before half a second."""
     loop = asyncio.get_running_loop()
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker):
         broken_at = loop.time()
     await orchestrator.until(lambda: orchestrator.lost == ["t1"])
     assert loop.time() - broken_at >= limits.REATTACH_GRACE_MS / 1_000
@@ -106,9 +115,8 @@ async def test_a_worker_that_comes_back_keeps_its_tasks(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """The same worker id with the token held goes on; nothing is lost or sent again."""
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker):
+        pass
     async with RemoteClient(worker.address, held=["t1"]) as again:
         await orchestrator.until(lambda: orchestrator.credit("custom") == 1)
         frame = await again.complete("t1")
@@ -120,9 +128,8 @@ async def test_a_result_from_before_the_break_is_taken_after_it(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """A worker that ended its task while away sends the result on its next stream."""
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker):
+        pass
     async with RemoteClient(worker.address) as again:
         await again.acknowledged(await again.complete("t1"))
         await orchestrator.until(lambda: orchestrator.credit("custom") == 2)
@@ -133,9 +140,8 @@ async def test_a_task_that_never_reached_its_worker_is_given_back(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """A worker that comes back without the token: no delivery counted, the task goes out anew."""
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker):
+        pass
     async with RemoteClient(worker.address):
         await orchestrator.until(lambda: orchestrator.returned == ["t1"])
     assert orchestrator.lost == []
@@ -145,9 +151,8 @@ async def test_a_worker_may_come_back_through_another_worker_service(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """The second service claims the token and passes the result on."""
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker):
+        pass
     async with Worker() as second:
         second.follow(orchestrator)
         await orchestrator.attached(2)
@@ -166,20 +171,18 @@ async def test_an_older_stream_of_the_same_worker_is_replaced(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """A half-open stream does not keep the slots of a worker that is back already."""
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
-        async with RemoteClient(worker.address, held=["t1"]) as again:
-            await orchestrator.until(lambda: orchestrator.credit("custom") == 1)
-            await again.acknowledged(await again.complete("t1"))
+    async with (
+        busy(orchestrator, worker),
+        RemoteClient(worker.address, held=["t1"]) as again,
+    ):
+        await orchestrator.until(lambda: orchestrator.credit("custom") == 1)
+        await again.acknowledged(await again.complete("t1"))
     assert orchestrator.lost == []
 
 
 async def test_a_silent_worker_counts_as_gone(orchestrator: Orchestrator, worker: Worker) -> None:
     """Ten seconds without a frame or ping end the stream; a ping starts them anew."""
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker) as client:
         worker.pass_time(6_000)
         pongs = len(client.responses)
         await client.send(ping=True)
@@ -195,9 +198,7 @@ async def test_heartbeats_and_cancels_are_relayed(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """What a handler reports reaches the orchestrator, and a cancel reaches the handler."""
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker) as client:
         await client.send(heartbeats=[Heartbeat(token="t1", details=b"50")])
         await orchestrator.until(lambda: orchestrator.heartbeats == ["t1"])
         orchestrator.streams[0].send(AttachResponse(cancels=["t1"]))
@@ -208,9 +209,7 @@ async def test_a_draining_worker_ends_its_tasks_and_gets_no_more(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """Drain takes the credit back; what runs is still taken."""
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker) as client:
         await client.send(drain=True)
         await orchestrator.until(lambda: orchestrator.credit("custom") == 0)
         orchestrator.submit(task_of("t2", CUSTOM), CUSTOM)
@@ -223,9 +222,7 @@ async def test_a_stale_result_is_reported_to_the_worker(
 ) -> None:
     """A worker hears that its result was not applied."""
     orchestrator.acknowledges = False
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker) as client:
         frame = await client.complete("t1")
         await orchestrator.result("t1")
         stale = ResultException(token="t1", kind=RESULT_EXCEPTION_KIND_STALE)
@@ -247,9 +244,7 @@ async def test_an_output_too_large_to_travel_fails_its_attempt(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """Above 256 KiB inline: the failure says what would be right; others of the frame count."""
-    async with RemoteClient(worker.address) as client:
-        orchestrator.submit(task_of("t1", CUSTOM), CUSTOM)
-        await client.task("t1")
+    async with busy(orchestrator, worker) as client:
         await client.acknowledged(await client.complete("t1", data=b"1" * 300_000))
     failure = orchestrator.results["t1"].failure
     assert getattr(failure, "class") == "ValidationError"

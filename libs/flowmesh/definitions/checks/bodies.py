@@ -130,10 +130,10 @@ def _check_references(
 ) -> None:
     if task.dialect is Dialect.STEPS or not closed(task.input_schema):
         return
-    owner = task.name or "the task"
+    what = f"the input of {task.name or 'the task'}"
     for reference in references:
         place = (*path, *split_path(reference.at))
-        check_input_field(reference, task.input_schema, place, problems, owner)
+        check_input_field(reference, task.input_schema, place, problems, what)
 
 
 def _note_pipeline(found: tuple[PipelineProblem, ...], base: Path, problems: Problems) -> None:

@@ -3,13 +3,14 @@
 from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.graphs import check_graph, check_size
+from flowmesh.definitions.checks.known import TaskOf
 from flowmesh.definitions.checks.schemas import check_schema
-from flowmesh.definitions.checks.templates import TaskOf, check_templates
+from flowmesh.definitions.checks.templates import check_templates
 from flowmesh.definitions.checks.types import check_types
-from flowmesh.definitions.model import Dialect, Node, Task, Workflow
+from flowmesh.definitions.model import Dialect, Node, Task, Workflow, every_node
 from flowmesh.definitions.problems import Path, Problem, Problems
 from flowmesh.definitions.reading import Read, Reading, Resolve
-from flowmesh.definitions.references import templates_of
+from flowmesh.definitions.scopes import Scope
 
 _CYCLE = "GRAPH_CYCLE"
 
@@ -70,12 +71,13 @@ def _check_workflow(
             tasks[node.task_ref] = built_in(node.task_ref) or resolve(node.task_ref)
         return tasks[node.task_ref]
 
-    templates = templates_of(workflow)
-    check_graph(workflow, templates, problems)
+    scope = Scope(workflow.nodes)
+    for graph in scope.every():
+        check_graph(graph, problems)
     _check_tasks(workflow, task_of_node, bodies, problems)
-    check_templates(workflow, templates, task_of_node, problems)
+    check_templates(workflow, scope, task_of_node, problems)
     if sound:
-        check_types(workflow, templates, task_of_node, problems)
+        check_types(workflow, scope, task_of_node, problems)
 
 
 def _check_tasks(
@@ -85,7 +87,7 @@ def _check_tasks(
     problems: Problems,
 ) -> None:
     steps = frozenset(node.id for node in workflow.nodes)
-    for node in workflow.nodes:
+    for node in every_node(workflow.nodes):
         if node.task is not None:
             bodies.check(node.task, steps, problems)
         elif built_in(node.task_ref) is not None:

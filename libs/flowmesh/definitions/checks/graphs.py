@@ -1,13 +1,13 @@
 """Whether the nodes of a workflow are a graph that can run: unique, known, without circles."""
 
 import difflib
+from collections.abc import Collection
 
-from flowmesh.definitions.graph import circle, graph_of
-from flowmesh.definitions.limits import EDGES_MAX
-from flowmesh.definitions.model import Node, Workflow
-from flowmesh.definitions.planner import GATE_SUFFIX
+from flowmesh.definitions.graph import circle
+from flowmesh.definitions.limits import EDGES_MAX, NODES_MAX
+from flowmesh.definitions.model import Node, Workflow, every_node
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.references import Templates
+from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
 
 ARROW = " → "
 _CIRCLE_SHOWN_MAX = 50
@@ -15,28 +15,36 @@ _SUGGESTED_FROM_MAX = 1_000
 
 
 def check_size(workflow: Workflow, problems: Problems) -> bool:
-    """Whether the graph is small enough to look at any closer."""
-    edges = sum(len(node.dependencies) for node in workflow.nodes)
-    if edges > EDGES_MAX:
-        message = f"a workflow has at most {EDGES_MAX:,} dependencies, this one {edges:,}"
-        problems.add("GRAPH_TOO_LARGE", message, workflow.nodes_path)
-        return False
+    """Whether the graph, those of its maps included, is small enough to look at any closer."""
+    dependencies = [len(node.dependencies) for node in every_node(workflow.nodes)]
+    for count, most, what in (
+        (len(dependencies), NODES_MAX, "nodes"),
+        (sum(dependencies), EDGES_MAX, "dependencies"),
+    ):
+        if count > most:
+            message = f"a workflow has at most {most:,} {what}, this one {count:,}"
+            problems.add("GRAPH_TOO_LARGE", message, workflow.nodes_path)
+            return False
     return True
 
 
-def check_graph(workflow: Workflow, templates: Templates, problems: Problems) -> None:
-    _check_unique(workflow, problems)
-    ids = frozenset(node.id for node in workflow.nodes)
-    for node in workflow.nodes:
+def check_graph(scope: Scope, problems: Problems) -> None:
+    """One graph; those of its maps are checked apart."""
+    _check_unique(scope, problems)
+    for node in scope.nodes:
         for number, name in enumerate(node.dependencies):
-            if name and name not in ids and not problems.full:
-                message = f"{node.id or 'a node'} depends on {name!r}, which does not exist"
+            if name and name not in scope.ids and not problems.full:
+                message = f"{node.id or 'a node'} depends on {name!r}, which "
+                if name in scope.visible and scope.owner is not None:
+                    message += f"is outside the map; let the map {scope.owner.id!r} depend on it"
+                else:
+                    message += "does not exist" + nearest(name, scope.ids)
                 path = (*node.path, node.dependencies_key, number)
-                problems.add("GRAPH_UNKNOWN_NODE", message + nearest(name, ids), path)
-    _check_circles(workflow, templates, problems)
+                problems.add("GRAPH_UNKNOWN_NODE", message, path)
+    _check_circles(scope, problems)
 
 
-def nearest(name: str, known: frozenset[str]) -> str:
+def nearest(name: str, known: Collection[str]) -> str:
     """`; did you mean …?` where something is close."""
     if len(known) > _SUGGESTED_FROM_MAX:
         return ""
@@ -44,32 +52,44 @@ def nearest(name: str, known: frozenset[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _check_unique(workflow: Workflow, problems: Problems) -> None:
-    first: dict[str, Path] = {}
-    guarded = {node.id + GATE_SUFFIX for node in workflow.nodes if node.condition}
-    for node in workflow.nodes:
+def _check_unique(scope: Scope, problems: Problems) -> None:
+    first: set[str] = set()
+    for node in scope.nodes:
         if not node.id:
             continue
-        if node.id in first or node.id in guarded:
+        path = (*node.path, "id")
+        if node.id in first or node.id in scope.gates:
             message = f"the id {node.id!r} is taken by another node"
-            problems.add("GRAPH_DUPLICATE_NODE", message, (*node.path, "id"))
-        first.setdefault(node.id, node.path)
+            problems.add("GRAPH_DUPLICATE_NODE", message, path)
+        elif _taken_around(scope, node):
+            message = (
+                f"the id {node.id!r} is taken by a node around the map, "
+                f"so tasks.{node.id} could mean either; choose another"
+            )
+            problems.add("GRAPH_DUPLICATE_NODE", message, path)
+        first.add(node.id)
 
 
-def _check_circles(workflow: Workflow, templates: Templates, problems: Problems) -> None:
-    graph = graph_of(workflow, templates.implied)
-    for index, node in enumerate(workflow.nodes):
+def _taken_around(scope: Scope, node: Node) -> bool:
+    names = {node.id, node.id + GATE_SUFFIX} if node.condition else {node.id}
+    return any(
+        not names.isdisjoint(around.ids) or not names.isdisjoint(around.gates)
+        for around in scope.around()
+    )
+
+
+def _check_circles(scope: Scope, problems: Problems) -> None:
+    graph = scope.graph
+    for index, node in enumerate(scope.nodes):
         if index in graph.dependencies[index]:
             message = f"Circular dependency: {node.id}{ARROW}{node.id}"
-            problems.add("GRAPH_CYCLE", message, _edge_path(node, node.id))
+            problems.add("GRAPH_CYCLE", message, _edge_path(scope, index, node.id))
             return
     way = circle(graph)
     if way:
         names = [graph.ids[index] for index in way]
-        first = workflow.nodes[way[0]]
-        problems.add(
-            "GRAPH_CYCLE", f"Circular dependency: {_shown(names)}", _edge_path(first, names[1])
-        )
+        path = _edge_path(scope, way[0], names[1])
+        problems.add("GRAPH_CYCLE", f"Circular dependency: {_shown(names)}", path)
 
 
 def _shown(names: list[str]) -> str:
@@ -80,9 +100,15 @@ def _shown(names: list[str]) -> str:
     return ARROW.join(names)
 
 
-def _edge_path(node: Node, dependency: str) -> Path:
+def _edge_path(scope: Scope, index: int, dependency: str) -> Path:
     """Where a node says that it depends on another; its input where a template says so."""
+    node = scope.nodes[index]
     if dependency in node.dependencies:
         number = node.dependencies.index(dependency)
         return (*node.path, node.dependencies_key, number)
-    return (*node.path, "input") if node.has_input else node.path
+    body = scope.bodies.get(node.path)
+    if body is not None:
+        for inner, names in body.implied.items():
+            if dependency in names:
+                return _edge_path(body, inner, dependency)
+    return node.input_path if node.has_input else node.path

@@ -1,22 +1,24 @@
 """Whether every template parses and refers to something that is there."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import orjson
 
 from flowmesh.definitions.checks.graphs import nearest
-from flowmesh.definitions.model import Json, Node, Task, Workflow
+from flowmesh.definitions.checks.known import Known, TaskOf, items_source
+from flowmesh.definitions.model import Json, Node, Workflow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.references import (
-    CONDITION_ROOTS,
+    ITEM_ROOTS,
     NATIVE_ROOTS,
-    Templates,
+    condition_roots_of,
     ids_in,
     task_of,
     tasks_in_condition,
     under_input,
 )
+from flowmesh.definitions.scopes import Scope
 from flowmesh.definitions.shapes import at_path, closed, declared, step_into
 from flowmesh.expressions import (
     ExpressionInvalid,
@@ -25,10 +27,10 @@ from flowmesh.expressions import (
     compile_condition,
     compile_template,
 )
+from flowmesh.expressions.cel_source import bound_names, tokenize
 
 _UNKNOWN = "TEMPLATE_UNKNOWN_REFERENCE"
 _SEGMENT = re.compile(r'\.?([\w$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
-TaskOf = Callable[[Node], Task | None]
 
 
 def split_path(text: str) -> Path:
@@ -45,22 +47,24 @@ def note_invalid(error: TemplateInvalid, base: Path, problems: Problems) -> None
 
 
 def check_templates(
-    workflow: Workflow, templates: Templates, task_of_node: TaskOf, problems: Problems
+    workflow: Workflow, scope: Scope, task_of_node: TaskOf, problems: Problems
 ) -> None:
     """The inputs and conditions of all nodes, and the workflow's own output."""
-    checker = _Checker(workflow, task_of_node, problems)
-    for index, node in enumerate(workflow.nodes):
-        base = (*node.path, "input")
-        if index in templates.invalid:
-            note_invalid(templates.invalid[index], base, problems)
-        elif index in templates.inputs:
-            checker.references(templates.inputs[index].references, base)
-        if node.condition:
-            checker.condition(node)
+    checker = _Checker(Known(workflow, task_of_node), problems)
+    for inner in scope.every():
+        for node in inner.nodes:
+            base = node.input_path
+            if node.path in inner.invalid:
+                note_invalid(inner.invalid[node.path], base, problems)
+            elif node.path in inner.inputs:
+                checker.references(inner, inner.inputs[node.path].references, base)
+            if node.condition:
+                checker.condition(inner, node)
     if workflow.has_output:
         base = (*workflow.schema_path, "output")
         try:
-            checker.references(compile_template(workflow.output, NATIVE_ROOTS).references, base)
+            output = compile_template(workflow.output, NATIVE_ROOTS)
+            checker.references(scope, output.references, base)
         except TemplateInvalid as error:
             note_invalid(error, base, problems)
 
@@ -68,66 +72,111 @@ def check_templates(
 class _Checker:
     """Looks references of one workflow up."""
 
-    def __init__(self, workflow: Workflow, task_of_node: TaskOf, problems: Problems) -> None:
-        self._workflow = workflow
-        self._nodes = {node.id: node for node in workflow.nodes}
-        self._ids = frozenset(self._nodes)
-        self._task_of_node = task_of_node
+    def __init__(self, known: Known, problems: Problems) -> None:
+        self._known = known
         self._problems = problems
 
-    def references(self, references: Iterable[Reference], base: Path) -> None:
+    def references(self, scope: Scope, references: Iterable[Reference], base: Path) -> None:
         for reference in references:
+            if self._problems.full:
+                return
             path = (*base, *split_path(reference.at))
-            if reference.root == "tasks":
-                self._task_output(reference, path)
-            elif reference.root == "input":
-                check_input_field(
-                    reference, self._workflow.input_schema, path, self._problems, "the workflow"
-                )
+            match reference.root:
+                case "tasks":
+                    self._task_output(scope, reference, path)
+                case "input":
+                    what = "the input of the workflow"
+                    check_input_field(reference, self._known.input, path, self._problems, what)
+                case "item":
+                    self._item_field(scope, reference, path)
 
-    def _task_output(self, reference: Reference, path: Path) -> None:
+    def _task_output(self, scope: Scope, reference: Reference, path: Path) -> None:
         name = task_of(reference)
         if not name:
             message = f"{reference}: name a task, as in tasks.<id>.output"
             self._problems.add(_UNKNOWN, message, path)
-        elif name not in self._ids:
-            message = f"{reference}: there is no task {name!r}{nearest(name, self._ids)}"
+        elif name not in scope.visible:
+            message = f"{reference}: there is no task {name!r}{_hint(name, scope)}"
             self._problems.add(_UNKNOWN, message, path)
         elif len(reference.path) > 1 and reference.path[1] != "output":
             message = f"{reference}: a task has output, not {str(reference.path[1])[:64]!r}"
             self._problems.add(_UNKNOWN, message, path)
         else:
-            self._output_field(reference, self._nodes[name], path)
+            self._output_field(scope, reference, scope.visible[name], path)
 
-    def _output_field(self, reference: Reference, node: Node, path: Path) -> None:
+    def _output_field(self, scope: Scope, reference: Reference, node: Node, path: Path) -> None:
+        keys = reference.path[2:]
+        if node.map is not None and keys and isinstance(keys[0], str):
+            message = f"{reference}: the output of {node.id} is the list of its items' outputs"
+            self._problems.add(_UNKNOWN, f"{message}; [0] is the first of them", path)
+            return
+        schema = self._known.output(scope, node)
+        self._declared(reference, keys, schema, path, f"the output of {node.id}")
+
+    def _item_field(self, scope: Scope, reference: Reference, path: Path) -> None:
+        """An item of the workflow's input is checked as that is, another one as an output."""
+        schema = self._known.item(scope)
+        what = f"an item of {scope.owner.id if scope.owner is not None else ''}"
+        if _from_input(scope):
+            check_input_field(reference, schema, path, self._problems, what)
+        else:
+            self._declared(reference, reference.path, schema, path, what)
+
+    def _declared(
+        self, reference: Reference, keys: Iterable[str | int], schema: Json, path: Path, what: str
+    ) -> None:
         """An output may hold more than its schema declares, unless that says otherwise."""
-        task = self._task_of_node(node)
-        schema: Json = task.output_schema if task is not None else None
-        for key in reference.path[2:]:
+        for key in keys:
             if isinstance(key, str) and closed(schema) and key not in declared(schema):
-                message = f"{reference}: the output of {node.id} has no field {key!r}"
+                message = f"{reference}: {what} has no field {key!r}"
                 self._problems.add(_UNKNOWN, message, path)
                 return
             schema = step_into(schema, key)
 
-    def condition(self, node: Node) -> None:
+    def condition(self, scope: Scope, node: Node) -> None:
         path = (*node.path, "condition")
-        steps = ids_in(node.condition, self._ids)
+        steps = ids_in(node.condition, scope.visible)
+        roots = condition_roots_of(node)
         try:
-            compile_condition(node.condition, dialect="cel", steps=steps, roots=CONDITION_ROOTS)
+            compile_condition(node.condition, dialect="cel", steps=steps, roots=roots)
+            if node.in_map:
+                _check_bound(node.condition)
             # As it will run, which is a little longer.
-            compile_condition(under_input(node.condition), dialect="cel", steps=steps)
+            compile_condition(under_input(node.condition, roots), dialect="cel", steps=steps)
         except ExpressionInvalid as error:
             self._problems.add(error.reason, error.message, path)
             return
-        for name in tasks_in_condition(node.condition, self._ids):
-            if name not in self._ids:
-                message = f"there is no task {name!r}{nearest(name, self._ids)}"
+        for name in tasks_in_condition(node.condition, scope.visible):
+            if name not in scope.visible:
+                message = f"there is no task {name!r}{_hint(name, scope)}"
                 self._problems.add(_UNKNOWN, message, path)
 
 
+def _check_bound(condition: str) -> None:
+    for name in sorted(bound_names(tokenize(condition)).intersection(ITEM_ROOTS)):
+        message = f"{name!r} is the map's here; give the variable of the macro another name"
+        raise ExpressionInvalid("EXPRESSION_INVALID", message)
+
+
+def _hint(name: str, scope: Scope) -> str:
+    """Where a task is that a reference cannot see, or which one may have been meant."""
+    for around in (scope, *scope.around()):
+        for body in around.bodies.values():
+            if name in body.ids and body.owner is not None:
+                return f" here; it runs in the map {body.owner.id!r}, whose output is a list"
+    return nearest(name, scope.visible)
+
+
+def _from_input(scope: Scope) -> bool:
+    """Whether the items are part of the workflow's input, directly or as items of maps around."""
+    source = items_source(scope)
+    if source is None or scope.outer is None:
+        return False
+    return source.root == "input" or (source.root == "item" and _from_input(scope.outer))
+
+
 def check_input_field(
-    reference: Reference, schema: Json, path: Path, problems: Problems, owner: str
+    reference: Reference, schema: Json, path: Path, problems: Problems, what: str
 ) -> None:
     """Refuses a field that an input schema with properties does not declare.
 
@@ -136,10 +185,7 @@ def check_input_field(
     for position, key in enumerate(reference.path):
         names = declared(schema)
         if isinstance(key, str) and names and key not in names and not _open(schema):
-            message = (
-                f"{reference}: the input of {owner} has no field {key!r}"
-                f"{nearest(key, frozenset(names))}"
-            )
+            message = f"{reference}: {what} has no field {key!r}{nearest(key, names)}"
             problems.add(_UNKNOWN, message, path)
             return
         schema = at_path(schema, reference.path[position : position + 1])

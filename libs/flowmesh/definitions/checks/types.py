@@ -7,13 +7,13 @@ item; members that are required and never given; members a closed input does not
 from dataclasses import dataclass
 from typing import Any
 
-from flowmesh.definitions.checks.templates import TaskOf
+from flowmesh.definitions.checks.known import Known, TaskOf
 from flowmesh.definitions.model import Json, Node, Workflow
 from flowmesh.definitions.problems import Path, Problems, path_text
-from flowmesh.definitions.references import NATIVE_ROOTS, Templates, split_input, task_of
+from flowmesh.definitions.references import roots_of, split_input
+from flowmesh.definitions.scopes import Scope
 from flowmesh.definitions.shapes import (
     TYPES,
-    at_path,
     closed,
     declared,
     plain,
@@ -22,34 +22,36 @@ from flowmesh.definitions.shapes import (
     type_of_value,
     types_of,
 )
-from flowmesh.expressions import Reference, TemplateInvalid, compile_template
+from flowmesh.expressions import TemplateInvalid, compile_template
 
 _CODE = "TYPE_MISMATCH"
 _OPEN = "{{"
+# What a map runs over.
+_LIST = {"type": "array"}
 # An integer is a number; a number may be an integer, so neither is a plain mismatch.
 _NUMBERS = frozenset({"integer", "number"})
 
 
-def check_types(
-    workflow: Workflow, templates: Templates, task_of_node: TaskOf, problems: Problems
-) -> None:
-    nodes = {node.id: node for node in workflow.nodes}
-    for index, node in enumerate(workflow.nodes):
-        task = task_of_node(node)
-        if task is None or index in templates.invalid or not isinstance(task.input_schema, dict):
-            continue
-        flow = _Flow(workflow, nodes, task_of_node, node, problems)
-        given = split_input(node)[0]
-        flow.value(given, task.input_schema, (*node.path, "input"))
+def check_types(workflow: Workflow, scope: Scope, task_of_node: TaskOf, problems: Problems) -> None:
+    known = Known(workflow, task_of_node)
+    for inner in scope.every():
+        for node in inner.nodes:
+            task = task_of_node(node)
+            if node.map is not None:
+                need: Json = _LIST if node.has_input else None
+            else:
+                need = task.input_schema if task is not None else None
+            if isinstance(need, dict) and node.path not in inner.invalid:
+                flow = _Flow(known, inner, node, problems)
+                flow.value(split_input(node)[0], need, node.input_path)
 
 
 @dataclass(frozen=True, slots=True)
 class _Flow:
     """What flows into one node."""
 
-    workflow: Workflow
-    nodes: dict[str, Node]
-    task_of_node: TaskOf
+    known: Known
+    scope: Scope
     node: Node
     problems: Problems
 
@@ -85,24 +87,15 @@ class _Flow:
 
     def _template(self, text: str, need: Json, path: Path) -> None:
         try:
-            template = compile_template(text, NATIVE_ROOTS)
+            template = compile_template(text, roots_of(self.node))
         except TemplateInvalid:
             return
         if template.whole is None:
             if not _fits(frozenset({"string"}), types_of(need)):
                 self._mismatch("string", need, path, "")
             return
-        self._schema(self._schema_of(template.whole), need, path, str(template.whole))
-
-    def _schema_of(self, reference: Reference) -> Json:
-        """What is said of the value that a reference reads; None is nothing."""
-        if reference.root == "input":
-            return at_path(self.workflow.input_schema, reference.path)
-        node = self.nodes.get(task_of(reference))
-        task = self.task_of_node(node) if node is not None else None
-        if task is None or len(reference.path) < 2:
-            return None
-        return at_path(task.output_schema, reference.path[2:])
+        given = self.known.value(self.scope, template.whole)
+        self._schema(given, need, path, str(template.whole))
 
     def _schema(self, given: Json, need: Json, path: Path, source: str) -> None:
         """One schema against another, as deep as both speak plainly; bounded by their nesting."""

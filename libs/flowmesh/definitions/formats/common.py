@@ -8,17 +8,17 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _RETRY = "RETRY_INVALID"
 
 
-def node_list(reader: Reader, key: str) -> list[Json]:
+def node_list(reader: Reader, key: str, what: str = "workflow") -> list[Json]:
     """What a graph is made of: not nothing, and not too much to look at any closer."""
     if not reader.has(key):
         reader.missing(key, "the list of what to run")
     nodes, path = reader.items(key), (*reader.path, key)
     if len(nodes) > limits.NODES_MAX:
-        message = f"a workflow has at most {limits.NODES_MAX:,} nodes, this one {len(nodes):,}"
+        message = f"a {what} has at most {limits.NODES_MAX:,} nodes, this one {len(nodes):,}"
         reader.problems.add("GRAPH_TOO_LARGE", message, path)
         return []
     if not nodes and isinstance(reader.raw(key), list):
-        reader.problems.add("GRAPH_EMPTY", "a workflow needs at least one node", path)
+        reader.problems.add("GRAPH_EMPTY", f"a {what} needs at least one node", path)
     return nodes
 
 

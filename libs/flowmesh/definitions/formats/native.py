@@ -9,6 +9,7 @@ from flowmesh.definitions.model import (
     NATIVE_RETRY,
     Dialect,
     Json,
+    MapBody,
     Node,
     Priority,
     Retry,
@@ -20,6 +21,15 @@ from flowmesh.definitions.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
 _PRIORITIES = tuple(priority.name for priority in Priority)
+# What is said of the tasks in a map and not of the map, and where it goes instead.
+_NOT_OF_A_MAP = {
+    "taskRef": "what runs for each item goes into map.tasks",
+    "input": "the list goes into map.items, inputs to the tasks in map.tasks",
+    "retry": "say it of the tasks in map.tasks",
+    "timeout": "say it of the tasks in map.tasks",
+    "queue": "say it of the tasks in map.tasks",
+    "priority": "say it of the tasks in map.tasks",
+}
 
 
 def load(reader: Reader) -> Workflow | Task | None:
@@ -57,7 +67,7 @@ def _workflow(name: str, labels: dict[str, str], spec: Reader) -> Workflow:
         id=name,
         name=name,
         dialect=Dialect.NATIVE,
-        nodes=tuple(_nodes(tasks, spec)),
+        nodes=_nodes(tasks, spec, depth=0),
         input_schema=spec.raw("inputSchema"),
         output_schema=spec.raw("outputSchema"),
         output=spec.raw("output"),
@@ -70,21 +80,24 @@ def _workflow(name: str, labels: dict[str, str], spec: Reader) -> Workflow:
     )
 
 
-def _nodes(tasks: list[Json], spec: Reader) -> list[Node]:
+def _nodes(tasks: list[Json], graph: Reader, *, depth: int) -> tuple[Node, ...]:
+    """The tasks of a graph that stands in `depth` maps."""
     found = []
     for index, task in enumerate(tasks):
-        path: Path = ("spec", "tasks", index)
-        if isinstance(task, dict):
-            found.append(_node(Reader(task, path, spec.problems)))
-        else:
+        path: Path = (*graph.path, "tasks", index)
+        if not isinstance(task, dict):
             message = f"a task is an object, not {kind_of(task)}"
-            spec.problems.add("DEFINITION_INVALID", message, path)
-    return found
+            graph.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        reader = Reader(task, path, graph.problems)
+        found.append(_map(reader, depth) if reader.has("map") else _node(reader, depth))
+        reader.refuse_unknown()
+    return tuple(found)
 
 
-def _node(reader: Reader) -> Node:
+def _node(reader: Reader, depth: int) -> Node:
     node_id = reader.identifier("id", "the name of the task in this workflow")
-    node = Node(
+    return Node(
         id=node_id,
         path=reader.path,
         name=reader.text("name") or node_id,
@@ -99,9 +112,49 @@ def _node(reader: Reader) -> Node:
         critical=reader.flag("critical", True),
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
+        in_map=depth > 0,
     )
-    reader.refuse_unknown()
+
+
+def _map(reader: Reader, depth: int) -> Node:
+    node_id = reader.identifier("id", "the name of the map in this workflow")
+    for key, instead in _NOT_OF_A_MAP.items():
+        if reader.has(key):
+            message = f"{key} does not belong to a map; {instead}"
+            reader.problems.add("DEFINITION_INVALID", message, (*reader.path, key), at_key=True)
+    body = reader.object("map")
+    if not body.has("items"):
+        body.missing("items", 'the list to run for, such as "{{input.orders}}"')
+    node = Node(
+        id=node_id,
+        path=reader.path,
+        name=reader.text("name") or node_id,
+        input=body.raw("items"),
+        has_input=body.has("items"),
+        condition=reader.text("condition", most=limits.CODE_CHARACTERS_MAX),
+        dependencies=reader.identifiers("dependsOn"),
+        dependencies_key="dependsOn",
+        critical=reader.flag("critical", True),
+        map=_map_body(body, depth + 1),
+        in_map=depth > 0,
+    )
+    body.refuse_unknown()
     return node
+
+
+def _map_body(body: Reader, depth: int) -> MapBody:
+    tasks = node_list(body, "tasks", "map")
+    if depth > limits.MAP_DEPTH_MAX:
+        message = f"maps may be nested {limits.MAP_DEPTH_MAX} deep"
+        body.problems.add("NESTING_TOO_DEEP", message, body.path)
+        tasks = []
+    return MapBody(
+        nodes=_nodes(tasks, body, depth=depth),
+        concurrency=body.integer(
+            "concurrency", limits.MAP_CONCURRENCY_DEFAULT, 1, limits.MAP_CONCURRENCY_MAX
+        ),
+        path=body.path,
+    )
 
 
 def _timeout(reader: Reader) -> int:

@@ -280,21 +280,27 @@ class NodeEdges(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     SUCCESSORS_FIELD_NUMBER: _builtins.int
     DEPENDENCIES_FIELD_NUMBER: _builtins.int
+    MAP_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     @_builtins.property
     def successors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def dependencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def map(self) -> Global___Analysis:
+        """Of a map: its body, a graph of its own."""
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         successors: _abc.Iterable[_builtins.str] | None = ...,
         dependencies: _abc.Iterable[_builtins.str] | None = ...,
+        map: Global___Analysis | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["map", b"map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dependencies", b"dependencies", "id", b"id", "successors", b"successors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dependencies", b"dependencies", "id", b"id", "map", b"map", "successors", b"successors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,63 @@
+"""What the schemas of a workflow and its tasks tell of the values that references read."""
+
+from collections.abc import Callable
+
+from flowmesh.definitions.model import Json, Node, Task, Workflow
+from flowmesh.definitions.references import task_of
+from flowmesh.definitions.scopes import Scope
+from flowmesh.definitions.shapes import at_path, items_of, type_of_value
+from flowmesh.expressions import Reference
+
+TaskOf = Callable[[Node], Task | None]
+_POSITION = {"type": "integer"}
+_OPEN = "{{"
+
+
+class Known:
+    """Schemas by reference; None is nothing known."""
+
+    def __init__(self, workflow: Workflow, task_of_node: TaskOf) -> None:
+        self.input = workflow.input_schema
+        self._task_of_node = task_of_node
+
+    def value(self, scope: Scope, reference: Reference) -> Json:
+        match reference.root:
+            case "input":
+                return at_path(self.input, reference.path)
+            case "item":
+                return at_path(self.item(scope), reference.path)
+            case "index":
+                return at_path(_POSITION, reference.path)
+        node = scope.visible.get(task_of(reference))
+        if node is None or len(reference.path) < 2:
+            return None
+        return at_path(self.output(scope, node), reference.path[2:])
+
+    def output(self, scope: Scope, node: Node) -> Json:
+        """Of a node that is visible in `scope`; of a map the list of its only leaf's outputs."""
+        body = scope.body_of(node)
+        if body is None:
+            task = self._task_of_node(node)
+            return task.output_schema if task is not None else None
+        leaves = body.graph.leaves
+        if len(leaves) != 1:
+            return {"type": "array", "items": {"type": "null"} if leaves else {}}
+        return {"type": "array", "items": self.output(body, body.nodes[leaves[0]]) or {}}
+
+    def item(self, scope: Scope) -> Json:
+        """Of an item of the map whose body `scope` is."""
+        source = items_source(scope)
+        if source is not None and scope.outer is not None:
+            return items_of(self.value(scope.outer, source))
+        items = scope.owner.input if scope.owner is not None else None
+        if isinstance(items, list) and not any(_OPEN in i for i in items if isinstance(i, str)):
+            return {"type": sorted({type_of_value(item) for item in items})}
+        return None
+
+
+def items_source(scope: Scope) -> Reference | None:
+    """The one reference that gives a map its items; None where there is none."""
+    if scope.outer is None or scope.owner is None:
+        return None
+    template = scope.outer.inputs.get(scope.owner.path)
+    return template.whole if template is not None else None

@@ -1,0 +1,80 @@
+"""The graphs of a workflow, its own and the body of each map: what is visible in each, what its
+templates refer to, and who waits for whom.
+"""
+
+from collections import ChainMap
+from collections.abc import Iterator, Sequence
+
+from flowmesh.definitions.graph import Graph, graph_of
+from flowmesh.definitions.model import Node
+from flowmesh.definitions.problems import Path
+from flowmesh.definitions.references import compile_input, task_of, tasks_in_condition
+from flowmesh.expressions import Template, TemplateInvalid
+
+# Appended to the id of a node with a condition: the node that evaluates it.
+GATE_SUFFIX = ":condition"
+
+
+class Scope:
+    """One graph. `owner` is the map whose body it is, `outer` the graph that map stands in.
+
+    `visible` holds nodes by id, its own and those around it; `bodies` the scopes of its maps by
+    their nodes' paths; `inputs` and `invalid` their compiled templates, by path too; `implied` the
+    tasks a node refers to in its input, its condition or, of a map, its body, by its index.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], outer: "Scope | None" = None, owner: Node | None = None
+    ) -> None:
+        self.nodes = nodes
+        self.outer = outer
+        self.owner = owner
+        self.ids: dict[str, Node] = {node.id: node for node in reversed(nodes) if node.id}
+        self.gates = frozenset(node.id + GATE_SUFFIX for node in nodes if node.condition)
+        around = outer.visible.maps if outer is not None else ()
+        self.visible: ChainMap[str, Node] = ChainMap(self.ids, *around)
+        self.inputs: dict[Path, Template] = {}
+        self.invalid: dict[Path, TemplateInvalid] = {}
+        self.bodies: dict[Path, Scope] = {
+            node.path: Scope(node.map.nodes, self, node) for node in nodes if node.map is not None
+        }
+        self.implied: dict[int, tuple[str, ...]] = {}
+        for index, node in enumerate(nodes):
+            if names := self._referred(node):
+                self.implied[index] = tuple(names)
+        self.graph: Graph = graph_of(nodes, self.implied)
+
+    def _referred(self, node: Node) -> dict[str, None]:
+        """The tasks a node refers to, in order. Unknown ones too; checks tell of them."""
+        names: dict[str, None] = {}
+        if node.has_input:
+            try:
+                template = self.inputs[node.path] = compile_input(node)
+                names.update(dict.fromkeys(filter(None, map(task_of, template.references))))
+            except TemplateInvalid as error:
+                self.invalid[node.path] = error
+        names.update(dict.fromkeys(tasks_in_condition(node.condition, self.visible)))
+        body = self.bodies.get(node.path)
+        if body is not None:
+            inner = (name for found in body.implied.values() for name in found)
+            names.update(dict.fromkeys(name for name in inner if name not in body.ids))
+        return names
+
+    def around(self) -> Iterator["Scope"]:
+        """The scopes this one stands in, the nearest first."""
+        scope = self.outer
+        while scope is not None:
+            yield scope
+            scope = scope.outer
+
+    def body_of(self, node: Node) -> "Scope | None":
+        """The body of a map that is visible here; None for what is no map."""
+        if node.map is None:
+            return None
+        return next(s.bodies[node.path] for s in (self, *self.around()) if node.path in s.bodies)
+
+    def every(self) -> Iterator["Scope"]:
+        """This scope and all in it, each before those in it."""
+        yield self
+        for body in self.bodies.values():
+            yield from body.every()

@@ -1,0 +1,116 @@
+"""What the runs of a session found: the table that `make faults` prints, and the file of runs."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = (
+    *("row", "fault", "n", "executions", "lost", "repeated", "stuck"),
+    *("recovery p50", "p99", "max"),
+)
+
+
+@dataclass(slots=True)
+class Row:
+    """One kind of fault: how often it was made, and what came of it."""
+
+    fault: str
+    what: str
+    n: int = 0
+    executions: int = 0
+    lost: int = 0
+    repeated: int = 0
+    stuck: int = 0
+    recoveries_s: list[float] = field(default_factory=list)
+
+    def cells(self) -> tuple[str, ...]:
+        counts = (self.n, self.executions, self.lost, self.repeated, self.stuck)
+        p50, p99, most = (share(self.recoveries_s, part) for part in (0.5, 0.99, 1.0))
+        waits = ("-",) * 3 if p50 is None else (f"{p50:.2f} s", f"{p99:.2f} s", f"{most:.2f} s")
+        return (self.fault, self.what, *map(str, counts), *waits)
+
+
+class Tally:
+    """Rows by fault, and figures by their number in the design."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], Row] = {}
+        self.figures: dict[str, dict[str, Any]] = {}
+
+    def add(self, fault: str, what: str, outcome: Any, *, n: int = 1) -> None:
+        """Counts the outcome of a drill in which the fault was made `n` times."""
+        row = self._rows.setdefault((fault, what), Row(fault, what))
+        row.n += n
+        row.executions += outcome.executions
+        row.lost += outcome.lost
+        row.repeated += outcome.repeated
+        row.stuck += outcome.stuck
+        row.recoveries_s += outcome.recoveries_s
+
+    def figure(self, number: str, **values: Any) -> None:
+        """A measured figure: `n` and what was measured."""
+        self.figures[number] = values
+
+    @property
+    def rows(self) -> list[Row]:
+        return sorted(self._rows.values(), key=lambda row: (int(row.fault[1:]), row.what))
+
+    def table(self) -> str:
+        """All rows beside each other, then the figures."""
+        lines = [HEAD, *(row.cells() for row in self.rows)]
+        widths = [max(len(line[at]) for line in lines) for at in range(len(HEAD))]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        ]
+        for number in sorted(self.figures, key=lambda name: int(name[1:])):
+            values = ", ".join(f"{key} {value}" for key, value in self.figures[number].items())
+            text.append(f"{number}: {values}")
+        return "\n".join(text)
+
+    def append_to(self, file: Path, *, seed: int) -> None:
+        """Adds this run as one line."""
+        run = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "commit": _commit(),
+            "seed": seed,
+            "rows": [
+                {
+                    "fault": row.fault,
+                    "what": row.what,
+                    "n": row.n,
+                    "executions": row.executions,
+                    "failures": row.lost + row.repeated + row.stuck,
+                    "p50_s": share(row.recoveries_s, 0.5),
+                    "p99_s": share(row.recoveries_s, 0.99),
+                }
+                for row in self.rows
+            ],
+            "figures": self.figures,
+        }
+        with file.open("a") as lines:
+            lines.write(json.dumps(run, sort_keys=True) + "\n")
+
+
+def share(values: Sequence[float], part: float) -> float | None:
+    """The value below which so large a part of them lies."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return round(ordered[min(int(part * len(ordered)), len(ordered) - 1)], 3)
+
+
+def read_runs(file: Path) -> Iterable[dict[str, Any]]:
+    """The runs written down so far."""
+    return map(json.loads, file.read_text().splitlines()) if file.exists() else ()
+
+
+def _commit() -> str:
+    asked = ("git", "describe", "--always", "--dirty")
+    answer = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or "unknown"

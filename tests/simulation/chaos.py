@@ -1,0 +1,153 @@
+"""What is broken in a run, and when: processes, servers, clocks and connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.faults import CALM, Rates
+from tests.simulation.loop import elapsed
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+RATES = (
+    CALM,
+    Rates(lost=0.01, unanswered=0.01, late=0.01),
+    Rates(lost=0.05, unanswered=0.05, late=0.05),
+    Rates(slow=0.05),
+    Rates(slow=0.02, broken_stream=0.02, lost_publish=0.1),
+    Rates(0.02, 0.02, 0.02, 0.02, 0.02, 0.05),
+)
+PAUSES_S = (0.05, 0.7, 2.0, 3.5, 6.0, 12.0)
+RESTARTS_S = (0.01, 0.3, 1.5, 4.0)
+OUTAGES_S = (0.05, 0.4, 2.0, 4.0)
+SKEWS_US = (-3_600_000_000, -50_000, 0, 50_000, 3_600_000_000)
+ACTIONS_MAX = 7
+
+
+class Chaos:
+    """Draws what is broken in the time that is given, and breaks it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._random = Random(f"{world.seed}/chaos")
+        self._actions: list[tuple[int, Callable[[], Any]]] = [
+            (5, self._kill_orchestrator),
+            (5, self._pause_orchestrator),
+            (2, self._drain_orchestrator),
+            (2, self._add_orchestrator),
+            (3, self._kill_worker_service),
+            (1, self._pause_worker_service),
+            (2, self._kill_remote),
+            (2, self._pause_remote),
+            (3, self._move_remote),
+            (3, self._break_streams),
+            (3, self._database_away),
+            (2, self._nats_away),
+            (2, self._kill_events),
+            (1, self._set_clock),
+        ]
+
+    async def run(self, within_s: float) -> None:
+        """Breaks things at drawn moments; returns when the time is over."""
+        world, random = self._world, self._random
+        world.faults.rates = random.choice(RATES)
+        moments = sorted(random.uniform(0, within_s) for _ in range(random.randint(0, ACTIONS_MAX)))
+        world.record.calm = not moments and world.faults.rates is CALM
+        start_s = world.loop.time()
+        for moment in moments:
+            await elapsed(max(0.0, start_s + moment - world.loop.time()))
+            weights = [weight for weight, _ in self._actions]
+            _, action = random.choices(self._actions, weights)[0]
+            world.faults.injected[action.__name__.lstrip("_")] += 1
+            world.happened(action.__name__)
+            action()
+        await elapsed(max(0.0, start_s + within_s - world.loop.time()))
+
+    # --- processes ---
+
+    def _one(self, hosts: dict[str, Any]) -> Any:
+        """A process that is neither dead nor paused; None where there is none."""
+        found = [h for h in hosts.values() if h.process.alive and not h.process.paused]
+        return self._random.choice(found) if found else None
+
+    def _kill(self, host: Any) -> None:
+        if host is not None:
+            self._world.trace("kill", host.address)
+            host.process.kill()
+            delay_s = self._random.choice(RESTARTS_S)
+            self._world.loop.outside(delay_s, self._world.restart, host.name)
+
+    def _pause(self, host: Any) -> None:
+        if host is not None:
+            self._world.trace("pause", host.address)
+            host.process.pause()
+            self._world.loop.outside(self._random.choice(PAUSES_S), host.process.resume)
+
+    def _kill_orchestrator(self) -> None:
+        self._kill(self._one(self._world.orchestrators))
+
+    def _pause_orchestrator(self) -> None:
+        self._pause(self._one(self._world.orchestrators))
+
+    def _drain_orchestrator(self) -> None:
+        host = self._one(self._world.orchestrators)
+        if host is not None and host.ready:
+            host.process.spawn(host.leave())
+
+    def _add_orchestrator(self) -> None:
+        name = f"o{len(self._world.orchestrators) + 1}"
+        self._world.add_orchestrator(name)
+
+    def _kill_worker_service(self) -> None:
+        self._kill(self._one(self._world.workers))
+
+    def _pause_worker_service(self) -> None:
+        self._pause(self._one(self._world.workers))
+
+    def _kill_remote(self) -> None:
+        self._kill(self._one(self._world.remotes))
+
+    def _pause_remote(self) -> None:
+        self._pause(self._one(self._world.remotes))
+
+    def _move_remote(self) -> None:
+        remote = self._one(self._world.remotes)
+        if remote is not None:
+            remote.move()
+
+    def _kill_events(self) -> None:
+        events = self._world.events
+        if events is not None and events.process.alive:
+            self._kill(events)
+
+    # --- servers, connections, clocks ---
+
+    def _break_streams(self) -> None:
+        for stream in list(self._world.network.streams):
+            if self._random.random() < 0.6:
+                stream.break_off()
+
+    def _database_away(self) -> None:
+        database = self._world.database
+        if not database.away:
+            database.go_away()
+            self._world.loop.outside(self._random.choice(OUTAGES_S), database.come_back)
+
+    def _nats_away(self) -> None:
+        nats, store_lost = self._world.nats, self._random.random() < 0.5
+
+        def back() -> None:
+            if nats.away:
+                nats.come_back(store_lost=store_lost)
+
+        if not nats.away:
+            nats.go_away()
+            self._world.loop.outside(self._random.choice(OUTAGES_S), back)
+
+    def _set_clock(self) -> None:
+        host = self._one(self._world.orchestrators)
+        if host is not None:
+            host.clock.skew_us = self._random.choice(SKEWS_US)

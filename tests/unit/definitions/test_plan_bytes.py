@@ -1,0 +1,75 @@
+"""Plans are named by their bytes: they stay what they were, from release to release."""
+
+import hashlib
+import random
+from typing import Any
+
+from flowmesh.definitions import compile_source
+from tests.unit.definitions.factories import documents, node, resource, steps, task, workflow
+
+WORKFLOWS = 200
+NODES_MAX = 12
+NATIVE = "e857f32855229af19d1ef1c21a38415951c75df66bb664e73eaf996163ee35d6"
+STEPS = "542987f7f1dbac39c85a1827884c0e3ac18866662ce6f359047be8d452d15b62"
+
+
+def digest(sources: list[bytes]) -> str:
+    plans = [compile_source(source).SerializeToString(deterministic=True) for source in sources]
+    return hashlib.sha256(b"".join(plans)).hexdigest()
+
+
+def native(draw: random.Random) -> bytes:
+    """A workflow of every kind of node, with what may be said of one."""
+    given = []
+    for index in range(draw.randint(1, NODES_MAX)):
+        before = [f"n{number}" for number in range(index) if draw.random() < 0.3]
+        more: dict[str, Any] = draw.choice(
+            [
+                {},
+                {"timeout": "3s", "retry": {"maxAttempts": 2, "retryOn": ["Timeout"]}},
+                {"condition": "input.n > 1" + "".join(f" && tasks.{n}.output.ok" for n in before)},
+                {"critical": False, "priority": "LOW", "queue": "q", "name": "A node"},
+            ]
+        )
+        refers = {f"k{n}": f"{{{{tasks.{n}.output.v}}}}" for n in before}
+        ref = draw.choice(["noop", "delay", "transform", "t", "u"])
+        match ref:
+            case "delay":
+                refers |= {"duration": draw.choice(["5s", "{{input.wait}}"])}
+            case "transform":
+                value = draw.choice(["{{name}}", "{{input.name}}"])
+                step = {"operation": "filter", "field": "n", "operator": "eq", "value": value}
+                refers |= {"source": "{{input.list}}", "pipeline": [step]}
+        given.append(node(f"n{index}", ref, dependsOn=before[:1], input=refers, **more))
+    shared = resource("WorkflowTask", "u", type="http", http={"url": "http://x/{{input.k0}}"})
+    return documents(task("t", timeout="9s"), shared, workflow(*given, parallelism=len(given)))
+
+
+def step_json(draw: random.Random) -> bytes:
+    given = []
+    for index in range(draw.randint(1, NODES_MAX)):
+        before = [f"n{number}" for number in range(index) if draw.random() < 0.3]
+        action = draw.choice(
+            [
+                {},
+                {"action": "http.request", "params": {"url": "http://x/{{context.id}}"}},
+                {"action": "delay", "params": {"duration": 5}},
+                {"action": "condition", "params": {"expression": "context.n0.result > 1"}},
+                {"action": "mine", "params": {"to": "{{context.n0}}"}, "retryPolicy": {}},
+                {"action": "transform", "params": {"code": "return input", "inputKey": "n0"}},
+            ]
+        )
+        given.append({"id": f"n{index}", "dependencies": before, **action})
+    return steps(*given, timeout=1_000, maxConcurrency=3)
+
+
+def test_native_workflows_keep_their_plans() -> None:
+    """Byte by byte those of the first release."""
+    draw = random.Random(1)
+    assert digest([native(draw) for _ in range(WORKFLOWS)]) == NATIVE
+
+
+def test_step_workflows_keep_their_plans() -> None:
+    """Byte by byte those of the first release."""
+    draw = random.Random(2)
+    assert digest([step_json(draw) for _ in range(WORKFLOWS)]) == STEPS

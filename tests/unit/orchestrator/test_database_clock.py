@@ -1,0 +1,43 @@
+"""The database clock as an owner knows it."""
+
+from typing import Any
+
+from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.ownership import Ownership
+from flowmesh.runtime import Clock
+from flowmesh.telemetry import Metrics
+
+
+class SetClock(Clock):
+    """A machine whose wall clock somebody sets."""
+
+    def __init__(self) -> None:
+        self.wall_us = 1_000_000_000
+        self.up_ms = 5_000.0
+
+    def now_us(self) -> int:
+        return self.wall_us
+
+    def monotonic_ms(self) -> float:
+        return self.up_ms
+
+
+async def test_a_wall_clock_that_is_set_changes_no_time() -> None:
+    """Time goes on as the database's does, whatever somebody does to the machine's clock."""
+    clock = SetClock()
+    nothing: Any = None
+    ownership = Ownership(
+        store=nothing,
+        clock=clock,
+        log=nothing,
+        address="",
+        data_dir_id="",
+        metrics=OrchestratorMetrics(Metrics()),
+        partition_stub=nothing,
+    )
+    ownership.observe_time(7_000_000)
+    clock.wall_us += 3_600_000_000
+    assert ownership.now_us() == 7_000_000
+    clock.wall_us -= 7_200_000_000
+    clock.up_ms += 2.0
+    assert ownership.now_us() == 7_002_000
