@@ -121,6 +121,15 @@ class Graph:
         self.roots = tuple(node for node in nodes if not node.dependencies)
         self.leaves = tuple(node for node in nodes if not node.successors)
 
+    def at(self, node_id: str) -> PlanNode:
+        """The node that one named as in a history is made of: `a` of `map[7]/a`."""
+        first, *further = node_id.split("/")
+        node = self.by_id[first.partition("[")[0]]
+        for part in further:
+            assert node.body is not None
+            node = node.body.by_id[part.partition("[")[0]]
+        return node
+
     def all_nodes(self) -> Iterator[PlanNode]:
         """These and those of the bodies below."""
         for node in self.nodes:
