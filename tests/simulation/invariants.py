@@ -232,7 +232,7 @@ def _effects(record: Record, told: dict[str, Told]) -> Iterator[str]:
         yield from (f"I3 {attempt} was sent {n} times" for attempt, n in seen.items() if n > 1)
     for one in told.values():
         for _, body, _ in one.of("task_completed"):
-            node = one.plan.at(body.node)
+            node = one.plan.nodes[one.plan.index[body.node]]
             if node.is_task and not seen[one.id, body.node, body.attempt]:
                 yield f"I3 {one.id} {body.node} completed and no worker had it"
 
