@@ -8,8 +8,10 @@ replay(id, plan, events)            the state that a history adds up to
 from flowmesh.engine.apply import apply, replay, restore_held
 from flowmesh.engine.commands import (
     Cancel,
+    Collect,
     Command,
     DeliveryLost,
+    Expand,
     Finish,
     Signal,
     Start,
@@ -18,24 +20,22 @@ from flowmesh.engine.commands import (
     Terminate,
     TimersDue,
 )
-from flowmesh.engine.decide import (
-    DELIVERIES_MAX,
-    OUTPUT_BYTES_MAX,
-    Ended,
-    Transition,
-    decide,
-    encode_output,
-)
-from flowmesh.engine.state import NodeState, Scope, State
+from flowmesh.engine.decide import DELIVERIES_MAX, decide
+from flowmesh.engine.progress import OUTPUT_BYTES_MAX, encode_output
+from flowmesh.engine.state import MapState, NodeState, Scope, State
+from flowmesh.engine.transition import Ended, Transition
 
 __all__ = [
     "DELIVERIES_MAX",
     "OUTPUT_BYTES_MAX",
     "Cancel",
+    "Collect",
     "Command",
     "DeliveryLost",
     "Ended",
+    "Expand",
     "Finish",
+    "MapState",
     "NodeState",
     "Scope",
     "Signal",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import state as s
@@ -32,11 +32,26 @@ def replay(execution_id: str, plan: Plan, events: Iterable[history.HistoryEvent]
 
 
 def restore_held(state: State) -> None:
-    """Finds the nodes that wait because of the plan's parallelism; history does not name them."""
-    scope = state.scope
-    if state.plan.parallelism and not state.ended:
-        ready = (i for i, count in enumerate(scope.waiting) if not count and i not in scope.nodes)
-        scope.held.update(dict.fromkeys(ready))
+    """Finds what waits because of the plan's parallelism or for its shell; no history names it."""
+    if state.ended:
+        return
+    for scope in tuple(state.all_scopes()):
+        if state.plan.parallelism:
+            for planned, count in zip(scope.graph.nodes, scope.waiting, strict=True):
+                if not count and planned.index not in scope.nodes:
+                    state.held[scope.prefix + planned.id] = (scope, planned)
+        for node in scope.nodes.values():
+            if node.status == s.RUNNING and node.planned.body is not None:
+                _restore_map(state, node)
+
+
+def _restore_map(state: State, node: NodeState) -> None:
+    of = node.map
+    room = of is not None and of.failure is None and len(of.scopes) < node.planned.concurrency
+    if of is not None and room and of.begun < of.total and state.plan.parallelism:
+        state.held[node.id] = (node.scope, node.planned)
+    elif of is None or not of.scopes:
+        state.set_timer(node.id, node.scheduled_at_us + s.ASK_AGAIN_US)
 
 
 def _own(payload: payload_pb2.Payload) -> payload_pb2.Payload:
@@ -46,34 +61,47 @@ def _own(payload: payload_pb2.Payload) -> payload_pb2.Payload:
     return copy
 
 
-def _begin(state: State, node_id: str) -> NodeState:
-    index = state.plan.index[node_id]
-    node = state.scope.nodes.get(index)
-    if node is None:
-        node = state.scope.nodes[index] = NodeState()
-    return node
-
-
 def _end(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> NodeState:
     """Closes a node and tells its successors, whatever the outcome."""
-    index = state.plan.index[node_id]
-    scope = state.scope
-    node = scope.nodes.get(index)
-    if node is None:
-        node = scope.nodes[index] = NodeState()
-    elif node.status == s.RUNNING:
-        scope.running_count -= state.plan.nodes[index].is_task
-        scope.bring_back(state.plan.nodes[index])
+    node = state.reach(node_id)
+    planned, scope = node.planned, node.scope
+    if node.status == s.RUNNING:
+        state.running_count -= planned.is_task
+        state.bring_back(node)
     node.status = status
     node.ended_at_us = at_us
-    if node.due_at_us:
+    if node.due_at_us or planned.body is not None:
         node.due_at_us = 0
-        state.timers.pop(index, None)
+        state.clear_timer(node.id)
     scope.open_count -= 1
     waiting = scope.waiting
-    for successor in state.plan.nodes[index].successors:
-        waiting[successor] -= 1
+    for successor in planned.successors:
+        waiting[successor.index] -= 1
     return node
+
+
+def _close(state: State, scope: s.Scope) -> None:
+    """Keeps the outcome of an item whose graph has ended, and lets the graph go."""
+    owner = scope.owner
+    if owner is None or scope.open_count or owner.map is None:
+        return
+    of = owner.map
+    del of.scopes[scope.item]
+    del state.scopes[scope.prefix]
+    leaves = scope.graph.leaves
+    output = scope.output_of(leaves[0].index) if len(leaves) == 1 else None
+    if scope.failed is not None:
+        of.failed += 1
+        if of.failure is None:
+            of.failure = failure_pb2.Failure()
+            if scope.failed.failure is not None:
+                of.failure.CopyFrom(scope.failed.failure)
+            of.failure.node = of.failure.node or scope.failed.id
+    elif output is None:
+        of.outputs[scope.item] = b"null"
+    else:
+        bare = not output.encoding and not output.HasField("reference")
+        of.outputs[scope.item] = output.data if bare else output
 
 
 def _remember(state: State, request_id: str) -> None:
@@ -96,7 +124,8 @@ def _finish(state: State, status: s.ExecutionStatus, at_us: int) -> None:
     state.status = status
     state.ended_at_us = at_us
     state.timers.clear()
-    state.scope.held.clear()
+    state.held.clear()
+    state.scopes.clear()
 
 
 def _workflow_completed(state: State, event: history.WorkflowCompleted, at_us: int) -> None:
@@ -121,25 +150,24 @@ def _workflow_terminated(state: State, event: history.WorkflowTerminated, at_us:
 
 
 def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> None:
-    node = _begin(state, event.node)
-    index = state.plan.index[event.node]
-    planned = state.plan.nodes[index]
+    node = state.reach(event.node)
+    is_task = node.planned.is_task
     if node.status == s.PENDING:
         node.status = s.RUNNING
-        state.scope.running_count += planned.is_task
-    if planned.is_task:
-        state.scope.send(planned)
+        state.running_count += is_task
+    if is_task:
+        state.send(node)
     node.attempt = event.attempt
     node.delivery = 0
     node.scheduled_at_us = at_us
     node.worker_id = ""
     if node.due_at_us:
         node.due_at_us = 0
-        state.timers.pop(index, None)
+        state.clear_timer(node.id)
 
 
 def _task_started(state: State, event: history.TaskStarted, at_us: int) -> None:
-    node = _begin(state, event.node)
+    node = state.reach(event.node)
     node.delivery = event.delivery
     node.worker_id = event.worker_id
     if event.attempt == 1 and event.delivery <= 1:
@@ -151,48 +179,58 @@ def _task_completed(state: State, event: history.TaskCompleted, at_us: int) -> N
     node.output = _own(event.output)
     node.metadata = event.metadata
     node.failure = None
+    if node.map is not None:
+        node.map.outputs.clear()
+    _close(state, node.scope)
 
 
 def _task_failed(state: State, event: history.TaskFailed, at_us: int) -> None:
     node = _end(state, event.node, s.FAILED, at_us)
     node.failure = event.failure
-    index = state.plan.index[event.node]
-    if state.failed_node < 0 and state.plan.nodes[index].critical:
-        state.failed_node = index
+    if node.scope.failed is None and node.planned.critical:
+        node.scope.failed = node
+    _close(state, node.scope)
 
 
 def _task_retrying(state: State, event: history.TaskRetrying, _at_us: int) -> None:
-    node = _begin(state, event.node)
+    node = state.reach(event.node)
     node.failure = event.failure
     node.worker_id = ""
     node.due_at_us = event.retry_at_us
-    index = state.plan.index[event.node]
-    state.timers[index] = event.retry_at_us
-    state.scope.bring_back(state.plan.nodes[index])
+    state.set_timer(node.id, event.retry_at_us)
+    state.bring_back(node)
 
 
 def _task_skipped(state: State, event: history.TaskSkipped, at_us: int) -> None:
     node = _end(state, event.node, s.SKIPPED, at_us)
     node.because_of = event.because_of
+    _close(state, node.scope)
 
 
 def _task_canceled(state: State, event: history.TaskCanceled, at_us: int) -> None:
     _end(state, event.node, s.CANCELED, at_us)
 
 
+def _map_started(state: State, event: history.MapStarted, at_us: int) -> None:
+    node = state.reach(event.node)
+    node.map = s.MapState(event.count)
+    node.started_at_us = at_us
+    state.clear_timer(node.id)
+
+
 def _timer_started(state: State, event: history.TimerStarted, at_us: int) -> None:
-    node = _begin(state, event.node)
+    node = state.reach(event.node)
     node.status = s.RUNNING
     node.attempt = 1
     node.scheduled_at_us = node.started_at_us = at_us
     node.due_at_us = event.fire_at_us
-    state.timers[state.plan.index[event.node]] = event.fire_at_us
+    state.set_timer(node.id, event.fire_at_us)
 
 
 def _timer_fired(state: State, event: history.TimerFired, _at_us: int) -> None:
-    node = _begin(state, event.node)
+    node = state.reach(event.node)
     node.due_at_us = 0
-    state.timers.pop(state.plan.index[event.node], None)
+    state.clear_timer(node.id)
 
 
 def _signal_received(state: State, event: history.SignalReceived, at_us: int) -> None:
@@ -215,6 +253,7 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "task_retrying": _task_retrying,
     "task_skipped": _task_skipped,
     "task_canceled": _task_canceled,
+    "map_started": _map_started,
     "timer_started": _timer_started,
     "timer_fired": _timer_fired,
     "signal_received": _signal_received,

@@ -1,6 +1,7 @@
 """What can be asked of an execution. Closed set; `decide` handles each."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 
@@ -68,6 +69,24 @@ class Finish:
 
 
 @dataclass(slots=True)
+class Expand:
+    """The items of a map are known, or known again; `failure` says why they cannot be."""
+
+    node: str
+    items: list[Any] = field(default_factory=list)
+    failure: failure_pb2.Failure | None = None
+
+
+@dataclass(slots=True)
+class Collect:
+    """The outputs of a map's items are stored as one payload; `failure` says why they are not."""
+
+    node: str
+    output: payload_pb2.Payload | None = None
+    failure: failure_pb2.Failure | None = None
+
+
+@dataclass(slots=True)
 class Signal:
     name: str
     payload: payload_pb2.Payload
@@ -90,5 +109,15 @@ class Terminate:
 
 
 Command = (
-    Start | TaskEnded | TaskRuns | DeliveryLost | TimersDue | Finish | Signal | Cancel | Terminate
+    Start
+    | TaskEnded
+    | TaskRuns
+    | DeliveryLost
+    | TimersDue
+    | Finish
+    | Expand
+    | Collect
+    | Signal
+    | Cancel
+    | Terminate
 )

@@ -6,58 +6,22 @@ depends on it; a caller that cannot commit them throws the state away and replay
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, assert_never
 
-from flowmesh.api.common.v1 import failure_pb2, payload_pb2
-from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
-from flowmesh.engine.apply import APPLY
+from flowmesh.engine.progress import NULL, Progress, failure_of
 from flowmesh.engine.state import NodeState, State
-from flowmesh.plan import PayloadNeeded, PlanNode, RenderError, decode, render_input, scope_of
+from flowmesh.engine.transition import Ended, Transition
 
 DELIVERIES_MAX = 5
 """An attempt whose worker was lost this often is poison: the node fails."""
 
 RETRY_AFTER_MS_MAX = 24 * 3_600_000
 """A called service may ask for a longer pause; it is not believed."""
-
-_NULL = payload_pb2.Payload(data=b"null")
-
-
-OUTPUT_BYTES_MAX = 256 << 10
-"""A rendered output above this is stored, and its event refers to it."""
-
-
-class Ended(Exception):
-    """The command asks something of an execution that has ended."""
-
-    def __init__(self, status: s.ExecutionStatus) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-class Transition:
-    """What commands of one batch did to one execution, and what the world must be told of it.
-
-    `dispatch` holds nodes whose current attempt is to be sent to a worker, `cancel` those whose
-    worker is to stop (node, attempt); `needs_payload` is the digest the output template waits for,
-    or "output" where the rendered output is to be stored.
-    """
-
-    __slots__ = ("cancel", "dispatch", "ended", "first_sequence", "history", "needs_payload")
-
-    def __init__(self, state: State) -> None:
-        self.first_sequence = state.sequence + 1
-        self.history = history.HistoryEvents()
-        self.dispatch: list[int] = []
-        self.cancel: list[tuple[int, int]] = []
-        self.ended = False
-        self.needs_payload = ""
 
 
 def decide(state: State, command: c.Command, now_us: int, into: Transition) -> bool:
@@ -85,29 +49,19 @@ def decide(state: State, command: c.Command, now_us: int, into: Transition) -> b
             step.stop(command, "workflow_terminated", history.WorkflowTerminated)
         case c.Finish():
             step.finish(command)
+        case c.Expand():
+            return step.expand(command)
+        case c.Collect():
+            return step.collect(command)
         case _:
             assert_never(command)
     return True
 
 
-class _Step:
-    """One command being decided: the state it advances and the transition it fills."""
+class _Step(Progress):
+    """One command being decided."""
 
-    __slots__ = ("now", "out", "plan", "state")
-
-    def __init__(self, state: State, now_us: int, out: Transition) -> None:
-        self.state = state
-        self.plan = state.plan
-        self.now = max(now_us, state.started_at_us)
-        self.out = out
-
-    def emit(self, kind: str, body: Any) -> None:
-        state = self.state
-        state.sequence += 1
-        event = self.out.history.events.add(sequence=state.sequence, at_us=self.now, **{kind: body})
-        APPLY[kind](state, getattr(event, kind), self.now)
-
-    # --- commands ---
+    __slots__ = ()
 
     def start(self, command: c.Start) -> None:
         plan = self.plan
@@ -124,21 +78,20 @@ class _Step:
                 traceparent=command.traceparent,
             ),
         )
-        ended: deque[int] = deque()
-        for index in plan.roots:
-            self.begin(plan.nodes[index], ended)
+        ended: deque[NodeState] = deque()
+        for planned in plan.roots:
+            self.begin(self.state.scope, planned, ended)
         self.advance(ended)
 
     def task_ended(self, command: c.TaskEnded) -> bool:
-        found = self.current(command.node, command.attempt)
-        if found is None:
+        node = self.current(command.node, command.attempt)
+        if node is None:
             return False
-        plan_node, node = found
         if not node.delivery:
             self.emit(
                 "task_started",
                 history.TaskStarted(
-                    node=plan_node.id,
+                    node=node.id,
                     attempt=command.attempt,
                     worker_id=command.worker_id,
                     delivery=1,
@@ -146,28 +99,20 @@ class _Step:
                 ),
             )
         if command.failure is not None:
-            self.attempt_failed(plan_node, node, command.failure, command.draw)
+            self.attempt_failed(node, command.failure, command.draw)
             return True
-        self.emit(
-            "task_completed",
-            history.TaskCompleted(
-                node=plan_node.id,
-                attempt=command.attempt,
-                output=command.output or _NULL,
-                metadata=command.metadata,
-            ),
-        )
-        self.advance(deque((plan_node.index,)))
+        self.complete(node, command.output or NULL, command.metadata)
+        self.advance(deque((node,)))
         return True
 
     def task_runs(self, command: c.TaskRuns) -> bool:
-        found = self.current(command.node, command.attempt)
-        if found is None or found[1].delivery:
+        node = self.current(command.node, command.attempt)
+        if node is None or node.delivery:
             return False
         self.emit(
             "task_started",
             history.TaskStarted(
-                node=command.node,
+                node=node.id,
                 attempt=command.attempt,
                 worker_id=command.worker_id,
                 delivery=1,
@@ -177,23 +122,19 @@ class _Step:
         return True
 
     def delivery_lost(self, command: c.DeliveryLost) -> bool:
-        found = self.current(command.node, command.attempt)
-        if found is None:
+        node = self.current(command.node, command.attempt)
+        if node is None:
             return False
-        plan_node, node = found
         lost = max(node.delivery, 1)
         if lost >= DELIVERIES_MAX:
-            failure = failure_pb2.Failure(
-                message=f"the worker was lost {lost} times ({command.reason})"
-            )
-            setattr(failure, "class", "POISON")
-            self.attempt_failed(plan_node, node, failure, 0.0)
+            failure = failure_of("POISON", f"the worker was lost {lost} times ({command.reason})")
+            self.attempt_failed(node, failure, 0.0)
             return True
         self.emit(
             "task_started",
-            history.TaskStarted(node=plan_node.id, attempt=command.attempt, delivery=lost + 1),
+            history.TaskStarted(node=node.id, attempt=command.attempt, delivery=lost + 1),
         )
-        self.out.dispatch.append(plan_node.index)
+        self.out.dispatch.append(node)
         return True
 
     def timers_due(self) -> None:
@@ -205,17 +146,17 @@ class _Step:
             self.cancel_open_nodes()
             self.fail("Timeout", f"the execution took longer than {limit // 1000} ms")
             return
-        ended: deque[int] = deque()
-        for index in sorted(state.timers, key=state.timers.__getitem__):
-            if state.timers[index] > self.now:
-                break
-            node = self.plan.nodes[index]
-            if node.is_task:
-                self.schedule(node, state.scope.nodes[index].attempt + 1)
+        ended: deque[NodeState] = deque()
+        while (first := state.next_timer()) is not None and first[0] <= self.now:
+            node = state.reach(first[1])
+            if node.planned.is_task:
+                self.schedule(node.scope, node.planned, node.attempt + 1)
+            elif node.planned.body is not None:
+                self.ask(node)
             else:
                 self.emit("timer_fired", history.TimerFired(node=node.id))
-                self.complete_inline(node)
-                ended.append(index)
+                self.complete(node, NULL)
+                ended.append(node)
         if ended:
             self.advance(ended)
 
@@ -248,208 +189,63 @@ class _Step:
 
     # --- the graph moves on ---
 
-    def current(self, node_id: str, attempt: int) -> tuple[PlanNode, NodeState] | None:
+    def current(self, node_id: str, attempt: int) -> NodeState | None:
         """The node, if this is its current attempt and that one is at a worker."""
-        scope = self.state.scope
-        index = self.plan.index.get(node_id, -1)
-        if index not in scope.at_workers or self.state.ended:
+        node = self.state.at_workers.get(node_id)
+        if node is None or node.attempt != attempt or self.state.ended:
             return None
-        node = scope.nodes[index]
-        return (self.plan.nodes[index], node) if node.attempt == attempt else None
+        return node
 
-    def attempt_failed(
-        self, plan_node: PlanNode, node: NodeState, failure: failure_pb2.Failure, draw: float
-    ) -> None:
-        retry = plan_node.retry
+    def attempt_failed(self, node: NodeState, failure: failure_pb2.Failure, draw: float) -> None:
+        retry = node.planned.retry
         if node.attempt < retry.max_attempts and retry.allows(getattr(failure, "class")):
             asked = min(failure.retry_after_ms, RETRY_AFTER_MS_MAX) * 1000
             delay = max(retry.delay_us(node.attempt, draw), asked)
             self.emit(
                 "task_retrying",
                 history.TaskRetrying(
-                    node=plan_node.id,
+                    node=node.id,
                     attempt=node.attempt,
                     failure=failure,
                     retry_at_us=self.now + delay,
                 ),
             )
+            self.out.retried.append(node)
             return
-        self.emit(
-            "task_failed",
-            history.TaskFailed(node=plan_node.id, attempt=node.attempt, failure=failure),
-        )
-        self.advance(deque((plan_node.index,)))
+        self.fail_node(node, failure)
+        self.advance(deque((node,)))
 
-    def advance(self, ended: deque[int]) -> None:
-        """Begins every node that the ended ones were the last to hold back."""
-        scope = self.state.scope
-        nodes = self.plan.nodes
-        while ended:
-            for successor in nodes[ended.popleft()].successors:
-                if not scope.waiting[successor] and successor not in scope.nodes:
-                    self.begin(nodes[successor], ended)
-            while scope.held and scope.running_count < self.plan.parallelism:
-                self.schedule(nodes[scope.held.popitem(last=False)[0]], 1)
-        if not scope.open_count:
-            self.finish(c.Finish())
+    def running_map(self, node_id: str) -> NodeState | None:
+        node = self.state.node(node_id)
+        if self.state.ended or node is None or node.planned.body is None:
+            return None
+        return node if node.status == s.RUNNING else None
 
-    def begin(self, node: PlanNode, ended: deque[int]) -> None:
-        """Starts a ready node; one that ends at once is added to `ended`."""
-        skip = self.skip_reason(node)
-        if skip is not None:
-            self.emit("task_skipped", skip)
-            ended.append(node.index)
-        elif node.is_task:
-            scope = self.state.scope
-            if self.plan.parallelism and scope.running_count >= self.plan.parallelism:
-                scope.held[node.index] = None
-            else:
-                self.schedule(node, 1)
-        elif node.kind == plan_pb2.NODE_KIND_TIMER:
-            self.begin_timer(node, ended)
+    def expand(self, command: c.Expand) -> bool:
+        node = self.running_map(command.node)
+        if node is None or (command.failure is not None and node.map is not None):
+            return False
+        ended: deque[NodeState] = deque()
+        if command.failure is not None:
+            self.fail_node(node, command.failure)
+            ended.append(node)
         else:
-            self.emit("task_scheduled", history.TaskScheduled(node=node.id, attempt=1))
-            self.emit("task_started", history.TaskStarted(node=node.id, attempt=1, delivery=1))
-            self.complete_inline(node)
-            ended.append(node.index)
+            if node.map is None:
+                self.emit("map_started", history.MapStarted(node=node.id, count=len(command.items)))
+            assert node.map is not None
+            node.map.items = command.items
+            self.iterate(node, ended)
+        self.advance(ended)
+        return True
 
-    def begin_timer(self, node: PlanNode, ended: deque[int]) -> None:
-        try:
-            delay_us = node.delay_us or _rendered_delay_us(self.state, node)
-        except (RenderError, PayloadNeeded, ValueError) as error:
-            self.emit("task_scheduled", history.TaskScheduled(node=node.id, attempt=1))
-            failure = _failure("ValidationError", f"duration of {node.id}: {error}")
-            self.emit("task_failed", history.TaskFailed(node=node.id, attempt=1, failure=failure))
-            ended.append(node.index)
-            return
-        self.emit(
-            "timer_started", history.TimerStarted(node=node.id, fire_at_us=self.now + delay_us)
-        )
-
-    def complete_inline(self, node: PlanNode) -> None:
-        self.emit("task_completed", history.TaskCompleted(node=node.id, attempt=1, output=_NULL))
-
-    def schedule(self, node: PlanNode, attempt: int) -> None:
-        self.emit("task_scheduled", history.TaskScheduled(node=node.id, attempt=attempt))
-        self.out.dispatch.append(node.index)
-
-    def skip_reason(self, node: PlanNode) -> history.TaskSkipped | None:
-        """Why a ready node is skipped rather than begun; None if it is to begin."""
-        nodes = self.state.scope.nodes
-        for dependency in node.dependencies:
-            before = nodes[dependency]
-            plan_node = self.plan.nodes[dependency]
-            if before.status == s.COMPLETED:
-                if not plan_node.gate or not _is_false(before.output):
-                    continue
-                reason = history.SKIP_REASON_CONDITION_FALSE
-            elif before.status == s.FAILED:
-                reason = history.SKIP_REASON_DEPENDENCY_FAILED
-            else:
-                reason = history.SKIP_REASON_DEPENDENCY_SKIPPED
-            return history.TaskSkipped(node=node.id, reason=reason, because_of=plan_node.id)
-        return None
-
-    def cancel_open_nodes(self) -> None:
-        scope = self.state.scope
-        for index, node in sorted(scope.nodes.items()):
-            if node.status != s.RUNNING:
-                continue
-            plan_node = self.plan.nodes[index]
-            if index in scope.at_workers:
-                self.out.cancel.append((index, node.attempt))
-            self.emit(
-                "task_canceled",
-                history.TaskCanceled(node=plan_node.id, attempt=node.attempt),
-            )
-
-    # --- the end ---
-
-    def finish(self, command: c.Finish) -> None:
-        """Ends an execution whose nodes have all ended."""
-        state = self.state
-        if state.ended or state.scope.open_count:
-            return
-        if state.failed_node >= 0:
-            failed = state.scope.nodes[state.failed_node].failure
-            failure = failure_pb2.Failure()
-            if failed is not None:
-                failure.CopyFrom(failed)
-            failure.node = self.plan.nodes[state.failed_node].id
-            self.emit("workflow_failed", history.WorkflowFailed(failure=failure))
-            self.out.ended = True
-            return
-        completed = history.WorkflowCompleted()
-        if self.plan.output is None:
-            only = state.output_of(self.plan.leaves[0]) if len(self.plan.leaves) == 1 else None
-            if only is not None:
-                completed.output.CopyFrom(only)
+    def collect(self, command: c.Collect) -> bool:
+        node = self.running_map(command.node)
+        of = node.map if node is not None else None
+        if node is None or of is None or of.scopes or of.failure or of.begun < of.total:
+            return False
+        if command.output is not None:
+            self.complete(node, command.output)
         else:
-            try:
-                value = self.plan.output.render(scope_of(state, _reader(command.payloads)))
-            except PayloadNeeded as needed:
-                if command.missing:
-                    self.fail("ValidationError", f"output: {command.missing}")
-                else:
-                    self.out.needs_payload = needed.digest
-                return
-            except RenderError as error:
-                self.fail("ValidationError", f"output: {error}")
-                return
-            problems = self.plan.output_schema.problems(value)
-            if problems:
-                first = problems[0]
-                self.fail("ValidationError", f"output{first.path}: {first.message}")
-                return
-            completed.output.data = encode_output(value)
-            if len(completed.output.data) > OUTPUT_BYTES_MAX:
-                if command.missing:
-                    self.fail("ValidationError", f"output: {command.missing}")
-                    return
-                if command.stored is None:
-                    self.out.needs_payload = "output"
-                    return
-                completed.output.CopyFrom(command.stored)
-        self.emit("workflow_completed", completed)
-        self.out.ended = True
-
-    def fail(self, class_: str, message: str) -> None:
-        self.emit("workflow_failed", history.WorkflowFailed(failure=_failure(class_, message)))
-        self.out.ended = True
-
-
-def _failure(class_: str, message: str) -> failure_pb2.Failure:
-    failure = failure_pb2.Failure(message=message)
-    setattr(failure, "class", class_)
-    return failure
-
-
-def encode_output(value: Any) -> bytes:
-    """A rendered output as it is stored."""
-    return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _is_false(output: payload_pb2.Payload | None) -> bool:
-    return output is not None and output.data.strip() == b"false"
-
-
-def _rendered_delay_us(state: State, node: PlanNode) -> int:
-    """The duration of a timer whose definition computes it, in microseconds."""
-    if node.input is None:
-        return 0
-    value = decode(render_input(state, node))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:
-        raise ValueError(f"expected a number of milliseconds, got {value!r}")
-    return int(value * 1000)
-
-
-def _reader(payloads: Mapping[str, bytes]) -> Any:
-    def read(payload: payload_pb2.Payload) -> bytes:
-        if not payload.HasField("reference"):
-            return payload.data
-        digest = payload.reference.digest
-        if digest not in payloads:
-            raise PayloadNeeded(digest)
-        return payloads[digest]
-
-    return read
+            self.fail_node(node, command.failure or failure_pb2.Failure())
+        self.advance(deque((node,)))
+        return True

@@ -5,17 +5,24 @@ and compiled templates. It holds no state of any execution and does no I/O.
 """
 
 from flowmesh.expressions import RenderError
-from flowmesh.plan.compiled import Plan, PlanNode, compile_plan
+from flowmesh.plan.compiled import Graph, Plan, PlanNode, compile_plan
 from flowmesh.plan.scope import (
+    ItemsNeeded,
+    NotAtHand,
     PayloadNeeded,
     PayloadReader,
     context_of,
     decode,
+    inline,
     render_input,
-    scope_of,
+    render_items,
+    values_of,
 )
 
 __all__ = [
+    "Graph",
+    "ItemsNeeded",
+    "NotAtHand",
     "PayloadNeeded",
     "PayloadReader",
     "Plan",
@@ -24,6 +31,8 @@ __all__ = [
     "compile_plan",
     "context_of",
     "decode",
+    "inline",
     "render_input",
-    "scope_of",
+    "render_items",
+    "values_of",
 ]

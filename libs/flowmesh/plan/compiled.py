@@ -1,6 +1,6 @@
 """The compiled form of a plan: nodes by index, successors, templates as closures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,6 +13,9 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
 
 INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution"})
+BODY_ROOTS = INPUT_ROOTS | {"item", "index"}
+"""What templates in the body of a map may refer to."""
+
 DEFAULT_QUEUE = "default"
 RETRIED_BY_DEFAULT = frozenset({"Timeout", "NetworkError", "RateLimitError", "ServerError"})
 VIOLATIONS_MAX = 20
@@ -47,9 +50,14 @@ class Retry:
 
 
 class PlanNode:
-    """One node with everything about it that running needs."""
+    """One node with everything about it that running needs.
+
+    `body` is the graph of a map, of which `concurrency` items run at once.
+    """
 
     __slots__ = (
+        "body",
+        "concurrency",
         "critical",
         "delay_us",
         "dependencies",
@@ -86,7 +94,7 @@ class PlanNode:
         self.is_task = message.kind == plan_pb2.NODE_KIND_TASK
         self.spec = spec
         self.dependencies: tuple[int, ...] = tuple(message.dependencies)
-        self.successors: list[int] = []
+        self.successors: list[PlanNode] = []
         self.input_mode = message.input_mode
         self.input = template
         self.retry = retry
@@ -98,6 +106,36 @@ class PlanNode:
         self.heartbeat_timeout_ms = message.heartbeat_timeout_ms
         self.gate = message.gate
         self.delay_us = message.delay_ms * 1000
+        self.body: Graph | None = None
+        self.concurrency = max(message.map.concurrency, 1)
+
+
+class Graph:
+    """Nodes that depend on one another: those of a plan, or of the body of a map."""
+
+    __slots__ = ("by_id", "leaves", "nodes", "roots")
+
+    def __init__(self, nodes: list[PlanNode]) -> None:
+        self.nodes = nodes
+        self.by_id = {node.id: node for node in nodes}
+        self.roots = tuple(node for node in nodes if not node.dependencies)
+        self.leaves = tuple(node for node in nodes if not node.successors)
+
+    def at(self, node_id: str) -> PlanNode:
+        """The node that one named as in a history is made of: `a` of `map[7]/a`."""
+        first, *further = node_id.split("/")
+        node = self.by_id[first.partition("[")[0]]
+        for part in further:
+            assert node.body is not None
+            node = node.body.by_id[part.partition("[")[0]]
+        return node
+
+    def all_nodes(self) -> Iterator[PlanNode]:
+        """These and those of the bodies below."""
+        for node in self.nodes:
+            yield node
+            if node.body is not None:
+                yield from node.body.all_nodes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +179,7 @@ def _path(parts: Iterable[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
 
 
-class Plan:
+class Plan(Graph):
     """A plan that can be run. `message` is as stored; `body` its bytes.
 
     `lanes` are the pairs of queue and priority its tasks wait in, `PlanNode.lane` one of them.
@@ -151,18 +189,14 @@ class Plan:
         "body",
         "callbacks",
         "digest",
-        "index",
         "input_schema",
         "lanes",
-        "leaves",
         "message",
         "name",
         "namespace",
-        "nodes",
         "output",
         "output_schema",
         "parallelism",
-        "roots",
         "timeout_us",
         "version",
         "workflow_id",
@@ -171,6 +205,7 @@ class Plan:
     def __init__(
         self, message: plan_pb2.Plan, nodes: list[PlanNode], output: Template | None
     ) -> None:
+        super().__init__(nodes)
         self.message = message
         self.body = message.SerializeToString(deterministic=True)
         self.digest = message.digest
@@ -178,11 +213,7 @@ class Plan:
         self.workflow_id = message.workflow_id
         self.name = message.name or message.workflow_id
         self.version = message.version
-        self.nodes = nodes
-        self.lanes = _assign_lanes(nodes)
-        self.index = {node.id: node.index for node in nodes}
-        self.roots = tuple(node.index for node in nodes if not node.dependencies)
-        self.leaves = tuple(node.index for node in nodes if not node.successors)
+        self.lanes = _assign_lanes(self.all_nodes())
         self.output = output
         self.input_schema = Schema(message.input_schema)
         self.output_schema = Schema(message.output_schema)
@@ -201,29 +232,47 @@ def _assign_lanes(nodes: Iterable[PlanNode]) -> tuple[tuple[str, int], ...]:
 
 def compile_plan(message: plan_pb2.Plan) -> Plan:
     """Compiles a plan that the definition service made; its templates have been checked there."""
-    templates: dict[bytes, Template] = {}
-    retries: dict[bytes, Retry] = {}
-    nodes = []
-    for index, node in enumerate(message.nodes):
-        template = None
-        if node.input_template:
-            template = templates.get(node.input_template)
-            if template is None:
-                template = compile_template(orjson.loads(node.input_template), INPUT_ROOTS)
-                templates[node.input_template] = template
-        policy = node.retry.SerializeToString(deterministic=True)
-        retry = retries.get(policy)
-        if retry is None:
-            retry = retries[policy] = _retry(node)
-        spec = message.specs[node.spec] if node.kind == plan_pb2.NODE_KIND_TASK else None
-        nodes.append(PlanNode(index, node, spec, template, retry))
-    for compiled in nodes:
-        for dependency in compiled.dependencies:
-            nodes[dependency].successors.append(compiled.index)
+    nodes = _Compiler(message).nodes(message.nodes, INPUT_ROOTS)
     output = None
     if message.output_template:
         output = compile_template(orjson.loads(message.output_template), INPUT_ROOTS)
     return Plan(message, nodes, output)
+
+
+class _Compiler:
+    """Compiles the graphs of one plan; equal templates and policies are made once."""
+
+    def __init__(self, message: plan_pb2.Plan) -> None:
+        self._specs = message.specs
+        self._templates: dict[tuple[bytes, frozenset[str]], Template] = {}
+        self._retries: dict[bytes, Retry] = {}
+
+    def nodes(self, messages: Sequence[plan_pb2.PlanNode], roots: frozenset[str]) -> list[PlanNode]:
+        nodes = [self._node(index, each, roots) for index, each in enumerate(messages)]
+        for node in nodes:
+            for dependency in node.dependencies:
+                nodes[dependency].successors.append(node)
+        return nodes
+
+    def _node(self, index: int, message: plan_pb2.PlanNode, roots: frozenset[str]) -> PlanNode:
+        policy = message.retry.SerializeToString(deterministic=True)
+        retry = self._retries.get(policy)
+        if retry is None:
+            retry = self._retries[policy] = _retry(message)
+        spec = self._specs[message.spec] if message.kind == plan_pb2.NODE_KIND_TASK else None
+        node = PlanNode(index, message, spec, self._template(message.input_template, roots), retry)
+        if message.kind == plan_pb2.NODE_KIND_MAP:
+            node.body = Graph(self.nodes(message.map.nodes, BODY_ROOTS))
+        return node
+
+    def _template(self, source: bytes, roots: frozenset[str]) -> Template | None:
+        if not source:
+            return None
+        template = self._templates.get((source, roots))
+        if template is None:
+            template = compile_template(orjson.loads(source), roots)
+            self._templates[source, roots] = template
+        return template
 
 
 def _retry(node: plan_pb2.PlanNode) -> Retry:

@@ -8,29 +8,72 @@ import msgspec
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import RenderError
-from flowmesh.plan.compiled import Plan, PlanNode
+from flowmesh.plan.compiled import Graph, Plan, PlanNode
+
+ITEMS_MAX = 1_000_000
+"""Items of one map."""
 
 PayloadReader = Callable[[payload_pb2.Payload], bytes]
 """Gives the bytes of a payload; raises PayloadNeeded for a reference that is not at hand."""
 
 
-class Outputs(Protocol):
+class ScopeValues(Protocol):
+    """The part of a running graph's state that templates in it read."""
+
+    graph: Graph
+
+    @property
+    def parent(self) -> "ScopeValues | None":
+        """The graph around this one."""
+
+    def output_of(self, index: int) -> payload_pb2.Payload | None:
+        """Output of a node that completed, else None."""
+
+    def bindings(self) -> Mapping[str, Any]:
+        """Values that this graph gives names to; raises ItemsNeeded."""
+
+
+class ExecutionValues(Protocol):
     """The part of an execution's state that templates read."""
 
     execution_id: str
     plan: Plan
     input: payload_pb2.Payload
 
-    def output_of(self, index: int) -> payload_pb2.Payload | None:
-        """Output of a node that completed, else None."""
+    @property
+    def scope(self) -> ScopeValues:
+        """The graph of the plan."""
 
 
-class PayloadNeeded(Exception):
-    """A referenced payload must be fetched before this can be rendered."""
+class NodeValues(Protocol):
+    """A node of a running graph; `id` names it in its execution."""
+
+    id: str
+    planned: PlanNode
+
+    @property
+    def scope(self) -> ScopeValues:
+        """The graph it is in."""
+
+
+class NotAtHand(Exception):
+    """Something must be fetched before this can be rendered."""
+
+
+class PayloadNeeded(NotAtHand):
+    """A referenced payload must be fetched."""
 
     def __init__(self, digest: str) -> None:
         super().__init__(digest)
         self.digest = digest
+
+
+class ItemsNeeded(NotAtHand):
+    """The items of a map must be rendered again; they are in no row."""
+
+    def __init__(self, node: NodeValues) -> None:
+        super().__init__(node.planned.id)
+        self.node = node
 
 
 def inline(payload: payload_pb2.Payload) -> bytes:
@@ -56,48 +99,60 @@ def decode(payload: payload_pb2.Payload | None, read: PayloadReader = inline) ->
         raise RenderError("payload", "the value is not JSON") from error
 
 
+def _output_named(scope: ScopeValues, name: str) -> payload_pb2.Payload | None:
+    """Output of the task of this name in this graph or one around it."""
+    around: ScopeValues | None = scope
+    while around is not None:
+        node = around.graph.by_id.get(name)
+        if node is not None:
+            return around.output_of(node.index)
+        around = around.parent
+    return None
+
+
 class _Tasks(Mapping[str, Any]):
     """`tasks.<id>.output`, decoded only when looked at."""
 
-    __slots__ = ("_read", "_state")
+    __slots__ = ("_read", "_scope")
 
-    def __init__(self, state: Outputs, read: PayloadReader) -> None:
-        self._state = state
+    def __init__(self, scope: ScopeValues, read: PayloadReader) -> None:
+        self._scope = scope
         self._read = read
 
-    def __getitem__(self, node: str) -> dict[str, Any]:
-        output = self._state.output_of(self._state.plan.index[node])
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        output = _output_named(self._scope, name)
         if output is None:
-            raise KeyError(node)
+            raise KeyError(name)
         return {"output": decode(output, self._read)}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._state.plan.index)
+        return iter(self._scope.graph.by_id)
 
     def __len__(self) -> int:
-        return len(self._state.plan.index)
+        return len(self._scope.graph.by_id)
 
 
-class _Scope(Mapping[str, Any]):
+class _Values(Mapping[str, Any]):
     """The roots of a template, each made only when looked at."""
 
-    __slots__ = ("_read", "_state")
+    __slots__ = ("_execution", "_read", "_scope")
 
-    def __init__(self, state: Outputs, read: PayloadReader) -> None:
-        self._state = state
+    def __init__(self, execution: ExecutionValues, scope: ScopeValues, read: PayloadReader) -> None:
+        self._execution = execution
+        self._scope = scope
         self._read = read
 
     def __getitem__(self, root: str) -> Any:
         match root:
             case "input":
-                return decode(self._state.input, self._read)
+                return decode(self._execution.input, self._read)
             case "tasks":
-                return _Tasks(self._state, self._read)
+                return _Tasks(self._scope, self._read)
             case "context":
-                return context_of(self._state, self._read)
+                return context_of(self._execution, self._read)
             case "execution":
-                return {"id": self._state.execution_id}
-        raise KeyError(root)
+                return {"id": self._execution.execution_id}
+        return self._scope.bindings()[root]
 
     def __iter__(self) -> Iterator[str]:
         return iter(("input", "tasks", "context", "execution"))
@@ -106,17 +161,17 @@ class _Scope(Mapping[str, Any]):
         return 4
 
 
-def scope_of(state: Outputs, read: PayloadReader = inline) -> Mapping[str, Any]:
-    """What a template of this execution may refer to."""
-    return _Scope(state, read)
+def values_of(execution: ExecutionValues, read: PayloadReader = inline) -> Mapping[str, Any]:
+    """What a template of the execution itself may refer to."""
+    return _Values(execution, execution.scope, read)
 
 
-def context_of(state: Outputs, read: PayloadReader = inline) -> dict[str, Any]:
+def context_of(execution: ExecutionValues, read: PayloadReader = inline) -> dict[str, Any]:
     """The execution's input merged with the outputs of its completed nodes under their ids."""
-    value = decode(state.input, read)
+    value = decode(execution.input, read)
     context = dict(value) if isinstance(value, dict) else {}
-    for node in state.plan.nodes:
-        output = state.output_of(node.index)
+    for node in execution.plan.nodes:
+        output = execution.scope.output_of(node.index)
         if output is not None:
             context[node.id] = decode(output, read)
     return context
@@ -126,26 +181,46 @@ _EMPTY = payload_pb2.Payload(data=b"null")
 
 
 def render_input(
-    state: Outputs, node: PlanNode, read: PayloadReader = inline
+    execution: ExecutionValues, node: NodeValues, read: PayloadReader = inline
 ) -> payload_pb2.Payload:
     """The input of a node's task.
 
     A template that is exactly one reference to a whole value hands the stored bytes on unread.
 
-    Raises RenderError where data is not what the template expects, PayloadNeeded where a
-    referenced payload must be fetched first.
+    Raises RenderError where data is not what the template expects, NotAtHand where something must
+    be fetched first.
     """
-    if node.input_mode == plan_pb2.INPUT_MODE_CONTEXT:
-        return payload_pb2.Payload(data=msgspec.json.encode(context_of(state, read)))
-    template = node.input
+    if node.planned.input_mode == plan_pb2.INPUT_MODE_CONTEXT:
+        return payload_pb2.Payload(data=msgspec.json.encode(context_of(execution, read)))
+    template = node.planned.input
     if template is None:
         return _EMPTY
     whole = template.whole
     if whole is not None:
         if whole.root == "input" and not whole.path:
-            return state.input
+            return execution.input
         if whole.root == "tasks" and len(whole.path) == 2 and whole.path[1] == "output":
-            output = state.output_of(state.plan.index[str(whole.path[0])])
+            output = _output_named(node.scope, str(whole.path[0]))
             if output is not None:
                 return output
-    return payload_pb2.Payload(data=msgspec.json.encode(template.render(scope_of(state, read))))
+    values = _Values(execution, node.scope, read)
+    return payload_pb2.Payload(data=msgspec.json.encode(template.render(values)))
+
+
+def render_items(execution: ExecutionValues, node: NodeValues, read: PayloadReader) -> list[Any]:
+    """The items of a map.
+
+    Raises RenderError where they are no list, NotAtHand as `render_input`.
+    """
+    assert node.planned.input is not None
+    items = node.planned.input.render(_Values(execution, node.scope, read))
+    if not isinstance(items, list):
+        raise RenderError("items", f"expected a list, got {_kind_of(items)}")
+    if len(items) > ITEMS_MAX:
+        raise RenderError("items", f"{len(items)} items, at most {ITEMS_MAX}")
+    return items
+
+
+def _kind_of(value: Any) -> str:
+    names = {dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -188,8 +188,10 @@ def _check_nodes(one: Stored, events: Sequence[history.HistoryEvent]) -> list[st
 
 
 def _dependencies(plan: Plan, node_id: str) -> list[str]:
-    node = plan.nodes[plan.index[node_id]]
-    return [plan.nodes[index].id for index in node.dependencies]
+    cut = node_id.rfind("/") + 1
+    graph = plan.at(node_id[: cut - 1]).body if cut else plan
+    assert graph is not None
+    return [node_id[:cut] + graph.nodes[index].id for index in plan.at(node_id).dependencies]
 
 
 # --- I3, I4 at the receiver ---
@@ -306,8 +308,8 @@ def check_answer(one: Stored, told: execution_pb2.Execution) -> list[str]:
     problems = []
     if (told.status, told.last_sequence) != (state.status, state.sequence):
         problems.append(f"{one.id}: told {told.status} at {told.last_sequence}")
-    for index, node in enumerate(told.nodes):
-        known = state.node(index)
+    for node in told.nodes:
+        known = state.node(node.id)
         mine: tuple[Any, ...] = (execution_pb2.NODE_STATUS_PENDING, 0, b"")
         if known is not None:
             output = known.output.data if known.output is not None else b""

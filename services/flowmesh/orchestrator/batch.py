@@ -34,10 +34,10 @@ class Row:
         self.status = state.status
         self.wake_at_us = 0 if state.ended else state.wake_at_us
         self.lanes: Mapping[int, int] = _NO_LANES
-        if state.scope.open_lanes and not state.ended:
+        if state.open_lanes and not state.ended:
             known = previous.lanes if previous is not None else _NO_LANES
             # In the plan's order: the same however the state was come by.
-            lanes = sorted(state.scope.open_lanes)
+            lanes = sorted(state.open_lanes)
             self.lanes = {lane: known.get(lane, ready_since) for lane in lanes}
 
     @property

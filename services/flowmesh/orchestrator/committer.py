@@ -25,7 +25,7 @@ from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.inbox import BATCH_COMMANDS_MAX, Inbox
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
-from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS, snapshot
+from flowmesh.orchestrator.snapshots import snapshot, snapshot_due
 from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
 from flowmesh.orchestrator.views import status_name
@@ -311,10 +311,7 @@ class Committer:
                 batch.add_reference(state, partition, event.workflow_completed.output)
             elif event.HasField("signal_received"):
                 batch.add_reference(state, partition, event.signal_received.payload)
-        if (
-            not state.ended
-            and state.sequence - one.entry.snapshot_sequence >= EVENTS_BETWEEN_SNAPSHOTS
-        ):
+        if snapshot_due(state, one.entry.snapshot_sequence):
             batch.snapshots.append((state.execution_id, state.sequence, snapshot(state), partition))
             one.entry.snapshot_sequence = state.sequence
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.engine import DeliveryLost, State, TaskEnded, TaskRuns
+from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded, TaskRuns
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.attached import Attached, WorkerSet
 from flowmesh.orchestrator.failures import failure
@@ -25,7 +25,7 @@ from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX
 from flowmesh.orchestrator.ready import Key, ReadyQueues, ReadyTask, key_of
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.works import Answer, Reply, Work, no_reply
-from flowmesh.plan import PayloadNeeded, PlanNode, render_input
+from flowmesh.plan import NotAtHand, PlanNode, render_input
 from flowmesh.runtime import Clock
 
 MARK_RUNNING_AFTER_MS = 50
@@ -79,14 +79,11 @@ class Dispatcher:
 
     # --- tasks in ---
 
-    def add(self, state: State, node_index: int, partition: int) -> None:
+    def add(self, state: State, node: NodeState, partition: int) -> None:
         """Queues the current attempt of a node whose scheduling has been committed."""
-        node = state.plan.nodes[node_index]
-        attempt = state.scope.nodes[node_index].attempt
-        key = key_of(state.plan, node)
-        task = ReadyTask(
-            state.execution_id, node_index, node.id, attempt, partition, key, node.priority
-        )
+        key = key_of(state.plan, node.planned)
+        priority = node.planned.priority
+        task = ReadyTask(state.execution_id, node.id, node.attempt, partition, key, priority)
         if self.ready.push(task):
             for stream in self._attached:
                 stream.know(key)
@@ -164,22 +161,19 @@ class Dispatcher:
         if entry is None:
             return self._bring_to_hand(task)
         state = entry.state
-        node_state = state.node(task.node)
-        if node_state is None or task.node not in state.scope.at_workers:
+        node = state.at_workers.get(task.node_id)
+        if node is None or node.attempt != task.attempt:
             return True
-        if node_state.attempt != task.attempt:
-            return True
-        node = state.plan.nodes[task.node]
         try:
             payload = task.rendered or render_input(state, node)
-        except PayloadNeeded:
+        except NotAtHand:
             return self._bring_to_hand(task)
         except RenderError as error:
             self.render_failed(task, str(error))
             return True
         if len(payload.data) > INLINE_BYTES_MAX:
             return self._bring_to_hand(task)
-        self._send_rendered(task, worker_set, state, payload, token, epoch)
+        self._send_rendered(task, worker_set, state, node.planned, payload, token, epoch)
         return True
 
     def _send_rendered(
@@ -187,11 +181,11 @@ class Dispatcher:
         task: ReadyTask,
         worker_set: WorkerSet,
         state: State,
+        node: PlanNode,
         payload: payload_pb2.Payload,
         token: str,
         epoch: int,
     ) -> None:
-        node = state.plan.nodes[task.node]
         spec = node.spec
         assert spec is not None
         stream = worker_set.stream
@@ -461,9 +455,9 @@ class Dispatcher:
             if entry is None:
                 self._delivery_lost(lease, "RETURNED")
             else:
-                index = entry.state.plan.index[lease.node_id]
-                if index in entry.state.scope.at_workers:
-                    self.add(entry.state, index, lease.partition)
+                node = entry.state.at_workers.get(lease.node_id)
+                if node is not None:
+                    self.add(entry.state, node, lease.partition)
 
     def _delivery_lost(self, lease: Lease, reason: str) -> None:
         command = DeliveryLost(lease.node_id, lease.attempt, reason)

@@ -6,31 +6,27 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2
-from flowmesh.engine import OUTPUT_BYTES_MAX, Finish, State, Transition, encode_output
-from flowmesh.errors import FlowmeshError, NotFound, TooLarge
-from flowmesh.expressions import RenderError
+from flowmesh.engine import State, Transition
 from flowmesh.orchestrator.committer import Committer, Touched
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.outbox import Outbox, event_row
 from flowmesh.orchestrator.ownership import Ownership
-from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX, Payloads
+from flowmesh.orchestrator.payloads import Payloads
 from flowmesh.orchestrator.plans import PlanCache
+from flowmesh.orchestrator.preparing import Preparing
 from flowmesh.orchestrator.publisher import Publisher
-from flowmesh.orchestrator.ready import Key, ReadyTask
+from flowmesh.orchestrator.ready import Key
 from flowmesh.orchestrator.recovery import Recovery
-from flowmesh.orchestrator.states import Entry, States
+from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.stats import Stats
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, OrchestratorStore
 from flowmesh.orchestrator.telemetry import ExecutionTelemetry
 from flowmesh.orchestrator.timers import Timers
 from flowmesh.orchestrator.waiters import Waiters
-from flowmesh.orchestrator.works import Work
-from flowmesh.plan import PayloadNeeded, PayloadReader, render_input, scope_of
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Spans
 
@@ -97,6 +93,13 @@ class Orchestrator:
             unchanged=self._unchanged,
             incarnation_over=self.incarnation_over,
         )
+        self.preparing = Preparing(
+            states=self.states,
+            payloads=payloads,
+            epochs=self.ownership.epochs,
+            submit=self.committer.submit,
+            spawn=self.spawn,
+        )
         self.dispatcher = Dispatcher(
             states=self.states,
             ownership=self.ownership,
@@ -104,7 +107,7 @@ class Orchestrator:
             metrics=metrics,
             submit=self.committer.submit,
             draw=draw,
-            prepare=self._prepare,
+            prepare=lambda task: self.preparing.task(task, self.dispatcher),
             refill=self._refill,
         )
         self.timers = Timers(
@@ -240,8 +243,7 @@ class Orchestrator:
             if not one.kept:
                 # Committed in time, but somebody else's by now: only the events are ours to tell.
                 continue
-            for node, attempt in transition.cancel:
-                node_id = state.plan.nodes[node].id
+            for node_id, attempt in transition.cancel:
                 self.dispatcher.cancel(state.execution_id, node_id, attempt)
             for node in transition.dispatch:
                 self.dispatcher.add(state, node, one.partition)
@@ -258,43 +260,26 @@ class Orchestrator:
             self.waiters.ended(state)
             self.states.ended(state.execution_id)
             return
-        if one.transition.needs_payload:
-            self.spawn(self._finish(state, one.partition))
+        self._serve(state, one.transition, one.partition)
         wake_at_us = one.row.wake_at_us if one.row is not None else 0
         self.timers.set(state.execution_id, wake_at_us)
         soon = self.ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
-        if not state.scope.at_workers and wake_at_us > soon:
+        if not state.at_workers and wake_at_us > soon:
             self.states.evict(state.execution_id)
+
+    def _serve(self, state: State, transition: Transition, partition: int) -> None:
+        """Has fetched what the execution needs to go on."""
+        if transition.needs_payload:
+            self.preparing.output(state, partition)
+        for node in transition.asks:
+            self.preparing.map(state, node, partition)
 
     def _unchanged(self, state: State, transition: Transition, partition: int) -> None:
         """Commands changed nothing of this execution: what it waits for must still come."""
-        if transition.needs_payload:
-            self.spawn(self._finish(state, partition))
+        self._serve(state, transition, partition)
         self.timers.set(state.execution_id, 0 if state.ended else state.wake_at_us)
 
-    async def _finish(self, state: State, partition: int) -> None:
-        """Fetches what the output template refers to, and lets the engine render it then."""
-        payloads: dict[str, bytes] = {}
-        output = state.plan.output
-        missing, stored = "", None
-        if output is not None:
-            try:
-                value = await self._rendered(
-                    state, payloads, lambda read: output.render(scope_of(state, read))
-                )
-                data = encode_output(value)
-                if len(data) > OUTPUT_BYTES_MAX:
-                    inline = payload_pb2.Payload(data=data)
-                    stored = await self._until_stored(state.plan.namespace, inline)
-            except (NotFound, TooLarge) as error:
-                missing = error.message
-            except RenderError:
-                # The engine meets the same problem and says so in the execution's failure.
-                missing = ""
-        command = Finish(payloads, missing, stored)
-        self.committer.submit(Work(state.execution_id, partition, command))
-
-    # --- tasks whose state or payloads are not at hand ---
+    # --- tasks for which there was no room ---
 
     def _refill(self, drained: set[tuple[Key, int]]) -> None:
         self._wanted |= drained
@@ -310,74 +295,3 @@ class Orchestrator:
                 await self.recovery.refill(list(self.ownership.epochs), key, priority)
         finally:
             self._refilling = False
-
-    def _prepare(self, task: ReadyTask) -> None:
-        self.spawn(self._prepared(task))
-
-    async def _prepared(self, task: ReadyTask) -> None:
-        """Brings a task's execution and input to hand, and queues it again."""
-        ready: ReadyTask | None = None
-        try:
-            if await self._at_hand(task):
-                ready = task
-        finally:
-            self.dispatcher.prepared(ready)
-
-    async def _at_hand(self, task: ReadyTask) -> bool:
-        """False where the task is not to be sent any more."""
-        entry = await self._entry(task)
-        if entry is None:
-            return False
-        state = entry.state
-        node = state.plan.nodes[task.node]
-        try:
-            payload = await self._rendered(state, {}, lambda read: render_input(state, node, read))
-        except (FlowmeshError, RenderError) as error:
-            self.dispatcher.render_failed(task, str(error))
-            return False
-        if len(payload.data) > INLINE_BYTES_MAX:
-            payload = await self._until_stored(state.plan.namespace, payload)
-        task.rendered = payload
-        return True
-
-    async def _entry(self, task: ReadyTask) -> Entry | None:
-        """The task's execution; None once that is somebody else's."""
-        while task.partition in self.ownership.epochs:
-            try:
-                return (await self.states.fetch([task.execution_id])).get(task.execution_id)
-            except CONNECTION_LOST:
-                await asyncio.sleep(RETRY_S)
-        return None
-
-    async def _until_stored(
-        self, namespace: str, payload: payload_pb2.Payload
-    ) -> payload_pb2.Payload:
-        while True:
-            try:
-                return await self.payloads.put(namespace, payload.encoding, payload.data)
-            except CONNECTION_LOST:
-                await asyncio.sleep(RETRY_S)
-
-    async def _rendered(
-        self, state: State, fetched: dict[str, bytes], render: Callable[[PayloadReader], T]
-    ) -> T:
-        """Renders, fetching each referenced payload when it is first needed."""
-
-        def read(payload: payload_pb2.Payload) -> bytes:
-            if not payload.HasField("reference"):
-                return payload.data
-            digest = payload.reference.digest
-            if digest not in fetched:
-                raise PayloadNeeded(digest)
-            return fetched[digest]
-
-        while True:
-            try:
-                return render(read)
-            except PayloadNeeded as needed:
-                try:
-                    fetched[needed.digest] = await self.payloads.read(
-                        state.plan.namespace, needed.digest
-                    )
-                except CONNECTION_LOST:
-                    await asyncio.sleep(RETRY_S)

@@ -29,7 +29,6 @@ class ReadyTask:
     """One attempt that waits for a worker; `rendered` is its input where that took a fetch."""
 
     execution_id: str
-    node: int
     node_id: str
     attempt: int
     partition: int

@@ -127,30 +127,29 @@ class Recovery:
         partition = self._partition(state)
         if partition is None:
             return 0
-        for index in list(state.scope.at_workers):
-            node, reached = state.plan.nodes[index], state.scope.nodes[index]
-            token = token_of(state.execution_id, node.id, reached.attempt)
+        for node in state.at_workers.values():
+            token = token_of(state.execution_id, node.id, node.attempt)
             lease = self._dispatcher.leases.get(token)
             if lease is not None:
-                self._dispatcher.watch(lease, node)
-            elif reached.delivery:
-                command = DeliveryLost(node.id, reached.attempt, "OWNER_LOST")
+                self._dispatcher.watch(lease, node.planned)
+            elif node.delivery:
+                command = DeliveryLost(node.id, node.attempt, "OWNER_LOST")
                 self._dispatcher.submit(Work(state.execution_id, partition, command))
             else:
-                self._dispatcher.add(state, index, partition)
-        return len(state.scope.at_workers)
+                self._dispatcher.add(state, node, partition)
+        return len(state.at_workers)
 
     def _refill(self, state: State, key: Key, priority: int) -> None:
         partition = self._partition(state)
         if partition is None:
             return
-        for index in list(state.scope.at_workers):
-            node, reached = state.plan.nodes[index], state.scope.nodes[index]
-            if node.priority != priority or key_of(state.plan, node) != key:
+        for node in state.at_workers.values():
+            planned = node.planned
+            if planned.priority != priority or key_of(state.plan, planned) != key:
                 continue
-            token = token_of(state.execution_id, node.id, reached.attempt)
+            token = token_of(state.execution_id, node.id, node.attempt)
             if self._dispatcher.leases.get(token) is None:
-                self._dispatcher.add(state, index, partition)
+                self._dispatcher.add(state, node, partition)
 
     async def finish_stranded(self, partitions: Iterable[int]) -> None:
         """Ends executions whose nodes have all ended but whose output was not rendered yet."""

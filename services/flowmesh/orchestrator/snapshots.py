@@ -1,12 +1,18 @@
 """States as stored snapshots, and back."""
 
+from collections.abc import Iterable
+
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import snapshot_pb2
-from flowmesh.engine import NodeState, State
+from flowmesh.engine import MapState, NodeState, Scope, State
 from flowmesh.engine.state import RUNNING
 from flowmesh.plan import Plan
 
 EVENTS_BETWEEN_SNAPSHOTS = 2_000
 """An open execution gets a new snapshot when its history grew by so many events."""
+
+GROWTH_BETWEEN_SNAPSHOTS = 4
+"""A long history must grow by this part of itself, so that snapshots cost no more than it does."""
 
 _NODE_FIELDS = (
     "status",
@@ -30,27 +36,68 @@ _STATE_FIELDS = (
 )
 
 
+def snapshot_due(state: State, last_sequence: int) -> bool:
+    """Whether an execution whose last snapshot was at `last_sequence` should get a new one."""
+    least = max(EVENTS_BETWEEN_SNAPSHOTS, state.sequence // GROWTH_BETWEEN_SNAPSHOTS)
+    return not state.ended and state.sequence - last_sequence >= least
+
+
 def snapshot(state: State) -> bytes:
     """The state as bytes that `restore` understands."""
     message = snapshot_pb2.ExecutionSnapshot(
         input=state.input,
         output=state.output,
         failure=state.failure,
-        failed_node=state.failed_node + 1,
+        failed_node=_failed(state.scope),
         signals=state.signals,
-        at_workers=list(state.scope.at_workers),
+        at_workers=_at_workers(state, state.scope),
         **{field: getattr(state, field) for field in _STATE_FIELDS},
     )
-    for index, node in state.scope.nodes.items():
-        message.nodes.add(
+    message.nodes.extend(_nodes(state, state.scope))
+    for request_id, sequence in state.requests.items():
+        message.requests.add(request_id=request_id, sequence=sequence)
+    return message.SerializeToString()
+
+
+def _nodes(state: State, scope: Scope) -> Iterable[snapshot_pb2.NodeSnapshot]:
+    for index, node in scope.nodes.items():
+        message = snapshot_pb2.NodeSnapshot(
             index=index,
             output=node.output,
             failure=node.failure,
             **{field: getattr(node, field) for field in _NODE_FIELDS},
         )
-    for request_id, sequence in state.requests.items():
-        message.requests.add(request_id=request_id, sequence=sequence)
-    return message.SerializeToString()
+        if node.map is not None:
+            _put_map(state, node.map, message.map)
+        yield message
+
+
+def _put_map(state: State, of: MapState, message: snapshot_pb2.MapSnapshot) -> None:
+    message.total, message.begun, message.failed = of.total, of.begun, of.failed
+    if of.failure is not None:
+        message.failure.CopyFrom(of.failure)
+    message.outputs.extend(
+        payload_pb2.Payload(data=each) if isinstance(each, bytes) else each for each in of.outputs
+    )
+    for item, scope in of.scopes.items():
+        message.scopes.add(
+            index=item,
+            nodes=_nodes(state, scope),
+            failed_node=_failed(scope),
+            at_workers=_at_workers(state, scope),
+        )
+
+
+def _failed(scope: Scope) -> int:
+    return scope.failed.planned.index + 1 if scope.failed is not None else 0
+
+
+def _at_workers(state: State, scope: Scope) -> list[int]:
+    """Indices in the graph of this scope; in the execution's own, oldest first."""
+    if scope.owner is None:
+        nodes: Iterable[NodeState] = state.at_workers.values()
+        return [node.planned.index for node in nodes if node.scope is scope]
+    return [index for index, node in scope.nodes.items() if node.id in state.at_workers]
 
 
 def restore(execution_id: str, plan: Plan, body: bytes) -> State:
@@ -62,30 +109,56 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
     state.input = message.input
     state.output = message.output if message.HasField("output") else None
     state.failure = message.failure if message.HasField("failure") else None
-    state.failed_node = message.failed_node - 1
     state.signals = list(message.signals)
     state.requests = {request.request_id: request.sequence for request in message.requests}
-    scope = state.scope
-    for index in message.at_workers:
-        scope.send(plan.nodes[index])
+    _fill(state, state.scope, message)
+    if state.ended:
+        state.scopes.clear()
+    return state
+
+
+def _fill(
+    state: State,
+    scope: Scope,
+    message: snapshot_pb2.ExecutionSnapshot | snapshot_pb2.ScopeSnapshot,
+) -> None:
     for stored in message.nodes:
-        node = scope.nodes[stored.index] = NodeState()
+        node = scope.node(scope.graph.nodes[stored.index])
         for field in _NODE_FIELDS:
             setattr(node, field, getattr(stored, field))
         node.output = stored.output if stored.HasField("output") else None
         node.failure = stored.failure if stored.HasField("failure") else None
-        _count(state, stored.index, node)
-    return state
+        _count(state, node)
+        if stored.HasField("map"):
+            _fill_map(state, node, stored.map)
+    for index in message.at_workers:
+        state.send(scope.nodes[index])
+    if message.failed_node:
+        scope.failed = scope.nodes[message.failed_node - 1]
 
 
-def _count(state: State, index: int, node: NodeState) -> None:
+def _fill_map(state: State, node: NodeState, message: snapshot_pb2.MapSnapshot) -> None:
+    of = node.map = MapState(message.total)
+    of.failed = message.failed
+    of.failure = message.failure if message.HasField("failure") else None
+    for stored in message.scopes:
+        of.begun = stored.index
+        _fill(state, state.open_scope(node), stored)
+    of.begun = message.begun
+    of.outputs = [
+        each if each.encoding or each.HasField("reference") else each.data
+        for each in message.outputs
+    ]
+
+
+def _count(state: State, node: NodeState) -> None:
     """Brings the counters to what this node's events had made of them."""
-    scope = state.scope
+    scope = node.scope
     if node.status == RUNNING:
-        scope.running_count += state.plan.nodes[index].is_task
+        state.running_count += node.planned.is_task
         if node.due_at_us:
-            state.timers[index] = node.due_at_us
+            state.set_timer(node.id, node.due_at_us)
         return
     scope.open_count -= 1
-    for successor in state.plan.nodes[index].successors:
-        scope.waiting[successor] -= 1
+    for successor in node.planned.successors:
+        scope.waiting[successor.index] -= 1

@@ -4,7 +4,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.engine import State, Transition
+from flowmesh.engine import NodeState, State, Transition
 from flowmesh.engine import state as s
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 
@@ -141,24 +141,21 @@ class Stats:
         if started:
             workflow.started += 1
             self._metrics.started.inc()
-        for event in transition.history.events:
-            if event.HasField("task_completed"):
-                self._task_ended(workflow, state, event.task_completed.node, failed=False)
-            elif event.HasField("task_failed"):
-                self._task_ended(workflow, state, event.task_failed.node, failed=True)
-            elif event.HasField("task_retrying"):
-                self._metrics.tasks_retried.inc()
-                task = _task(workflow, event.task_retrying.node)
-                if task is not None:
-                    task.retried += 1
+        for node in transition.retried:
+            self._metrics.tasks_retried.inc()
+            task = _task(workflow, node)
+            if task is not None:
+                task.retried += 1
+        for node in transition.closed:
+            self._task_ended(workflow, node)
         if transition.ended:
             self._ended(workflow, state)
 
-    def _task_ended(self, workflow: _Workflow, state: State, node_id: str, *, failed: bool) -> None:
+    def _task_ended(self, workflow: _Workflow, node: NodeState) -> None:
+        failed = node.status == s.FAILED
         (self._metrics.tasks_failed if failed else self._metrics.tasks_completed).inc()
-        task = _task(workflow, node_id)
-        node = state.node(state.plan.index[node_id])
-        if task is None or node is None:
+        task = _task(workflow, node)
+        if task is None:
             return
         if failed:
             task.failed += 1
@@ -208,8 +205,10 @@ class Stats:
         ]
 
 
-def _task(workflow: _Workflow, node_id: str) -> _Task | None:
-    task = workflow.tasks.get(node_id)
+def _task(workflow: _Workflow, node: NodeState) -> _Task | None:
+    """The counters of a task; those of a map are of all its items together."""
+    name = node.planned.id
+    task = workflow.tasks.get(name)
     if task is None and len(workflow.tasks) < TASKS_MAX:
-        task = workflow.tasks[node_id] = _Task()
+        task = workflow.tasks[name] = _Task()
     return task

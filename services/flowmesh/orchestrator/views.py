@@ -6,11 +6,15 @@ from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.engine import NodeState, State
+from flowmesh.engine import NodeState, Scope, State
+
+NODES_SHOWN_MAX = 12_000
+"""An answer shows no further items of maps in progress once it has so many nodes."""
 
 _TASK_TYPES = {
     plan_pb2.NODE_KIND_NOOP: "noop",
     plan_pb2.NODE_KIND_TIMER: "delay",
+    plan_pb2.NODE_KIND_MAP: "map",
 }
 
 
@@ -41,17 +45,29 @@ def execution_message(state: State, *, nodes: bool = True) -> execution_pb2.Exec
         signals=state.signals,
     )
     if nodes:
-        for plan_node in plan.nodes:
-            _add_node(message, state, plan_node.index)
+        _add_nodes(message, state.scope)
     return message
 
 
-def _add_node(message: execution_pb2.Execution, state: State, index: int) -> None:
-    plan_node = state.plan.nodes[index]
-    node = state.node(index) or NodeState()
-    message.nodes.add(
-        id=plan_node.id,
-        name=plan_node.name,
+def _add_nodes(message: execution_pb2.Execution, scope: Scope) -> None:
+    for planned in scope.graph.nodes:
+        node = scope.nodes.get(planned.index) or NodeState(planned, scope)
+        added = _add_node(message, node)
+        of = node.map
+        if of is not None:
+            added.map.total, added.map.failed = of.total, of.failed
+            added.map.running = len(of.scopes)
+            added.map.completed = of.begun - of.failed - len(of.scopes)
+            for item in of.scopes.values():
+                if len(message.nodes) < NODES_SHOWN_MAX:
+                    _add_nodes(message, item)
+
+
+def _add_node(message: execution_pb2.Execution, node: NodeState) -> execution_pb2.Node:
+    planned, scope = node.planned, node.scope
+    return message.nodes.add(
+        id=node.id,
+        name=planned.name,
         status=node.status,
         attempts=node.attempt,
         scheduled_at_us=node.scheduled_at_us,
@@ -59,13 +75,13 @@ def _add_node(message: execution_pb2.Execution, state: State, index: int) -> Non
         ended_at_us=node.ended_at_us,
         output=node.output,
         failure=node.failure,
-        dependencies=[state.plan.nodes[i].id for i in plan_node.dependencies],
+        dependencies=[scope.prefix + scope.graph.nodes[i].id for i in planned.dependencies],
         metadata=node.metadata,
         worker_id=node.worker_id,
         due_at_us=node.due_at_us,
-        task_type=plan_node.spec.task_type
-        if plan_node.spec is not None
-        else _TASK_TYPES.get(plan_node.kind, ""),
+        task_type=planned.spec.task_type
+        if planned.spec is not None
+        else _TASK_TYPES.get(planned.kind, ""),
     )
 
 

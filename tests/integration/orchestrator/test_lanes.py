@@ -41,7 +41,7 @@ def lanes_open(entries: Found) -> dict[str, set[tuple[str, int]]]:
     found: dict[str, set[tuple[str, int]]] = {}
     for execution_id, entry in entries.items():
         state = entry.state
-        nodes = [state.plan.nodes[index] for index in state.scope.at_workers]
+        nodes = [one.planned for one in state.at_workers.values()]
         if nodes and not state.ended:
             found[execution_id] = {(one.queue, one.priority) for one in nodes}
     return found
@@ -75,10 +75,10 @@ async def test_rows_name_every_queue_an_execution_waits_in(store: OrchestratorSt
             entry = (await core.owner.states.fetch([execution_id]))[execution_id]
             if rng.random() < 0.3:
                 core.owner.states.evict(execution_id)
-            at_workers = list(entry.state.scope.at_workers)
+            at_workers = list(entry.state.at_workers)
             if at_workers and not entry.state.ended:
-                done = entry.state.plan.nodes[rng.choice(at_workers)].id
-                await answer(core, execution_id, TaskEnded(done, 1, output=DONE))
+                command = TaskEnded(rng.choice(at_workers), 1, output=DONE)
+                await answer(core, execution_id, command)
             elif rng.random() < 0.5:
                 ids.append(await core.start(wide(rng)))
             entries = await core.owner.states.fetch(ids)

@@ -2,11 +2,24 @@
 
 from typing import Any
 
+import orjson
+
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import Command, Start, State, TaskEnded, Transition, decide, replay
-from flowmesh.plan import Plan, compile_plan
+from flowmesh.engine import (
+    Collect,
+    Command,
+    Expand,
+    Start,
+    State,
+    TaskEnded,
+    Transition,
+    decide,
+    replay,
+)
+from flowmesh.engine.state import RUNNING
+from flowmesh.plan import Plan, compile_plan, inline, render_items
 
 NOW = 1_000_000
 
@@ -20,14 +33,43 @@ def plan(*nodes: dict[str, Any], **fields: Any) -> Plan:
     """A plan of these nodes; all are critical tasks unless said."""
     message = plan_pb2.Plan(digest="d", namespace="default", workflow_id="w", version=1, **fields)
     message.specs.add(task_type="work")
+    _fill(message.nodes, nodes)
+    return compile_plan(message)
+
+
+def each(
+    node_id: str,
+    items: Any,
+    *body: dict[str, Any],
+    after: tuple[str, ...] = (),
+    concurrency: int = 2,
+    **fields: Any,
+) -> dict[str, Any]:
+    """A map over the items, or over what a template like `"{{input}}"` gives."""
+    return node(
+        node_id,
+        *after,
+        kind=plan_pb2.NODE_KIND_MAP,
+        input_mode=plan_pb2.INPUT_MODE_TEMPLATE,
+        input_template=orjson.dumps(items),
+        body=body,
+        concurrency=concurrency,
+        **fields,
+    )
+
+
+def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
     index = {one["id"]: number for number, one in enumerate(nodes)}
     for one in nodes:
         given = dict(one)
         after = [index[name] for name in given.pop("after")]
+        body, concurrency = given.pop("body", ()), given.pop("concurrency", 0)
         given.setdefault("kind", plan_pb2.NODE_KIND_TASK)
         given.setdefault("critical", True)
-        message.nodes.add(dependencies=after, **given)
-    return compile_plan(message)
+        message = messages.add(dependencies=after, **given)
+        if body:
+            message.map.concurrency = concurrency
+            _fill(message.map.nodes, body)
 
 
 def failed(class_: str = "ServerError", **fields: Any) -> failure_pb2.Failure:
@@ -63,6 +105,24 @@ class Run:
 
     def fail(self, node_id: str, class_: str = "ServerError", attempt: int = 1) -> bool:
         return self.do(TaskEnded(node_id, attempt, failure=failed(class_)))
+
+    def serve(self) -> None:
+        """Gives the maps what they ask for, until none does."""
+        while self.last.asks:
+            asked, self.last.asks = self.last.asks, []
+            for one in asked:
+                if one.status != RUNNING:
+                    continue
+                if one.map is None or one.map.begun < one.map.total:
+                    items = render_items(self.state, one, inline)
+                    self.do(Expand(one.id, items))
+                else:
+                    self.do(Collect(one.id, json(b"[]")))
+                asked += self.last.asks
+
+    @property
+    def dispatched(self) -> list[str]:
+        return [one.id for one in self.last.dispatch]
 
     @property
     def kinds(self) -> list[str]:

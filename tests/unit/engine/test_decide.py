@@ -24,16 +24,16 @@ def test_a_start_schedules_the_roots_only() -> None:
     """Nodes with dependencies wait."""
     run = Run(plan(node("a"), node("b"), node("c", "a", "b")))
     assert run.kinds == ["workflow_started", "task_scheduled a", "task_scheduled b"]
-    assert run.last.dispatch == [0, 1]
+    assert run.dispatched == ["a", "b"]
 
 
 def test_a_join_waits_for_all_its_dependencies() -> None:
     """The last one to end schedules the join."""
     run = Run(plan(node("a"), node("b"), node("c", "a", "b")))
     run.complete("a")
-    assert run.last.dispatch == []
+    assert run.dispatched == []
     run.complete("b")
-    assert run.last.dispatch == [2]
+    assert run.dispatched == ["c"]
 
 
 def test_the_first_result_brings_its_task_started() -> None:
@@ -69,9 +69,9 @@ def test_a_failed_attempt_is_retried_after_its_delay() -> None:
     run.fail("a")
     assert run.state.wake_at_us == run.now + 100_000
     run.do(TimersDue(), after_us=99_999)
-    assert run.last.dispatch == []
+    assert run.dispatched == []
     run.do(TimersDue(), after_us=1)
-    assert run.last.dispatch == [0]
+    assert run.dispatched == ["a"]
     run.fail("a", attempt=2)
     assert run.state.wake_at_us == run.now + 150_000
     run.do(TimersDue(), after_us=150_000)
@@ -117,7 +117,7 @@ def test_dependents_of_a_failed_node_are_skipped_and_others_finish() -> None:
     assert run.state.status == s.EXECUTION_RUNNING
     run.complete("free")
     assert run.state.status == s.EXECUTION_FAILED
-    assert [run.state.node(i).status for i in range(4)] == [  # type: ignore[union-attr]
+    assert [run.state.node(i).status for i in ("a", "b", "c", "free")] == [  # type: ignore[union-attr]
         s.FAILED,
         s.SKIPPED,
         s.SKIPPED,
@@ -157,20 +157,20 @@ def test_a_task_held_back_runs_once_though_two_dependencies_ended_together() -> 
 def test_parallelism_bounds_the_open_tasks() -> None:
     """Ready nodes beyond the limit wait, also after the history was replayed."""
     run = Run(plan(*(node(f"n{i}") for i in range(5)), parallelism=2))
-    assert run.last.dispatch == [0, 1]
-    assert list(run.replayed().scope.held) == [2, 3, 4]
+    assert run.dispatched == ["n0", "n1"]
+    assert list(run.replayed().held) == ["n2", "n3", "n4"]
     run.complete("n0")
-    assert run.last.dispatch == [2]
+    assert run.dispatched == ["n2"]
 
 
 def test_a_timer_holds_no_worker() -> None:
     """It fires when due, and not before."""
     run = Run(plan(node("wait", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=100), node("b", "wait")))
-    assert run.last.dispatch == []
+    assert run.dispatched == []
     run.do(TimersDue(), after_us=99_999)
-    assert run.state.node(1) is None
+    assert run.state.node("b") is None
     run.do(TimersDue(), after_us=1)
-    assert run.last.dispatch == [1]
+    assert run.dispatched == ["b"]
 
 
 def test_a_no_op_ends_at_once() -> None:
@@ -186,7 +186,7 @@ def test_a_lost_delivery_goes_out_again_until_it_is_poison() -> None:
     for delivery in range(2, DELIVERIES_MAX + 1):
         run.do(DeliveryLost("a", 1))
         assert run.events[-1].task_started.delivery == delivery
-        assert run.last.dispatch == [0]
+        assert run.dispatched == ["a"]
     run.do(DeliveryLost("a", 1))
     failure = run.state.failure
     assert isinstance(failure, failure_pb2.Failure)
@@ -197,7 +197,7 @@ def test_a_cancel_ends_open_nodes_and_tells_their_workers() -> None:
     """Nothing follows from a result that comes later; a second cancel is refused."""
     run = Run(plan(node("a"), node("b", "a")))
     run.do(Cancel("enough"))
-    assert run.last.cancel == [(0, 1)]
+    assert run.last.cancel == [("a", 1)]
     assert run.state.status == s.EXECUTION_CANCELED
     assert not run.complete("a")
     with pytest.raises(Ended):
@@ -221,7 +221,7 @@ def test_an_execution_over_its_time_fails() -> None:
     run = Run(plan(node("a"), timeout_ms=10))
     run.do(TimersDue(), after_us=10_000)
     assert run.state.status == s.EXECUTION_FAILED
-    assert run.last.cancel == [(0, 1)]
+    assert run.last.cancel == [("a", 1)]
 
 
 def test_the_output_is_rendered_from_the_nodes() -> None:

@@ -1,6 +1,7 @@
 """Replaying a history gives the state that live execution had, whatever the schedule."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import (
     Cancel,
     DeliveryLost,
+    Scope,
     Signal,
     State,
     TaskRuns,
@@ -15,18 +17,38 @@ from flowmesh.engine import (
     restore_held,
 )
 from flowmesh.orchestrator.snapshots import restore, snapshot
-from tests.unit.engine.factories import Run, json, node, plan
+from flowmesh.plan import Plan
+from tests.unit.engine.factories import Run, each, json, node, plan
 
 RETRY = {"max_attempts": 3, "initial_delay_ms": 10, "multiplier": 2}
 CLASSES = ["ServerError", "ClientError"]
 
 
-def random_plan(rng: random.Random) -> object:
-    """Up to twelve nodes of all kinds, each after some earlier ones."""
-    nodes = []
-    for number in range(rng.randint(1, 12)):
-        earlier = [f"n{i}" for i in range(number)]
-        after = rng.sample(earlier, rng.randint(0, min(3, number)))
+def random_plan(rng: random.Random) -> Plan:
+    """Up to twelve nodes of all kinds, maps below maps among them."""
+    return plan(*random_nodes(rng, "n", 12, 2), parallelism=rng.choice([0, 0, 1, 2]))
+
+
+def random_nodes(rng: random.Random, name: str, most: int, depth: int) -> list[dict[str, Any]]:
+    """Each after some earlier ones."""
+    nodes: list[dict[str, Any]] = []
+    for number in range(rng.randint(1, most)):
+        earlier = [f"{name}{i}" for i in range(number)]
+        after = tuple(rng.sample(earlier, rng.randint(0, min(3, number))))
+        if depth and rng.random() < 0.15:
+            items = list(range(rng.randint(0, 4)))
+            body = random_nodes(rng, f"{name}{number}_", 3, depth - 1)
+            nodes.append(
+                each(
+                    f"{name}{number}",
+                    items,
+                    *body,
+                    after=after,
+                    concurrency=rng.randint(1, 3),
+                    critical=rng.random() < 0.8,
+                )
+            )
+            continue
         kind = rng.choice([1, 1, 1, 1, 2, 3])
         fields = {"kind": kind, "critical": rng.random() < 0.8, "gate": rng.random() < 0.2}
         if kind == plan_pb2.NODE_KIND_TIMER:
@@ -35,26 +57,25 @@ def random_plan(rng: random.Random) -> object:
             fields["retry"] = RETRY
         if rng.random() < 0.3:
             fields["queue"] = rng.choice(["slow", "fast"])
-        nodes.append(node(f"n{number}", *after, **fields))
-    return plan(*nodes, parallelism=rng.choice([0, 0, 1, 2]))
+        nodes.append(node(f"{name}{number}", *after, **fields))
+    return nodes
 
 
 def step(run: Run, rng: random.Random) -> None:
     """One random command: results right, wrong and late, lost workers, time, signals."""
     state = run.state
-    nodes = state.plan.nodes
-    index = rng.choice(list(state.scope.at_workers) or [0])
-    known = state.node(index)
+    node_id = rng.choice(list(state.at_workers) or [state.plan.nodes[0].id])
+    known = state.node(node_id)
     attempt = known.attempt if known is not None and rng.random() < 0.9 else rng.randint(1, 4)
     match rng.randint(0, 9):
         case 0 | 1 | 2 | 3:
-            run.complete(nodes[index].id, rng.choice([b"null", b"false", b'{"a":1}']), attempt)
+            run.complete(node_id, rng.choice([b"null", b"false", b'{"a":1}']), attempt)
         case 4 | 5:
-            run.fail(nodes[index].id, rng.choice(CLASSES), attempt)
+            run.fail(node_id, rng.choice(CLASSES), attempt)
         case 6:
-            run.do(TaskRuns(nodes[index].id, attempt, "w", run.now))
+            run.do(TaskRuns(node_id, attempt, "w", run.now))
         case 7:
-            run.do(DeliveryLost(nodes[index].id, attempt))
+            run.do(DeliveryLost(node_id, attempt))
         case 8:
             run.do(TimersDue(), after_us=rng.randint(0, 30_000))
         case 9 if not state.ended:
@@ -62,37 +83,54 @@ def step(run: Run, rng: random.Random) -> None:
 
 
 def facts(state: State) -> object:
-    """Everything about a state that decisions depend on."""
-    nodes = {
-        index: [getattr(one, name) for name in type(one).__slots__]
-        for index, one in sorted(state.scope.nodes.items())
-    }
-    scope = state.scope
+    """Everything about a state that decisions depend on.
+
+    When a map asks again is nobody's business but its own; what it asks with is fetched again.
+    """
+    nodes = [one for scope in state.all_scopes() for one in scope.nodes.values()]
+    maps = {one.id for one in nodes if one.planned.body is not None}
+    timers = {name: due for name, due in state.timers.items() if name not in maps}
     return (
-        state.status, state.sequence, nodes, scope.waiting, scope.open_count, scope.running_count,
-        sorted(scope.at_workers), sorted(scope.open_lanes.items()), sorted(scope.held),
-        state.timers, state.requests, state.failed_node,
+        state.status, state.sequence, facts_of(state.scope), state.running_count,
+        sorted(state.at_workers), sorted(state.open_lanes.items()), sorted(state.held),
+        {} if state.ended else timers, state.requests, sorted(state.scopes),
         [one.SerializeToString() for one in state.signals],
     )  # fmt: skip
+
+
+def facts_of(scope: Scope) -> object:
+    nodes = []
+    for _, one in sorted(scope.nodes.items()):
+        values = {name: getattr(one, name) for name in type(one).__slots__}
+        values |= {"planned": one.planned.id, "scope": one.scope.prefix}
+        if one.map is not None:
+            kept = {name: getattr(one.map, name) for name in type(one.map).__slots__}
+            open_scopes = {item: facts_of(body) for item, body in sorted(one.map.scopes.items())}
+            values["map"] = kept | {"items": None, "scopes": open_scopes}
+        nodes.append(values)
+    failed = scope.failed.id if scope.failed is not None else ""
+    return nodes, scope.waiting, scope.open_count, failed
 
 
 @pytest.mark.parametrize("seed", range(1000))
 def test_replay_equals_live(seed: int) -> None:
     """State, snapshot and history agree after any schedule, and every execution comes to an end."""
     rng = random.Random(seed)
-    run = Run(random_plan(rng))  # type: ignore[arg-type]
+    run = Run(random_plan(rng))
     for _ in range(400):
         if run.state.ended:
             break
-        step(run, rng)
+        if rng.random() < 0.5:
+            run.serve()
+        else:
+            step(run, rng)
         if rng.random() < 0.02 and not run.state.ended:
             run.do(Cancel("by chance"))
     while not run.state.ended:
-        run.do(TimersDue(), after_us=100_000)
-        for index in list(run.state.scope.at_workers):
-            known = run.state.node(index)
-            assert known is not None
-            run.complete(run.state.plan.nodes[index].id, attempt=known.attempt)
+        run.do(TimersDue(), after_us=2_000_000)
+        run.serve()
+        for one in list(run.state.at_workers.values()):
+            run.complete(one.id, attempt=one.attempt)
 
     assert facts(run.replayed()) == facts(run.state)
     restored = restore("exec-1", run.state.plan, snapshot(run.state))

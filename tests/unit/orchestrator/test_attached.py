@@ -12,7 +12,7 @@ def ready(count: int) -> ReadyQueues:
     """Queues with so many tasks."""
     queues = ReadyQueues()
     for number in range(count):
-        queues.push(ReadyTask(f"exec-{number}", 0, "a", 1, 1, KEY, priority_pb2.PRIORITY_NORMAL))
+        queues.push(ReadyTask(f"exec-{number}", "a", 1, 1, KEY, priority_pb2.PRIORITY_NORMAL))
     return queues
 
 

@@ -80,17 +80,17 @@ async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> 
     submitted: list[Work] = []
     owner = dispatcher({5: 3}, run, submitted)
     stream = attached(owner, "one")
-    owner.add(run.state, 0, 5)
+    owner.add(run.state, run.last.dispatch[0], 5)
     owner.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
     owner.pump()
     (sent,) = stream.out.tasks
     owner.result(task_pb2.TaskResult(token=sent.task.token), lambda _: None)
-    owner.add(run.state, 0, 5)
+    owner.add(run.state, run.last.dispatch[0], 5)
     owner.pump()
     assert len(stream.out.tasks) == 1
 
     submitted[0].reply(STALE)
-    owner.add(run.state, 0, 5)
+    owner.add(run.state, run.last.dispatch[0], 5)
     owner.pump()
     assert len(stream.out.tasks) == 2
 
@@ -102,7 +102,7 @@ async def test_a_backlog_that_moved_with_its_partitions_is_taken_back() -> None:
     owner = dispatcher({5: 3}, run)
     stream = attached(owner, "one")
     owner.grant(stream, [pb.Grant(set_id="set", slots=0, task_types=["work"])])
-    owner.add(run.state, 0, 5)
+    owner.add(run.state, run.last.dispatch[0], 5)
     owner.pump()
     assert [backlog.tasks for backlog in stream.out.backlogs] == [1]
     owner.drop_partitions([5])
@@ -121,7 +121,7 @@ async def test_few_tasks_at_a_time_are_brought_to_hand_and_leave_in_their_order(
     for number in range(1_000):
         run.state.execution_id = ExecutionIds(number).make(1_000_000, 5)
         ids.append(run.state.execution_id)
-        owner.add(run.state, 0, 5)
+        owner.add(run.state, run.last.dispatch[0], 5)
     owner.pump()
     assert [task.execution_id for task in asked] == ids[:PREPARING_MAX]
     assert owner.ready.count == 1_000 - PREPARING_MAX
@@ -138,8 +138,8 @@ async def test_a_long_limit_of_one_task_keeps_no_other_from_being_marked() -> No
     owner = dispatcher({5: 3}, run, submitted)
     stream = attached(owner, "one")
     owner.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
-    for index in (0, 1):
-        owner.add(run.state, index, 5)
+    for task in run.last.dispatch:
+        owner.add(run.state, task, 5)
         owner.pump()
         await done("the task is marked", lambda: submitted, within_s=5)
         assert isinstance(submitted.pop().command, TaskRuns)

@@ -11,7 +11,7 @@ NORMAL = p.PRIORITY_NORMAL
 def task(
     name: str, priority: int = p.PRIORITY_NORMAL, key: Key = HTTP, partition: int = 0
 ) -> ReadyTask:
-    return ReadyTask("exec-1", 0, name, 1, partition, key, priority)
+    return ReadyTask("exec-1", name, 1, partition, key, priority)
 
 
 def names(queues: ReadyQueues, *keys: Key) -> list[str]:

@@ -188,7 +188,7 @@ def test_an_answer_that_lags_behind_is_found() -> None:
     one = finished()
     told = execution_pb2.Execution(status=one.status, last_sequence=len(one.events))
     for name in ("a", "rest", "b"):
-        known = one.replayed().node(FLOW.index[name])
+        known = one.replayed().node(name)
         assert known is not None
         told.nodes.add(id=name, status=known.status, attempts=known.attempt, output=known.output)
     assert checker.check_answer(one, told) == []

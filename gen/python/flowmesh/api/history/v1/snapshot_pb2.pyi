@@ -172,11 +172,16 @@ class MapSnapshot(_message.Message):
     FAILED_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
+    BEGUN_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     failed: _builtins.int
+    begun: _builtins.int
+    """Items that have begun."""
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_payload_pb2.Payload]:
-        """Output of each item that has begun, in order; empty for those in progress."""
+        """Output of each item that has begun, in order; empty for those in progress. None once the map
+        has ended.
+        """
 
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
@@ -194,10 +199,11 @@ class MapSnapshot(_message.Message):
         failed: _builtins.int = ...,
         failure: _failure_pb2.Failure | None = ...,
         scopes: _abc.Iterable[Global___ScopeSnapshot] | None = ...,
+        begun: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,301 @@
+"""How an execution moves on when nodes end: what begins, what waits, and how it all ends."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.engine import commands as c
+from flowmesh.engine import state as s
+from flowmesh.engine.apply import APPLY
+from flowmesh.engine.state import NodeState, Scope, State
+from flowmesh.engine.transition import Transition
+from flowmesh.plan import (
+    NotAtHand,
+    PayloadNeeded,
+    PlanNode,
+    RenderError,
+    decode,
+    render_input,
+    values_of,
+)
+
+OUTPUT_BYTES_MAX = 256 << 10
+"""A rendered output above this is stored, and its event refers to it."""
+
+BEGUN_PER_STEP_MAX = 10_000
+"""Items of maps that one command begins at most; the map asks to go on."""
+
+NULL = payload_pb2.Payload(data=b"null")
+
+
+class Progress:
+    """The state that a command advances, and the transition it fills."""
+
+    __slots__ = ("begun", "now", "out", "plan", "state")
+
+    def __init__(self, state: State, now_us: int, out: Transition) -> None:
+        self.state = state
+        self.plan = state.plan
+        self.now = max(now_us, state.started_at_us)
+        self.out = out
+        self.begun = 0
+
+    def emit(self, kind: str, body: Any) -> None:
+        state = self.state
+        state.sequence += 1
+        event = self.out.history.events.add(sequence=state.sequence, at_us=self.now, **{kind: body})
+        APPLY[kind](state, getattr(event, kind), self.now)
+
+    # --- nodes ---
+
+    def complete(self, node: NodeState, output: payload_pb2.Payload, metadata: bytes = b"") -> None:
+        self.emit(
+            "task_completed",
+            history.TaskCompleted(
+                node=node.id, attempt=node.attempt, output=output, metadata=metadata
+            ),
+        )
+        self.out.closed.append(node)
+
+    def fail_node(self, node: NodeState, failure: failure_pb2.Failure) -> None:
+        self.emit(
+            "task_failed",
+            history.TaskFailed(node=node.id, attempt=node.attempt, failure=failure),
+        )
+        self.out.closed.append(node)
+
+    def advance(self, ended: deque[NodeState]) -> None:
+        """Begins every node that the ended ones were the last to hold back."""
+        state = self.state
+        while ended:
+            node = ended.popleft()
+            scope = node.scope
+            for successor in node.planned.successors:
+                if not scope.waiting[successor.index] and successor.index not in scope.nodes:
+                    self.begin(scope, successor, ended)
+            if scope.owner is not None and not scope.open_count:
+                self.iterate(scope.owner, ended)
+            while state.held and state.running_count < self.plan.parallelism:
+                self.release(ended)
+        if not state.scope.open_count:
+            self.finish(c.Finish())
+
+    def release(self, ended: deque[NodeState]) -> None:
+        """Lets go on what was held back longest."""
+        _, (scope, planned) = self.state.held.popitem(last=False)
+        if planned.body is None:
+            self.schedule(scope, planned, 1)
+        else:
+            self.iterate(scope.nodes[planned.index], ended)
+
+    def begin(self, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
+        """Starts a ready node; one that ends at once is added to `ended`."""
+        skip = self.skip_reason(scope, planned)
+        if skip is not None:
+            self.emit("task_skipped", skip)
+            ended.append(scope.nodes[planned.index])
+        elif planned.is_task:
+            if self.plan.parallelism and self.state.running_count >= self.plan.parallelism:
+                self.state.held[scope.prefix + planned.id] = (scope, planned)
+            else:
+                self.schedule(scope, planned, 1)
+        elif planned.kind == plan_pb2.NODE_KIND_TIMER:
+            self.begin_timer(scope, planned, ended)
+        elif planned.kind == plan_pb2.NODE_KIND_MAP:
+            self.ask(self.scheduled(scope, planned, 1))
+        else:
+            node = self.scheduled(scope, planned, 1)
+            self.emit("task_started", history.TaskStarted(node=node.id, attempt=1, delivery=1))
+            self.complete(node, NULL)
+            ended.append(node)
+
+    def begin_timer(self, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
+        try:
+            delay_us = planned.delay_us or _rendered_delay_us(self.state, scope, planned)
+        except (RenderError, NotAtHand, ValueError) as error:
+            node = self.scheduled(scope, planned, 1)
+            self.fail_node(node, failure_of("ValidationError", f"duration of {node.id}: {error}"))
+            ended.append(node)
+            return
+        self.emit(
+            "timer_started",
+            history.TimerStarted(node=scope.prefix + planned.id, fire_at_us=self.now + delay_us),
+        )
+
+    def scheduled(self, scope: Scope, planned: PlanNode, attempt: int) -> NodeState:
+        self.emit(
+            "task_scheduled",
+            history.TaskScheduled(node=scope.prefix + planned.id, attempt=attempt),
+        )
+        return scope.nodes[planned.index]
+
+    def schedule(self, scope: Scope, planned: PlanNode, attempt: int) -> None:
+        self.out.dispatch.append(self.scheduled(scope, planned, attempt))
+
+    def skip_reason(self, scope: Scope, planned: PlanNode) -> history.TaskSkipped | None:
+        """Why a ready node is skipped rather than begun; None if it is to begin."""
+        for dependency in planned.dependencies:
+            before = scope.nodes[dependency]
+            if before.status == s.COMPLETED:
+                if not before.planned.gate or not _is_false(before.output):
+                    continue
+                reason = history.SKIP_REASON_CONDITION_FALSE
+            elif before.status == s.FAILED:
+                reason = history.SKIP_REASON_DEPENDENCY_FAILED
+            else:
+                reason = history.SKIP_REASON_DEPENDENCY_SKIPPED
+            return history.TaskSkipped(
+                node=scope.prefix + planned.id, reason=reason, because_of=before.id
+            )
+        return None
+
+    def cancel_open_nodes(self) -> None:
+        """Ends what runs, the innermost graphs first."""
+        state = self.state
+        for scope in (*reversed(state.scopes.values()), state.scope):
+            for _, node in sorted(scope.nodes.items()):
+                if node.status != s.RUNNING:
+                    continue
+                if node.id in state.at_workers:
+                    self.out.cancel.append((node.id, node.attempt))
+                self.emit(
+                    "task_canceled",
+                    history.TaskCanceled(node=node.id, attempt=node.attempt),
+                )
+
+    # --- maps ---
+
+    def ask(self, node: NodeState) -> None:
+        """Has a map served from outside, and asks again later if nothing came of it."""
+        self.state.set_timer(node.id, self.now + s.ASK_AGAIN_US)
+        self.out.asks.append(node)
+
+    def iterate(self, owner: NodeState, ended: deque[NodeState]) -> None:
+        """Begins as many items of a map as may run at once; ends it after the last."""
+        of, state = owner.map, self.state
+        if of is None or owner.status != s.RUNNING:
+            return
+        while of.failure is None and of.begun < of.total:
+            if len(of.scopes) >= owner.planned.concurrency:
+                return
+            if self.plan.parallelism and state.running_count >= self.plan.parallelism:
+                state.held[owner.id] = (owner.scope, owner.planned)
+                return
+            if self.begun >= BEGUN_PER_STEP_MAX:
+                self.ask(owner)
+                return
+            self.begun += 1
+            scope = state.open_scope(owner)
+            for planned in scope.graph.roots:
+                self.begin(scope, planned, ended)
+        if of.scopes:
+            return
+        if of.failure is not None:
+            self.fail_node(owner, of.failure)
+            ended.append(owner)
+            return
+        outputs = [each for each in of.outputs if isinstance(each, bytes)]
+        if len(outputs) < of.total or sum(map(len, outputs)) + len(outputs) > OUTPUT_BYTES_MAX:
+            self.ask(owner)
+            return
+        self.complete(owner, payload_pb2.Payload(data=b"[" + b",".join(outputs) + b"]"))
+        ended.append(owner)
+
+    # --- the end ---
+
+    def finish(self, command: c.Finish) -> None:
+        """Ends an execution whose nodes have all ended."""
+        state = self.state
+        if state.ended or state.scope.open_count:
+            return
+        failed = state.scope.failed
+        if failed is not None:
+            failure = failure_pb2.Failure()
+            if failed.failure is not None:
+                failure.CopyFrom(failed.failure)
+            if failed.map is None or not failure.node:
+                failure.node = failed.id
+            self.emit("workflow_failed", history.WorkflowFailed(failure=failure))
+            self.out.ended = True
+            return
+        completed = history.WorkflowCompleted()
+        if self.plan.output is None:
+            leaves = self.plan.leaves
+            only = state.scope.output_of(leaves[0].index) if len(leaves) == 1 else None
+            if only is not None:
+                completed.output.CopyFrom(only)
+        else:
+            try:
+                value = self.plan.output.render(values_of(state, _reader(command.payloads)))
+            except PayloadNeeded as needed:
+                if command.missing:
+                    self.fail("ValidationError", f"output: {command.missing}")
+                else:
+                    self.out.needs_payload = needed.digest
+                return
+            except RenderError as error:
+                self.fail("ValidationError", f"output: {error}")
+                return
+            problems = self.plan.output_schema.problems(value)
+            if problems:
+                first = problems[0]
+                self.fail("ValidationError", f"output{first.path}: {first.message}")
+                return
+            completed.output.data = encode_output(value)
+            if len(completed.output.data) > OUTPUT_BYTES_MAX:
+                if command.missing:
+                    self.fail("ValidationError", f"output: {command.missing}")
+                    return
+                if command.stored is None:
+                    self.out.needs_payload = "output"
+                    return
+                completed.output.CopyFrom(command.stored)
+        self.emit("workflow_completed", completed)
+        self.out.ended = True
+
+    def fail(self, class_: str, message: str) -> None:
+        self.emit("workflow_failed", history.WorkflowFailed(failure=failure_of(class_, message)))
+        self.out.ended = True
+
+
+def failure_of(class_: str, message: str) -> failure_pb2.Failure:
+    failure = failure_pb2.Failure(message=message)
+    setattr(failure, "class", class_)
+    return failure
+
+
+def encode_output(value: Any) -> bytes:
+    """A rendered output as it is stored."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _is_false(output: payload_pb2.Payload | None) -> bool:
+    return output is not None and output.data.strip() == b"false"
+
+
+def _rendered_delay_us(state: State, scope: Scope, planned: PlanNode) -> int:
+    """The duration of a timer whose definition computes it, in microseconds."""
+    if planned.input is None:
+        return 0
+    value = decode(render_input(state, NodeState(planned, scope)))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:
+        raise ValueError(f"expected a number of milliseconds, got {value!r}")
+    return int(value * 1000)
+
+
+def _reader(payloads: Mapping[str, bytes]) -> Any:
+    def read(payload: payload_pb2.Payload) -> bytes:
+        if not payload.HasField("reference"):
+            return payload.data
+        digest = payload.reference.digest
+        if digest not in payloads:
+            raise PayloadNeeded(digest)
+        return payloads[digest]
+
+    return read

@@ -1,0 +1,49 @@
+"""What a command did: the events it added and what the world must be told of them."""
+
+from __future__ import annotations
+
+from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.engine import state as s
+from flowmesh.engine.state import NodeState, State
+
+
+class Ended(Exception):
+    """The command asks something of an execution that has ended."""
+
+    def __init__(self, status: s.ExecutionStatus) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Transition:
+    """What commands of one batch did to one execution, and what the world must be told of it.
+
+    `dispatch` holds nodes whose current attempt is to be sent to a worker, `cancel` those whose
+    worker is to stop (node, attempt); `asks` maps that need their items (Expand) or have all
+    outputs (Collect). `needs_payload` is the digest the output template waits for, or "output"
+    where the rendered output is to be stored. `closed` are the nodes that completed or failed,
+    `retried` those that failed and are tried again.
+    """
+
+    __slots__ = (
+        "asks",
+        "cancel",
+        "closed",
+        "dispatch",
+        "ended",
+        "first_sequence",
+        "history",
+        "needs_payload",
+        "retried",
+    )
+
+    def __init__(self, state: State) -> None:
+        self.first_sequence = state.sequence + 1
+        self.history = history.HistoryEvents()
+        self.dispatch: list[NodeState] = []
+        self.cancel: list[tuple[str, int]] = []
+        self.asks: list[NodeState] = []
+        self.closed: list[NodeState] = []
+        self.retried: list[NodeState] = []
+        self.ended = False
+        self.needs_payload = ""

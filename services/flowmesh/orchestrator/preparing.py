@@ -1,0 +1,219 @@
+"""What has to be fetched before it can be rendered: inputs, outputs, the items of maps.
+
+The engine renders what is at hand; here is the rest, one execution at a time, as often as the
+database has to be asked.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.engine import (
+    OUTPUT_BYTES_MAX,
+    Collect,
+    Expand,
+    Finish,
+    MapState,
+    NodeState,
+    State,
+    encode_output,
+)
+from flowmesh.errors import FlowmeshError, NotFound, TooLarge
+from flowmesh.expressions import RenderError
+from flowmesh.orchestrator.dispatcher import Dispatcher
+from flowmesh.orchestrator.failures import failure
+from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX, Payloads
+from flowmesh.orchestrator.ready import ReadyTask
+from flowmesh.orchestrator.states import Entry, States
+from flowmesh.orchestrator.store import CONNECTION_LOST
+from flowmesh.orchestrator.works import Work
+from flowmesh.plan import (
+    ItemsNeeded,
+    PayloadNeeded,
+    PayloadReader,
+    render_input,
+    render_items,
+    values_of,
+)
+
+T = TypeVar("T")
+
+RETRY_S = 0.2
+"""Pause after the database did not answer something that must be done."""
+
+
+class Preparing:
+    """Fetches and renders in the background; what comes of it is submitted or sent."""
+
+    def __init__(
+        self,
+        *,
+        states: States,
+        payloads: Payloads,
+        epochs: Mapping[int, int],
+        submit: Callable[[Work], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._states = states
+        self._payloads = payloads
+        self._epochs = epochs
+        self._submit = submit
+        self._spawn = spawn
+        # Maps that are being served; they ask again every second until they are.
+        self._served: set[tuple[str, str]] = set()
+
+    # --- inputs of tasks ---
+
+    def task(self, task: ReadyTask, dispatcher: Dispatcher) -> None:
+        """Brings a task's execution and input to hand, and queues it again."""
+        self._spawn(self._prepared(task, dispatcher))
+
+    async def _prepared(self, task: ReadyTask, dispatcher: Dispatcher) -> None:
+        ready: ReadyTask | None = None
+        try:
+            if await self._at_hand(task, dispatcher):
+                ready = task
+        finally:
+            dispatcher.prepared(ready)
+
+    async def _at_hand(self, task: ReadyTask, dispatcher: Dispatcher) -> bool:
+        """False where the task is not to be sent any more."""
+        entry = await self._entry(task)
+        node = entry.state.at_workers.get(task.node_id) if entry is not None else None
+        if entry is None or node is None:
+            return False
+        state = entry.state
+        try:
+            payload = await self._rendered(state, {}, lambda read: render_input(state, node, read))
+        except (FlowmeshError, RenderError) as error:
+            dispatcher.render_failed(task, str(error))
+            return False
+        if len(payload.data) > INLINE_BYTES_MAX:
+            payload = await self._stored(state, payload)
+        task.rendered = payload
+        return True
+
+    async def _entry(self, task: ReadyTask) -> Entry | None:
+        """The task's execution; None once that is somebody else's."""
+        while task.partition in self._epochs:
+            try:
+                return (await self._states.fetch([task.execution_id])).get(task.execution_id)
+            except CONNECTION_LOST:
+                await asyncio.sleep(RETRY_S)
+        return None
+
+    # --- the output of an execution ---
+
+    def output(self, state: State, partition: int) -> None:
+        """Fetches what the output template refers to, and lets the engine render it then."""
+        self._spawn(self._output(state, partition))
+
+    async def _output(self, state: State, partition: int) -> None:
+        payloads: dict[str, bytes] = {}
+        output = state.plan.output
+        missing, stored = "", None
+        if output is not None:
+            try:
+                value = await self._rendered(
+                    state, payloads, lambda read: output.render(values_of(state, read))
+                )
+                data = encode_output(value)
+                if len(data) > OUTPUT_BYTES_MAX:
+                    stored = await self._stored(state, payload_pb2.Payload(data=data))
+            except (NotFound, TooLarge) as error:
+                missing = error.message
+            except RenderError:
+                # The engine meets the same problem and says so in the execution's failure.
+                missing = ""
+        self._submit(Work(state.execution_id, partition, Finish(payloads, missing, stored)))
+
+    # --- maps ---
+
+    def map(self, state: State, node: NodeState, partition: int) -> None:
+        """Gives a map its items, or stores the outputs of all of them as one."""
+        key = (state.execution_id, node.id)
+        if key not in self._served:
+            self._served.add(key)
+            self._spawn(self._map(state, node, partition))
+
+    async def _map(self, state: State, node: NodeState, partition: int) -> None:
+        of = node.map
+        try:
+            if of is None or of.begun < of.total:
+                command: Expand | Collect = await self._expanded(state, node)
+            else:
+                command = await self._collected(state, node, of)
+        finally:
+            self._served.discard((state.execution_id, node.id))
+        self._submit(Work(state.execution_id, partition, command))
+
+    async def _expanded(self, state: State, node: NodeState) -> Expand:
+        try:
+            return Expand(node.id, await self._items(state, node))
+        except (FlowmeshError, RenderError) as error:
+            return Expand(node.id, failure=_invalid(f"items of {node.id}: {error}"))
+
+    async def _items(self, state: State, node: NodeState) -> list[Any]:
+        return await self._rendered(state, {}, lambda read: render_items(state, node, read))
+
+    async def _collected(self, state: State, node: NodeState, of: MapState) -> Collect:
+        try:
+            parts = [await self._bytes(state, each) for each in of.outputs]
+            data = b"[" + b",".join(parts) + b"]"
+            return Collect(node.id, await self._stored(state, payload_pb2.Payload(data=data)))
+        except FlowmeshError as error:
+            return Collect(node.id, failure=_invalid(f"output of {node.id}: {error.message}"))
+
+    async def _bytes(self, state: State, output: bytes | payload_pb2.Payload) -> bytes:
+        if isinstance(output, bytes):
+            return output
+        if not output.HasField("reference"):
+            return output.data
+        return await self._payload(state, output.reference.digest)
+
+    # --- the database ---
+
+    async def _stored(self, state: State, payload: payload_pb2.Payload) -> payload_pb2.Payload:
+        while True:
+            try:
+                return await self._payloads.put(
+                    state.plan.namespace, payload.encoding, payload.data
+                )
+            except CONNECTION_LOST:
+                await asyncio.sleep(RETRY_S)
+
+    async def _payload(self, state: State, digest: str) -> bytes:
+        while True:
+            try:
+                return await self._payloads.read(state.plan.namespace, digest)
+            except CONNECTION_LOST:
+                await asyncio.sleep(RETRY_S)
+
+    async def _rendered(
+        self, state: State, fetched: dict[str, bytes], render: Callable[[PayloadReader], T]
+    ) -> T:
+        """Renders, fetching each thing when it is first needed."""
+
+        def read(payload: payload_pb2.Payload) -> bytes:
+            if not payload.HasField("reference"):
+                return payload.data
+            digest = payload.reference.digest
+            if digest not in fetched:
+                raise PayloadNeeded(digest)
+            return fetched[digest]
+
+        while True:
+            try:
+                return render(read)
+            except PayloadNeeded as needed:
+                fetched[needed.digest] = await self._payload(state, needed.digest)
+            except ItemsNeeded as needed:
+                owner = state.node(needed.node.id)
+                if owner is None or owner.map is None:
+                    raise RenderError("item", "the map has ended") from None
+                owner.map.items = await self._items(state, owner)
+
+
+def _invalid(message: str) -> failure_pb2.Failure:
+    return failure("ValidationError", message)
