@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev cluster test test-all check format gen verify bench \
+.PHONY: help setup demo dev cluster test faults test-all check format gen verify bench \
   bench-quick profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
@@ -53,6 +53,11 @@ cluster: setup ## each service as its own process, two orchestrators and two wor
 
 test: setup ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+faults: setup ## break processes, servers, disks, clocks and connections; prove that nothing is lost
+	@command -v strace > /dev/null \
+	  || { echo 'installing strace, which makes system calls fail'; apt-get install -y strace; }
+	$(BIN)/pytest tests/faults $(PYTEST_ARGS)
 
 test-all: setup ## every test, the long ones too
 	$(BIN)/pytest $(PYTEST_ARGS)

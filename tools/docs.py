@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools import features
-from tools.pages import errors, grpc, rest, settings
+from tools.pages import errors, grpc, reliability, rest, settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -12,6 +12,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors.page,
     "features.md": features.page,
     "grpc.md": grpc.page,
+    "reliability.md": reliability.page,
     "rest.md": rest.page,
     "settings.md": settings.page,
 }

@@ -99,6 +99,7 @@ class Drill:
         self._late: asyncio.Task[None] | None = None
         self._broken_at_us = 0
         self._victims: frozenset[int] | None = None
+        self._effects_before = len(self._effects())
         scripted(world)
 
     async def __aenter__(self) -> Self:
@@ -232,7 +233,8 @@ class Drill:
         called = [step for step in CALLED if any(call.step == step for call in calls)]
         problems += checker.check_sink(stored, calls, called, extra_deliveries=extra_deliveries)
         if self.world.effects_file is not None:
-            problems += checker.check_effects(stored, read_effects(self.world.effects_file), called)
+            effects = self._effects()[self._effects_before :]
+            problems += checker.check_effects(stored, effects, called)
         keys = {(call.step, call.key) for call in calls}
         outcome.repeated_calls = len(calls) - len(keys)
         outcome.repeated = len(keys) - len(called) * len(stored)
@@ -242,6 +244,11 @@ class Drill:
         followed = self.subscribers.of_execution
         problems += checker.check_watched(stored, followed, followed)
         outcome.recoveries_s = self._recoveries(stored)
+
+    def _effects(self) -> list[dict[str, Any]]:
+        """What the receiver has written down, of earlier drills too."""
+        file = self.world.effects_file
+        return [] if file is None else read_effects(file)
 
     def _recoveries(self, stored: dict[str, Stored]) -> list[float]:
         """Per execution hit by the fault, the time until its next event was decided."""
@@ -294,7 +301,7 @@ class Drill:
 def output_of(one: Stored) -> Any:
     """The output of the last step; None while there is none."""
     state = one.replayed()
-    node = state.node(state.plan.index["ship"])
+    node = state.node("ship")
     if state.status != execution_pb2.EXECUTION_STATUS_COMPLETED or node is None:
         return None
     return checker.value_of(node.output)

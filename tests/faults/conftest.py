@@ -15,8 +15,8 @@ from tests.faults.tally import Tally
 
 FAILURE_RATE = 0.02
 LATENCY_MS = (1, 10)
-SEED = int(os.environ.get("FLOWMESH_FAULTS_SEED", "7"))
-RUNS_FILE = os.environ.get("FLOWMESH_FAULTS_RUNS", "")
+SEED = int(os.environ.get("FAULTS_SEED", "7"))
+RUNS_FILE = os.environ.get("FAULTS_RUNS", "")
 TALLY = pytest.StashKey[Tally]()
 
 
@@ -41,7 +41,7 @@ def pytest_terminal_summary(
 
 @pytest.fixture(scope="session")
 def seed() -> int:
-    """Of everything that is drawn; FLOWMESH_FAULTS_SEED chooses another."""
+    """Of everything that is drawn; FAULTS_SEED chooses another."""
     return SEED
 
 

@@ -37,9 +37,10 @@ where query like '-- The one statement of a batch%' and pid <> pg_backend_pid()"
 _WAITING = _COMMITTING + " and wait_event_type = 'Lock'"
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F8")
-@pytest.mark.parametrize("fault", ["lost reply", "late request"])
+@pytest.mark.parametrize(
+    "fault", ["lost reply", pytest.param("late request", marks=pytest.mark.slow)]
+)
 async def test_the_outcome_of_a_commit_is_unknown(scenario: Scenario, fault: str) -> None:
     """The same statement is sent again and one of the two applies, in whatever order they come."""
     database = scenario.rig.database
@@ -148,7 +149,6 @@ async def test_a_failed_fsync_stops_the_database(scenario: Scenario) -> None:
         await scenario.finish(running, "F12", extra_deliveries=2)
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F13")
 async def test_a_commit_that_loses_a_deadlock_is_sent_again(scenario: Scenario) -> None:
     """Another session locks an execution, then the partition that the commit holds."""

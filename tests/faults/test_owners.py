@@ -1,7 +1,6 @@
 """F24, F27, F28: owners that sleep, wake, and believe in leases that are over."""
 
 import signal
-import time
 
 import pytest
 
@@ -12,7 +11,6 @@ from tests.faults.scenario import Scenario
 
 SWAPS = 6
 TAKEN_WITHIN_S = 15.0
-FENCED_WITHIN_S = 5.0
 NAMES = ("orchestrator-1", "orchestrator-2")
 
 
@@ -48,20 +46,23 @@ async def test_owners_are_stopped_in_turn(scenario: Scenario) -> None:
 @pytest.mark.slow
 @pytest.mark.fault("F28")
 async def test_the_reply_to_a_renewal_comes_late(scenario: Scenario) -> None:
-    """A lease counts from before it was asked for: a late answer makes nobody an owner."""
+    """A lease counts from before it was asked for: who hears of it too late owns nothing."""
     rig = scenario.rig
     async with scenario.drill("late reply to a renewal") as running:
         await scenario.whole()
         await running.in_flight()
-        rule = StatementFault(RENEWAL, "late reply", times=2)
+        before = await epochs(rig)
+        rule = StatementFault(RENEWAL, "late reply")
         rig.database.rules.append(rule)
         try:
-            await done("renewals held back", lambda: rule.hits >= 2, within_s=TAKEN_WITHIN_S)
+            await done("a renewal held back", lambda: rule.hits, within_s=TAKEN_WITHIN_S)
             running.breaks()
-            held_s = time.monotonic()
-            await running.all_ended()
-            held_s = time.monotonic() - held_s
+
+            async def moved() -> bool:
+                return (await epochs(rig)) != before
+
+            await until("taken over", moved, within_s=TAKEN_WITHIN_S)
         finally:
             rule.release.set()
             rig.database.heal()
-        await scenario.finish(running, "F28", n=2)
+        await scenario.finish(running, "F28")

@@ -1,6 +1,8 @@
 """F1 to F4: a process dies at each of its commit points, and nothing is lost or done twice."""
 
 import signal
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -8,8 +10,6 @@ from tests.drills.breaking import owned_by
 from tests.faults.scenario import Scenario
 
 ORCHESTRATOR, OTHER = "orchestrator-1", "orchestrator-2"
-# N4: from the kill to the next committed transition of its executions.
-RECOVERED_S = 5.0
 
 IN_ORCHESTRATOR = (
     "orchestrator.decided",
@@ -27,6 +27,7 @@ IN_WORKER = (
     "worker.effect_done",
     "worker.result_sent",
 )
+IN_GATEWAY = ("gateway.received", "gateway.answered")
 IN_EVENT = (
     "event.received",
     "event.stored",
@@ -38,6 +39,11 @@ IN_EVENT = (
 
 # Points that a process comes to although nothing is done.
 BY_THEMSELVES = ("orchestrator.renewing", "registry.renewed")
+
+
+def mostly_slow(points: Sequence[str], quick: str) -> list[Any]:
+    """All of the points for `make faults`, one of them for `make test`."""
+    return [p if p == quick else pytest.param(p, marks=pytest.mark.slow) for p in points]
 
 
 async def killed_at(scenario: Scenario, row: str, name: str, point: str, nth: int = 2) -> None:
@@ -57,9 +63,8 @@ async def killed_at(scenario: Scenario, row: str, name: str, point: str, nth: in
         await scenario.finish(running, row, extra_deliveries=2)
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F1")
-@pytest.mark.parametrize("point", IN_ORCHESTRATOR)
+@pytest.mark.parametrize("point", mostly_slow(IN_ORCHESTRATOR, "orchestrator.committed"))
 async def test_an_orchestrator_dies_at(scenario: Scenario, point: str) -> None:
     """What was committed goes on at the other orchestrator, what was not is sent again."""
     await killed_at(scenario, "F1", ORCHESTRATOR, point)
@@ -83,17 +88,15 @@ async def test_a_new_owner_dies_while_it_takes_over(scenario: Scenario, point: s
         await scenario.finish(running, "F1", n=2, extra_deliveries=3)
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F3")
-@pytest.mark.parametrize("point", IN_WORKER)
+@pytest.mark.parametrize("point", mostly_slow(IN_WORKER, "worker.effect_done"))
 async def test_a_worker_service_dies_at(scenario: Scenario, point: str) -> None:
     """Its tasks are sent again with the same keys; an effect that is there stays the only one."""
     await killed_at(scenario, "F3", "worker-1", point)
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F4")
-@pytest.mark.parametrize("point", IN_EVENT)
+@pytest.mark.parametrize("point", mostly_slow(IN_EVENT, "event.posted"))
 async def test_the_event_service_dies_at(scenario: Scenario, point: str) -> None:
     """Subscribers and callbacks get everything: from the stream again, or from the outbox."""
     await killed_at(scenario, "F4", "event", point, nth=1)
@@ -101,7 +104,7 @@ async def test_the_event_service_dies_at(scenario: Scenario, point: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.fault("F2")
-@pytest.mark.parametrize("point", ["gateway.received", "gateway.answered"])
+@pytest.mark.parametrize("point", IN_GATEWAY)
 async def test_the_gateway_dies_at(scenario: Scenario, point: str) -> None:
     """Who sends again under the same request id gets the first answer, one execution in all."""
     await killed_at(scenario, "F2", "gateway", point)

@@ -20,6 +20,7 @@ WORKER_REPLACED_S = 1.5
 
 
 @pytest.mark.feature("S2-53", "S2-54", "S3-21", "S3-39")
+@pytest.mark.fault("F1")
 async def test_a_killed_orchestrator_costs_no_step(cluster: Cluster, world: World) -> None:
     """The other one goes on with its executions within the lease; nothing runs twice."""
     async with drill(cluster, world, "kill -9 orchestrator") as running:
@@ -35,6 +36,7 @@ async def test_a_killed_orchestrator_costs_no_step(cluster: Cluster, world: Worl
 
 
 @pytest.mark.feature("S2-54", "S4-53")
+@pytest.mark.fault("F3")
 async def test_a_killed_worker_service_costs_no_step(cluster: Cluster, world: World) -> None:
     """Its tasks go out again, under the same keys; the receiver's first effect is the only one."""
     async with drill(cluster, world, "kill -9 worker service") as running:
@@ -62,6 +64,7 @@ async def test_an_orchestrator_that_leaves_hands_over(cluster: Cluster, world: W
 
 
 @pytest.mark.feature("S2-53")
+@pytest.mark.fault("F24", "F27")
 async def test_a_paused_owner_is_fenced(cluster: Cluster, world: World) -> None:
     """Stopped for longer than its lease and woken again, it commits nothing of what it held."""
     async with drill(cluster, world, "SIGSTOP orchestrator") as running:
@@ -87,6 +90,7 @@ async def test_a_paused_owner_is_fenced(cluster: Cluster, world: World) -> None:
 
 
 @pytest.mark.feature("S0-96", "S3-46")
+@pytest.mark.fault("F4")
 async def test_a_killed_event_service_costs_subscribers_nothing(
     cluster: Cluster, world: World
 ) -> None:
@@ -102,6 +106,7 @@ async def test_a_killed_event_service_costs_subscribers_nothing(
 
 
 @pytest.mark.feature("S4-53", "S3-46")
+@pytest.mark.fault("F3")
 async def test_a_killed_remote_worker_costs_no_step(cluster: Cluster, world: World) -> None:
     """Its tasks go to another worker half a second later, with the same attempt and key."""
     async with AsyncExitStack() as stack:

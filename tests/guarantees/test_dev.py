@@ -54,6 +54,7 @@ async def restarted(dev: Suite, server: str, before: int) -> None:
 
 
 @pytest.mark.feature("S2-54", "S3-39", "S3-104", "S0-143", "S0-96")
+@pytest.mark.fault("F7")
 async def test_everything_killed_at_once_loses_nothing(dev: Suite, world: World) -> None:
     """The suite and its servers die by SIGKILL; started again, all executions go on and end.
 
@@ -85,6 +86,7 @@ async def test_everything_killed_at_once_loses_nothing(dev: Suite, world: World)
 
 
 @pytest.mark.feature("S3-22", "S3-46", "S0-96")
+@pytest.mark.fault("F14")
 async def test_a_killed_nats_delays_events_only(dev: Suite, world: World) -> None:
     """Executions go on without it; when it is back, every event follows in order."""
     async with drill(dev, world, "kill -9 NATS") as running:
@@ -96,6 +98,7 @@ async def test_a_killed_nats_delays_events_only(dev: Suite, world: World) -> Non
 
 
 @pytest.mark.feature("S3-22", "S3-46")
+@pytest.mark.fault("F15")
 async def test_a_lost_nats_store_loses_no_event(dev: Suite, world: World) -> None:
     """Its folder gone, NATS starts empty; subscribers and callbacks still get everything."""
     async with drill(dev, world, "NATS store deleted") as running:
@@ -109,6 +112,7 @@ async def test_a_lost_nats_store_loses_no_event(dev: Suite, world: World) -> Non
 
 
 @pytest.mark.feature("S3-22")
+@pytest.mark.fault("F20")
 async def test_a_killed_redis_changes_no_result(dev: Suite, world: World) -> None:
     """Nothing that must last is in it."""
     async with drill(dev, world, "kill -9 Redis") as running:
@@ -120,6 +124,7 @@ async def test_a_killed_redis_changes_no_result(dev: Suite, world: World) -> Non
 
 
 @pytest.mark.feature("S0-143", "S2-54")
+@pytest.mark.fault("F9")
 async def test_a_killed_postgres_loses_no_commit(dev: Suite, world: World) -> None:
     """Commits of unknown outcome are sent again and applied once; callers wait or come again."""
     async with drill(dev, world, "kill -9 PostgreSQL") as running:

@@ -32,6 +32,7 @@ UP_WITHIN_S = 60.0
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.feature("S2-53", "S2-54", "S3-104")
+@pytest.mark.fault("F1", "F2", "F3", "F4", "F5", "F6", "F9", "F14", "F20")
 async def test_a_storm_of_kills_costs_nothing(cluster: Cluster, world_of: Worlds) -> None:
     """One to three processes or servers die in each round; after each everything adds up."""
     draw = random.Random(SEED)

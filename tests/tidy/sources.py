@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("errors", "features", "grpc", "rest", "settings")
+PAGES = ("errors", "features", "grpc", "reliability", "rest", "settings")
 GENERATED = ("gen/", *(f"docs/{page}.md" for page in PAGES))
 
 
