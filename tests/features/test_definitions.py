@@ -103,10 +103,12 @@ async def test_four_bad_resources_get_four_refusals(suite: Suite, name: str) -> 
         assert refusal(await apply(suite, *resources)) == (400, reason)
     assert (await suite.get(f"/api/v1/tasks/{name}-cart")).status == 404
     mismatch = (await apply(suite, cart, pay, workflow(name, *flow))).json["error"]
-    assert mismatch["details"][0]["description"] == (
-        f"tasks[1].input.total: string does not fit number expected by {name}-pay "
-        "(from tasks.cart.output.total)"
+    (detail,) = mismatch["details"]
+    assert detail["field"].endswith("tasks[1].input.total")
+    assert detail["description"] == (
+        f"string does not fit number expected by {name}-pay (from tasks.cart.output.total)"
     )
+    assert mismatch["message"] == f"{detail['field']}: {detail['description']}"
     await applied(suite, cart, workflow(name, flow[0]))
 
 

@@ -179,11 +179,10 @@ def flow(given: Any, need: dict[str, Any], produced: dict[str, Any] | None = Non
 
 
 def test_a_mismatch_names_both_paths_and_both_types() -> None:
-    """In one sentence."""
+    """In one sentence and its place."""
     (found,) = flow({"total": "{{tasks.cart.output.total}}"}, object_schema(total="number"))
     assert found.message == (
-        "tasks[1].input.total: string does not fit number expected by charge-payment "
-        "(from tasks.cart.output.total)"
+        "string does not fit number expected by charge-payment (from tasks.cart.output.total)"
     )
     assert found.place == "documents[2].tasks[1].input.total"
     assert found.line > 0
@@ -241,16 +240,17 @@ def test_mismatches_are_found_deep_in_both_schemas() -> None:
     }
     (found,) = flow({"order": "{{tasks.cart.output.o}}"}, need, produced)
     assert found.message == (
-        "tasks[1].input.order.items[0].price: string does not fit number expected by "
-        "charge-payment (from tasks.cart.output.o.items[0].price)"
+        "string does not fit number expected by charge-payment "
+        "(from tasks.cart.output.o.items[0].price)"
     )
+    assert found.place.endswith("tasks[1].input.order.items[0].price")
 
 
 def test_fields_that_a_closed_input_does_not_have_are_refused() -> None:
     """At the field."""
     need = {**object_schema(a="number"), "additionalProperties": False}
     (found,) = flow({"a": 1, "b": 2}, need)
-    assert found.message == "tasks[1].input.b: charge-payment has no such field"
+    assert found.message == "charge-payment has no such field"
 
 
 @pytest.mark.parametrize(

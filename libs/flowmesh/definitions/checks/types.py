@@ -9,7 +9,7 @@ from typing import Any
 
 from flowmesh.definitions.checks.known import Known, TaskOf
 from flowmesh.definitions.model import Json, Node, Workflow
-from flowmesh.definitions.problems import Path, Problems, path_text
+from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.references import roots_of, split_input
 from flowmesh.definitions.scopes import Scope
 from flowmesh.definitions.shapes import (
@@ -72,14 +72,14 @@ class _Flow:
     def _object(self, given: dict[str, Json], need: Json, path: Path) -> None:
         for name in required(need):
             if name not in given:
-                message = f"{path_text(path)}: {name!r} is missing; {self._expects()} requires it"
+                message = f"{name!r} is missing; {self._expects()} requires it"
                 self.problems.add(_CODE, message, path)
         members = declared(need)
         for name, value in given.items():
             if name in members:
                 self.value(value, members[name], (*path, name))
             elif closed(need):
-                message = f"{path_text((*path, name))}: {self._expects()} has no such field"
+                message = f"{self._expects()} has no such field"
                 self.problems.add(_CODE, message, (*path, name), at_key=True)
 
     def _expects(self) -> str:
@@ -122,17 +122,13 @@ class _Flow:
             return
         for name in required(need):
             if name not in members:
-                message = (
-                    f"{path_text(path)}: {source} has no field {name!r}, "
-                    f"which {self._expects()} requires"
-                )
+                message = f"{source} has no field {name!r}, which {self._expects()} requires"
                 self.problems.add(_CODE, message, path)
 
     def _mismatch(self, given: str, need: Json, path: Path, source: str) -> None:
         origin = f" (from {source})" if source else ""
         message = (
-            f"{path_text(path)}: {given} does not fit {_named(types_of(need))} "
-            f"expected by {self._expects()}{origin}"
+            f"{given} does not fit {_named(types_of(need))} expected by {self._expects()}{origin}"
         )
         self.problems.add(_CODE, message, path)
 
