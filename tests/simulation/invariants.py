@@ -63,6 +63,12 @@ class Told:
                 yield event, body, commit
 
 
+def events_of(stored: Stored) -> int:
+    """How many events an execution has."""
+    rows = stored.rows.values()
+    return sum(len(history_event_pb2.HistoryEvents.FromString(row).events) for row in rows)
+
+
 def violations(record: Record) -> list[str]:
     """Everything that must not be, in words."""
     commits = {key: commit for commit in record.commits for key in commit.rows}
@@ -232,7 +238,7 @@ def _effects(record: Record, told: dict[str, Told]) -> Iterator[str]:
         yield from (f"I3 {attempt} was sent {n} times" for attempt, n in seen.items() if n > 1)
     for one in told.values():
         for _, body, _ in one.of("task_completed"):
-            node = one.plan.nodes[one.plan.index[body.node]]
+            node = one.plan.at(body.node)
             if node.is_task and not seen[one.id, body.node, body.attempt]:
                 yield f"I3 {one.id} {body.node} completed and no worker had it"
 
