@@ -93,13 +93,7 @@ class Orchestrator:
             unchanged=self._unchanged,
             incarnation_over=self.incarnation_over,
         )
-        self.preparing = Preparing(
-            states=self.states,
-            payloads=payloads,
-            epochs=self.ownership.epochs,
-            submit=self.committer.submit,
-            spawn=self.spawn,
-        )
+        self.preparing = self._made_preparing()
         self.dispatcher = Dispatcher(
             states=self.states,
             ownership=self.ownership,
@@ -117,6 +111,15 @@ class Orchestrator:
             submit=self.committer.submit,
         )
         self.recovery = self._made_recovery()
+
+    def _made_preparing(self) -> Preparing:
+        return Preparing(
+            states=self.states,
+            payloads=self.payloads,
+            epochs=self.ownership.epochs,
+            submit=self.committer.submit,
+            spawn=self.spawn,
+        )
 
     def _made_recovery(self) -> Recovery:
         return Recovery(

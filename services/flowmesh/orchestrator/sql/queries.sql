@@ -184,7 +184,8 @@ on conflict (namespace, digest) do update set used_at = now();
 
 -- name: renew_payload(namespace, digest)$
 -- Keeps a payload from being collected for another day; nothing if it is gone already.
-update payloads set used_at = now() where namespace = :namespace and digest = :digest returning true;
+update payloads set used_at = now() where namespace = :namespace and digest = :digest
+returning true;
 
 -- name: get_payload(namespace, digest)^
 select encoding, data from payloads where namespace = :namespace and digest = :digest;
