@@ -10,7 +10,7 @@ from flowmesh.sdk.definition_calls import Applied, Problem, Registered, Stored, 
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
-from flowmesh.sdk.flow import Ref, Retry, TaskNode, Workflow, task, workflow
+from flowmesh.sdk.flow import MapNode, Ref, Retry, TaskNode, Workflow, task, workflow
 from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.session import Session, SessionCall
 from flowmesh.sdk.step_context import StepContext
@@ -35,6 +35,7 @@ __all__ = [
     "ExecutionFailed",
     "Failure",
     "Handle",
+    "MapNode",
     "Node",
     "NodeStatus",
     "Priority",

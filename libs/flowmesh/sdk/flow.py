@@ -7,12 +7,14 @@
     def order(flow: Workflow) -> None:
         cart = flow.task("cart", load_cart, input={"id": flow.input["orderId"]})
         flow.task("charge", charge, input={"total": cart.output["total"]})
+        each = flow.map("each", cart.output["parcels"], concurrency=50)
+        each.task("ship", ship, input={"parcel": each.item, "position": each.index})
 
 Not here: checks. The definition service makes them all, with places in the compiled source.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, TypeVar, Unpack
 
@@ -66,16 +68,18 @@ class Retry:
 class Ref:
     """A reference into data that exists when the workflow runs: `cart.output["total"]`."""
 
-    __slots__ = ("_path", "node")
+    __slots__ = ("_path", "item_of", "node")
 
-    def __init__(self, path: str, node: str = "") -> None:
+    def __init__(self, path: str, node: str = "", item_of: str = "") -> None:
         self._path = path
         # The node whose output it is; empty for the workflow's input.
         self.node = node
+        # The map whose item, or its index, it is.
+        self.item_of = item_of
 
     def __getitem__(self, key: str | int) -> "Ref":
         step = f"[{key}]" if isinstance(key, int) else f".{key}"
-        return Ref(self._path + step, self.node)
+        return Ref(self._path + step, self.node, self.item_of)
 
     def __str__(self) -> str:
         return "{{" + self._path + "}}"
@@ -96,23 +100,28 @@ class TaskType:
     output_schema: dict[str, Any] | None = None
 
 
-class TaskOptions(TypedDict, total=False):
+class MapOptions(TypedDict, total=False):
+    """What may be said of a map in a workflow, and of a task."""
+
+    depends_on: Sequence["TaskNode | MapNode | str"]
+    name: str
+    # A CEL expression; false skips the node and what depends on it.
+    condition: str
+    # False: its failure does not fail the workflow.
+    critical: bool
+
+
+class TaskOptions(MapOptions, total=False):
     """What may be said of a task in a workflow, whatever runs it."""
 
     # Any JSON value; references at any depth are dependencies too.
     input: Json
-    depends_on: Sequence["TaskNode | str"]
-    name: str
     retry: Retry | None
     # Limit of one attempt.
     timeout: Duration | None
     # LOW, NORMAL, HIGH or CRITICAL: which ready task leaves first.
     priority: str
-    # A CEL expression; false skips the task and what depends on it.
-    condition: str
     queue: str
-    # False: its failure does not fail the workflow.
-    critical: bool
 
 
 _TASK_TYPE = "__flowmesh_task__"
@@ -165,6 +174,8 @@ class TaskNode:
     task_ref: str
     depends_on: tuple[str, ...]
     fields: dict[str, Json] = field(default_factory=dict)
+    # Nodes around the map it is part of whose output it reads.
+    outside: tuple[str, ...] = ()
 
     @property
     def output(self) -> Ref:
@@ -178,32 +189,19 @@ class TaskNode:
         return document
 
 
-class Workflow:
-    """A workflow built step by step; `client.register(flow)` compiles and registers it."""
+class Graph:
+    """Tasks and maps that depend on each other: those of a workflow, or those of a map in it."""
 
     def __init__(
         self,
         name: str,
-        *,
-        input_schema: dict[str, Any] | None = None,
-        output: Json = None,
-        parallelism: int = 0,
-        timeout: Duration | None = None,
-        labels: Mapping[str, str] | None = None,
+        handlers: dict[str, TaskHandler],
+        resources: dict[str, dict[str, Json]],
     ) -> None:
         self.name = name
-        self.handlers: dict[str, TaskHandler] = {}
-        self.tasks: dict[str, TaskNode] = {}
-        self.output = output
-        self._input_schema = input_schema
-        self._parallelism = parallelism
-        self._timeout = timeout
-        self._labels = dict(labels or {})
-        self._resources: dict[str, dict[str, Json]] = {}
-
-    @property
-    def id(self) -> str:
-        return self.name
+        self.handlers = handlers
+        self.tasks: dict[str, TaskNode | MapNode] = {}
+        self._resources = resources
 
     @property
     def input(self) -> Ref:
@@ -213,12 +211,12 @@ class Workflow:
     def task(self, id: str, run: TaskHandler | str, **options: Unpack[TaskOptions]) -> TaskNode:
         """Adds a task that `run` does: a function, or the type a worker handles.
 
-        Without `input` it gets the workflow's input.
+        Without `input` it gets the workflow's input, in a map the item.
         """
         task_type = self._task_type(id, run)
         name = self._resource(task_type.name, _task_spec(task_type))
         given: TaskOptions = {
-            "input": self.input,
+            "input": self._given,
             "retry": task_type.retry,
             "timeout": task_type.timeout,
             "priority": task_type.priority,
@@ -248,6 +246,152 @@ class Workflow:
         name = self._resource(f"{self.name}.{id}", {"type": "http", "http": http})
         return self._add(id, name, options)
 
+    def map(
+        self, id: str, items: Json, *, concurrency: int = 0, **options: Unpack[MapOptions]
+    ) -> "MapNode":
+        """Adds a map: the tasks added to it run once for each of `items`, a list or a reference
+        to one, `concurrency` items at a time (100 unless said).
+        """
+        before = self._before(id, options, items)
+        node = MapNode(self, id, _plain(items), concurrency, before, _map_fields(options))
+        self.tasks[id] = node
+        return node
+
+    def holds(self, id: str) -> bool:
+        """Whether a dependency on this node can be said here, and not only around."""
+        return True
+
+    # Building -------------------------------------------------------------------------------
+
+    @property
+    def _given(self) -> Ref:
+        return self.input
+
+    def _task_type(self, id: str, run: TaskHandler | str) -> TaskType:
+        if isinstance(run, str):
+            return TaskType(run)
+        task_type = task_type_of(run) or TaskType(f"{self.name}.{id}")
+        known = self.handlers.setdefault(task_type.name, run)
+        if known is not run:
+            raise Invalid("GRAPH_DUPLICATE_NODE", f"task type {task_type.name!r} has two handlers")
+        return task_type
+
+    def _resource(self, name: str, spec: dict[str, Json]) -> str:
+        known = self._resources.setdefault(name, spec)
+        if known != spec:
+            raise Invalid("GRAPH_DUPLICATE_NODE", f"task {name!r} is defined in two ways")
+        return name
+
+    def _add(self, id: str, task_ref: str, options: TaskOptions) -> TaskNode:
+        before = self._before(id, options, options.get("input"))
+        own = tuple(name for name in before if self.holds(name))
+        outside = tuple(name for name in before if not self.holds(name))
+        node = self.tasks[id] = TaskNode(id, task_ref, own, _fields(options), outside)
+        return node
+
+    def _before(self, id: str, options: MapOptions, given: Json) -> tuple[str, ...]:
+        """What a new node depends on, as it says and by what its input refers to."""
+        if id in self.tasks:
+            raise Invalid("GRAPH_DUPLICATE_NODE", f"workflow {self.name} has two tasks {id!r}")
+        names = [n if isinstance(n, str) else n.id for n in options.get("depends_on", ())]
+        for ref in _refs(given):
+            if ref.item_of and ref.item_of != self.name:
+                message = f"{id!r} of {self.name} cannot see the items of {ref.item_of}"
+                raise Invalid("TEMPLATE_UNKNOWN_REFERENCE", message)
+            names += [ref.node] if ref.node else []
+        return tuple(dict.fromkeys(names))
+
+
+class MapNode(Graph):
+    """A map of a workflow that is being built; tasks are added to it as to the workflow."""
+
+    def __init__(
+        self,
+        outer: Graph,
+        id: str,
+        items: Json,
+        concurrency: int,
+        before: tuple[str, ...],
+        fields: dict[str, Json],
+    ) -> None:
+        super().__init__(f"{outer.name}.{id}", outer.handlers, outer._resources)
+        self.id = id
+        self._outer = outer
+        self._items = items
+        self._concurrency = concurrency
+        self._named = before
+        self._fields = fields
+
+    @property
+    def item(self) -> Ref:
+        """The item its tasks run for."""
+        return Ref("item", item_of=self.name)
+
+    @property
+    def index(self) -> Ref:
+        """The item's position, from 0."""
+        return Ref("index", item_of=self.name)
+
+    @property
+    def output(self) -> Ref:
+        """The list of what its only last task returned for each item, in order."""
+        return Ref(f"tasks.{self.id}.output", self.id)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        return tuple(name for name in self._around() if self._outer.holds(name))
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        return tuple(name for name in self._around() if not self._outer.holds(name))
+
+    def holds(self, id: str) -> bool:
+        return id in self.tasks
+
+    def as_json(self) -> dict[str, Json]:
+        body: dict[str, Json] = {"items": self._items}
+        if self._concurrency:
+            body["concurrency"] = self._concurrency
+        body["tasks"] = [node.as_json() for node in self.tasks.values()]
+        document: dict[str, Json] = {"id": self.id, "map": body, **self._fields}
+        if self.depends_on:
+            document["dependsOn"] = list(self.depends_on)
+        return document
+
+    @property
+    def _given(self) -> Ref:
+        return self.item
+
+    def _around(self) -> dict[str, None]:
+        """What it depends on: what it says, and what its tasks read that is not in it."""
+        inner = (name for node in self.tasks.values() for name in node.outside)
+        return dict.fromkeys((*self._named, *inner))
+
+
+class Workflow(Graph):
+    """A workflow built step by step; `client.register(flow)` compiles and registers it."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        input_schema: dict[str, Any] | None = None,
+        output: Json = None,
+        parallelism: int = 0,
+        timeout: Duration | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(name, {}, {})
+        self.output = output
+        self._input_schema = input_schema
+        self._parallelism = parallelism
+        self._timeout = timeout
+        self._labels = dict(labels or {})
+
+    @property
+    def id(self) -> str:
+        return self.name
+
     def as_resources(self) -> list[dict[str, Json]]:
         """The workflow and the tasks it brings, as native resources; tasks first."""
         spec: dict[str, Json] = {"tasks": [node.as_json() for node in self.tasks.values()]}
@@ -272,33 +416,6 @@ class Workflow:
         """The resources as YAML documents (each of them JSON)."""
         return b"\n---\n".join(orjson.dumps(document) for document in self.as_resources())
 
-    # Building -------------------------------------------------------------------------------
-
-    def _task_type(self, id: str, run: TaskHandler | str) -> TaskType:
-        if isinstance(run, str):
-            return TaskType(run)
-        task_type = task_type_of(run) or TaskType(f"{self.name}.{id}")
-        known = self.handlers.setdefault(task_type.name, run)
-        if known is not run:
-            raise Invalid("GRAPH_DUPLICATE_NODE", f"task type {task_type.name!r} has two handlers")
-        return task_type
-
-    def _resource(self, name: str, spec: dict[str, Json]) -> str:
-        known = self._resources.setdefault(name, spec)
-        if known != spec:
-            raise Invalid("GRAPH_DUPLICATE_NODE", f"task {name!r} is defined in two ways")
-        return name
-
-    def _add(self, id: str, task_ref: str, options: TaskOptions) -> TaskNode:
-        if id in self.tasks:
-            raise Invalid("GRAPH_DUPLICATE_NODE", f"workflow {self.name} has two tasks {id!r}")
-        input = options.get("input")
-        before = options.get("depends_on", ())
-        depends = dict.fromkeys(node.id if isinstance(node, TaskNode) else node for node in before)
-        depends.update(dict.fromkeys(_referred(input)))
-        node = self.tasks[id] = TaskNode(id, task_ref, tuple(depends), _fields(options))
-        return node
-
 
 def workflow(name: str, **options: Any) -> Callable[[Callable[[Workflow], Any]], Workflow]:
     """Decorator: the function adds the tasks; what it returns, if anything, is the output."""
@@ -322,8 +439,20 @@ def _task_spec(task_type: TaskType) -> dict[str, Json]:
     return spec
 
 
+def _map_fields(options: MapOptions) -> dict[str, Json]:
+    """The options of any node as a resource writes them; what is not said is left out."""
+    fields: dict[str, Json] = {}
+    if name := options.get("name"):
+        fields["name"] = name
+    if condition := options.get("condition"):
+        fields["condition"] = condition
+    if not options.get("critical", True):
+        fields["critical"] = False
+    return fields
+
+
 def _fields(options: TaskOptions) -> dict[str, Json]:
-    """The options as a task of a resource writes them; what is not said is left out."""
+    """The options of a task as a resource writes them."""
     fields: dict[str, Json] = {}
     if options.get("input") is not None:
         fields["input"] = _plain(options["input"])
@@ -331,12 +460,10 @@ def _fields(options: TaskOptions) -> dict[str, Json]:
         fields["retry"] = retry.as_json()
     if timeout := options.get("timeout"):
         fields["timeout"] = duration_text(timeout)
-    for key in ("name", "priority", "condition", "queue"):
+    for key in ("priority", "queue"):
         if value := options.get(key):
             fields[key] = value
-    if not options.get("critical", True):
-        fields["critical"] = False
-    return fields
+    return fields | _map_fields(options)
 
 
 def _document(kind: str, metadata: dict[str, Json], spec: dict[str, Json]) -> dict[str, Json]:
@@ -356,14 +483,14 @@ def _plain(value: Json) -> Json:
             return value
 
 
-def _referred(value: Json) -> list[str]:
-    """Ids of the nodes that references in `value` are to."""
+def _refs(value: Json) -> Iterator[Ref]:
+    """The references in `value`, at any depth."""
     match value:
         case Ref():
-            return [value.node] if value.node else []
+            yield value
         case Mapping():
-            return [node for item in value.values() for node in _referred(item)]
+            for item in value.values():
+                yield from _refs(item)
         case list() | tuple():
-            return [node for item in value for node in _referred(item)]
-        case _:
-            return []
+            for item in value:
+                yield from _refs(item)

@@ -16,6 +16,7 @@ WORDS = [
     "dependencies", "dependsOn", "retryPolicy", "maxAttempts", "retry", "timeout", "spec", "tasks",
     "taskRef", "input", "inputSchema", "outputSchema", "$ref", "properties", "type", "metadata",
     "name", "kind", "apiVersion", "http", "transform", "pipeline", "condition", "Workflow",
+    "map", "items", "concurrency", "{{item}}", "{{item.a}}", "{{index}}",
     "WorkflowTask", "workflow.io/v1", "a", "b", "http.request", "delay", "duration", "webhooks",
     "{{input.a}}", "{{tasks.a.output.b}}", "{{", "#/", "http://x/", "allOf", "labels", "output",
 ]  # fmt: skip
@@ -72,6 +73,22 @@ def test_any_resource_is_answered(schema: Any, given_nodes: Any, more: Any, kind
         "kind": kind,
         "metadata": {"name": "w"},
         "spec": {**spec, "http": more, "outputSchema": schema, "retry": more},
+    }
+    survive(json.dumps(document).encode())
+
+
+@given(leaves, nodes, leaves)
+@settings(max_examples=150, deadline=None)
+def test_any_map_is_answered(items: Any, given_nodes: Any, more: Any) -> None:
+    """And any map within it."""
+    within = {"id": "a", "map": {"items": items, "tasks": given_nodes, "concurrency": more}}
+    each = {"id": "each", "map": {"items": items, "tasks": [within, *given_nodes]}}
+    last = {"id": "b", "taskRef": "noop", "input": more}
+    document = {
+        "apiVersion": "workflow.io/v1",
+        "kind": "Workflow",
+        "metadata": {"name": "w"},
+        "spec": {"tasks": [each, last]},
     }
     survive(json.dumps(document).encode())
 

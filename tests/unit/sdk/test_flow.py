@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from flowmesh.definitions import compile_source
 from flowmesh.errors import Invalid
 from flowmesh.sdk import Client, Retry, Workflow, task, workflow
 from tests.unit.sdk.stand_ins import StandIn
@@ -109,3 +110,87 @@ async def test_registering_brings_the_tasks(client: Client, server: StandIn) -> 
     (source,) = server.definitions.sources
     kinds = [orjson.loads(part)["kind"] for part in source.split(b"\n---\n")]
     assert kinds == ["WorkflowTask", "WorkflowTask", "Workflow"]
+
+
+@workflow("fleet")
+def fleet(flow: Workflow) -> None:
+    carts = flow.task("carts", "find-carts")
+    rates = flow.task("rates", "find-rates")
+    each = flow.map("each", carts.output["orders"], concurrency=50, critical=False)
+    cart = each.task("cart", load_cart, input={"id": each.item["id"], "at": each.index})
+    lines = each.map("lines", cart.output["lines"])
+    lines.task("line", lambda line: line)
+    lines.task("price", "price", input=[lines.item, cart.output["total"], rates.output])
+    flow.task("sum", "sum", input=each.output[0])
+
+
+def test_a_map_compiles_to_a_graph_of_its_own() -> None:
+    """What its tasks read of the nodes around is a dependency of the map, at any depth."""
+    *_, compiled = fleet.as_resources()
+    each = compiled["spec"]["tasks"][2]
+    assert each == {
+        "id": "each",
+        "map": {
+            "items": "{{tasks.carts.output.orders}}",
+            "concurrency": 50,
+            "tasks": [
+                {
+                    "id": "cart",
+                    "taskRef": "load-cart",
+                    "input": {"id": "{{item.id}}", "at": "{{index}}"},
+                    "timeout": "5s",
+                },
+                {
+                    "id": "lines",
+                    "map": {
+                        "items": "{{tasks.cart.output.lines}}",
+                        "tasks": [
+                            {
+                                "id": "line",
+                                "taskRef": "fleet.each.lines.line",
+                                "input": "{{item}}",
+                            },
+                            {
+                                "id": "price",
+                                "taskRef": "price",
+                                "input": [
+                                    "{{item}}",
+                                    "{{tasks.cart.output.total}}",
+                                    "{{tasks.rates.output}}",
+                                ],
+                            },
+                        ],
+                    },
+                    "dependsOn": ["cart"],
+                },
+            ],
+        },
+        "critical": False,
+        "dependsOn": ["carts", "rates"],
+    }
+    assert compiled["spec"]["tasks"][3]["dependsOn"] == ["each"]
+    assert compile_source(fleet.source(), "application/yaml").nodes[2].map.concurrency == 50
+
+
+def test_handlers_in_maps_come_with_their_workflow() -> None:
+    """Under names that tell maps apart."""
+    assert list(fleet.handlers) == ["load-cart", "fleet.each.lines.line"]
+
+
+def test_the_item_of_a_map_is_seen_in_it_alone() -> None:
+    """Neither around it, nor in a map within it, where `item` is another one."""
+    flow = Workflow("w")
+    each = flow.map("each", [1, 2])
+    inner = each.map("inner", each.item["parts"])
+    for graph in (flow, inner):
+        with pytest.raises(Invalid, match=r"cannot see the items of w\.each"):
+            graph.task("a", "x", input={"deep": [each.item["id"]]})
+
+
+def test_a_task_in_a_map_may_wait_for_one_around_it() -> None:
+    """Then the map does."""
+    flow = Workflow("w")
+    first = flow.task("first", "x")
+    each = flow.map("each", [1, 2])
+    then = each.task("then", "x", depends_on=[first])
+    assert (then.depends_on, each.depends_on) == ((), ("first",))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from flowmesh.definitions.model import Json, Node, Task, Workflow
+from flowmesh.definitions.problems import Path
 from flowmesh.definitions.references import task_of
 from flowmesh.definitions.scopes import Scope
 from flowmesh.definitions.shapes import at_path, items_of, type_of_value
@@ -19,6 +20,9 @@ class Known:
     def __init__(self, workflow: Workflow, task_of_node: TaskOf) -> None:
         self.input = workflow.input_schema
         self._task_of_node = task_of_node
+        # Of maps, by their paths: they are asked for again and again.
+        self._outputs: dict[Path, Json] = {}
+        self._items: dict[Path, Json] = {}
 
     def value(self, scope: Scope, reference: Reference) -> Json:
         match reference.root:
@@ -39,20 +43,36 @@ class Known:
         if body is None:
             task = self._task_of_node(node)
             return task.output_schema if task is not None else None
+        if node.path not in self._outputs:
+            self._outputs[node.path] = {"type": "array", "items": self._item_output(body)}
+        return self._outputs[node.path]
+
+    def _item_output(self, body: Scope) -> Json:
         leaves = body.graph.leaves
-        if len(leaves) != 1:
-            return {"type": "array", "items": {"type": "null"} if leaves else {}}
-        return {"type": "array", "items": self.output(body, body.nodes[leaves[0]]) or {}}
+        if len(leaves) == 1:
+            return self.output(body, body.nodes[leaves[0]])
+        return {"type": "null"} if leaves else None
 
     def item(self, scope: Scope) -> Json:
         """Of an item of the map whose body `scope` is."""
-        source = items_source(scope)
-        if source is not None and scope.outer is not None:
-            return items_of(self.value(scope.outer, source))
-        items = scope.owner.input if scope.owner is not None else None
-        if isinstance(items, list) and not any(_OPEN in i for i in items if isinstance(i, str)):
-            return {"type": sorted({type_of_value(item) for item in items})}
+        if scope.owner is None or scope.outer is None:
+            return None
+        path = scope.owner.path
+        if path not in self._items:
+            source = items_source(scope)
+            self._items[path] = (
+                _item_of(scope.owner.input)
+                if source is None
+                else items_of(self.value(scope.outer, source))
+            )
+        return self._items[path]
+
+
+def _item_of(items: Json) -> Json:
+    """What a list that is written out says of its items."""
+    if not isinstance(items, list) or any(isinstance(i, str) and _OPEN in i for i in items):
         return None
+    return {"type": sorted({type_of_value(item) for item in items})}
 
 
 def items_source(scope: Scope) -> Reference | None:
