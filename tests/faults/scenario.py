@@ -6,8 +6,10 @@ from flowmesh.testing import audit, checker
 from flowmesh.testing.world import World
 from tests.drills.breaking import balanced, drill, there
 from tests.drills.drill import Drill, Outcome
+from tests.faults.record import recorded
 from tests.faults.rig import MEMBERS, Rig
 from tests.faults.tally import Tally
+from tests.simulation.invariants import violations
 
 ORDERS = 24
 LATE_ORDERS = 8
@@ -37,7 +39,11 @@ class Scenario:
         self.tally.add(row, outcome.fault, outcome, n=n)
         connection: asyncpg.Connection = await checker.reader(self.rig.postgres)
         try:
-            problems = audit.check_epochs(*await audit.read(connection))
+            owners, commits = await audit.read(connection)
+            problems = audit.check_epochs(owners, commits)
+            orders = running.orders
+            record = await recorded(connection, orders.workflow_id, orders.answers, owners, commits)
+            problems += violations(record)
         finally:
             await connection.close()
         assert not problems, "\n".join(problems[:20])

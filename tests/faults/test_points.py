@@ -41,8 +41,8 @@ IN_EVENT = (
 BY_THEMSELVES = ("orchestrator.renewing", "registry.renewed")
 
 
-def mostly_slow(points: Sequence[str], quick: str) -> list[Any]:
-    """All of the points for `make faults`, one of them for `make test`."""
+def mostly_slow(points: Sequence[str], quick: str = "") -> list[Any]:
+    """All of the points for `make faults`, of them at most one for `make test`."""
     return [p if p == quick else pytest.param(p, marks=pytest.mark.slow) for p in points]
 
 
@@ -96,7 +96,7 @@ async def test_a_worker_service_dies_at(scenario: Scenario, point: str) -> None:
 
 
 @pytest.mark.fault("F4")
-@pytest.mark.parametrize("point", mostly_slow(IN_EVENT, "event.posted"))
+@pytest.mark.parametrize("point", mostly_slow(IN_EVENT))
 async def test_the_event_service_dies_at(scenario: Scenario, point: str) -> None:
     """Subscribers and callbacks get everything: from the stream again, or from the outbox."""
     await killed_at(scenario, "F4", "event", point, nth=1)

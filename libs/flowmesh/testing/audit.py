@@ -15,8 +15,8 @@ _INSTALL = """
 create schema if not exists audit;
 create sequence audit.moment;
 create table audit.owners (moment bigint, partition int, epoch bigint, incarnation bigint);
-create table audit.commits (moment bigint, incarnation bigint, position bigint,
-                            execution_ids text[]);
+create table audit.commits (moment bigint, at_us bigint, incarnation bigint, position bigint,
+                            execution_ids text[], seqs bigint[]);
 insert into audit.owners select nextval('audit.moment'), id, epoch, incarnation
 from orchestrator.partitions;
 create function audit.owner_changed() returns trigger language plpgsql as $$ begin
@@ -26,7 +26,8 @@ create function audit.owner_changed() returns trigger language plpgsql as $$ beg
 end $$;
 create function audit.committed() returns trigger language plpgsql as $$ begin
     insert into audit.commits
-    values (nextval('audit.moment'), new.incarnation, new.position, new.execution_ids);
+    values (nextval('audit.moment'), (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+            new.incarnation, new.position, new.execution_ids, new.seqs);
     return null;
 end $$;
 create trigger audit after update on orchestrator.partitions
@@ -36,10 +37,9 @@ for each row execute function audit.committed();
 """
 _OWNERS = "select moment, partition, epoch, incarnation from audit.owners order by moment"
 _COMMITS = """
-select c.moment, c.incarnation, c.position, coalesce(array_agg(distinct e.partition)
-       filter (where e.id is not null), '{}') as partitions
-from audit.commits c left join orchestrator.executions e on e.id = any (c.execution_ids)
-group by c.moment, c.incarnation, c.position order by c.moment"""
+select c.*, array(select distinct e.partition from orchestrator.executions e
+                  where e.id = any (c.execution_ids)) as partitions
+from audit.commits c order by c.moment"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,13 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """An incarnation has committed a position, with executions of these partitions."""
+    """An incarnation has committed a position: rows of history by execution and sequence."""
 
     moment: int
+    at_us: int
     incarnation: int
     position: int
+    rows: tuple[tuple[str, int], ...]
     partitions: tuple[int, ...]
 
 
@@ -77,11 +79,19 @@ async def read(connection: asyncpg.Connection) -> tuple[list[Owned], list[Commit
     """All that was written down, as one consistent read."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         owners = [Owned(*row) for row in await connection.fetch(_OWNERS)]
-        commits = [
-            Commit(row["moment"], row["incarnation"], row["position"], tuple(row["partitions"]))
-            for row in await connection.fetch(_COMMITS)
-        ]
+        commits = [_commit(row) for row in await connection.fetch(_COMMITS)]
     return owners, commits
+
+
+def _commit(row: asyncpg.Record) -> Commit:
+    return Commit(
+        row["moment"],
+        row["at_us"],
+        row["incarnation"],
+        row["position"],
+        tuple(zip(row["execution_ids"], row["seqs"], strict=True)),
+        tuple(row["partitions"]),
+    )
 
 
 def check_epochs(owners: Iterable[Owned], commits: Iterable[Commit]) -> list[str]:
