@@ -7,9 +7,11 @@ from typing import Any
 from flowmesh.definitions import compile_source
 from tests.unit.definitions.factories import documents, node, resource, steps, task, workflow
 
+Json = Any
 WORKFLOWS = 200
 NODES_MAX = 12
 NATIVE = "e857f32855229af19d1ef1c21a38415951c75df66bb664e73eaf996163ee35d6"
+MAPS = "588746260625c66f4619d1128e192af0e8d7c63292572ef1f8662f8c6cbcbdc5"
 STEPS = "542987f7f1dbac39c85a1827884c0e3ac18866662ce6f359047be8d452d15b62"
 
 
@@ -23,7 +25,7 @@ def native(draw: random.Random) -> bytes:
     given = []
     for index in range(draw.randint(1, NODES_MAX)):
         before = [f"n{number}" for number in range(index) if draw.random() < 0.3]
-        more: dict[str, Any] = draw.choice(
+        more: dict[str, Json] = draw.choice(
             [
                 {},
                 {"timeout": "3s", "retry": {"maxAttempts": 2, "retryOn": ["Timeout"]}},
@@ -31,7 +33,7 @@ def native(draw: random.Random) -> bytes:
                 {"critical": False, "priority": "LOW", "queue": "q", "name": "A node"},
             ]
         )
-        refers = {f"k{n}": f"{{{{tasks.{n}.output.v}}}}" for n in before}
+        refers: dict[str, Json] = {f"k{n}": f"{{{{tasks.{n}.output.v}}}}" for n in before}
         ref = draw.choice(["noop", "delay", "transform", "t", "u"])
         match ref:
             case "delay":
@@ -73,3 +75,26 @@ def test_step_workflows_keep_their_plans() -> None:
     """Byte by byte those of the first release."""
     draw = random.Random(2)
     assert digest([step_json(draw) for _ in range(WORKFLOWS)]) == STEPS
+
+
+def mapped(draw: random.Random) -> bytes:
+    """Maps in maps, whose tasks read items and what stands around."""
+    given: list[Json] = [node("first", "t")]
+    for index in range(draw.randint(1, NODES_MAX)):
+        read = draw.choice(["{{item.a}} {{index}}", "{{tasks.first.output}}", "{{input}}"])
+        body: list[Json] = [
+            node("x", draw.choice(["t", "noop"]), input={"v": read}),
+            node("y", "t", dependsOn=["x"], condition="item.ok && tasks.first.output.n > index"),
+        ]
+        if draw.random() < 0.5:
+            items = draw.choice([[1, 2], "{{item.parts}}", "{{tasks.x.output}}"])
+            deep = [node("z", "t", input="{{item}}")]
+            body.append({"id": "in", "map": {"items": items, "tasks": deep, "concurrency": 7}})
+        given.append({"id": f"m{index}", "map": {"items": "{{input.list}}", "tasks": body}})
+    return documents(task("t"), workflow(*given))
+
+
+def test_workflows_with_maps_keep_their_plans() -> None:
+    """Byte by byte those of the release that brought maps."""
+    draw = random.Random(3)
+    assert digest([mapped(draw) for _ in range(WORKFLOWS)]) == MAPS

@@ -1,0 +1,232 @@
+"""Maps on the running suite: a graph for each item of a list, in order, within a bound."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from flowmesh.sdk import Client, Worker, Workflow
+from flowmesh.testing.suite import Response, Suite
+
+Json = Any
+_numbers = itertools.count(1)
+YAML = {"content-type": "application/yaml"}
+TASKS = """
+apiVersion: workflow.io/v1
+kind: WorkflowTask
+metadata: {name: map-price}
+spec:
+  type: function
+  retry: {maxAttempts: 1}
+  function:
+    code: |
+      if (input.order.price < 0) throw new Error(`order ${input.position} has no price`)
+      return {value: input.order.price * input.rate, position: input.position}
+---
+apiVersion: workflow.io/v1
+kind: WorkflowTask
+metadata: {name: map-store}
+spec:
+  type: transform
+  transform:
+    code: "return `${input.price.position}: ${input.price.value}`"
+"""
+EACH = """
+apiVersion: workflow.io/v1
+kind: Workflow
+metadata: {name: NAME}
+spec:
+  tasks:
+    - id: fetch
+      taskRef: transform
+      input: {source: "{{input}}", pipeline: []}
+    - id: each
+      critical: CRITICAL
+      map:
+        items: "{{tasks.fetch.output.orders}}"
+        concurrency: 4
+        tasks:
+          - id: price
+            taskRef: map-price
+            input: {order: "{{item}}", position: "{{index}}", rate: "{{input.rate}}"}
+          - id: store
+            taskRef: map-store
+            input: {price: "{{tasks.price.output}}"}
+    - id: after
+      taskRef: transform
+      input: {source: "{{tasks.each.output}}", pipeline: []}
+"""
+NESTED = """
+apiVersion: workflow.io/v1
+kind: Workflow
+metadata: {name: NAME}
+spec:
+  tasks:
+    - id: rows
+      map:
+        items: "{{input.rows}}"
+        tasks:
+          - id: cells
+            map:
+              items: "{{item}}"
+              tasks:
+                - id: cell
+                  taskRef: transform
+                  condition: "item < 5"
+                  input:
+                    source: {value: "{{item}}", position: "{{index}}", of: "{{input.of}}"}
+                    pipeline: []
+  output: "{{tasks.rows.output}}"
+"""
+MANY = """
+apiVersion: workflow.io/v1
+kind: Workflow
+metadata: {name: NAME}
+spec:
+  tasks:
+    - id: each
+      map:
+        items: "{{input.items}}"
+        tasks: [{id: copy, taskRef: transform, input: {source: "{{item}}", pipeline: []}}]
+  output: "{{tasks.each.output}}"
+"""
+
+
+async def apply(suite: Suite, source: str, critical: bool = True) -> str:
+    """Registers the workflow in a source under a name of its own; its answer is the name."""
+    name = f"map-{next(_numbers)}"
+    source = source.replace("NAME", name).replace("CRITICAL", str(critical).lower())
+    for document in TASKS.split("---"):
+        answer = await suite.post("/api/v1/tasks", data=document.encode(), headers=YAML)
+        assert answer.status in (200, 201), answer.text
+    answer = await suite.post("/api/v1/workflows", data=source.encode(), headers=YAML)
+    assert answer.status == 201, answer.text
+    return name
+
+
+async def execute(suite: Suite, name: str, value: Json) -> Response:
+    return await suite.post(f"/workflows/{name}/execute", {"input": value})
+
+
+def orders(count: int) -> Json:
+    return {"orders": [{"price": number} for number in range(count)], "rate": 2}
+
+
+def most_at_once(events: list[Json]) -> int:
+    """How many items had begun and not ended, at most, by what the history says of their tasks."""
+    running: set[str] = set()
+    most = 0
+    for event in events:
+        item, _, task = event.get("taskId", "").rpartition("/")
+        if task == "price" and event["type"] == "TaskScheduled":
+            running.add(item)
+        elif task == "store" and event["type"] == "TaskCompleted":
+            running.remove(item)
+        most = max(most, len(running))
+    return most
+
+
+async def test_each_item_runs_the_graph_and_the_results_are_in_order(suite: Suite) -> None:
+    """Twenty-five, at most four at a time, as the history shows."""
+    ran = await execute(suite, await apply(suite, EACH), orders(25))
+    assert ran.status == 200, ran.text
+    assert ran.json["outputs"]["each"] == [f"{number}: {2 * number}" for number in range(25)]
+    assert ran.json["outputs"]["after"] == ran.json["outputs"]["each"]
+    events = await suite.events(ran.json["executionId"])
+    assert most_at_once(events) == 4
+    ended = {e["taskId"] for e in events if e["type"] == "TaskCompleted"}
+    assert {f"each[{number}]/price" for number in range(25)} < ended
+
+
+async def test_one_item_that_fails_fails_the_map(suite: Suite) -> None:
+    """Which says which one it was; what is behind the map does not run."""
+    name = await apply(suite, EACH)
+    given = orders(25)
+    given["orders"][7]["price"] = -1
+    ran = await execute(suite, name, given)
+    assert ran.status == 422, ran.text
+    assert "each[7]/price" in ran.text
+    assert "order 7 has no price" in ran.json["error"]["message"]
+    assert ran.json["tasks"]["each"]["status"] == "failed"
+    assert ran.json["tasks"]["after"]["status"] == "skipped"
+
+
+async def test_a_map_that_is_not_critical_fails_alone(suite: Suite) -> None:
+    """As with any task."""
+    name = await apply(suite, EACH, critical=False)
+    ran = await execute(suite, name, {"orders": [{"price": -1}], "rate": 1})
+    assert (ran.status, ran.json["tasks"]["each"]["status"]) == (200, "failed"), ran.text
+
+
+async def test_no_items_are_no_work(suite: Suite) -> None:
+    """An empty list in, an empty list out."""
+    ran = await execute(suite, await apply(suite, EACH), orders(0))
+    assert (ran.status, ran.json["outputs"]["each"]) == (200, []), ran.text
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"), [({}, "an object"), ("ab", "a string"), (None, "null"), (3, "a number")]
+)
+async def test_what_is_no_list_is_refused_when_the_map_begins(
+    suite: Suite, given: Json, kind: str
+) -> None:
+    """The map fails, and says what it got."""
+    name = await apply(suite, EACH)
+    ran = await execute(suite, name, {"orders": given, "rate": 1})
+    assert ran.status == 422, ran.text
+    assert ran.json["error"]["taskId"] == "each"
+    assert f"expected a list, got {kind}" in ran.json["error"]["message"]
+
+
+async def test_maps_run_in_maps(suite: Suite) -> None:
+    """The item is the innermost; what a condition skips gives null."""
+    given = {"rows": [[1, 2], [], [9, 3]], "of": "all"}
+    ran = await execute(suite, await apply(suite, NESTED), given)
+    assert ran.status == 200, ran.text
+
+    def cell(value: int, position: int) -> Json:
+        return {"value": value, "position": position, "of": "all"}
+
+    assert ran.json["output"] == [[cell(1, 0), cell(2, 1)], [], [None, cell(3, 1)]]
+
+
+async def test_a_thousand_items(suite: Suite) -> None:
+    """None is lost, and none out of order."""
+    ran = await execute(suite, await apply(suite, MANY), {"items": list(range(1_000))})
+    assert ran.status == 200, ran.text
+    assert ran.json["output"] == list(range(1_000))
+
+
+async def test_a_map_defined_in_python_runs_its_handlers(suite: Suite) -> None:
+    """They get the item unless another input is said; what is read around is waited for."""
+    flow = Workflow("map-python")
+    rate = flow.task("rate", lambda order: order["rate"])
+    each = flow.map("each", flow.input["prices"], concurrency=2)
+    net = each.task("net", lambda price: price + 1)
+    each.task("gross", lambda line: line, input=[net.output, rate.output, each.index])
+    flow.output = {"lines": each.output}
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        async with Worker(client, flow.handlers):
+            output = await client.run("map-python", {"prices": [10, 20, 30], "rate": 3})
+    assert output == {"lines": [[11, 3, 0], [21, 3, 1], [31, 3, 2]]}
+
+
+async def test_analysis_shows_what_a_map_runs(suite: Suite) -> None:
+    """As a graph of its own, under the map's id."""
+    name = await apply(suite, EACH)
+    analysis = (await suite.get(f"/api/v1/workflows/{name}/analysis")).json
+    assert analysis["criticalPath"] == ["fetch", "each", "after"]
+    assert analysis["maps"]["each"]["groups"] == [["price"], ["store"]]
+
+
+async def test_a_mistake_in_a_map_is_refused_with_its_place(suite: Suite) -> None:
+    """As the reader of the source finds it."""
+    source = EACH.replace("NAME", "map-wrong").replace("{{index}}", "{{indx}}")
+    answer = await suite.post(
+        "/api/v1/workflows", data=source.replace("CRITICAL", "true").encode(), headers=YAML
+    )
+    assert answer.status == 400, answer.text
+    (detail,) = answer.json["error"]["details"]
+    assert detail["field"] == "tasks[1].map.tasks[0].input.position"
+    assert detail["code"] == "TEMPLATE_UNKNOWN_REFERENCE"
