@@ -47,6 +47,9 @@ class Chaos:
             (3, self._database_away),
             (2, self._nats_away),
             (2, self._kill_events),
+            (2, self._pause_events),
+            (2, self._lose_stream_behind),
+            (1, self._black_out),
             (1, self._set_clock),
         ]
 
@@ -123,7 +126,27 @@ class Chaos:
         if events is not None and events.process.alive:
             self._kill(events)
 
+    def _pause_events(self) -> None:
+        events = self._world.events
+        if events is not None and events.process.runs:
+            self._pause(events)
+
     # --- servers, connections, clocks ---
+
+    def _lose_stream_behind(self) -> None:
+        """The stream is lost while the event service lags behind it."""
+        self._pause_events()
+        delay_s = self._random.uniform(0.1, 4.0)
+        self._world.loop.outside(delay_s, self._nats_away)
+
+    def _black_out(self) -> None:
+        """Nearly everything is gone at once."""
+        hosts = [h for h in self._world.processes if h.process.alive]
+        for host in hosts:
+            if self._random.random() < 0.8:
+                self._kill(host)
+        self._nats_away()
+        self._database_away()
 
     def _break_streams(self) -> None:
         for stream in list(self._world.network.streams):

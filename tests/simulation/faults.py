@@ -68,7 +68,7 @@ class Faults:
         if drawn < rates.lost + rates.unanswered:
             return Fate.UNANSWERED, self._random.choice((0.0, 0.01, 0.5))
         if drawn < rates.lost + rates.unanswered + rates.late:
-            return Fate.LATE, self._random.choice((0.001, 0.06, 0.4, 2.5))
+            return Fate.LATE, self._random.choice((0.001, 0.06, 0.4, 2.5, 4.0))
         return Fate.FINE, 0.0
 
     def latency(self) -> float:

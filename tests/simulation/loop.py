@@ -62,6 +62,10 @@ class Process:
         """Calls back at the next step of this process."""
         self.loop.call_soon(callback, *args, context=self.context)
 
+    @property
+    def runs(self) -> bool:
+        return self.alive and not self.paused
+
     def kill(self) -> None:
         """Nothing of it happens any more; whoever is connected to it notices."""
         if self.alive:
@@ -139,6 +143,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Ends every task, those of dead processes too, so that none is left half-way."""
         self._winding_up = True
         self._later.clear()
+        for process in self.processes:
+            held, process.held = process.held, []
+            self.take_back(held)
         for _ in range(WIND_UP_ROUNDS):
             tasks = asyncio.all_tasks(self)
             if not tasks:
@@ -157,11 +164,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if handle._cancelled:
             return
         process = handle._context.get(_PROCESS)
-        if process is not None and not self._winding_up:
-            if process.paused or not process.alive:
-                # Those of a dead one are kept as well: what they hold must not end half-way.
-                process.held.append(handle)
-                return
+        if process is not None and not process.runs and not self._winding_up:
+            # Those of a dead one are kept as well: what they hold must not end half-way.
+            process.held.append(handle)
+            return
         self.steps += 1
         if self.steps > STEPS_MAX:
             raise Stuck(f"{STEPS_MAX} steps and no end at {self._now:.3f} s")

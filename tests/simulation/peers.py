@@ -126,7 +126,8 @@ class RemoteWorker:
                 self._results.pop(token, None)
         for token in response.cancels:
             if token in self._running:
-                self._running[token].cancel()
+                # Not before its first step, which would leave it without a result.
+                self.process.call(self._running[token].cancel)
         for task in response.tasks:
             if task.token not in self._running and task.token not in self._results:
                 self.world.effect(task, self.worker_id)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.simulation.chaos import Chaos
-from tests.simulation.invariants import violations
+from tests.simulation.invariants import events_of, violations
 from tests.simulation.loop import Stuck, elapsed, virtual_loop
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a seed came to."""
+class Run:
+    """What a seed came to. `states` are digests of what was stored of single executions."""
 
     seed: int
     problems: tuple[str, ...]
@@ -25,9 +25,11 @@ class Outcome:
     executions: int
     commits: int
     virtual_s: float
+    states: frozenset[int]
+    injected: dict[str, int]
 
 
-def simulate(seed: int, traced: Callable[..., object] | None = None) -> Outcome:
+def simulate(seed: int, traced: Callable[..., object] | None = None) -> Run:
     """Runs a seed and checks what it left behind."""
     with virtual_loop() as loop:
         world = World(loop, str(seed), traced)
@@ -36,16 +38,18 @@ def simulate(seed: int, traced: Callable[..., object] | None = None) -> Outcome:
         except Stuck as stuck:
             world.problem("loop", str(stuck))
         problems = [*world.problems, *loop.failures, *violations(world.record)]
-        events = sum(1 for _ in world.record.commits)
-        return Outcome(
+        executions = world.record.executions
+        return Run(
             seed=seed,
             problems=tuple(problems),
             digest=world.digest,
             steps=loop.steps,
-            events=events,
-            executions=len(world.record.executions),
+            events=sum(events_of(stored) for stored in executions.values()),
+            executions=len(executions),
             commits=len(world.tables.commits),
             virtual_s=loop.time(),
+            states=frozenset(world.states_seen),
+            injected=dict(world.faults.injected),
         )
 
 
@@ -62,9 +66,10 @@ async def _run(world: World) -> None:
         world.add_remote("rw2", slots=1, repeats=0.3)
     world.add_events()
     await elapsed(random.choice((0.0, 0.3, 2.5)))
-    workload = Workload(world, starts=random.randint(1, 8), within_s=2.5)
+    within_s = random.choice((1.0, 3.0, 6.0))
+    workload = Workload(world, starts=random.randint(1, 8), within_s=within_s)
     workload.begin()
-    await Chaos(world).run(within_s=random.choice((1.0, 3.0, 6.0)))
+    await Chaos(world).run(within_s)
     world.heal()
     settled = await world.until_settled(workload)
     world.finished(settled=settled)

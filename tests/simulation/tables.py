@@ -81,6 +81,7 @@ class Tables:
     commits: list[Commit] = field(default_factory=list)
     # What tells a reader of histories in which order things happened.
     tick: Callable[[], int] = lambda: 0
+    told: Callable[[Commit], None] = lambda commit: None
 
     # --- the commit ---
 
@@ -228,17 +229,17 @@ class Tables:
         started: set[str],
     ) -> None:
         epochs = {n: e for n, e in zip(p[2], p[3], strict=True) if n in fence}
-        self.commits.append(
-            Commit(
-                tick=self.tick(),
-                at_us=self.now_us(),
-                incarnation=incarnation,
-                position=position,
-                epochs=epochs,
-                rows=tuple(appended),
-                started=frozenset(started),
-            )
+        commit = Commit(
+            tick=self.tick(),
+            at_us=self.now_us(),
+            incarnation=incarnation,
+            position=position,
+            epochs=epochs,
+            rows=tuple(appended),
+            started=frozenset(started),
         )
+        self.commits.append(commit)
+        self.told(commit)
 
     # --- ownership ---
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
+from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.snapshots import snapshot
 from tests.simulation.bus import Nats
 from tests.simulation.database import Database
 from tests.simulation.faults import CALM, Faults
-from tests.simulation.history import Call, Effect, Record, Stored
+from tests.simulation.history import Call, Commit, Effect, Record, Stored
 from tests.simulation.hosts import EventHost, EventTables, OrchestratorHost, WorkerServiceHost
 from tests.simulation.loop import Process, VirtualLoop, elapsed, process_of_step
 from tests.simulation.network import Network, Stub
@@ -27,6 +28,7 @@ REGISTRY_LEASE_S = 3.0
 SETTLED_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.2
 QUIET_S = 2.5
+STATE_BYTES = 8
 ENDED = 3
 
 
@@ -61,7 +63,7 @@ class World:
         self.start_us = START_US
         self.random = Random(seed)
         self.faults = Faults(Random(f"{seed}/faults"))
-        self.tables = Tables(now_us=self.now_us, tick=self.tick)
+        self.tables = Tables(now_us=self.now_us, tick=self.tick, told=self._committed)
         self.database = Database(loop, self.faults, self.tables)
         self.event_tables = EventTables()
         self.nats = Nats(loop, self.faults)
@@ -76,11 +78,11 @@ class World:
         self.workers: dict[str, WorkerServiceHost] = {}
         self.remotes: dict[str, RemoteWorker] = {}
         self.events: EventHost | None = None
-        # Executions known to have ended, so that they are looked at once.
-        self._seen_ended: set[str] = set()
         self._number = 0
         self._tick = 0
         self._digest = hashlib.blake2b(digest_size=16)
+        # Which events in which order: what an execution has come to, and all that were seen.
+        self._shapes: dict[str, bytes] = {}
         self.states_seen: set[int] = set()
 
     # --- time, numbers, what happened ---
@@ -117,6 +119,24 @@ class World:
     def problem(self, where: str, what: str) -> None:
         self.trace("PROBLEM", where, what)
         self.problems.append(f"{self.loop.time():.3f} {where}: {what}")
+
+    def _committed(self, commit: Commit) -> None:
+        """A commit was applied: what it says of each execution is a state that was reached."""
+        self.happened("commit", commit.incarnation, commit.position, commit.rows)
+        for execution_id, seq in commit.rows:
+            row = self.tables.executions[execution_id]
+            shape = self._shapes.get(execution_id, row["workflow_id"].encode())
+            events = history_event_pb2.HistoryEvents.FromString(
+                self.tables.history[execution_id][seq]
+            ).events
+            for event in events:
+                kind = event.WhichOneof("event") or ""
+                node = getattr(getattr(event, kind), "node", "")
+                shape = hashlib.blake2b(
+                    b"%b %b %b" % (shape, kind.encode(), node.encode())
+                ).digest()
+            self._shapes[execution_id] = shape
+            self.states_seen.add(int.from_bytes(shape[:STATE_BYTES]))
 
     def called(self, call: Call) -> None:
         self.happened("call", call.kind, call.request_id, call.outcome.value, call.execution_id)
@@ -211,7 +231,7 @@ class World:
             yield self.events
 
     def heal(self) -> None:
-        """Nothing is broken from now on; what is dead is started again."""
+        """Nothing is broken from now on; what is dead is started again, pauses end in time."""
         self.faults.rates = CALM
         self.faults.scripted.clear()
         if self.database.away:
@@ -219,7 +239,6 @@ class World:
         if self.nats.away:
             self.nats.come_back(store_lost=False)
         for host in list(self.processes):
-            host.process.resume()
             if not host.process.alive:
                 self.restart(host.name)
 

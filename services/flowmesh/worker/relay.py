@@ -361,10 +361,13 @@ class Relay:
     # routing
 
     def _about(self, lease: Lease) -> list[Link]:
-        """The streams to tell about a running lease: its own, or all where that is unknown."""
-        if lease.link is None:
+        """The streams to tell about a running lease: its own, or all where that is unknown.
+
+        When its own is gone a new owner may have learned of the lease from a hello.
+        """
+        if lease.link is None or not lease.link.live:
             return list(self._links.values())
-        return [lease.link] if lease.link.live else []
+        return [lease.link]
 
     def _route(self, lease: Lease) -> None:
         """Sends a result to its orchestrator, or to the next one that has not refused it."""

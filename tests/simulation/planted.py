@@ -1,0 +1,124 @@
+"""Bugs that are planted on purpose: each takes away one thing that the guarantees rest on.
+
+A test plants them one by one and expects that some seed fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
+from typing import Any
+
+from flowmesh.orchestrator.batch import CommitBatch
+from flowmesh.orchestrator.committer import Committer, Touched
+from flowmesh.orchestrator.errors import StatementRefused
+from flowmesh.orchestrator.outbox import Outbox
+from flowmesh.orchestrator.ownership import Ownership
+from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed
+from tests.simulation.loop import elapsed
+from tests.simulation.tables import Tables
+
+REREAD_AFTER_S = 0.01
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, made: Callable[[Any], Any]) -> Iterator[None]:
+    """An attribute of a class, replaced by what `made` makes of it."""
+    before = getattr(owner, name)
+    setattr(owner, name, made(before))
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def no_epoch_check() -> AbstractContextManager[None]:
+    """A commit holds for every partition it names, whoever owns it by now."""
+
+    def fence(self: Tables, incarnation: int, partitions: list[int], epochs: list[int]) -> set[int]:
+        return set(partitions)
+
+    return _replaced(Tables, "fence", lambda before: fence)
+
+
+def acknowledged_before_the_commit() -> AbstractContextManager[None]:
+    """Callers and workers are answered when their command is decided."""
+
+    def made(before: Any) -> Any:
+        def fill(self: Committer, batch: CommitBatch, one: Touched) -> None:
+            before(self, batch, one)
+            self._answer(one)
+
+        return fill
+
+    return _replaced(Committer, "_fill", made)
+
+
+def outbox_forgotten() -> AbstractContextManager[None]:
+    """Nobody finds anything in the outbox."""
+
+    async def read(self: Outbox, incarnation: int, after: int, positions_max: int) -> list[Any]:
+        return []
+
+    return _replaced(Outbox, "read", lambda before: read)
+
+
+def stale_attempt_applied() -> AbstractContextManager[None]:
+    """A result counts whichever attempt of the node it is of."""
+
+    def made(before: Any) -> Any:
+        def current(self: Any, node_id: str, attempt: int) -> Any:
+            node = self.state.node(node_id)
+            return before(self, node_id, node.attempt if node is not None else attempt)
+
+        return current
+
+    # The package offers a function of the same name as this module.
+    step = import_module("flowmesh.engine.decide")._Step
+    return _replaced(step, "current", made)
+
+
+def position_read_again() -> AbstractContextManager[None]:
+    """After a lost answer the position decides; where it has not moved the batch is given up."""
+
+    async def commit(self: CommitLine, batch: CommitBatch, epochs: Mapping[int, int]) -> Committed:
+        arguments = batch.arguments(self.incarnation, self.position, epochs)
+        try:
+            row = await (await self._ready()).fetchrow(*arguments)
+            if row["applied"]:
+                self.position += 1
+                return Committed(
+                    frozenset(row["partitions"]), frozenset(row["started"]), row["now_us"]
+                )
+        except CONNECTION_LOST:
+            await self._drop()
+        while True:
+            try:
+                position = await self._store.one("position_of", incarnation=self.incarnation)
+                if position == self.position + 1:
+                    return await self._applied_before(batch, 0)
+                raise StatementRefused("not committed")
+            except CONNECTION_LOST:
+                await elapsed(REREAD_AFTER_S)
+
+    return _replaced(CommitLine, "commit", lambda before: commit)
+
+
+def take_over_unordered() -> AbstractContextManager[None]:
+    """A new owner does not say which events of the former one come before its own."""
+
+    def take_after(self: Ownership) -> None:
+        self._after = {}
+
+    return _replaced(Ownership, "take_after", lambda before: take_after)
+
+
+PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
+    "the epoch check is gone": no_epoch_check,
+    "acknowledged before the commit": acknowledged_before_the_commit,
+    "the outbox is forgotten": outbox_forgotten,
+    "a stale attempt is applied": stale_attempt_applied,
+    "the position is read again instead of sending again": position_read_again,
+    "take-overs have no order": take_over_unordered,
+}
