@@ -54,6 +54,7 @@ class UnaryLoad:
             input=self.payload,
             request_id=new_request_id(),
             wait_ms=wait_ms,
+            without_nodes=True,
         )
         response: pb.StartExecutionResponse = await self._stub.StartExecution(request)
         return response

@@ -58,6 +58,18 @@ class ExecutionCalls(Connection):
         Again with the same `request_id` answers the same execution. With `wait` (seconds) the
         call itself waits for the end, at most so long; the handle then knows the result.
         """
+        return await self._begin(workflow_id, input, request_id, version, wait, nodes=True)
+
+    async def _begin(
+        self,
+        workflow_id: str,
+        input: Json,
+        request_id: str,
+        version: int,
+        wait: float,
+        *,
+        nodes: bool,
+    ) -> Handle:
         request = pb.StartExecutionRequest(
             namespace=self.namespace,
             workflow_id=workflow_id,
@@ -65,6 +77,7 @@ class ExecutionCalls(Connection):
             input=await self.payloads.pack(input),
             request_id=request_id or self.new_id(),
             wait_ms=int(wait * 1000),
+            without_nodes=not nodes,
         )
         response = await self.caller.call(
             self.executions.StartExecution, request, timeout_s=wait + limits.CALL_TIMEOUT_S
@@ -90,13 +103,8 @@ class ExecutionCalls(Connection):
         Raises ExecutionFailed if it ended in another way, Timeout if it still runs.
         """
         until = asyncio.get_running_loop().time() + timeout
-        handle = await self.start(
-            workflow_id,
-            input,
-            request_id=request_id,
-            version=version,
-            wait=min(timeout, limits.RUN_TIMEOUT_S),
-        )
+        wait = min(timeout, limits.RUN_TIMEOUT_S)
+        handle = await self._begin(workflow_id, input, request_id, version, wait, nodes=False)
         return await handle.result(max(0.0, until - asyncio.get_running_loop().time()))
 
     def handle(self, execution_id: str) -> Handle:

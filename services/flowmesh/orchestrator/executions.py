@@ -59,16 +59,19 @@ class Executions:
     ) -> pb.StartExecutionResponse:
         plan = await self.plan_for(request)
         started = await self._start(request, plan, forwarded=forwarded)
-        response = pb.StartExecutionResponse(
-            execution_id=started.execution_id, created=started.created
-        )
+        execution = None
         if request.wait_ms > 0:
-            waited = await self.wait(
-                plan.namespace, started.execution_id, request.wait_ms, forwarded=forwarded
+            asked = pb.WaitExecutionRequest(
+                namespace=plan.namespace,
+                execution_id=started.execution_id,
+                timeout_ms=request.wait_ms,
+                without_nodes=request.without_nodes,
             )
-            if waited.ended:
-                response.execution.CopyFrom(waited.execution)
-        return response
+            waited = await self.wait(asked, forwarded=forwarded)
+            execution = waited.execution if waited.ended else None
+        return pb.StartExecutionResponse(
+            execution_id=started.execution_id, created=started.created, execution=execution
+        )
 
     async def plan_for(self, request: pb.StartExecutionRequest) -> Plan:
         """The plan a start uses; refuses what is wrong with the request itself."""
@@ -193,32 +196,44 @@ class Executions:
             response.executions.append(message)
 
     async def wait(
-        self, namespace: str, execution_id: str, timeout_ms: int, *, forwarded: bool
+        self, request: pb.WaitExecutionRequest, *, forwarded: bool
     ) -> pb.WaitExecutionResponse:
         """Waits for the end; a new owner is asked when the partition moves meanwhile."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + min(timeout_ms or WAIT_DEFAULT_MS, WAIT_MAX_MS) / 1000
-        state = await self.state(namespace, execution_id)
-        if state.ended:
-            return pb.WaitExecutionResponse(ended=True, execution=execution_message(state))
+        namespace, execution_id = namespace_of(request), request.execution_id
+        until = loop.time() + min(request.timeout_ms or WAIT_DEFAULT_MS, WAIT_MAX_MS) / 1000
+
+        def ended(state: State) -> pb.WaitExecutionResponse:
+            execution = execution_message(state, nodes=not request.without_nodes)
+            return pb.WaitExecutionResponse(ended=True, execution=execution)
+
+        if not self._runs_here(namespace, execution_id):
+            state = await self.state(namespace, execution_id)
+            if state.ended:
+                return ended(state)
 
         async def here() -> pb.WaitExecutionResponse:
             future = self._core.waiters.future(execution_id)
+            timer = loop.call_at(until, _expire, future)
             try:
-                now = await self.state(namespace, execution_id)
-                if not now.ended:
-                    async with asyncio.timeout(max(until - loop.time(), 0)):
-                        now = await future
+                if not self._runs_here(namespace, execution_id):
+                    state = await self.state(namespace, execution_id)
+                    if state.ended:
+                        return ended(state)
+                return ended(await future)
             except TimeoutError:
                 return pb.WaitExecutionResponse()
             finally:
+                timer.cancel()
                 future.cancel()
-            return pb.WaitExecutionResponse(ended=True, execution=execution_message(now))
 
         async def there(stub: Stub) -> pb.WaitExecutionResponse:
             left = max(until - loop.time(), 0.001)
             asked = pb.WaitExecutionRequest(
-                namespace=namespace, execution_id=execution_id, timeout_ms=int(left * 1000) + 1
+                namespace=namespace,
+                execution_id=execution_id,
+                timeout_ms=int(left * 1000) + 1,
+                without_nodes=request.without_nodes,
             )
             return await stub.WaitExecution(asked, metadata=FORWARDED, timeout=left + 5)
 
@@ -229,6 +244,16 @@ class Executions:
             if loop.time() >= until:
                 return pb.WaitExecutionResponse()
             raise
+
+    def _runs_here(self, namespace: str, execution_id: str) -> bool:
+        """Whether it is ours, in memory, and its end is still to be decided and told."""
+        ownership = self._core.ownership
+        entry = self._core.states.get(execution_id)
+        if entry is None or not ownership.lease_valid:
+            return False
+        state = entry.state
+        ours = partition_of(execution_id) in ownership.epochs and not state.ended
+        return ours and bool(state.sequence) and state.plan.namespace == namespace
 
     async def stats(self, request: pb.GetStatsRequest, *, forwarded: bool) -> pb.GetStatsResponse:
         """What every live orchestrator has counted, put together."""
@@ -368,6 +393,11 @@ FORWARDED = (("flowmesh-forwarded", "1"),)
 """Marks a call that an orchestrator passed on: the receiver answers it or refuses it."""
 
 RETRIED_REASONS = frozenset({"PARTITION_UNAVAILABLE", "SERVICE_UNAVAILABLE", "DRAINING"})
+
+
+def _expire(future: asyncio.Future[State]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
 
 
 def _partition(execution_id: str) -> int:

@@ -49,12 +49,7 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
     async def WaitExecution(
         self, request: pb.WaitExecutionRequest, context: Any
     ) -> pb.WaitExecutionResponse:
-        return await self._executions.wait(
-            namespace_of(request),
-            request.execution_id,
-            request.timeout_ms,
-            forwarded=_forwarded(context),
-        )
+        return await self._executions.wait(request, forwarded=_forwarded(context))
 
     async def CancelExecution(
         self, request: pb.CancelExecutionRequest, context: Any

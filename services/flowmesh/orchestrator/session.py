@@ -218,11 +218,15 @@ class Session:
 
     async def _wait(self, call_id: int, namespace: str, execution_id: str) -> None:
         """Waits wherever the execution is owned, as long as it takes."""
+        request = pb.WaitExecutionRequest(
+            namespace=namespace,
+            execution_id=execution_id,
+            timeout_ms=WAIT_MAX_MS,
+            without_nodes=True,
+        )
         while True:
             try:
-                waited = await self._executions.wait(
-                    namespace, execution_id, WAIT_MAX_MS, forwarded=False
-                )
+                waited = await self._executions.wait(request, forwarded=False)
             except (Unavailable, *CONNECTION_LOST):
                 await asyncio.sleep(RETRY_S)
                 continue

@@ -32,6 +32,7 @@ class StartExecutionRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     WAIT_MS_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    WITHOUT_NODES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
@@ -40,6 +41,8 @@ class StartExecutionRequest(_message.Message):
     wait_ms: _builtins.int
     """Above 0: wait for the end, at most so long."""
     actor: _builtins.str
+    without_nodes: _builtins.bool
+    """The execution in the answer is without its nodes: for who wants the outcome only."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     def __init__(
@@ -52,10 +55,11 @@ class StartExecutionRequest(_message.Message):
         request_id: _builtins.str = ...,
         wait_ms: _builtins.int = ...,
         actor: _builtins.str = ...,
+        without_nodes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "namespace", b"namespace", "request_id", b"request_id", "version", b"version", "wait_ms", b"wait_ms", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "namespace", b"namespace", "request_id", b"request_id", "version", b"version", "wait_ms", b"wait_ms", "without_nodes", b"without_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -209,20 +213,24 @@ class WaitExecutionRequest(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    WITHOUT_NODES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     timeout_ms: _builtins.int
     """0 is 30 s; at most 5 min a call."""
+    without_nodes: _builtins.bool
+    """As in StartExecutionRequest."""
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         execution_id: _builtins.str = ...,
         timeout_ms: _builtins.int = ...,
+        without_nodes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "namespace", b"namespace", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "namespace", b"namespace", "timeout_ms", b"timeout_ms", "without_nodes", b"without_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
