@@ -68,16 +68,23 @@ async def balanced(cluster: Cluster) -> None:
 
 async def there(cluster: Cluster, *names: str) -> None:
     """Returns when these members are up and ready, again after earlier tests."""
-    async with aiohttp.ClientSession(timeout=PROBE) as http:
-        for name in names:
+    for name in names:
 
-            async def ready(name: str = name) -> bool:
-                with suppress(aiohttp.ClientError, TimeoutError):
-                    async with http.get(f"{cluster.member(name).http}/ready") as answer:
-                        return answer.status == 200
-                return False
+        async def serves(name: str = name) -> bool:
+            return await ready(cluster.member(name).http)
 
-            await until(f"{name} ready", ready, within_s=WHOLE_WITHIN_S)
+        await until(f"{name} ready", serves, within_s=WHOLE_WITHIN_S)
+
+
+async def ready(http_url: str) -> bool:
+    """Whether the process at this address says that it is ready."""
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with (
+            aiohttp.ClientSession(timeout=PROBE) as http,
+            http.get(f"{http_url}/ready") as answer,
+        ):
+            return answer.status == 200
+    return False
 
 
 async def epochs(cluster: Cluster) -> dict[int, int]:

@@ -102,6 +102,12 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def target_port(self) -> int:
+        """The port behind it, where that is no socket."""
+        assert not isinstance(self._target, str)
+        return self._target[1]
+
     # --- what can be done to it ---
 
     def hole(self, *directions: str) -> None:

@@ -1,13 +1,17 @@
 """A cluster on servers of its own, a proxy before each, failpoints in every process."""
 
+import asyncio
 import signal
-from contextlib import AsyncExitStack
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 from flowmesh.embedded import EmbeddedServers
-from flowmesh.testing.cluster import Cluster
-from flowmesh.testing.polling import done
+from flowmesh.testing.cluster import Cluster, Member, spare_ports
+from flowmesh.testing.polling import done, until
+from tests.drills.breaking import ready
 from tests.faults.protocols import (
     NatsLines,
     PostgresClient,
@@ -20,6 +24,7 @@ POINTS_FILE = "failpoints"
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 HIT_WITHIN_S = 30.0
 RESTARTED_WITHIN_S = 40.0
+START_WITHIN_S = 40.0
 MEMBERS = (
     "gateway",
     "registry",
@@ -94,6 +99,43 @@ class Rig(Cluster):
             "FLOWMESH_NATS": f"nats://{nats.username}@127.0.0.1:{self.bus.port}",
             "FLOWMESH_REDIS": f"unix://{sockets}/redis.sock",
         }
+
+    @asynccontextmanager
+    async def extra(
+        self, service: str, *, proxied: Proxy | None = None, **environment: str
+    ) -> AsyncIterator[Member]:
+        """One more process of a service; with a proxy, others reach it only through that."""
+        port = spare_ports(2) if proxied is None else proxied.target_port
+        folder = self._folder / f"{service}-extra"
+        folder.mkdir(exist_ok=True)
+        own = {
+            **self._environment,
+            **environment,
+            "FLOWMESH_REGISTRY": self.member("registry").grpc,
+            "FLOWMESH_GRPC_PORT": str(port),
+            "FLOWMESH_HTTP_PORT": str(port + 1),
+            "FLOWMESH_DATA_DIR": str(folder),
+            "FLOWMESH_EGRESS": "open",
+            "FLOWMESH_LOG_LEVEL": "warning",
+        }
+        if proxied is not None:
+            own["FLOWMESH_ADVERTISE"] = f"127.0.0.1:{proxied.port}"
+        with self.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "flowmesh.suite", "serve", service),
+                cwd=folder,
+                stdout=log,
+                stderr=log,
+                env=own,
+            )
+        http = f"http://127.0.0.1:{port + 1}"
+        try:
+            await until(f"another {service}", lambda: ready(http), within_s=START_WITHIN_S)
+            yield Member(f"{service}-extra", service, process.pid, f"127.0.0.1:{port}", http)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
 
     # --- failpoints ---
 

@@ -52,10 +52,6 @@ UNPROVED: Final = {
     "F19": "nothing is acknowledged by message: the event service keeps positions in its database",
     "F22": "to come",
     "F23": "to come",
-    "F25": "to come",
-    "F26": "to come",
-    "F29": "to come",
-    "F30": "to come",
 }
 FIGURES: Final = {
     "N1": ("kills at commit points: lost, repeated, stuck", "0 in at least 10,000"),

@@ -1,0 +1,78 @@
+"""F29, F30: connections to one orchestrator go dead without a word, one way or both."""
+
+import asyncio
+import time
+
+import pytest
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.errors import FlowmeshError
+from flowmesh.testing.cluster import spare_ports
+from flowmesh.testing.polling import pause, until
+from tests.drills.breaking import rows_of
+from tests.faults.proxy import DOWN, UP, Proxy
+from tests.faults.scenario import Scenario
+
+DEAD_S = 25.0
+DEADLINE_S = 2.0
+SLACK_S = 0.5
+SHARE_MIN = 10
+SHARED_WITHIN_S = 30.0
+_OWNED = """
+select count(*) as n from orchestrator.partitions p
+join orchestrator.incarnations i on i.id = p.incarnation where i.address = $1"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.fault("F29", "F30")
+@pytest.mark.parametrize(
+    ("row", "directions"), [("F29", (DOWN,)), ("F30", (UP, DOWN))], ids=["one-way", "both"]
+)
+async def test_an_orchestrator_cannot_be_reached(
+    scenario: Scenario, row: str, directions: tuple[str, ...]
+) -> None:
+    """Calls to it end at their deadline; healed, everything goes on without a restart."""
+    rig = scenario.rig
+    await scenario.whole()
+    async with (
+        Proxy(("127.0.0.1", spare_ports(2))) as proxy,
+        rig.extra("orchestrator", proxied=proxy),
+    ):
+        address = f"127.0.0.1:{proxy.port}"
+
+        async def shared() -> bool:
+            owned: int = (await rows_of(rig, _OWNED, address))[0]["n"]
+            return owned >= SHARE_MIN
+
+        await until("partitions shared by three", shared, within_s=SHARED_WITHIN_S)
+        async with scenario.drill(f"{' and '.join(directions)} lost") as running:
+            await running.in_flight()
+            proxy.hole(*directions)
+            try:
+                running.breaks()
+                began = time.monotonic()
+                waits = [await asked(scenario, running.orders.ids) for _ in range(3)]
+                await pause(max(DEAD_S - (time.monotonic() - began), 0.0))
+            finally:
+                proxy.heal()
+            await scenario.finish(running, row, extra_deliveries=3)
+    assert max(waits) <= DEADLINE_S + SLACK_S
+    await scenario.whole()
+
+
+async def asked(scenario: Scenario, execution_ids: list[str]) -> float:
+    """The longest of calls about executions of all owners, each with a deadline."""
+    stub = ExecutionServiceStub(scenario.rig.channel_to("gateway"))
+
+    async def one(execution_id: str) -> float:
+        began = time.monotonic()
+        request = pb.SignalExecutionRequest(execution_id=execution_id, name="nobody-waits")
+        try:
+            await stub.SignalExecution(request, timeout=DEADLINE_S)
+        except FlowmeshError:
+            return time.monotonic() - began
+        return time.monotonic() - began
+
+    return max(await asyncio.gather(*map(one, execution_ids)))
