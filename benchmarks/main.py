@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from benchmarks.dbos.system import Dbos
 from benchmarks.figures import Results
 from benchmarks.machine import describe, yardstick_ms
 from benchmarks.report import heading, show, write
@@ -31,6 +32,7 @@ SYSTEMS: dict[str, Callable[[Sizes], System]] = {
     "flowmesh": Suite,
     "flowmesh-cluster": Cluster,
     "temporal-dev": Temporal,
+    "dbos": Dbos,
     **{
         f"restate-{steps}-{language}": partial(Restate, steps=steps, language=language)
         for steps in ("call", "inline")

@@ -1,31 +1,60 @@
-"""What the faster peers are asked: the workloads that mean the same for them."""
+"""What the faster peers are asked: the workloads that mean the same for them.
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+Runs in the environment of the peers too, so it imports nothing of the suite.
+"""
 
-from benchmarks.system import Stand
-from benchmarks.workloads import FAN_OUTS_PEER, STEPS_W8, Sizes
+import abc
+from functools import partial
+
+from benchmarks.answering import Handlers
+from benchmarks.load import Metrics, latencies, median, one_by_one, throughput
+from benchmarks.workloads import IN_FLIGHT
+
+WARM_COUNT = 200
+WARM_W2 = 20
 
 
-async def measure_peer(
-    stand: Stand,
-    system: str,
-    workloads: Sequence[str],
-    sizes: Sizes,
-    *,
-    restart: Callable[[], Awaitable[object]],
-) -> None:
-    """`restart` starts the server again after it was killed."""
-    if "W1" in workloads:
-        await stand.ask_metered("W1", system, count=sizes.w1_fast_peer)
-    questions: dict[str, dict[str, Any]] = {
-        "W2": {"count": sizes.w2_fast_peer},
-        "W3": {"widths": list(FAN_OUTS_PEER), "repeats": sizes.repeats_peer},
-        "W4": {"steps": sizes.w4_steps},
-        "W8": {"steps": STEPS_W8, "repeats": sizes.repeats_peer},
-    }
-    for workload, question in questions.items():
-        if workload in workloads:
-            await stand.ask(workload, system, **question)
-    if "W5" in workloads:
-        await stand.recover(system, count=sizes.w5, start=restart)
+class PeerLoad(abc.ABC):
+    """A load generator; how a workflow is started and waited for is the peer's own way."""
+
+    @abc.abstractmethod
+    async def run(self, flow: str, size: int) -> None:
+        """Returns when a "chain" or a "fan" of that size has ended as it should."""
+
+    async def warm(self, workload: str) -> None:
+        del workload
+        await throughput(lambda: self.run("chain", 3), WARM_COUNT, IN_FLIGHT)
+
+    async def w1(self, count: int) -> Metrics:
+        return await throughput(lambda: self.run("chain", 3), count, IN_FLIGHT)
+
+    async def w2(self, count: int) -> Metrics:
+        await one_by_one(lambda: self.run("chain", 1), WARM_W2)
+        return latencies(await one_by_one(lambda: self.run("chain", 1), count))
+
+    async def w3(self, widths: list[int], repeats: int) -> Metrics:
+        found: Metrics = {}
+        for width in widths:
+            fan = partial(self.run, "fan", width)
+            await fan()
+            found[f"fan_{width}_ms"] = median(await one_by_one(fan, repeats))
+        return found
+
+    async def w4(self, steps: int) -> Metrics:
+        (taken_ms,) = await one_by_one(lambda: self.run("chain", steps), 1)
+        return {"steps_per_s": steps / (taken_ms / 1_000)}
+
+    async def w8(self, steps: int, repeats: int) -> Metrics:
+        await self.run("chain", steps)
+        taken_ms = await one_by_one(lambda: self.run("chain", steps), repeats)
+        return {"seconds": median(taken_ms) / 1_000}
+
+    def handlers(self) -> Handlers:
+        return {
+            "warm": self.warm,
+            "W1": self.w1,
+            "W2": self.w2,
+            "W3": self.w3,
+            "W4": self.w4,
+            "W8": self.w8,
+        }

@@ -21,6 +21,8 @@ COLUMNS = {
     "roofline-stream": "roofline",
     "temporal-dev": "Temporal dev",
     "dbos": "DBOS",
+    "dbos-enqueued": "enqueued",
+    "dbos-queued-steps": "queued steps",
     "restate-call-ts": "Restate call TS",
     "restate-call-py": "call Py",
     "restate-inline-ts": "inline TS",

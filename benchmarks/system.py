@@ -12,7 +12,7 @@ from benchmarks.figures import OTHERS, Results
 from benchmarks.load import Metrics
 from benchmarks.processes import Child
 from benchmarks.usage import QUIET_CORES, Meter, Others, until_quiet
-from benchmarks.workloads import KILL_AFTER_S, RECOVERED_WITHIN_S
+from benchmarks.workloads import FAN_OUTS_PEER, KILL_AFTER_S, RECOVERED_WITHIN_S, STEPS_W8, Sizes
 
 TRIES_MAX = 3
 """How often a workload is measured when others disturb it; the least disturbed try counts."""
@@ -115,3 +115,27 @@ class Stand:
 
     def _roots(self) -> dict[str, int]:
         return {child.name: child.pid for child in (self.server, self.worker, self.client)}
+
+
+async def measure_peer(
+    stand: Stand,
+    system: str,
+    workloads: Sequence[str],
+    sizes: Sizes,
+    *,
+    restart: Callable[[], Awaitable[object]],
+) -> None:
+    """`restart` starts the server again after it was killed."""
+    if "W1" in workloads:
+        await stand.ask_metered("W1", system, count=sizes.w1_fast_peer)
+    questions: dict[str, dict[str, Any]] = {
+        "W2": {"count": sizes.w2_fast_peer},
+        "W3": {"widths": list(FAN_OUTS_PEER), "repeats": sizes.repeats_peer},
+        "W4": {"steps": sizes.w4_steps},
+        "W8": {"steps": STEPS_W8, "repeats": sizes.repeats_peer},
+    }
+    for workload, question in questions.items():
+        if workload in workloads:
+            await stand.ask(workload, system, **question)
+    if "W5" in workloads:
+        await stand.recover(system, count=sizes.w5, start=restart)

@@ -4,25 +4,22 @@ import asyncio
 import json
 import sys
 import time
-from functools import partial
 from typing import Any
 
 import aiohttp
 import uvloop
 
 from benchmarks.answering import Handlers, answer
-from benchmarks.load import Metrics, latencies, median, one_by_one, throughput
-from benchmarks.workloads import IN_FLIGHT, PAYLOAD, STEPS_W5
+from benchmarks.peer import PeerLoad
+from benchmarks.workloads import PAYLOAD, STEPS_W5
 
-WARM_COUNT = 200
-WARM_W2 = 20
 TIMEOUT_S = 120.0
 AGAIN_S = 0.02
 """Between two tries to reach a server that is being started."""
 
 
-class RestateLoad:
-    """The workloads that are compared."""
+class RestateLoad(PeerLoad):
+    """By HTTP calls that wait for the result."""
 
     def __init__(self, ingress: str, session: aiohttp.ClientSession) -> None:
         self._ingress = ingress
@@ -39,34 +36,6 @@ class RestateLoad:
         async with self._session.post(f"{self._ingress}/{path}", json=body) as answered:
             answered.raise_for_status()
             return json.loads(await answered.read())
-
-    async def warm(self, workload: str) -> None:
-        del workload
-        await throughput(lambda: self.run("chain", 3), WARM_COUNT, IN_FLIGHT)
-
-    async def w1(self, count: int) -> Metrics:
-        return await throughput(lambda: self.run("chain", 3), count, IN_FLIGHT)
-
-    async def w2(self, count: int) -> Metrics:
-        await one_by_one(lambda: self.run("chain", 1), WARM_W2)
-        return latencies(await one_by_one(lambda: self.run("chain", 1), count))
-
-    async def w3(self, widths: list[int], repeats: int) -> Metrics:
-        found: Metrics = {}
-        for width in widths:
-            fan = partial(self.run, "fan", width)
-            await fan()
-            found[f"fan_{width}_ms"] = median(await one_by_one(fan, repeats))
-        return found
-
-    async def w4(self, steps: int) -> Metrics:
-        (taken_ms,) = await one_by_one(lambda: self.run("chain", steps), 1)
-        return {"steps_per_s": steps / (taken_ms / 1_000)}
-
-    async def w8(self, steps: int, repeats: int) -> Metrics:
-        await self.run("chain", steps)
-        taken_ms = await one_by_one(lambda: self.run("chain", steps), repeats)
-        return {"seconds": median(taken_ms) / 1_000}
 
     async def w5(self, count: int) -> int:
         """Hands all over; `w5_end` sees them to their end."""
@@ -96,16 +65,7 @@ class RestateLoad:
         return False
 
     def handlers(self) -> Handlers:
-        return {
-            "warm": self.warm,
-            "W1": self.w1,
-            "W2": self.w2,
-            "W3": self.w3,
-            "W4": self.w4,
-            "W5": self.w5,
-            "W5-end": self.w5_end,
-            "W8": self.w8,
-        }
+        return {**super().handlers(), "W5": self.w5, "W5-end": self.w5_end}
 
 
 async def main(ingress: str) -> None:

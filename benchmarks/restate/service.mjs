@@ -5,6 +5,13 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as restate from "@restatedev/restate-sdk";
 
+// The SDK is written for Node 22; on Node 20 this is all it misses.
+Promise.withResolvers ??= () => {
+  let resolve, reject;
+  const promise = new Promise((...both) => ([resolve, reject] = both));
+  return { promise, resolve, reject };
+};
+
 const [mode, port] = process.argv.slice(2);
 const RECORDED_MS = 200;
 const runs = new Map();

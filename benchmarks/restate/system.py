@@ -13,9 +13,8 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.figures import Results
-from benchmarks.peer import measure_peer
 from benchmarks.processes import PEERS, PEERS_PYTHON, Child, module
-from benchmarks.system import Stand, running
+from benchmarks.system import Stand, measure_peer, running
 from benchmarks.workloads import Sizes
 from flowmesh.embedded.nats import free_port
 
