@@ -1,0 +1,61 @@
+"""What of an execution's state a golden history is compared by, as JSON."""
+
+from typing import Any
+
+from google.protobuf import json_format
+
+from flowmesh.engine import NodeState, State
+
+Json = Any
+NUMBERS = (
+    "status",
+    "attempt",
+    "delivery",
+    "scheduled_at_us",
+    "started_at_us",
+    "ended_at_us",
+    "due_at_us",
+)
+
+
+def message(value: Any) -> Json:
+    return None if value is None else json_format.MessageToDict(value)
+
+
+def described(state: State) -> Json:
+    """All of a state that its history or its snapshot must bring back."""
+    nodes = state.plan.nodes
+    return {
+        "status": state.status,
+        "sequence": state.sequence,
+        "startedAt": state.started_at_us,
+        "endedAt": state.ended_at_us,
+        "wakeAt": 0 if state.ended else state.wake_at_us,
+        "requestId": state.request_id,
+        "traceparent": state.traceparent,
+        "input": message(state.input),
+        "output": message(state.output),
+        "failure": message(state.failure),
+        "signals": [message(each) for each in state.signals],
+        "requests": dict(state.requests),
+        "timers": {} if state.ended else dict(sorted(state.timers.items())),
+        "open": state.scope.open_count,
+        "running": state.running_count,
+        "waiting": state.scope.waiting,
+        "atWorkers": list(state.at_workers),
+        "held": sorted(state.held),
+        "nodes": {
+            nodes[index].id: _node(node) for index, node in sorted(state.scope.nodes.items())
+        },
+    }
+
+
+def _node(node: NodeState) -> Json:
+    return {
+        **{name: getattr(node, name) for name in NUMBERS},
+        "output": message(node.output),
+        "failure": message(node.failure),
+        "metadata": node.metadata.decode(),
+        "worker": node.worker_id,
+        "because": node.because_of,
+    }

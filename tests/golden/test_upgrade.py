@@ -1,0 +1,130 @@
+"""The data of an earlier version: migrated, and its open executions go on to their ends."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1.execution_pb2 import EXECUTION_STATUS_COMPLETED
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.engine import TaskEnded
+from flowmesh.orchestrator.attached import Attached
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.works import Work
+from flowmesh.storage import open_database
+from tests.golden.kept import GOLDEN, Golden
+from tests.integration.orchestrator.core import Core, running
+
+FIRST = [one for one in GOLDEN if one.name.startswith("4af7cab")]
+OPEN = {one.id: one for one in FIRST if one.row["ended_at"] is None}
+MIGRATIONS = files("flowmesh.orchestrator.migrations")
+SCHEMA: Any = {"schema": "orchestrator", "application": "test", "pool_max": 10}
+PATIENCE_S = 30
+DAY_US = 86_400_000_000
+# Of golden rows that are bytes, written in base64.
+BINARY = ("start_digest",)
+QUEUES = ("default", "special", "left", "right")
+ANSWER = payload_pb2.Payload(data=b'{"n":1}')
+
+
+async def fill(pool: Any, golden: Golden) -> None:
+    """Its rows, as the version that wrote them left them."""
+    row: dict[str, Any] = {
+        key: base64.b64decode(value) if key in BINARY and value is not None else value
+        for key, value in golden.row.items()
+    }
+    places = ", ".join(f"${number + 1}" for number in range(len(row)))
+    await pool.execute(
+        f"insert into executions ({', '.join(row)}) values ({places})", *row.values()
+    )
+    await pool.execute(
+        "insert into plans values ($1, $2) on conflict do nothing",
+        row["plan_digest"],
+        golden.plan_body,
+    )
+    day = row["started_at"] // DAY_US
+    await pool.executemany(
+        "insert into history values ($1, $2, $3, $4)",
+        [(day, golden.id, seq, body) for seq, body in golden.rows],
+    )
+
+
+@pytest.fixture
+async def old(database: str, tmp_path: Path) -> str:
+    """A database as the first version left it, with the golden executions in it."""
+    first = tmp_path / "migrations"
+    first.mkdir()
+    (first / "0001_core.sql").write_text((MIGRATIONS / "0001_core.sql").read_text())
+    async with open_database(database, migrations=first, **SCHEMA) as pool:
+        store = OrchestratorStore(pool)
+        for day in {one.row["started_at"] // DAY_US for one in FIRST}:
+            await store.ensure_history_days(day)
+        for golden in FIRST:
+            await fill(pool, golden)
+    return database
+
+
+@pytest.fixture
+async def store(old: str) -> AsyncIterator[OrchestratorStore]:
+    """The same after the start of the version of now."""
+    async with open_database(old, migrations=MIGRATIONS, **SCHEMA) as pool:
+        yield OrchestratorStore(pool)
+
+
+async def test_what_was_applied_is_what_stands_there(old: str) -> None:
+    """The first migration is as it was: the version of now starts on that database."""
+    async with open_database(old, migrations=MIGRATIONS, **SCHEMA) as pool:
+        applied = await pool.fetchval("select max(version) from schema_migrations")
+        names = {path.name for path in MIGRATIONS.iterdir() if path.name.endswith(".sql")}
+        assert applied == len(names) > 1
+        assert await pool.fetchval("select count(*) from executions") == len(FIRST)
+
+
+def serve(core: Core) -> Attached:
+    """A worker with room for every task there is."""
+    stream = Attached()
+    core.owner.dispatcher.attach(stream, pb.AttachHello(worker_service_id="theirs"))
+    types = ["http.request", "nobody.serves", "http"]
+    grant = pb.Grant(set_id="all", slots=100, task_types=types, queues=QUEUES)
+    core.owner.dispatcher.grant(stream, [grant])
+    core.owner.dispatcher.pump()
+    return stream
+
+
+async def test_open_executions_of_an_earlier_version_go_on(store: OrchestratorStore) -> None:
+    """Tasks reach workers, timers and retries that are due come, and each ends as it should."""
+    left = "select count(*) from executions where ended_at is null"
+    answered: set[tuple[str, str, int]] = set()
+    async with running(store) as core, asyncio.timeout(PATIENCE_S):
+        core.run(core.owner.timers.run)
+        stream = serve(core)
+        while await store.pool.fetchval(left):
+            sent = [item.task for item in stream.out.tasks]
+            del stream.out.tasks[:]
+            for task in sent:
+                token = (task.execution_id, task.node, task.attempt)
+                assert token not in answered
+                answered.add(token)
+                await end(core, *token)
+        found = await core.owner.states.fetch(list(OPEN))
+    assert {entry.state.status for entry in found.values()} == {EXECUTION_STATUS_COMPLETED}
+    assert len(found) == len(OPEN)
+    names = {i: one.row["workflow_id"] for i, one in OPEN.items()}
+    assert {(names[i], node, attempt) for i, node, attempt in answered} >= {
+        ("open-retry", "later", 2),
+        ("open-few", "task-3", 1),
+        ("native-open", "b", 1),
+    }
+
+
+async def end(core: Core, execution_id: str, node: str, attempt: int) -> None:
+    """Sends the result of a task."""
+    partition = OPEN[execution_id].row["partition"]
+    done = TaskEnded(node, attempt, output=ANSWER)
+    answer = await core.ask(lambda reply: Work(execution_id, partition, done, reply))
+    assert isinstance(answer, int), answer
