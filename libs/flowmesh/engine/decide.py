@@ -88,16 +88,7 @@ class _Step(Progress):
         if node is None:
             return False
         if not node.delivery:
-            self.emit(
-                "task_started",
-                history.TaskStarted(
-                    node=node.id,
-                    attempt=command.attempt,
-                    worker_id=command.worker_id,
-                    delivery=1,
-                    started_at_us=command.started_at_us,
-                ),
-            )
+            self.started(node, command.worker_id, 1, command.started_at_us)
         if command.failure is not None:
             self.attempt_failed(node, command.failure, command.draw)
             return True
@@ -109,16 +100,7 @@ class _Step(Progress):
         node = self.current(command.node, command.attempt)
         if node is None or node.delivery:
             return False
-        self.emit(
-            "task_started",
-            history.TaskStarted(
-                node=node.id,
-                attempt=command.attempt,
-                worker_id=command.worker_id,
-                delivery=1,
-                started_at_us=command.started_at_us,
-            ),
-        )
+        self.started(node, command.worker_id, 1, command.started_at_us)
         return True
 
     def delivery_lost(self, command: c.DeliveryLost) -> bool:
@@ -130,10 +112,7 @@ class _Step(Progress):
             failure = failure_of("POISON", f"the worker was lost {lost} times ({command.reason})")
             self.attempt_failed(node, failure, 0.0)
             return True
-        self.emit(
-            "task_started",
-            history.TaskStarted(node=node.id, attempt=command.attempt, delivery=lost + 1),
-        )
+        self.started(node, delivery=lost + 1)
         self.out.dispatch.append(node)
         return True
 

@@ -47,21 +47,42 @@ class Progress:
         self.begun = 0
 
     def emit(self, kind: str, body: Any) -> None:
+        added = self.add(kind)
+        added.CopyFrom(body)
+        added.SetInParent()
+        APPLY[kind](self.state, added, self.now)
+
+    def add(self, kind: str) -> Any:
+        """An event's body, to be filled in place and applied: half the price of one made before."""
         state = self.state
         state.sequence += 1
-        event = self.out.history.events.add(sequence=state.sequence, at_us=self.now, **{kind: body})
-        APPLY[kind](state, getattr(event, kind), self.now)
+        event = self.out.history.events.add()
+        event.sequence = state.sequence
+        event.at_us = self.now
+        return getattr(event, kind)
 
     # --- nodes ---
 
     def complete(self, node: NodeState, output: payload_pb2.Payload, metadata: bytes = b"") -> None:
-        self.emit(
-            "task_completed",
-            history.TaskCompleted(
-                node=node.id, attempt=node.attempt, output=output, metadata=metadata
-            ),
-        )
+        body = self.add("task_completed")
+        body.node = node.id
+        body.attempt = node.attempt
+        body.output.CopyFrom(output)
+        if metadata:
+            body.metadata = metadata
+        APPLY["task_completed"](self.state, body, self.now)
         self.out.closed.append(node)
+
+    def started(
+        self, node: NodeState, worker_id: str = "", delivery: int = 1, started_at_us: int = 0
+    ) -> None:
+        body = self.add("task_started")
+        body.node = node.id
+        body.attempt = node.attempt
+        body.worker_id = worker_id
+        body.delivery = delivery
+        body.started_at_us = started_at_us
+        APPLY["task_started"](self.state, body, self.now)
 
     def fail_node(self, node: NodeState, failure: failure_pb2.Failure) -> None:
         self.emit(
@@ -111,7 +132,7 @@ class Progress:
             self.ask(self.scheduled(scope, planned, 1))
         else:
             node = self.scheduled(scope, planned, 1)
-            self.emit("task_started", history.TaskStarted(node=node.id, attempt=1, delivery=1))
+            self.started(node)
             self.complete(node, NULL)
             ended.append(node)
 
@@ -129,10 +150,10 @@ class Progress:
         )
 
     def scheduled(self, scope: Scope, planned: PlanNode, attempt: int) -> NodeState:
-        self.emit(
-            "task_scheduled",
-            history.TaskScheduled(node=scope.prefix + planned.id, attempt=attempt),
-        )
+        body = self.add("task_scheduled")
+        body.node = scope.prefix + planned.id if scope.prefix else planned.id
+        body.attempt = attempt
+        APPLY["task_scheduled"](self.state, body, self.now)
         return scope.nodes[planned.index]
 
     def schedule(self, scope: Scope, planned: PlanNode, attempt: int) -> None:

@@ -16,13 +16,15 @@ from flowmesh.orchestrator.errors import (
     IncarnationOver,
     Moved,
     StatementRefused,
+    StorageFull,
     command_failed,
     execution_ended,
+    storage_full,
     storage_unavailable,
 )
 from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.inbox import BATCH_COMMANDS_MAX, Inbox
+from flowmesh.orchestrator.inbox import BATCH_COMMANDS_MAX, BY_CALLERS, Inbox
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.snapshots import snapshot, snapshot_due
@@ -31,6 +33,7 @@ from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, 
 from flowmesh.orchestrator.views import status_name
 from flowmesh.orchestrator.works import STALE, Started, StartWork, Work
 
+FULL_RETRY_S = 0.2
 LINGER_COMMANDS = 24
 LINGER_STEP_S = 0.001
 LINGER_MS_MAX = 5
@@ -179,6 +182,10 @@ class Committer:
         except StatementRefused as error:
             self._ownership.give_back_after(after)
             self._refused(touched, error)
+            return
+        except StorageFull:
+            self._ownership.give_back_after(after)
+            await self._full(touched)
             return
         except IncarnationOver:
             self._all_moved(touched)
@@ -389,6 +396,19 @@ class Committer:
                 else:
                     work.solo = True
                     self._inbox.put_back((work,), first=False)
+
+    async def _full(self, touched: Iterable[Touched]) -> None:
+        """There is no room: callers are told so, results and timers wait until there is."""
+        waiting: list[Work] = []
+        for one in touched:
+            self._states.evict(one.entry.state.execution_id)
+            for work in one.works:
+                if isinstance(work.command, BY_CALLERS):
+                    work.answer(storage_full())
+                else:
+                    waiting.append(work)
+        self._inbox.put_back(waiting, first=True)
+        await asyncio.sleep(FULL_RETRY_S)
 
     def _all_moved(self, touched: Iterable[Touched]) -> None:
         for one in touched:

@@ -3,10 +3,11 @@
 Exception
 ├── IncarnationOver     the database says that this incarnation may not commit any more
 ├── StatementRefused    the database refused a batch for what is in it; retried row by row
+├── StorageFull         the database has no room for a batch, and nothing of it is there
 └── Moved               the partition has another owner, or none yet
 """
 
-from flowmesh.errors import FlowmeshError, NotFound, Unavailable, WrongState
+from flowmesh.errors import FlowmeshError, NotFound, Overloaded, Unavailable, WrongState
 
 RETRY_AFTER_MS = 200
 
@@ -17,6 +18,10 @@ class IncarnationOver(Exception):
 
 class StatementRefused(Exception):
     """The database refused the batch itself; sending it again would be refused again."""
+
+
+class StorageFull(Exception):
+    """The database has no room: callers are told, everything else waits for it."""
 
 
 class Moved(Exception):
@@ -53,6 +58,10 @@ def partition_unavailable(partition: int) -> Unavailable:
         f"partition {partition} is changing its owner; try again",
         retry_after_ms=RETRY_AFTER_MS,
     )
+
+
+def storage_full() -> Overloaded:
+    return Overloaded("STORAGE_FULL", "the database has no room left", retry_after_ms=5_000)
 
 
 def storage_unavailable() -> Unavailable:

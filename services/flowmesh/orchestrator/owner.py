@@ -251,6 +251,7 @@ class Orchestrator:
             for node in transition.dispatch:
                 self.dispatcher.add(state, node, one.partition)
             self._settle(one, state)
+        self.stats.tell()
         self._metrics.states_cached.set(len(self.states))
         self.publisher.offer(batch)
         self.dispatcher.pump()

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable
+from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, State, Transition
@@ -128,7 +129,18 @@ class Stats:
 
     def __init__(self, metrics: OrchestratorMetrics) -> None:
         self._metrics = metrics
+        # Counted and not yet told to the metrics, which cost more than the counting.
+        self._untold: dict[Any, float] = {}
         self._workflows: OrderedDict[tuple[str, str], _Workflow] = OrderedDict()
+
+    def _count(self, counter: Any, amount: float = 1) -> None:
+        self._untold[counter] = self._untold.get(counter, 0) + amount
+
+    def tell(self) -> None:
+        """Brings the metrics up to date, once per commit."""
+        for counter, amount in self._untold.items():
+            counter.inc(amount)
+        self._untold.clear()
 
     def observe(self, state: State, transition: Transition, *, started: bool) -> None:
         """Counts one committed transition."""
@@ -140,9 +152,9 @@ class Stats:
                 self._workflows.popitem(last=False)
         if started:
             workflow.started += 1
-            self._metrics.started.inc()
+            self._count(self._metrics.started)
         for node in transition.retried:
-            self._metrics.tasks_retried.inc()
+            self._count(self._metrics.tasks_retried)
             task = _task(workflow, node)
             if task is not None:
                 task.retried += 1
@@ -153,7 +165,7 @@ class Stats:
 
     def _task_ended(self, workflow: _Workflow, node: NodeState) -> None:
         failed = node.status == s.FAILED
-        (self._metrics.tasks_failed if failed else self._metrics.tasks_completed).inc()
+        self._count(self._metrics.tasks_failed if failed else self._metrics.tasks_completed)
         task = _task(workflow, node)
         if task is None:
             return
@@ -166,17 +178,17 @@ class Stats:
     def _ended(self, workflow: _Workflow, state: State) -> None:
         milliseconds = (state.ended_at_us - state.started_at_us) / 1000
         workflow.latency.add(milliseconds)
-        self._metrics.execution_seconds.inc(milliseconds / 1000)
+        self._count(self._metrics.execution_seconds, milliseconds / 1000)
         self._metrics.execution_latency.observe(milliseconds / 1000)
         if state.status == s.EXECUTION_COMPLETED:
             workflow.completed += 1
-            self._metrics.completed.inc()
+            self._count(self._metrics.completed)
         elif state.status == s.EXECUTION_FAILED:
             workflow.failed += 1
-            self._metrics.failed.inc()
+            self._count(self._metrics.failed)
         else:
             workflow.canceled += 1
-            self._metrics.canceled.inc()
+            self._count(self._metrics.canceled)
 
     def messages(
         self, namespace: str, workflow_id: str, *, samples: bool = False

@@ -13,7 +13,7 @@ import orjson
 
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch
-from flowmesh.orchestrator.errors import IncarnationOver, StatementRefused
+from flowmesh.orchestrator.errors import IncarnationOver, StatementRefused, StorageFull
 from flowmesh.orchestrator.ids import partition_of
 
 _SQL = files("flowmesh.orchestrator.sql")
@@ -211,7 +211,7 @@ class CommitLine:
         """Commits a batch; returns only when its outcome is known.
 
         Raises IncarnationOver when this incarnation may not commit any more, StatementRefused
-        when the database does not take what is in the batch.
+        when the database does not take what is in the batch, StorageFull when it has no room.
         """
         arguments = batch.arguments(self.incarnation, self.position, epochs)
         tries = 0
@@ -225,7 +225,10 @@ class CommitLine:
                         frozenset(row["partitions"]), frozenset(row["started"]), row["now_us"]
                     )
                 return await self._applied_before(batch, row["now_us"])
-            except CONNECTION_LOST:
+            except CONNECTION_LOST as error:
+                # After an unknown outcome an earlier send may still apply: only that one is told.
+                if isinstance(error, asyncpg.DiskFullError) and not tries:
+                    raise StorageFull from error
                 await self._drop()
                 await asyncio.sleep(RESEND_DELAYS_S[min(tries, len(RESEND_DELAYS_S) - 1)])
                 tries += 1
