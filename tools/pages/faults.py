@@ -50,8 +50,6 @@ UNPROVED: Final = {
     "F10": "the embedded PostgreSQL has no replica to fail over to; the incarnation that finds"
     " another position than its own ends (tests/integration/orchestrator)",
     "F19": "nothing is acknowledged by message: the event service keeps positions in its database",
-    "F22": "to come",
-    "F23": "to come",
 }
 FIGURES: Final = {
     "N1": ("kills at commit points: lost, repeated, stuck", "0 in at least 10,000"),

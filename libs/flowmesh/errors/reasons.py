@@ -88,6 +88,7 @@ REASONS = _table(
     Reason("INSTANCE_NOT_FOUND", tree.NotFound, "No such instance."),
     # load and availability
     Reason("OVERLOADED", tree.Overloaded, "Too much at once; come back after the delay named."),
+    Reason("STORAGE_FULL", tree.Overloaded, "The database has no room left; what is written already can be read."),
     Reason("SLOW_CONSUMER", tree.Overloaded, "The stream was not read fast enough; resume from the last sequence."),
     Reason("PARTITION_UNAVAILABLE", tree.Unavailable, "The owner of the execution is changing."),
     Reason("STORAGE_UNAVAILABLE", tree.Unavailable, "The database did not answer in time."),

@@ -1,0 +1,100 @@
+"""F23: wall clocks that jump by an hour and by a day, forward and back, while orders run."""
+
+import time
+from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import aiohttp
+import libfaketime
+import pytest
+import pytest_asyncio
+
+from flowmesh.testing import audit
+from flowmesh.testing.polling import until
+from flowmesh.testing.world import World
+from tests.drills.breaking import epochs
+from tests.faults.rig import Rig
+from tests.faults.scenario import Scenario
+from tests.faults.tally import Tally
+
+CLOCK_FILE = "clock"
+LIBRARY = Path(libfaketime.__file__).parent / "vendor/libfaketime/src/libfaketime.so.1"
+# The library looks at the file so often.
+READ_S = 1
+TOLERANCE_S = 5.0
+JUMPED_WITHIN_S = 20.0
+JUMPS = {
+    "one owner an hour ahead": {"orchestrator-1": "+3600"},
+    "one owner a day back": {"orchestrator-2": "-86400"},
+    "all five minutes apart": {
+        "orchestrator-1": "+300",
+        "orchestrator-2": "-300",
+        "worker-1": "+600",
+        "worker-2": "-600",
+        "event": "+900",
+        "gateway": "-900",
+    },
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def clocks(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """A rig whose processes each read the time from a file of their own; monotonic clocks stay."""
+    assert LIBRARY.exists(), "the package libfaketime has no library; run make setup"
+    rig = Rig(
+        tmp_path_factory.mktemp("clocks"),
+        environment={
+            "LD_PRELOAD": str(LIBRARY),
+            "FAKETIME_TIMESTAMP_FILE": CLOCK_FILE,
+            "FAKETIME_CACHE_DURATION": str(READ_S),
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_NO_CACHE": "0",
+        },
+    )
+    async with rig:
+        await audit.install(rig.postgres)
+        yield rig
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.fault("F23")
+@pytest.mark.parametrize("jump", JUMPS)
+async def test_wall_clocks_jump(clocks: Rig, world: World, tally: Tally, jump: str) -> None:
+    """No timer fires early, no lease is lost, and every event has its place."""
+    scenario = Scenario(clocks, world, tally)
+    async with scenario.drill(f"clock: {jump}", orders=40, late_orders=20) as running:
+        await scenario.whole()
+        await running.in_flight(rest_ms=500)
+        before = await epochs(clocks)
+        for name, offset in JUMPS[jump].items():
+            (clocks.folder_of(name) / CLOCK_FILE).write_text(f"{offset}\n")
+        try:
+            for name, offset in JUMPS[jump].items():
+                await jumped(clocks, name, int(offset))
+            running.breaks()
+            await running.all_ended()
+        finally:
+            for name in JUMPS[jump]:
+                (clocks.folder_of(name) / CLOCK_FILE).write_text("+0\n")
+        # Back again: the second jump.
+        for name in JUMPS[jump]:
+            await jumped(clocks, name, 0)
+        await scenario.finish(running, "F23", n=2 * len(JUMPS[jump]))
+        after = await epochs(clocks)
+    assert after == before, "no partition has changed its owner"
+
+
+async def jumped(rig: Rig, name: str, offset_s: int) -> None:
+    """Returns when a member dates its answers by the clock that it was given."""
+
+    async def is_ahead() -> bool:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{rig.member(name).http}/ready") as answer,
+        ):
+            dated = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+        return abs(dated - time.time() - offset_s) < TOLERANCE_S
+
+    await until(f"{name} at another time", is_ahead, within_s=JUMPED_WITHIN_S)

@@ -1,0 +1,104 @@
+"""F22: the disks of PostgreSQL and of NATS are full; writes are refused until there is room."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from flowmesh.testing import audit
+from flowmesh.testing.polling import pause, until
+from flowmesh.testing.world import World
+from tests.faults.rig import Rig
+from tests.faults.scenario import Scenario
+from tests.faults.tally import Tally
+
+DISKS = {"postgres": "192m", "nats": "24m"}
+BLOCK = bytes(1 << 20)
+REFUSED_WITHIN_S = 30.0
+FULL_S = 3.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def disks(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """A rig whose PostgreSQL and NATS have small file systems of their own."""
+    folder = tmp_path_factory.mktemp("disks")
+    mounted = [folder / "servers" / name for name in DISKS]
+    try:
+        for disk in mounted:
+            disk.mkdir(parents=True)
+            size = f"size={DISKS[disk.name]}"
+            await command("mount", "-t", "tmpfs", "-o", size, "tmpfs", str(disk))
+        async with Rig(folder) as rig:
+            await audit.install(rig.postgres)
+            yield rig
+    finally:
+        for disk in mounted:
+            await command("umount", "-l", str(disk))
+
+
+async def command(*words: str) -> None:
+    process = await asyncio.create_subprocess_exec(*words)
+    assert await process.wait() == 0, f"{' '.join(words)} failed; it takes root"
+
+
+def fill(disk: Path) -> Path:
+    """A file that takes all the room that is left."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(BLOCK)
+        except OSError:
+            return ballast
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.fault("F22")
+async def test_the_disk_of_the_database_is_full(disks: Rig, world: World, tally: Tally) -> None:
+    """Starts are refused with STORAGE_FULL, reads go on; with room again all goes on by itself."""
+    scenario = Scenario(disks, world, tally)
+    async with scenario.drill("full disk of PostgreSQL", late_orders=0) as running:
+        await scenario.whole()
+        await running.in_flight()
+        ballast = fill(disks.servers.data_dir.path / "postgres")
+        try:
+            running.breaks()
+
+            async def full() -> bool:
+                body = {"workflowId": running.orders.workflow_id, "context": {"order": -1}}
+                answer = await disks.post("/executions/start", body)
+                return answer.status == 429 and "STORAGE_FULL" in answer.text
+
+            await until("told that storage is full", full, within_s=REFUSED_WITHIN_S)
+            known = await disks.get(f"/executions/{running.orders.ids[0]}")
+            assert known.status == 200
+            await pause(FULL_S)
+        finally:
+            ballast.unlink()
+        await scenario.finish(running, "F22")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.fault("F22")
+async def test_the_disk_of_nats_is_full(disks: Rig, world: World, tally: Tally) -> None:
+    """Work goes on, events wait in the outbox; they follow when there is room.
+
+    NATS 2.15 fails every write after the first for want of room until it is started again.
+    """
+    scenario = Scenario(disks, world, tally)
+    async with scenario.drill("full disk of NATS", orders=60, late_orders=60) as running:
+        await scenario.whole()
+        await running.in_flight()
+        ballast = fill(disks.servers.data_dir.path / "nats")
+        try:
+            running.breaks()
+            await running.all_ended()
+        finally:
+            ballast.unlink()
+        disks.servers.kill("nats")
+        await disks.servers.until_ready("nats")
+        await scenario.finish(running, "F22")

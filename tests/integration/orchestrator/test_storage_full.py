@@ -1,0 +1,52 @@
+"""The execution core while the database has no room left."""
+
+import asyncio
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.engine import Signal, Start, TaskEnded
+from flowmesh.errors import Overloaded
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.works import Started, StartWork, Work
+from tests.integration.orchestrator.core import Core, running
+from tests.integration.orchestrator.factories import digested
+from tests.unit.engine.factories import node
+from tests.unit.engine.factories import plan as undigested
+
+ONE_STEP = digested(undigested(node("a")))
+DONE = payload_pb2.Payload(data=b"1")
+_FULL = """
+create function no_room() returns trigger language plpgsql as $$ begin
+    raise exception 'could not extend file' using errcode = 'disk_full';
+end $$;
+create trigger no_room before insert on orchestrator.outbox execute function no_room();
+"""
+_ROOM = "drop trigger no_room on orchestrator.outbox"
+
+
+def start(core: Core) -> "asyncio.Future[object]":
+    return core.submit(
+        lambda reply: StartWork(1, Start(DONE), reply, plan=ONE_STEP, start_digest=b"digest")
+    )
+
+
+async def test_callers_are_told_and_results_wait(store: OrchestratorStore) -> None:
+    """A start and a signal are refused as STORAGE_FULL; the result is taken once there is room."""
+    async with running(store) as core:
+        execution_id, other = await core.start(ONE_STEP), await core.start(ONE_STEP)
+        await store.pool.execute(_FULL)
+        waiting = core.submit(
+            lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
+        )
+
+        refused = await asyncio.wait_for(start(core), 10)
+        signal = await core.ask(lambda reply: Work(other, 1, Signal("go", DONE), reply))
+
+        for told in (refused, signal):
+            assert isinstance(told, Overloaded)
+            assert told.reason == "STORAGE_FULL"
+        assert not waiting.done()
+
+        await store.pool.execute(_ROOM)
+
+        assert isinstance(await asyncio.wait_for(waiting, 10), int)
+        assert isinstance(await asyncio.wait_for(start(core), 10), Started)
