@@ -4,8 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev cluster test faults test-all check format gen verify bench \
-  bench-quick profile features docs lock clean
+.PHONY: help setup demo dev cluster test simulate faults test-all check format gen verify bench \
+  bench-quick bench-gate profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -54,6 +54,11 @@ cluster: setup ## each service as its own process, two orchestrators and two wor
 test: setup ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
 
+SEEDS ?= 20000
+JOBS ?= 2
+simulate: setup ## the real code on a virtual clock, a run for each of SEEDS; JOBS processes
+	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS)
+
 faults: setup ## break processes, servers, disks, clocks and connections; prove that nothing is lost
 	@command -v strace > /dev/null \
 	  || { echo 'installing strace, which makes system calls fail'; apt-get install -y strace; }
@@ -89,11 +94,16 @@ verify: setup ## prove that gen/ is what protos/ say
 	diff -rq -x __pycache__ build/gen gen/python \
 	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
 
-bench: setup ## measure the suite against its roofline and a peer
+bench: setup $(PEERS)/.python $(PEERS)/.node ## the suite, its roofline and its peers; < 25 minutes
 	@$(BIN)/python benchmarks/run.py
 
-bench-quick: setup ## the same, one round of the two main workloads
+bench-quick: setup ## the two main workloads of three systems; < 3 minutes
 	@$(BIN)/python benchmarks/run.py --quick
+
+bench-gate: setup ## measures the same and fails when a ratio to the committed run is worse
+	@mkdir -p build/bench
+	$(BIN)/python benchmarks/run.py --quick --output build/bench/quick.json
+	$(BIN)/python -m benchmarks.gate build/bench/quick.json
 
 profile: setup $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.profiling.main
@@ -106,6 +116,12 @@ $(PEERS)/.python: benchmarks/peers/requirements.lock
 	$(PEERS)/venv/bin/python -m pip install --disable-pip-version-check --quiet \
 	  --require-hashes --only-binary :all: -r $<
 	touch $@
+
+$(PEERS)/.node: benchmarks/peers/package-lock.json
+	@mkdir -p $(PEERS)
+	cp benchmarks/peers/package.json benchmarks/peers/package-lock.json $(PEERS)/
+	cd $(PEERS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch .node
 
 features: setup ## which features have a test; writes docs/features.md
 	@$(BIN)/python -m tools.features

@@ -54,3 +54,11 @@ def _medians(parts: list[dict[str, float]]) -> dict[str, float]:
     return {
         name: round(statistics.median(part.get(name, 0.0) for part in parts), 3) for name in names
     }
+
+
+def values_of(document: dict[str, Any]) -> dict[Key, float]:
+    """The medians of a document, by system, workload and metric."""
+    return {
+        (row["system"], row["workload"], row["metric"]): float(row["value"])
+        for row in document["results"]
+    }

@@ -32,19 +32,25 @@ def latencies(taken_ms: Sequence[float]) -> Metrics:
     }
 
 
-async def closed_loop(call: Call, count: int, in_flight: int) -> tuple[float, list[float]]:
-    """Runs `count` calls, always `in_flight` of them open: calls per second, each one's ms."""
+async def closed_loop(
+    call: Call, count: int, in_flight: int, *, spread_s: float = 0.0
+) -> tuple[float, list[float]]:
+    """Runs `count` calls, always `in_flight` of them open: calls per second, each one's ms.
+
+    The first ones begin spread over a time, so that they need not march in step.
+    """
     left = count
     taken: list[float] = []
 
-    async def lane() -> None:
+    async def lane(number: int) -> None:
         nonlocal left
+        await asyncio.sleep(spread_s * number / in_flight)
         while left > 0:
             left -= 1
             taken.append(await _timed(call))
 
     began = time.perf_counter()
-    await asyncio.gather(*(lane() for _ in range(in_flight)))
+    await asyncio.gather(*(lane(number) for number in range(in_flight)))
     return count / (time.perf_counter() - began), taken
 
 

@@ -39,6 +39,8 @@ SYSTEMS: dict[str, Callable[[Sizes], System]] = {
         for language in ("ts", "py")
     },
 }
+QUICK_SYSTEMS = ("roofline", "flowmesh", "temporal-dev")
+PATIENCE_QUICK_S = 2.0
 SYSTEM_TIMEOUT_S = 600.0
 BUDGET_S = 24 * 60.0
 BUDGET_QUICK_S = 170.0
@@ -68,26 +70,26 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__)
     parser.add_argument("--rounds", type=int, help=f"how often each is measured ({ROUNDS})")
     parser.add_argument("--only", default=",".join(WORKLOADS), help="workloads, as W1,W2")
+    parser.add_argument("--systems", help="systems, as flowmesh,roofline")
     parser.add_argument(
-        "--systems", default=",".join(SYSTEMS), help="systems, as flowmesh,roofline"
-    )
-    parser.add_argument(
-        "--patience", type=float, default=PATIENCE_S, help="seconds each waits for a quiet machine"
+        "--patience", type=float, help="seconds each measurement waits for a quiet machine"
     )
     parser.add_argument("--quick", action="store_true", help="W1 and W2 of three systems")
     parser.add_argument("--budget", type=float, help="seconds after which no round begins")
     parser.add_argument("--output", type=Path, help="the results; no file unless it is a whole run")
     options = parser.parse_args()
     options.only = options.only.split(",")
-    options.systems = options.systems.split(",")
+    known_systems = QUICK_SYSTEMS if options.quick else tuple(SYSTEMS)
+    options.systems = options.systems.split(",") if options.systems else list(known_systems)
     for name, known in ((options.only, WORKLOADS), (options.systems, SYSTEMS)):
         if unknown := set(name) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    whole = not options.quick and set(options.only) == set(WORKLOADS)
-    whole = whole and set(options.systems) == set(SYSTEMS)
+    whole = set(options.only) == set(WORKLOADS) and set(options.systems) == set(known_systems)
     options.save = whole or options.output is not None
     options.output = options.output or LATEST
     options.rounds = options.rounds or ROUNDS
+    if options.patience is None:
+        options.patience = PATIENCE_QUICK_S if options.quick else PATIENCE_S
     options.budget = options.budget or (BUDGET_QUICK_S if options.quick else BUDGET_S)
     return options
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import OTHERS
+from benchmarks.figures import OTHERS, values_of
 from benchmarks.goals import GOALS, Values
 from benchmarks.workloads import WORKLOADS, Sizes
 
@@ -54,7 +54,7 @@ def write(path: Path, document: dict[str, Any]) -> None:
 
 def _page(document: dict[str, Any]) -> str:
     """The same tables as Markdown, beside the file they come from."""
-    values = _values(document)
+    values = values_of(document)
     machine = document["machine"]
     busy = [value for key, value in values.items() if key[2] == OTHERS]
     lines = [
@@ -74,16 +74,9 @@ def _page(document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _values(document: dict[str, Any]) -> dict[tuple[str, str, str], float]:
-    return {
-        (row["system"], row["workload"], row["metric"]): float(row["value"])
-        for row in document["results"]
-    }
-
-
 def show(document: dict[str, Any]) -> None:
     """The table of figures with ratios, where the CPU went, and the goals."""
-    values = _values(document)
+    values = values_of(document)
     console = Console(width=WIDTH, highlight=False)
     console.print(_figures(values))
     for row in document["results"]:

@@ -89,4 +89,6 @@ class Sizes:
 
 
 FULL = Sizes(workloads=tuple(WORKLOADS))
-QUICK = Sizes(workloads=("W1", "W1s", "W2"), w1=4_000, w1_stream=6_000, w1_peer=300, w2_peer=30)
+QUICK = Sizes(
+    workloads=("W1", "W1s", "W2"), w1=4_000, w1_stream=6_000, w2=300, w1_peer=200, w2_peer=20
+)
