@@ -103,7 +103,7 @@ class Process:
         try:
             if await self._start(grpc_server):
                 if on_ready is not None:
-                    await on_ready(self)
+                    await self._unless_stopped(on_ready(self))
                 await self._stop_wanted.wait()
         finally:
             await self._drain(grpc_server)
@@ -193,6 +193,19 @@ class Process:
             raise StartError(
                 f"not composed within {START_TIMEOUT_S:.0f} s: {sorted(self._waiting)}"
             )
+
+    async def _unless_stopped(self, work: Awaitable[None]) -> None:
+        """Does the work; a signal ends it."""
+        doing = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._stop_wanted.wait())
+        try:
+            await asyncio.wait({doing, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+        finally:
+            stop.cancel()
+            doing.cancel()
+            await asyncio.gather(doing, return_exceptions=True)
 
     async def _run_service(self, name: str, run: ServiceRun) -> None:
         try:

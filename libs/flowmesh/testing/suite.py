@@ -108,6 +108,15 @@ class Suite:
         return dict(json.loads((self.data_dir / "servers.json").read_text()))
 
     @property
+    def processes(self) -> list[dict[str, Any]]:
+        """The processes of services beside the first, as they are now."""
+        return list(self._read_about()["processes"])
+
+    def pid_of(self, name: str) -> int:
+        """The pid of one of them, 0 while it is down."""
+        return next(int(row["pid"]) for row in self.processes if row["name"] == name)
+
+    @property
     def channel(self) -> Any:
         """A channel for stubs; calls raise FlowmeshError, as does this while the suite is down."""
         if self._target is None:

@@ -1,6 +1,7 @@
 """What a person is told once everything runs."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
+from typing import Any
 
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.runtime import Process
@@ -17,6 +18,7 @@ def dev_banner(
     process: Process,
     servers: EmbeddedServers,
     away: Container[str],
+    processes: Iterable[dict[str, Any]],
     *,
     took_s: float,
     ephemeral: bool,
@@ -35,6 +37,7 @@ def dev_banner(
     rows = (
         ("REST and events", http, f"reference {http}/swagger"),
         ("gRPC", process.address, "all services, with reflection"),
+        *((row["name"], row["grpc"], f"pid {row['pid']}, {row['http']}") for row in processes),
         ("health, metrics", f"{http}/ready  {http}/metrics", ""),
         ("PostgreSQL", place("postgres"), "definitions, executions, history, payloads"),
         ("NATS JetStream", place("nats"), "events of the last 24 hours"),

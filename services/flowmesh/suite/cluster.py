@@ -3,35 +3,19 @@
 import asyncio
 import os
 import signal
-import sys
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from flowmesh.embedded import EmbeddedServers
-from flowmesh.embedded.child import Child, Program
 from flowmesh.embedded.nats import free_port
 from flowmesh.runtime import Settings
 from flowmesh.suite.files import data_folder, say, write_private
 from flowmesh.suite.ports import check_port
+from flowmesh.suite.processes import Member, Processes
 
 CLUSTER_FILE = "cluster.json"
 SERVERS = ("postgres", "nats", "redis")
-READY_TIMEOUT_S = 60.0
-PROBE_TIMEOUT_S = 1.0
-SIGTERM_TIMEOUT_S = 11.0
 # Who brings work in and who runs it, then who keeps what came of it, then what these need.
 STOP_ORDER = (("gateway", "worker"), ("orchestrator",), ("event", "registry", "definition"))
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One process of the cluster."""
-
-    name: str
-    service: str
-    grpc_port: int
-    http_port: int
 
 
 def layout(settings: Settings, *, orchestrators: int, workers: int) -> list[Member]:
@@ -75,49 +59,38 @@ class Cluster:
     def __init__(self, settings: Settings, servers: EmbeddedServers, members: list[Member]) -> None:
         self._settings = settings
         self._servers = servers
-        self._members = members
-        self._folder = servers.data_dir.path
-        self._children = {
-            member.name: Child(self._program(member), self.write) for member in members
-        }
+        self._file = servers.data_dir.path / CLUSTER_FILE
+        registry = next(member for member in members if member.service == "registry")
+        self._processes = Processes(
+            members,
+            settings=settings,
+            data_dir=servers.data_dir,
+            registry=f"{settings.host}:{registry.grpc_port}",
+            changed=self.write,
+        )
 
     async def start(self) -> None:
         """Returns when all are ready."""
-        starts = (child.start() for child in self._children.values())
-        for result in await asyncio.gather(*starts, return_exceptions=True):
-            if isinstance(result, BaseException):
-                raise result
+        await self._processes.start()
         self.write()
 
     async def stop(self) -> None:
         """Drains the services in the order in which work flows, those of one stage at once."""
         for services in STOP_ORDER:
-            leaving = [member.name for member in self._members if member.service in services]
-            await asyncio.gather(*(self._children[name].stop() for name in leaving))
-        (self._folder / CLUSTER_FILE).unlink(missing_ok=True)
+            await self._processes.stop(services)
+        self._file.unlink(missing_ok=True)
 
     def write(self) -> None:
         """Writes who runs where; again after each restart of a process."""
-        host = self._settings.host
-        rows = [
-            {
-                "name": member.name,
-                "service": member.service,
-                "pid": self._children[member.name].pid,
-                "grpc": f"{host}:{member.grpc_port}",
-                "http": f"http://{host}:{member.http_port}",
-            }
-            for member in self._members
-        ]
-        servers = self._servers
+        rows = self._processes.rows()
         write_private(
-            self._folder / CLUSTER_FILE,
+            self._file,
             {
                 "pid": os.getpid(),
                 "http": rows[0]["http"],
                 "grpc": rows[0]["grpc"],
                 "processes": rows,
-                "servers": servers.pids(),
+                "servers": self._servers.pids(),
                 "postgres": self._settings.postgres,
                 "nats": self._settings.nats,
                 "redis": self._settings.redis,
@@ -126,67 +99,18 @@ class Cluster:
 
     def table(self) -> str:
         """The processes for a person."""
-        host = self._settings.host
+        rows = self._processes.rows()
         lines = [f"  {'process':<16} {'pid':>7}  {'gRPC':<21} health and metrics"]
-        for member in self._members:
-            pid = self._children[member.name].pid
-            grpc = f"{host}:{member.grpc_port}"
-            lines.append(
-                f"  {member.name:<16} {pid:>7}  {grpc:<21} http://{host}:{member.http_port}"
-            )
-        for name, pid in self._servers.pids().items():
-            lines.append(f"  {name:<16} {pid:>7}")
+        lines += [
+            f"  {row['name']:<16} {row['pid']:>7}  {row['grpc']:<21} {row['http']}" for row in rows
+        ]
+        lines += [f"  {name:<16} {pid:>7}" for name, pid in self._servers.pids().items()]
         lines += [
             "",
-            f"gRPC: {host}:{self._members[0].grpc_port}, all services",
-            f"REST: http://{host}:{self._members[0].http_port}   Ctrl-C stops everything.",
+            f"gRPC: {rows[0]['grpc']}, all services",
+            f"REST: {rows[0]['http']}   Ctrl-C stops everything.",
         ]
         return "\n".join(lines)
-
-    def _program(self, member: Member) -> Program:
-        folder = self._servers.data_dir.folder("processes").joinpath(member.name)
-        folder.mkdir(exist_ok=True)
-        settings = self._settings
-        registry = next(other for other in self._members if other.service == "registry")
-        env = {
-            "FLOWMESH_POSTGRES": settings.postgres,
-            "FLOWMESH_NATS": settings.nats,
-            "FLOWMESH_REDIS": settings.redis,
-            "FLOWMESH_REGISTRY": f"{settings.host}:{registry.grpc_port}",
-            "FLOWMESH_HOST": settings.host,
-            "FLOWMESH_GRPC_PORT": str(member.grpc_port),
-            "FLOWMESH_HTTP_PORT": str(member.http_port),
-            "FLOWMESH_DATA_DIR": str(folder),
-            "FLOWMESH_EGRESS": settings.egress,
-            "FLOWMESH_LOG_LEVEL": settings.log_level,
-        }
-        return Program(
-            name=member.name,
-            argv=(sys.executable, "-m", "flowmesh.suite", "serve", member.service),
-            folder=folder,
-            log=self._folder / "logs" / f"{member.name}.log",
-            ready=_probe(settings.host, member.http_port),
-            before_start=lambda: None,
-            environment={**os.environ, **env},
-            ready_timeout_s=READY_TIMEOUT_S,
-            stop_timeout_s=SIGTERM_TIMEOUT_S,
-            poll_s=0.1,
-        )
-
-
-def _probe(host: str, port: int) -> Callable[[], Awaitable[bool]]:
-    async def ready() -> bool:
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(host, port)
-                writer.write(b"GET /ready HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n")
-                line = await reader.readline()
-                writer.close()
-        except (OSError, TimeoutError):
-            return False
-        return b" 200 " in line
-
-    return ready
 
 
 async def _until_signal() -> None:

@@ -7,12 +7,15 @@ from typing import Annotated, Any, Literal
 
 import uvloop
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from flowmesh.runtime import Settings, StartError, unknown_variables
 from flowmesh.telemetry import configure_logs
 
 Egress = Literal["open", "public"]
 DEV_LOG_LEVEL = "warning"
+# Of one service; each partition has one owner, and there are 64.
+PROCESSES_MAX = 64
 
 
 def _from(variable: str, *, shown: bool = True) -> Parameter:
@@ -29,6 +32,7 @@ Postgres = Annotated[str, _from("POSTGRES", shown=False)]
 Nats = Annotated[str, _from("NATS", shown=False)]
 Redis = Annotated[str, _from("REDIS", shown=False)]
 LogLevel = Annotated[str, _from("LOG_LEVEL")]
+Count = Annotated[int, Parameter(validator=Number(gte=1, lte=PROCESSES_MAX))]
 LogFormat = Annotated[str, _from("LOG_FORMAT", shown=False)]
 OtlpEndpoint = Annotated[str, _from("OTLP_ENDPOINT", shown=False)]
 
@@ -37,6 +41,8 @@ def dev(
     *,
     egress: EgressFlag = "open",
     ephemeral: Annotated[bool, Parameter(negative="")] = False,
+    orchestrators: Count = 1,
+    workers: Count = 1,
     data_dir: DataDir = ".flowmesh",
     http_port: HttpPort = 3000,
     grpc_port: GrpcPort = 7450,
@@ -50,12 +56,18 @@ def dev(
 ) -> int:
     """Start the whole suite on this machine: servers, services, REST and gRPC in one process.
 
+    More orchestrators and worker services than one run beside it, each a process of its own.
+
     Parameters
     ----------
     egress
         What steps may call: any address, or public ones only.
     ephemeral
         Keep the data in a temporary folder that is removed at exit.
+    orchestrators
+        How many orchestrators; those after the first are processes of their own.
+    workers
+        How many worker services; those after the first are processes of their own.
     data_dir
         Where everything is kept.
     http_port
@@ -77,22 +89,11 @@ def dev(
     otlp_endpoint
         host:port of an OTLP/gRPC collector for traces.
     """
+    flags: dict[str, Any] = dict(locals())
+    own = {name: flags.pop(name) for name in ("ephemeral", "orchestrators", "workers")}
     from flowmesh.suite.dev import run_dev
 
-    given = _given(
-        egress=egress,
-        data_dir=data_dir,
-        http_port=http_port,
-        grpc_port=grpc_port,
-        host=host,
-        postgres=postgres,
-        nats=nats,
-        redis=redis,
-        log_level=log_level,
-        log_format=log_format,
-        otlp_endpoint=otlp_endpoint,
-    )
-    return _run(given, lambda settings: run_dev(settings, ephemeral=ephemeral))
+    return _run(_given(**flags), lambda settings: run_dev(settings, **own))
 
 
 def serve(
@@ -158,8 +159,8 @@ def cluster(
     data_dir: DataDir = ".flowmesh",
     http_port: HttpPort = 3000,
     grpc_port: GrpcPort = 7450,
-    orchestrators: Annotated[int, Parameter(help="How many orchestrators.")] = 2,
-    workers: Annotated[int, Parameter(help="How many worker services.")] = 2,
+    orchestrators: Count = 2,
+    workers: Count = 2,
     egress: EgressFlag = "open",
     postgres: Postgres = "",
     nats: Nats = "",
@@ -176,6 +177,10 @@ def cluster(
         Port of the gateway, the others follow; 0 picks free ones.
     grpc_port
         First gRPC port, the others follow; 0 picks free ones.
+    orchestrators
+        How many orchestrators.
+    workers
+        How many worker services.
     egress
         What steps may call: any address, or public ones only.
     postgres

@@ -6,20 +6,27 @@ import shutil
 import tempfile
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.embedded.nats import free_port
 from flowmesh.runtime import Process, Settings
 from flowmesh.suite.banner import dev_banner
 from flowmesh.suite.files import data_folder, say, write_private
 from flowmesh.suite.ports import check_port
+from flowmesh.suite.processes import Member, Processes
 from flowmesh.suite.services import CORE, load
 
 DEV_FILE = "dev.json"
 SERVERS = ("postgres", "nats", "redis")
+# Of which there may be more than one, in the order in which they drain.
+SCALED = ("worker", "orchestrator")
 
 
-async def run_dev(settings: Settings, *, ephemeral: bool) -> None:
+async def run_dev(
+    settings: Settings, *, ephemeral: bool, orchestrators: int = 1, workers: int = 1
+) -> None:
     """Runs the suite until a signal; raises StartError or EmbeddedError when it cannot start."""
     started = time.monotonic()
     check_port("HTTP", settings.host, settings.http_port)
@@ -44,26 +51,54 @@ async def run_dev(settings: Settings, *, ephemeral: bool) -> None:
         file = data_dir / DEV_FILE
         stack.callback(file.unlink, missing_ok=True)
 
+        others = _others(orchestrators=orchestrators, workers=workers)
+
         async def ready(process: Process) -> None:
-            write_private(file, _description(process, servers))
+            described = partial(_describe, file, process, servers)
+            processes = Processes(
+                others,
+                settings=settings,
+                data_dir=servers.data_dir,
+                registry=process.address,
+                changed=lambda: described(processes),
+            )
+            for service in SCALED:
+                stack.push_async_callback(processes.stop, (service,))
+                # Before this process drains the same service: it takes over what they leave.
+                process.drain_callbacks.insert(0, (service, partial(processes.stop, (service,))))
+            await processes.start()
+            described(processes)
             took = time.monotonic() - started
             _, told = await process.checks.report()
             away = {name for name, answer in told["checks"].items() if answer != "ok"}
-            say(dev_banner(process, servers, away, took_s=took, ephemeral=ephemeral))
+            rows = processes.rows()
+            say(dev_banner(process, servers, away, rows, took_s=took, ephemeral=ephemeral))
 
         await Process(settings, services).run(ready)
     say("Stopped.")
 
 
-def _description(process: Process, servers: EmbeddedServers) -> dict[str, object]:
+def _others(*, orchestrators: int, workers: int) -> list[Member]:
+    """The processes beside the first one, which has a service of each kind itself."""
+    names = [(f"orchestrator-{n}", "orchestrator") for n in range(2, orchestrators + 1)]
+    names += [(f"worker-{n}", "worker") for n in range(2, workers + 1)]
+    return [Member(name, service, free_port(), free_port()) for name, service in names]
+
+
+def _describe(file: Path, process: Process, servers: EmbeddedServers, processes: Processes) -> None:
+    """Writes who runs where; again after each restart of a process."""
     settings = process.settings
-    return {
-        "pid": os.getpid(),
-        "http": f"http://{settings.host}:{process.http_port}",
-        "grpc": process.address,
-        "data_dir": settings.data_dir,
-        "postgres": settings.postgres,
-        "nats": settings.nats,
-        "redis": settings.redis,
-        "pids": servers.pids(),
-    }
+    write_private(
+        file,
+        {
+            "pid": os.getpid(),
+            "http": f"http://{settings.host}:{process.http_port}",
+            "grpc": process.address,
+            "data_dir": settings.data_dir,
+            "postgres": settings.postgres,
+            "nats": settings.nats,
+            "redis": settings.redis,
+            "pids": servers.pids(),
+            "processes": processes.rows(),
+        },
+    )

@@ -1,0 +1,117 @@
+"""Services as processes of their own on this machine: started, watched, restarted, drained."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowmesh.embedded.child import Child, Program
+from flowmesh.embedded.datadir import DataDir
+from flowmesh.runtime import Settings
+from flowmesh.runtime.settings import ENV_PREFIX
+
+READY_TIMEOUT_S = 60.0
+PROBE_TIMEOUT_S = 1.0
+SIGTERM_TIMEOUT_S = 11.0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One process."""
+
+    name: str
+    service: str
+    grpc_port: int
+    http_port: int
+
+
+class Processes:
+    """The members, each restarted when it dies; all die with this process."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        settings: Settings,
+        data_dir: DataDir,
+        registry: str,
+        changed: Callable[[], None],
+    ) -> None:
+        self._members = members
+        self._host = settings.host
+        self._children = {
+            member.name: Child(_program(member, settings, data_dir, registry), changed)
+            for member in members
+        }
+
+    async def start(self) -> None:
+        """Returns when all are ready; raises ServerFailed when one does not come up."""
+        starts = (child.start() for child in self._children.values())
+        for result in await asyncio.gather(*starts, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    async def stop(self, services: Collection[str]) -> None:
+        """Drains all processes of these services at once."""
+        leaving = [member.name for member in self._members if member.service in services]
+        await asyncio.gather(*(self._children[name].stop() for name in leaving))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Who runs where now, for programs; pid 0 while one is down."""
+        return [
+            {
+                "name": member.name,
+                "service": member.service,
+                "pid": self._children[member.name].pid,
+                "grpc": f"{self._host}:{member.grpc_port}",
+                "http": f"http://{self._host}:{member.http_port}",
+            }
+            for member in self._members
+        ]
+
+
+def _program(member: Member, settings: Settings, data_dir: DataDir, registry: str) -> Program:
+    folder = data_dir.folder("processes").joinpath(member.name)
+    folder.mkdir(exist_ok=True)
+    own = {
+        "registry": registry,
+        "grpc_port": member.grpc_port,
+        "http_port": member.http_port,
+        "data_dir": folder,
+        # Addresses of the process that starts them; the lock of the data directory is its own too.
+        "advertise": "",
+        "data_dir_id": "",
+    }
+    given = {**settings.model_dump(), **own}
+    return Program(
+        name=member.name,
+        argv=(sys.executable, "-m", "flowmesh.suite", "serve", member.service),
+        folder=folder,
+        log=data_dir.path / "logs" / f"{member.name}.log",
+        ready=_probe(settings.host, member.http_port),
+        before_start=lambda: None,
+        environment={
+            **os.environ,
+            **{f"{ENV_PREFIX}{name}".upper(): str(value) for name, value in given.items()},
+        },
+        ready_timeout_s=READY_TIMEOUT_S,
+        stop_timeout_s=SIGTERM_TIMEOUT_S,
+        poll_s=0.1,
+    )
+
+
+def _probe(host: str, port: int) -> Callable[[], Awaitable[bool]]:
+    async def ready() -> bool:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(host, port)
+                writer.write(b"GET /ready HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n")
+                line = await reader.readline()
+                writer.close()
+        except (OSError, TimeoutError):
+            return False
+        return b" 200 " in line
+
+    return ready
