@@ -89,22 +89,15 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
     ) -> AsyncIterator[pb.AttachResponse]:
         stream = Attached()
         reader = asyncio.create_task(self._read(stream, request_iterator))
-        frame: asyncio.Future[pb.AttachResponse] | None = None
+        reader.add_done_callback(lambda _: stream.flush_soon())
         try:
             while True:
-                frame = asyncio.ensure_future(stream.next_frame())
-                await asyncio.wait((frame, reader), return_when=asyncio.FIRST_COMPLETED)
-                if frame.done():
-                    yield frame.result()
-                else:
-                    frame.cancel()
+                yield await stream.next_frame()
                 if reader.done():
                     reader.result()
                     return
         finally:
             reader.cancel()
-            if frame is not None:
-                frame.cancel()
             self._dispatcher.detach(stream)
 
     async def _read(self, stream: Attached, requests: AsyncIterator[pb.AttachRequest]) -> None:
