@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -33,25 +32,33 @@ class Chaos:
     def __init__(self, world: World) -> None:
         self._world = world
         self._random = Random(f"{world.seed}/chaos")
-        self._actions: list[tuple[int, Callable[[], Any]]] = [
-            (5, self._kill_orchestrator),
-            (5, self._pause_orchestrator),
-            (2, self._drain_orchestrator),
-            (2, self._add_orchestrator),
-            (3, self._kill_worker_service),
-            (1, self._pause_worker_service),
-            (2, self._kill_remote),
-            (2, self._pause_remote),
-            (3, self._move_remote),
-            (3, self._break_streams),
-            (3, self._database_away),
-            (2, self._nats_away),
-            (2, self._kill_events),
-            (2, self._pause_events),
-            (2, self._lose_stream_behind),
-            (1, self._black_out),
-            (1, self._set_clock),
-        ]
+        owners = {
+            self._kill_orchestrator: 5,
+            self._pause_orchestrator: 5,
+            self._drain_orchestrator: 2,
+            self._add_orchestrator: 2,
+            self._database_away: 3,
+            self._set_clock: 1,
+        }
+        workers = {
+            self._kill_worker_service: 3,
+            self._pause_worker_service: 1,
+            self._kill_remote: 2,
+            self._pause_remote: 2,
+            self._move_remote: 3,
+            self._break_streams: 3,
+        }
+        events = {
+            self._nats_away: 2,
+            self._kill_events: 2,
+            self._pause_events: 2,
+            self._lose_stream_behind: 2,
+        }
+        lost_stream = {self._kill_orchestrator: 3, self._lose_stream_behind: 4}
+        everything = {**owners, **workers, **events, self._black_out: 1}
+        # Most runs break anything; some go deeper into one part.
+        themes = (everything, owners, workers, {**events, **owners}, lost_stream)
+        self._actions = self._random.choices(themes, (6, 2, 2, 1, 1))[0]
 
     async def run(self, within_s: float) -> None:
         """Breaks things at drawn moments; returns when the time is over."""
@@ -62,8 +69,8 @@ class Chaos:
         start_s = world.loop.time()
         for moment in moments:
             await elapsed(max(0.0, start_s + moment - world.loop.time()))
-            weights = [weight for weight, _ in self._actions]
-            _, action = random.choices(self._actions, weights)[0]
+            weights = list(self._actions.values())
+            action = random.choices(list(self._actions), weights)[0]
             world.faults.injected[action.__name__.lstrip("_")] += 1
             world.happened(action.__name__)
             action()

@@ -207,7 +207,8 @@ def _nodes(one: Told) -> Iterator[str]:
             yield f"I3 {one.id} {node}: {kind} of attempt {attempt}, not {current}"
         if kind in NODE_ENDS:
             ended[node] += 1
-        if kind == "task_completed" and node in scheduled and (node, attempt) not in started:
+        sent = kind == "task_completed" and one.plan.at(node).is_task
+        if sent and (node, attempt) not in started:
             yield f"I3 {one.id} {node}: attempt {attempt} completed and never started"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowmesh.errors import FlowmeshError, Timeout, Unavailable
 from flowmesh.rpc.handlers import STORAGE_ERRORS
+from flowmesh.rpc.status import internal_error
 from tests.simulation.faults import Fate, Faults
 from tests.simulation.loop import Process, VirtualLoop, process_of_step
 
@@ -126,6 +127,9 @@ class _Unary:
             error = problem
         except STORAGE_ERRORS:
             error = Unavailable("STORAGE_UNAVAILABLE", "the database did not answer")
+        except Exception as problem:  # noqa: BLE001 (nobody may see such an answer)
+            loop.failures.append(f"{self._method} failed: {problem!r}")
+            error = internal_error()
         if fate in (Fate.UNANSWERED, Fate.LATE):
             error = _away()
 

@@ -487,6 +487,13 @@ class Tables:
         known = self.payloads.get((namespace, digest))
         return None if known is None else {"encoding": known.encoding, "data": known.data}
 
+    def renew_payload(self, namespace: str, digest: str) -> bool | None:
+        known = self.payloads.get((namespace, digest))
+        if known is None:
+            return None
+        known.used_at = self.now_us()
+        return True
+
     def collect_payloads(self) -> int:
         referred = {(namespace, digest) for namespace, digest, _ in self.references}
         oldest = self.now_us() - PAYLOAD_KEPT_US

@@ -42,9 +42,12 @@ def _plan(workflow_id: str, random: Random) -> Plan:
     for index in range(random.randint(1, NODES_MAX)):
         earlier = [n for n in range(index) if random.random() < 0.5][-2:]
         node = message.nodes.add(id=f"n{index}", dependencies=earlier, critical=True)
-        if random.random() < 0.15:
+        drawn = random.random()
+        if drawn < 0.15:
             node.kind = plan_pb2.NODE_KIND_TIMER
             node.delay_ms = random.choice((1, 30, 400, 1_500))
+        elif drawn < 0.27:
+            _map(node, random)
         else:
             _task(node, random)
     if random.random() < 0.2:
@@ -66,11 +69,39 @@ def _task(node: plan_pb2.PlanNode, random: Random) -> None:
         node.timeout_ms = random.choice((100, 1_500))
 
 
+def _map(node: plan_pb2.PlanNode, random: Random) -> None:
+    node.kind = plan_pb2.NODE_KIND_MAP
+    node.input_template = b"[1, 2, 3]"
+    node.critical = random.random() < 0.8
+    node.map.concurrency = random.randint(1, 3)
+    _task(node.map.nodes.add(id="first"), random)
+    if random.random() < 0.5:
+        _task(node.map.nodes.add(id="then", dependencies=[0]), random)
+
+
+def chain(workflow_id: str, *nodes: str, task_type: str = REMOTE_TYPE) -> Plan:
+    """A plan whose tasks follow one another."""
+    message = plan_pb2.Plan(namespace="default", workflow_id=workflow_id, version=1)
+    message.specs.add(task_type=task_type, digest=task_type)
+    for index, node in enumerate(nodes):
+        message.nodes.add(
+            id=node,
+            kind=plan_pb2.NODE_KIND_TASK,
+            dependencies=range(max(0, index - 1), index),
+            critical=True,
+        )
+    message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+    return compile_plan(message)
+
+
 class Definitions:
-    """The definition service."""
+    """The definition service: the catalogue, and what a script adds."""
+
+    def __init__(self) -> None:
+        self.added: dict[str, Plan] = {}
 
     async def GetPlan(self, request: Any) -> definition_service_pb2.GetPlanResponse:
-        plan = catalogue()[request.workflow_id]
+        plan = self.added.get(request.workflow_id) or catalogue()[request.workflow_id]
         return definition_service_pb2.GetPlanResponse(plan=plan.message)
 
 
@@ -80,8 +111,12 @@ class WorkModel:
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self.failing = 0.15
+        # Scripted: how long every attempt of a node takes, which then succeeds.
+        self.fixed: dict[str, float] = {}
 
     def of(self, task: task_pb2.Task) -> tuple[float, bool]:
+        if task.node in self.fixed:
+            return self.fixed[task.node], True
         random = Random(f"{self._seed}/{task.token[-24:]}")
         drawn = random.random()
         if drawn < 0.75:
@@ -120,6 +155,8 @@ class Workload:
             )
             data = b'{"n": %d}' % number
             for client in self._random.choices(self.clients, k=times):
+                if self._random.random() < 0.03:
+                    data = b'{"n": -%d}' % number
                 work = self._one(client, at_s, workflow_id, request_id, data, then)
                 client.spawn(work)
                 then = None

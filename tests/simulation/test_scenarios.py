@@ -1,0 +1,230 @@
+"""The schedules that the design is written against, each played step by step."""
+
+import hashlib
+
+import pytest
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from tests.simulation.faults import Fate
+from tests.simulation.history import Outcome
+from tests.simulation.loop import elapsed
+from tests.simulation.scripted import Stage, play
+from tests.simulation.tables import PAYLOAD_KEPT_US, Payload
+
+
+@pytest.mark.parametrize("resends_late", [0, 3])
+def test_a_lost_commit_answer_while_the_statement_waits(resends_late: int) -> None:
+    """The statement is sent again; one of them applies, whichever comes first."""
+
+    async def script(stage: Stage) -> None:
+        commit = [(Fate.LATE, 0.3)] + [(Fate.LATE, 0.4)] * resends_late
+        stage.world.faults.script("commit", *commit)
+        stage.start("short", "r")
+        await stage.until(lambda: stage.ended("r"))
+
+    stage = play(script)
+    assert stage.world.faults.injected["late"] == 1 + resends_late
+    assert len(stage.world.tables.incarnations) == 1
+
+
+def test_an_owner_paused_for_ten_seconds() -> None:
+    """Another owner goes on meanwhile; the paused one commits nothing of what it lost."""
+
+    async def script(stage: Stage) -> None:
+        stage.start("long", "r")
+        await stage.until(lambda: stage.effects("r", "a"))
+        paused = stage.owner("r")
+        paused.process.pause()
+        await stage.until(lambda: stage.ended("r"))
+        assert stage.owner("r") is not paused
+        await elapsed(10.0)
+        paused.process.resume()
+        await elapsed(1.5)
+        stage.start("short", "s")
+        await stage.until(lambda: stage.ended("s"))
+
+    play(script, orchestrators=2)
+
+
+def test_two_takeovers_with_unpublished_rows() -> None:
+    """Events of three owners in a row arrive in the order of the execution."""
+
+    async def script(stage: Stage) -> None:
+        world = stage.world
+        world.nats.go_away()
+        stage.start("long", "r")
+        await stage.until(lambda: stage.effects("r", "a"))
+        for _ in range(2):
+            await elapsed(0.2)
+            before = stage.owner("r")
+            before.process.kill()
+            await stage.until(lambda before=before: stage.owner("r") is not before)
+        await stage.until(lambda: stage.ended("r"))
+        world.nats.come_back(store_lost=False)
+
+    stage = play(script, orchestrators=3)
+    told = {c.incarnation for c in stage.world.tables.commits if c.rows}
+    assert len(told) >= 2
+
+
+def test_a_position_with_nothing_in_it() -> None:
+    """A commit of which every row is refused still has its place in the order."""
+
+    async def script(stage: Stage) -> None:
+        stage.start("long", "r")
+        await stage.until(lambda: stage.effects("r", "a"))
+        paused = stage.owner("r")
+        paused.process.pause()
+        await elapsed(1.9)
+        # What the worker sends now waits for the paused owner, and is committed too late.
+        await stage.until(lambda: stage.owner("r") is not paused)
+        paused.process.resume()
+        await stage.until(lambda: stage.ended("r"))
+        stage.start("short", "s")
+        await stage.until(lambda: stage.ended("s"))
+
+    stage = play(script, orchestrators=2)
+    assert any(not commit.rows for commit in stage.world.tables.commits)
+
+
+def test_a_full_restart_while_workers_run_on() -> None:
+    """What a worker runs through it all is neither lost nor run twice."""
+
+    async def script(stage: Stage) -> None:
+        world = stage.world
+        stage.start("long", "r")
+        await stage.until(lambda: stage.effects("r", "a"))
+        await elapsed(0.2)
+        world.database.go_away()
+        world.nats.go_away()
+        for host in (*world.orchestrators.values(), *world.workers.values(), world.events):
+            host.process.kill()
+        await elapsed(0.2)
+        world.database.come_back()
+        world.nats.come_back(store_lost=True)
+        for name in (*world.orchestrators, *world.workers, "event"):
+            world.restart(name)
+        await stage.until(lambda: stage.ended("r"))
+
+    stage = play(script, orchestrators=2)
+    assert stage.effects("r", "a") == 1
+
+
+def test_a_worker_that_returns_through_another_worker_service() -> None:
+    """Its task goes on, and its result is taken from there."""
+
+    async def script(stage: Stage) -> None:
+        world = stage.world
+        stage.start("long", "r")
+        await stage.until(lambda: stage.effects("r", "a"))
+        await elapsed(0.2)
+        remote = world.remotes["rw"]
+        used = next(h for h in world.workers.values() if remote.worker_id in h.relay._workers)
+        used.process.kill()
+        await stage.until(lambda: stage.ended("r"))
+
+    stage = play(script, workers=2)
+    assert stage.effects("r", "a") == 1
+
+
+def test_a_paused_orchestrator_that_holds_credit() -> None:
+    """The slots it was granted are taken back, and others' tasks run before it goes on."""
+
+    async def script(stage: Stage) -> None:
+        for number in range(8):
+            stage.start("short", f"warm{number}")
+        await stage.until(lambda: all(stage.ended(f"warm{n}") for n in range(8)))
+        first, second = stage.world.orchestrators.values()
+        first.process.pause()
+        for number in range(8):
+            stage.start("short", f"r{number}")
+        await stage.until(lambda: any(stage.has(f"r{n}") for n in range(8)))
+        began_s = stage.world.loop.time()
+        mine = [f"r{n}" for n in range(8) if stage.has(f"r{n}")]
+        assert all(stage.owner(request_id) is second for request_id in mine)
+        await stage.until(lambda: all(stage.ended(request_id) for request_id in mine))
+        assert stage.world.loop.time() - began_s < 2.5
+        first.process.resume()
+
+    play(script, orchestrators=2, slots=1)
+
+
+def test_a_nats_store_deleted_while_idle() -> None:
+    """What is committed afterwards arrives, and nothing of before is missing."""
+
+    async def script(stage: Stage) -> None:
+        world = stage.world
+        stage.start("short", "r")
+        await stage.until(lambda: stage.ended("r"))
+        await elapsed(3.0)
+        world.nats.go_away()
+        await elapsed(0.5)
+        world.nats.come_back(store_lost=True)
+        await elapsed(3.0)
+        stage.start("short", "s")
+        await stage.until(lambda: stage.ended("s"))
+
+    play(script)
+
+
+def test_a_stream_lost_behind_a_takeover() -> None:
+    """An event service that lags reads the former owner's events first, from the outbox."""
+
+    async def script(stage: Stage) -> None:
+        world = stage.world
+        assert world.events is not None
+        stage.start("long", "r")
+        await stage.until(lambda: stage.effects("r", "a"))
+        world.events.process.pause()
+        before = stage.owner("r")
+        await elapsed(0.2)
+        before.process.kill()
+        await stage.until(lambda: stage.ended("r"))
+        await elapsed(1.0)
+        world.nats.go_away()
+        world.nats.come_back(store_lost=True)
+        await elapsed(1.0)
+        world.events.process.resume()
+
+    play(script, orchestrators=2)
+
+
+def test_a_payload_collected_while_a_commit_refers_to_it() -> None:
+    """What an accepted start refers to is there as long as the execution is."""
+    data = b'{"n": 1}'
+    digest = hashlib.sha256(data).hexdigest()
+
+    async def script(stage: Stage) -> None:
+        tables = stage.world.tables
+        old_us = tables.now_us() - PAYLOAD_KEPT_US - 1
+        tables.payloads["default", digest] = Payload("", data, old_us)
+        reference = payload_pb2.PayloadReference(digest=digest, size_bytes=len(data))
+        request = pb.StartExecutionRequest(
+            workflow_id="short", request_id="r", input=payload_pb2.Payload(reference=reference)
+        )
+        read = stage.world.database.statements
+        stage.client.spawn(stage.client.call("start", "StartExecution", request))
+        await stage.until(lambda: read.get("commit") or tables.executions)
+        tables.collect_payloads()
+        await stage.until(lambda: stage.world.record.calls)
+
+    stage = play(script)
+    tables = stage.world.tables
+    accepted = stage.world.record.calls[-1].outcome is Outcome.OK
+    assert accepted == (("default", digest) in tables.payloads)
+
+
+def test_duplicate_starts_in_one_batch_and_on_two_instances() -> None:
+    """One execution comes of them, and everybody is told the same."""
+
+    async def script(stage: Stage) -> None:
+        clients = stage.workload.clients
+        for client in clients * 6:
+            client.spawn(client.start("short", "r"))
+        await stage.until(lambda: stage.ended("r") and not stage.workload.open)
+
+    stage = play(script, orchestrators=2)
+    told = {call.execution_id for call in stage.world.record.calls if call.kind == "start"}
+    assert len(told) == 1
+    assert len(stage.world.tables.executions) == 1
