@@ -10,11 +10,12 @@ from flowmesh.sdk.definition_calls import Applied, Problem, Registered, Stored, 
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
-from flowmesh.sdk.flow import MapNode, Ref, Retry, TaskNode, Workflow, task, workflow
+from flowmesh.sdk.flow import MapNode, Ref, TaskNode, Workflow, workflow
 from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.session import Session, SessionCall
 from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle
+from flowmesh.sdk.task_types import Retry, task
 from flowmesh.sdk.worker import Worker
 from flowmesh.sdk.workflow_engine import (
     EngineTask,

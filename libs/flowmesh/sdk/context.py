@@ -70,6 +70,11 @@ class TaskContext:
         """W3C trace context of the execution."""
         return self._task.traceparent
 
+    @property
+    def portable(self) -> tuple[bytes, bytes, float | None]:
+        """Task, config and deadline: what a context in another process is made of."""
+        return self._task.SerializeToString(), self._config, self.deadline
+
     @cached_property
     def config(self) -> Json:
         """What the definition gives this task type beside its input (`params`), not rendered."""

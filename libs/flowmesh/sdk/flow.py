@@ -13,56 +13,18 @@
 Not here: checks. The definition service makes them all, with places in the compiled source.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, Unpack
 
 import orjson
 
 from flowmesh.errors import Invalid
 from flowmesh.sdk.handlers import TaskHandler
 from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.task_types import Duration, Retry, TaskType, duration_text, task_type_of
 
 API_VERSION = "workflow.io/v1"
-RETRY_ANY = ("*",)
-
-H = TypeVar("H", bound=TaskHandler)
-Duration = str | int | float
-"""`"500ms"`, `"30s"`, `"5m"`, or seconds as a number."""
-
-
-def duration_text(duration: Duration) -> str:
-    """The duration as resources write it."""
-    if isinstance(duration, str):
-        return duration
-    milliseconds = round(duration * 1000)
-    if milliseconds % 1000:
-        return f"{milliseconds}ms"
-    return f"{milliseconds // 1000}s"
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How a failed attempt is tried again; `attempts` counts the first.
-
-    Any exception of a handler is retried unless `on` names classes.
-    """
-
-    attempts: int = 4
-    initial: Duration = "100ms"
-    multiplier: float = 2.0
-    max: Duration = "30s"
-    on: Sequence[str] = RETRY_ANY
-
-    def as_json(self) -> dict[str, Json]:
-        return {
-            "maxAttempts": self.attempts,
-            "initialDelay": duration_text(self.initial),
-            "multiplier": self.multiplier,
-            "maxDelay": duration_text(self.max),
-            "retryOn": list(self.on),
-        }
 
 
 class Ref:
@@ -88,18 +50,6 @@ class Ref:
         return f"Ref({self._path!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class TaskType:
-    """What `@task` says of a handler."""
-
-    name: str
-    retry: Retry | None = None
-    timeout: Duration | None = None
-    priority: str = ""
-    input_schema: dict[str, Any] | None = None
-    output_schema: dict[str, Any] | None = None
-
-
 class MapOptions(TypedDict, total=False):
     """What may be said of a map in a workflow, and of a task."""
 
@@ -122,48 +72,6 @@ class TaskOptions(MapOptions, total=False):
     # LOW, NORMAL, HIGH or CRITICAL: which ready task leaves first.
     priority: str
     queue: str
-
-
-_TASK_TYPE = "__flowmesh_task__"
-
-
-def task(
-    name: str = "",
-    *,
-    retry: Retry | None = None,
-    timeout: Duration | None = None,
-    priority: str = "",
-    input_schema: dict[str, Any] | None = None,
-    output_schema: dict[str, Any] | None = None,
-) -> Callable[[H], H]:
-    """Decorator: the function is the handler of task type `name` (its own name by default)."""
-
-    def mark(function: H) -> H:
-        task_type = TaskType(
-            name=name or _function_name(function),
-            retry=retry,
-            timeout=timeout,
-            priority=priority,
-            input_schema=input_schema,
-            output_schema=output_schema,
-        )
-        setattr(function, _TASK_TYPE, task_type)
-        return function
-
-    return mark
-
-
-def task_type_of(function: TaskHandler) -> TaskType | None:
-    """What `@task` said of it; None where it was not used."""
-    found = getattr(function, _TASK_TYPE, None)
-    return found if isinstance(found, TaskType) else None
-
-
-def _function_name(function: TaskHandler) -> str:
-    name = getattr(function, "__name__", "")
-    if not re.fullmatch(r"\w+", name):
-        raise Invalid("ID_INVALID", f"{function!r} has no name; give one: task('name')")
-    return name.replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)

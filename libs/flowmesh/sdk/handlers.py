@@ -1,21 +1,26 @@
 """What a user gave as a task handler, and how it is to be called.
 
 A coroutine function without any `await` cannot suspend, so it is run on the spot; any other
-one gets an asyncio task of its own; a plain function runs in a thread.
+one gets an asyncio task of its own; a plain function runs in a thread. One that works on the CPU
+can be given a process instead.
 """
 
 import dis
 import inspect
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from types import CodeType
-from typing import Any
+from typing import Any, Literal
 
 from flowmesh.errors import Invalid
 
 TaskHandler = Callable[..., Any]
 """`handler(input)` or `handler(input, context)`, async or not."""
+
+Pool = Literal["", "process"]
+"""Where calls of a handler run: as its kind asks for, or in processes of their own."""
 
 # What every await, async for and async with compiles to.
 _SUSPENDING = frozenset(("SEND", "YIELD_VALUE", "GET_AWAITABLE", "GET_ANEXT"))
@@ -27,6 +32,7 @@ class Mode(Enum):
     INLINE = "inline"
     TASK = "task"
     THREAD = "thread"
+    PROCESS = "process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +44,29 @@ class Handler:
     takes: int
 
 
-def handler_of(task_type: str, function: TaskHandler) -> Handler:
-    """Raises Invalid when `function` cannot be called with one or two values."""
+def handler_of(task_type: str, function: TaskHandler, pool: Pool = "") -> Handler:
+    """Raises Invalid when `function` cannot be called with one or two values, or not there."""
     if not callable(function):
         raise Invalid("REQUEST_INVALID", f"the handler of {task_type!r} is not callable")
-    return Handler(function, _mode(function), _takes(task_type, function))
+    takes = _takes(task_type, function)
+    if pool not in ("", "process"):
+        raise Invalid("REQUEST_INVALID", f"the pool of {task_type!r} is process, not {pool!r}")
+    if not pool:
+        return Handler(function, _mode(function), takes)
+    _check_portable(task_type, function)
+    return Handler(function, Mode.PROCESS, takes)
+
+
+def _check_portable(task_type: str, function: TaskHandler) -> None:
+    """Another process finds a function by the name of its module and its own."""
+    try:
+        pickle.dumps(function)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise Invalid(
+            "REQUEST_INVALID",
+            f"the handler of {task_type!r} cannot run in another process ({error}); define it at"
+            " the top level of a module",
+        ) from error
 
 
 def _mode(function: TaskHandler) -> Mode:

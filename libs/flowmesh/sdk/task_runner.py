@@ -2,22 +2,20 @@
 
 import asyncio
 import contextvars
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.errors import FlowmeshError, Timeout, Unavailable
+from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import limits
 from flowmesh.sdk.context import TaskContext
-from flowmesh.sdk.failures import TaskCancelled, TaskFailure
 from flowmesh.sdk.handlers import Handler, Mode
 from flowmesh.sdk.payloads import Json, PayloadStore, decode_inline, encode
+from flowmesh.sdk.processes import Job, Processes
+from flowmesh.sdk.results import failed, heartbeat_data, result_of_error, transfer_failed
 
 
 @dataclass(slots=True)
@@ -39,6 +37,7 @@ class TaskRunner:
         handlers: dict[str, Handler],
         payloads: PayloadStore,
         threads: int,
+        processes: int,
         finished: Callable[[task_pb2.TaskResult], None],
         heartbeat: Callable[[str, bytes], None],
     ) -> None:
@@ -50,6 +49,7 @@ class TaskRunner:
         self._loop = asyncio.get_running_loop()
         self._running: dict[str, _Running] = {}
         self._pool: ThreadPoolExecutor | None = None
+        self._processes = Processes(processes)
 
     @property
     def held(self) -> list[str]:
@@ -98,6 +98,7 @@ class TaskRunner:
             await asyncio.wait(tasks, timeout=limits.WORKER_CANCEL_S)
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+        await self._processes.close()
 
     # One task -------------------------------------------------------------------------------
 
@@ -132,7 +133,7 @@ class TaskRunner:
         try:
             result = task_pb2.TaskResult(token=token, output=await self._payloads.put(data))
         except FlowmeshError as error:
-            result = _transfer_failed(token, "output", error)
+            result = transfer_failed(token, "output", error)
         except asyncio.CancelledError:
             result = failed(token, "Cancelled", "the task was canceled")
         self._end(token, result)
@@ -156,7 +157,9 @@ class TaskRunner:
         try:
             value = await self._payloads.unpack(task.input)
         except FlowmeshError as error:
-            return _transfer_failed(task.token, "input", error)
+            return transfer_failed(task.token, "input", error)
+        if handler.mode is Mode.PROCESS:
+            return await self._in_process(handler, value, context)
         arguments = (value, context)[: handler.takes]
         if handler.mode is Mode.THREAD:
             _ = context.cancelled  # made here, so that loop and thread have the same one
@@ -166,7 +169,7 @@ class TaskRunner:
         try:
             packed = await self._payloads.pack(output)
         except FlowmeshError as error:
-            return _transfer_failed(task.token, "output", error)
+            return transfer_failed(task.token, "output", error)
         return task_pb2.TaskResult(token=task.token, output=packed)
 
     async def _in_thread(self, handler: Handler, arguments: tuple[Any, ...]) -> Json:
@@ -177,6 +180,19 @@ class TaskRunner:
             self._pool, lambda: variables.run(handler.function, *arguments)
         )
         return await output if asyncio.iscoroutine(output) else output
+
+    async def _in_process(
+        self, handler: Handler, value: Json, context: TaskContext
+    ) -> task_pb2.TaskResult:
+        job = Job(handler.function, handler.takes, value, *context.portable)
+        result = await self._processes.run(job, self._report_data)
+        if len(result.output.data) <= limits.INLINE_BYTES_MAX:
+            return result
+        try:
+            packed = await self._payloads.put(result.output.data)
+        except FlowmeshError as error:
+            return transfer_failed(result.token, "output", error)
+        return task_pb2.TaskResult(token=result.token, output=packed)
 
     def _end(self, token: str, result: task_pb2.TaskResult) -> None:
         running = self._running.pop(token, None)
@@ -192,43 +208,7 @@ class TaskRunner:
 
     def _report(self, token: str, details: Json) -> None:
         """From a handler, which may be in a thread."""
-        data = encode(details) if details is not None else b""
-        if len(data) > limits.HEARTBEAT_BYTES_MAX:
-            raise ValueError(f"heartbeat details are limited to {limits.HEARTBEAT_BYTES_MAX} bytes")
+        self._report_data(token, heartbeat_data(details))
+
+    def _report_data(self, token: str, data: bytes) -> None:
         self._loop.call_soon_threadsafe(self._heartbeat, token, data)
-
-
-def failed(
-    token: str, error_class: str, message: str, retry_after_ms: int = 0, details: bytes = b""
-) -> task_pb2.TaskResult:
-    failure = failure_pb2.Failure(
-        message=message[: limits.MESSAGE_CHARS_MAX],
-        retry_after_ms=retry_after_ms,
-        details=details,
-        **{"class": error_class},  # a keyword of Python
-    )
-    return task_pb2.TaskResult(token=token, failure=failure)
-
-
-def _transfer_failed(token: str, what: str, error: FlowmeshError) -> task_pb2.TaskResult:
-    """A value that could not be fetched, stored or written: the network's fault or its own."""
-    away = isinstance(error, Unavailable | Timeout)
-    error_class = "NetworkError" if away else "ValidationError"
-    return failed(token, error_class, f"{what}: {error.message}", error.retry_after_ms)
-
-
-def result_of_error(token: str, error: BaseException) -> task_pb2.TaskResult:
-    """The failure that an exception of a handler is."""
-    match error:
-        case TaskFailure():
-            details = encode(error.details) if error.details is not None else b""
-            message = error.message or error.class_
-            return failed(token, error.class_, message, error.retry_after_ms, details)
-        case TaskCancelled():
-            return failed(token, "Cancelled", str(error))
-        case TimeoutError():
-            return failed(token, "Timeout", str(error) or "the handler timed out")
-        case _:
-            text = "".join(traceback.format_exception(error))[-limits.TRACEBACK_CHARS_MAX :]
-            details = orjson.dumps({"traceback": text})
-            return failed(token, type(error).__name__, str(error), details=details)

@@ -62,6 +62,8 @@ class WorkStream:
         self._frame = 0
         self._beats: dict[str, bytes] = {}
         self._ping_due = False
+        # Slots that the server has not been told of; 0 is none.
+        self._slots_due = 0
         self._draining = False
         self._drain_sent = False
         self._server_drains = False
@@ -87,6 +89,10 @@ class WorkStream:
             self._stream.cancel()
         await asyncio.wait((self.ended(), self._ready), return_when=asyncio.FIRST_COMPLETED)
         self.raise_if_broken()
+
+    def set_slots(self, slots: int) -> None:
+        self._hello.slots = self._slots_due = slots
+        self._wake.set()
 
     def ended(self) -> asyncio.Task[None]:
         assert self._loop_task is not None
@@ -225,9 +231,11 @@ class WorkStream:
             results.append(result)
             self._unacknowledged[result.token] = result
         drain = self._draining and not self._drain_sent
-        if not (results or self._beats or self._ping_due or drain):
+        if not (results or self._beats or self._ping_due or self._slots_due or drain):
             return None
-        frame = pb.WorkRequest(results=results, ping=self._ping_due, drain=drain)
+        frame = pb.WorkRequest(
+            results=results, ping=self._ping_due, drain=drain, slots=self._slots_due
+        )
         if results:
             self._frame += 1
             frame.results_frame = self._frame
@@ -237,6 +245,7 @@ class WorkStream:
             frame.heartbeats.add(token=token, details=details)
         self._beats.clear()
         self._ping_due = False
+        self._slots_due = 0
         self._drain_sent = self._drain_sent or drain
         return frame
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -12,11 +13,12 @@ from flowmesh.sdk import limits
 from flowmesh.sdk.client import Client
 from flowmesh.sdk.environment import namespace_or_default
 from flowmesh.sdk.executions import Execution, StoredValue
-from flowmesh.sdk.handlers import Handler, TaskHandler, handler_of
+from flowmesh.sdk.handlers import Handler, Pool, TaskHandler, handler_of
 from flowmesh.sdk.ids import new_worker_id
 from flowmesh.sdk.payloads import Json, PayloadStore
 from flowmesh.sdk.step_context import with_shared_data
 from flowmesh.sdk.task_runner import TaskRunner
+from flowmesh.sdk.task_types import task_type_of
 from flowmesh.sdk.work_stream import WorkStream
 
 _log = logging.getLogger("flowmesh.sdk")
@@ -27,7 +29,8 @@ class Worker:
     """Runs tasks of the types it has handlers for.
 
     Handlers are registered with `@worker.task("charge-card")`, as
-    `async def charge(input, context)` or plain functions, which run in threads.
+    `async def charge(input, context)` or plain functions, which run in threads, or with
+    `pool="process"` in processes.
     `worker.run()` blocks until SIGINT or SIGTERM and drains; `async with worker:` runs it
     beside other work.
     """
@@ -41,13 +44,12 @@ class Worker:
         slots: int = limits.WORKER_SLOTS,
         namespace: str = "",
         threads: int = 0,
+        processes: int = 0,
         worker_id: str = "",
         drain_s: float = limits.WORKER_DRAIN_S,
         new_id: Callable[[], str] = new_worker_id,
     ) -> None:
-        if not 1 <= slots <= limits.WORKER_SLOTS_MAX:
-            raise Invalid("HELLO_INVALID", f"slots is 1 to {limits.WORKER_SLOTS_MAX}, not {slots}")
-        self.slots = slots
+        self.slots = _checked("slots", slots, limits.WORKER_SLOTS_MAX)
         self.queues = tuple(queues)
         self.worker_id = worker_id or new_id()
         self._given_client = client if isinstance(client, Client) else None
@@ -56,6 +58,8 @@ class Worker:
             client.namespace if isinstance(client, Client) else namespace_or_default("")
         )
         self._threads = threads or min(slots, limits.WORKER_THREADS_MAX)
+        processes = processes or os.cpu_count() or 1
+        self._processes = _checked("processes", processes, limits.WORKER_PROCESSES_MAX)
         self._drain_s = drain_s
         self._handlers: dict[str, Handler] = {}
         self._client: Client | None = None
@@ -68,21 +72,24 @@ class Worker:
     def task_types(self) -> tuple[str, ...]:
         return tuple(self._handlers)
 
-    def task(self, task_type: str) -> Callable[[H], H]:
+    def task(self, task_type: str, *, pool: Pool = "") -> Callable[[H], H]:
         """Decorator: the function handles tasks of this type."""
 
         def register(function: H) -> H:
-            self.register(task_type, function)
+            self.register(task_type, function, pool=pool)
             return function
 
         return register
 
-    def register(self, task_type: str, function: TaskHandler) -> None:
+    def register(self, task_type: str, function: TaskHandler, *, pool: Pool = "") -> None:
+        """What `@task` says of the function's pool holds where nothing is said here."""
         if self._stream is not None:
             raise Invalid("HELLO_INVALID", "handlers are registered before the worker starts")
         if task_type in self._handlers:
             raise Invalid("HELLO_INVALID", f"{task_type!r} has a handler already")
-        self._handlers[task_type] = handler_of(task_type, function)
+        said = task_type_of(function)
+        pool = pool or (said.pool if said is not None else "")
+        self._handlers[task_type] = handler_of(task_type, function, pool)
 
     async def add(self, handlers: Mapping[str, TaskHandler]) -> None:
         """Registers further handlers, on a running worker too."""
@@ -94,6 +101,15 @@ class Worker:
             self._stream = stream
         if stream is not None:
             await stream.announce(self.task_types)
+
+    def set_slots(self, slots: int) -> None:
+        """Runs so many tasks at once from now on, without a reconnect.
+
+        With fewer than run now the next ones come when enough of them have ended.
+        """
+        self.slots = _checked("slots", slots, limits.WORKER_SLOTS_MAX)
+        if self._stream is not None:
+            self._stream.set_slots(slots)
 
     def register_executor(self, action: str, function: TaskHandler) -> None:
         """The handler of a step's custom `action`: `async (params, context) -> result`.
@@ -143,6 +159,7 @@ class Worker:
                 handlers=self._handlers,
                 payloads=self._payloads(),
                 threads=self._threads,
+                processes=self._processes,
                 finished=finished,
                 heartbeat=heartbeat,
             ),
@@ -219,6 +236,12 @@ class Worker:
         if self._client is not None and self._client is not self._given_client:
             await self._client.close()
         self._client = None
+
+
+def _checked(name: str, value: int, most: int) -> int:
+    if not 1 <= value <= most:
+        raise Invalid("HELLO_INVALID", f"{name} is 1 to {most}, not {value}")
+    return value
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

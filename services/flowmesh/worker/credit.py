@@ -1,7 +1,8 @@
 """Where the slots of one worker set are: free, granted to an orchestrator, or running a task.
 
 Pure bookkeeping: it decides how many slots each stream may be granted, and from which stream
-unused ones should be called back. Slots are conserved: free + granted + running = slots.
+unused ones should be called back. Slots are conserved: free + granted + running = slots, but for
+a while after there were made fewer of them.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,12 @@ class Credit:
     @property
     def free(self) -> int:
         return max(0, self.slots - self.running - sum(self._granted.values()))
+
+    @property
+    def overdrawn(self) -> bool:
+        """More is granted than there are slots for: there were more of them before."""
+        granted = sum(self._granted.values())
+        return granted > 0 and self.running + granted > self.slots
 
     def granted(self, link_id: str) -> int:
         return self._granted.get(link_id, 0)

@@ -245,9 +245,20 @@ class Relay:
             loop = asyncio.get_running_loop()
             loop.call_later(limits.REATTACH_GRACE_MS / 1000, self._lose, running)
 
+    def resize_set(self, worker_set: WorkerSet, slots: int) -> None:
+        """The set has so many slots from now on; credit beyond them is called back."""
+        credit = worker_set.credit
+        credit.slots = slots
+        if credit.overdrawn:
+            self._recall_all(worker_set)
+        self._change([worker_set])
+
     def drain_set(self, worker_set: WorkerSet) -> None:
         """The set takes no more tasks; what runs goes on."""
         worker_set.draining = True
+        self._recall_all(worker_set)
+
+    def _recall_all(self, worker_set: WorkerSet) -> None:
         for link_id in worker_set.credit.recall_all(self._monotonic_ms()):
             if link := self._links.get(link_id):
                 link.recall(worker_set.set_id)

@@ -110,6 +110,8 @@ class RemoteWorker(WorkerSet):
             self._relay.complete(self, _bounded(request), receipt)
         if request.heartbeats:
             self._relay.heartbeats(request.heartbeats)
+        if request.slots:
+            self._relay.resize_set(self, min(request.slots, limits.WORKER_SLOTS_MAX))
         if request.drain and not self.draining:
             self._relay.drain_set(self)
         if request.ping:

@@ -74,6 +74,36 @@ async def test_at_most_slots_tasks_are_out(orchestrator: Orchestrator, worker: W
         await client.task("t3")
 
 
+async def test_slots_change_while_tasks_run(orchestrator: Orchestrator, worker: Worker) -> None:
+    """From two to one to three on the same stream: never more are out than there is room for."""
+    async with RemoteClient(worker.address) as client:
+        for token in ("t1", "t2", "t3", "t4", "t5"):
+            orchestrator.submit(task_of(token, CUSTOM), CUSTOM)
+        await client.task("t2")
+        await client.send(slots=1)
+        frame = await client.complete("t1")
+        await client.acknowledged(frame)
+        assert len(client.tasks) == 2
+        await client.complete("t2")
+        await client.task("t3")
+        assert len(client.tasks) == 3
+        await client.send(slots=3)
+        await client.task("t5")
+        await orchestrator.until(lambda: orchestrator.credit("custom") == 0)
+        await client.send(slots=1)
+        frame = await client.complete("t3", "t4", "t5")
+        await client.acknowledged(frame)
+        await orchestrator.until(lambda: orchestrator.credit("custom") == 1)
+
+
+async def test_unused_slots_come_back(orchestrator: Orchestrator, worker: Worker) -> None:
+    """Fewer slots while nothing runs: what was granted beyond them is called back."""
+    async with RemoteClient(worker.address, slots=50) as client:
+        await orchestrator.until(lambda: orchestrator.credit("custom") == 50)
+        await client.send(slots=3)
+        await orchestrator.until(lambda: orchestrator.credit("custom") == 3)
+
+
 @pytest.mark.parametrize(
     "hello",
     [

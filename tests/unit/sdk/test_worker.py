@@ -92,6 +92,22 @@ async def test_the_hello_says_what_the_worker_does(client: Client, server: Stand
     assert (list(hello.queues), hello.slots, hello.namespace) == (["fast"], 7, "default")
 
 
+async def test_slots_are_changed_on_the_stream_that_is_open(
+    client: Client, server: StandIn
+) -> None:
+    """The server is told once, without another hello; one that comes later says the same."""
+    async with Worker(client, {"double": double}, slots=7) as worker:
+        worker.set_slots(3)
+        await server.workers.until(lambda: any(frame.slots for frame in server.workers.frames))
+        assert len(server.workers.hellos) == 1
+        server.workers.break_stream()
+        await server.workers.until(lambda: len(server.workers.hellos) == 2)
+        with pytest.raises(errors.Invalid, match="slots is 1 to 10000"):
+            worker.set_slots(0)
+    assert [frame.slots for frame in server.workers.frames if frame.slots] == [3]
+    assert [hello.slots for hello in server.workers.hellos] == [7, 3]
+
+
 async def test_the_context_tells_of_the_task(client: Client, server: StandIn) -> None:
     """Attempt, keys, ids, config and time left are those of the task."""
     worker = Worker(client)

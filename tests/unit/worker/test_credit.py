@@ -35,6 +35,25 @@ def test_a_slot_is_spent_and_free_again_with_the_result() -> None:
     assert credit.grant(["a"]) == {"a": 1}
 
 
+def test_fewer_slots_call_back_what_is_granted_beyond_them() -> None:
+    """What runs goes on; nothing is granted until there is room again."""
+    credit = Credit(4)
+    credit.grant(["a"])
+    assert credit.spend("a")
+    assert credit.spend("a")
+    assert not credit.overdrawn
+    credit.slots = 1
+    assert credit.overdrawn
+    assert credit.recall_all(0.0) == ["a"]
+    credit.answer("a", 2)
+    assert not credit.overdrawn
+    assert credit.grant(["a"]) == {}
+    credit.release()
+    assert credit.grant(["a"]) == {}
+    credit.release()
+    assert credit.grant(["a"]) == {"a": 1}
+
+
 def test_free_slots_go_where_tasks_wait() -> None:
     """In proportion to the backlog, after one for everybody."""
     credit = Credit(10)

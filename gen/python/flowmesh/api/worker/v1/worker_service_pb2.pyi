@@ -30,11 +30,16 @@ class WorkRequest(_message.Message):
     HEARTBEATS_FIELD_NUMBER: _builtins.int
     PING_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
     results_frame: _builtins.int
     ping: _builtins.bool
     """Keeps the worker alive when there is nothing else to say; every 3 s."""
     drain: _builtins.bool
     """No more tasks, please: the worker ends when its open ones are done."""
+    slots: _builtins.int
+    """Tasks it runs at once from now on, 1 to 10,000; 0 is as before. With fewer than are out,
+    those go on and no more come until there is room.
+    """
     @_builtins.property
     def hello(self) -> Global___WorkHello: ...
     @_builtins.property
@@ -50,10 +55,11 @@ class WorkRequest(_message.Message):
         heartbeats: _abc.Iterable[_task_pb2.Heartbeat] | None = ...,
         ping: _builtins.bool = ...,
         drain: _builtins.bool = ...,
+        slots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain", b"drain", "heartbeats", b"heartbeats", "hello", b"hello", "ping", b"ping", "results", b"results", "results_frame", b"results_frame"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain", b"drain", "heartbeats", b"heartbeats", "hello", b"hello", "ping", b"ping", "results", b"results", "results_frame", b"results_frame", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,56 @@
+"""How tasks end, as the messages that say so."""
+
+import traceback
+
+import orjson
+
+from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.errors import FlowmeshError, Timeout, Unavailable
+from flowmesh.sdk import limits
+from flowmesh.sdk.failures import TaskCancelled, TaskFailure
+from flowmesh.sdk.payloads import Json, encode
+
+
+def failed(
+    token: str, error_class: str, message: str, retry_after_ms: int = 0, details: bytes = b""
+) -> task_pb2.TaskResult:
+    failure = failure_pb2.Failure(
+        message=message[: limits.MESSAGE_CHARS_MAX],
+        retry_after_ms=retry_after_ms,
+        details=details,
+        **{"class": error_class},  # a keyword of Python
+    )
+    return task_pb2.TaskResult(token=token, failure=failure)
+
+
+def transfer_failed(token: str, what: str, error: FlowmeshError) -> task_pb2.TaskResult:
+    """A value that could not be fetched, stored or written: the network's fault or its own."""
+    away = isinstance(error, Unavailable | Timeout)
+    error_class = "NetworkError" if away else "ValidationError"
+    return failed(token, error_class, f"{what}: {error.message}", error.retry_after_ms)
+
+
+def result_of_error(token: str, error: BaseException) -> task_pb2.TaskResult:
+    """The failure that an exception of a handler is."""
+    match error:
+        case TaskFailure():
+            details = encode(error.details) if error.details is not None else b""
+            message = error.message or error.class_
+            return failed(token, error.class_, message, error.retry_after_ms, details)
+        case TaskCancelled():
+            return failed(token, "Cancelled", str(error))
+        case TimeoutError():
+            return failed(token, "Timeout", str(error) or "the handler timed out")
+        case _:
+            text = "".join(traceback.format_exception(error))[-limits.TRACEBACK_CHARS_MAX :]
+            details = orjson.dumps({"traceback": text})
+            return failed(token, type(error).__name__, str(error), details=details)
+
+
+def heartbeat_data(details: Json) -> bytes:
+    """What a heartbeat carries; raises ValueError when it is too much."""
+    data = encode(details) if details is not None else b""
+    if len(data) > limits.HEARTBEAT_BYTES_MAX:
+        raise ValueError(f"heartbeat details are limited to {limits.HEARTBEAT_BYTES_MAX} bytes")
+    return data
