@@ -53,6 +53,14 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def plain(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """The same without proxies, for load: the proxies would be what limits it."""
+    async with Rig(tmp_path_factory.mktemp("plain"), proxied=False) as running:
+        await audit.install(running.postgres)
+        yield running
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(seed: int, tmp_path: Path) -> AsyncIterator[World]:
     """A receiver that fails now and then; its effects are on disk before it answers."""

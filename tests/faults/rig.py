@@ -21,6 +21,7 @@ from tests.faults.protocols import (
 from tests.faults.proxy import Proxy
 
 POINTS_FILE = "failpoints"
+SERVER_VARIABLES = ("FLOWMESH_POSTGRES", "FLOWMESH_NATS", "FLOWMESH_REDIS")
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 HIT_WITHIN_S = 30.0
 RESTARTED_WITHIN_S = 40.0
@@ -40,13 +41,20 @@ MEMBERS = (
 class Rig(Cluster):
     """`servers` can be killed, stopped and started; `database`, `bus` and `cache` are proxies."""
 
-    def __init__(self, folder: Path, *arguments: str, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        proxied: bool = True,
+    ) -> None:
         super().__init__(
             folder / "data",
             *arguments,
             environment={"FLOWMESH_FAILPOINTS": f"@{POINTS_FILE}", **(environment or {})},
         )
         self._folder = folder
+        self._proxied = proxied
         self._stack = AsyncExitStack()
         self.servers = EmbeddedServers(folder / "servers")
 
@@ -54,7 +62,7 @@ class Rig(Cluster):
         """Starts the servers and proxies once, then the cluster."""
         if not self.servers.postgres:
             await self._stack.enter_async_context(self.servers)
-            await self._open_proxies()
+            await self._point_at_servers()
         await super().start()
 
     async def stop(self) -> int:
@@ -72,7 +80,15 @@ class Rig(Cluster):
     def pids(self) -> dict[str, int]:
         return self.servers.pids()
 
-    async def _open_proxies(self) -> None:
+    async def _point_at_servers(self) -> None:
+        """Says where the servers are: behind proxies, or themselves where load is measured."""
+        servers = self.servers
+        addresses = (servers.postgres, servers.nats, servers.redis)
+        if self._proxied:
+            addresses = await self._proxies()
+        self._environment |= dict(zip(SERVER_VARIABLES, addresses, strict=True))
+
+    async def _proxies(self) -> tuple[str, str, str]:
         servers, enter = self.servers, self._stack.enter_async_context
         sockets = self._folder / "p"
         sockets.mkdir()
@@ -94,11 +110,11 @@ class Rig(Cluster):
             Proxy(servers.redis.removeprefix("unix://"), path=sockets / "redis.sock")
         )
         user = f"{address.scheme}://{address.username}@{address.path}"
-        self._environment |= {
-            "FLOWMESH_POSTGRES": f"{user}?host={quote(str(sockets))}&port=5432",
-            "FLOWMESH_NATS": f"nats://{nats.username}@127.0.0.1:{self.bus.port}",
-            "FLOWMESH_REDIS": f"unix://{sockets}/redis.sock",
-        }
+        return (
+            f"{user}?host={quote(str(sockets))}&port=5432",
+            f"nats://{nats.username}@127.0.0.1:{self.bus.port}",
+            f"unix://{sockets}/redis.sock",
+        )
 
     @asynccontextmanager
     async def extra(
