@@ -14,8 +14,10 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from nats.js.client import JetStreamContext
 
 from flowmesh.bus.consumer import Consumer, Message, _nothing
+from flowmesh.bus.traffic import Traffic
 from flowmesh.errors import Unavailable
 from flowmesh.telemetry.context import TRACEPARENT, current_traceparent
+from flowmesh.telemetry.metrics import Metrics
 
 CONNECT_TIMEOUT_S = 2
 RECONNECT_WAIT_S = 0.1
@@ -46,13 +48,16 @@ class Ack:
 class Bus:
     """Publish and consume. Whatever needs the server raises Unavailable while it is away."""
 
-    def __init__(self, address: str, *, name: str = "flowmesh") -> None:
+    def __init__(
+        self, address: str, *, name: str = "flowmesh", metrics: Metrics | None = None
+    ) -> None:
         self.client = Client()
         self.jetstream: JetStreamContext = self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
         # Counts connections, so that a reader can tell that its requests are gone; readers that
         # wait for the server are woken when it counts.
         self.generation = 0
         self.readers: set[asyncio.Event] = set()
+        self.traffic = Traffic(metrics or Metrics(), lambda: len(self.readers))
         self._address = address
         self._name = name
         self._callbacks: list[Callback] = []
@@ -116,7 +121,9 @@ class Bus:
                 )
             )
         except FAILURES as error:
+            self.traffic.refused.inc()
             raise _unavailable() from error
+        self.traffic.published.inc()
         return Ack(ack.stream, ack.seq, bool(ack.duplicate))
 
     async def publish_core(

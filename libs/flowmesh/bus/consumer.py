@@ -117,6 +117,7 @@ class Consumer:
                     self._wanted -= 1
                     message = self._message(raw)
                     self._next = message.stream_sequence + 1
+                    self._bus.traffic.consumed.inc()
                     yield message
         finally:
             self._bus.readers.discard(self._wake)

@@ -31,6 +31,15 @@ class OrchestratorMetrics:
         self.execution_latency = metrics.histogram(
             "flowmesh_execution_seconds", "Start to end of an execution."
         )
+        self.execution_overhead = metrics.histogram(
+            "flowmesh_execution_overhead_ratio",
+            "Share of a completed execution's time in which none of its tasks ran.",
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0),
+        )
+        self.history_events = metrics.counter("flowmesh_history_events", "Events committed.")
+        self.history_bytes = metrics.counter(
+            "flowmesh_history_bytes", "Bytes of events committed, as they are stored."
+        )
         self.executions_deleted = metrics.counter(
             "flowmesh_executions_deleted", "Executions deleted after their retention."
         )
@@ -39,4 +48,7 @@ class OrchestratorMetrics:
         )
         self.tasks_ready = metrics.gauge("flowmesh_tasks_ready", "Tasks that wait for a worker.")
         self.tasks_out = metrics.gauge("flowmesh_tasks_out", "Tasks that are at workers.")
+        self.states_bytes = metrics.gauge(
+            "flowmesh_states_bytes", "Bytes of the executions held in memory, estimated."
+        )
         self.states_cached = metrics.gauge("flowmesh_states_cached", "Executions held in memory.")

@@ -18,7 +18,7 @@ from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.payloads import Payloads
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.preparing import Preparing
-from flowmesh.orchestrator.publisher import Publisher
+from flowmesh.orchestrator.publisher import Publisher, size_of
 from flowmesh.orchestrator.ready import Key
 from flowmesh.orchestrator.recovery import Recovery
 from flowmesh.orchestrator.states import States
@@ -253,6 +253,8 @@ class Orchestrator:
             self._settle(one, state)
         self.stats.tell()
         self._metrics.states_cached.set(len(self.states))
+        self._metrics.states_bytes.set(self.states.size)
+        self._metrics.history_bytes.inc(size_of(batch))
         self.publisher.offer(batch)
         self.dispatcher.pump()
 

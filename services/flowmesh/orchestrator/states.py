@@ -65,6 +65,11 @@ class States:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def size(self) -> int:
+        """Of all that is kept, in bytes, estimated."""
+        return self._size
+
     def get(self, execution_id: str) -> Entry | None:
         return self._entries.get(execution_id)
 

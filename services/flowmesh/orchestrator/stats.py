@@ -107,6 +107,21 @@ def _merged_latency(parts: list[execution_pb2.LatencyStats]) -> execution_pb2.La
     return message
 
 
+def overhead(state: State) -> float:
+    """The share of an execution's time in which none of its tasks ran, 0 to 1.
+
+    A task runs from its first dispatch to its end, retries and the way to its worker included.
+    """
+    wall_us = state.ended_at_us - state.started_at_us
+    ran_us, until_us = 0, state.started_at_us
+    nodes = state.scope.nodes.values()
+    for start_us, end_us in sorted((node.started_at_us, node.ended_at_us) for node in nodes):
+        if start_us and end_us > until_us:
+            ran_us += end_us - max(start_us, until_us)
+            until_us = end_us
+    return 1 - ran_us / wall_us if wall_us > 0 else 0.0
+
+
 class _Task:
     __slots__ = ("completed", "failed", "latency", "retried")
 
@@ -150,6 +165,7 @@ class Stats:
             workflow = self._workflows[key] = _Workflow()
             if len(self._workflows) > WORKFLOWS_MAX:
                 self._workflows.popitem(last=False)
+        self._count(self._metrics.history_events, len(transition.history.events))
         if started:
             workflow.started += 1
             self._count(self._metrics.started)
@@ -183,6 +199,7 @@ class Stats:
         if state.status == s.EXECUTION_COMPLETED:
             workflow.completed += 1
             self._count(self._metrics.completed)
+            self._metrics.execution_overhead.observe(overhead(state))
         elif state.status == s.EXECUTION_FAILED:
             workflow.failed += 1
             self._count(self._metrics.failed)

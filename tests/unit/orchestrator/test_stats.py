@@ -2,8 +2,12 @@
 
 import random
 
+import pytest
+
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.orchestrator.stats import SAMPLES_TOLD_MAX, Latency, merged
+from flowmesh.engine import State
+from flowmesh.orchestrator.stats import SAMPLES_TOLD_MAX, Latency, merged, overhead
+from tests.unit.engine.factories import node, plan
 
 
 def told(samples: list[float]) -> execution_pb2.WorkflowStats:
@@ -49,3 +53,31 @@ def test_several_processes_weigh_by_what_they_measured() -> None:
     assert abs(latency.p99_ms - everything[990]) < 5
     assert workflow.tasks[0].completed == 1_000
     assert len(told(fast).latency.samples_ms) == SAMPLES_TOLD_MAX
+
+
+@pytest.mark.parametrize(
+    ("ran", "share"),
+    [
+        ([(100, 1_100)], 0.0),
+        ([(200, 1_000)], 0.2),
+        ([(100, 600), (600, 1_100)], 0.0),
+        ([(100, 500), (700, 1_100)], 0.2),
+        ([(100, 1_100), (200, 300)], 0.0),
+        ([(300, 600), (200, 500), (900, 1_000)], 0.5),
+        ([(0, 100), (300, 800)], 0.5),
+        ([], 1.0),
+    ],
+)
+def test_overhead_is_the_time_without_a_task(ran: list[tuple[int, int]], share: float) -> None:
+    """Tasks side by side count once; one that never began does not count."""
+    state = State("e", plan(*(node(f"n{number}") for number in range(len(ran)))))
+    state.started_at_us, state.ended_at_us = 100, 1_100
+    for planned, (started_us, ended_us) in zip(state.scope.graph.nodes, ran, strict=True):
+        one = state.scope.node(planned)
+        one.started_at_us, one.ended_at_us = started_us, ended_us
+    assert overhead(state) == pytest.approx(share)
+
+
+def test_an_execution_without_a_duration_has_no_overhead() -> None:
+    """Nothing is divided by nothing."""
+    assert overhead(State("e", plan(node("a")))) == 0.0
