@@ -98,6 +98,11 @@ class Suite:
         return str(self.about["grpc"])
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What it was started with."""
+        return dict(self._environment)
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
