@@ -31,7 +31,7 @@ from flowmesh.orchestrator.snapshots import snapshot, snapshot_due
 from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
 from flowmesh.orchestrator.views import status_name
-from flowmesh.orchestrator.works import STALE, Started, StartWork, Work
+from flowmesh.orchestrator.works import STALE, Answer, Started, StartWork, Work
 
 FULL_RETRY_S = 0.2
 LINGER_COMMANDS = 24
@@ -216,10 +216,7 @@ class Committer:
             if one is None:
                 continue
             try:
-                followed = decide(one.entry.state, work.command, now_us, one.transition)
-            except Ended as ended:
-                work.answer(execution_ended(work.execution_id, status_name(ended.status)))
-                continue
+                work.verdict = self._verdict(one, work, now_us)
             except Exception:
                 self._ownership.log.exception("command_failed", execution_id=work.execution_id)
                 del touched[one.entry.state.execution_id]
@@ -227,12 +224,8 @@ class Committer:
                     starts.pop((work.namespace, work.request_id), None)
                 undone[one.entry.state.execution_id] = self._undo(one, work)
                 continue
-            if followed:
-                work.sequence = _sequence_of(work, one.entry.state)
-                one.works.append(work)
-            else:
-                self._metrics.stale_results.inc()
-                work.answer(STALE)
+            # Also one that is refused is told after the commit: what refuses it may be in there.
+            one.works.append(work)
         for again in undone.values():
             self._inbox.put_back(again, first=True)
         out = []
@@ -243,6 +236,18 @@ class Committer:
                 self._answer(one)
                 self._unchanged(one.entry.state, one.transition, one.partition)
         return out
+
+    def _verdict(self, one: Touched, work: Work, now_us: int) -> Answer | Exception:
+        """Decides a command; what its sender is to be told once that is committed."""
+        state = one.entry.state
+        try:
+            followed = decide(state, work.command, now_us, one.transition)
+        except Ended as ended:
+            return execution_ended(work.execution_id, status_name(ended.status))
+        if followed:
+            return _sequence_of(work, state)
+        self._metrics.stale_results.inc()
+        return STALE
 
     def _touch(
         self,
@@ -359,7 +364,7 @@ class Committer:
             if isinstance(work, StartWork):
                 work.answer(Started(state.execution_id, work is one.start))
             else:
-                work.answer(work.sequence)
+                work.answer(work.verdict)
 
     async def _answer_existing(self, touched: list[Touched]) -> None:
         """Starts whose request id was taken answer with the execution that has it."""

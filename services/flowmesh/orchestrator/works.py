@@ -35,11 +35,11 @@ def no_reply(answer: Answer | Exception) -> None:
 class Work:
     """One command on its way to the engine.
 
-    `size` in bytes, about; `solo`: alone in its batch; `sequence`: of the last event when it had
-    been decided.
+    `size` in bytes, about; `solo`: alone in its batch; `verdict`: what its sender is to be told
+    when its batch is committed.
     """
 
-    __slots__ = ("command", "execution_id", "partition", "reply", "sequence", "size", "solo")
+    __slots__ = ("command", "execution_id", "partition", "reply", "size", "solo", "verdict")
 
     def __init__(
         self, execution_id: str, partition: int, command: Command, reply: Reply = no_reply
@@ -49,8 +49,8 @@ class Work:
         self.command = command
         self.reply = reply
         self.size = 0
-        self.sequence = 0
         self.solo = False
+        self.verdict: Answer | Exception = STALE
 
     def answer(self, answer: Answer | Exception) -> None:
         """Tells the sender, who hears the first answer only."""

@@ -45,6 +45,9 @@ async def test_callers_are_told_and_results_wait(store: OrchestratorStore) -> No
             assert isinstance(told, Overloaded)
             assert told.reason == "STORAGE_FULL"
         assert not waiting.done()
+        # Ended by what cannot be committed: whoever is told so would be told what never happened.
+        late = await core.ask(lambda reply: Work(execution_id, 1, Signal("go", DONE), reply))
+        assert isinstance(late, Overloaded)
 
         await store.pool.execute(_ROOM)
 
