@@ -18,7 +18,7 @@ from benchmarks.machine import describe, yardstick_ms
 from benchmarks.report import heading, show, write
 from benchmarks.restate.system import Restate
 from benchmarks.roofline.system import Roofline
-from benchmarks.suite.cluster import Cluster
+from benchmarks.suite.scaled import Scaled
 from benchmarks.suite.system import Suite
 from benchmarks.system import System
 from benchmarks.temporal.system import Temporal
@@ -30,7 +30,7 @@ ROUNDS = 3
 SYSTEMS: dict[str, Callable[[Sizes], System]] = {
     "roofline": Roofline,
     "flowmesh": Suite,
-    "flowmesh-cluster": Cluster,
+    "flowmesh-scaled": Scaled,
     "temporal-dev": Temporal,
     "dbos": Dbos,
     **{

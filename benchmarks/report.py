@@ -37,7 +37,7 @@ LIKE_W1 = ("W1s, stream", "W1b")
 
 def heading(sizes: Sizes, workloads: list[str], rounds: int) -> str:
     lines = [f"{rounds} round(s), systems in turn, medians. Workloads:"]
-    lines += [f"  {name:<6} {WORKLOADS[name]}" for name in workloads]
+    lines += [f"  {name:<10} {WORKLOADS[name]}" for name in workloads]
     lines.append(f"Counts: {sizes}")
     return "\n".join(lines)
 
@@ -58,7 +58,7 @@ def _page(document: dict[str, Any]) -> str:
     machine = document["machine"]
     busy = [value for key, value in values.items() if key[2] == OTHERS]
     lines = [
-        "# Figures of the last whole run",
+        "# Figures of the last run",
         "",
         f"Written by `make bench` at {document['at']}, commit `{document['commit'][:12]}`,",
         f"{machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}.",
@@ -71,7 +71,21 @@ def _page(document: dict[str, Any]) -> str:
         lines.append("|---" * len(table.columns) + "|")
         cells = zip(*(column.cells for column in table.columns), strict=True)
         lines += ["| " + " | ".join(map(str, row)) + " |" for row in cells]
+    lines += ["", "## CPU seconds per 1,000 workflows, by process", ""]
+    lines += [f"- {split}" for split in _splits(document)]
+    lines += ["", "## Settings, as the servers say", ""]
+    lines += [f"- {system}: `{json.dumps(said)}`" for system, said in document["settings"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _splits(document: dict[str, Any]) -> list[str]:
+    """Where the CPU went, a line for each workload of a system."""
+    found = []
+    for row in document["results"]:
+        if parts := row.get("by_process"):
+            split = ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
+            found.append(f"{row['system']} {row['workload']}: {split}")
+    return found
 
 
 def show(document: dict[str, Any]) -> None:
@@ -79,10 +93,8 @@ def show(document: dict[str, Any]) -> None:
     values = values_of(document)
     console = Console(width=WIDTH, highlight=False)
     console.print(_figures(values))
-    for row in document["results"]:
-        if parts := row.get("by_process"):
-            split = ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
-            console.print(f"CPU s per 1,000, {row['system']} {row['workload']}: {split}")
+    for split in _splits(document):
+        console.print(f"CPU s per 1,000, {split}")
     busy = {key[:2]: value for key, value in values.items() if key[2] == OTHERS}
     if busy:
         told = ", ".join(f"{system} {name} {value:.1f}" for (system, name), value in busy.items())

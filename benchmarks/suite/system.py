@@ -145,8 +145,10 @@ class Suite:
         stand.results.add(NAME, "W6-100000", {"kib_per_sleeper": max(kib, 0.0), **idle})
 
 
-def dev(folder: Path) -> Child:
+def dev(folder: Path, *arguments: str) -> Child:
     """On ports of its own, the same ones when it is started again."""
     data = ("--data-dir", str(folder / "data"))
     ports = ("--http-port", str(free_port()), "--grpc-port", str(free_port()))
-    return Child("suite", module("flowmesh.suite", "dev", *data, *ports), folder / "suite.log")
+    return Child(
+        "suite", module("flowmesh.suite", "dev", *data, *ports, *arguments), folder / "suite.log"
+    )

@@ -4,16 +4,19 @@ import asyncio
 import sys
 import time
 import uuid
+from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from benchmarks.answering import Handlers, answer
 from benchmarks.load import Metrics, latencies, one_by_one, throughput
-from benchmarks.temporal.workflows import TASK_QUEUE, Chain
-from benchmarks.workloads import EDGE_STEPS, IN_FLIGHT, PAYLOAD
+from benchmarks.temporal.workflows import TASK_QUEUE, Chain, Recorded
+from benchmarks.workloads import EDGE_STEPS, IN_FLIGHT, PAYLOAD, STEPS_W5
 
 WARM_COUNT = 40
 WARM_W2 = 5
+AGAIN_S = 0.05
 
 
 class TemporalLoad:
@@ -21,6 +24,7 @@ class TemporalLoad:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._recovering: list[WorkflowHandle[Any, Any]] = []
 
     async def run(self, steps: int) -> WorkflowHandle[Chain, object]:
         """Starts, waits for the result, and returns the handle."""
@@ -41,6 +45,37 @@ class TemporalLoad:
         await one_by_one(lambda: self.run(1), WARM_W2)
         return latencies(await one_by_one(lambda: self.run(1), count))
 
+    async def w5(self, count: int) -> int:
+        """Starts all and returns when all are accepted; `w5_end` sees them to their end."""
+        self._recovering = await asyncio.gather(
+            *(
+                self._client.start_workflow(
+                    Recorded.run,
+                    args=[STEPS_W5, PAYLOAD],
+                    id=uuid.uuid4().hex,
+                    task_queue=TASK_QUEUE,
+                )
+                for _ in range(count)
+            )
+        )
+        return count
+
+    async def w5_end(self, within_s: float) -> dict[str, float]:
+        """When the last result came, and how many never did."""
+        until = time.monotonic() + within_s
+        came = await asyncio.gather(*(self._result(one, until) for one in self._recovering))
+        return {"last_at": time.monotonic(), "lost": came.count(False)}
+
+    async def _result(self, handle: WorkflowHandle[Any, Any], until: float) -> bool:
+        while (left_s := until - time.monotonic()) > 0:
+            try:
+                return bool(await asyncio.wait_for(handle.result(), left_s) == PAYLOAD)
+            except RPCError:
+                await asyncio.sleep(AGAIN_S)  # the server is on its way up
+            except TimeoutError:
+                break
+        return False
+
     async def w4(self, steps: int) -> Metrics:
         began = time.perf_counter()
         handle = await self.run(steps)
@@ -58,7 +93,14 @@ class TemporalLoad:
 
 async def main(address: str) -> None:
     load = TemporalLoad(await Client.connect(address))
-    handlers: Handlers = {"warm": load.warm, "W1": load.w1, "W2": load.w2, "W4": load.w4}
+    handlers: Handlers = {
+        "warm": load.warm,
+        "W1": load.w1,
+        "W2": load.w2,
+        "W4": load.w4,
+        "W5": load.w5,
+        "W5-end": load.w5_end,
+    }
     await answer(handlers)
 
 

@@ -20,14 +20,14 @@ READY = "Temporal Server:"
 
 
 class Temporal:
-    """Measures what is compared: W1, W2, W4. Smaller counts, because it takes longer."""
+    """Measures what is compared: W1, W2, W4, W5. Smaller counts, because it takes longer."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
 
     async def measure(self, folder: Path, workloads: Sequence[str], results: Results) -> None:
         sizes = self._sizes
-        wanted = [name for name in ("W1", "W2", "W4") if name in workloads]
+        wanted = [name for name in ("W1", "W2", "W4", "W5") if name in workloads]
         if not wanted:
             return
         results.settings[NAME] = {"version": _version(), "database": "sqlite file", **PRAGMAS}
@@ -51,6 +51,8 @@ class Temporal:
                 await stand.ask("W2", NAME, count=sizes.w2_peer)
             if "W4" in wanted:
                 await stand.ask("W4", NAME, steps=sizes.w4_steps_peer)
+            if "W5" in wanted:
+                await stand.recover(NAME, count=sizes.w5, start=lambda: server.start(READY))
 
 
 def _server(port: int, folder: Path) -> tuple[str, ...]:

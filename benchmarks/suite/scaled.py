@@ -1,4 +1,4 @@
-"""The suite with each service a process of its own: what a second orchestrator brings."""
+"""The suite with more orchestrators: what a second process brings on the cores there are."""
 
 import json
 from collections.abc import Sequence
@@ -7,17 +7,16 @@ from pathlib import Path
 
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.suite.system import NAME
+from benchmarks.suite.system import NAME, READY, dev
 from benchmarks.system import Stand, running
 from benchmarks.workloads import Sizes
 
 WORKLOAD = "processes"
-READY = "gRPC: "
 ORCHESTRATORS = {"one": 1, "two": 2}
 
 
-class Cluster:
-    """Measures `flowmesh cluster` with one worker service and one or two orchestrators."""
+class Scaled:
+    """Measures `flowmesh dev` with one and with two orchestrator processes, one after the other."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
@@ -34,10 +33,10 @@ class Cluster:
     async def _measure(
         self, stack: AsyncExitStack, folder: Path, name: str, orchestrators: int, results: Results
     ) -> None:
-        server = await stack.enter_async_context(running(_cluster(folder, orchestrators)))
+        server = dev(folder, "--orchestrators", str(orchestrators))
+        await stack.enter_async_context(running(server))
         await server.start(READY)
-        about = json.loads((folder / "data" / "cluster.json").read_text())
-        address = str(about["grpc"])
+        address = str(json.loads((folder / "data" / "dev.json").read_text())["grpc"])
         worker, client = (
             Child(role, module(f"benchmarks.suite.{role}", address), folder / role)
             for role in ("worker", "client")
@@ -52,11 +51,3 @@ class Cluster:
             count = self._sizes.w1 if workload == "W1" else self._sizes.w1_stream
             done = await stand.measured(workload, count=count)
             results.add(NAME, WORKLOAD, {metric: done.metrics["workflows_per_s"]})
-
-
-def _cluster(folder: Path, orchestrators: int) -> Child:
-    ports = ("--http-port", "0", "--grpc-port", "0")
-    counts = ("--orchestrators", str(orchestrators), "--workers", "1")
-    data = ("--data-dir", str(folder / "data"))
-    argv = module("flowmesh.suite", "cluster", *data, *ports, *counts)
-    return Child("cluster", argv, folder / "cluster.log")
