@@ -49,7 +49,12 @@ class Bus:
     """Publish and consume. Whatever needs the server raises Unavailable while it is away."""
 
     def __init__(
-        self, address: str, *, name: str = "flowmesh", metrics: Metrics | None = None
+        self,
+        addresses: str,
+        *,
+        name: str = "flowmesh",
+        replicas: int = 1,
+        metrics: Metrics | None = None,
     ) -> None:
         self.client = Client()
         self.jetstream: JetStreamContext = self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
@@ -58,7 +63,8 @@ class Bus:
         self.generation = 0
         self.readers: set[asyncio.Event] = set()
         self.traffic = Traffic(metrics or Metrics(), lambda: len(self.readers))
-        self._address = address
+        self._addresses = addresses.split(",")
+        self._replicas = replicas
         self._name = name
         self._callbacks: list[Callback] = []
         self._core: list[tuple[str, Handler]] = []
@@ -189,6 +195,7 @@ class Bus:
             max_bytes=max_bytes,
             duplicate_window=min(DUPLICATE_WINDOW_S, max_age_s),
             allow_direct=True,
+            num_replicas=self._replicas,
         )
         try:
             try:
@@ -231,7 +238,7 @@ class Bus:
     async def _connect(self) -> None:
         self._began = True
         await self.client.connect(
-            self._address,
+            self._addresses,
             name=self._name,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnect,

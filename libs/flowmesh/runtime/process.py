@@ -61,7 +61,12 @@ class Process:
         self.checks = Checks()
         self.handlers = Handlers(self.metrics)
         self.directory = Directory()
-        self.bus = Bus(settings.nats, name="+".join(services), metrics=self.metrics)
+        self.bus = Bus(
+            settings.nats,
+            name="+".join(services),
+            replicas=settings.nats_replicas,
+            metrics=self.metrics,
+        )
         self.cache: Redis = open_cache(settings.redis)
         self.drain_callbacks: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self.address = ""

@@ -20,7 +20,12 @@ class Settings(BaseSettings):
     postgres: str = Field(
         default="", description="PostgreSQL: postgresql://user:password@host:port/name"
     )
-    nats: str = Field(default="", description="NATS with JetStream: nats://token@host:port")
+    nats: str = Field(
+        default="", description="NATS with JetStream: nats://token@host:port, more after commas"
+    )
+    nats_replicas: int = Field(
+        default=1, ge=1, le=5, description="servers of a NATS cluster that keep each event"
+    )
     redis: str = Field(default="", description="Redis: redis://host:port/0 or unix:///path")
     registry: str = Field(default="", description="host:port of a registry in another process")
     host: str = Field(default="127.0.0.1", description="address to listen on")
