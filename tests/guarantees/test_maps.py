@@ -1,0 +1,66 @@
+"""A map of thousands of items survives the death of everything but its worker."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from flowmesh.sdk import Client, TaskContext, Worker
+from flowmesh.testing.polling import done
+from flowmesh.testing.suite import Suite
+
+ITEMS = 3_000
+AT_ONCE = 200
+TASK = {
+    "apiVersion": "workflow.io/v1",
+    "kind": "WorkflowTask",
+    "metadata": {"name": "double"},
+    "spec": {"type": "double"},
+}
+MAP = {
+    "apiVersion": "workflow.io/v1",
+    "kind": "Workflow",
+    "metadata": {"name": "doubled"},
+    "spec": {
+        "tasks": [
+            {
+                "id": "each",
+                "map": {
+                    "items": "{{input.numbers}}",
+                    "concurrency": AT_ONCE,
+                    "tasks": [{"id": "work", "taskRef": "double", "input": {"n": "{{item}}"}}],
+                },
+            }
+        ]
+    },
+}
+
+
+@pytest.mark.fault("F7")
+async def test_a_map_goes_on_where_it_was(dev: Suite) -> None:
+    """Every item is done once and answered in its place; the worker's results are not lost."""
+    runs: Counter[str] = Counter()
+
+    async def double(given: dict[str, int], context: TaskContext) -> int:
+        runs[context.idempotency_key] += 1
+        await asyncio.sleep(0.05)
+        return given["n"] * 2
+
+    assert (await dev.post("/api/v1/tasks", TASK)).status == 201
+    async with Client(dev.grpc_address) as client:
+        await client.register(MAP)
+        async with Worker(client, {"double": double}, slots=AT_ONCE):
+            handle = await client.start("doubled", {"numbers": list(range(ITEMS))})
+            await done("a third of the items", lambda: len(runs) > ITEMS // 3, within_s=30)
+            await dev.kill_everything()
+            await dev.start()
+
+            assert await handle.result(60) == [number * 2 for number in range(ITEMS)]
+
+        events = [event async for event in handle.events()]
+    completed = Counter(event.node for event in events if event.type == "TaskCompleted")
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert len(completed) == ITEMS + 1
+    assert set(completed.values()) == {1}
+    assert len(runs) == ITEMS
+    assert sum(runs.values()) - ITEMS <= AT_ONCE
