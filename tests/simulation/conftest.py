@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.orchestrator.conftest import store  # noqa: F401 (a fixture)
+
 
 @pytest.fixture(autouse=True)
 def collected_afterwards() -> Iterator[None]:

@@ -34,7 +34,7 @@ def simulate(seed: int, traced: Callable[..., object] | None = None) -> Run:
     with virtual_loop() as loop:
         world = World(loop, str(seed), traced)
         try:
-            loop.run_until_complete(_run(world))
+            loop.run_until_complete(run(world))
         except Stuck as stuck:
             world.problem("loop", str(stuck))
         problems = [*world.problems, *loop.failures, *violations(world.record)]
@@ -53,7 +53,8 @@ def simulate(seed: int, traced: Callable[..., object] | None = None) -> Run:
         )
 
 
-async def _run(world: World) -> None:
+async def run(world: World) -> None:
+    """Draws a setup, a workload and what breaks, and lets it come to its end."""
     random = Random(f"{world.seed}/setup")
     shared_dir = "data" if random.random() < 0.2 else ""
     world.add_orchestrator("o1", data_dir_id=shared_dir)

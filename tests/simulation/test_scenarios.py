@@ -6,11 +6,12 @@ import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from tests.simulation.commit_sql import Payload
 from tests.simulation.faults import Fate
 from tests.simulation.history import Outcome
 from tests.simulation.loop import elapsed
 from tests.simulation.scripted import Stage, play
-from tests.simulation.tables import PAYLOAD_KEPT_US, Payload
+from tests.simulation.tables import PAYLOAD_KEPT_US
 
 
 @pytest.mark.parametrize("resends_late", [0, 3])

@@ -57,13 +57,17 @@ class World:
     """Everything of one run, and what others see of each other in it."""
 
     def __init__(
-        self, loop: VirtualLoop, seed: str, traced: Callable[..., object] | None = None
+        self,
+        loop: VirtualLoop,
+        seed: str,
+        traced: Callable[..., object] | None = None,
+        tables: type[Tables] = Tables,
     ) -> None:
         self.loop, self.seed, self.traced = loop, seed, traced
         self.start_us = START_US
         self.random = Random(seed)
         self.faults = Faults(Random(f"{seed}/faults"))
-        self.tables = Tables(now_us=self.now_us, tick=self.tick, told=self._committed)
+        self.tables = tables(now_us=self.now_us, tick=self.tick, told=self._committed)
         self.database = Database(loop, self.faults, self.tables)
         self.event_tables = EventTables()
         self.nats = Nats(loop, self.faults)

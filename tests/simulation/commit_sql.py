@@ -1,0 +1,232 @@
+"""The tables of the schema `orchestrator`, and what `sql/commit.sql` does to them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from flowmesh.orchestrator.ids import PARTITION_COUNT
+from tests.simulation.history import Commit
+
+_STARTS = "id partition namespace workflow_id workflow_name version plan_digest request_id digest"
+_STATES = "id partition status started_at ended_at wake_at ready_since queue priority"
+_LANES = "execution_id partition namespace queue priority ready_since is_start"
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Incarnation:
+    address: str
+    data_dir_id: str
+    lease_until: float
+    position: int = 0
+
+
+@dataclass(slots=True)
+class OutboxRow:
+    execution_ids: list[str]
+    seqs: list[int]
+    after: bytes | None
+
+
+@dataclass(slots=True)
+class Payload:
+    encoding: str
+    data: bytes
+    used_at: int
+
+
+@dataclass(slots=True)
+class Partition:
+    epoch: int = 0
+    incarnation: int | None = None
+    # The transaction that has locked the row.
+    locked_by: object = None
+
+
+def _rows(names: str, columns: Sequence[Sequence[Any]]) -> list[Row]:
+    return [dict(zip(names.split(), row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+@dataclass
+class Rows:
+    """Rows as a committed transaction sees them, and the statement of a commit."""
+
+    now_us: Callable[[], int]
+    incarnations: dict[int, Incarnation] = field(default_factory=dict)
+    partitions: list[Partition] = field(
+        default_factory=lambda: [Partition() for _ in range(PARTITION_COUNT)]
+    )
+    plans: dict[str, bytes] = field(default_factory=dict)
+    executions: dict[str, Row] = field(default_factory=dict)
+    requests: dict[tuple[str, str], str] = field(default_factory=dict)
+    history: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    ready: dict[tuple[str, str, int], Row] = field(default_factory=dict)
+    snapshots: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    outbox: dict[int, dict[int, OutboxRow]] = field(default_factory=dict)
+    payloads: dict[tuple[str, str], Payload] = field(default_factory=dict)
+    references: set[tuple[str, str, str]] = field(default_factory=set)
+    commits: list[Commit] = field(default_factory=list)
+    # What tells a reader of histories in which order things happened.
+    tick: Callable[[], int] = lambda: 0
+    told: Callable[[Commit], None] = lambda commit: None
+
+    # --- the commit ---
+
+    def fence(self, incarnation: int, partitions: list[int], epochs: list[int]) -> set[int]:
+        """Partitions of a commit that are the incarnation's at this epoch."""
+        held = set()
+        for partition, epoch in zip(partitions, epochs, strict=True):
+            row = self.partitions[partition]
+            if row.incarnation == incarnation and row.epoch == epoch:
+                held.add(partition)
+        return held
+
+    def commit(self, *p: Any) -> Row:
+        """`sql/commit.sql`; `p[n - 1]` is its parameter $n."""
+        incarnation, position = p[0], p[1]
+        me = self.incarnations.get(incarnation)
+        if me is None or me.position != position:
+            return self._answer(applied=False)
+        fence = self.fence(incarnation, p[2], p[3])
+        starts = _rows(_STARTS, p[6:15])
+        states = {s["id"]: s for s in _rows(_STATES, p[15:24]) if s["partition"] in fence}
+        self._check(starts, states, fence, p)
+        me.position += 1
+        if fence:
+            for digest, body in zip(p[4], p[5], strict=True):
+                self.plans.setdefault(digest, body)
+        started = self._start(starts, states)
+        for state, is_start in zip(_rows(_STATES, p[15:24]), p[41], strict=True):
+            if not is_start and state["partition"] in fence and state["id"] in self.executions:
+                self.executions[state["id"]].update(
+                    (name, state[name])
+                    for name in (
+                        "status",
+                        "ended_at",
+                        "wake_at",
+                        "ready_since",
+                        "queue",
+                        "priority",
+                    )
+                )
+        self._lanes(_rows(_LANES, p[42:49]), fence, started)
+        appended = self._append(p[24:30], fence, started)
+        self.outbox.setdefault(incarnation, {})[position + 1] = OutboxRow(
+            [i for i, _ in appended], [seq for _, seq in appended], p[30]
+        )
+        self._serve(p[31], p[32])
+        self._refer(p[33:37], fence)
+        for execution_id, seq, body, partition in zip(*p[37:41], strict=True):
+            if partition in fence:
+                self.snapshots[execution_id] = (seq, body)
+        self._record(incarnation, position + 1, p, fence, appended, started)
+        return self._answer(applied=True, partitions=sorted(fence), started=sorted(started))
+
+    def _answer(
+        self, *, applied: bool, partitions: Iterable[int] = (), started: Iterable[str] = ()
+    ) -> Row:
+        return {
+            "applied": applied,
+            "partitions": list(partitions),
+            "started": list(started),
+            "now_us": self.now_us(),
+        }
+
+    def _check(
+        self, starts: list[Row], states: dict[str, Row], fence: set[int], p: Sequence[Any]
+    ) -> None:
+        """Raises what a broken constraint raises, before anything has changed."""
+        if any(s["id"] in self.executions for s in starts if s["id"] in states):
+            raise asyncpg.UniqueViolationError("executions_pkey")
+        taken = {
+            s["id"]
+            for s in starts
+            if s["request_id"] and (s["namespace"], s["request_id"]) in self.requests
+        }
+        for _, execution_id, seq, _, partition, is_start in zip(*p[24:30], strict=True):
+            if partition not in fence or (is_start and execution_id in taken):
+                continue
+            if seq in self.history.get(execution_id, ()):
+                raise asyncpg.UniqueViolationError("history_pkey")
+        for lane in _rows(_LANES, p[42:49]):
+            if lane["partition"] not in fence or lane["ready_since"] is None:
+                continue
+            key = (lane["execution_id"], lane["queue"], lane["priority"])
+            if not (lane["is_start"] and key[0] in taken) and key in self.ready:
+                raise asyncpg.UniqueViolationError("ready_pkey")
+
+    def _start(self, starts: list[Row], states: dict[str, Row]) -> set[str]:
+        started = set()
+        for start in sorted(starts, key=lambda s: (s["namespace"], s["request_id"])):
+            state = states.get(start["id"])
+            key = (start["namespace"], start["request_id"])
+            if state is None or (start["request_id"] and key in self.requests):
+                continue
+            self.executions[start["id"]] = {
+                **start,
+                **state,
+                "request_id": start["request_id"] or None,
+                "start_digest": start["digest"],
+            }
+            if start["request_id"]:
+                self.requests[key] = start["id"]
+            started.add(start["id"])
+        return started
+
+    def _lanes(self, lanes: list[Row], fence: set[int], started: set[str]) -> None:
+        for lane in lanes:
+            key = (lane["execution_id"], lane["queue"], lane["priority"])
+            if lane["partition"] not in fence:
+                continue
+            if lane["ready_since"] is None:
+                self.ready.pop(key, None)
+            elif not lane["is_start"] or lane["execution_id"] in started:
+                self.ready[key] = lane
+
+    def _append(
+        self, columns: Sequence[Sequence[Any]], fence: set[int], started: set[str]
+    ) -> list[tuple[str, int]]:
+        appended = []
+        for _, execution_id, seq, events, partition, is_start in zip(*columns, strict=True):
+            if partition in fence and (not is_start or execution_id in started):
+                self.history.setdefault(execution_id, {})[seq] = events
+                appended.append((execution_id, seq))
+        return sorted(appended)
+
+    def _serve(self, incarnations: list[int], positions: list[int]) -> None:
+        for incarnation, position in zip(incarnations, positions, strict=True):
+            rows = self.outbox.get(incarnation, {})
+            for served in [p for p in rows if p <= position]:
+                del rows[served]
+
+    def _refer(self, columns: Sequence[Sequence[Any]], fence: set[int]) -> None:
+        for namespace, digest, execution_id, partition in zip(*columns, strict=True):
+            if partition in fence:
+                if (namespace, digest) in self.payloads:
+                    self.payloads[namespace, digest].used_at = self.now_us()
+                self.references.add((namespace, digest, execution_id))
+
+    def _record(
+        self,
+        incarnation: int,
+        position: int,
+        p: Sequence[Any],
+        fence: set[int],
+        appended: list[tuple[str, int]],
+        started: set[str],
+    ) -> None:
+        epochs = {n: e for n, e in zip(p[2], p[3], strict=True) if n in fence}
+        commit = Commit(
+            tick=self.tick(),
+            at_us=self.now_us(),
+            incarnation=incarnation,
+            position=position,
+            epochs=epochs,
+            rows=tuple(appended),
+            started=frozenset(started),
+        )
+        self.commits.append(commit)
+        self.told(commit)
