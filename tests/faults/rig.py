@@ -47,6 +47,7 @@ class Rig(Cluster):
         *arguments: str,
         environment: dict[str, str] | None = None,
         proxied: bool = True,
+        nats: str = "",
     ) -> None:
         super().__init__(
             folder / "data",
@@ -55,6 +56,7 @@ class Rig(Cluster):
         )
         self._folder = folder
         self._proxied = proxied
+        self._nats = nats
         self._stack = AsyncExitStack()
         self.servers = EmbeddedServers(folder / "servers")
 
@@ -83,7 +85,7 @@ class Rig(Cluster):
     async def _point_at_servers(self) -> None:
         """Says where the servers are: behind proxies, or themselves where load is measured."""
         servers = self.servers
-        addresses = (servers.postgres, servers.nats, servers.redis)
+        addresses = (servers.postgres, self._nats or servers.nats, servers.redis)
         if self._proxied:
             addresses = await self._proxies()
         self._environment |= dict(zip(SERVER_VARIABLES, addresses, strict=True))

@@ -53,8 +53,8 @@ class Tally:
         row.recoveries_s += outcome.recoveries_s
 
     def figure(self, number: str, **values: Any) -> None:
-        """A measured figure: `n` and what was measured."""
-        self.figures[number] = values
+        """Adds to a measured figure: `n` and what was measured."""
+        self.figures.setdefault(number, {}).update(values)
 
     @property
     def rows(self) -> list[Row]:

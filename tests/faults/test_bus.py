@@ -18,6 +18,8 @@ STREAM = "FM_EVENTS"
 # Each is waited for until the publisher gives up, 5 s.
 LOST_ACKS = 2
 REPEATED = 50
+STORES = 5
+BUSY_ORDERS = 120
 HIT_WITHIN_S = 20.0
 # Of the normal rate while NATS is away.
 RATE_KEPT = 0.8
@@ -45,23 +47,39 @@ async def test_nats_is_away_for_five_seconds(scenario: Scenario) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.fault("F15")
-@pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
-async def test_the_store_of_nats_is_deleted(scenario: Scenario, busy: bool) -> None:
-    """The stream is made anew and gets from the outbox what nobody has stored yet."""
-    servers = scenario.rig.servers
-    store = servers.data_dir.path / "nats" / "jetstream"
-    async with scenario.drill(f"NATS store deleted, {'busy' if busy else 'idle'}") as running:
+async def test_the_store_of_nats_is_deleted_under_load(scenario: Scenario) -> None:
+    """The stream is made anew each time and gets from the outbox what nobody has stored yet."""
+    async with scenario.drill("NATS store deleted, busy", late_orders=BUSY_ORDERS) as running:
         await scenario.whole()
         await running.in_flight()
-        if busy:
-            running.breaks()
-        await servers.stop("nats")
-        shutil.rmtree(store)
-        await servers.start("nats")
-        if not busy:
-            running.breaks()
+        running.breaks()
+        for _ in range(STORES):
+            await store_deleted(scenario)
+            await pause(1.0)
+        await scenario.finish(running, "F15", n=STORES)
+    scenario.tally.figure("N7", n=STORES, nats_stores=STORES, lost=0)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F15")
+async def test_the_store_of_nats_is_deleted_while_idle(scenario: Scenario) -> None:
+    """Nothing was published meanwhile, so nobody has noticed when the next event comes."""
+    async with scenario.drill("NATS store deleted, idle") as running:
+        await scenario.whole()
+        await running.in_flight()
+        await store_deleted(scenario)
+        running.breaks()
         await scenario.finish(running, "F15")
+
+
+async def store_deleted(scenario: Scenario) -> None:
+    """NATS starts again with nothing of what it had."""
+    servers = scenario.rig.servers
+    await servers.stop("nats")
+    shutil.rmtree(servers.data_dir.path / "nats" / "jetstream")
+    await servers.start("nats")
 
 
 @pytest.mark.slow

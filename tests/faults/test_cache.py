@@ -28,6 +28,7 @@ async def test_redis_is_flushed_again_and_again(scenario: Scenario) -> None:
                 await redis.flushall()
                 await pause(0.2)
         await scenario.finish(running, "F20", n=FLUSHES)
+    scenario.tally.figure("N7", redis_flushes=FLUSHES, lost=0)
     await scenario.whole()
 
 
