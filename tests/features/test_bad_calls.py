@@ -128,7 +128,12 @@ async def test_large_metadata_is_refused(victim: Suite, metadata: Any) -> None:
     """By gRPC itself; calls after it are served."""
     async with raw_channel(victim) as channel:
         outcomes = await send_all(channel, b"", metadata=metadata, open_s=ANSWERED_S)
-    assert {outcome.code for outcome in outcomes.values()} == {"RESOURCE_EXHAUSTED"}
+    for path, outcome in outcomes.items():
+        # A client whose stream is reset while it still writes says INTERNAL of its own accord.
+        allowed = {"RESOURCE_EXHAUSTED"} | (
+            {"INTERNAL"} if METHODS[path].client_streaming else set()
+        )
+        assert outcome.code in allowed, path
     async with raw_channel(victim) as channel:
         assert undocumented(await send_all(channel, b"")) == {}
 
