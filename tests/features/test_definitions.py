@@ -245,6 +245,8 @@ async def test_parallelism_bounds_what_runs_at_once(suite: Suite, world: World, 
     world.release("slow")
     assert (await running).json["status"] == "completed"
     assert len(world.calls("slow")) == 6
+    trace = (await suite.get(f"/api/v1/executions/{execution['executionId']}/trace")).json
+    assert (trace["groups"]["plannedWidth"], trace["groups"]["actualWidth"]) == (6, 2)
 
 
 @pytest.mark.feature("S0-20", "S0-21")

@@ -3,6 +3,9 @@
 import json
 import time
 
+import pytest
+
+from flowmesh.testing.polling import allowed_s
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.steps import http, step, workflow
@@ -10,6 +13,7 @@ from tests.features.steps import http, step, workflow
 PROMPTLY_S = 3.0
 
 
+@pytest.mark.feature("S3-36")
 async def test_hostile_code_stops_nobody_else(suite: Suite, world: World) -> None:
     """One step loops for ever, one takes all memory; others finish meanwhile, then both fail."""
     code = {
@@ -34,7 +38,7 @@ async def test_hostile_code_stops_nobody_else(suite: Suite, world: World) -> Non
     for number, execution_id in enumerate(ids):
         ended = await suite.wait(execution_id)
         assert ended["stepResults"]["double"]["result"] == number * 2
-    assert time.monotonic() - started < PROMPTLY_S
+    assert time.monotonic() - started < allowed_s(PROMPTLY_S)
 
     classes = {}
     for name, execution_id in hostile.items():

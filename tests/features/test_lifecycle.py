@@ -253,7 +253,7 @@ async def test_an_execution_ends_with_its_last_leaf_or_a_terminal_failure(
     assert ends == [("TaskFailed", "bad"), ("TaskSkipped", "after"), ("WorkflowFailed", "")]
 
 
-@pytest.mark.feature("S3-89")
+@pytest.mark.feature("S3-89", "S3-41")
 async def test_what_has_ended_is_cleaned_up(suite: Suite) -> None:
     """Its outbox rows go when they were served, its state leaves memory, housekeeping runs."""
     workflow_id = await suite.define(workflow({"id": "only", "name": "Only"}))

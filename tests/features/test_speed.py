@@ -142,20 +142,23 @@ async def test_independent_tasks_run_at_the_same_time(suite: Suite, world: World
     assert join - max(left, right) >= 990
 
 
-@pytest.mark.feature("S0-37")
+@pytest.mark.feature("S0-37", "S3-105")
 async def test_side_by_side_is_at_least_twice_as_fast_as_in_a_row(
     suite: Suite, world: World
 ) -> None:
-    """Four equal tasks and a join, against the same ones one after the other."""
+    """Four equal tasks and a join: their groups against the same ones one after the other."""
     routes = ["a", "b", "c", "d"]
     for route in routes:
         world.answers(route, delay_ms=250)
     together: list[tuple[str, list[str]]] = [(route, []) for route in routes]
     in_a_row = [(route, routes[index - 1 : index]) for index, route in enumerate(routes)]
 
-    fast_s = await seconds_of(suite, calls(world, *together, ("join", routes)))
+    workflow = calls(world, *together, ("join", routes))
+    fast_s = await seconds_of(suite, workflow)
     slow_s = await seconds_of(suite, calls(world, *in_a_row, ("join", routes[-1:])))
     assert slow_s >= 2 * fast_s
+    analysis = (await suite.get(f"/api/v1/workflows/{workflow['id']}/analysis")).json
+    assert analysis["execution"]["parallelExecutionGroups"] == [routes, ["join"]]
 
 
 @pytest.mark.feature("S0-94")

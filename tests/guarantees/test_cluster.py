@@ -19,7 +19,7 @@ REDISPATCHED_S = 4.0
 WORKER_REPLACED_S = 1.5
 
 
-@pytest.mark.feature("S2-53", "S2-54", "S3-21", "S3-39")
+@pytest.mark.feature("S2-53", "S2-54", "S3-21", "S3-39", "S3-96")
 @pytest.mark.fault("F1")
 async def test_a_killed_orchestrator_costs_no_step(cluster: Cluster, world: World) -> None:
     """The other one goes on with its executions within the lease; nothing runs twice."""
@@ -35,7 +35,7 @@ async def test_a_killed_orchestrator_costs_no_step(cluster: Cluster, world: Worl
     assert outcome.p50_s <= allowed_s(RECOVERED_S)
 
 
-@pytest.mark.feature("S2-54", "S4-53")
+@pytest.mark.feature("S2-54", "S4-53", "S1-137", "S3-96")
 @pytest.mark.fault("F3")
 async def test_a_killed_worker_service_costs_no_step(cluster: Cluster, world: World) -> None:
     """Its tasks go out again, under the same keys; the receiver's first effect is the only one."""
@@ -63,7 +63,7 @@ async def test_an_orchestrator_that_leaves_hands_over(cluster: Cluster, world: W
     assert outcome.p50_s <= allowed_s(HANDED_OVER_S)
 
 
-@pytest.mark.feature("S2-53")
+@pytest.mark.feature("S2-53", "S3-38")
 @pytest.mark.fault("F24", "F27")
 async def test_a_paused_owner_is_fenced(cluster: Cluster, world: World) -> None:
     """Stopped for longer than its lease and woken again, it commits nothing of what it held."""
@@ -105,7 +105,7 @@ async def test_a_killed_event_service_costs_subscribers_nothing(
     assert outcome.reopened > 0
 
 
-@pytest.mark.feature("S4-53", "S3-46")
+@pytest.mark.feature("S4-53", "S3-46", "S1-137")
 @pytest.mark.fault("F3")
 async def test_a_killed_remote_worker_costs_no_step(cluster: Cluster, world: World) -> None:
     """Its tasks go to another worker half a second later, with the same attempt and key."""

@@ -85,7 +85,7 @@ async def test_everything_killed_at_once_loses_nothing(dev: Suite, world: World)
     assert serving_s <= allowed_s(SERVING_WITHIN_S)
 
 
-@pytest.mark.feature("S3-22", "S3-46", "S0-96")
+@pytest.mark.feature("S3-22", "S3-46", "S0-96", "S1-137", "S3-103")
 @pytest.mark.fault("F14")
 async def test_a_killed_nats_delays_events_only(dev: Suite, world: World) -> None:
     """Executions go on without it; when it is back, every event follows in order."""
@@ -111,7 +111,7 @@ async def test_a_lost_nats_store_loses_no_event(dev: Suite, world: World) -> Non
         await running.finish(extra_deliveries=0)
 
 
-@pytest.mark.feature("S3-22")
+@pytest.mark.feature("S3-22", "S3-103")
 @pytest.mark.fault("F20")
 async def test_a_killed_redis_changes_no_result(dev: Suite, world: World) -> None:
     """Nothing that must last is in it."""
@@ -123,7 +123,7 @@ async def test_a_killed_redis_changes_no_result(dev: Suite, world: World) -> Non
         await running.finish(extra_deliveries=0)
 
 
-@pytest.mark.feature("S0-143", "S2-54")
+@pytest.mark.feature("S0-143", "S2-54", "S1-137", "S3-103")
 @pytest.mark.fault("F9")
 async def test_a_killed_postgres_loses_no_commit(dev: Suite, world: World) -> None:
     """Commits of unknown outcome are sent again and applied once; callers wait or come again."""

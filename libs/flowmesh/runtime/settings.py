@@ -63,11 +63,11 @@ class Settings(BaseSettings):
     bus_prefix: str = Field(
         default="fm", pattern=r"^[a-z0-9]{1,32}$", description="first word of subjects"
     )
-    retention_days: int = Field(
+    retention_days: float = Field(
         default=30,
-        ge=1,
+        gt=0,
         le=3650,
-        description="days an ended execution is kept before it is deleted",
+        description="days, or parts of one, an ended execution is kept before it is deleted",
     )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
     failpoints: str = Field(

@@ -32,7 +32,7 @@ class HousekeepingLoop(Loop):
         store: OrchestratorStore,
         clock: Clock,
         metrics: OrchestratorMetrics,
-        retention_days: int,
+        retention_days: float,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -42,7 +42,7 @@ class HousekeepingLoop(Loop):
     async def run_once(self) -> Cleaned:
         now_us = self._clock.now_us()
         await self._store.ensure_history_days(now_us // DAY_US)
-        expired_us = now_us - self._retention_days * DAY_US
+        expired_us = now_us - int(self._retention_days * DAY_US)
         cleaned = Cleaned(
             executions=await self._delete_ended(expired_us),
             snapshots=await self._store.one("delete_snapshots"),

@@ -1,0 +1,159 @@
+"""What is kept of executions: how it is read, written, measured, and when it goes."""
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowmesh.sdk import Client
+from flowmesh.testing.polling import allowed_s, until
+from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+from tests.features import store
+from tests.features.steps import http, step, workflow
+
+PATIENCE_S = 15.0
+READS = 200
+READ_S_MAX = 0.02
+"""Generous: a read from memory takes a millisecond or two on a machine that is not shared."""
+
+STARTS = 400
+BRIEFLY_DAYS = "0.00001"
+"""Less than a second."""
+
+
+@pytest.mark.feature("S3-40")
+async def test_plan_paths_and_nodes_of_a_running_execution_are_shown(
+    suite: Suite, world: World
+) -> None:
+    """Its plan is stored whole; each node has its status, and so each path its progress."""
+    world.hold("right")
+    definition = workflow(
+        http(world, "root"),
+        http(world, "left", "root"),
+        http(world, "right", "root"),
+        http(world, "join", "left", "right"),
+    )
+    workflow_id = await suite.define(definition)
+    execution_id = await suite.begin(workflow_id, {"order": 7})
+    await world.called("right")
+    async with asyncio.timeout(PATIENCE_S):
+        while "left" not in (await suite.execution(execution_id))["completedSteps"]:
+            assert world.calls("join") == []
+
+    shown = (await suite.get(f"/api/v1/executions/{execution_id}")).json
+    statuses = {name: each["status"] for name, each in shown["tasks"].items()}
+    assert statuses == {
+        "root": "success",
+        "left": "success",
+        "right": "running",
+        "join": "pending",
+    }
+    async with store.database(suite) as database:
+        plan = await database.fetchrow(
+            "select p.body from executions e join plans p on p.digest = e.plan_digest"
+            " where e.id = $1",
+            execution_id,
+        )
+    assert all(name.encode() in plan["body"] for name in statuses)
+
+    version = shown["version"]
+    url = f"/api/v1/workflows/{workflow_id}/analysis?version={version}"
+    paths = [path["nodes"] for path in (await suite.get(url)).json["paths"]]
+    progress = {tuple(path): [statuses[name] for name in path] for path in paths}
+    assert progress == {
+        ("root", "left", "join"): ["success", "success", "pending"],
+        ("root", "right", "join"): ["success", "running", "pending"],
+    }
+    trace = (await suite.get(f"/api/v1/executions/{execution_id}/trace")).json
+    assert trace["resolutionOrder"][0] == "root"
+    assert sorted(trace["resolutionOrder"][1:]) == ["left", "right"]
+    world.release("right")
+    assert (await suite.wait(execution_id))["status"] == "completed"
+
+
+@pytest.mark.feature("S3-41")
+async def test_what_has_ended_is_deleted_after_its_time(tmp_path: Path) -> None:
+    """Execution, history and input go; what still runs stays, and so does the definition."""
+    environment = {"FLOWMESH_RETENTION_DAYS": BRIEFLY_DAYS}
+    async with Suite(tmp_path / "data", environment=environment) as suite:
+        sleeper = await suite.define(workflow(step("nap", "delay", {"duration": 60_000})))
+        asleep = await suite.begin(sleeper)
+        done = await suite.run(workflow({"id": "only", "name": "Only"}), {"order": 7})
+        execution_id = done["executionId"]
+        assert done["status"] == "completed"
+        # Housekeeping is done at every start and every ten minutes.
+        await suite.stop()
+        await suite.start()
+
+        async def gone() -> bool:
+            return (await suite.get(f"/executions/{execution_id}")).status == 404
+
+        await until("deleted", gone, within_s=PATIENCE_S)
+        async with store.database(suite) as database:
+            for table, column in (("history", "execution_id"), ("executions", "id")):
+                query = f"select count(*) from {table} where {column} = $1"
+                assert await database.fetchval(query, execution_id) == 0
+                assert await database.fetchval(query, asleep) > 0
+        assert await store.metric(suite, "flowmesh_executions_deleted_total") >= 1
+        assert (await suite.execution(asleep))["status"] == "running"
+        assert (await suite.get(f"/workflows/{done['workflowId']}")).status == 200
+        assert (await suite.wait(await suite.begin(done["workflowId"])))["status"] == "completed"
+
+
+@pytest.mark.feature("S3-42")
+async def test_reads_are_quick(suite: Suite, world: World) -> None:
+    """One execution among hundreds of others: half of all reads take a few milliseconds at most."""
+    execution = await suite.run(workflow(http(world, "a"), http(world, "b", "a")))
+    other = await suite.define(workflow({"id": "only", "name": "Only"}))
+    async with Client(suite.grpc_address) as client, client.session() as session:
+        await asyncio.gather(*(session.run(other) for _ in range(STARTS)))
+        took = []
+        for _ in range(READS):
+            began = time.perf_counter()
+            read = await client.get_execution(execution["executionId"])
+            took.append(time.perf_counter() - began)
+            assert read.status == "completed"
+    assert statistics.median(took) < allowed_s(READ_S_MAX)
+
+
+@pytest.mark.feature("S3-99", "S3-101", "S4-76")
+async def test_much_at_once_is_one_commit_and_one_message(suite: Suite) -> None:
+    """Hundreds of starts share commits and messages; events, bytes and messages are counted."""
+    workflow_id = await suite.define(workflow({"id": "only", "name": "Only"}))
+    before = await counted(suite)
+    async with Client(suite.grpc_address) as client, client.session() as session:
+        await asyncio.gather(*(session.run(workflow_id, {"n": n}) for n in range(STARTS)))
+
+    async def consumed() -> bool:
+        now = await counted(suite)
+        return now["consumed"] - before["consumed"] >= now["published"] - before["published"] > 0
+
+    await until("published and consumed", consumed, within_s=PATIENCE_S)
+    after = await counted(suite)
+    grown = {name: after[name] - value for name, value in before.items()}
+    assert grown["commands"] >= STARTS
+    assert grown["commits"] <= STARTS / 4
+    assert grown["published"] <= grown["commits"] + 1
+    # Started, scheduled, ...: at least a start and an end each, in binary form.
+    assert grown["events"] >= 2 * STARTS
+    assert grown["bytes"] / grown["events"] < 100
+    assert await store.metric(suite, "flowmesh_states_bytes") > 0
+
+
+async def counted(suite: Suite) -> dict[str, float]:
+    async def bus(direction: str) -> float:
+        return await store.metric(suite, "flowmesh_bus_messages_total", direction=direction)
+
+    found: dict[str, Any] = {
+        "commits": await store.metric(suite, "flowmesh_commit_commands_count"),
+        "commands": await store.metric(suite, "flowmesh_commit_commands_sum"),
+        "events": await store.metric(suite, "flowmesh_history_events_total"),
+        "bytes": await store.metric(suite, "flowmesh_history_bytes_total"),
+        "consumed": await bus("consumed"),
+        "published": await bus("published"),
+    }
+    return found
