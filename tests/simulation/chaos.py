@@ -32,6 +32,7 @@ class Chaos:
     def __init__(self, world: World) -> None:
         self._world = world
         self._random = Random(f"{world.seed}/chaos")
+        self._over = False
         owners = {
             self._kill_orchestrator: 5,
             self._pause_orchestrator: 5,
@@ -75,6 +76,7 @@ class Chaos:
             world.happened(action.__name__)
             action()
         await elapsed(max(0.0, start_s + within_s - world.loop.time()))
+        self._over = True
 
     # --- processes ---
 
@@ -144,7 +146,11 @@ class Chaos:
         """The stream is lost while the event service lags behind it."""
         self._pause_events()
         delay_s = self._random.uniform(0.1, 4.0)
-        self._world.loop.outside(delay_s, self._nats_away)
+        self._world.loop.outside(delay_s, self._nats_away_still)
+
+    def _nats_away_still(self) -> None:
+        if not self._over:
+            self._nats_away()
 
     def _black_out(self) -> None:
         """Nearly everything is gone at once."""

@@ -113,6 +113,9 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         dispatcher = self._dispatcher
         if request.HasField("hello"):
             dispatcher.attach(stream, request.hello)
+        if request.held:
+            # Before what the same frame says of their end.
+            dispatcher.held(stream, request.held)
         if request.results:
             failpoint("orchestrator.result_received")
             frame = acknowledger.frame(request.results_frame, len(request.results))
@@ -123,8 +126,6 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         dispatcher.lost(request.lost)
         dispatcher.returned(request.returned)
         dispatcher.recall(stream, request.recalls)
-        if request.held:
-            dispatcher.held(stream, request.held)
         for refused in request.refused:
             dispatcher.returned([refused.token])
             self._spawn(self._ownership.raise_epoch(refused.partition, refused.epoch_seen))

@@ -374,6 +374,9 @@ class Dispatcher:
             partition = partition_of(parsed[0])
             if partition is None or partition not in self._ownership.epochs:
                 continue
+            if task.token in self._ending:
+                # Its result is here already: a lease of it would never end.
+                continue
             lease = self.leases.get(task.token)
             if lease is None:
                 now_us = self._ownership.now_us()

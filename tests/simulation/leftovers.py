@@ -1,0 +1,70 @@
+"""I10 in memory: when everything has come to its end, nobody holds, waits or owes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.simulation.hosts import OrchestratorHost, WorkerServiceHost
+    from tests.simulation.world import World
+
+
+def leftovers(world: World) -> Iterator[str]:
+    """What is left in memory and in the rows of a world that has settled."""
+    if world.tables.ready:
+        yield f"I10 rows of ready are left: {list(world.tables.ready)}"
+    if not all(host.process.runs for host in world.processes):
+        return
+    for host in world.orchestrators.values():
+        yield from _held(f"orchestrator {host.address}", _orchestrator(host))
+    for service in world.workers.values():
+        yield from _held(f"worker service {service.address}", _worker_service(service))
+        yield from _credit(world, service)
+    if world.events is not None and world.events.sequencer.waiting:
+        yield "I10 the event service holds events back"
+
+
+def _held(where: str, counts: dict[str, Any]) -> Iterator[str]:
+    for name, held in counts.items():
+        if held:
+            yield f"I10 {where} has {name} left: {held}"
+
+
+def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
+    core = host.core
+    return {
+        "ready tasks": core.dispatcher.ready.count,
+        "leases": list(core.dispatcher.leases._leases),
+        "ending tasks": core.dispatcher._ending,
+        "tasks being prepared": core.dispatcher._preparing,
+        "commands": len(core.committer._inbox),
+        "commands set aside": len(core.committer._cold),
+        "executions in flight": core.committer._in_flight,
+        "background tasks": len(core._tasks),
+        "commits to publish": len(core.publisher._queue),
+        "inherited positions": core.publisher._inherited,
+    }
+
+
+def _worker_service(host: WorkerServiceHost) -> dict[str, Any]:
+    return {
+        "leases": [lease.token for lease in host.relay._leases.all()],
+        "results that wait": list(host.relay._waiting),
+        "running tasks": host.pool.running,
+    }
+
+
+def _credit(world: World, service: WorkerServiceHost) -> Iterator[str]:
+    """Every slot is free or granted, and who was granted it knows."""
+    links = {link.id for link in service.relay._links.values()}
+    for set_id, worker_set in service.relay._sets.items():
+        credit = worker_set.credit
+        if credit.running or (links and credit.free):
+            yield f"I10 {set_id}: {credit.running} slots run, {credit.free} are granted to nobody"
+        for host in world.orchestrators.values():
+            for stream in host.core.dispatcher._attached:
+                known = stream.sets.get(set_id)
+                if known is not None and known.credit != credit.granted(host.address):
+                    granted = credit.granted(host.address)
+                    yield f"I10 {set_id}: {host.address} has {known.credit} of {granted} granted"
