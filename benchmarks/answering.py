@@ -6,6 +6,7 @@ It ends when its standard input does, so it never outlives the process that star
 import asyncio
 import json
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -40,5 +41,8 @@ async def answer(handlers: Handlers) -> None:
     say_ready()
     while line := await reader.readline():
         question = json.loads(line)
-        result = await handlers[question.pop("do")](**question)
-        print(ANSWER + json.dumps(result), flush=True)
+        try:
+            answered = {"ok": await handlers[question.pop("do")](**question)}
+        except Exception:  # noqa: BLE001 whoever asked is told, and may ask something else
+            answered = {"failed": traceback.format_exc()}
+        print(ANSWER + json.dumps(answered), flush=True)

@@ -30,6 +30,10 @@ class ChildFailed(Exception):
     """A process of the run did not start, or ended in the middle; holds what it wrote."""
 
 
+class QuestionFailed(Exception):
+    """A process could not do what it was asked, and lives on; holds why."""
+
+
 def module(name: str, *arguments: str) -> tuple[str, ...]:
     """The command line of a module of this repository."""
     return (sys.executable, "-m", name, *arguments)
@@ -87,7 +91,10 @@ class Child:
         line = self._expect(ANSWER)
         self._process.stdin.write(json.dumps({"do": do, **question}).encode() + b"\n")
         await self._process.stdin.drain()
-        return json.loads(await self._until(line, timeout_s))
+        answered = json.loads(await self._until(line, timeout_s))
+        if "failed" in answered:
+            raise QuestionFailed(answered["failed"])
+        return answered["ok"]
 
     async def kill(self) -> None:
         """Kills it and everything below it at once, as a power cut would."""

@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.figures import OTHERS, Results
 from benchmarks.load import Metrics
-from benchmarks.processes import Child
+from benchmarks.processes import Child, QuestionFailed
 from benchmarks.usage import QUIET_CORES, Meter, Others, until_quiet
 from benchmarks.workloads import FAN_OUTS_PEER, KILL_AFTER_S, RECOVERED_WITHIN_S, STEPS_W8, Sizes
 
@@ -19,6 +20,10 @@ TRIES_MAX = 3
 
 AGAIN_WITHIN_S = 20.0
 """What took longer is not measured again: a run ends in bounded time on a busy machine too."""
+
+
+Jobs = Mapping[str, Callable[[], Awaitable[object]]]
+"""By workload, what measures it."""
 
 
 class System(Protocol):
@@ -57,6 +62,15 @@ class Stand:
         self.worker = worker
         self.client = client
         self._patience_s = patience_s
+
+    async def each(self, system: str, workloads: Sequence[str], jobs: Jobs) -> None:
+        """Does those that are wanted, in the order of `jobs`; one that fails spoils no other."""
+        for workload, job in jobs.items():
+            if workload in workloads:
+                try:
+                    await job()
+                except QuestionFailed as error:
+                    self.results.failures.append(f"{system} {workload}: {error}")
 
     async def ask(self, workload: str, system: str, *, do: str = "", **question: Any) -> Try:
         """Has the load generator do a workload and keeps its metrics."""
@@ -126,16 +140,14 @@ async def measure_peer(
     restart: Callable[[], Awaitable[object]],
 ) -> None:
     """`restart` starts the server again after it was killed."""
-    if "W1" in workloads:
-        await stand.ask_metered("W1", system, count=sizes.w1_fast_peer)
-    questions: dict[str, dict[str, Any]] = {
-        "W2": {"count": sizes.w2_fast_peer},
-        "W3": {"widths": list(FAN_OUTS_PEER), "repeats": sizes.repeats_peer},
-        "W4": {"steps": sizes.w4_steps},
-        "W8": {"steps": STEPS_W8, "repeats": sizes.repeats_peer},
+    ask = partial(stand.ask, system=system)
+    widths, repeats = list(FAN_OUTS_PEER), sizes.repeats_peer
+    jobs: Jobs = {
+        "W1": partial(stand.ask_metered, "W1", system, count=sizes.w1_fast_peer),
+        "W2": partial(ask, "W2", count=sizes.w2_fast_peer),
+        "W3": partial(ask, "W3", widths=widths, repeats=repeats),
+        "W4": partial(ask, "W4", steps=sizes.w4_steps),
+        "W8": partial(ask, "W8", steps=STEPS_W8, repeats=repeats),
+        "W5": partial(stand.recover, system, count=sizes.w5, start=restart),
     }
-    for workload, question in questions.items():
-        if workload in workloads:
-            await stand.ask(workload, system, **question)
-    if "W5" in workloads:
-        await stand.recover(system, count=sizes.w5, start=restart)
+    await stand.each(system, workloads, jobs)

@@ -24,7 +24,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 
-WAIT_MS = 60_000
+WAIT_MS = 170_000
 WARM_COUNT = 500
 WARM_W2 = 100
 WAITING_ONE_IN = 10

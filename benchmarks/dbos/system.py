@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 
 from benchmarks.durability import durability
 from benchmarks.figures import Results
 from benchmarks.processes import PEERS_PYTHON, Child, module
-from benchmarks.system import Stand, measure_peer, running
+from benchmarks.system import Jobs, Stand, measure_peer, running
 from benchmarks.workloads import Sizes
 from flowmesh.embedded.nats import free_port
 
@@ -42,10 +43,11 @@ class Dbos:
                 async with AsyncExitStack() as pair:
                     stand = await self._stand(pair, results, server, database, folder, mode)
                     name = f"{NAME}-{mode}"
-                    if "W1" in workloads:
-                        await stand.ask_metered("W1", name, count=self._sizes.w1_peer)
-                    if "W2" in workloads:
-                        await stand.ask("W2", name, count=self._sizes.w2_peer)
+                    jobs: Jobs = {
+                        "W1": partial(stand.ask_metered, "W1", name, count=self._sizes.w1_peer),
+                        "W2": partial(stand.ask, "W2", name, count=self._sizes.w2_peer),
+                    }
+                    await stand.each(name, workloads, jobs)
 
     async def _stand(
         self,

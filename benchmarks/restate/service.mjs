@@ -70,6 +70,6 @@ await restate.serve({ services: [steps, flows], port: Number(port) });
 console.log("ready");
 const questions = createInterface({ input: process.stdin });
 questions.on("line", (line) => {
-  if (JSON.parse(line).do === "repeated") console.log(`answer ${repeated()}`);
+  if (JSON.parse(line).do === "repeated") console.log(`answer {"ok": ${repeated()}}`);
 });
 questions.on("close", () => process.exit(0));

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmarks.durability import durability
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.system import Stand, running
+from benchmarks.system import Jobs, Stand, running
 from benchmarks.workloads import STEPS_W8, Sizes
 
 NAME = "roofline"
@@ -44,20 +44,20 @@ class Roofline:
 
     async def _workloads(self, stand: Stand, workloads: Sequence[str]) -> None:
         sizes = self._sizes
-        if "W1" in workloads:
-            await stand.ask_metered("W1", NAME, count=sizes.w1)
-        if "W1s" in workloads:
-            await stand.ask_metered("W1s", STREAM, count=sizes.w1_stream)
-        questions: dict[str, dict[str, Any]] = {
-            "W2": {"count": sizes.w2},
-            "W3": {"widths": list(sizes.fan_outs), "repeats": sizes.repeats},
-            "W4": {"steps": sizes.w4_steps},
-            "W9": {"seconds": sizes.w9_s},
-            "W8": {"steps": STEPS_W8, "repeats": 2 * sizes.repeats},
-            "W6": {"count": sizes.sleepers},
+        ask = partial(stand.ask, system=NAME)
+        widths, repeats = list(sizes.fan_outs), sizes.repeats
+        jobs: Jobs = {
+            "W1": partial(stand.ask_metered, "W1", NAME, count=sizes.w1),
+            "W1s": partial(stand.ask_metered, "W1s", STREAM, count=sizes.w1_stream),
+            "W2": partial(ask, "W2", count=sizes.w2),
+            "W3": partial(ask, "W3", widths=widths, repeats=repeats),
+            "W4": partial(ask, "W4", steps=sizes.w4_steps),
+            "W8": partial(ask, "W8", steps=STEPS_W8, repeats=2 * repeats),
+            "W6": partial(self._sleepers, stand),
+            "W9": partial(ask, "W9", seconds=sizes.w9_s),
         }
-        for workload, question in questions.items():
-            if workload in workloads:
-                await stand.ask(workload, NAME, **question)
-        if "W6" in workloads:
-            await stand.ask("W6", STREAM, do="W6s", count=sizes.sleepers)
+        await stand.each(NAME, workloads, jobs)
+
+    async def _sleepers(self, stand: Stand) -> None:
+        await stand.ask("W6", NAME, count=self._sizes.sleepers)
+        await stand.ask("W6", STREAM, do="W6s", count=self._sizes.sleepers)

@@ -5,13 +5,13 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmarks.durability import durability
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.system import Stand, running
+from benchmarks.system import Jobs, Stand, running
 from benchmarks.usage import Meter, Peak, proportional_mib, resident_mib, until_quiet
 from benchmarks.workloads import (
     OPEN_LOOP_PER_S,
@@ -64,41 +64,37 @@ class Suite:
         sizes = self._sizes
         chains = [sizes.w4_steps, sizes.w4_many_steps]
         await stand.client.ask("define", fan_outs=list(sizes.fan_outs), chains=chains)
-        if "W1" in workloads:
-            await stand.ask_metered("W1", NAME, count=sizes.w1)
-        if "W1s" in workloads:
-            await stand.ask_metered("W1s", STREAM, count=sizes.w1_stream)
-        if "W1b" in workloads:
-            await stand.ask_metered("W1b", BUILTIN, count=sizes.w1_builtin)
-        if "W3" in workloads:
-            peak = Peak(stand.server.pid)
-            await stand.ask("W3", NAME, widths=list(sizes.fan_outs), repeats=sizes.repeats)
-            stand.results.add(NAME, "W3", {"peak_mib": peak.mib()})
-        questions: dict[str, dict[str, Any]] = {
-            "W2": {"count": sizes.w2},
-            "W4": {"steps": sizes.w4_steps},
-            "W7": {"repeats": 2 * sizes.repeats},
-            "W8": {"steps": STEPS_W8, "repeats": 2 * sizes.repeats},
-            "W10": {"count": sizes.w10},
-            "W4-10000": {"do": "W4", "steps": sizes.w4_many_steps},
-            "W9": {"seconds": sizes.w9_s},
-            "payloads": {"sizes": list(PAYLOAD_BYTES)},
-            "timers": {"count": sizes.timers, "within_s": TIMERS_WITHIN_S},
-            "timers-500": {
-                "do": "timers",
-                "count": int(OPEN_LOOP_PER_S * TIMERS_STEADY_S),
-                "within_s": TIMERS_STEADY_S,
-            },
+        ask = partial(stand.ask, system=NAME)
+        steady = int(OPEN_LOOP_PER_S * TIMERS_STEADY_S)
+        restart = partial(stand.server.start, READY)
+        jobs: Jobs = {
+            "W1": partial(stand.ask_metered, "W1", NAME, count=sizes.w1),
+            "W1s": partial(stand.ask_metered, "W1s", STREAM, count=sizes.w1_stream),
+            "W1b": partial(stand.ask_metered, "W1b", BUILTIN, count=sizes.w1_builtin),
+            "W2": partial(ask, "W2", count=sizes.w2),
+            "W3": partial(self._fan_outs, stand),
+            "W4": partial(ask, "W4", steps=sizes.w4_steps),
+            "W7": partial(ask, "W7", repeats=2 * sizes.repeats),
+            "W8": partial(ask, "W8", steps=STEPS_W8, repeats=2 * sizes.repeats),
+            "W10": partial(ask, "W10", count=sizes.w10),
+            "W5": partial(stand.recover, NAME, count=sizes.w5, start=restart),
+            "W6": partial(self._sleepers, stand),
+            "W4-10000": partial(ask, "W4-10000", do="W4", steps=sizes.w4_many_steps),
+            "W9": partial(ask, "W9", seconds=sizes.w9_s),
+            "payloads": partial(ask, "payloads", sizes=list(PAYLOAD_BYTES)),
+            "timers": partial(ask, "timers", count=sizes.timers, within_s=TIMERS_WITHIN_S),
+            "timers-500": partial(
+                ask, "timers-500", do="timers", count=steady, within_s=TIMERS_STEADY_S
+            ),
+            "W6-100000": partial(self._many_sleepers, stand),
         }
-        for workload, question in questions.items():
-            if workload in workloads:
-                await stand.ask(workload, NAME, **question)
-        if "W5" in workloads:
-            await stand.recover(NAME, count=sizes.w5, start=lambda: stand.server.start(READY))
-        if "W6" in workloads:
-            await self._sleepers(stand)
-        if "W6-100000" in workloads:
-            await self._many_sleepers(stand)
+        await stand.each(NAME, workloads, jobs)
+
+    async def _fan_outs(self, stand: Stand) -> None:
+        peak = Peak(stand.server.pid)
+        widths = list(self._sizes.fan_outs)
+        await stand.ask("W3", NAME, widths=widths, repeats=self._sizes.repeats)
+        stand.results.add(NAME, "W3", {"peak_mib": peak.mib()})
 
     async def _starts(self, folder: Path, results: Results) -> None:
         """The first start makes the databases; the later one finds them."""

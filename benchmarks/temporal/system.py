@@ -4,11 +4,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.system import Stand, running
+from benchmarks.system import Jobs, Stand, running
 from benchmarks.workloads import Sizes
 from flowmesh.embedded.nats import free_port
 
@@ -45,14 +46,14 @@ class Temporal:
             stand = Stand(
                 results, self._sizes.patience_s, server=server, worker=worker, client=client
             )
-            if "W1" in wanted:
-                await stand.ask_metered("W1", NAME, count=sizes.w1_peer)
-            if "W2" in wanted:
-                await stand.ask("W2", NAME, count=sizes.w2_peer)
-            if "W4" in wanted:
-                await stand.ask("W4", NAME, steps=sizes.w4_steps_peer)
-            if "W5" in wanted:
-                await stand.recover(NAME, count=sizes.w5, start=lambda: server.start(READY))
+            restart = partial(server.start, READY)
+            jobs: Jobs = {
+                "W1": partial(stand.ask_metered, "W1", NAME, count=sizes.w1_peer),
+                "W2": partial(stand.ask, "W2", NAME, count=sizes.w2_peer),
+                "W4": partial(stand.ask, "W4", NAME, steps=sizes.w4_steps_peer),
+                "W5": partial(stand.recover, NAME, count=sizes.w5, start=restart),
+            }
+            await stand.each(NAME, wanted, jobs)
 
 
 def _server(port: int, folder: Path) -> tuple[str, ...]:
