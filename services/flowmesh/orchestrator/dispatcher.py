@@ -374,8 +374,8 @@ class Dispatcher:
             partition = partition_of(parsed[0])
             if partition is None or partition not in self._ownership.epochs:
                 continue
-            if task.token in self._ending:
-                # Its result is here already: a lease of it would never end.
+            if task.token in self._ending or self._known_as_over(*parsed):
+                # A lease of it would never end.
                 continue
             lease = self.leases.get(task.token)
             if lease is None:
@@ -385,6 +385,14 @@ class Dispatcher:
                     self._clock.monotonic_ms(), now_us, 0, 0,
                 )  # fmt: skip
             self.leases.adopt(lease, stream, task.worker_id)
+
+    def _known_as_over(self, execution_id: str, node_id: str, attempt: int) -> bool:
+        """Whether an attempt is not open any more, as far as memory has its execution."""
+        entry = self._states.get(execution_id)
+        if entry is None:
+            return False
+        node = entry.state.at_workers.get(node_id)
+        return node is None or node.attempt != attempt
 
     def grant(self, stream: Attached, grants: Iterable[pb.Grant]) -> None:
         for grant in grants:
