@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools import features
-from tools.pages import errors, grpc, reliability, rest, settings
+from tools.pages import comparison, errors, grpc, reliability, rest, settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 PAGES: dict[str, Callable[[], str]] = {
+    "comparison.md": comparison.page,
     "errors.md": errors.page,
     "features.md": features.page,
     "grpc.md": grpc.page,
