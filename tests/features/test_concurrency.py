@@ -76,6 +76,36 @@ async def ended(suite: Suite, execution_id: str, count: int) -> None:
             pass
 
 
+@pytest.mark.feature("S4-59")
+async def test_the_limit_of_a_workflow_changes_for_the_next_start(suite: Suite) -> None:
+    """What runs keeps the limit it was started with; who starts now has the new one."""
+    room = Room()
+
+    def limited(parallelism: int) -> Flow:
+        flow = Flow("limited", parallelism=parallelism)
+        for number in range(6):
+            flow.task(f"t{number}", "limited-room")
+        return flow
+
+    async with (
+        Client(suite.grpc_address) as client,
+        Worker(client, {"limited-room": room}, slots=20),
+    ):
+        await client.register(limited(1))
+        first = await client.start("limited")
+        await room.holds(1)
+        await client.register(limited(4))
+        second = await client.start("limited")
+        await room.holds(1 + 4)
+        while not ((await first.status()).ended and (await second.status()).ended):
+            room.let_go(len(room.inside))
+        widths = [
+            (await suite.get(f"/api/v1/executions/{each.id}/trace")).json["groups"]["actualWidth"]
+            for each in (first, second)
+        ]
+    assert widths == [1, 4]
+
+
 @pytest.mark.feature("S4-88")
 async def test_cpu_work_runs_in_a_process_pool(suite: Suite) -> None:
     """In processes other than the worker's, no more than allowed; its loop goes on meanwhile."""
