@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev cluster test simulate faults test-all check format gen verify bench \
+.PHONY: help setup demo dev cluster test simulate faults faults-steady test-all check format gen verify bench \
   bench-quick bench-gate profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
@@ -63,6 +63,9 @@ faults: setup ## break processes, servers, disks, clocks and connections; prove 
 	@command -v strace > /dev/null \
 	  || { echo 'installing strace, which makes system calls fail'; apt-get install -y strace; }
 	$(BIN)/pytest tests/faults $(PYTEST_ARGS)
+
+faults-steady: setup ## ten minutes of more load than can be done: owners stay, nothing leaks
+	FAULTS_STEADY_S=600 $(BIN)/pytest tests/faults/test_steady.py $(PYTEST_ARGS)
 
 test-all: setup ## every test, the long ones too
 	$(BIN)/pytest $(PYTEST_ARGS)

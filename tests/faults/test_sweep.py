@@ -22,7 +22,7 @@ ROUNDS = 24
 KILLS_MIN = 100
 NTH_MAX = 4
 HIT_WITHIN_S = 10.0
-OWNER_KILLS = 14
+OWNER_KILLS = 10
 # Who can die in one round, and where.
 VICTIMS = {
     "orchestrator-1": (*IN_ORCHESTRATOR, "orchestrator.epoch_raised"),

@@ -53,6 +53,7 @@ UNPROVED: Final = {
 }
 FIGURES: Final = {
     "N1": ("kills at commit points: lost, repeated, stuck", "0 in at least 10,000"),
+    "N2": ("kills at every boundary of an order: sends of commits, syncs", "100 %"),
     "N4": ("owner killed, to the next committed transition", "p50 2.8 s, p99 5 s, max 8 s"),
     "N5": ("worker killed, to its tasks' next transition", "p99 1 s; worker service 4 s"),
     "N6": ("owners stopped and replaced: commits by a fenced one", "0 in 1,000"),
