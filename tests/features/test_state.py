@@ -98,7 +98,11 @@ async def test_what_has_ended_is_deleted_after_its_time(tmp_path: Path) -> None:
                 query = f"select count(*) from {table} where {column} = $1"
                 assert await database.fetchval(query, execution_id) == 0
                 assert await database.fetchval(query, asleep) > 0
-        assert await store.metric(suite, "flowmesh_executions_deleted_total") >= 1
+
+        async def counted_once() -> bool:
+            return await store.metric(suite, "flowmesh_executions_deleted_total") >= 1
+
+        await until("counted", counted_once, within_s=PATIENCE_S)
         assert (await suite.execution(asleep))["status"] == "running"
         assert (await suite.get(f"/workflows/{done['workflowId']}")).status == 200
         assert (await suite.wait(await suite.begin(done["workflowId"])))["status"] == "completed"
