@@ -44,8 +44,8 @@ async def test_plan_paths_and_nodes_of_a_running_execution_are_shown(
         while "left" not in (await suite.execution(execution_id))["completedSteps"]:
             assert world.calls("join") == []
 
-    shown = (await suite.get(f"/api/v1/executions/{execution_id}")).json
-    statuses = {name: each["status"] for name, each in shown["tasks"].items()}
+    shown = (await suite.get(f"/api/v1/executions/{execution_id}/state")).json
+    statuses = shown["nodes"]
     assert statuses == {
         "root": "success",
         "left": "success",
@@ -54,25 +54,24 @@ async def test_plan_paths_and_nodes_of_a_running_execution_are_shown(
     }
     async with store.database(suite) as database:
         plan = await database.fetchrow(
-            "select p.body from executions e join plans p on p.digest = e.plan_digest"
-            " where e.id = $1",
+            "select e.plan_digest, p.body from executions e"
+            " join plans p on p.digest = e.plan_digest where e.id = $1",
             execution_id,
         )
+    assert plan["plan_digest"] == shown["planDigest"]
     assert all(name.encode() in plan["body"] for name in statuses)
-
-    version = shown["version"]
-    url = f"/api/v1/workflows/{workflow_id}/analysis?version={version}"
-    paths = [path["nodes"] for path in (await suite.get(url)).json["paths"]]
-    progress = {tuple(path): [statuses[name] for name in path] for path in paths}
-    assert progress == {
-        ("root", "left", "join"): ["success", "success", "pending"],
-        ("root", "right", "join"): ["success", "running", "pending"],
-    }
-    trace = (await suite.get(f"/api/v1/executions/{execution_id}/trace")).json
-    assert trace["resolutionOrder"][0] == "root"
-    assert sorted(trace["resolutionOrder"][1:]) == ["left", "right"]
+    assert shown["paths"] == [
+        {"nodes": ["root", "left", "join"], "ended": 2, "at": "join"},
+        {"nodes": ["root", "right", "join"], "ended": 1, "at": "right"},
+    ]
+    url = f"/api/v1/workflows/{workflow_id}/analysis?version={shown['version']}"
+    assert shown["graph"] == (await suite.get(url)).json
     world.release("right")
     assert (await suite.wait(execution_id))["status"] == "completed"
+    after = (await suite.get(f"/api/v1/executions/{execution_id}/state")).json
+    assert (after["status"], set(after["nodes"].values())) == ("completed", {"success"})
+    assert [(path["ended"], "at" in path) for path in after["paths"]] == [(3, False)] * 2
+    assert (await suite.get("/api/v1/executions/no-such/state")).status == 404
 
 
 @pytest.mark.feature("S3-41")
