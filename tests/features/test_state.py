@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from flowmesh.sdk import Client
+from flowmesh.sdk import Client, Worker
+from flowmesh.sdk import Workflow as Flow
 from flowmesh.testing.polling import allowed_s, until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
@@ -21,6 +22,7 @@ READ_S_MAX = 0.02
 """Generous: a read from memory takes a millisecond or two on a machine that is not shared."""
 
 STARTS = 400
+ITEMS = 2_000
 BRIEFLY_DAYS = "0.00001"
 """Less than a second."""
 
@@ -160,3 +162,29 @@ async def counted(suite: Suite) -> dict[str, float]:
         "published": await bus("published"),
     }
     return found
+
+
+@pytest.mark.feature("S3-101")
+async def test_the_state_of_a_long_execution_is_stored_compactly(suite: Suite) -> None:
+    """Thousands of events in, its snapshot takes a few bytes for each node, and is measured."""
+
+    async def echo(value: Any) -> Any:
+        return value
+
+    flow = Flow("long")
+    flow.map("each", flow.input, concurrency=500).task("only", echo)
+    before = await snapshots(suite)
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        async with Worker(client, flow.handlers, slots=500):
+            result = await client.run("long", list(range(ITEMS)))
+    assert result == list(range(ITEMS))
+    count, size = (now - then for now, then in zip(await snapshots(suite), before, strict=True))
+    assert count >= 1
+    assert 0 < size / count < ITEMS * 100
+
+
+async def snapshots(suite: Suite) -> tuple[float, float]:
+    """How many were stored, and their bytes in all."""
+    name = "flowmesh_snapshot_bytes"
+    return await store.metric(suite, f"{name}_count"), await store.metric(suite, f"{name}_sum")

@@ -328,7 +328,9 @@ class Committer:
             elif event.HasField("signal_received"):
                 batch.add_reference(state, partition, event.signal_received.payload)
         if snapshot_due(state, one.entry.snapshot_sequence):
-            batch.snapshots.append((state.execution_id, state.sequence, snapshot(state), partition))
+            body = snapshot(state)
+            batch.snapshots.append((state.execution_id, state.sequence, body, partition))
+            self._metrics.snapshot_bytes.observe(len(body))
             one.entry.snapshot_sequence = state.sequence
 
     # --- after the commit ---
