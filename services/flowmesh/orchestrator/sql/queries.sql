@@ -204,9 +204,12 @@ with gone as (
 select count(*) from gone;
 
 -- name: history_days()
-select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-join pg_class p on p.oid = i.inhparent
-where p.relname = 'history' and p.relnamespace = 'orchestrator'::regnamespace;
+-- The tables of days, those too that a process had begun to drop when it died: half detached,
+-- or detached and still there.
+select c.relname, i.inhrelid is not null as attached, coalesce(i.inhdetachpending, false) as pending
+from pg_class c left join pg_inherits i on i.inhrelid = c.oid
+where c.relnamespace = 'orchestrator'::regnamespace and c.relkind = 'r'
+  and c.relname ~ '^history_[0-9]+$';
 
 -- name: stranded_executions(partitions)
 -- Running executions that wait for nothing: what they waited for was in the memory of an owner.
