@@ -15,7 +15,7 @@ PATIENCE_US = 250_000
 PERIOD_US = 1_000_000
 """So long it is counted what is begun and refused; after one without a refusal nobody is."""
 
-WAITING_MIN = 10
+WAITING_MIN = 30
 """So few may always wait."""
 
 
