@@ -179,7 +179,10 @@ class Tables(Rows):
 
     def history_days(self) -> list[Row]:
         today = self.now_us() // DAY_US
-        return [{"relname": f"history_{day}"} for day in range(today - 3, today + 14)]
+        return [
+            {"relname": f"history_{day}", "attached": True, "pending": False}
+            for day in range(today - 3, today + 14)
+        ]
 
     def plan_bodies(self, digests: list[str]) -> list[Row]:
         return [{"digest": d, "body": self.plans[d]} for d in digests if d in self.plans]
