@@ -4,8 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev cluster test simulate faults faults-steady test-all check format gen verify bench \
-  bench-quick bench-gate profile features docs lock clean
+.PHONY: help setup demo dev cluster test simulate faults faults-steady test-all check format gen \
+  verify bench bench-quick bench-gate profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools import features
-from tools.pages import comparison, errors, grpc, reliability, rest, settings
+from tools.pages import comparison, errors, grpc, limits, reliability, rest, settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -13,6 +13,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors.page,
     "features.md": features.page,
     "grpc.md": grpc.page,
+    "limits.md": limits.page,
     "reliability.md": reliability.page,
     "rest.md": rest.page,
     "settings.md": settings.page,

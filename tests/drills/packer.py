@@ -23,6 +23,7 @@ async def main(address: str, worker_id: str) -> None:
     ) as http:
 
         async def pack(params: dict[str, str], context: TaskContext) -> object:
+            context.heartbeat()
             headers = {"Idempotency-Key": context.idempotency_key}
             body = {"order": int(params["order"])}
             async with http.post(params["url"], json=body, headers=headers) as answer:

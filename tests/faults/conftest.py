@@ -27,7 +27,7 @@ def tally(pytestconfig: pytest.Config) -> Tally:
 
 
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Prints the table, and adds the run to the file of runs where one is named."""
     tally = config.stash.get(TALLY, None)
@@ -35,8 +35,9 @@ def pytest_terminal_summary(
         return
     terminalreporter.section(f"fault matrix, seed {SEED}")
     terminalreporter.write_line(tally.table())
-    if RUNS_FILE and exitstatus == pytest.ExitCode.OK:
-        tally.append_to(Path(RUNS_FILE), seed=SEED)
+    if RUNS_FILE:
+        failed = len(terminalreporter.stats.get("failed", []))
+        tally.append_to(Path(RUNS_FILE), seed=SEED, failed_tests=failed)
 
 
 @pytest.fixture(scope="session")

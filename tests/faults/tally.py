@@ -73,12 +73,13 @@ class Tally:
             text.append(f"{number}: {values}")
         return "\n".join(text)
 
-    def append_to(self, file: Path, *, seed: int) -> None:
+    def append_to(self, file: Path, *, seed: int, failed_tests: int) -> None:
         """Adds this run as one line."""
         run = {
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "commit": _commit(),
             "seed": seed,
+            "failed_tests": failed_tests,
             "rows": [
                 {
                     "fault": row.fault,

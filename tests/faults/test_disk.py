@@ -18,6 +18,9 @@ DISKS = {"postgres": "192m", "nats": "24m"}
 BLOCK = bytes(1 << 20)
 REFUSED_WITHIN_S = 30.0
 FULL_S = 3.0
+REST = {"id": "rest", "name": "rest", "action": "delay", "params": {"duration": 1}}
+# What a start brings along, so that the room left in pages is soon used up.
+TEXT = "x" * 6_000
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -62,13 +65,14 @@ async def test_the_disk_of_the_database_is_full(disks: Rig, world: World, tally:
     scenario = Scenario(disks, world, tally)
     async with scenario.drill("full disk of PostgreSQL", late_orders=0) as running:
         await scenario.whole()
+        other = await disks.define({"id": "other", "name": "other", "steps": [REST]})
         await running.in_flight()
         ballast = fill(disks.servers.data_dir.path / "postgres")
         try:
             running.breaks()
 
             async def full() -> bool:
-                body = {"workflowId": running.orders.workflow_id, "context": {"order": -1}}
+                body = {"workflowId": other, "context": {"text": TEXT}}
                 answer = await disks.post("/executions/start", body)
                 return answer.status == 429 and "STORAGE_FULL" in answer.text
 

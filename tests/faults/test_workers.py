@@ -58,6 +58,27 @@ async def test_workers_are_killed_one_after_the_other(scenario: Scenario) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F3")
+async def test_a_worker_service_dies_while_workers_beat(scenario: Scenario) -> None:
+    """Its workers come back, to it or to another one, and bring what they hold."""
+    rig = scenario.rig
+    await scenario.whole()
+    async with AsyncExitStack() as stack:
+        for name in ("worker-1", "worker-2"):
+            await stack.enter_async_context(packer(rig.member(name).grpc, f"beats-{name}"))
+        running = await stack.enter_async_context(
+            scenario.drill("kill -9 at worker.heartbeat", late_orders=40)
+        )
+        await running.in_flight(remote=ACTION)
+        pid = rig.member("worker-1").pid
+        rig.arm("worker-1", "worker.heartbeat=kill9@1")
+        running.breaks()
+        await rig.hit("worker-1")
+        await rig.replaced("worker-1", pid)
+        await scenario.finish(running, "F3", extra_deliveries=2)
+
+
+@pytest.mark.slow
 @pytest.mark.fault("F25")
 async def test_a_frozen_worker_wakes_up_too_late(scenario: Scenario) -> None:
     """Silent for ten seconds its tasks are another's; its own late results change nothing."""

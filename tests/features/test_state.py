@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from flowmesh.sdk import Client
+from flowmesh.sdk import Client, Worker
+from flowmesh.sdk import Workflow as Flow
 from flowmesh.testing.polling import allowed_s, until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
@@ -21,6 +22,7 @@ READ_S_MAX = 0.02
 """Generous: a read from memory takes a millisecond or two on a machine that is not shared."""
 
 STARTS = 400
+ITEMS = 2_000
 BRIEFLY_DAYS = "0.00001"
 """Less than a second."""
 
@@ -44,8 +46,8 @@ async def test_plan_paths_and_nodes_of_a_running_execution_are_shown(
         while "left" not in (await suite.execution(execution_id))["completedSteps"]:
             assert world.calls("join") == []
 
-    shown = (await suite.get(f"/api/v1/executions/{execution_id}")).json
-    statuses = {name: each["status"] for name, each in shown["tasks"].items()}
+    shown = (await suite.get(f"/api/v1/executions/{execution_id}/state")).json
+    statuses = shown["nodes"]
     assert statuses == {
         "root": "success",
         "left": "success",
@@ -54,25 +56,24 @@ async def test_plan_paths_and_nodes_of_a_running_execution_are_shown(
     }
     async with store.database(suite) as database:
         plan = await database.fetchrow(
-            "select p.body from executions e join plans p on p.digest = e.plan_digest"
-            " where e.id = $1",
+            "select e.plan_digest, p.body from executions e"
+            " join plans p on p.digest = e.plan_digest where e.id = $1",
             execution_id,
         )
+    assert plan["plan_digest"] == shown["planDigest"]
     assert all(name.encode() in plan["body"] for name in statuses)
-
-    version = shown["version"]
-    url = f"/api/v1/workflows/{workflow_id}/analysis?version={version}"
-    paths = [path["nodes"] for path in (await suite.get(url)).json["paths"]]
-    progress = {tuple(path): [statuses[name] for name in path] for path in paths}
-    assert progress == {
-        ("root", "left", "join"): ["success", "success", "pending"],
-        ("root", "right", "join"): ["success", "running", "pending"],
-    }
-    trace = (await suite.get(f"/api/v1/executions/{execution_id}/trace")).json
-    assert trace["resolutionOrder"][0] == "root"
-    assert sorted(trace["resolutionOrder"][1:]) == ["left", "right"]
+    assert shown["paths"] == [
+        {"nodes": ["root", "left", "join"], "ended": 2, "at": "join"},
+        {"nodes": ["root", "right", "join"], "ended": 1, "at": "right"},
+    ]
+    url = f"/api/v1/workflows/{workflow_id}/analysis?version={shown['version']}"
+    assert shown["graph"] == (await suite.get(url)).json
     world.release("right")
     assert (await suite.wait(execution_id))["status"] == "completed"
+    after = (await suite.get(f"/api/v1/executions/{execution_id}/state")).json
+    assert (after["status"], set(after["nodes"].values())) == ("completed", {"success"})
+    assert [(path["ended"], "at" in path) for path in after["paths"]] == [(3, False)] * 2
+    assert (await suite.get("/api/v1/executions/no-such/state")).status == 404
 
 
 @pytest.mark.feature("S3-41")
@@ -98,7 +99,11 @@ async def test_what_has_ended_is_deleted_after_its_time(tmp_path: Path) -> None:
                 query = f"select count(*) from {table} where {column} = $1"
                 assert await database.fetchval(query, execution_id) == 0
                 assert await database.fetchval(query, asleep) > 0
-        assert await store.metric(suite, "flowmesh_executions_deleted_total") >= 1
+
+        async def counted_once() -> bool:
+            return await store.metric(suite, "flowmesh_executions_deleted_total") >= 1
+
+        await until("counted", counted_once, within_s=PATIENCE_S)
         assert (await suite.execution(asleep))["status"] == "running"
         assert (await suite.get(f"/workflows/{done['workflowId']}")).status == 200
         assert (await suite.wait(await suite.begin(done["workflowId"])))["status"] == "completed"
@@ -157,3 +162,29 @@ async def counted(suite: Suite) -> dict[str, float]:
         "published": await bus("published"),
     }
     return found
+
+
+@pytest.mark.feature("S3-101")
+async def test_the_state_of_a_long_execution_is_stored_compactly(suite: Suite) -> None:
+    """Thousands of events in, its snapshot takes a few bytes for each node, and is measured."""
+
+    async def echo(value: Any) -> Any:
+        return value
+
+    flow = Flow("long")
+    flow.map("each", flow.input, concurrency=500).task("only", echo)
+    before = await snapshots(suite)
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        async with Worker(client, flow.handlers, slots=500):
+            result = await client.run("long", list(range(ITEMS)))
+    assert result == list(range(ITEMS))
+    count, size = (now - then for now, then in zip(await snapshots(suite), before, strict=True))
+    assert count >= 1
+    assert 0 < size / count < ITEMS * 100
+
+
+async def snapshots(suite: Suite) -> tuple[float, float]:
+    """How many were stored, and their bytes in all."""
+    name = "flowmesh_snapshot_bytes"
+    return await store.metric(suite, f"{name}_count"), await store.metric(suite, f"{name}_sum")

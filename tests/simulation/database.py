@@ -89,7 +89,8 @@ class Database:
             if fate is Fate.UNANSWERED:
                 self.loop.outside(delay_s, tell, None, ConnectionResetError(name))
             else:
-                self.loop.outside(reply_s, reply, value, error)
+                slow_s = delay_s if fate is Fate.SLOW else 0.0
+                self.loop.outside(reply_s + slow_s, reply, value, error)
 
         def reply(value: Any, error: BaseException | None) -> None:
             if life != self.life:

@@ -16,6 +16,8 @@ class Fate(Enum):
     UNANSWERED = auto()
     # Given up by its sender, and applied after that.
     LATE = auto()
+    # Applied at once, answered late.
+    SLOW = auto()
 
 
 @dataclass(frozen=True, slots=True)

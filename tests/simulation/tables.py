@@ -189,11 +189,10 @@ class Tables(Rows):
         return (row for row in self.executions.values() if row["partition"] in wanted)
 
     def ready_lanes(self, partitions: list[int]) -> list[Row]:
-        lanes = {
-            (-row["priority"], row["namespace"], row["queue"])
-            for row in self._open(partitions)
-            if row["ready_since"] is not None
-        }
+        wanted = set(partitions)
+        further = (row for row in self.ready.values() if row["partition"] in wanted)
+        first = (row for row in self._open(partitions) if row["ready_since"] is not None)
+        lanes = {(-r["priority"], r["namespace"], r["queue"]) for r in (*first, *further)}
         return [{"namespace": n, "queue": q, "priority": -p} for p, n, q in sorted(lanes)]
 
     def ready_executions(
@@ -202,7 +201,6 @@ class Tables(Rows):
         namespace: str,
         queue: str,
         priority: int,
-        further: bool,
         after_since: int,
         after_id: str,
         rows_max: int,
@@ -214,14 +212,13 @@ class Tables(Rows):
             if row["ready_since"] is not None
             and (row["namespace"], row["queue"], row["priority"]) == lane
         ]
-        if further:
-            wanted = set(partitions)
-            found += [
-                (row["ready_since"], row["execution_id"])
-                for row in self.ready.values()
-                if row["partition"] in wanted
-                and (row["namespace"], row["queue"], row["priority"]) == lane
-            ]
+        wanted = set(partitions)
+        found += [
+            (row["ready_since"], row["execution_id"])
+            for row in self.ready.values()
+            if row["partition"] in wanted
+            and (row["namespace"], row["queue"], row["priority"]) == lane
+        ]
         later = sorted(one for one in found if one > (after_since, after_id))
         return [{"id": i, "ready_since": since} for since, i in later[:rows_max]]
 

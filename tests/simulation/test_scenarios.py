@@ -5,11 +5,14 @@ import hashlib
 import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.plan import Plan, compile_plan
 from tests.simulation.commit_sql import Payload
 from tests.simulation.faults import Fate
 from tests.simulation.history import Outcome
 from tests.simulation.loop import elapsed
+from tests.simulation.peers import REMOTE_TYPE
 from tests.simulation.scripted import Stage, play
 from tests.simulation.tables import PAYLOAD_KEPT_US
 
@@ -229,3 +232,35 @@ def test_duplicate_starts_in_one_batch_and_on_two_instances() -> None:
     told = {call.execution_id for call in stage.world.record.calls if call.kind == "start"}
     assert len(told) == 1
     assert len(stage.world.tables.executions) == 1
+
+
+def test_a_first_queue_that_changes_while_a_new_owner_reads() -> None:
+    """A task that waits is found, also when its execution's first queue is another by then."""
+
+    def plan(workflow_id: str, *nodes: tuple[str, str, list[int]]) -> Plan:
+        message = plan_pb2.Plan(namespace="default", workflow_id=workflow_id, version=1)
+        message.specs.add(task_type=REMOTE_TYPE, digest=REMOTE_TYPE)
+        for node, queue, after in nodes:
+            kind = plan_pb2.NODE_KIND_TASK
+            message.nodes.add(id=node, kind=kind, queue=queue, dependencies=after, critical=True)
+        message.digest = workflow_id
+        return compile_plan(message)
+
+    async def script(stage: Stage) -> None:
+        world = stage.world
+        # The lanes of a plan are in the order of its nodes: the last task's lane comes first.
+        lanes = [("lane", "default", []), ("held", "other", [0]), ("waits", "other", [0])]
+        world.definitions.added["two"] = plan("two", *lanes, ("then", "default", [1]))
+        world.definitions.added["one"] = plan("one", ("busy", "default", []))
+        world.work.fixed.update(lane=0.01, held=4.3, waits=0.01, then=3.0, busy=0.01)
+        stage.start("two", "r")
+        await stage.until(lambda: stage.effects("r", "held"))
+        for number in range(6):
+            stage.start("one", f"s{number}")
+        await stage.until(lambda: all(stage.has(f"s{number}") for number in range(6)))
+        world.faults.script("ready_executions", (Fate.SLOW, 2.0))
+        before = stage.owner("r")
+        before.process.kill()
+        await stage.until(lambda: stage.ended("r"))
+
+    play(script, orchestrators=2, slots=1)

@@ -287,8 +287,11 @@ class World:
         return record
 
     def _add_states(self, host: OrchestratorHost) -> None:
+        """States in the memory of a true owner: a paused one may be so no more, and not know."""
         core = host.core
         for execution_id, stored in self.record.executions.items():
+            row = self.tables.partitions[stored.partition]
+            known = core.ownership.epochs.get(stored.partition)
             entry = core.states.get(execution_id)
-            if entry is not None and stored.partition in core.ownership.epochs:
+            if (row.incarnation, row.epoch) == (core.ownership.incarnation, known) and entry:
                 stored.states.append(snapshot(entry.state))

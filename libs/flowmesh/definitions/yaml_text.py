@@ -61,11 +61,16 @@ class _Frame:
 
 
 class _Reader:
-    """One pass over the events; remembers the marks of `wanted` places."""
+    """One pass over the events; remembers the marks of `wanted` places.
 
-    def __init__(self, wanted: Iterable[Place] = ()) -> None:
+    With `sought` it ends as soon as it has passed all of these.
+    """
+
+    def __init__(self, wanted: Iterable[Place] = (), sought: Iterable[Place] = ()) -> None:
         self.documents: list[Json] = []
         self.wanted = frozenset(wanted)
+        self._sought = set(sought)
+        self._ends_early = bool(self._sought)
         self.marks: dict[Place, tuple[int, int]] = {}
         self._stack: list[_Frame] = []
         self._index = 0
@@ -75,6 +80,8 @@ class _Reader:
         try:
             while not isinstance(event := parser.get_event(), events.StreamEndEvent):
                 self._take(event)
+                if self._ends_early and not self._sought:
+                    return
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise self._syntax(mark) from error
@@ -152,7 +159,7 @@ class _Reader:
         if not self._stack:
             if len(self.documents) >= DOCUMENTS_MAX:
                 message = f"a source holds at most {DOCUMENTS_MAX} documents"
-                raise self._refuse("YAML_INVALID", message, mark)
+                raise self._refuse("DEFINITION_TOO_LARGE", message, mark)
             self.documents.append(value)
         else:
             frame = self._stack[-1]
@@ -175,9 +182,11 @@ class _Reader:
         path = tuple(frame.key for frame in self._stack if frame.key is not None)
         if (place := (self._index, path, False)) in self.wanted:
             self.marks[place] = (mark.line + 1, mark.column + 1)
+            self._sought.discard(place)
         key_mark = self._stack[-1].key_mark if self._stack else None
         if key_mark is not None and (place := (self._index, path, True)) in self.wanted:
             self.marks[place] = (key_mark.line + 1, key_mark.column + 1)
+            self._sought.discard(place)
 
     def _resolved(self, text: str, mark: Any) -> Json:
         """The value of a plain scalar in the core schema."""
@@ -212,7 +221,7 @@ def locate(text: str, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
     around: set[Place] = set(wanted)
     for document, path, _ in wanted:
         around.update((document, path[:length], False) for length in range(len(path) + 1))
-    reader = _Reader(around)
+    reader = _Reader(around, wanted)
     try:
         reader.read(text)
     except Unreadable:

@@ -43,7 +43,7 @@ REASONS = _table(
     # definitions
     Reason("WORKFLOW_INVALID", tree.Invalid, "Several things are wrong with the definition; each has its own code."),
     Reason("DEFINITION_INVALID", tree.Invalid, "The document has a missing, unknown or wrongly typed field."),
-    Reason("DEFINITION_TOO_LARGE", tree.TooLarge, "A definition is limited to 8 MiB."),
+    Reason("DEFINITION_TOO_LARGE", tree.TooLarge, "A definition is limited to 8 MiB, a source to 1,000 of them."),
     Reason("GRAPH_CYCLE", tree.Invalid, "Nodes depend on each other in a circle; the message shows it."),
     Reason("GRAPH_UNKNOWN_NODE", tree.Invalid, "A dependency names a node that does not exist."),
     Reason("GRAPH_DUPLICATE_NODE", tree.Invalid, "Two nodes have the same id."),

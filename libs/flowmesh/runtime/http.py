@@ -10,6 +10,7 @@ import orjson
 import uvicorn
 
 from flowmesh.runtime.checks import Checks
+from flowmesh.runtime.http_protocol import BoundedProtocol
 from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
 
 Scope = MutableMapping[str, Any]
@@ -57,7 +58,7 @@ class HttpServer:
         config = uvicorn.Config(
             self,
             interface="asgi3",
-            http="httptools",
+            http=BoundedProtocol,
             ws="websockets-sansio",
             lifespan="off",
             log_config=None,

@@ -120,9 +120,8 @@ def evaluate(
     except quickjs.JSException as error:
         return failure(str(error))
     text: bytes = answer.encode("utf-8", "replace")
-    if len(text) > RESULT_BYTES_MAX:
-        return TOO_LARGE, b""
-    return text[2:3], text[5:-1]
+    kind, value = text[2:3], text[5:-1]
+    return (TOO_LARGE, b"") if len(value) > RESULT_BYTES_MAX else (kind, value)
 
 
 def settle(context: Any, answer: Any) -> str:

@@ -1,5 +1,6 @@
 """A request and its answers over ASGI. Knows HTTP, nothing of workflows."""
 
+import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -13,10 +14,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from flowmesh.errors import Invalid, TooLarge, UnsupportedMediaType, Violation
+from flowmesh.errors import Invalid, Timeout, TooLarge, UnsupportedMediaType, Violation
 from flowmesh.gateway.envelopes import Envelope, decode
 from flowmesh.gateway.ids import checked_id, checked_text
-from flowmesh.gateway.limits import BODY_BYTES_MAX
+from flowmesh.gateway.limits import BODY_BYTES_MAX, BODY_READ_S
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -170,7 +171,12 @@ class Request(Head):
                 yield piece
 
     async def body(self) -> bytes:
-        pieces = [piece async for piece in self.pieces(BODY_BYTES_MAX, "BODY_TOO_LARGE")]
+        try:
+            async with asyncio.timeout(BODY_READ_S):
+                pieces = [piece async for piece in self.pieces(BODY_BYTES_MAX, "BODY_TOO_LARGE")]
+        except TimeoutError:
+            text = f"The body did not come within {BODY_READ_S:.0f} s."
+            raise Timeout("DEADLINE_EXCEEDED", text) from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def definition(self) -> tuple[bytes, str]:

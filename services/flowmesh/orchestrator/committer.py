@@ -87,7 +87,7 @@ class Committer:
         self._after_commit = after_commit
         self._unchanged = unchanged
         self._incarnation_over = incarnation_over
-        self._inbox = Inbox()
+        self._inbox = Inbox(ownership.now_us)
         self._committing = asyncio.Lock()
         self._served: dict[int, int] = {}
         self._in_flight: set[str] = set()
@@ -104,6 +104,10 @@ class Committer:
         return self._line
 
     # --- in ---
+
+    def admit(self) -> None:
+        """Raises Overloaded while starts wait too long for their commit."""
+        self._inbox.admit()
 
     def submit(self, work: Work) -> None:
         """Queues a command; its reply is called after the commit."""
@@ -324,7 +328,9 @@ class Committer:
             elif event.HasField("signal_received"):
                 batch.add_reference(state, partition, event.signal_received.payload)
         if snapshot_due(state, one.entry.snapshot_sequence):
-            batch.snapshots.append((state.execution_id, state.sequence, snapshot(state), partition))
+            body = snapshot(state)
+            batch.snapshots.append((state.execution_id, state.sequence, body, partition))
+            self._metrics.snapshot_bytes.observe(len(body))
             one.entry.snapshot_sequence = state.sequence
 
     # --- after the commit ---

@@ -63,6 +63,7 @@ class Executions:
     async def start(
         self, request: pb.StartExecutionRequest, *, forwarded: bool
     ) -> pb.StartExecutionResponse:
+        self._core.committer.admit()
         plan = await self.plan_for(request)
         started = await self._start(request, plan, forwarded=forwarded)
         execution = None

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from flowmesh.engine import Cancel, Signal, Start, Terminate
 from flowmesh.errors import Overloaded
+from flowmesh.orchestrator.admission import Admission
 from flowmesh.orchestrator.works import Work
 
 WAITING_MAX = 20_000
@@ -25,27 +26,46 @@ BY_CALLERS = (Start, Signal, Cancel, Terminate)
 
 
 class Inbox:
-    """Commands in the order in which they are to be decided."""
+    """Commands in the order in which they are to be decided: what goes on before what begins.
 
-    def __init__(self) -> None:
+    `now_us` is any clock that never goes back.
+    """
+
+    def __init__(self, now_us: Callable[[], int]) -> None:
         self._works: deque[Work] = deque()
+        self._starts: deque[Work] = deque()
         self._bytes = 0
         self._any = asyncio.Event()
+        self._now_us = now_us
+        self._admission = Admission()
+        # Since when the first of the starts waits, about.
+        self._since_us = self._taken_at_us = 0
 
     def __len__(self) -> int:
-        return len(self._works)
+        return len(self._works) + len(self._starts)
+
+    def admit(self) -> None:
+        """Raises Overloaded while starts wait too long already."""
+        if not self._admission.admits(len(self._starts)):
+            text = "more is started than can be done; come back later"
+            raise Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS)
 
     def submit(self, work: Work) -> None:
         """Queues a command, or answers that too many wait."""
         work.size = _size_of(work)
-        if (len(self._works) >= WAITING_MAX or self._bytes >= WAITING_BYTES_MAX) and isinstance(
+        if (len(self) >= WAITING_MAX or self._bytes >= WAITING_BYTES_MAX) and isinstance(
             work.command, BY_CALLERS
         ):
             text = "too many commands wait; slow down"
             work.answer(Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS))
             return
         self._bytes += work.size
-        self._works.append(work)
+        if isinstance(work.command, Start):
+            if not self._starts:
+                self._since_us = self._now_us()
+            self._starts.append(work)
+        else:
+            self._works.append(work)
         self._any.set()
 
     def put_back(self, works: Iterable[Work], *, first: bool) -> None:
@@ -59,17 +79,18 @@ class Inbox:
         self._any.set()
 
     async def until_any(self) -> None:
-        if not self._works:
+        if not self:
             self._any.clear()
             await self._any.wait()
 
     def take(self) -> list[Work]:
         """The next batch; a command that must be alone is a batch of its own."""
-        waiting = self._works
+        now_us, starts = self._now_us(), len(self._starts)
         works: list[Work] = []
         size = 0
-        while waiting and len(works) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
-            if waiting[0].solo and works:
+        while len(works) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
+            waiting = self._works or self._starts
+            if not waiting or (waiting[0].solo and works):
                 break
             work = waiting.popleft()
             works.append(work)
@@ -77,6 +98,10 @@ class Inbox:
             if work.solo:
                 break
         self._bytes -= size
+        waited_us = now_us - self._since_us if starts else 0
+        self._admission.observe(starts - len(self._starts), waited_us, now_us)
+        # Starts that are left came after the batch before this one was taken, or earlier.
+        self._since_us, self._taken_at_us = self._taken_at_us, now_us
         return works
 
 

@@ -48,6 +48,11 @@ class OrchestratorMetrics:
         )
         self.tasks_ready = metrics.gauge("flowmesh_tasks_ready", "Tasks that wait for a worker.")
         self.tasks_out = metrics.gauge("flowmesh_tasks_out", "Tasks that are at workers.")
+        self.snapshot_bytes = metrics.histogram(
+            "flowmesh_snapshot_bytes",
+            "Size of stored snapshots of states.",
+            buckets=tuple(4.0**power for power in range(5, 14)),
+        )
         self.states_bytes = metrics.gauge(
             "flowmesh_states_bytes", "Bytes of the executions held in memory, estimated."
         )

@@ -59,10 +59,14 @@ class Recovery:
                     await asyncio.Event().wait()
         except TimeoutError:
             pass
+        # An execution may have several lanes, and others by the time they are read.
+        seen: set[str] = set()
         found = 0
         for lane in await self._lanes(mine):
-            async for states in self._executions(mine, lane, further=False):
-                found += sum(self._recover(state) for state in states)
+            async for states in self._executions(mine, lane):
+                new = [state for state in states if state.execution_id not in seen]
+                seen.update(state.execution_id for state in new)
+                found += sum(self._recover(state) for state in new)
                 self._dispatcher.pump()
         return found
 
@@ -70,7 +74,7 @@ class Recovery:
         """Queues tasks of one kind that nobody holds, as many as there is room for."""
         namespace, queue, _ = key
         lane = {"namespace": namespace, "queue": queue, "priority": priority}
-        async for states in self._executions(partitions, lane, further=True):
+        async for states in self._executions(partitions, lane):
             for state in states:
                 self._refill(state, key, priority)
             self._dispatcher.pump()
@@ -82,7 +86,7 @@ class Recovery:
         return [dict(row) for row in rows]
 
     async def _executions(
-        self, partitions: list[int], lane: dict[str, Any], *, further: bool
+        self, partitions: list[int], lane: dict[str, Any]
     ) -> AsyncIterator[list[State]]:
         """Executions with open tasks in a lane, by pages, when nothing about them is on its way."""
         since, last = 0, ""
@@ -91,7 +95,6 @@ class Recovery:
                 "ready_executions",
                 partitions=partitions,
                 **lane,
-                further=further,
                 after_since=since,
                 after_id=last,
                 rows_max=PAGE,

@@ -149,7 +149,8 @@ class OrchestratorStore:
 
     async def ensure_history_days(self, today: int) -> None:
         """Makes the history's partitions for today and a week ahead, attached without blocking."""
-        present = {row["relname"] for row in await self.rows("history_days")}
+        days = await self.rows("history_days")
+        present = {row["relname"] for row in days if row["attached"]}
         for day in range(today - 1, today + HISTORY_DAYS_AHEAD + 1):
             name = f"history_{day}"
             if name in present:
@@ -176,10 +177,11 @@ class OrchestratorStore:
             any_row = f"select exists (select from orchestrator.{name})"  # noqa: S608
             if await self.pool.fetchval(any_row):
                 continue
-            await self.pool.execute(
-                "alter table orchestrator.history"
-                f" detach partition orchestrator.{name} concurrently"
-            )
+            if row["attached"]:
+                how = "finalize" if row["pending"] else "concurrently"
+                await self.pool.execute(
+                    f"alter table orchestrator.history detach partition orchestrator.{name} {how}"
+                )
             failpoint("orchestrator.day_detached")
             await self.pool.execute(f"drop table orchestrator.{name}")
             dropped += 1

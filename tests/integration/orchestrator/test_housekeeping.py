@@ -1,7 +1,10 @@
 """Nothing is kept for ever: ended executions go after their retention, days when they are empty."""
 
+import asyncio
+
 import pytest
 
+from flowmesh import failpoints
 from flowmesh.orchestrator.batch import DAY_US, CommitBatch
 from flowmesh.orchestrator.housekeeping import HousekeepingLoop
 from flowmesh.orchestrator.ids import ExecutionIds
@@ -13,6 +16,7 @@ from tests.integration.orchestrator import factories
 from tests.integration.orchestrator.conftest import NewNode
 from tests.integration.orchestrator.factories import completed, started
 
+PENDING = "select exists (select from pg_inherits where inhdetachpending)"
 DAY_ZERO = "select to_regclass('orchestrator.history_0')"
 
 
@@ -60,4 +64,34 @@ async def test_ended_executions_go_after_their_retention(
         await node.commit(batch)
     cleaned = await housekeeping(store, 40).run_once()
     assert cleaned.executions == 1
+    assert await store.pool.fetchval(DAY_ZERO) is None
+
+
+@pytest.mark.fault("F1")
+async def test_a_day_half_dropped_is_dropped_by_the_next_round(store: OrchestratorStore) -> None:
+    """Whoever dies between detaching and dropping leaves nothing behind for ever (O12)."""
+    failpoints.arm("orchestrator.day_detached=error@1")
+    try:
+        with pytest.raises(failpoints.Injected):
+            await store.drop_empty_days(1)
+    finally:
+        failpoints.arm("")
+    assert await store.pool.fetchval(DAY_ZERO) is not None
+
+    assert await store.drop_empty_days(1) == 1
+    assert await store.pool.fetchval(DAY_ZERO) is None
+
+
+@pytest.mark.fault("F1")
+async def test_a_day_half_detached_is_dropped_by_the_next_round(store: OrchestratorStore) -> None:
+    """A detach that was cut off while it waited for a reader is brought to its end."""
+    async with store.pool.acquire() as reading, reading.transaction():
+        await reading.fetch("select * from orchestrator.history where start_day = 0")
+        dropping = asyncio.create_task(store.drop_empty_days(1))
+        while not await store.pool.fetchval(PENDING):
+            await asyncio.sleep(0)
+        dropping.cancel()
+        await asyncio.gather(dropping, return_exceptions=True)
+
+    assert await store.drop_empty_days(1) == 1
     assert await store.pool.fetchval(DAY_ZERO) is None

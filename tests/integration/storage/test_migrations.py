@@ -1,6 +1,8 @@
 """Migrations on a real database: once, in order, by one at a time."""
 
 import asyncio
+import signal
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -117,3 +119,35 @@ async def test_a_database_is_opened_in_its_schema(database: str, tmp_path: Path)
         assert [row["x"] async for row in queries.all_of(pool)] == [5]
         assert await pool.fetchval("select count(*) from demo.a") == 1
         assert await pool.fetchval("show jit") == "off"
+
+
+# Applies the migrations of a folder and dies before the second file.
+STARTER = """
+import asyncio, sys
+from pathlib import Path
+import asyncpg
+from flowmesh import failpoints
+from flowmesh.storage import migrate
+async def main():
+    connection = await asyncpg.connect(sys.argv[1])
+    await migrate(connection, "demo", Path(sys.argv[2]))
+failpoints.arm("storage.migrating=kill9@2")
+asyncio.run(main())
+"""
+
+
+@pytest.mark.fault("F1")
+async def test_a_starter_that_dies_between_two_files_hands_over(
+    database: str, tmp_path: Path
+) -> None:
+    """The next one finds the first file applied and the lock free (O14)."""
+    folder = write(
+        tmp_path, m0001_first="create table a (x int);", m0002_b="create table b (x int);"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STARTER, database, str(folder)
+    )
+    assert await process.wait() == -signal.SIGKILL
+
+    assert await applied(database, folder) == 1
+    assert await applied(database, folder) == 0

@@ -198,6 +198,10 @@ def test_step_json_of_wrong_types_is_refused_where_it_is_wrong(
         ),
         (workflow(node("a", retry={"jitter": 2})), ("RETRY_INVALID", "tasks[0].retry.jitter")),
         (
+            workflow(node("a", retry={"retryOn": ["E"] * 33})),
+            ("RETRY_INVALID", "tasks[0].retry.retryOn"),
+        ),
+        (
             workflow(node("a", retry={"retryOn": [1]})),
             ("RETRY_INVALID", "tasks[0].retry.retryOn[0]"),
         ),

@@ -66,8 +66,13 @@ def check_schema(schema: Json, path: Path, problems: Problems) -> bool:
         problems.add("SCHEMA_INVALID", f"a schema is an object, not {kind_of(schema)}", path)
         return False
     before = len(problems.found)
+    size = len(orjson.dumps(schema))
+    if size > limits.SCHEMA_BYTES_MAX:
+        message = f"a schema has at most {limits.SCHEMA_BYTES_MAX} bytes, this one {size}"
+        problems.add("SCHEMA_TOO_COMPLEX", message, path)
+        return False
     places = list(islice(_places(schema, path), limits.SCHEMA_NODES_MAX + 1))
-    if _bounded(schema, places, problems) and _known_draft(places, problems):
+    if _bounded(places, problems) and _known_draft(places, problems):
         _check_references(schema, places, problems)
         _check_patterns(places, problems)
         if len(problems.found) == before:
@@ -79,14 +84,10 @@ def check_schema(schema: Json, path: Path, problems: Problems) -> bool:
     return len(problems.found) == before
 
 
-def _bounded(schema: dict[str, Json], places: list[_Place], problems: Problems) -> bool:
-    size = len(orjson.dumps(schema))
-    if size > limits.SCHEMA_BYTES_MAX:
-        message = f"a schema has at most {limits.SCHEMA_BYTES_MAX} bytes, this one {size}"
-    elif len(places) > limits.SCHEMA_NODES_MAX:
-        message = f"a schema has at most {limits.SCHEMA_NODES_MAX} subschemas"
-    else:
+def _bounded(places: list[_Place], problems: Problems) -> bool:
+    if len(places) <= limits.SCHEMA_NODES_MAX:
         return True
+    message = f"a schema has at most {limits.SCHEMA_NODES_MAX} subschemas"
     problems.add("SCHEMA_TOO_COMPLEX", message, places[0].path)
     return False
 

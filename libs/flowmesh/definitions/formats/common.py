@@ -33,7 +33,12 @@ def retry_of(
     """A retry policy whose delays the format has read already."""
     most = limits.RETRY_ATTEMPTS_MAX
     classes: list[str] = []
-    for index, value in enumerate(reader.items("retryOn")[: limits.RETRY_CLASSES_MAX]):
+    named = reader.items("retryOn")
+    if len(named) > limits.RETRY_CLASSES_MAX:
+        message = f"retryOn names at most {limits.RETRY_CLASSES_MAX} failure classes"
+        reader.problems.add(_RETRY, message, (*reader.path, "retryOn"))
+        named = []
+    for index, value in enumerate(named):
         if isinstance(value, str) and 0 < len(value) <= limits.ID_CHARACTERS_MAX:
             classes.append(value)
         else:

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
@@ -23,6 +24,7 @@ from flowmesh.gateway.operations import (
     Route,
 )
 from flowmesh.gateway.payloads import brought_in, payload_of
+from flowmesh.gateway.progress import StateAnswer, state_answer
 from flowmesh.gateway.routes.common import (
     IDEMPOTENCY_KEY,
     PAGING,
@@ -116,6 +118,20 @@ async def get_trace(backends: Backends, request: Request) -> Response:
     return json_response(trace_of(found.execution, events, now_us=now_us, truncated=bool(after)))
 
 
+async def get_state(backends: Backends, request: Request) -> Response:
+    found = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    )
+    analysed = await backends.definitions.AnalyzeWorkflow(
+        definition_service_pb2.AnalyzeWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=found.execution.workflow_id,
+            version=found.execution.workflow_version,
+        )
+    )
+    return json_response(state_answer(found.execution, analysed))
+
+
 async def terminate(backends: Backends, request: Request) -> Response:
     async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
         await backends.executions.TerminateExecution(
@@ -200,6 +216,17 @@ ROUTES = (
                 Query("pageSize", "How many at most.", "integer"),
             ),
             answers=(Answer(200, "A page of events.", answers.History),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/state",
+        get_state,
+        Operation(
+            tag=TEST,
+            summary="How far an execution is in its graph",
+            answers=(Answer(200, "Each task, each path, and the graph.", StateAnswer),),
             errors=(404,),
         ),
     ),

@@ -121,14 +121,16 @@ order by seq limit :rows_max;
 select digest, body from plans where digest = any (:digests::text[]);
 
 -- name: ready_lanes(partitions)
--- First lanes of the executions that have tasks for workers, the most urgent one first.
-select distinct namespace, queue, priority from executions
+-- Lanes in which executions have tasks for workers, the most urgent one first.
+select namespace, queue, priority from executions
 where partition = any (:partitions::int[]) and ready_since is not null
+union
+select namespace, queue, priority from ready where partition = any (:partitions::int[])
 order by priority desc, namespace, queue;
 
--- name: ready_executions(partitions, namespace, queue, priority, further, after_since, after_id, rows_max)
+-- name: ready_executions(partitions, namespace, queue, priority, after_since, after_id, rows_max)
 -- Executions with tasks for workers in one lane, in the order in which they are to leave: those
--- with it as their first lane and, where asked, as a further one.
+-- with it as their first lane and those with it as a further one.
 select r.id, r.ready_since
 from unnest(:partitions::int[]) as p (id), lateral (
     (select e.id, e.ready_since from executions e
@@ -138,7 +140,7 @@ from unnest(:partitions::int[]) as p (id), lateral (
      order by e.ready_since, e.id limit :rows_max)
     union all
     (select f.execution_id, f.ready_since from ready f
-     where :further and f.partition = p.id and f.namespace = :namespace and f.queue = :queue
+     where f.partition = p.id and f.namespace = :namespace and f.queue = :queue
        and f.priority = :priority
        and (f.ready_since, f.execution_id) > (:after_since::bigint, :after_id::text collate "C")
      order by f.ready_since, f.execution_id limit :rows_max)
@@ -202,9 +204,12 @@ with gone as (
 select count(*) from gone;
 
 -- name: history_days()
-select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-join pg_class p on p.oid = i.inhparent
-where p.relname = 'history' and p.relnamespace = 'orchestrator'::regnamespace;
+-- The tables of days, those too that a process had begun to drop when it died: half detached,
+-- or detached and still there.
+select c.relname, i.inhrelid is not null as attached, coalesce(i.inhdetachpending, false) as pending
+from pg_class c left join pg_inherits i on i.inhrelid = c.oid
+where c.relnamespace = 'orchestrator'::regnamespace and c.relkind = 'r'
+  and c.relname ~ '^history_[0-9]+$';
 
 -- name: stranded_executions(partitions)
 -- Running executions that wait for nothing: what they waited for was in the memory of an owner.

@@ -1,0 +1,52 @@
+"""Whether starts are taken on, judged by how long those before them had to wait for their commit.
+
+More than can be done at once only waits, and keeps what was taken on before from being finished.
+A pause alone (the database, a disk, the machine) is no reason to refuse: only waiting that does
+not end is. From then on as many may wait as are begun in the time that a start should wait, until
+nobody had to be refused for a while.
+"""
+
+WAIT_MAX_US = 40_000
+"""A start should wait no longer than this."""
+
+PATIENCE_US = 250_000
+"""Every batch has to be late for so long before anybody is refused."""
+
+PERIOD_US = 1_000_000
+"""So long it is counted what is begun and refused; after one without a refusal nobody is."""
+
+WAITING_MIN = 30
+"""So few may always wait."""
+
+
+class Admission:
+    """What the waits of starts, batch by batch, say about the next ones."""
+
+    def __init__(self) -> None:
+        self._crowded = False
+        self._on_time_at_us = 0
+        self._period_at_us = 0
+        self._begun = 0
+        self._refused = 0
+        self._waiting_max = WAITING_MIN
+
+    def admits(self, waiting: int) -> bool:
+        """Whether one more may wait, beside so many starts that do."""
+        if not self._crowded or waiting < self._waiting_max:
+            return True
+        self._refused += 1
+        return False
+
+    def observe(self, begun: int, waited_us: int, now_us: int) -> None:
+        """A batch with so many starts is taken, of which the first has waited so long."""
+        self._begun += begun
+        if waited_us <= WAIT_MAX_US:
+            self._on_time_at_us = now_us
+        elif not self._crowded and now_us - self._on_time_at_us > PATIENCE_US:
+            self._crowded = True
+            self._refused = 1
+        passed_us = now_us - self._period_at_us
+        if passed_us >= PERIOD_US:
+            self._waiting_max = max(self._begun * WAIT_MAX_US // passed_us, WAITING_MIN)
+            self._crowded = self._crowded and self._refused > 0
+            self._period_at_us, self._begun, self._refused = now_us, 0, 0

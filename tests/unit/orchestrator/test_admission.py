@@ -1,0 +1,115 @@
+"""Starts are refused while more is offered than can be done, and only then."""
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.engine import Start, TaskEnded
+from flowmesh.errors import Overloaded
+from flowmesh.orchestrator.inbox import Inbox
+from flowmesh.orchestrator.works import Work
+
+STEPS = 3
+# What the model's process spends, in microseconds: about what the real one does.
+COMMAND_US = 250
+BATCH_US = 4_000
+REFUSAL_US = 20
+SECOND_US = 1_000_000
+CALLERS = 64
+# A batch of the closed loop holds one command of each caller.
+PEAK_PER_S = SECOND_US * CALLERS / ((BATCH_US + CALLERS * COMMAND_US) * (STEPS + 1))
+
+
+@dataclass
+class Outcome:
+    """What came of the starts; times from the call to the end of the execution."""
+
+    refused: int = 0
+    took_us: list[int] = field(default_factory=list)
+
+    @property
+    def p99_us(self) -> int:
+        return sorted(self.took_us)[int(len(self.took_us) * 0.99)]
+
+
+class Model:
+    """A process that does one thing after the other: takes a batch, decides, commits, tells.
+
+    Each start is followed by three results, each submitted when the one before is committed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.now_us = 0
+        self._inbox = Inbox(lambda: self.now_us)
+        self._draw = random.Random(seed)
+        self._began: dict[int, int] = {}
+        self._done: dict[int, int] = {}
+        self._arrival_us = 0.0
+        self._number = 0
+
+    def offer(self, per_s: float, seconds: float) -> Outcome:
+        """Offers starts at random times, so many a second on the average."""
+        outcome, until_us = Outcome(), self.now_us + int(seconds * SECOND_US)
+        self._arrival_us = float(self.now_us)
+        while self.now_us < until_us:
+            self._arrive(per_s, outcome)
+            batch = self._inbox.take()
+            self.now_us += BATCH_US + COMMAND_US * len(batch)
+            for work in batch:
+                self._follow(work, outcome)
+        return outcome
+
+    def stall(self, microseconds: int) -> None:
+        """Nothing happens for a while."""
+        self.now_us += microseconds
+
+    def _arrive(self, per_s: float, outcome: Outcome) -> None:
+        while self._arrival_us <= self.now_us:
+            try:
+                self._inbox.admit()
+            except Overloaded as error:
+                outcome.refused += error.retry_after_ms > 0
+                self.now_us += REFUSAL_US
+            else:
+                self._number += 1
+                self._began[self._number] = int(self._arrival_us)
+                start = Start(payload_pb2.Payload(), str(self._number), "", "")
+                self._inbox.submit(Work(str(self._number), 0, start))
+            self._arrival_us += self._draw.expovariate(per_s) * SECOND_US
+
+    def _follow(self, work: Work, outcome: Outcome) -> None:
+        number = int(work.execution_id)
+        done = self._done.get(number, 0)
+        if done < STEPS:
+            self._done[number] = done + 1
+            self._inbox.submit(Work(work.execution_id, 0, TaskEnded("step", 1)))
+            return
+        del self._done[number]
+        outcome.took_us.append(self.now_us - self._began.pop(number))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_five_times_too_much_costs_little(seed: int) -> None:
+    """Nine tenths of the best are done, in at most three times the time; then it is as before."""
+    model = Model(seed)
+    normal = model.offer(0.8 * PEAK_PER_S, 10)
+    # Until it is known that it is too much, everything is taken on.
+    model.offer(5 * PEAK_PER_S, 4)
+    over = model.offer(5 * PEAK_PER_S, 20)
+    model.offer(0.8 * PEAK_PER_S, 2)
+    after = model.offer(0.8 * PEAK_PER_S, 10)
+
+    assert normal.refused == after.refused == 0
+    assert len(over.took_us) >= 0.9 * PEAK_PER_S * 20
+    assert over.p99_us <= 3 * normal.p99_us
+    assert after.p99_us <= 1.5 * normal.p99_us
+
+
+def test_a_pause_refuses_nobody() -> None:
+    """The database restarts, the machine does something else: who came meanwhile is served."""
+    model = Model(seed=1)
+    for _ in range(10):
+        model.stall(500_000)
+        assert model.offer(0.5 * PEAK_PER_S, 2).refused == 0

@@ -1,0 +1,63 @@
+"""docs/limits.md from the table of limits."""
+
+from collections.abc import Sequence
+
+from flowmesh.suite.limits import CALLS, DEFINITIONS, PROCESSES, RUNS, Limit
+from tools.pages import markdown
+
+_PARTS: tuple[tuple[str, str, Sequence[Limit]], ...] = (
+    ("Calls", "What one call may carry, whoever it is for.", CALLS),
+    ("Definitions", "Checked before anything is stored; every problem is told with its place.",
+     DEFINITIONS),
+    ("Runs", "What a step may do. Beyond it the step fails with the class named; its"
+     " execution goes on as its definition says.", RUNS),
+    ("Processes", "What workers and instances may say of themselves.", PROCESSES),
+)  # fmt: skip
+_CHOICES = (
+    "A gRPC message has room for the largest definition, and REST answers of pages of them, so it"
+    " is larger than the 4 MiB that gRPC has by default.",
+    "Callers and the suite's own services share one port, so a connection has room for as many"
+    " streams as services need among each other; a process that takes more calls than it can"
+    " serve answers `OVERLOADED`.",
+    "Conditions are bounded by what they look at and not by a clock: a condition that is accepted"
+    " costs the process that evaluates it at most some 150 ms; one with JavaScript runs in a"
+    " process of its own that is killed.",
+    "An execution's history has no bound of its own: maps and retries are bounded where they"
+    " are declared. After 50,000 events a trace says that it is cut.",
+    "Times that no caller sets: an attempt has 30 s for an HTTP call and 5 minutes for anything"
+    " else, a drain 10 s.",
+)
+
+
+def page() -> str:
+    lines = markdown.title("Limits", source="`flowmesh.suite.limits`")
+    lines += [
+        "The value is the largest that is accepted. What is beyond is refused with the reason,",
+        "never cut, and a test goes to each limit, one above it and a hundred times above.",
+        "",
+    ]
+    for heading, about, limits in _PARTS:
+        lines += [f"## {heading}", "", about, ""]
+        columns = ("limit", "value", "beyond", "who says so", "note")
+        lines += markdown.table(columns, (_row(limit) for limit in limits))
+    lines += ["## Why these", ""]
+    lines += [f"- {choice}" for choice in _CHOICES]
+    return markdown.join(lines)
+
+
+def _row(limit: Limit) -> tuple[str, ...]:
+    beyond = markdown.code(limit.reason) or "as the note says"
+    return limit.what, _amount(limit), beyond, limit.where, limit.note
+
+
+def _amount(limit: Limit) -> str:
+    value, unit = int(limit.value), limit.unit
+    if unit == "bytes":
+        for size, name in ((2**20, "MiB"), (2**10, "KiB")):
+            if value % size == 0:
+                return f"{value // size} {name}"
+    if unit == "ms":
+        for size, name in ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")):
+            if value % size == 0:
+                return f"{value // size} {name}"
+    return f"{value:,} {unit}"
