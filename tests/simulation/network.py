@@ -74,7 +74,7 @@ class Stub:
             if hasattr(request, "SerializeToString"):
                 unary = _Unary(self._network, self._address, method, timeout, metadata)
                 return unary.run(_copy(request))
-            return StreamCall(self._network, self._address, method, request)
+            return StreamCall(self._network, self._address, method, request, metadata)
 
         return call
 
@@ -203,8 +203,10 @@ class _Pipe:
 class StreamCall:
     """A stream both ways, as the client holds it."""
 
-    def __init__(self, network: Network, address: str, method: str, requests: Any) -> None:
-        self.network = network
+    def __init__(
+        self, network: Network, address: str, method: str, requests: Any, metadata: Any
+    ) -> None:
+        self.network, self._metadata = network, metadata
         self._up, self._down = _Pipe(self), _Pipe(self)
         self._broken = False
         self._server: asyncio.Task[None] | None = None
@@ -257,7 +259,7 @@ class StreamCall:
     async def _serve(self, serve: Callable[..., Any]) -> None:
         error: BaseException | None = None
         try:
-            async for response in serve(self._up, CallContext(())):
+            async for response in serve(self._up, CallContext(self._metadata)):
                 self._down.send(_copy(response))
         except asyncio.CancelledError:
             return

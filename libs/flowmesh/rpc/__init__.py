@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flowmesh.rpc.handlers import Handlers
     from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
     from flowmesh.rpc.local import EOF
+    from flowmesh.rpc.refusals import error_of_refusal
     from flowmesh.rpc.remote import RemoteTarget
     from flowmesh.rpc.requests import known_choices, namespace_of, valid_id
     from flowmesh.rpc.status import error_of, status_of
@@ -29,6 +30,7 @@ else:
         "RemoteTarget": "remote",
         "Target": "channel",
         "error_of": "status",
+        "error_of_refusal": "refusals",
         "fixed": "channel",
         "forwarding": "forward",
         "known_choices": "requests",
@@ -53,6 +55,7 @@ __all__ = [
     "RemoteTarget",
     "Target",
     "error_of",
+    "error_of_refusal",
     "fixed",
     "forwarding",
     "known_choices",

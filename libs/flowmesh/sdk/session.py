@@ -17,6 +17,7 @@ from flowmesh import errors
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
+from flowmesh.rpc import error_of_refusal
 from flowmesh.sdk import limits
 from flowmesh.sdk.calls import Caller
 from flowmesh.sdk.duplex import converse
@@ -25,7 +26,6 @@ from flowmesh.sdk.failures import ExecutionFailed, failure_of
 from flowmesh.sdk.ids import new_request_id
 from flowmesh.sdk.payloads import Json, PayloadStore, encode, payload_inline
 from flowmesh.sdk.reconnect import Reconnect
-from flowmesh.sdk.refusals import error_of_refusal
 
 _COMPLETED = "completed"
 

@@ -18,6 +18,7 @@ from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_u
 from flowmesh.orchestrator.ids import partition_of, partition_of_request
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
+from flowmesh.orchestrator.peers import FORWARDED, Peers
 from flowmesh.orchestrator.stats import merged
 from flowmesh.orchestrator.views import execution_message, listed_message
 from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
@@ -50,7 +51,12 @@ class Executions:
     def __init__(self, *, core: Orchestrator, stub_at: Callable[[str], Stub]) -> None:
         self._core = core
         self._stub_at = stub_at
+        self._peers = Peers(stub_at)
         self._turn = 0
+
+    async def close(self) -> None:
+        """Ends the streams to other orchestrators."""
+        await self._peers.close()
 
     # --- start ---
 
@@ -107,10 +113,13 @@ class Executions:
             assert isinstance(answer, Started)
             return answer
 
-        async def there(stub: Stub) -> Started:
+        async def there(address: str) -> Started:
             asked = pb.StartExecutionRequest()
             asked.CopyFrom(request)
             asked.wait_ms = 0
+            if not current_traceparent():
+                return await self._peers.at(address).start(asked)
+            stub = self._stub_at(address)
             response = await stub.StartExecution(asked, metadata=FORWARDED)
             return Started(response.execution_id, response.created)
 
@@ -199,51 +208,59 @@ class Executions:
     async def wait(
         self, request: pb.WaitExecutionRequest, *, forwarded: bool
     ) -> pb.WaitExecutionResponse:
-        """Waits for the end; a new owner is asked when the partition moves meanwhile."""
-        loop = asyncio.get_running_loop()
+        """Waits for the end, at most as long as the request says."""
         namespace, execution_id = namespace_of(request), request.execution_id
-        until = loop.time() + min(request.timeout_ms or WAIT_DEFAULT_MS, WAIT_MAX_MS) / 1000
+        timeout_ms = min(request.timeout_ms or WAIT_DEFAULT_MS, WAIT_MAX_MS)
+        ended = await self.outcome(namespace, execution_id, timeout_ms, forwarded=forwarded)
+        if ended is None:
+            return pb.WaitExecutionResponse()
+        if not isinstance(ended, State):
+            ended = await self.state(namespace, execution_id)
+        execution = execution_message(ended, nodes=not request.without_nodes)
+        return pb.WaitExecutionResponse(ended=True, execution=execution)
 
-        def ended(state: State) -> pb.WaitExecutionResponse:
-            execution = execution_message(state, nodes=not request.without_nodes)
-            return pb.WaitExecutionResponse(ended=True, execution=execution)
+    async def outcome(
+        self, namespace: str, execution_id: str, timeout_ms: int, *, forwarded: bool
+    ) -> State | pb.SessionResult | None:
+        """The end of an execution, as its owner has it; None if it has not come in time.
 
+        A new owner is asked when the partition moves meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_ms / 1000
         if not self._runs_here(namespace, execution_id):
             state = await self.state(namespace, execution_id)
             if state.ended:
-                return ended(state)
+                return state
 
-        async def here() -> pb.WaitExecutionResponse:
+        async def here() -> State | pb.SessionResult | None:
             future = self._core.waiters.future(execution_id)
             timer = loop.call_at(until, _expire, future)
             try:
                 if not self._runs_here(namespace, execution_id):
                     state = await self.state(namespace, execution_id)
                     if state.ended:
-                        return ended(state)
-                return ended(await future)
+                        return state
+                return await future
             except TimeoutError:
-                return pb.WaitExecutionResponse()
+                return None
             finally:
                 timer.cancel()
                 future.cancel()
 
-        async def there(stub: Stub) -> pb.WaitExecutionResponse:
-            left = max(until - loop.time(), 0.001)
-            asked = pb.WaitExecutionRequest(
-                namespace=namespace,
-                execution_id=execution_id,
-                timeout_ms=int(left * 1000) + 1,
-                without_nodes=request.without_nodes,
-            )
-            return await stub.WaitExecution(asked, metadata=FORWARDED, timeout=left + 5)
+        async def there(address: str) -> State | pb.SessionResult | None:
+            try:
+                async with asyncio.timeout_at(until):
+                    return await self._peers.at(address).outcome(namespace, execution_id)
+            except TimeoutError:
+                return None
 
         partition = _partition(execution_id)
         try:
             return await self._at_owner(partition, here, there, forwarded=forwarded, until=until)
         except Unavailable:
             if loop.time() >= until:
-                return pb.WaitExecutionResponse()
+                return None
             raise
 
     def _runs_here(self, namespace: str, execution_id: str) -> bool:
@@ -325,7 +342,7 @@ class Executions:
         self,
         request: Any,
         command: Command,
-        there: Callable[[Stub], Awaitable[Any]],
+        call: Callable[[Stub], Awaitable[Any]],
         forwarded: bool,
     ) -> Any:
         namespace = namespace_of(request)
@@ -338,6 +355,9 @@ class Executions:
             return await self._submitted(
                 lambda reply: Work(execution_id, partition, command, reply)
             )
+
+        async def there(address: str) -> Any:
+            return await call(self._stub_at(address))
 
         return await self._at_owner(partition, here, there, forwarded=forwarded)
 
@@ -361,7 +381,7 @@ class Executions:
         self,
         partition: int,
         here: Callable[[], Awaitable[M]],
-        there: Callable[[Stub], Awaitable[M]],
+        there: Callable[[str], Awaitable[M]],
         *,
         forwarded: bool,
         until: float | None = None,
@@ -378,7 +398,7 @@ class Executions:
                     raise partition_unavailable(partition)
                 address = ownership.owner_address(partition)
                 if address is not None:
-                    return await there(self._stub_at(address))
+                    return await there(address)
             except Moved:
                 if forwarded:
                     raise partition_unavailable(partition) from None
@@ -389,9 +409,6 @@ class Executions:
                 raise partition_unavailable(partition)
             await asyncio.sleep(FORWARD_PAUSE_S)
 
-
-FORWARDED = (("flowmesh-forwarded", "1"),)
-"""Marks a call that an orchestrator passed on: the receiver answers it or refuses it."""
 
 RETRIED_REASONS = frozenset({"PARTITION_UNAVAILABLE", "SERVICE_UNAVAILABLE", "DRAINING"})
 

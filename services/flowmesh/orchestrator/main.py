@@ -48,7 +48,8 @@ async def run(runtime: Runtime) -> None:
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))
         metrics = OrchestratorMetrics(runtime.metrics)
         core = _core(runtime, OrchestratorStore(pool), metrics)
-        _serve(runtime, core)
+        executions = _serve(runtime, core)
+        stack.push_async_callback(executions.close)
         await _listen(runtime, core)
         await core.begin()
         stack.push_async_callback(core.end)
@@ -97,7 +98,7 @@ def _core(runtime: Runtime, store: OrchestratorStore, metrics: OrchestratorMetri
     )
 
 
-def _serve(runtime: Runtime, core: Orchestrator) -> None:
+def _serve(runtime: Runtime, core: Orchestrator) -> Executions:
     executions = Executions(
         core=core,
         stub_at=lambda address: runtime.stub_at(execution_grpc.ExecutionServiceStub, address),
@@ -117,6 +118,7 @@ def _serve(runtime: Runtime, core: Orchestrator) -> None:
     )
     runtime.serve(OutboxServer(core=core), history_grpc.add_OutboxServiceServicer_to_server)
     runtime.serve(dispatch, dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server)
+    return executions
 
 
 async def _listen(runtime: Runtime, core: Orchestrator) -> None:

@@ -74,7 +74,9 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
     async def Session(
         self, request_iterator: AsyncIterator[pb.SessionRequest], context: Any
     ) -> AsyncIterator[pb.SessionResponse]:
-        session = Session(executions=self._executions, core=self._core)
+        session = Session(
+            executions=self._executions, core=self._core, forwarded=_forwarded(context)
+        )
         async for response in session.serve(request_iterator):
             yield response
 

@@ -38,9 +38,13 @@ RETRY_S = 0.2
 class Session:
     """The calls of one stream."""
 
-    def __init__(self, *, executions: Executions, core: Orchestrator) -> None:
+    def __init__(
+        self, *, executions: Executions, core: Orchestrator, forwarded: bool = False
+    ) -> None:
         self._executions = executions
         self._core = core
+        # From another orchestrator: what is not owned here is refused, it knows where to go.
+        self._forwarded = forwarded
         self._out = pb.SessionResponse()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -178,7 +182,7 @@ class Session:
         """A start whose plan must be fetched, or that another instance owns."""
         enter_trace("")
         try:
-            response = await self._executions.start(start.start, forwarded=False)
+            response = await self._executions.start(start.start, forwarded=self._forwarded)
         except (FlowmeshError, *CONNECTION_LOST) as error:
             self._done()
             refusal = error if isinstance(error, FlowmeshError) else storage_unavailable()
@@ -201,7 +205,7 @@ class Session:
         if entry is None or not answer.created:
             self._spawn(self._wait(start.call_id, namespace, answer.execution_id))
         elif entry.state.ended:
-            self._result(start.call_id, entry.state)
+            self._result(start.call_id, answer.execution_id, entry.state)
         else:
             self._watch(start.call_id, namespace, answer.execution_id)
 
@@ -211,51 +215,46 @@ class Session:
             if state is None:
                 self._spawn(self._wait(call_id, namespace, execution_id))
             else:
-                self._result(call_id, state)
+                self._result(call_id, execution_id, state)
 
         self._watched.add((execution_id, ended))
         self._core.waiters.call(execution_id, ended)
 
     async def _wait(self, call_id: int, namespace: str, execution_id: str) -> None:
         """Waits wherever the execution is owned, as long as it takes."""
-        request = pb.WaitExecutionRequest(
-            namespace=namespace,
-            execution_id=execution_id,
-            timeout_ms=WAIT_MAX_MS,
-            without_nodes=True,
-        )
         while True:
             try:
-                waited = await self._executions.wait(request, forwarded=False)
-            except (Unavailable, *CONNECTION_LOST):
+                ended = await self._executions.outcome(
+                    namespace, execution_id, WAIT_MAX_MS, forwarded=self._forwarded
+                )
+            except (Unavailable, *CONNECTION_LOST) as error:
+                if self._forwarded and isinstance(error, Unavailable):
+                    self._done()
+                    self._refuse(call_id, error)
+                    return
                 await asyncio.sleep(RETRY_S)
                 continue
             except FlowmeshError as error:
                 self._done()
                 self._refuse(call_id, error)
                 return
-            if waited.ended:
-                execution = waited.execution
-                self._out.results.add(
-                    call_id=call_id,
-                    execution_id=execution_id,
-                    status=execution.status,
-                    output=execution.output,
-                    failure=execution.failure if execution.HasField("failure") else None,
-                )
-                self._said(ANSWER_BYTES + len(execution.output.data))
-                self._done()
+            if ended is not None:
+                self._result(call_id, execution_id, ended)
                 return
 
-    def _result(self, call_id: int, state: State) -> None:
+    def _result(self, call_id: int, execution_id: str, ended: State | pb.SessionResult) -> None:
+        output, failure = ended.output, ended.failure
+        if not isinstance(ended, State):
+            output = output if ended.HasField("output") else None
+            failure = failure if ended.HasField("failure") else None
         self._out.results.add(
             call_id=call_id,
-            execution_id=state.execution_id,
-            status=state.status,
-            output=state.output,
-            failure=state.failure,
+            execution_id=execution_id,
+            status=ended.status,
+            output=output,
+            failure=failure,
         )
-        self._said(ANSWER_BYTES + (len(state.output.data) if state.output is not None else 0))
+        self._said(ANSWER_BYTES + (len(output.data) if output is not None else 0))
         self._done()
 
     def _refuse(self, call_id: int, error: FlowmeshError) -> None:

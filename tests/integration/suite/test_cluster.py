@@ -19,9 +19,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from flowmesh.errors import Invalid
 from flowmesh.sdk import Client, Ref, Worker, Workflow, task, workflow
+from flowmesh.testing.polling import allowed_s
 from flowmesh.testing.reflection import reflected_services
 
 START_TIMEOUT_S = 60.0
+MANY = 2_000
+MANY_RESULTS_WITHIN_S = 8.0
 HELLO = {"id": "hello", "name": "Hello", "steps": [{"id": "only", "name": "Only"}]}
 ALL = ["definition", "event", "gateway", "orchestrator-1", "orchestrator-2", "registry"]
 ALL += ["worker-1", "worker-2"]
@@ -131,6 +134,21 @@ async def test_a_session_through_the_gateway(cluster: Cluster) -> None:
             calls = [session.submit("greeting", {"name": str(number)}) for number in range(20)]
             results = [await call.result() for call in calls]
     assert results == [{"said": f"Hello {number}"} for number in range(20)]
+
+
+async def test_thousands_of_results_come_when_they_are_there(cluster: Cluster) -> None:
+    """Whichever orchestrator owns an execution: a wait is a message to it and no call."""
+    pause = {"id": "pause", "name": "Pause", "action": "delay", "params": {"duration": 2_000}}
+    async with Client(cluster.about["grpc"]) as client:
+        await client.register({"id": "many", "name": "Many", "steps": [pause]})
+        async with client.session() as session:
+            calls = [session.submit("many", {}) for _ in range(MANY)]
+            for call in calls:
+                await call.started()
+            all_started = asyncio.get_running_loop().time()
+            await asyncio.gather(*(call.result() for call in calls))
+            took_s = asyncio.get_running_loop().time() - all_started
+    assert took_s < allowed_s(MANY_RESULTS_WITHIN_S)
 
 
 async def test_the_gateway_tells_what_it_serves(cluster: Cluster) -> None:

@@ -1,0 +1,158 @@
+"""Calls to other orchestrators that come in thousands: one stream to each, batched by loop pass.
+
+A start whose partition another one owns and the wait for its end cost a message in a frame there,
+not a call. When a stream breaks, whoever waits on it is told and asks again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.errors import FlowmeshError, Unavailable
+from flowmesh.orchestrator.works import Started
+from flowmesh.rpc import error_of_refusal
+
+if TYPE_CHECKING:
+    Stub = pb_grpc.ExecutionServiceAsyncStub
+
+FRAME_BYTES_MAX = 1 << 20
+"""A frame is closed above this."""
+
+FORWARDED = (("flowmesh-forwarded", "1"),)
+"""Marks a call that an orchestrator passed on: the receiver answers it or refuses it."""
+
+
+class Peer:
+    """One stream to one orchestrator."""
+
+    def __init__(self, stub: "Stub") -> None:
+        self._stub = stub
+        self._last_call = 0
+        self._starts: dict[int, asyncio.Future[Started]] = {}
+        # One watch of an execution, however many wait for it.
+        self._watches: dict[str, list[asyncio.Future[pb.SessionResult]]] = {}
+        self._watched: dict[int, str] = {}
+        self._queue: deque[pb.SessionStart | pb.SessionWatch] = deque()
+        self._wake = asyncio.Event()
+        self.over = False
+
+    async def start(self, request: pb.StartExecutionRequest) -> Started:
+        """Starts an execution there; what else the request asks for is left to the caller."""
+        future: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
+        call_id = self._say(pb.SessionStart(start=request))
+        self._starts[call_id] = future
+        try:
+            return await future
+        finally:
+            self._starts.pop(call_id, None)
+
+    async def outcome(self, namespace: str, execution_id: str) -> pb.SessionResult:
+        """How an execution of that orchestrator ended, once it has."""
+        waiting = self._watches.get(execution_id)
+        if waiting is None:
+            waiting = self._watches[execution_id] = []
+            watch = pb.SessionWatch(namespace=namespace, execution_id=execution_id)
+            self._watched[self._say(watch)] = execution_id
+        future: asyncio.Future[pb.SessionResult] = asyncio.get_running_loop().create_future()
+        waiting.append(future)
+        try:
+            return await future
+        finally:
+            with suppress(ValueError):
+                waiting.remove(future)
+
+    def _say(self, message: pb.SessionStart | pb.SessionWatch) -> int:
+        if self.over:
+            raise _gone()
+        self._last_call += 1
+        message.call_id = self._last_call
+        self._queue.append(message)
+        self._wake.set()
+        return self._last_call
+
+    async def run(self) -> None:
+        """Lives as long as the stream does."""
+        error: FlowmeshError = _gone()
+        try:
+            responses = self._stub.Session(self._requests(), metadata=FORWARDED)
+            async for response in responses:
+                self._take(response)
+        except FlowmeshError as broken:
+            error = broken if isinstance(broken, Unavailable) else error
+        finally:
+            self.over = True
+            waiting: list[asyncio.Future[Any]] = list(self._starts.values())
+            for each in self._watches.values():
+                waiting.extend(each)
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(error)
+
+    async def _requests(self) -> AsyncIterator[pb.SessionRequest]:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                yield self._next_frame()
+
+    def _next_frame(self) -> pb.SessionRequest:
+        frame, size = pb.SessionRequest(), 0
+        while self._queue and size < FRAME_BYTES_MAX:
+            message = self._queue.popleft()
+            size += message.ByteSize()
+            if isinstance(message, pb.SessionStart):
+                frame.starts.append(message)
+            else:
+                frame.watches.append(message)
+        return frame
+
+    def _take(self, response: pb.SessionResponse) -> None:
+        for started in response.started:
+            start = self._starts.get(started.call_id)
+            if start is not None and not start.done():
+                start.set_result(Started(started.execution_id, started.created))
+        for refused in response.refused:
+            for future in self._waiting_for(refused.call_id):
+                if not future.done():
+                    future.set_exception(error_of_refusal(refused))
+        for result in response.results:
+            for future in self._waiting_for(result.call_id):
+                if not future.done():
+                    future.set_result(result)
+
+    def _waiting_for(self, call_id: int) -> list[asyncio.Future[Any]]:
+        start = self._starts.get(call_id)
+        if start is not None:
+            return [start]
+        return list(self._watches.pop(self._watched.pop(call_id, ""), ()))
+
+
+class Peers:
+    """The streams of this process, made when they are first needed."""
+
+    def __init__(self, stub_at: Callable[[str], "Stub"]) -> None:
+        self._stub_at = stub_at
+        self._peers: dict[str, Peer] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def at(self, address: str) -> Peer:
+        peer = self._peers.get(address)
+        if peer is None or peer.over:
+            peer = self._peers[address] = Peer(self._stub_at(address))
+            task = asyncio.create_task(peer.run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return peer
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _gone() -> Unavailable:
+    return Unavailable("SERVICE_UNAVAILABLE", "the orchestrator does not answer")
