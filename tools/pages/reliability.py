@@ -116,5 +116,6 @@ def _about(runs: list[dict[str, Any]]) -> list[str]:
         f" the last one on commit {last['commit']}, {last['at']},",
         "on two cores that others may have used meanwhile.",
         "Recovery is from the fault to the next committed transition of what it hit,",
-        "the worst of all runs.",
+        "the worst of all runs; in row F1 that is of rounds in which both owners die",
+        "and wait for a supervisor that has seen them die before. A single owner's is N4.",
     ]
