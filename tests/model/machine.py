@@ -29,7 +29,7 @@ CALL_S = 30.0
 WAIT_MS = 20_000
 DETAILS = "grpc-status-details-bin"
 names = st.sampled_from(["one", "two"])
-kinds = st.sampled_from(sorted(KINDS))
+kinds = st.sampled_from([*sorted(KINDS), "waits", "waits"])  # these can be changed
 numbers = st.integers(0, 3)
 request_ids = st.sampled_from(["", "r1", "r2", "r3"])
 changes = st.sampled_from(["", "c1", "c2"])
@@ -81,6 +81,7 @@ class Api(RuleBasedStateMachine):
     @initialize(kind=kinds)
     def first(self, kind: str) -> None:
         self.register("one", kind)
+        self.register("two", "waits")
 
     @rule(name=names, kind=kinds)
     def register(self, name: str, kind: str) -> None:
@@ -167,11 +168,13 @@ class Api(RuleBasedStateMachine):
         if request_id:
             run.answers.setdefault(request_id, sequence)
 
-    @rule(run=runs, name=names, request_id=changes)
-    def signal(self, run: Run, name: str, request_id: str) -> None:
-        request_id = request_id and f"s-{request_id}"
-        request = pb.SignalExecutionRequest(name=name)
-        self.changed(run, request_id, self.executions.SignalExecution, request, signal=name)
+    @rule(run=runs, sent=st.lists(st.tuples(names, changes), min_size=1, max_size=4))
+    def signal(self, run: Run, sent: list[tuple[str, str]]) -> None:
+        for name, request_id in sent:
+            request_id = request_id and f"s-{request_id}"
+            request = pb.SignalExecutionRequest(name=name)
+            self.changed(run, request_id, self.executions.SignalExecution, request, signal=name)
+        self.get(run)
 
     @rule(run=runs, request_id=changes)
     def cancel(self, run: Run, request_id: str) -> None:
@@ -190,7 +193,7 @@ class Api(RuleBasedStateMachine):
     # --- reads ---
 
     @rule(size=st.integers(1, 3), name=st.sampled_from(["", "one", "two"]))
-    def list(self, size: int, name: str) -> None:
+    def list_all(self, size: int, name: str) -> None:
         """Every execution once, newest first, whatever the size of a page."""
         found: list[str] = []
         token = ""

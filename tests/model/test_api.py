@@ -1,6 +1,7 @@
 """Any sequence of calls is answered as the reference model answers it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,13 +10,13 @@ from hypothesis.stateful import run_state_machine_as_test
 from flowmesh.testing.suite import Suite
 from tests.model.machine import Api
 
-COMMON = {
+COMMON: Any = {
     "deadline": None,
     "suppress_health_check": list(HealthCheck),
     "database": None,
     "print_blob": True,
 }
-SHORT = settings(max_examples=12, stateful_step_count=25, derandomize=True, **COMMON)
+SHORT = settings(max_examples=25, stateful_step_count=30, derandomize=True, **COMMON)
 LONG = settings(max_examples=300, stateful_step_count=60, **COMMON)
 
 
