@@ -63,3 +63,5 @@ FIGURES: Final = {
     "N13": ("timers: early; late; 10,000 due in one second", "0 early, p99 200 ms late, 10 s"),
     "N14": ("changes of ownership without a fault, under load", "0 in 1 h"),
 }
+# What another command measures.
+ELSEWHERE: Final = {"N13": "by `make bench`: the workloads timers and timers-500"}

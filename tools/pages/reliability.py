@@ -8,7 +8,7 @@ from typing import Any
 
 from flowmesh.failpoints import POINTS
 from tools.pages import markdown
-from tools.pages.faults import FIGURES, INVARIANTS, ROWS, UNPROVED
+from tools.pages.faults import ELSEWHERE, FIGURES, INVARIANTS, ROWS, UNPROVED
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "tests" / "faults" / "runs.jsonl"
@@ -99,7 +99,7 @@ def _figure(name: str, runs: Iterable[dict[str, Any]]) -> str:
     """The last measurement; the n of all runs where kills are summed."""
     values = [run["figures"][name] for run in runs if name in run["figures"]]
     if not values:
-        return "-"
+        return ELSEWHERE.get(name, "-")
     shown = dict(values[-1])
     if len(values) > 1:
         shown["n of all runs"] = sum(value["n"] for value in values)
