@@ -4,8 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev cluster test simulate faults faults-steady test-all check format gen \
-  verify bench bench-quick bench-gate profile features docs lock clean
+.PHONY: help setup demo dev cluster test simulate faults faults-steady fuzz test-all check format \
+  gen verify bench bench-quick bench-gate profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -66,6 +66,9 @@ faults: setup ## break processes, servers, disks, clocks and connections; prove 
 
 faults-steady: setup ## ten minutes of more load than can be done: owners stay, nothing leaks
 	FAULTS_STEADY_S=600 $(BIN)/pytest tests/faults/test_steady.py $(PYTEST_ARGS)
+
+fuzz: setup ## every parser with input that nobody would write: make fuzz MINUTES=5
+	$(BIN)/python -m tests.badinput.fuzz $(MINUTES)
 
 test-all: setup ## every test, the long ones too
 	$(BIN)/pytest $(PYTEST_ARGS)

@@ -34,6 +34,8 @@ def check_syntax(code: str) -> str:
 
 
 def _first_error(*sources: str) -> str:
+    if any("\0" in source for source in sources):
+        return "the code holds a NUL character"
     for source in sources:
         context: Any = _quickjs.Context()
         context.set_time_limit(PARSE_SECONDS_MAX)

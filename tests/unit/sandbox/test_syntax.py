@@ -58,7 +58,9 @@ def test_expressions_are_accepted(source: str) -> None:
     assert expression_error(source) == ""
 
 
-@pytest.mark.parametrize("source", ["", "1;", "if (a) b", "...a", "1)];[(2", "1]);([2", "a b"])
+@pytest.mark.parametrize(
+    "source", ["", "1;", "\0", "if (a) b", "...a", "1)];[(2", "1]);([2", "a b"]
+)
 def test_statements_and_fragments_are_refused(source: str) -> None:
     """Anything but one expression is refused."""
     assert expression_error(source)

@@ -1,0 +1,102 @@
+"""What is fuzzed: each parser as one function of bytes that answers or refuses, nothing else."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+
+from flowmesh.definitions import check, read_source
+from flowmesh.definitions.yaml_text import Unreadable
+from flowmesh.errors import FlowmeshError
+from flowmesh.expressions import RenderError, compile_condition, compile_template
+from flowmesh.expressions.texts import compile_text
+from flowmesh.gateway.jsontext import parse_json
+from flowmesh.transforms import PipelineInvalid, TransformError, compile_pipeline
+from flowmesh.worker.executors.xml import xml_value
+from flowmesh.worker.failures import TaskFailure
+
+CORPUS = Path(__file__).parent / "corpus"
+SEPARATOR = b"\n%%\n"
+# A call of any parser, with room for a machine that does other things too.
+CALL_S = 1.0
+ROOTS = ("input", "tasks", "context")
+SCOPE = {
+    "input": {"a": {"b": [1, "{{input.a}}"]}, "list": [{"n": 1}], "amount": 1e300, "t": '"\n'},
+    "tasks": {"t": {"output": {"b": "x"}}, "t-1": {"output": [None, True]}},
+    "context": {"a": 2, "list": [{"n": 2}], "b": "é\u2028", "amount": 150},
+}
+REFUSALS = (FlowmeshError, RenderError, Unreadable, PipelineInvalid, TransformError, TaskFailure)
+
+
+def template(data: bytes) -> None:
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        value = data.decode("utf-8", "replace")
+    compile_template(value, ROOTS).render(SCOPE)
+
+
+def text(data: bytes) -> None:
+    source = data.decode("utf-8", "replace")
+    for mode in ("url", "header", "text", "json"):
+        try:
+            compile_text(source, ROOTS, mode).render(SCOPE)  # type: ignore[arg-type]
+        except REFUSALS:
+            continue
+
+
+def cel(data: bytes) -> None:
+    compiled = compile_condition(data.decode("utf-8", "replace"), dialect="cel", steps=("t-1",))
+    assert compiled is not None
+    compiled.evaluate(SCOPE)
+
+
+def javascript(data: bytes) -> None:
+    compiled = compile_condition(data.decode("utf-8", "replace"), dialect="javascript")
+    if compiled is not None:
+        compiled.evaluate(SCOPE)
+
+
+def steps(data: bytes) -> None:
+    check(read_source(data, "application/json"), {}.get)
+
+
+def native(data: bytes) -> None:
+    check(read_source(data, "application/yaml"), {}.get)
+
+
+def json(data: bytes) -> None:
+    parse_json(data)
+
+
+def pipeline(data: bytes) -> None:
+    try:
+        operations = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return
+    compile_pipeline(operations).apply([{"a": 1, "b": "x"}, {"a": None}, 3])
+
+
+def xml(data: bytes) -> None:
+    xml_value(data)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    each.__name__: each
+    for each in (template, text, cel, javascript, steps, native, json, pipeline, xml)
+}
+
+
+def corpus(name: str) -> list[bytes]:
+    return (CORPUS / f"{name}.txt").read_bytes().rstrip(b"\n").split(SEPARATOR)
+
+
+def tried(name: str, data: bytes) -> None:
+    """One call: an answer or a refusal with a known reason, soon."""
+    begun = time.process_time()
+    with suppress(*REFUSALS):
+        TARGETS[name](data)
+    took = time.process_time() - begun
+    assert took < CALL_S, f"{name} took {took:.1f} s for {data[:200]!r}"
