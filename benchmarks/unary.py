@@ -5,6 +5,7 @@ import json
 import uuid
 from functools import partial
 
+import grpc
 import grpc.aio
 
 from benchmarks.answering import Handlers
@@ -28,6 +29,8 @@ WAIT_MS = 170_000
 WARM_COUNT = 500
 WARM_W2 = 100
 WAITING_ONE_IN = 10
+REFUSED_RETRY_S = 0.1
+"""What a refusal asks for. Its latency counts from the first try."""
 COMPLETED = execution_pb2.EXECUTION_STATUS_COMPLETED
 MESSAGE_BYTES_MAX = 64 << 20
 OPTIONS = [
@@ -46,6 +49,7 @@ class UnaryLoad:
     def __init__(self, address: str) -> None:
         self.channel = grpc.aio.insecure_channel(address, options=OPTIONS)
         self._stub = pb_grpc.ExecutionServiceStub(self.channel)
+        self._refused = 0
         self.payload = payload_pb2.Payload(data=json.dumps(PAYLOAD).encode())
 
     async def start(self, workflow_id: str, wait_ms: int = 0) -> pb.StartExecutionResponse:
@@ -56,8 +60,21 @@ class UnaryLoad:
             wait_ms=wait_ms,
             without_nodes=True,
         )
-        response: pb.StartExecutionResponse = await self._stub.StartExecution(request)
-        return response
+        while True:
+            try:
+                response: pb.StartExecutionResponse = await self._stub.StartExecution(request)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise
+                self._refused += 1
+                await asyncio.sleep(REFUSED_RETRY_S)
+            else:
+                return response
+
+    def _refusals(self) -> Metrics:
+        """How many starts were sent back since the last question; each was made again."""
+        refused, self._refused = self._refused, 0
+        return {"refused": refused}
 
     async def run(self, workflow_id: str) -> str:
         """Starts, waits, and returns the id; raises if it did not complete."""
@@ -71,7 +88,9 @@ class UnaryLoad:
         await throughput(lambda: self.run("chain-3"), WARM_COUNT, IN_FLIGHT)
 
     async def w1(self, count: int) -> Metrics:
-        return await throughput(lambda: self.run("chain-3"), count, IN_FLIGHT)
+        self._refusals()
+        done = await throughput(lambda: self.run("chain-3"), count, IN_FLIGHT)
+        return {**done, **self._refusals()}
 
     async def w2(self, count: int) -> Metrics:
         await one_by_one(lambda: self.run("chain-1"), WARM_W2)
@@ -98,6 +117,7 @@ class UnaryLoad:
 
     async def w9(self, seconds: float) -> Metrics:
         """Every tenth start waits for its result in the same call, the others do not."""
+        self._refusals()
         waits = [number % WAITING_ONE_IN == 0 for number in range(int(OPEN_LOOP_PER_S * seconds))]
 
         async def call(number: int) -> None:
@@ -111,6 +131,7 @@ class UnaryLoad:
             "start_p99_ms": percentile(starts, 0.99),
             **latencies(ends),
             "answered_per_s": per_s,
+            **self._refusals(),
         }
 
     async def w8(self, steps: int, repeats: int) -> Metrics:
