@@ -18,6 +18,7 @@ import uvloop
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.testing.polling import pause
 
 PATH = "/flowmesh.api.execution.v1.ExecutionService/StartExecution"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -120,7 +121,7 @@ class Load:
                 calls.add(call)
                 call.add_done_callback(calls.discard)
             made = due
-            await asyncio.sleep(TICK_S)
+            await pause(TICK_S)
         answer = offered.answer(seconds)
         await asyncio.gather(*calls)
         return {**answer, "offered_per_s": made / seconds, "open_at_end": made - answer["accepted"]}
