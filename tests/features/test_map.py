@@ -1,11 +1,13 @@
 """Maps on the running suite: a graph for each item of a list, in order, within a bound."""
 
+import asyncio
 import itertools
 from typing import Any
 
 import pytest
 
 from flowmesh.sdk import Client, Worker, Workflow
+from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Response, Suite
 
 Json = Any
@@ -195,6 +197,40 @@ async def test_a_thousand_items(suite: Suite) -> None:
     ran = await execute(suite, await apply(suite, MANY), {"items": list(range(1_000))})
     assert ran.status == 200, ran.text
     assert ran.json["output"] == list(range(1_000))
+
+
+async def test_a_map_says_how_far_it_is(suite: Suite) -> None:
+    """Items done, failed and in progress, and the tasks of those in progress, by their place."""
+    flow = Workflow("map-progress")
+    each = flow.map("each", flow.input["numbers"], concurrency=2)
+    gate = asyncio.Event()
+
+    async def work(number: int) -> int:
+        if number >= 3:
+            await gate.wait()
+        return number
+
+    each.task("work", work)
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        async with Worker(client, flow.handlers):
+            handle = await client.start("map-progress", {"numbers": list(range(10))})
+
+            async def state() -> Any:
+                return (await suite.get(f"/api/v1/executions/{handle.id}/state")).json
+
+            async def at_three() -> bool:
+                return bool((await state())["maps"].get("each", {}).get("completed") == 3)
+
+            await until("three items completed", at_three, within_s=20)
+            now = await state()
+            assert now["maps"]["each"] == {"total": 10, "running": 2, "completed": 3, "failed": 0}
+            inside = {name: word for name, word in now["nodes"].items() if "/" in name}
+            assert inside == {"each[3]/work": "running", "each[4]/work": "running"}
+            gate.set()
+            await handle.result(30)
+            after = await state()
+    assert after["maps"]["each"] == {"total": 10, "running": 0, "completed": 10, "failed": 0}
 
 
 async def test_a_map_defined_in_python_runs_its_handlers(suite: Suite) -> None:

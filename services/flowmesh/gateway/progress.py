@@ -21,8 +21,20 @@ class PathProgress(Answer, kw_only=True):
     at: str | UnsetType = UNSET
 
 
+class MapProgress(Answer, kw_only=True):
+    """How far a map is, in items; `total` of them are known."""
+
+    total: int
+    running: int
+    completed: int
+    failed: int
+
+
 class StateAnswer(Answer, kw_only=True):
-    """An execution as its graph: the version it is pinned to, each task, each listed path."""
+    """An execution as its graph: the version it is pinned to, each task, each listed path.
+
+    `nodes` has those of items in progress as `<map>[<item>]/<id>`, `maps` how far each map is.
+    """
 
     execution_id: str
     workflow: str
@@ -31,6 +43,7 @@ class StateAnswer(Answer, kw_only=True):
     status: ExecutionWord
     last_sequence: int
     nodes: dict[str, StepWord]
+    maps: dict[str, MapProgress]
     paths: list[PathProgress]
     graph: AnalysisAnswer
 
@@ -48,8 +61,18 @@ def state_answer(
         status=summary.status,
         last_sequence=execution.last_sequence,
         nodes=nodes,
+        maps={node.id: _map(node.map) for node in execution.nodes if node.HasField("map")},
         paths=[_progress(list(path.nodes), nodes) for path in analysed.analysis.paths],
         graph=analysis_answer(analysed.workflow_id, analysed.version, analysed.analysis),
+    )
+
+
+def _map(progress: execution_pb2.MapProgress) -> MapProgress:
+    return MapProgress(
+        total=progress.total,
+        running=progress.running,
+        completed=progress.completed,
+        failed=progress.failed,
     )
 
 
