@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.gateway import messages
 from tests.integration.gateway.conftest import Rest
 
 JSON = {"Content-Type": "application/json"}
@@ -132,6 +133,25 @@ async def test_bodies_above_8_mib_are_413(rest: Rest) -> None:
 
     error = await refused(rest, "POST", "/workflows", data=pieces(), headers=JSON)
     assert (error["code"], error["reason"]) == (413, "BODY_TOO_LARGE")
+    assert rest.definitions.requests == []
+
+
+async def test_a_body_that_does_not_come_is_given_up(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends a byte now and then does not hold a request open."""
+    monkeypatch.setattr(messages, "BODY_READ_S", 0.1)
+    answered = asyncio.Event()
+
+    async def pieces() -> Any:
+        yield b"{"
+        await answered.wait()
+
+    try:
+        error = await refused(rest, "POST", "/workflows", data=pieces(), headers=JSON)
+    finally:
+        answered.set()
+    assert (error["code"], error["reason"]) == (504, "DEADLINE_EXCEEDED")
     assert rest.definitions.requests == []
 
 
