@@ -1,12 +1,11 @@
 """A map of thousands of items survives the death of everything but its worker."""
 
-import asyncio
 from collections import Counter
 
 import pytest
 
 from flowmesh.sdk import Client, TaskContext, Worker
-from flowmesh.testing.polling import done
+from flowmesh.testing.polling import done, pause
 from flowmesh.testing.suite import Suite
 
 ITEMS = 3_000
@@ -43,7 +42,7 @@ async def test_a_map_goes_on_where_it_was(dev: Suite) -> None:
 
     async def double(given: dict[str, int], context: TaskContext) -> int:
         runs[context.idempotency_key] += 1
-        await asyncio.sleep(0.05)
+        await pause(0.05)
         return given["n"] * 2
 
     assert (await dev.post("/api/v1/tasks", TASK)).status == 201
