@@ -16,8 +16,8 @@ PERIOD_US = 1_000_000
 """So long it is counted what is begun and refused; after one without a refusal nobody is."""
 
 WAITING_MIN = 200
-"""So few may always wait: some hundred callers that each wait for an answer are no overload, however
-slow the machine is."""
+"""So few may always wait: some hundred callers that each wait for an answer are no overload,
+however slow the machine is."""
 
 
 class Admission:
