@@ -64,7 +64,7 @@ async def served(suite: Suite) -> None:
             assert (await send(channel, GET, UNKNOWN)).reason == "EXECUTION_NOT_FOUND"
 
 
-@pytest.mark.parametrize("kind", ["http", "grpc"])
+@pytest.mark.parametrize("kind", ["grpc", pytest.param("http", marks=pytest.mark.slow)])
 async def test_silent_connections(victim: Suite, kind: str) -> None:
     """A thousand delay nobody, and are closed when nothing comes."""
     wait_s = HEAD_S if kind == "http" else HANDSHAKE_TIMEOUT_MS / 1_000

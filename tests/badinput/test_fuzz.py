@@ -11,7 +11,7 @@ from tests.badinput.fuzz import MINUTES, fuzz, main
 from tests.badinput.targets import TARGETS, corpus, tried
 from tests.features.hostile import documented, send
 
-COUNT, SEED = 150, 7
+COUNT, SEED = 80, 7
 FRAMES = {
     "/flowmesh.api.execution.v1.ExecutionService/Session": execution_service_pb2.SessionRequest(
         starts=[

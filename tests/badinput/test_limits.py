@@ -35,7 +35,7 @@ def named(limit: Limit) -> str:
     return limit.what.replace(" ", "-")
 
 
-SLOW = {"CPU of JavaScript", "items of a map"}
+SLOW = {"CPU of JavaScript", "items of a map", "dependencies of a workflow", "subschemas"}
 TRIED = [
     pytest.param(each, marks=[pytest.mark.slow] if each.what in SLOW else [])
     for each in LIMITS
