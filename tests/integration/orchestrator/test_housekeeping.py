@@ -12,6 +12,7 @@ from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
+from flowmesh.testing.polling import until
 from tests.integration.orchestrator import factories
 from tests.integration.orchestrator.conftest import NewNode
 from tests.integration.orchestrator.factories import completed, started
@@ -88,8 +89,7 @@ async def test_a_day_half_detached_is_dropped_by_the_next_round(store: Orchestra
     async with store.pool.acquire() as reading, reading.transaction():
         await reading.fetch("select * from orchestrator.history where start_day = 0")
         dropping = asyncio.create_task(store.drop_empty_days(1))
-        while not await store.pool.fetchval(PENDING):
-            await asyncio.sleep(0)
+        await until("the detach waits", lambda: store.pool.fetchval(PENDING), within_s=10)
         dropping.cancel()
         await asyncio.gather(dropping, return_exceptions=True)
 
