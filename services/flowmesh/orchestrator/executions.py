@@ -347,6 +347,7 @@ class Executions:
     ) -> Any:
         namespace = namespace_of(request)
         _check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        _check_text(request.actor, "actor", TEXT_MAX)
         execution_id = request.execution_id
         await self.state(namespace, execution_id)
         partition = _partition(execution_id)

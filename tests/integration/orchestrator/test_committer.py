@@ -264,6 +264,10 @@ async def test_a_signal_whose_payload_is_not_stored_is_refused(store: Orchestrat
         with pytest.raises(WrongState) as refused:
             await executions.signal(request, forwarded=False)
         assert refused.value.reason == "PAYLOAD_MISSING"
+        with pytest.raises(Invalid) as endless:
+            named = pb.SignalExecutionRequest(execution_id=execution_id, name="go", actor="x" * 5000)
+            await executions.signal(named, forwarded=False)
+        assert "actor" in endless.value.message
         stored = await core.owner.payloads.put("default", "", b"1")
         request.payload.CopyFrom(stored)
         assert (await executions.signal(request, forwarded=False)).sequence
