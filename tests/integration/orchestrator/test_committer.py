@@ -8,7 +8,7 @@ import pytest
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Signal, Start, TaskEnded
-from flowmesh.errors import FlowmeshError, Overloaded, Unavailable, WrongState
+from flowmesh.errors import FlowmeshError, Invalid, Overloaded, Unavailable, WrongState
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver, Moved
 from flowmesh.orchestrator.executions import Executions
@@ -264,10 +264,9 @@ async def test_a_signal_whose_payload_is_not_stored_is_refused(store: Orchestrat
         with pytest.raises(WrongState) as refused:
             await executions.signal(request, forwarded=False)
         assert refused.value.reason == "PAYLOAD_MISSING"
-        with pytest.raises(Invalid) as endless:
-            named = pb.SignalExecutionRequest(execution_id=execution_id, name="go", actor="x" * 5000)
-            await executions.signal(named, forwarded=False)
-        assert "actor" in endless.value.message
+        endless = pb.SignalExecutionRequest(execution_id=execution_id, name="go", actor="x" * 5_000)
+        with pytest.raises(Invalid, match="actor"):
+            await executions.signal(endless, forwarded=False)
         stored = await core.owner.payloads.put("default", "", b"1")
         request.payload.CopyFrom(stored)
         assert (await executions.signal(request, forwarded=False)).sequence
