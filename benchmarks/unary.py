@@ -52,10 +52,15 @@ class UnaryLoad:
         self._refused = 0
         self.payload = payload_pb2.Payload(data=json.dumps(PAYLOAD).encode())
 
+    def input_of(self, workflow_id: str) -> payload_pb2.Payload:
+        """What the executions of a workflow are started with."""
+        del workflow_id
+        return self.payload
+
     async def start(self, workflow_id: str, wait_ms: int = 0) -> pb.StartExecutionResponse:
         request = pb.StartExecutionRequest(
             workflow_id=workflow_id,
-            input=self.payload,
+            input=self.input_of(workflow_id),
             request_id=new_request_id(),
             wait_ms=wait_ms,
             without_nodes=True,

@@ -33,7 +33,11 @@ ONCE = ("W4-10000", "W6-100000", "W9", "timers", "timers-500", "payloads", "proc
 
 PAYLOAD = {"customer": "c-1042", "note": "v" * 70}
 IN_FLIGHT = 200
-FAN_OUTS = (200, 1_000, 10_000)
+MAP_ITEMS = 100_000
+"""More than a graph may have nodes: this fan-out is a map over a list, `MAP_AT_ONCE` at a time."""
+
+MAP_AT_ONCE = 1_000
+FAN_OUTS = (200, 1_000, 10_000, MAP_ITEMS)
 FAN_OUTS_PEER = (200, 1_000)
 FAN_OUT_ONCE = 10_000
 """From this width on a fan-out is run once and warmed up by a smaller one."""

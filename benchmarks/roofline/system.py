@@ -9,7 +9,7 @@ from benchmarks.durability import durability
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
 from benchmarks.system import Jobs, Stand, running
-from benchmarks.workloads import STEPS_W8, Sizes
+from benchmarks.workloads import MAP_ITEMS, STEPS_W8, Sizes
 
 NAME = "roofline"
 STREAM = "roofline-stream"
@@ -45,7 +45,8 @@ class Roofline:
     async def _workloads(self, stand: Stand, workloads: Sequence[str]) -> None:
         sizes = self._sizes
         ask = partial(stand.ask, system=NAME)
-        widths, repeats = list(sizes.fan_outs), sizes.repeats
+        widths = [width for width in sizes.fan_outs if width < MAP_ITEMS]
+        repeats = sizes.repeats
         jobs: Jobs = {
             "W1": partial(stand.ask_metered, "W1", NAME, count=sizes.w1),
             "W1s": partial(stand.ask_metered, "W1s", STREAM, count=sizes.w1_stream),

@@ -15,17 +15,20 @@ from benchmarks.suite.workflows import (
     chain,
     echo,
     fan,
+    mapped,
     sleeper,
 )
 from benchmarks.unary import WARM_COUNT, UnaryLoad
 from benchmarks.workloads import (
     EDGE_STEPS,
     IN_FLIGHT,
+    MAP_ITEMS,
     PAYLOAD,
     STEPS_W5,
     STEPS_W8,
     STEPS_W10,
 )
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc as definition_grpc
 from flowmesh.api.event.v1 import event_service_pb2 as event_pb2
@@ -36,6 +39,7 @@ from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
 from flowmesh.sdk import Client
 
 PAGE_EVENTS = 10_000
+MAPPED = f"fan-{MAP_ITEMS}"
 
 
 class SuiteLoad(UnaryLoad):
@@ -44,6 +48,7 @@ class SuiteLoad(UnaryLoad):
     def __init__(self, address: str, client: Client) -> None:
         super().__init__(address)
         self._client = client
+        self._items = payload_pb2.Payload()
         self._events = event_grpc.EventServiceStub(self.channel)
         self._history = history_grpc.HistoryServiceStub(self.channel)
 
@@ -52,7 +57,7 @@ class SuiteLoad(UnaryLoad):
         stub = definition_grpc.DefinitionServiceStub(self.channel)
         sizes = {1, 3, STEPS_W8, *chains}
         workflows: list[dict[str, Any]] = [chain(f"chain-{size}", size) for size in sizes]
-        workflows += [fan(f"fan-{width}", width) for width in fan_outs]
+        workflows += [fan(f"fan-{width}", width) for width in fan_outs if width < MAP_ITEMS]
         workflows += [
             chain("builtin-3", 3, BUILTIN),
             chain("recorded", STEPS_W5, RECORDED),
@@ -67,6 +72,15 @@ class SuiteLoad(UnaryLoad):
                 source=json.dumps(workflow).encode(), content_type="application/json"
             )
             await stub.RegisterWorkflow(request)
+        if MAP_ITEMS in fan_outs:
+            source = mapped(MAPPED).encode()
+            await stub.Apply(
+                definition_pb2.ApplyRequest(source=source, content_type="application/yaml")
+            )
+            self._items = await self._client.payloads.pack({"items": list(range(MAP_ITEMS))})
+
+    def input_of(self, workflow_id: str) -> payload_pb2.Payload:
+        return self._items if workflow_id == MAPPED else super().input_of(workflow_id)
 
     async def warm(self, workload: str) -> None:
         await (self.w1s(WARM_COUNT) if workload == "W1s" else super().warm(workload))

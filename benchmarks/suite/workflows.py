@@ -1,7 +1,9 @@
 """The workflows of the workloads, as step JSON."""
 
+import json
 from typing import Any
 
+from benchmarks.workloads import MAP_AT_ONCE
 from flowmesh.definitions.limits import NODES_MAX
 
 NOOP = "bench.noop"
@@ -46,6 +48,17 @@ def fan(name: str, width: int) -> dict[str, Any]:
         "name": name,
         "steps": [*wide, {"id": "join", "name": "join", "action": NOOP, "dependencies": names}],
     }
+
+
+def mapped(name: str) -> str:
+    """A task for each item of the input's list, and the task: YAML documents."""
+    task = {"metadata": {"name": "mapped-noop"}, "kind": "WorkflowTask", "spec": {"type": NOOP}}
+    body = {"id": "step", "taskRef": "mapped-noop", "input": {"item": "{{item}}"}}
+    each = {"items": "{{input.items}}", "concurrency": MAP_AT_ONCE, "tasks": [body]}
+    spec = {"tasks": [{"id": "each", "map": each}]}
+    workflow = {"metadata": {"name": name}, "kind": "Workflow", "spec": spec}
+    documents = ({"apiVersion": "workflow.io/v1", **each} for each in (task, workflow))
+    return "\n---\n".join(map(json.dumps, documents))
 
 
 def sleeper(name: str, duration: int | str = SLEEP_MS) -> dict[str, Any]:
