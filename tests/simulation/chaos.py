@@ -23,6 +23,7 @@ PAUSES_S = (0.05, 0.7, 2.0, 3.5, 6.0, 12.0)
 RESTARTS_S = (0.01, 0.3, 1.5, 4.0)
 OUTAGES_S = (0.05, 0.4, 2.0, 4.0)
 SKEWS_US = (-3_600_000_000, -50_000, 0, 50_000, 3_600_000_000)
+LAG_S = 7.0
 ACTIONS_MAX = 7
 
 
@@ -32,7 +33,6 @@ class Chaos:
     def __init__(self, world: World) -> None:
         self._world = world
         self._random = Random(f"{world.seed}/chaos")
-        self._over = False
         owners = {
             self._kill_orchestrator: 5,
             self._pause_orchestrator: 5,
@@ -55,11 +55,15 @@ class Chaos:
             self._pause_events: 2,
             self._lose_stream_behind: 2,
         }
-        lost_stream = {self._kill_orchestrator: 3, self._lose_stream_behind: 4}
+        lost_stream = {
+            self._kill_orchestrator: 2,
+            self._drain_orchestrator: 3,
+            self._lose_stream_behind: 4,
+        }
         everything = {**owners, **workers, **events, self._black_out: 1}
         # Most runs break anything; some go deeper into one part.
         themes = (everything, owners, workers, {**events, **owners}, lost_stream)
-        self._actions = self._random.choices(themes, (6, 2, 2, 1, 1))[0]
+        self._actions = self._random.choices(themes, (6, 2, 2, 1, 2))[0]
 
     async def run(self, within_s: float) -> None:
         """Breaks things at drawn moments; returns when the time is over."""
@@ -76,7 +80,6 @@ class Chaos:
             world.happened(action.__name__)
             action()
         await elapsed(max(0.0, start_s + within_s - world.loop.time()))
-        self._over = True
 
     # --- processes ---
 
@@ -136,21 +139,28 @@ class Chaos:
             self._kill(events)
 
     def _pause_events(self) -> None:
+        self._pause(self._events())
+
+    def _events(self) -> Any:
+        """The event service, if it is neither dead nor paused."""
         events = self._world.events
-        if events is not None and events.process.runs:
-            self._pause(events)
+        return events if events is not None and events.process.runs else None
 
     # --- servers, connections, clocks ---
 
     def _lose_stream_behind(self) -> None:
-        """The stream is lost while the event service lags behind it."""
-        self._pause_events()
-        delay_s = self._random.uniform(0.1, 4.0)
-        self._world.loop.outside(delay_s, self._nats_away_still)
+        """The stream is lost while the event service lags far behind it."""
+        events = self._events()
+        if events is not None:
+            events.process.pause()
+            self._world.loop.outside(LAG_S, events.process.resume)
+        self._world.loop.outside(self._random.uniform(0.5, LAG_S - 2.0), self._lose_stream)
 
-    def _nats_away_still(self) -> None:
-        if not self._over:
-            self._nats_away()
+    def _lose_stream(self) -> None:
+        nats = self._world.nats
+        if not nats.away:
+            nats.go_away()
+            nats.come_back(store_lost=True)
 
     def _black_out(self) -> None:
         """Nearly everything is gone at once."""

@@ -33,6 +33,10 @@ class Rates:
 
 
 CALM = Rates()
+LATE_S = (0.001, 0.06, 0.4, 2.5, 4.0)
+"""How long after it was given up a statement may still be applied."""
+
+LATE_S_MAX = 4.1
 
 
 class Faults:
@@ -70,7 +74,7 @@ class Faults:
         if drawn < rates.lost + rates.unanswered:
             return Fate.UNANSWERED, self._random.choice((0.0, 0.01, 0.5))
         if drawn < rates.lost + rates.unanswered + rates.late:
-            return Fate.LATE, self._random.choice((0.001, 0.06, 0.4, 2.5, 4.0))
+            return Fate.LATE, self._random.choice(LATE_S)
         return Fate.FINE, 0.0
 
     def latency(self) -> float:

@@ -56,12 +56,11 @@ def _worker_service(host: WorkerServiceHost) -> dict[str, Any]:
 
 
 def _credit(world: World, service: WorkerServiceHost) -> Iterator[str]:
-    """Every slot is free or granted, and who was granted it knows."""
-    links = {link.id for link in service.relay._links.values()}
+    """No slot is taken any more, and who was granted one knows."""
     for set_id, worker_set in service.relay._sets.items():
         credit = worker_set.credit
-        if credit.running or (links and credit.free):
-            yield f"I10 {set_id}: {credit.running} slots run, {credit.free} are granted to nobody"
+        if credit.running:
+            yield f"I10 {set_id}: {credit.running} slots are taken"
         for host in world.orchestrators.values():
             for stream in host.core.dispatcher._attached:
                 known = stream.sets.get(set_id)

@@ -34,8 +34,9 @@ class RemoteWorker:
         self, world: World, name: str, *, slots: int, queues: tuple[str, ...], repeats: float
     ) -> None:
         self.world, self.name, self.slots, self._queues = world, name, slots, queues
-        # How often a result is sent twice.
+        # How often a result is sent twice, and whether handlers go on when they are canceled.
         self._repeats = repeats
+        self._deaf = repeats > 0.0
         self.worker_id = self.address = f"{name}-{world.next_number()}"
         self.process = Process(world.loop, self.worker_id)
         self._random = Random(f"{world.seed}/{self.worker_id}")
@@ -125,7 +126,7 @@ class RemoteWorker:
             for token in self._frames.pop(number):
                 self._results.pop(token, None)
         for token in response.cancels:
-            if token in self._running:
+            if token in self._running and not self._deaf:
                 # Not before its first step, which would leave it without a result.
                 self.process.call(self._running[token].cancel)
         for task in response.tasks:

@@ -69,7 +69,7 @@ def stale_attempt_applied() -> AbstractContextManager[None]:
 
     def made(before: Any) -> Any:
         def current(self: Any, node_id: str, attempt: int) -> Any:
-            node = self.state.node(node_id)
+            node = self.state.at_workers.get(node_id)
             return before(self, node_id, node.attempt if node is not None else attempt)
 
         return current

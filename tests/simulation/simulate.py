@@ -8,7 +8,6 @@ from random import Random
 
 from tests.simulation.chaos import Chaos
 from tests.simulation.invariants import events_of, violations
-from tests.simulation.leftovers import leftovers
 from tests.simulation.loop import Stuck, elapsed, virtual_loop
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
@@ -75,5 +74,3 @@ async def run(world: World) -> None:
     world.heal()
     settled = await world.until_settled(workload)
     world.finished(settled=settled)
-    if settled:
-        world.problems.extend(leftovers(world))

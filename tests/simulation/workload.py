@@ -65,8 +65,9 @@ def _task(node: plan_pb2.PlanNode, random: Random) -> None:
     if random.random() < 0.5:
         node.retry.max_attempts = random.randint(2, 3)
         node.retry.initial_delay_ms = random.choice((10, 200))
-    if random.random() < 0.15:
+    if random.random() < 0.2:
         node.timeout_ms = random.choice((100, 1_500))
+        node.retry.max_attempts = 3
 
 
 def _map(node: plan_pb2.PlanNode, random: Random) -> None:
@@ -119,7 +120,10 @@ class WorkModel:
             return self.fixed[task.node], True
         random = Random(f"{self._seed}/{task.token[-24:]}")
         drawn = random.random()
-        if drawn < 0.75:
+        if task.timeout_ms and drawn < 0.5:
+            # Longer than the attempt may take, and than the orchestrator waits beyond that.
+            duration_s = task.timeout_ms / 1000 + random.uniform(0.0, 2.0)
+        elif drawn < 0.75:
             duration_s = random.uniform(0.0, 0.03)
         elif drawn < 0.97:
             duration_s = random.uniform(0.03, 0.6)

@@ -14,9 +14,10 @@ from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.snapshots import snapshot
 from tests.simulation.bus import Nats
 from tests.simulation.database import Database
-from tests.simulation.faults import CALM, Faults
+from tests.simulation.faults import CALM, LATE_S_MAX, Faults
 from tests.simulation.history import Call, Commit, Effect, Record, Stored
 from tests.simulation.hosts import EventHost, EventTables, OrchestratorHost, WorkerServiceHost
+from tests.simulation.leftovers import leftovers
 from tests.simulation.loop import Process, VirtualLoop, elapsed, process_of_step
 from tests.simulation.network import Network, Stub
 from tests.simulation.peers import RemoteWorker
@@ -27,7 +28,6 @@ START_US = 20_000 * DAY_US + 3_600_000_000
 REGISTRY_LEASE_S = 3.0
 SETTLED_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.2
-QUIET_S = 2.5
 STATE_BYTES = 8
 ENDED = 3
 
@@ -256,12 +256,15 @@ class World:
         return len(self.event_tables.known) >= history
 
     async def until_settled(self, workload: Workload) -> bool:
+        """Returns when all has ended and nothing is left of it, or when that takes too long."""
+        # What was sent before may still be applied.
+        await elapsed(LATE_S_MAX)
         until = self.loop.time() + SETTLED_WITHIN_S
         while self.loop.time() < until:
-            if not workload.open and self.ended():
-                await elapsed(QUIET_S)
+            if not workload.open and self.ended() and not any(leftovers(self)):
                 return True
             await elapsed(LOOK_EVERY_S)
+        self.problems.extend(leftovers(self))
         return False
 
     def finished(self, *, settled: bool) -> Record:
