@@ -172,6 +172,29 @@ def test_a_nats_store_deleted_while_idle() -> None:
     play(script)
 
 
+def test_a_stream_lost_after_a_takeover_while_idle() -> None:
+    """What the former owner committed last is published again although nobody commits any more."""
+
+    async def script(stage: Stage) -> None:
+        world = stage.world
+        assert world.events is not None
+        world.events.process.pause()
+        stage.start("short", "r")
+        await stage.until(lambda: stage.ended("r"))
+        before = stage.owner("r")
+        await elapsed(0.2)
+        before.process.kill()
+        world.restart(before.name)
+        await stage.until(lambda: len(world.orchestrators[before.name].core.ownership.epochs) == 64)
+        await elapsed(1.0)
+        world.nats.go_away()
+        world.nats.come_back(store_lost=True)
+        await elapsed(1.0)
+        world.events.process.resume()
+
+    play(script)
+
+
 def test_a_stream_lost_behind_a_takeover() -> None:
     """An event service that lags reads the former owner's events first, from the outbox."""
 

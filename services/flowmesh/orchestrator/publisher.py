@@ -5,7 +5,7 @@ position and publishes the difference from the outbox.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
@@ -23,6 +23,9 @@ PART_BYTES_MAX = 512 << 10
 QUEUE_MAX = 1_000
 QUEUE_BYTES_MAX = 64 << 20
 """Commits kept for publishing; beyond it they are read from the outbox."""
+
+FORMER_MAX = 1_000
+"""Incarnations that are over whose last position is remembered."""
 
 STREAM_MAX_AGE_S = 24 * 3600
 STREAM_BYTES_MAX = 8 << 30
@@ -95,6 +98,8 @@ class Publisher:
         self._queue: deque[history_service_pb2.EventBatch] = deque()
         self.queued_bytes = 0
         self._inherited: dict[int, int] = {}
+        # Of those that are published the last ones: a lost stream has lost them too.
+        self._former: OrderedDict[int, int] = OrderedDict()
         self._wake = asyncio.Event()
         self._in_step = False
         self._incarnation = 0
@@ -129,6 +134,7 @@ class Publisher:
 
     async def _resync(self) -> None:
         self._in_step = False
+        self._inherited = {**self._former, **self._inherited}
         self._wake.set()
 
     async def run(self) -> None:
@@ -183,6 +189,9 @@ class Publisher:
             await self._catch_up(incarnation, position)
             if self._inherited.get(incarnation) == position:
                 del self._inherited[incarnation]
+                self._former[incarnation] = position
+                if len(self._former) > FORMER_MAX:
+                    self._former.popitem(last=False)
 
     async def _catch_up(self, incarnation: int, position: int) -> None:
         """Publishes from the outbox what the stream lacks of an incarnation."""
