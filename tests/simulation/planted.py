@@ -15,6 +15,7 @@ from flowmesh.orchestrator.committer import Committer, Touched
 from flowmesh.orchestrator.errors import StatementRefused
 from flowmesh.orchestrator.outbox import Outbox
 from flowmesh.orchestrator.ownership import Ownership
+from flowmesh.orchestrator.publisher import Publisher
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed
 from tests.simulation.loop import elapsed
 from tests.simulation.tables import Tables
@@ -105,13 +106,25 @@ def position_read_again() -> AbstractContextManager[None]:
     return _replaced(CommitLine, "commit", lambda before: commit)
 
 
-def take_over_unordered() -> AbstractContextManager[None]:
-    """A new owner does not say which events of the former one come before its own."""
+@contextmanager
+def take_over_unordered() -> Iterator[None]:
+    """A new owner neither says which events come before its own nor brings them back first."""
 
     def take_after(self: Ownership) -> None:
         self._after = {}
 
-    return _replaced(Ownership, "take_after", lambda before: take_after)
+    def made(before: Any) -> Any:
+        async def resync(self: Publisher) -> None:
+            self._former.clear()
+            await before(self)
+
+        return resync
+
+    with (
+        _replaced(Ownership, "take_after", lambda before: take_after),
+        _replaced(Publisher, "_resync", made),
+    ):
+        yield
 
 
 PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {

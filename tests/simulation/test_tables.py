@@ -92,6 +92,9 @@ def plain(name: str, answer: Any, like: Any) -> Any:
         keys = set(answer[0].keys()) & set(like[0].keys()) if answer and like else set()
         rows = [{key: row[key] for key in sorted(keys - MEASURED)} for row in answer]
         return rows if name in ORDERED else sorted(rows, key=repr)
+    if isinstance(answer, str) and like is None:
+        # What a statement did, where nobody reads it.
+        return None
     if not hasattr(answer, "keys") or not hasattr(like, "keys"):
         return answer
     row = {key: answer[key] for key in sorted({*answer.keys()} & {*like.keys()} - MEASURED)}
