@@ -156,29 +156,20 @@ async def test_a_commit_that_loses_a_deadlock_is_sent_again(scenario: Scenario) 
         await scenario.whole()
         await running.in_flight()
         locked = running.orders.ids[:DEADLOCKS]
-        met = [asyncio.create_task(deadlock(scenario, execution_id)) for execution_id in locked]
-        await asyncio.gather(*(until_locked(scenario, execution_id) for execution_id in locked))
+        held = [asyncio.Event() for _ in locked]
+        met = [
+            asyncio.create_task(deadlock(scenario, execution_id, event))
+            for execution_id, event in zip(locked, held, strict=True)
+        ]
+        async with asyncio.timeout(HIT_WITHIN_S):
+            await asyncio.gather(*(event.wait() for event in held))
         running.breaks()
         await asyncio.gather(*met)
         await scenario.finish(running, "F13", n=DEADLOCKS)
 
 
-async def until_locked(scenario: Scenario, execution_id: str) -> None:
-    """Returns when somebody holds the row of the execution."""
-    query = "select 1 from orchestrator.executions where id = $1 for update skip locked"
-
-    async def locked() -> bool:
-        connection = await asyncpg.connect(scenario.rig.postgres)
-        try:
-            return not await connection.fetch(query, execution_id)
-        finally:
-            await connection.close()
-
-    await until("the execution locked", locked, within_s=HIT_WITHIN_S)
-
-
-async def deadlock(scenario: Scenario, execution_id: str) -> None:
-    """Takes what a commit needs in the other order than the commit does."""
+async def deadlock(scenario: Scenario, execution_id: str, held: asyncio.Event) -> None:
+    """Takes what a commit needs in the other order than the commit does; says when it has begun."""
     rig = scenario.rig
     connection = await asyncpg.connect(rig.postgres)
     transaction = connection.transaction()
@@ -187,6 +178,7 @@ async def deadlock(scenario: Scenario, execution_id: str) -> None:
         partition = await connection.fetchval(
             "select partition from orchestrator.executions where id = $1 for update", execution_id
         )
+        held.set()
 
         async def waits() -> bool:
             return bool(await rows_of(rig, _WAITING))
