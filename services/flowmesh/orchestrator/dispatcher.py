@@ -55,6 +55,7 @@ class Dispatcher:
         draw: Callable[[], float],
         prepare: Callable[[ReadyTask], None],
         refill: Callable[[set[tuple[Key, int]]], None],
+        verify: Callable[[set[str]], None],
     ) -> None:
         self._states = states
         self._ownership = ownership
@@ -63,6 +64,7 @@ class Dispatcher:
         self._draw = draw
         self._prepare = prepare
         self._refill = refill
+        self._verify = verify
         self._attached: list[Attached] = []
         self._fresh: deque[Lease] = deque()
         self._deadlines: list[tuple[float, str]] = []
@@ -367,6 +369,7 @@ class Dispatcher:
         self._claims = [claim for claim in self._claims if claim[0]]
 
     def _adopt(self, stream: Attached, held: Iterable[pb.HeldTask]) -> None:
+        cold: set[str] = set()
         for task in held:
             parsed = parse_token(task.token)
             if parsed is None:
@@ -385,6 +388,16 @@ class Dispatcher:
                     self._clock.monotonic_ms(), now_us, 0, 0,
                 )  # fmt: skip
             self.leases.adopt(lease, stream, task.worker_id)
+            if self._states.get(lease.execution_id) is None:
+                cold.add(lease.execution_id)
+        if cold:
+            self._verify(cold)
+
+    def drop_what_is_over(self, execution_ids: set[str]) -> None:
+        """Lets go of leases that were made of tasks which had ended, under whatever owner."""
+        for lease in self.leases.of(execution_ids):
+            if self._known_as_over(lease.execution_id, lease.node_id, lease.attempt):
+                self.leases.pop(lease.token)
 
     def _known_as_over(self, execution_id: str, node_id: str, attempt: int) -> bool:
         """Whether an attempt is not open any more, as far as memory has its execution."""

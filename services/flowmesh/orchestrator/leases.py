@@ -60,6 +60,9 @@ class Leases:
     def get(self, token: str) -> Lease | None:
         return self._leases.get(token)
 
+    def of(self, execution_ids: set[str]) -> list[Lease]:
+        return [each for each in self._leases.values() if each.execution_id in execution_ids]
+
     def put(self, lease: Lease) -> None:
         self._leases[lease.token] = lease
 

@@ -103,6 +103,7 @@ class Orchestrator:
             draw=draw,
             prepare=lambda task: self.preparing.task(task, self.dispatcher),
             refill=self._refill,
+            verify=lambda ids: self.spawn(self.recovery.verify(ids)),
         )
         self.timers = Timers(
             store=store,

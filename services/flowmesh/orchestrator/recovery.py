@@ -70,6 +70,12 @@ class Recovery:
                 self._dispatcher.pump()
         return found
 
+    async def verify(self, execution_ids: set[str]) -> None:
+        """Drops leases that were adopted blindly, of tasks that are not open any more."""
+        await self._until_answered(partial(self._states.fetch, sorted(execution_ids)))
+        await self._barrier()
+        self._dispatcher.drop_what_is_over(execution_ids)
+
     async def refill(self, partitions: list[int], key: Key, priority: int) -> None:
         """Queues tasks of one kind that nobody holds, as many as there is room for."""
         namespace, queue, _ = key

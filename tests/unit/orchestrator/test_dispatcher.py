@@ -37,6 +37,7 @@ def dispatcher(
         draw=unused,
         prepare=prepare,
         refill=unused,
+        verify=unused,
     )
 
 
