@@ -82,6 +82,9 @@ class SimulatedClock(Clock):
     def monotonic_ms(self) -> float:
         return self._loop.time() * 1e3
 
+    def cpu_ms(self) -> float:
+        return self.monotonic_ms()
+
 
 class OrderedSet(dict[Any, None]):
     """A set that is iterated in the order in which it was filled."""

@@ -13,3 +13,7 @@ class Clock:
     def monotonic_ms(self) -> float:
         """Milliseconds since some fixed moment; never goes back."""
         return time.monotonic() * 1_000
+
+    def cpu_ms(self) -> float:
+        """Milliseconds that this thread has been at work since some fixed moment."""
+        return time.thread_time() * 1_000

@@ -32,9 +32,14 @@ from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
 from flowmesh.orchestrator.views import status_name
 from flowmesh.orchestrator.works import STALE, Answer, Started, StartWork, Work
+from flowmesh.runtime import Clock
 
 FULL_RETRY_S = 0.2
 LINGER_COMMANDS = 24
+LINGER_BUSY = 0.7
+"""Larger batches pay only for a process that is at work for this part of the time; one that has
+time to spare commits at once."""
+
 LINGER_STEP_S = 0.001
 LINGER_MS_MAX = 5
 
@@ -73,6 +78,7 @@ class Committer:
         states: States,
         ownership: Ownership,
         ids: ExecutionIds,
+        clock: Clock,
         metrics: OrchestratorMetrics,
         after_commit: AfterCommit,
         unchanged: Callable[[State, Transition, int], None],
@@ -83,6 +89,7 @@ class Committer:
         self._states = states
         self._ownership = ownership
         self._ids = ids
+        self._clock = clock
         self._metrics = metrics
         self._after_commit = after_commit
         self._unchanged = unchanged
@@ -98,6 +105,7 @@ class Committer:
             give_back=lambda works: self._inbox.put_back(works, first=True),
         )
         self._last_commands = 0
+        self._asked_at_ms = self._worked_ms = 0.0
 
     @property
     def line(self) -> CommitLine:
@@ -156,8 +164,8 @@ class Committer:
             await self._linger()
 
     async def _linger(self) -> None:
-        """Waits for more while commands keep arriving, after a batch that was large."""
-        if self._last_commands < LINGER_COMMANDS:
+        """Waits for more under load: after a large batch, while commands keep arriving."""
+        if not self._is_busy() or self._last_commands < LINGER_COMMANDS:
             return
         waiting = len(self._inbox)
         for _ in range(LINGER_MS_MAX):
@@ -165,6 +173,13 @@ class Committer:
             if len(self._inbox) == waiting or waiting >= BATCH_COMMANDS_MAX:
                 return
             waiting = len(self._inbox)
+
+    def _is_busy(self) -> bool:
+        """How this process has spent its time since it was asked last."""
+        now_ms, cpu_ms = self._clock.monotonic_ms(), self._clock.cpu_ms()
+        passed_ms, worked_ms = now_ms - self._asked_at_ms, cpu_ms - self._worked_ms
+        self._asked_at_ms, self._worked_ms = now_ms, cpu_ms
+        return worked_ms >= LINGER_BUSY * passed_ms
 
     async def _commit(self, works: list[Work]) -> None:
         self._last_commands = len(works)

@@ -82,17 +82,7 @@ class Orchestrator:
         )
         self.ownership.owner = self
         self.states = States(store=store, plans=plans, epochs=self.ownership.epochs, log=log)
-        self.committer = Committer(
-            store=store,
-            line=CommitLine(store),
-            states=self.states,
-            ownership=self.ownership,
-            ids=ids,
-            metrics=metrics,
-            after_commit=self._after_commit,
-            unchanged=self._unchanged,
-            incarnation_over=self.incarnation_over,
-        )
+        self.committer = self._made_committer(ids)
         self.preparing = self._made_preparing()
         self.dispatcher = Dispatcher(
             states=self.states,
@@ -112,6 +102,20 @@ class Orchestrator:
             submit=self.committer.submit,
         )
         self.recovery = self._made_recovery()
+
+    def _made_committer(self, ids: ExecutionIds) -> Committer:
+        return Committer(
+            store=self.store,
+            line=CommitLine(self.store),
+            states=self.states,
+            ownership=self.ownership,
+            ids=ids,
+            clock=self.clock,
+            metrics=self._metrics,
+            after_commit=self._after_commit,
+            unchanged=self._unchanged,
+            incarnation_over=self.incarnation_over,
+        )
 
     def _made_preparing(self) -> Preparing:
         return Preparing(
