@@ -36,7 +36,7 @@ from flowmesh.runtime import Clock
 
 FULL_RETRY_S = 0.2
 LINGER_COMMANDS = 24
-LINGER_BUSY = 0.7
+LINGER_BUSY = 0.45
 """Larger batches pay only for a process that is at work for this part of the time; one that has
 time to spare commits at once."""
 
