@@ -122,6 +122,9 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
             for result in request.results:
                 dispatcher.result(result, acknowledger.settler(frame, result.token))
         dispatcher.grant(stream, request.grants)
+        if request.recalls:
+            # What was granted in the same frame is used first, or it would go to and fro for ever.
+            dispatcher.pump()
         dispatcher.heartbeat(request.heartbeats)
         dispatcher.lost(request.lost)
         dispatcher.returned(request.returned)

@@ -109,8 +109,8 @@ class Credit:
         idle = [
             link_id
             for link_id in link_ids
-            # One with as many tasks as it was granted is about to use what it has.
-            if self.granted(link_id) > max(kept, self._backlog.get(link_id, 0))
+            if not self._need(link_id)
+            and self.granted(link_id) > kept
             and link_id not in self._recalled_at
         ]
         for link_id in idle:

@@ -173,12 +173,3 @@ def test_a_single_slot_goes_round_among_the_busy() -> None:
         credit.release()
         served.append(link_id)
     assert served == ["a", "b", "a", "b"]
-
-
-def test_credit_that_is_about_to_be_used_is_not_recalled() -> None:
-    """A single slot wanted by two goes to one of them and stays until it was used."""
-    credit = Credit(1)
-    credit.say_backlog("a", 1)
-    credit.say_backlog("b", 1)
-    assert credit.grant(["a", "b"]) == {"a": 1, "b": 0}
-    assert credit.recall(["a", "b"], now_ms=0.0) == []
