@@ -1,11 +1,15 @@
 """What goes out to worker services, and what does not: claims of a new owner, ended tasks."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
 
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import TaskRuns
+from flowmesh.orchestrator.attach_server import DispatchServer
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
 from flowmesh.orchestrator.ids import ExecutionIds
@@ -144,3 +148,29 @@ async def test_a_long_limit_of_one_task_keeps_no_other_from_being_marked() -> No
         owner.pump()
         await done("the task is marked", lambda: submitted, within_s=5)
         assert isinstance(submitted.pop().command, TaskRuns)
+
+
+async def test_credit_that_is_called_back_with_its_grant_is_used_first() -> None:
+    """A single slot that two orchestrators want would else go to and fro, and nothing would run."""
+    run = Run(plan(node("pay")))
+    run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
+    owner = dispatcher({5: 3}, run)
+    owner.add(run.state, run.last.dispatch[0], 5)
+    nobody: Any = None
+    server = DispatchServer(dispatcher=owner, ownership=nobody, spawn=nobody)
+    frames: asyncio.Queue[pb.AttachRequest] = asyncio.Queue()
+    frames.put_nowait(pb.AttachRequest(hello=pb.AttachHello(worker_service_id="one")))
+    grant = pb.Grant(set_id="set", slots=1, task_types=["work"])
+    frames.put_nowait(pb.AttachRequest(grants=[grant], recalls=["set"]))
+
+    async def requests() -> AsyncIterator[pb.AttachRequest]:
+        while True:
+            yield await frames.get()
+
+    responses = server.Attach(requests(), None)
+    async with aclosing(responses):
+        said = await anext(responses)
+        while not said.recalled:
+            said.MergeFrom(await anext(responses))
+    assert [each.task.node for each in said.tasks] == ["pay"]
+    assert [each.slots for each in said.recalled] == [0]
