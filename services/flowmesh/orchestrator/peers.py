@@ -7,7 +7,6 @@ not a call. When a stream breaks, whoever waits on it is told and asks again.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -26,6 +25,16 @@ FORWARDED = (("flowmesh-forwarded", "1"),)
 """Marks a call that an orchestrator passed on: the receiver answers it or refuses it."""
 
 
+class _Watch:
+    """An execution whose end is waited for, under the call's id."""
+
+    __slots__ = ("call_id", "futures")
+
+    def __init__(self, call_id: int) -> None:
+        self.call_id = call_id
+        self.futures: list[asyncio.Future[pb.SessionResult]] = []
+
+
 class Peer:
     """One stream to one orchestrator."""
 
@@ -33,10 +42,11 @@ class Peer:
         self._stub = stub
         self._last_call = 0
         self._starts: dict[int, asyncio.Future[Started]] = {}
-        # One watch of an execution, however many wait for it.
-        self._watches: dict[str, list[asyncio.Future[pb.SessionResult]]] = {}
+        # One watch of an execution, however many wait for it, and none when nobody does.
+        self._watches: dict[str, _Watch] = {}
         self._watched: dict[int, str] = {}
         self._queue: deque[pb.SessionStart | pb.SessionWatch] = deque()
+        self._forgotten: list[int] = []
         self._wake = asyncio.Event()
         self.over = False
 
@@ -52,18 +62,21 @@ class Peer:
 
     async def outcome(self, namespace: str, execution_id: str) -> pb.SessionResult:
         """How an execution of that orchestrator ended, once it has."""
-        waiting = self._watches.get(execution_id)
-        if waiting is None:
-            waiting = self._watches[execution_id] = []
-            watch = pb.SessionWatch(namespace=namespace, execution_id=execution_id)
-            self._watched[self._say(watch)] = execution_id
+        watch = self._watches.get(execution_id)
+        if watch is None:
+            request = pb.SessionWatch(namespace=namespace, execution_id=execution_id)
+            watch = self._watches[execution_id] = _Watch(self._say(request))
+            self._watched[watch.call_id] = execution_id
         future: asyncio.Future[pb.SessionResult] = asyncio.get_running_loop().create_future()
-        waiting.append(future)
+        watch.futures.append(future)
         try:
             return await future
         finally:
-            with suppress(ValueError):
-                waiting.remove(future)
+            watch.futures.remove(future)
+            if not watch.futures and self._watches.get(execution_id) is watch:
+                del self._watches[execution_id], self._watched[watch.call_id]
+                self._forgotten.append(watch.call_id)
+                self._wake.set()
 
     def _say(self, message: pb.SessionStart | pb.SessionWatch) -> int:
         if self.over:
@@ -86,8 +99,8 @@ class Peer:
         finally:
             self.over = True
             waiting: list[asyncio.Future[Any]] = list(self._starts.values())
-            for each in self._watches.values():
-                waiting.extend(each)
+            for watch in self._watches.values():
+                waiting.extend(watch.futures)
             for future in waiting:
                 if not future.done():
                     future.set_exception(error)
@@ -96,7 +109,7 @@ class Peer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
+            while self._queue or self._forgotten:
                 yield self._next_frame()
 
     def _next_frame(self) -> pb.SessionRequest:
@@ -108,6 +121,10 @@ class Peer:
                 frame.starts.append(message)
             else:
                 frame.watches.append(message)
+        if not self._queue:
+            # Behind the watches they are about.
+            frame.forgotten.extend(self._forgotten)
+            self._forgotten.clear()
         return frame
 
     def _take(self, response: pb.SessionResponse) -> None:
@@ -128,7 +145,8 @@ class Peer:
         start = self._starts.get(call_id)
         if start is not None:
             return [start]
-        return list(self._watches.pop(self._watched.pop(call_id, ""), ()))
+        watch = self._watches.pop(self._watched.pop(call_id, ""), None)
+        return list(watch.futures) if watch is not None else []
 
 
 class Peers:

@@ -6,6 +6,7 @@ What there is to say is collected and written once per loop pass.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import grpc
@@ -36,7 +37,7 @@ RETRY_S = 0.2
 
 
 class Session:
-    """The calls of one stream."""
+    """The calls of one stream; `pending` of them are open."""
 
     def __init__(
         self, *, executions: Executions, core: Orchestrator, forwarded: bool = False
@@ -48,13 +49,14 @@ class Session:
         self._out = pb.SessionResponse()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pending = 0
+        self.pending = 0
         self._closed = False
         self._reader: asyncio.Task[None] | None = None
         self._frames: deque[pb.SessionResponse] = deque()
         self._frame_bytes = 0
         self._unread_bytes = 0
         self._watched: set[tuple[str, Ended]] = set()
+        self._watches: dict[int, asyncio.Task[None]] = {}
 
     async def serve(
         self, requests: AsyncIterator[pb.SessionRequest]
@@ -72,7 +74,7 @@ class Session:
                     reader.result()
                 while frame := self._next_frame():
                     yield frame
-                if reader.done() and not self._pending:
+                if reader.done() and not self.pending:
                     return
         finally:
             self._close()
@@ -130,14 +132,24 @@ class Session:
                     self._done()
                     self._refuse(watch.call_id, error)
                     continue
-                self._spawn(self._wait(watch.call_id, namespace, watch.execution_id))
+                waiting = self._spawn(self._wait(watch.call_id, namespace, watch.execution_id))
+                self._watches[watch.call_id] = waiting
+                waiting.add_done_callback(partial(self._watch_over, watch.call_id))
+            for call_id in request.forgotten:
+                forgotten = self._watches.get(call_id)
+                if forgotten is not None and forgotten.cancel():
+                    self._done()
+
+    def _watch_over(self, call_id: int, waiting: asyncio.Task[None]) -> None:
+        if self._watches.get(call_id) is waiting:
+            del self._watches[call_id]
 
     def _admitted(self, call_id: int) -> bool:
-        if self._pending >= PENDING_MAX:
+        if self.pending >= PENDING_MAX:
             error = Overloaded("OVERLOADED", "too many calls are open", retry_after_ms=100)
             self._refuse(call_id, error)
             return False
-        self._pending += 1
+        self.pending += 1
         return True
 
     def _start(self, start: pb.SessionStart) -> None:
@@ -268,10 +280,11 @@ class Session:
         self._said(ANSWER_BYTES + len(error.message))
 
     def _done(self) -> None:
-        self._pending -= 1
+        self.pending -= 1
         self._wake.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -463,21 +463,27 @@ class SessionRequest(_message.Message):
 
     STARTS_FIELD_NUMBER: _builtins.int
     WATCHES_FIELD_NUMBER: _builtins.int
+    FORGOTTEN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def starts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionStart]: ...
     @_builtins.property
     def watches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionWatch]:
         """Executions whose result this stream wants to hear of, started elsewhere or before a reconnect."""
 
+    @_builtins.property
+    def forgotten(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Watches, by their call_id, whose result nobody waits for any more."""
+
     def __init__(
         self,
         *,
         starts: _abc.Iterable[Global___SessionStart] | None = ...,
         watches: _abc.Iterable[Global___SessionWatch] | None = ...,
+        forgotten: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["starts", b"starts", "watches", b"watches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forgotten", b"forgotten", "starts", b"starts", "watches", b"watches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,98 @@
+"""What one orchestrator asks another over their stream: starts, ends, and what nobody waits for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.engine import TaskEnded
+from flowmesh.errors import Unavailable
+from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.ids import partition_of
+from flowmesh.orchestrator.peers import Peer
+from flowmesh.orchestrator.session import Session
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.works import Work
+from tests.integration.orchestrator.core import Core, running, until
+from tests.integration.orchestrator.factories import digested
+from tests.unit.engine.factories import node, plan
+
+ONE_STEP = digested(plan(node("a")))
+COMPLETED = execution_pb2.EXECUTION_STATUS_COMPLETED
+
+
+@asynccontextmanager
+async def peer_of(core: Core) -> AsyncIterator[tuple[Peer, Session]]:
+    """The other end of a stream to an orchestrator, and how that one serves it."""
+    nobody: Any = None
+    executions = Executions(core=core.owner, stub_at=nobody)
+    session = Session(executions=executions, core=core.owner, forwarded=True)
+
+    class Stub:
+        def Session(self, requests: Any, metadata: Any) -> Any:
+            return session.serve(requests)
+
+    stub: Any = Stub()
+    peer = Peer(stub)
+    task = asyncio.create_task(peer.run())
+    try:
+        yield peer, session
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def end(core: Core, execution_id: str) -> None:
+    command = TaskEnded("a", 1, output=payload_pb2.Payload(data=b"1"))
+    partition = partition_of(execution_id)
+    assert partition is not None
+    await core.ask(lambda reply: Work(execution_id, partition, command, reply))
+
+
+async def test_a_start_and_its_end(store: OrchestratorStore) -> None:
+    """As if the execution were one's own."""
+    async with running(store) as core, peer_of(core) as (peer, _):
+        core.definitions.plans["w"] = ONE_STEP
+        started = await peer.start(pb.StartExecutionRequest(workflow_id="w", request_id="r"))
+        again = await peer.start(pb.StartExecutionRequest(workflow_id="w", request_id="r"))
+        assert (started.created, again.created) == (True, False)
+        waiting = asyncio.create_task(peer.outcome("default", started.execution_id))
+        await end(core, started.execution_id)
+        assert (await waiting).status == COMPLETED
+
+
+async def test_who_stops_waiting_leaves_nothing_behind(store: OrchestratorStore) -> None:
+    """Neither here nor there: polls of an execution that sleeps for days would fill the stream."""
+    async with running(store) as core, peer_of(core) as (peer, session):
+        execution_id = await core.start(ONE_STEP)
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(peer.outcome("default", execution_id), 0.05)
+            await until(lambda: not session.pending and not len(core.owner.waiters))
+
+        one = asyncio.create_task(peer.outcome("default", execution_id))
+        two = asyncio.create_task(peer.outcome("default", execution_id))
+        await until(lambda: session.pending == 1)
+        one.cancel()
+        await asyncio.gather(one, return_exceptions=True)
+        await end(core, execution_id)
+
+        assert (await two).status == COMPLETED
+        await until(lambda: not session.pending)
+
+
+async def test_a_stream_that_breaks_tells_whoever_waits(store: OrchestratorStore) -> None:
+    """They ask again, whoever owns it then."""
+    async with running(store) as core:
+        execution_id = await core.start(ONE_STEP)
+        async with peer_of(core) as (peer, session):
+            waiting = asyncio.create_task(peer.outcome("default", execution_id))
+            await until(lambda: session.pending == 1)
+        with pytest.raises(Unavailable):
+            await waiting
+        assert peer.over
