@@ -89,3 +89,9 @@ async def open_loop(
 async def one_by_one(call: Call, count: int) -> list[float]:
     """The milliseconds of each of `count` calls, one after the other."""
     return [await _timed(call) for _ in range(count)]
+
+
+async def warm_seconds(call: Call, count: int) -> Metrics:
+    """Median of calls one after the other, after one that is not counted."""
+    await call()
+    return {"seconds": median(await one_by_one(call, count)) / 1_000}

@@ -7,7 +7,7 @@ import abc
 from functools import partial
 
 from benchmarks.answering import Handlers
-from benchmarks.load import Metrics, latencies, median, one_by_one, throughput
+from benchmarks.load import Metrics, latencies, median, one_by_one, throughput, warm_seconds
 from benchmarks.workloads import IN_FLIGHT
 
 WARM_COUNT = 200
@@ -45,9 +45,7 @@ class PeerLoad(abc.ABC):
         return {"steps_per_s": steps / (taken_ms / 1_000)}
 
     async def w8(self, steps: int, repeats: int) -> Metrics:
-        await self.run("chain", steps)
-        taken_ms = await one_by_one(lambda: self.run("chain", steps), repeats)
-        return {"seconds": median(taken_ms) / 1_000}
+        return await warm_seconds(lambda: self.run("chain", steps), repeats)
 
     def handlers(self) -> Handlers:
         return {

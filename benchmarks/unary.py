@@ -18,6 +18,7 @@ from benchmarks.load import (
     open_loop,
     percentile,
     throughput,
+    warm_seconds,
 )
 from benchmarks.workloads import FAN_OUT_ONCE, IN_FLIGHT, OPEN_LOOP_PER_S, PAYLOAD
 from flowmesh.api.common.v1 import payload_pb2
@@ -140,9 +141,7 @@ class UnaryLoad:
         }
 
     async def w8(self, steps: int, repeats: int) -> Metrics:
-        await self.run(f"chain-{steps}")
-        taken_ms = await one_by_one(lambda: self.run(f"chain-{steps}"), repeats)
-        return {"seconds": median(taken_ms) / 1_000}
+        return await warm_seconds(lambda: self.run(f"chain-{steps}"), repeats)
 
     def handlers(self) -> Handlers:
         return {

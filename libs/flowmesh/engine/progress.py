@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
@@ -21,6 +20,7 @@ from flowmesh.plan import (
     PlanNode,
     RenderError,
     decode,
+    payload_reader,
     render_input,
     values_of,
 )
@@ -253,7 +253,7 @@ class Progress:
                 completed.output.CopyFrom(only)
         else:
             try:
-                value = self.plan.output.render(values_of(state, _reader(command.payloads)))
+                value = self.plan.output.render(values_of(state, payload_reader(command.payloads)))
             except PayloadNeeded as needed:
                 if command.missing:
                     self.fail("ValidationError", f"output: {command.missing}")
@@ -308,15 +308,3 @@ def _rendered_delay_us(state: State, scope: Scope, planned: PlanNode) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:
         raise ValueError(f"expected a number of milliseconds, got {value!r}")
     return int(value * 1000)
-
-
-def _reader(payloads: Mapping[str, bytes]) -> Any:
-    def read(payload: payload_pb2.Payload) -> bytes:
-        if not payload.HasField("reference"):
-            return payload.data
-        digest = payload.reference.digest
-        if digest not in payloads:
-            raise PayloadNeeded(digest)
-        return payloads[digest]
-
-    return read

@@ -76,11 +76,22 @@ class ItemsNeeded(NotAtHand):
         self.node = node
 
 
-def inline(payload: payload_pb2.Payload) -> bytes:
-    """The reader for whoever has nothing fetched: inline bytes, or PayloadNeeded."""
-    if payload.HasField("reference"):
-        raise PayloadNeeded(payload.reference.digest)
-    return payload.data
+def payload_reader(fetched: Mapping[str, bytes]) -> PayloadReader:
+    """Reads inline bytes and what has been fetched, by digest; else raises PayloadNeeded."""
+
+    def read(payload: payload_pb2.Payload) -> bytes:
+        if not payload.HasField("reference"):
+            return payload.data
+        digest = payload.reference.digest
+        if digest not in fetched:
+            raise PayloadNeeded(digest)
+        return fetched[digest]
+
+    return read
+
+
+inline = payload_reader({})
+"""The reader for whoever has nothing fetched."""
 
 
 def decode(payload: payload_pb2.Payload | None, read: PayloadReader = inline) -> Any:

@@ -16,12 +16,11 @@ from flowmesh.orchestrator.errors import (
 )
 from flowmesh.orchestrator.inbox import BY_CALLERS
 from flowmesh.orchestrator.states import Found, States
-from flowmesh.orchestrator.store import CONNECTION_LOST
+from flowmesh.orchestrator.store import CONNECTION_LOST, RETRY_S
 from flowmesh.orchestrator.works import Work
 
 LOADS_MAX = 4
 LOAD_IDS = 200
-RETRY_S = 0.2
 
 
 class ColdWorks:

@@ -23,7 +23,7 @@ from flowmesh.orchestrator.ready import Key
 from flowmesh.orchestrator.recovery import Recovery
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.stats import Stats
-from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, OrchestratorStore
+from flowmesh.orchestrator.store import CONNECTION_LOST, RETRY_S, CommitLine, OrchestratorStore
 from flowmesh.orchestrator.telemetry import ExecutionTelemetry
 from flowmesh.orchestrator.timers import Timers
 from flowmesh.orchestrator.waiters import Waiters
@@ -34,9 +34,6 @@ T = TypeVar("T")
 
 KEEP_WHILE_DUE_WITHIN_US = 10_000_000
 """A sleeping execution stays in memory only if it wakes this soon."""
-
-RETRY_S = 0.2
-"""Pause after the database did not answer something that must be done."""
 
 
 class Orchestrator:
@@ -133,7 +130,6 @@ class Orchestrator:
             dispatcher=self.dispatcher,
             epochs=self.ownership.epochs,
             barrier=self.barrier,
-            log=self.log,
         )
 
     # --- life ---

@@ -26,21 +26,19 @@ from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX, Payloads
 from flowmesh.orchestrator.ready import ReadyTask
 from flowmesh.orchestrator.states import Entry, States
-from flowmesh.orchestrator.store import CONNECTION_LOST
+from flowmesh.orchestrator.store import CONNECTION_LOST, RETRY_S, until_answered
 from flowmesh.orchestrator.works import Work
 from flowmesh.plan import (
     ItemsNeeded,
     PayloadNeeded,
     PayloadReader,
+    payload_reader,
     render_input,
     render_items,
     values_of,
 )
 
 T = TypeVar("T")
-
-RETRY_S = 0.2
-"""Pause after the database did not answer something that must be done."""
 
 
 class Preparing:
@@ -175,34 +173,19 @@ class Preparing:
     # --- the database ---
 
     async def _stored(self, state: State, payload: payload_pb2.Payload) -> payload_pb2.Payload:
-        while True:
-            try:
-                return await self._payloads.put(
-                    state.plan.namespace, payload.encoding, payload.data
-                )
-            except CONNECTION_LOST:
-                await asyncio.sleep(RETRY_S)
+        namespace = state.plan.namespace
+        return await until_answered(
+            lambda: self._payloads.put(namespace, payload.encoding, payload.data)
+        )
 
     async def _payload(self, state: State, digest: str) -> bytes:
-        while True:
-            try:
-                return await self._payloads.read(state.plan.namespace, digest)
-            except CONNECTION_LOST:
-                await asyncio.sleep(RETRY_S)
+        return await until_answered(lambda: self._payloads.read(state.plan.namespace, digest))
 
     async def _rendered(
         self, state: State, fetched: dict[str, bytes], render: Callable[[PayloadReader], T]
     ) -> T:
         """Renders, fetching each thing when it is first needed."""
-
-        def read(payload: payload_pb2.Payload) -> bytes:
-            if not payload.HasField("reference"):
-                return payload.data
-            digest = payload.reference.digest
-            if digest not in fetched:
-                raise PayloadNeeded(digest)
-            return fetched[digest]
-
+        read = payload_reader(fetched)
         while True:
             try:
                 return render(read)

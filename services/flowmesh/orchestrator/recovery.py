@@ -9,21 +9,18 @@ planned hand-over only until those attached have answered.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from flowmesh.engine import DeliveryLost, Finish, State
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.ids import partition_of, token_of
 from flowmesh.orchestrator.ready import Key, key_of
 from flowmesh.orchestrator.states import States
-from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
+from flowmesh.orchestrator.store import OrchestratorStore, until_answered
 from flowmesh.orchestrator.works import Work
-
-T = TypeVar("T")
 
 CLAIM_WAIT_S = 1.0
 PAGE = 500
-RETRY_S = 0.5
 
 
 class Recovery:
@@ -37,14 +34,12 @@ class Recovery:
         dispatcher: Dispatcher,
         epochs: Mapping[int, int],
         barrier: Callable[[], Awaitable[None]],
-        log: Any,
     ) -> None:
         self._store = store
         self._states = states
         self._dispatcher = dispatcher
         self._epochs = epochs
         self._barrier = barrier
-        self._log = log
 
     async def recover(self, partitions: Iterable[int], *, planned: bool) -> int:
         """Adopts or sends every open task of the partitions; returns how many were open."""
@@ -72,7 +67,7 @@ class Recovery:
 
     async def verify(self, execution_ids: set[str]) -> None:
         """Drops leases that were adopted blindly, of tasks that are not open any more."""
-        await self._until_answered(partial(self._states.fetch, sorted(execution_ids)))
+        await until_answered(partial(self._states.fetch, sorted(execution_ids)))
         await self._barrier()
         self._dispatcher.drop_what_is_over(execution_ids)
 
@@ -106,7 +101,7 @@ class Recovery:
                 rows_max=PAGE,
             )
             ids = [row["id"] for row in rows]
-            entries = await self._until_answered(partial(self._states.fetch, ids))
+            entries = await until_answered(partial(self._states.fetch, ids))
             # What is decided and not committed must not leave: look when nothing is.
             await self._barrier()
             known = [self._states.get(i) or entries.get(i) for i in ids]
@@ -116,16 +111,7 @@ class Recovery:
             since, last = rows[-1]["ready_since"], rows[-1]["id"]
 
     async def _read(self, name: str, **values: object) -> list[Any]:
-        return await self._until_answered(partial(self._store.rows, name, **values))
-
-    async def _until_answered(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """What the database answers, as soon as it does."""
-        while True:
-            try:
-                return await ask()
-            except CONNECTION_LOST as error:
-                self._log.info("recovery_waits", problem=type(error).__name__)
-                await asyncio.sleep(RETRY_S)
+        return await until_answered(partial(self._store.rows, name, **values))
 
     def _partition(self, state: State) -> int | None:
         partition = partition_of(state.execution_id)

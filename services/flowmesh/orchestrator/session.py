@@ -17,7 +17,7 @@ from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
 from flowmesh.orchestrator.errors import Moved, storage_unavailable
 from flowmesh.orchestrator.executions import WAIT_MAX_MS, Executions
 from flowmesh.orchestrator.owner import Orchestrator
-from flowmesh.orchestrator.store import CONNECTION_LOST
+from flowmesh.orchestrator.store import CONNECTION_LOST, RETRY_S
 from flowmesh.orchestrator.waiters import Ended
 from flowmesh.orchestrator.works import Answer, Started
 from flowmesh.rpc import namespace_of
@@ -33,7 +33,6 @@ UNREAD_BYTES_MAX = 32 << 20
 """What may wait for a client that does not read; it can watch again for what it missed."""
 
 ANSWER_BYTES = 100
-RETRY_S = 0.2
 
 
 class Session:

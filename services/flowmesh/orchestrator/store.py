@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosql
 import asyncpg
@@ -15,6 +15,8 @@ from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver, StatementRefused, StorageFull
 from flowmesh.orchestrator.ids import partition_of
+
+T = TypeVar("T")
 
 _SQL = files("flowmesh.orchestrator.sql")
 CONNECTION_LOST = (
@@ -29,10 +31,22 @@ CONNECTION_LOST = (
 )
 """After these the outcome of a statement is unknown, or it can be sent again as it is."""
 
+RETRY_S = 0.2
+"""Pause after the database did not answer something that must be done."""
+
 RESEND_DELAYS_S = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses before a commit of unknown outcome is sent again; the last one repeats."""
 
 HISTORY_DAYS_AHEAD = 7
+
+
+async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """What the database answers, as soon as it does."""
+    while True:
+        try:
+            return await ask()
+        except CONNECTION_LOST:
+            await asyncio.sleep(RETRY_S)
 
 
 @dataclass(frozen=True, slots=True)
