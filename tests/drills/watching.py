@@ -72,7 +72,8 @@ class Subscribers:
     def raise_if_broken(self) -> None:
         """Fails with what ended a subscriber."""
         for task in (*self._tasks, *self._followers):
-            if task.done() and not task.cancelled():
+            assert not task.cancelled(), "a subscriber was cancelled"
+            if task.done():
                 task.result()
 
     async def _follow_workflow(self) -> None:

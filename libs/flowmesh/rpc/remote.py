@@ -55,8 +55,9 @@ class RemoteTarget:
             self._avoid_until = time.monotonic() + AVOID_S
         return found
 
-    async def close(self) -> None:
-        await self._channel.close()
+    async def close(self, grace_s: float | None = None) -> None:
+        """Cancels the calls that are open, after so long for them to end by themselves."""
+        await self._channel.close(grace_s)
 
 
 class RemoteStream:

@@ -26,6 +26,7 @@ Json = Any
 READY_TIMEOUT_S = 60.0
 REQUEST_TIMEOUT_S = 60.0
 RUN_TIMEOUT_S = 30.0
+CALLS_END_S = 1.0
 
 
 class SuiteFailed(Exception):
@@ -179,7 +180,8 @@ class Suite:
         if self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
-        await self._disconnect()
+        # Whoever reads from it is to be told that it died, not that the channel was closed.
+        await self._disconnect(CALLS_END_S)
 
     async def kill_everything(self) -> None:
         """Kills the process and all its children, servers included, at once with SIGKILL."""
@@ -286,13 +288,13 @@ class Suite:
         await self._process.wait()
         ready.set()
 
-    async def _disconnect(self) -> None:
+    async def _disconnect(self, grace_s: float | None = None) -> None:
         if self._http is not None:
             await self._http.close()
             self._http = None
-        if self._target is not None:
-            await self._target.close()
-            self._target = None
+        target, self._target = self._target, None
+        if target is not None:
+            await target.close(grace_s)
 
 
 def raw_channel(suite: Suite) -> grpc.aio.Channel:
