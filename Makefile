@@ -64,8 +64,9 @@ faults: setup ## break processes, servers, disks, clocks and connections; prove 
 	  || { echo 'installing strace, which makes system calls fail'; apt-get install -y strace; }
 	$(BIN)/pytest tests/faults $(PYTEST_ARGS)
 
-faults-steady: setup ## ten minutes of more load than can be done: owners stay, nothing leaks
-	FAULTS_STEADY_S=600 $(BIN)/pytest tests/faults/test_steady.py $(PYTEST_ARGS)
+faults-steady: setup ## twelve minutes of more load than can be done: owners stay, nothing leaks
+	FAULTS_STEADY_S=600 FAULTS_OVERLOAD_S=120 \
+	  $(BIN)/pytest tests/faults/test_steady.py tests/faults/test_overload.py $(PYTEST_ARGS)
 
 fuzz: setup ## every parser with input that nobody would write: make fuzz MINUTES=5
 	$(BIN)/python -m tests.badinput.fuzz $(MINUTES)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as executions
-from flowmesh.rpc.limits import CONCURRENT_STREAMS_MAX, HANDSHAKE_TIMEOUT_MS
+from flowmesh.rpc.limits import HANDSHAKE_TIMEOUT_MS, PUBLIC_STREAMS_MAX
 from flowmesh.runtime.http_protocol import HEAD_BYTES_MAX, HEAD_S
 from flowmesh.testing.suite import Suite, raw_channel
 from tests.badinput import frames
@@ -184,8 +184,7 @@ async def test_work_goes_on_after_an_attack(victim: Suite, attack: Callable[[], 
     assert psutil.Process(victim.pid).memory_info().rss < ATTACKED_MIB_MAX * MIB
 
 
-@pytest.mark.slow
-async def test_many_streams(victim: Suite, bench: Bench) -> None:
+async def test_many_calls(victim: Suite, bench: Bench) -> None:
     """As many calls wait on one connection as it has room for; one more waits for its turn."""
     name = await bench.registered({"steps": [step("a", "nobody.serves", {})]})
     execution_id = await victim.begin(name)
@@ -194,7 +193,7 @@ async def test_many_streams(victim: Suite, bench: Bench) -> None:
     async with raw_channel(victim) as channel:
         waiting = [
             channel.unary_unary(f"{EXECUTIONS}/WaitExecution")(data, timeout=100)
-            for _ in range(CONCURRENT_STREAMS_MAX + 1)
+            for _ in range(PUBLIC_STREAMS_MAX + 1)
         ]
         about = executions.TerminateExecutionRequest(execution_id=execution_id)
         assert await bench.call(f"{EXECUTIONS}/TerminateExecution", about) == ""

@@ -25,7 +25,10 @@ GROWTH_MIB_MAX = 400
 # Limits that are tried by a test of their own.
 ELSEWHERE = {
     "gRPC metadata": "tests/features/test_bad_calls.py::test_large_metadata_is_refused",
-    "gRPC streams of a connection": "tests/badinput/test_connections.py::test_many_streams",
+    "calls of a connection": "tests/badinput/test_connections.py::test_many_calls",
+    "calls of a connection between services": (
+        "tests/integration/runtime/test_connections.py::test_one_call_more_waits_for_its_turn"
+    ),
     "HTTP connections": "tests/badinput/test_connections.py::test_silent_connections",
     "input of JavaScript": "tests/unit/sandbox/test_sandbox.py::test_oversize_requests_are_refused",
 }

@@ -25,8 +25,8 @@ DETAILS_KEY = "grpc-status-details-bin"
 CHANNELS = 8
 WAIT_MS = 30_000
 TICK_S = 0.002
-# Calls that are open at most; beyond it the generator is the one that cannot keep up.
-OPEN_MAX = 50_000
+# Callers that wait for an answer at most: what is offered while all of them do is not sent.
+OPEN_MAX = 1_600
 SHARES = (0.5, 0.99)
 
 

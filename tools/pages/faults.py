@@ -59,6 +59,10 @@ FIGURES: Final = {
     "N6": ("owners stopped and replaced: commits by a fenced one", "0 in 1,000"),
     "N7": ("NATS stores deleted and Redis flushed: lost", "0 in 200 + 200"),
     "N8": ("workflows while PostgreSQL restarts: wrong", "0 of 50,000"),
+    "N9": (
+        "five times as many starts as can be done",
+        "goodput 0.9 of the peak, accepted p99 3 x normal, refused in 50 ms",
+    ),
     "N12": ("event stream resumed after a gateway's kill", "gap 0, p99 2 s"),
     "N13": ("timers: early; late; 10,000 due in one second", "0 early, p99 200 ms late, 10 s"),
     "N14": ("changes of ownership without a fault, under load", "0 in 1 h"),

@@ -16,9 +16,9 @@ _PARTS: tuple[tuple[str, str, Sequence[Limit]], ...] = (
 _CHOICES = (
     "A gRPC message has room for the largest definition, and REST answers of pages of them, so it"
     " is larger than the 4 MiB that gRPC has by default.",
-    "Callers and the suite's own services share one port, so a connection has room for as many"
-    " streams as services need among each other; a process that takes more calls than it can"
-    " serve answers `OVERLOADED`.",
+    "A connection of a caller has room for few calls, so that what is too much waits with those"
+    " who send it; one between services carries all there is. A process that takes more calls than"
+    " it can serve answers `OVERLOADED`.",
     "Conditions are bounded by what they look at and not by a clock: a condition that is accepted"
     " costs the process that evaluates it at most some 150 ms; one with JavaScript runs in a"
     " process of its own that is killed.",

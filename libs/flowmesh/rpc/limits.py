@@ -7,7 +7,10 @@ REQUEST_METADATA_BYTES_MAX = 8 * 1024
 STATUS_BYTES_MAX = 6 * 1024
 STATUS_MESSAGE_CHARS_MAX = 1_000
 RESPONSE_METADATA_BYTES_MAX = 64 * 1024
-CONCURRENT_STREAMS_MAX = 10_000
+# Of one connection. Between the suite's services one connection carries all there is; callers
+# open further ones, so that what is too much waits with them and not at the door.
+SUITE_STREAMS_MAX = 10_000
+PUBLIC_STREAMS_MAX = 100
 CONCURRENT_CALLS_MAX = 20_000
 KEEPALIVE_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 5_000
@@ -24,7 +27,8 @@ Options = list[tuple[str, int | str]]
 
 SERVER_OPTIONS: Options = [
     ("grpc.so_reuseport", 0),
-    ("grpc.max_concurrent_streams", CONCURRENT_STREAMS_MAX),
+    # It would refuse streams of clients that keep to the bound, while ended ones are cleared up.
+    ("grpc.http.overload_protection", 0),
     # Above 1,000 unread calls gRPC would otherwise cancel some at random, without a reason.
     ("grpc.server.max_pending_requests", CONCURRENT_CALLS_MAX),
     ("grpc.server.max_pending_requests_hard_limit", 2 * CONCURRENT_CALLS_MAX),

@@ -15,7 +15,9 @@ APPEAR_TIMEOUT_S = 2.0
 LOCAL_TIMEOUT_S = 10.0
 TARGETS_MAX = 512
 RETRY_AFTER_MS = 1_000
+# Whom every process asks where the others are, and whom callers from outside reach.
 REGISTRY = "registry"
+GATEWAY = "gateway"
 
 
 class Clients:

@@ -18,8 +18,9 @@ from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.bus import Bus
 from flowmesh.cache import open_cache
 from flowmesh.rpc import Handlers
+from flowmesh.rpc.limits import PUBLIC_STREAMS_MAX, SUITE_STREAMS_MAX
 from flowmesh.runtime.checks import Checks
-from flowmesh.runtime.clients import REGISTRY, Clients
+from flowmesh.runtime.clients import GATEWAY, REGISTRY, Clients
 from flowmesh.runtime.clock import Clock
 from flowmesh.runtime.directory import Directory
 from flowmesh.runtime.errors import StartError
@@ -146,6 +147,7 @@ class Process:
                 settings.grpc_port,
                 self.metrics,
                 self.spans.server_interceptors(),
+                streams_max=PUBLIC_STREAMS_MAX if GATEWAY in self._services else SUITE_STREAMS_MAX,
             )
         except RuntimeError as error:
             self._listener.close()

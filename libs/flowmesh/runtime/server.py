@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from flowmesh.rpc import SERVER_OPTIONS, Handlers
 from flowmesh.rpc.handlers import UnknownMethods
-from flowmesh.rpc.limits import CONCURRENT_CALLS_MAX
+from flowmesh.rpc.limits import CONCURRENT_CALLS_MAX, SUITE_STREAMS_MAX
 from flowmesh.telemetry import Metrics
 
 GRACE_S = 1.0
@@ -20,7 +20,7 @@ REFLECTION = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.Se
 
 
 class GrpcServer:
-    """Bound at once, serving from `start` on."""
+    """Bound at once, serving from `start` on; `streams_max` calls at a time on a connection."""
 
     def __init__(
         self,
@@ -28,9 +28,11 @@ class GrpcServer:
         port: int,
         metrics: Metrics,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        *,
+        streams_max: int = SUITE_STREAMS_MAX,
     ) -> None:
         self._server = grpc.aio.server(
-            options=SERVER_OPTIONS,
+            options=[*SERVER_OPTIONS, ("grpc.max_concurrent_streams", streams_max)],
             maximum_concurrent_rpcs=CONCURRENT_CALLS_MAX,
             interceptors=list(interceptors),
         )

@@ -1,4 +1,4 @@
-"""One channel, and calls on it: deadlines, bounded retries, errors as `flowmesh.errors`.
+"""A client's connections and the calls on them: deadlines, bounded retries, errors of ours.
 
 Every call may be repeated: reads are repeatable, and whatever changes something carries a
 request_id that stays the same over its retries.
@@ -8,14 +8,15 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import grpc
 
 from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
-from flowmesh.rpc import CHANNEL_OPTIONS, error_of
+from flowmesh.rpc import error_of
 from flowmesh.rpc.status import Unreachable
 from flowmesh.sdk import limits
+from flowmesh.sdk.channels import Channels
 
 Request = TypeVar("Request", contravariant=True)
 Response = TypeVar("Response")
@@ -31,17 +32,24 @@ class Method(Protocol[Request, Answer]):
 
 
 class Caller:
-    """Owns the channel of a client and makes its unary calls."""
+    """Owns the connections of a client and makes its unary calls."""
 
     def __init__(self, address: str, *, draw: Callable[[], float] = random.random) -> None:
         self.address = address
         self._draw = draw
-        # An address that resolves to several servers spreads calls over those that answer.
-        options = [*CHANNEL_OPTIONS, ("grpc.lb_policy_name", "round_robin")]
-        self.channel = grpc.aio.insecure_channel(address, options=options)
+        self._channels = Channels(address)
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """What stubs are made of; they see no difference."""
+        return cast(grpc.aio.Channel, self._channels)
+
+    async def ready(self) -> None:
+        """Returns when the server answers."""
+        await self._channels.channel_ready()
 
     async def close(self) -> None:
-        await self.channel.close(grace=None)
+        await self._channels.close()
 
     async def call(
         self,

@@ -1,4 +1,4 @@
-"""What every part of the client shares: the channel, the namespace, ids, payloads."""
+"""What every part of the client shares: the connections, the namespace, ids, payloads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +14,7 @@ from flowmesh.sdk.payloads import PayloadStore
 
 
 class Connection:
-    """One channel to one address, kept for the life of the client.
+    """One address, kept for the life of the client.
 
     Without an address FLOWMESH_ADDRESS says it, and 127.0.0.1:7450 where that is not set; without
     a namespace FLOWMESH_NAMESPACE and `default`.
@@ -54,7 +54,7 @@ class Connection:
         """Returns when the server answers; Unavailable if it does not within `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                await self.caller.channel.channel_ready()
+                await self.caller.ready()
         except TimeoutError as error:
             raise errors.Unavailable(
                 "SERVICE_UNAVAILABLE",

@@ -5,6 +5,10 @@ INLINE_BYTES_MAX = 256 * 1024
 STORED_BYTES_MAX = 64 * 1024 * 1024
 CHUNK_BYTES = 512 * 1024
 
+# A server takes 100 calls on a connection; a further connection is opened before that.
+CONNECTION_CALLS = 80
+CONNECTIONS_MAX = 32
+
 CALL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 # One call with all its retries.

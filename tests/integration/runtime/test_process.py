@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -13,7 +12,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
-from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import Unavailable
 from flowmesh.runtime import Endpoint, Loop, Process, Runtime, Settings, StartError
 from flowmesh.runtime.http import answer
@@ -69,18 +67,6 @@ async def running(
     finally:
         process.stop()
         await task
-
-
-@pytest.fixture
-def settings(servers: EmbeddedServers, tmp_path: Path) -> Settings:
-    return Settings(
-        postgres=servers.postgres,
-        nats=servers.nats,
-        redis=servers.redis,
-        grpc_port=0,
-        http_port=0,
-        data_dir=str(tmp_path),
-    )
 
 
 async def http(process: Process, path: str) -> tuple[int, Any]:

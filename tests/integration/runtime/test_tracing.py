@@ -13,9 +13,8 @@ from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from flowmesh.runtime import Runtime, Settings
 from flowmesh.telemetry import child_traceparent, current_traceparent, trace
-from tests.integration.runtime.test_process import echo, running, settings
+from tests.integration.runtime.test_process import echo, running
 
-__all__ = ["settings"]
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 

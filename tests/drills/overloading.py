@@ -1,0 +1,86 @@
+"""More starts than can be done, offered from a process of its own."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from flowmesh.testing.polling import until
+from flowmesh.testing.suite import Suite
+from tests.drills.breaking import REPOSITORY
+
+CALLERS = 64
+NORMAL = 0.5
+NORMAL_S = 2.0
+NORMAL_WITHIN_S = 30.0
+TIMES = 5
+RESIDENT_BYTES_MAX = 400 << 20
+REFUSED = "RESOURCE_EXHAUSTED/OVERLOADED"
+COMPLETED = 4
+STEP = {"name": "step", "action": "delay", "params": {"duration": 1}}
+STEPS = [{**STEP, "id": "a"}] + [
+    {**STEP, "id": id_, "dependencies": [before]} for before, id_ in (("a", "b"), ("b", "c"))
+]
+CHAIN = {"id": "chain", "name": "chain", "steps": STEPS}
+_STATUSES = "select status, count(*) as n from orchestrator.executions group by status"
+
+
+class Generator:
+    """Offers starts from a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def ask(self, **question: Any) -> dict[str, Any]:
+        """What became of what was offered, once all of it is answered."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
+        print(question, answer)
+        return answer
+
+    async def closed(self, seconds: float) -> dict[str, Any]:
+        return await self.ask(do="closed", callers=CALLERS, seconds=seconds)
+
+    async def open(self, per_s: float, seconds: float) -> dict[str, Any]:
+        return await self.ask(do="open", per_s=per_s, seconds=seconds)
+
+    async def normal_again(self, peak_per_s: float) -> float:
+        """Seconds until half of what can be done is done again without a refusal."""
+
+        async def calm() -> bool:
+            after = await self.open(NORMAL * peak_per_s, NORMAL_S)
+            return not after["refused"]
+
+        return await until("normal again", calm, within_s=NORMAL_WITHIN_S)
+
+
+@asynccontextmanager
+async def generator(suite: Suite) -> AsyncIterator[Generator]:
+    """For the workflow `chain`, which it registers."""
+    await suite.define(CHAIN)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.faults.offering", suite.grpc_address),
+        cwd=REPOSITORY,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Generator(process)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def counted(suite: Suite) -> dict[int, int]:
+    """How many executions have which status."""
+    connection: asyncpg.Connection = await asyncpg.connect(str(suite.about["postgres"]))
+    try:
+        return {row["status"]: row["n"] for row in await connection.fetch(_STATUSES)}
+    finally:
+        await connection.close()

@@ -1,0 +1,67 @@
+"""N9: five times as many starts as can be done, for a while."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flowmesh.testing.polling import pause
+from flowmesh.testing.suite import Suite
+from tests.drills.overloading import (
+    COMPLETED,
+    REFUSED,
+    RESIDENT_BYTES_MAX,
+    TIMES,
+    counted,
+    generator,
+)
+from tests.faults.tally import Tally
+
+# `make faults-steady` runs it for two minutes.
+OVERLOAD_S = float(os.environ.get("FAULTS_OVERLOAD_S", "20"))
+WARM_S = 3.0
+PEAK_S = 5.0
+NORMAL_S = 10.0
+NORMAL = 0.8
+SAMPLE_S = 0.5
+GOODPUT_MIN = 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(OVERLOAD_S + 200)
+async def test_five_times_as_much_as_can_be_done(tmp_path: Path, tally: Tally) -> None:
+    """What is accepted is done, the rest is told to come back; memory stays bounded."""
+    async with Suite(tmp_path / "data") as suite, generator(suite) as load:
+        process, sizes = psutil.Process(suite.pid), [0]
+
+        async def watch() -> None:
+            while True:
+                sizes.append(process.memory_info().rss)
+                await pause(SAMPLE_S)
+
+        await load.closed(WARM_S)
+        peak = await load.closed(PEAK_S)
+        normal = await load.open(NORMAL * peak["per_s"], NORMAL_S)
+        watching = asyncio.create_task(watch())
+        over = await load.open(TIMES * peak["per_s"], OVERLOAD_S)
+        normal_after_s = await load.normal_again(peak["per_s"])
+        watching.cancel()
+        statuses = await counted(suite)
+    tally.figure(
+        "N9",
+        n=1,
+        seconds=OVERLOAD_S,
+        goodput=round(over["per_s"] / peak["per_s"], 2),
+        accepted_p99_ms=over["accepted_ms"][1],
+        normal_p99_ms=normal["accepted_ms"][1],
+        refused_p50_ms=over["refused_ms"][0],
+        resident_mib=max(sizes) >> 20,
+        normal_after_s=round(normal_after_s, 1),
+    )
+    assert over["reasons"].keys() <= {REFUSED}
+    assert over["without_delay"] == 0
+    assert over["per_s"] >= GOODPUT_MIN * peak["per_s"]
+    assert statuses.keys() == {COMPLETED}
+    assert max(sizes) < RESIDENT_BYTES_MAX
