@@ -134,6 +134,11 @@ async def _(bench: Bench, n: int) -> str:
     return await bench.started(input=payload_pb2.Payload(data=b'"' + b"x" * (n - 2) + b'"'))
 
 
+@probe("media type of a payload")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.started(input=payload_pb2.Payload(data=b"{}", encoding="x" * n))
+
+
 @probe("stored payload")
 async def _(bench: Bench, n: int) -> str:
     if n > 2**27:

@@ -112,6 +112,13 @@ CALLS = (
         "larger ones are stored first and referred to; the gateway does it itself",
     ),
     Limit(
+        "media type of a payload",
+        payloads.ENCODING_CHARACTERS_MAX,
+        "characters",
+        "REQUEST_INVALID",
+        "orchestrator",
+    ),
+    Limit(
         "stored payload",
         payloads.STORED_BYTES_MAX,
         "bytes",
