@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from tests.features.hostile import Outcome, send
 
 Json = Any
 INLINE_BYTES = 256 * 1024
+SIGNALS_AT_ONCE = 200
 PIECE = b"x" * 65_536
 WAIT_MS = 30_000
 EXECUTIONS = "/flowmesh.api.execution.v1.ExecutionService"
@@ -35,6 +37,11 @@ class Bench:
 
     def __init__(self, suite: Suite, channel: grpc.aio.Channel) -> None:
         self.suite, self.channel = suite, channel
+        self._start = channel.unary_unary(
+            f"{EXECUTIONS}/StartExecution",
+            executions.StartExecutionRequest.SerializeToString,
+            executions.StartExecutionResponse.FromString,
+        )
         self._runner: web.AppRunner | None = None
         self.url = ""
         self.nothing = ""
@@ -115,6 +122,23 @@ class Bench:
         request = executions.StartExecutionRequest(workflow_id=self.nothing, **given)
         return await self.call(f"{EXECUTIONS}/StartExecution", request)
 
+    async def signaled(self, definition: Json, payloads: Iterable[bytes]) -> str:
+        """What the first signal that is refused is answered, of those sent to one execution."""
+        about = executions.StartExecutionRequest(workflow_id=await self.registered(definition))
+        started = await self._start(about, timeout=10)
+        name = {"execution_id": started.execution_id, "name": "s"}
+        found, left = "", iter(payloads)
+        while not found and (some := list(itertools.islice(left, SIGNALS_AT_ONCE))):
+            requests = [
+                executions.SignalExecutionRequest(**name, payload=payload_pb2.Payload(data=data))
+                for data in some
+            ]
+            calls = (self.call(f"{EXECUTIONS}/SignalExecution", each) for each in requests)
+            found = next(filter(None, await asyncio.gather(*calls)), "")
+        asked = executions.TerminateExecutionRequest(execution_id=started.execution_id)
+        assert await self.call(f"{EXECUTIONS}/TerminateExecution", asked) == ""
+        return found
+
     async def ended(
         self, definition: Json, data: bytes = b"{}", wait_ms: int = WAIT_MS
     ) -> Execution | None:
@@ -123,12 +147,7 @@ class Bench:
         request = executions.StartExecutionRequest(
             workflow_id=name, input=await self.payload(data), wait_ms=wait_ms
         )
-        stub = self.channel.unary_unary(
-            f"{EXECUTIONS}/StartExecution",
-            executions.StartExecutionRequest.SerializeToString,
-            executions.StartExecutionResponse.FromString,
-        )
-        response = await stub(request, timeout=wait_ms / 1_000 + 10)
+        response = await self._start(request, timeout=wait_ms / 1_000 + 10)
         if response.HasField("execution"):
             return response.execution
         about = executions.TerminateExecutionRequest(execution_id=response.execution_id)

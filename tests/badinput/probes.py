@@ -1,5 +1,6 @@
 """One probe for each limit: asks the running suite for so much, tells what became of it."""
 
+import itertools
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,7 +10,7 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as definitions
 from flowmesh.api.execution.v1 import execution_service_pb2 as executions
 from flowmesh.api.registry.v1 import registry_service_pb2 as registry
 from flowmesh.api.worker.v1 import worker_service_pb2 as worker
-from tests.badinput.bench import EXECUTIONS, VALIDATE, Bench
+from tests.badinput.bench import EXECUTIONS, INLINE_BYTES, VALIDATE, Bench
 from tests.badinput.frames import claimed
 from tests.features.steps import step
 
@@ -50,6 +51,13 @@ def noop(node_id: str = "a", **more: Json) -> Json:
 
 def transform(source: Json, pipeline: Json) -> Json:
     return {"id": "t", "taskRef": "transform", "input": {"source": source, "pipeline": pipeline}}
+
+
+async def waiting(bench: Bench) -> Json:
+    """A workflow whose one task waits for a worker that does not come."""
+    task = {"kind": "WorkflowTask", "metadata": {"name": "theirs"}, "spec": {"type": "theirs"}}
+    await bench.suite.post("/api/v1/tasks", {"apiVersion": "workflow.io/v1", **task})
+    return native({"id": "a", "taskRef": "theirs"})
 
 
 # --- calls ---
@@ -124,6 +132,11 @@ async def _(bench: Bench, n: int) -> str:
     if n > 2**23:
         return await claimed(bench.suite.grpc_address, f"{EXECUTIONS}/StartExecution", n)
     return await bench.started(input=payload_pb2.Payload(data=b'"' + b"x" * (n - 2) + b'"'))
+
+
+@probe("media type of a payload")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.started(input=payload_pb2.Payload(data=b"{}", encoding="x" * n))
 
 
 @probe("stored payload")
@@ -343,9 +356,8 @@ async def _(bench: Bench, n: int) -> str:
 async def _(bench: Bench, n: int) -> str:
     if n > 2**24:
         return await bench.raw("PUT", "/api/v1/payloads", 2 * n)
-    task = {"kind": "WorkflowTask", "metadata": {"name": "theirs"}, "spec": {"type": "theirs"}}
-    await bench.suite.post("/api/v1/tasks", {"apiVersion": "workflow.io/v1", **task})
-    body = {"items": "{{input}}", "concurrency": 1, "tasks": [{"id": "a", "taskRef": "theirs"}]}
+    (task,) = (await waiting(bench))["spec"]["tasks"]
+    body = {"items": "{{input}}", "concurrency": 1, "tasks": [task]}
     data = b"[" + b",".join([b"1"] * n) + b"]"
     return await bench.ran(native({"id": "m", "map": body}), data, wait_ms=5_000)
 
@@ -407,6 +419,21 @@ async def _(bench: Bench, n: int) -> str:
     if n > 2**26:
         return await bench.ran(function(f"return 'x'.repeat({n} / 8)"))
     return await bench.ran(function(f"return 'x'.repeat({n - 2})"))
+
+
+# --- executions ---
+
+
+@probe("signals of an execution")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.signaled(await waiting(bench), itertools.repeat(b"1", n))
+
+
+@probe("inline payloads of the signals of an execution")
+async def _(bench: Bench, n: int) -> str:
+    whole, rest = divmod(n, INLINE_BYTES)
+    payloads = itertools.chain([b"x" * rest], [b"x" * INLINE_BYTES] * whole)
+    return await bench.signaled(await waiting(bench), payloads)
 
 
 # --- processes ---

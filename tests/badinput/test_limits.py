@@ -30,6 +30,9 @@ ELSEWHERE = {
         "tests/integration/runtime/test_connections.py::test_one_call_more_waits_for_its_turn"
     ),
     "HTTP connections": "tests/badinput/test_connections.py::test_silent_connections",
+    "events of a history": (
+        "tests/unit/engine/test_bounds.py::test_a_history_at_its_limit_ends_its_execution"
+    ),
     "input of JavaScript": "tests/unit/sandbox/test_sandbox.py::test_oversize_requests_are_refused",
 }
 
@@ -38,7 +41,13 @@ def named(limit: Limit) -> str:
     return limit.what.replace(" ", "-")
 
 
-SLOW = {"CPU of JavaScript", "items of a map", "dependencies of a workflow", "subschemas"}
+SLOW = {
+    "CPU of JavaScript",
+    "items of a map",
+    "dependencies of a workflow",
+    "subschemas",
+    "signals of an execution",
+}
 TRIED = [
     pytest.param(each, marks=[pytest.mark.slow] if each.what in SLOW else [])
     for each in LIMITS

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flowmesh.suite.limits import CALLS, DEFINITIONS, PROCESSES, RUNS, Limit
+from flowmesh.suite.limits import CALLS, DEFINITIONS, EXECUTIONS, PROCESSES, RUNS, Limit
 from tools.pages import markdown
 
 _PARTS: tuple[tuple[str, str, Sequence[Limit]], ...] = (
@@ -11,6 +11,7 @@ _PARTS: tuple[tuple[str, str, Sequence[Limit]], ...] = (
      DEFINITIONS),
     ("Runs", "What a step may do. Beyond it the step fails with the class named; its"
      " execution goes on as its definition says.", RUNS),
+    ("Executions", "What one execution may add up to, however long it lives.", EXECUTIONS),
     ("Processes", "What workers and instances may say of themselves.", PROCESSES),
 )  # fmt: skip
 _CHOICES = (
@@ -22,8 +23,8 @@ _CHOICES = (
     "Conditions are bounded by what they look at and not by a clock: a condition that is accepted"
     " costs the process that evaluates it at most some 150 ms; one with JavaScript runs in a"
     " process of its own that is killed.",
-    "An execution's history has no bound of its own: maps and retries are bounded where they"
-    " are declared. After 50,000 events a trace says that it is cut.",
+    "A history of 2,000,000 events has room for a map of 600,000 tasks. When it passes 50,000 the"
+    " log says so once (`history_long`), and a trace of it says that it is cut.",
     "Times that no caller sets: an attempt has 30 s for an HTTP call and 5 minutes for anything"
     " else, a drain 10 s.",
 )

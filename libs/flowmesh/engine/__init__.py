@@ -22,12 +22,25 @@ from flowmesh.engine.commands import (
 )
 from flowmesh.engine.decide import DELIVERIES_MAX, decide
 from flowmesh.engine.progress import OUTPUT_BYTES_MAX, encode_output
-from flowmesh.engine.state import MapState, NodeState, Scope, State
-from flowmesh.engine.transition import Ended, Transition
+from flowmesh.engine.state import (
+    HISTORY_EVENTS_MAX,
+    HISTORY_EVENTS_WARN,
+    SIGNALS_BYTES_MAX,
+    SIGNALS_MAX,
+    MapState,
+    NodeState,
+    Scope,
+    State,
+)
+from flowmesh.engine.transition import Ended, SignalsFull, Transition
 
 __all__ = [
     "DELIVERIES_MAX",
+    "HISTORY_EVENTS_MAX",
+    "HISTORY_EVENTS_WARN",
     "OUTPUT_BYTES_MAX",
+    "SIGNALS_BYTES_MAX",
+    "SIGNALS_MAX",
     "Cancel",
     "Collect",
     "Command",
@@ -39,6 +52,7 @@ __all__ = [
     "NodeState",
     "Scope",
     "Signal",
+    "SignalsFull",
     "Start",
     "State",
     "TaskEnded",

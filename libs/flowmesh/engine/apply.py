@@ -237,6 +237,7 @@ def _signal_received(state: State, event: history.SignalReceived, at_us: int) ->
     state.signals.append(
         execution_pb2.Signal(name=event.name, payload=event.payload, received_at_us=at_us)
     )
+    state.signals_bytes += len(event.payload.data)
     _remember(state, event.request_id)
 
 

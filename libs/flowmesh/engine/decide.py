@@ -15,7 +15,7 @@ from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
 from flowmesh.engine.progress import NULL, Progress, failure_of
 from flowmesh.engine.state import NodeState, State
-from flowmesh.engine.transition import Ended, Transition
+from flowmesh.engine.transition import Ended, SignalsFull, Transition
 
 DELIVERIES_MAX = 5
 """An attempt whose worker was lost this often is poison: the node fails."""
@@ -27,41 +27,48 @@ RETRY_AFTER_MS_MAX = 24 * 3_600_000
 def decide(state: State, command: c.Command, now_us: int, into: Transition) -> bool:
     """Adds to `into` what follows from the command; False if nothing follows because it is stale.
 
-    Raises Ended where the command needs a running execution and its caller is to be told.
+    Raises Ended where the command needs a running execution and its caller is to be told,
+    SignalsFull where there is no room for the signal.
     """
     step = _Step(state, now_us, into)
-    match command:
-        case c.TaskEnded():
-            return step.task_ended(command)
-        case c.TaskRuns():
-            return step.task_runs(command)
-        case c.Start():
-            step.start(command)
-        case c.TimersDue():
-            step.timers_due()
-        case c.DeliveryLost():
-            return step.delivery_lost(command)
-        case c.Signal():
-            step.signal(command)
-        case c.Cancel():
-            step.stop(command, "workflow_canceled", history.WorkflowCanceled)
-        case c.Terminate():
-            step.stop(command, "workflow_terminated", history.WorkflowTerminated)
-        case c.Finish():
-            step.finish(command)
-        case c.Expand():
-            return step.expand(command)
-        case c.Collect():
-            return step.collect(command)
-        case _:
-            assert_never(command)
-    return True
+    followed = step.decided(command)
+    if state.sequence >= s.HISTORY_EVENTS_MAX:
+        step.history_full()
+    return followed
 
 
 class _Step(Progress):
     """One command being decided."""
 
     __slots__ = ()
+
+    def decided(self, command: c.Command) -> bool:
+        match command:
+            case c.TaskEnded():
+                return self.task_ended(command)
+            case c.TaskRuns():
+                return self.task_runs(command)
+            case c.Start():
+                self.start(command)
+            case c.TimersDue():
+                self.timers_due()
+            case c.DeliveryLost():
+                return self.delivery_lost(command)
+            case c.Signal():
+                self.signal(command)
+            case c.Cancel():
+                self.stop(command, "workflow_canceled", history.WorkflowCanceled)
+            case c.Terminate():
+                self.stop(command, "workflow_terminated", history.WorkflowTerminated)
+            case c.Finish():
+                self.finish(command)
+            case c.Expand():
+                return self.expand(command)
+            case c.Collect():
+                return self.collect(command)
+            case _:
+                assert_never(command)
+        return True
 
     def start(self, command: c.Start) -> None:
         plan = self.plan
@@ -139,11 +146,23 @@ class _Step(Progress):
         if ended:
             self.advance(ended)
 
-    def signal(self, command: c.Signal) -> None:
-        if command.request_id in self.state.requests:
+    def history_full(self) -> None:
+        """Ends an execution whose history is too long; all nodes having ended, it ends anyway."""
+        if self.state.ended or not self.state.scope.open_count:
             return
-        if self.state.ended:
-            raise Ended(self.state.status)
+        self.cancel_open_nodes()
+        self.fail("ResourceLimit", f"the history has {s.HISTORY_EVENTS_MAX:,} events, the limit")
+
+    def signal(self, command: c.Signal) -> None:
+        state = self.state
+        if command.request_id in state.requests:
+            return
+        if state.ended:
+            raise Ended(state.status)
+        if len(state.signals) >= s.SIGNALS_MAX:
+            raise SignalsFull(f"{s.SIGNALS_MAX:,} signals")
+        if state.signals_bytes + len(command.payload.data) > s.SIGNALS_BYTES_MAX:
+            raise SignalsFull(f"signals of {s.SIGNALS_BYTES_MAX >> 20} MiB")
         self.emit(
             "signal_received",
             history.SignalReceived(

@@ -29,7 +29,7 @@ OUTPUT_BYTES_MAX = 256 << 10
 """A rendered output above this is stored, and its event refers to it."""
 
 BEGUN_PER_STEP_MAX = 10_000
-"""Items of maps that one command begins at most; the map asks to go on."""
+"""Once one command has begun items of maps with so many nodes, the map asks to go on."""
 
 NULL = payload_pb2.Payload(data=b"null")
 
@@ -37,7 +37,7 @@ NULL = payload_pb2.Payload(data=b"null")
 class Progress:
     """The state that a command advances, and the transition it fills."""
 
-    __slots__ = ("begun", "now", "out", "plan", "state")
+    __slots__ = ("asked", "begun", "now", "out", "plan", "state")
 
     def __init__(self, state: State, now_us: int, out: Transition) -> None:
         self.state = state
@@ -45,6 +45,7 @@ class Progress:
         self.now = max(now_us, state.started_at_us)
         self.out = out
         self.begun = 0
+        self.asked: NodeState | None = None
 
     def emit(self, kind: str, body: Any) -> None:
         added = self.add(kind)
@@ -197,10 +198,15 @@ class Progress:
         self.state.set_timer(node.id, self.now + s.ASK_AGAIN_US)
         self.out.asks.append(node)
 
+    def go_on_later(self, owner: NodeState) -> None:
+        """Has a map ask, once however many of its items end in this command after it."""
+        self.asked = owner
+        self.ask(owner)
+
     def iterate(self, owner: NodeState, ended: deque[NodeState]) -> None:
         """Begins as many items of a map as may run at once; ends it after the last."""
         of, state = owner.map, self.state
-        if of is None or owner.status != s.RUNNING:
+        if of is None or owner.status != s.RUNNING or owner is self.asked:
             return
         while of.failure is None and of.begun < of.total:
             if len(of.scopes) >= owner.planned.concurrency:
@@ -209,10 +215,10 @@ class Progress:
                 state.held[owner.id] = (owner.scope, owner.planned)
                 return
             if self.begun >= BEGUN_PER_STEP_MAX:
-                self.ask(owner)
+                self.go_on_later(owner)
                 return
-            self.begun += 1
             scope = state.open_scope(owner)
+            self.begun += len(scope.graph.nodes)
             for planned in scope.graph.roots:
                 self.begin(scope, planned, ended)
         if of.scopes:
@@ -223,7 +229,7 @@ class Progress:
             return
         outputs = [each for each in of.outputs if isinstance(each, bytes)]
         if len(outputs) < of.total or sum(map(len, outputs)) + len(outputs) > OUTPUT_BYTES_MAX:
-            self.ask(owner)
+            self.go_on_later(owner)
             return
         self.complete(owner, payload_pb2.Payload(data=b"[" + b",".join(outputs) + b"]"))
         ended.append(owner)

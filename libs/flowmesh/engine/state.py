@@ -38,6 +38,18 @@ STALE_TIMERS_MAX = 64
 REQUEST_IDS_MAX = 1_000
 """Request ids of commands an execution remembers; older repeats are applied again."""
 
+HISTORY_EVENTS_MAX = 2_000_000
+"""An execution whose history is so long fails; only what ends it is added after that."""
+
+HISTORY_EVENTS_WARN = 50_000
+"""Whoever runs the suite is told once of an execution whose history is so long."""
+
+SIGNALS_MAX = 10_000
+"""Signals of an execution, all of which it keeps; more are refused."""
+
+SIGNALS_BYTES_MAX = 16 << 20
+"""Bytes of their payloads together, without those that are stored and referred to."""
+
 
 class NodeState:
     """What has become of one node that has begun or ended.
@@ -173,6 +185,7 @@ class State:
         "scopes",
         "sequence",
         "signals",
+        "signals_bytes",
         "started_at_us",
         "status",
         "timers",
@@ -201,6 +214,7 @@ class State:
         self._timer_heap: list[tuple[int, str]] = []
         self.requests: dict[str, int] = {}
         self.signals: list[execution_pb2.Signal] = []
+        self.signals_bytes = 0
 
     @property
     def ended(self) -> bool:

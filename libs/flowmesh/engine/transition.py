@@ -15,6 +15,10 @@ class Ended(Exception):
         self.status = status
 
 
+class SignalsFull(Exception):
+    """The execution has as many signals, or as many bytes of them, as it may; says which."""
+
+
 class Transition:
     """What commands of one batch did to one execution, and what the world must be told of it.
 

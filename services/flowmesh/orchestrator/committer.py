@@ -7,7 +7,7 @@ at a time. Under load the batch grows while commands keep arriving, at most LING
 import asyncio
 from collections.abc import Callable, Iterable
 
-from flowmesh.engine import Ended, State, TaskEnded, Transition, decide
+from flowmesh.engine import Ended, SignalsFull, State, TaskEnded, Transition, decide
 from flowmesh.errors import Conflict
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
@@ -19,6 +19,7 @@ from flowmesh.orchestrator.errors import (
     StorageFull,
     command_failed,
     execution_ended,
+    signals_full,
     storage_full,
     storage_unavailable,
 )
@@ -263,6 +264,8 @@ class Committer:
             followed = decide(state, work.command, now_us, one.transition)
         except Ended as ended:
             return execution_ended(work.execution_id, status_name(ended.status))
+        except SignalsFull as full:
+            return signals_full(work.execution_id, str(full))
         if followed:
             return _sequence_of(work, state)
         self._metrics.stale_results.inc()

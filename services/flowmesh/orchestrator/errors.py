@@ -52,6 +52,10 @@ def execution_ended(execution_id: str, status: str) -> WrongState:
     return WrongState("EXECUTION_ENDED", f"execution {execution_id} is {status} already")
 
 
+def signals_full(execution_id: str, held: str) -> WrongState:
+    return WrongState("SIGNALS_FULL", f"execution {execution_id} has {held}, the limit")
+
+
 def partition_unavailable(partition: int) -> Unavailable:
     return Unavailable(
         "PARTITION_UNAVAILABLE",

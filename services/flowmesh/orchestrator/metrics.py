@@ -40,6 +40,9 @@ class OrchestratorMetrics:
         self.history_bytes = metrics.counter(
             "flowmesh_history_bytes", "Bytes of events committed, as they are stored."
         )
+        self.long_histories = metrics.counter(
+            "flowmesh_long_histories", "Executions whose history passed the length of a warning."
+        )
         self.executions_deleted = metrics.counter(
             "flowmesh_executions_deleted", "Executions deleted after their retention."
         )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2
-from flowmesh.engine import State, Transition
+from flowmesh.engine import HISTORY_EVENTS_WARN, State, Transition
 from flowmesh.orchestrator.committer import Committer, Touched
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.ids import ExecutionIds
@@ -244,6 +244,9 @@ class Orchestrator:
             state, transition = one.entry.state, one.transition
             batch.rows.append(event_row(state, transition.first_sequence, one.events))
             self.stats.observe(state, transition, started=one.start is not None)
+            if transition.first_sequence <= HISTORY_EVENTS_WARN <= state.sequence:
+                self._metrics.long_histories.inc()
+                self._told.history_long(state)
             if not one.kept:
                 # Committed in time, but somebody else's by now: only the events are ours to tell.
                 continue

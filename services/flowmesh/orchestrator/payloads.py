@@ -98,7 +98,11 @@ def _check_encoding(encoding: str) -> None:
 
 
 def check_inline(payload: payload_pb2.Payload, field: str) -> None:
-    """Raises PAYLOAD_TOO_LARGE for a large inline value, ID_INVALID for what is no reference."""
+    """Raises PAYLOAD_TOO_LARGE for a large inline value, ID_INVALID for what is no reference.
+
+    REQUEST_INVALID for an encoding that is none.
+    """
+    _check_encoding(payload.encoding)
     if payload.HasField("reference") and not is_digest(payload.reference.digest):
         raise Invalid("ID_INVALID", f"{field}: the digest is not the hex SHA-256 of a payload")
     if len(payload.data) > INLINE_BYTES_MAX:

@@ -110,6 +110,7 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
     state.output = message.output if message.HasField("output") else None
     state.failure = message.failure if message.HasField("failure") else None
     state.signals = list(message.signals)
+    state.signals_bytes = sum(len(signal.payload.data) for signal in message.signals)
     state.requests = {request.request_id: request.sequence for request in message.requests}
     _fill(state, state.scope, message)
     if state.ended:

@@ -1,8 +1,8 @@
-"""What is told of an execution that has ended: a span of it, and a line of log where it failed."""
+"""What is told of an execution: a span when it has ended, lines of log where one should look."""
 
 from typing import Any
 
-from flowmesh.engine import State
+from flowmesh.engine import HISTORY_EVENTS_MAX, State
 from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_FAILED
 from flowmesh.telemetry import Spans, trace
 
@@ -32,6 +32,18 @@ class ExecutionTelemetry:
             )
         if state.status == EXECUTION_FAILED:
             self._failed(state)
+
+    def history_long(self, state: State) -> None:
+        """Called once, after the commit in which its history passed the length of a warning."""
+        with trace(state.traceparent):
+            self._log.warning(
+                "history_long",
+                execution_id=state.execution_id,
+                workflow_id=state.plan.workflow_id,
+                namespace=state.plan.namespace,
+                events=state.sequence,
+                events_max=HISTORY_EVENTS_MAX,
+            )
 
     def _failed(self, state: State) -> None:
         """The class of the failure but not its message, which may hold what users sent."""

@@ -6,6 +6,7 @@ this, and tests go to each limit, one above it, and a hundred times above.
 
 from dataclasses import dataclass
 
+from flowmesh import engine
 from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
 from flowmesh.egress import bodies, client, headers
@@ -117,6 +118,13 @@ CALLS = (
         "PAYLOAD_TOO_LARGE",
         "orchestrator",
         "larger ones are stored first and referred to; the gateway does it itself",
+    ),
+    Limit(
+        "media type of a payload",
+        payloads.ENCODING_CHARACTERS_MAX,
+        "characters",
+        "REQUEST_INVALID",
+        "orchestrator",
     ),
     Limit(
         "stored payload",
@@ -291,6 +299,32 @@ RUNS = (
     Limit("result of JavaScript", child.RESULT_BYTES_MAX, "bytes", "ResourceLimit", _STEP),
     Limit("input of JavaScript", pool.VARIABLES_BYTES_MAX, "bytes", "ResourceLimit", _STEP),
 )
+EXECUTIONS = (
+    Limit(
+        "events of a history",
+        engine.HISTORY_EVENTS_MAX,
+        "events",
+        "ResourceLimit",
+        "orchestrator, after each command",
+        "the execution fails, what runs is canceled; a task that succeeds at once is three events",
+    ),
+    Limit(
+        "signals of an execution",
+        engine.SIGNALS_MAX,
+        "signals",
+        "SIGNALS_FULL",
+        "orchestrator",
+        "the execution goes on without them",
+    ),
+    Limit(
+        "inline payloads of the signals of an execution",
+        engine.SIGNALS_BYTES_MAX,
+        "bytes",
+        "SIGNALS_FULL",
+        "orchestrator",
+        "those that are stored and referred to are not counted",
+    ),
+)
 PROCESSES = (
     Limit("slots of a worker", worker.WORKER_SLOTS_MAX, "slots", "HELLO_INVALID", "worker"),
     Limit("task types of a worker", worker.WORKER_NAMES_MAX, "names", "HELLO_INVALID", "worker"),
@@ -303,4 +337,4 @@ PROCESSES = (
     Limit("heartbeat interval", instances.INTERVAL_MAX_MS, "ms", "INSTANCE_INVALID", "registry"),
 )  # fmt: skip
 
-LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *PROCESSES)
+LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *EXECUTIONS, *PROCESSES)

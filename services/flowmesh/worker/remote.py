@@ -149,17 +149,22 @@ def _bounded(request: WorkRequest) -> Iterable[TaskResult]:
     """The results of a frame; one that is too large to travel inline fails its attempt."""
     if request.ByteSize() <= limits.INLINE_PAYLOAD_BYTES_MAX:
         return request.results
-    return [
-        result if len(result.output.data) <= limits.INLINE_PAYLOAD_BYTES_MAX else _refused(result)
-        for result in request.results
-    ]
+    return [_fitting(result) for result in request.results]
 
 
-def _refused(result: TaskResult) -> TaskResult:
+def _fitting(result: TaskResult) -> TaskResult:
     limit = limits.INLINE_PAYLOAD_BYTES_MAX
-    message = (
-        f"the output has {len(result.output.data)} bytes; above {limit} it must be stored with "
-        "PayloadService.PutPayload and sent by reference"
-    )
+    output = len(result.output.data)
+    around = result.ByteSize() - output
+    if output > limit:
+        message = (
+            f"the output has {output} bytes; above {limit} it must be stored with "
+            "PayloadService.PutPayload and sent by reference"
+        )
+    elif around > limit:
+        message = f"what is around the output (failure, metadata) has {around} bytes, not {limit}"
+    else:
+        return result
     failure = TaskFailure(VALIDATION, message, details={"reason": "PAYLOAD_TOO_LARGE"})
-    return failure.result(result.token, result.worker_id)
+    # The lease knows the worker too.
+    return failure.result(result.token, "")

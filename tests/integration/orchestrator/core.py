@@ -149,6 +149,7 @@ class Core:
         self.tasks: list[asyncio.Task[None]] = []
         self.log = structlog.get_logger("test")
         self.definitions = Definitions()
+        self.metrics = OrchestratorMetrics(Metrics())
         definitions: Any = self.definitions
 
         def publisher(outbox: Outbox) -> Publisher:
@@ -163,7 +164,7 @@ class Core:
             log=self.log,
             address="127.0.0.1:1",
             data_dir_id=data_dir_id,
-            metrics=OrchestratorMetrics(Metrics()),
+            metrics=self.metrics,
             spans=Spans(),
             publisher=publisher,
             ids=ExecutionIds(11),

@@ -205,7 +205,8 @@ async def test_a_commit_that_comes_too_late_does_not_touch_what_was_regained(
 async def test_callers_are_refused_when_too_much_waits(store: OrchestratorStore) -> None:
     """Memory stays bounded while the database is away, also with large payloads."""
     async with running(store) as core:
-        execution_id = await core.start(TWO_STEPS)
+        # So many that none gets more bytes of signals than it may.
+        ids = [await core.start(TWO_STEPS) for _ in range(10)]
         gate, at_commit = asyncio.Event(), asyncio.Event()
         commit = core.owner.committer.line.commit
 
@@ -216,13 +217,14 @@ async def test_callers_are_refused_when_too_much_waits(store: OrchestratorStore)
 
         core.owner.committer.line.commit = away  # type: ignore[method-assign, assignment]
         large = payload_pb2.Payload(data=b"x" * (256 << 10))
-        first = core.submit(lambda reply: Work(execution_id, 1, Signal("go", large), reply))
+
+        def signal(execution_id: str) -> Any:
+            return lambda reply: Work(execution_id, 1, Signal("go", large), reply)
+
+        first = core.submit(signal(ids[0]))
         await at_commit.wait()
-        waiting = [
-            core.submit(lambda reply: Work(execution_id, 1, Signal("go", large), reply))
-            for _ in range(300)
-        ]
-        last = core.submit(result(execution_id))
+        waiting = [core.submit(signal(execution_id)) for execution_id in ids * 30]
+        last = core.submit(result(ids[0]))
 
         refused = [one for one in waiting if one.done()]
         assert 0 < len(refused) < 300

@@ -172,8 +172,12 @@ class RemoteClient:
 
     async def complete(self, *tokens: str, data: bytes = b"1") -> int:
         """Sends results in one frame; answers its number."""
+        return await self.end(
+            *(TaskResult(token=token, output=Payload(data=data)) for token in tokens)
+        )
+
+    async def end(self, *results: TaskResult) -> int:
         self._frame += 1
-        results = [TaskResult(token=token, output=Payload(data=data)) for token in tokens]
         await self.send(results_frame=self._frame, results=results)
         return self._frame
 

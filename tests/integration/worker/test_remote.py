@@ -8,11 +8,13 @@ from typing import Any
 import grpc
 import pytest
 
+from flowmesh.api.common.v1.failure_pb2 import Failure
 from flowmesh.api.worker.v1.dispatch_service_pb2 import AttachResponse
 from flowmesh.api.worker.v1.task_pb2 import (
     RESULT_EXCEPTION_KIND_STALE,
     Heartbeat,
     ResultException,
+    TaskResult,
 )
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello
 from flowmesh.rpc import error_of
@@ -279,6 +281,20 @@ async def test_an_output_too_large_to_travel_fails_its_attempt(
     failure = orchestrator.results["t1"].failure
     assert getattr(failure, "class") == "ValidationError"
     assert "PutPayload" in failure.message
+
+
+async def test_what_is_around_an_output_is_bounded_too(
+    orchestrator: Orchestrator, worker: Worker
+) -> None:
+    """An execution keeps the metadata and failures of its tasks for as long as it lives."""
+    large = "x" * 300_000
+    failed = TaskResult(token="t2", failure=Failure(message=large))
+    async with busy(orchestrator, worker) as client:
+        for result in (TaskResult(token="t1", metadata=large.encode()), failed):
+            await client.acknowledged(await client.end(result))
+            failure = orchestrator.results[result.token].failure
+            assert getattr(failure, "class") == "ValidationError"
+            assert "around the output" in failure.message
 
 
 async def test_more_unacknowledged_results_than_allowed_end_the_stream(

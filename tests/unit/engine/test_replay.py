@@ -94,7 +94,7 @@ def facts(state: State) -> object:
         state.status, state.sequence, facts_of(state.scope), state.running_count,
         sorted(state.at_workers), sorted(state.open_lanes.items()), sorted(state.held),
         {} if state.ended else timers, state.requests, sorted(state.scopes),
-        [one.SerializeToString() for one in state.signals],
+        [one.SerializeToString() for one in state.signals], state.signals_bytes,
     )  # fmt: skip
 
 

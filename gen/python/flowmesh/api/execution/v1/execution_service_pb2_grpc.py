@@ -177,7 +177,8 @@ class ExecutionServiceServicer:
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
-        INVALID_ARGUMENT / PAYLOAD_TOO_LARGE
+        FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+        RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

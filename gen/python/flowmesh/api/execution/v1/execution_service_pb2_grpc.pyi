@@ -92,7 +92,8 @@ class ExecutionServiceStub:
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
-      INVALID_ARGUMENT / PAYLOAD_TOO_LARGE
+      FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+      RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
     """
     GetStats: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.GetStatsRequest, _execution_service_pb2.GetStatsResponse]
     """Counters and latencies since their start, of every orchestrator that answers in time."""
@@ -165,7 +166,8 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
-      INVALID_ARGUMENT / PAYLOAD_TOO_LARGE
+      FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+      RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
     """
     GetStats: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.GetStatsRequest, _execution_service_pb2.GetStatsResponse]  # type: ignore[assignment]
     """Counters and latencies since their start, of every orchestrator that answers in time."""
@@ -277,7 +279,8 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
-          INVALID_ARGUMENT / PAYLOAD_TOO_LARGE
+          FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+          RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
         """
 
     @_abc_1.abstractmethod

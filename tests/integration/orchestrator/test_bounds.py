@@ -1,0 +1,104 @@
+"""What bounds an execution, through the committer and the rows."""
+
+import asyncio
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.engine import HISTORY_EVENTS_MAX, HISTORY_EVENTS_WARN, SIGNALS_BYTES_MAX, Signal
+from flowmesh.engine import state as s
+from flowmesh.errors import WrongState
+from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX
+from flowmesh.orchestrator.states import Entry
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.works import Answer, Work
+from tests.integration.orchestrator.core import Core, running
+from tests.integration.orchestrator.factories import TWO_STEPS
+
+
+def signal(execution_id: str, data: bytes = b"1") -> Any:
+    command = Signal("s", payload_pb2.Payload(data=data))
+    return lambda reply: Work(execution_id, 1, command, reply)
+
+
+async def aged(core: Core, events: int) -> Entry:
+    """An execution with so long a history; its rows say so too, they begin with a snapshot."""
+    entry = core.owner.states.get(await core.start(TWO_STEPS))
+    assert entry is not None
+    entry.state.sequence = events - 1
+    assert await core.ask(signal(entry.state.execution_id)) == events
+    return entry
+
+
+async def test_a_history_at_its_limit_ends_its_execution(store: OrchestratorStore) -> None:
+    """Whoever waits is told, the log says of what, and the rows say the same."""
+    async with running(store) as core:
+        entry = await aged(core, HISTORY_EVENTS_MAX - 1)
+        execution_id = entry.state.execution_id
+        executions = Executions(core=core.owner, stub_at=core._no_stub)
+        waiting = asyncio.create_task(
+            executions.outcome("default", execution_id, 10_000, forwarded=False)
+        )
+        with capture_logs() as lines:
+            told, late = await asyncio.gather(
+                core.ask(signal(execution_id)), core.ask(signal(execution_id))
+            )
+        assert isinstance(told, int)
+        assert isinstance(late, WrongState)
+        assert late.reason == "EXECUTION_ENDED"
+        assert await waiting is entry.state
+        (line,) = (each for each in lines if each["event"] == "execution_failed")
+        assert line["failure"] == "ResourceLimit"
+        loaded = (await core.owner.states.load([execution_id]))[execution_id].state
+        assert (loaded.status, loaded.sequence) == (s.EXECUTION_FAILED, entry.state.sequence)
+        assert loaded.failure == entry.state.failure
+
+
+async def test_a_long_history_is_told_once(store: OrchestratorStore) -> None:
+    """A line of log with its name, and one more in the metric, when it passes the length."""
+    async with running(store) as core:
+        with capture_logs() as lines:
+            entry = await aged(core, HISTORY_EVENTS_WARN - 1)
+            assert lines == []
+            for _ in range(3):
+                await core.ask(signal(entry.state.execution_id))
+        assert lines == [
+            {
+                "event": "history_long",
+                "log_level": "warning",
+                "execution_id": entry.state.execution_id,
+                "workflow_id": "w",
+                "namespace": "default",
+                "events": HISTORY_EVENTS_WARN,
+                "events_max": HISTORY_EVENTS_MAX,
+            }
+        ]
+        counted = [
+            each.value for one in core.metrics.long_histories.collect() for each in one.samples
+        ]
+        assert counted[0] == 1
+
+
+async def test_a_signal_for_which_there_is_no_room_is_refused(store: OrchestratorStore) -> None:
+    """Its sender alone is told, nothing of it is stored, also where it shares a commit."""
+    async with running(store) as core:
+        execution_id = await core.start(TWO_STEPS)
+        whole = SIGNALS_BYTES_MAX // INLINE_BYTES_MAX
+        large = b"x" * INLINE_BYTES_MAX
+        answers: list[Answer | Exception] = await asyncio.gather(
+            *(core.ask(signal(execution_id, large)) for _ in range(whole)),
+            core.ask(signal(execution_id, b"x")),
+            core.ask(signal(execution_id, b"")),
+        )
+        refused = answers.pop(whole)
+        assert all(isinstance(answer, int) for answer in answers)
+        assert isinstance(refused, WrongState)
+        assert refused.reason == "SIGNALS_FULL"
+        assert refused.message == f"execution {execution_id} has signals of 16 MiB, the limit"
+        core.owner.states.evict(execution_id)
+        again = await core.ask(signal(execution_id, b"x"))
+        assert isinstance(again, WrongState)
+        loaded = (await core.owner.states.load([execution_id]))[execution_id].state
+        assert (len(loaded.signals), loaded.signals_bytes) == (whole + 1, SIGNALS_BYTES_MAX)
