@@ -298,5 +298,9 @@ class Suite:
 
 
 def raw_channel(suite: Suite) -> grpc.aio.Channel:
-    """A plain gRPC channel to the suite, for tests that look at statuses as clients get them."""
-    return grpc.aio.insecure_channel(suite.grpc_address)
+    """A plain gRPC channel to the suite, for tests that look at statuses as clients get them.
+
+    Its connection is its own, as a connection takes a bounded number of calls.
+    """
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    return grpc.aio.insecure_channel(suite.grpc_address, options)

@@ -350,6 +350,7 @@ class Committer:
             batch.snapshots.append((state.execution_id, state.sequence, body, partition))
             self._metrics.snapshot_bytes.observe(len(body))
             one.entry.snapshot_sequence = state.sequence
+            one.entry.snapshot_bytes = len(body)
 
     # --- after the commit ---
 

@@ -274,7 +274,8 @@ class Orchestrator:
         wake_at_us = one.row.wake_at_us if one.row is not None else 0
         self.timers.set(state.execution_id, wake_at_us)
         soon = self.ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
-        if not state.at_workers and wake_at_us > soon:
+        if not state.at_workers and wake_at_us > soon and not state.signals:
+            # One that sleeps is a row, not memory; one that is spoken to is read over and over.
             self.states.evict(state.execution_id)
 
     def _serve(self, state: State, transition: Transition, partition: int) -> None:

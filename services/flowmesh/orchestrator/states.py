@@ -23,19 +23,23 @@ ENDED_MAX = 1_000
 
 LOAD_BATCH = 200
 _BASE_BYTES = 2_000
-_EVENT_FACTOR = 3
+_FACTOR = 3
 
 
 class Entry:
-    """A state with the columns last written of it. `size` is an estimate in bytes."""
+    """A state with the columns last written of it.
 
-    __slots__ = ("row", "size", "snapshot_sequence", "state")
+    `size` is an estimate in bytes: of its last snapshot, of `snapshot_bytes`, and the events since.
+    """
+
+    __slots__ = ("row", "size", "snapshot_bytes", "snapshot_sequence", "state")
 
     def __init__(self, state: State, row: Row | None, size: int = _BASE_BYTES) -> None:
         self.state = state
         self.row = row
         self.size = size
         self.snapshot_sequence = 0
+        self.snapshot_bytes: int | None = None
 
 
 class Found(dict[str, Entry]):
@@ -88,8 +92,11 @@ class States:
             self._size += entry.size
         else:
             self._entries.move_to_end(execution_id)
-        entry.size += grown_bytes * _EVENT_FACTOR
-        self._size += grown_bytes * _EVENT_FACTOR
+        size = entry.size + _FACTOR * grown_bytes
+        if entry.snapshot_bytes is not None:
+            size, entry.snapshot_bytes = _BASE_BYTES + _FACTOR * entry.snapshot_bytes, None
+        self._size += size - entry.size
+        entry.size = size
         while self._size > STATE_BYTES_MAX and len(self._entries) > 1:
             _, oldest = self._entries.popitem(last=False)
             self._size -= oldest.size
@@ -181,7 +188,8 @@ class States:
             for event in events:
                 apply(state, event)
             restore_held(state)
-        size = _BASE_BYTES + _EVENT_FACTOR * sum(map(len, stored.events))
+        stored_bytes = len(stored.snapshot or b"") + sum(map(len, stored.events))
+        size = _BASE_BYTES + _FACTOR * stored_bytes
         entry = Entry(state, Row(state, state.started_at_us, None), size)
         entry.snapshot_sequence = state.sequence if stored.snapshot else 0
         return entry

@@ -1,0 +1,53 @@
+"""What executions cost in memory: which are kept, and what they are counted as."""
+
+import asyncio
+from typing import Any
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.engine import Signal
+from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.works import Work
+from tests.integration.orchestrator.core import running
+from tests.integration.orchestrator.factories import digested
+from tests.unit.engine.factories import node, plan
+
+SLEEPER = digested(plan(node("nap", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=3_600_000)))
+# What the size of one execution may differ by, counted as it grew or as it was read.
+SPREAD = 1.1
+
+
+def signal(execution_id: str) -> Any:
+    command = Signal("s", payload_pb2.Payload(data=b"1"))
+    return lambda reply: Work(execution_id, 1, command, reply)
+
+
+async def test_who_sleeps_is_a_row_until_spoken_to(store: OrchestratorStore) -> None:
+    """Signals to it do not read it again one by one."""
+    async with running(store) as core:
+        execution_id = await core.start(SLEEPER)
+        assert core.owner.states.get(execution_id) is None
+        await core.ask(signal(execution_id))
+        entry = core.owner.states.get(execution_id)
+        assert entry is not None
+        await core.ask(signal(execution_id))
+        assert core.owner.states.get(execution_id) is entry
+
+
+async def test_an_execution_counts_as_what_it_is_not_as_what_it_was(
+    store: OrchestratorStore,
+) -> None:
+    """Its events before the last snapshot are gone from memory."""
+    async with running(store) as core:
+        execution_id = await core.start(SLEEPER)
+        sizes = []
+        for _ in range(3):
+            count = EVENTS_BETWEEN_SNAPSHOTS * 3 // 4
+            await asyncio.gather(*(core.ask(signal(execution_id)) for _ in range(count)))
+            grown = core.owner.states.size
+            core.owner.states.evict(execution_id)
+            assert core.owner.states.size == 0
+            await core.owner.states.fetch([execution_id])
+            sizes.append(grown / core.owner.states.size)
+        assert all(1 / SPREAD < each < SPREAD for each in sizes)
