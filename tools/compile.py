@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from pathlib import Path
 
 from flowmesh import core
 
@@ -37,8 +38,9 @@ def main() -> int:
         print("the compiled core is up to date")
         return 0
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    if shutil.which(compiler) is None:
-        print(f"`make compile` needs a C compiler, and {compiler} is not here", file=sys.stderr)
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which(compiler) is None or not header.exists():
+        print(f"`make compile` needs a C compiler, {compiler}, and {header}", file=sys.stderr)
         return 1
     print(f"compiling {len(SOURCES)} modules of the core: about a minute")
     began = time.monotonic()
@@ -75,16 +77,17 @@ def _packages() -> list[str]:
     return sorted(folder for folder in folders if (core.ROOT / folder).is_dir())
 
 
-def build() -> None:
+def build() -> int:
     """In a process of its own, whose output is shown when it fails."""
     from mypyc.build import mypycify
-    from setuptools import setup
+    from setuptools import setup  # type: ignore[import-untyped]
 
     extensions = mypycify([*TYPES, *SOURCES], opt_level="2", debug_level="0", target_dir=str(WORK))
     for extension in extensions:  # what another compiler warns of is no reason to fail
         extension.extra_compile_args = [*extension.extra_compile_args, "-Wno-error"]
     steps = ["build_ext", "--build-lib", str(core.FOLDER), "--build-temp", str(WORK / "objects")]
     setup(name="flowmesh-core", ext_modules=extensions, packages=[], script_args=steps)
+    return 0
 
 
 if __name__ == "__main__":
