@@ -40,7 +40,8 @@ def main() -> int:
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     header = Path(sysconfig.get_path("include"), "Python.h")
     if shutil.which(compiler) is None or not header.exists():
-        print(f"`make compile` needs a C compiler, {compiler}, and {header}", file=sys.stderr)
+        needed = f"a C compiler ({compiler}) and the headers of Python ({header})"
+        print(f"`make compile` needs {needed}; all runs without it too", file=sys.stderr)
         return 1
     print(f"compiling {len(SOURCES)} modules of the core: about a minute")
     began = time.monotonic()
