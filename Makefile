@@ -4,8 +4,9 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev cluster test simulate faults faults-steady fuzz test-all check format \
-  gen verify bench bench-quick bench-gate profile features docs lock clean
+.PHONY: help setup compile pure demo dev cluster test test-compiled simulate faults faults-steady \
+  fuzz test-all check format gen verify bench bench-quick bench-gate profile features docs lock \
+  clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -42,6 +43,13 @@ build/data/.complete: tests/data-requirements.lock | .venv/.dependencies
 	  --no-binary :all: --no-build-isolation --dest $(@D) -r $<
 	touch $@
 
+compile: export FLOWMESH_CORE = pure
+compile: setup ## the core of execution as native code, in a minute or two; wants a C compiler
+	@$(BIN)/python tools/compile.py
+
+pure: ## remove what `make compile` made: everything runs from its sources again
+	rm -rf build/compiled build/mypyc
+
 demo: setup ## the main job on real input, with failures on purpose, and a proof at the end
 	@$(BIN)/python examples/demo/main.py
 
@@ -51,8 +59,17 @@ dev: setup ## the whole suite in one process, on servers of its own (Ctrl-C stop
 cluster: setup ## each service as its own process, two orchestrators and two workers
 	@$(BIN)/flowmesh cluster
 
+# What runs on the sources alone, compiled core or not; some tests put parts of it out of action.
+test test-all check: export FLOWMESH_CORE = pure
+
 test: setup ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+CORE_TESTS := tests/unit/engine tests/unit/orchestrator tests/integration/orchestrator \
+  tests/integration/worker tests/golden tests/guarantees/test_dev.py \
+  tests/simulation/test_scenarios.py tests/simulation/test_simulation.py
+test-compiled: compile ## the tests of the core, on the compiled core
+	FLOWMESH_CORE=compiled $(BIN)/pytest -m "not slow" $(CORE_TESTS) $(PYTEST_ARGS)
 
 SEEDS ?= 20000
 JOBS ?= 2
@@ -101,14 +118,19 @@ verify: setup ## prove that gen/ is what protos/ say
 	diff -rq -x __pycache__ build/gen gen/python \
 	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
 
+# On the compiled core, as the images have it; without a C compiler on the sources.
+CORE := $(BIN)/python tools/compile.py || echo 'measuring the sources'
 bench: setup $(PEERS)/.python $(PEERS)/.node ## the suite, its roofline and its peers; < 25 minutes
-	@$(BIN)/python benchmarks/run.py
+	@$(CORE)
+	$(BIN)/python benchmarks/run.py
 
 bench-quick: setup ## the two main workloads of three systems; < 3 minutes
-	@$(BIN)/python benchmarks/run.py --quick
+	@$(CORE)
+	$(BIN)/python benchmarks/run.py --quick
 
 bench-gate: setup ## measures the same and fails when a ratio to the committed run is worse
-	@mkdir -p build/bench
+	@$(CORE)
+	mkdir -p build/bench
 	$(BIN)/python benchmarks/run.py --quick --output build/bench/quick.json
 	$(BIN)/python -m benchmarks.gate build/bench/quick.json
 

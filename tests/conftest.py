@@ -8,9 +8,15 @@ import pytest
 import pytest_asyncio
 import structlog
 
+from flowmesh import core
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.testing.databases import fresh_database
 from flowmesh.testing.suite import Suite, raw_channel
+
+
+def pytest_report_header() -> str:
+    """In the head of each run: which core it has tested."""
+    return f"core: {core.kind()}"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -2,6 +2,7 @@
 
 An editable install would need its build tools and hides a namespace of several folders behind
 an import hook that type checkers cannot follow; three lines in a `.pth` file do the same.
+A fourth lets what `make compile` made, if it did, go before its sources.
 """
 
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("gen/python", "libs", "services")
+CORE = "import flowmesh.core; flowmesh.core.install()\n"
 
 SCRIPT = """\
 #!{python}
@@ -27,7 +29,8 @@ if __name__ == "__main__":
 def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     site = Path(sysconfig.get_path("purelib"))
-    (site / "flowmesh-dev.pth").write_text("".join(f"{ROOT / source}\n" for source in SOURCES))
+    paths = "".join(f"{ROOT / source}\n" for source in SOURCES)
+    (site / "flowmesh-dev.pth").write_text(paths + CORE)
     for name, entry in project["scripts"].items():
         module, function = entry.split(":")
         script = Path(sysconfig.get_path("scripts")) / name

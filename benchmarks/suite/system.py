@@ -21,6 +21,7 @@ from benchmarks.workloads import (
     TIMERS_WITHIN_S,
     Sizes,
 )
+from flowmesh import core
 from flowmesh.embedded.nats import free_port
 
 NAME = "flowmesh"
@@ -46,7 +47,7 @@ class Suite:
             server = await stack.enter_async_context(running(dev(folder)))
             await server.start(READY)
             about = json.loads((folder / "data" / "dev.json").read_text())
-            results.settings[NAME] = await durability(about["postgres"])
+            results.settings[NAME] = {"core": core.kind(), **await durability(about["postgres"])}
             if "idle" in workloads:
                 await self._idle(server, results)
             address = str(about["grpc"])

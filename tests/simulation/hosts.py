@@ -86,16 +86,6 @@ class SimulatedClock(Clock):
         return self.monotonic_ms()
 
 
-class OrderedSet(dict[Any, None]):
-    """A set that is iterated in the order in which it was filled."""
-
-    def add(self, item: Any) -> None:
-        self[item] = None
-
-    def discard(self, item: Any) -> None:
-        self.pop(item, None)
-
-
 async def _every(run: Callable[[], Awaitable[object]], interval_s: float) -> None:
     """What `Loop.run` does, without its jitter."""
     while True:
@@ -141,7 +131,7 @@ class OrchestratorHost:
         def publisher(outbox: Outbox) -> Publisher:
             return Publisher(bus=outside, outbox=outbox, prefix="t", log=world.log)
 
-        core = Orchestrator(
+        return Orchestrator(
             store=self.store,
             plans=PlanCache(definitions=definitions, clock=self.clock),
             payloads=Payloads(store=self.store),
@@ -156,10 +146,6 @@ class OrchestratorHost:
             draw=Random(number).random,
             partition_stub=world.network.stub,  # type: ignore[arg-type]
         )
-        # In the order of adding: a run must not depend on hashes and addresses.
-        core._tasks = OrderedSet()
-        core.dispatcher.ready.keys = OrderedSet()
-        return core
 
     async def _run(self) -> None:
         core, world = self.core, self.world

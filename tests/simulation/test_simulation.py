@@ -1,5 +1,6 @@
 """Runs drawn from seeds: nothing that must not be, whatever goes wrong."""
 
+import os
 import subprocess
 import sys
 
@@ -20,9 +21,10 @@ def test_no_seed_violates_an_invariant(chunk: int) -> None:
 
 
 def test_a_seed_is_one_run() -> None:
-    """The same seed gives the same run, event by event, in another process too."""
+    """The same seed gives the same run, event by event, in another process and from the sources."""
     code = "from tests.simulation.simulate import simulate; print(simulate(11).digest)"
+    pure = os.environ | {"FLOWMESH_CORE": "pure"}
     told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=pure
     ).stdout.split()
     assert [simulate(11).digest] == told

@@ -35,7 +35,7 @@ def test_every_service_has_a_target() -> None:
         base, body = stages[service]
         assert base == "service"
         assert f'CMD ["flowmesh", "serve", "{service}"]' in body
-    assert set(stages) == {*SERVICES, "dependencies", "code", "service"}
+    assert set(stages) == {*SERVICES, "dependencies", "code", "compiled", "service"}
 
 
 def test_services_run_without_rights() -> None:
@@ -95,10 +95,11 @@ def test_only_the_gateway_is_reachable() -> None:
 
 
 def test_compose_sets_known_settings() -> None:
-    """Every FLOWMESH_ name of the deployment is a setting of the runtime."""
+    """Every FLOWMESH_ name of the deployment is read by something."""
     from flowmesh.runtime import Settings
+    from flowmesh.runtime.settings import OTHER_VARIABLES
 
-    known = {f"FLOWMESH_{name.upper()}" for name in Settings.model_fields}
+    known = {f"FLOWMESH_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
     used = set(re.findall(r"\bFLOWMESH_[A-Z_]+", CONTAINERFILE))
     used |= {key for entry in _built().values() for key in entry["environment"]}
     assert used <= known

@@ -5,16 +5,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowmesh import core
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, DEFAULT_ADDRESS, Common, Refused, guarded
 
 if TYPE_CHECKING:
     from flowmesh.runtime.settings import Settings
 
-# Variables that only the command line reads.
+# Variables that are no settings of a process: of the command line, and of flowmesh.core.
 CLIENT_SETTINGS = {
     "address": (DEFAULT_ADDRESS, "host:port the client commands talk to"),
     "namespace": ("default", "namespace the client commands work in"),
+    "core": ("", "the execution core that runs; chosen with pure or compiled"),
 }
 _PASSWORD = re.compile(r"(?<=://)([^/@]*)@")
 
@@ -74,7 +76,8 @@ def read_settings(environment: dict[str, str]) -> list[Setting]:
         variable = ENV_PREFIX + name.upper()
         given = environment.get(variable)
         source = f"environment {variable}" if given is not None else "default"
-        found.append(Setting(name, given if given is not None else default, source, meaning))
+        value = core.kind() if name == "core" else given if given is not None else default
+        found.append(Setting(name, value, source, meaning))
     settings = current_settings()
     for name, field in type(settings).model_fields.items():
         variable = ENV_PREFIX + name.upper()

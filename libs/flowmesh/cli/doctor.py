@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from flowmesh import core
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, CONNECT_TIMEOUT_S, Common, guarded
 from flowmesh.cli.configuration import current_settings
@@ -88,8 +89,9 @@ async def _doctor(common: Common, data_dir: str) -> int:
 
 
 def python_version() -> Finding:
-    """Which Python runs this; older ones than 3.11 do not get so far."""
-    return Finding("Python", "ok", ".".join(map(str, sys.version_info[:3])))
+    """Which Python runs this, and which core; older ones than 3.11 do not get so far."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("Python", "ok", f"{version}, core: {core.kind()}")
 
 
 def disk(path: Path) -> Finding:

@@ -41,11 +41,11 @@ class Retry:
 
     def delay_us(self, attempt: int, draw: float) -> int:
         """Delay after the failed `attempt` (1-based); `draw` in [0, 1) decides the jitter."""
-        delay: float = self.initial_delay_us
+        delay = float(self.initial_delay_us)
         if self.multiplier > 1 and attempt > 1:
             delay *= self.multiplier ** min(attempt - 1, 64)
         if self.max_delay_us:
-            delay = min(delay, self.max_delay_us)
+            delay = min(delay, float(self.max_delay_us))
         return int(delay * (1 - self.jitter * draw))
 
 

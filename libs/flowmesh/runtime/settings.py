@@ -8,8 +8,8 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "FLOWMESH_"
-# Read by the command line of clients, which may run in the same environment.
-CLIENT_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE"})
+# Read by the command line of clients, which may run in the same environment, and by flowmesh.core.
+OTHER_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE", "FLOWMESH_CORE"})
 
 
 class Settings(BaseSettings):
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
 def unknown_variables() -> list[str]:
     """Variables with our prefix that no setting reads: most often misspelled."""
-    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | CLIENT_VARIABLES
+    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | OTHER_VARIABLES
     return sorted(
         name for name in os.environ if name.startswith(ENV_PREFIX) and name.upper() not in known
     )

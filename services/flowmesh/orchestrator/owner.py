@@ -60,7 +60,8 @@ class Orchestrator:
         self.clock, self.log, self._metrics = clock, log, metrics
         self.stats, self._told = Stats(metrics), ExecutionTelemetry(spans=spans, log=log)
         self.waiters = Waiters()
-        self._tasks: set[asyncio.Task[None]] = set()
+        # In the order of adding, here and in the ready queues: a simulated run must repeat itself.
+        self._tasks: dict[asyncio.Task[None], None] = {}
         # Kinds and priorities of tasks of which the rows have more than there was room for.
         self._wanted: set[tuple[Key, int]] = set()
         self._refilling = False
@@ -181,11 +182,11 @@ class Orchestrator:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._spawned)
 
     def _spawned(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             self.log.error("background_failed", exc_info=task.exception())
 

@@ -42,7 +42,7 @@ class ReadyQueues:
 
     def __init__(self) -> None:
         self._queues: dict[int, dict[Key, deque[ReadyTask]]] = {p: {} for p in _PRIORITIES}
-        self.keys: set[Key] = set()
+        self.keys: dict[Key, None] = {}
         self.counts: dict[Key, int] = {}
         self.count = 0
         self._overflowed: set[tuple[Key, int]] = set()
@@ -60,7 +60,7 @@ class ReadyQueues:
         self.counts[task.key] = self.counts.get(task.key, 0) + 1
         if task.key in self.keys:
             return False
-        self.keys.add(task.key)
+        self.keys[task.key] = None
         return True
 
     def push_front(self, task: ReadyTask) -> None:

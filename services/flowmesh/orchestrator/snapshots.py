@@ -76,9 +76,8 @@ def _put_map(state: State, of: MapState, message: snapshot_pb2.MapSnapshot) -> N
     message.total, message.begun, message.failed = of.total, of.begun, of.failed
     if of.failure is not None:
         message.failure.CopyFrom(of.failure)
-    message.outputs.extend(
-        payload_pb2.Payload(data=each) if isinstance(each, bytes) else each for each in of.outputs
-    )
+    for each in of.outputs:
+        message.outputs.append(payload_pb2.Payload(data=each) if isinstance(each, bytes) else each)
     for item, scope in of.scopes.items():
         message.scopes.add(
             index=item,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
@@ -40,6 +40,12 @@ class Entry:
         self.size = size
         self.snapshot_sequence = 0
         self.snapshot_bytes: int | None = None
+
+
+def _events(rows: Iterable[bytes]) -> Iterator[history_event_pb2.HistoryEvent]:
+    """One row at a time: a long history is never whole in memory."""
+    for row in rows:
+        yield from history_event_pb2.HistoryEvents.FromString(row).events
 
 
 class Found(dict[str, Entry]):
@@ -176,11 +182,7 @@ class States:
         plan = plans.get(stored.plan_digest)
         if plan is None:
             plan = self._plans.remember(plan_pb2.Plan.FromString(stored.plan_body))
-        events = (
-            event
-            for row in stored.events
-            for event in history_event_pb2.HistoryEvents.FromString(row).events
-        )
+        events = _events(stored.events)
         if stored.snapshot is None:
             state = replay(stored.execution_id, plan, events)
         else:

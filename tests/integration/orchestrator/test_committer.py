@@ -22,8 +22,8 @@ from tests.unit.engine.factories import node, plan
 
 SIDE_BY_SIDE = digested(plan(node("a"), node("b")))
 DONE = payload_pb2.Payload(data=b"1")
-UNFORESEEN: Any = object()
-"""In place of a text: the engine fails on it as it would on a fault of its own."""
+UNFORESEEN = "\ud800"
+"""A text that no event can hold: the engine fails on it as it would on a fault of its own."""
 
 
 def start(reply: Reply, request_id: str = "", of: Plan = TWO_STEPS, partition: int = 1) -> Work:

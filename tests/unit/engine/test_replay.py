@@ -1,5 +1,6 @@
 """Replaying a history gives the state that live execution had, whatever the schedule."""
 
+import inspect
 import random
 from typing import Any
 
@@ -98,13 +99,18 @@ def facts(state: State) -> object:
     )  # fmt: skip
 
 
+def kept_by(kind: type) -> list[str]:
+    """The attributes of its instances, whether it is compiled or not."""
+    return [name for name, kept in vars(kind).items() if inspect.isdatadescriptor(kept)]
+
+
 def facts_of(scope: Scope) -> object:
     nodes = []
     for _, one in sorted(scope.nodes.items()):
-        values = {name: getattr(one, name) for name in type(one).__slots__}
+        values = {name: getattr(one, name) for name in kept_by(type(one))}
         values |= {"planned": one.planned.id, "scope": one.scope.prefix}
         if one.map is not None:
-            kept = {name: getattr(one.map, name) for name in type(one.map).__slots__}
+            kept = {name: getattr(one.map, name) for name in kept_by(type(one.map))}
             open_scopes = {item: facts_of(body) for item, body in sorted(one.map.scopes.items())}
             values["map"] = kept | {"items": None, "scopes": open_scopes}
         nodes.append(values)

@@ -15,6 +15,7 @@ from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ready import ReadyTask
+from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.works import STALE, Work
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
@@ -30,8 +31,10 @@ def dispatcher(
 ) -> Dispatcher:
     """A dispatcher that owns these partitions; commands are kept in `submitted`."""
     ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True)
-    states: Any = SimpleNamespace(get=lambda _: SimpleNamespace(state=run.state) if run else None)
     unused: Any = None
+    states = States(store=unused, plans=unused, epochs=epochs, log=unused)
+    if run is not None:
+        states.put(Entry(run.state, None), 0)
     return Dispatcher(
         states=states,
         ownership=ownership,
@@ -117,9 +120,8 @@ async def test_a_backlog_that_moved_with_its_partitions_is_taken_back() -> None:
 async def test_few_tasks_at_a_time_are_brought_to_hand_and_leave_in_their_order() -> None:
     """Executions that are not in memory do not come all at once when one slot is free."""
     run = Run(plan(node("pay")))
-    cold: Any = None
     asked: list[ReadyTask] = []
-    owner = dispatcher({5: 3}, cold, prepare=asked.append)
+    owner = dispatcher({5: 3}, prepare=asked.append)
     stream = attached(owner, "one")
     owner.grant(stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
     ids = []

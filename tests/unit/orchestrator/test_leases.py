@@ -1,10 +1,10 @@
 """Tasks of a worker service whose stream broke: how long they wait for it."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from flowmesh.orchestrator import leases as module
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.leases import BUILTIN_GRACE_MS, SERVICE_GRACE_MS, Lease, Leases
 from flowmesh.runtime import Clock
@@ -16,9 +16,6 @@ class Loop:
     def __init__(self) -> None:
         self._now_ms = 0.0
         self._due: list[tuple[float, Any, tuple[Any, ...]]] = []
-
-    def get_running_loop(self) -> "Loop":
-        return self
 
     def call_later(self, delay_s: float, callback: Any, *arguments: Any) -> None:
         self._due.append((self._now_ms + delay_s * 1000, callback, arguments))
@@ -43,12 +40,12 @@ def held(leases: Leases, stream: Attached, worker_id: str) -> Lease:
     return lease
 
 
-async def test_each_break_of_a_stream_has_a_grace_of_its_own(
+def test_each_break_of_a_stream_has_a_grace_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One that comes soon after another is not judged by the first one's time."""
     time = Loop()
-    monkeypatch.setattr(module, "asyncio", time)
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: time)
     lost: list[str] = []
     leases = Leases(clock=Clock(), lost=lambda lease, _: lost.append(lease.worker_id))
     first, second = attached(), attached()

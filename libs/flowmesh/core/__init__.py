@@ -1,0 +1,79 @@
+"""Which execution core runs: the sources as they are, or what `make compile` made of them.
+
+`flowmesh-dev.pth` calls `install` at every start, before anything of ours is loaded. A compiled
+core is used only while its sources are those it was made from; see docs/decisions/0007.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "build" / "compiled"
+MANIFEST = FOLDER / "manifest.json"
+VARIABLE = "FLOWMESH_CORE"
+CHOICES = ("", "pure", "compiled")
+MEND = "run `make compile`, or `make pure` to do without"
+
+
+class Finder:
+    """Finds the compiled modules where they are; everything else is found as always."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._modules = modules
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in self._modules:
+            return None
+        from importlib.util import spec_from_file_location
+
+        return spec_from_file_location(name, FOLDER / self._modules[name])
+
+
+def kind() -> str:
+    """What this process runs, in words."""
+    found = any(isinstance(finder, Finder) for finder in sys.meta_path)
+    return "compiled" if found else "pure Python"
+
+
+def install() -> None:
+    """Puts the compiled core in front of its sources: if it is there, fresh, and wanted."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted == "pure" or (wanted == "" and not MANIFEST.exists()):
+        return
+    problem = "" if wanted in CHOICES else f"{VARIABLE} is pure or compiled, not {wanted!r}"
+    problem = problem or _use()
+    if problem:
+        sys.stderr.write(f"flowmesh: {problem}\n")
+        if wanted:
+            os._exit(1)  # an exit of the usual kind would be a traceback this early
+
+
+def _use() -> str:
+    """Why the compiled core cannot be used; empty when it is, from now on."""
+    import json
+
+    if not MANIFEST.exists():
+        return f"there is no compiled core: {MEND}"
+    made = json.loads(MANIFEST.read_text())
+    if made["digest"] != digest(made["packages"]):
+        return f"the compiled core is older than its sources and left out: {MEND}"
+    sys.meta_path.insert(0, Finder(made["modules"]))
+    return ""
+
+
+def digest(packages: Iterable[str]) -> str:
+    """Of every source in these folders, and of the interpreter that they are compiled for."""
+    from hashlib import sha256
+
+    found = sha256(repr((sys.implementation.cache_tag, sys.platform)).encode())
+    for package in packages:
+        for source in sorted((ROOT / package).rglob("*.py")):
+            content = source.read_bytes()
+            found.update(f"{source.relative_to(ROOT)} {len(content)}\n".encode() + content)
+    return found.hexdigest()

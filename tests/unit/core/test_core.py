@@ -1,0 +1,97 @@
+"""Which core runs: a compiled one is used while it is fresh, and only then."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowmesh import core
+
+START = (
+    "from flowmesh import core; core.install(); import example; print(core.kind(), example.WHAT)"
+)
+
+
+class Checkout:
+    """A folder like this repository, with one module and what was made of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.libs = folder, folder / "libs"
+        (self.libs / "flowmesh").mkdir(parents=True)
+        shutil.copytree(Path(core.__file__).parent, self.libs / "flowmesh" / "core")
+        self.write("libs/example.py", "WHAT = 'source'")
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def compile(self) -> None:
+        """As `make compile` does, except that the result is Python too."""
+        code = "from flowmesh import core; print(core.digest(['libs']))"
+        manifest = {
+            "digest": self.python(code).stdout.strip(),
+            "packages": ["libs"],
+            "modules": {"example": "example.py"},
+        }
+        self.write("build/compiled/example.py", "WHAT = 'made'")
+        self.write("build/compiled/manifest.json", json.dumps(manifest))
+
+    def start(self, wanted: str = "") -> tuple[int, str, str]:
+        """Exit code, what ran, and what was said about it."""
+        done = self.python(START, FLOWMESH_CORE=wanted)
+        return done.returncode, done.stdout.strip(), done.stderr.strip()
+
+    def python(self, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Without this repository: only what is in the folder is found."""
+        environment = os.environ | {"PYTHONPATH": str(self.libs)} | variables
+        return subprocess.run(
+            (sys.executable, "-S", "-B", "-c", code),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_without_a_compiled_core_the_sources_run(checkout: Checkout) -> None:
+    """Nothing is said, unless the compiled one was asked for: then nothing starts."""
+    assert checkout.start() == (0, "pure Python source", "")
+    code, ran, said = checkout.start("compiled")
+    assert (code, ran) == (1, "")
+    assert "make compile" in said
+
+
+def test_a_fresh_compiled_core_runs(checkout: Checkout) -> None:
+    """Unless the sources are asked for."""
+    checkout.compile()
+    assert checkout.start() == (0, "compiled made", "")
+    assert checkout.start("compiled") == (0, "compiled made", "")
+    assert checkout.start("pure") == (0, "pure Python source", "")
+
+
+def test_a_stale_compiled_core_is_left_out(checkout: Checkout) -> None:
+    """One line says so and how to mend it; who insists on it gets nothing older."""
+    checkout.compile()
+    checkout.write("libs/other.py", "")
+    code, ran, said = checkout.start()
+    assert (code, ran) == (0, "pure Python source")
+    assert "older than its sources" in said
+    assert said.count("\n") == 0
+    assert checkout.start("compiled") == (1, "", said)
+
+
+def test_another_word_is_refused(checkout: Checkout) -> None:
+    """A misspelled wish is not taken for none."""
+    code, ran, said = checkout.start("complied")
+    assert (code, ran) == (1, "")
+    assert "FLOWMESH_CORE is pure or compiled" in said

@@ -1,0 +1,95 @@
+"""Compiles the execution core with mypyc into build/compiled: `make compile`.
+
+The sources stay what they are and run without this; see docs/decisions/0007-compiled-core.md.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+from flowmesh import core
+
+MODULES = {
+    "libs/flowmesh/engine": "apply commands decide progress state transition",
+    "libs/flowmesh/plan": "compiled scope",
+    "services/flowmesh/orchestrator": (
+        "admission attached batch committer dispatcher executions ids inbox leases owner"
+        " publisher ready snapshots states stats telemetry views waiters works"
+    ),
+    "services/flowmesh/worker": "relay",
+}
+SOURCES = [f"{folder}/{name}.py" for folder, names in MODULES.items() for name in names.split()]
+TYPES = ("--namespace-packages", "--explicit-package-bases", "--strict")
+WORK = core.ROOT / "build" / "mypyc"
+LOG = WORK / "compile.log"
+
+
+def main() -> int:
+    packages = _packages()
+    made = json.loads(core.MANIFEST.read_text()) if core.MANIFEST.exists() else {}
+    digest = core.digest(packages)
+    if (made.get("digest"), made.get("sources")) == (digest, SOURCES):
+        print("the compiled core is up to date")
+        return 0
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which(compiler) is None or not header.exists():
+        needed = f"a C compiler ({compiler}) and the headers of Python ({header})"
+        print(f"`make compile` needs {needed}; all runs without it too", file=sys.stderr)
+        return 1
+    print(f"compiling {len(SOURCES)} modules of the core: about a minute")
+    began = time.monotonic()
+    shutil.rmtree(core.FOLDER, ignore_errors=True)
+    WORK.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"MYPYPATH": "gen/python:libs:services", core.VARIABLE: "pure"}
+    with LOG.open("wb") as log:
+        done = subprocess.run(
+            (sys.executable, __file__, "build"),
+            cwd=core.ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            check=False,
+        )
+    if done.returncode:
+        print(LOG.read_text(), file=sys.stderr)
+        return 1
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    built = sorted(core.FOLDER.rglob(f"*{suffix}"))
+    files = [path.relative_to(core.FOLDER).as_posix() for path in built]
+    modules = {name.removesuffix(suffix).replace("/", "."): name for name in files}
+    manifest = {"digest": digest, "packages": packages, "sources": SOURCES, "modules": modules}
+    core.MANIFEST.write_text(json.dumps(manifest, indent=1))
+    print(f"compiled in {time.monotonic() - began:.0f} s; `make pure` removes it")
+    return 0
+
+
+def _packages() -> list[str]:
+    """The folders that what is compiled lives in or imports from: constants are compiled in."""
+    text = "\n".join((core.ROOT / source).read_text() for source in SOURCES)
+    names = set(re.findall(r"^\s*from flowmesh\.(\w+)", text, re.MULTILINE))
+    folders = [f"{root}/flowmesh/{name}" for root in ("libs", "services") for name in names]
+    return sorted(folder for folder in folders if (core.ROOT / folder).is_dir())
+
+
+def build() -> int:
+    """In a process of its own, whose output is shown when it fails."""
+    from mypyc.build import mypycify
+    from setuptools import setup  # type: ignore[import-untyped]
+
+    extensions = mypycify([*TYPES, *SOURCES], opt_level="2", debug_level="0", target_dir=str(WORK))
+    for extension in extensions:  # what another compiler warns of is no reason to fail
+        extension.extra_compile_args = [*extension.extra_compile_args, "-Wno-error"]
+    steps = ["build_ext", "--build-lib", str(core.FOLDER), "--build-temp", str(WORK / "objects")]
+    setup(name="flowmesh-core", ext_modules=extensions, packages=[], script_args=steps)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(build() if sys.argv[1:] == ["build"] else main())
