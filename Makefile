@@ -88,8 +88,9 @@ faults-steady: setup ## twelve minutes of more load than can be done: owners sta
 fuzz: setup ## every parser with input that nobody would write: make fuzz MINUTES=5
 	$(BIN)/python -m tests.badinput.fuzz $(MINUTES)
 
-test-all: setup ## every test, the long ones too
+test-all: setup ## every test, the long ones too, and those of the core on the compiled core
 	$(BIN)/pytest $(PYTEST_ARGS)
+	$(MAKE) --no-print-directory test-compiled
 
 check: setup ## format, lint, types, imports, contracts, generated code, budgets
 	@failed=()
