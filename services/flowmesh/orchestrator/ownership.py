@@ -247,6 +247,8 @@ class Ownership:
 
     async def _gain(self, partitions: dict[int, int], *, planned: bool) -> None:
         """The epoch is raised and committed: only now state may be read."""
+        # Ours at an older epoch is somebody else's since, unnoticed: what is known is of then.
+        self.lost(p for p in partitions if p in self.epochs)
         failpoint("orchestrator.epoch_raised")
         rows = await self._store.rows("unpublished_incarnations", incarnation=self.incarnation)
         self.inherited = {row["incarnation"]: row["position"] for row in rows}

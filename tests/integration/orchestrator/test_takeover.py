@@ -13,6 +13,7 @@ from flowmesh.orchestrator.ownership import LEASE_MS
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Work
 from tests.integration.orchestrator.core import Core, MemoryBus, running, until
+from tests.integration.orchestrator.factories import TWO_STEPS
 from tests.unit.engine.factories import node, plan
 
 ONE_STEP = plan(node("a"))
@@ -133,3 +134,27 @@ async def test_what_became_ready_while_the_lease_was_over_leaves_when_it_is_rene
         await core.owner.ownership.renew()
 
         assert [sent.task.execution_id for sent in stream.out.tasks] == [execution_id]
+
+
+async def test_what_was_somebody_elses_meanwhile_is_read_anew(store: OrchestratorStore) -> None:
+    """A partition goes and comes back between two renewals of an owner that was paused."""
+    async with running(store) as paused, running(store) as core:
+        await paused.owner.ownership.renew()
+        await core.owner.ownership.renew()
+        paused_id, core_id = (one.owner.ownership.incarnation for one in (paused, core))
+        partition, epoch = next(iter(paused.owner.ownership.epochs.items()))
+        taken = await paused.start(TWO_STEPS, partition)
+        about = {"partition": partition, "epoch": epoch}
+        raised = await store.one(
+            "hand_over_partition", **about, incarnation=paused_id, receiver=core_id
+        )
+        await core.owner.ownership.receive()
+        await end(core, taken, partition)
+        about = {"partition": partition, "epoch": raised}
+        await store.one("hand_over_partition", **about, incarnation=core_id, receiver=paused_id)
+        await paused.owner.ownership.receive()
+
+        command = TaskEnded("b", 1, output=DONE)
+        await paused.ask(lambda reply: Work(taken, partition, command, reply))
+        stored = (await paused.owner.states.load([taken]))[taken].state
+        assert stored.ended
