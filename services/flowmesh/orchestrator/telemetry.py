@@ -35,25 +35,24 @@ class ExecutionTelemetry:
 
     def history_long(self, state: State) -> None:
         """Called once, after the commit in which its history passed the length of a warning."""
-        with trace(state.traceparent):
-            self._log.warning(
-                "history_long",
-                execution_id=state.execution_id,
-                workflow_id=state.plan.workflow_id,
-                namespace=state.plan.namespace,
-                events=state.sequence,
-                events_max=HISTORY_EVENTS_MAX,
-            )
+        self._warn("history_long", state, events=state.sequence, events_max=HISTORY_EVENTS_MAX)
 
     def _failed(self, state: State) -> None:
         """The class of the failure but not its message, which may hold what users sent."""
         failure = state.failure
+        self._warn(
+            "execution_failed",
+            state,
+            node=failure.node if failure is not None else "",
+            failure=getattr(failure, "class", ""),
+        )
+
+    def _warn(self, event: str, state: State, **about: object) -> None:
         with trace(state.traceparent):
             self._log.warning(
-                "execution_failed",
+                event,
                 execution_id=state.execution_id,
                 workflow_id=state.plan.workflow_id,
                 namespace=state.plan.namespace,
-                node=failure.node if failure is not None else "",
-                failure=getattr(failure, "class", ""),
+                **about,
             )
