@@ -21,7 +21,7 @@ DIALECTS = {
     Dialect.STATES: plan_pb2.DIALECT_STATES,
 }
 # Executors of step JSON whose input is the context whatever they are told to do with it.
-_CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition"})
+_CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition", "decision"})
 _HTTP_EXECUTORS = frozenset({"http.request", "webhook"})
 HTTP_TIMEOUT_MS = 30_000
 TIMEOUT_MS = 300_000

@@ -46,17 +46,17 @@ class Bodies:
         checks.get(task.executor, partial(self._custom, task, problems))()
 
     def _http(self, task: Task, problems: Problems) -> None:
-        config, base = task.config, task.config_path
-        self._text(task, config.get("url", ""), "url", (*base, "url"), problems)
+        config = task.config
+        self._text(task, config.get("url", ""), "url", task.at("url"), problems)
         for name, value in (config.get("headers") or {}).items():
-            self._text(task, value, "header", (*base, "headers", name), problems)
+            self._text(task, value, "header", task.at("headers", name), problems)
         for key in ("body", "payload"):
             body = config.get(key)
             if isinstance(body, str):
                 is_json = body.lstrip().startswith(_JSON_BEGINNINGS)
-                self._text(task, body, "json" if is_json else "text", (*base, key), problems)
+                self._text(task, body, "json" if is_json else "text", task.at(key), problems)
             elif body is not None:
-                self._value(task, body, (*base, key), problems)
+                self._value(task, body, task.at(key), problems)
 
     def _text(self, task: Task, text: str, mode: Mode, path: Path, problems: Problems) -> None:
         try:
@@ -78,7 +78,7 @@ class Bodies:
         if "code" in task.config:
             self._code(task, problems)
         elif "pipeline" in task.config:
-            path = (*task.config_path, "pipeline")
+            path = task.at("pipeline")
             _note_pipeline(pipeline_problems(task.config["pipeline"]), path, problems)
 
     def _code(self, task: Task, problems: Problems) -> None:
@@ -87,7 +87,7 @@ class Bodies:
             self._syntax[code] = check_syntax(code)
         if self._syntax[code]:
             message = f"not JavaScript: {self._syntax[code]}"
-            problems.add("EXPRESSION_INVALID", message, (*task.config_path, "code"))
+            problems.add("EXPRESSION_INVALID", message, task.at("code"))
 
     def _condition(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
         source = str(task.config.get("expression", ""))
@@ -98,12 +98,12 @@ class Bodies:
             self._conditions[key] = _compiled(source, task, ids_in(source, steps))
         error = self._conditions[key]
         if error is not None:
-            problems.add(error.reason, error.message, (*task.config_path, "expression"))
+            problems.add(error.reason, error.message, task.at("expression"))
 
     def _delay(self, task: Task, problems: Problems) -> None:
         value = task.config.get("duration")
         if isinstance(value, str):
-            self._value(task, value, (*task.config_path, "duration"), problems)
+            self._value(task, value, task.at("duration"), problems)
 
     def _custom(self, task: Task, problems: Problems) -> None:
         """A remote worker's own business, but templates in step JSON are rendered here."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 import orjson
 
-from flowmesh.definitions.checks.graphs import nearest
 from flowmesh.definitions.checks.known import Known, TaskOf, items_source
 from flowmesh.definitions.model import ITEM_NAMES, Json, Node, Workflow
 from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.reader import nearest
 from flowmesh.definitions.references import (
     NATIVE_ROOTS,
     condition_roots_of,
