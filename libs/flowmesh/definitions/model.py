@@ -177,6 +177,9 @@ class Edge:
     path: Path
     label: str = ""
     on_failure: bool = False
+    # As the document has them: its name, and its condition for people to read.
+    id: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,8 @@ class Node:
     # Edges from nodes that are dependencies too, and when they let this node run.
     edges: tuple[Edge, ...] = ()
     join: Join = Join.STRICT
+    # Not in the document: what stands before, behind or between those that are.
+    hidden: bool = False
     # Of a node in the body of a state machine.
     follow: Follow | None = None
     # Names its templates see besides the usual ones, of the bodies it is in.

@@ -107,7 +107,11 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         self, request: pb.AnalyzeWorkflowRequest, context: Context
     ) -> pb.AnalyzeWorkflowResponse:
         version, analysis = await self._library.analysis(
-            namespace_of(request), _workflow_id(request), request.version, request.path_count_max
+            namespace_of(request),
+            _workflow_id(request),
+            request.version,
+            request.path_count_max,
+            request.durations_ms,
         )
         return pb.AnalyzeWorkflowResponse(
             workflow_id=request.workflow_id, version=version, analysis=analysis

@@ -81,6 +81,12 @@ class DefinitionStore:
         )
         return await _page(namespace, rows, _workflow)
 
+    async def analysis(self, namespace: str, workflow_id: str, version: int) -> bytes | None:
+        found: bytes | None = await self._sql.analysis(
+            self._pool, namespace=namespace, id=workflow_id, version=version
+        )
+        return found
+
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion | None:
         row = await self._sql.task_version(
             self._pool, namespace=namespace, name=name, version=version
@@ -216,6 +222,15 @@ class Change:
         )
         await self._sql.set_workflow_newest(self._connection, **named, labels=labels)
         await self._set_usages(workflow.id, tasks)
+
+    async def add_analysis(self, workflow_id: str, version: int, analysis: bytes) -> None:
+        await self._sql.add_analysis(
+            self._connection,
+            namespace=self._namespace,
+            id=workflow_id,
+            version=version,
+            analysis=analysis,
+        )
 
     async def _set_usages(self, workflow_id: str, tasks: Sequence[str]) -> None:
         named = {"namespace": self._namespace, "workflow": workflow_id}

@@ -268,12 +268,21 @@ class NodeRelationship(Answer, kw_only=True):
     dependencies: list[str]
 
 
+class GraphNode(NodeRelationship, kw_only=True):
+    """A node of the graph; `type` is the word of its document or the task that it refers to."""
+
+    name: str
+    type: str
+
+
 class Edge(Answer, kw_only=True):
-    """An edge of the graph."""
+    """An edge of the graph, with the id it has in its document, if it has one."""
 
     id: str
     source: str
     target: str
+    condition: str | UnsetType = UNSET
+    on_failure: bool | UnsetType = UNSET
 
 
 class Forest(Answer, kw_only=True):
@@ -299,15 +308,21 @@ class GraphPath(Answer, kw_only=True):
 
 
 class AnalysisAnswer(Answer, kw_only=True):
-    """A graph, with those its maps run. `pathCount` counts all paths, also those not listed."""
+    """A graph, with those its maps run. `pathCount` counts all paths, also those not listed.
+
+    Above 2^63 it is -1, and `pathCountText` has it. `criticalPathMs` is by the durations known:
+    what timers wait and limits allow, or what was observed.
+    """
 
     name: str
     version: int
     forest: Forest
-    nodes: dict[str, NodeRelationship]
+    nodes: dict[str, GraphNode]
     edges: dict[str, Edge]
     paths: list[GraphPath]
     path_count: int
+    path_count_text: str
+    paths_capped: bool
     execution: GraphExecution
     roots: list[str]
     leaves: list[str]
@@ -315,6 +330,7 @@ class AnalysisAnswer(Answer, kw_only=True):
     branch_points: list[str]
     convergence_points: list[str]
     critical_path: list[str]
+    critical_path_ms: int
     depth: int
     maps: "dict[str, AnalysisAnswer] | UnsetType" = UNSET
 

@@ -163,13 +163,28 @@ def wire(
 def _add(wiring: Wiring, edge: Drawn, source: str, label: str = "") -> None:
     """One more edge to its target; a second one between the same nodes leads over a hidden one."""
     to = wiring.edges.setdefault(edge.target, [])
-    made = Edge(source, edge.path, label=label, on_failure=edge.on_failure)
+    made = Edge(
+        source,
+        edge.path,
+        label=label,
+        on_failure=edge.on_failure,
+        id=edge.id,
+        condition="" if edge.on_failure else edge.condition,
+    )
     if any(other.source == source for other in to):
         between = wiring.between.setdefault(edge.target, [])
         hidden = f"{edge.target}:edge{len(between) + 2}"
         task = Task("noop", "noop", {}, Dialect.STEPS, path=edge.path)
         between.append(
-            Node(hidden, edge.path, edge.id, task=task, dependencies=(source,), edges=(made,))
+            Node(
+                hidden,
+                edge.path,
+                edge.id,
+                task=task,
+                dependencies=(source,),
+                edges=(made,),
+                hidden=True,
+            )
         )
         made = Edge(hidden, edge.path)
     to.append(made)
@@ -243,6 +258,7 @@ def _guard(wiring: Wiring, source: str, edges: list[Drawn], path: Path) -> None:
         task=task,
         dependencies=(source,),
         edges=(Edge(source, own[0].path),),
+        hidden=True,
     )
 
 

@@ -153,7 +153,8 @@ def _computed_delay(place: Place, code: str, places: dict[Path, Path]) -> Meanin
     config = {"code": f"return ({code}\n)"}
     found: dict[Path, Path] = {("code",): places["duration",]}
     task = Task("function", "function", config, Dialect.STEPS, path=place.data.path, places=found)
-    before = Node(hidden, place.data.path, name=f"how long {place.id} waits", task=task)
+    name = f"how long {place.id} waits"
+    before = Node(hidden, place.data.path, name=name, task=task, hidden=True)
     duration = {"duration": f'{{{{context["{hidden}"]}}}}'}
     return Meaning(place.task("delay", "delay", duration, places=places), before=before)
 
@@ -196,13 +197,14 @@ def _webhook(place: Place) -> Meaning:
     if data.has("provider") and data.raw("provider") not in ("generic", "custom"):
         message = f"provider {str(data.raw('provider'))[:64]!r} of a webhook; use generic"
         place.problem(message, "provider", code=_UNSUPPORTED)
-    name = data.identifier("webhookId", "", required=False) or place.id
-    signal = Task("webhook", "signal", {"name": name}, Dialect.STEPS, path=data.path)
+    signal_name = data.identifier("webhookId", "", required=False) or place.id
+    signal = Task("webhook", "signal", {"name": signal_name}, Dialect.STEPS, path=data.path)
     template, schema = data.raw("transformationTemplate"), data.raw("payloadSchema")
     if template is None and schema is None:
         return Meaning(signal)
     hidden = place.id + BEFORE_SUFFIX
-    before = Node(hidden, data.path, name=f"the call of {place.id}", task=signal)
+    name = f"the call of {place.id}"
+    before = Node(hidden, data.path, name=name, task=signal, hidden=True)
     received = f'tasks["{hidden}"].output'
     value: Json = f"{{{{{received}}}}}"
     config: dict[str, Json] = {"pipeline": []}

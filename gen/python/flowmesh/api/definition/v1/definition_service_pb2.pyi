@@ -409,15 +409,40 @@ Global___DeleteWorkflowResponse: _TypeAlias = DeleteWorkflowResponse  # noqa: Y0
 class AnalyzeWorkflowRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class DurationsMsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAMESPACE_FIELD_NUMBER: _builtins.int
     WORKFLOW_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     PATH_COUNT_MAX_FIELD_NUMBER: _builtins.int
+    DURATIONS_MS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
     path_count_max: _builtins.int
     """Paths to enumerate; at most 1,000, 0 is 100."""
+    @_builtins.property
+    def durations_ms(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How long nodes took, by id, in place of what the definition says of it."""
+
     def __init__(
         self,
         *,
@@ -425,10 +450,11 @@ class AnalyzeWorkflowRequest(_message.Message):
         workflow_id: _builtins.str = ...,
         version: _builtins.int = ...,
         path_count_max: _builtins.int = ...,
+        durations_ms: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "path_count_max", b"path_count_max", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["durations_ms", b"durations_ms", "namespace", b"namespace", "path_count_max", b"path_count_max", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
