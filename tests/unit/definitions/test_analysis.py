@@ -48,7 +48,7 @@ def test_hidden_nodes_are_not_in_the_picture() -> None:
     assert [node.id for node in analysis.nodes] == ["d", "a", "w", "z"]
     decided = analysis.nodes[0]
     assert list(decided.edge_ids) == ["d>a", "d>w"]
-    assert [(e.target, e.condition) for e in decided.edges] == [("a", "yes"), ("w", "d>w")]
+    assert [(e.target, e.condition) for e in decided.edges] == [("a", "yes"), ("w", "default")]
     assert analysis.nodes[1].edges[0].condition == "context.a.ok"
     assert analysis.nodes[2].edges[0].on_failure
     assert list(analysis.convergence_points) == ["z"]

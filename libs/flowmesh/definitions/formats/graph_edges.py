@@ -169,7 +169,7 @@ def _add(wiring: Wiring, edge: Drawn, source: str, label: str = "") -> None:
         label=label,
         on_failure=edge.on_failure,
         id=edge.id,
-        condition="" if edge.on_failure else edge.condition,
+        condition="" if edge.on_failure else edge.condition or ("default" if label else ""),
     )
     if any(other.source == source for other in to):
         between = wiring.between.setdefault(edge.target, [])
