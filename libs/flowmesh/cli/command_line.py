@@ -49,6 +49,8 @@ Row = tuple[str, str, str]
 _DEFINITIONS: tuple[Row, ...] = (
     ("apply", "definitions:apply", "Register definitions from files."),
     ("validate", "definitions:validate", "Check definitions and store nothing."),
+    ("convert", "formats:convert", "Write definitions in another format."),
+    ("graph", "formats:graph", "Draw a workflow: SVG, Mermaid, DOT or JSON."),
 )
 _GET: tuple[Row, ...] = (
     ("workflow", "definitions:get_workflow", "A workflow."),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions import compile_source, read_source
-from flowmesh.definitions.exports import export_source
+from flowmesh.definitions.exports import export_source, write_yaml
 from flowmesh.definitions.yaml_text import read_yaml
 from flowmesh.errors import Invalid
 from flowmesh.sdk import Workflow
@@ -158,6 +158,28 @@ def test_positions_survive_step_json() -> None:
     assert [each["position"] for each in back["nodes"]] == [{"x": 10, "y": 2.5}] * 2
 
 
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+    | st.sampled_from(["no", "012", "1e3", "0o17", "null", "~", "-", "a\nb\n", "<<", "=", " x "]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab<0: ", max_size=4), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(JSON_VALUES)
+def test_yaml_is_read_back_as_what_was_written(value: Json) -> None:
+    """Strings that look like something else included."""
+    again = {"twice": value, "same": value}
+    assert read_yaml(write_yaml([again, {"b": 1}])) == [again, {"b": 1}]
+
+
 @pytest.mark.parametrize(
     ("source", "target", "what"),
     [
@@ -232,7 +254,7 @@ def test_a_workflow_of_the_builder_round_trips() -> None:
     flow.http("store", "http://service/", method="POST", input={"row": first.output})
     each = flow.map("each", flow.input["rows"])
     each.use("rest", "noop", depends_on=[])
-    source = flow.source()
+    source = documents(*flow.as_resources())
     assert plan_of(converted(converted(source, "graph"), "native")) == plan_of(source)
 
 

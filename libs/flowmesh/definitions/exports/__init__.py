@@ -5,5 +5,6 @@ is refused by name, with all the rest that has none.
 """
 
 from flowmesh.definitions.exports.export import TARGETS, export, export_source
+from flowmesh.definitions.exports.yaml_out import write_yaml
 
-__all__ = ["TARGETS", "export", "export_source"]
+__all__ = ["TARGETS", "export", "export_source", "write_yaml"]

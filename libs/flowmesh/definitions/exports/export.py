@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flowmesh.definitions.checks import check
 from flowmesh.definitions.exports.graph import graph_document
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.native import native_documents
@@ -45,10 +46,11 @@ def export(read: Read, target: str) -> list[dict[str, Any]]:
 def export_source(source: bytes, content_type: str, target: str) -> list[dict[str, Any]]:
     """Everything a source holds in the format asked for; `target` empty leaves each as it is.
 
-    Raises Invalid with every problem of reading the source.
+    Raises Invalid with every problem of the source, but for tasks of a library it cannot see.
     """
     reading = read_source(source, content_type)
-    refuse(reading.problems)
+    found_wrong = [*reading.problems, *check(reading, lambda _name: None)]
+    refuse([problem for problem in found_wrong if problem.code != "TASK_NOT_FOUND"])
     if not reading.resources:
         raise Invalid("DEFINITION_INVALID", "the source holds no definition")
     found: list[dict[str, Any]] = []

@@ -16,6 +16,7 @@ from flowmesh.definitions.exports.parts import (
     written_nodes,
 )
 from flowmesh.definitions.model import Dialect, GroupBody, Join, MapBody, Node, Task, Workflow
+from flowmesh.definitions.scopes import Scope
 
 
 def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Document:
@@ -26,7 +27,7 @@ def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
     if spec.get("description"):
         found["description"] = spec["description"]
     found["version"] = 1
-    found |= _graph(workflow, workflow.nodes, drawn, people, lost)
+    found |= _graph(workflow, Scope(workflow.nodes), drawn, people, lost)
     for key, schema in (
         ("inputSchema", workflow.input_schema),
         ("outputSchema", workflow.output_schema),
@@ -53,24 +54,25 @@ def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
 
 def _graph(
     workflow: Workflow,
-    nodes: tuple[Node, ...],
+    scope: Scope,
     drawn: Placed,
     people: dict[str, Document],
     lost: Lost,
 ) -> Document:
     made, edges = [], []
-    for index, node in enumerate(nodes):
+    for index, node in enumerate(scope.nodes):
         x, y = drawn.corner(index)
         shown = people.get(node.id, {})
         metadata = dict(shown.get("metadata") or {})
         position = metadata.pop("position", None) or {"x": round(x), "y": round(y)}
-        kind, data = _data(workflow, node, drawn.inner.get(index), lost)
+        kind, data = _data(workflow, scope, node, drawn.inner.get(index), lost)
         each: Document = {"id": node.id, "type": kind, "name": node.name}
         if shown.get("description"):
             each["description"] = shown["description"]
         each |= {"workflowId": workflow.id, "version": 1, "position": position, "data": data}
         each |= said_of(node)
-        sources = list(dict.fromkeys(filter(None, node.dependencies)))
+        # Those that templates imply are drawn too.
+        sources = [scope.graph.ids[before] for before in scope.graph.dependencies[index]]
         if len(sources) > 1 and node.join is not Join.ALL:
             each["join"] = node.join.value
         if metadata:
@@ -85,12 +87,14 @@ def _graph(
     return {"nodes": made, "edges": edges}
 
 
-def _data(workflow: Workflow, node: Node, inner: Placed | None, lost: Lost) -> tuple[str, Document]:
+def _data(
+    workflow: Workflow, scope: Scope, node: Node, inner: Placed | None, lost: Lost
+) -> tuple[str, Document]:
     kind = "custom"
     data: Document = {}
     if isinstance(node.body, MapBody) and inner is not None:
         body = {"items": node.input, "concurrency": node.body.concurrency}
-        data["map"] = body | _graph(workflow, node.body.nodes, inner, {}, lost)
+        data["map"] = body | _graph(workflow, scope.bodies[node.path], inner, {}, lost)
     elif node.body is not None:
         what = "a group" if isinstance(node.body, GroupBody) else "a state machine"
         lost.note(f"{what} of nodes", node.id)

@@ -101,8 +101,10 @@ def _does(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> 
         return {"taskRef": "delay", "input": {"duration": f"{value}ms"}}
     if task.executor in ("decision", "signal", "condition", "webhook"):
         lost.note(f"a node of type {task.type}", node.id)
-    elif _reads_context(node, task):
+        return {}
+    if _reads_context(node, task):
         lost.note("a node that reads the context", node.id)
+        return {}
     name = f"{workflow.id}.{node.id}"
     tasks.append(_resource("WorkflowTask", {"name": name}, _spec(node, task, lost)))
     return {"taskRef": name, **given}
