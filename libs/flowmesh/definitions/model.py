@@ -1,7 +1,8 @@
 """The canonical model: what every format is read into and every check, analysis and plan reads.
 
 It holds no positions and no text; `path` leads from each part back into its source document.
-A workflow is one graph of nodes; a map is a node that holds a graph of its own.
+A workflow is one graph of nodes; a map, a group and a state machine are nodes with a body of nodes.
+Graphs have no circles; what comes back to where it was is a state machine (decision 0008).
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,11 +15,19 @@ from flowmesh.definitions.problems import Path
 Json = Any
 
 
+# What templates see besides the usual names in the body of a map, and in that of a state machine.
+ITEM_NAMES = frozenset({"item", "index"})
+STATE_NAMES = frozenset({"state", "error"})
+
+
 class Dialect(Enum):
     """Which document a definition was written in. The value is `Workflow.format` of the API."""
 
     NATIVE = "native"
     STEPS = "steps"
+    GRAPH = "graph"
+    SERVERLESS = "serverless"
+    STATES = "states"
 
 
 class Priority(Enum):
@@ -80,6 +89,88 @@ class MapBody:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupBody:
+    """A graph that runs once; its output is the list of its leaves' outputs, in order.
+
+    In a race the first leaf that completes ends it: the others are canceled and its output is that
+    of the group.
+    """
+
+    nodes: tuple["Node", ...]
+    path: Path
+    race: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatesBody:
+    """Nodes of which one runs at a time, first `start`; each names the one that follows.
+
+    They share a value: the input of the machine (`Node.input`) to begin with, then the output of
+    the last node that does not keep it. Templates in it see the value as `state`, and `error`
+    (`class`, `message`, `node`) behind a catch. The value at the end is the machine's output.
+    """
+
+    nodes: tuple["Node", ...]
+    start: str
+    path: Path
+
+
+Body = MapBody | GroupBody | StatesBody
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """Where a state machine goes on when a node of it has failed with one of these classes.
+
+    `*` is every class.
+    """
+
+    classes: tuple[str, ...]
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """What follows a node of a state machine; an empty name ends the machine.
+
+    A node that `chooses` has an object as output whose `next` names what follows, one of `among`.
+    One that `keeps` leaves the value as it is; one that chooses always does.
+    """
+
+    next: str = ""
+    catches: tuple[Catch, ...] = ()
+    chooses: bool = False
+    among: tuple[str, ...] = ()
+    keeps: bool = False
+
+
+class Join(Enum):
+    """When a node with several edges to it runs.
+
+    STRICT is that of dependencies: all are taken, else the node is skipped. ALL waits until each is
+    taken or cannot be any more, and runs if one was; ANY runs at the first that is taken.
+    """
+
+    STRICT = "strict"
+    ALL = "all"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A dependency with a condition of its own on the node it comes from.
+
+    Taken when `source` completed and, where there is a `label`, its output names it (a string or a
+    list of strings); with `on_failure`, when `source` has failed, which then fails nothing else.
+    """
+
+    source: str
+    path: Path
+    label: str = ""
+    on_failure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One step of a graph. Its task is written into it or found by `task_ref`, or it is a map.
 
@@ -103,9 +194,18 @@ class Node:
     critical: bool = True
     priority: Priority = Priority.NORMAL
     queue: str = ""
-    map: MapBody | None = None
-    # Part of the body of a map, so its templates see `item` and `index` too.
-    in_map: bool = False
+    body: "Body | None" = None
+    # Edges from nodes that are dependencies too, and when they let this node run.
+    edges: tuple[Edge, ...] = ()
+    join: Join = Join.STRICT
+    # Of a node in the body of a state machine.
+    follow: Follow | None = None
+    # Names its templates see besides the usual ones, of the bodies it is in.
+    bound: frozenset[str] = frozenset()
+
+    @property
+    def map(self) -> MapBody | None:
+        return self.body if isinstance(self.body, MapBody) else None
 
     @property
     def input_path(self) -> Path:
@@ -113,11 +213,11 @@ class Node:
 
 
 def every_node(nodes: Iterable[Node]) -> Iterator[Node]:
-    """The nodes with those of the maps among them, each map before its body."""
+    """The nodes with those in bodies among them, each before its body."""
     for node in nodes:
         yield node
-        if node.map is not None:
-            yield from every_node(node.map.nodes)
+        if node.body is not None:
+            yield from every_node(node.body.nodes)
 
 
 @dataclass(frozen=True, slots=True)

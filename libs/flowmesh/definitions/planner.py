@@ -1,10 +1,10 @@
 """From a checked workflow and the tasks it refers to, the plan that executions run.
 
-The planner decides what each node is (a task, a timer, a map, nothing), what it gets as input and
-where its limits come from. It checks nothing: that is done before.
+The planner decides what each node is (a task, a timer, a body of nodes, nothing), what it gets as
+input and where its limits come from. It checks nothing: that is done before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from flowmesh.api.common.v1 import failure_pb2, priority_pb2
@@ -15,10 +15,16 @@ from flowmesh.definitions.graph import levels
 from flowmesh.definitions.model import (
     NATIVE_RETRY,
     NO_RETRY,
+    Body,
     Dialect,
+    Follow,
+    GroupBody,
+    Join,
     Json,
+    MapBody,
     Node,
     Priority,
+    StatesBody,
     Task,
     Workflow,
 )
@@ -46,6 +52,11 @@ _PRIORITIES = {
     Priority.NORMAL: priority_pb2.PRIORITY_NORMAL,
     Priority.HIGH: priority_pb2.PRIORITY_HIGH,
     Priority.CRITICAL: priority_pb2.PRIORITY_CRITICAL,
+}
+_JOINS = {
+    Join.STRICT: plan_pb2.JOIN_UNSPECIFIED,
+    Join.ALL: plan_pb2.JOIN_ALL,
+    Join.ANY: plan_pb2.JOIN_ANY,
 }
 
 
@@ -94,6 +105,8 @@ class _Nodes(Protocol):
 
     def add(self, **fields: object) -> plan_pb2.PlanNode: ...
 
+    def __getitem__(self, index: int, /) -> plan_pb2.PlanNode: ...
+
     def __len__(self) -> int: ...
 
 
@@ -111,12 +124,23 @@ class _Planner:
         """Adds the nodes of one graph to the list of a message."""
         graph = scope.graph
         positions = _positions(scope.nodes)
+        places = {name: index for index, name in enumerate(graph.ids)}
         for index, node in enumerate(scope.nodes):
             before = [positions[dependency] for dependency in graph.dependencies[index]]
             if node.condition:
                 self._add_gate(node, scope, nodes, before)
                 before = [len(nodes) - 1]
-            self._add_node(node, scope, nodes, before)
+            planned = self._add_node(node, scope, nodes, before)
+            first = nodes[len(nodes) - 2] if node.condition else planned
+            first.join = _JOINS[node.join]
+            for edge in node.edges:
+                first.edges.add(
+                    dependency=graph.dependencies[index].index(places[edge.source]),
+                    label=edge.label,
+                    on_failure=edge.on_failure,
+                )
+            if node.follow is not None:
+                _set_follow(planned, node.follow, places)
         if sum(map(len, levels(graph))) != len(graph.ids):
             raise ValueError(f"the graph of {self._workflow.id} has a circle; it was not checked")
 
@@ -132,15 +156,13 @@ class _Planner:
             self._tasks[node.task_ref] = task
         return task
 
-    def _add_node(self, node: Node, scope: Scope, nodes: _Nodes, before: list[int]) -> None:
+    def _add_node(
+        self, node: Node, scope: Scope, nodes: _Nodes, before: list[int]
+    ) -> plan_pb2.PlanNode:
         planned = _planned(node, nodes, before)
-        if node.map is not None:
-            planned.kind = plan_pb2.NODE_KIND_MAP
-            planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
-            planned.input_template = json_bytes(node.input)
-            planned.map.concurrency = node.map.concurrency
-            self.add_nodes(scope.bodies[node.path], planned.map.nodes)
-            return
+        if node.body is not None:
+            self._set_body(planned, node, node.body, scope.bodies[node.path])
+            return planned
         task = self._task(node)
         planned.queue = node.queue or task.queue
         if task.executor == "noop":
@@ -148,8 +170,32 @@ class _Planner:
             planned.input_mode = plan_pb2.INPUT_MODE_NONE
         elif task.executor == "delay":
             self._as_timer(planned, node, task)
+        elif task.executor == "signal":
+            planned.kind = plan_pb2.NODE_KIND_SIGNAL
+            planned.input_mode = plan_pb2.INPUT_MODE_NONE
+            planned.signal = str(task.config["name"])
         else:
             self._as_task(planned, node, task, scope)
+        return planned
+
+    def _set_body(self, planned: plan_pb2.PlanNode, node: Node, body: Body, inner: Scope) -> None:
+        planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+        match body:
+            case MapBody():
+                planned.kind = plan_pb2.NODE_KIND_MAP
+                planned.input_template = json_bytes(node.input)
+                planned.map.concurrency = body.concurrency
+                self.add_nodes(inner, planned.map.nodes)
+            case GroupBody():
+                planned.kind = plan_pb2.NODE_KIND_GROUP
+                planned.input_mode = plan_pb2.INPUT_MODE_NONE
+                planned.group.race = body.race
+                self.add_nodes(inner, planned.group.nodes)
+            case StatesBody():
+                planned.kind = plan_pb2.NODE_KIND_STATES
+                planned.input_template = json_bytes(node.input)
+                planned.states.start = inner.graph.ids.index(body.start)
+                self.add_nodes(inner, planned.states.nodes)
 
     def _as_timer(self, planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
         planned.kind = plan_pb2.NODE_KIND_TIMER
@@ -191,8 +237,8 @@ class _Planner:
         """A node of its own that evaluates the condition over what it may read."""
         roots = condition_roots_of(node)
         read = dict.fromkeys(tasks_in_condition(node.condition, scope.visible))
-        # In a map, where it is given once for each item, nothing that is not read.
-        needed = roots_in(node.condition, roots) if node.in_map else roots
+        # In a body, where it is given again and again, nothing that is not read.
+        needed = roots_in(node.condition, roots) if node.bound else roots
         given: Json = {root: f"{{{{{root}}}}}" for root in needed}
         if "tasks" in given:
             given["tasks"] = {name: {"output": f'{{{{tasks["{name}"].output}}}}'} for name in read}
@@ -205,7 +251,7 @@ class _Planner:
             critical=node.critical,
             priority=node.priority,
             queue=node.queue,
-            in_map=node.in_map,
+            bound=node.bound,
         )
         config = {
             "expression": under_input(node.condition, roots),
@@ -225,6 +271,17 @@ def _planned(node: Node, nodes: _Nodes, before: list[int]) -> plan_pb2.PlanNode:
         priority=_PRIORITIES[node.priority],
         queue=node.queue,
     )
+
+
+def _set_follow(planned: plan_pb2.PlanNode, follow: Follow, places: Mapping[str, int]) -> None:
+    def place(name: str) -> int:
+        return places[name] + 1 if name else 0
+
+    planned.follow.next = place(follow.next)
+    planned.follow.chooses = follow.chooses
+    planned.follow.keeps = follow.keeps
+    for catch in follow.catches:
+        planned.follow.catches.add(classes=catch.classes, next=place(catch.next))
 
 
 def _positions(nodes: Sequence[Node]) -> list[int]:

@@ -12,9 +12,6 @@ NATIVE_ROOTS = frozenset({"input", "tasks", "execution"})
 STEPS_ROOTS = frozenset({"context"})
 TASK_ROOTS = frozenset({"input"})
 CONDITION_ROOTS = ("input", "tasks")
-# What is known besides in the body of a map.
-ITEM_ROOTS = ("item", "index")
-_MAP_ROOTS = NATIVE_ROOTS.union(ITEM_ROOTS)
 
 _OPEN = "{{"
 _BEGIN = re.compile(r"\{\{\s*(\w+)")
@@ -26,12 +23,12 @@ _WORD = re.compile(r"""([\w$][\w$-]*)|"([^"\\]*)"|'([^'\\]*)'""")
 
 def roots_of(node: Node) -> frozenset[str]:
     """What the templates of a native node may begin with."""
-    return _MAP_ROOTS if node.in_map else NATIVE_ROOTS
+    return NATIVE_ROOTS | node.bound
 
 
 def condition_roots_of(node: Node) -> tuple[str, ...]:
     """What the condition of a node may begin with."""
-    return CONDITION_ROOTS + ITEM_ROOTS if node.in_map else CONDITION_ROOTS
+    return (*CONDITION_ROOTS, *sorted(node.bound, reverse=True))
 
 
 def compile_input(node: Node) -> Template:

@@ -1,4 +1,4 @@
-"""The graphs of a workflow, its own and the body of each map: what is visible in each, what its
+"""The graphs of a workflow, its own and the bodies in it: what is visible in each, what its
 templates refer to, and who waits for whom.
 """
 
@@ -16,11 +16,11 @@ GATE_SUFFIX = ":condition"
 
 
 class Scope:
-    """One graph. `owner` is the map whose body it is, `outer` the graph that map stands in.
+    """One graph. `owner` is the node whose body it is, `outer` the graph that node stands in.
 
-    `visible` holds nodes by id, its own and those around it; `bodies` the scopes of its maps by
-    their nodes' paths; `inputs` and `invalid` their compiled templates, by path too; `implied` the
-    tasks a node refers to in its input, its condition or, of a map, its body, by its index.
+    `visible` holds nodes by id, its own and those around it; `bodies` the scopes of its nodes'
+    bodies by their paths; `inputs` and `invalid` compiled templates, by path too; `implied` the
+    tasks a node refers to in its input, its condition or its body, by its index.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Scope:
         self.inputs: dict[Path, Template] = {}
         self.invalid: dict[Path, TemplateInvalid] = {}
         self.bodies: dict[Path, Scope] = {
-            node.path: Scope(node.map.nodes, self, node) for node in nodes if node.map is not None
+            node.path: Scope(node.body.nodes, self, node) for node in nodes if node.body is not None
         }
         self.implied: dict[int, tuple[str, ...]] = {}
         for index, node in enumerate(nodes):
@@ -68,8 +68,8 @@ class Scope:
             scope = scope.outer
 
     def body_of(self, node: Node) -> "Scope | None":
-        """The body of a map that is visible here; None for what is no map."""
-        if node.map is None:
+        """The body of a node that is visible here; None where it has none."""
+        if node.body is None:
             return None
         return next(s.bodies[node.path] for s in (self, *self.around()) if node.path in s.bodies)
 

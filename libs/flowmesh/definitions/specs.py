@@ -16,6 +16,9 @@ from flowmesh.definitions.references import has_template, ids_in, split_input
 DIALECTS = {
     Dialect.NATIVE: plan_pb2.DIALECT_NATIVE,
     Dialect.STEPS: plan_pb2.DIALECT_STEPS,
+    Dialect.GRAPH: plan_pb2.DIALECT_GRAPH,
+    Dialect.SERVERLESS: plan_pb2.DIALECT_SERVERLESS,
+    Dialect.STATES: plan_pb2.DIALECT_STATES,
 }
 # Executors of step JSON whose input is the context whatever they are told to do with it.
 _CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition"})

@@ -7,10 +7,9 @@ import orjson
 
 from flowmesh.definitions.checks.graphs import nearest
 from flowmesh.definitions.checks.known import Known, TaskOf, items_source
-from flowmesh.definitions.model import Json, Node, Workflow
+from flowmesh.definitions.model import ITEM_NAMES, Json, Node, Workflow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.references import (
-    ITEM_ROOTS,
     NATIVE_ROOTS,
     condition_roots_of,
     ids_in,
@@ -139,8 +138,8 @@ class _Checker:
         roots = condition_roots_of(node)
         try:
             compile_condition(node.condition, dialect="cel", steps=steps, roots=roots)
-            if node.in_map:
-                _check_bound(node.condition)
+            if node.bound:
+                _check_bound(node)
             # As it will run, which is a little longer.
             compile_condition(under_input(node.condition, roots), dialect="cel", steps=steps)
         except ExpressionInvalid as error:
@@ -152,9 +151,10 @@ class _Checker:
                 self._problems.add(_UNKNOWN, message, path)
 
 
-def _check_bound(condition: str) -> None:
-    for name in sorted(bound_names(tokenize(condition)).intersection(ITEM_ROOTS)):
-        message = f"{name!r} is the map's here; give the variable of the macro another name"
+def _check_bound(node: Node) -> None:
+    for name in sorted(bound_names(tokenize(node.condition)) & node.bound):
+        owner = "map" if name in ITEM_NAMES else "machine"
+        message = f"{name!r} is the {owner}'s here; give the variable of the macro another name"
         raise ExpressionInvalid("EXPRESSION_INVALID", message)
 
 

@@ -6,6 +6,7 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.formats.common import headers_of, method_of, node_list, retry_of, url_of
 from flowmesh.definitions.model import (
+    ITEM_NAMES,
     NATIVE_RETRY,
     Dialect,
     Json,
@@ -112,7 +113,7 @@ def _node(reader: Reader, depth: int) -> Node:
         critical=reader.flag("critical", True),
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
-        in_map=depth > 0,
+        bound=ITEM_NAMES if depth else frozenset(),
     )
 
 
@@ -135,8 +136,8 @@ def _map(reader: Reader, depth: int) -> Node:
         dependencies=reader.identifiers("dependsOn"),
         dependencies_key="dependsOn",
         critical=reader.flag("critical", True),
-        map=_map_body(body, depth + 1),
-        in_map=depth > 0,
+        body=_map_body(body, depth + 1),
+        bound=ITEM_NAMES if depth else frozenset(),
     )
     body.refuse_unknown()
     return node

@@ -32,6 +32,12 @@ class _DialectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dialect.Value
     """workflow.io/v1 resources: templates over `input` and `tasks`."""
     DIALECT_STEPS: _Dialect.ValueType  # 2
     """Step JSON: a shared context that step results are merged into."""
+    DIALECT_GRAPH: _Dialect.ValueType  # 3
+    """Graph JSON: nodes and edges, and the context of step JSON."""
+    DIALECT_SERVERLESS: _Dialect.ValueType  # 4
+    """CNCF Serverless Workflow."""
+    DIALECT_STATES: _Dialect.ValueType  # 5
+    """Amazon States Language."""
 
 class Dialect(_Dialect, metaclass=_DialectEnumTypeWrapper):
     """Which document a workflow was written in; decides what its nodes get as input."""
@@ -41,7 +47,37 @@ DIALECT_NATIVE: Dialect.ValueType  # 1
 """workflow.io/v1 resources: templates over `input` and `tasks`."""
 DIALECT_STEPS: Dialect.ValueType  # 2
 """Step JSON: a shared context that step results are merged into."""
+DIALECT_GRAPH: Dialect.ValueType  # 3
+"""Graph JSON: nodes and edges, and the context of step JSON."""
+DIALECT_SERVERLESS: Dialect.ValueType  # 4
+"""CNCF Serverless Workflow."""
+DIALECT_STATES: Dialect.ValueType  # 5
+"""Amazon States Language."""
 Global___Dialect: _TypeAlias = Dialect  # noqa: Y015
+
+class _Join:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _JoinEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Join.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    JOIN_UNSPECIFIED: _Join.ValueType  # 0
+    """All edges are taken; else the node is skipped."""
+    JOIN_ALL: _Join.ValueType  # 1
+    """Each edge is taken or cannot be any more, and one is taken."""
+    JOIN_ANY: _Join.ValueType  # 2
+    """The first edge is taken; what becomes of the others does not matter."""
+
+class Join(_Join, metaclass=_JoinEnumTypeWrapper):
+    """When a node runs that several edges lead to."""
+
+JOIN_UNSPECIFIED: Join.ValueType  # 0
+"""All edges are taken; else the node is skipped."""
+JOIN_ALL: Join.ValueType  # 1
+"""Each edge is taken or cannot be any more, and one is taken."""
+JOIN_ANY: Join.ValueType  # 2
+"""The first edge is taken; what becomes of the others does not matter."""
+Global___Join: _TypeAlias = Join  # noqa: Y015
 
 class _NodeKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -60,6 +96,12 @@ class _NodeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeKind.Val
     """Runs a graph for each item of a list. Its output is the list of their outputs, in order: of
     each the output of its only leaf, null where there are several.
     """
+    NODE_KIND_GROUP: _NodeKind.ValueType  # 5
+    """Runs a graph once."""
+    NODE_KIND_STATES: _NodeKind.ValueType  # 6
+    """A state machine. `input_template` renders to its first value."""
+    NODE_KIND_SIGNAL: _NodeKind.ValueType  # 7
+    """Completes with the payload of the first signal of this name that no other node has had."""
 
 class NodeKind(_NodeKind, metaclass=_NodeKindEnumTypeWrapper): ...
 
@@ -74,6 +116,12 @@ NODE_KIND_MAP: NodeKind.ValueType  # 4
 """Runs a graph for each item of a list. Its output is the list of their outputs, in order: of
 each the output of its only leaf, null where there are several.
 """
+NODE_KIND_GROUP: NodeKind.ValueType  # 5
+"""Runs a graph once."""
+NODE_KIND_STATES: NodeKind.ValueType  # 6
+"""A state machine. `input_template` renders to its first value."""
+NODE_KIND_SIGNAL: NodeKind.ValueType  # 7
+"""Completes with the payload of the first signal of this name that no other node has had."""
 Global___NodeKind: _TypeAlias = NodeKind  # noqa: Y015
 
 class _InputMode:
@@ -205,6 +253,12 @@ class PlanNode(_message.Message):
     GATE_FIELD_NUMBER: _builtins.int
     DELAY_MS_FIELD_NUMBER: _builtins.int
     MAP_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
+    JOIN_FIELD_NUMBER: _builtins.int
+    FOLLOW_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique in its scope."""
     name: _builtins.str
@@ -227,8 +281,11 @@ class PlanNode(_message.Message):
     """An output of JSON `false` skips the nodes behind this one."""
     delay_ms: _builtins.int
     """Duration of a NODE_KIND_TIMER whose duration is constant. Otherwise `input_template` renders
-    to the duration in ms (a number).
+    to the duration in ms (a number), or to the RFC 3339 instant it ends at.
     """
+    join: Global___Join.ValueType
+    signal: _builtins.str
+    """Name of the signal that a NODE_KIND_SIGNAL waits for."""
     @_builtins.property
     def dependencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Indices of the nodes that must have ended before this one starts."""
@@ -238,6 +295,18 @@ class PlanNode(_message.Message):
     @_builtins.property
     def map(self) -> Global___MapBody:
         """Of a NODE_KIND_MAP, whose `input_template` renders to the list of items."""
+
+    @_builtins.property
+    def group(self) -> Global___GroupBody: ...
+    @_builtins.property
+    def states(self) -> Global___StatesBody: ...
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___EdgeRule]:
+        """Edges to this node that are more than dependencies, by position in `dependencies`."""
+
+    @_builtins.property
+    def follow(self) -> Global___Follow:
+        """Of a node in the body of a NODE_KIND_STATES."""
 
     def __init__(
         self,
@@ -258,14 +327,165 @@ class PlanNode(_message.Message):
         gate: _builtins.bool = ...,
         delay_ms: _builtins.int = ...,
         map: Global___MapBody | None = ...,
+        group: Global___GroupBody | None = ...,
+        states: Global___StatesBody | None = ...,
+        edges: _abc.Iterable[Global___EdgeRule] | None = ...,
+        join: Global___Join.ValueType = ...,
+        follow: Global___Follow | None = ...,
+        signal: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["map", b"map", "retry", b"retry"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["follow", b"follow", "group", b"group", "map", b"map", "retry", b"retry", "states", b"states"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "gate", b"gate", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "kind", b"kind", "map", b"map", "name", b"name", "priority", b"priority", "queue", b"queue", "retry", b"retry", "spec", b"spec", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "edges", b"edges", "follow", b"follow", "gate", b"gate", "group", b"group", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "join", b"join", "kind", b"kind", "map", b"map", "name", b"name", "priority", b"priority", "queue", b"queue", "retry", b"retry", "signal", b"signal", "spec", b"spec", "states", b"states", "timeout_ms", b"timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanNode: _TypeAlias = PlanNode  # noqa: Y015
+
+@_typing.final
+class GroupBody(_message.Message):
+    """A graph that runs once. Its output is the list of its leaves' outputs, in order; that of a race
+    is the output of the first leaf that completes, upon which the others are canceled.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    RACE_FIELD_NUMBER: _builtins.int
+    race: _builtins.bool
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]: ...
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___PlanNode] | None = ...,
+        race: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "race", b"race"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupBody: _TypeAlias = GroupBody  # noqa: Y015
+
+@_typing.final
+class StatesBody(_message.Message):
+    """Nodes of which one runs at a time; what each leaves is the value that the next one sees. Their
+    templates see `state`, that value, and `error` behind a catch.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    """Index of the first."""
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]: ...
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___PlanNode] | None = ...,
+        start: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatesBody: _TypeAlias = StatesBody  # noqa: Y015
+
+@_typing.final
+class Follow(_message.Message):
+    """What follows a node of a state machine, as an index in its body plus 1; 0 ends the machine with
+    the value.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEXT_FIELD_NUMBER: _builtins.int
+    CATCHES_FIELD_NUMBER: _builtins.int
+    CHOOSES_FIELD_NUMBER: _builtins.int
+    KEEPS_FIELD_NUMBER: _builtins.int
+    next: _builtins.int
+    chooses: _builtins.bool
+    """The output is an object whose `next` is the id of what follows, or empty."""
+    keeps: _builtins.bool
+    """The value stays as it was before this node."""
+    @_builtins.property
+    def catches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Catch]: ...
+    def __init__(
+        self,
+        *,
+        next: _builtins.int = ...,
+        catches: _abc.Iterable[Global___Catch] | None = ...,
+        chooses: _builtins.bool = ...,
+        keeps: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catches", b"catches", "chooses", b"chooses", "keeps", b"keeps", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Follow: _TypeAlias = Follow  # noqa: Y015
+
+@_typing.final
+class Catch(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLASSES_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    next: _builtins.int
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Failure classes; `*` is every one."""
+
+    def __init__(
+        self,
+        *,
+        classes: _abc.Iterable[_builtins.str] | None = ...,
+        next: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Catch: _TypeAlias = Catch  # noqa: Y015
+
+@_typing.final
+class EdgeRule(_message.Message):
+    """When an edge is taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPENDENCY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
+    dependency: _builtins.int
+    """Position in `dependencies`."""
+    label: _builtins.str
+    """The output of the node it comes from names it: a string, or a list of strings."""
+    on_failure: _builtins.bool
+    """It is taken when the node it comes from has failed, and not when it completed."""
+    def __init__(
+        self,
+        *,
+        dependency: _builtins.int = ...,
+        label: _builtins.str = ...,
+        on_failure: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dependency", b"dependency", "label", b"label", "on_failure", b"on_failure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EdgeRule: _TypeAlias = EdgeRule  # noqa: Y015
 
 @_typing.final
 class MapBody(_message.Message):
