@@ -50,6 +50,9 @@ class Bodies:
         self._text(task, config.get("url", ""), "url", task.at("url"), problems)
         for name, value in (config.get("headers") or {}).items():
             self._text(task, value, "header", task.at("headers", name), problems)
+        for key, value in (config.get("authentication") or {}).items():
+            path = task.at("authentication", "config", key)
+            self._text(task, value, "header", path, problems)
         for key in ("body", "payload"):
             body = config.get(key)
             if isinstance(body, str):
