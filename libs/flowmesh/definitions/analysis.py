@@ -87,7 +87,13 @@ def _add_nodes(scope: Scope, nodes: Sequence[Node], graph: Graph, into: pb.Analy
             by_target.setdefault(target, edge.id)
             if edge.label or edge.on_failure:
                 text = edge.condition or edge.label
-                node.edges.add(target=target, condition=text, on_failure=edge.on_failure)
+                node.edges.add(
+                    target=target,
+                    condition=text,
+                    on_failure=edge.on_failure,
+                    label=edge.label,
+                    decided_by=edge.source if edge.label else "",
+                )
         node.edge_ids.extend(
             [by_target.get(names[after], "") for after in graph.successors[number]]
         )

@@ -350,21 +350,28 @@ class GraphEdge(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     ON_FAILURE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     condition: _builtins.str
     """What the source must answer for it to be taken."""
     on_failure: _builtins.bool
     """It is taken when the source has failed."""
+    label: _builtins.str
+    """It is taken when the output of the node `decided_by`, which only running has, names `label`."""
+    decided_by: _builtins.str
     def __init__(
         self,
         *,
         target: _builtins.str = ...,
         condition: _builtins.str = ...,
         on_failure: _builtins.bool = ...,
+        label: _builtins.str = ...,
+        decided_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "on_failure", b"on_failure", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "decided_by", b"decided_by", "label", b"label", "on_failure", b"on_failure", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
