@@ -139,7 +139,7 @@ class Progress:
 
     def begin_timer(self, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
         try:
-            delay_us = planned.delay_us or _rendered_delay_us(self.state, scope, planned)
+            delay_us = planned.delay_us or _rendered_delay_us(self.state, scope, planned, self.now)
         except (RenderError, NotAtHand, ValueError) as error:
             node = self.scheduled(scope, planned, 1)
             self.fail_node(node, failure_of("ValidationError", f"duration of {node.id}: {error}"))
@@ -306,11 +306,13 @@ def _is_false(output: payload_pb2.Payload | None) -> bool:
     return output is not None and output.data.strip() == b"false"
 
 
-def _rendered_delay_us(state: State, scope: Scope, planned: PlanNode) -> int:
+def _rendered_delay_us(state: State, scope: Scope, planned: PlanNode, now_us: int) -> int:
     """The duration of a timer whose definition computes it, in microseconds."""
     if planned.input is None:
         return 0
-    value = decode(render_input(state, NodeState(planned, scope)))
+    node = NodeState(planned, scope)
+    node.scheduled_at_us = now_us
+    value = decode(render_input(state, node))
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:
         raise ValueError(f"expected a number of milliseconds, got {value!r}")
     return int(value * 1000)

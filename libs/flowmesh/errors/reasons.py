@@ -56,6 +56,8 @@ REASONS = _table(
     Reason("TYPE_MISMATCH", tree.Invalid, "An output does not fit the input it flows to."),
     Reason("TEMPLATE_INVALID", tree.Invalid, "A {{ }} template does not parse."),
     Reason("TEMPLATE_UNKNOWN_REFERENCE", tree.Invalid, "A template refers to a task or field that does not exist."),
+    Reason("TEMPLATE_UNKNOWN_FUNCTION", tree.Invalid, "A template calls a function that does not exist."),
+    Reason("TEMPLATE_ARGUMENTS_INVALID", tree.Invalid, "A function in a template gets too few, too many or the wrong arguments."),
     Reason("EXPRESSION_INVALID", tree.Invalid, "An expression does not parse."),
     Reason("EXPRESSION_TOO_COMPLEX", tree.Invalid, "An expression is over its limits."),
     Reason("EXPRESSION_FORBIDDEN", tree.Invalid, "An expression uses something that is not allowed."),
