@@ -18,6 +18,7 @@ from flowmesh.expressions.calls import Call, Expression, Literal
 from flowmesh.expressions.errors import RenderError
 from flowmesh.expressions.evaluation import Budget, renderer
 from flowmesh.expressions.functions import FUNCTIONS, Function, Unfit
+from flowmesh.expressions.functions.signatures import function
 from flowmesh.expressions.references import (
     Reference,
     ReferenceInvalid,
@@ -37,6 +38,8 @@ CONSTANT_BYTES_MAX = 1024 * 1024
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _STRING = re.compile(r"""(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.DOTALL)
 _CONSTANTS = {"true": True, "false": False, "null": None}
+# Of calls that are refused: what is in them is looked at all the same.
+_WRONG = function("wrong() -> any", lambda: None, "", "")
 _BEYOND_REFERENCES = re.compile(r"""\A\s*["'\d-]|[(|]""")
 
 
@@ -171,19 +174,20 @@ class _Parser:
         return arguments
 
     def _call(self, name: str, arguments: list[Expression], offset: int) -> Expression:
-        function = FUNCTIONS.get(name)
-        if function is None:
-            self._mistake("TEMPLATE_UNKNOWN_FUNCTION", _unknown(name), offset)
-            return Literal(None)
-        if not function.least <= len(arguments) <= function.most:
-            message = f"{function.signature} takes {_count(function)}, not {len(arguments)}"
-            self._mistake("TEMPLATE_ARGUMENTS_INVALID", message, offset)
-            return Literal(None)
-        depth = 1 + max((each.depth for each in arguments if isinstance(each, Call)), default=0)
+        inner = [each for each in arguments if isinstance(each, Call)]
+        depth = 1 + max((each.depth for each in inner), default=0)
         if depth > CALLS_NESTING_MAX:
             raise _too_deep(offset)
-        call = Call(function, tuple(arguments), f"{self._at}:{offset}", depth)
-        return call if self._compilation.mistakes else self._folded(call, offset)
+        known = FUNCTIONS.get(name)
+        if known is None:
+            self._mistake("TEMPLATE_UNKNOWN_FUNCTION", _unknown(name), offset)
+        elif not known.least <= len(arguments) <= known.most:
+            message = f"{known.signature} takes {_count(known)}, not {len(arguments)}"
+            self._mistake("TEMPLATE_ARGUMENTS_INVALID", message, offset)
+            known = None
+        if known is None or any(each.function is _WRONG for each in inner):
+            return Call(_WRONG, tuple(arguments), "", depth)
+        return self._folded(Call(known, tuple(arguments), f"{self._at}:{offset}", depth), offset)
 
     def _folded(self, call: Call, offset: int) -> Expression:
         """The call, or its value where nothing it depends on can change."""

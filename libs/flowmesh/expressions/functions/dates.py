@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import NamedTuple
 
-from flowmesh.expressions.functions.signatures import Function, Json, Unfit, function
+from flowmesh.expressions.functions.signatures import Function, Json, Kind, Unfit, function
 from flowmesh.expressions.moments import Moment
 
 PATTERN_CHARACTERS_MAX = 64
@@ -133,14 +133,12 @@ def _date(value: Json) -> str:
 
 def _tokens(pattern: str) -> list[str | Field]:
     """Literal texts and fields in turn; raises Unfit."""
-    if len(pattern) > PATTERN_CHARACTERS_MAX:
-        raise Unfit(f"a pattern has at most {PATTERN_CHARACTERS_MAX} characters")
     found: list[str | Field] = []
     position = 0
     while position < len(pattern):
         token = _TOKEN.match(pattern, position)
         if token is None:
-            raise Unfit("a quote in the pattern is not closed")
+            raise Unfit("a quote is not closed")
         if token.group(1) is not None:
             found.append(token.group(1).replace("''", "'") or "'")
         elif token.group(2) is None:
@@ -148,10 +146,25 @@ def _tokens(pattern: str) -> list[str | Field]:
         elif token.group() in _FIELDS:
             found.append(_FIELDS[token.group()])
         else:
-            known = ", ".join(_FIELDS)
-            raise Unfit(f"the pattern has {token.group()!r}; there are {known} and 'text'")
+            raise Unfit(f"{token.group()} is no part of a date")
         position = token.end()
     return found
+
+
+def _is_pattern(value: Json) -> bool:
+    if not isinstance(value, str) or len(value) > PATTERN_CHARACTERS_MAX:
+        return False
+    try:
+        return bool(_tokens(value))
+    except Unfit:
+        return False
+
+
+def _is_zone(value: Json) -> bool:
+    try:
+        return isinstance(value, str) and _zone(value) is not None
+    except Unfit:
+        return False
 
 
 def _format_date(date: Json, pattern: str, zone: str = "Z") -> str:
@@ -207,7 +220,7 @@ def _date_add(date: Json, amount: float, unit: str) -> str:
             if amount != math.trunc(amount):
                 raise Unfit(f"only whole {unit} can be added")
             return _text(_add_months(at, int(amount) * _UNIT_MONTHS[unit]))
-        return _text(at + timedelta(milliseconds=amount * _unit_ms(unit)))
+        return _text(at + timedelta(milliseconds=amount * _UNIT_MS[unit]))
     except (OverflowError, ValueError) as error:
         if isinstance(error, Unfit):
             raise
@@ -223,23 +236,22 @@ def _add_months(at: datetime, months: int) -> datetime:
     return at.replace(year=year, month=month, day=min(at.day, calendar.monthrange(year, month)[1]))
 
 
-def _unit_ms(unit: str) -> int:
-    if unit not in _UNIT_MS:
-        raise Unfit(f"a unit is one of {', '.join(_UNITS)}")
-    return _UNIT_MS[unit]
-
-
 def _date_diff(later: Json, earlier: Json, unit: str) -> float:
-    if unit in _UNIT_MONTHS:
-        raise Unfit("months and years differ in length; ask for days")
     between = _ms(_parse(later)) - _ms(_parse(earlier))
-    whole, rest = divmod(between, _unit_ms(unit))
-    return whole if not rest else between / _unit_ms(unit)
+    whole, rest = divmod(between, _UNIT_MS[unit])
+    return whole if not rest else between / _UNIT_MS[unit]
 
 
 def _to_epoch(date: Json) -> int:
     return _ms(_parse(date))
 
+
+_KINDS: dict[str, Kind] = {
+    "pattern": (f"of {', '.join(_FIELDS)} and 'text' in quotes", _is_pattern),
+    "unit": (f"one of {', '.join(_UNITS)}", lambda value: value in _UNITS),
+    "fixedUnit": (f"one of {', '.join(_UNIT_MS)}", lambda value: value in tuple(_UNIT_MS)),
+    "zone": ("UTC or an offset such as +02:00", _is_zone),
+}
 
 FUNCTIONS: tuple[Function, ...] = (
     function(
@@ -256,28 +268,32 @@ FUNCTIONS: tuple[Function, ...] = (
         'date("2026-01-31T12:00:00+02:00")',
     ),
     function(
-        "parseDate(text: string, pattern: string, zone?: string) -> date",
+        "parseDate(text: string, pattern: pattern, zone?: zone) -> date",
         _parse_date,
         "A date of text in a pattern such as `dd.MM.yyyy HH:mm`.",
         'parseDate("31.01.2026", "dd.MM.yyyy")',
+        kinds=_KINDS,
     ),
     function(
-        "formatDate(date: date, pattern: string, zone?: string) -> string",
+        "formatDate(date: date, pattern: pattern, zone?: zone) -> string",
         _format_date,
         "A date in a pattern such as `EEE, d MMM yyyy`, in UTC or at the offset of a zone.",
         'formatDate("2026-01-31", "EEE, d MMM yyyy")',
+        kinds=_KINDS,
     ),
     function(
-        "dateAdd(date: date, amount: number, unit: string) -> date",
+        "dateAdd(date: date, amount: number, unit: unit) -> date",
         _date_add,
         f"A date so much later; units are {', '.join(_UNITS)}.",
         'dateAdd("2026-01-31", 1, "months")',
+        kinds=_KINDS,
     ),
     function(
-        "dateDiff(later: date, earlier: date, unit: string) -> number",
+        "dateDiff(later: date, earlier: date, unit: fixedUnit) -> number",
         _date_diff,
         "How much later the first date is than the second.",
         'dateDiff("2026-02-01", "2026-01-31", "hours")',
+        kinds=_KINDS,
     ),
     function(
         "toEpoch(date: date) -> integer",

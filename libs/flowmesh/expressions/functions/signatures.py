@@ -7,7 +7,7 @@ optional parameter ends with `?`, the last one may end with `...` and be given a
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,10 @@ def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-_KINDS: dict[str, tuple[str, Callable[[Json], bool]]] = {
+Kind = tuple[str, Callable[[Json], bool]]
+"""What to call a value of a kind, and what tells one."""
+
+_KINDS: dict[str, Kind] = {
     "any": ("any value", lambda _value: True),
     "array": ("an array", lambda value: isinstance(value, list)),
     "boolean": ("true or false", lambda value: isinstance(value, bool)),
@@ -65,20 +68,20 @@ class Parameter:
     """`kinds` are the kinds of values it takes; `repeated` is given any number of times more."""
 
     name: str
-    kinds: tuple[str, ...]
+    kinds: tuple[Kind, ...]
     optional: bool
     repeated: bool
 
     def checked(self, value: Json) -> Json:
         """The value, where it is of one of the kinds; raises Unfit."""
-        if not any(_KINDS[kind][1](value) for kind in self.kinds):
-            expected = " or ".join(_KINDS[kind][0] for kind in self.kinds)
+        if not any(fits(value) for _, fits in self.kinds):
+            expected = " or ".join(words for words, _ in self.kinds)
             raise Unfit(f"{self.name} is {kind_of(value)}, it must be {expected}")
         if value.__class__ is str and len(value) > TEXT_CHARACTERS_MAX:
             raise Unfit(f"{self.name} is longer than {TEXT_CHARACTERS_MAX} characters")
         if value.__class__ is list and len(value) > ITEMS_MAX:
             raise Unfit(f"{self.name} has more than {ITEMS_MAX} items")
-        return int(value) if self.kinds == ("integer",) else value
+        return int(value) if self.kinds == (_KINDS["integer"],) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +123,16 @@ def function(
     *,
     lazy: bool = False,
     momentary: bool = False,
+    kinds: Mapping[str, Kind] | None = None,
 ) -> Function:
-    """A function as its signature says; `example` is a call without data that shows it."""
+    """A function as its signature says; `example` is a call without data that shows it.
+
+    `kinds` are those its signature names beside the usual ones.
+    """
+    known = {**_KINDS, **(kinds or {})}
     found = _SIGNATURE.match(signature)
     assert found is not None, signature
-    parameters = tuple(map(_parameter, filter(None, found.group(2).split(", "))))
+    parameters = tuple(_parameter(each, known) for each in found.group(2).split(", ") if each)
     assert found.group(3) in RESULTS, signature
     return Function(
         name=found.group(1),
@@ -139,11 +147,10 @@ def function(
     )
 
 
-def _parameter(text: str) -> Parameter:
+def _parameter(text: str, known: Mapping[str, Kind]) -> Parameter:
     found = _PARAMETER.match(text)
     assert found is not None, text
-    kinds = tuple(found.group(3).split("|"))
-    assert all(kind in _KINDS for kind in kinds), text
+    kinds = tuple(known[name] for name in found.group(3).split("|"))
     return Parameter(found.group(1), kinds, found.group(2) == "?", found.group(2) == "...")
 
 
