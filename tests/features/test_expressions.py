@@ -1,0 +1,144 @@
+"""The template language on the running suite: functions, Go form, decisions in four languages."""
+
+import hashlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from flowmesh.testing.suite import Response, Suite
+from flowmesh.testing.world import World
+
+_numbers = itertools.count(1)
+YAML = {"content-type": "application/yaml"}
+Json = Any
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with World() as world:
+        yield world
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that only this test uses."""
+    return f"expressions-{next(_numbers)}"
+
+
+def resource(kind: str, name: str, **spec: Json) -> Json:
+    return {
+        "apiVersion": "workflow.io/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def http_task(name: str, url: str, *, http: Json = None, **spec: Json) -> Json:
+    """Posts its input, and whatever else `http` says."""
+    request = {"method": "POST", "url": url, "body": "{{input}}", **(http or {})}
+    return resource("WorkflowTask", name, type="http", http=request, **spec)
+
+
+def workflow(name: str, *tasks: Json, **spec: Json) -> Json:
+    return resource("Workflow", name, tasks=list(tasks), **spec)
+
+
+async def apply(suite: Suite, *resources: Json) -> Response:
+    source = yaml.safe_dump_all(resources, sort_keys=False).encode()
+    return await suite.post("/api/v1/workflows", data=source, headers=YAML)
+
+
+async def applied(suite: Suite, *resources: Json) -> None:
+    answer = await apply(suite, *resources)
+    assert answer.status == 201, answer.text
+
+
+async def executed(suite: Suite, name: str, value: Json = None) -> Json:
+    answer = await suite.post(f"/workflows/{name}/execute", {"input": value or {}})
+    assert answer.status == 200, answer.text
+    return answer.json
+
+
+@pytest.mark.feature("S0-140", "S0-26")
+async def test_functions_and_pipes_compute_what_tasks_get(
+    suite: Suite, world: World, name: str
+) -> None:
+    """In the input of a task, in the configuration of a task, in the output of the workflow."""
+    headers = {"X-Digest": "{{ sha256(input.user) }}"}
+    task = http_task(f"{name}-task", world.url("made"), http={"headers": headers})
+    given = {
+        "user": "{{ input.name | trim | upper }}",
+        "total": "{{ round(mul(input.price, input.count), 2) }}",
+        "label": '{{ default(input.label, "none") }} of {{ length(input.tags) }}',
+        "tags": "{{ sort(input.tags) }}",
+        "due": '{{ dateAdd(input.ordered, 14, "days") | formatDate("d MMM yyyy") }}',
+        "size": '{{ if(gt(input.count, 10), "large", "small") }}',
+    }
+    output = {"tags": '{{ input.tags | join("+") }}'}
+    node = {"id": "make", "taskRef": f"{name}-task", "input": given}
+    await applied(suite, task, workflow(name, node, output=output))
+    value = {
+        "name": " ada ", "price": 1.155, "count": 3, "tags": ["b", "a"], "ordered": "2026-01-20",
+    }  # fmt: skip
+    ran = await executed(suite, name, value)
+    (call,) = world.calls("made")
+    assert call.json == {
+        "user": "ADA",
+        "total": 3.47,
+        "label": "none of 2",
+        "tags": ["a", "b"],
+        "due": "3 Feb 2026",
+        "size": "small",
+    }
+    assert call.headers["x-digest"] == hashlib.sha256(b"ADA").hexdigest()
+    assert ran["output"] == {"tags": "b+a"}
+
+
+@pytest.mark.feature("S0-140")
+async def test_every_attempt_sends_the_same_identities(
+    suite: Suite, world: World, name: str
+) -> None:
+    """`uuid()` belongs to the task, not to the attempt; `now()` is when the attempt was due."""
+    world.answers("flaky", status=503, times=1)
+    headers = {"X-Request": "{{ uuid() }}"}
+    retry = {"maxAttempts": 3, "initialDelay": "1ms"}
+    task = http_task(f"{name}-task", world.url("flaky"), http={"headers": headers}, retry=retry)
+    given = {"id": "{{ uuid() }}", "other": "{{ uuid() }}", "at": "{{ now() }}"}
+    await applied(
+        suite, task, workflow(name, {"id": "a", "taskRef": f"{name}-task", "input": given})
+    )
+    await executed(suite, name)
+    first, second = world.calls("flaky")
+    assert first.json["id"] == second.json["id"] != first.json["other"]
+    assert first.headers["x-request"] == second.headers["x-request"] != first.json["id"]
+    assert uuid.UUID(first.json["id"]).version == 4
+    sent = datetime.fromisoformat(first.json["at"])
+    assert abs(datetime.now(UTC) - sent) < timedelta(minutes=1)
+    await executed(suite, name)
+    assert world.calls("flaky")[-1].json["id"] != first.json["id"]
+
+
+@pytest.mark.feature("S0-32")
+async def test_calls_are_checked_before_anything_runs(suite: Suite, name: str) -> None:
+    """Unknown functions with what was meant, numbers and kinds of arguments, types of results."""
+    need = {"type": "object", "properties": {"n": {"type": "number"}}}
+    task = http_task(f"{name}-task", "http://x/", inputSchema=need)
+    for text, code, words in (
+        ("{{ uper(input.x) }}", "TEMPLATE_UNKNOWN_FUNCTION", "did you mean upper?"),
+        ("{{ upper(input.x, 2) }}", "TEMPLATE_ARGUMENTS_INVALID", "takes 1 argument, not 2"),
+        ("{{ round('x') }}", "TEMPLATE_ARGUMENTS_INVALID", "must be a number"),
+        ("{{ length(tasks.nope.output.x) }}", "TEMPLATE_UNKNOWN_REFERENCE", "no task 'nope'"),
+        ("{{ upper(input.x) }}", "TYPE_MISMATCH", "string does not fit number"),
+    ):
+        node = {"id": "a", "taskRef": f"{name}-task", "input": {"n": text}}
+        refused = await apply(suite, task, workflow(name, node))
+        assert (refused.status, refused.json["error"]["reason"]) == (400, code)
+        (detail,) = refused.json["error"]["details"]
+        assert detail["field"].endswith("tasks[0].input.n")
+        assert words in detail["description"]
