@@ -142,3 +142,77 @@ async def test_calls_are_checked_before_anything_runs(suite: Suite, name: str) -
         (detail,) = refused.json["error"]["details"]
         assert detail["field"].endswith("tasks[0].input.n")
         assert words in detail["description"]
+
+
+@pytest.mark.feature("S1-56", "S1-57", "S1-58", "S1-59", "S1-60", "S1-61", "S1-62")
+async def test_workflows_and_tasks_may_be_written_in_the_go_form(
+    suite: Suite, world: World, name: str
+) -> None:
+    """Functions, pipelines, and the outputs of earlier steps by dotted paths and by index."""
+    world.answers("fetched", json={"email": "Ada@Example.org", "orders": [{"n": 2}]})
+    headers = {"X-Mail": "{{ lower .mail }}"}
+    task = http_task(
+        f"{name}-task",
+        world.url("go"),
+        http={"headers": headers, "body": "{{ . }}"},
+        templates="go",
+    )
+    given = {
+        "id": "{{ uuidv4 }}",
+        "at": "{{ now }}",
+        "mail": "{{ .steps.fetch-user.email }}",
+        "lower": "{{ lower .name }}",
+        "status": '{{ default "pending" .status }}',
+        "missing": '{{ .nothing | default "none" }}',
+        "data": "{{ json .data }}",
+        "count": '{{ (index .steps "fetch-user" "orders" 0).n }}',
+        "text": "{{ .name }}: {{ .steps.fetch-user.orders }}",
+    }
+    await applied(
+        suite,
+        http_task(f"{name}-fetch", world.url("fetched")),
+        task,
+        workflow(
+            name,
+            {"id": "send", "taskRef": f"{name}-task", "input": given},
+            {"id": "fetch-user", "taskRef": f"{name}-fetch", "input": {}},
+            output={"mail": "{{ upper .steps.send.route }}"},
+            templates="go",
+        ),
+    )
+    value = {"name": "ADA", "status": "", "data": {"a": [1]}}
+    ran = await executed(suite, name, value)
+    (call,) = world.calls("go")
+    sent = call.json
+    assert uuid.UUID(sent.pop("id")).version == 4
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(sent.pop("at"))) < timedelta(minutes=1)
+    assert sent == {
+        "mail": "Ada@Example.org",
+        "lower": "ada",
+        "status": "pending",
+        "missing": "none",
+        "data": '{"a":[1]}',
+        "count": 2,
+        "text": 'ADA: [{"n":2}]',
+    }
+    assert call.headers["x-mail"] == "ada@example.org"
+    assert ran["output"] == {"mail": "GO"}
+
+
+@pytest.mark.feature("S1-61")
+async def test_what_is_wrong_in_the_go_form_is_found_at_registration(
+    suite: Suite, name: str
+) -> None:
+    """Functions, steps and features that are not there, each with its place."""
+    for text, code, words in (
+        ("{{ lwer .name }}", "TEMPLATE_UNKNOWN_FUNCTION", "did you mean lower?"),
+        ("{{ .steps.nope.x }}", "TEMPLATE_UNKNOWN_REFERENCE", "no task 'nope'"),
+        ("{{ range .list }}", "FEATURE_UNSUPPORTED", "'range'"),
+        ("{{ .name", "TEMPLATE_INVALID", "not closed"),
+    ):
+        node = {"id": "a", "taskRef": "noop", "input": {"k": [text]}}
+        refused = await apply(suite, workflow(name, node, templates="go"))
+        assert (refused.status, refused.json["error"]["reason"]) == (400, code)
+        (detail,) = refused.json["error"]["details"]
+        assert detail["field"] == "tasks[0].input.k[0]"
+        assert words in detail["description"]

@@ -61,6 +61,7 @@ REASONS = _table(
     Reason("EXPRESSION_INVALID", tree.Invalid, "An expression does not parse."),
     Reason("EXPRESSION_TOO_COMPLEX", tree.Invalid, "An expression is over its limits."),
     Reason("EXPRESSION_FORBIDDEN", tree.Invalid, "An expression uses something that is not allowed."),
+    Reason("FEATURE_UNSUPPORTED", tree.Invalid, "The definition uses a feature that cannot run here; the message names it."),
     Reason("RETRY_INVALID", tree.Invalid, "A retry policy is out of range."),
     Reason("TIMEOUT_INVALID", tree.Invalid, "A timeout is out of range or has no unit."),
     Reason("OPERATION_UNKNOWN", tree.Invalid, "A transform pipeline names an operation that does not exist."),

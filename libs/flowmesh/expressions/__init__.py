@@ -15,6 +15,7 @@ from flowmesh.expressions.errors import (
     ValueMissing,
 )
 from flowmesh.expressions.functions import FUNCTIONS, result_schema
+from flowmesh.expressions.go_templates import compile_go_template
 from flowmesh.expressions.moments import MOMENT, Moment
 from flowmesh.expressions.references import Reference
 from flowmesh.expressions.templates import Template, compile_template
@@ -37,6 +38,7 @@ __all__ = [
     "TextTemplate",
     "ValueMissing",
     "compile_condition",
+    "compile_go_template",
     "compile_template",
     "compile_text",
     "references_in",

@@ -58,7 +58,7 @@ def schema_of(expression: Expression, of_reference: Callable[[Reference], Json])
     if isinstance(expression, Literal):
         return {"const": expression.value}
     name, arguments = expression.function.name, expression.arguments
-    if name in {"default", "coalesce", "if"}:
+    if name in {"default", "ifEmpty", "coalesce", "if"}:
         choices = arguments[1:] if name == "if" else arguments
         schemas = [schema_of(each, of_reference) for each in choices]
         if name == "coalesce":

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.formats.common import headers_of, method_of, node_list, retry_of, url_of
+from flowmesh.definitions.formats.go_form import from_go
 from flowmesh.definitions.model import (
     ITEM_NAMES,
     NATIVE_RETRY,
@@ -22,6 +23,8 @@ from flowmesh.definitions.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
 _PRIORITIES = tuple(priority.name for priority in Priority)
+# How templates are written.
+_FORMS = ("NATIVE", "GO")
 # What is said of the tasks in a map and not of the map, and where it goes instead.
 _NOT_OF_A_MAP = {
     "taskRef": "what runs for each item goes into map.tasks",
@@ -47,8 +50,11 @@ def load(reader: Reader) -> Workflow | Task | None:
     name, labels = _metadata(reader.object("metadata"))
     spec = reader.object("spec")
     resource = _KINDS[kind](name, labels, spec)
+    form = spec.choice("templates", _FORMS, _FORMS[0])
     spec.refuse_unknown()
     reader.refuse_unknown()
+    if form == "GO":
+        return from_go(resource, reader.problems)
     return resource
 
 

@@ -49,10 +49,21 @@ def _exists(value: Lazy) -> bool:
 
 def _empty(value: Lazy) -> bool:
     try:
-        found = value()
+        return _is_empty(value())
     except ValueMissing:
         return True
-    return found is None or (isinstance(found, str | list | dict) and not found)
+
+
+def _if_empty(value: Lazy, otherwise: Lazy) -> Json:
+    try:
+        found = value()
+    except ValueMissing:
+        return otherwise()
+    return otherwise() if _is_empty(found) else found
+
+
+def _is_empty(value: Json) -> bool:
+    return value is None or (isinstance(value, str | list | dict) and not value)
 
 
 def same(a: Json, b: Json) -> bool:
@@ -89,6 +100,13 @@ FUNCTIONS: tuple[Function, ...] = (
         _coalesce,
         "The first value that is neither missing nor null.",
         'coalesce(null, "a", "b")',
+        lazy=True,
+    ),
+    function(
+        "ifEmpty(value: any, otherwise: any) -> any",
+        _if_empty,
+        "The value, or `otherwise` where it is missing, null, or empty as `empty` has it.",
+        'ifEmpty("", "x")',
         lazy=True,
     ),
     function(
