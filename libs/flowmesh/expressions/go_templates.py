@@ -9,7 +9,7 @@ Go would write `<no value>`. There are actions, pipelines, parentheses and the f
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -53,6 +53,9 @@ _KEYWORDS = frozenset(
 )
 _CONSTANTS = {"true": True, "false": False, "nil": None}
 
+# The root of fields until it is known what they are.
+_FIELDS = "."
+
 # Functions of this form that only have another name, or take their arguments as they are.
 _RENAMED = {
     "and": "and",
@@ -78,11 +81,12 @@ _RENAMED = {
     "uuidv4": "uuid",
 }
 
-Locate = Callable[[tuple[str, ...]], Reference]
-"""Which reference the fields of the data are: `("steps", "a", "x")` of `.steps.a.x`."""
+Fields = tuple[str | int, ...]
+Locate = Callable[[Fields], Reference]
+"""Which reference fields of the data are: `("steps", "a", "x")` of `.steps.a.x`."""
 
 
-def in_data(fields: tuple[str, ...]) -> Reference:
+def in_data(fields: Fields) -> Reference:
     return Reference(DATA, fields)
 
 
@@ -147,12 +151,22 @@ def _rewritten(
     text: str, start: int, end: int, locate: Locate, problems: list[Problem], path: str
 ) -> str:
     try:
-        expression = _Action(text, start, end, locate).whole()
+        expression = _located(_Action(text, start, end).whole(), locate)
     except _Wrong as error:
         message = f"{text[start - 2 : end + 2]!r} at offset {error.offset}: {error.message}"
         problems.append(Problem(path, message, error.code, error.offset))
         return ""
     return f"{OPEN} {expression} {CLOSE}"
+
+
+def _located(expression: Expression, locate: Locate) -> Expression:
+    """The expression with references to data in place of fields, whole paths at a time."""
+    if isinstance(expression, Reference):
+        return locate(expression.path)
+    if isinstance(expression, Call):
+        arguments = tuple(_located(each, locate) for each in expression.arguments)
+        return replace(expression, arguments=arguments)
+    return expression
 
 
 class _Wrong(Exception):
@@ -188,11 +202,10 @@ def _tokens(text: str, start: int, end: int) -> list[_Token]:
 class _Action:
     """One action: a pipeline of commands, each a function with its arguments or one operand."""
 
-    def __init__(self, text: str, start: int, end: int, locate: Locate) -> None:
+    def __init__(self, text: str, start: int, end: int) -> None:
         self._tokens = _tokens(text, start, end)
         self._index = 0
         self._end = end
-        self._locate = locate
 
     def whole(self) -> Expression:
         expression = self._pipeline(0)
@@ -240,7 +253,7 @@ class _Action:
             case "field":
                 return self._field(token)
             case "dot":
-                return self._locate(())
+                return Reference(_FIELDS, ())
             case "string":
                 return Literal(_string(token))
             case "number":
@@ -266,7 +279,7 @@ class _Action:
         fields = tuple(_ENTRY.findall(token.text))
         if len(fields) > PATH_SEGMENTS_MAX:
             raise _Wrong(f"a field has at most {PATH_SEGMENTS_MAX} steps", token.offset)
-        return self._locate(fields)
+        return Reference(_FIELDS, fields)
 
 
 def token_end(token: _Token) -> int:

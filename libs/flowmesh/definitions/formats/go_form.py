@@ -14,7 +14,7 @@ from flowmesh.definitions.checks.templates import split_path
 from flowmesh.definitions.model import Json, Node, Task, Workflow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.expressions import Problem, Reference
-from flowmesh.expressions.go_templates import Locate, rewrite_value
+from flowmesh.expressions.go_templates import Fields, Locate, rewrite_value
 
 _STEPS = "steps"
 _OF_EXECUTIONS = "execution"
@@ -71,17 +71,17 @@ def _value(value: Json, locate: Locate, path: Path, problems: Problems) -> Json:
 
 
 def _of_workflow(bound: Collection[str]) -> Locate:
-    def locate(fields: tuple[str, ...]) -> Reference:
+    def locate(fields: Fields) -> Reference:
         first = fields[0] if fields else ""
         if first == _STEPS:
             task = fields[1:2]
             return Reference("tasks", (*task, "output", *fields[2:]) if task else ())
         if first == _OF_EXECUTIONS or first in bound:
-            return Reference(first, fields[1:])
+            return Reference(str(first), fields[1:])
         return Reference("input", fields)
 
     return locate
 
 
-def _of_task(fields: tuple[str, ...]) -> Reference:
+def _of_task(fields: Fields) -> Reference:
     return Reference("input", fields)
