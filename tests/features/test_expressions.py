@@ -216,3 +216,60 @@ async def test_what_is_wrong_in_the_go_form_is_found_at_registration(
         (detail,) = refused.json["error"]["details"]
         assert detail["field"] == "tasks[0].input.k[0]"
         assert words in detail["description"]
+
+
+@pytest.mark.feature("S3-68")
+async def test_decisions_take_four_languages(suite: Suite, world: World, name: str) -> None:
+    """The output names what holds, and other tasks are run by it."""
+    conditions = [
+        {"id": "large", "expression": "input.order.total > 1000"},
+        {
+            "id": "many",
+            "language": "javascript",
+            "expression": "input.order.items.filter(item => item.n > 1).length >= 2",
+        },
+        {"id": "gift", "language": "jsonpath", "expression": "$.order.items[?@.gift == true]"},
+        {"id": "cheap", "language": "jq", "expression": "any(.order.items[]; .n == 0)"},
+    ]
+    decision = {"conditions": conditions, "default": ["usual"], "match": "all"}
+    route = resource("WorkflowTask", f"{name}-route", type="decision", decision=decision)
+    given = {"order": "{{input.order}}"}
+    await applied(
+        suite,
+        route,
+        http_task(f"{name}-call", world.url("gift")),
+        workflow(
+            name,
+            {"id": "route", "taskRef": f"{name}-route", "input": given},
+            {
+                "id": "wrap",
+                "taskRef": f"{name}-call",
+                "condition": "'gift' in tasks.route.output",
+            },
+            output="{{tasks.route.output}}",
+        ),
+    )
+
+    async def decided(total: int, *items: Json) -> Json:
+        return (await executed(suite, name, {"order": {"total": total, "items": items}}))["output"]
+
+    assert await decided(10) == ["usual"]
+    assert await decided(2000, {"n": 2}, {"n": 3}) == ["large", "many"]
+    assert world.calls("gift") == []
+    assert await decided(10, {"n": 0, "gift": True}) == ["gift", "cheap"]
+    assert len(world.calls("gift")) == 1
+
+
+@pytest.mark.feature("S3-68")
+async def test_conditions_of_a_decision_are_checked_in_their_language(
+    suite: Suite, name: str
+) -> None:
+    """All of them at once, each with its place."""
+    sources = [("cel", "input.a >"), ("javascript", "a ==="), ("jsonpath", "$[?"), ("jq", ".a |")]
+    conditions = [{"id": f"c-{lang}", "language": lang, "expression": s} for lang, s in sources]
+    decision = {"conditions": conditions}
+    refused = await apply(suite, resource("WorkflowTask", name, type="decision", decision=decision))
+    assert (refused.status, refused.json["error"]["reason"]) == (400, "EXPRESSION_INVALID")
+    assert {detail["field"] for detail in refused.json["error"]["details"]} == {
+        f"decision.conditions[{index}].expression" for index in range(4)
+    }

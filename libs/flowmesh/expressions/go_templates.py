@@ -121,7 +121,10 @@ def rewrite_value(
 
 
 def rewrite_text(text: str, locate: Locate, problems: list[Problem], path: str = "") -> str:
-    """A text with its actions rewritten; `{{-` and `-}}` take the blanks beside them away."""
+    """A text with its actions rewritten; `{{-` and `-}}` take the blanks beside them away.
+
+    What is wrong joins `problems` and is left out, so that nobody finds it a second time.
+    """
     written, position, trims = "", 0, False
     while (start := text.find(OPEN, position)) >= 0:
         literal = text[position:start]
@@ -130,12 +133,12 @@ def rewrite_text(text: str, locate: Locate, problems: list[Problem], path: str =
         if end is None or not text.startswith(CLOSE, end.end()):
             message = f"the {OPEN} at offset {start} is not closed; {CLOSE} is missing"
             problems.append(Problem(path, message, offset=start))
-            return text
+            return written
         if end.end() - begin > EXPRESSION_CHARACTERS_MAX:
             limit = EXPRESSION_CHARACTERS_MAX
             message = f"the action at offset {start} is longer than {limit} characters"
             problems.append(Problem(path, message, offset=start))
-            return text
+            return written
         position = end.end() + len(CLOSE)
         if text.startswith("- ", begin):
             written, begin = written.rstrip(), begin + 1

@@ -12,7 +12,12 @@ from typing import Any
 
 import re2
 from iregexp_check import check as is_iregexp
-from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery
+from jsonpath_rfc9535 import (
+    JSONPathEnvironment,
+    JSONPathError,
+    JSONPathQuery,
+    JSONPathTypeError,
+)
 from jsonpath_rfc9535.filter_expressions import (
     ComparisonExpression,
     Expression,
@@ -52,6 +57,7 @@ class _Nothing:
 
 
 _NOTHING = _Nothing()
+_TESTS = frozenset({"match", "search"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,9 @@ def compile_jsonpath(source: str) -> JsonPath:
         if len(tokenize(source)) > TOKENS_MAX:
             message = f"a JSONPath has at most {TOKENS_MAX} parts"
             raise ExpressionInvalid("EXPRESSION_TOO_COMPLEX", message)
-        return JsonPath(source, JSONPathEnvironment().compile(source))
+        query = JSONPathEnvironment().compile(source)
+        _check_query(query)
+        return JsonPath(source, query)
     except JSONPathError as error:
         offset = error.token.index if error.token is not None else -1
         place = f" at offset {offset}" if offset >= 0 else ""
@@ -94,6 +102,46 @@ def _check_nesting(source: str) -> None:
         if depth > NESTING_MAX:
             message = f"a JSONPath is nested at most {NESTING_MAX} levels deep"
             raise ExpressionInvalid("EXPRESSION_TOO_COMPLEX", message, offset=offset)
+
+
+def _check_query(query: JSONPathQuery) -> None:
+    """Refuses what the parser lets through: a test where a value has to be, or the reverse."""
+    for segment in query.segments:
+        for selector in segment.selectors:
+            if isinstance(selector, FilterSelector):
+                _check_test(selector.expression.expression)
+
+
+def _check_test(expression: Expression) -> None:
+    match expression:
+        case LogicalExpression():
+            _check_test(expression.left)
+            _check_test(expression.right)
+        case PrefixExpression():
+            _check_test(expression.right)
+        case ComparisonExpression():
+            _check_value(expression.left)
+            _check_value(expression.right)
+        case FilterQuery():
+            _check_query(expression.query)
+        case FunctionExtension() if expression.name in _TESTS:
+            for argument in expression.args:
+                _check_value(argument)
+        case _:
+            raise JSONPathTypeError("a value is no test", token=expression.token)
+
+
+def _check_value(expression: Expression) -> None:
+    match expression:
+        case FilterExpressionLiteral():
+            pass
+        case FilterQuery():
+            _check_query(expression.query)
+        case FunctionExtension() if expression.name not in _TESTS:
+            for argument in expression.args:
+                _check_value(argument)
+        case _:
+            raise JSONPathTypeError("a test is no value", token=expression.token)
 
 
 class _Evaluation:
