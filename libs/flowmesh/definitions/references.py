@@ -14,7 +14,8 @@ TASK_ROOTS = frozenset({"input"})
 CONDITION_ROOTS = ("input", "tasks")
 
 _OPEN = "{{"
-_BEGIN = re.compile(r"\{\{\s*(\w+)")
+_EXPRESSION = re.compile(r"\{\{((?:[^}\"']|\"[^\"]*\"|'[^']*'|\}(?!\}))*)")
+_NAME = re.compile(r"""\"[^\"]*\"|'[^']*'|(?<![.\w$-])([A-Za-z_$][\w$-]*)""")
 _TASK_IN_CONDITION = re.compile(
     r"""\btasks\s*(?:\.\s*([\w$-]+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])"""
 )
@@ -52,8 +53,13 @@ def split_input(node: Node) -> tuple[Json, Json]:
 
 
 def _refers(value: Json, roots: Collection[str]) -> bool:
-    begun = (match.group(1) for text in texts_of(value) for match in _BEGIN.finditer(text))
-    return any(root in roots for root in begun)
+    """Whether an expression in it names one of `roots`, at its beginning or as an argument."""
+    return any(
+        name.group(1) in roots
+        for text in texts_of(value)
+        for expression in _EXPRESSION.finditer(text)
+        for name in _NAME.finditer(expression.group(1))
+    )
 
 
 def texts_of(value: Json) -> Iterator[str]:

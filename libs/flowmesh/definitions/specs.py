@@ -70,6 +70,9 @@ def _config(node: Node, task: Task, ids: Container[str]) -> dict[str, Json]:
     if task.dialect is Dialect.STEPS:
         if task.executor == "condition":
             return {**task.config, "steps": ids_in(str(task.config.get("expression", "")), ids)}
+        if task.executor == "decision":
+            sources = (str(each["expression"]) for each in task.config["conditions"])
+            return {**task.config, "steps": ids_in("\n".join(sources), ids)}
         return task.config
     if task.executor == "transform":
         pipeline = split_input(node)[1]

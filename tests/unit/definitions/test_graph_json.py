@@ -63,7 +63,9 @@ def planned(source: bytes) -> dict[str, plan_pb2.PlanNode]:
 def config(source: bytes, node_id: str) -> Json:
     plan = compile_source(source)
     node = next(node for node in plan.nodes if node.id == node_id)
-    return json.loads(plan.specs[node.spec].config)
+    found = json.loads(plan.specs[node.spec].config)
+    found.pop("steps", None)  # what of the context answers to `.result`
+    return found
 
 
 def rules(node: plan_pb2.PlanNode) -> list[tuple[int, str, bool]]:
