@@ -8,8 +8,9 @@ from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import definition_pb2, definition_service_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.gateway.answers import AnalysisAnswer, Answer, ExecutionWord, StepWord
-from flowmesh.gateway.views import analysis_answer, execution_summary
+from flowmesh.gateway.answers import Answer, ExecutionWord, StepWord
+from flowmesh.gateway.graphs import AnalysisAnswer, analysis_answer
+from flowmesh.gateway.views import execution_summary
 from flowmesh.views import json_value, node_status
 
 Json = Any

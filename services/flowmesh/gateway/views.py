@@ -3,7 +3,6 @@
 The step-JSON shapes and events, which callbacks show too, are those of `flowmesh.views`.
 """
 
-from collections.abc import Iterator
 from typing import Any, cast
 
 import msgspec
@@ -138,75 +137,6 @@ def task_answer(task: definition_pb2.Task, *, whole: bool = True) -> answers.Tas
         labels=dict(task.labels),
         definition=raw_json(task.definition) if whole else UNSET,
     )
-
-
-def analysis_answer(
-    name: str, version: int, analysis: definition_pb2.Analysis
-) -> answers.AnalysisAnswer:
-    nodes = {
-        node.id: answers.GraphNode(
-            id=node.id,
-            name=node.name or node.id,
-            type=node.type,
-            successors=list(node.successors),
-            dependencies=list(node.dependencies),
-        )
-        for node in analysis.nodes
-    }
-    edges = [edge for node in analysis.nodes for edge in _edges_from(node)]
-    roots, leaves = list(analysis.roots), list(analysis.leaves)
-    branches, joins = list(analysis.branch_points), list(analysis.convergence_points)
-    groups = [list(group.nodes) for group in analysis.groups]
-    bodies = {node.id: node.map for node in analysis.nodes if node.HasField("map")}
-    return answers.AnalysisAnswer(
-        name=name,
-        version=version,
-        forest=answers.Forest(
-            roots=roots,
-            adjacency_list={
-                id: answers.NodeRelationship(
-                    id=id, successors=node.successors, dependencies=node.dependencies
-                )
-                for id, node in nodes.items()
-            },
-        ),
-        nodes=nodes,
-        edges={edge.id: edge for edge in edges},
-        paths=[answers.GraphPath(nodes=list(path.nodes)) for path in analysis.paths],
-        path_count=analysis.path_count,
-        path_count_text=analysis.path_count_text,
-        paths_capped=analysis.paths_capped,
-        execution=answers.GraphExecution(
-            branch_points=branches,
-            leaf_nodes=leaves,
-            convergence_points=joins,
-            parallel_execution_groups=groups,
-        ),
-        roots=roots,
-        leaves=leaves,
-        groups=groups,
-        branch_points=branches,
-        convergence_points=joins,
-        critical_path=list(analysis.critical_path),
-        critical_path_ms=analysis.critical_path_ms,
-        depth=analysis.depth,
-        maps={id: analysis_answer(id, version, body) for id, body in bodies.items()} or UNSET,
-    )
-
-
-def _edges_from(node: definition_pb2.NodeEdges) -> Iterator[answers.Edge]:
-    """The edges from a node; one without an id of its own is named by its ends."""
-    rules = {edge.target: edge for edge in node.edges}
-    ids = list(node.edge_ids) or [""] * len(node.successors)
-    for target, edge_id in zip(node.successors, ids, strict=True):
-        rule = rules.get(target)
-        yield answers.Edge(
-            id=edge_id or f"{node.id}->{target}",
-            source=node.id,
-            target=target,
-            condition=(rule.condition or UNSET) if rule is not None else UNSET,
-            on_failure=(rule.on_failure or UNSET) if rule is not None else UNSET,
-        )
 
 
 def service_value(instance: registry_service_pb2.Instance) -> answers.ServiceValue:

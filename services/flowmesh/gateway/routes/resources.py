@@ -7,6 +7,7 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.graphs import AnalysisAnswer, analysis_answer
 from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response, invalid_field
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Operation, Query, Route
@@ -18,7 +19,6 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
 )
 from flowmesh.gateway.views import (
-    analysis_answer,
     problem,
     problems,
     task_answer,
@@ -339,7 +339,7 @@ ROUTES = (
         analyze_workflow,
         _read(
             "The graph of a workflow",
-            answers.AnalysisAnswer,
+            AnalysisAnswer,
             _VERSION,
             _PATHS,
             _DURATIONS,
