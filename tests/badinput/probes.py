@@ -312,6 +312,31 @@ async def _(bench: Bench, n: int) -> str:
     return await bench.validated(condition(text))
 
 
+def decision(*conditions: Json) -> Json:
+    spec = {"type": "decision", "decision": {"conditions": list(conditions)}}
+    return {**native(), "kind": "WorkflowTask", "spec": spec}
+
+
+@probe("parts of a JSONPath")
+async def _(bench: Bench, n: int) -> str:
+    # The beginning and the end are parts too; what is in brackets is three of them.
+    path = "$" + "[0]" * ((n - 2) // 3) + (".a", ".a.a")[(n - 2) % 3 - 1] * bool((n - 2) % 3)
+    one = {"id": "c", "language": "jsonpath", "expression": path}
+    return await bench.validated(decision(one))
+
+
+@probe("conditions of a decision")
+async def _(bench: Bench, n: int) -> str:
+    each = ({"id": f"c{index}", "expression": "true"} for index in range(n))
+    return await bench.validated(decision(*each))
+
+
+@probe("calls inside calls of a template")
+async def _(bench: Bench, n: int) -> str:
+    text = "{{" + "trim(" * n + "input.a" + ")" * n + "}}"
+    return await bench.validated(native(noop(input=text)))
+
+
 @probe("references of a template")
 async def _(bench: Bench, n: int) -> str:
     return await bench.validated(native(noop(input=["{{input.a}}"] * n)))
