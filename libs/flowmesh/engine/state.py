@@ -341,6 +341,10 @@ class State:
     def ended(self) -> bool:
         return self.status >= EXECUTION_COMPLETED
 
+    @property
+    def moved_at_us(self) -> int:
+        return max((node.ended_at_us for node in self.scope.nodes.values()), default=0)
+
     # --- nodes ---
 
     def node(self, node_id: str) -> NodeState | None:
