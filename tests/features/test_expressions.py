@@ -273,3 +273,47 @@ async def test_conditions_of_a_decision_are_checked_in_their_language(
     assert {detail["field"] for detail in refused.json["error"]["details"]} == {
         f"decision.conditions[{index}].expression" for index in range(4)
     }
+
+
+@pytest.mark.feature("S0-27", "S1-61")
+async def test_outputs_have_four_views(suite: Suite, world: World, name: str) -> None:
+    """One stored output, shown as each format reads it."""
+    world.answers("made", json={"x": 1})
+    await applied(
+        suite,
+        http_task(f"{name}-task", world.url("made")),
+        workflow(name, {"id": "make-it", "taskRef": f"{name}-task", "input": "{{input}}"}),
+    )
+    path = f"/api/v1/executions/{(await executed(suite, name, {'a': 2}))['executionId']}/results"
+
+    async def view(name: str) -> Json:
+        found = (await suite.get(f"{path}?view={name}")).json
+        del found["executionId"]
+        return found
+
+    assert await view("tasks") == {"tasks": {"make-it": {"output": {"x": 1}}}}
+    assert await view("steps") == {"steps": {"make-it": {"x": 1}}}
+    assert await view("context") == {"context": {"a": 2, "make-it": {"x": 1}}}
+    nodes = await view("nodes")
+    assert nodes["variables"] == {"a": 2}
+    node = nodes["nodeResults"]["make-it"]
+    assert (node["status"], node["output"], node["retryCount"]) == ("completed", {"x": 1}, 0)
+    assert (await suite.get(f"{path}?view=other")).status == 400
+
+
+@pytest.mark.feature("S0-30")
+async def test_a_bare_name_is_one_of_the_scope_it_stands_in(
+    suite: Suite, world: World, name: str
+) -> None:
+    """In a map `item` and `index` are there beside the usual roots, and only there."""
+    given = {"first": "{{item.lines[0].name}}", "at": "{{index}}", "n": "{{length(item.lines)}}"}
+    task = {"id": "each", "taskRef": f"{name}-task", "input": given}
+    body = {"items": "{{input.orders}}", "tasks": [task]}
+    sent = http_task(f"{name}-task", world.url("item"))
+    await applied(suite, sent, workflow(name, {"id": "all", "map": body}))
+    orders = [{"lines": [{"name": "a"}, {"name": "b"}]}, {"lines": [{"name": "c"}]}]
+    await executed(suite, name, {"orders": orders})
+    got = sorted((call.json for call in world.calls("item")), key=lambda each: each["at"])
+    assert got == [{"first": "a", "at": 0, "n": 2}, {"first": "c", "at": 1, "n": 1}]
+    refused = await apply(suite, sent, workflow(name, task))
+    assert refused.json["error"]["reason"] == "TEMPLATE_UNKNOWN_REFERENCE"

@@ -183,6 +183,34 @@ def test_a_node_chooses_what_follows_and_leaves_the_value_alone() -> None:
     assert output(run, "m") == "done"
 
 
+@pytest.mark.parametrize("choice", [b'"b"', b'["b","a"]', b'{"next":"b"}'])
+def test_a_choice_can_be_said_in_several_ways(choice: bytes) -> None:
+    """As a name, as a list of labels, as an object; an empty one ends the machine."""
+    run = Run(plan(machine("m", 7, state("a", chooses=True), state("b", chooses=True))))
+    run.complete("m[0]/a", choice)
+    assert run.dispatched == ["m[1]/b"]
+    run.complete("m[1]/b", b"[]")
+    assert output(run, "m") == 7
+
+
+def test_a_machine_may_run_so_many_nodes() -> None:
+    """One more fails it as over its limit."""
+    around = machine("m", 7, state("a", "a"), steps_max=2)
+    run = Run(plan(around))
+    run.complete("m[0]/a")
+    run.complete("m[1]/a")
+    assert run.state.failure is not None
+    assert getattr(run.state.failure, "class") == "ResourceLimit"
+
+
+def test_a_single_group_answers_the_output_of_its_only_leaf() -> None:
+    """As the item of a map does."""
+    run = Run(plan(group("g", node("a"), node("b", "a"), single=True)))
+    run.complete("g[0]/a", b"1")
+    run.complete("g[0]/b", b"2")
+    assert output(run, "g") == 2
+
+
 @pytest.mark.parametrize("choice", [b'{"next":"nowhere"}', b"3", b'{"next":1}', b"{}"])
 def test_a_choice_of_what_is_not_there_fails_the_machine(choice: bytes) -> None:
     """The failure says what was chosen, and by whom."""

@@ -95,7 +95,7 @@ def problems(text: str) -> list[tuple[str, int, str]]:
         ("base64Decode(base64Encode('é?>'))", "é?>"),
         ("urlDecode(urlEncode('a b+&é'))", "a b+&é"),
         ("date(input.when)", "2026-03-01T09:30:00.000Z"),
-        ("formatDate(input.when, \"yyyy-MM-dd'T'HH:mm XXX\", '+02:00')", "2026-03-01T11:30 +02:00"),
+        ("formatDate(input.when, \"yyyy-MM-dd'T'HH:mm ZZ\", '+02:00')", "2026-03-01T11:30 +02:00"),
         ("formatDate(input.when, 'EEEE, MMMM d, h:mm a')", "Sunday, March 1, 9:30 AM"),
         ("parseDate('3/1/26', 'M/d/yy')", RenderError),
         ("parseDate('1 Mar 2026 1:05 PM', 'd MMM yyyy h:mm a')", "2026-03-01T13:05:00.000Z"),

@@ -75,7 +75,7 @@ _FIELDS: dict[str, Field] = {
     "mm": Field(lambda at: f"{at.minute:02}", r"\d\d", "minute"),
     "ss": Field(lambda at: f"{at.second:02}", r"\d\d", "second"),
     "SSS": Field(lambda at: f"{at.microsecond // 1000:03}", r"\d{3}", "millisecond"),
-    "XXX": Field(_offset_text, r"Z|[+-]\d\d:\d\d", "zone"),
+    "ZZ": Field(_offset_text, r"Z|[+-]\d\d:\d\d", "zone"),
 }
 _TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
 
