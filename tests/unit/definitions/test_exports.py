@@ -14,13 +14,17 @@ from flowmesh.definitions.exports import export_source, write_yaml
 from flowmesh.definitions.yaml_text import read_yaml
 from flowmesh.errors import Invalid
 from flowmesh.sdk import Workflow
-from tests.unit.definitions.factories import documents, http, node, steps, task, workflow
+from tests.unit.definitions.factories import http, node, steps, task, workflow
 from tests.unit.definitions.test_graph_json import decision, edge, graph, made
 
 Json = Any
 EXAMPLES = Path(__file__).parents[3] / "examples"
 IDS = [f"n{number}" for number in range(8)]
 DURATIONS = st.sampled_from(["0ms", "150ms", "2s", "1h"])
+
+
+def documents(*given: Json) -> bytes:
+    return write_yaml(given).encode()
 
 
 def bare(plan: plan_pb2.Plan) -> plan_pb2.Plan:
@@ -45,20 +49,40 @@ def refused(source: bytes, target: str) -> list[tuple[str, str]]:
     return [(each.field, each.description) for each in caught.value.violations]
 
 
+CHOICE = {"conditions": [{"id": "yes", "expression": "input.n > 1"}], "default": ["no"]}
+
+
 @st.composite
 def native_nodes(draw: st.DrawFn, ids: list[str], depth: int = 0) -> list[Json]:
-    """Tasks of a graph: each after some of those before it."""
+    """Tasks of a graph: each after some of those before it, with outcomes and joins."""
     found: list[Json] = []
     for index, name in enumerate(ids[: draw(st.integers(1, len(ids)))]):
         before = draw(st.lists(st.sampled_from(ids[:index]), unique=True)) if index else []
-        said: Json = {"dependsOn": before} if before else {}
+        outcome = draw(st.sampled_from(["", "", "failure", "yes", "no"]))
+        said: Json = {"dependsOn": [*before]} if before else {}
+        if before and outcome:
+            said["dependsOn"][0] = {"task": before[0], "on": outcome}
+        if draw(st.booleans()):
+            said["join"] = draw(st.sampled_from(["STRICT", "ALL", "ANY"]))
         if draw(st.booleans()):
             said["condition"] = "input.n > 1"
         if draw(st.booleans()):
             said["critical"] = draw(st.booleans())
-        if depth < 2 and draw(st.integers(0, 4)) == 0:
+        kind = draw(st.sampled_from(["call", "call", "call", "decision", "body"]))
+        if kind == "decision":
+            found.append({"id": name, "decision": CHOICE, **said})
+            continue
+        if kind == "body" and depth < 2:
             inner = draw(native_nodes([f"{name}m{i}" for i in range(3)], depth + 1))
-            found.append({"id": name, "map": {"items": "{{input.list}}", "tasks": inner}, **said})
+            bodies: Json = {
+                "map": {"items": "{{input.list}}", "tasks": inner},
+                "group": {"tasks": inner},
+                "race": {"tasks": inner},
+                "loop": {"while": "state.n < 3", "state": {"n": 0}, "tasks": inner},
+                "try": {"tasks": inner, "catch": [{"tasks": [node(f"{name}c")]}]},
+            }
+            body = draw(st.sampled_from(sorted(bodies)))
+            found.append({"id": name, body: bodies[body], **said})
             continue
         ref = draw(st.sampled_from(["noop", "shared", "delay", "transform"]))
         given_to: Json = {
@@ -220,11 +244,6 @@ def test_yaml_is_read_back_as_what_was_written(value: Json) -> None:
             [
                 ("a", "a native resource has no place for a node that reads the context"),
                 ("b", "a native resource has no place for a node that reads the context"),
-                (
-                    "c",
-                    "a native resource has no place for the join 'any' "
-                    "(tasks wait as with 'strict')",
-                ),
                 ("c", "a native resource has no place for a node that reads the context"),
             ],
         ),

@@ -294,10 +294,9 @@ def test_an_error_edge_is_taken_when_its_node_fails() -> None:
     ],
 )
 def test_a_node_joins_its_edges(join: Json, expected: int) -> None:
-    """Where there are several: all of them unless it says otherwise."""
+    """All of them unless it says otherwise."""
     nodes = (made("a"), made("b"), made("c", **join))
     assert planned(graph(*nodes, edges=(edge("a>c"), edge("b>c"))))["c"].join == expected
-    assert planned(graph(*nodes, edges=(edge("a>c"),)))["c"].join == plan_pb2.JOIN_UNSPECIFIED
 
 
 def test_two_edges_between_the_same_nodes_are_both_taken() -> None:
@@ -393,19 +392,23 @@ def test_a_custom_node_may_refer_to_a_task_of_the_library() -> None:
     assert plan.nodes[1].retry.max_attempts == 4
 
 
-def test_a_map_runs_a_graph_of_its_own() -> None:
-    """Nodes in it say what they get."""
-    inner: Json = {
-        "items": "{{input.list}}",
-        "nodes": [{**made("x"), "data": {"taskType": "t", "input": "{{item.name}}"}}, made("y")],
-        "edges": [edge("x>y")],
-    }
-    found = refusals(graph({**made("m"), "data": {"map": inner}}))
-    assert found == [("DEFINITION_INVALID", "nodes[0].data.map.nodes[1].data.input")]
-    inner["nodes"].pop()
-    inner["edges"] = []
-    (node,) = compile_source(graph({**made("m"), "data": {"map": inner}})).nodes
-    assert [each.id for each in node.map.nodes] == ["x"]
+def test_a_custom_node_may_have_a_body_of_native_tasks() -> None:
+    """Read as native resources are, with places in the graph's own document."""
+    body: Json = {"map": {"items": "{{input.list}}", "tasks": [{"id": "x", "taskRef": "noop"}]}}
+    (made_node,) = compile_source(graph({**made("m"), "data": body})).nodes
+    assert [each.id for each in made_node.map.nodes] == ["x"]
+    body["map"]["tasks"].append({"id": "y", "taskRef": "noop", "wrong": 1})
+    assert refusals(graph({**made("m"), "data": body})) == [
+        ("DEFINITION_INVALID", "nodes[0].data.map.tasks[1].wrong")
+    ]
+
+
+def test_an_edge_may_name_an_outcome_of_its_source() -> None:
+    """What the output names, of whatever kind the node is; not beside a condition."""
+    source = graph(made("a"), made("b"), edges=(edge("a>b", outcome="large"),))
+    assert rules(planned(source)["b"]) == [(0, "large", False)]
+    both = graph(made("a"), made("b"), edges=(edge("a>b", outcome="x", condition="context.a"),))
+    assert refusals(both) == [("DEFINITION_INVALID", "edges[0].outcome")]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""A workflow as graph JSON. A step that is none of its types is a custom node with an action, a
-task of the library a custom node with its reference; positions are those of the drawing.
+"""A workflow as graph JSON: a step that is none of its types as a custom node with an action, a
+native task as the data of a custom node; positions are those of the drawing.
 """
 
 import re
@@ -15,8 +15,11 @@ from flowmesh.definitions.exports.parts import (
     webhooks,
     written_nodes,
 )
-from flowmesh.definitions.model import Dialect, GroupBody, Join, MapBody, Node, Task, Workflow
+from flowmesh.definitions.model import Dialect, Join, Node, Task, Workflow
 from flowmesh.definitions.scopes import Scope
+
+# What a native task says that is not in the data of its node.
+_NOT_DATA = frozenset({"id", "name", "dependsOn", "join"})
 
 
 def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Document:
@@ -26,8 +29,10 @@ def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
     spec = document.get("spec", document)
     if spec.get("description"):
         found["description"] = spec["description"]
+    if workflow.dialect is Dialect.NATIVE and spec.get("templates", "native") != "native":
+        lost.note("templates in the Go form")
     found["version"] = 1
-    found |= _graph(workflow, Scope(workflow.nodes), drawn, people, lost)
+    found |= _graph(workflow, drawn, people, lost)
     for key, schema in (
         ("inputSchema", workflow.input_schema),
         ("outputSchema", workflow.output_schema),
@@ -52,60 +57,55 @@ def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
     return found
 
 
-def _graph(
-    workflow: Workflow,
-    scope: Scope,
-    drawn: Placed,
-    people: dict[str, Document],
-    lost: Lost,
-) -> Document:
+def _graph(workflow: Workflow, drawn: Placed, people: dict[str, Document], lost: Lost) -> Document:
+    scope = Scope(workflow.nodes)
     made, edges = [], []
     for index, node in enumerate(scope.nodes):
         x, y = drawn.corner(index)
         shown = people.get(node.id, {})
         metadata = dict(shown.get("metadata") or {})
         position = metadata.pop("position", None) or {"x": round(x), "y": round(y)}
-        kind, data = _data(workflow, scope, node, drawn.inner.get(index), lost)
+        kind, data, said = "custom", {}, {}
+        if workflow.dialect is Dialect.NATIVE:
+            data = {key: value for key, value in shown.items() if key not in _NOT_DATA}
+        else:
+            kind, data = _data(node, lost)
+            said = said_of(node)
         each: Document = {"id": node.id, "type": kind, "name": node.name}
         if shown.get("description"):
             each["description"] = shown["description"]
-        each |= {"workflowId": workflow.id, "version": 1, "position": position, "data": data}
-        each |= said_of(node)
+        each |= {"workflowId": workflow.id, "version": 1, "position": position, "data": data} | said
         # Those that templates imply are drawn too.
         sources = [scope.graph.ids[before] for before in scope.graph.dependencies[index]]
-        if len(sources) > 1 and node.join is not Join.ALL:
+        if node.join is not (Join.ALL if len(sources) > 1 else Join.STRICT):
             each["join"] = node.join.value
         if metadata:
             each["metadata"] = metadata
         made.append(each)
-        failing = {edge.source for edge in node.edges if edge.on_failure}
-        if any(edge.label for edge in node.edges):
-            lost.note("an edge that a label of its source opens", node.id)
-        for source in sources:
-            edge: Document = {"id": f"{source}->{node.id}", "source": source, "target": node.id}
-            edges.append(edge | ({"type": "error"} if source in failing else {}))
+        edges += [_edge(node, source, lost) for source in sources]
     return {"nodes": made, "edges": edges}
 
 
-def _data(
-    workflow: Workflow, scope: Scope, node: Node, inner: Placed | None, lost: Lost
-) -> tuple[str, Document]:
+def _edge(node: Node, source: str, lost: Lost) -> Document:
+    written: Document = {"id": f"{source}->{node.id}", "source": source, "target": node.id}
+    rules = [edge for edge in node.edges if edge.source == source]
+    if len(rules) > 1:
+        lost.note(f"several outcomes of {source} on one edge", node.id)
+    for rule in rules:
+        if rule.on_failure:
+            written["type"] = "error"
+        elif rule.label:
+            written["outcome"] = rule.label
+    return written
+
+
+def _data(node: Node, lost: Lost) -> tuple[str, Document]:
     kind = "custom"
     data: Document = {}
-    if isinstance(node.body, MapBody) and inner is not None:
-        body = {"items": node.input, "concurrency": node.body.concurrency}
-        data["map"] = body | _graph(workflow, scope.bodies[node.path], inner, {}, lost)
-    elif node.body is not None:
-        what = "a group" if isinstance(node.body, GroupBody) else "a state machine"
-        lost.note(f"{what} of nodes", node.id)
-    elif node.task is not None:
-        kind, data = _task(node, node.task, lost)
+    if node.task is None or node.body is not None:
+        lost.note("a node with a body, or a task that is not written into it", node.id)
     else:
-        data["taskRef"] = node.task_ref
-        if node.has_input:
-            data["input"] = node.input
-    if node.condition:
-        data["condition"] = node.condition
+        kind, data = _task(node, node.task, lost)
     if node.retry is not None:
         data["retryPolicy"] = policy(node.retry)
     if node.timeout_ms:

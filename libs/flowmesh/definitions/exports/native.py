@@ -5,13 +5,13 @@ of step JSON has no place here. What only editors read of a node, such as positi
 """
 
 from flowmesh.definitions.exports.lost import Lost
-from flowmesh.definitions.exports.parts import Document, native_policy, said_of
+from flowmesh.definitions.exports.parts import Document, native_policy, said_of, written_nodes
+from flowmesh.definitions.formats.graph_nodes import NATIVE_KEYS
 from flowmesh.definitions.formats.native import API_VERSION
 from flowmesh.definitions.model import (
     NO_RETRY,
     Dialect,
     Join,
-    MapBody,
     Node,
     Task,
     Workflow,
@@ -21,13 +21,18 @@ from flowmesh.definitions.references import has_template, texts_of
 # The types of WorkflowTasks by what runs them; what they do stands under their name.
 _TYPES = {"http.request": "http", "function": "function", "transform": "transform"}
 
+_OUTCOMES = frozenset({"success", "failure"})
+
 
 def native_documents(workflow: Workflow, document: Document, lost: Lost) -> list[Document]:
     tasks: list[Document] = []
     spec: Document = {}
     if document.get("description"):
         spec["description"] = document["description"]
-    spec["tasks"] = [_node(workflow, node, tasks, lost) for node in workflow.nodes]
+    people = written_nodes(workflow, document)
+    spec["tasks"] = [
+        _node(workflow, node, people.get(node.id, {}), tasks, lost) for node in workflow.nodes
+    ]
     for key, schema in (
         ("inputSchema", workflow.input_schema),
         ("outputSchema", workflow.output_schema),
@@ -55,22 +60,35 @@ def _resource(kind: str, metadata: Document, spec: Document) -> Document:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def _node(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> Document:
+def _node(
+    workflow: Workflow, node: Node, shown: Document, tasks: list[Document], lost: Lost
+) -> Document:
     found: Document = {"id": node.id}
     if node.name != node.id:
         found["name"] = node.name
-    found |= _does(workflow, node, tasks, lost)
-    if node.condition:
-        found["condition"] = node.condition
+    data = shown.get("data", {})
+    if shown.get("type") == "custom" and any(key in data for key in NATIVE_KEYS):
+        found |= {key: value for key, value in data.items() if key != "id"} | said_of(node)
+    else:
+        found |= _made(workflow, node, tasks, lost)
     if node.dependencies:
-        found["dependsOn"] = list(dict.fromkeys(filter(None, node.dependencies)))
-    for edge in node.edges:
-        if edge.label:
-            lost.note("an edge with a condition", node.id)
-        if edge.on_failure:
-            lost.note("an edge that is taken on failure", node.id)
+        found["dependsOn"] = [_dependency(node, source, lost) for source in node.dependencies]
     if node.join is not Join.STRICT:
-        lost.note(f"the join {node.join.value!r} (tasks wait as with 'strict')", node.id)
+        found["join"] = node.join.value
+    return found
+
+
+def _dependency(node: Node, source: str, lost: Lost) -> str | Document:
+    for edge in node.edges:
+        if edge.source == source and (edge.label or edge.on_failure):
+            if edge.label in _OUTCOMES:
+                lost.note(f"a label {edge.label!r}, which is an outcome", node.id)
+            return {"task": source, "on": edge.label or "failure"}
+    return source
+
+
+def _made(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> Document:
+    found = _does(workflow, node, tasks, lost)
     runs = node.task is not None and node.task.executor not in ("noop", "delay")
     if node.retry is not None or runs:
         # Native tasks are tried again unless they say otherwise.
@@ -82,16 +100,10 @@ def _node(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> 
 
 def _does(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> Document:
     task = node.task
-    if isinstance(node.body, MapBody):
-        inner = [_node(workflow, each, tasks, lost) for each in node.body.nodes]
-        body = {"items": node.input, "concurrency": node.body.concurrency, "tasks": inner}
-        return {"map": body}
-    if node.body is not None:
-        lost.note("a group or a state machine", node.id)
-        return {}
     given: Document = {"input": node.input} if node.has_input else {}
     if task is None:
-        return {"taskRef": node.task_ref, **given}
+        lost.note("a body that no native task has", node.id)
+        return {}
     if task.executor == "noop":
         return {"taskRef": "noop"}
     if task.executor == "delay":

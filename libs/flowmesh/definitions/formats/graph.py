@@ -6,6 +6,7 @@ The dialect is open: unknown members are kept and returned, with a warning outsi
 from dataclasses import dataclass, field, replace
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.formats import native_bodies
 from flowmesh.definitions.formats.common import callbacks_of, node_list
 from flowmesh.definitions.formats.graph_edges import (
     Decision,
@@ -18,20 +19,20 @@ from flowmesh.definitions.formats.graph_edges import (
 from flowmesh.definitions.formats.graph_nodes import (
     AFTER_SUFFIX,
     CONTEXT,
+    NATIVE_KEYS,
     NODE_TYPES,
     Meaning,
     Place,
     read_meaning,
 )
+from flowmesh.definitions.formats.native import read_task
 from flowmesh.definitions.formats.steps import read_retry, read_timeout
 from flowmesh.definitions.model import (
-    ITEM_NAMES,
-    Body,
+    NATIVE_RETRY,
     Dialect,
     Edge,
     Join,
     Json,
-    MapBody,
     Node,
     Priority,
     Workflow,
@@ -46,8 +47,9 @@ _INVALID = "DEFINITION_INVALID"
 _ENTRANCES = frozenset({"trigger", "webhook"})
 # What a transformation behind them would have nothing of.
 _WITHOUT_OUTPUT = frozenset({"", "decision", "trigger", "delay"})
-# Nodes that can be in a map; what they get is said by their `input`.
-_IN_MAPS = frozenset({"custom", "function", "transformation"})
+# Members of a node that a native task in its data has too, and what it may not say itself.
+_SAID_OF_NODES = ("critical", "priority", "queue")
+_SAID_BY_EDGES = ("dependsOn", "join")
 
 
 @dataclass(slots=True)
@@ -63,11 +65,10 @@ class _Found:
 
 @dataclass(slots=True)
 class _Graph:
-    """One graph: that of the document, or the body of a map in it."""
+    """The graph of a document while it is read."""
 
     reader: Reader
     workflow_id: str
-    depth: int
     found: list[_Found] = field(default_factory=list)
     paths: dict[str, Path] = field(default_factory=dict)
 
@@ -84,7 +85,7 @@ def load(reader: Reader) -> Workflow:
         id=workflow_id,
         name=reader.text("name") or workflow_id,
         dialect=Dialect.GRAPH,
-        nodes=_nodes(_Graph(reader, workflow_id, 0)),
+        nodes=_nodes(_Graph(reader, workflow_id)),
         input_schema=reader.raw("inputSchema"),
         output_schema=reader.raw("outputSchema"),
         output=reader.raw("output"),
@@ -121,7 +122,7 @@ def _nodes(graph: _Graph) -> tuple[Node, ...]:
     kinds = {each.id: each.kind for each in graph.found}
     nodes: list[Node] = []
     for each in graph.found:
-        nodes += _made(graph, each, wiring, kinds)
+        nodes += _made(each, wiring, kinds)
     return tuple(nodes)
 
 
@@ -179,17 +180,24 @@ def _descriptive(reader: Reader, graph: _Graph) -> None:
         _metadata(reader.object("metadata"))
 
 
-def _made(graph: _Graph, each: _Found, wiring: Wiring, kinds: dict[str, str]) -> list[Node]:
+def _made(each: _Found, wiring: Wiring, kinds: dict[str, str]) -> list[Node]:
     """A node with those that are hidden before, behind and on the edges to it."""
     edges = tuple(wiring.edges.get(each.id, ())) if each.id else ()
     previous = edges[0].source.removesuffix(AFTER_SUFFIX) if len(edges) == 1 else ""
     if kinds.get(previous, "") in _WITHOUT_OUTPUT:
         previous = ""
-    body = _body(graph, each)
     meaning = Meaning()
-    if body is None and each.kind:
+    native = each.kind == "custom" and any(key in each.data.value for key in NATIVE_KEYS)
+    if each.kind and not native:
         meaning = read_meaning(each.kind, Place(each.id, each.data, previous))
-    node = _node(graph, each, meaning, edges, body)
+    node = _native(each) if native else _node(each, meaning)
+    node = replace(
+        node,
+        dependencies=tuple(edge.source for edge in edges),
+        dependencies_key="edges",
+        edges=edges,
+        join=_join(each.reader, len(edges)),
+    )
     if each.id in wiring.configs and node.task is not None:
         config, places = wiring.configs[each.id]
         node = replace(node, task=replace(node.task, config=config, places=places))
@@ -206,39 +214,48 @@ def _made(graph: _Graph, each: _Found, wiring: Wiring, kinds: dict[str, str]) ->
     return [*hidden, node, *([behind] if behind is not None else [])]
 
 
-def _node(
-    graph: _Graph, each: _Found, meaning: Meaning, edges: tuple[Edge, ...], body: Body | None
-) -> Node:
+def _node(each: _Found, meaning: Meaning) -> Node:
+    """A node of one of the types; its edges are not known here."""
     reader, data = each.reader, each.data
-    bound = ITEM_NAMES if graph.depth else frozenset()
-    if meaning.task is not None and meaning.has_input and not graph.depth:
-        bound = CONTEXT
-    custom = each.kind == "custom"
-    value, has_input = meaning.input, meaning.has_input
-    if body is not None:
-        items = data.object("map")
-        value, has_input = items.raw("items"), items.has("items")
     return Node(
         id=each.id,
         path=data.path,
         name=reader.text("name") or each.id,
-        task_ref=meaning.task_ref,
         task=meaning.task,
-        input=value,
-        has_input=has_input,
-        condition=data.text("condition", most=limits.CODE_CHARACTERS_MAX) if custom else "",
-        dependencies=tuple(edge.source for edge in edges),
-        dependencies_key="edges",
+        input=meaning.input,
+        has_input=meaning.has_input,
         retry=read_retry(data),
         timeout_ms=read_timeout(data),
         critical=reader.flag("critical", True),
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
-        body=body,
-        edges=edges,
-        join=_join(reader, len(edges)),
-        bound=bound,
+        bound=CONTEXT if meaning.has_input else frozenset(),
     )
+
+
+def _native(each: _Found) -> Node:
+    """A custom node whose data is a task as native resources have it."""
+    reader, data = each.reader, each.data
+    said = {key: reader.raw(key) for key in ("name", *_SAID_OF_NODES) if reader.has(key)}
+    value = {**data.value, **said, "id": each.id or "unknown"}
+    for key in _SAID_BY_EDGES:
+        if value.pop(key, None) is not None:
+            message = f"{key} is said by edges, and by the join of the node"
+            data.problems.add(_INVALID, message, (*data.path, key), at_key=True)
+    task = Reader(value, data.path, data.problems)
+    node = read_task(task, native_bodies.Place())
+    task.warn_of_unknown()
+    return _with_native_retries(replace(node, id=each.id))
+
+
+def _with_native_retries(node: Node) -> Node:
+    """What is tried again in a native workflow, said or not, is tried again here too."""
+    if node.body is not None:
+        nodes = tuple(_with_native_retries(inner) for inner in node.body.nodes)
+        return replace(node, body=replace(node.body, nodes=nodes))
+    if node.task is None or node.retry is not None:
+        return node
+    return replace(node, retry=NATIVE_RETRY)
 
 
 def _join(reader: Reader, edges: int) -> Join:
@@ -249,44 +266,10 @@ def _join(reader: Reader, edges: int) -> Join:
     if value is None:
         return default
     if isinstance(value, str) and value.lower() in _JOINS:
-        return Join(value.lower()) if edges > 1 else Join.STRICT
+        return Join(value.lower())
     message = f"the join {str(value)[:64]!r}; there are {', '.join(_JOINS)}"
     reader.problems.add("FEATURE_UNSUPPORTED", message, (*reader.path, "join"))
     return default
-
-
-def _body(graph: _Graph, each: _Found) -> Body | None:
-    """The body of a custom node that is a map."""
-    problems = graph.reader.problems
-    if each.kind != "custom" or not each.data.has("map"):
-        if graph.depth:
-            _check_in_map(each)
-        return None
-    body = each.data.object("map")
-    if graph.depth >= limits.MAP_DEPTH_MAX:
-        message = f"maps may be nested {limits.MAP_DEPTH_MAX} deep"
-        problems.add("NESTING_TOO_DEEP", message, body.path)
-        return None
-    if not body.has("items"):
-        body.missing("items", 'the list to run for, such as "{{input.orders}}"')
-    most = limits.MAP_CONCURRENCY_MAX
-    made = MapBody(
-        nodes=_nodes(_Graph(body, graph.workflow_id, graph.depth + 1)),
-        concurrency=body.integer("concurrency", limits.MAP_CONCURRENCY_DEFAULT, 1, most),
-        path=body.path,
-    )
-    body.warn_of_unknown()
-    return made
-
-
-def _check_in_map(each: _Found) -> None:
-    """What sees the context of the execution cannot tell its own item in it."""
-    problems, data = each.reader.problems, each.data
-    if each.kind and each.kind not in _IN_MAPS:
-        message = f"a node of type {each.kind} in a map; there are {', '.join(sorted(_IN_MAPS))}"
-        problems.add("FEATURE_UNSUPPORTED", message, (*each.reader.path, "type"))
-    elif not data.has("input") and not data.has("taskRef"):
-        data.missing("input", 'what the node gets, such as "{{item}}"')
 
 
 def _check_entrances(graph: _Graph, drawn: list[Drawn]) -> None:

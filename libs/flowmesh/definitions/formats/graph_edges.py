@@ -28,6 +28,8 @@ class Drawn:
     target: str
     path: Path
     condition: str
+    # What the output of its source names for it to be taken.
+    outcome: str
     on_failure: bool
     priority: float
 
@@ -90,6 +92,10 @@ def _read_edge(reader: Reader, ids: Mapping[str, Path]) -> Drawn:
             reader.problems.add("GRAPH_UNKNOWN_NODE", message + nearest(name, ids), path)
             ends[key] = ""
     condition = reader.text("condition", most=CODE_CHARACTERS_MAX).strip()
+    outcome = reader.text("outcome")
+    if outcome and condition:
+        message = "an edge has either a condition or an outcome, not both"
+        reader.problems.add(_INVALID, message, (*reader.path, "outcome"), at_key=True)
     priority = reader.number("priority", _LAST, -1e9, 1e9)
     kind = reader.text("type")
     # Read by editors.
@@ -102,6 +108,7 @@ def _read_edge(reader: Reader, ids: Mapping[str, Path]) -> Drawn:
         ends["target"],
         reader.path,
         condition,
+        outcome,
         kind == _ERROR or condition == _ERROR,
         priority,
     )
@@ -163,13 +170,14 @@ def wire(
 def _add(wiring: Wiring, edge: Drawn, source: str, label: str = "") -> None:
     """One more edge to its target; a second one between the same nodes leads over a hidden one."""
     to = wiring.edges.setdefault(edge.target, [])
+    default = "default" if label else ""
     made = Edge(
         source,
         edge.path,
         label=label,
         on_failure=edge.on_failure,
         id=edge.id,
-        condition="" if edge.on_failure else edge.condition or ("default" if label else ""),
+        condition="" if edge.on_failure else edge.condition or edge.outcome or default,
     )
     if any(other.source == source for other in to):
         between = wiring.between.setdefault(edge.target, [])
@@ -204,8 +212,8 @@ def _decide(
     used, default = set(), []
     for edge in edges:
         label = edge.condition
-        if edge.on_failure and label not in conditions:
-            _add(wiring, edge, source)
+        if edge.outcome or (edge.on_failure and label not in conditions):
+            _add(wiring, edge, source, edge.outcome)
             continue
         if label and label not in conditions:
             close = nearest(label, conditions)
@@ -242,7 +250,7 @@ def _guard(wiring: Wiring, source: str, edges: list[Drawn], path: Path) -> None:
         if edge in own:
             _add(wiring, edge, hidden, edge.id)
         else:
-            _add(wiring, edge, source)
+            _add(wiring, edge, source, edge.outcome)
     if not own:
         return
     conditions = {edge.id: _own(edge) for edge in own}

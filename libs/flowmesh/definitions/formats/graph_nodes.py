@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from flowmesh.definitions import limits
 from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.durations import duration_ms
+from flowmesh.definitions.formats import native_bodies
 from flowmesh.definitions.formats.authentication import authentication_of
 from flowmesh.definitions.formats.common import headers_of, method_of, url_of
 from flowmesh.definitions.formats.steps import read_task
@@ -30,9 +31,11 @@ _EXPRESSIONS = {
     "reduce": "return input.reduce((result, item, index) => ({code}), {initial})",
     "enrichment": "return input.map((item, index) => ({{...item, ...({code})}}))",
 }
+# Marks of data that is a task as native resources have it.
+NATIVE_KEYS = ("taskRef", "decision", *native_bodies.KINDS)
 # Of the data of a custom node: what is said to us, all else being for its worker.
 _OURS = frozenset(
-    {"taskType", "handlerId", "timeout", "retryPolicy", "inputSchema", "outputSchema", "condition"}
+    {"taskType", "handlerId", "timeout", "retryPolicy", "inputSchema", "outputSchema"}
 )
 _PAYLOAD = re.compile(r"\{\{\s*payload\b")
 
@@ -42,7 +45,6 @@ class Meaning:
     """What a node does; `before` runs first and has the edges that lead to it."""
 
     task: Task | None = None
-    task_ref: str = ""
     input: Json = None
     has_input: bool = False
     before: Node | None = None
@@ -240,9 +242,6 @@ def _trigger(place: Place) -> Meaning:
 
 def _custom(place: Place) -> Meaning:
     data = place.data
-    if data.has("taskRef"):
-        name = data.identifier("taskRef", "the name of a WorkflowTask or of a built-in task")
-        return Meaning(task_ref=name, input=data.raw("input"), has_input=data.has("input"))
     if data.has("action"):
         return Meaning(read_task(data))
     key = "handlerId" if "handlerId" in data.value and "taskType" not in data.value else "taskType"
