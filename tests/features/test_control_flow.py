@@ -210,8 +210,8 @@ async def test_a_signal_is_waited_for(suite: Suite) -> None:
         ),
         (
             "{id: a, loop: {while: 'false', tasks: [{id: b, taskRef: noop}]}}\n"
-            "    - {id: c, taskRef: transform, input: {source: '{{tasks.b.output}}', pipeline: []}}",
-            "tasks[1].input.source",
+            "    - {id: c, taskRef: delay, input: {duration: '{{tasks.b.output}}'}}",
+            "tasks[1].input.duration",
         ),
         (
             "{id: a, decision: {conditions: [{id: x, expression: '1 +'}]}}",
