@@ -114,25 +114,60 @@ async def test_the_analysis_has_the_keys_of_a_processed_workflow(suite: Suite) -
     assert set(ended.values()) == {"success"}
 
 
-@pytest.mark.feature("S3-13", "S3-14", "S3-16", "S3-15")
-async def test_what_is_exported_is_the_same_graph_elsewhere(suite: Suite, tmp_path: Path) -> None:
-    """Definition and analysis, in a suite that knew nothing, and after it was killed."""
+@pytest.mark.feature("S3-14", "S3-15", "S3-16")
+async def test_what_is_exported_is_the_same_graph_elsewhere(suite: Suite) -> None:
+    """Definition and analysis, in a namespace that knew nothing."""
     document = diamond()
     name = document["id"]
     await suite.post("/api/v1/workflows", document)
     exported = await suite.get(f"/api/v1/workflows/{name}:export")
     before = (await suite.get(f"/api/v1/workflows/{name}/analysis")).json
-    paths = (await suite.get("/openapi.json")).json["paths"]
-    assert "/api/v1/workflows/{name}:export" in paths
-    async with Suite(tmp_path / "data") as clean:
-        json_type = {"content-type": "application/json"}
-        created = await clean.post("/api/v1/workflows", data=exported.body, headers=json_type)
-        assert created.status == 201
-        await clean.kill()
-        await clean.start()
-        assert (await clean.get(f"/workflows/{name}")).json == document
-        after = (await clean.get(f"/api/v1/workflows/{name}/analysis")).json
-        assert after == before
+    assert "/api/v1/workflows/{name}:export" in (await suite.get("/openapi.json")).json["paths"]
+    clean = {"flowmesh-namespace": "clean"}
+    headers = {**clean, "content-type": "application/json"}
+    created = await suite.post("/api/v1/workflows", data=exported.body, headers=headers)
+    assert created.status == 201
+    assert (await suite.get(f"/workflows/{name}", headers=clean)).json == document
+    after = (await suite.get(f"/api/v1/workflows/{name}/analysis", headers=clean)).json
+    assert after == before
+
+
+@pytest.mark.slow
+@pytest.mark.feature("S3-13")
+async def test_a_graph_survives_the_crash_of_everything(tmp_path: Path) -> None:
+    """Its document and its analysis are what they were."""
+    document = diamond()
+    paths = (f"/workflows/{document['id']}", f"/api/v1/workflows/{document['id']}/analysis")
+    async with Suite(tmp_path / "data") as own:
+        await own.post("/api/v1/workflows", document)
+        before = [(await own.get(path)).json for path in paths]
+        await own.kill()
+        await own.start()
+        assert [(await own.get(path)).json for path in paths] == before
+    assert before[0] == document
+
+
+@pytest.mark.feature("S3-62")
+async def test_public_nodes_are_offered_to_other_workflows(suite: Suite) -> None:
+    """As they are written, page by page; private ones are not, and a copy of one runs."""
+    headers = {"flowmesh-namespace": "public-nodes"}
+    for name in ("one", "two"):
+        public = code("shared", f"return '{name}'")
+        public["metadata"]["isPublic"] = True
+        document = graph(public, code("mine")) | {"id": f"public-{name}"}
+        for each in document["nodes"]:
+            each.pop("workflowId")
+        assert (await suite.post("/api/v1/workflows", document, headers=headers)).status == 201
+    first = (await suite.get("/api/v1/nodes?pageSize=1", headers=headers)).json
+    token = first["nextPageToken"]
+    url = f"/api/v1/nodes?pageSize=1&pageToken={token}"
+    second = (await suite.get(url, headers=headers)).json
+    found = [*first["nodes"], *second["nodes"]]
+    assert second["nextPageToken"] == ""
+    assert [each["workflow"] for each in found] == ["public-one", "public-two"]
+    assert {each["node"]["id"] for each in found} == {"shared"}
+    execution, _ = await ran(suite, graph(found[1]["node"]))
+    assert execution["context"]["shared"] == "two"
 
 
 @pytest.mark.feature("S3-112", "S3-20")
@@ -150,7 +185,7 @@ async def test_the_analysis_is_stored_and_drives_runs(suite: Suite) -> None:
     }
 
 
-@pytest.mark.feature("S3-68", "S3-69", "S3-08", "S3-53")
+@pytest.mark.feature("S3-68", "S3-69", "S3-08", "S3-18", "S3-53")
 @pytest.mark.parametrize(
     ("total", "taken"), [(500, "big"), (5, "small"), (50, "usual")], ids=["js", "path", "default"]
 )
@@ -375,7 +410,6 @@ async def test_one_record_serves_both_shapes_of_a_node(suite: Suite, world: Worl
     assert "never" not in shown["nodeResults"]
 
 
-@pytest.mark.feature("S3-11", "S3-18")
 async def test_an_error_edge_handles_a_failure(suite: Suite, world: World) -> None:
     """The node behind it runs, and the execution completes."""
     world.answers("broken", status=500)

@@ -13,6 +13,7 @@ from flowmesh.definition.paging import last_of, page_size, page_token, parse_fil
 from flowmesh.definition.plans import PlanCache
 from flowmesh.definition.records import (
     Applied,
+    PublicNode,
     Request,
     TasksMoved,
     TaskVersion,
@@ -154,6 +155,15 @@ class Library:
         workflow = load_workflow(orjson.loads(found.definition))
         made = await asyncio.to_thread(analyse, workflow, path_count_max, durations_ms)
         return found.version, made
+
+    async def public_nodes(
+        self, namespace: str, *, size: int, token: str
+    ) -> tuple[list[PublicNode], str]:
+        name = f"public-nodes/{namespace}"
+        found, more = await self._store.public_nodes(
+            namespace, after=last_of(token, name), count=page_size(size)
+        )
+        return found, page_token(name, found[-1].workflow_id) if more else ""
 
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion:
         found = None

@@ -12,6 +12,7 @@ from flowmesh.definition import limits
 from flowmesh.definition.paging import Filter
 from flowmesh.definition.records import (
     PlanKey,
+    PublicNode,
     Request,
     TaskVersion,
     Usage,
@@ -86,6 +87,16 @@ class DefinitionStore:
             self._pool, namespace=namespace, id=workflow_id, version=version
         )
         return found
+
+    async def public_nodes(
+        self, namespace: str, *, after: str, count: int
+    ) -> tuple[list[PublicNode], bool]:
+        """Those of so many workflows, and whether others have some too."""
+        rows = self._sql.public_nodes(self._pool, namespace=namespace, after=after, count=count)
+        found = [PublicNode(row["id"], row["version"], row["node"]) async for row in rows]
+        ids = list(dict.fromkeys(node.workflow_id for node in found))
+        shown = frozenset(ids[:count])
+        return [node for node in found if node.workflow_id in shown], len(ids) > count
 
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion | None:
         row = await self._sql.task_version(

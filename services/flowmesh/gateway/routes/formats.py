@@ -5,9 +5,14 @@ from typing import TYPE_CHECKING
 
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.gateway import operations
+from flowmesh.gateway.answers import Answer, Json
 from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Operation, Query, Route
+from flowmesh.gateway.operations import MANAGE, TEST, Operation, Query, Route
+from flowmesh.gateway.routes.common import PAGING, json_response
+from flowmesh.gateway.views import raw_json
 
 if TYPE_CHECKING:
     from flowmesh.definitions import Workflow
@@ -41,6 +46,21 @@ def _exported(definition: bytes, target: str) -> tuple[bytes, str]:
     if target == "native":
         return write_yaml(documents).encode(), YAML
     return orjson.dumps(documents[0]), JSON
+
+
+async def list_public_nodes(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.ListPublicNodes(
+        pb.ListPublicNodesRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    nodes = [
+        PublicNode(workflow=each.workflow_id, version=each.version, node=raw_json(each.node))
+        for each in response.nodes
+    ]
+    return json_response(PublicNodes(nodes=nodes, next_page_token=response.next_page_token))
 
 
 async def draw_workflow(backends: Backends, request: Request) -> Response:
@@ -81,8 +101,35 @@ def _one_of(request: Request, name: str, words: tuple[str, ...]) -> str:
     return value
 
 
+class PublicNode(Answer, kw_only=True):
+    """A node as it is written in the newest version of a workflow."""
+
+    workflow: str
+    version: int
+    node: Json
+
+
+class PublicNodes(Answer, kw_only=True):
+    """Nodes that say they are public, by workflow."""
+
+    nodes: list[PublicNode]
+    next_page_token: str
+
+
 _VERSION = Query("version", "The newest without one.", "integer")
 ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/nodes",
+        list_public_nodes,
+        Operation(
+            tag=MANAGE,
+            summary="Nodes that other workflows may copy",
+            description="Those of graph JSON whose `metadata.isPublic` is true.",
+            query=PAGING,
+            answers=(operations.Answer(200, "Found.", PublicNodes),),
+        ),
+    ),
     Route(
         "GET",
         f"{_WORKFLOW}:export",
@@ -95,7 +142,7 @@ ROUTES = (
                 "What has no place in the format is refused with `FEATURE_UNSUPPORTED`."
             ),
             query=(Query("format", "native, steps or graph."), _VERSION),
-            answers=(Answer(200, "It says the same.", None),),
+            answers=(operations.Answer(200, "It says the same.", None),),
             errors=(404,),
         ),
     ),
@@ -107,7 +154,7 @@ ROUTES = (
             tag=TEST,
             summary="A drawing of a workflow",
             query=(Query("format", "svg (as without it), mermaid, dot or json."), _VERSION),
-            answers=(Answer(200, "Boxes and arrows.", None, "image/svg+xml"),),
+            answers=(operations.Answer(200, "Boxes and arrows.", None, "image/svg+xml"),),
             errors=(404, 413),
         ),
     ),
