@@ -74,6 +74,8 @@ REASONS = _table(
     Reason("EXECUTION_NOT_FOUND", tree.NotFound, "No such execution."),
     Reason("EXECUTION_UNREADABLE", tree.Unavailable, "This version cannot read the stored execution."),
     Reason("EXECUTION_ENDED", tree.WrongState, "The execution has ended already."),
+    Reason("EXECUTION_PAUSED", tree.WrongState, "The execution is paused already."),
+    Reason("EXECUTION_NOT_PAUSED", tree.WrongState, "The execution is not paused."),
     Reason("SIGNALS_FULL", tree.WrongState, "An execution is limited to 10,000 signals, and to 16 MiB of their inline values."),
     Reason("REQUEST_ID_REUSED", tree.Conflict, "The request id was used with other content."),
     Reason("PAYLOAD_TOO_LARGE", tree.TooLarge, "Inline values are limited to 256 KiB, stored ones to 64 MiB."),
