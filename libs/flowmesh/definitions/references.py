@@ -5,6 +5,7 @@ from collections.abc import Collection, Container, Iterator
 
 from flowmesh.definitions.builtins import TRANSFORM
 from flowmesh.definitions.model import Dialect, Json, Node, Task
+from flowmesh.definitions.problems import Path
 from flowmesh.expressions import Reference, Template, compile_template
 from flowmesh.expressions.cel_source import Token, tokenize
 
@@ -30,6 +31,24 @@ def roots_of(node: Node) -> frozenset[str]:
 def condition_roots_of(node: Node) -> tuple[str, ...]:
     """What the condition of a node may begin with."""
     return (*CONDITION_ROOTS, *sorted(node.bound, reverse=True))
+
+
+def conditions_of(node: Node) -> Iterator[tuple[str, Path]]:
+    """The CEL a native node evaluates before it or as what it is, and where each stands."""
+    if node.condition:
+        yield node.condition, (*node.path, "condition")
+    if node.task is None or not decides(node):
+        return
+    for number, one in enumerate(node.task.config["conditions"]):
+        path = node.path if node.follow is not None else (*node.path, "decision")
+        here = () if node.follow is not None else ("conditions", number, "expression")
+        yield one["expression"], (*path, *here)
+
+
+def decides(node: Node) -> bool:
+    """Whether it is a decision of the workflow's own, over what conditions of nodes see."""
+    task = node.task
+    return task is not None and task.executor == "decision" and task.dialect is Dialect.NATIVE
 
 
 def compile_input(node: Node) -> Template:
