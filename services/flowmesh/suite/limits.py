@@ -18,7 +18,7 @@ from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
 from flowmesh.runtime import http
 from flowmesh.sandbox import child, pool, syntax
-from flowmesh.transforms import data, pipeline
+from flowmesh.transforms import limits as transforms
 from flowmesh.worker import limits as worker
 
 _CHECKED = "definition, when it is registered"
@@ -237,14 +237,14 @@ DEFINITIONS = (
     ),
     Limit(
         "operations of a pipeline",
-        pipeline.OPERATIONS_MAX,
+        transforms.OPERATIONS_MAX,
         "operations",
         "PIPELINE_INVALID",
         _CHECKED,
     ),
     Limit(
         "pattern of a pipeline",
-        data.PATTERN_CHARACTERS_MAX,
+        transforms.PATTERN_CHARACTERS_MAX,
         "characters",
         "PIPELINE_INVALID",
         _CHECKED,
