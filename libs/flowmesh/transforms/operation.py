@@ -4,6 +4,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import orjson
+
 from flowmesh.transforms.limits import OPERATIONS_MAX
 
 if TYPE_CHECKING:
@@ -78,6 +80,14 @@ class Parameter:
     minimum: int | None = None
     maximum: int | None = None
     members: tuple["Parameter", ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """Its kind, its choices or its default, in a few words for a table."""
+        text = " ".join(self.choices) or self.kind
+        if self.required:
+            return f"{text}, required"
+        return text if self.default is None else f"{text}, {orjson.dumps(self.default).decode()}"
 
     @property
     def schema(self) -> dict[str, Json]:

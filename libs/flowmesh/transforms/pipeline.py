@@ -64,10 +64,12 @@ class _Compiler:
         if not isinstance(operations, list):
             self._add(path, f"a pipeline is an array of operations, not {kind_of(operations)}")
             return None
+        told = self._operations > OPERATIONS_MAX
         self._operations += len(operations)
         if self._operations > OPERATIONS_MAX:
-            message = f"a pipeline has at most {OPERATIONS_MAX} operations, inner ones counted"
-            self._add(path, message)
+            if not told:
+                message = f"a pipeline has at most {OPERATIONS_MAX} operations, inner ones counted"
+                self._add(path, message)
             return None
         if depth > PIPELINE_DEPTH_MAX:
             self._add(path, f"pipelines stand in each other at most {PIPELINE_DEPTH_MAX} deep")

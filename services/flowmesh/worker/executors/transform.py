@@ -2,22 +2,17 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
-from functools import partial
-from threading import Event
 
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.sandbox import Sandbox, SandboxFailure
+from flowmesh.sandbox import Sandbox
 from flowmesh.transforms import (
-    Flow,
     Pipeline,
     PipelineInvalid,
-    Request,
-    Run,
     TransformError,
     compile_pipeline,
+    transformed,
 )
 from flowmesh.worker.executors.base import AnyStep, Attempt, Executor, Json, Output, Step
 from flowmesh.worker.executors.javascript import (
@@ -105,52 +100,18 @@ def _compile(definition: Json) -> Pipeline:
 
 
 async def _apply(pipeline: Pipeline, source: Json, attempt: Attempt, sandbox: Sandbox) -> Output:
-    """Large and heavy pipelines compute in a thread, which ends soon after nobody waits for it."""
-    stopped = Event()
+    """Large values and heavy pipelines are worked on in a thread."""
     threaded = pipeline.heavy or len(attempt.input_bytes) > INLINE_BYTES_MAX
-    seed = f"{attempt.task.execution_id}/{attempt.task.node}"
-    flow = pipeline.flow(source, Run(seed, stopped.is_set))
-    resume: Callable[[], Request | Output] = partial(_resumed, flow, None)
     try:
         with sandbox_failures():
-            while not isinstance(
-                reached := await asyncio.to_thread(resume) if threaded else resume(), Output
-            ):
-                resume = await _answered(flow, reached, attempt, sandbox)
-        return reached
+            made = await transformed(
+                pipeline,
+                source,
+                sandbox,
+                seed=f"{attempt.task.execution_id}/{attempt.task.node}",
+                timeout_ms=sandbox_timeout_ms(attempt),
+                threaded=threaded,
+            )
     except TransformError as error:
         raise TaskFailure(error.class_, str(error)) from error
-    finally:
-        stopped.set()
-
-
-def _resumed(flow: Flow, outputs: list[Json] | None) -> Request | Output:
-    """Goes on to the next program, or to the end."""
-    try:
-        return flow.send(outputs) if outputs is not None else next(flow)
-    except StopIteration as end:
-        return Output.of(end.value)
-
-
-def _failed(flow: Flow, failure: SandboxFailure) -> Request | Output:
-    """Lets the pipeline say which of its operations it was."""
-    try:
-        return flow.throw(failure)
-    except StopIteration as end:
-        return Output.of(end.value)
-
-
-async def _answered(
-    flow: Flow, request: Request, attempt: Attempt, sandbox: Sandbox
-) -> Callable[[], Request | Output]:
-    try:
-        outputs = await sandbox.evaluate(
-            request.language,
-            request.program,
-            request.value,
-            request.variables,
-            sandbox_timeout_ms(attempt),
-        )
-    except SandboxFailure as failure:
-        return partial(_failed, flow, failure)
-    return partial(_resumed, flow, outputs)
+    return await asyncio.to_thread(Output.of, made) if threaded else Output.of(made)
