@@ -92,8 +92,8 @@ def _merge(parameters: Parameters) -> Prepared:
     other, deep, winner = parameters["with"], parameters["deep"], parameters["wins"]
 
     def both(first: Json, second: Json) -> Json:
-        as_object(first)
-        return _merged(first, as_object(second), 1) if deep else {**first, **second}
+        ours, theirs = as_object(first), as_object(second)
+        return _merged(ours, theirs, 1) if deep else {**ours, **theirs}
 
     def one(element: Json) -> Json:
         return both(other, element) if winner == "element" else both(element, other)
