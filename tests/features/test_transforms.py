@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from flowmesh.sdk import Client, Workflow
 from flowmesh.testing.suite import Response, Suite
 from flowmesh.transforms import OPERATIONS
 
@@ -283,6 +284,17 @@ async def test_data_that_does_not_fit_names_operation_and_item(suite: Suite) -> 
     error = await failed(suite, [1, "a"], {"operation": "jq", "program": "map(. + 1)"})
     assert error["class"] == "ValidationError"
     assert error["message"].startswith('operation 1 (jq): string ("a") and number (1)')
+
+
+@pytest.mark.feature("S0-47")
+async def test_a_pipeline_is_written_in_python(suite: Suite) -> None:
+    """`flow.transform` adds it; its operations may refer to what the workflow has."""
+    flow = Workflow("transform-in-python")
+    names = flow.transform("names", flow.input["rows"], {"operation": "map", "field": "name"})
+    flow.transform("top", names.output, {"operation": "limit", "count": flow.input["count"]})
+    async with await Client.connect(suite.grpc_address) as client:
+        await client.register(flow)
+        assert await client.run(flow.name, {"rows": USERS, "count": 2}) == ["Cid", "Ada"]
 
 
 @pytest.mark.feature("S1-180")
