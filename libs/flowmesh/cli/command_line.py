@@ -49,17 +49,20 @@ Row = tuple[str, str, str]
 _DEFINITIONS: tuple[Row, ...] = (
     ("apply", "definitions:apply", "Register definitions from files."),
     ("validate", "definitions:validate", "Check definitions and store nothing."),
+    ("transform", "transforms:transform", "Try a pipeline of operations on a value."),
 )
 _GET: tuple[Row, ...] = (
     ("workflow", "definitions:get_workflow", "A workflow."),
     ("task", "definitions:get_task", "A reusable task."),
     ("execution", "executions:get_execution", "An execution."),
+    ("operation", "transforms:get_operation", "An operation of pipelines."),
 )
 _LIST: tuple[Row, ...] = (
     ("workflows", "definitions:list_workflows", "Registered workflows."),
     ("tasks", "definitions:list_tasks", "Reusable tasks."),
     ("executions", "executions:list_executions", "Executions, newest first."),
     ("services", "services:services", "Registered service instances."),
+    ("operations", "transforms:list_operations", "Operations of pipelines."),
 )
 _EXECUTIONS: tuple[Row, ...] = (
     ("start", "executions:start", "Start an execution."),

@@ -158,6 +158,17 @@ class Graph:
         name = self._resource(f"{self.name}.{id}", {"type": "http", "http": http})
         return self._add(id, name, options)
 
+    def transform(
+        self,
+        id: str,
+        source: Json,
+        *operations: Mapping[str, Json],
+        **options: Unpack[TaskOptions],
+    ) -> TaskNode:
+        """Adds a pipeline over a value: `{"operation": "limit", "count": 3}` and so on."""
+        given: TaskOptions = {"input": {"source": source, "pipeline": list(operations)}}
+        return self._add(id, "transform", options | given)
+
     def map(
         self, id: str, items: Json, *, concurrency: int = 0, **options: Unpack[MapOptions]
     ) -> "MapNode":

@@ -87,6 +87,20 @@ def test_an_http_call_is_a_task_of_its_own() -> None:
     assert compiled["spec"]["tasks"][0]["taskRef"] == "w.get"
 
 
+def test_a_transform_needs_no_task_of_its_own() -> None:
+    """Its input is the source and the operations; what they refer to it depends on."""
+    flow = Workflow("w")
+    rows = flow.task("rows", "x")
+    flow.transform("top", rows.output, {"operation": "limit", "count": flow.input["n"]})
+    _, compiled = flow.as_resources()
+    top = compiled["spec"]["tasks"][1]
+    assert (top["taskRef"], top["dependsOn"]) == ("transform", ["rows"])
+    assert top["input"] == {
+        "source": "{{tasks.rows.output}}",
+        "pipeline": [{"operation": "limit", "count": "{{input.n}}"}],
+    }
+
+
 def test_two_tasks_of_one_id_are_refused() -> None:
     """The second one is named."""
     flow = Workflow("w")
