@@ -4,7 +4,7 @@ References are followed inside the document only, by pointer, by anchor and to t
 are embedded in it under an `$id`. Nothing is fetched; published metaschemas are known by name.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -56,12 +56,18 @@ class Draft(IntEnum):
         """Whether what stands beside a `$ref` means nothing."""
         return self <= Draft.DRAFT_7
 
-    @property
-    def asserts_formats(self) -> bool:
-        """Whether a wrong `format` makes a value invalid."""
-        return self <= Draft.DRAFT_7
+    def asserts(self, format_: str) -> bool:
+        """Whether a text that is not of this format is invalid, not just remarkable."""
+        return _FORMATS.get(format_, self) < self <= Draft.DRAFT_7
 
 
+# The draft before the first one that asserts it; the later ones assert none.
+_FORMATS = {
+    **dict.fromkeys(("date", "time", "date-time", "email", "idn-email", "hostname"), 0),
+    **dict.fromkeys(("ipv4", "ipv6", "uri", "regex"), 0),
+    **dict.fromkeys(("uri-reference", "uri-template", "json-pointer"), 4),
+    **dict.fromkeys(("idn-hostname", "iri", "iri-reference", "relative-json-pointer"), 6),
+}
 DEFAULT_DRAFT = Draft.DRAFT_2020_12
 _DRAFTS = {
     "http://json-schema.org/draft-04/schema": Draft.DRAFT_4,
@@ -70,12 +76,15 @@ _DRAFTS = {
     "https://json-schema.org/draft/2019-09/schema": Draft.DRAFT_2019_09,
     "https://json-schema.org/draft/2020-12/schema": Draft.DRAFT_2020_12,
 }
+DRAFT_URIS = {draft: uri for uri, draft in _DRAFTS.items()}
 DRAFT_NAMES = tuple(_DRAFTS)
 _METASCHEMAS = frozenset(DRAFT_NAMES) | {
     f"https://json-schema.org/draft/{year}/meta/{name}"
     for year, names in _VOCABULARIES.items()
     for name in names.split()
 }
+
+METASCHEMA: Mapping[str, Json] = {}
 
 
 def draft_named(uri: Json) -> Draft | None:
@@ -186,12 +195,12 @@ class Document:
     def target(self, schema: dict[str, Json], reference: str) -> Json:
         """What a reference in `schema` leads to; None where that is not in the document.
 
-        `True` for a published metaschema: that one is at hand everywhere.
+        `METASCHEMA` for a published one: that is at hand everywhere.
         """
         place = self._places.get(id(schema)) or self._places[id(self.root)]
         uri, fragment = urldefrag(_joined(place.base, reference))
         if uri in _METASCHEMAS and uri not in self._resources:
-            return True
+            return METASCHEMA
         resource = self._resources.get(uri)
         if resource is None:
             return None
