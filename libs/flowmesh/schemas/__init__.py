@@ -11,7 +11,20 @@ from flowmesh.schemas.documents import (
     draft_named,
     places,
 )
-from flowmesh.schemas.shapes import ANYTHING, NOTHING, Either, Given, Part
+from flowmesh.schemas.shapes import (
+    ANYTHING,
+    NOTHING,
+    Arrays,
+    Either,
+    Given,
+    Objects,
+    Part,
+    array_of,
+    blank,
+    constant,
+    list_of,
+    object_of,
+)
 from flowmesh.schemas.verdicts import Finding, Kind, Outcome, Verdict
 
 __all__ = [
@@ -20,6 +33,7 @@ __all__ = [
     "NOTHING",
     "OTHERS",
     "REFERENCES",
+    "Arrays",
     "Comparison",
     "Document",
     "Draft",
@@ -27,13 +41,19 @@ __all__ = [
     "Finding",
     "Given",
     "Kind",
+    "Objects",
     "Outcome",
     "Part",
     "Place",
     "Verdict",
+    "array_of",
+    "blank",
     "children",
     "compatible",
+    "constant",
     "draft_named",
+    "list_of",
+    "object_of",
     "part_of",
     "places",
 ]

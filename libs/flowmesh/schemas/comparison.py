@@ -245,11 +245,11 @@ class Comparison:
         assert isinstance(have, Objects)
         given, needed, text = words_of([up]), words_of([down]), f"has no field {name!r}"
         if not self.expansion.shapes(have.member(name)):
-            return Result(How.APART, (Finding(Kind.MISSING, path, given, needed, text),))
+            return Result(How.APART, (Finding(Kind.MISSING, path, given, needed, text, name),))
         if have.leaves_out(name):
-            return Result(How.BROKEN, (Finding(Kind.UNLISTED, path, given, needed, text),))
+            return Result(How.BROKEN, (Finding(Kind.UNLISTED, path, given, needed, text, name),))
         kind = Kind.OPTIONAL if have.rules else Kind.UNDECLARED
-        finding = Finding(kind, path, given, needed, f"may have no field {name!r}")
+        finding = Finding(kind, path, given, needed, f"may have no field {name!r}", name)
         return Result(How.OPEN, (finding,))
 
     def _member(self, have: Objects, take: Objects, name: str, path: Path) -> Result:
@@ -373,9 +373,14 @@ def _same(up: Part, down: Part) -> bool:
     if not isinstance(up, Leaf) or not isinstance(down, Leaf):
         return False
     return all(
-        orjson.dumps(one) == orjson.dumps(other)
+        _text(one) == _text(other)
         for one, other in ((up.schema, down.schema), (up.document.root, down.document.root))
     )
+
+
+def _text(schema: Json) -> bytes:
+    """Parts that stand in it are themselves only."""
+    return orjson.dumps(schema, default=id, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def compatible(upstream: Json, downstream: Json) -> Verdict:
@@ -384,7 +389,12 @@ def compatible(upstream: Json, downstream: Json) -> Verdict:
 
 
 def part_of(schema: Json) -> Part:
-    """A sound schema as something to compare; None says nothing."""
+    """A sound schema as something to compare; None says nothing.
+
+    Parts may stand in it where subschemas do.
+    """
+    if isinstance(schema, Part):
+        return schema
     if isinstance(schema, dict):
         return Leaf(schema, Document(schema))
     return NOTHING if schema is False else ANYTHING

@@ -13,6 +13,7 @@ from flowmesh.schemas.shapes import (
     TYPES,
     Arrays,
     Either,
+    Every,
     Facts,
     Given,
     Leaf,
@@ -92,6 +93,7 @@ class Expansion:
             return self._leaf(part, depth)
         if isinstance(part, Either):
             return _bounded([s for each in part.parts for s in self.shapes(each, depth + 1)])
+        assert isinstance(part, Every)
         found: tuple[Shape, ...] = ANYTHING.shapes
         for each in part.parts:
             found = _product(found, self.shapes(each, depth + 1))
@@ -99,6 +101,8 @@ class Expansion:
 
     def _leaf(self, leaf: Leaf, depth: int) -> tuple[Shape, ...]:
         schema = leaf.schema
+        if isinstance(schema, Part):
+            return self.shapes(schema, depth + 1)
         if not isinstance(schema, dict):
             return () if schema is False else ANYTHING.shapes
         known = self._shapes.get(id(schema))

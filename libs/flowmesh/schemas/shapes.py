@@ -9,7 +9,7 @@ Where a schema says what is not followed here, its shapes allow more than it doe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Union
+from typing import Any
 
 import jsonschema_rs
 import orjson
@@ -18,13 +18,18 @@ from flowmesh.schemas.documents import Document
 
 Json = Any
 Number = int | float
-Part = Union["Leaf", "Every", "Either", "Given"]
 TYPES = ("null", "boolean", "number", "string", "array", "object")
 _PROBES_MAX = 2_000
 
 
+class Part:
+    """A schema, or several: Leaf, Every, Either or Given."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Leaf:
+class Leaf(Part):
     """A schema in its document."""
 
     schema: Json
@@ -32,14 +37,14 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Every:
+class Every(Part):
     """What fits each of the parts."""
 
     parts: Sequence[Part]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Either:
+class Either(Part):
     """What fits one of the parts, or several."""
 
     parts: Sequence[Part]
@@ -90,7 +95,7 @@ class Row:
     """What one schema says of the items: the first ones, and all behind them."""
 
     first: Sequence[Part]
-    rest: "Part | None"
+    rest: Part | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +131,9 @@ class Rule:
 
     properties: Mapping[str, Part] = field(default_factory=dict)
     patterns: Mapping[str, Part] = field(default_factory=dict)
-    rest: "Part | None" = None
+    rest: Part | None = None
 
-    def member(self, name: str) -> "list[Part]":
+    def member(self, name: str) -> list[Part]:
         found = [self.properties[name]] if name in self.properties else []
         found += [part for pattern, part in self.patterns.items() if matches(pattern, name)]
         return found or ([] if self.rest is None else [self.rest])
@@ -144,7 +149,7 @@ class Objects:
     required: frozenset[str] = frozenset()
     least: int = 0
     most: int | None = None
-    names: tuple[tuple[bytes, "Part"], ...] = ()
+    names: tuple[tuple[bytes, Part], ...] = ()
     dependent: frozenset[tuple[str, str]] = frozenset()
 
     def both(self, other: "Objects") -> "Objects":
@@ -158,7 +163,7 @@ class Objects:
         )
 
     @property
-    def told(self) -> "dict[str, None]":
+    def told(self) -> dict[str, None]:
         """The members that are spoken of by name, in order."""
         return dict.fromkeys(name for rule in self.rules for name in rule.properties)
 
@@ -226,7 +231,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class Given(Part):
     """What has these shapes."""
 
     shapes: tuple[Shape, ...]

@@ -45,7 +45,8 @@ CONFLICTS = frozenset({Kind.TYPE, Kind.EXTRA, Kind.MISSING, Kind.UNLISTED})
 class Finding:
     """One thing found. `path` leads to it in every value, from the root of both schemas.
 
-    `given` and `needed` say what both schemas have there, `text` what is the matter.
+    `given` and `needed` say what both schemas have there, `text` what is the matter, `field` which
+    member of what is there is or may be missing.
     """
 
     kind: Kind
@@ -53,6 +54,7 @@ class Finding:
     given: str
     needed: str
     text: str
+    field: str = ""
 
     @property
     def conflict(self) -> bool:
