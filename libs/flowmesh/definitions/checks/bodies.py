@@ -84,7 +84,7 @@ class Bodies:
             return
         what = f"the input of {task.name or 'the task'}"
         for reference in references:
-            if reference.path and self._parts.lacks(part, reference.path[0]):
+            if not self._parts.possible(self._parts.at(part, reference.path[:1]).part):
                 place = (*path, *split_path(reference.at))
                 check_input_field(reference, part, self._parts, place, problems, what)
 

@@ -134,9 +134,9 @@ class _Checker:
     ) -> None:
         """An output may hold more than its schema declares, unless that says otherwise."""
         parts = self._known.parts
-        for position in range(len(keys) if part is not None else 0):
-            here, key = parts.at(part or ANYTHING, keys[:position]).part, keys[position]
-            if parts.lacks(here, key):
+        for key in keys if part is not None else ():
+            here, part = part or ANYTHING, parts.at(part or ANYTHING, (key,)).part
+            if not parts.possible(part):
                 said = f"field {key!r}" if isinstance(key, str) else f"item [{key}]"
                 message = f"{reference}: {what} has no {said}"
                 if isinstance(key, str):
@@ -194,9 +194,9 @@ def check_input_field(
 
     A schema that says itself that there may be more (`additionalProperties`) is taken at its word.
     """
-    for position, key in enumerate(reference.path):
-        here = parts.at(part, reference.path[:position]).part
-        if parts.lacks(here, key) or (isinstance(key, str) and parts.leaves_out(here, key)):
+    for key in reference.path:
+        here, part = part, parts.at(part, (key,)).part
+        if not parts.possible(part) or (isinstance(key, str) and parts.leaves_out(here, key)):
             hint = nearest(key, parts.listed(here)) if isinstance(key, str) else ""
             problems.add(_UNKNOWN, f"{reference}: {what} has no field {key!r}{hint}", path)
             return
