@@ -49,7 +49,7 @@ class Parts:
         for key in path:
             if isinstance(key, str):
                 objects = self.objects(part)
-                optional = optional or any(o.told and key not in o.required for o in objects)
+                optional = optional or any(key in o.told and key not in o.required for o in objects)
                 below = [each.member(key) for each in objects]
             else:
                 below = [each.item(key) for each in self.arrays(part)]

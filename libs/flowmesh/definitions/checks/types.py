@@ -87,20 +87,23 @@ class _Flow:
         """A template against what it flows into; `base` is where it stands."""
         part = self._part(given, ())
         verdict = self.known.parts.comparison.verdict(part, need)
-        if () in self.optional:
-            message = f"{self.sources[()]} may be missing; {self.expects} needs it"
-            self.problems.warn(MAY_BE_MISSING, message, base)
+        refused: set[Path] = set()
         doubts: dict[Path, Finding] = {}
         for finding in verdict.findings:
+            start = self._start(self._place(finding))
             if finding.conflict:
+                refused.add(start)
                 self._refuse(finding, base)
+            elif finding.kind is Kind.OPTIONAL:
+                doubts[start] = finding
             elif finding.kind is not Kind.UNDECLARED:
-                start = self._start(self._place(finding))
-                if start not in doubts or finding.kind is Kind.OPTIONAL:
-                    doubts[start] = finding
-        for start, finding in doubts.items():
-            if start not in self.optional or finding.kind is Kind.OPTIONAL:
-                self._warn(finding, base)
+                doubts.setdefault(start, finding)
+        if () in self.optional and not refused:
+            message = f"{self.sources[()]} may be missing; {self.expects} needs it"
+            self.problems.warn(MAY_BE_MISSING, message, base)
+            return
+        for start in [each for each in doubts if each not in refused]:
+            self._warn(doubts[start], base)
 
     def _part(self, value: Json, path: Path) -> Part:
         """What a place of the template may hold."""
