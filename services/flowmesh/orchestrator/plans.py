@@ -150,6 +150,7 @@ class PlanCache:
             first = violations[0]
             raise Invalid(
                 "INPUT_INVALID",
-                f"input of {plan.workflow_id}: {first.field}: {first.description} ({first.schema_path})",
+                f"input of {plan.workflow_id}: {first.field}: {first.description}"
+                f" ({first.schema_path})",
                 violations=violations,
             )
