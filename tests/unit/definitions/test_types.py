@@ -159,6 +159,24 @@ def test_an_optional_field_that_is_needed_may_be_missing(
     assert "tasks.order.output.note may be missing" in message
 
 
+@pytest.mark.parametrize(
+    ("text", "need", "expected"),
+    [
+        ("{{upper(tasks.order.output.id)}}", {"type": "string"}, ""),
+        ("{{upper(tasks.order.output.id)}}", {"type": "number"}, "string does not fit number"),
+        ("{{default(tasks.order.output.note, 'none')}}", {"type": "string"}, ""),
+        ("{{default(tasks.order.output.note, 1)}}", {"type": "string"}, "may be integer 1"),
+        ("{{default(tasks.order.output.note, 1)}}", {"type": "null"}, "does not fit null"),
+        ("{{length(tasks.order.output.lines)}}", {"type": "integer"}, ""),
+    ],
+)
+def test_functions_yield_what_they_declare(text: str, need: Json, expected: str) -> None:
+    """Of a choice any of its arguments, as far as their schemas tell; nothing is missing then."""
+    found = [message for _, _, message in told({"x": text}, of_member(need))]
+    assert len(found) == bool(expected)
+    assert all(expected in message for message in found)
+
+
 def test_an_optional_field_for_an_optional_one_is_silent() -> None:
     """It is only used where it is."""
     assert told(given(".note"), {"properties": {"x": {"type": "string"}}}) == []

@@ -14,7 +14,13 @@ from flowmesh.definitions.model import Json, Workflow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.references import NATIVE_ROOTS, roots_of, split_input
 from flowmesh.definitions.scopes import Scope
-from flowmesh.expressions import Template, TemplateInvalid, compile_template
+from flowmesh.expressions import (
+    Reference,
+    Template,
+    TemplateInvalid,
+    compile_template,
+    schema_of,
+)
 from flowmesh.expressions.references import child_path
 from flowmesh.schemas import (
     ANYTHING,
@@ -27,6 +33,7 @@ from flowmesh.schemas import (
     constant,
     list_of,
     object_of,
+    part_of,
 )
 
 MISMATCH = "TYPE_MISMATCH"
@@ -127,15 +134,22 @@ class _Flow:
 
     def _yields(self, template: Template, path: Path) -> Part:
         """What a string with expressions renders to: text, unless it is one and nothing else."""
-        if template.whole is None:
+        if template.expression is None:
             return Given((blank("string"),))
-        self.sources[path] = str(template.whole)
+        self.sources[path] = str(template.expression)
+        if template.whole is None:
+            return part_of(schema_of(template.expression, self._reads))
         found = self.known.value(self.scope, template.whole)
         if found is None:
             return ANYTHING
         if found.optional:
             self.optional.add(path)
         return found.part
+
+    def _reads(self, reference: Reference) -> Part | None:
+        """What an argument of a function is."""
+        found = self.known.value(self.scope, reference)
+        return None if found is None else found.part
 
     # --- telling ---
 
