@@ -22,6 +22,11 @@ from flowmesh.expressions import Moment, Reference, compile_template, compile_te
 from flowmesh.telemetry import current_traceparent
 from flowmesh.worker import failures
 from flowmesh.worker.executors.answers import NowUs, output_of
+from flowmesh.worker.executors.authentication import (
+    Authenticating,
+    Sender,
+    with_authentication,
+)
 from flowmesh.worker.executors.base import Attempt, Executor, Json, Output, Step
 from flowmesh.worker.executors.scopes import (
     compiled,
@@ -76,7 +81,7 @@ class Request:
 
 
 class HttpStep(Step):
-    def __init__(self, request: Request, egress: Egress, now_us: NowUs) -> None:
+    def __init__(self, request: Request, egress: Sender, now_us: NowUs) -> None:
         self._request = request
         self._egress = egress
         self._now_us = now_us
@@ -136,7 +141,11 @@ class HttpStep(Step):
 def http_executor(egress: Egress, now_us: NowUs) -> Executor:
     """The executor of `http.request`."""
 
+    authenticating = Authenticating(egress, now_us)
+
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> HttpStep:
+        if config.get("authentication"):
+            return HttpStep(_request(spec, with_authentication(config)), authenticating, now_us)
         return HttpStep(_request(spec, config), egress, now_us)
 
     return prepare
