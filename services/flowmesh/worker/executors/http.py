@@ -78,46 +78,67 @@ class HttpStep(Step):
         url = rendered(request.url.render, scope)
         headers = {n: rendered(part.render, scope) for n, part in request.headers.items()}
         body = rendered(lambda filled: request.body(filled, attempt), scope)
-        response = await self._send(attempt, url, self._with_defaults(headers, attempt, body), body)
+        response = await call(
+            self._egress,
+            attempt,
+            request.method,
+            url,
+            headers=headers,
+            body=body,
+            content_type=request.content_type,
+            response_bytes_max=request.response_bytes_max,
+        )
         return output_of(response, self._now_us)
 
-    def _with_defaults(
-        self, headers: dict[str, str], attempt: Attempt, body: bytes | None
-    ) -> dict[str, str]:
-        given = {name.lower() for name in headers}
-        defaults = {
-            "Idempotency-Key": attempt.task.idempotency_key,
-            "traceparent": current_traceparent() or attempt.task.traceparent,
-            "Content-Type": self._request.content_type if body is not None else "",
-        }
-        for name, value in defaults.items():
-            if value and name.lower() not in given:
-                headers[name] = value
-        return headers
 
-    async def _send(
-        self, attempt: Attempt, url: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Response:
-        try:
-            return await self._egress.send(
-                self._request.method,
-                url,
-                headers=headers,
-                body=body,
-                timeout_ms=attempt.timeout_ms,
-                response_bytes_max=self._request.response_bytes_max,
-            )
-        except TimedOut as error:
-            raise TaskFailure(failures.TIMEOUT, str(error)) from error
-        except TooManyRedirects as error:
-            raise TaskFailure(failures.CLIENT, str(error)) from error
-        except EgressFailure as error:
-            raise TaskFailure(failures.NETWORK, str(error)) from error
-        except EgressBlocked as error:
-            details = {"reason": error.reason}
-            raise TaskFailure(failures.EGRESS_BLOCKED, error.message, details=details) from error
-        except FlowmeshError as error:
-            raise invalid(error.message, reason=error.reason) from error
+async def call(
+    egress: Egress,
+    attempt: Attempt,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    content_type: str,
+    response_bytes_max: int = RESPONSE_BYTES_MAX,
+) -> Response:
+    """One request of an attempt and its answer; what goes wrong on the way is a TaskFailure.
+
+    `content_type` is that of the body unless a header says another one.
+    """
+    try:
+        return await egress.send(
+            method,
+            url,
+            headers=_with_defaults(headers, attempt, content_type if body is not None else ""),
+            body=body,
+            timeout_ms=attempt.timeout_ms,
+            response_bytes_max=response_bytes_max,
+        )
+    except TimedOut as error:
+        raise TaskFailure(failures.TIMEOUT, str(error)) from error
+    except TooManyRedirects as error:
+        raise TaskFailure(failures.CLIENT, str(error)) from error
+    except EgressFailure as error:
+        raise TaskFailure(failures.NETWORK, str(error)) from error
+    except EgressBlocked as error:
+        details = {"reason": error.reason}
+        raise TaskFailure(failures.EGRESS_BLOCKED, error.message, details=details) from error
+    except FlowmeshError as error:
+        raise invalid(error.message, reason=error.reason) from error
+
+
+def _with_defaults(
+    headers: Mapping[str, str], attempt: Attempt, content_type: str
+) -> dict[str, str]:
+    given = {name.lower() for name in headers}
+    defaults = {
+        "Idempotency-Key": attempt.task.idempotency_key,
+        "traceparent": current_traceparent() or attempt.task.traceparent,
+        "Content-Type": content_type,
+    }
+    added = {n: value for n, value in defaults.items() if value and n.lower() not in given}
+    return {**headers, **added}
 
 
 def http_executor(egress: Egress, now_us: NowUs) -> Executor:
