@@ -63,6 +63,7 @@ REASONS = _table(
     Reason("TIMEOUT_INVALID", tree.Invalid, "A timeout is out of range or has no unit."),
     Reason("OPERATION_UNKNOWN", tree.Invalid, "A transform pipeline names an operation that does not exist."),
     Reason("PIPELINE_INVALID", tree.Invalid, "An operation of a transform pipeline has a missing, unknown or wrongly typed parameter."),
+    Reason("FEATURE_UNSUPPORTED", tree.Invalid, "The document asks for a feature that this version cannot run, or that has no place in the format asked for; the message names it."),
     Reason("WORKFLOW_NOT_FOUND", tree.NotFound, "No such workflow, or not in that version."),
     Reason("TASK_NOT_FOUND", tree.NotFound, "No such task in the library."),
     Reason("TASK_IN_USE", tree.WrongState, "Workflows still refer to the task."),

@@ -108,7 +108,9 @@ def _literal(value: Json) -> str:
 
 
 def _joined(parts: Iterable[tuple[bool, str]]) -> str:
-    written = (f"({single(part)}|tostring)" if is_code else _literal(part) for is_code, part in parts)
+    written = (
+        f"({single(part)}|tostring)" if is_code else _literal(part) for is_code, part in parts
+    )
     return "(" + "+".join(written) + ")"
 
 

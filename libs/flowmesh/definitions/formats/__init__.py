@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flowmesh.definitions.formats import native, steps
+from flowmesh.definitions.formats import native, serverless, steps
 from flowmesh.definitions.model import Task, Workflow
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reader import Reader, kind_of
@@ -28,4 +28,6 @@ def load(document: Any, problems: Problems) -> Resource | None:
 def _format_of(document: dict[str, Any]) -> Callable[[Reader], Resource | None] | None:
     if "apiVersion" in document or "kind" in document:
         return native.load
+    if "document" in document:
+        return serverless.load
     return steps.load if "steps" in document else None

@@ -24,7 +24,9 @@ class Calls:
         self._sandbox = sandbox
         self._now_us = now_us
 
-    async def http(self, request: dict[str, Json], config: dict[str, Json], attempt: Attempt) -> Json:
+    async def http(
+        self, request: dict[str, Json], config: dict[str, Json], attempt: Attempt
+    ) -> Json:
         """The answer as `config["answer"]` asks for it: content, response or raw."""
         url = with_query(_endpoint(request.get("uri")), request.get("query"))
         headers = {**headers_of(request.get("headers")), **_authorization(request.get("auth"))}
