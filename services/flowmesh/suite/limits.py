@@ -10,6 +10,7 @@ from flowmesh import engine
 from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
 from flowmesh.egress import bodies, client, headers
+from flowmesh.executors import limits as executors
 from flowmesh.expressions import cel_source, conditions, templates
 from flowmesh.gateway import limits as gateway
 from flowmesh.orchestrator import executions, payloads
@@ -292,8 +293,8 @@ RUNS = (
         _STEP,
         "with those that the suite adds",
     ),
-    Limit("XML answer", worker.XML_BYTES_MAX, "bytes", "ValidationError", _STEP),
-    Limit("nesting of XML", worker.XML_DEPTH_MAX, "levels", "ValidationError", _STEP),
+    Limit("XML answer", executors.XML_BYTES_MAX, "bytes", "ValidationError", _STEP),
+    Limit("nesting of XML", executors.XML_DEPTH_MAX, "levels", "ValidationError", _STEP),
     Limit("CPU of JavaScript", child.CPU_MS_MAX, "ms", "Timeout", _STEP),
     Limit("memory of JavaScript", child.HEAP_BYTES_MAX, "bytes", "ResourceLimit", _STEP),
     Limit("result of JavaScript", child.RESULT_BYTES_MAX, "bytes", "ResourceLimit", _STEP),

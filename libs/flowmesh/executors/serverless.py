@@ -15,11 +15,11 @@ import orjson
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.standards.jq_values import variables_in
 from flowmesh.standards.problem_details import canonical, error_of, type_uri
-from flowmesh.worker.executors.base import Attempt, Executor, Json, Output, Step
-from flowmesh.worker.executors.serverless_calls import Calls
-from flowmesh.worker.executors.serverless_retry import wait_before_retry
-from flowmesh.worker.failures import TaskFailure, invalid
-from flowmesh.worker.schemas import SchemaCheck
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.serverless_calls import Calls
+from flowmesh.executors.serverless_retry import wait_before_retry
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.schemas import SchemaCheck
 
 TYPE = "serverless.task"
 _RUNTIME = {"name": "Flowmesh", "version": "1", "metadata": {}}

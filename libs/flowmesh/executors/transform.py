@@ -6,12 +6,12 @@ from collections import OrderedDict
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.executors.base import AnyStep, Attempt, Executor, Json, Output, Step
+from flowmesh.executors.failures import invalid
+from flowmesh.executors.javascript import CodeStep, code_of, picked
+from flowmesh.executors.limits import COMPILED_PIPELINES_MAX, INLINE_BYTES_MAX
 from flowmesh.sandbox import Sandbox
 from flowmesh.transforms import Pipeline, PipelineInvalid, TransformError, compile_pipeline
-from flowmesh.worker.executors.base import AnyStep, Attempt, Executor, Json, Output, Step
-from flowmesh.worker.executors.javascript import CodeStep, code_of, picked
-from flowmesh.worker.failures import invalid
-from flowmesh.worker.limits import COMPILED_PIPELINES_MAX, INLINE_BYTES_MAX
 
 
 class PipelineStep(Step):

@@ -5,8 +5,8 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from flowmesh.worker.failures import TaskFailure, invalid
-from flowmesh.worker.limits import VIOLATIONS_MAX
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.limits import VIOLATIONS_MAX
 
 Json = Any
 

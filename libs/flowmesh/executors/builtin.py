@@ -1,14 +1,13 @@
 """The table of built-in task types."""
 
-from flowmesh.egress import Egress
+from flowmesh.executors.answers import NowUs
+from flowmesh.executors.base import Executor
+from flowmesh.executors.condition import condition_executor
+from flowmesh.executors.http import Sender, http_executor, webhook_executor
+from flowmesh.executors.javascript import function_executor
+from flowmesh.executors.noop import noop
+from flowmesh.executors.transform import transform_executor
 from flowmesh.sandbox import Sandbox
-from flowmesh.worker.executors.answers import NowUs
-from flowmesh.worker.executors.base import Executor
-from flowmesh.worker.executors.condition import condition_executor
-from flowmesh.worker.executors.http import http_executor, webhook_executor
-from flowmesh.worker.executors.javascript import function_executor
-from flowmesh.worker.executors.noop import noop
-from flowmesh.worker.executors.transform import transform_executor
 
 # A remote worker cannot register these; the first two never leave the orchestrator.
 RESERVED_TASK_TYPES = frozenset(
@@ -25,7 +24,7 @@ RESERVED_TASK_TYPES = frozenset(
 )
 
 
-def builtin_executors(*, egress: Egress, sandbox: Sandbox, now_us: NowUs) -> dict[str, Executor]:
+def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dict[str, Executor]:
     """Every built-in executor by its task type."""
     return {
         "http.request": http_executor(egress, now_us),

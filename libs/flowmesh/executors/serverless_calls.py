@@ -5,13 +5,13 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from flowmesh.egress import Egress, Response
+from flowmesh.egress import Response
 from flowmesh.sandbox import Sandbox
-from flowmesh.worker.executors.answers import NowUs, failure_of, output_of
-from flowmesh.worker.executors.base import Attempt, Json
-from flowmesh.worker.executors.http import call
-from flowmesh.worker.executors.javascript import sandbox_failures, sandbox_timeout_ms
-from flowmesh.worker.failures import invalid
+from flowmesh.executors.answers import NowUs, failure_of, output_of
+from flowmesh.executors.base import Attempt, Json
+from flowmesh.executors.http import Sender, call
+from flowmesh.executors.javascript import sandbox_failures, sandbox_timeout_ms
+from flowmesh.executors.failures import invalid
 
 _REDIRECTED = 300
 
@@ -19,7 +19,7 @@ _REDIRECTED = 300
 class Calls:
     """HTTP and scripts, within the limits that all tasks have."""
 
-    def __init__(self, egress: Egress, sandbox: Sandbox, now_us: NowUs) -> None:
+    def __init__(self, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> None:
         self._egress = egress
         self._sandbox = sandbox
         self._now_us = now_us

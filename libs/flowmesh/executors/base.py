@@ -9,7 +9,7 @@ import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
-from flowmesh.worker.failures import invalid
+from flowmesh.executors.failures import invalid
 
 Json = Any
 _UNREAD = object()

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import urlencode
 
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.egress import (
-    Egress,
     EgressBlocked,
     EgressFailure,
     Response,
@@ -18,19 +17,19 @@ from flowmesh.egress import (
 )
 from flowmesh.egress.bodies import RESPONSE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
-from flowmesh.expressions import Reference, compile_template, compile_text
-from flowmesh.telemetry import current_traceparent
-from flowmesh.worker import failures
-from flowmesh.worker.executors.answers import NowUs, output_of
-from flowmesh.worker.executors.base import Attempt, Executor, Json, Output, Step
-from flowmesh.worker.executors.scopes import (
+from flowmesh.executors import failures
+from flowmesh.executors.answers import NowUs, output_of
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.scopes import (
     compiled,
     rendered,
     results_asked_for,
     roots_of,
     scope_of,
 )
-from flowmesh.worker.failures import TaskFailure, invalid
+from flowmesh.expressions import Reference, compile_template, compile_text
+from flowmesh.telemetry import current_traceparent
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -63,8 +62,24 @@ class Request:
     response_bytes_max: int
 
 
+class Sender(Protocol):
+    """Who makes the call: `flowmesh.egress.Egress`, or whoever only wants to know of it."""
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout_ms: int,
+        response_bytes_max: int,
+    ) -> Response:
+        """The answer, whatever its status; raises EgressFailure and EgressBlocked."""
+
+
 class HttpStep(Step):
-    def __init__(self, request: Request, egress: Egress, now_us: NowUs) -> None:
+    def __init__(self, request: Request, egress: Sender, now_us: NowUs) -> None:
         self._request = request
         self._egress = egress
         self._now_us = now_us
@@ -92,7 +107,7 @@ class HttpStep(Step):
 
 
 async def call(
-    egress: Egress,
+    egress: Sender,
     attempt: Attempt,
     method: str,
     url: str,
@@ -141,7 +156,7 @@ def _with_defaults(
     return {**headers, **added}
 
 
-def http_executor(egress: Egress, now_us: NowUs) -> Executor:
+def http_executor(egress: Sender, now_us: NowUs) -> Executor:
     """The executor of `http.request`."""
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> HttpStep:
@@ -150,7 +165,7 @@ def http_executor(egress: Egress, now_us: NowUs) -> Executor:
     return prepare
 
 
-def webhook_executor(egress: Egress, now_us: NowUs) -> Executor:
+def webhook_executor(egress: Sender, now_us: NowUs) -> Executor:
     """The executor of `webhook`: a POST of `payload`, or of the task's input without one."""
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> HttpStep:
