@@ -1,11 +1,16 @@
 """The table of built-in task types."""
 
+import random
+
 from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Executor
 from flowmesh.executors.condition import condition_executor
 from flowmesh.executors.http import Sender, http_executor, webhook_executor
 from flowmesh.executors.javascript import function_executor
+from flowmesh.executors.jq import jq_of
 from flowmesh.executors.noop import noop
+from flowmesh.executors.serverless import Tools, serverless_executor
+from flowmesh.executors.serverless_calls import Calls
 from flowmesh.executors.transform import transform_executor
 from flowmesh.sandbox import Sandbox
 
@@ -20,6 +25,7 @@ RESERVED_TASK_TYPES = frozenset(
         "transform",
         "function",
         "condition",
+        "serverless.task",
     }
 )
 
@@ -33,4 +39,7 @@ def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dic
         "function": function_executor(sandbox),
         "condition": condition_executor(sandbox),
         "builtin.noop": noop,
+        "serverless.task": serverless_executor(
+            Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), now_us, random.random)
+        ),
     }

@@ -13,19 +13,17 @@ from datetime import UTC, datetime
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.standards.jq_values import variables_in
-from flowmesh.standards.problem_details import canonical, error_of, type_uri
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.jq import Jq
+from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.serverless_calls import Calls
 from flowmesh.executors.serverless_retry import wait_before_retry
-from flowmesh.executors.failures import TaskFailure, invalid
-from flowmesh.executors.schemas import SchemaCheck
+from flowmesh.standards.jq_values import variables_in
+from flowmesh.standards.problem_details import canonical, error_of, type_uri
 
 TYPE = "serverless.task"
 _RUNTIME = {"name": "Flowmesh", "version": "1", "metadata": {}}
-
-# Runs a jq program over a value with variables, within ms; raises TaskFailure.
-Jq = Callable[[str, Json, Mapping[str, Json], int], Awaitable[Json]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +347,13 @@ async def _timely(run: _Running) -> Json:
     return run.state
 
 
+async def _prepare(run: _Running) -> Json:
+    """The arguments of a task of the library."""
+    taken = await _taken(run)
+    run.named(input=taken)
+    return {**run.state, "call": await run.value(run.config["arguments"], taken)}
+
+
 async def _result(run: _Running) -> Json:
     """What a task of the library answered: the value before it, then its output."""
     before, output = run.given["state"]
@@ -371,6 +376,7 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "heard": _heard,
     "late": _late,
     "timely": _timely,
+    "prepare": _prepare,
     "result": _result,
 }
 

@@ -6,12 +6,12 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from flowmesh.egress import Response
-from flowmesh.sandbox import Sandbox
 from flowmesh.executors.answers import NowUs, failure_of, output_of
 from flowmesh.executors.base import Attempt, Json
+from flowmesh.executors.failures import invalid
 from flowmesh.executors.http import Sender, call
 from flowmesh.executors.javascript import sandbox_failures, sandbox_timeout_ms
-from flowmesh.executors.failures import invalid
+from flowmesh.sandbox import Sandbox
 
 _REDIRECTED = 300
 

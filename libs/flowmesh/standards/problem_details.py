@@ -25,6 +25,7 @@ _OF_CLASS = {
     "ServerError": ("communication", 500),
     "AuthenticationError": ("authentication", 401),
     "ValidationError": ("validation", 400),
+    "ExpressionError": ("expression", 400),
     "EgressBlocked": ("authorization", 403),
 }
 _OTHER = ("runtime", 500)

@@ -40,7 +40,7 @@ class Names:
         self._paths: set[Path] = set()
 
     def place(self, path: Path, node_id: str) -> Path:
-        """Where a node stands in the source; those that share a place are told apart by their ids."""
+        """Where a node stands in the source; ids tell those apart that share a place."""
         path = path if path not in self._paths else (*path, node_id)
         self._paths.add(path)
         return path
@@ -58,7 +58,7 @@ class Names:
 
 @dataclass(slots=True)
 class Budget:
-    """How many nodes a document may still become; functions are written out where they are called."""
+    """How many nodes a document may still become: each call of a function writes it out."""
 
     problems: Problems
     left: int = limits.NODES_MAX
@@ -167,16 +167,17 @@ class Machine:
 
     def body(self, node_id: str, body: Body, follow: Follow, path: Path, name: str = "") -> None:
         """A node with a body; of a map the items are `state.items`."""
-        items = {"input": "{{state.items}}", "has_input": True} if isinstance(body, MapBody) else {}
+        is_map = isinstance(body, MapBody)
         self.add(
             Node(
                 node_id,
                 path,
                 name=name or node_id,
+                input="{{state.items}}" if is_map else None,
+                has_input=is_map,
                 body=body,
                 follow=follow,
                 bound=self.bound,
-                **items,
             )
         )
 
@@ -194,7 +195,7 @@ class Machine:
         )
 
     def kept(self, path: Path) -> Node:
-        """For a group: a machine that does nothing, so that the value it began with is an output."""
+        """For a group: a machine that does nothing, so that the value before is an output."""
         keeper = self.inner((*path, "value"))
         start = self.names.new("value")
         keeper.step(start, "", path)

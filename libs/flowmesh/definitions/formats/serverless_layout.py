@@ -238,7 +238,8 @@ class Compiler:
         entry = entries[name]
         at = At(self, machine, reader, name, kind, entry, after, around, shape, limit, goes_to)
         self.place(entry, path)
-        if "if" in shape and (kind not in self._one_node or after != following):
+        alone = kind in self._one_node or reader.value.get("call") == "http"
+        if "if" in shape and (not alone or after != following):
             at = _guarded(at, following)
         if kind:
             self._kinds[kind](at)

@@ -220,8 +220,8 @@ def lay_call(at: At) -> None:
 
 def _call_library(at: At, name: str) -> None:
     """A task of the library beside the value it is called with, which its answer goes into."""
-    before = {key: value for key, value in at.shape.items() if key in (*BEFORE, "if")}
-    behind = {key: value for key, value in at.shape.items() if key not in (*BEFORE, "if")}
+    before = {key: value for key, value in at.shape.items() if key in BEFORE}
+    behind = {key: value for key, value in at.shape.items() if key not in BEFORE}
     call, answer = at.new("call"), at.new("answer")
     path = (*at.path, "with")
     arguments = at.expressions.value(at.reader.raw("with") or {}, path, at.names)
@@ -276,7 +276,7 @@ def _not_javascript(code: str) -> str:
     # The interpreter is an extra; only who has scripts needs it.
     from flowmesh.sandbox.syntax import check_syntax
 
-    return check_syntax(code)
+    return check_syntax("javascript", code)
 
 
 def _arguments(at: At, script: Reader) -> Made:
@@ -312,4 +312,4 @@ KINDS: dict[str, Layout] = {
     "wait": lay_wait,
 }
 # Those that decide by themselves whether they run.
-ONE_NODE = frozenset({"call", "raise", "run", "set"})
+ONE_NODE = frozenset({"raise", "run", "set"})

@@ -1,10 +1,8 @@
-"""Values of Serverless Workflow documents: expressions, durations, schemas, what is not supported."""
+"""Values of Serverless Workflow documents: expressions, durations, schemas."""
 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-
-import jq
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.model import Json
@@ -36,7 +34,6 @@ _UNITS_MS = {
     "seconds": 1_000,
     "milliseconds": 1,
 }
-_MESSAGE_CHARACTERS_MAX = 200
 
 
 def unsupported(problems: Problems, feature: str, path: Path, why: str = "") -> None:
@@ -47,12 +44,11 @@ def unsupported(problems: Problems, feature: str, path: Path, why: str = "") -> 
 
 @dataclass(slots=True)
 class Expressions:
-    """Turns values into what the worker evaluates; every program is compiled once, at the end."""
+    """Turns values into what the worker evaluates; all programs are compiled at the end."""
 
     problems: Problems
-    # By the variables that are there: sources and where they stand.
-    _waiting: dict[frozenset[str], list[tuple[str, Path]]] = field(default_factory=dict)
-    programs: list[str] = field(default_factory=list)
+    # Sources, where they stand, and the variables there.
+    _waiting: list[tuple[str, Path, frozenset[str]]] = field(default_factory=list)
 
     def expression(self, text: str, path: Path, names: Collection[str]) -> Made:
         """A text that is an expression, with or without `${ }`."""
@@ -72,7 +68,7 @@ class Expressions:
             return {"value": value}
         for each in found:
             self._check(each.source, (*path, *each.path), names)
-        return {"jq": self._noted(program_of(value))}
+        return {"jq": program_of(value)}
 
     def mapped(self, value: Json, path: Path, names: Collection[str]) -> Made:
         """Where the standard takes one expression, or an object with expressions in it."""
@@ -86,10 +82,6 @@ class Expressions:
             return str(self.value(text, path, names).get("jq", "null"))
         return uri_program(text)
 
-    def _noted(self, program: str) -> str:
-        self.programs.append(program)
-        return program
-
     def _check(self, source: str, path: Path, names: Collection[str]) -> None:
         if not source:
             self.problems.add("EXPRESSION_INVALID", "the expression is empty", path)
@@ -97,35 +89,30 @@ class Expressions:
             message = f"an expression has at most {EXPRESSION_CHARACTERS_MAX} characters"
             self.problems.add("EXPRESSION_TOO_COMPLEX", message, path)
         else:
-            self._noted(source)
-            self._waiting.setdefault(frozenset(names), []).append((source, path))
+            self._waiting.append((source, path, frozenset(names)))
 
     def check_all(self) -> None:
-        """Compiles what was collected: together, and one by one where something is wrong."""
-        for names, found in self._waiting.items():
-            together = ",\n".join(single(source) for source in {source for source, _ in found})
-            if not _why_not(together, names):
-                continue
-            for source, path in found:
-                if self.problems.full:
-                    return
-                if why := _why_not(single(source), names):
-                    self.problems.add("EXPRESSION_INVALID", f"not jq: {why}", path)
+        """Compiles what was collected, all at once.
 
-    def mention(self, variable: str, member: str = "") -> bool:
-        """Whether some expression reads a variable, and a member of that name."""
-        return any(
-            variable in variables_in(program) and member in program for program in self.programs
-        )
+        With every variable that is somewhere; who names one that is elsewhere is compiled again.
+        """
+        # The interpreter is an extra that only documents with expressions need.
+        from flowmesh.sandbox import jq_errors
 
-
-def _why_not(program: str, names: Collection[str]) -> str:
-    try:
-        jq.compile(program, args=dict.fromkeys(names))
-    except ValueError as error:
-        first = str(error).partition("\n")[0].removeprefix("jq: error: ")
-        return first.partition(" at <top-level>")[0][:_MESSAGE_CHARACTERS_MAX]
-    return ""
+        everywhere = sorted(frozenset().union(*(names for _, _, names in self._waiting)))
+        programs = {single(source): "" for source, _, _ in self._waiting}
+        errors = jq_errors([*programs], everywhere)
+        programs = dict(zip(programs, errors, strict=True))
+        for source, path, names in self._waiting:
+            program = single(source)
+            why = programs[program]
+            elsewhere = variables_in(source).intersection(everywhere) - names
+            if elsewhere and not why:
+                why = jq_errors([program], sorted(names))[0]
+            if why:
+                self.problems.add("EXPRESSION_INVALID", f"not jq: {why}", path)
+            if self.problems.full:
+                return
 
 
 def duration_of(reader: Reader, key: str) -> int | None:
