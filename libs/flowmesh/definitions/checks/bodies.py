@@ -84,7 +84,7 @@ class Bodies:
     def _code(self, task: Task, problems: Problems) -> None:
         code = str(task.config.get("code", ""))
         if code not in self._syntax:
-            self._syntax[code] = check_syntax(code)
+            self._syntax[code] = check_syntax("javascript", code)
         if self._syntax[code]:
             message = f"not JavaScript: {self._syntax[code]}"
             problems.add("EXPRESSION_INVALID", message, (*task.config_path, "code"))
