@@ -1,7 +1,9 @@
 """The table of built-in task types."""
 
 import random
+import uuid
 
+from flowmesh.executors import states
 from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Executor
 from flowmesh.executors.condition import condition_executor
@@ -11,8 +13,10 @@ from flowmesh.executors.jq import jq_of
 from flowmesh.executors.noop import noop
 from flowmesh.executors.serverless import Tools, serverless_executor
 from flowmesh.executors.serverless_calls import Calls
+from flowmesh.executors.states import states_executor
 from flowmesh.executors.transform import transform_executor
 from flowmesh.sandbox import Sandbox
+from flowmesh.standards.intrinsics import World
 
 # A remote worker cannot register these; the first two never leave the orchestrator.
 RESERVED_TASK_TYPES = frozenset(
@@ -26,6 +30,7 @@ RESERVED_TASK_TYPES = frozenset(
         "function",
         "condition",
         "serverless.task",
+        "states.task",
     }
 )
 
@@ -41,5 +46,8 @@ def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dic
         "builtin.noop": noop,
         "serverless.task": serverless_executor(
             Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), now_us, random.random)
+        ),
+        "states.task": states_executor(
+            states.Tools(egress, now_us, World(lambda: str(uuid.uuid4()), random.random))
         ),
     }

@@ -64,12 +64,12 @@ def error_of(class_: str, message: str, details: Json, instance: str) -> dict[st
     return {
         "type": type_uri(name),
         "status": status,
-        "title": _title(status, name),
+        "title": _title(status, name, isinstance(http, dict)),
         "detail": message,
         "instance": instance,
     }
 
 
-def _title(status: int, name: str) -> str:
-    phrase = _PHRASES.get(status) if name == "communication" else None
+def _title(status: int, name: str, answered: bool) -> str:
+    phrase = _PHRASES.get(status) if answered else None
     return phrase or f"{name.capitalize()} error"
