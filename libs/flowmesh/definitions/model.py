@@ -191,6 +191,8 @@ class Node:
     dependencies_key: str = ""
     retry: Retry | None = None
     timeout_ms: int = 0
+    # A worker that has the task is to be heard of this often; 0 is no limit.
+    heartbeat_ms: int = 0
     critical: bool = True
     priority: Priority = Priority.NORMAL
     queue: str = ""

@@ -212,6 +212,7 @@ class _Planner:
         planned.input_mode = inputs.mode
         planned.input_template = inputs.template
         planned.timeout_ms = timeout_ms(node, task)
+        planned.heartbeat_timeout_ms = node.heartbeat_ms
         planned.gate = task.executor == "condition"
         default = NATIVE_RETRY if self._workflow.dialect is Dialect.NATIVE else NO_RETRY
         retry = node.retry or task.retry or default

@@ -110,7 +110,7 @@ class _Running:
         output = result
         if "result_path" in self.config:
             path = self.config["result_path"]
-            before = self.at("input_path", state.get("data"))
+            before = state.get("data")
             keys = compile_reference(path).keys if path is not None else None
             output = before if keys is None else put(before, keys, result)
         data = self.at("output_path", output)
@@ -120,7 +120,7 @@ class _Running:
 
 async def _pass(run: _Running) -> Json:
     taken = run.taken()
-    return run.left(run.config["result"] if "result" in run.config else taken, run.state)
+    return run.left(run.config.get("result", taken), run.state)
 
 
 async def _http(run: _Running) -> Json:

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from flowmesh.definitions.formats import native, serverless, steps
+from flowmesh.definitions.formats import native, serverless, states, steps
 from flowmesh.definitions.model import Task, Workflow
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reader import Reader, kind_of
 
 Resource = Workflow | Task
-_FORMATS = "a resource with apiVersion and kind, or step JSON with id and steps"
+_FORMATS = (
+    "a resource with apiVersion and kind, step JSON with id and steps, "
+    "Serverless Workflow with document and do, or Amazon States Language with StartAt and States"
+)
 
 
 def load(document: Any, problems: Problems) -> Resource | None:
@@ -30,4 +33,6 @@ def _format_of(document: dict[str, Any]) -> Callable[[Reader], Resource | None] 
         return native.load
     if "document" in document:
         return serverless.load
+    if "StartAt" in document or "States" in document:
+        return states.load
     return steps.load if "steps" in document else None

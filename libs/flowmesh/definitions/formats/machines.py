@@ -194,16 +194,16 @@ class Machine:
             bound=self.bound,
         )
 
-    def kept(self, path: Path) -> Node:
+    def kept(self, path: Path, name: str) -> Node:
         """For a group: a machine that does nothing, so that the value before is an output."""
         keeper = self.inner((*path, "value"))
-        start = self.names.new("value")
+        start = self.names.new(f"{name}:value")
         keeper.step(start, "", path)
-        return keeper.as_node(self.names.new("before"), start)
+        return keeper.as_node(self.names.new(f"{name}:before"), start)
 
-    def beside(self, node: Node, path: Path) -> GroupBody:
-        """A node together with the value it began with: their outputs are `[value, output]`."""
-        return GroupBody((self.kept(path), node), path)
+    def beside(self, nodes: Iterable[Node], path: Path, name: str) -> GroupBody:
+        """Nodes together with the value before them: outputs are `[value, output, …]`."""
+        return GroupBody((self.kept(path, name), *nodes), path)
 
 
 def everything(target: str) -> tuple[Catch, ...]:

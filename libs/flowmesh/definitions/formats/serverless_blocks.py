@@ -111,7 +111,7 @@ def lay_fork(at: At) -> None:
         if compete:
             group, following = GroupBody(tuple(nodes), fork.path, race=True), around.after
         else:
-            group = GroupBody((machine.kept(fork.path), *nodes), fork.path)
+            group = machine.beside(nodes, fork.path, at.name)
             following = join
             at.node(join, {"op": "join"}, around.after, machine=machine, catch=around.catch)
         machine.body(both, group, Follow(following, everything(around.catch)), at.path)

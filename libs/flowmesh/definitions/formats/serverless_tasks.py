@@ -168,7 +168,7 @@ def lay_listen(at: At) -> None:
             path = (*strategy.path, kind)
             race = GroupBody(signals, path, race=True)
             signals = (Node(at.new("first"), path, body=race, bound=machine.bound),)
-        group = GroupBody((machine.kept(listen.path), *signals), listen.path)
+        group = machine.beside(signals, listen.path, at.name)
         machine.body(wait, group, Follow(heard, everything(around.catch)), at.path)
         at.node(heard, {"op": "heard"}, around.after, machine=machine, catch=around.catch)
         return wait
@@ -236,7 +236,7 @@ def _call_library(at: At, name: str) -> None:
         timeout_ms=at.limit_ms,
         bound=at.machine.bound,
     )
-    group = at.machine.beside(node, at.path)
+    group = at.machine.beside((node,), at.path, at.name)
     at.machine.body(call, group, Follow(answer, everything(at.around.catch)), at.path)
     at.node(answer, {"op": "result", **behind}, at.after)
 
