@@ -189,12 +189,13 @@ class _Planner:
             case GroupBody():
                 planned.kind = plan_pb2.NODE_KIND_GROUP
                 planned.input_mode = plan_pb2.INPUT_MODE_NONE
-                planned.group.race = body.race
+                planned.group.race, planned.group.single = body.race, body.single
                 self.add_nodes(inner, planned.group.nodes)
             case StatesBody():
                 planned.kind = plan_pb2.NODE_KIND_STATES
                 planned.input_template = json_bytes(node.input)
                 planned.states.start = inner.graph.ids.index(body.start)
+                planned.states.steps_max = body.steps_max
                 self.add_nodes(inner, planned.states.nodes)
 
     def _as_timer(self, planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:

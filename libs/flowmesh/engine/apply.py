@@ -107,7 +107,7 @@ def _close(state: State, scope: s.Scope) -> None:
         of.failed += 1
         if of.failure is None:
             of.failure = _failure_of(scope.failed)
-    elif owner.is_group:
+    elif owner.is_group and not owner.planned.single:
         of.outputs = [_bare(scope.output_of(leaf.index)) for leaf in leaves]
     elif len(leaves) == 1:
         of.outputs[scope.item] = _bare(scope.output_of(leaves[0].index))
@@ -138,8 +138,11 @@ def _chosen(owner: NodeState, node: NodeState) -> tuple[int | None, failure_pb2.
     """The node that the output of one that chooses names."""
     assert owner.planned.body is not None
     inline = node.output is not None and not node.output.HasField("reference")
-    output = decode(node.output) if inline else None
-    name = output.get("next") if isinstance(output, dict) else None
+    name = decode(node.output) if inline else None
+    if isinstance(name, dict):
+        name = name.get("next")
+    elif isinstance(name, list):
+        name = name[0] if name else ""
     if name == "":
         return None, None
     place = owner.planned.body.by_id.get(name) if isinstance(name, str) else None

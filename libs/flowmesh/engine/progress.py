@@ -313,6 +313,10 @@ class Progress:
         elif machine.next is None:
             self.complete(owner, machine.value)
             ended.append(owner)
+        elif owner.planned.steps_max and machine.begun >= owner.planned.steps_max:
+            message = f"{owner.id} has run {machine.begun:,} nodes, as many as it may"
+            self.fail_node(owner, failure_of("ResourceLimit", message))
+            ended.append(owner)
         elif self.plan.parallelism and state.running_count >= self.plan.parallelism:
             state.held[owner.id] = (owner.scope, owner.planned)
         elif self.begun >= BEGUN_PER_STEP_MAX:
@@ -342,6 +346,13 @@ class Progress:
             return
         if of.failure is not None:
             self.fail_node(owner, of.failure)
+            ended.append(owner)
+            return
+        if owner.planned.single:
+            only = of.outputs[0]
+            self.complete(
+                owner, payload_pb2.Payload(data=only) if isinstance(only, bytes) else only
+            )
             ended.append(owner)
             return
         outputs = [each for each in of.outputs if isinstance(each, bytes)]
