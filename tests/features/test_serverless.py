@@ -184,5 +184,9 @@ async def test_what_goes_wrong_has_the_type_of_the_standard(
     suite: Suite, task: Json, class_: str
 ) -> None:
     """Expressions, schemas and types of values fail with the errors the standard names."""
-    found = await run(suite, document({"wrong": task}, name="wrong"), {"a": 1})
+    found = await run(
+        suite,
+        document({"wrong": task}, name=f"wrong-{next(iter(task))}-{len(str(task))}"),
+        {"a": 1},
+    )
     assert found["error"]["class"] == f"{ERRORS}/{class_}"

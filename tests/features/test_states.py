@@ -147,6 +147,6 @@ async def test_what_goes_wrong_has_the_name_of_the_standard(
     suite: Suite, state: Json, error: str
 ) -> None:
     """Paths, functions and results that do not fit fail with the names the language gives them."""
-    definition = machine("wrong", "Only", Only={**state, "End": True})
+    definition = machine(f"wrong-{error}", "Only", Only={**state, "End": True})
     found = await run(suite, definition, {"text": "{"})
     assert found["error"]["class"] == error
