@@ -113,6 +113,16 @@ async def test_a_block_has_a_time_limit(suite: Suite) -> None:
     assert found["output"] == {"late": True}
 
 
+async def test_what_fails_in_time_fails_at_once(suite: Suite) -> None:
+    """A block with a time limit fails as its task did, without waiting for its clock."""
+    error = {"type": "https://example.com/out-of-stock", "status": 409}
+    block = {"do": [{"stop": {"raise": {"error": error}}}], "timeout": {"after": {"minutes": 5}}}
+    caught = {"try": [{"block": block}], "catch": {"do": [{"s": {"set": {"s": "${ $error }"}}}]}}
+    found = await run(suite, document({"caught": caught}, name="fails-in-time"))
+    instance = "/do/0/caught/try/0/block/do/0/stop"
+    assert found["output"] == {"s": {**error, "instance": instance}}
+
+
 async def test_loops_directives_and_conditions(suite: Suite) -> None:
     """A loop that data flows through, `exit`, `end`, `if` and a switch with its default."""
     definition = document(

@@ -108,7 +108,8 @@ class StatesBody:
 
     They share a value: the input of the machine (`Node.input`) to begin with, then the output of
     the last node that does not keep it. Templates in it see the value as `state`, and `error`
-    (`class`, `message`, `node`, `details`) behind a catch. The value at the end is the machine's output.
+    (`class`, `message`, `node`, `details`) behind a catch. The value at the end is the output of
+    the machine.
     """
 
     nodes: tuple["Node", ...]

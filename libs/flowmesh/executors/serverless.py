@@ -20,7 +20,7 @@ from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.serverless_calls import Calls
 from flowmesh.executors.serverless_retry import wait_before_retry
 from flowmesh.standards.jq_values import variables_in
-from flowmesh.standards.problem_details import canonical, error_of, type_uri
+from flowmesh.standards.problem_details import canonical, error_of
 
 TYPE = "serverless.task"
 _RUNTIME = {"name": "Flowmesh", "version": "1", "metadata": {}}
@@ -61,6 +61,7 @@ class ServerlessStep(Step):
             self._checks[key].check(value)
 
 
+_KEPT = frozenset({"data", "context", "vars", "frames"})
 _SCHEMAS = {"input_schema": "input", "output_schema": "output", "export_schema": "context"}
 
 
@@ -83,6 +84,11 @@ class _Running:
     @property
     def frames(self) -> list[dict[str, Json]]:
         return list(self.state.get("frames") or ())
+
+    @property
+    def kept(self) -> dict[str, Json]:
+        """The value without what is only for the next node."""
+        return {key: value for key, value in self.state.items() if key in _KEPT}
 
     def named(self, **names: Json) -> None:
         """Binds variables of the expressions that follow."""
@@ -151,7 +157,7 @@ async def _shaped(run: _Running, do: Callable[[Json], Awaitable[Json]]) -> Json:
         return run.state
     taken = await _taken(run)
     run.named(input=taken)
-    return await _left(run, await do(taken), run.state)
+    return await _left(run, await do(taken), run.kept)
 
 
 async def _taken(run: _Running) -> Json:
@@ -228,7 +234,7 @@ async def _enter(run: _Running) -> Json:
     frame = {"input": taken, "vars": run.state.get("vars") or {}}
     if "items" in run.config:
         frame["items"] = await _items(run, taken)
-    return {**run.state, "data": data, "frames": [*run.frames, frame]}
+    return {**run.kept, "data": data, "frames": [*run.frames, frame]}
 
 
 async def _items(run: _Running, taken: Json) -> list[Json]:
@@ -242,7 +248,7 @@ async def _leave(run: _Running) -> Json:
     """Closes a block: its data is the raw output of the task that the block is."""
     *frames, frame = run.frames
     run.named(input=frame["input"])
-    state = {**run.state, "frames": frames, "vars": frame["vars"]}
+    state = {**run.kept, "frames": frames, "vars": frame["vars"]}
     return await _left(run, run.data, state)
 
 
@@ -257,8 +263,8 @@ async def _loop(run: _Running) -> Json:
         if "while" not in config or _holds(await run.value(config["while"], run.data)):
             names = {**frame["vars"], **bound}
             frames = [*frames, {**frame, "index": index}]
-            return {**run.state, "frames": frames, "vars": names, "next": config["body"]}
-    return {**run.state, "next": config["after"]}
+            return {**run.kept, "frames": frames, "vars": names, "next": config["body"]}
+    return {**run.kept, "next": config["after"]}
 
 
 async def _caught(run: _Running) -> Json:
@@ -276,7 +282,7 @@ async def _caught(run: _Running) -> Json:
     run.named(**{config["name_of_error"]: problem}, input=frame["input"])
     if not _matches(config["with"], problem) or not await _when(run, config, frame):
         raise thrown
-    state = {**run.state, "data": frame["input"], "vars": frame["vars"]}
+    state = {**run.kept, "data": frame["input"], "vars": frame["vars"]}
     if "retry" in config and await _when(run, config["retry"], frame):
         now_ms = run.step.tools.now_us() // 1_000
         tries = frame.get("tries", 0) + 1
@@ -311,7 +317,7 @@ async def _when(run: _Running, config: dict[str, Json], frame: dict[str, Json]) 
 
 async def _wait(run: _Running) -> Json:
     """How long to wait, for the timer that follows."""
-    return {**run.state, "wait": await run.value(run.config["duration"], run.data)}
+    return {**run.kept, "wait": await run.value(run.config["duration"], run.data)}
 
 
 async def _join(run: _Running) -> Json:
@@ -334,24 +340,32 @@ async def _heard(run: _Running) -> Json:
 
 
 async def _late(run: _Running) -> Json:
-    return {**run.state, "late": True}
+    return {**run.kept, "late": True}
+
+
+async def _held(run: _Running) -> Json:
+    """An error of a block with a time limit, to be thrown when the clock has been stopped."""
+    failure = run.given["error"]
+    return {**run.kept, "thrown": failure}
 
 
 async def _timely(run: _Running) -> Json:
-    """Fails where the timer of the block was first."""
+    """Behind a block with a time limit: fails as the block did, or because the clock was first."""
+    at, thrown = run.config["at"], run.state.get("thrown")
+    if thrown is not None:
+        message, details = thrown.get("message", ""), thrown.get("details")
+        raise fault(error_of(thrown["class"], message, details, at), message, details or {})
     if run.state.get("late"):
         text = f"{run.config['name']} did not end within {run.config['timeout_ms']} ms"
-        at = run.config["at"]
-        problem = {"type": type_uri("timeout"), "status": 408, "title": "Timeout error"}
-        raise fault({**problem, "detail": text, "instance": at}, text, {})
-    return run.state
+        raise fault(error_of("Timeout", text, None, at), text, {})
+    return run.kept
 
 
 async def _prepare(run: _Running) -> Json:
     """The arguments of a task of the library."""
     taken = await _taken(run)
     run.named(input=taken)
-    return {**run.state, "call": await run.value(run.config["arguments"], taken)}
+    return {**run.kept, "call": await run.value(run.config["arguments"], taken)}
 
 
 async def _result(run: _Running) -> Json:
@@ -375,6 +389,7 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "join": _join,
     "heard": _heard,
     "late": _late,
+    "held": _held,
     "timely": _timely,
     "prepare": _prepare,
     "result": _result,

@@ -23,7 +23,7 @@ from flowmesh.definitions.model import (
     StatesBody,
     Task,
 )
-from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.problems import Path, Problems, errors_in
 
 STATE = "{{state}}"
 ROOT = "main"
@@ -183,6 +183,9 @@ class Machine:
 
     def as_node(self, node_id: str, start: str, given: Json = STATE, name: str = "") -> Node:
         """This machine as a node, whose first value is `given`."""
+        if not start and not errors_in(self.budget.problems.found):
+            message = "there is nothing here that could run"
+            self.budget.problems.add("GRAPH_EMPTY", message, self.path)
         place = self.names.place(self.path, node_id)
         return Node(
             node_id,

@@ -109,8 +109,6 @@ def _use(reader: Reader) -> Use:
 
 def _whole(compiler: Compiler, machine: Machine, reader: Reader, begin: Made, end: Made) -> str:
     """The machine of the document; the id of its first node, empty where there is none."""
-    if not reader.has("do"):
-        reader.missing("do", "the list of tasks")
     after = machine.names.new("output") if end else ""
     first = compiler.tasks(machine, reader.raw("do"), ("do",), Around(after=after, end=after))
     if not first:

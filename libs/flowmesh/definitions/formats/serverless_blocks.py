@@ -38,11 +38,17 @@ def block(at: At, inside: Inside, *, opens: bool = False, begins: Made | None = 
 
 
 def _raced(at: At, inside: Inside, machine: Machine, around: Around) -> str:
-    """The inside of a block against the clock: whichever is first ends the other."""
-    alone = replace(around, after="", end="", catch="", ends=False)
+    """The inside of a block against the clock: whichever is first ends the other.
+
+    A failure would not end the race, so it is held back until the race is over.
+    """
+    timer, late, held, both, check = (
+        at.new(what) for what in ("timer", "late", "held", "limit", "timely")
+    )
     within, clock = machine.inner((*at.path, "within")), machine.inner((*at.path, "timeout"))
+    alone = replace(around, after="", end="", catch=held, ends=False)
     start = inside(within, alone)
-    timer, late, both, check = (at.new(n) for n in ("timer", "late", "limit", "timely"))
+    at.node(held, {"op": "held"}, machine=within, given={"error": "{{error}}"}, catch="")
     clock.timer(timer, at.limit_ms, late, at.path)
     at.node(late, {"op": "late"}, machine=clock, catch="")
     racers = (
@@ -81,8 +87,6 @@ def lay_for(at: At) -> None:
     if condition := at.reader.text("while", most=1 << 16):
         path = (*at.path, "while")
         config["while"] = at.expressions.expression(condition, path, inside_names)
-    if not at.reader.has("do"):
-        at.reader.missing("do", "the tasks to run for each item")
 
     def inside(machine: Machine, around: Around) -> str:
         head, route = at.new("next"), at.new("item")

@@ -192,9 +192,8 @@ class Compiler:
 
     def _items(self, given: Json, path: Path) -> list[tuple[str, Json, Path]]:
         if not isinstance(given, list):
-            if given is not None:
-                message = f"tasks are a list of {{name: task}}, not {kind_of(given)}"
-                self.problems.add("DEFINITION_INVALID", message, path)
+            message = f"tasks are a list of {{name: task}}, not {kind_of(given)}"
+            self.problems.add("DEFINITION_INVALID", message, path, at_key=given is None)
             return []
         if not given:
             self.problems.add("GRAPH_EMPTY", "the list needs at least one task", path)

@@ -161,6 +161,8 @@ class Layout:
             reader.missing("StartAt", "the name of the first state")
         if not reader.has("States"):
             reader.missing("States", "the states by their names")
+        elif reader.value["States"] is None:
+            reader.wrong("States", "an object")
         states = reader.object("States")
         if not states.value and isinstance(reader.value.get("States"), dict):
             self.problems.add("GRAPH_EMPTY", "a state machine needs a state", states.path)
