@@ -5,6 +5,7 @@ from collections.abc import Collection, Container, Iterator
 
 from flowmesh.definitions.builtins import TRANSFORM
 from flowmesh.definitions.model import Dialect, Json, Node, Task
+from flowmesh.definitions.problems import Path
 from flowmesh.expressions import Reference, Template, compile_template
 from flowmesh.expressions.cel_source import Token, tokenize
 
@@ -29,6 +30,19 @@ def roots_of(node: Node) -> frozenset[str]:
 def condition_roots_of(node: Node) -> tuple[str, ...]:
     """What the condition of a node may begin with."""
     return (*CONDITION_ROOTS, *sorted(node.bound, reverse=True))
+
+
+def conditions_of(node: Node) -> Iterator[tuple[str, Path]]:
+    """The CEL a native node evaluates before it or as what it is, and where each stands."""
+    if node.condition:
+        yield node.condition, (*node.path, "condition")
+    task = node.task
+    if task is not None and task.executor == "decision" and task.dialect is Dialect.NATIVE:
+        for number, one in enumerate(task.config["conditions"]):
+            if node.follow is not None:
+                yield one["expression"], (*task.config_path, "while")
+            else:
+                yield one["expression"], (*task.config_path, "conditions", number, "when")
 
 
 def compile_input(node: Node) -> Template:

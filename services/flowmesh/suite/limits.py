@@ -158,7 +158,10 @@ DEFINITIONS = (
     Limit(
         "dependencies of a workflow", definitions.EDGES_MAX, "edges", "GRAPH_TOO_LARGE", _CHECKED
     ),
-    Limit("maps in maps", definitions.MAP_DEPTH_MAX, "levels", "NESTING_TOO_DEEP", _CHECKED),
+    Limit("bodies in bodies", definitions.BODY_DEPTH_MAX, "levels", "NESTING_TOO_DEEP", _CHECKED),
+    Limit(
+        "rounds of a loop", definitions.LOOP_ROUNDS_MAX, "rounds", "DEFINITION_INVALID", _CHECKED
+    ),
     Limit(
         "concurrency of a map",
         definitions.MAP_CONCURRENCY_MAX,

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from flowmesh.definitions.builtins import TRANSFORM
+from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.reader import is_id
 from flowmesh.definitions.references import config_roots, ids_in
 from flowmesh.definitions.shapes import closed
 from flowmesh.expressions import (
@@ -152,5 +153,12 @@ def check_built_in(node: Node, problems: Problems) -> None:
             problems.add("DEFINITION_INVALID", message, path)
         elif pipeline is not None:
             _note_pipeline(pipeline_problems(pipeline), (*path, "pipeline"), problems)
+    elif node.task_ref == SIGNAL:
+        name = given.get("name") if isinstance(given, dict) else None
+        if not isinstance(name, str) or not is_id(name):
+            message = (
+                'the signal task needs the name of a signal in its input, as in {name: "paid"}'
+            )
+            problems.add("DEFINITION_INVALID", message, path)
     elif node.task_ref == "delay" and not (isinstance(given, dict) and "duration" in given):
         problems.add("DEFINITION_INVALID", "the delay task needs duration in its input", path)
