@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.expressions import RenderError
 from flowmesh.plan import (
     ITEM_ROOTS,
     STATE_ROOTS,
@@ -21,6 +20,7 @@ from flowmesh.plan import (
     Plan,
     PlanNode,
     decode,
+    decode_if_json,
 )
 
 if TYPE_CHECKING:
@@ -271,16 +271,8 @@ def _fields(failure: failure_pb2.Failure | None) -> dict[str, Any] | None:
         "class": getattr(failure, "class"),
         "message": failure.message,
         "node": failure.node,
-        "details": _details(failure),
+        "details": decode_if_json(failure.details),
     }
-
-
-def _details(failure: failure_pb2.Failure) -> Any:
-    """The details, which are JSON wherever they come from a worker that keeps to the rules."""
-    try:
-        return decode(payload_pb2.Payload(data=failure.details))
-    except RenderError:
-        return None
 
 
 class State:

@@ -154,6 +154,7 @@ def test_features_that_cannot_run_are_refused_by_name(task: Json, feature: str) 
     ],
 )
 def test_wrong_documents_are_refused(more: Json, code: str, place: str) -> None:
+    """What is wrong outside of the tasks has its code and place too."""
     assert refusals(source({"t": SET}, **more)) == [(code, place)]
 
 
@@ -184,4 +185,5 @@ def test_functions_are_written_out_and_cannot_go_round() -> None:
      ("P1Y", None), ("15", None)],
 )  # fmt: skip
 def test_durations_of_iso_8601(text: str, ms: int | None) -> None:
+    """Days, hours, minutes and seconds; years and months have no length of their own."""
     assert iso_duration_ms(text) == ms

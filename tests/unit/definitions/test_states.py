@@ -146,4 +146,5 @@ def test_features_that_cannot_run_are_refused_by_name(state: Json, feature: str)
     ],
 )  # fmt: skip
 def test_wrong_documents_are_refused(document: Json, expected: list[tuple[str, str]]) -> None:
+    """What is wrong outside of the states has its code and place too."""
     assert refusals(json.dumps(document).encode()) == expected

@@ -43,11 +43,13 @@ def test_a_value_is_made_by_a_program(value: Json, result: Json) -> None:
 
 
 def test_an_expression_without_its_end_is_told() -> None:
+    """A brace that is opened and never closed is not taken for text."""
     with pytest.raises(Malformed):
         expressions_in({"a": "${ {b: 1}"})
 
 
 def test_expressions_are_found_with_their_places() -> None:
+    """Each expression of a value is told with the path to it."""
     found = expressions_in({"a": ["x", "${ .y } ${ .z }"]})
     assert {(each.source, each.path) for each in found} == {(".y", ("a", 1)), (".z", ("a", 1))}
 
@@ -56,16 +58,19 @@ def test_expressions_are_found_with_their_places() -> None:
     ("text", "source"), [(".a", ".a"), ("${ .a }", ".a"), ("${.a} + ${.b}", "${.a} + ${.b}")]
 )
 def test_an_expression_may_stand_bare(text: str, source: str) -> None:
+    """Braces around the whole are taken off; two expressions are not one."""
     assert bare(text) == source
 
 
 def test_names_in_an_endpoint_are_filled_in_and_quoted() -> None:
+    """Members of the data are quoted for a URL; what is missing is empty."""
     program = uri_program("http://x/{id}?q={x}&z={gone}")
     assert jq.compile(program).input_value(DATA).first() == "http://x/a%2Fb?q=v&z="
     assert jq.compile(program).input_value(7).first() == "http://x/?q=&z="
 
 
 def test_variables_are_those_behind_a_dollar() -> None:
+    """Names behind a dollar are found, without what is looked up in them."""
     assert variables_in("$a + $b_2.c") == {"a", "b_2"}
 
 
@@ -94,6 +99,7 @@ def test_a_failure_is_an_error_of_the_standard(
 
 
 def test_earlier_names_of_the_types_mean_the_same() -> None:
+    """Types as earlier texts of the standard write them are the types of today."""
     earlier = "https://serverlessworkflow.io/dsl/errors/types/timeout"
     assert canonical(earlier) == BASE + "timeout"
     assert canonical("https://mine") == "https://mine"

@@ -51,6 +51,7 @@ WORLD = World(lambda: "an-id", lambda: 0.5)
     ],
 )
 def test_what_paths_and_functions_give(text: str, value: Json) -> None:
+    """Each kind of path and each function gives what the language says."""
     assert looked_up(text, DATA, {"Execution": {"Id": 7}}, WORLD) == value
 
 
@@ -85,12 +86,14 @@ def test_what_is_no_path_and_no_function(text: str) -> None:
     ],
 )
 def test_what_fails_with_a_name_of_the_language(text: str, error: str) -> None:
+    """Data that does not fit fails with the error that the language names."""
     with pytest.raises(PathFailed) as failed:
         looked_up(text, DATA, None, WORLD)
     assert failed.value.error == error
 
 
 def test_templates_are_filled_at_every_depth() -> None:
+    """Lookups stand in objects and lists; what is only text stays."""
     template = {"a": [{"b.$": "$.n"}, "$.n"], "c": {"d.$": "States.UUID()"}}
     made = {"a": [{"b": 3}, "$.n"], "c": {"d": "an-id"}}
     assert filled(template, DATA, None, WORLD) == made
@@ -132,6 +135,7 @@ def test_results_are_put_where_the_path_leads() -> None:
     ],
 )  # fmt: skip
 def test_which_rules_hold(rule: Json, holds: bool) -> None:
+    """Comparisons hold for values of their type, tests for any value."""
     data = {**DATA, "when": "2024-01-01T00:00:00Z", "no": False, "nothing": None}
     assert list(choices.problems_of(rule)) == []
     assert choices.holds(rule, data, None) is holds
@@ -150,11 +154,13 @@ def test_patterns(pattern: str, text: str, matches: bool) -> None:
 
 
 def test_a_rule_about_what_is_not_there_is_an_error() -> None:
+    """A variable that is missing fails the state instead of not holding."""
     with pytest.raises(PathFailed) as failed:
         choices.holds({"Variable": "$.gone", "IsNull": True}, {}, None)
     assert failed.value.error == "States.Runtime"
 
 
 def test_paths_that_are_singular_say_so() -> None:
+    """A path to one place is told as its keys, any other as none."""
     assert compile_path("$.a['b'][0]").keys == ("a", "b", 0)
     assert compile_path("$.a[*]").keys is None

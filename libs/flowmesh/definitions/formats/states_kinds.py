@@ -27,7 +27,8 @@ from flowmesh.definitions.specs import HTTP_TIMEOUT_MS
 
 HTTP_RESOURCE = re.compile(r"arn:aws[\w-]*:states:::http:invoke\Z")
 _REMOTE = re.compile(
-    r"arn:aws[\w-]*:(?:lambda:[\w-]*:\w*:function|states:[\w-]*:\w*:activity):([\w.-]+)(?::[\w$.-]+)?\Z"
+    r"arn:aws[\w-]*:(?:lambda:[\w-]*:\w*:function|states:[\w-]*:\w*:activity)"
+    r":([\w.-]+)(?::[\w$.-]+)?\Z"
 )
 _LIBRARY = "flowmesh:"
 # What Flowmesh runs itself is not the task of somebody's worker.
