@@ -8,6 +8,7 @@ import pytest
 from flowmesh.definitions import errors_in
 from flowmesh.definitions.compile import compile_source
 from flowmesh.definitions.formats.serverless_values import iso_duration_ms
+from flowmesh.definitions.reading import load_workflow
 from tests.unit.definitions.factories import problems, refusals
 
 Json = Any
@@ -187,3 +188,11 @@ def test_functions_are_written_out_and_cannot_go_round() -> None:
 def test_durations_of_iso_8601(text: str, ms: int | None) -> None:
     """Days, hours, minutes and seconds; years and months have no length of their own."""
     assert iso_duration_ms(text) == ms
+
+
+def test_a_stored_document_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading what was checked before starts no process, so that plans are made quickly."""
+    document = json.loads(source({"t": {"set": {"a": "${ .b }"}}}))
+
+    monkeypatch.setattr("subprocess.Popen", None)
+    assert load_workflow(document).id == "w"

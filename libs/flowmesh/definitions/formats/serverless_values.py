@@ -27,6 +27,7 @@ IN_TASK = ALWAYS | {"context", "task"}
 _DURATION = re.compile(
     r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,3})\d*)?S)?)?\Z", re.ASCII
 )
+_BATCH_CHARACTERS_MAX = 32 * 1024
 _UNITS_MS = {
     "days": 86_400_000,
     "hours": 3_600_000,
@@ -92,27 +93,45 @@ class Expressions:
             self._waiting.append((source, path, frozenset(names)))
 
     def check_all(self) -> None:
-        """Compiles what was collected, all at once.
+        """Compiles what was collected, with every variable that is somewhere.
 
-        With every variable that is somewhere; who names one that is elsewhere is compiled again.
+        Who names a variable that is elsewhere is compiled again, with its own.
         """
-        # The interpreter is an extra that only documents with expressions need.
-        from flowmesh.sandbox import jq_errors
-
+        if self.problems.checked:
+            return
         everywhere = sorted(frozenset().union(*(names for _, _, names in self._waiting)))
-        programs = {single(source): "" for source, _, _ in self._waiting}
-        errors = jq_errors([*programs], everywhere)
-        programs = dict(zip(programs, errors, strict=True))
-        for source, path, names in self._waiting:
-            program = single(source)
-            why = programs[program]
-            elsewhere = variables_in(source).intersection(everywhere) - names
-            if elsewhere and not why:
-                why = jq_errors([program], sorted(names))[0]
+        programs = [single(source) for source, _, _ in self._waiting]
+        errors = _errors(list(dict.fromkeys(programs)), everywhere)
+        for program, (source, path, names) in zip(programs, self._waiting, strict=True):
+            why = errors[program]
+            if not why and variables_in(source).intersection(everywhere) - names:
+                why = _errors([program], sorted(names))[program]
             if why:
                 self.problems.add("EXPRESSION_INVALID", f"not jq: {why}", path)
             if self.problems.full:
                 return
+
+
+def _errors(programs: list[str], names: list[str]) -> dict[str, str]:
+    """Why each program is not jq, empty where it is one.
+
+    Compiling takes about as long for many as for one, so it is done for many at once.
+    """
+    # The interpreter is an extra that only documents with expressions need.
+    from flowmesh.sandbox import jq_errors
+
+    errors = dict.fromkeys(programs, "")
+    batches = [[program] for program in programs[:1]]
+    for program in programs[1:]:
+        if sum(map(len, batches[-1])) + len(program) < _BATCH_CHARACTERS_MAX:
+            batches[-1].append(program)
+        else:
+            batches.append([program])
+    together = [",\n".join(batch) for batch in batches]
+    wrong = zip(batches, jq_errors(together, names), strict=True)
+    suspects = [program for batch, why in wrong if why for program in batch]
+    errors.update(zip(suspects, jq_errors(suspects, names), strict=True))
+    return errors
 
 
 def duration_of(reader: Reader, key: str) -> int | None:
