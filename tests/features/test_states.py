@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.sdk import TaskContext, Worker
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 
@@ -117,6 +118,28 @@ async def test_tasks_of_the_library_and_their_results(suite: Suite, world: World
     assert found["output"]["result"] == {"is": 3}
     assert found["output"]["answer"] == {"status": 200}
     assert world.calls("hook")[0].json == {"sum": 3}
+
+
+async def test_workers_run_the_tasks_of_a_machine(suite: Suite) -> None:
+    """A handler gets the parameters; the name of its exception is that of the error."""
+
+    class OutOfStock(Exception):
+        """What the shop says when there is nothing left."""
+
+    async def reserve(value: Json, context: TaskContext) -> Json:
+        if value["item"] == "pen" and context.attempt == 1 and not asked:
+            asked.append(value)
+            raise OutOfStock("no pens")
+        return {"reserved": value["item"]}
+
+    asked: list[Json] = []
+    retry = [{"ErrorEquals": ["OutOfStock"], "IntervalSeconds": 1, "MaxAttempts": 2}]
+    state = {"Type": "Task", "Resource": "states-reserve", "Parameters": {"item.$": "$.item"},
+             "ResultPath": "$.result", "Retry": retry, "End": True}  # fmt: skip
+    async with Worker(suite.grpc_address, {"states-reserve": reserve}):
+        found = await run(suite, machine("remote", "Reserve", Reserve=state), {"item": "pen"})
+    assert found["output"] == {"item": "pen", "result": {"reserved": "pen"}}
+    assert len(asked) == 1
 
 
 async def test_a_machine_waits_and_fails_with_a_name(suite: Suite) -> None:
