@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from flowmesh.sdk import Client
-from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 
 _numbers = itertools.count(1)
+YAML = {"content-type": "application/yaml"}
 HEAD = """
 apiVersion: workflow.io/v1
 kind: WorkflowTask
@@ -29,16 +28,21 @@ spec:
 """
 
 
-async def run(suite: Suite, spec: str, given: Any = None) -> dict[str, Any]:
-    """Applies a workflow, runs it, and answers what `execute` does."""
+async def apply(suite: Suite, spec: str) -> str:
+    """Registers a workflow under a name of its own."""
     name = f"control-{next(_numbers)}"
     source = HEAD.replace("NAME", name) + spec
-    applied = await suite.request(
-        "POST", "/api/v1/workflows", source.encode(), {"content-type": "application/yaml"}
-    )
-    assert applied.status in (200, 201), applied.body
-    answer = await suite.request("POST", f"/api/v1/workflows/{name}/execute", {"input": given})
-    found: dict[str, Any] = answer.json()
+    applied = await suite.post("/api/v1/workflows", data=source.encode(), headers=YAML)
+    assert applied.status in (200, 201), applied.text
+    return name
+
+
+async def run(suite: Suite, spec: str, given: Any = None) -> dict[str, Any]:
+    """Applies a workflow, runs it, and answers what `execute` does."""
+    name = await apply(suite, spec)
+    answer = await suite.post(f"/api/v1/workflows/{name}/execute", {"input": given or {}})
+    assert answer.status in (200, 422), answer.text
+    found: dict[str, Any] = answer.json
     return found
 
 
@@ -51,9 +55,9 @@ BRANCHES = """
     - id: size
       decision:
         conditions:
-          - {label: big, when: "input.total > 100"}
-          - {label: small, when: "input.total > 10"}
-        default: tiny
+          - {id: big, expression: "input.total > 100"}
+          - {id: small, expression: "input.total > 10"}
+        default: [tiny]
     - {id: review, taskRef: flow-check, input: {give: reviewed}, dependsOn: [{task: size, on: big}]}
     - {id: pass, taskRef: flow-check, input: {give: passed}, dependsOn: [{task: size, on: small}]}
     - {id: ship, taskRef: flow-check, input: {give: shipped}, join: all, dependsOn: [review, pass]}
@@ -63,8 +67,8 @@ BRANCHES = """
 @pytest.mark.parametrize(
     ("total", "expected"),
     [
-        (500, {"review": "completed", "pass": "skipped", "ship": "completed"}),
-        (50, {"review": "skipped", "pass": "completed", "ship": "completed"}),
+        (500, {"review": "success", "pass": "skipped", "ship": "success"}),
+        (50, {"review": "skipped", "pass": "success", "ship": "success"}),
         (5, {"review": "skipped", "pass": "skipped", "ship": "skipped"}),
     ],
 )
@@ -87,7 +91,7 @@ async def test_a_failure_takes_its_edge(suite: Suite) -> None:
 """
     answer = await run(suite, spec)
     assert answer["status"] == "completed"
-    assert statuses(answer) == {"charge": "failed", "ship": "skipped", "tell": "completed"}
+    assert statuses(answer) == {"charge": "failed", "ship": "skipped", "tell": "success"}
 
 
 async def test_a_loop_goes_round_while_its_condition_holds(suite: Suite) -> None:
@@ -174,48 +178,52 @@ async def test_a_race_is_won_by_the_first(suite: Suite) -> None:
     assert answer["outputs"]["both"] == [1, 2]
 
 
-async def test_a_signal_is_waited_for(suite: Suite, client: Client) -> None:
+async def test_a_signal_is_waited_for(suite: Suite) -> None:
     """The node completes with what the signal brings."""
-    name = f"control-{next(_numbers)}"
     spec = """
   tasks:
     - {id: paid, taskRef: signal, input: {name: paid}}
     - {id: ship, taskRef: flow-check, input: {give: "{{tasks.paid.output.by}}"}}
 """
-    source = HEAD.replace("NAME", name) + spec
-    await suite.request(
-        "POST", "/api/v1/workflows", source.encode(), {"content-type": "application/yaml"}
-    )
-    handle = await client.start(name, {})
-
-    async def waits() -> bool:
-        found = await client.get(handle.execution_id)
-        return found.node("paid").status == "running"
-
-    await until(waits)
-    await client.signal(handle.execution_id, "paid", {"by": "card"})
-    assert (await handle.result()).node("ship").output == "card"
+    name = await apply(suite, spec)
+    started = await suite.post(f"/api/v1/workflows/{name}/start", {"input": {}})
+    path = f"/api/v1/executions/{started.json['executionId']}"
+    sent = await suite.post(f"{path}:signal", {"name": "paid", "payload": {"by": "card"}})
+    assert sent.status == 202, sent.text
+    ended = await suite.wait(started.json["executionId"])
+    assert ended["stepResults"]["ship"]["result"] == "card"
 
 
 @pytest.mark.parametrize(
     ("task", "place"),
     [
-        ("{id: a, race: {tasks: []}}", "spec.tasks[0].race.tasks"),
-        ("{id: a, loop: {tasks: [{id: b, taskRef: noop}]}}", "spec.tasks[0].loop.while"),
-        ("{id: a, try: {tasks: [{id: b, taskRef: noop}]}}", "spec.tasks[0].try.catch"),
-        ("{id: a, taskRef: noop, dependsOn: [{task: a2, on: failure}]}", "spec.tasks[0].dependsOn"),
-        ("{id: a, taskRef: noop, dependsOn: [{task: a}]}", "spec.tasks[0].dependsOn[0].on"),
-        ("{id: a, taskRef: signal}", "spec.tasks[0].input"),
-        ("{id: a, decision: {conditions: [{label: x, when: '1 +'}]}}", "conditions[0].when"),
-        ("{id: a, taskRef: noop, join: most}", "spec.tasks[0].join"),
+        ("{id: a, race: {tasks: []}}", "tasks[0].race.tasks"),
+        ("{id: a, loop: {tasks: [{id: b, taskRef: noop}]}}", "tasks[0].loop.while"),
+        ("{id: a, try: {tasks: [{id: b, taskRef: noop}]}}", "tasks[0].try.catch"),
+        ("{id: a, taskRef: noop, dependsOn: [{task: a2, on: failure}]}", "tasks[0].dependsOn"),
+        ("{id: a, taskRef: noop, dependsOn: [{task: a}]}", "tasks[0].dependsOn[0].on"),
+        ("{id: a, taskRef: signal}", "tasks[0].input"),
+        (
+            "{id: a, decision: {conditions: [{id: x, expression: 'true'}]}}\n"
+            "    - {id: b, taskRef: noop, dependsOn: [{task: a, on: y}]}",
+            "tasks[1].dependsOn[0].on",
+        ),
+        (
+            "{id: a, loop: {while: 'false', tasks: [{id: b, taskRef: noop}]}}\n"
+            "    - {id: c, taskRef: delay, input: {duration: '{{tasks.b.output}}'}}",
+            "tasks[1].input.duration",
+        ),
+        (
+            "{id: a, decision: {conditions: [{id: x, expression: '1 +'}]}}",
+            "conditions[0].expression",
+        ),
+        ("{id: a, taskRef: noop, join: most}", "tasks[0].join"),
     ],
 )
 async def test_what_cannot_be_is_told_where_it_stands(suite: Suite, task: str, place: str) -> None:
     """Before anything runs."""
     source = HEAD.replace("NAME", "wrong-flow") + f"  tasks:\n    - {task}\n"
-    answer = await suite.request(
-        "POST", "/api/v1/workflows:validate", source.encode(), {"content-type": "application/yaml"}
-    )
-    found = answer.json()
+    answer = await suite.post("/api/v1/workflows:validate", data=source.encode(), headers=YAML)
+    found = answer.json
     assert not found["valid"]
     assert any(place in problem["path"] for problem in found["problems"]), found["problems"]

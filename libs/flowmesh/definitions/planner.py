@@ -31,6 +31,7 @@ from flowmesh.definitions.model import (
 )
 from flowmesh.definitions.references import (
     condition_roots_of,
+    decides,
     roots_in,
     tasks_in_condition,
     under_input,
@@ -175,7 +176,7 @@ class _Planner:
             planned.kind = plan_pb2.NODE_KIND_SIGNAL
             planned.input_mode = plan_pb2.INPUT_MODE_NONE
             planned.signal = str((task.config or node.input)["name"])
-        elif task.executor == "decision" and task.dialect is Dialect.NATIVE:
+        elif decides(node):
             self._as_task(planned, *_decision(node, task, scope), scope)
         else:
             self._as_task(planned, node, task, scope)

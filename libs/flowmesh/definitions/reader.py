@@ -190,7 +190,11 @@ class Reader:
             return default
         if isinstance(value, str) and value.upper() in choices:
             return value.upper()
-        self.wrong(key, "one of " + ", ".join(choices))
+        if isinstance(value, str):
+            message = f"{key} must be one of {', '.join(choices)}, not {value[:64]!r}"
+            self.problems.add("DEFINITION_INVALID", message, (*self.path, key))
+        else:
+            self.wrong(key, "one of " + ", ".join(choices))
         return default
 
     def labels(self, key: str = "labels") -> dict[str, str]:

@@ -15,7 +15,8 @@ TASK_ROOTS = frozenset({"input"})
 CONDITION_ROOTS = ("input", "tasks")
 
 _OPEN = "{{"
-_BEGIN = re.compile(r"\{\{\s*(\w+)")
+_EXPRESSION = re.compile(r"\{\{((?:[^}\"']|\"[^\"]*\"|'[^']*'|\}(?!\}))*)")
+_NAME = re.compile(r"""\"[^\"]*\"|'[^']*'|(?<![.\w$-])([A-Za-z_$][\w$-]*)""")
 _TASK_IN_CONDITION = re.compile(
     r"""\btasks\s*(?:\.\s*([\w$-]+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])"""
 )
@@ -36,13 +37,18 @@ def conditions_of(node: Node) -> Iterator[tuple[str, Path]]:
     """The CEL a native node evaluates before it or as what it is, and where each stands."""
     if node.condition:
         yield node.condition, (*node.path, "condition")
+    if node.task is None or not decides(node):
+        return
+    for number, one in enumerate(node.task.config["conditions"]):
+        path = node.path if node.follow is not None else (*node.path, "decision")
+        here = () if node.follow is not None else ("conditions", number, "expression")
+        yield one["expression"], (*path, *here)
+
+
+def decides(node: Node) -> bool:
+    """Whether it is a decision of the workflow's own, over what conditions of nodes see."""
     task = node.task
-    if task is not None and task.executor == "decision" and task.dialect is Dialect.NATIVE:
-        for number, one in enumerate(task.config["conditions"]):
-            if node.follow is not None:
-                yield one["expression"], (*task.config_path, "while")
-            else:
-                yield one["expression"], (*task.config_path, "conditions", number, "when")
+    return task is not None and task.executor == "decision" and task.dialect is Dialect.NATIVE
 
 
 def compile_input(node: Node) -> Template:
@@ -66,8 +72,13 @@ def split_input(node: Node) -> tuple[Json, Json]:
 
 
 def _refers(value: Json, roots: Collection[str]) -> bool:
-    begun = (match.group(1) for text in texts_of(value) for match in _BEGIN.finditer(text))
-    return any(root in roots for root in begun)
+    """Whether an expression in it names one of `roots`, at its beginning or as an argument."""
+    return any(
+        name.group(1) in roots
+        for text in texts_of(value)
+        for expression in _EXPRESSION.finditer(text)
+        for name in _NAME.finditer(expression.group(1))
+    )
 
 
 def texts_of(value: Json) -> Iterator[str]:

@@ -165,7 +165,9 @@ class Progress:
         """When a timer that begins now fires; raises what rendering does, and ValueError."""
         if planned.delay_us or planned.input is None:
             return self.now + planned.delay_us
-        value = decode(render_input(self.state, NodeState(planned, scope)))
+        node = NodeState(planned, scope)
+        node.scheduled_at_us = self.now
+        value = decode(render_input(self.state, node))
         if isinstance(value, str):
             return max(self.now, _instant_us(value))
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:

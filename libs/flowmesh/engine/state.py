@@ -44,6 +44,9 @@ EXECUTION_PENDING = execution_pb2.EXECUTION_STATUS_PENDING
 ASK_AGAIN_US = 1_000_000
 """A map that needs something from outside asks for it again after this time."""
 
+FAR_US = 253_370_764_800_000_000
+"""The first second of the year 9999: whoever sleeps so long waits for something else."""
+
 STALE_TIMERS_MAX = 64
 """Timers that were cleared and are still in the heap, beside as many as there are."""
 
@@ -343,6 +346,10 @@ class State:
     def ended(self) -> bool:
         return self.status >= EXECUTION_COMPLETED
 
+    @property
+    def moved_at_us(self) -> int:
+        return max((node.ended_at_us for node in self.scope.nodes.values()), default=0)
+
     # --- nodes ---
 
     def node(self, node_id: str) -> NodeState | None:
@@ -443,13 +450,16 @@ class State:
 
     @property
     def wake_at_us(self) -> int:
-        """When the next timer is due; 0 is never. All nodes having ended, no limit applies."""
+        """When the next timer is due; 0 is never. All nodes having ended, no limit applies.
+
+        One that waits for a signal and nothing else sleeps until it comes.
+        """
         first = self.next_timer()
         wake = first[0] if first is not None else 0
         if self.plan.timeout_us and not self.ended and self.scope.open_count:
             limit = self.started_at_us + self.plan.timeout_us
             return min(wake, limit) if wake else limit
-        return wake
+        return FAR_US if self.awaiting and not wake else wake
 
     def next_timer(self) -> tuple[int, str] | None:
         """When the first timer is due, and its node."""

@@ -7,6 +7,7 @@ from flowmesh.executors import states
 from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Executor
 from flowmesh.executors.condition import condition_executor
+from flowmesh.executors.decision import decision_executor
 from flowmesh.executors.http import Sender, http_executor, webhook_executor
 from flowmesh.executors.javascript import function_executor
 from flowmesh.executors.jq import jq_of
@@ -29,6 +30,7 @@ RESERVED_TASK_TYPES = frozenset(
         "transform",
         "function",
         "condition",
+        "decision",
         "serverless.task",
         "states.task",
     }
@@ -43,6 +45,7 @@ def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dic
         "transform": transform_executor(sandbox),
         "function": function_executor(sandbox),
         "condition": condition_executor(sandbox),
+        "decision": decision_executor(sandbox),
         "builtin.noop": noop,
         "serverless.task": serverless_executor(
             Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), now_us, random.random)

@@ -4,24 +4,17 @@ A path begins with `$`, the data, or `$$`, the context object. One that can sele
 gives that value; any other gives the list of what it selects.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import jsonpath_rfc9535
-from jsonpath_rfc9535.exceptions import JSONPathError
+from flowmesh.expressions import ExpressionInvalid, RenderError
+from flowmesh.expressions.jsonpath import JsonPath as Query
+from flowmesh.expressions.jsonpath import compile_jsonpath
 
 Json = Any
 
-PATH_CHARACTERS_MAX = 1_024
-# Each `..` looks at every value below every value before it.
-DESCENTS_MAX = 1
-SELECTED_MAX = 100_000
 _COMPILED_MAX = 4_096
-# In the language these expressions compare with, patterns have no bound on their time.
-_FORBIDDEN = re.compile(r"\b(?:match|search)\s*\(")
 
 
 class PathInvalid(Exception):
@@ -42,14 +35,11 @@ class JsonPath:
 
     text: str
     of_context: bool
-    query: jsonpath_rfc9535.JSONPathQuery
+    query: Query
     keys: tuple[str | int, ...] | None
 
     def find(self, data: Json, context: Json) -> Json:
-        """What the path selects. Raises PathFailed where one value is asked for and is not there.
-
-        `error` is that of parameters; who reads results names it anew.
-        """
+        """What the path selects; raises PathFailed where its one value is not there."""
         value = context if self.of_context else data
         if self.keys is not None:
             found, there = _at(value, self.keys)
@@ -57,40 +47,32 @@ class JsonPath:
                 message = f"{self.text} is not in the {'context' if self.of_context else 'input'}"
                 raise PathFailed("States.ParameterPathFailure", message)
             return found
-        return list(self._selected(value))
+        return self._selected(value)
 
     def exists(self, data: Json, context: Json) -> bool:
         value = context if self.of_context else data
         if self.keys is not None:
             return _at(value, self.keys)[1]
-        return next(self._selected(value), self) is not self
+        return bool(self._selected(value))
 
-    def _selected(self, value: Json) -> Iterator[Json]:
-        for number, node in enumerate(self.query.finditer(value)):
-            if number == SELECTED_MAX:
-                message = f"{self.text} selects more than {SELECTED_MAX:,} values"
-                raise PathFailed("States.Runtime", message)
-            yield node.value
+    def _selected(self, value: Json) -> list[Json]:
+        try:
+            return self.query.select(value)
+        except RenderError as error:
+            raise PathFailed("States.Runtime", f"{self.text}: {error}") from error
 
 
 @lru_cache(maxsize=_COMPILED_MAX)
 def compile_path(text: str) -> JsonPath:
     """Raises PathInvalid."""
-    if len(text) > PATH_CHARACTERS_MAX:
-        raise PathInvalid(f"a path has at most {PATH_CHARACTERS_MAX} characters")
     if not text.startswith("$"):
         raise PathInvalid(f"a path begins with $, not {text[:16]!r}")
-    if text.count("..") > DESCENTS_MAX:
-        raise PathInvalid(f"a path has at most {DESCENTS_MAX} `..`")
-    if _FORBIDDEN.search(text):
-        raise PathInvalid("match and search are not functions of these paths")
     of_context = text.startswith("$$")
-    source = text[1:] if of_context else text
     try:
-        query = jsonpath_rfc9535.compile(source)
-    except (JSONPathError, RecursionError) as error:
-        raise PathInvalid(f"{text[:64]!r} is no JSONPath: {_reason(error)}") from None
-    return JsonPath(text, of_context, query, _keys(query))
+        query = compile_jsonpath(text[1:] if of_context else text)
+    except ExpressionInvalid as error:
+        raise PathInvalid(f"{text[:64]!r}: {error.message}") from None
+    return JsonPath(text, of_context, query, query.keys)
 
 
 def compile_reference(text: str) -> JsonPath:
@@ -119,16 +101,6 @@ def put(data: Json, keys: tuple[str | int, ...], value: Json) -> Json:
     return [*data[:key], put(data[key], tuple(rest), value), *data[key + 1 :]]
 
 
-def _keys(query: jsonpath_rfc9535.JSONPathQuery) -> tuple[str | int, ...] | None:
-    if not query.singular_query():
-        return None
-    return tuple(_key(segment.selectors[0]) for segment in query.segments)
-
-
-def _key(selector: Any) -> str | int:
-    return selector.index if hasattr(selector, "index") else str(selector.name)
-
-
 def _at(value: Json, keys: tuple[str | int, ...]) -> tuple[Json, bool]:
     for key in keys:
         if isinstance(key, str):
@@ -138,7 +110,3 @@ def _at(value: Json, keys: tuple[str | int, ...]) -> tuple[Json, bool]:
             return None, False
         value = value[key]
     return value, True
-
-
-def _reason(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:160]

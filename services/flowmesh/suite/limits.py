@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from flowmesh import engine
 from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
+from flowmesh.definitions.checks import bodies as checks
 from flowmesh.egress import bodies, client, headers
 from flowmesh.executors import limits as executors
-from flowmesh.expressions import cel_source, conditions, templates
+from flowmesh.expressions import cel_source, conditions, jsonpath, parser, templates
 from flowmesh.gateway import limits as gateway
 from flowmesh.orchestrator import executions, payloads
 from flowmesh.plan import scope
@@ -233,9 +234,31 @@ DEFINITIONS = (
         _CHECKED,
     ),
     Limit(
+        "parts of a JSONPath",
+        jsonpath.TOKENS_MAX,
+        "parts",
+        "EXPRESSION_TOO_COMPLEX",
+        _CHECKED,
+        f"an evaluation takes at most {jsonpath.STEPS_MAX:,} steps over its data",
+    ),
+    Limit(
+        "conditions of a decision",
+        checks.CONDITIONS_MAX,
+        "conditions",
+        "EXPRESSION_TOO_COMPLEX",
+        _CHECKED,
+    ),
+    Limit(
         "references of a template",
         templates.REFERENCES_MAX,
         "references",
+        "TEMPLATE_INVALID",
+        _CHECKED,
+    ),
+    Limit(
+        "calls inside calls of a template",
+        parser.CALLS_NESTING_MAX,
+        "levels",
         "TEMPLATE_INVALID",
         _CHECKED,
     ),

@@ -151,7 +151,7 @@ def test_features_that_cannot_run_are_refused_by_name(task: Json, feature: str) 
         ({"evaluate": {"language": "javascript"}}, "FEATURE_UNSUPPORTED", "evaluate.language"),
         ({"input": {"from": ".["}}, "EXPRESSION_INVALID", "input.from"),
         ({"output": {"as": "$input"}}, "EXPRESSION_INVALID", "output.as"),
-        ({"steps": []}, "DEFINITION_INVALID", "steps"),
+        ({"color": 1}, "DEFINITION_INVALID", "color"),
     ],
 )
 def test_wrong_documents_are_refused(more: Json, code: str, place: str) -> None:

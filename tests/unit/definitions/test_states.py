@@ -65,7 +65,7 @@ def test_what_may_fail_has_a_node_that_decides() -> None:
         ({**PASS, "Color": 1}, "DEFINITION_INVALID", "Color"),
         ({**PASS, "InputPath": "a.b"}, "EXPRESSION_INVALID", "InputPath"),
         ({**PASS, "InputPath": "$.a["}, "EXPRESSION_INVALID", "InputPath"),
-        ({**PASS, "OutputPath": "$..a..b"}, "EXPRESSION_INVALID", "OutputPath"),
+        ({**PASS, "OutputPath": "$..[a"}, "EXPRESSION_INVALID", "OutputPath"),
         ({**PASS, "ResultPath": "$.a[*]"}, "EXPRESSION_INVALID", "ResultPath"),
         ({**PASS, "ResultPath": "$$.a"}, "EXPRESSION_INVALID", "ResultPath"),
         ({**PASS, "Parameters": {"a.$": "b"}}, "EXPRESSION_INVALID", 'Parameters["a.$"]'),

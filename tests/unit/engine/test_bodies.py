@@ -297,6 +297,17 @@ def test_a_node_waits_for_its_signal_and_has_its_payload() -> None:
     assert output(run, "wait") == {"by": "card"}
 
 
+def test_waiting_for_a_signal_is_sleeping() -> None:
+    """It is no execution that waits for nothing, and a limit of its own still ends it."""
+    run = Run(plan(signal("wait", name="paid")))
+    assert run.state.wake_at_us == s.FAR_US
+    run = Run(plan(signal("wait", name="paid"), timeout_ms=5))
+    assert run.state.wake_at_us == run.now + 5_000
+    run.do(TimersDue(), after_us=5_000)
+    assert run.state.status == s.EXECUTION_FAILED
+    assert run.state.awaiting == {}
+
+
 def test_each_signal_is_had_by_one_node_in_order() -> None:
     """One that came early waits for its node; the second node gets the second signal."""
     run = Run(plan(node("a"), signal("one", "a", name="s"), signal("two", "one", name="s")))

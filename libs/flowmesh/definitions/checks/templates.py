@@ -163,7 +163,9 @@ def _hint(name: str, scope: Scope) -> str:
     for around in (scope, *scope.around()):
         for body in around.bodies.values():
             if name in body.ids and body.owner is not None:
-                return f" here; it runs in the map {body.owner.id!r}, whose output is a list"
+                if body.owner.map is not None:
+                    return f" here; it runs in the map {body.owner.id!r}, whose output is a list"
+                return f" here; it runs in {body.owner.id!r}, whose output is seen here"
     return nearest(name, scope.visible)
 
 

@@ -29,10 +29,11 @@ def load(document: Any, problems: Problems) -> Resource | None:
 
 
 def _format_of(document: dict[str, Any]) -> Callable[[Reader], Resource | None] | None:
+    """By the first of these members that is there, so that a document has one format."""
     if "apiVersion" in document or "kind" in document:
         return native.load
+    if "steps" in document:
+        return steps.load
     if "document" in document:
         return serverless.load
-    if "StartAt" in document or "States" in document:
-        return states.load
-    return steps.load if "steps" in document else None
+    return states.load if "StartAt" in document or "States" in document else None

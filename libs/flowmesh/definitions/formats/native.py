@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.formats.common import headers_of, method_of, node_list, retry_of, url_of
+from flowmesh.definitions.formats.go_form import from_go
 from flowmesh.definitions.formats.native_bodies import (
     Place,
     body_kind,
@@ -27,6 +28,10 @@ from flowmesh.definitions.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
 _PRIORITIES = tuple(priority.name for priority in Priority)
+# How templates are written.
+_FORMS = ("NATIVE", "GO")
+# In which the conditions of a decision may be.
+_LANGUAGES = ("CEL", "JAVASCRIPT", "JSONPATH", "JQ")
 
 
 def load(reader: Reader) -> Workflow | Task | None:
@@ -43,8 +48,11 @@ def load(reader: Reader) -> Workflow | Task | None:
     name, labels = _metadata(reader.object("metadata"))
     spec = reader.object("spec")
     resource = _KINDS[kind](name, labels, spec)
+    form = spec.choice("templates", _FORMS, _FORMS[0])
     spec.refuse_unknown()
     reader.refuse_unknown()
+    if form == "GO":
+        return from_go(resource, reader.problems)
     return resource
 
 
@@ -162,7 +170,9 @@ def _retry(reader: Reader) -> Retry | None:
 
 def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
     spec.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
-    task_type = spec.identifier("type", "http, transform, function, delay, webhook, condition …")
+    task_type = spec.identifier(
+        "type", "http, transform, function, delay, webhook, condition, decision …"
+    )
     executor, block, read = _TYPES.get(task_type, (task_type, "config", _custom))
     if read in _REQUIRED and not spec.has(block):
         spec.missing(block, f"what the {task_type} does")
@@ -239,6 +249,36 @@ def _condition(body: Reader) -> dict[str, Json]:
     return {"expression": expression, "language": "cel"}
 
 
+def _decision(body: Reader) -> dict[str, Json]:
+    if not body.has("conditions"):
+        body.missing("conditions", "a list of {id, expression, language}")
+    conditions: list[Json] = []
+    for index, value in enumerate(body.items("conditions")):
+        path: Path = (*body.path, "conditions", index)
+        if not isinstance(value, dict):
+            message = f"a condition is an object, not {kind_of(value)}"
+            body.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        each = Reader(value, path, body.problems)
+        if value.get("id") in [condition["id"] for condition in conditions]:
+            message = f"the id {value['id']!r} is taken by another condition"
+            body.problems.add("DEFINITION_INVALID", message, (*path, "id"))
+        conditions.append(
+            {
+                "id": each.required_text("id", "what the output names the condition"),
+                "expression": each.required_text("expression", "a condition over input"),
+                "language": each.choice("language", _LANGUAGES, _LANGUAGES[0]).lower(),
+            }
+        )
+        each.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
+        each.refuse_unknown()
+    return {
+        "conditions": conditions,
+        "default": list(body.identifiers("default")),
+        "match": body.choice("match", ("FIRST", "ALL"), "FIRST").lower(),
+    }
+
+
 def _noop(_body: Reader) -> dict[str, Json]:
     return {}
 
@@ -248,7 +288,7 @@ def _custom(body: Reader) -> dict[str, Json]:
 
 
 _Read = Callable[[Reader], dict[str, Json]]
-_REQUIRED: frozenset[_Read] = frozenset({_http, _function, _delay, _webhook, _condition})
+_REQUIRED: frozenset[_Read] = frozenset({_http, _function, _delay, _webhook, _condition, _decision})
 _TYPES: dict[str, tuple[str, str, _Read]] = {
     "http": ("http.request", "http", _http),
     "transform": ("transform", "transform", _transform),
@@ -256,6 +296,7 @@ _TYPES: dict[str, tuple[str, str, _Read]] = {
     "delay": ("delay", "delay", _delay),
     "webhook": ("webhook", "webhook", _webhook),
     "condition": ("condition", "condition", _condition),
+    "decision": ("decision", "decision", _decision),
     "noop": ("noop", "noop", _noop),
 }
 _KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task]] = {

@@ -40,7 +40,7 @@ _NOT_OF_A_MAP = {
     "taskRef": "what runs for each item goes into map.tasks",
     "input": "the list goes into map.items, inputs to the tasks in map.tasks",
 }
-_JOINS = tuple(join.value for join in Join)
+_JOINS = tuple(join.name for join in Join)
 _ROUNDS_DEFAULT = 1_000
 _FAILURE, _SUCCESS = "failure", "success"
 
@@ -119,32 +119,31 @@ def read_edges(reader: Reader) -> Edges:
         return name
 
     names = reader.identifiers("dependsOn", edge)
-    join = reader.choice("join", _JOINS, Join.STRICT.value)
-    return Edges(names, tuple(edges), Join(join))
+    join = reader.choice("join", _JOINS, Join.STRICT.name)
+    return Edges(names, tuple(edges), Join[join])
 
 
 def read_decision(reader: Reader) -> Task:
-    """A node whose output are the labels of those conditions that hold."""
+    """A node whose output are the ids of those conditions that hold."""
     body = reader.object("decision")
     conditions: list[Json] = []
     if not body.has("conditions"):
-        body.missing("conditions", "a list of {label, when}")
+        body.missing("conditions", "a list of {id, expression}")
     for index, item in enumerate(body.items("conditions") if body.has("conditions") else ()):
         path: Path = (*body.path, "conditions", index)
         if not isinstance(item, dict):
-            message = f"a condition is an object with label and when, not {kind_of(item)}"
+            message = f"a condition is an object with id and expression, not {kind_of(item)}"
             body.problems.add("DEFINITION_INVALID", message, path)
             continue
         one = Reader(item, path, body.problems)
-        label = one.identifier("label", "what edges name as their on")
-        when = one.required_text("when", "a CEL expression")
+        label = one.identifier("id", "what edges name as their on")
+        expression = one.required_text("expression", "a CEL expression over input and tasks")
         one.refuse_unknown()
-        conditions.append({"id": label, "expression": when, "language": "cel"})
-    default = body.identifier("default", "", required=False)
-    config = {
+        conditions.append({"id": label, "expression": expression, "language": "cel"})
+    config: dict[str, Json] = {
         "conditions": conditions,
-        "default": [default] if default else [],
-        "match": body.choice("match", ("first", "all"), "first"),
+        "default": list(body.identifiers("default")),
+        "match": body.choice("match", ("FIRST", "ALL"), "FIRST").lower(),
     }
     body.refuse_unknown()
     return Task("decision", "decision", config, Dialect.NATIVE, config_path=body.path)
