@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS
+from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.expressions import MOMENT, Moment, Reference, RenderError, TemplateInvalid
-from flowmesh.worker.failures import TaskFailure, invalid
 
 Json = Any
 T = TypeVar("T")

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 
 from flowmesh.egress import Response
-from flowmesh.worker import failures, limits
-from flowmesh.worker.executors.base import Output
-from flowmesh.worker.executors.xml import xml_value
-from flowmesh.worker.failures import TaskFailure, invalid
+from flowmesh.executors import failures, limits
+from flowmesh.executors.base import Output
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.xml import xml_value
 
 NowUs = Callable[[], int]
 

@@ -12,8 +12,8 @@ from xml.etree.ElementTree import ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from flowmesh.worker.failures import TaskFailure, invalid
-from flowmesh.worker.limits import XML_BYTES_MAX, XML_DEPTH_MAX
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.limits import XML_BYTES_MAX, XML_DEPTH_MAX
 
 Json = Any
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.errors import Overloaded
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.failures import RATE_LIMIT, TaskFailure, invalid
 from flowmesh.sandbox import Sandbox, SandboxFailure
-from flowmesh.worker.executors.base import Attempt, Executor, Json, Output, Step
-from flowmesh.worker.failures import RATE_LIMIT, TaskFailure, invalid
 
 SANDBOX_TIMEOUT_MS = 5_000
 

@@ -8,10 +8,7 @@ import asyncio
 from typing import cast
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.expressions import Condition, ExpressionInvalid, RenderError, compile_condition
-from flowmesh.expressions.conditions import Dialect, truthy
-from flowmesh.sandbox import Sandbox
-from flowmesh.worker.executors.base import (
+from flowmesh.executors.base import (
     AnyStep,
     Attempt,
     Executor,
@@ -20,8 +17,11 @@ from flowmesh.worker.executors.base import (
     Output,
     Step,
 )
-from flowmesh.worker.executors.javascript import sandbox_failures, sandbox_timeout_ms, step_ids
-from flowmesh.worker.failures import TaskFailure, invalid
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.javascript import sandbox_failures, sandbox_timeout_ms, step_ids
+from flowmesh.expressions import Condition, ExpressionInvalid, RenderError, compile_condition
+from flowmesh.expressions.conditions import Dialect, truthy
+from flowmesh.sandbox import Sandbox
 
 INLINE_CONDITIONS_MAX = 8
 """Of a decision that is made without a break."""

@@ -3,9 +3,7 @@
 from typing import Literal
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.expressions import Condition, ExpressionInvalid, RenderError, compile_condition
-from flowmesh.sandbox import Sandbox
-from flowmesh.worker.executors.base import (
+from flowmesh.executors.base import (
     AnyStep,
     Attempt,
     Executor,
@@ -14,8 +12,10 @@ from flowmesh.worker.executors.base import (
     Output,
     Step,
 )
-from flowmesh.worker.executors.javascript import sandbox_failures, sandbox_timeout_ms
-from flowmesh.worker.failures import invalid
+from flowmesh.executors.failures import invalid
+from flowmesh.executors.javascript import sandbox_failures, sandbox_timeout_ms
+from flowmesh.expressions import Condition, ExpressionInvalid, RenderError, compile_condition
+from flowmesh.sandbox import Sandbox
 
 
 class InlineCondition(InlineStep):

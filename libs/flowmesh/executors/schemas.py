@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.plan.compiled import Schema, SchemaProblem
-from flowmesh.worker.failures import TaskFailure, invalid
 
 Json = Any
 

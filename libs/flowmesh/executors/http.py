@@ -9,7 +9,6 @@ import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.egress import (
-    Egress,
     EgressBlocked,
     EgressFailure,
     Response,
@@ -18,24 +17,20 @@ from flowmesh.egress import (
 )
 from flowmesh.egress.bodies import RESPONSE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
-from flowmesh.expressions import Moment, Reference, compile_template, compile_text
-from flowmesh.telemetry import current_traceparent
-from flowmesh.worker import failures
-from flowmesh.worker.executors.answers import NowUs, output_of
-from flowmesh.worker.executors.authentication import (
-    Authenticating,
-    Sender,
-    with_authentication,
-)
-from flowmesh.worker.executors.base import Attempt, Executor, Json, Output, Step
-from flowmesh.worker.executors.scopes import (
+from flowmesh.executors import failures
+from flowmesh.executors.answers import NowUs, output_of
+from flowmesh.executors.authentication import Authenticating, with_authentication
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Sender, Step
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.scopes import (
     compiled,
     rendered,
     results_asked_for,
     roots_of,
     scope_of,
 )
-from flowmesh.worker.failures import TaskFailure, invalid
+from flowmesh.expressions import Moment, Reference, compile_template, compile_text
+from flowmesh.telemetry import current_traceparent
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -96,49 +91,70 @@ class HttpStep(Step):
         url = rendered(request.url.render, scope)
         headers = {n: rendered(part.render, scope) for n, part in request.headers.items()}
         body = rendered(lambda filled: request.body(filled, attempt), scope)
-        response = await self._send(attempt, url, self._with_defaults(headers, attempt, body), body)
+        response = await call(
+            self._egress,
+            attempt,
+            request.method,
+            url,
+            headers=headers,
+            body=body,
+            content_type=request.content_type,
+            response_bytes_max=request.response_bytes_max,
+        )
         return output_of(response, self._now_us)
 
-    def _with_defaults(
-        self, headers: dict[str, str], attempt: Attempt, body: bytes | None
-    ) -> dict[str, str]:
-        given = {name.lower() for name in headers}
-        defaults = {
-            "Idempotency-Key": attempt.task.idempotency_key,
-            "traceparent": current_traceparent() or attempt.task.traceparent,
-            "Content-Type": self._request.content_type if body is not None else "",
-        }
-        for name, value in defaults.items():
-            if value and name.lower() not in given:
-                headers[name] = value
-        return headers
 
-    async def _send(
-        self, attempt: Attempt, url: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Response:
-        try:
-            return await self._egress.send(
-                self._request.method,
-                url,
-                headers=headers,
-                body=body,
-                timeout_ms=attempt.timeout_ms,
-                response_bytes_max=self._request.response_bytes_max,
-            )
-        except TimedOut as error:
-            raise TaskFailure(failures.TIMEOUT, str(error)) from error
-        except TooManyRedirects as error:
-            raise TaskFailure(failures.CLIENT, str(error)) from error
-        except EgressFailure as error:
-            raise TaskFailure(failures.NETWORK, str(error)) from error
-        except EgressBlocked as error:
-            details = {"reason": error.reason}
-            raise TaskFailure(failures.EGRESS_BLOCKED, error.message, details=details) from error
-        except FlowmeshError as error:
-            raise invalid(error.message, reason=error.reason) from error
+async def call(
+    egress: Sender,
+    attempt: Attempt,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    content_type: str,
+    response_bytes_max: int = RESPONSE_BYTES_MAX,
+) -> Response:
+    """One request of an attempt and its answer; what goes wrong on the way is a TaskFailure.
+
+    `content_type` is that of the body unless a header says another one.
+    """
+    try:
+        return await egress.send(
+            method,
+            url,
+            headers=_with_defaults(headers, attempt, content_type if body is not None else ""),
+            body=body,
+            timeout_ms=attempt.timeout_ms,
+            response_bytes_max=response_bytes_max,
+        )
+    except TimedOut as error:
+        raise TaskFailure(failures.TIMEOUT, str(error)) from error
+    except TooManyRedirects as error:
+        raise TaskFailure(failures.CLIENT, str(error)) from error
+    except EgressFailure as error:
+        raise TaskFailure(failures.NETWORK, str(error)) from error
+    except EgressBlocked as error:
+        details = {"reason": error.reason}
+        raise TaskFailure(failures.EGRESS_BLOCKED, error.message, details=details) from error
+    except FlowmeshError as error:
+        raise invalid(error.message, reason=error.reason) from error
 
 
-def http_executor(egress: Egress, now_us: NowUs) -> Executor:
+def _with_defaults(
+    headers: Mapping[str, str], attempt: Attempt, content_type: str
+) -> dict[str, str]:
+    given = {name.lower() for name in headers}
+    defaults = {
+        "Idempotency-Key": attempt.task.idempotency_key,
+        "traceparent": current_traceparent() or attempt.task.traceparent,
+        "Content-Type": content_type,
+    }
+    added = {n: value for n, value in defaults.items() if value and n.lower() not in given}
+    return {**headers, **added}
+
+
+def http_executor(egress: Sender, now_us: NowUs) -> Executor:
     """The executor of `http.request`."""
 
     authenticating = Authenticating(egress, now_us)
@@ -151,7 +167,7 @@ def http_executor(egress: Egress, now_us: NowUs) -> Executor:
     return prepare
 
 
-def webhook_executor(egress: Egress, now_us: NowUs) -> Executor:
+def webhook_executor(egress: Sender, now_us: NowUs) -> Executor:
     """The executor of `webhook`: a POST of `payload`, or of the task's input without one."""
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> HttpStep:

@@ -1,7 +1,7 @@
 """`builtin.noop`: answers with its input. The cheapest task there is; benchmarks use it."""
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.worker.executors.base import Attempt, InlineStep, Json, Output
+from flowmesh.executors.base import Attempt, InlineStep, Json, Output
 
 
 class Noop(InlineStep):

@@ -6,6 +6,16 @@ from collections import OrderedDict
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.executors.base import AnyStep, Attempt, Executor, Json, Output, Step
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.javascript import (
+    CodeStep,
+    code_of,
+    picked,
+    sandbox_failures,
+    sandbox_timeout_ms,
+)
+from flowmesh.executors.limits import COMPILED_PIPELINES_MAX, INLINE_BYTES_MAX
 from flowmesh.sandbox import Sandbox
 from flowmesh.transforms import (
     Pipeline,
@@ -14,16 +24,6 @@ from flowmesh.transforms import (
     compile_pipeline,
     transformed,
 )
-from flowmesh.worker.executors.base import AnyStep, Attempt, Executor, Json, Output, Step
-from flowmesh.worker.executors.javascript import (
-    CodeStep,
-    code_of,
-    picked,
-    sandbox_failures,
-    sandbox_timeout_ms,
-)
-from flowmesh.worker.failures import TaskFailure, invalid
-from flowmesh.worker.limits import COMPILED_PIPELINES_MAX, INLINE_BYTES_MAX
 
 
 class PipelineStep(Step):

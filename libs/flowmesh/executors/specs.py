@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.worker.executors.base import AnyStep, Executor
-from flowmesh.worker.failures import invalid
-from flowmesh.worker.limits import COMPILED_SPECS_MAX
-from flowmesh.worker.schemas import SchemaCheck
+from flowmesh.executors.base import AnyStep, Executor
+from flowmesh.executors.failures import invalid
+from flowmesh.executors.limits import COMPILED_SPECS_MAX
+from flowmesh.executors.schemas import SchemaCheck
 
 
 @dataclass(frozen=True, slots=True)

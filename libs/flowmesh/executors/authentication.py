@@ -12,17 +12,16 @@ from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 from urllib.parse import quote, quote_plus, urlencode
 
 import orjson
 
 from flowmesh.egress import Response
 from flowmesh.egress.bodies import RESPONSE_BYTES_MAX
-from flowmesh.worker import failures
-from flowmesh.worker.executors.answers import NowUs, failure_of
-from flowmesh.worker.executors.base import Json
-from flowmesh.worker.failures import TaskFailure, invalid
+from flowmesh.executors import failures
+from flowmesh.executors.answers import NowUs, failure_of
+from flowmesh.executors.base import Json, Sender
+from flowmesh.executors.failures import TaskFailure, invalid
 
 TOKENS_MAX = 1_000
 TOKEN_RESPONSE_BYTES_MAX = 64 * 1024
@@ -32,21 +31,6 @@ TOKEN_MARGIN_US = 10 * 1_000_000
 _OURS = "flowmesh-authentication-"
 _TEMPLATE = re.compile(r"(\{\{.*?\}\})", re.DOTALL)
 _DEFAULT_KEY = "X-API-Key"
-
-
-class Sender(Protocol):
-    """Sends requests; `Egress` is one."""
-
-    async def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        timeout_ms: int,
-        response_bytes_max: int = ...,
-    ) -> Response: ...
 
 
 def with_authentication(config: dict[str, Json]) -> dict[str, Json]:
