@@ -117,7 +117,8 @@ class StatesBody:
 
     They share a value: the input of the machine (`Node.input`) to begin with, then the output of
     the last node that does not keep it. Templates in it see the value as `state`, and `error`
-    (`class`, `message`, `node`) behind a catch. The value at the end is the machine's output.
+    (`class`, `message`, `node`, `details`) behind a catch. The value at the end is the output of
+    the machine.
     """
 
     nodes: tuple["Node", ...]
@@ -207,6 +208,8 @@ class Node:
     dependencies_key: str = ""
     retry: Retry | None = None
     timeout_ms: int = 0
+    # A worker that has the task is to be heard of this often; 0 is no limit.
+    heartbeat_ms: int = 0
     critical: bool = True
     priority: Priority = Priority.NORMAL
     queue: str = ""

@@ -219,6 +219,7 @@ class _Planner:
         planned.input_mode = inputs.mode
         planned.input_template = inputs.template
         planned.timeout_ms = timeout_ms(node, task)
+        planned.heartbeat_timeout_ms = node.heartbeat_ms
         planned.gate = task.executor == "condition"
         # What is written into a node of another format than ours is tried once.
         foreign = node.task is not None and self._workflow.dialect is not Dialect.NATIVE

@@ -9,8 +9,8 @@ import pytest
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS
 from flowmesh.egress import OPEN, Egress
+from flowmesh.executors.http import http_executor
 from flowmesh.testing.world import World
-from flowmesh.worker.executors.http import http_executor
 from tests.integration.worker.test_http import Http
 
 OAUTH = {"type": "oauth2", "clientId": "fm:1", "clientSecret": "s/cret", "scope": "read write"}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flowmesh.definitions.formats import graph, native, steps
+from flowmesh.definitions.formats import graph, native, serverless, states, steps
 from flowmesh.definitions.model import Task, Workflow
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reader import Reader, kind_of
@@ -14,8 +14,15 @@ _MARKS: dict[str, Callable[[Reader], Resource | None]] = {
     "apiVersion": native.load,
     "nodes": graph.load,
     "steps": steps.load,
+    "document": serverless.load,
+    "StartAt": states.load,
 }
-_FORMATS = "a resource with apiVersion and kind, graph JSON with nodes, or step JSON with steps"
+# What a document may have instead, if it lacks that member.
+_INSTEAD = {"kind": "apiVersion", "do": "document", "States": "StartAt"}
+_FORMATS = (
+    "a resource with apiVersion and kind, graph JSON with nodes, step JSON with steps, "
+    "Serverless Workflow with document and do, or Amazon States Language with StartAt and States"
+)
 
 
 def load(document: Any, problems: Problems) -> Resource | None:
@@ -25,8 +32,8 @@ def load(document: Any, problems: Problems) -> Resource | None:
         problems.add("DEFINITION_INVALID", message)
         return None
     marks = [mark for mark in _MARKS if mark in document]
-    if not marks and "kind" in document:
-        marks = ["apiVersion"]  # which is what it lacks
+    if not marks:
+        marks = [mark for member, mark in _INSTEAD.items() if member in document][:1]
     if len(marks) == 1:
         return _MARKS[marks[0]](Reader(document, (), problems))
     wrong = "this is none of the known formats"

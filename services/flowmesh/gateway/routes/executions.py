@@ -35,7 +35,7 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
     statuses_of,
-    stop_execution,
+    steer,
     wrong_state,
 )
 from flowmesh.gateway.traces import Trace, trace_of
@@ -171,7 +171,35 @@ async def terminate(backends: Backends, request: Request) -> Response:
             )
         )
 
-    return await stop_execution(backends, request, stop)
+    return await steer(backends, request, stop)
+
+
+async def pause(backends: Backends, request: Request) -> Response:
+    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
+        await backends.executions.PauseExecution(
+            pb.PauseExecutionRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                reason=reason,
+                request_id=request_id,
+            )
+        )
+
+    return await steer(backends, request, stop, "paused")
+
+
+async def resume(backends: Backends, request: Request) -> Response:
+    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
+        await backends.executions.ResumeExecution(
+            pb.ResumeExecutionRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                reason=reason,
+                request_id=request_id,
+            )
+        )
+
+    return await steer(backends, request, stop, "running")
 
 
 async def signal(backends: Backends, request: Request) -> Response:
@@ -317,6 +345,32 @@ ROUTES = (
             body=Body(StopRequest, required=False),
             headers=(IDEMPOTENCY_KEY,),
             answers=(Answer(202, "It is terminated.", answers.Stopped),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:pause",
+        pause,
+        Operation(
+            tag=EXECUTE,
+            summary="Let nothing of an execution begin any more",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is paused.", answers.Stopped),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:resume",
+        resume,
+        Operation(
+            tag=EXECUTE,
+            summary="Let a paused execution go on",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It goes on.", answers.Stopped),),
             errors=_STOP,
         ),
     ),
