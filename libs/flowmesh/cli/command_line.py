@@ -72,6 +72,8 @@ _EXECUTIONS: tuple[Row, ...] = (
     ("stats", "stats:stats", "Counts and latencies of workflows and tasks."),
     ("cancel", "executions:cancel", "Cancel an execution."),
     ("terminate", "executions:terminate", "End an execution at once."),
+    ("pause", "executions:pause", "Let nothing of an execution begin any more."),
+    ("resume", "executions:resume", "Let a paused execution go on."),
     ("signal", "executions:signal", "Send a signal to an execution."),
 )
 _SUITE: tuple[Row, ...] = (

@@ -13,6 +13,8 @@ from flowmesh.engine.commands import (
     DeliveryLost,
     Expand,
     Finish,
+    Pause,
+    Resume,
     Signal,
     Start,
     TaskEnded,
@@ -27,12 +29,13 @@ from flowmesh.engine.state import (
     HISTORY_EVENTS_WARN,
     SIGNALS_BYTES_MAX,
     SIGNALS_MAX,
+    MachineState,
     MapState,
     NodeState,
     Scope,
     State,
 )
-from flowmesh.engine.transition import Ended, SignalsFull, Transition
+from flowmesh.engine.transition import Ended, SignalsFull, Transition, Unfit
 
 __all__ = [
     "DELIVERIES_MAX",
@@ -48,8 +51,11 @@ __all__ = [
     "Ended",
     "Expand",
     "Finish",
+    "MachineState",
     "MapState",
     "NodeState",
+    "Pause",
+    "Resume",
     "Scope",
     "Signal",
     "SignalsFull",
@@ -60,6 +66,7 @@ __all__ = [
     "Terminate",
     "TimersDue",
     "Transition",
+    "Unfit",
     "apply",
     "decide",
     "encode_output",

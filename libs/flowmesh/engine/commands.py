@@ -70,10 +70,13 @@ class Finish:
 
 @dataclass(slots=True)
 class Expand:
-    """The items of a map are known, or known again; `failure` says why they cannot be."""
+    """The items of a map are known, or known again, or the first value of a state machine is;
+    `failure` says why they cannot be.
+    """
 
     node: str
     items: list[Any] = field(default_factory=list)
+    value: payload_pb2.Payload | None = None
     failure: failure_pb2.Failure | None = None
 
 
@@ -102,6 +105,20 @@ class Cancel:
 
 
 @dataclass(slots=True)
+class Pause:
+    reason: str = ""
+    request_id: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class Resume:
+    reason: str = ""
+    request_id: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
 class Terminate:
     reason: str = ""
     request_id: str = ""
@@ -119,5 +136,7 @@ Command = (
     | Collect
     | Signal
     | Cancel
+    | Pause
+    | Resume
     | Terminate
 )

@@ -74,6 +74,10 @@ class TaskOptions(MapOptions, total=False):
     queue: str
 
 
+_OPTIONS = frozenset(TaskOptions.__annotations__)
+_OPTIONS_SHOWN = ", ".join(sorted(_OPTIONS))
+
+
 @dataclass(frozen=True, slots=True)
 class TaskNode:
     """A task of a workflow that is being built."""
@@ -212,6 +216,9 @@ class Graph:
         """What a new node depends on, as it says and by what its input refers to."""
         if id in self.tasks:
             raise Invalid("GRAPH_DUPLICATE_NODE", f"workflow {self.name} has two tasks {id!r}")
+        for name in options.keys() - _OPTIONS:
+            message = f"{id!r} of {self.name} has no option {name!r}; there are {_OPTIONS_SHOWN}"
+            raise TypeError(message)
         names = [n if isinstance(n, str) else n.id for n in options.get("depends_on", ())]
         for ref in _refs(given):
             if ref.item_of and ref.item_of != self.name:

@@ -401,7 +401,7 @@ class ExecutionList(Answer, kw_only=True):
 
 
 class Stopped(Answer, kw_only=True):
-    """The execution has been stopped."""
+    """What has become of the execution."""
 
     execution_id: str
     status: ExecutionWord

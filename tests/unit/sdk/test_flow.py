@@ -208,3 +208,10 @@ def test_a_task_in_a_map_may_wait_for_one_around_it() -> None:
     each = flow.map("each", [1, 2])
     then = each.task("then", "x", depends_on=[first])
     assert (then.depends_on, each.depends_on) == ((), ("first",))
+
+
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    """A word that nobody reads would change nothing, and nobody would know."""
+    flow = Workflow("options")
+    with pytest.raises(TypeError, match="no option 'after'; there are condition, critical"):
+        flow.use("a", "noop", after="b")  # type: ignore[call-arg]

@@ -7,6 +7,7 @@ from flowmesh.definitions.graph import circle
 from flowmesh.definitions.limits import EDGES_MAX, NODES_MAX
 from flowmesh.definitions.model import Node, Workflow, every_node
 from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.references import decides
 from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
 
 ARROW = " → "
@@ -41,7 +42,23 @@ def check_graph(scope: Scope, problems: Problems) -> None:
                     message += "does not exist" + nearest(name, scope.ids)
                 path = (*node.path, node.dependencies_key, number)
                 problems.add("GRAPH_UNKNOWN_NODE", message, path)
+    _check_labels(scope, problems)
     _check_circles(scope, problems)
+
+
+def _check_labels(scope: Scope, problems: Problems) -> None:
+    """An edge asks a decision for what that can name."""
+    for node in scope.nodes:
+        for edge in node.edges:
+            source = scope.ids.get(edge.source)
+            if not edge.label or source is None or not decides(source) or source.task is None:
+                continue
+            config = source.task.config
+            labels = [*(one["id"] for one in config["conditions"]), *config["default"]]
+            if edge.label not in labels:
+                message = f"{source.id} has no condition {edge.label!r}"
+                message += nearest(edge.label, labels)
+                problems.add("GRAPH_UNKNOWN_NODE", message, (*edge.path, "on"))
 
 
 def nearest(name: str, known: Collection[str]) -> str:

@@ -5,6 +5,7 @@ from flowmesh.sandbox import Sandbox
 from flowmesh.worker.executors.answers import NowUs
 from flowmesh.worker.executors.base import Executor
 from flowmesh.worker.executors.condition import condition_executor
+from flowmesh.worker.executors.decision import decision_executor
 from flowmesh.worker.executors.http import http_executor, webhook_executor
 from flowmesh.worker.executors.javascript import function_executor
 from flowmesh.worker.executors.noop import noop
@@ -21,6 +22,7 @@ RESERVED_TASK_TYPES = frozenset(
         "transform",
         "function",
         "condition",
+        "decision",
     }
 )
 
@@ -33,5 +35,6 @@ def builtin_executors(*, egress: Egress, sandbox: Sandbox, now_us: NowUs) -> dic
         "transform": transform_executor(sandbox),
         "function": function_executor(sandbox),
         "condition": condition_executor(sandbox),
+        "decision": decision_executor(sandbox),
         "builtin.noop": noop,
     }
