@@ -50,6 +50,8 @@ _DEFINITIONS: tuple[Row, ...] = (
     ("apply", "definitions:apply", "Register definitions from files."),
     ("validate", "definitions:validate", "Check definitions and store nothing."),
     ("transform", "transforms:transform", "Try a pipeline of operations on a value."),
+    ("convert", "formats:convert", "Write definitions in another format."),
+    ("graph", "formats:graph", "Draw a workflow: SVG, Mermaid, DOT or JSON."),
 )
 _GET: tuple[Row, ...] = (
     ("workflow", "definitions:get_workflow", "A workflow."),

@@ -408,7 +408,7 @@ class Progress:
             problems = self.plan.output_schema.problems(value)
             if problems:
                 first = problems[0]
-                self.fail("ValidationError", f"output{first.path}: {first.message}")
+                self.fail("ValidationError", f"output{first.path}: {first}")
                 return
             completed.output.data = encode_output(value)
             if len(completed.output.data) > OUTPUT_BYTES_MAX:

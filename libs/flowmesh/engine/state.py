@@ -20,6 +20,7 @@ from flowmesh.plan import (
     Plan,
     PlanNode,
     decode,
+    decode_if_json,
 )
 
 if TYPE_CHECKING:
@@ -274,6 +275,7 @@ def _fields(failure: failure_pb2.Failure | None) -> dict[str, Any] | None:
         "class": getattr(failure, "class"),
         "message": failure.message,
         "node": failure.node,
+        "details": decode_if_json(failure.details),
     }
 
 

@@ -11,6 +11,7 @@ from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
 from flowmesh.definitions.checks import bodies as checks
 from flowmesh.egress import bodies, client, headers
+from flowmesh.executors import limits as executors
 from flowmesh.expressions import cel_source, conditions, jsonpath, parser, templates
 from flowmesh.gateway import limits as gateway
 from flowmesh.orchestrator import executions, payloads
@@ -329,8 +330,8 @@ RUNS = (
         _STEP,
         "with those that the suite adds",
     ),
-    Limit("XML answer", worker.XML_BYTES_MAX, "bytes", "ValidationError", _STEP),
-    Limit("nesting of XML", worker.XML_DEPTH_MAX, "levels", "ValidationError", _STEP),
+    Limit("XML answer", executors.XML_BYTES_MAX, "bytes", "ValidationError", _STEP),
+    Limit("nesting of XML", executors.XML_DEPTH_MAX, "levels", "ValidationError", _STEP),
     Limit("items of a pipeline", transforms.ITEMS_MAX, "items", "ValidationError", _STEP),
     Limit(
         "items of all operations of a pipeline",

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.api.event.v1 import event_service_pb2
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import WrongState
@@ -25,6 +26,7 @@ from flowmesh.gateway.operations import (
 )
 from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.progress import StateAnswer, state_answer
+from flowmesh.gateway.records import NodeRecords, records_of
 from flowmesh.gateway.results import VIEWS, Results, results
 from flowmesh.gateway.routes.common import (
     IDEMPOTENCY_KEY,
@@ -107,6 +109,21 @@ async def get_history(backends: Backends, request: Request) -> Response:
 
 
 async def get_trace(backends: Backends, request: Request) -> Response:
+    execution, events, truncated = await _with_history(backends, request)
+    now_us = backends.clock.now_us()
+    return json_response(trace_of(execution, events, now_us=now_us, truncated=truncated))
+
+
+async def get_nodes(backends: Backends, request: Request) -> Response:
+    execution, events, truncated = await _with_history(backends, request)
+    execution = await brought_in(backends, execution)
+    return json_response(records_of(execution, events, truncated=truncated))
+
+
+async def _with_history(
+    backends: Backends, request: Request
+) -> tuple[execution_pb2.Execution, list[history_event_pb2.HistoryEvent], bool]:
+    """An execution, its events up to a bound, and whether there are more of them."""
     namespace, execution_id = request.namespace, request.id("executionId")
     found = await backends.executions.GetExecution(
         pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
@@ -126,8 +143,7 @@ async def get_trace(backends: Backends, request: Request) -> Response:
         after = page.next_after
         if not after:
             break
-    now_us = backends.clock.now_us()
-    return json_response(trace_of(found.execution, events, now_us=now_us, truncated=bool(after)))
+    return found.execution, events, bool(after)
 
 
 async def get_state(backends: Backends, request: Request) -> Response:
@@ -268,6 +284,18 @@ ROUTES = (
                 Query("pageSize", "How many at most.", "integer"),
             ),
             answers=(Answer(200, "A page of events.", answers.History),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/nodes",
+        get_nodes,
+        Operation(
+            tag=TEST,
+            summary="How each node went, attempt by attempt",
+            description="`nodes` and `nodeResults` are two shapes of the same records.",
+            answers=(Answer(200, "Also of a running execution.", NodeRecords),),
             errors=(404,),
         ),
     ),
