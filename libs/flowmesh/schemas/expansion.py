@@ -83,7 +83,7 @@ class Expansion:
 
     def __init__(self, disjoint: Disjoint) -> None:
         self._disjoint = disjoint
-        self._shapes: dict[int, tuple[Json, tuple[Shape, ...]]] = {}
+        self._shapes: dict[tuple[int, int], tuple[Leaf, tuple[Shape, ...]]] = {}
         self._depth = 0
         # How often something was left alone because it was too deep.
         self._cuts = 0
@@ -116,14 +116,15 @@ class Expansion:
             return self.shapes(schema)
         if not isinstance(schema, dict):
             return () if schema is False else ANYTHING.shapes
-        known = self._shapes.get(id(schema))
+        identity = id(schema), id(leaf.document)
+        known = self._shapes.get(identity)
         if known is not None:
             return known[1]
         cuts = self._cuts
         found = self._schema(leaf)
         if cuts == self._cuts:
             # The schema is kept with its shapes, so that its identity stays its own.
-            self._shapes[id(schema)] = (schema, found)
+            self._shapes[identity] = (leaf, found)
         return found
 
     def _schema(self, leaf: Leaf) -> tuple[Shape, ...]:
