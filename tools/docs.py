@@ -4,7 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools import features
-from tools.pages import comparison, errors, functions, grpc, limits, reliability, rest, settings
+from tools.pages import (
+    comparison,
+    errors,
+    functions,
+    grpc,
+    limits,
+    reliability,
+    rest,
+    settings,
+    transforms,
+)
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -18,6 +28,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reliability.md": reliability.page,
     "rest.md": rest.page,
     "settings.md": settings.page,
+    "transforms.md": transforms.page,
 }
 
 

@@ -10,6 +10,8 @@ import orjson
 from flowmesh.definitions import check, read_source
 from flowmesh.definitions.yaml_text import Unreadable
 from flowmesh.errors import FlowmeshError
+from flowmesh.executors.failures import TaskFailure
+from flowmesh.executors.xml import xml_value
 from flowmesh.expressions import (
     MOMENT,
     Moment,
@@ -22,8 +24,6 @@ from flowmesh.expressions.jsonpath import compile_jsonpath
 from flowmesh.expressions.texts import compile_text
 from flowmesh.gateway.jsontext import parse_json
 from flowmesh.transforms import PipelineInvalid, TransformError, compile_pipeline
-from flowmesh.worker.executors.xml import xml_value
-from flowmesh.worker.failures import TaskFailure
 
 CORPUS = Path(__file__).parent / "corpus"
 SEPARATOR = b"\n%%\n"

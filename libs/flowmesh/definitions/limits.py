@@ -34,4 +34,6 @@ REGEX_CHARACTERS_MAX = 1_024
 
 PATHS_DEFAULT = 100
 PATHS_MAX = 1_000
+# In all paths listed, whatever their number.
+PATH_NODES_MAX = 20_000
 INT64_MAX = 2**63 - 1

@@ -3,6 +3,7 @@
 Every getter returns a usable value whatever the document holds, so one pass finds every problem.
 """
 
+import difflib
 import re
 from collections.abc import Callable, Collection
 from typing import Any
@@ -13,6 +14,7 @@ from flowmesh.definitions.problems import Path, Problems
 Json = Any
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _SUGGESTIONS_MAX = 12
+_SUGGESTED_FROM_MAX = 1_000
 
 
 def kind_of(value: Json) -> str:
@@ -30,6 +32,14 @@ def kind_of(value: Json) -> str:
 
 def is_id(value: str) -> bool:
     return _ID.match(value) is not None
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """`; did you mean …?` where something is close."""
+    if len(known) > _SUGGESTED_FROM_MAX:
+        return ""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class Reader:

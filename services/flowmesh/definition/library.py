@@ -13,6 +13,7 @@ from flowmesh.definition.paging import last_of, page_size, page_token, parse_fil
 from flowmesh.definition.plans import PlanCache
 from flowmesh.definition.records import (
     Applied,
+    PublicNode,
     Request,
     TasksMoved,
     TaskVersion,
@@ -138,11 +139,31 @@ class Library:
         await self._notices.changed(namespace, [workflow_id])
 
     async def analysis(
-        self, namespace: str, workflow_id: str, version: int, path_count_max: int
+        self,
+        namespace: str,
+        workflow_id: str,
+        version: int,
+        path_count_max: int,
+        durations_ms: Mapping[str, int],
     ) -> tuple[int, definition_pb2.Analysis]:
+        """The analysis stored with a version, or another one where another one is asked for."""
         found = await self.workflow(namespace, workflow_id, version)
+        if not path_count_max and not durations_ms:
+            stored = await self._store.analysis(namespace, workflow_id, found.version)
+            if stored is not None:
+                return found.version, definition_pb2.Analysis.FromString(stored)
         workflow = load_workflow(orjson.loads(found.definition))
-        return found.version, await asyncio.to_thread(analyse, workflow, path_count_max)
+        made = await asyncio.to_thread(analyse, workflow, path_count_max, durations_ms)
+        return found.version, made
+
+    async def public_nodes(
+        self, namespace: str, *, size: int, token: str
+    ) -> tuple[list[PublicNode], str]:
+        name = f"public-nodes/{namespace}"
+        found, more = await self._store.public_nodes(
+            namespace, after=last_of(token, name), count=page_size(size)
+        )
+        return found, page_token(name, found[-1].workflow_id) if more else ""
 
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion:
         found = None

@@ -61,6 +61,15 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicNode:
+    """A node of graph JSON that others may copy; `node` is JSON."""
+
+    workflow_id: str
+    version: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanKey:
     """What a plan is made of: a version, and the newest version of each task it refers to."""
 

@@ -1,5 +1,6 @@
 """Writes what a source holds, in one transaction: new versions where the content is new."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from flowmesh.definition.records import (
     WorkflowVersion,
 )
 from flowmesh.definition.store import Change, DefinitionStore, Newest
-from flowmesh.definitions import Read, Reading, Task, Workflow
+from flowmesh.definitions import Read, Reading, Task, Workflow, analyse
 
 # The database dates the rows it writes.
 _UNDATED = datetime.fromtimestamp(0, UTC)
@@ -88,6 +89,8 @@ async def _write_one(
         )
         known = versions.keys() | locked.tasks.keys()
         await change.add_workflow(row, workflow.task_refs & known)
+        analysis = await asyncio.to_thread(analyse, workflow)
+        await change.add_analysis(workflow.id, version, analysis.SerializeToString())
     else:
         task = read.resource
         await change.add_task(

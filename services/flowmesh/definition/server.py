@@ -107,11 +107,29 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         self, request: pb.AnalyzeWorkflowRequest, context: Context
     ) -> pb.AnalyzeWorkflowResponse:
         version, analysis = await self._library.analysis(
-            namespace_of(request), _workflow_id(request), request.version, request.path_count_max
+            namespace_of(request),
+            _workflow_id(request),
+            request.version,
+            request.path_count_max,
+            request.durations_ms,
         )
         return pb.AnalyzeWorkflowResponse(
             workflow_id=request.workflow_id, version=version, analysis=analysis
         )
+
+    async def ListPublicNodes(
+        self, request: pb.ListPublicNodesRequest, context: Context
+    ) -> pb.ListPublicNodesResponse:
+        page, token = await self._library.public_nodes(
+            namespace_of(request), size=request.page_size, token=request.page_token
+        )
+        nodes = [
+            pb.PublicNode(
+                workflow_id=each.workflow_id, version=each.version, node=each.node.encode()
+            )
+            for each in page
+        ]
+        return pb.ListPublicNodesResponse(nodes=nodes, next_page_token=token)
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         task = await self._library.task(

@@ -12,6 +12,7 @@ from flowmesh.definition import limits
 from flowmesh.definition.paging import Filter
 from flowmesh.definition.records import (
     PlanKey,
+    PublicNode,
     Request,
     TaskVersion,
     Usage,
@@ -80,6 +81,22 @@ class DefinitionStore:
             bytes_max=limits.PAGE_BYTES_MAX,
         )
         return await _page(namespace, rows, _workflow)
+
+    async def analysis(self, namespace: str, workflow_id: str, version: int) -> bytes | None:
+        found: bytes | None = await self._sql.analysis(
+            self._pool, namespace=namespace, id=workflow_id, version=version
+        )
+        return found
+
+    async def public_nodes(
+        self, namespace: str, *, after: str, count: int
+    ) -> tuple[list[PublicNode], bool]:
+        """Those of so many workflows, and whether others have some too."""
+        rows = self._sql.public_nodes(self._pool, namespace=namespace, after=after, count=count)
+        found = [PublicNode(row["id"], row["version"], row["node"]) async for row in rows]
+        ids = list(dict.fromkeys(node.workflow_id for node in found))
+        shown = frozenset(ids[:count])
+        return [node for node in found if node.workflow_id in shown], len(ids) > count
 
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion | None:
         row = await self._sql.task_version(
@@ -216,6 +233,15 @@ class Change:
         )
         await self._sql.set_workflow_newest(self._connection, **named, labels=labels)
         await self._set_usages(workflow.id, tasks)
+
+    async def add_analysis(self, workflow_id: str, version: int, analysis: bytes) -> None:
+        await self._sql.add_analysis(
+            self._connection,
+            namespace=self._namespace,
+            id=workflow_id,
+            version=version,
+            analysis=analysis,
+        )
 
     async def _set_usages(self, workflow_id: str, tasks: Sequence[str]) -> None:
         named = {"namespace": self._namespace, "workflow": workflow_id}

@@ -139,51 +139,6 @@ def task_answer(task: definition_pb2.Task, *, whole: bool = True) -> answers.Tas
     )
 
 
-def analysis_answer(
-    name: str, version: int, analysis: definition_pb2.Analysis
-) -> answers.AnalysisAnswer:
-    nodes = {
-        node.id: answers.NodeRelationship(
-            id=node.id,
-            successors=list(node.successors),
-            dependencies=list(node.dependencies),
-        )
-        for node in analysis.nodes
-    }
-    edges = [
-        answers.Edge(id=f"{node.id}->{successor}", source=node.id, target=successor)
-        for node in analysis.nodes
-        for successor in node.successors
-    ]
-    roots, leaves = list(analysis.roots), list(analysis.leaves)
-    branches, joins = list(analysis.branch_points), list(analysis.convergence_points)
-    groups = [list(group.nodes) for group in analysis.groups]
-    bodies = {node.id: node.map for node in analysis.nodes if node.HasField("map")}
-    return answers.AnalysisAnswer(
-        name=name,
-        version=version,
-        forest=answers.Forest(roots=roots, adjacency_list=nodes),
-        nodes=nodes,
-        edges={edge.id: edge for edge in edges},
-        paths=[answers.GraphPath(nodes=list(path.nodes)) for path in analysis.paths],
-        path_count=analysis.path_count,
-        execution=answers.GraphExecution(
-            branch_points=branches,
-            leaf_nodes=leaves,
-            convergence_points=joins,
-            parallel_execution_groups=groups,
-        ),
-        roots=roots,
-        leaves=leaves,
-        groups=groups,
-        branch_points=branches,
-        convergence_points=joins,
-        critical_path=list(analysis.critical_path),
-        depth=analysis.depth,
-        maps={id: analysis_answer(id, version, body) for id, body in bodies.items()} or UNSET,
-    )
-
-
 def service_value(instance: registry_service_pb2.Instance) -> answers.ServiceValue:
     status = registry_service_pb2.InstanceStatus.Name(instance.status)
     return answers.ServiceValue(

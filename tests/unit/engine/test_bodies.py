@@ -230,7 +230,12 @@ def test_a_failure_goes_on_where_it_is_caught() -> None:
     scope = run.state.scopes["m[1]/"]
     assert scope.binding("state", lambda p: p.data) == {"n": 1}
     error = scope.binding("error", lambda p: p.data)
-    assert error == {"class": "ClientError", "message": "it broke", "node": "m[0]/a"}
+    assert error == {
+        "class": "ClientError",
+        "message": "it broke",
+        "node": "m[0]/a",
+        "details": None,
+    }
     run.fail("m[1]/h", "AuthenticationError")
     assert run.state.status == s.EXECUTION_FAILED
     assert run.state.failure is not None

@@ -1,8 +1,8 @@
 """What templates of a task may refer to."""
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_NATIVE, DIALECT_STEPS
+from flowmesh.executors.scopes import results_asked_for, roots_of, scope_of
 from flowmesh.expressions import MOMENT, Moment, compile_template
-from flowmesh.worker.executors.scopes import results_asked_for, roots_of, scope_of
 
 AT = Moment("execution/node", 1_700_000_000_000_000)
 

@@ -52,17 +52,20 @@ class Bodies:
         checks.get(task.executor, partial(self._custom, task, problems))()
 
     def _http(self, task: Task, problems: Problems) -> None:
-        config, base = task.config, task.config_path
-        self._text(task, config.get("url", ""), "url", (*base, "url"), problems)
+        config = task.config
+        self._text(task, config.get("url", ""), "url", task.at("url"), problems)
         for name, value in (config.get("headers") or {}).items():
-            self._text(task, value, "header", (*base, "headers", name), problems)
+            self._text(task, value, "header", task.at("headers", name), problems)
+        for key, value in (config.get("authentication") or {}).items():
+            path = task.at("authentication", "config", key)
+            self._text(task, value, "header", path, problems)
         for key in ("body", "payload"):
             body = config.get(key)
             if isinstance(body, str):
                 is_json = body.lstrip().startswith(_JSON_BEGINNINGS)
-                self._text(task, body, "json" if is_json else "text", (*base, key), problems)
+                self._text(task, body, "json" if is_json else "text", task.at(key), problems)
             elif body is not None:
-                self._value(task, body, (*base, key), problems)
+                self._value(task, body, task.at(key), problems)
 
     def _text(self, task: Task, text: str, mode: Mode, path: Path, problems: Problems) -> None:
         try:
@@ -97,7 +100,7 @@ class Bodies:
         if "code" in task.config:
             self._code(task, problems)
         elif "pipeline" in task.config:
-            path = (*task.config_path, "pipeline")
+            path = task.at("pipeline")
             _note_pipeline(pipeline_problems(task.config["pipeline"]), path, problems)
 
     def _code(self, task: Task, problems: Problems) -> None:
@@ -106,25 +109,24 @@ class Bodies:
             self._syntax[code] = check_syntax("javascript", code)
         if self._syntax[code]:
             message = f"not JavaScript: {self._syntax[code]}"
-            problems.add("EXPRESSION_INVALID", message, (*task.config_path, "code"))
+            problems.add("EXPRESSION_INVALID", message, task.at("code"))
 
     def _condition(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
         source = str(task.config.get("expression", ""))
         if not source:
             return
         language = "cel" if task.dialect is Dialect.NATIVE else "javascript"
-        self._compile(source, language, task, steps, (*task.config_path, "expression"), problems)
+        self._compile(source, language, task, steps, task.at("expression"), problems)
 
     def _decision(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
-        base = (*task.config_path, "conditions")
         conditions = task.config["conditions"]
         if len(conditions) > CONDITIONS_MAX:
             message = f"a decision has at most {CONDITIONS_MAX} conditions"
-            problems.add("EXPRESSION_TOO_COMPLEX", message, base)
+            problems.add("EXPRESSION_TOO_COMPLEX", message, task.at("conditions"))
             return
         programs = {}
         for index, condition in enumerate(conditions):
-            path = (*base, index, "expression")
+            path = task.at("conditions", index, "expression")
             source, language = condition["expression"], condition["language"]
             if language == "jq":
                 programs[path] = source
@@ -153,7 +155,7 @@ class Bodies:
     def _delay(self, task: Task, problems: Problems) -> None:
         value = task.config.get("duration")
         if isinstance(value, str):
-            self._value(task, value, (*task.config_path, "duration"), problems)
+            self._value(task, value, task.at("duration"), problems)
 
     def _custom(self, task: Task, problems: Problems) -> None:
         """A remote worker's own business, but templates in step JSON are rendered here."""

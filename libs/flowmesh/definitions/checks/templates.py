@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from flowmesh.definitions.checks.graphs import nearest
 from flowmesh.definitions.checks.known import Known, items_source
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.model import ITEM_NAMES, Node, Workflow
 from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.reader import nearest
 from flowmesh.definitions.references import (
     NATIVE_ROOTS,
     condition_roots_of,

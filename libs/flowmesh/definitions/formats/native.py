@@ -94,10 +94,15 @@ def _nodes(graph: Reader, what: str, place: Place) -> tuple[Node, ...]:
             graph.problems.add("DEFINITION_INVALID", message, path)
             continue
         reader = Reader(task, path, graph.problems)
-        kind = body_kind(reader)
-        found.append(read_body(reader, kind, place, _nodes) if kind else _node(reader, place))
+        found.append(read_task(reader, place))
         reader.refuse_unknown()
     return tuple(found)
+
+
+def read_task(reader: Reader, place: Place) -> Node:
+    """One task of a graph: a call, a decision, or a body of tasks."""
+    kind = body_kind(reader)
+    return read_body(reader, kind, place, _nodes) if kind else _node(reader, place)
 
 
 def _node(reader: Reader, place: Place) -> Node:
