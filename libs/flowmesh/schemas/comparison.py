@@ -45,6 +45,7 @@ FREE_STEPS = 64
 DEPTH_MAX = 40
 FINDINGS_MAX = 50
 ITEMS_MAX = 64
+MEMBERS_MAX = 1_000
 _OUTCOMES = {
     How.INSIDE: Outcome.COMPATIBLE,
     How.OPEN: Outcome.UNKNOWN,
@@ -262,9 +263,10 @@ class Comparison:
     ) -> list[Result]:
         missing = sorted(take.required - have.required)
         results = [self._required(up, down, name, path) for name in missing]
-        results += [self._member(have, take, name, path) for name in have.told | take.told]
+        told = list(have.told | take.told)
+        results += [self._member(have, take, name, path) for name in told[:MEMBERS_MAX]]
         results += self._others(up, down, path)
-        texts = []
+        texts = ["has very many members"] if len(told) > MEMBERS_MAX else []
         if max(have.least, len(have.required)) < take.least:
             texts.append(f"may have less than {take.least} members")
         most = self._members_most(have)

@@ -91,6 +91,10 @@ class Expansion:
     def shapes(self, part: Part) -> tuple[Shape, ...]:
         if isinstance(part, Given):
             return part.shapes
+        if isinstance(part, Leaf):
+            known = self._shapes.get((id(part.schema), id(part.document)))
+            if known is not None:
+                return known[1]
         if self._depth == DEPTH_MAX:
             self._cuts += 1
             return _unclear(ANYTHING.shapes, "references without end")
@@ -116,15 +120,11 @@ class Expansion:
             return self.shapes(schema)
         if not isinstance(schema, dict):
             return () if schema is False else ANYTHING.shapes
-        identity = id(schema), id(leaf.document)
-        known = self._shapes.get(identity)
-        if known is not None:
-            return known[1]
         cuts = self._cuts
         found = self._schema(leaf)
         if cuts == self._cuts:
             # The schema is kept with its shapes, so that its identity stays its own.
-            self._shapes[identity] = (leaf, found)
+            self._shapes[id(schema), id(leaf.document)] = (leaf, found)
         return found
 
     def _schema(self, leaf: Leaf) -> tuple[Shape, ...]:
