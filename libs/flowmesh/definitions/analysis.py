@@ -44,10 +44,10 @@ def _analyse(
         costs = [durations_ms.get(node.id, cost) for node, cost in zip(nodes, costs, strict=True)]
     critical = critical_path(graph, groups, costs)
     _add_nodes(scope, nodes, graph, into)
-    for node in into.nodes:
-        body = scope.bodies.get(scope.ids[node.id].path) if node.id in scope.ids else None
-        if body is not None:
-            _analyse(body, path_count_max, durations_ms, node.map)
+    for shown_node, added in zip(nodes, into.nodes, strict=True) if scope.bodies else ():
+        body = scope.bodies.get(shown_node.path)
+        if body is not None and shown_node.body is not None:
+            _analyse(body, path_count_max, durations_ms, added.map)
     into.roots.extend([names[node] for node in graph.roots])
     into.leaves.extend([names[node] for node in graph.leaves])
     for path in listed:
