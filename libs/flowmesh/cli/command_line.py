@@ -49,6 +49,14 @@ Row = tuple[str, str, str]
 _DEFINITIONS: tuple[Row, ...] = (
     ("apply", "definitions:apply", "Register definitions from files."),
     ("validate", "definitions:validate", "Check definitions and store nothing."),
+    ("diff", "versions:diff", "What differs between two versions, or two files."),
+    ("changes", "versions:changes", "Who changed a workflow or task, and how."),
+    ("rollback", "versions:rollback", "Point a label to where it pointed before."),
+)
+_LABEL: tuple[Row, ...] = (
+    ("set", "versions:set_label", "Point a label to a version."),
+    ("list", "versions:list_labels", "Labels of a workflow."),
+    ("rm", "versions:remove_label", "Remove a label."),
 )
 _GET: tuple[Row, ...] = (
     ("workflow", "definitions:get_workflow", "A workflow."),
@@ -60,6 +68,7 @@ _LIST: tuple[Row, ...] = (
     ("tasks", "definitions:list_tasks", "Reusable tasks."),
     ("executions", "executions:list_executions", "Executions, newest first."),
     ("services", "services:services", "Registered service instances."),
+    ("users", "definitions:task_users", "Workflows that use a task."),
 )
 _EXECUTIONS: tuple[Row, ...] = (
     ("start", "executions:start", "Start an execution."),
@@ -91,6 +100,7 @@ def _make() -> App:
     for name, text, rows in (
         ("get", "Show one thing.", _GET),
         ("list", "List what is there.", _LIST),
+        ("label", "Labels that point to versions of a workflow.", _LABEL),
     ):
         parent = App(name=name, help=text, group=DEFINITIONS)
         _add(parent, rows)

@@ -10,9 +10,9 @@ compile_source(source, content_type, resolve)   all of it, for whoever needs no 
 from flowmesh.definitions.analysis import analyse
 from flowmesh.definitions.checks import check
 from flowmesh.definitions.compile import checked, compile_source
-from flowmesh.definitions.model import Dialect, Node, Task, Workflow
+from flowmesh.definitions.model import Dialect, Node, Task, Visibility, Workflow
 from flowmesh.definitions.planner import plan_workflow
-from flowmesh.definitions.problems import Problem, errors_in, refuse
+from flowmesh.definitions.problems import Problem, errors_in, refuse, warnings_in
 from flowmesh.definitions.reader import is_id
 from flowmesh.definitions.reading import (
     Read,
@@ -22,6 +22,7 @@ from flowmesh.definitions.reading import (
     load_workflow,
     read_source,
 )
+from flowmesh.definitions.task_refs import TaskRef, task_ref
 
 __all__ = [
     "Dialect",
@@ -31,6 +32,8 @@ __all__ = [
     "Reading",
     "Resolve",
     "Task",
+    "TaskRef",
+    "Visibility",
     "Workflow",
     "analyse",
     "check",
@@ -43,4 +46,6 @@ __all__ = [
     "plan_workflow",
     "read_source",
     "refuse",
+    "task_ref",
+    "warnings_in",
 ]

@@ -56,6 +56,14 @@ STEPS_RETRY = Retry(3, 1_000, 2.0, 30_000)
 NO_RETRY = Retry(1, 0, 1.0, 0)
 
 
+class Visibility(Enum):
+    """Who may refer to a task: workflows applied with it, those of its namespace, everybody."""
+
+    PRIVATE = "private"
+    NAMESPACE = "namespace"
+    PUBLIC = "public"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A unit of work: a `WorkflowTask` of the library, a built-in, or one written into a step.
@@ -75,6 +83,7 @@ class Task:
     timeout_ms: int = 0
     queue: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    visibility: Visibility = Visibility.NAMESPACE
     path: Path = ()
     config_path: Path = ()
 

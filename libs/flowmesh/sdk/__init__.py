@@ -6,7 +6,14 @@ gives the same with blocking calls.
 
 from flowmesh.sdk.client import Client, ServiceInstance
 from flowmesh.sdk.context import TaskContext
-from flowmesh.sdk.definition_calls import Applied, Problem, Registered, Stored, Validation
+from flowmesh.sdk.definition_calls import (
+    Applied,
+    Problem,
+    Registered,
+    Stored,
+    User,
+    Validation,
+)
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
@@ -16,6 +23,7 @@ from flowmesh.sdk.session import Session, SessionCall
 from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle
 from flowmesh.sdk.task_types import Retry, task
+from flowmesh.sdk.version_calls import Change, Diff, Difference, Label
 from flowmesh.sdk.worker import Worker
 from flowmesh.sdk.workflow_engine import (
     EngineTask,
@@ -28,7 +36,10 @@ from flowmesh.sdk.workflow_engine import (
 
 __all__ = [
     "Applied",
+    "Change",
     "Client",
+    "Diff",
+    "Difference",
     "EngineTask",
     "EngineWorkflow",
     "Event",
@@ -36,6 +47,7 @@ __all__ = [
     "ExecutionFailed",
     "Failure",
     "Handle",
+    "Label",
     "MapNode",
     "Node",
     "NodeStatus",
@@ -58,6 +70,7 @@ __all__ = [
     "TaskFailure",
     "TaskNode",
     "TaskStatus",
+    "User",
     "Validation",
     "Worker",
     "Workflow",

@@ -1,11 +1,25 @@
 """Records as messages of the contract."""
 
+from datetime import datetime
+from typing import Any
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from flowmesh.api.definition.v1 import definition_pb2
+from flowmesh.api.definition.v1 import definition_pb2, version_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
-from flowmesh.definition.records import Applied, TaskVersion, WorkflowVersion
+from flowmesh.definition import limits
+from flowmesh.definition.audit import difference_record
+from flowmesh.definition.checking import Checked
+from flowmesh.definition.records import (
+    Applied,
+    Change,
+    Label,
+    TaskVersion,
+    Usage,
+    WorkflowVersion,
+)
 from flowmesh.definitions import Problem
+from flowmesh.definitions.versions import Difference
 
 
 def workflow_message(record: WorkflowVersion) -> definition_pb2.Workflow:
@@ -32,12 +46,75 @@ def task_message(record: TaskVersion) -> definition_pb2.Task:
         definition=record.definition,
         created_at=_timestamp(record),
         labels=record.labels,
+        visibility=record.visibility,
+    )
+
+
+def usage_message(usage: Usage) -> pb.WorkflowReference:
+    return pb.WorkflowReference(
+        namespace=usage.namespace,
+        name=usage.workflow_id,
+        version=usage.version,
+        task_version=usage.task_version,
+        newest=usage.newest,
+        version_labels=usage.labels,
+    )
+
+
+def affected_messages(checked: Checked) -> list[pb.WorkflowReference]:
+    return [
+        pb.WorkflowReference(namespace=namespace, name=workflow_id, version=version)
+        for namespace, workflow_id, version in checked.affected[: limits.AFFECTED_SHOWN_MAX]
+    ]
+
+
+def label_message(label: Label) -> version_pb2.Label:
+    return version_pb2.Label(
+        name=label.name,
+        version=label.version,
+        moved_at=_instant(label.moved_at),
+        moved_by=label.moved_by,
+    )
+
+
+def change_message(change: Change) -> version_pb2.Change:
+    done = change.done
+    return version_pb2.Change(
+        number=change.number,
+        action=version_pb2.ChangeAction.ValueType(done.action),
+        version=done.version,
+        previous_version=done.previous_version,
+        label=done.label,
+        actor=change.author.actor,
+        reason=change.author.reason,
+        changed_at=_instant(change.changed_at),
+        differences=[_difference(record) for record in done.differences],
+        truncated=done.truncated,
+    )
+
+
+def difference_message(difference: Difference) -> version_pb2.Difference:
+    return _difference(difference_record(difference))
+
+
+def _difference(record: dict[str, Any]) -> version_pb2.Difference:
+    return version_pb2.Difference(
+        area=record["area"],
+        action=record["action"],
+        subject=record["subject"],
+        field=record["field"],
+        before=record["before"].encode(),
+        after=record["after"].encode(),
     )
 
 
 def _timestamp(record: WorkflowVersion | TaskVersion) -> Timestamp:
+    return _instant(record.created_at)
+
+
+def _instant(moment: datetime) -> Timestamp:
     timestamp = Timestamp()
-    timestamp.FromDatetime(record.created_at)
+    timestamp.FromDatetime(moment)
     return timestamp
 
 

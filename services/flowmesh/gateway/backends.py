@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
+from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceStub
 from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
     ExecutionServiceStub,
@@ -16,6 +17,7 @@ from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceSt
 
 if TYPE_CHECKING:
     from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceAsyncStub
+    from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceAsyncStub
     from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceAsyncStub
     from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
         ExecutionServiceAsyncStub,
@@ -31,6 +33,7 @@ class Backends:
     """Stubs of the services, local or remote alike, and the clock."""
 
     definitions: DefinitionServiceAsyncStub
+    versions: VersionServiceAsyncStub
     executions: ExecutionServiceAsyncStub
     payloads: PayloadServiceAsyncStub
     histories: HistoryServiceAsyncStub
@@ -43,6 +46,7 @@ def backends_of(runtime: Runtime) -> Backends:
     """The stubs the runtime hands out, typed for the channels of asyncio."""
     return Backends(
         definitions=runtime.stub(DefinitionServiceStub, "definition"),
+        versions=runtime.stub(VersionServiceStub, "definition"),
         executions=runtime.stub(ExecutionServiceStub, "orchestrator"),
         payloads=runtime.stub(PayloadServiceStub, "orchestrator"),
         histories=runtime.stub(HistoryServiceStub, "orchestrator"),

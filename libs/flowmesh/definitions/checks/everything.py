@@ -1,5 +1,7 @@
 """Runs every check over every resource of a source."""
 
+from collections.abc import Callable
+
 from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.graphs import check_graph, check_size
@@ -15,8 +17,17 @@ from flowmesh.definitions.scopes import Scope
 _CYCLE = "GRAPH_CYCLE"
 
 
-def check(reading: Reading, resolve: Resolve) -> tuple[Problem, ...]:
-    """All problems of the resources beyond those of reading them, circles first."""
+def not_there(ref: str) -> str:
+    return f"task {ref!r} is not in the library"
+
+
+def check(
+    reading: Reading, resolve: Resolve, why: Callable[[str], str] = not_there
+) -> tuple[Problem, ...]:
+    """All problems of the resources beyond those of reading them, circles first.
+
+    `why` says of a reference that does not resolve what is wrong with it.
+    """
     if reading.source is None:
         return ()
     resolve = reading.with_own_tasks(resolve)
@@ -27,7 +38,7 @@ def check(reading: Reading, resolve: Resolve) -> tuple[Problem, ...]:
         problems = Problems(read.number)
         _check_name(read, names, problems)
         if isinstance(read.resource, Workflow):
-            _check_workflow(read.resource, resolve, bodies, problems)
+            _check_workflow(read.resource, resolve, why, bodies, problems)
         else:
             _check_task(read.resource, bodies, problems)
         found += problems.found
@@ -56,7 +67,11 @@ def _check_task(task: Task, bodies: Bodies, problems: Problems) -> None:
 
 
 def _check_workflow(
-    workflow: Workflow, resolve: Resolve, bodies: Bodies, problems: Problems
+    workflow: Workflow,
+    resolve: Resolve,
+    why: Callable[[str], str],
+    bodies: Bodies,
+    problems: Problems,
 ) -> None:
     if not check_size(workflow, problems):
         return
@@ -74,7 +89,7 @@ def _check_workflow(
     scope = Scope(workflow.nodes)
     for graph in scope.every():
         check_graph(graph, problems)
-    _check_tasks(workflow, task_of_node, bodies, problems)
+    _check_tasks(workflow, task_of_node, why, bodies, problems)
     check_templates(workflow, scope, task_of_node, problems)
     if sound:
         check_types(workflow, scope, task_of_node, problems)
@@ -83,6 +98,7 @@ def _check_workflow(
 def _check_tasks(
     workflow: Workflow,
     task_of_node: TaskOf,
+    why: Callable[[str], str],
     bodies: Bodies,
     problems: Problems,
 ) -> None:
@@ -93,5 +109,4 @@ def _check_tasks(
         elif built_in(node.task_ref) is not None:
             check_built_in(node, problems)
         elif node.task_ref and task_of_node(node) is None:
-            message = f"task {node.task_ref!r} is not in the library"
-            problems.add("TASK_NOT_FOUND", message, (*node.path, "taskRef"))
+            problems.add("TASK_NOT_FOUND", why(node.task_ref), (*node.path, "taskRef"))

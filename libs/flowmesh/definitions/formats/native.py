@@ -15,12 +15,14 @@ from flowmesh.definitions.model import (
     Priority,
     Retry,
     Task,
+    Visibility,
     Workflow,
 )
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
+_VISIBILITIES = tuple(visibility.name for visibility in Visibility)
 _PRIORITIES = tuple(priority.name for priority in Priority)
 # What is said of the tasks in a map and not of the map, and where it goes instead.
 _NOT_OF_A_MAP = {
@@ -102,7 +104,7 @@ def _node(reader: Reader, depth: int) -> Node:
         id=node_id,
         path=reader.path,
         name=reader.text("name") or node_id,
-        task_ref=reader.identifier("taskRef", "the name of a WorkflowTask or of a built-in task"),
+        task_ref=reader.task_ref("taskRef"),
         input=reader.raw("input"),
         has_input=reader.has("input"),
         condition=reader.text("condition", most=limits.CODE_CHARACTERS_MAX),
@@ -219,6 +221,7 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
         timeout_ms=_timeout(spec),
         queue=spec.identifier("queue", "", required=False),
         labels=labels,
+        visibility=Visibility[spec.choice("visibility", _VISIBILITIES, "NAMESPACE")],
         path=("spec",),
         config_path=body.path,
     )

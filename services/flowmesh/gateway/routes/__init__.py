@@ -10,12 +10,16 @@ from flowmesh.gateway.routes import (
     resources,
     stats,
     steps,
+    tasks,
+    versions,
 )
 
 ROUTES: tuple[Route, ...] = (
     *steps.ROUTES,
     *execute.ROUTES,
     *resources.ROUTES,
+    *tasks.ROUTES,
+    *versions.ROUTES,
     *executions.ROUTES,
     *stats.ROUTES,
     *events.ROUTES,
