@@ -10,7 +10,15 @@ compile_source(source, content_type, resolve)   all of it, for whoever needs no 
 from flowmesh.definitions.analysis import analyse
 from flowmesh.definitions.checks import check
 from flowmesh.definitions.compile import checked, compile_source
-from flowmesh.definitions.model import Dialect, Node, Task, Visibility, Workflow
+from flowmesh.definitions.instantiation import TEMPLATE_LABEL, instantiate
+from flowmesh.definitions.model import (
+    Dialect,
+    Node,
+    Task,
+    Visibility,
+    Workflow,
+    WorkflowTemplate,
+)
 from flowmesh.definitions.planner import plan_workflow
 from flowmesh.definitions.problems import Problem, errors_in, refuse, warnings_in
 from flowmesh.definitions.reader import is_id
@@ -19,12 +27,14 @@ from flowmesh.definitions.reading import (
     Reading,
     Resolve,
     load_task,
+    load_template,
     load_workflow,
     read_source,
 )
 from flowmesh.definitions.task_refs import TaskRef, task_ref
 
 __all__ = [
+    "TEMPLATE_LABEL",
     "Dialect",
     "Node",
     "Problem",
@@ -35,13 +45,16 @@ __all__ = [
     "TaskRef",
     "Visibility",
     "Workflow",
+    "WorkflowTemplate",
     "analyse",
     "check",
     "checked",
     "compile_source",
     "errors_in",
+    "instantiate",
     "is_id",
     "load_task",
+    "load_template",
     "load_workflow",
     "plan_workflow",
     "read_source",

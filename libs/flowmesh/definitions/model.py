@@ -259,3 +259,16 @@ class Workflow:
     @property
     def task_refs(self) -> frozenset[str]:
         return frozenset(node.task_ref for node in every_node(self.nodes) if node.task_ref)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowTemplate:
+    """Resources with parameters, to make workflows from; `parameters` is their JSON Schema."""
+
+    name: str
+    description: str
+    parameters: Json
+    resources: tuple[dict[str, Json], ...]
+    labels: dict[str, str] = field(default_factory=dict)
+    path: Path = ()
+    dialect: Dialect = Dialect.NATIVE

@@ -17,8 +17,11 @@ async def change_to(change: Transaction, read: Read, newest: Newest) -> Done:
     version = newest.version + 1
     if not newest.live:
         return Done(read.kind, read.name, Action.CREATED, version)
-    of = change.workflow_definition if read.kind == "Workflow" else change.task_definition
-    before = await of(read.name, newest.version)
+    before = None
+    if isinstance(read.resource, Workflow):
+        before = await change.workflow_definition(read.name, newest.version)
+    elif isinstance(read.resource, Task):
+        before = await change.task_definition(read.name, newest.version)
     found = await asyncio.to_thread(_differences, read, before) if before is not None else []
     kept = found[: limits.DIFFERENCES_KEPT_MAX]
     return Done(
@@ -38,6 +41,8 @@ def _differences(read: Read, before: bytes) -> list[Difference]:
             return diff_workflows(load_workflow(orjson.loads(before)), workflow)
         case Task() as task:
             return diff_tasks(load_task(orjson.loads(before)), task)
+        case _:
+            return []
 
 
 def difference_record(difference: Difference) -> dict[str, Any]:

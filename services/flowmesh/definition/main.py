@@ -3,11 +3,17 @@
 from contextlib import AsyncExitStack
 from importlib.resources import files
 
-from flowmesh.api.definition.v1 import definition_service_pb2_grpc, version_service_pb2_grpc
+from flowmesh.api.definition.v1 import (
+    definition_service_pb2_grpc,
+    template_service_pb2_grpc,
+    version_service_pb2_grpc,
+)
 from flowmesh.definition.library import Library
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.server import DefinitionServer
 from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.template_server import TemplateServer
+from flowmesh.definition.templates import Templates
 from flowmesh.definition.version_server import VersionServer
 from flowmesh.definition.versions import Versions
 from flowmesh.runtime import Runtime
@@ -24,6 +30,7 @@ async def run(runtime: Runtime) -> None:
         notices = Notices(bus=runtime.bus, prefix=runtime.settings.bus_prefix, log=runtime.log)
         store = DefinitionStore(pool)
         library = Library(store=store, notices=notices)
+        templates = Templates(store=store, library=library)
         versions = Versions(store=store, library=library, notices=notices)
         runtime.serve(
             DefinitionServer(library=library),
@@ -34,5 +41,10 @@ async def run(runtime: Runtime) -> None:
             VersionServer(versions=versions),
             version_service_pb2_grpc.add_VersionServiceServicer_to_server,
             f"{PACKAGE}.VersionService",
+        )
+        runtime.serve(
+            TemplateServer(templates=templates),
+            template_service_pb2_grpc.add_TemplateServiceServicer_to_server,
+            f"{PACKAGE}.TemplateService",
         )
         await runtime.until_stopped()

@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from flowmesh.api.definition.v1 import definition_pb2, version_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.definition.v1 import template_service_pb2 as template_pb
 from flowmesh.definition import limits
 from flowmesh.definition.audit import difference_record
 from flowmesh.definition.checking import Checked
@@ -15,10 +17,11 @@ from flowmesh.definition.records import (
     Change,
     Label,
     TaskVersion,
+    TemplateVersion,
     Usage,
     WorkflowVersion,
 )
-from flowmesh.definitions import Problem
+from flowmesh.definitions import Problem, load_template
 from flowmesh.definitions.versions import Difference
 
 
@@ -66,6 +69,21 @@ def affected_messages(checked: Checked) -> list[pb.WorkflowReference]:
         pb.WorkflowReference(namespace=namespace, name=workflow_id, version=version)
         for namespace, workflow_id, version in checked.affected[: limits.AFFECTED_SHOWN_MAX]
     ]
+
+
+def template_message(record: TemplateVersion, *, whole: bool) -> template_pb.Template:
+    template = load_template(orjson.loads(record.definition))
+    return template_pb.Template(
+        namespace=record.namespace,
+        name=record.name,
+        version=record.version,
+        digest=record.digest,
+        description=template.description,
+        parameters=orjson.dumps(template.parameters or {}),
+        definition=record.definition if whole else b"",
+        created_at=_instant(record.created_at),
+        labels=record.labels,
+    )
 
 
 def label_message(label: Label) -> version_pb2.Label:

@@ -39,6 +39,19 @@ class TaskVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateVersion:
+    """A template in one version; one that comes with Flowmesh has the version 0."""
+
+    namespace: str
+    name: str
+    version: int
+    digest: str
+    definition: bytes
+    labels: dict[str, str]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Referred:
     """What a reference is: the version that it means, and who may refer to the task."""
 

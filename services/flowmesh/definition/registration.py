@@ -14,11 +14,12 @@ from flowmesh.definition.records import (
     Request,
     TasksMoved,
     TaskVersion,
+    TemplateVersion,
     WorkflowVersion,
 )
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definition.transaction import Newest, Transaction
-from flowmesh.definitions import Read, Reading, Task, TaskRef, Workflow
+from flowmesh.definitions import Read, Reading, Task, TaskRef, Workflow, WorkflowTemplate
 
 # The database dates the rows it writes.
 _UNDATED = datetime.fromtimestamp(0, UTC)
@@ -30,9 +31,16 @@ class _Locked:
 
     tasks: Mapping[str, Newest]
     workflows: Mapping[str, Newest]
+    templates: Mapping[str, Newest]
 
     def of(self, read: Read) -> Newest:
-        return (self.workflows if isinstance(read.resource, Workflow) else self.tasks)[read.name]
+        match read.resource:
+            case Workflow():
+                return self.workflows[read.name]
+            case Task():
+                return self.tasks[read.name]
+            case WorkflowTemplate():
+                return self.templates[read.name]
 
 
 async def write(
@@ -81,7 +89,9 @@ async def _lock(change: Transaction, reading: Reading, checked: Checked) -> _Loc
     if own and tuple(await change.users(own)) != checked.users:
         raise TasksMoved
     ids = [read.name for read in reading.resources if isinstance(read.resource, Workflow)]
-    return _Locked(tasks, await change.lock_workflows(ids))
+    workflows = await change.lock_workflows(ids)
+    templates = [r.name for r in reading.resources if isinstance(r.resource, WorkflowTemplate)]
+    return _Locked(tasks, workflows, await change.lock_templates(templates))
 
 
 async def _write(
@@ -121,5 +131,17 @@ async def _write(
                     labels=task.labels,
                     created_at=_UNDATED,
                     visibility=task.visibility.value,
+                )
+            )
+        case WorkflowTemplate() as template:
+            await change.add_template(
+                TemplateVersion(
+                    namespace=namespace,
+                    name=template.name,
+                    version=version,
+                    digest=read.digest,
+                    definition=definition,
+                    labels=template.labels,
+                    created_at=_UNDATED,
                 )
             )

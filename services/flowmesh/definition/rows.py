@@ -11,6 +11,7 @@ from flowmesh.definition.records import (
     Done,
     Label,
     TaskVersion,
+    TemplateVersion,
     Usage,
     User,
     WorkflowVersion,
@@ -65,6 +66,18 @@ def task_of(row: Row) -> TaskVersion:
         labels=json.loads(row["labels"]),
         created_at=row["created_at"],
         visibility=row["visibility"],
+    )
+
+
+def template_of(row: Row) -> TemplateVersion:
+    return TemplateVersion(
+        namespace=row["namespace"],
+        name=row["name"],
+        version=row["version"],
+        digest=row["digest"],
+        definition=row["definition"],
+        labels=json.loads(row["labels"]),
+        created_at=row["created_at"],
     )
 
 

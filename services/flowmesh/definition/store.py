@@ -17,6 +17,7 @@ from flowmesh.definition.records import (
     Referred,
     Request,
     TaskVersion,
+    TemplateVersion,
     Usage,
     User,
     WorkflowVersion,
@@ -28,12 +29,13 @@ from flowmesh.definition.rows import (
     page_of,
     ref_columns,
     task_of,
+    template_of,
     usage_of,
     user_of,
     workflow_of,
 )
 from flowmesh.definition.transaction import Transaction, answer_of
-from flowmesh.definitions import TaskRef
+from flowmesh.definitions import TEMPLATE_LABEL, TaskRef
 from flowmesh.storage import load_queries
 
 VersionId = tuple[str, str, int]
@@ -209,6 +211,37 @@ class DefinitionStore:
             bytes_max=limits.PAGE_BYTES_MAX,
         )
         return await page_of(rows, task_of)
+
+    # --- templates ---
+
+    async def template(self, namespace: str, name: str, version: int) -> TemplateVersion | None:
+        row = await self._sql.template_version(
+            self._pool, namespace=namespace, name=name, version=version
+        )
+        return template_of(row) if row is not None else None
+
+    async def templates_page(
+        self, namespace: str, *, after: str, count: int
+    ) -> tuple[list[TemplateVersion], bool]:
+        rows = self._sql.templates_page(
+            self._pool,
+            namespace=namespace,
+            after=after,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        return await page_of(rows, template_of)
+
+    async def template_counts(self, namespace: str) -> dict[str | None, int]:
+        rows = self._sql.template_counts(
+            self._pool,
+            namespace=namespace,
+            label=TEMPLATE_LABEL,
+            count=limits.TEMPLATES_COUNTED_MAX,
+        )
+        return {row["template"]: row["workflows"] async for row in rows}
+
+    # --- users of tasks ---
 
     async def users(self, namespace: str, tasks: Collection[str]) -> list[User]:
         """Who refers to one of the tasks, whatever its version."""

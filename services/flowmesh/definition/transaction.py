@@ -11,6 +11,7 @@ from flowmesh.definition.records import (
     Label,
     Request,
     TaskVersion,
+    TemplateVersion,
     User,
     WorkflowVersion,
 )
@@ -201,6 +202,42 @@ class Transaction:
             return False
         await self._sql.delete_workflow_versions(self._connection, **named)
         return True
+
+    # --- templates ---
+
+    async def lock_templates(self, names: Sequence[str]) -> dict[str, "Newest"]:
+        if not names:
+            return {}
+        await self._sql.make_templates(
+            self._connection, namespace=self._namespace, names=sorted(names)
+        )
+        rows = self._sql.lock_templates(
+            self._connection, namespace=self._namespace, names=sorted(names)
+        )
+        return {row["name"]: Newest(row) async for row in rows}
+
+    async def add_template(self, template: TemplateVersion) -> None:
+        named = {
+            "namespace": self._namespace,
+            "name": template.name,
+            "version": template.version,
+        }
+        await self._sql.add_template_version(
+            self._connection,
+            **named,
+            digest=template.digest,
+            definition=template.definition,
+            labels=json.dumps(template.labels),
+        )
+        await self._sql.set_template_newest(self._connection, **named)
+
+    async def retire_template(self, name: str) -> int | None:
+        """Deletes a template with its versions; answers the newest, None where there is none."""
+        named = {"namespace": self._namespace, "name": name}
+        version: int | None = await self._sql.retire_template(self._connection, **named)
+        if version is not None:
+            await self._sql.delete_template_versions(self._connection, **named)
+        return version
 
     # --- labels ---
 

@@ -9,7 +9,15 @@ from flowmesh.definitions.checks.known import TaskOf
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.checks.templates import check_templates
 from flowmesh.definitions.checks.types import check_types
-from flowmesh.definitions.model import Dialect, Node, Task, Workflow, every_node
+from flowmesh.definitions.instantiation import check_template
+from flowmesh.definitions.model import (
+    Dialect,
+    Node,
+    Task,
+    Workflow,
+    WorkflowTemplate,
+    every_node,
+)
 from flowmesh.definitions.problems import Path, Problem, Problems
 from flowmesh.definitions.reading import Read, Reading, Resolve
 from flowmesh.definitions.scopes import Scope
@@ -39,8 +47,10 @@ def check(
         _check_name(read, names, problems)
         if isinstance(read.resource, Workflow):
             _check_workflow(read.resource, resolve, why, bodies, problems)
-        else:
+        elif isinstance(read.resource, Task):
             _check_task(read.resource, bodies, problems)
+        else:
+            _check_template(read.resource, problems)
         found += problems.found
     found.sort(key=lambda problem: problem.code != _CYCLE)
     return reading.source.place(found)
@@ -64,6 +74,11 @@ def _check_task(task: Task, bodies: Bodies, problems: Problems) -> None:
     check_schema(task.input_schema, (*task.path, "inputSchema"), problems)
     check_schema(task.output_schema, (*task.path, "outputSchema"), problems)
     bodies.check(task, frozenset(), problems)
+
+
+def _check_template(template: WorkflowTemplate, problems: Problems) -> None:
+    if check_schema(template.parameters, (*template.path, "parameters"), problems):
+        check_template(template, problems)
 
 
 def _check_workflow(

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from flowmesh.definitions.formats import native, steps
-from flowmesh.definitions.model import Task, Workflow
+from flowmesh.definitions.model import Task, Workflow, WorkflowTemplate
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reader import Reader, kind_of
 
-Resource = Workflow | Task
+Resource = Workflow | Task | WorkflowTemplate
 _FORMATS = "a resource with apiVersion and kind, or step JSON with id and steps"
 
 

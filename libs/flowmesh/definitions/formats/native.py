@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
+from flowmesh.definitions.formats import templates
 from flowmesh.definitions.formats.common import headers_of, method_of, node_list, retry_of, url_of
 from flowmesh.definitions.model import (
     ITEM_NAMES,
@@ -17,6 +18,7 @@ from flowmesh.definitions.model import (
     Task,
     Visibility,
     Workflow,
+    WorkflowTemplate,
 )
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, kind_of
@@ -35,13 +37,13 @@ _NOT_OF_A_MAP = {
 }
 
 
-def load(reader: Reader) -> Workflow | Task | None:
+def load(reader: Reader) -> Workflow | Task | WorkflowTemplate | None:
     version, kind = reader.text("apiVersion"), reader.text("kind")
     if version != API_VERSION:
         message = f"apiVersion must be {API_VERSION}, not {version[:64]!r}"
         reader.problems.add("DEFINITION_INVALID", message, ("apiVersion",))
     if kind not in _KINDS:
-        message = f"kind must be Workflow or WorkflowTask, not {kind[:64]!r}"
+        message = f"kind must be one of {', '.join(_KINDS)}, not {kind[:64]!r}"
         reader.problems.add("DEFINITION_INVALID", message, ("kind",))
         return None
     if not reader.has("spec"):
@@ -298,7 +300,8 @@ _TYPES: dict[str, tuple[str, str, _Read]] = {
     "condition": ("condition", "condition", _condition),
     "noop": ("noop", "noop", _noop),
 }
-_KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task]] = {
+_KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task | WorkflowTemplate]] = {
     "Workflow": _workflow,
     "WorkflowTask": _task,
+    "WorkflowTemplate": templates.load,
 }
