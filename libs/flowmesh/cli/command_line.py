@@ -53,6 +53,16 @@ _DEFINITIONS: tuple[Row, ...] = (
     ("changes", "versions:changes", "Who changed a workflow or task, and how."),
     ("rollback", "versions:rollback", "Point a label to where it pointed before."),
 )
+_LIBRARY: tuple[Row, ...] = (
+    ("list", "library:list_library", "What is there."),
+    ("show", "library:show_library", "One task, workflow or template."),
+    ("install", "library:install_library", "Apply some or all of it."),
+)
+_TEMPLATE: tuple[Row, ...] = (
+    ("list", "templates:list_templates", "What is there to start from."),
+    ("show", "templates:show_template", "A template and its parameters."),
+    ("new", "templates:new_workflow", "Make a workflow of a template."),
+)
 _LABEL: tuple[Row, ...] = (
     ("set", "versions:set_label", "Point a label to a version."),
     ("list", "versions:list_labels", "Labels of a workflow."),
@@ -100,6 +110,8 @@ def _make() -> App:
     for name, text, rows in (
         ("get", "Show one thing.", _GET),
         ("list", "List what is there.", _LIST),
+        ("library", "Tasks and workflows that come with Flowmesh.", _LIBRARY),
+        ("template", "Templates to start from.", _TEMPLATE),
         ("label", "Labels that point to versions of a workflow.", _LABEL),
     ):
         parent = App(name=name, help=text, group=DEFINITIONS)

@@ -23,6 +23,7 @@ from flowmesh.sdk.session import Session, SessionCall
 from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle
 from flowmesh.sdk.task_types import Retry, task
+from flowmesh.sdk.template_calls import Instantiated, Template, TemplateStats
 from flowmesh.sdk.version_calls import Change, Diff, Difference, Label
 from flowmesh.sdk.worker import Worker
 from flowmesh.sdk.workflow_engine import (
@@ -47,6 +48,7 @@ __all__ = [
     "ExecutionFailed",
     "Failure",
     "Handle",
+    "Instantiated",
     "Label",
     "MapNode",
     "Node",
@@ -70,6 +72,8 @@ __all__ = [
     "TaskFailure",
     "TaskNode",
     "TaskStatus",
+    "Template",
+    "TemplateStats",
     "User",
     "Validation",
     "Worker",

@@ -146,7 +146,7 @@ class DefinitionCalls(Connection):
             version=response.version,
             digest=response.digest,
             created=response.created,
-            warnings=_problems(response.warnings),
+            warnings=problems_of(response.warnings),
         )
 
     async def _register_built(self, workflow: Compilable, request_id: str) -> Registered:
@@ -177,10 +177,8 @@ class DefinitionCalls(Connection):
         )
         response = await self.caller.call(self.definitions.Apply, request)
         return Applied(
-            resources=tuple(
-                Resource(r.kind, r.name, r.version, r.digest, r.created) for r in response.resources
-            ),
-            warnings=_problems(response.warnings),
+            resources=resources_of(response.resources),
+            warnings=problems_of(response.warnings),
             affected=_users(response.affected),
             affected_count=response.affected_count,
         )
@@ -195,7 +193,7 @@ class DefinitionCalls(Connection):
         response = await self.caller.call(self.definitions.ValidateWorkflow, request)
         return Validation(
             response.valid,
-            _problems(response.problems),
+            problems_of(response.problems),
             _users(response.affected),
             response.affected_count,
         )
@@ -318,7 +316,11 @@ def _user(message: pb.WorkflowReference) -> User:
     )
 
 
-def _problems(messages: Any) -> tuple[Problem, ...]:
+def resources_of(messages: Any) -> tuple[Resource, ...]:
+    return tuple(Resource(r.kind, r.name, r.version, r.digest, r.created) for r in messages)
+
+
+def problems_of(messages: Any) -> tuple[Problem, ...]:
     return tuple(
         Problem(
             code=message.code,

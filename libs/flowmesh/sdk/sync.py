@@ -13,6 +13,7 @@ from flowmesh.sdk.executions import Execution, Status, StoredValue
 from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.portal import Portal
+from flowmesh.sdk.template_calls import Instantiated, Template
 from flowmesh.sdk.version_calls import Change, Diff, Label, Version
 
 
@@ -119,6 +120,24 @@ class SyncClient:
 
     def diff(self, workflow_id: str, before: Version, after: Version = 0) -> Diff:
         return self._portal.call(self._client.diff(workflow_id, before, after))
+
+    def templates(self) -> Iterator[Template]:
+        return self._portal.iterate(self._client.templates)
+
+    def get_template(self, name: str, *, version: int = 0) -> Template:
+        return self._portal.call(self._client.get_template(name, version=version))
+
+    def instantiate(
+        self,
+        template: str,
+        name: str,
+        parameters: dict[str, Json] | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> Instantiated:
+        return self._portal.call(
+            self._client.instantiate(template, name, parameters, dry_run=dry_run)
+        )
 
     def delete_workflow(self, workflow_id: str, *, request_id: str = "") -> None:
         self._portal.call(self._client.delete_workflow(workflow_id, request_id=request_id))

@@ -8,15 +8,16 @@ import orjson
 
 from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.definition import limits
+from flowmesh.definition.caching import Cache, CacheMetrics
 from flowmesh.definition.checking import NOTHING_CHECKED, Checked, Checker
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.paging import last_of, page_size, page_token, parse_filter
-from flowmesh.definition.plans import PlanCache
 from flowmesh.definition.records import (
     Action,
     Applied,
     Author,
     Done,
+    PlanKey,
     Referred,
     Request,
     TasksMoved,
@@ -27,10 +28,12 @@ from flowmesh.definition.records import (
 )
 from flowmesh.definition.references import References
 from flowmesh.definition.registration import write
-from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.store import DefinitionStore, VersionId
 from flowmesh.definitions import (
+    TEMPLATE_LABEL,
     Reading,
     TaskRef,
+    Workflow,
     analyse,
     load_workflow,
     plan_workflow,
@@ -40,6 +43,7 @@ from flowmesh.definitions import (
 from flowmesh.errors import Invalid, NotFound, Overloaded, Violation, WrongState
 from flowmesh.failpoints import failpoint
 from flowmesh.rpc import valid_id
+from flowmesh.telemetry import Metrics
 
 VERSION_MAX = 2**31 - 1
 SELECTOR_DIGITS_MAX = 12
@@ -48,11 +52,26 @@ SELECTOR_DIGITS_MAX = 12
 class Library:
     """Workflows and tasks of all namespaces."""
 
-    def __init__(self, *, store: DefinitionStore, notices: Notices) -> None:
+    def __init__(self, *, store: DefinitionStore, notices: Notices, metrics: Metrics) -> None:
         self._store = store
         self._notices = notices
         self._checker = Checker(store)
-        self._plans = PlanCache()
+        caches = CacheMetrics(metrics)
+        self._plans: Cache[PlanKey, plan_pb2.Plan] = Cache(
+            "plan",
+            caches,
+            count_max=limits.PLANS_CACHED_MAX,
+            bytes_max=limits.PLANS_CACHED_BYTES_MAX,
+        )
+        self._versions: Cache[VersionId, WorkflowVersion] = Cache(
+            "workflow",
+            caches,
+            count_max=limits.VERSIONS_CACHED_MAX,
+            bytes_max=limits.VERSIONS_CACHED_BYTES_MAX,
+        )
+        self._created = metrics.counter(
+            "flowmesh_workflows_created", "Workflows that are new, by where from.", ("origin",)
+        )
 
     async def apply(
         self,
@@ -82,11 +101,19 @@ class Library:
             except TasksMoved:
                 continue
             failpoint("definition.committed")
+            self._count(reading, applied)
             await self._tell(namespace, applied, checked)
             failpoint("definition.told")
             return applied, checked
         message = "the tasks it refers to keep changing; apply it again"
         raise Overloaded("OVERLOADED", message, retry_after_ms=100)
+
+    def _count(self, reading: Reading, applied: list[Applied]) -> None:
+        """Counts workflows that are new, by whether a template made them."""
+        for read, resource in zip(reading.resources, applied, strict=True):
+            if isinstance(read.resource, Workflow) and resource.created and resource.version == 1:
+                made = TEMPLATE_LABEL in read.resource.labels
+                self._created.labels("template" if made else "scratch").inc()
 
     async def _tell(self, namespace: str, applied: list[Applied], checked: Checked) -> None:
         """Tells who may have plans of what changed, in every namespace that uses it."""
@@ -110,9 +137,19 @@ class Library:
         if version <= VERSION_MAX:
             number = await self._store.version_number(namespace, workflow_id, version, label)
         if number is not None:
-            found = await self._store.workflow(namespace, workflow_id, number)
+            found = await self._read(namespace, workflow_id, number)
         if found is None:
             raise await self._missing(namespace, workflow_id, version, label)
+        return found
+
+    async def _read(self, namespace: str, workflow_id: str, number: int) -> WorkflowVersion | None:
+        """A version that is there; a number never stands for two contents."""
+        key = (namespace, workflow_id, number)
+        found = self._versions.get(key)
+        if found is None:
+            found = await self._store.workflow(namespace, workflow_id, number)
+            if found is not None:
+                self._versions.put(key, found, len(found.definition))
         return found
 
     async def chosen(self, namespace: str, workflow_id: str, selector: str) -> WorkflowVersion:
@@ -277,7 +314,7 @@ class Library:
             plan = await asyncio.to_thread(plan_of, found, tasks)
             # Between the two reads a task may have changed: then this is the plan of another key.
             if tuple((ref, tasks[ref].version) for ref in sorted(tasks)) == key.tasks:
-                self._plans.put(key, plan)
+                self._plans.put(key, plan, plan.ByteSize())
         return plan
 
 

@@ -14,6 +14,8 @@ REQUESTS_FORGOTTEN_AT_ONCE = 100
 
 PLANS_CACHED_BYTES_MAX = 64 * 1024 * 1024
 PLANS_CACHED_MAX = 1_000
+VERSIONS_CACHED_BYTES_MAX = 32 * 1024 * 1024
+VERSIONS_CACHED_MAX = 2_000
 NOTICE_TIMEOUT_S = 0.2
 
 # Of workflows that a change to a task would break: problems shown, and workflows read at a time.

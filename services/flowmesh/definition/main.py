@@ -29,7 +29,7 @@ async def run(runtime: Runtime) -> None:
         pool = await stack.enter_async_context(runtime.database(SCHEMA, migrations))
         notices = Notices(bus=runtime.bus, prefix=runtime.settings.bus_prefix, log=runtime.log)
         store = DefinitionStore(pool)
-        library = Library(store=store, notices=notices)
+        library = Library(store=store, notices=notices, metrics=runtime.metrics)
         templates = Templates(store=store, library=library)
         versions = Versions(store=store, library=library, notices=notices)
         runtime.serve(

@@ -34,6 +34,8 @@ class References:
 
     def __call__(self, text: str) -> Task | None:
         """The task; None where there is none that may be referred to."""
+        if not text:  # of a node that has a body in place of a task, or has something else wrong
+            return None
         ref = task_ref(text, self._namespace)
         task = self._own.get(ref)
         if task is not None:

@@ -91,6 +91,15 @@ class ReasonRequest(Envelope, frozen=True, kw_only=True):
     request_id: RequestId = ""
 
 
+class InstantiateRequest(ReasonRequest, frozen=True, kw_only=True):
+    """Makes a workflow of a template."""
+
+    name: Annotated[Id, Meta(description="Of what is made.")]
+    parameters: dict[str, Any] = {}
+    version: Annotated[int, Meta(ge=0, le=VERSION_MAX, description="Of the template.")] = 0
+    dry_run: Annotated[bool, Meta(description="Applies nothing.")] = False
+
+
 class LabelRequest(ReasonRequest, frozen=True, kw_only=True):
     """Points a label to a version."""
 

@@ -110,6 +110,19 @@ def problems(messages: Any) -> list[answers.ProblemValue] | UnsetType:
     return [problem(message) for message in messages] or UNSET
 
 
+def applied_resources(messages: Any) -> list[answers.AppliedResource]:
+    return [
+        answers.AppliedResource(
+            kind=resource.kind,
+            name=resource.name,
+            version=resource.version,
+            digest=resource.digest,
+            created=resource.created,
+        )
+        for resource in messages
+    ]
+
+
 def references(messages: Any) -> list[answers.WorkflowReference]:
     return [
         answers.WorkflowReference(

@@ -11,6 +11,7 @@ from flowmesh.gateway.routes import (
     stats,
     steps,
     tasks,
+    templates,
     versions,
 )
 
@@ -19,6 +20,7 @@ ROUTES: tuple[Route, ...] = (
     *execute.ROUTES,
     *resources.ROUTES,
     *tasks.ROUTES,
+    *templates.ROUTES,
     *versions.ROUTES,
     *executions.ROUTES,
     *stats.ROUTES,

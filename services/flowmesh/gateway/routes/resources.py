@@ -23,6 +23,7 @@ from flowmesh.gateway.routes.common import (
 )
 from flowmesh.gateway.views import (
     analysis_answer,
+    applied_resources,
     problem,
     problems,
     references,
@@ -76,16 +77,7 @@ async def _apply_source(
             reason=request.text("reason"),
         )
     )
-    applied = [
-        answers.AppliedResource(
-            kind=resource.kind,
-            name=resource.name,
-            version=resource.version,
-            digest=resource.digest,
-            created=resource.created,
-        )
-        for resource in response.resources
-    ]
+    applied = applied_resources(response.resources)
     created = any(resource.created for resource in applied)
     only: dict[str, Any] = {}
     if len(applied) == 1:
