@@ -50,6 +50,7 @@ _DEFINITIONS: tuple[Row, ...] = (
     ("apply", "definitions:apply", "Register definitions from files."),
     ("validate", "definitions:validate", "Check definitions and store nothing."),
     ("diff", "versions:diff", "What differs between two versions, or two files."),
+    ("compat", "versions:compat", "Whether a version can take another's place."),
     ("changes", "versions:changes", "Who changed a workflow or task, and how."),
     ("rollback", "versions:rollback", "Point a label to where it pointed before."),
 )

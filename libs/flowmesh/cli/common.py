@@ -118,6 +118,7 @@ def error_json(error: FlowmeshError) -> dict[str, Any]:
     details = [
         {"field": v.field, "description": v.description}
         | {name: value for name in ("code", "line", "column") if (value := getattr(v, name))}
+        | ({"schemaPath": v.schema_path} if v.schema_path else {})
         for v in error.violations
     ]
     return {

@@ -1,20 +1,21 @@
 """`label`, `rollback`, `diff` and `changes`: what is done with versions."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
+from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
 from flowmesh.cli.exit_codes import USAGE
-from flowmesh.cli.sources import SUFFIXES
+from flowmesh.cli.sources import SUFFIXES, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowmesh.definitions import Workflow
-    from flowmesh.sdk import Change, Client, Difference, Label
+    from flowmesh.sdk import Change, Client, Compatibility, Difference, Label
 
 LIMIT = 100
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
@@ -193,6 +194,84 @@ def diff(first: str, second: str = "", third: str = "", /, *, common: Common = C
     if first.endswith(SUFFIXES) and not third:
         return guarded(common, files)
     return run(common, work)
+
+
+def compat(
+    workflow: str,
+    before: str = "",
+    after: str = "",
+    /,
+    *,
+    file: Annotated[
+        str, Parameter(name=["--file", "-f"], help="A definition that is not registered yet.")
+    ] = "",
+    common: Common = COMMON,
+) -> int:
+    """Say whether a version can take another's place. Exit code 1 if it breaks callers.
+
+    Parameters
+    ----------
+    workflow
+        Id of the workflow.
+    before
+        The version that callers use, by number or label; the newest if left out.
+    after
+        The version that is to take its place; the newest if left out.
+    """
+
+    async def work(client: "Client") -> int:
+        found = await client.compatibility(workflow, chosen(before), chosen(after), source=source)
+        code = exit_codes.FAILED if found.verdict == "breaking" else exit_codes.DONE
+        if common.json:
+            output.document(_compatibility_json(found))
+            return code
+        to = f"version {found.to_version}" if found.to_version else "the file"
+        output.line(f"version {found.from_version} -> {to}: {found.verdict}")
+        for reason in found.reasons:
+            place = f"{reason.side} {reason.path}".rstrip()
+            output.line(f"  {reason.verdict}  {place}: {reason.message}")
+        for move in found.executions:
+            why = "could move" if move.movable else f"could not move: {'; '.join(move.reasons)}"
+            output.line(f"  {move.execution_id} (version {move.version}) {why}")
+        return code
+
+    source = b""
+
+    def read_and_run() -> int:
+        nonlocal source
+        source = read_source([file]).text.encode() if file else b""
+        return run(common, work)
+
+    return guarded(common, read_and_run)
+
+
+def _compatibility_json(found: "Compatibility") -> dict[str, Any]:
+    return {
+        "from": found.from_version,
+        "to": found.to_version,
+        "verdict": found.verdict,
+        "input": found.input,
+        "output": found.output,
+        "reasons": [
+            {
+                "side": each.side,
+                "verdict": each.verdict,
+                "path": each.path,
+                "message": each.message,
+            }
+            for each in found.reasons
+        ],
+        "executions": [
+            {
+                "executionId": each.execution_id,
+                "version": each.version,
+                "movable": each.movable,
+                "reasons": list(each.reasons),
+            }
+            for each in found.executions
+        ],
+        "truncated": found.truncated,
+    }
 
 
 def _workflow_in(name: str) -> "Workflow":

@@ -14,7 +14,6 @@ from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.formats import load
 from flowmesh.definitions.model import WorkflowTemplate
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.shapes import declared, required
 from flowmesh.errors import Invalid, Violation
 from flowmesh.plan.compiled import Schema
 
@@ -50,7 +49,7 @@ def instantiate(
 def check_template(template: WorkflowTemplate, problems: Problems) -> None:
     """Notes what is wrong with the places in a template, and with what its defaults make of it."""
     base = (*template.path, "resources")
-    names = declared(template.parameters)
+    names = _declared(template.parameters)
     before = len(problems.found)
     for text, path in _texts(list(template.resources), base):
         if text.count(_OPEN) != len(_PLACE.findall(text)):
@@ -68,7 +67,7 @@ def check_template(template: WorkflowTemplate, problems: Problems) -> None:
 def _check_sample(template: WorkflowTemplate, base: Path, problems: Problems) -> None:
     """What the defaults and examples make of it must be readable, where they are complete."""
     sample = _with_defaults(template.parameters, _examples(template.parameters))
-    if not set(required(template.parameters)) <= sample.keys():
+    if not _required(template.parameters) <= sample.keys():
         return
     for index, resource in enumerate(template.resources):
         found = Problems(problems.document)
@@ -79,23 +78,20 @@ def _check_sample(template: WorkflowTemplate, base: Path, problems: Problems) ->
                 problems.add(problem.code, problem.message, path, at_key=problem.at_key)
 
 
-def parameters_text(template: WorkflowTemplate) -> Iterator[tuple[str, str, str]]:
-    """Name, type and what is said of each parameter; a required one says so."""
-    needed = set(required(template.parameters))
-    for name, schema in declared(template.parameters).items():
-        schema = schema if isinstance(schema, dict) else {}
-        said = str(schema.get("description", ""))
-        if "default" in schema:
-            said = f"{said} (default {orjson.dumps(schema['default']).decode()})".strip()
-        elif name in needed:
-            said = f"{said} (required)".strip()
-        yield name, str(schema.get("type", "any")), said
+def _declared(schema: Json) -> dict[str, Json]:
+    members = schema.get("properties") if isinstance(schema, dict) else None
+    return members if isinstance(members, dict) else {}
+
+
+def _required(schema: Json) -> set[str]:
+    names = schema.get("required") if isinstance(schema, dict) else None
+    return set(names) if isinstance(names, list) else set()
 
 
 def _with_defaults(schema: Json, given: dict[str, Json]) -> dict[str, Json]:
     defaults = {
         name: member["default"]
-        for name, member in declared(schema).items()
+        for name, member in _declared(schema).items()
         if isinstance(member, dict) and "default" in member
     }
     return defaults | given
@@ -104,14 +100,14 @@ def _with_defaults(schema: Json, given: dict[str, Json]) -> dict[str, Json]:
 def _examples(schema: Json) -> dict[str, Json]:
     return {
         name: member["examples"][0]
-        for name, member in declared(schema).items()
+        for name, member in _declared(schema).items()
         if isinstance(member, dict) and isinstance(member.get("examples"), list)
         if member["examples"]
     }
 
 
 def _refuse_unknown(template: WorkflowTemplate, given: dict[str, Json]) -> None:
-    names = declared(template.parameters)
+    names = _declared(template.parameters)
     unknown = [name for name in given if name not in names]
     if unknown:
         known = ", ".join(names) or "none"

@@ -54,6 +54,8 @@ REASONS = _table(
     Reason("SCHEMA_TOO_COMPLEX", tree.Invalid, "A schema is over its limits of size or nesting."),
     Reason("REGEX_UNSUPPORTED", tree.Invalid, "Patterns are RE2: no look-around, no back-references."),
     Reason("TYPE_MISMATCH", tree.Invalid, "An output does not fit the input it flows to."),
+    Reason("TYPE_UNKNOWN", tree.Invalid, "A warning: whether an output always fits the input it flows to cannot be told."),
+    Reason("OUTPUT_MAY_BE_MISSING", tree.Invalid, "A warning: a value that is used may not be there."),
     Reason("TEMPLATE_INVALID", tree.Invalid, "A {{ }} template does not parse."),
     Reason("TEMPLATE_UNKNOWN_REFERENCE", tree.Invalid, "A template refers to a task or field that does not exist."),
     Reason("EXPRESSION_INVALID", tree.Invalid, "An expression does not parse."),

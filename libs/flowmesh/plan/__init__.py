@@ -5,7 +5,15 @@ and compiled templates. It holds no state of any execution and does no I/O.
 """
 
 from flowmesh.expressions import RenderError
-from flowmesh.plan.compiled import Graph, Plan, PlanNode, compile_plan
+from flowmesh.plan.compiled import (
+    ITEM_ROOTS,
+    STATE_ROOTS,
+    Follow,
+    Graph,
+    Plan,
+    PlanNode,
+    compile_plan,
+)
 from flowmesh.plan.scope import (
     ItemsNeeded,
     NotAtHand,
@@ -21,6 +29,9 @@ from flowmesh.plan.scope import (
 )
 
 __all__ = [
+    "ITEM_ROOTS",
+    "STATE_ROOTS",
+    "Follow",
     "Graph",
     "ItemsNeeded",
     "NotAtHand",

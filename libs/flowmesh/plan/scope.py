@@ -29,8 +29,14 @@ class ScopeValues(Protocol):
     def output_of(self, index: int) -> payload_pb2.Payload | None:
         """Output of a node that completed, else None."""
 
-    def bindings(self) -> Mapping[str, Any]:
-        """Values that this graph gives names to; raises ItemsNeeded."""
+    def binding(self, name: str, read: PayloadReader) -> Any:
+        """The value that this graph or the nearest around it gives the name to.
+
+        Raises KeyError where there is none, ItemsNeeded, and what `read` raises.
+        """
+
+    def machine_value(self) -> payload_pb2.Payload | None:
+        """The value of the nearest state machine this graph is in."""
 
 
 class ExecutionValues(Protocol):
@@ -163,7 +169,7 @@ class _Values(Mapping[str, Any]):
                 return context_of(self._execution, self._read)
             case "execution":
                 return {"id": self._execution.execution_id}
-        return self._scope.bindings()[root]
+        return self._scope.binding(root, self._read)
 
     def __iter__(self) -> Iterator[str]:
         return iter(("input", "tasks", "context", "execution"))
@@ -214,6 +220,8 @@ def render_input(
             output = _output_named(node.scope, str(whole.path[0]))
             if output is not None:
                 return output
+        if whole.root == "state" and not whole.path:
+            return node.scope.machine_value() or _EMPTY
     values = _Values(execution, node.scope, read)
     return payload_pb2.Payload(data=msgspec.json.encode(template.render(values)))
 

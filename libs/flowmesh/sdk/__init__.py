@@ -24,7 +24,7 @@ from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle
 from flowmesh.sdk.task_types import Retry, task
 from flowmesh.sdk.template_calls import Instantiated, Template, TemplateStats
-from flowmesh.sdk.version_calls import Change, Diff, Difference, Label
+from flowmesh.sdk.version_calls import Change, Compatibility, Diff, Difference, Label
 from flowmesh.sdk.worker import Worker
 from flowmesh.sdk.workflow_engine import (
     EngineTask,
@@ -39,6 +39,7 @@ __all__ = [
     "Applied",
     "Change",
     "Client",
+    "Compatibility",
     "Diff",
     "Difference",
     "EngineTask",

@@ -14,7 +14,7 @@ from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.portal import Portal
 from flowmesh.sdk.template_calls import Instantiated, Template
-from flowmesh.sdk.version_calls import Change, Diff, Label, Version
+from flowmesh.sdk.version_calls import Change, Compatibility, Diff, Label, Version
 
 
 class SyncHandle:
@@ -120,6 +120,13 @@ class SyncClient:
 
     def diff(self, workflow_id: str, before: Version, after: Version = 0) -> Diff:
         return self._portal.call(self._client.diff(workflow_id, before, after))
+
+    def compatibility(
+        self, workflow_id: str, before: Version = 0, after: Version = 0, *, source: bytes = b""
+    ) -> Compatibility:
+        return self._portal.call(
+            self._client.compatibility(workflow_id, before, after, source=source)
+        )
 
     def templates(self) -> Iterator[Template]:
         return self._portal.iterate(self._client.templates)

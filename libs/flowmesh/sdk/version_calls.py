@@ -64,6 +64,40 @@ class Change:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CompatibilityReason:
+    """Why, of the `input` or the `output`; `path` leads into the value."""
+
+    side: str
+    verdict: str
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A running execution, and why it could not go on under the other version."""
+
+    execution_id: str
+    version: int
+    movable: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compatibility:
+    """Whether a version can take another's place: `compatible`, `breaking` or `unknown`."""
+
+    from_version: int
+    to_version: int
+    verdict: str
+    input: str
+    output: str
+    reasons: tuple[CompatibilityReason, ...]
+    executions: tuple[Move, ...]
+    truncated: bool
+
+
 class VersionCalls(Connection):
     """Versions of workflows: which one has which label, and what changed."""
 
@@ -157,6 +191,43 @@ class VersionCalls(Connection):
             response.to_version,
             tuple(map(_difference, response.differences)),
         )
+
+    async def compatibility(
+        self, workflow_id: str, before: Version = 0, after: Version = 0, *, source: bytes = b""
+    ) -> Compatibility:
+        """Whether callers of one version can call another, or a definition in `source`.
+
+        Tells of what runs now which executions could move to it.
+        """
+        request = pb.CheckCompatibilityRequest(
+            namespace=self.namespace,
+            workflow_id=workflow_id,
+            from_version=str(before or ""),
+            to_version=str(after or ""),
+            source=source,
+        )
+        response = await self.caller.call(self.versions.CheckCompatibility, request)
+        callers = response.callers
+        return Compatibility(
+            from_version=response.from_version,
+            to_version=response.to_version,
+            verdict=_verdict(callers.verdict),
+            input=_verdict(callers.input),
+            output=_verdict(callers.output),
+            reasons=tuple(
+                CompatibilityReason(each.side, _verdict(each.verdict), each.path, each.message)
+                for each in callers.reasons
+            ),
+            executions=tuple(
+                Move(each.execution_id, each.version, each.movable, tuple(each.reasons))
+                for each in response.executions
+            ),
+            truncated=response.truncated,
+        )
+
+
+def _verdict(verdict: version_pb2.Verdict.ValueType) -> str:
+    return version_pb2.Verdict.Name(verdict).removeprefix("VERDICT_").lower()
 
 
 def version_fields(version: Version) -> dict[str, Any]:

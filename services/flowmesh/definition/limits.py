@@ -32,3 +32,7 @@ DIFFERENCE_BYTES_MAX = 4_096
 
 TEMPLATES_COUNTED_MAX = 1_000
 YAML_COLUMNS = 100
+
+# Running executions compared with another version.
+MOVES_MAX = 1_000
+MOVES_AT_ONCE = 100

@@ -8,6 +8,8 @@ from flowmesh.api.definition.v1 import (
     template_service_pb2_grpc,
     version_service_pb2_grpc,
 )
+from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.definition.compatibility import Assessor
 from flowmesh.definition.library import Library
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.server import DefinitionServer
@@ -37,8 +39,10 @@ async def run(runtime: Runtime) -> None:
             definition_service_pb2_grpc.add_DefinitionServiceServicer_to_server,
             f"{PACKAGE}.DefinitionService",
         )
+        executions = runtime.stub(ExecutionServiceStub, "orchestrator")
+        assessor = Assessor(store=store, library=library, executions=executions)
         runtime.serve(
-            VersionServer(versions=versions),
+            VersionServer(versions=versions, assessor=assessor),
             version_service_pb2_grpc.add_VersionServiceServicer_to_server,
             f"{PACKAGE}.VersionService",
         )

@@ -12,6 +12,7 @@ from flowmesh.api.definition.v1 import template_service_pb2 as template_pb
 from flowmesh.definition import limits
 from flowmesh.definition.audit import difference_record
 from flowmesh.definition.checking import Checked
+from flowmesh.definition.compatibility import Move
 from flowmesh.definition.records import (
     Applied,
     Change,
@@ -22,7 +23,7 @@ from flowmesh.definition.records import (
     WorkflowVersion,
 )
 from flowmesh.definitions import Problem, load_template
-from flowmesh.definitions.versions import Difference
+from flowmesh.definitions.versions import Compatibility, Difference
 
 
 def workflow_message(record: WorkflowVersion) -> definition_pb2.Workflow:
@@ -108,6 +109,32 @@ def change_message(change: Change) -> version_pb2.Change:
         changed_at=_instant(change.changed_at),
         differences=[_difference(record) for record in done.differences],
         truncated=done.truncated,
+    )
+
+
+def compatibility_message(found: Compatibility) -> version_pb2.Compatibility:
+    return version_pb2.Compatibility(
+        verdict=version_pb2.Verdict.ValueType(found.verdict),
+        input=version_pb2.Verdict.ValueType(found.input),
+        output=version_pb2.Verdict.ValueType(found.output),
+        reasons=[
+            version_pb2.CompatibilityReason(
+                side=reason.side,
+                verdict=version_pb2.Verdict.ValueType(reason.verdict),
+                path=reason.path,
+                message=reason.message,
+            )
+            for reason in found.reasons
+        ],
+    )
+
+
+def move_message(move: Move) -> version_pb2.ExecutionMove:
+    return version_pb2.ExecutionMove(
+        execution_id=move.execution_id,
+        version=move.version,
+        movable=not move.reasons,
+        reasons=move.reasons,
     )
 
 

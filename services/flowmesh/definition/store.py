@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -179,6 +180,20 @@ class DefinitionStore:
         if not refs:
             return {}
         rows = self._sql.tasks_referred_to(self._pool, **ref_columns(refs))
+        return {
+            TaskRef(row["namespace"], row["name"], row["pinned"]): Referred(
+                row["version"], row["visibility"], row["definition"]
+            )
+            async for row in rows
+        }
+
+    async def referred_at(
+        self, refs: Collection[TaskRef], moment: datetime
+    ) -> dict[TaskRef, Referred]:
+        """What the references meant at a moment."""
+        if not refs:
+            return {}
+        rows = self._sql.tasks_referred_to_at(self._pool, **ref_columns(refs), moment=moment)
         return {
             TaskRef(row["namespace"], row["name"], row["pinned"]): Referred(
                 row["version"], row["visibility"], row["definition"]

@@ -6,7 +6,14 @@ import grpc
 
 from flowmesh.api.definition.v1 import version_service_pb2 as pb
 from flowmesh.api.definition.v1 import version_service_pb2_grpc
-from flowmesh.definition.messages import change_message, difference_message, label_message
+from flowmesh.definition.compatibility import Assessor
+from flowmesh.definition.messages import (
+    change_message,
+    compatibility_message,
+    difference_message,
+    label_message,
+    move_message,
+)
 from flowmesh.definition.requests import author_of, request_id_of
 from flowmesh.definition.versions import Versions
 from flowmesh.rpc import namespace_of, valid_id
@@ -17,8 +24,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class VersionServer(version_service_pb2_grpc.VersionServiceServicer):
     """Turns messages into calls on the versions and back; decides nothing."""
 
-    def __init__(self, *, versions: Versions) -> None:
+    def __init__(self, *, versions: Versions, assessor: Assessor) -> None:
         self._versions = versions
+        self._assessor = assessor
 
     async def SetLabel(self, request: pb.SetLabelRequest, context: Context) -> pb.SetLabelResponse:
         moved = await self._versions.set_label(
@@ -91,6 +99,25 @@ class VersionServer(version_service_pb2_grpc.VersionServiceServicer):
             from_version=old.version,
             to_version=new.version,
             differences=map(difference_message, differences),
+        )
+
+    async def CheckCompatibility(
+        self, request: pb.CheckCompatibilityRequest, context: Context
+    ) -> pb.CheckCompatibilityResponse:
+        found = await self._assessor.assess(
+            namespace_of(request),
+            _workflow_id(request),
+            request.from_version,
+            request.to_version,
+            request.source,
+            request.content_type,
+        )
+        return pb.CheckCompatibilityResponse(
+            from_version=found.from_version,
+            to_version=found.to_version,
+            callers=compatibility_message(found.callers),
+            executions=map(move_message, found.moves),
+            truncated=found.truncated,
         )
 
 

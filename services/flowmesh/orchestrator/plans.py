@@ -156,13 +156,19 @@ class PlanCache:
         except (msgspec.DecodeError, RecursionError) as error:
             raise Invalid("INPUT_INVALID", "the input is not JSON") from error
         violations = tuple(
-            Violation(f"input{problem.path}", problem.message, "INPUT_INVALID")
+            Violation(
+                f"input{problem.path}",
+                problem.message,
+                "INPUT_INVALID",
+                schema_path=problem.schema_path,
+            )
             for problem in plan.input_schema.problems(value)
         )
         if violations:
             first = violations[0]
             raise Invalid(
                 "INPUT_INVALID",
-                f"input of {plan.workflow_id}: {first.field}: {first.description}",
+                f"input of {plan.workflow_id}: {first.field}: {first.description}"
+                f" ({first.schema_path})",
                 violations=violations,
             )

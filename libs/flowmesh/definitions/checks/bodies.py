@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any, Literal
 
 from flowmesh.definitions.builtins import TRANSFORM
+from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.references import config_roots, ids_in
-from flowmesh.definitions.shapes import closed
 from flowmesh.expressions import (
     ExpressionInvalid,
     Reference,
@@ -28,7 +28,8 @@ Mode = Literal["json", "text", "url", "header"]
 class Bodies:
     """Checks tasks one by one; code that occurs often is parsed once."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._syntax: dict[str, str] = {}
         self._conditions: dict[tuple[Dialect, str], ExpressionInvalid | None] = {}
 
@@ -64,7 +65,7 @@ class Bodies:
         except TemplateInvalid as error:
             note_invalid(error, path, problems)
             return
-        _check_references(task, template.references, path, problems)
+        self._references(task, template.references, path, problems)
 
     def _value(self, task: Task, value: Json, path: Path, problems: Problems) -> None:
         try:
@@ -72,7 +73,20 @@ class Bodies:
         except TemplateInvalid as error:
             note_invalid(error, path, problems)
             return
-        _check_references(task, template.references, path, problems)
+        self._references(task, template.references, path, problems)
+
+    def _references(
+        self, task: Task, references: tuple[Reference, ...], path: Path, problems: Problems
+    ) -> None:
+        """Only a closed input has no other fields; an open one may be given more."""
+        part = self._parts.of(task.input_schema)
+        if task.dialect is Dialect.STEPS or part is None:
+            return
+        what = f"the input of {task.name or 'the task'}"
+        for reference in references:
+            if reference.path and self._parts.lacks(part, reference.path[0]):
+                place = (*path, *split_path(reference.at))
+                check_input_field(reference, part, self._parts, place, problems, what)
 
     def _transform(self, task: Task, problems: Problems) -> None:
         if "code" in task.config:
@@ -123,17 +137,6 @@ def _compiled(source: str, task: Task, steps: list[str]) -> ExpressionInvalid | 
     except ExpressionInvalid as error:
         return error
     return None
-
-
-def _check_references(
-    task: Task, references: tuple[Reference, ...], path: Path, problems: Problems
-) -> None:
-    if task.dialect is Dialect.STEPS or not closed(task.input_schema):
-        return
-    what = f"the input of {task.name or 'the task'}"
-    for reference in references:
-        place = (*path, *split_path(reference.at))
-        check_input_field(reference, task.input_schema, place, problems, what)
 
 
 def _note_pipeline(found: tuple[PipelineProblem, ...], base: Path, problems: Problems) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.graphs import check_graph, check_size
-from flowmesh.definitions.checks.known import TaskOf
+from flowmesh.definitions.checks.known import Known, TaskOf
+from flowmesh.definitions.checks.missing import check_missing
+from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.checks.templates import check_templates
 from flowmesh.definitions.checks.types import check_types
@@ -39,14 +41,15 @@ def check(
     if reading.source is None:
         return ()
     resolve = reading.with_own_tasks(resolve)
-    bodies = Bodies()
+    parts = Parts()
+    bodies = Bodies(parts)
     found: list[Problem] = []
     names: set[tuple[str, str]] = set()
     for read in reading.resources:
         problems = Problems(read.number)
         _check_name(read, names, problems)
         if isinstance(read.resource, Workflow):
-            _check_workflow(read.resource, resolve, why, bodies, problems)
+            _check_workflow(read.resource, resolve, why, bodies, parts, problems)
         elif isinstance(read.resource, Task):
             _check_task(read.resource, bodies, problems)
         else:
@@ -86,11 +89,12 @@ def _check_workflow(
     resolve: Resolve,
     why: Callable[[str], str],
     bodies: Bodies,
+    parts: Parts,
     problems: Problems,
 ) -> None:
     if not check_size(workflow, problems):
         return
-    sound = check_schema(workflow.input_schema, (*workflow.schema_path, "inputSchema"), problems)
+    check_schema(workflow.input_schema, (*workflow.schema_path, "inputSchema"), problems)
     check_schema(workflow.output_schema, (*workflow.schema_path, "outputSchema"), problems)
     tasks: dict[str, Task | None] = {}
 
@@ -105,9 +109,10 @@ def _check_workflow(
     for graph in scope.every():
         check_graph(graph, problems)
     _check_tasks(workflow, task_of_node, why, bodies, problems)
-    check_templates(workflow, scope, task_of_node, problems)
-    if sound:
-        check_types(workflow, scope, task_of_node, problems)
+    known = Known(workflow, task_of_node, parts)
+    check_templates(workflow, scope, known, problems)
+    check_types(workflow, scope, known, task_of_node, problems)
+    check_missing(workflow, scope, problems)
 
 
 def _check_tasks(

@@ -54,6 +54,23 @@ join task_versions as found
     on found.namespace = wanted.namespace and found.name = wanted.name
     and found.version = coalesce(nullif(wanted.version, 0), tasks.version);
 
+-- name: tasks-referred-to-at(namespaces, names, versions, moment)
+-- What each reference was at a moment.
+select
+    wanted.namespace, wanted.name, wanted.version as pinned, found.version, tasks.visibility,
+    found.definition
+from unnest(:namespaces::text[], :names::text[], :versions::int[])
+    as wanted (namespace, name, version)
+join tasks on tasks.namespace = wanted.namespace and tasks.name = wanted.name
+cross join lateral (
+    select version, definition from task_versions as v
+    where v.namespace = wanted.namespace and v.name = wanted.name
+        and v.version = coalesce(nullif(wanted.version, 0), v.version)
+        and (wanted.version > 0 or v.created_at <= :moment)
+    order by v.version desc
+    limit 1
+) as found;
+
 -- name: versions-referred-to(namespaces, names, versions)
 -- The same without what they hold.
 select wanted.namespace, wanted.name, wanted.version as pinned, found.version

@@ -1,7 +1,7 @@
 """Versions of workflows: labels that point to them, who changed what, what differs."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -17,6 +17,7 @@ from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
 from flowmesh.gateway.routes.common import (
     ACTOR,
+    DEFINITION_BODY,
     IDEMPOTENCY_KEY,
     PAGING,
     actor_of,
@@ -24,6 +25,8 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
 )
 from flowmesh.gateway.views import raw_json, timestamp
+
+VerdictWord = Literal["compatible", "breaking", "unknown"]
 
 
 class LabelValue(answers.Answer, kw_only=True):
@@ -60,6 +63,38 @@ class DiffAnswer(answers.Answer, kw_only=True):
     from_: int = msgspec.field(name="from")
     to: int
     differences: list[DifferenceValue]
+
+
+class ReasonValue(answers.Answer, kw_only=True):
+    """Why, of the `input` or the `output`; `path` leads into the value."""
+
+    side: str
+    verdict: VerdictWord
+    path: str
+    message: str
+
+
+class MoveValue(answers.Answer, kw_only=True):
+    """A running execution, and why it could not go on under the other version."""
+
+    execution_id: str
+    version: int
+    movable: bool
+    reasons: list[str]
+
+
+class CompatibilityAnswer(answers.Answer, kw_only=True):
+    """Whether version `to` can take the place of `from`; `to` 0 is the definition sent."""
+
+    name: str
+    from_: int = msgspec.field(name="from")
+    to: int
+    verdict: VerdictWord
+    input: VerdictWord
+    output: VerdictWord
+    reasons: list[ReasonValue]
+    executions: list[MoveValue]
+    truncated: bool
 
 
 class ChangeValue(answers.Answer, kw_only=True):
@@ -193,6 +228,61 @@ async def diff_workflow(backends: Backends, request: Request) -> Response:
     )
 
 
+async def check_compatibility(backends: Backends, request: Request) -> Response:
+    return await _compatibility(backends, request, {"to_version": request.text("to")})
+
+
+async def check_definition(backends: Backends, request: Request) -> Response:
+    source, content_type = await request.definition()
+    return await _compatibility(backends, request, {"source": source, "content_type": content_type})
+
+
+async def _compatibility(backends: Backends, request: Request, to: dict[str, Any]) -> Response:
+    response = await backends.versions.CheckCompatibility(
+        pb.CheckCompatibilityRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            from_version=request.text("from"),
+            **to,
+        )
+    )
+    callers = response.callers
+    return json_response(
+        CompatibilityAnswer(
+            name=request.id("name"),
+            from_=response.from_version,
+            to=response.to_version,
+            verdict=_verdict(callers.verdict),
+            input=_verdict(callers.input),
+            output=_verdict(callers.output),
+            reasons=[
+                ReasonValue(
+                    side=each.side,
+                    verdict=_verdict(each.verdict),
+                    path=each.path,
+                    message=each.message,
+                )
+                for each in callers.reasons
+            ],
+            executions=[
+                MoveValue(
+                    execution_id=each.execution_id,
+                    version=each.version,
+                    movable=each.movable,
+                    reasons=list(each.reasons),
+                )
+                for each in response.executions
+            ],
+            truncated=response.truncated,
+        )
+    )
+
+
+def _verdict(verdict: version_pb2.Verdict.ValueType) -> VerdictWord:
+    name = version_pb2.Verdict.Name(verdict)
+    return cast("VerdictWord", name.removeprefix("VERDICT_").lower())
+
+
 def _label(label: version_pb2.Label, previous: int = 0) -> LabelValue:
     return LabelValue(
         label=label.name,
@@ -286,6 +376,31 @@ ROUTES = (
         "/api/v1/tasks/{name}/changes",
         list_task_changes,
         _read("Who changed a task, newest first", ChangeList, *PAGING),
+    ),
+    Route(
+        "GET",
+        f"{_WORKFLOW}/compatibility",
+        check_compatibility,
+        _read(
+            "Whether a version can take another's place",
+            CompatibilityAnswer,
+            _FROM,
+            _TO,
+            tag=TEST,
+        ),
+    ),
+    Route(
+        "POST",
+        f"{_WORKFLOW}/compatibility",
+        check_definition,
+        Operation(
+            tag=TEST,
+            summary="Whether a definition could take a version's place; stores nothing",
+            query=(_FROM,),
+            body=DEFINITION_BODY,
+            answers=(Answer(200, "The verdict.", CompatibilityAnswer),),
+            errors=(404, 413, 415),
+        ),
     ),
     Route(
         "GET",
