@@ -1,5 +1,6 @@
 """Native resources as tests write them, and the calls that most of them make."""
 
+import json
 from typing import Any
 
 import yaml
@@ -30,7 +31,8 @@ def workflow(name: str, *tasks: Json, **spec: Json) -> Json:
 
 
 def text(*resources: Json) -> str:
-    return yaml.safe_dump_all(resources, sort_keys=False)
+    """As YAML, without aliases of what is there twice."""
+    return yaml.safe_dump_all(json.loads(json.dumps(resources)), sort_keys=False)
 
 
 async def apply(suite: Suite, *resources: Json, **headers: str) -> Response:

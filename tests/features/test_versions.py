@@ -8,10 +8,13 @@ import pytest
 
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
 from tests.features.commands import command
 from tests.features.natives import (
+    YAML,
     applied,
     execute,
+    http_task,
     refusal,
     resource,
     text,
@@ -227,3 +230,101 @@ async def test_a_label_goes_nowhere_where_the_data_does_not_flow(suite: Suite, n
     refused = await suite.put(path, {"version": 1})
     assert refusal(refused) == (400, "TYPE_MISMATCH")
     assert (await suite.put(path, {"version": 2})).status == 200
+
+
+def taking(name: str, schema: Json, **spec: Json) -> Json:
+    return workflow(name, {"id": "a", "taskRef": "noop"}, inputSchema=schema, **spec)
+
+
+async def test_a_new_version_is_compatible_with_callers_or_says_why_not(
+    suite: Suite, name: str, tmp_path: Path
+) -> None:
+    """Input and output, member by member; of versions, and of a file before it is registered."""
+    text_, number = {"type": "string"}, {"type": "number"}
+    old = {"type": "object", "properties": {"id": text_, "n": number}}
+    await applied(suite, taking(name, old, outputSchema=old))
+    wider = {"type": "object", "properties": {**old["properties"], "note": text_}}
+    await applied(suite, taking(name, wider, outputSchema=wider))
+    narrower = {
+        "type": "object",
+        "required": ["id"],
+        "properties": {"id": text_, "n": {"type": "integer"}},
+    }
+    await applied(suite, taking(name, narrower, outputSchema={**old, "properties": {"id": text_}}))
+    path = f"/api/v1/workflows/{name}/compatibility"
+
+    async def verdicts(query: str) -> list[str]:
+        answer = (await suite.get(f"{path}?{query}")).json
+        return [answer[key] for key in ("verdict", "input", "output")]
+
+    assert await verdicts("from=1&to=2") == ["compatible"] * 3
+    assert await verdicts("from=2&to=1") == ["breaking", "compatible", "breaking"]
+    answer = (await suite.get(f"{path}?from=1")).json
+    assert (answer["from"], answer["to"], answer["verdict"]) == (1, 3, "breaking")
+    broken = {
+        (each["side"], each["path"]) for each in answer["reasons"] if each["verdict"] == "breaking"
+    }
+    assert broken == {("input", ""), ("input", "n"), ("output", "n")}
+
+    file = tmp_path / "next.yaml"
+    file.write_text(text(taking(name, {"type": "array"})))
+    checked = await command(suite, "compat", name, "1", "-f", str(file), "--json")
+    assert (checked.code, checked.json["verdict"], checked.json["to"]) == (1, "breaking", 0)
+    assert (await suite.get(f"/api/v1/workflows/{name}")).json["version"] == 3
+    sent = await suite.post(f"{path}?from=1", data=file.read_bytes(), headers=YAML)
+    assert sent.json["verdict"] == "breaking"
+
+
+async def test_what_runs_could_move_where_what_has_started_is_unchanged(
+    suite: Suite, world: World, name: str
+) -> None:
+    """Also when the task that it runs with is another one since."""
+    world.hold("first")
+
+    def flow(*more: Json, value: int = 1) -> Json:
+        node = {"id": "a", "taskRef": f"{name}-t", "input": {"n": value}}
+        return workflow(name, node, {"id": "b", "taskRef": "noop", "dependsOn": ["a"]}, *more)
+
+    await applied(suite, http_task(f"{name}-t", world.url("first")), flow())
+    started = await suite.post(f"/api/v1/workflows/{name}/start", {})
+    execution = started.json["executionId"]
+    await world.called("first")
+    await applied(suite, flow({"id": "c", "taskRef": "noop", "dependsOn": ["b"]}))
+    await applied(suite, flow(value=2))
+    path = f"/api/v1/workflows/{name}/compatibility"
+
+    async def move(to: int) -> Json:
+        (found,) = (await suite.get(f"{path}?from=1&to={to}")).json["executions"]
+        assert (found["executionId"], found["version"]) == (execution, 1)
+        return found["movable"], found["reasons"]
+
+    assert await move(2) == (True, [])
+    assert await move(3) == (False, ["a has started and differs in input"])
+    await applied(suite, http_task(f"{name}-t", world.url("second")))
+    assert await move(2) == (False, ["a has started and differs in task"])
+    world.release("first")
+    assert (await suite.wait(execution))["status"] == "completed"
+    assert (await suite.get(f"{path}?from=1&to=2")).json["executions"] == []
+
+
+@pytest.mark.feature("S3-100")
+async def test_a_definition_read_often_is_read_once(suite: Suite, name: str) -> None:
+    """The share of reads that a cache answered is exported."""
+    await applied(suite, answering(name, "one"))
+
+    async def reads(result: str) -> float:
+        found = (await suite.get("/metrics")).text
+        wanted = f'flowmesh_definition_cache_reads_total{{cache="workflow",result="{result}"}} '
+        lines = [line for line in found.splitlines() if line.startswith(wanted)]
+        return float(lines[0].split()[-1]) if lines else 0.0
+
+    hits, misses = await reads("hit"), await reads("miss")
+    for _ in range(10):
+        assert (await suite.get(f"/api/v1/workflows/{name}")).status == 200
+    assert (await reads("hit") - hits, await reads("miss") - misses) == (9, 1)
+    ratio = [
+        float(line.split()[-1])
+        for line in (await suite.get("/metrics")).text.splitlines()
+        if line.startswith('flowmesh_definition_cache_hit_ratio{cache="workflow"}')
+    ]
+    assert 0 < ratio[0] <= 1

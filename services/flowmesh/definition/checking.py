@@ -23,6 +23,7 @@ from flowmesh.definitions import (
     load_workflow,
     task_ref,
 )
+from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.documents import Source
 
 Tasks = Mapping[TaskRef, Task]
@@ -129,7 +130,8 @@ def own_tasks(namespace: str, reading: Reading) -> dict[TaskRef, Task]:
 
 
 def refs_of(namespace: str, texts: Collection[str]) -> set[TaskRef]:
-    return {task_ref(text, namespace) for text in texts}
+    """What references in workflows of a namespace refer to, built-in tasks left out."""
+    return {task_ref(text, namespace) for text in texts if built_in(text) is None}
 
 
 def _replaced(namespace: str, reading: Reading) -> set[tuple[str, str]]:

@@ -3,13 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import orjson
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution_service
-from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceAsyncStub
 from flowmesh.definition import limits
 from flowmesh.definition.checking import own_tasks, refs_of
 from flowmesh.definition.library import Library, plan_of
@@ -25,6 +25,9 @@ from flowmesh.definitions import (
 )
 from flowmesh.definitions.versions import Compatibility, for_callers, why_not
 from flowmesh.errors import Invalid
+
+if TYPE_CHECKING:
+    from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceAsyncStub
 
 _OPEN = (
     execution_pb2.EXECUTION_STATUS_PENDING,
@@ -62,7 +65,7 @@ class Assessor:
         *,
         store: DefinitionStore,
         library: Library,
-        executions: ExecutionServiceAsyncStub,
+        executions: "ExecutionServiceAsyncStub",
     ) -> None:
         self._store = store
         self._library = library

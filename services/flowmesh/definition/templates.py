@@ -98,8 +98,12 @@ class Templates:
         found = await self.template(namespace, name, version)
         template = load_template(orjson.loads(found.definition))
         documents = instantiate(template, target, _object(parameters))
-        source = yaml.safe_dump_all(
-            documents, sort_keys=False, allow_unicode=True, width=limits.YAML_COLUMNS
+        source = yaml.dump_all(
+            documents,
+            Dumper=_Plain,
+            sort_keys=False,
+            allow_unicode=True,
+            width=limits.YAML_COLUMNS,
         ).encode()
         if not dry_run:
             applied, checked = await self._library.apply(
@@ -113,6 +117,13 @@ class Templates:
     async def counts(self, namespace: str) -> dict[str | None, int]:
         """Workflows by the template that they were made of; None is none."""
         return await self._store.template_counts(namespace)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a value that is there twice, twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _bundled(document: dict[str, Any]) -> TemplateVersion:
