@@ -235,12 +235,13 @@ class VersionList(Answer, kw_only=True):
 class WorkflowReference(Answer, kw_only=True):
     """A version of a workflow that is in use: the newest, or one that `labels` point to.
 
-    `taskVersion` is the version of the task that it is pinned to.
+    `namespace` is there where it is another one than yours; `taskVersion` is the version of the
+    task that it is pinned to.
     """
 
     name: str
     version: int
-    namespace: str
+    namespace: str | UnsetType = UNSET
     task_version: int | UnsetType = UNSET
     labels: list[str] | UnsetType = UNSET
 

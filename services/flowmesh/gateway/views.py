@@ -123,12 +123,14 @@ def applied_resources(messages: Any) -> list[answers.AppliedResource]:
     ]
 
 
-def references(messages: Any) -> list[answers.WorkflowReference]:
+def references(messages: Any, namespace: str) -> list[answers.WorkflowReference]:
+    """Versions in use; those of other namespaces than the caller's say so."""
+    own = namespace or "default"
     return [
         answers.WorkflowReference(
             name=each.name,
             version=each.version,
-            namespace=each.namespace,
+            namespace=each.namespace if each.namespace not in ("", own) else UNSET,
             task_version=each.task_version or UNSET,
             labels=list(each.version_labels) or UNSET,
         )

@@ -87,7 +87,7 @@ async def _apply_source(
         resources=applied,
         created=created,
         warnings=problems(response.warnings),
-        affected=references(response.affected) or UNSET,
+        affected=references(response.affected, request.namespace) or UNSET,
         affected_count=response.affected_count or UNSET,
         **only,
     )
@@ -105,7 +105,7 @@ async def validate_workflow(backends: Backends, request: Request) -> Response:
         answers.Validation(
             valid=response.valid,
             problems=[problem(each) for each in response.problems],
-            affected=references(response.affected) or UNSET,
+            affected=references(response.affected, request.namespace) or UNSET,
             affected_count=response.affected_count or UNSET,
         )
     )

@@ -50,7 +50,7 @@ class UsageList(answers.Answer, kw_only=True):
     """Versions in use that refer to the task, of all namespaces."""
 
     workflows: list[answers.WorkflowReference]
-    next_page_token: str
+    next_page_token: str | UnsetType = UNSET
 
 
 async def list_tasks(backends: Backends, request: Request) -> Response:
@@ -148,7 +148,8 @@ async def list_task_usages(backends: Backends, request: Request) -> Response:
     )
     return json_response(
         UsageList(
-            workflows=references(response.workflows), next_page_token=response.next_page_token
+            workflows=references(response.workflows, request.namespace),
+            next_page_token=response.next_page_token or UNSET,
         )
     )
 

@@ -382,7 +382,7 @@ ROUTES = (
         f"{_WORKFLOW}/compatibility",
         check_compatibility,
         _read(
-            "Whether a version can take another's place",
+            "Whether a version can take the place of another",
             CompatibilityAnswer,
             _FROM,
             _TO,
