@@ -31,9 +31,7 @@ def anything_at(value: Json, path: tuple[str | int, ...]) -> bool:
             below = path[position + 1 :]
             others = [member for name, member in value.items() if name not in generators.NAMES]
             return any(anything_at(member, below) for member in others)
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+        if (isinstance(value, dict) and key in value) or (isinstance(value, list) and isinstance(key, int) and key < len(value)):
             value = value[key]
         else:
             return False
