@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from flowmesh.library import needed
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.commands import command
 from tests.features.natives import (
+    YAML,
     applied,
     apply,
     execute,
@@ -38,9 +40,15 @@ async def shop(suite: Suite) -> AsyncIterator[World]:
         world.answers("payments/v1/refunds", json={"id": "re_1", "status": "succeeded"})
         world.answers("warehouse/inventory/book", json={"available": True, "onHand": 7})
         world.answers("shipping/shipments", json={"trackingNumber": "T-1", "carrier": "post"})
-        installed = await command(suite, "library", "install", "--json")
-        assert installed.code == 0, installed.err
+        await installed(suite)
         yield world
+
+
+async def installed(suite: Suite, **headers: str) -> None:
+    """As the command does it; what is there already stays as it is."""
+    source = "---\n".join(item.text for item in needed([])).encode()
+    answer = await suite.post("/api/v1/workflows", data=source, headers=YAML | headers)
+    assert answer.status in (200, 201), answer.text
 
 
 def order(world: World, **more: Json) -> Json:
@@ -64,19 +72,25 @@ def order(world: World, **more: Json) -> Json:
 
 
 @pytest.mark.feature("S0-17")
-async def test_the_library_is_listed_shown_and_installed(suite: Suite, shop: World) -> None:
-    """Four tasks and six workflows; installed again nothing changes."""
+async def test_the_library_is_listed_shown_and_installed(suite: Suite) -> None:
+    """Four tasks and six workflows; what is installed already does not change."""
     listed = (await command(suite, "library", "list", "--json")).json
     assert [each["name"] for each in listed if each["kind"] == "WorkflowTask"] == TASKS
     assert len([each for each in listed if each["kind"] == "Workflow"]) == 6
     shown = await command(suite, "library", "show", "charge-payment")
     assert "taskRef" not in shown.out
     assert "name: charge-payment" in shown.out
-    again = (await command(suite, "library", "install", "--json")).json
+    team = ("--namespace", "s0-17", "--json")
+    first = (await command(suite, "library", "install", "order-confirmation", *team)).json
+    assert [each["name"] for each in first] == ["send-email", "order-confirmation"]
+    again = (await command(suite, "library", "install", *team)).json
     assert len(again) == 10
-    assert not any(each["created"] for each in again)
-    stored = (await suite.get("/api/v1/tasks/send-email")).json
-    assert stored["type"] == "http"
+    assert [each["name"] for each in again if not each["created"]] == [
+        "send-email",
+        "order-confirmation",
+    ]
+    headers = {"Flowmesh-Namespace": "s0-17"}
+    assert (await suite.get("/api/v1/tasks/send-email", headers=headers)).json["version"] == 1
     unknown = await command(suite, "library", "install", "nothing")
     assert (unknown.code, "library list" in unknown.err) == (2, True)
 
@@ -148,8 +162,7 @@ async def test_four_workflows_charge_with_one_task(suite: Suite, shop: World) ->
 async def test_another_provider_is_one_change(suite: Suite, shop: World) -> None:
     """Stripe to Braintree in the task alone; all that use it go on, unchanged, with the other."""
     team = {"Flowmesh-Namespace": "s0-14"}
-    installed = await command(suite, "library", "install", "--namespace", "s0-14")
-    assert installed.code == 0
+    await installed(suite, **team)
     names = ["order-checkout", "refund-processing", "subscription-renewal"]
 
     async def run() -> None:
@@ -169,6 +182,12 @@ async def test_another_provider_is_one_change(suite: Suite, shop: World) -> None
     changed = await suite.put("/api/v1/tasks/charge-payment", task, headers=team)
     assert changed.status == 201, changed.text
     assert {each["name"] for each in changed.json["affected"]} == set(names)
+    changes = (await suite.get("/api/v1/tasks/charge-payment/changes", headers=team)).json
+    differences = changes["changes"][0]["differences"]
+    assert {each["field"].partition(".")[2].partition(".")[0] for each in differences} == {
+        "url",
+        "body",
+    }
     charged = len(shop.calls("payments/v1/charges"))
     await run()
     assert len(shop.calls("payments/merchants/transactions")) == len(names)

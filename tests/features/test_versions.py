@@ -48,7 +48,7 @@ async def point(suite: Suite, name: str, label: str, version: int | str, **heade
     return answer.json
 
 
-@pytest.mark.feature("S4-97")
+@pytest.mark.feature("S4-97", "S3-12")
 async def test_two_versions_run_side_by_side(suite: Suite, name: str) -> None:
     """By number, by label, and the newest without either; over REST and from Python."""
     for answer in ("one", "two", "three"):
@@ -328,3 +328,25 @@ async def test_a_definition_read_often_is_read_once(suite: Suite, name: str) -> 
         if line.startswith('flowmesh_definition_cache_hit_ratio{cache="workflow"}')
     ]
     assert 0 < ratio[0] <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.feature("S3-13")
+async def test_definitions_survive_the_death_of_everything(tmp_path: Path, name: str) -> None:
+    """Versions, labels, changes and templates are there again, and run."""
+    async with Suite(tmp_path / "data") as suite:
+        for answer in ("one", "two"):
+            await applied(suite, answering(name, answer))
+        await point(suite, name, "production", 1)
+        await applied(suite, resource("WorkflowTemplate", name, resources=[answering("x", "y")]))
+        paths = [
+            f"/api/v1/workflows/{name}/versions",
+            f"/api/v1/workflows/{name}/labels",
+            f"/api/v1/workflows/{name}/changes",
+            f"/api/v1/templates/{name}",
+        ]
+        before = [(await suite.get(path)).json for path in paths]
+        await suite.kill_everything()
+        await suite.start()
+        assert [(await suite.get(path)).json for path in paths] == before
+        assert await said(suite, name, "production") == "one"
