@@ -119,7 +119,7 @@ async def test_a_wrong_definition_says_where(flowmesh: Run, tmp_path: Path) -> N
     assert (await flowmesh("get", "workflow", "cli-cycle")).code == 1
 
 
-async def test_an_execution_is_signaled_and_canceled(flowmesh: Run, suite: Suite) -> None:
+async def test_an_execution_is_signaled_paused_and_canceled(flowmesh: Run, suite: Suite) -> None:
     """The exit code of `watch` says that it did not complete."""
     flow = Workflow("cli-cancel")
     flow.task("wait", "cli-nobody-does-this")
@@ -128,6 +128,10 @@ async def test_an_execution_is_signaled_and_canceled(flowmesh: Run, suite: Suite
     execution = (await flowmesh("start", "cli-cancel")).out.strip()
     signal = await flowmesh("signal", execution, "hello", "--payload", '{"n": 1}', "--json")
     assert signal.json["sequence"] > 1
+    assert (await flowmesh("pause", execution, "--reason", "lunch")).out == f"{execution}: paused\n"
+    twice = await flowmesh("pause", execution)
+    assert (twice.code, "EXECUTION_PAUSED" in twice.err) == (1, True)
+    assert (await flowmesh("resume", execution)).out == f"{execution}: running\n"
     assert (await flowmesh("cancel", execution, "--reason", "enough")).code == 0
     watched = await flowmesh("watch", execution)
     assert watched.code == 1

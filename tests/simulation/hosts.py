@@ -21,6 +21,9 @@ from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.reports import ReportLoop
 from flowmesh.event.sequencer import Arrival, Sequencer
 from flowmesh.event.store import Place
+from flowmesh.executors.base import Attempt, Output, Step
+from flowmesh.executors.failures import SERVER, TaskFailure
+from flowmesh.executors.specs import ReadySpecs
 from flowmesh.orchestrator.attach_server import DispatchServer
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.ids import ExecutionIds
@@ -43,12 +46,9 @@ from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics, Spans
 from flowmesh.worker import limits
 from flowmesh.worker.attach import Link, Orchestrators
-from flowmesh.worker.executors.base import Attempt, Output, Step
-from flowmesh.worker.failures import SERVER, TaskFailure
 from flowmesh.worker.payloads import Payloads as WorkerPayloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
-from flowmesh.worker.specs import ReadySpecs
 from flowmesh.worker.telemetry import PoolTelemetry
 from flowmesh.worker.work import WorkServer
 from tests.simulation.bus import SimulatedBus, SimulatedEventStream

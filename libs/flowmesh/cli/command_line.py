@@ -49,6 +49,9 @@ Row = tuple[str, str, str]
 _DEFINITIONS: tuple[Row, ...] = (
     ("apply", "definitions:apply", "Register definitions from files."),
     ("validate", "definitions:validate", "Check definitions and store nothing."),
+    ("transform", "transforms:transform", "Try a pipeline of operations on a value."),
+    ("convert", "formats:convert", "Write definitions in another format."),
+    ("graph", "formats:graph", "Draw a workflow: SVG, Mermaid, DOT or JSON."),
     ("diff", "versions:diff", "What differs between two versions, or two files."),
     ("compat", "versions:compat", "Whether a version can take another's place."),
     ("changes", "versions:changes", "Who changed a workflow or task, and how."),
@@ -73,6 +76,7 @@ _GET: tuple[Row, ...] = (
     ("workflow", "definitions:get_workflow", "A workflow."),
     ("task", "definitions:get_task", "A reusable task."),
     ("execution", "executions:get_execution", "An execution."),
+    ("operation", "transforms:get_operation", "An operation of pipelines."),
 )
 _LIST: tuple[Row, ...] = (
     ("workflows", "definitions:list_workflows", "Registered workflows."),
@@ -80,6 +84,7 @@ _LIST: tuple[Row, ...] = (
     ("executions", "executions:list_executions", "Executions, newest first."),
     ("services", "services:services", "Registered service instances."),
     ("users", "definitions:task_users", "Workflows that use a task."),
+    ("operations", "transforms:list_operations", "Operations of pipelines."),
 )
 _EXECUTIONS: tuple[Row, ...] = (
     ("start", "executions:start", "Start an execution."),
@@ -89,6 +94,8 @@ _EXECUTIONS: tuple[Row, ...] = (
     ("stats", "stats:stats", "Counts and latencies of workflows and tasks."),
     ("cancel", "executions:cancel", "Cancel an execution."),
     ("terminate", "executions:terminate", "End an execution at once."),
+    ("pause", "executions:pause", "Let nothing of an execution begin any more."),
+    ("resume", "executions:resume", "Let a paused execution go on."),
     ("signal", "executions:signal", "Send a signal to an execution."),
 )
 _SUITE: tuple[Row, ...] = (

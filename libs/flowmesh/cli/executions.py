@@ -195,6 +195,42 @@ def cancel(execution: str, /, *, reason: str = "", common: Common = COMMON) -> i
     return run(common, work)
 
 
+def pause(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+    """Let nothing of an execution begin any more; what workers have goes on.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    reason
+        Why; kept in its history.
+    """
+
+    async def work(client: "Client") -> int:
+        await client.handle(execution).pause(reason)
+        return _told(common, execution, "paused")
+
+    return run(common, work)
+
+
+def resume(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+    """Let a paused execution go on with everything that waited.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    reason
+        Why; kept in its history.
+    """
+
+    async def work(client: "Client") -> int:
+        await client.handle(execution).resume(reason)
+        return _told(common, execution, "running")
+
+    return run(common, work)
+
+
 def terminate(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
     """End an execution at once, without any clean-up its definition asks for.
 

@@ -69,7 +69,8 @@ class Task:
     """A unit of work: a `WorkflowTask` of the library, a built-in, or one written into a step.
 
     `type` is the word of the document (`http`), `executor` who runs it (`http.request`).
-    `config` is what the executor gets, `config_path` where it stands in the source.
+    `config` is what the executor gets, `config_path` where it stands in the source; `places` says
+    where parts of it stand that the document calls something else.
     """
 
     type: str
@@ -86,6 +87,14 @@ class Task:
     visibility: Visibility = Visibility.NAMESPACE
     path: Path = ()
     config_path: Path = ()
+    places: dict[Path, Path] = field(default_factory=dict)
+
+    def at(self, *keys: str | int) -> Path:
+        """Where a part of `config` stands in the source."""
+        for end in range(len(keys), 0, -1):
+            if keys[:end] in self.places:
+                return (*self.places[keys[:end]], *keys[end:])
+        return (*self.config_path, *keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +111,13 @@ class GroupBody:
     """A graph that runs once; its output is the list of its leaves' outputs, in order.
 
     In a race the first leaf that completes ends it: the others are canceled and its output is that
-    of the group.
+    of the group. A `single` one answers the output of its only leaf, null where there are several.
     """
 
     nodes: tuple["Node", ...]
     path: Path
     race: bool = False
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +126,15 @@ class StatesBody:
 
     They share a value: the input of the machine (`Node.input`) to begin with, then the output of
     the last node that does not keep it. Templates in it see the value as `state`, and `error`
-    (`class`, `message`, `node`) behind a catch. The value at the end is the machine's output.
+    (`class`, `message`, `node`, `details`) behind a catch. The value at the end is the output of
+    the machine.
     """
 
     nodes: tuple["Node", ...]
     start: str
     path: Path
+    # How many may begin, one after the other; 0 is no limit.
+    steps_max: int = 0
 
 
 Body = MapBody | GroupBody | StatesBody
@@ -142,8 +155,9 @@ class Catch:
 class Follow:
     """What follows a node of a state machine; an empty name ends the machine.
 
-    A node that `chooses` has an object as output whose `next` names what follows, one of `among`.
-    One that `keeps` leaves the value as it is; one that chooses always does.
+    The output of a node that `chooses` says what follows, one of `among`: its id, a list with its
+    id, or an object with its id as `next`. One that `keeps` leaves the value as it is; one that
+    chooses always does.
     """
 
     next: str = ""
@@ -177,6 +191,9 @@ class Edge:
     path: Path
     label: str = ""
     on_failure: bool = False
+    # As the document has them: its name, and its condition for people to read.
+    id: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +217,8 @@ class Node:
     dependencies_key: str = ""
     retry: Retry | None = None
     timeout_ms: int = 0
+    # A worker that has the task is to be heard of this often; 0 is no limit.
+    heartbeat_ms: int = 0
     critical: bool = True
     priority: Priority = Priority.NORMAL
     queue: str = ""
@@ -207,6 +226,8 @@ class Node:
     # Edges from nodes that are dependencies too, and when they let this node run.
     edges: tuple[Edge, ...] = ()
     join: Join = Join.STRICT
+    # Not in the document: what stands before, behind or between those that are.
+    hidden: bool = False
     # Of a node in the body of a state machine.
     follow: Follow | None = None
     # Names its templates see besides the usual ones, of the bodies it is in.

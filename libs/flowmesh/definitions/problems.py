@@ -46,8 +46,10 @@ class Problem:
 class Problems:
     """Collects the problems of one document; bounded, so that a hostile one costs little."""
 
-    def __init__(self, document: int = 0) -> None:
+    def __init__(self, document: int = 0, *, checked: bool = False) -> None:
+        """`checked` documents were stored after all checks; what takes long is not done again."""
         self.document = document
+        self.checked = checked
         self.found: list[Problem] = []
         # Ids seen to be well-formed; a large graph names the same ones again and again.
         self.well_formed: set[str] = set()

@@ -3,8 +3,9 @@
 Every getter returns a usable value whatever the document holds, so one pass finds every problem.
 """
 
+import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from flowmesh.definitions import limits
@@ -14,6 +15,7 @@ from flowmesh.definitions.task_refs import FORM, is_task_ref
 Json = Any
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _SUGGESTIONS_MAX = 12
+_SUGGESTED_FROM_MAX = 1_000
 
 
 def kind_of(value: Json) -> str:
@@ -31,6 +33,14 @@ def kind_of(value: Json) -> str:
 
 def is_id(value: str) -> bool:
     return _ID.match(value) is not None
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """`; did you mean …?` where something is close."""
+    if len(known) > _SUGGESTED_FROM_MAX:
+        return ""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class Reader:
@@ -97,10 +107,11 @@ class Reader:
             return ""
         return value if self._checked_id(value, (*self.path, key), key) else ""
 
-    def task_ref(self, key: str) -> str:
+    def task_ref(self, key: str, *, required: bool = True) -> str:
         """A reference to a task, pinned to a version or of another namespace perhaps."""
         if not self.has(key):
-            self.missing(key, "the name of a WorkflowTask or of a built-in task")
+            if required:
+                self.missing(key, "the name of a WorkflowTask or of a built-in task")
             return ""
         value = self.value[key]
         if isinstance(value, str) and is_task_ref(value):
@@ -119,20 +130,29 @@ class Reader:
         self.problems.add("ID_INVALID", message, path)
         return False
 
-    def identifiers(self, key: str) -> tuple[str, ...]:
-        """A list of ids by index; an empty one stands for what is not an id, which is noted."""
+    def identifiers(
+        self, key: str, of_object: Callable[["Reader"], str] | None = None
+    ) -> tuple[str, ...]:
+        """A list of ids by index; an empty one stands for what is not an id, which is noted.
+
+        `of_object` gives the id of an item that says more than that.
+        """
         if self.raw(key) is None:
             return ()
         items, well_formed = self.items(key), self.problems.well_formed
         return tuple(
             value
             if value.__class__ is str and value in well_formed
-            else self._item_id(key, index, value)
+            else self._item_id(key, index, value, of_object)
             for index, value in enumerate(items)
         )
 
-    def _item_id(self, key: str, index: int, value: Json) -> str:
+    def _item_id(
+        self, key: str, index: int, value: Json, of_object: Callable[["Reader"], str] | None
+    ) -> str:
         path = (*self.path, key, index)
+        if of_object is not None and isinstance(value, dict):
+            return of_object(Reader(value, path, self.problems))
         if not isinstance(value, str):
             message = f"{key} holds ids, not {kind_of(value)}"
             self.problems.add("DEFINITION_INVALID", message, path)
@@ -197,7 +217,11 @@ class Reader:
             return default
         if isinstance(value, str) and value.upper() in choices:
             return value.upper()
-        self.wrong(key, "one of " + ", ".join(choices))
+        if isinstance(value, str):
+            message = f"{key} must be one of {', '.join(choices)}, not {value[:64]!r}"
+            self.problems.add("DEFINITION_INVALID", message, (*self.path, key))
+        else:
+            self.wrong(key, "one of " + ", ".join(choices))
         return default
 
     def labels(self, key: str = "labels") -> dict[str, str]:

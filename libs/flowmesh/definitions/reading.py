@@ -86,7 +86,7 @@ def read_source(source: bytes, content_type: str = "") -> Reading:
 
 def load_workflow(document: Any) -> Workflow:
     """The model of a document that was checked before; raises ValueError if it was not."""
-    resource = load(document, Problems())
+    resource = load(document, Problems(checked=True))
     if not isinstance(resource, Workflow):
         raise ValueError("the document is no workflow")
     return resource
@@ -102,7 +102,7 @@ def load_template(document: Any) -> WorkflowTemplate:
 
 def load_task(document: Any) -> Task:
     """The model of a task's document that was checked before; raises ValueError if it was not."""
-    resource = load(document, Problems())
+    resource = load(document, Problems(checked=True))
     if not isinstance(resource, Task):
         raise ValueError("the document is no task")
     return resource

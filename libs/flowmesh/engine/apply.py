@@ -36,7 +36,7 @@ def restore_held(state: State) -> None:
     if state.ended:
         return
     for scope in tuple(state.all_scopes()):
-        if state.plan.parallelism and scope.waiting:
+        if (state.plan.parallelism or state.paused) and scope.waiting:
             for planned in scope.graph.nodes:
                 if planned.index not in scope.nodes and scope.startable(planned):
                     state.held[scope.prefix + planned.id] = (scope, planned)
@@ -46,7 +46,7 @@ def restore_held(state: State) -> None:
 
 
 def _restore_body(state: State, node: NodeState) -> None:
-    if state.plan.parallelism and _has_more(node):
+    if (state.plan.parallelism or state.paused) and _has_more(node):
         state.held[node.id] = (node.scope, node.planned)
     elif not node.scopes:
         state.set_timer(node.id, node.scheduled_at_us + s.ASK_AGAIN_US)
@@ -107,7 +107,7 @@ def _close(state: State, scope: s.Scope) -> None:
         of.failed += 1
         if of.failure is None:
             of.failure = _failure_of(scope.failed)
-    elif owner.is_group:
+    elif owner.is_group and not owner.planned.single:
         of.outputs = [_bare(scope.output_of(leaf.index)) for leaf in leaves]
     elif len(leaves) == 1:
         of.outputs[scope.item] = _bare(scope.output_of(leaves[0].index))
@@ -138,8 +138,11 @@ def _chosen(owner: NodeState, node: NodeState) -> tuple[int | None, failure_pb2.
     """The node that the output of one that chooses names."""
     assert owner.planned.body is not None
     inline = node.output is not None and not node.output.HasField("reference")
-    output = decode(node.output) if inline else None
-    name = output.get("next") if isinstance(output, dict) else None
+    name = decode(node.output) if inline else None
+    if isinstance(name, dict):
+        name = name.get("next")
+    elif isinstance(name, list):
+        name = name[0] if name else ""
     if name == "":
         return None, None
     place = owner.planned.body.by_id.get(name) if isinstance(name, str) else None
@@ -209,6 +212,16 @@ def _workflow_canceled(state: State, event: history.WorkflowCanceled, at_us: int
 
 def _workflow_terminated(state: State, event: history.WorkflowTerminated, at_us: int) -> None:
     _finish(state, s.EXECUTION_TERMINATED, at_us)
+    _remember(state, event.request_id)
+
+
+def _workflow_paused(state: State, event: history.WorkflowPaused, _at_us: int) -> None:
+    state.status = s.EXECUTION_PAUSED
+    _remember(state, event.request_id)
+
+
+def _workflow_resumed(state: State, event: history.WorkflowResumed, _at_us: int) -> None:
+    state.status = s.EXECUTION_RUNNING
     _remember(state, event.request_id)
 
 
@@ -322,6 +335,8 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "workflow_failed": _workflow_failed,
     "workflow_canceled": _workflow_canceled,
     "workflow_terminated": _workflow_terminated,
+    "workflow_paused": _workflow_paused,
+    "workflow_resumed": _workflow_resumed,
     "task_scheduled": _task_scheduled,
     "task_started": _task_started,
     "task_completed": _task_completed,

@@ -110,7 +110,7 @@ class Progress:
                     self.begin(scope, successor, ended)
             if owner is not None and not scope.open_count:
                 self.iterate(owner, ended)
-            while state.held and state.running_count < self.plan.parallelism:
+            while state.held and not state.full:
                 self.release(ended)
         if not state.scope.open_count:
             self.finish(c.Finish())
@@ -118,19 +118,22 @@ class Progress:
     def release(self, ended: deque[NodeState]) -> None:
         """Lets go on what was held back longest."""
         _, (scope, planned) = self.state.held.popitem(last=False)
-        if planned.body is None:
-            self.schedule(scope, planned, 1)
-        else:
+        if planned.index in scope.nodes:
             self.iterate(scope.nodes[planned.index], ended)
+        else:
+            self.begin(scope, planned, ended)
 
     def begin(self, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
         """Starts a ready node; one that ends at once is added to `ended`."""
+        if self.state.paused:
+            self.state.held[scope.prefix + planned.id] = (scope, planned)
+            return
         skip = self.skip_reason(scope, planned)
         if skip is not None:
             self.emit("task_skipped", skip)
             ended.append(scope.nodes[planned.index])
         elif planned.is_task:
-            if self.plan.parallelism and self.state.running_count >= self.plan.parallelism:
+            if self.state.full:
                 self.state.held[scope.prefix + planned.id] = (scope, planned)
             else:
                 self.schedule(scope, planned, 1)
@@ -165,7 +168,9 @@ class Progress:
         """When a timer that begins now fires; raises what rendering does, and ValueError."""
         if planned.delay_us or planned.input is None:
             return self.now + planned.delay_us
-        value = decode(render_input(self.state, NodeState(planned, scope)))
+        node = NodeState(planned, scope)
+        node.scheduled_at_us = self.now
+        value = decode(render_input(self.state, node))
         if isinstance(value, str):
             return max(self.now, _instant_us(value))
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:
@@ -313,7 +318,11 @@ class Progress:
         elif machine.next is None:
             self.complete(owner, machine.value)
             ended.append(owner)
-        elif self.plan.parallelism and state.running_count >= self.plan.parallelism:
+        elif owner.planned.steps_max and machine.begun >= owner.planned.steps_max:
+            message = f"{owner.id} has run {machine.begun:,} nodes, as many as it may"
+            self.fail_node(owner, failure_of("ResourceLimit", message))
+            ended.append(owner)
+        elif state.full:
             state.held[owner.id] = (owner.scope, owner.planned)
         elif self.begun >= BEGUN_PER_STEP_MAX:
             self.go_on_later(owner)
@@ -328,7 +337,7 @@ class Progress:
         while of.failure is None and of.begun < of.total:
             if len(of.scopes) >= owner.planned.concurrency:
                 return
-            if self.plan.parallelism and state.running_count >= self.plan.parallelism:
+            if state.full:
                 state.held[owner.id] = (owner.scope, owner.planned)
                 return
             if self.begun >= BEGUN_PER_STEP_MAX:
@@ -342,6 +351,13 @@ class Progress:
             return
         if of.failure is not None:
             self.fail_node(owner, of.failure)
+            ended.append(owner)
+            return
+        if owner.planned.single:
+            only = of.outputs[0]
+            self.complete(
+                owner, payload_pb2.Payload(data=only) if isinstance(only, bytes) else only
+            )
             ended.append(owner)
             return
         outputs = [each for each in of.outputs if isinstance(each, bytes)]

@@ -108,8 +108,10 @@ class PlanNode:
         "retry",
         "rules",
         "signal",
+        "single",
         "spec",
         "start",
+        "steps_max",
         "successors",
         "timeout_ms",
     )
@@ -144,7 +146,9 @@ class PlanNode:
         self.body: Graph | None = None
         self.concurrency = max(message.map.concurrency, 1)
         self.race = message.group.race
+        self.single = message.group.single
         self.start = message.states.start
+        self.steps_max = message.states.steps_max
         self.signal = message.signal
         self.join = message.join
         self.excused = False

@@ -7,7 +7,7 @@ import msgspec
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.expressions import RenderError
+from flowmesh.expressions import MOMENT, Moment, RenderError
 from flowmesh.plan.compiled import Graph, Plan, PlanNode
 
 ITEMS_MAX = 1_000_000
@@ -50,12 +50,17 @@ class ExecutionValues(Protocol):
     def scope(self) -> ScopeValues:
         """The graph of the plan."""
 
+    @property
+    def moved_at_us(self) -> int:
+        """When the last node of the plan's graph ended."""
+
 
 class NodeValues(Protocol):
     """A node of a running graph; `id` names it in its execution."""
 
     id: str
     planned: PlanNode
+    scheduled_at_us: int
 
     @property
     def scope(self) -> ScopeValues:
@@ -116,6 +121,14 @@ def decode(payload: payload_pb2.Payload | None, read: PayloadReader = inline) ->
         raise RenderError("payload", "the value is not JSON") from error
 
 
+def decode_if_json(data: bytes) -> Any:
+    """The JSON value of bytes that a worker sent, None where they are none."""
+    try:
+        return decode(payload_pb2.Payload(data=data))
+    except RenderError:
+        return None
+
+
 def _output_named(scope: ScopeValues, name: str) -> payload_pb2.Payload | None:
     """Output of the task of this name in this graph or one around it."""
     around: ScopeValues | None = scope
@@ -152,12 +165,19 @@ class _Tasks(Mapping[str, Any]):
 class _Values(Mapping[str, Any]):
     """The roots of a template, each made only when looked at."""
 
-    __slots__ = ("_execution", "_read", "_scope")
+    __slots__ = ("_execution", "_node", "_read", "_scope")
 
-    def __init__(self, execution: ExecutionValues, scope: ScopeValues, read: PayloadReader) -> None:
+    def __init__(
+        self,
+        execution: ExecutionValues,
+        scope: ScopeValues,
+        read: PayloadReader,
+        node: NodeValues | None = None,
+    ) -> None:
         self._execution = execution
         self._scope = scope
         self._read = read
+        self._node = node
 
     def __getitem__(self, root: str) -> Any:
         match root:
@@ -169,6 +189,8 @@ class _Values(Mapping[str, Any]):
                 return context_of(self._execution, self._read)
             case "execution":
                 return {"id": self._execution.execution_id}
+            case _ if root == MOMENT:
+                return moment_of(self._execution, self._node)
         return self._scope.binding(root, self._read)
 
     def __iter__(self) -> Iterator[str]:
@@ -176,6 +198,16 @@ class _Values(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 4
+
+
+def moment_of(execution: ExecutionValues, node: NodeValues | None) -> Moment:
+    """Of a node when its attempt became ready, of the execution itself when its last node ended.
+
+    Facts of the history, so that whoever renders again comes to the same.
+    """
+    if node is None:
+        return Moment(execution.execution_id, execution.moved_at_us)
+    return Moment(f"{execution.execution_id}/{node.id}", node.scheduled_at_us)
 
 
 def values_of(execution: ExecutionValues, read: PayloadReader = inline) -> Mapping[str, Any]:
@@ -222,7 +254,7 @@ def render_input(
                 return output
         if whole.root == "state" and not whole.path:
             return node.scope.machine_value() or _EMPTY
-    values = _Values(execution, node.scope, read)
+    values = _Values(execution, node.scope, read, node)
     return payload_pb2.Payload(data=msgspec.json.encode(template.render(values)))
 
 
@@ -232,7 +264,7 @@ def render_items(execution: ExecutionValues, node: NodeValues, read: PayloadRead
     Raises RenderError where they are no list, NotAtHand as `render_input`.
     """
     assert node.planned.input is not None
-    items = node.planned.input.render(_Values(execution, node.scope, read))
+    items = node.planned.input.render(_Values(execution, node.scope, read, node))
     if not isinstance(items, list):
         raise RenderError("items", f"expected a list, got {_kind_of(items)}")
     if len(items) > ITEMS_MAX:

@@ -22,6 +22,7 @@ from flowmesh.schemas.shapes import (
     array_of,
     blank,
     constant,
+    either,
     list_of,
     object_of,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "compatible",
     "constant",
     "draft_named",
+    "either",
     "list_of",
     "object_of",
     "part_of",

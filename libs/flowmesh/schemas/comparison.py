@@ -72,6 +72,14 @@ def _milder(result: Result) -> Result:
     return Result(How.BROKEN, result.findings) if result.how is How.APART else result
 
 
+def _moved(result: Result, path: Path) -> Result:
+    """The same at a path."""
+    if not path or not result.findings:
+        return result
+    findings = (replace(each, path=(*path, *each.path)) for each in result.findings)
+    return Result(result.how, tuple(findings))
+
+
 class Comparison:
     """Compares parts; keeps what it has taken apart, so one serves a whole workflow."""
 
@@ -79,6 +87,9 @@ class Comparison:
         self.expansion = Expansion(self._disjoint)
         self._steps = 0
         self._open: set[tuple[object, object]] = set()
+        # How often a pair was met again while it was open.
+        self._assumed = 0
+        self._results: dict[tuple[object, object], tuple[Part, Part, Result]] = {}
 
     def verdict(self, up: Part, down: Part) -> Verdict:
         self._steps = 0
@@ -89,19 +100,29 @@ class Comparison:
         return self._parts(one, other, ()).how is How.APART
 
     def _parts(self, up: Part, down: Part, path: Path) -> Result:
-        self._steps += 1
+        """What is known of a pair is kept, unless it rests on what was assumed of an open one."""
         pair = (_identity(up), _identity(down))
-        if pair in self._open or pair[0] == pair[1]:
+        if pair[0] == pair[1]:
             return _INSIDE
+        if pair in self._results:
+            return _moved(self._results[pair][2], path)
+        if pair in self._open:
+            self._assumed += 1
+            return _INSIDE
+        self._steps += 1
         if self._steps > STEPS_MAX:
             text = "the schemas are too large to compare"
             return Result(How.OPEN, (Finding(Kind.UNFOLLOWED, path, "", "", text),))
+        assumed = self._assumed
         self._open.add(pair)
-        try:
-            ups, downs = self.expansion.shapes(up), self.expansion.shapes(down)
-            return self._shapes(ups, downs, path)
-        finally:
-            self._open.discard(pair)
+        ups, downs = self.expansion.shapes(up), self.expansion.shapes(down)
+        result = self._shapes(ups, downs, ())
+        self._open.discard(pair)
+        lasting = isinstance(up, Leaf) and isinstance(down, Leaf)
+        if lasting and assumed == self._assumed and self._steps <= STEPS_MAX:
+            # With the parts, so that their identities stay their own.
+            self._results[pair] = (up, down, result)
+        return _moved(result, path)
 
     def _shapes(self, ups: tuple[Shape, ...], downs: tuple[Shape, ...], path: Path) -> Result:
         """Alternatives against alternatives, type by type."""

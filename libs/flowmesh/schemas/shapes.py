@@ -261,6 +261,12 @@ def every(parts: Sequence[Part]) -> Part:
     return Every(tuple(parts)) if parts else ANYTHING
 
 
+def either(parts: Sequence[Part]) -> Part:
+    if len(parts) == 1:
+        return parts[0]
+    return Either(tuple(parts)) if parts else ANYTHING
+
+
 def constant(value: Json) -> Part:
     """Exactly this value."""
     return Given((shape_of(value),))

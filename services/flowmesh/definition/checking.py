@@ -25,6 +25,7 @@ from flowmesh.definitions import (
 )
 from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.documents import Source
+from flowmesh.definitions.task_refs import is_task_ref
 
 Tasks = Mapping[TaskRef, Task]
 
@@ -131,7 +132,9 @@ def own_tasks(namespace: str, reading: Reading) -> dict[TaskRef, Task]:
 
 def refs_of(namespace: str, texts: Collection[str]) -> set[TaskRef]:
     """What references in workflows of a namespace refer to, built-in tasks left out."""
-    return {task_ref(text, namespace) for text in texts if built_in(text) is None}
+    return {
+        task_ref(text, namespace) for text in texts if built_in(text) is None and is_task_ref(text)
+    }
 
 
 def _replaced(namespace: str, reading: Reading) -> set[tuple[str, str]]:

@@ -13,11 +13,13 @@ from flowmesh.definition.checking import NOTHING_CHECKED, Checked, Checker
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.paging import last_of, page_size, page_token, parse_filter
 from flowmesh.definition.records import (
+    NOBODY,
     Action,
     Applied,
     Author,
     Done,
     PlanKey,
+    PublicNode,
     Referred,
     Request,
     TasksMoved,
@@ -79,7 +81,7 @@ class Library:
         source: bytes,
         content_type: str,
         request_id: str,
-        author: Author,
+        author: Author = NOBODY,
         *,
         one_workflow: bool = False,
     ) -> tuple[list[Applied], Checked]:
@@ -195,7 +197,7 @@ class Library:
         return found, page_token(name, str(found[-1].version)) if more else ""
 
     async def delete_workflow(
-        self, namespace: str, workflow_id: str, author: Author, request_id: str
+        self, namespace: str, workflow_id: str, request_id: str, author: Author = NOBODY
     ) -> None:
         request = request_of(request_id, b"delete-workflow", workflow_id.encode())
         async with self._store.change(namespace) as change:
@@ -211,11 +213,31 @@ class Library:
         await self._notices.changed(namespace, [workflow_id])
 
     async def analysis(
-        self, namespace: str, workflow_id: str, version: int, path_count_max: int
+        self,
+        namespace: str,
+        workflow_id: str,
+        version: int,
+        path_count_max: int,
+        durations_ms: Mapping[str, int],
     ) -> tuple[int, definition_pb2.Analysis]:
+        """The analysis stored with a version, or another one where another one is asked for."""
         found = await self.workflow(namespace, workflow_id, version)
+        if not path_count_max and not durations_ms:
+            stored = await self._store.analysis(namespace, workflow_id, found.version)
+            if stored is not None:
+                return found.version, definition_pb2.Analysis.FromString(stored)
         workflow = load_workflow(orjson.loads(found.definition))
-        return found.version, await asyncio.to_thread(analyse, workflow, path_count_max)
+        made = await asyncio.to_thread(analyse, workflow, path_count_max, durations_ms)
+        return found.version, made
+
+    async def public_nodes(
+        self, namespace: str, *, size: int, token: str
+    ) -> tuple[list[PublicNode], str]:
+        name = f"public-nodes/{namespace}"
+        found, more = await self._store.public_nodes(
+            namespace, after=last_of(token, name), count=page_size(size)
+        )
+        return found, page_token(name, found[-1].workflow_id) if more else ""
 
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion:
         found = None
@@ -264,7 +286,13 @@ class Library:
         return found, page_token(name, f"{usage.namespace}/{usage.workflow_id}/{usage.version}")
 
     async def delete_task(
-        self, namespace: str, name: str, version: int, author: Author, request_id: str
+        self,
+        namespace: str,
+        name: str,
+        request_id: str,
+        author: Author = NOBODY,
+        *,
+        version: int = 0,
     ) -> None:
         """Deletes a task, or one version of it; what a version in use refers to stays."""
         request = request_of(request_id, b"delete-task", f"{name}\0{version}".encode())

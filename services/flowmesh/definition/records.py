@@ -87,6 +87,18 @@ class Author:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PublicNode:
+    """A node of graph JSON that others may copy; `node` is JSON."""
+
+    workflow_id: str
+    version: int
+    node: str
+
+
+NOBODY = Author()
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class User:
     """A version in use that refers to a task: the newest of its workflow, or one with a label."""

@@ -6,6 +6,7 @@ import orjson
 
 from flowmesh.definition.records import Referred
 from flowmesh.definitions import Task, TaskRef, Visibility, load_task, task_ref
+from flowmesh.definitions.task_refs import FORM, is_task_ref
 
 # Says of a reference what is wrong with it.
 Why = Callable[[str], str]
@@ -34,7 +35,8 @@ class References:
 
     def __call__(self, text: str) -> Task | None:
         """The task; None where there is none that may be referred to."""
-        if not text:  # of a node that has a body in place of a task, or has something else wrong
+        # A node that has a body refers to nothing, and other formats have names of other forms.
+        if not is_task_ref(text):
             return None
         ref = task_ref(text, self._namespace)
         task = self._own.get(ref)
@@ -54,6 +56,8 @@ class References:
 
     def why(self, text: str) -> str:
         """Why it is no task that may be referred to."""
+        if not is_task_ref(text):
+            return f"task {text[:64]!r} is not in the library; a reference is {FORM}"
         ref = task_ref(text, self._namespace)
         found = self._found.get(ref)
         if found is None and ref not in self._own:

@@ -1,5 +1,6 @@
 """Writes what a source holds, in one transaction: new versions where the content is new."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,15 @@ from flowmesh.definition.records import (
 )
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definition.transaction import Newest, Transaction
-from flowmesh.definitions import Read, Reading, Task, TaskRef, Workflow, WorkflowTemplate
+from flowmesh.definitions import (
+    Read,
+    Reading,
+    Task,
+    TaskRef,
+    Workflow,
+    WorkflowTemplate,
+    analyse,
+)
 
 # The database dates the rows it writes.
 _UNDATED = datetime.fromtimestamp(0, UTC)
@@ -119,6 +128,8 @@ async def _write(
             own = {TaskRef(namespace, name) for name in locked.tasks}
             known = checked.references.keys() | own
             await change.add_workflow(row, refs_of(namespace, workflow.task_refs) & known)
+            analysis = await asyncio.to_thread(analyse, workflow)
+            await change.add_analysis(workflow.id, version, analysis.SerializeToString())
         case Task() as task:
             await change.add_task(
                 TaskVersion(

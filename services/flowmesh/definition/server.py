@@ -115,8 +115,8 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         await self._library.delete_workflow(
             namespace_of(request),
             _workflow_id(request),
-            author_of(request),
             request_id_of(request),
+            author_of(request),
         )
         return pb.DeleteWorkflowResponse()
 
@@ -124,11 +124,29 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         self, request: pb.AnalyzeWorkflowRequest, context: Context
     ) -> pb.AnalyzeWorkflowResponse:
         version, analysis = await self._library.analysis(
-            namespace_of(request), _workflow_id(request), request.version, request.path_count_max
+            namespace_of(request),
+            _workflow_id(request),
+            request.version,
+            request.path_count_max,
+            request.durations_ms,
         )
         return pb.AnalyzeWorkflowResponse(
             workflow_id=request.workflow_id, version=version, analysis=analysis
         )
+
+    async def ListPublicNodes(
+        self, request: pb.ListPublicNodesRequest, context: Context
+    ) -> pb.ListPublicNodesResponse:
+        page, token = await self._library.public_nodes(
+            namespace_of(request), size=request.page_size, token=request.page_token
+        )
+        nodes = [
+            pb.PublicNode(
+                workflow_id=each.workflow_id, version=each.version, node=each.node.encode()
+            )
+            for each in page
+        ]
+        return pb.ListPublicNodesResponse(nodes=nodes, next_page_token=token)
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         task = await self._library.task(
@@ -178,9 +196,9 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         await self._library.delete_task(
             namespace_of(request),
             valid_id(request.name, "name"),
-            request.version,
-            author_of(request),
             request_id_of(request),
+            author_of(request),
+            version=request.version,
         )
         return pb.DeleteTaskResponse()
 

@@ -15,6 +15,7 @@ from flowmesh.definition.records import (
     Change,
     Label,
     PlanKey,
+    PublicNode,
     Referred,
     Request,
     TaskVersion,
@@ -168,6 +169,22 @@ class DefinitionStore:
         )
 
     # --- tasks ---
+
+    async def analysis(self, namespace: str, workflow_id: str, version: int) -> bytes | None:
+        found: bytes | None = await self._sql.analysis(
+            self._pool, namespace=namespace, id=workflow_id, version=version
+        )
+        return found
+
+    async def public_nodes(
+        self, namespace: str, *, after: str, count: int
+    ) -> tuple[list[PublicNode], bool]:
+        """Those of so many workflows, and whether others have some too."""
+        rows = self._sql.public_nodes(self._pool, namespace=namespace, after=after, count=count)
+        found = [PublicNode(row["id"], row["version"], row["node"]) async for row in rows]
+        ids = list(dict.fromkeys(node.workflow_id for node in found))
+        shown = frozenset(ids[:count])
+        return [node for node in found if node.workflow_id in shown], len(ids) > count
 
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion | None:
         row = await self._sql.task_version(

@@ -195,6 +195,15 @@ class Transaction:
                 task_versions=columns["versions"],
             )
 
+    async def add_analysis(self, workflow_id: str, version: int, analysis: bytes) -> None:
+        await self._sql.add_analysis(
+            self._connection,
+            namespace=self._namespace,
+            id=workflow_id,
+            version=version,
+            analysis=analysis,
+        )
+
     async def retire_workflow(self, workflow_id: str) -> bool:
         """Deletes a workflow with its versions; False where there is none."""
         named = {"namespace": self._namespace, "id": workflow_id}

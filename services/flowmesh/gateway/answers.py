@@ -246,65 +246,6 @@ class WorkflowReference(Answer, kw_only=True):
     labels: list[str] | UnsetType = UNSET
 
 
-class NodeRelationship(Answer, kw_only=True):
-    """A node and its neighbours."""
-
-    id: str
-    successors: list[str]
-    dependencies: list[str]
-
-
-class Edge(Answer, kw_only=True):
-    """An edge of the graph."""
-
-    id: str
-    source: str
-    target: str
-
-
-class Forest(Answer, kw_only=True):
-    """Where runs begin, and how to go on from each node."""
-
-    roots: list[str]
-    adjacency_list: dict[str, NodeRelationship]
-
-
-class GraphExecution(Answer, kw_only=True):
-    """What running the graph is planned by."""
-
-    branch_points: list[str]
-    leaf_nodes: list[str]
-    convergence_points: list[str]
-    parallel_execution_groups: list[list[str]]
-
-
-class GraphPath(Answer, kw_only=True):
-    """One way from a root to a leaf."""
-
-    nodes: list[str]
-
-
-class AnalysisAnswer(Answer, kw_only=True):
-    """A graph, with those its maps run. `pathCount` counts all paths, also those not listed."""
-
-    name: str
-    version: int
-    forest: Forest
-    nodes: dict[str, NodeRelationship]
-    edges: dict[str, Edge]
-    paths: list[GraphPath]
-    path_count: int
-    execution: GraphExecution
-    roots: list[str]
-    leaves: list[str]
-    groups: list[list[str]]
-    branch_points: list[str]
-    convergence_points: list[str]
-    critical_path: list[str]
-    depth: int
-    maps: "dict[str, AnalysisAnswer] | UnsetType" = UNSET
-
-
 # --- executions ------------------------------------------------------------------------------
 
 
@@ -387,7 +328,7 @@ class ExecutionList(Answer, kw_only=True):
 
 
 class Stopped(Answer, kw_only=True):
-    """The execution has been stopped."""
+    """What has become of the execution."""
 
     execution_id: str
     status: ExecutionWord

@@ -78,7 +78,7 @@ class ExecuteRequest(StartRequest, frozen=True, kw_only=True):
 
 
 class StopRequest(Envelope, frozen=True, kw_only=True):
-    """Cancels or terminates an execution."""
+    """Cancels, terminates, pauses or resumes an execution."""
 
     reason: str = ""
     request_id: RequestId = ""

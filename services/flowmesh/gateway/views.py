@@ -154,51 +154,6 @@ def workflow_answer(
     )
 
 
-def analysis_answer(
-    name: str, version: int, analysis: definition_pb2.Analysis
-) -> answers.AnalysisAnswer:
-    nodes = {
-        node.id: answers.NodeRelationship(
-            id=node.id,
-            successors=list(node.successors),
-            dependencies=list(node.dependencies),
-        )
-        for node in analysis.nodes
-    }
-    edges = [
-        answers.Edge(id=f"{node.id}->{successor}", source=node.id, target=successor)
-        for node in analysis.nodes
-        for successor in node.successors
-    ]
-    roots, leaves = list(analysis.roots), list(analysis.leaves)
-    branches, joins = list(analysis.branch_points), list(analysis.convergence_points)
-    groups = [list(group.nodes) for group in analysis.groups]
-    bodies = {node.id: node.map for node in analysis.nodes if node.HasField("map")}
-    return answers.AnalysisAnswer(
-        name=name,
-        version=version,
-        forest=answers.Forest(roots=roots, adjacency_list=nodes),
-        nodes=nodes,
-        edges={edge.id: edge for edge in edges},
-        paths=[answers.GraphPath(nodes=list(path.nodes)) for path in analysis.paths],
-        path_count=analysis.path_count,
-        execution=answers.GraphExecution(
-            branch_points=branches,
-            leaf_nodes=leaves,
-            convergence_points=joins,
-            parallel_execution_groups=groups,
-        ),
-        roots=roots,
-        leaves=leaves,
-        groups=groups,
-        branch_points=branches,
-        convergence_points=joins,
-        critical_path=list(analysis.critical_path),
-        depth=analysis.depth,
-        maps={id: analysis_answer(id, version, body) for id, body in bodies.items()} or UNSET,
-    )
-
-
 def service_value(instance: registry_service_pb2.Instance) -> answers.ServiceValue:
     status = registry_service_pb2.InstanceStatus.Name(instance.status)
     return answers.ServiceValue(
@@ -228,8 +183,8 @@ def _summary(execution: execution_pb2.Execution) -> dict[str, Any]:
         "version": execution.workflow_version,
         "format": execution.format or UNSET,
         "status": _status(execution),
-        "started_at": _instant(execution.started_at_us),
-        "ended_at": _instant(execution.ended_at_us),
+        "started_at": instant_or_unset(execution.started_at_us),
+        "ended_at": instant_or_unset(execution.ended_at_us),
         "duration_ms": UNSET if duration is None else duration,
         "last_sequence": execution.last_sequence or UNSET,
         "request_id": execution.request_id or UNSET,
@@ -260,10 +215,10 @@ def _task_state(node: execution_pb2.Node) -> answers.TaskState:
         name=node.name or node.id,
         type=node.task_type or UNSET,
         dependencies=list(node.dependencies),
-        scheduled_at=_instant(node.scheduled_at_us),
-        started_at=_instant(node.started_at_us),
-        ended_at=_instant(node.ended_at_us),
-        due_at=_instant(node.due_at_us),
+        scheduled_at=instant_or_unset(node.scheduled_at_us),
+        started_at=instant_or_unset(node.started_at_us),
+        ended_at=instant_or_unset(node.ended_at_us),
+        due_at=instant_or_unset(node.due_at_us),
         worker_id=node.worker_id or UNSET,
         output=raw_value(node.output) if completed else UNSET,
         metadata=raw_json(node.metadata) if node.metadata else UNSET,
@@ -280,7 +235,7 @@ def _task(node: execution_pb2.Node) -> dict[str, Any]:
     }
 
 
-def _instant(at_us: int) -> str | UnsetType:
+def instant_or_unset(at_us: int) -> str | UnsetType:
     return instant(at_us) if at_us else UNSET
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
-from flowmesh.engine import Cancel, Command, Signal, Start, State, Terminate
+from flowmesh.engine import Cancel, Command, Pause, Resume, Signal, Start, State, Terminate
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation, WrongState
 from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
 from flowmesh.orchestrator.ids import partition_of, partition_of_request
@@ -311,6 +311,26 @@ class Executions:
             request,
             command,
             lambda stub: stub.CancelExecution(request, metadata=FORWARDED),
+            forwarded,
+        )
+
+    async def pause(self, request: pb.PauseExecutionRequest, *, forwarded: bool) -> None:
+        _check_text(request.reason, "reason", TEXT_MAX)
+        command = Pause(request.reason, request.request_id, request.actor)
+        await self._change(
+            request,
+            command,
+            lambda stub: stub.PauseExecution(request, metadata=FORWARDED),
+            forwarded,
+        )
+
+    async def resume(self, request: pb.ResumeExecutionRequest, *, forwarded: bool) -> None:
+        _check_text(request.reason, "reason", TEXT_MAX)
+        command = Resume(request.reason, request.request_id, request.actor)
+        await self._change(
+            request,
+            command,
+            lambda stub: stub.ResumeExecution(request, metadata=FORWARDED),
             forwarded,
         )
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from flowmesh import engine
 from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
+from flowmesh.definitions.checks import bodies as checks
 from flowmesh.egress import bodies, client, headers
-from flowmesh.expressions import cel_source, conditions, templates
+from flowmesh.executors import limits as executors
+from flowmesh.expressions import cel_source, conditions, jsonpath, parser, templates
 from flowmesh.gateway import limits as gateway
 from flowmesh.orchestrator import executions, payloads
 from flowmesh.plan import scope
@@ -18,7 +20,7 @@ from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
 from flowmesh.runtime import http
 from flowmesh.sandbox import child, pool, syntax
-from flowmesh.transforms import data, pipeline
+from flowmesh.transforms import limits as transforms
 from flowmesh.worker import limits as worker
 
 _CHECKED = "definition, when it is registered"
@@ -157,7 +159,10 @@ DEFINITIONS = (
     Limit(
         "dependencies of a workflow", definitions.EDGES_MAX, "edges", "GRAPH_TOO_LARGE", _CHECKED
     ),
-    Limit("maps in maps", definitions.MAP_DEPTH_MAX, "levels", "NESTING_TOO_DEEP", _CHECKED),
+    Limit("bodies in bodies", definitions.BODY_DEPTH_MAX, "levels", "NESTING_TOO_DEEP", _CHECKED),
+    Limit(
+        "rounds of a loop", definitions.LOOP_ROUNDS_MAX, "rounds", "DEFINITION_INVALID", _CHECKED
+    ),
     Limit(
         "concurrency of a map",
         definitions.MAP_CONCURRENCY_MAX,
@@ -229,6 +234,21 @@ DEFINITIONS = (
         _CHECKED,
     ),
     Limit(
+        "parts of a JSONPath",
+        jsonpath.TOKENS_MAX,
+        "parts",
+        "EXPRESSION_TOO_COMPLEX",
+        _CHECKED,
+        f"an evaluation takes at most {jsonpath.STEPS_MAX:,} steps over its data",
+    ),
+    Limit(
+        "conditions of a decision",
+        checks.CONDITIONS_MAX,
+        "conditions",
+        "EXPRESSION_TOO_COMPLEX",
+        _CHECKED,
+    ),
+    Limit(
         "references of a template",
         templates.REFERENCES_MAX,
         "references",
@@ -236,18 +256,36 @@ DEFINITIONS = (
         _CHECKED,
     ),
     Limit(
+        "calls inside calls of a template",
+        parser.CALLS_NESTING_MAX,
+        "levels",
+        "TEMPLATE_INVALID",
+        _CHECKED,
+    ),
+    Limit(
         "operations of a pipeline",
-        pipeline.OPERATIONS_MAX,
+        transforms.OPERATIONS_MAX,
         "operations",
         "PIPELINE_INVALID",
         _CHECKED,
     ),
     Limit(
         "pattern of a pipeline",
-        data.PATTERN_CHARACTERS_MAX,
+        transforms.PATTERN_CHARACTERS_MAX,
         "characters",
         "PIPELINE_INVALID",
         _CHECKED,
+    ),
+    Limit(
+        "nesting of pipelines",
+        transforms.PIPELINE_DEPTH_MAX,
+        "levels",
+        "PIPELINE_INVALID",
+        _CHECKED,
+        "those inside count among the operations of the outermost",
+    ),
+    Limit(
+        "jq and JMESPath", syntax.CODE_CHARACTERS_MAX, "characters", "EXPRESSION_INVALID", _CHECKED
     ),
     Limit("JavaScript", syntax.CODE_CHARACTERS_MAX, "characters", "DEFINITION_INVALID", _CHECKED),
 )
@@ -292,8 +330,40 @@ RUNS = (
         _STEP,
         "with those that the suite adds",
     ),
-    Limit("XML answer", worker.XML_BYTES_MAX, "bytes", "ValidationError", _STEP),
-    Limit("nesting of XML", worker.XML_DEPTH_MAX, "levels", "ValidationError", _STEP),
+    Limit("XML answer", executors.XML_BYTES_MAX, "bytes", "ValidationError", _STEP),
+    Limit("nesting of XML", executors.XML_DEPTH_MAX, "levels", "ValidationError", _STEP),
+    Limit("items of a pipeline", transforms.ITEMS_MAX, "items", "ValidationError", _STEP),
+    Limit(
+        "items of all operations of a pipeline",
+        transforms.WORK_ITEMS_MAX,
+        "items",
+        "ValidationError",
+        _STEP,
+    ),
+    Limit(
+        "text that an operation writes",
+        transforms.TEXT_CHARACTERS_MAX,
+        "characters",
+        "ValidationError",
+        _STEP,
+    ),
+    Limit(
+        "result of an operation",
+        transforms.VALUE_BYTES_MAX,
+        "bytes",
+        "ValidationError",
+        _STEP,
+        "estimated, where a value may stand in it more than once",
+    ),
+    Limit("time of jq and JMESPath", child.CPU_MS_MAX, "ms", "Timeout", _STEP),
+    Limit(
+        "process of jq and JMESPath",
+        child.ADDRESS_SPACE_BYTES_MAX["jq"],
+        "bytes",
+        "ResourceLimit",
+        _STEP,
+        "all of its memory, the interpreter's included; results as those of JavaScript",
+    ),
     Limit("CPU of JavaScript", child.CPU_MS_MAX, "ms", "Timeout", _STEP),
     Limit("memory of JavaScript", child.HEAP_BYTES_MAX, "bytes", "ResourceLimit", _STEP),
     Limit("result of JavaScript", child.RESULT_BYTES_MAX, "bytes", "ResourceLimit", _STEP),

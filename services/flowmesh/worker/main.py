@@ -10,16 +10,16 @@ from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceS
 from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from flowmesh.api.worker.v1.worker_service_pb2_grpc import add_WorkerServiceServicer_to_server
 from flowmesh.egress import Egress, Policy
+from flowmesh.executors.builtin import builtin_executors
+from flowmesh.executors.specs import ReadySpecs
 from flowmesh.runtime import Endpoint, Runtime
 from flowmesh.sandbox import Sandbox
 from flowmesh.worker import limits
 from flowmesh.worker.attach import Attach, Link, Orchestrators
-from flowmesh.worker.executors.builtin import builtin_executors
 from flowmesh.worker.loops import RelayLoop
 from flowmesh.worker.payloads import PayloadCalls, Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
-from flowmesh.worker.specs import ReadySpecs
 from flowmesh.worker.telemetry import PoolTelemetry
 from flowmesh.worker.work import WorkServer
 

@@ -15,8 +15,8 @@ from flowmesh.api.execution.v1.execution_service_pb2 import (
     PutPayloadResponse,
 )
 from flowmesh.errors import FlowmeshError
+from flowmesh.executors.failures import NETWORK, TaskFailure, invalid
 from flowmesh.worker import limits
-from flowmesh.worker.failures import NETWORK, TaskFailure, invalid
 
 
 class PayloadCalls(Protocol):

@@ -10,14 +10,16 @@ from typing import Protocol
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
 from flowmesh.api.worker.v1.task_pb2 import Heartbeat, Task, TaskResult
+from flowmesh.executors import failures
+from flowmesh.executors.base import Attempt, InlineStep, Output
+from flowmesh.executors.failures import TaskFailure
+from flowmesh.executors.limits import INLINE_BYTES_MAX
+from flowmesh.executors.specs import ReadySpec, ReadySpecs
 from flowmesh.failpoints import failpoint
-from flowmesh.worker import failures, limits
-from flowmesh.worker.executors.base import Attempt, InlineStep, Output
-from flowmesh.worker.failures import TaskFailure
+from flowmesh.worker import limits
 from flowmesh.worker.leases import Receipt
 from flowmesh.worker.payloads import Payloads
 from flowmesh.worker.sets import WorkerSet
-from flowmesh.worker.specs import ReadySpec, ReadySpecs
 from flowmesh.worker.telemetry import COMPLETED, PoolTelemetry
 
 _HTTP_TYPES = ("http.request", "webhook")
@@ -179,7 +181,7 @@ class BuiltinPool(WorkerSet):
 def _is_inline(task: Task, spec: ReadySpec) -> bool:
     return (
         isinstance(spec.step, InlineStep)
-        and len(task.input.data) <= limits.INLINE_BYTES_MAX
+        and len(task.input.data) <= INLINE_BYTES_MAX
         and not task.input.HasField("reference")
     )
 

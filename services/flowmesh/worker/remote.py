@@ -14,8 +14,8 @@ from flowmesh.api.worker.v1.task_pb2 import (
 )
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
 from flowmesh.errors import Overloaded
+from flowmesh.executors.failures import VALIDATION, TaskFailure
 from flowmesh.worker import limits
-from flowmesh.worker.failures import VALIDATION, TaskFailure
 from flowmesh.worker.leases import Receipt
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.sets import WorkerSet

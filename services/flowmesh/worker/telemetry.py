@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from flowmesh.api.worker.v1.task_pb2 import Task
+from flowmesh.executors import failures
 from flowmesh.telemetry import Metrics, Spans, child_traceparent, trace
-from flowmesh.worker import failures
 
 # User code fails with names of its own; those are one label.
 _CLASSES = frozenset(

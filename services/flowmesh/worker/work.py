@@ -10,9 +10,9 @@ import grpc
 from flowmesh.api.worker.v1 import worker_service_pb2_grpc
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
 from flowmesh.errors import FlowmeshError, Invalid, Violation
+from flowmesh.executors.builtin import RESERVED_TASK_TYPES
 from flowmesh.rpc import valid_id
 from flowmesh.worker import limits
-from flowmesh.worker.executors.builtin import RESERVED_TASK_TYPES
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.remote import RemoteWorker
 

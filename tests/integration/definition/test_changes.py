@@ -85,7 +85,7 @@ async def test_a_workflow_that_comes_while_a_task_changes_is_checked_with_what_s
         )
         assert sorted(reasons) == ["", "TYPE_MISMATCH"]
         if not reasons[0]:
-            await library.delete_workflow(NS, f"w{number}", ADA, "")
+            await library.delete_workflow(NS, f"w{number}", "", ADA)
 
 
 async def test_only_who_floats_is_affected(library: Library) -> None:
@@ -151,7 +151,7 @@ async def test_labels_go_with_the_workflow(library: Library, versions: Versions)
     """Made again, it has none; what was done stays written."""
     await register(library, "a")
     await versions.set_label(NS, "w", "live", "", ADA, "")
-    await library.delete_workflow(NS, "w", ADA, "")
+    await library.delete_workflow(NS, "w", "", ADA)
     await register(library, "a")
     assert await versions.labels(NS, "w") == []
     changes, _ = await versions.changes(NS, "Workflow", "w", label="", size=0, token="")

@@ -8,13 +8,11 @@ import pytest
 
 from flowmesh.bus import Bus
 from flowmesh.definition.library import Library
-from flowmesh.definition.records import Author
 from flowmesh.errors import Conflict, Invalid, NotFound, WrongState
 from tests.integration.definition.conftest import PREFIX
 from tests.integration.definition.sources import JSON, YAML, documents, steps, task, workflow
 
 NS = "default"
-NOBODY = Author()
 
 
 async def used_by(library: Library, task: str) -> list[str]:
@@ -26,7 +24,7 @@ async def apply(
     library: Library, source: bytes, *, request_id: str = ""
 ) -> list[tuple[str, int, bool]]:
     kind = JSON if source.startswith(b"{") else YAML
-    applied, _ = await library.apply(NS, source, kind, request_id, NOBODY)
+    applied, _ = await library.apply(NS, source, kind, request_id)
     return [(resource.name, resource.version, resource.created) for resource in applied]
 
 
@@ -63,12 +61,12 @@ async def test_a_definition_comes_back_as_it_was_posted(library: Library) -> Non
 async def test_numbers_are_not_used_again_after_a_deletion(library: Library) -> None:
     """A deleted name is gone, and comes back with the next number."""
     await apply(library, steps("w", "a"))
-    await library.delete_workflow(NS, "w", NOBODY, "")
+    await library.delete_workflow(NS, "w", "")
     with pytest.raises(NotFound) as gone:
         await library.workflow(NS, "w", 0)
     assert gone.value.reason == "WORKFLOW_NOT_FOUND"
     with pytest.raises(NotFound):
-        await library.delete_workflow(NS, "w", NOBODY, "")
+        await library.delete_workflow(NS, "w", "")
     assert await apply(library, steps("w", "a")) == [("w", 2, True)]
     with pytest.raises(NotFound):
         await library.workflow(NS, "w", 1)
@@ -120,8 +118,8 @@ async def test_a_request_id_answers_the_same_again(library: Library) -> None:
     with pytest.raises(Conflict) as reused:
         await apply(library, steps("w", "b"), request_id="r1")
     assert reused.value.reason == "REQUEST_ID_REUSED"
-    await library.delete_workflow(NS, "w", NOBODY, "r2")
-    await library.delete_workflow(NS, "w", NOBODY, "r2")
+    await library.delete_workflow(NS, "w", "r2")
+    await library.delete_workflow(NS, "w", "r2")
 
 
 async def test_lists_page_to_their_end_without_gap_or_repeat(library: Library) -> None:
@@ -196,12 +194,12 @@ async def test_usages_are_those_of_newest_versions(library: Library) -> None:
     await apply(library, documents(task("pay"), workflow("w1", "pay"), workflow("w2", "pay")))
     assert await used_by(library, "pay") == ["w1", "w2"]
     with pytest.raises(WrongState) as used:
-        await library.delete_task(NS, "pay", 0, NOBODY, "")
+        await library.delete_task(NS, "pay", "")
     assert used.value.reason == "TASK_IN_USE"
     assert "w1, w2" in used.value.message
     await apply(library, documents(workflow("w1", "noop")))
-    await library.delete_workflow(NS, "w2", NOBODY, "")
-    await library.delete_task(NS, "pay", 0, NOBODY, "")
+    await library.delete_workflow(NS, "w2", "")
+    await library.delete_task(NS, "pay", "")
     with pytest.raises(NotFound) as gone:
         await used_by(library, "pay")
     assert gone.value.reason == "TASK_NOT_FOUND"
@@ -226,7 +224,7 @@ async def test_the_plan_of_an_old_version_has_no_hole_where_its_task_is_gone(
     """It is refused and the task named."""
     await apply(library, documents(task("pay"), workflow("w", "pay")))
     await apply(library, documents(workflow("w", "noop")))
-    await library.delete_task(NS, "pay", 0, NOBODY, "")
+    await library.delete_task(NS, "pay", "")
     with pytest.raises(NotFound) as gone:
         await library.plan(NS, "w", 1)
     assert gone.value.reason == "TASK_NOT_FOUND"
@@ -238,7 +236,7 @@ async def test_namespaces_do_not_see_each_other(library: Library) -> None:
     await apply(library, steps("w", "a"))
     with pytest.raises(NotFound):
         await library.workflow("other", "w", 0)
-    applied, _ = await library.apply("other", steps("w", "b"), JSON, "", NOBODY)
+    applied, _ = await library.apply("other", steps("w", "b"), JSON, "")
     assert applied[0].version == 1
 
 
@@ -253,7 +251,7 @@ async def test_changes_are_told_on_the_bus(library: Library, bus: Bus) -> None:
     await bus.flush()
     await apply(library, steps("w", "a"))
     await apply(library, steps("w", "a"))
-    await library.delete_workflow(NS, "w", NOBODY, "")
+    await library.delete_workflow(NS, "w", "")
     async with asyncio.timeout(5):
         messages = [json.loads(await heard.get()) for _ in range(2)]
     assert messages == [{"namespace": NS, "names": ["w"]}] * 2
@@ -264,5 +262,5 @@ async def test_no_workflow_and_two_workflows_are_not_one(library: Library) -> No
     """RegisterWorkflow takes exactly one."""
     for source in (documents(task("a")), documents(workflow("a", "noop"), workflow("b", "noop"))):
         with pytest.raises(Invalid) as refused:
-            await library.apply(NS, source, YAML, "", NOBODY, one_workflow=True)
+            await library.apply(NS, source, YAML, "", one_workflow=True)
         assert refused.value.reason == "WORKFLOW_INVALID"

@@ -20,16 +20,16 @@ from flowmesh.api.worker.v1.worker_service_pb2_grpc import (
     add_WorkerServiceServicer_to_server,
 )
 from flowmesh.egress import OPEN, Egress, Policy
+from flowmesh.executors.builtin import builtin_executors
+from flowmesh.executors.specs import ReadySpecs
 from flowmesh.rpc import Channel, Handlers, RemoteTarget, fixed
 from flowmesh.runtime import Clock
 from flowmesh.sandbox import Sandbox
 from flowmesh.telemetry import Metrics, Spans
 from flowmesh.worker.attach import Link, Orchestrators
-from flowmesh.worker.executors.builtin import builtin_executors
 from flowmesh.worker.payloads import Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
-from flowmesh.worker.specs import ReadySpecs
 from flowmesh.worker.telemetry import PoolTelemetry
 from flowmesh.worker.work import WorkServer
 from tests.integration.worker.orchestrator import Orchestrator, Stream

@@ -11,10 +11,10 @@ import pytest
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_NATIVE, DIALECT_STEPS
 from flowmesh.egress import OPEN, Egress
+from flowmesh.executors.base import Attempt, Executor, Output, Step
+from flowmesh.executors.failures import TaskFailure
+from flowmesh.executors.http import http_executor, webhook_executor
 from flowmesh.testing.world import Call, World
-from flowmesh.worker.executors.base import Attempt, Executor, Output, Step
-from flowmesh.worker.executors.http import http_executor, webhook_executor
-from flowmesh.worker.failures import TaskFailure
 from tests.integration.worker.orchestrator import spec_of, task_of
 
 NOW_US = 1_700_000_000_000_000

@@ -112,6 +112,7 @@ def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
         after = [index[name] for name in given.pop("after")]
         body, concurrency = given.pop("body", ()), given.pop("concurrency", 0)
         race, then = given.pop("race", False), given.pop("then", None)
+        single, steps_max = given.pop("single", False), given.pop("steps_max", 0)
         given.setdefault("kind", plan_pb2.NODE_KIND_TASK)
         given.setdefault("critical", True)
         message = messages.add(dependencies=after, **given)
@@ -122,10 +123,10 @@ def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
                 message.map.concurrency = concurrency
                 _fill(message.map.nodes, body)
             case plan_pb2.NODE_KIND_GROUP:
-                message.group.race = race
+                message.group.race, message.group.single = race, single
                 _fill(message.group.nodes, body)
             case plan_pb2.NODE_KIND_STATES:
-                message.states.start = 0
+                message.states.start, message.states.steps_max = 0, steps_max
                 _fill(message.states.nodes, body)
 
 

@@ -97,6 +97,7 @@ def test_an_edge_on_failure_is_taken_instead_of_failing() -> None:
 
 
 def test_an_edge_on_failure_is_not_taken_by_success() -> None:
+    """The handler is skipped."""
     run = Run(plan(node("a"), node("handle", "a", edges=[edge(0, on_failure=True)])))
     run.complete("a")
     assert status(run, "handle") == s.SKIPPED
@@ -106,6 +107,7 @@ def test_an_edge_on_failure_is_not_taken_by_success() -> None:
 
 
 def test_a_group_answers_the_outputs_of_its_leaves_in_their_order() -> None:
+    """Whatever the order in which they end; what is behind the group waits for all of them."""
     run = Run(plan(group("g", node("a"), node("b"), node("c", "a")), node("z", "g")))
     assert run.dispatched == ["g[0]/a", "g[0]/b"]
     run.complete("g[0]/a", b"1")
@@ -143,6 +145,7 @@ def test_the_first_leaf_to_complete_wins_a_race() -> None:
 
 
 def test_a_race_that_nobody_wins_fails_with_the_first_failure() -> None:
+    """All its leaves have to fail for that."""
     run = Run(plan(group("g", node("a"), node("b"), race=True)))
     run.fail("g[0]/a", "ClientError")
     run.fail("g[0]/b", "AuthenticationError")
@@ -180,8 +183,37 @@ def test_a_node_chooses_what_follows_and_leaves_the_value_alone() -> None:
     assert output(run, "m") == "done"
 
 
+@pytest.mark.parametrize("choice", [b'"b"', b'["b","a"]', b'{"next":"b"}'])
+def test_a_choice_can_be_said_in_several_ways(choice: bytes) -> None:
+    """As a name, as a list of labels, as an object; an empty one ends the machine."""
+    run = Run(plan(machine("m", 7, state("a", chooses=True), state("b", chooses=True))))
+    run.complete("m[0]/a", choice)
+    assert run.dispatched == ["m[1]/b"]
+    run.complete("m[1]/b", b"[]")
+    assert output(run, "m") == 7
+
+
+def test_a_machine_may_run_so_many_nodes() -> None:
+    """One more fails it as over its limit."""
+    around = machine("m", 7, state("a", "a"), steps_max=2)
+    run = Run(plan(around))
+    run.complete("m[0]/a")
+    run.complete("m[1]/a")
+    assert run.state.failure is not None
+    assert getattr(run.state.failure, "class") == "ResourceLimit"
+
+
+def test_a_single_group_answers_the_output_of_its_only_leaf() -> None:
+    """As the item of a map does."""
+    run = Run(plan(group("g", node("a"), node("b", "a"), single=True)))
+    run.complete("g[0]/a", b"1")
+    run.complete("g[0]/b", b"2")
+    assert output(run, "g") == 2
+
+
 @pytest.mark.parametrize("choice", [b'{"next":"nowhere"}', b"3", b'{"next":1}', b"{}"])
 def test_a_choice_of_what_is_not_there_fails_the_machine(choice: bytes) -> None:
+    """The failure says what was chosen, and by whom."""
     run = Run(plan(machine("m", 7, state("test", chooses=True))))
     run.complete("m[0]/test", choice)
     assert run.state.failure is not None
@@ -198,7 +230,12 @@ def test_a_failure_goes_on_where_it_is_caught() -> None:
     scope = run.state.scopes["m[1]/"]
     assert scope.binding("state", lambda p: p.data) == {"n": 1}
     error = scope.binding("error", lambda p: p.data)
-    assert error == {"class": "ClientError", "message": "it broke", "node": "m[0]/a"}
+    assert error == {
+        "class": "ClientError",
+        "message": "it broke",
+        "node": "m[0]/a",
+        "details": None,
+    }
     run.fail("m[1]/h", "AuthenticationError")
     assert run.state.status == s.EXECUTION_FAILED
     assert run.state.failure is not None
@@ -206,6 +243,7 @@ def test_a_failure_goes_on_where_it_is_caught() -> None:
 
 
 def test_a_node_that_keeps_leaves_the_value_as_it_is() -> None:
+    """Its own output is not seen by anybody."""
     run = Run(plan(machine("m", 7, state("wait", "", keeps=True, delay_ms=5, **TIMER))))
     run.do(TimersDue(), after_us=5_000)
     assert output(run, "m") == 7
@@ -250,12 +288,24 @@ def test_a_machine_that_goes_round_without_work_lets_others_go_on(
 
 
 def test_a_node_waits_for_its_signal_and_has_its_payload() -> None:
+    """A signal of another name is not for it."""
     run = Run(plan(signal("wait", name="paid"), node("z", "wait")))
     run.do(Signal("other", json(b"1")))
     assert run.dispatched == []
     run.do(Signal("paid", json(b'{"by":"card"}')))
     assert run.dispatched == ["z"]
     assert output(run, "wait") == {"by": "card"}
+
+
+def test_waiting_for_a_signal_is_sleeping() -> None:
+    """It is no execution that waits for nothing, and a limit of its own still ends it."""
+    run = Run(plan(signal("wait", name="paid")))
+    assert run.state.wake_at_us == s.FAR_US
+    run = Run(plan(signal("wait", name="paid"), timeout_ms=5))
+    assert run.state.wake_at_us == run.now + 5_000
+    run.do(TimersDue(), after_us=5_000)
+    assert run.state.status == s.EXECUTION_FAILED
+    assert run.state.awaiting == {}
 
 
 def test_each_signal_is_had_by_one_node_in_order() -> None:

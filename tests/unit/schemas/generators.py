@@ -75,7 +75,11 @@ def _copied(given: Json) -> Json:
 def _mutate(random: Random, root: dict[str, Json]) -> None:
     places = [root]
     for place in places:
-        for key in ("properties", "patternProperties", *(["$defs"] if random.random() < 0.3 else [])):
+        for key in (
+            "properties",
+            "patternProperties",
+            *(["$defs"] if random.random() < 0.3 else []),
+        ):
             places += [each for each in place.get(key, {}).values() if isinstance(each, dict)]
         for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
             places += [each for each in place.get(key, []) if isinstance(each, dict)]
@@ -187,7 +191,9 @@ def value(random: Random, depth: int = 3) -> Json:
     """Any value."""
     roll = random.random()
     if depth and roll < 0.2:
-        return {name: value(random, depth - 1) for name in random.sample(NAMES, random.randint(0, 3))}
+        return {
+            name: value(random, depth - 1) for name in random.sample(NAMES, random.randint(0, 3))
+        }
     if depth and roll < 0.35:
         return [value(random, depth - 1) for _ in range(random.randint(0, 3))]
     if roll < 0.6:
@@ -233,7 +239,10 @@ def fitting(random: Random, given: Json, root: Json, depth: int = 5) -> Json:
 
 def _fitting_object(random: Random, given: Json, root: Json, depth: int) -> Json:
     listed = given.get("properties", {})
-    names = [*given.get("required", []), *(n for n in NAMES if n in listed and random.random() < 0.6)]
+    names = [
+        *given.get("required", []),
+        *(n for n in NAMES if n in listed and random.random() < 0.6),
+    ]
     if random.random() < 0.3:
         names.append(random.choice((*NAMES, *OTHER_NAMES)))
     rest = given.get("additionalProperties", {})

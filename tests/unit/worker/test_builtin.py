@@ -1,8 +1,8 @@
 """The table of built-in task types."""
 
 from flowmesh.egress import OPEN, Egress
+from flowmesh.executors.builtin import RESERVED_TASK_TYPES, builtin_executors
 from flowmesh.sandbox import Sandbox
-from flowmesh.worker.executors.builtin import RESERVED_TASK_TYPES, builtin_executors
 
 
 async def test_every_built_in_type_is_reserved() -> None:

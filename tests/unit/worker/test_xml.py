@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from flowmesh.worker.executors.xml import xml_value
-from flowmesh.worker.failures import TaskFailure
-from flowmesh.worker.limits import XML_BYTES_MAX, XML_DEPTH_MAX
+from flowmesh.executors.failures import TaskFailure
+from flowmesh.executors.limits import XML_BYTES_MAX, XML_DEPTH_MAX
+from flowmesh.executors.xml import xml_value
 
 
 @pytest.mark.parametrize(

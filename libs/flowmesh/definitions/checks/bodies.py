@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from flowmesh.definitions.builtins import TRANSFORM
+from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.reader import is_id
 from flowmesh.definitions.references import config_roots, ids_in
 from flowmesh.expressions import (
     ExpressionInvalid,
@@ -18,10 +19,13 @@ from flowmesh.expressions import (
     compile_template,
     compile_text,
 )
-from flowmesh.sandbox.syntax import check_syntax
+from flowmesh.expressions.conditions import Dialect as ConditionDialect
+from flowmesh.sandbox.syntax import check_syntax, jq_errors
 from flowmesh.transforms import PipelineProblem, pipeline_problems
 
 _JSON_BEGINNINGS = ("{", "[")
+CONDITIONS_MAX = 100
+"""Of one decision."""
 Mode = Literal["json", "text", "url", "header"]
 
 
@@ -31,7 +35,7 @@ class Bodies:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._syntax: dict[str, str] = {}
-        self._conditions: dict[tuple[Dialect, str], ExpressionInvalid | None] = {}
+        self._conditions: dict[tuple[Dialect, str, str], ExpressionInvalid | None] = {}
 
     def check(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
         """Notes what is wrong with a task that is written in the document of `problems`."""
@@ -41,23 +45,27 @@ class Bodies:
             "transform": partial(self._transform, task, problems),
             "function": partial(self._code, task, problems),
             "condition": partial(self._condition, task, steps, problems),
+            "decision": partial(self._decision, task, steps, problems),
             "delay": partial(self._delay, task, problems),
             "noop": lambda: None,
         }
         checks.get(task.executor, partial(self._custom, task, problems))()
 
     def _http(self, task: Task, problems: Problems) -> None:
-        config, base = task.config, task.config_path
-        self._text(task, config.get("url", ""), "url", (*base, "url"), problems)
+        config = task.config
+        self._text(task, config.get("url", ""), "url", task.at("url"), problems)
         for name, value in (config.get("headers") or {}).items():
-            self._text(task, value, "header", (*base, "headers", name), problems)
+            self._text(task, value, "header", task.at("headers", name), problems)
+        for key, value in (config.get("authentication") or {}).items():
+            path = task.at("authentication", "config", key)
+            self._text(task, value, "header", path, problems)
         for key in ("body", "payload"):
             body = config.get(key)
             if isinstance(body, str):
                 is_json = body.lstrip().startswith(_JSON_BEGINNINGS)
-                self._text(task, body, "json" if is_json else "text", (*base, key), problems)
+                self._text(task, body, "json" if is_json else "text", task.at(key), problems)
             elif body is not None:
-                self._value(task, body, (*base, key), problems)
+                self._value(task, body, task.at(key), problems)
 
     def _text(self, task: Task, text: str, mode: Mode, path: Path, problems: Problems) -> None:
         try:
@@ -84,7 +92,7 @@ class Bodies:
             return
         what = f"the input of {task.name or 'the task'}"
         for reference in references:
-            if reference.path and self._parts.lacks(part, reference.path[0]):
+            if not self._parts.possible(self._parts.at(part, reference.path[:1]).part):
                 place = (*path, *split_path(reference.at))
                 check_input_field(reference, part, self._parts, place, problems, what)
 
@@ -92,32 +100,62 @@ class Bodies:
         if "code" in task.config:
             self._code(task, problems)
         elif "pipeline" in task.config:
-            path = (*task.config_path, "pipeline")
+            path = task.at("pipeline")
             _note_pipeline(pipeline_problems(task.config["pipeline"]), path, problems)
 
     def _code(self, task: Task, problems: Problems) -> None:
         code = str(task.config.get("code", ""))
         if code not in self._syntax:
-            self._syntax[code] = check_syntax(code)
+            self._syntax[code] = check_syntax("javascript", code)
         if self._syntax[code]:
             message = f"not JavaScript: {self._syntax[code]}"
-            problems.add("EXPRESSION_INVALID", message, (*task.config_path, "code"))
+            problems.add("EXPRESSION_INVALID", message, task.at("code"))
 
     def _condition(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
         source = str(task.config.get("expression", ""))
         if not source:
             return
-        key = (task.dialect, source)
+        language = "cel" if task.dialect is Dialect.NATIVE else "javascript"
+        self._compile(source, language, task, steps, task.at("expression"), problems)
+
+    def _decision(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
+        conditions = task.config["conditions"]
+        if len(conditions) > CONDITIONS_MAX:
+            message = f"a decision has at most {CONDITIONS_MAX} conditions"
+            problems.add("EXPRESSION_TOO_COMPLEX", message, task.at("conditions"))
+            return
+        programs = {}
+        for index, condition in enumerate(conditions):
+            path = task.at("conditions", index, "expression")
+            source, language = condition["expression"], condition["language"]
+            if language == "jq":
+                programs[path] = source
+            elif source:
+                self._compile(source, language, task, steps, path, problems)
+        for path, problem in zip(programs, jq_errors([*programs.values()]), strict=True):
+            if problem:
+                problems.add("EXPRESSION_INVALID", f"not a jq program: {problem}", path)
+
+    def _compile(
+        self,
+        source: str,
+        language: str,
+        task: Task,
+        steps: frozenset[str],
+        path: Path,
+        problems: Problems,
+    ) -> None:
+        key = (task.dialect, language, source)
         if key not in self._conditions:
-            self._conditions[key] = _compiled(source, task, ids_in(source, steps))
+            self._conditions[key] = _compiled(source, language, task, ids_in(source, steps))
         error = self._conditions[key]
         if error is not None:
-            problems.add(error.reason, error.message, (*task.config_path, "expression"))
+            problems.add(error.reason, error.message, path)
 
     def _delay(self, task: Task, problems: Problems) -> None:
         value = task.config.get("duration")
         if isinstance(value, str):
-            self._value(task, value, (*task.config_path, "duration"), problems)
+            self._value(task, value, task.at("duration"), problems)
 
     def _custom(self, task: Task, problems: Problems) -> None:
         """A remote worker's own business, but templates in step JSON are rendered here."""
@@ -125,12 +163,12 @@ class Bodies:
             self._value(task, task.config, task.config_path, problems)
 
 
-def _compiled(source: str, task: Task, steps: list[str]) -> ExpressionInvalid | None:
+def _compiled(source: str, language: str, task: Task, steps: list[str]) -> ExpressionInvalid | None:
     native = task.dialect is Dialect.NATIVE
     try:
         compile_condition(
             source,
-            dialect="cel" if native else "javascript",
+            dialect=cast(ConditionDialect, language),
             steps=steps,
             roots=("input",) if native else ("context", "input"),
         )
@@ -155,5 +193,12 @@ def check_built_in(node: Node, problems: Problems) -> None:
             problems.add("DEFINITION_INVALID", message, path)
         elif pipeline is not None:
             _note_pipeline(pipeline_problems(pipeline), (*path, "pipeline"), problems)
+    elif node.task_ref == SIGNAL:
+        name = given.get("name") if isinstance(given, dict) else None
+        if not isinstance(name, str) or not is_id(name):
+            message = (
+                'the signal task needs the name of a signal in its input, as in {name: "paid"}'
+            )
+            problems.add("DEFINITION_INVALID", message, path)
     elif node.task_ref == "delay" and not (isinstance(given, dict) and "duration" in given):
         problems.add("DEFINITION_INVALID", "the delay task needs duration in its input", path)

@@ -59,12 +59,16 @@ class Known:
         known = [part_of(None) if part is None else part for part in outputs]
         if any(may_be_skipped(each) for each in body.nodes):
             known = [Either((part, constant(None))) for part in known]
-        if isinstance(node.body, MapBody):
-            if len(known) > 1:
-                return Given((list_of(constant(None)),))
-            return Given((list_of(known[0]) if known else blank("array"),))
-        if isinstance(node.body, GroupBody):
-            return Either(known) if node.body.race else Given((array_of(known),))
+        one = known[0] if len(known) == 1 else constant(None)
+        match node.body:
+            case MapBody():
+                return Given((list_of(one) if known else blank("array"),))
+            case GroupBody(race=True):
+                return Either(known)
+            case GroupBody(single=True):
+                return one
+            case GroupBody():
+                return Given((array_of(known),))
         return None
 
     def item(self, scope: Scope) -> Part | None:

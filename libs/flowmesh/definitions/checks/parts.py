@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Problems
-from flowmesh.schemas import ANYTHING, Arrays, Comparison, Either, Objects, Part, part_of
+from flowmesh.schemas import NOTHING, Arrays, Comparison, Objects, Part, either, part_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +44,26 @@ class Parts:
         return [each for each in facts if isinstance(each, Arrays)]
 
     def at(self, part: Part, path: Sequence[str | int]) -> Found:
-        """Where a schema has no such member or item, nothing is said of it."""
+        """Nothing is there, and says so, where no value can have such a member or item."""
         optional = False
         for key in path:
-            objects, arrays = self.objects(part), self.arrays(part)
             if isinstance(key, str):
-                optional = optional or any(o.told and key not in o.required for o in objects)
-                part = Either([each.member(key) for each in objects]) if objects else ANYTHING
+                objects = self.objects(part)
+                optional = optional or any(key in o.told and key not in o.required for o in objects)
+                below = [each.member(key) for each in objects]
             else:
-                part = Either([each.item(key) for each in arrays]) if arrays else ANYTHING
+                below = [each.item(key) for each in self.arrays(part)]
+            part = either(below) if below else NOTHING
         return Found(part, optional)
+
+    def possible(self, part: Part) -> bool:
+        """Whether there may be a value."""
+        return bool(self.comparison.expansion.shapes(part))
 
     def items(self, part: Part) -> Part:
         """Of any item of an array."""
         arrays = self.arrays(part)
-        return Either([each.item(i) for each in arrays for i in range(each.told + 1)] or [ANYTHING])
-
-    def lacks(self, part: Part, key: str | int) -> bool:
-        """Whether no value can have this member or this item."""
-        shapes = self.comparison.expansion.shapes
-        below = (
-            [each.member(key) for each in self.objects(part)]
-            if isinstance(key, str)
-            else [each.item(key) for each in self.arrays(part)]
-        )
-        return not any(shapes(each) for each in below)
+        return either([each.item(i) for each in arrays for i in range(each.told + 1)])
 
     def leaves_out(self, part: Part, key: str) -> bool:
         """Whether members are listed, this is none of them, and nothing says there are more."""

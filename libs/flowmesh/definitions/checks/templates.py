@@ -5,14 +5,15 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from flowmesh.definitions.checks.graphs import nearest
 from flowmesh.definitions.checks.known import Known, items_source
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.model import ITEM_NAMES, Node, Workflow
 from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.reader import nearest
 from flowmesh.definitions.references import (
     NATIVE_ROOTS,
     condition_roots_of,
+    conditions_of,
     ids_in,
     task_of,
     tasks_in_condition,
@@ -56,8 +57,8 @@ def check_templates(workflow: Workflow, scope: Scope, known: Known, problems: Pr
                 note_invalid(inner.invalid[node.path], base, problems)
             elif node.path in inner.inputs:
                 checker.references(inner, inner.inputs[node.path].references, base)
-            if node.condition:
-                checker.condition(inner, node)
+            for condition, path in conditions_of(node):
+                checker.condition(inner, node, condition, path)
     if workflow.has_output:
         base = (*workflow.schema_path, "output")
         try:
@@ -134,9 +135,9 @@ class _Checker:
     ) -> None:
         """An output may hold more than its schema declares, unless that says otherwise."""
         parts = self._known.parts
-        for position in range(len(keys) if part is not None else 0):
-            here, key = parts.at(part or ANYTHING, keys[:position]).part, keys[position]
-            if parts.lacks(here, key):
+        for key in keys if part is not None else ():
+            here, part = part or ANYTHING, parts.at(part or ANYTHING, (key,)).part
+            if not parts.possible(part):
                 said = f"field {key!r}" if isinstance(key, str) else f"item [{key}]"
                 message = f"{reference}: {what} has no {said}"
                 if isinstance(key, str):
@@ -144,28 +145,27 @@ class _Checker:
                 self._problems.add(_UNKNOWN, message, path)
                 return
 
-    def condition(self, scope: Scope, node: Node) -> None:
-        path = (*node.path, "condition")
-        steps = ids_in(node.condition, scope.visible)
+    def condition(self, scope: Scope, node: Node, condition: str, path: Path) -> None:
+        steps = ids_in(condition, scope.visible)
         roots = condition_roots_of(node)
         try:
-            compile_condition(node.condition, dialect="cel", steps=steps, roots=roots)
+            compile_condition(condition, dialect="cel", steps=steps, roots=roots)
             if node.bound:
-                _check_bound(node)
+                _check_bound(node, condition)
             # As it will run, which is a little longer.
-            compile_condition(under_input(node.condition, roots), dialect="cel", steps=steps)
+            compile_condition(under_input(condition, roots), dialect="cel", steps=steps)
         except ExpressionInvalid as error:
             self._problems.add(error.reason, error.message, path)
             return
-        for name in tasks_in_condition(node.condition, scope.visible):
+        for name in tasks_in_condition(condition, scope.visible):
             if name not in scope.visible:
                 message = f"there is no task {name!r}{_hint(name, scope)}"
                 self._problems.add(_UNKNOWN, message, path)
 
 
-def _check_bound(node: Node) -> None:
-    for name in sorted(bound_names(tokenize(node.condition)) & node.bound):
-        owner = "map" if name in ITEM_NAMES else "machine"
+def _check_bound(node: Node, condition: str) -> None:
+    for name in sorted(bound_names(tokenize(condition)) & node.bound):
+        owner = "map" if name in ITEM_NAMES else "loop"
         message = f"{name!r} is the {owner}'s here; give the variable of the macro another name"
         raise ExpressionInvalid("EXPRESSION_INVALID", message)
 
@@ -175,7 +175,9 @@ def _hint(name: str, scope: Scope) -> str:
     for around in (scope, *scope.around()):
         for body in around.bodies.values():
             if name in body.ids and body.owner is not None:
-                return f" here; it runs in the map {body.owner.id!r}, whose output is a list"
+                if body.owner.map is not None:
+                    return f" here; it runs in the map {body.owner.id!r}, whose output is a list"
+                return f" here; it runs in {body.owner.id!r}, whose output is seen here"
     return nearest(name, scope.visible)
 
 
@@ -194,9 +196,9 @@ def check_input_field(
 
     A schema that says itself that there may be more (`additionalProperties`) is taken at its word.
     """
-    for position, key in enumerate(reference.path):
-        here = parts.at(part, reference.path[:position]).part
-        if parts.lacks(here, key) or (isinstance(key, str) and parts.leaves_out(here, key)):
+    for key in reference.path:
+        here, part = part, parts.at(part, (key,)).part
+        if not parts.possible(part) or (isinstance(key, str) and parts.leaves_out(here, key)):
             hint = nearest(key, parts.listed(here)) if isinstance(key, str) else ""
             problems.add(_UNKNOWN, f"{reference}: {what} has no field {key!r}{hint}", path)
             return

@@ -14,7 +14,13 @@ from flowmesh.definitions.model import Json, Workflow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.references import NATIVE_ROOTS, roots_of, split_input
 from flowmesh.definitions.scopes import Scope
-from flowmesh.expressions import Template, TemplateInvalid, compile_template
+from flowmesh.expressions import (
+    Reference,
+    Template,
+    TemplateInvalid,
+    compile_template,
+    schema_of,
+)
 from flowmesh.expressions.references import child_path
 from flowmesh.schemas import (
     ANYTHING,
@@ -27,6 +33,7 @@ from flowmesh.schemas import (
     constant,
     list_of,
     object_of,
+    part_of,
 )
 
 MISMATCH = "TYPE_MISMATCH"
@@ -87,20 +94,23 @@ class _Flow:
         """A template against what it flows into; `base` is where it stands."""
         part = self._part(given, ())
         verdict = self.known.parts.comparison.verdict(part, need)
-        if () in self.optional:
-            message = f"{self.sources[()]} may be missing; {self.expects} needs it"
-            self.problems.warn(MAY_BE_MISSING, message, base)
+        refused: set[Path] = set()
         doubts: dict[Path, Finding] = {}
         for finding in verdict.findings:
+            start = self._start(self._place(finding))
             if finding.conflict:
+                refused.add(start)
                 self._refuse(finding, base)
+            elif finding.kind is Kind.OPTIONAL:
+                doubts[start] = finding
             elif finding.kind is not Kind.UNDECLARED:
-                start = self._start(self._place(finding))
-                if start not in doubts or finding.kind is Kind.OPTIONAL:
-                    doubts[start] = finding
-        for start, finding in doubts.items():
-            if start not in self.optional or finding.kind is Kind.OPTIONAL:
-                self._warn(finding, base)
+                doubts.setdefault(start, finding)
+        if () in self.optional and not refused:
+            message = f"{self.sources[()]} may be missing; {self.expects} needs it"
+            self.problems.warn(MAY_BE_MISSING, message, base)
+            return
+        for start in [each for each in doubts if each not in refused]:
+            self._warn(doubts[start], base)
 
     def _part(self, value: Json, path: Path) -> Part:
         """What a place of the template may hold."""
@@ -124,15 +134,22 @@ class _Flow:
 
     def _yields(self, template: Template, path: Path) -> Part:
         """What a string with expressions renders to: text, unless it is one and nothing else."""
-        if template.whole is None:
+        if template.expression is None:
             return Given((blank("string"),))
-        self.sources[path] = str(template.whole)
+        self.sources[path] = str(template.expression)
+        if template.whole is None:
+            return part_of(schema_of(template.expression, self._reads))
         found = self.known.value(self.scope, template.whole)
         if found is None:
             return ANYTHING
         if found.optional:
             self.optional.add(path)
         return found.part
+
+    def _reads(self, reference: Reference) -> Part | None:
+        """What an argument of a function is."""
+        found = self.known.value(self.scope, reference)
+        return None if found is None else found.part
 
     # --- telling ---
 

@@ -6,9 +6,11 @@ from typing import Any
 from msgspec import UNSET
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import VERSION_MAX, version_choice
+from flowmesh.gateway.graphs import AnalysisAnswer, analysis_answer
 from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response, invalid_field
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Operation, Query, Route
@@ -22,7 +24,6 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
 )
 from flowmesh.gateway.views import (
-    analysis_answer,
     applied_resources,
     problem,
     problems,
@@ -170,15 +171,35 @@ async def delete_workflow(backends: Backends, request: Request) -> Response:
 
 
 async def analyze_workflow(backends: Backends, request: Request) -> Response:
+    wanted = request.text("durations")
+    if wanted not in ("", "declared", "observed"):
+        raise invalid_field("durations", "must be declared or observed")
+    name = request.id("name")
     response = await backends.definitions.AnalyzeWorkflow(
         pb.AnalyzeWorkflowRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
+            workflow_id=name,
             version=request.whole("version", most=VERSION_MAX),
             path_count_max=request.whole("pathCountMax", most=PATHS_MAX),
+            durations_ms=await _observed_ms(backends, request.namespace, name)
+            if wanted == "observed"
+            else {},
         )
     )
     return json_response(analysis_answer(response.workflow_id, response.version, response.analysis))
+
+
+async def _observed_ms(backends: Backends, namespace: str, name: str) -> dict[str, int]:
+    """How long the workflow's tasks took lately: the median of each."""
+    stats = await backends.executions.GetStats(
+        execution_pb.GetStatsRequest(namespace=namespace, workflow_id=name)
+    )
+    return {
+        task.node: round(task.latency.p50_ms)
+        for workflow in stats.workflows
+        for task in workflow.tasks
+        if task.latency.count
+    }
 
 
 async def _workflow(backends: Backends, request: Request, chosen: dict[str, Any]) -> Response:
@@ -234,6 +255,9 @@ _VERSION = Query("version", "By number or label; the newest without one.")
 _NUMBER = Query("version", "The newest without one.", "integer")
 _FILTER = Query("filter", "Terms `id:prefix*` and `label.key=value`, joined by spaces.")
 _PATHS = Query("pathCountMax", "Paths to list; 100 without one.", "integer")
+_DURATIONS = Query(
+    "durations", "Of the critical path: declared (as without it), or observed lately."
+)
 _VALIDATE = Operation(
     tag=TEST,
     summary="Check a definition; stores nothing",
@@ -273,7 +297,14 @@ ROUTES = (
         "GET",
         f"{_WORKFLOW}/analysis",
         analyze_workflow,
-        read("The graph of a workflow", answers.AnalysisAnswer, _NUMBER, _PATHS, tag=TEST),
+        read(
+            "The graph of a workflow",
+            AnalysisAnswer,
+            _NUMBER,
+            _PATHS,
+            _DURATIONS,
+            tag=TEST,
+        ),
     ),
     Route("POST", _TASKS, apply_resources, _apply("Apply tasks and workflows"), "applyTasks"),
     Route("PUT", _TASK, apply_task, _apply("Apply this task")),

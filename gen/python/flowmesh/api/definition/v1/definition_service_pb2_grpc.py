@@ -77,6 +77,11 @@ class DefinitionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowResponse.FromString,
                 _registered_method=True)
+        self.ListPublicNodes = channel.unary_unary(
+                '/flowmesh.api.definition.v1.DefinitionService/ListPublicNodes',
+                request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesResponse.FromString,
+                _registered_method=True)
         self.GetTask = channel.unary_unary(
                 '/flowmesh.api.definition.v1.DefinitionService/GetTask',
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetTaskRequest.SerializeToString,
@@ -193,6 +198,16 @@ class DefinitionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPublicNodes(self, request, context):
+        """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
+        newest versions, by workflow: what an editor offers to put into another one.
+
+        INVALID_ARGUMENT / PAGE_TOKEN_INVALID
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTask(self, request, context):
         """One version of a task, the newest unless named.
 
@@ -289,6 +304,11 @@ def add_DefinitionServiceServicer_to_server(servicer, server):
                     servicer.AnalyzeWorkflow,
                     request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowResponse.SerializeToString,
+            ),
+            'ListPublicNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPublicNodes,
+                    request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesResponse.SerializeToString,
             ),
             'GetTask': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTask,
@@ -540,6 +560,33 @@ class DefinitionService:
             '/flowmesh.api.definition.v1.DefinitionService/AnalyzeWorkflow',
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowRequest.SerializeToString,
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPublicNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.definition.v1.DefinitionService/ListPublicNodes',
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesRequest.SerializeToString,
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -81,6 +81,12 @@ class DefinitionServiceStub:
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
+    ListPublicNodes: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListPublicNodesRequest, _definition_service_pb2.ListPublicNodesResponse]
+    """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
+    newest versions, by workflow: what an editor offers to put into another one.
+
+      INVALID_ARGUMENT / PAGE_TOKEN_INVALID
+    """
     GetTask: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetTaskRequest, _definition_service_pb2.GetTaskResponse]
     """One version of a task, the newest unless named.
 
@@ -163,6 +169,12 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
     """Graph analysis of one version.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
+    """
+    ListPublicNodes: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListPublicNodesRequest, _definition_service_pb2.ListPublicNodesResponse]  # type: ignore[assignment]
+    """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
+    newest versions, by workflow: what an editor offers to put into another one.
+
+      INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     GetTask: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetTaskRequest, _definition_service_pb2.GetTaskResponse]  # type: ignore[assignment]
     """One version of a task, the newest unless named.
@@ -291,6 +303,18 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Graph analysis of one version.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def ListPublicNodes(
+        self,
+        request: _definition_service_pb2.ListPublicNodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_definition_service_pb2.ListPublicNodesResponse, _abc.Awaitable[_definition_service_pb2.ListPublicNodesResponse]]:
+        """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
+        newest versions, by workflow: what an editor offers to put into another one.
+
+          INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,56 @@
+"""The table of built-in task types."""
+
+import random
+import uuid
+
+from flowmesh.executors import states
+from flowmesh.executors.answers import NowUs
+from flowmesh.executors.base import Executor, Sender
+from flowmesh.executors.condition import condition_executor
+from flowmesh.executors.decision import decision_executor
+from flowmesh.executors.http import http_executor, webhook_executor
+from flowmesh.executors.javascript import function_executor
+from flowmesh.executors.jq import jq_of
+from flowmesh.executors.noop import noop
+from flowmesh.executors.serverless import Tools, serverless_executor
+from flowmesh.executors.serverless_calls import Calls
+from flowmesh.executors.states import states_executor
+from flowmesh.executors.transform import transform_executor
+from flowmesh.sandbox import Sandbox
+from flowmesh.standards.intrinsics import World
+
+# A remote worker cannot register these; the first two never leave the orchestrator.
+RESERVED_TASK_TYPES = frozenset(
+    {
+        "noop",
+        "delay",
+        "builtin.noop",
+        "http.request",
+        "webhook",
+        "transform",
+        "function",
+        "condition",
+        "decision",
+        "serverless.task",
+        "states.task",
+    }
+)
+
+
+def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dict[str, Executor]:
+    """Every built-in executor by its task type."""
+    return {
+        "http.request": http_executor(egress, now_us),
+        "webhook": webhook_executor(egress, now_us),
+        "transform": transform_executor(sandbox),
+        "function": function_executor(sandbox),
+        "condition": condition_executor(sandbox),
+        "decision": decision_executor(sandbox),
+        "builtin.noop": noop,
+        "serverless.task": serverless_executor(
+            Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), now_us, random.random)
+        ),
+        "states.task": states_executor(
+            states.Tools(egress, now_us, World(lambda: str(uuid.uuid4()), random.random))
+        ),
+    }

@@ -1,0 +1,80 @@
+"""`transform` with code and `function`: JavaScript in the sandbox, never in this process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.errors import Overloaded
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.failures import RATE_LIMIT, TaskFailure, invalid
+from flowmesh.sandbox import Sandbox, SandboxFailure
+
+SANDBOX_TIMEOUT_MS = 5_000
+
+
+def step_ids(context: Json) -> tuple[str, ...]:
+    """Members of the context that answer to `.result`: the outputs of earlier steps are there."""
+    return tuple(context) if isinstance(context, dict) else ()
+
+
+@contextmanager
+def sandbox_failures() -> Iterator[None]:
+    """What the sandbox raises, as failures of the attempt."""
+    try:
+        yield
+    except SandboxFailure as failure:
+        raise TaskFailure(failure.class_, failure.message) from failure
+    except Overloaded as error:
+        wait_ms = error.retry_after_ms
+        raise TaskFailure(RATE_LIMIT, error.message, retry_after_ms=wait_ms) from error
+
+
+def sandbox_timeout_ms(attempt: Attempt) -> int:
+    return min(SANDBOX_TIMEOUT_MS, attempt.timeout_ms)
+
+
+class CodeStep(Step):
+    """Code with `context`, `input` (one key of the context where named) and `inputKey`."""
+
+    def __init__(self, code: str, input_key: str, sandbox: Sandbox) -> None:
+        self._code = code
+        self._input_key = input_key
+        self._sandbox = sandbox
+
+    async def run(self, attempt: Attempt) -> Output:
+        value = attempt.value
+        variables = {
+            "context": value,
+            "input": picked(value, self._input_key),
+            "inputKey": self._input_key or None,
+        }
+        with sandbox_failures():
+            outcome = await self._sandbox.run(
+                self._code, variables, sandbox_timeout_ms(attempt), result_of=step_ids(value)
+            )
+        return Output.of(outcome)
+
+
+def picked(value: Json, key: str) -> Json:
+    """The value under the input key, or the whole input where the step names none."""
+    if not key:
+        return value
+    if not isinstance(value, dict) or key not in value:
+        raise invalid(f"inputKey {key!r} is not in the context")
+    return value[key]
+
+
+def function_executor(sandbox: Sandbox) -> Executor:
+    """The executor of `function`."""
+
+    def prepare(_spec: TaskSpec, config: dict[str, Json]) -> CodeStep:
+        return CodeStep(code_of(config), str(config.get("input_key") or ""), sandbox)
+
+    return prepare
+
+
+def code_of(config: dict[str, Json]) -> str:
+    code = config.get("code")
+    if not isinstance(code, str):
+        raise invalid("the step has no code")
+    return code

@@ -1,0 +1,40 @@
+"""JSON Schemas of tasks as tasks fail by them; what they are and how they judge is the plan's."""
+
+from typing import Any
+
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.plan.compiled import Schema, SchemaProblem
+
+Json = Any
+
+
+class SchemaCheck:
+    """Checks values against one schema."""
+
+    def __init__(self, schema: bytes, subject: str) -> None:
+        """`subject` is what the messages call the value: `input` or `output`."""
+        self._subject = subject
+        self._schema = Schema(schema)
+
+    def check(self, value: Json) -> None:
+        """Raises a ValidationError with paths and a message for each problem, at most 20."""
+        try:
+            problems = self._schema.problems(value)
+        except ValueError as error:
+            raise invalid(f"the task's {self._subject} schema cannot be used") from error
+        if problems:
+            raise self._failure(problems)
+
+    def _failure(self, problems: tuple[SchemaProblem, ...]) -> TaskFailure:
+        violations = [
+            {
+                "path": self._subject + problem.path,
+                "schemaPath": problem.schema_path,
+                "message": problem.message,
+            }
+            for problem in problems
+        ]
+        message = f"{violations[0]['path']}: {problems[0]}"
+        if len(violations) > 1:
+            message += f" (and {len(violations) - 1} more)"
+        return invalid(message, violations=violations)

@@ -1,0 +1,70 @@
+"""What templates in a task's configuration may refer to, by dialect.
+
+Native resources see the task's own `input`. Step JSON sees `context`, where the output of a
+step is also there under `.result`, unless it has a member of that name.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
+
+from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.expressions import MOMENT, Moment, Reference, RenderError, TemplateInvalid
+
+Json = Any
+T = TypeVar("T")
+
+
+def roots_of(dialect: int) -> tuple[str, ...]:
+    return ("context", "input") if dialect == DIALECT_STEPS else ("input",)
+
+
+def results_asked_for(references: Iterable[Reference]) -> frozenset[str]:
+    """Steps of which a template reads `.result`."""
+    return frozenset(
+        str(reference.path[0])
+        for reference in references
+        if len(reference.path) > 1 and reference.path[1] == "result"
+    )
+
+
+def scope_of(
+    dialect: int, value: Json, moment: Moment, with_result: Collection[str] = ()
+) -> dict[str, Json]:
+    """The scope to render over; `value` is the task's input."""
+    if dialect != DIALECT_STEPS:
+        return {"input": value, MOMENT: moment}
+    context = value if isinstance(value, Mapping) else {}
+    added = {
+        step: _with_result(context[step])
+        for step in with_result
+        if step in context and not _has_result(context[step])
+    }
+    if added:
+        context = {**context, **added}
+    return {"context": context, "input": context, MOMENT: moment}
+
+
+def rendered(render: Callable[[dict[str, Json]], T], scope: dict[str, Json]) -> T:
+    """Renders; a reference to what is not there is a ValidationError of the attempt."""
+    try:
+        return render(scope)
+    except RenderError as error:
+        raise invalid(str(error)) from error
+
+
+def compiled(make: Callable[[], T]) -> T:
+    """Compiles; a definition checked at registration compiles here too."""
+    try:
+        return make()
+    except TemplateInvalid as error:
+        raise TaskFailure("ValidationError", error.message) from error
+
+
+def _has_result(value: Json) -> bool:
+    return isinstance(value, Mapping) and "result" in value
+
+
+def _with_result(value: Json) -> Json:
+    members = value if isinstance(value, Mapping) else {}
+    return {**members, "result": value}

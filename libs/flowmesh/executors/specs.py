@@ -1,0 +1,72 @@
+"""Task specs made ready: the step and the schema checks, kept by digest."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.executors.base import AnyStep, Executor
+from flowmesh.executors.failures import invalid
+from flowmesh.executors.limits import COMPILED_SPECS_MAX
+from flowmesh.executors.schemas import SchemaCheck
+
+
+@dataclass(frozen=True, slots=True)
+class ReadySpec:
+    """What running attempts of a spec needs; checks are None where any value is fine."""
+
+    step: AnyStep
+    input_check: SchemaCheck | None
+    output_check: SchemaCheck | None
+
+
+class ReadySpecs:
+    """Compiles each spec once and keeps the ones used last."""
+
+    def __init__(self, executors: Mapping[str, Executor]) -> None:
+        self._executors = executors
+        self._ready: OrderedDict[str, ReadySpec] = OrderedDict()
+
+    @property
+    def task_types(self) -> tuple[str, ...]:
+        return tuple(self._executors)
+
+    def ready(self, digest: str, specs: Mapping[str, TaskSpec]) -> ReadySpec:
+        """The compiled spec; raises TaskFailure where it cannot be compiled."""
+        found = self._ready.get(digest)
+        if found is not None:
+            self._ready.move_to_end(digest)
+            return found
+        spec = specs.get(digest)
+        if spec is None:
+            raise invalid("the task's specification was not sent with it")
+        try:
+            made = self._compile(spec)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise invalid(f"the configuration of {spec.task_type} is not usable") from error
+        self._ready[digest] = made
+        if len(self._ready) > COMPILED_SPECS_MAX:
+            self._ready.popitem(last=False)
+        return made
+
+    def _compile(self, spec: TaskSpec) -> ReadySpec:
+        executor = self._executors.get(spec.task_type)
+        if executor is None:
+            raise invalid(f"task type {spec.task_type} is not built in")
+        return ReadySpec(
+            step=executor(spec, _config(spec)),
+            input_check=SchemaCheck(spec.input_schema, "input") if spec.input_schema else None,
+            output_check=SchemaCheck(spec.output_schema, "output") if spec.output_schema else None,
+        )
+
+
+def _config(spec: TaskSpec) -> dict[str, object]:
+    try:
+        config = orjson.loads(spec.config) if spec.config else {}
+    except orjson.JSONDecodeError:
+        raise invalid("the task's configuration is not JSON") from None
+    if not isinstance(config, dict):
+        raise invalid("the task's configuration is not an object")
+    return config
