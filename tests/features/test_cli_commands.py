@@ -1,9 +1,6 @@
 """The command line against the running suite, as a person and as a script use it."""
 
-import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import pytest
 
 from flowmesh.sdk import Client, Worker, Workflow
 from flowmesh.testing.suite import Suite
+from tests.features.commands import Outcome, command
 
 STEPS = """\
 id: cli-steps
@@ -42,23 +40,6 @@ steps:
 """
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.out)
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
-
-
 Run = Callable[..., Awaitable[Outcome]]
 
 
@@ -67,20 +48,7 @@ def flowmesh(suite: Suite) -> Run:
     """`await flowmesh("start", "order")`: the command as a process of its own."""
 
     async def run(*tokens: str, stdin: str = "") -> Outcome:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "flowmesh.suite",
-            *tokens,
-            "--address",
-            suite.grpc_address,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
-        assert process.returncode is not None
-        return Outcome(process.returncode, out.decode(), err.decode())
+        return await command(suite, *tokens, stdin=stdin)
 
     return run
 

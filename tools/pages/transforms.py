@@ -64,8 +64,7 @@ needs texts, got a number`. What stands in a template is checked once it is rend
 
 **Speed**: a million rows of five fields go through `filter`, `map`, `sort` and `groupBy` in 1.6 s
 of one core, with 180 MiB beside the rows. Pipelines inside cost about 1 µs for each item and
-operation, jq and JMESPath 2 ms for each call: apply them to all items at once rather than inside
-`map`.
+operation, jq and JMESPath 2 ms for each call: apply them to all items at once, not inside `map`.
 """
 _GRAPHS = """\
 A transformation node of graph JSON is one operation over its input:

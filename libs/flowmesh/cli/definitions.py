@@ -7,10 +7,11 @@ from cyclopts import Parameter
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, error_json, guarded, run
 from flowmesh.cli.sources import Source, read_source
+from flowmesh.cli.versions import chosen
 from flowmesh.errors import Invalid
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client, Problem, Stored
+    from flowmesh.sdk import Applied, Client, Problem, Stored, User, Validation
 
 Files = Annotated[
     list[str],
@@ -48,6 +49,8 @@ def apply(*, file: Files, common: Common = COMMON) -> int:
                         for r in applied.resources
                     ],
                     "warnings": [_problem_json(problem, source) for problem in applied.warnings],
+                    "affected": [_user_json(user) for user in applied.affected],
+                    "affectedCount": applied.affected_count,
                 }
             )
             return exit_codes.DONE
@@ -55,6 +58,7 @@ def apply(*, file: Files, common: Common = COMMON) -> int:
             change = f"version {r.version}" if r.created else f"unchanged (version {r.version})"
             output.line(f"{r.kind} {r.name}: {change}")
         _print_problems(applied.warnings, source)
+        _print_affected("affects", applied)
         return exit_codes.DONE
 
     source = Source()
@@ -74,9 +78,17 @@ def validate(*, file: Files, common: Common = COMMON) -> int:
         found = await client.validate(source.text)
         if common.json:
             problems = [_problem_json(problem, source) for problem in found.problems]
-            output.document({"valid": found.valid, "problems": problems})
+            output.document(
+                {
+                    "valid": found.valid,
+                    "problems": problems,
+                    "affected": [_user_json(user) for user in found.affected],
+                    "affectedCount": found.affected_count,
+                }
+            )
         else:
             _print_problems(found.problems, source)
+            _print_affected("would affect", found)
             output.line("valid" if found.valid else "invalid")
         return exit_codes.DONE if found.valid else exit_codes.FAILED
 
@@ -90,7 +102,7 @@ def validate(*, file: Files, common: Common = COMMON) -> int:
     return guarded(common, read_and_run)
 
 
-def get_workflow(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
+def get_workflow(name: str, /, *, version: str = "", common: Common = COMMON) -> int:
     """Show one version of a workflow.
 
     Parameters
@@ -98,11 +110,43 @@ def get_workflow(name: str, /, *, version: int = 0, common: Common = COMMON) -> 
     name
         Id of the workflow.
     version
-        Which version; 0 is the newest.
+        Which version, by number or label; the newest if left out.
     """
 
     async def work(client: "Client") -> int:
-        return _show(common, await client.get_workflow(name, version=version))
+        return _show(common, await client.get_workflow(name, version=chosen(version)))
+
+    return run(common, work)
+
+
+def task_users(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
+    """List the workflows that use a task: their newest versions, and those with a label.
+
+    Parameters
+    ----------
+    name
+        Name of the task.
+    version
+        Only who is pinned to this version; 0 is everybody.
+    """
+
+    async def work(client: "Client") -> int:
+        users = [user async for user in client.task_users(name, version=version)]
+        if common.json:
+            output.document([_user_json(user) for user in users])
+            return exit_codes.DONE
+        rows = [
+            (
+                user.workflow_id,
+                str(user.version),
+                user.namespace,
+                str(user.task_version or "newest"),
+                ", ".join(user.labels) or "-",
+            )
+            for user in users
+        ]
+        output.columns(("WORKFLOW", "VERSION", "NAMESPACE", "USES", "LABELS"), rows)
+        return exit_codes.DONE
 
     return run(common, work)
 
@@ -198,6 +242,24 @@ def _stored_json(stored: "Stored", *, definition: bool = True) -> dict[str, Any]
     if definition:
         shown["definition"] = stored.definition
     return shown
+
+
+def _user_json(user: "User") -> dict[str, Any]:
+    return {
+        "name": user.workflow_id,
+        "version": user.version,
+        "namespace": user.namespace,
+        "taskVersion": user.task_version or None,
+        "labels": list(user.labels),
+    }
+
+
+def _print_affected(word: str, found: "Applied | Validation") -> None:
+    if found.affected:
+        names = ", ".join(f"{user.workflow_id} v{user.version}" for user in found.affected[:8])
+        rest = found.affected_count - min(8, len(found.affected))
+        more = f" and {rest} more" if rest else ""
+        output.line(f"{word} {names}{more}")
 
 
 def _refused(common: Common, error: Invalid, source: Source) -> int:

@@ -56,6 +56,14 @@ STEPS_RETRY = Retry(3, 1_000, 2.0, 30_000)
 NO_RETRY = Retry(1, 0, 1.0, 0)
 
 
+class Visibility(Enum):
+    """Who may refer to a task: workflows applied with it, those of its namespace, everybody."""
+
+    PRIVATE = "private"
+    NAMESPACE = "namespace"
+    PUBLIC = "public"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A unit of work: a `WorkflowTask` of the library, a built-in, or one written into a step.
@@ -76,6 +84,7 @@ class Task:
     timeout_ms: int = 0
     queue: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    visibility: Visibility = Visibility.NAMESPACE
     path: Path = ()
     config_path: Path = ()
     places: dict[Path, Path] = field(default_factory=dict)
@@ -271,3 +280,16 @@ class Workflow:
     @property
     def task_refs(self) -> frozenset[str]:
         return frozenset(node.task_ref for node in every_node(self.nodes) if node.task_ref)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowTemplate:
+    """Resources with parameters, to make workflows from; `parameters` is their JSON Schema."""
+
+    name: str
+    description: str
+    parameters: Json
+    resources: tuple[dict[str, Json], ...]
+    labels: dict[str, str] = field(default_factory=dict)
+    path: Path = ()
+    dialect: Dialect = Dialect.NATIVE

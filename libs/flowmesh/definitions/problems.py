@@ -94,6 +94,10 @@ def errors_in(problems: Iterable[Problem]) -> list[Problem]:
     return [problem for problem in problems if not problem.warning]
 
 
+def warnings_in(problems: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.warning]
+
+
 def refuse(problems: Sequence[Problem]) -> None:
     """Raises what the errors among `problems` amount to; returns if there are none.
 

@@ -10,10 +10,15 @@ from typing import Any
 from flowmesh.definitions.canonical import digest_of_document
 from flowmesh.definitions.documents import Source, parse
 from flowmesh.definitions.formats import Resource, load
-from flowmesh.definitions.model import Task, Workflow
+from flowmesh.definitions.model import Task, Workflow, WorkflowTemplate
 from flowmesh.definitions.problems import Problem, Problems
 from flowmesh.definitions.yaml_text import Unreadable
 
+_KINDS: dict[type[Resource], str] = {
+    Workflow: "Workflow",
+    Task: "WorkflowTask",
+    WorkflowTemplate: "WorkflowTemplate",
+}
 Resolve = Callable[[str], Task | None]
 
 
@@ -31,7 +36,7 @@ class Read:
 
     @property
     def kind(self) -> str:
-        return "Workflow" if isinstance(self.resource, Workflow) else "WorkflowTask"
+        return _KINDS[type(self.resource)]
 
     @property
     def digest(self) -> str:
@@ -84,6 +89,14 @@ def load_workflow(document: Any) -> Workflow:
     resource = load(document, Problems(checked=True))
     if not isinstance(resource, Workflow):
         raise ValueError("the document is no workflow")
+    return resource
+
+
+def load_template(document: Any) -> WorkflowTemplate:
+    """The model of a template's document that was checked before; raises ValueError if not."""
+    resource = load(document, Problems())
+    if not isinstance(resource, WorkflowTemplate):
+        raise ValueError("the document is no template")
     return resource
 
 

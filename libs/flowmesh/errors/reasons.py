@@ -71,6 +71,12 @@ REASONS = _table(
     Reason("PIPELINE_INVALID", tree.Invalid, "An operation of a transform pipeline has a missing, unknown or wrongly typed parameter."),
     Reason("FEATURE_UNSUPPORTED", tree.Invalid, "The document asks for a feature that this version cannot run, or that has no place in the format asked for; the message names it."),
     Reason("WORKFLOW_NOT_FOUND", tree.NotFound, "No such workflow, or not in that version."),
+    Reason("LABEL_NOT_FOUND", tree.NotFound, "The workflow has no such label."),
+    Reason("LABEL_INVALID", tree.Invalid, "A label is an id that is no number."),
+    Reason("LABEL_NOT_MOVED", tree.WrongState, "The label never pointed to another version, so there is nothing to go back to."),
+    Reason("LABELS_FULL", tree.WrongState, "A workflow is limited to 100 labels."),
+    Reason("TEMPLATE_NOT_FOUND", tree.NotFound, "No such template."),
+    Reason("PARAMETERS_INVALID", tree.Invalid, "The parameters do not fit the template."),
     Reason("TASK_NOT_FOUND", tree.NotFound, "No such task in the library."),
     Reason("TASK_IN_USE", tree.WrongState, "Workflows still refer to the task."),
     # executions

@@ -29,7 +29,7 @@ from flowmesh.schemas.shapes import (
     Shape,
     constant,
     every,
-    holds,
+    held_by,
 )
 from flowmesh.schemas.verdicts import Finding, Kind, Outcome, Verdict
 from flowmesh.schemas.words import types_of, words_of
@@ -38,8 +38,14 @@ Json = Any
 OTHERS = "*"
 """In a path: any member that neither schema names."""
 STEPS_MAX = 5_000
+"""Pairs of parts and of shapes that one verdict may rest on."""
+ALL_STEPS_MAX = 100_000
+"""Those of all verdicts together, beyond the first FREE_STEPS of each."""
+FREE_STEPS = 64
+DEPTH_MAX = 40
 FINDINGS_MAX = 50
 ITEMS_MAX = 64
+MEMBERS_MAX = 1_000
 _OUTCOMES = {
     How.INSIDE: Outcome.COMPATIBLE,
     How.OPEN: Outcome.UNKNOWN,
@@ -86,8 +92,9 @@ class Comparison:
     def __init__(self) -> None:
         self.expansion = Expansion(self._disjoint)
         self._steps = 0
+        self._steps_left = ALL_STEPS_MAX
         self._open: set[tuple[object, object]] = set()
-        # How often a pair was met again while it was open.
+        # How often a pair was met again while it was open, or was left alone.
         self._assumed = 0
         self._results: dict[tuple[object, object], tuple[Part, Part, Result]] = {}
 
@@ -96,11 +103,19 @@ class Comparison:
         result = _INSIDE if _same(up, down) else self._parts(up, down, ())
         return Verdict(_OUTCOMES[result.how], result.findings)
 
+    def _step(self) -> bool:
+        """Whether there is room for one more."""
+        self._steps += 1
+        if self._steps <= FREE_STEPS:
+            return True
+        self._steps_left -= 1
+        return self._steps <= STEPS_MAX and self._steps_left >= 0
+
     def _disjoint(self, one: Part, other: Part) -> bool:
         return self._parts(one, other, ()).how is How.APART
 
     def _parts(self, up: Part, down: Part, path: Path) -> Result:
-        """What is known of a pair is kept, unless it rests on what was assumed of an open one."""
+        """What is known of a pair is kept, unless it fits for what was assumed of an open one."""
         pair = (_identity(up), _identity(down))
         if pair[0] == pair[1]:
             return _INSIDE
@@ -109,8 +124,8 @@ class Comparison:
         if pair in self._open:
             self._assumed += 1
             return _INSIDE
-        self._steps += 1
-        if self._steps > STEPS_MAX:
+        if not self._step() or len(self._open) >= DEPTH_MAX:
+            self._assumed += 1
             text = "the schemas are too large to compare"
             return Result(How.OPEN, (Finding(Kind.UNFOLLOWED, path, "", "", text),))
         assumed = self._assumed
@@ -119,7 +134,7 @@ class Comparison:
         result = self._shapes(ups, downs, ())
         self._open.discard(pair)
         lasting = isinstance(up, Leaf) and isinstance(down, Leaf)
-        if lasting and assumed == self._assumed and self._steps <= STEPS_MAX:
+        if lasting and (assumed == self._assumed or result.how is not How.INSIDE):
             # With the parts, so that their identities stay their own.
             self._results[pair] = (up, down, result)
         return _moved(result, path)
@@ -184,6 +199,10 @@ class Comparison:
         return Result(How.OPEN, (_doubt(up, downs, path, text),))
 
     def _pair(self, up: Shape, down: Shape, path: Path) -> Result:
+        if not self._step():
+            self._assumed += 1
+            text = "the schemas are too large to compare"
+            return Result(How.OPEN, (Finding(Kind.UNFOLLOWED, path, "", "", text),))
         how, text = relation(up, down)
         if how is How.APART:
             return Result(How.APART)
@@ -244,9 +263,10 @@ class Comparison:
     ) -> list[Result]:
         missing = sorted(take.required - have.required)
         results = [self._required(up, down, name, path) for name in missing]
-        results += [self._member(have, take, name, path) for name in have.told | take.told]
+        told = list(have.told | take.told)
+        results += [self._member(have, take, name, path) for name in told[:MEMBERS_MAX]]
         results += self._others(up, down, path)
-        texts = []
+        texts = ["has very many members"] if len(told) > MEMBERS_MAX else []
         if max(have.least, len(have.required)) < take.least:
             texts.append(f"may have less than {take.least} members")
         most = self._members_most(have)
@@ -373,8 +393,9 @@ def _doubted(finding: Finding) -> Finding:
 
 def _each_inside(up: Shape, downs: Sequence[Shape]) -> bool:
     certain = [down for down in downs if not down.opaque and not down.by_nullable]
-    values = [value for value in up.values or () if holds(value, up)]
-    return all(any(holds(value, down) for down in certain) for value in values)
+    tests = [held_by(down) for down in certain]
+    values = filter(held_by(up), up.values or ())
+    return all(any(holds(value) for holds in tests) for value in values)
 
 
 def _identity(part: Part) -> object:

@@ -33,6 +33,7 @@ Json = Any
 SHAPES_MAX = 48
 DEPTH_MAX = 40
 ONE_OF_MAX = 16
+PATTERNS_MAX = 32
 _TOO_MUCH = "a choice among too many alternatives"
 # The first and the last draft that knows a keyword, where that is not all of them.
 _KNOWN: Mapping[str, tuple[int, int]] = {
@@ -82,63 +83,78 @@ class Expansion:
 
     def __init__(self, disjoint: Disjoint) -> None:
         self._disjoint = disjoint
-        self._shapes: dict[int, tuple[Json, tuple[Shape, ...]]] = {}
+        self._shapes: dict[tuple[int, int], tuple[Leaf, tuple[Shape, ...]]] = {}
+        self._depth = 0
+        # How often something was left alone because it was too deep.
+        self._cuts = 0
 
-    def shapes(self, part: Part, depth: int = 0) -> tuple[Shape, ...]:
+    def shapes(self, part: Part) -> tuple[Shape, ...]:
         if isinstance(part, Given):
             return part.shapes
-        if depth > DEPTH_MAX:
-            return _unclear(ANYTHING.shapes, "references without end")
         if isinstance(part, Leaf):
-            return self._leaf(part, depth)
+            known = self._shapes.get((id(part.schema), id(part.document)))
+            if known is not None:
+                return known[1]
+        if self._depth == DEPTH_MAX:
+            self._cuts += 1
+            return _unclear(ANYTHING.shapes, "references without end")
+        self._depth += 1
+        found = self._taken_apart(part)
+        self._depth -= 1
+        return found
+
+    def _taken_apart(self, part: Part) -> tuple[Shape, ...]:
+        if isinstance(part, Leaf):
+            return self._leaf(part)
         if isinstance(part, Either):
-            return _bounded([s for each in part.parts for s in self.shapes(each, depth + 1)])
+            return _bounded([shape for each in part.parts for shape in self.shapes(each)])
         assert isinstance(part, Every)
         found: tuple[Shape, ...] = ANYTHING.shapes
         for each in part.parts:
-            found = _product(found, self.shapes(each, depth + 1))
+            found = _product(found, self.shapes(each))
         return found
 
-    def _leaf(self, leaf: Leaf, depth: int) -> tuple[Shape, ...]:
+    def _leaf(self, leaf: Leaf) -> tuple[Shape, ...]:
         schema = leaf.schema
         if isinstance(schema, Part):
-            return self.shapes(schema, depth + 1)
+            return self.shapes(schema)
         if not isinstance(schema, dict):
             return () if schema is False else ANYTHING.shapes
-        known = self._shapes.get(id(schema))
-        if known is None:
+        cuts = self._cuts
+        found = self._schema(leaf)
+        if cuts == self._cuts:
             # The schema is kept with its shapes, so that its identity stays its own.
-            known = self._shapes[id(schema)] = (schema, self._schema(leaf, depth))
-        return known[1]
+            self._shapes[id(schema), id(leaf.document)] = (leaf, found)
+        return found
 
-    def _schema(self, leaf: Leaf, depth: int) -> tuple[Shape, ...]:
+    def _schema(self, leaf: Leaf) -> tuple[Shape, ...]:
         document, draft = leaf.document, leaf.document.draft(leaf.schema)
         if "$ref" in leaf.schema and draft.refs_stand_alone:
-            return self._reference(leaf, leaf.schema["$ref"], depth)
+            return self._reference(leaf, leaf.schema["$ref"])
         schema = _of_draft(leaf.schema, draft)
         found = _plain(schema, draft, document)
         for value in _constants(schema):
             found = _product(found, _union_of_constants(value))
         if "$ref" in schema:
-            found = _product(found, self._reference(leaf, schema["$ref"], depth))
+            found = _product(found, self._reference(leaf, schema["$ref"]))
         for child in _list(schema, "allOf"):
-            found = _product(found, self.shapes(Leaf(child, document), depth + 1))
+            found = _product(found, self.shapes(Leaf(child, document)))
         for keyword in ("anyOf", "oneOf"):
             children = [Leaf(child, document) for child in _list(schema, keyword)]
             if children:
-                union = self.shapes(Either(children), depth + 1)
+                union = self.shapes(Either(children))
                 if keyword == "oneOf" and not self._apart(children):
                     union = _unclear(union, "oneOf whose alternatives may overlap")
                 found = _product(found, union)
         return found
 
-    def _reference(self, leaf: Leaf, reference: Json, depth: int) -> tuple[Shape, ...]:
+    def _reference(self, leaf: Leaf, reference: Json) -> tuple[Shape, ...]:
         target = None
         if isinstance(reference, str):
             target = leaf.document.target(leaf.schema, reference)
         if target is None or target is METASCHEMA:
             return _unclear(ANYTHING.shapes, "a reference to another document")
-        return self.shapes(Leaf(target, leaf.document), depth + 1)
+        return self.shapes(Leaf(target, leaf.document))
 
     def _apart(self, children: Sequence[Leaf]) -> bool:
         if len(children) > ONE_OF_MAX:
@@ -185,6 +201,8 @@ def _plain(schema: dict[str, Json], draft: Draft, document: Document) -> tuple[S
 
 
 def _opaque(schema: dict[str, Json], type_: str, draft: Draft) -> str:
+    if type_ == "object" and len(schema.get("patternProperties", ())) > PATTERNS_MAX:
+        return "patternProperties of so many patterns"
     for keyword, types in _OPAQUE.items():
         if keyword in schema and type_ in types:
             return keyword
@@ -267,10 +285,12 @@ def _objects(schema: dict[str, Json], draft: Draft, document: Document) -> Objec
     def leaves(keyword: str) -> dict[str, Part]:
         return {name: Leaf(child, document) for name, child in schema.get(keyword, {}).items()}
 
-    rest = schema.get("additionalProperties")
+    rest, patterns = schema.get("additionalProperties"), leaves("patternProperties")
+    if len(patterns) > PATTERNS_MAX:
+        rest, patterns = None, {}
     rule = Rule(
         leaves("properties"),
-        leaves("patternProperties"),
+        patterns,
         None if rest is None else NOTHING if rest is False else Leaf(rest, document),
     )
     dependent = schema.get("dependentRequired", {})

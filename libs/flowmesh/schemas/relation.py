@@ -6,7 +6,7 @@ What is in objects and arrays is compared by flowmesh.schemas.comparison.
 import math
 from enum import IntEnum
 
-from flowmesh.schemas.shapes import Numbers, Shape, Strings, holds
+from flowmesh.schemas.shapes import Numbers, Shape, Strings, held_by
 from flowmesh.schemas.words import shown_value
 
 
@@ -30,7 +30,7 @@ def relation(up: Shape, down: Shape) -> tuple[How, str]:
     """How the values of `up` lie to those of `down`, and what may not fit."""
     if up.values is not None:
         return _of_values(up, down)
-    if down.values is not None and not any(holds(value, up) for value in down.values):
+    if down.values is not None and not any(map(held_by(up), down.values)):
         return How.APART, ""
     match up.facts, down.facts:
         case Numbers(), Numbers():
@@ -49,9 +49,9 @@ def _of_values(up: Shape, down: Shape) -> tuple[How, str]:
     """Each can be asked; those that the schema rules out itself do not count."""
     fit: list[object] = []
     not_fit: list[object] = []
-    for value in up.values or ():
-        if holds(value, up):
-            (fit if holds(value, down) else not_fit).append(value)
+    fits = held_by(down)
+    for value in filter(held_by(up), up.values or ()):
+        (fit if fits(value) else not_fit).append(value)
     if not not_fit:
         if down.by_nullable and not up.by_nullable:
             return How.OPEN, 'may be null, which JSON Schema takes as type ["…", "null"] only'

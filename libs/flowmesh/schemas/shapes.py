@@ -6,7 +6,7 @@ Where a schema says what is not followed here, its shapes allow more than it doe
 "no value fits any" always does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -172,7 +172,7 @@ class Objects:
 
     def leaves_out(self, name: str) -> bool:
         """Whether members are listed, this is none of them, and nothing says there are more."""
-        return bool(self.told) and all(
+        return any(rule.properties for rule in self.rules) and all(
             name not in rule.properties
             and not rule.patterns
             and (rule.rest is None or rule.rest is NOTHING)
@@ -326,13 +326,17 @@ def matches(pattern: str, text: str) -> bool:
     return _validator(orjson.dumps({"pattern": pattern})).is_valid(text)
 
 
-def holds(value: Json, shape: Shape) -> bool:
-    """Whether a string, a number, a boolean or null is one of the values of a shape."""
-    if type_name(value) != shape.type:
-        return False
-    if shape.values is not None and value_key(value) not in set(map(value_key, shape.values)):
-        return False
-    return all(_validator(check).is_valid(value) for check in shape.checks)
+def held_by(shape: Shape) -> Callable[[Json], bool]:
+    """Tells whether a string, a number, a boolean or null is one of the values of a shape."""
+    keys = None if shape.values is None else set(map(value_key, shape.values))
+    checks = [_validator(check).is_valid for check in shape.checks]
+
+    def holds(value: Json) -> bool:
+        if type_name(value) != shape.type or (keys is not None and value_key(value) not in keys):
+            return False
+        return all(check(value) for check in checks)
+
+    return holds
 
 
 @lru_cache(maxsize=_PROBES_MAX)

@@ -40,14 +40,16 @@ FIELD = Parameter("field", "field", "The field to change; the value or each item
 TARGET = Parameter("target", "string", "The field for the result; the same field without it.")
 
 
-def _on_texts(parameters: Parameters, change: Change) -> Step:
+def _on_texts(parameters: Parameters, change: Change, written: int = 0) -> Step:
+    """Changes each text; it is metered as what it is, or as what is written where that is more."""
+
     def run(value: Json) -> Json:
         meter = TextMeter()
 
         def change_text(text: Json) -> Json:
             if not isinstance(text, str):
                 raise TransformError(f"needs texts, got {kind_of(text)}")
-            meter.spend(len(text))
+            meter.spend(max(len(text), written))
             return change(text)
 
         return on_values(change_text, parameters["field"], parameters["target"])(value)
@@ -150,16 +152,9 @@ def _pad(parameters: Parameters) -> Step:
         raise ValueError("'with' must be one character")
     right = parameters["side"] == "right"
 
-    def pad(value: Json) -> Json:
-        meter = TextMeter()
-
-        def change(text: str) -> Json:
-            meter.spend(length)
-            return text.ljust(length, filling) if right else text.rjust(length, filling)
-
-        return _on_texts(parameters, change)(value)
-
-    return pad
+    if right:
+        return _on_texts(parameters, lambda text: text.ljust(length, filling), length)
+    return _on_texts(parameters, lambda text: text.rjust(length, filling), length)
 
 
 def _join_text(parameters: Parameters) -> Step:

@@ -192,13 +192,17 @@ class Applied(Answer, kw_only=True):
     digest: str | UnsetType = UNSET
     created: bool
     warnings: list[ProblemValue] | UnsetType = UNSET
+    affected: "list[WorkflowReference] | UnsetType" = UNSET
+    affected_count: int | UnsetType = UNSET
 
 
 class Validation(Answer, kw_only=True):
-    """Every problem of a source, found in one pass."""
+    """Every problem of a source, found in one pass, and which workflows it affects."""
 
     valid: bool
     problems: list[ProblemValue]
+    affected: "list[WorkflowReference] | UnsetType" = UNSET
+    affected_count: int | UnsetType = UNSET
 
 
 class WorkflowAnswer(Answer, kw_only=True):
@@ -228,36 +232,18 @@ class VersionList(Answer, kw_only=True):
     next_page_token: str
 
 
-class TaskAnswer(Answer, kw_only=True):
-    """One version of a reusable task."""
-
-    name: str
-    version: int
-    digest: str
-    type: str
-    created_at: Instant
-    labels: dict[str, str]
-    definition: Json | UnsetType = UNSET
-
-
-class TaskList(Answer, kw_only=True):
-    """Newest versions, by name."""
-
-    tasks: list[TaskAnswer]
-    next_page_token: str
-
-
 class WorkflowReference(Answer, kw_only=True):
-    """A workflow and the version meant."""
+    """A version of a workflow that is in use: the newest, or one that `labels` point to.
+
+    `namespace` is there where it is another one than yours; `taskVersion` is the version of the
+    task that it is pinned to.
+    """
 
     name: str
     version: int
-
-
-class UsageList(Answer, kw_only=True):
-    """Workflows whose newest version refers to the task."""
-
-    workflows: list[WorkflowReference]
+    namespace: str | UnsetType = UNSET
+    task_version: int | UnsetType = UNSET
+    labels: list[str] | UnsetType = UNSET
 
 
 # --- executions ------------------------------------------------------------------------------

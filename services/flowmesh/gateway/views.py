@@ -110,6 +110,34 @@ def problems(messages: Any) -> list[answers.ProblemValue] | UnsetType:
     return [problem(message) for message in messages] or UNSET
 
 
+def applied_resources(messages: Any) -> list[answers.AppliedResource]:
+    return [
+        answers.AppliedResource(
+            kind=resource.kind,
+            name=resource.name,
+            version=resource.version,
+            digest=resource.digest,
+            created=resource.created,
+        )
+        for resource in messages
+    ]
+
+
+def references(messages: Any, namespace: str) -> list[answers.WorkflowReference]:
+    """Versions in use; those of other namespaces than the caller's say so."""
+    own = namespace or "default"
+    return [
+        answers.WorkflowReference(
+            name=each.name,
+            version=each.version,
+            namespace=each.namespace if each.namespace not in ("", own) else UNSET,
+            task_version=each.task_version or UNSET,
+            labels=list(each.version_labels) or UNSET,
+        )
+        for each in messages
+    ]
+
+
 def workflow_answer(
     workflow: definition_pb2.Workflow, *, whole: bool = True
 ) -> answers.WorkflowAnswer:
@@ -120,22 +148,9 @@ def workflow_answer(
         digest=workflow.digest,
         title=workflow.name or UNSET,
         format=workflow.format,
-        created_at=_timestamp(workflow.created_at),
+        created_at=timestamp(workflow.created_at),
         labels=dict(workflow.labels),
         definition=raw_json(workflow.definition) if whole else UNSET,
-    )
-
-
-def task_answer(task: definition_pb2.Task, *, whole: bool = True) -> answers.TaskAnswer:
-    """A version of a task; lists leave the definition out."""
-    return answers.TaskAnswer(
-        name=task.name,
-        version=task.version,
-        digest=task.digest,
-        type=task.type,
-        created_at=_timestamp(task.created_at),
-        labels=dict(task.labels),
-        definition=raw_json(task.definition) if whole else UNSET,
     )
 
 
@@ -228,5 +243,5 @@ def _between_ms(begun_us: int, ended_us: int) -> int | None:
     return max(0, ended_us - begun_us) // 1_000 if begun_us and ended_us else None
 
 
-def _timestamp(stamp: Any) -> str:
+def timestamp(stamp: Any) -> str:
     return instant(stamp.seconds * 1_000_000 + stamp.nanos // 1_000)

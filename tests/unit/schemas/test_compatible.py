@@ -211,3 +211,12 @@ def test_what_is_too_large_is_unknown() -> None:
     wide = {"$ref": "#/$defs/a", **deep}
     other = {"$ref": "#/$defs/h", "title": "b", **deep}
     assert compatible(wide, other).outcome in (YES, MAYBE)
+
+
+def test_a_chain_of_references_is_no_recursion() -> None:
+    """Nine hundred levels deep, it is unknown like all that is too large."""
+    links = {f"a{n}": {"properties": {"x": {"$ref": f"#/$defs/a{n + 1}"}}} for n in range(900)}
+    chain = {"$ref": "#/$defs/a0", "$defs": {**links, "a900": TEXT}}
+    verdict = compatible(chain, {**chain, "title": "b"})
+    assert verdict.outcome is MAYBE
+    assert any("too large" in finding.text for finding in verdict.findings)

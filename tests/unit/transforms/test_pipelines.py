@@ -131,6 +131,12 @@ def test_the_catalogue_has_the_operations_promised() -> None:
         ({"operation": "join", "with": []}, "[0]", "PIPELINE_INVALID", "'on' is missing"),
         ({"operation": "join", "with": [1], "on": "a"}, "[0]", "PIPELINE_INVALID", "objects"),
         ({"operation": "trim", "field": "a.b"}, "[0]", "PIPELINE_INVALID", "'target'"),
+        (
+            {"operation": "pad", "length": 2, "field": "a.b"},
+            "[0]",
+            "PIPELINE_INVALID",
+            "'target'",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_operation_is_told(

@@ -1,5 +1,7 @@
 """Runs every check over every resource of a source."""
 
+from collections.abc import Callable
+
 from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.graphs import check_graph, check_size
@@ -9,7 +11,15 @@ from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.checks.templates import check_templates
 from flowmesh.definitions.checks.types import check_types
-from flowmesh.definitions.model import Dialect, Node, Task, Workflow, every_node
+from flowmesh.definitions.instantiation import check_template
+from flowmesh.definitions.model import (
+    Dialect,
+    Node,
+    Task,
+    Workflow,
+    WorkflowTemplate,
+    every_node,
+)
 from flowmesh.definitions.problems import Path, Problem, Problems
 from flowmesh.definitions.reading import Read, Reading, Resolve
 from flowmesh.definitions.references import decides
@@ -18,8 +28,17 @@ from flowmesh.definitions.scopes import Scope
 _CYCLE = "GRAPH_CYCLE"
 
 
-def check(reading: Reading, resolve: Resolve) -> tuple[Problem, ...]:
-    """All problems of the resources beyond those of reading them, circles first."""
+def not_there(ref: str) -> str:
+    return f"task {ref!r} is not in the library"
+
+
+def check(
+    reading: Reading, resolve: Resolve, why: Callable[[str], str] = not_there
+) -> tuple[Problem, ...]:
+    """All problems of the resources beyond those of reading them, circles first.
+
+    `why` says of a reference that does not resolve what is wrong with it.
+    """
     if reading.source is None:
         return ()
     resolve = reading.with_own_tasks(resolve)
@@ -31,9 +50,11 @@ def check(reading: Reading, resolve: Resolve) -> tuple[Problem, ...]:
         problems = Problems(read.number)
         _check_name(read, names, problems)
         if isinstance(read.resource, Workflow):
-            _check_workflow(read.resource, resolve, bodies, parts, problems)
-        else:
+            _check_workflow(read.resource, resolve, why, bodies, parts, problems)
+        elif isinstance(read.resource, Task):
             _check_task(read.resource, bodies, problems)
+        else:
+            _check_template(read.resource, problems)
         found += problems.found
     found.sort(key=lambda problem: problem.code != _CYCLE)
     return reading.source.place(found)
@@ -59,8 +80,18 @@ def _check_task(task: Task, bodies: Bodies, problems: Problems) -> None:
     bodies.check(task, frozenset(), problems)
 
 
+def _check_template(template: WorkflowTemplate, problems: Problems) -> None:
+    if check_schema(template.parameters, (*template.path, "parameters"), problems):
+        check_template(template, problems)
+
+
 def _check_workflow(
-    workflow: Workflow, resolve: Resolve, bodies: Bodies, parts: Parts, problems: Problems
+    workflow: Workflow,
+    resolve: Resolve,
+    why: Callable[[str], str],
+    bodies: Bodies,
+    parts: Parts,
+    problems: Problems,
 ) -> None:
     if not check_size(workflow, problems):
         return
@@ -78,7 +109,7 @@ def _check_workflow(
     scope = Scope(workflow.nodes)
     for graph in scope.every():
         check_graph(graph, problems)
-    _check_tasks(workflow, task_of_node, bodies, problems)
+    _check_tasks(workflow, task_of_node, why, bodies, problems)
     known = Known(workflow, task_of_node, parts)
     check_templates(workflow, scope, known, problems)
     check_types(workflow, scope, known, task_of_node, problems)
@@ -88,6 +119,7 @@ def _check_workflow(
 def _check_tasks(
     workflow: Workflow,
     task_of_node: TaskOf,
+    why: Callable[[str], str],
     bodies: Bodies,
     problems: Problems,
 ) -> None:
@@ -100,5 +132,4 @@ def _check_tasks(
         elif built_in(node.task_ref) is not None:
             check_built_in(node, problems)
         elif node.task_ref and task_of_node(node) is None:
-            message = f"task {node.task_ref!r} is not in the library"
-            problems.add("TASK_NOT_FOUND", message, (*node.path, "taskRef"))
+            problems.add("TASK_NOT_FOUND", why(node.task_ref), (*node.path, "taskRef"))

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from flowmesh.definitions.formats import graph, native, serverless, states, steps
-from flowmesh.definitions.model import Task, Workflow
+from flowmesh.definitions.model import Task, Workflow, WorkflowTemplate
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reader import Reader, kind_of
 
-Resource = Workflow | Task
+Resource = Workflow | Task | WorkflowTemplate
 # The member that only a document of one format has, and who reads it.
 _MARKS: dict[str, Callable[[Reader], Resource | None]] = {
     "apiVersion": native.load,

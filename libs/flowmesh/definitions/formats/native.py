@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
+from flowmesh.definitions.formats import templates
 from flowmesh.definitions.formats.common import headers_of, method_of, node_list, retry_of, url_of
 from flowmesh.definitions.formats.go_form import from_go
 from flowmesh.definitions.formats.native_bodies import (
@@ -21,12 +22,15 @@ from flowmesh.definitions.model import (
     Priority,
     Retry,
     Task,
+    Visibility,
     Workflow,
+    WorkflowTemplate,
 )
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
+_VISIBILITIES = tuple(visibility.name for visibility in Visibility)
 _PRIORITIES = tuple(priority.name for priority in Priority)
 # How templates are written.
 _FORMS = ("NATIVE", "GO")
@@ -34,13 +38,13 @@ _FORMS = ("NATIVE", "GO")
 _LANGUAGES = ("CEL", "JAVASCRIPT", "JSONPATH", "JQ")
 
 
-def load(reader: Reader) -> Workflow | Task | None:
+def load(reader: Reader) -> Workflow | Task | WorkflowTemplate | None:
     version, kind = reader.text("apiVersion"), reader.text("kind")
     if version != API_VERSION:
         message = f"apiVersion must be {API_VERSION}, not {version[:64]!r}"
         reader.problems.add("DEFINITION_INVALID", message, ("apiVersion",))
     if kind not in _KINDS:
-        message = f"kind must be Workflow or WorkflowTask, not {kind[:64]!r}"
+        message = f"kind must be one of {', '.join(_KINDS)}, not {kind[:64]!r}"
         reader.problems.add("DEFINITION_INVALID", message, ("kind",))
         return None
     if not reader.has("spec"):
@@ -48,11 +52,11 @@ def load(reader: Reader) -> Workflow | Task | None:
     name, labels = _metadata(reader.object("metadata"))
     spec = reader.object("spec")
     resource = _KINDS[kind](name, labels, spec)
-    form = spec.choice("templates", _FORMS, _FORMS[0])
+    if isinstance(resource, Workflow | Task):
+        form = spec.choice("templates", _FORMS, _FORMS[0])
+        resource = from_go(resource, reader.problems) if form == "GO" else resource
     spec.refuse_unknown()
     reader.refuse_unknown()
-    if form == "GO":
-        return from_go(resource, reader.problems)
     return resource
 
 
@@ -108,9 +112,7 @@ def read_task(reader: Reader, place: Place) -> Node:
 def _node(reader: Reader, place: Place) -> Node:
     node_id = reader.identifier("id", "the name of the task in this workflow")
     decides = reader.has("decision")
-    task_ref = reader.identifier(
-        "taskRef", "the name of a WorkflowTask or of a built-in task", required=not decides
-    )
+    task_ref = reader.task_ref("taskRef", required=not decides)
     edges = read_edges(reader)
     return Node(
         id=node_id,
@@ -197,6 +199,7 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
         timeout_ms=_timeout(spec),
         queue=spec.identifier("queue", "", required=False),
         labels=labels,
+        visibility=Visibility[spec.choice("visibility", _VISIBILITIES, "NAMESPACE")],
         path=("spec",),
         config_path=body.path,
     )
@@ -304,7 +307,8 @@ _TYPES: dict[str, tuple[str, str, _Read]] = {
     "decision": ("decision", "decision", _decision),
     "noop": ("noop", "noop", _noop),
 }
-_KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task]] = {
+_KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task | WorkflowTemplate]] = {
     "Workflow": _workflow,
     "WorkflowTask": _task,
+    "WorkflowTemplate": templates.load,
 }

@@ -11,12 +11,18 @@ from flowmesh.gateway.routes import (
     resources,
     stats,
     steps,
+    tasks,
+    templates,
+    versions,
 )
 
 ROUTES: tuple[Route, ...] = (
     *steps.ROUTES,
     *execute.ROUTES,
     *resources.ROUTES,
+    *tasks.ROUTES,
+    *templates.ROUTES,
+    *versions.ROUTES,
     *formats.ROUTES,
     *executions.ROUTES,
     *stats.ROUTES,

@@ -22,6 +22,7 @@ from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
 IDEMPOTENCY_KEY = RequestHeader(
     "Idempotency-Key", "The same as `requestId`: again with the same key answers as the first time."
 )
+ACTOR = RequestHeader("Flowmesh-Actor", "Who asks; kept with what is changed.")
 PAGING = (
     Query("pageSize", "How many at most.", "integer"),
     Query("pageToken", "`nextPageToken` of the page before."),
@@ -47,6 +48,11 @@ def request_id_of(request: Request, given: str = "") -> str:
     if key and given and key != given:
         raise invalid_field("requestId", "differs from the Idempotency-Key header")
     return given or key
+
+
+def actor_of(request: Request) -> str:
+    """Who says that they ask."""
+    return checked_text("Flowmesh-Actor", request.header(b"flowmesh-actor"))
 
 
 def statuses_of(request: Request) -> list[execution_pb2.ExecutionStatus.ValueType]:

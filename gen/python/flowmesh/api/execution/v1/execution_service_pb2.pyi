@@ -33,6 +33,7 @@ class StartExecutionRequest(_message.Message):
     WAIT_MS_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     WITHOUT_NODES_FIELD_NUMBER: _builtins.int
+    VERSION_LABEL_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
@@ -43,6 +44,8 @@ class StartExecutionRequest(_message.Message):
     actor: _builtins.str
     without_nodes: _builtins.bool
     """The execution in the answer is without its nodes: for who wants the outcome only."""
+    version_label: _builtins.str
+    """In place of `version`: the label of the workflow that points to it."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     def __init__(
@@ -56,10 +59,11 @@ class StartExecutionRequest(_message.Message):
         wait_ms: _builtins.int = ...,
         actor: _builtins.str = ...,
         without_nodes: _builtins.bool = ...,
+        version_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "namespace", b"namespace", "request_id", b"request_id", "version", b"version", "wait_ms", b"wait_ms", "without_nodes", b"without_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "namespace", b"namespace", "request_id", b"request_id", "version", b"version", "version_label", b"version_label", "wait_ms", b"wait_ms", "without_nodes", b"without_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

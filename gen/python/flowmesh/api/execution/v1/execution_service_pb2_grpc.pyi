@@ -52,6 +52,7 @@ class ExecutionServiceStub:
     With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+      NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
       INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
       INVALID_ARGUMENT / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.Put
       FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
@@ -141,6 +142,7 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+      NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
       INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
       INVALID_ARGUMENT / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.Put
       FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
@@ -233,6 +235,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+          NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
           INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
           INVALID_ARGUMENT / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.Put
           FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
