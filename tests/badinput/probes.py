@@ -194,13 +194,19 @@ async def _(bench: Bench, n: int) -> str:
     return await bench.validated(f'{{"id":"w","steps":[{",".join(nodes)}]}}'.encode())
 
 
-@probe("maps in maps")
+@probe("bodies in bodies")
 async def _(bench: Bench, n: int) -> str:
     inner = '{"id":"a","taskRef":"noop"}'
     for level in range(n):
         inner = f'{{"id":"m{level}","map":{{"items":[1],"tasks":[{inner}]}}}}'
     head = json.dumps(native(), separators=(",", ":"))
     return await bench.validated(head.replace('"tasks":[]', f'"tasks":[{inner}]').encode())
+
+
+@probe("rounds of a loop")
+async def _(bench: Bench, n: int) -> str:
+    body = {"while": "false", "rounds": n, "tasks": [noop()]}
+    return await bench.validated(native({"id": "l", "loop": body}))
 
 
 @probe("concurrency of a map")

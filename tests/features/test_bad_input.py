@@ -225,7 +225,7 @@ async def test_unknown_ids_are_404_on_every_route(suite: Suite) -> None:
                 await suite.websocket(path)
             assert failed.value.status == 404
             continue
-        body = {"name": "poke"} if path.endswith(":signal") else {}
+        body = {"name": "poke"} if path.endswith((":signal", ":instantiate")) else {}
         answer = await suite.request(method, path, None if method == "GET" else body)
         reason = refused(answer)
         assert (answer.status, reason.endswith("_NOT_FOUND")) == (404, True), (path, reason)

@@ -1,5 +1,7 @@
 """Counts and latencies of workflows and their tasks."""
 
+from msgspec import UNSET, UnsetType
+
 from flowmesh.api.definition.v1 import template_service_pb2 as template_pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -53,11 +55,14 @@ class TemplateStatsValue(answers.Answer, kw_only=True):
 
 
 class StatsAnswer(answers.Answer, kw_only=True):
-    """Since each orchestrator was started; `unreachable` are those whose part is missing."""
+    """Since each orchestrator was started; `unreachable` are those whose part is missing.
+
+    `templates` is there where no single workflow is asked for.
+    """
 
     workflows: list[WorkflowStatsValue]
     unreachable: list[str]
-    templates: TemplateStatsValue
+    templates: TemplateStatsValue | UnsetType = UNSET
 
 
 async def get_stats(backends: Backends, request: Request) -> Response:
@@ -68,16 +73,16 @@ async def get_stats(backends: Backends, request: Request) -> Response:
             workflow_id=checked_id("workflow", workflow) if workflow else "",
         )
     )
-    counted = await backends.templates.GetTemplateStats(
-        template_pb.GetTemplateStatsRequest(namespace=request.namespace)
+    answer = StatsAnswer(
+        workflows=[_workflow(each) for each in response.workflows],
+        unreachable=list(response.unreachable),
     )
-    return json_response(
-        StatsAnswer(
-            workflows=[_workflow(each) for each in response.workflows],
-            unreachable=list(response.unreachable),
-            templates=_templates(counted),
+    if not workflow:
+        counted = await backends.templates.GetTemplateStats(
+            template_pb.GetTemplateStatsRequest(namespace=request.namespace)
         )
-    )
+        answer.templates = _templates(counted)
+    return json_response(answer)
 
 
 def _workflow(stats: execution_pb2.WorkflowStats) -> WorkflowStatsValue:
