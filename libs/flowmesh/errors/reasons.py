@@ -66,6 +66,7 @@ REASONS = _table(
     Reason("WORKFLOW_NOT_FOUND", tree.NotFound, "No such workflow, or not in that version."),
     Reason("TASK_NOT_FOUND", tree.NotFound, "No such task in the library."),
     Reason("TASK_IN_USE", tree.WrongState, "Workflows still refer to the task."),
+    Reason("MOCKS_INVALID", tree.Invalid, "A mock is not of the right shape, or names nothing of the workflow."),
     # executions
     Reason("INPUT_INVALID", tree.Invalid, "The input does not fit the workflow's input schema."),
     Reason("EXECUTION_NOT_FOUND", tree.NotFound, "No such execution."),
