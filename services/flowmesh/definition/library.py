@@ -33,8 +33,10 @@ from flowmesh.definitions import (
     read_source,
     refuse,
 )
+from flowmesh.definitions.lint import lint, strict
 from flowmesh.errors import Invalid, NotFound, Overloaded, WrongState
 from flowmesh.failpoints import failpoint
+from flowmesh.rehearsal.source import plan_in
 
 VERSION_MAX = 2**31 - 1
 
@@ -81,10 +83,32 @@ class Library:
         message = "the tasks it refers to keep changing; apply it again"
         raise Overloaded("OVERLOADED", message, retry_after_ms=100)
 
-    async def validate(self, namespace: str, source: bytes, content_type: str) -> list[Problem]:
+    async def validate(
+        self,
+        namespace: str,
+        source: bytes,
+        content_type: str,
+        *,
+        linted: bool = False,
+        strictly: bool = False,
+    ) -> list[Problem]:
         """Everything that is wrong with a source; stores nothing."""
         reading = await asyncio.to_thread(read_source, source, content_type)
-        return (await self._checked(namespace, reading))[1]
+        versions, problems = await self._checked(namespace, reading)
+        if linted:
+            rows = await self._store.newest_tasks(namespace, versions.keys())
+            problems += await asyncio.to_thread(lint, reading, _tasks(rows).get)
+        return strict(problems) if strictly else problems
+
+    async def plan_of(
+        self, namespace: str, source: bytes, content_type: str, name: str
+    ) -> plan_pb2.Plan:
+        """The plan of a workflow in a source that need not be stored."""
+        reading = await asyncio.to_thread(read_source, source, content_type)
+        versions, problems = await self._checked(namespace, reading)
+        refuse(problems)
+        rows = await self._store.newest_tasks(namespace, versions.keys())
+        return await asyncio.to_thread(plan_in, reading, _tasks(rows).get, name)
 
     async def _checked(
         self, namespace: str, reading: Reading
