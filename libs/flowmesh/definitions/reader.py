@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.problems import Path, Problems, nearest
 
 Json = Any
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
@@ -181,7 +181,13 @@ class Reader:
             return default
         if isinstance(value, str) and value.upper() in choices:
             return value.upper()
-        self.wrong(key, "one of " + ", ".join(choices))
+        expected = "one of " + ", ".join(choices)
+        if isinstance(value, str):
+            near = nearest(value.upper(), choices)
+            message = f"{key} {value[:64]!r} must be {expected}{near}"
+            self.problems.add("DEFINITION_INVALID", message, (*self.path, key))
+        else:
+            self.wrong(key, expected)
         return default
 
     def labels(self, key: str = "labels") -> dict[str, str]:
@@ -205,11 +211,17 @@ class Reader:
 
     def refuse_unknown(self) -> None:
         for key in self.unknown():
+            if self.problems.full:
+                return
+            near = nearest(key, self._known)
             known = ", ".join(sorted(self._known)[:_SUGGESTIONS_MAX])
-            message = f"unknown field {key[:64]!r}; known here: {known}"
+            message = f"unknown field {key[:64]!r}{near or f'; known here: {known}'}"
             self.problems.add("DEFINITION_INVALID", message, (*self.path, key), at_key=True)
 
     def warn_of_unknown(self) -> None:
         for key in self.unknown():
-            message = f"{key[:64]!r} is not known; it is kept and has no effect"
+            if self.problems.full:
+                return
+            near = nearest(key, self._known)
+            message = f"{key[:64]!r} is not known; it is kept and has no effect{near}"
             self.problems.warn("DEFINITION_INVALID", message, (*self.path, key))

@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UnsetType
 
-from flowmesh.definitions.checks.graphs import nearest
-from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
 from flowmesh.expressions.conditions import Condition
@@ -139,10 +138,13 @@ class Expected:
                 yield f"ran: expected {name} to run, it did not"
         if self.skipped is not None and self.skipped != set(report.skipped):
             yield f"skipped: expected {_listed(self.skipped)}, is {_listed(report.skipped)}"
-        if report.duration_ms * 1000 < self.least_us:
+        if self.least_us == self.most_us and report.duration_ms * 1000 != self.least_us:
+            exact = self.least_us / 1000
+            yield f"duration: expected {exact:,.0f} ms, is {report.duration_ms:,.0f} ms"
+        elif report.duration_ms * 1000 < self.least_us:
             least = self.least_us / 1000
             yield f"duration: expected at least {least:,.0f} ms, is {report.duration_ms:,.0f} ms"
-        if self.most_us is not None and report.duration_ms * 1000 > self.most_us:
+        elif self.most_us is not None and report.duration_ms * 1000 > self.most_us:
             most = self.most_us / 1000
             yield f"duration: expected at most {most:,.0f} ms, is {report.duration_ms:,.0f} ms"
 
@@ -170,8 +172,8 @@ def _listed(names: Collection[str]) -> str:
     return ", ".join(sorted(names)) or "nothing"
 
 
-def read_expected(reader: Reader, known: Collection[str]) -> Expected:
-    """The `expect` of a test; `known` are the nodes there are."""
+def read_expected(reader: Reader, known: Collection[str] | None) -> Expected:
+    """The `expect` of a test; `known` are the nodes there are, where that is known."""
     failing = _failing(reader.object("failure")) if reader.has("failure") else None
     status = _word(reader, "status", STATUSES, "failed" if failing else "completed")
     least_us, most_us = _duration(reader)
@@ -221,7 +223,7 @@ def _duration(reader: Reader) -> tuple[int, int | None]:
     return least, most
 
 
-def _names(reader: Reader, key: str, known: Collection[str]) -> tuple[str, ...]:
+def _names(reader: Reader, key: str, known: Collection[str] | None) -> tuple[str, ...]:
     found = []
     for number, name in enumerate(reader.items(key)):
         path = (*reader.path, key, number)
@@ -234,15 +236,15 @@ def _names(reader: Reader, key: str, known: Collection[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def check_node(name: str, known: Collection[str], path: Path, problems: Problems) -> None:
+def check_node(name: str, known: Collection[str] | None, path: Path, problems: Problems) -> None:
     """Notes a name that no node has: `a`, below a map `each[0]/a`."""
     plain = "/".join(part.partition("[")[0] for part in name.split("/"))
-    if plain not in known:
+    if known is not None and plain not in known:
         message = f"there is no node {name!r}{nearest(name, known)}"
         problems.add("GRAPH_UNKNOWN_NODE", message, path, at_key=True)
 
 
-def _nodes(reader: Reader, known: Collection[str]) -> dict[str, NodeExpected]:
+def _nodes(reader: Reader, known: Collection[str] | None) -> dict[str, NodeExpected]:
     found = {}
     for name in reader.value:
         check_node(name, known, (*reader.path, name), reader.problems)

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2
-from flowmesh.definitions.checks.graphs import nearest
 from flowmesh.definitions.durations import duration_ms
-from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.engine import NodeState
 from flowmesh.expressions import Template, TemplateInvalid, compile_template

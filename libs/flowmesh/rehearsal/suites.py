@@ -8,9 +8,8 @@ from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions import Task, Workflow, check, plan_workflow
-from flowmesh.definitions.checks.graphs import nearest
 from flowmesh.definitions.documents import Source, parse
-from flowmesh.definitions.problems import Path, Problem, Problems, errors_in
+from flowmesh.definitions.problems import Path, Problem, Problems, errors_in, nearest
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.definitions.reading import Read, Reading, read_source
 from flowmesh.definitions.scopes import GATE_SUFFIX
@@ -248,7 +247,7 @@ class _Loader:
             path = (*reader.path, "workflow") if here or not shared.workflow else ("workflow",)
             self._problems.add("WORKFLOW_NOT_FOUND", message, path, at_key=not here)
         plan = self._plan(workflow)
-        nodes = _nodes_of(plan)
+        nodes = _nodes_of(plan) if plan is not None else None
         mocks = read_mocks(reader.object("mocks"))
         given = self._given(reader, shared.fixtures)
         signals = (*shared.signals, *read_signals(reader))
@@ -305,10 +304,8 @@ def _reading(file: FilePath) -> Reading:
     return read_source(file.read_bytes(), kind)
 
 
-def _nodes_of(plan: plan_pb2.Plan | None) -> frozenset[str]:
+def _nodes_of(plan: plan_pb2.Plan) -> frozenset[str]:
     """Nodes of a plan by the names that tests use: `a`, below a map `each/a`."""
-    if plan is None:
-        return frozenset()
     found: set[str] = set()
     waiting = [("", compile_plan(plan).nodes)]
     while waiting:

@@ -116,7 +116,13 @@ class Library:
         """Versions of the tasks it was checked against, and the problems."""
         rows = await self._store.newest_tasks(namespace, reading.task_refs)
         tasks = _tasks(rows)
-        found = await asyncio.to_thread(check, reading, tasks.get)
+        names: list[str] = []
+        if reading.task_refs - rows.keys():
+            # Something is amiss, or brought along: of some names one may have been meant.
+            most = limits.PAGE_SIZE_MAX
+            page, _ = await self._store.tasks_page(namespace, after="", count=most)
+            names = [task.name for task in page]
+        found = await asyncio.to_thread(check, reading, tasks.get, names)
         versions = {name: version for name, (version, _) in rows.items()}
         return versions, [*reading.problems, *found]
 

@@ -1,6 +1,8 @@
 """Runs every check over every resource of a source."""
 
-from flowmesh.definitions.builtins import built_in
+from collections.abc import Collection
+
+from flowmesh.definitions.builtins import BUILT_IN_NAMES, built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.graphs import check_graph, check_size
 from flowmesh.definitions.checks.known import TaskOf
@@ -8,17 +10,22 @@ from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.checks.templates import check_templates
 from flowmesh.definitions.checks.types import check_types
 from flowmesh.definitions.model import Dialect, Node, Task, Workflow, every_node
-from flowmesh.definitions.problems import Path, Problem, Problems
+from flowmesh.definitions.problems import Path, Problem, Problems, nearest
 from flowmesh.definitions.reading import Read, Reading, Resolve
 from flowmesh.definitions.scopes import Scope
 
 _CYCLE = "GRAPH_CYCLE"
 
 
-def check(reading: Reading, resolve: Resolve) -> tuple[Problem, ...]:
-    """All problems of the resources beyond those of reading them, circles first."""
+def check(reading: Reading, resolve: Resolve, library: Collection[str] = ()) -> tuple[Problem, ...]:
+    """All problems of the resources beyond those of reading them, circles first.
+
+    `library` are names of tasks, of which one may have been meant where another is unknown.
+    """
     if reading.source is None:
         return ()
+    own = (read.name for read in reading.resources if isinstance(read.resource, Task))
+    known = frozenset((*library, *own, *BUILT_IN_NAMES))
     resolve = reading.with_own_tasks(resolve)
     bodies = Bodies()
     found: list[Problem] = []
@@ -27,7 +34,7 @@ def check(reading: Reading, resolve: Resolve) -> tuple[Problem, ...]:
         problems = Problems(read.number)
         _check_name(read, names, problems)
         if isinstance(read.resource, Workflow):
-            _check_workflow(read.resource, resolve, bodies, problems)
+            _check_workflow(read.resource, resolve, known, bodies, problems)
         else:
             _check_task(read.resource, bodies, problems)
         found += problems.found
@@ -56,7 +63,11 @@ def _check_task(task: Task, bodies: Bodies, problems: Problems) -> None:
 
 
 def _check_workflow(
-    workflow: Workflow, resolve: Resolve, bodies: Bodies, problems: Problems
+    workflow: Workflow,
+    resolve: Resolve,
+    known: Collection[str],
+    bodies: Bodies,
+    problems: Problems,
 ) -> None:
     if not check_size(workflow, problems):
         return
@@ -74,7 +85,7 @@ def _check_workflow(
     scope = Scope(workflow.nodes)
     for graph in scope.every():
         check_graph(graph, problems)
-    _check_tasks(workflow, task_of_node, bodies, problems)
+    _check_tasks(workflow, task_of_node, known, bodies, problems)
     check_templates(workflow, scope, task_of_node, problems)
     if sound:
         check_types(workflow, scope, task_of_node, problems)
@@ -83,6 +94,7 @@ def _check_workflow(
 def _check_tasks(
     workflow: Workflow,
     task_of_node: TaskOf,
+    known: Collection[str],
     bodies: Bodies,
     problems: Problems,
 ) -> None:
@@ -92,6 +104,9 @@ def _check_tasks(
             bodies.check(node.task, steps, problems)
         elif built_in(node.task_ref) is not None:
             check_built_in(node, problems)
+        elif problems.full:
+            return
         elif node.task_ref and task_of_node(node) is None:
-            message = f"task {node.task_ref!r} is not in the library"
+            near = nearest(node.task_ref, known)
+            message = f"task {node.task_ref!r} is not in the library{near}"
             problems.add("TASK_NOT_FOUND", message, (*node.path, "taskRef"))

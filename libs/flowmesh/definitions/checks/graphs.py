@@ -1,17 +1,13 @@
 """Whether the nodes of a workflow are a graph that can run: unique, known, without circles."""
 
-import difflib
-from collections.abc import Collection
-
 from flowmesh.definitions.graph import circle
 from flowmesh.definitions.limits import EDGES_MAX, NODES_MAX
 from flowmesh.definitions.model import Node, Workflow, every_node
-from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
 
 ARROW = " → "
 _CIRCLE_SHOWN_MAX = 50
-_SUGGESTED_FROM_MAX = 1_000
 
 
 def check_size(workflow: Workflow, problems: Problems) -> bool:
@@ -42,14 +38,6 @@ def check_graph(scope: Scope, problems: Problems) -> None:
                 path = (*node.path, node.dependencies_key, number)
                 problems.add("GRAPH_UNKNOWN_NODE", message, path)
     _check_circles(scope, problems)
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """`; did you mean …?` where something is close."""
-    if len(known) > _SUGGESTED_FROM_MAX:
-        return ""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _check_unique(scope: Scope, problems: Problems) -> None:

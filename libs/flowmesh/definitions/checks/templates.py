@@ -5,10 +5,9 @@ from collections.abc import Iterable
 
 import orjson
 
-from flowmesh.definitions.checks.graphs import nearest
 from flowmesh.definitions.checks.known import Known, TaskOf, items_source
 from flowmesh.definitions.model import ITEM_NAMES, Json, Node, Workflow
-from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.references import (
     NATIVE_ROOTS,
     condition_roots_of,
@@ -127,7 +126,8 @@ class _Checker:
         """An output may hold more than its schema declares, unless that says otherwise."""
         for key in keys:
             if isinstance(key, str) and closed(schema) and key not in declared(schema):
-                message = f"{reference}: {what} has no field {key!r}"
+                near = nearest(key, declared(schema))
+                message = f"{reference}: {what} has no field {key!r}{near}"
                 self._problems.add(_UNKNOWN, message, path)
                 return
             schema = step_into(schema, key)

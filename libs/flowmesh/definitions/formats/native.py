@@ -17,7 +17,7 @@ from flowmesh.definitions.model import (
     Task,
     Workflow,
 )
-from flowmesh.definitions.problems import Path
+from flowmesh.definitions.problems import Path, nearest
 from flowmesh.definitions.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
@@ -39,7 +39,7 @@ def load(reader: Reader) -> Workflow | Task | None:
         message = f"apiVersion must be {API_VERSION}, not {version[:64]!r}"
         reader.problems.add("DEFINITION_INVALID", message, ("apiVersion",))
     if kind not in _KINDS:
-        message = f"kind must be Workflow or WorkflowTask, not {kind[:64]!r}"
+        message = f"kind must be Workflow or WorkflowTask, not {kind[:64]!r}{nearest(kind, _KINDS)}"
         reader.problems.add("DEFINITION_INVALID", message, ("kind",))
         return None
     if not reader.has("spec"):
