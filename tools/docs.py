@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools import features
-from tools.pages import comparison, errors, grpc, limits, reliability, rest, settings
+from tools.pages import comparison, errors, explanations, grpc, limits, reliability, rest, settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -17,11 +17,13 @@ PAGES: dict[str, Callable[[], str]] = {
     "reliability.md": reliability.page,
     "rest.md": rest.page,
     "settings.md": settings.page,
+    **explanations.pages(),
 }
 
 
 def main() -> None:
     for name, page in PAGES.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(page())
         print(f"docs/{name}")
 
