@@ -1,6 +1,7 @@
 """The resources `Workflow` and `WorkflowTask` of `workflow.io/v1`. Unknown members are refused."""
 
 from collections.abc import Callable
+from types import NoneType
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
@@ -201,10 +202,12 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
     spec.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
     task_type = spec.identifier("type", "http, transform, function, delay, webhook, condition …")
     executor, block, read = _TYPES.get(task_type, (task_type, "config", _custom))
-    if read in _REQUIRED and not spec.has(block):
+    missing = read in _REQUIRED and spec.raw(block) is None
+    if missing:
         spec.missing(block, f"what the {task_type} does")
     body = spec.object(block)
-    config = read(body) if body.value or read not in _REQUIRED else {}
+    wrong = missing or not isinstance(spec.raw(block), dict | NoneType)
+    config = {} if wrong else read(body)
     if read is not _custom:
         body.refuse_unknown()
     return Task(
@@ -253,9 +256,9 @@ def _function(body: Reader) -> dict[str, Json]:
 
 
 def _delay(body: Reader) -> dict[str, Json]:
-    if not body.has("duration"):
-        body.missing("duration", 'how long to wait, such as "5s"')
     value = body.raw("duration")
+    if value is None:
+        body.missing("duration", 'how long to wait, such as "5s"')
     if isinstance(value, str) and "{{" in value:
         return {"duration": value}
     code = "TIMEOUT_INVALID"
