@@ -143,7 +143,7 @@ class _Checker:
             # As it will run, which is a little longer.
             compile_condition(under_input(node.condition, roots), dialect="cel", steps=steps)
         except ExpressionInvalid as error:
-            self._problems.add(error.reason, error.message, path)
+            self._problems.add(error.reason, _hiding(node) or error.message, path)
             return
         for name in tasks_in_condition(node.condition, scope.visible):
             if name not in scope.visible:
@@ -152,10 +152,21 @@ class _Checker:
 
 
 def _check_bound(node: Node) -> None:
-    for name in sorted(bound_names(tokenize(node.condition)) & node.bound):
-        owner = "map" if name in ITEM_NAMES else "machine"
-        message = f"{name!r} is the {owner}'s here; give the variable of the macro another name"
+    if message := _hiding(node):
         raise ExpressionInvalid("EXPRESSION_INVALID", message)
+
+
+def _hiding(node: Node) -> str:
+    """What to say of a macro whose variable hides a name; empty where none does."""
+    try:
+        hidden = sorted(bound_names(tokenize(node.condition)) & {*condition_roots_of(node)})
+    except ExpressionInvalid:
+        return ""
+    if not hidden:
+        return ""
+    name = hidden[0]
+    owner = "map" if name in ITEM_NAMES else "machine" if name in node.bound else "workflow"
+    return f"{name!r} is the {owner}'s here; give the variable of the macro another name"
 
 
 def _hint(name: str, scope: Scope) -> str:

@@ -3,11 +3,9 @@
 from flowmesh.definitions.graph import levels
 from flowmesh.definitions.lint.subject import Subject, calls, changes, only_reads
 from flowmesh.definitions.model import Dialect, Join, Node, StatesBody, Task
-from flowmesh.definitions.references import condition_roots_of
 from flowmesh.definitions.scopes import Scope
 from flowmesh.definitions.shapes import declared
 from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
-from flowmesh.expressions.cel_source import bound_names, tokenize
 
 
 def check_dead_nodes(subject: Subject) -> None:
@@ -73,7 +71,7 @@ def _check_states(subject: Subject, body: StatesBody) -> None:
 
 
 def check_names(subject: Subject) -> None:
-    """Names that hide others."""
+    """In the context of step JSON the result of a step may take the place of an input."""
     workflow = subject.workflow
     if workflow.dialect is Dialect.STEPS:
         fields = declared(workflow.input_schema)
@@ -81,19 +79,6 @@ def check_names(subject: Subject) -> None:
             if node.id in fields:
                 message = f"the result of {node.id} takes the place of the input's {node.id!r}"
                 subject.warn("LINT_SHADOWED_NAME", f"{message} in the context", (*node.path, "id"))
-    for node in subject.nodes:
-        if node.condition:
-            _check_macros(subject, node)
-
-
-def _check_macros(subject: Subject, node: Node) -> None:
-    try:
-        bound = bound_names(tokenize(node.condition))
-    except ExpressionInvalid:
-        return
-    for name in sorted(bound & {*condition_roots_of(node), "input", "tasks"}):
-        message = f"the variable {name!r} of a macro hides the {name} of the workflow"
-        subject.warn("LINT_SHADOWED_NAME", message, (*node.path, "condition"))
 
 
 def check_uses(subject: Subject) -> None:
