@@ -30,6 +30,7 @@ from flowmesh.definitions.model import Priority
 _TIMEOUT = said("Limit of one attempt.", or_null(DURATION))
 _RETRY = retry("multiplier", or_null(DURATION))
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
+_CODE = code("JavaScript that returns the output.")
 _CONDITION = text(
     limits.CODE_CHARACTERS_MAX, "CEL over input and tasks; must hold for the node to run."
 )
@@ -77,15 +78,11 @@ def task_schema() -> Schema:
             {"method": choice(METHODS, "GET"), "url": url(), "headers": HEADERS, "body": ANYTHING},
             "url",
         ),
-        "transform": or_null(
-            members(
-                {
-                    "code": code("JavaScript that returns the output."),
-                    "pipeline": {"type": "array"},
-                },
-            )
-        ),
-        "function": members({"code": code("JavaScript that returns the output.")}, "code"),
+        "transform": {
+            **or_null(members({"code": _CODE, "pipeline": {"type": "array"}})),
+            "not": {"required": ["code", "pipeline"]},
+        },
+        "function": members({"code": _CODE}, "code"),
         "delay": members(
             {"duration": {"anyOf": [DURATION, {"type": "string", "pattern": TEMPLATE}]}},
             "duration",

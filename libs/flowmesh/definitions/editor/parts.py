@@ -77,16 +77,19 @@ def choice(words: Iterable[str], default: str) -> Schema:
     }
 
 
-def url() -> Schema:
+def url(*, required: bool = True) -> Schema:
+    """What begins with http, https or a template."""
+    begins = r"^([hH][tT][tT][pP][sS]?://|\{\{)"
     return {
         "type": "string",
         "maxLength": limits.URL_CHARACTERS_MAX,
-        "pattern": r"^(|[hH][tT][tT][pP][sS]?://.*|\{\{[\s\S]*)",
+        "pattern": begins if required else f"{begins}|^$",
     }
 
 
 def code(about: str) -> Schema:
-    return {"type": "string", "maxLength": limits.CODE_CHARACTERS_MAX, "description": about}
+    most = limits.CODE_CHARACTERS_MAX
+    return {"type": "string", "pattern": r"\S", "maxLength": most, "description": about}
 
 
 HEADERS: Schema = {

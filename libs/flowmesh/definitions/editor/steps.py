@@ -42,9 +42,12 @@ _PARAMS: dict[str, Schema] = {
         more=True,
     ),
     "delay": members({"duration": _DURATION}, "duration", more=True),
-    "transform": or_null(
-        members({"code": _CODE, "pipeline": {"type": "array"}, "inputKey": text()}, more=True)
-    ),
+    "transform": {
+        **or_null(
+            members({"code": _CODE, "pipeline": {"type": "array"}, "inputKey": text()}, more=True)
+        ),
+        "not": {"required": ["code", "pipeline"]},
+    },
     "function": members({"code": _CODE}, "code", more=True),
     "condition": members({"expression": code("JavaScript over context.")}, "expression", more=True),
     "webhook": members({"url": url(), "headers": HEADERS, "payload": ANYTHING}, "url", more=True),
@@ -55,7 +58,11 @@ _PARAMS: dict[str, Schema] = {
 def steps_schema() -> Schema:
     """Of a workflow in step JSON."""
     webhooks = members(
-        {"onComplete": url(), "onFailure": url(), "onStep": url(), "secret": text()}, more=True
+        {
+            **dict.fromkeys(("onComplete", "onFailure", "onStep"), url(required=False)),
+            "secret": text(),
+        },
+        more=True,
     )
     schema = members(
         {

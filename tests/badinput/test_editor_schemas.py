@@ -1,0 +1,118 @@
+"""The schemas for editors agree with what the reader of definitions accepts."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import orjson
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+
+from flowmesh.definitions import errors_in
+from flowmesh.definitions import read_source as read
+from flowmesh.errors.explained import explanations
+from flowmesh.rehearsal.editor import SCHEMAS
+from tests.badinput.test_definitions import FOLDER, INDEX, KINDS, mutated
+from tests.tidy import sources
+
+VALIDATORS = {kind: jsonschema_rs.validator_for(schema()) for kind, schema in SCHEMAS.items()}
+# Codes that come from the shape of a document; the rest is beyond a schema.
+OF_SHAPE = {"ID_INVALID", "RETRY_INVALID", "TIMEOUT_INVALID", "GRAPH_EMPTY"}
+
+# How long a duration is, what a built-in task gets, names across documents: not its business.
+BEYOND = {
+    "delay-without-a-duration.yaml",
+    "library-built-in-name.yaml",
+    "library-delay-too-long.yaml",
+    "library-twice-in-a-source.yaml",
+    "retry-delay-too-long.yaml",
+    "timeout-too-long.yaml",
+    "transform-without-a-pipeline.yaml",
+    "workflow-timeout-too-long.yaml",
+    "workflow-timeout-zero.yaml",
+}
+
+
+def kind_of(document: Any) -> str:
+    if not isinstance(document, dict):
+        return ""
+    if document.get("kind") in ("Workflow", "WorkflowTask"):
+        return "workflow" if document["kind"] == "Workflow" else "task"
+    return "steps" if "steps" in document and "kind" not in document else ""
+
+
+def refused_by_schema(document: Any) -> list[str]:
+    errors = VALIDATORS[kind_of(document)].iter_errors(document)
+    return [f"{error.instance_path}: {error.message}" for error in errors]
+
+
+def accepted(document: Any) -> bool:
+    """Whether the reader takes it; what checks of whole graphs find does not count."""
+    reading = read(orjson.dumps(document), "application/json")
+    return not errors_in(reading.problems)
+
+
+def definitions_written_here() -> list[tuple[str, Any]]:
+    """Every definition in examples and pages."""
+    found: list[tuple[str, Any]] = []
+    for name in sources.tracked():
+        text = ""
+        if name.startswith("examples/") and name.endswith((".yaml", ".json")):
+            text = sources.text(name)
+        elif name.endswith(".md") and not name.startswith("docs/errors/"):
+            blocks = sources.text(name).split("```")[1::2]
+            text = "\n---\n".join(b.partition("\n")[2] for b in blocks if b.startswith("yaml"))
+        documents = yaml.safe_load_all(text) if text else ()
+        found += ((name, document) for document in documents if kind_of(document))
+    return found
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_a_schema_is_well_formed(kind: str) -> None:
+    """By the metaschema of the draft it names."""
+    schema = SCHEMAS[kind]()
+    assert schema["$schema"].endswith("2020-12/schema")
+    jsonschema_rs.meta.validate(schema)
+
+
+def test_what_is_written_here_fits() -> None:
+    """Examples, pages and the right examples of errors."""
+    written = definitions_written_here()
+    assert {kind_of(document) for _, document in written} == {"workflow", "task", "steps"}
+    for code, each in explanations().items():
+        written += ((code, document) for document in yaml.safe_load_all(each.right) if document)
+    refused = {name: refused_by_schema(d) for name, d in written if accepted(d)}
+    assert {name: errors for name, errors in refused.items() if errors} == {}
+
+
+@settings(
+    max_examples=600,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(mutated())
+def test_what_the_reader_accepts_the_schema_accepts(document: Any) -> None:
+    """An editor never marks what would run."""
+    if kind_of(document) and accepted(document):
+        assert refused_by_schema(document) == []
+
+
+def test_a_schema_finds_what_is_wrong_with_the_shape() -> None:
+    """Of the wrong documents all that a schema can tell."""
+    missed, told = set(), 0
+    for name, line in INDEX.items():
+        code = line.split(" ")[0]
+        shape = code in OF_SHAPE or (code == "DEFINITION_INVALID" and "warned" not in name)
+        reading = read((FOLDER / name).read_bytes(), KINDS[Path(name).suffix])
+        if not shape or reading.source is None:
+            continue
+        documents = [each for each in reading.source.documents if kind_of(each)]
+        if any(refused_by_schema(each) for each in documents):
+            told += 1
+        elif documents:
+            missed.add(name)
+    assert told > 100
+    assert missed == BEYOND
