@@ -4,7 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools import features
-from tools.pages import comparison, errors, explanations, grpc, limits, reliability, rest, settings
+from tools.pages import (
+    comparison,
+    errors,
+    explanations,
+    functions,
+    grpc,
+    limits,
+    reliability,
+    rest,
+    settings,
+)
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -12,6 +22,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "comparison.md": comparison.page,
     "errors.md": errors.page,
     "features.md": features.page,
+    "functions.md": functions.page,
     "grpc.md": grpc.page,
     "limits.md": limits.page,
     "reliability.md": reliability.page,

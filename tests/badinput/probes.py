@@ -291,9 +291,7 @@ def condition(text: str) -> Json:
 @probe("condition")
 async def _(bench: Bench, n: int) -> str:
     spec = {"type": "condition", "condition": {"expression": "input.a == 1".ljust(n)}}
-    return await bench.validated(
-        {**native(), "kind": "WorkflowTask", "spec": spec},
-    )
+    return await bench.validated({**native(), "kind": "WorkflowTask", "spec": spec})
 
 
 @probe("parts of a condition")
@@ -310,6 +308,27 @@ async def _(bench: Bench, n: int) -> str:
     for level in range(n):
         text = f"input.a.all(x{level}, {text})"
     return await bench.validated(condition(text))
+
+
+def decision(*conditions: Json) -> Json:
+    spec = {"type": "decision", "decision": {"conditions": list(conditions)}}
+    return {**native(), "kind": "WorkflowTask", "spec": spec}
+
+
+@probe("parts of a JSONPath")
+async def _(bench: Bench, n: int) -> str:
+    one = {"id": "c", "language": "jsonpath", "expression": "$" + ".a" * (n - 2)}
+    return await bench.validated(decision(one))
+
+
+@probe("conditions of a decision")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.validated(decision(*({"id": f"c{i}", "expression": "1"} for i in range(n))))
+
+
+@probe("calls inside calls of a template")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.validated(native(noop(input="{{" + "trim(" * n + "input" + ")" * n + "}}")))
 
 
 @probe("references of a template")

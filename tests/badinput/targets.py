@@ -12,7 +12,15 @@ from flowmesh.definitions.yaml_text import Unreadable
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.xml import xml_value
-from flowmesh.expressions import RenderError, compile_condition, compile_template
+from flowmesh.expressions import (
+    MOMENT,
+    Moment,
+    RenderError,
+    compile_condition,
+    compile_go_template,
+    compile_template,
+)
+from flowmesh.expressions.jsonpath import compile_jsonpath
 from flowmesh.expressions.texts import compile_text
 from flowmesh.gateway.jsontext import parse_json
 from flowmesh.transforms import PipelineInvalid, TransformError, compile_pipeline
@@ -26,6 +34,7 @@ SCOPE = {
     "input": {"a": {"b": [1, "{{input.a}}"]}, "list": [{"n": 1}], "amount": 1e300, "t": '"\n'},
     "tasks": {"t": {"output": {"b": "x"}}, "t-1": {"output": [None, True]}},
     "context": {"a": 2, "list": [{"n": 2}], "b": "é\u2028", "amount": 150},
+    MOMENT: Moment("execution/node", 1_700_000_000_000_000),
 }
 REFUSALS = (FlowmeshError, RenderError, Unreadable, PipelineInvalid, TransformError, TaskFailure)
 
@@ -45,6 +54,18 @@ def text(data: bytes) -> None:
             compile_text(source, ROOTS, mode).render(SCOPE)  # type: ignore[arg-type]
         except REFUSALS:
             continue
+
+
+def go(data: bytes) -> None:
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        value = data.decode("utf-8", "replace")
+    compile_go_template(value).render({**SCOPE, "data": SCOPE})
+
+
+def jsonpath(data: bytes) -> None:
+    compile_jsonpath(data.decode("utf-8", "replace")).select(SCOPE["context"])
 
 
 def cel(data: bytes) -> None:
@@ -85,7 +106,7 @@ def xml(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
-    for each in (template, text, cel, javascript, steps, native, json, pipeline, xml)
+    for each in (template, text, go, jsonpath, cel, javascript, steps, native, json, pipeline, xml)
 }
 
 

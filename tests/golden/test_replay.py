@@ -12,7 +12,8 @@ from tests.golden.shape import described
 
 BYTES_MAX = 300 * 1024
 EVENT = history_event_pb2.HistoryEvent.DESCRIPTOR.oneofs_by_name["event"]
-KINDS = {field.name for field in EVENT.fields} - {"map_started"}  # maps are younger
+YOUNGER = {"map_started", "states_started"}
+KINDS = {field.name for field in EVENT.fields} - YOUNGER
 
 
 def named(golden: Golden) -> str:

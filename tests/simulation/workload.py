@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CATALOGUE_PLANS = 120
 NODES_MAX = 6
 QUEUES = ("default", "other")
+SIGNAL = "go"
+# The node of a machine that says whether to go round again; it stops after a few times.
+AGAIN = "again"
 
 
 @cache
@@ -48,8 +51,14 @@ def _plan(workflow_id: str, random: Random) -> Plan:
             node.delay_ms = random.choice((1, 30, 400, 1_500))
         elif drawn < 0.27:
             _map(node, random)
+        elif drawn < 0.35:
+            _group(node, random)
+        elif drawn < 0.45:
+            _machine(node, random)
         else:
             _task(node, random)
+        if earlier and random.random() < 0.3:
+            _branch(node, earlier, random)
     if random.random() < 0.2:
         message.output_template = b'{"from": "{{input.n}}"}'
     message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
@@ -78,6 +87,49 @@ def _map(node: plan_pb2.PlanNode, random: Random) -> None:
     _task(node.map.nodes.add(id="first"), random)
     if random.random() < 0.5:
         _task(node.map.nodes.add(id="then", dependencies=[0]), random)
+
+
+def _group(node: plan_pb2.PlanNode, random: Random) -> None:
+    """Two tasks side by side, or a race with a timer or a signal as one of the runners."""
+    node.kind = plan_pb2.NODE_KIND_GROUP
+    node.critical = random.random() < 0.8
+    node.group.race = random.random() < 0.6
+    _task(node.group.nodes.add(id="left"), random)
+    if not node.group.race:
+        _task(node.group.nodes.add(id="right"), random)
+        return
+    timer = node.group.nodes.add(id="timer", kind=plan_pb2.NODE_KIND_TIMER, critical=True)
+    timer.delay_ms = random.choice((30, 400))
+    waiting = node.group.nodes.add(id="waiting", kind=plan_pb2.NODE_KIND_SIGNAL, critical=True)
+    waiting.signal = SIGNAL
+
+
+def _machine(node: plan_pb2.PlanNode, random: Random) -> None:
+    """Work that goes round a few times, a handler of what fails in it, and a pause at the end."""
+    node.kind = plan_pb2.NODE_KIND_STATES
+    node.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+    node.input_template = b"0"
+    node.critical = random.random() < 0.8
+    for name in ("work", AGAIN, "handle"):
+        _task(node.states.nodes.add(id=name), random)
+    work, again, handle = node.states.nodes
+    work.follow.next = 2
+    work.follow.catches.add(classes=["*"], next=3)
+    again.follow.chooses = True
+    again.critical = True
+    handle.follow.next = 4
+    pause = node.states.nodes.add(id="pause", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=20)
+    pause.follow.keeps = True
+
+
+def _branch(node: plan_pb2.PlanNode, earlier: list[int], random: Random) -> None:
+    """Edges that are taken by some outcomes only, and a join."""
+    node.join = random.choice((plan_pb2.JOIN_UNSPECIFIED, plan_pb2.JOIN_ALL, plan_pb2.JOIN_ANY))
+    place = random.randrange(len(earlier))
+    if random.random() < 0.5:
+        node.edges.add(dependency=place, on_failure=True)
+    else:
+        node.edges.add(dependency=place, label=f"n{earlier[place]}")
 
 
 def chain(workflow_id: str, *nodes: str, task_type: str = REMOTE_TYPE) -> Plan:
@@ -132,6 +184,9 @@ class WorkModel:
         return duration_s, random.random() >= self.failing
 
     def output(self, task: task_pb2.Task) -> bytes:
+        if task.node.endswith(f"/{AGAIN}"):
+            number = int(task.node.rpartition("[")[2].partition("]")[0])
+            return b'{"next": "work"}' if number < 4 else b'{"next": "pause"}'
         return b'"%b"' % task.node.encode()
 
 
@@ -188,7 +243,7 @@ class Workload:
                     "SignalExecution",
                     pb.SignalExecutionRequest(
                         execution_id=execution_id,
-                        name="go",
+                        name=SIGNAL,
                         payload=payload_pb2.Payload(data=b"1"),
                         request_id=f"{request_id}/s{number}",
                     ),

@@ -3,9 +3,10 @@
 from flowmesh.definitions.model import Dialect, Task
 
 TRANSFORM = "transform"
+SIGNAL = "signal"
 _BUILT_IN = {
     name: Task(type=name, executor=name, config={}, dialect=Dialect.NATIVE, name=name)
-    for name in (TRANSFORM, "noop", "delay")
+    for name in (TRANSFORM, "noop", "delay", SIGNAL)
 }
 BUILT_IN_NAMES = frozenset(_BUILT_IN)
 

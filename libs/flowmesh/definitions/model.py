@@ -93,12 +93,13 @@ class GroupBody:
     """A graph that runs once; its output is the list of its leaves' outputs, in order.
 
     In a race the first leaf that completes ends it: the others are canceled and its output is that
-    of the group.
+    of the group. A `single` one answers the output of its only leaf, null where there are several.
     """
 
     nodes: tuple["Node", ...]
     path: Path
     race: bool = False
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ class StatesBody:
     nodes: tuple["Node", ...]
     start: str
     path: Path
+    # How many may begin, one after the other; 0 is no limit.
+    steps_max: int = 0
 
 
 Body = MapBody | GroupBody | StatesBody
@@ -133,8 +136,9 @@ class Catch:
 class Follow:
     """What follows a node of a state machine; an empty name ends the machine.
 
-    A node that `chooses` has an object as output whose `next` names what follows, one of `among`.
-    One that `keeps` leaves the value as it is; one that chooses always does.
+    The output of a node that `chooses` says what follows, one of `among`: its id, a list with its
+    id, or an object with its id as `next`. One that `keeps` leaves the value as it is; one that
+    chooses always does.
     """
 
     next: str = ""

@@ -4,7 +4,8 @@ The planner decides what each node is (a task, a timer, a body of nodes, nothing
 input and where its limits come from. It checks nothing: that is done before.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from flowmesh.api.common.v1 import failure_pb2, priority_pb2
@@ -30,6 +31,7 @@ from flowmesh.definitions.model import (
 )
 from flowmesh.definitions.references import (
     condition_roots_of,
+    decides,
     roots_in,
     tasks_in_condition,
     under_input,
@@ -173,7 +175,9 @@ class _Planner:
         elif task.executor == "signal":
             planned.kind = plan_pb2.NODE_KIND_SIGNAL
             planned.input_mode = plan_pb2.INPUT_MODE_NONE
-            planned.signal = str(task.config["name"])
+            planned.signal = str((task.config or node.input)["name"])
+        elif decides(node):
+            self._as_task(planned, *_decision(node, task, scope), scope)
         else:
             self._as_task(planned, node, task, scope)
         return planned
@@ -189,12 +193,13 @@ class _Planner:
             case GroupBody():
                 planned.kind = plan_pb2.NODE_KIND_GROUP
                 planned.input_mode = plan_pb2.INPUT_MODE_NONE
-                planned.group.race = body.race
+                planned.group.race, planned.group.single = body.race, body.single
                 self.add_nodes(inner, planned.group.nodes)
             case StatesBody():
                 planned.kind = plan_pb2.NODE_KIND_STATES
                 planned.input_template = json_bytes(node.input)
                 planned.states.start = inner.graph.ids.index(body.start)
+                planned.states.steps_max = body.steps_max
                 self.add_nodes(inner, planned.states.nodes)
 
     def _as_timer(self, planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
@@ -236,12 +241,7 @@ class _Planner:
     def _add_gate(self, node: Node, scope: Scope, nodes: _Nodes, before: list[int]) -> None:
         """A node of its own that evaluates the condition over what it may read."""
         roots = condition_roots_of(node)
-        read = dict.fromkeys(tasks_in_condition(node.condition, scope.visible))
-        # In a body, where it is given again and again, nothing that is not read.
-        needed = roots_in(node.condition, roots) if node.bound else roots
-        given: Json = {root: f"{{{{{root}}}}}" for root in needed}
-        if "tasks" in given:
-            given["tasks"] = {name: {"output": f'{{{{tasks["{name}"].output}}}}'} for name in read}
+        read, given = _given([node.condition], node, scope)
         gate = Node(
             id=node.id + GATE_SUFFIX,
             name=f"condition of {node.name}",
@@ -256,10 +256,36 @@ class _Planner:
         config = {
             "expression": under_input(node.condition, roots),
             "language": "cel",
-            "steps": list(read),
+            "steps": read,
         }
         task = Task("condition", "condition", config, Dialect.NATIVE)
         self._as_task(_planned(gate, nodes, before), gate, task, scope)
+
+
+def _decision(node: Node, task: Task, scope: Scope) -> tuple[Node, Task]:
+    """A native decision as it runs: over an input that holds all that its conditions read."""
+    roots = condition_roots_of(node)
+    conditions = task.config["conditions"]
+    read, given = _given([one["expression"] for one in conditions], node, scope)
+    moved = [{**one, "expression": under_input(one["expression"], roots)} for one in conditions]
+    config = {**task.config, "conditions": moved, "steps": read}
+    return replace(node, input=given, has_input=True), replace(task, config=config)
+
+
+def _given(conditions: Sequence[str], node: Node, scope: Scope) -> tuple[list[str], Json]:
+    """The tasks that conditions read, and a template of everything they read."""
+    roots = condition_roots_of(node)
+    read = dict.fromkeys(
+        name for source in conditions for name in tasks_in_condition(source, scope.visible)
+    )
+    needed: Iterable[str] = roots
+    if node.bound:
+        # In a body, where it is given again and again, nothing that is not read.
+        needed = dict.fromkeys(root for source in conditions for root in roots_in(source, roots))
+    given: dict[str, Json] = {root: f"{{{{{root}}}}}" for root in needed}
+    if "tasks" in given:
+        given["tasks"] = {name: {"output": f'{{{{tasks["{name}"].output}}}}'} for name in read}
+    return list(read), given
 
 
 def _planned(node: Node, nodes: _Nodes, before: list[int]) -> plan_pb2.PlanNode:

@@ -4,7 +4,7 @@ Every getter returns a usable value whatever the document holds, so one pass fin
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from flowmesh.definitions import limits
@@ -103,20 +103,29 @@ class Reader:
         self.problems.add("ID_INVALID", message, path)
         return False
 
-    def identifiers(self, key: str) -> tuple[str, ...]:
-        """A list of ids by index; an empty one stands for what is not an id, which is noted."""
+    def identifiers(
+        self, key: str, of_object: Callable[["Reader"], str] | None = None
+    ) -> tuple[str, ...]:
+        """A list of ids by index; an empty one stands for what is not an id, which is noted.
+
+        `of_object` gives the id of an item that says more than that.
+        """
         if self.raw(key) is None:
             return ()
         items, well_formed = self.items(key), self.problems.well_formed
         return tuple(
             value
             if value.__class__ is str and value in well_formed
-            else self._item_id(key, index, value)
+            else self._item_id(key, index, value, of_object)
             for index, value in enumerate(items)
         )
 
-    def _item_id(self, key: str, index: int, value: Json) -> str:
+    def _item_id(
+        self, key: str, index: int, value: Json, of_object: Callable[["Reader"], str] | None
+    ) -> str:
         path = (*self.path, key, index)
+        if of_object is not None and isinstance(value, dict):
+            return of_object(Reader(value, path, self.problems))
         if not isinstance(value, str):
             message = f"{key} holds ids, not {kind_of(value)}"
             self.problems.add("DEFINITION_INVALID", message, path)
@@ -181,13 +190,12 @@ class Reader:
             return default
         if isinstance(value, str) and value.upper() in choices:
             return value.upper()
-        expected = "one of " + ", ".join(choices)
         if isinstance(value, str):
             near = nearest(value.upper(), choices)
-            message = f"{key} {value[:64]!r} must be {expected}{near}"
+            message = f"{key} must be one of {', '.join(choices)}, not {value[:64]!r}{near}"
             self.problems.add("DEFINITION_INVALID", message, (*self.path, key))
         else:
-            self.wrong(key, expected)
+            self.wrong(key, "one of " + ", ".join(choices))
         return default
 
     def labels(self, key: str = "labels") -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Container, Iterator
 
 from flowmesh.definitions.builtins import TRANSFORM
 from flowmesh.definitions.model import Dialect, Json, Node, Task
+from flowmesh.definitions.problems import Path
 from flowmesh.expressions import Reference, Template, compile_template
 from flowmesh.expressions.cel_source import Token, tokenize
 
@@ -14,7 +15,8 @@ TASK_ROOTS = frozenset({"input"})
 CONDITION_ROOTS = ("input", "tasks")
 
 _OPEN = "{{"
-_BEGIN = re.compile(r"\{\{\s*(\w+)")
+_EXPRESSION = re.compile(r"\{\{((?:[^}\"']|\"[^\"]*\"|'[^']*'|\}(?!\}))*)")
+_NAME = re.compile(r"""\"[^\"]*\"|'[^']*'|(?<![.\w$-])([A-Za-z_$][\w$-]*)""")
 _TASK_IN_CONDITION = re.compile(
     r"""\btasks\s*(?:\.\s*([\w$-]+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])"""
 )
@@ -29,6 +31,24 @@ def roots_of(node: Node) -> frozenset[str]:
 def condition_roots_of(node: Node) -> tuple[str, ...]:
     """What the condition of a node may begin with."""
     return (*CONDITION_ROOTS, *sorted(node.bound, reverse=True))
+
+
+def conditions_of(node: Node) -> Iterator[tuple[str, Path]]:
+    """The CEL a native node evaluates before it or as what it is, and where each stands."""
+    if node.condition:
+        yield node.condition, (*node.path, "condition")
+    if node.task is None or not decides(node):
+        return
+    for number, one in enumerate(node.task.config["conditions"]):
+        path = node.path if node.follow is not None else (*node.path, "decision")
+        here = () if node.follow is not None else ("conditions", number, "expression")
+        yield one["expression"], (*path, *here)
+
+
+def decides(node: Node) -> bool:
+    """Whether it is a decision of the workflow's own, over what conditions of nodes see."""
+    task = node.task
+    return task is not None and task.executor == "decision" and task.dialect is Dialect.NATIVE
 
 
 def compile_input(node: Node) -> Template:
@@ -52,8 +72,13 @@ def split_input(node: Node) -> tuple[Json, Json]:
 
 
 def _refers(value: Json, roots: Collection[str]) -> bool:
-    begun = (match.group(1) for text in texts_of(value) for match in _BEGIN.finditer(text))
-    return any(root in roots for root in begun)
+    """Whether an expression in it names one of `roots`, at its beginning or as an argument."""
+    return any(
+        name.group(1) in roots
+        for text in texts_of(value)
+        for expression in _EXPRESSION.finditer(text)
+        for name in _NAME.finditer(expression.group(1))
+    )
 
 
 def texts_of(value: Json) -> Iterator[str]:

@@ -8,7 +8,12 @@ from collections.abc import Iterator, Sequence
 from flowmesh.definitions.graph import Graph, graph_of
 from flowmesh.definitions.model import Node
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.references import compile_input, task_of, tasks_in_condition
+from flowmesh.definitions.references import (
+    compile_input,
+    conditions_of,
+    task_of,
+    tasks_in_condition,
+)
 from flowmesh.expressions import Template, TemplateInvalid
 
 # Appended to the id of a node with a condition: the node that evaluates it.
@@ -53,7 +58,8 @@ class Scope:
                 names.update(dict.fromkeys(filter(None, map(task_of, template.references))))
             except TemplateInvalid as error:
                 self.invalid[node.path] = error
-        names.update(dict.fromkeys(tasks_in_condition(node.condition, self.visible)))
+        for condition, _ in conditions_of(node):
+            names.update(dict.fromkeys(tasks_in_condition(condition, self.visible)))
         body = self.bodies.get(node.path)
         if body is not None:
             inner = (name for found in body.implied.values() for name in found)

@@ -21,7 +21,7 @@ DIALECTS = {
     Dialect.STATES: plan_pb2.DIALECT_STATES,
 }
 # Executors of step JSON whose input is the context whatever they are told to do with it.
-_CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition"})
+_CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition", "decision"})
 _HTTP_EXECUTORS = frozenset({"http.request", "webhook"})
 HTTP_TIMEOUT_MS = 30_000
 TIMEOUT_MS = 300_000
@@ -70,6 +70,9 @@ def _config(node: Node, task: Task, ids: Container[str]) -> dict[str, Json]:
     if task.dialect is Dialect.STEPS:
         if task.executor == "condition":
             return {**task.config, "steps": ids_in(str(task.config.get("expression", "")), ids)}
+        if task.executor == "decision":
+            sources = (str(each["expression"]) for each in task.config["conditions"])
+            return {**task.config, "steps": ids_in("\n".join(sources), ids)}
         return task.config
     if task.executor == "transform":
         pipeline = split_input(node)[1]

@@ -10,7 +10,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import state as s
 from flowmesh.engine.state import NodeState, State
-from flowmesh.plan import Plan
+from flowmesh.plan import Plan, decode
 
 
 def apply(state: State, event: history.HistoryEvent) -> None:
@@ -36,22 +36,29 @@ def restore_held(state: State) -> None:
     if state.ended:
         return
     for scope in tuple(state.all_scopes()):
-        if state.plan.parallelism:
-            for planned, count in zip(scope.graph.nodes, scope.waiting, strict=True):
-                if not count and planned.index not in scope.nodes:
+        if state.plan.parallelism and scope.waiting:
+            for planned in scope.graph.nodes:
+                if planned.index not in scope.nodes and scope.startable(planned):
                     state.held[scope.prefix + planned.id] = (scope, planned)
         for node in scope.nodes.values():
             if node.status == s.RUNNING and node.planned.body is not None:
-                _restore_map(state, node)
+                _restore_body(state, node)
 
 
-def _restore_map(state: State, node: NodeState) -> None:
-    of = node.map
-    room = of is not None and of.failure is None and len(of.scopes) < node.planned.concurrency
-    if of is not None and room and of.begun < of.total and state.plan.parallelism:
+def _restore_body(state: State, node: NodeState) -> None:
+    if state.plan.parallelism and _has_more(node):
         state.held[node.id] = (node.scope, node.planned)
-    elif of is None or not of.scopes:
+    elif not node.scopes:
         state.set_timer(node.id, node.scheduled_at_us + s.ASK_AGAIN_US)
+
+
+def _has_more(node: NodeState) -> bool:
+    """Whether a further item of a map, or the next node of a machine, could begin."""
+    of, machine = node.map, node.machine
+    if of is not None:
+        room = of.failure is None and len(of.scopes) < node.planned.concurrency
+        return room and of.begun < of.total
+    return machine is not None and not machine.scopes and machine.next is not None
 
 
 def _own(payload: payload_pb2.Payload) -> payload_pb2.Payload:
@@ -73,6 +80,9 @@ def _end(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> NodeSt
     if node.due_at_us or planned.body is not None:
         node.due_at_us = 0
         state.clear_timer(node.id)
+        state.drop_scopes(node)
+    if planned.signal:
+        state.await_no_more(node)
     scope.open_count -= 1
     waiting = scope.waiting
     for successor in planned.successors:
@@ -83,25 +93,81 @@ def _end(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> NodeSt
 def _close(state: State, scope: s.Scope) -> None:
     """Keeps the outcome of an item whose graph has ended, and lets the graph go."""
     owner = scope.owner
-    if owner is None or scope.open_count or owner.map is None:
+    if owner is None or scope.open_count:
+        return
+    del owner.scopes[scope.item]
+    del state.scopes[scope.prefix]
+    if owner.machine is not None:
+        _move_on(owner, owner.machine, scope)
         return
     of = owner.map
-    del of.scopes[scope.item]
-    del state.scopes[scope.prefix]
+    assert of is not None
     leaves = scope.graph.leaves
-    output = scope.output_of(leaves[0].index) if len(leaves) == 1 else None
     if scope.failed is not None:
         of.failed += 1
         if of.failure is None:
-            of.failure = failure_pb2.Failure()
-            if scope.failed.failure is not None:
-                of.failure.CopyFrom(scope.failed.failure)
-            of.failure.node = of.failure.node or scope.failed.id
-    elif output is None:
-        of.outputs[scope.item] = b"null"
+            of.failure = _failure_of(scope.failed)
+    elif owner.is_group and not owner.planned.single:
+        of.outputs = [_bare(scope.output_of(leaf.index)) for leaf in leaves]
+    elif len(leaves) == 1:
+        of.outputs[scope.item] = _bare(scope.output_of(leaves[0].index))
     else:
-        bare = not output.encoding and not output.HasField("reference")
-        of.outputs[scope.item] = output.data if bare else output
+        of.outputs[scope.item] = b"null"
+
+
+def _move_on(owner: NodeState, machine: s.MachineState, scope: s.Scope) -> None:
+    """What the outcome of a state machine's node makes of its value, and which node is next."""
+    (node,) = scope.nodes.values()
+    follow = node.planned.follow
+    assert follow is not None
+    machine.next = follow.next
+    if node.status == s.FAILED:
+        failure = _failure_of(node)
+        caught, place = follow.caught(getattr(failure, "class"))
+        if caught:
+            machine.next, machine.error = place, failure
+        elif node.planned.critical:
+            machine.next, machine.failure = None, failure
+    elif follow.chooses:
+        machine.next, machine.failure = _chosen(owner, node)
+    elif not follow.keeps:
+        machine.value = node.output if node.output is not None else payload_pb2.Payload()
+
+
+def _chosen(owner: NodeState, node: NodeState) -> tuple[int | None, failure_pb2.Failure | None]:
+    """The node that the output of one that chooses names."""
+    assert owner.planned.body is not None
+    inline = node.output is not None and not node.output.HasField("reference")
+    name = decode(node.output) if inline else None
+    if isinstance(name, dict):
+        name = name.get("next")
+    elif isinstance(name, list):
+        name = name[0] if name else ""
+    if name == "":
+        return None, None
+    place = owner.planned.body.by_id.get(name) if isinstance(name, str) else None
+    if place is not None:
+        return place.index, None
+    failure = failure_pb2.Failure(message=f"{node.id} chose {name!r}, which is no node here")
+    setattr(failure, "class", "ValidationError")
+    failure.node = node.id
+    return None, failure
+
+
+def _failure_of(node: NodeState) -> failure_pb2.Failure:
+    """The failure of a node, which names the innermost one it comes from."""
+    failure = failure_pb2.Failure()
+    if node.failure is not None:
+        failure.CopyFrom(node.failure)
+    failure.node = failure.node or node.id
+    return failure
+
+
+def _bare(output: payload_pb2.Payload | None) -> bytes | payload_pb2.Payload:
+    """An output as maps keep it."""
+    if output is None:
+        return b"null"
+    return output if output.encoding or output.HasField("reference") else output.data
 
 
 def _remember(state: State, request_id: str) -> None:
@@ -157,6 +223,8 @@ def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> N
         state.running_count += is_task
     if is_task:
         state.send(node)
+    elif node.planned.signal:
+        state.await_signal(node)
     node.attempt = event.attempt
     node.delivery = 0
     node.scheduled_at_us = at_us
@@ -181,13 +249,16 @@ def _task_completed(state: State, event: history.TaskCompleted, at_us: int) -> N
     node.failure = None
     if node.map is not None:
         node.map.outputs.clear()
+    if node.planned.signal:
+        name = node.planned.signal
+        state.signals_taken[name] = state.signals_taken.get(name, 0) + 1
     _close(state, node.scope)
 
 
 def _task_failed(state: State, event: history.TaskFailed, at_us: int) -> None:
     node = _end(state, event.node, s.FAILED, at_us)
     node.failure = event.failure
-    if node.scope.failed is None and node.planned.critical:
+    if node.scope.failed is None and node.planned.critical and not node.planned.excused:
         node.scope.failed = node
     _close(state, node.scope)
 
@@ -214,6 +285,13 @@ def _task_canceled(state: State, event: history.TaskCanceled, at_us: int) -> Non
 def _map_started(state: State, event: history.MapStarted, at_us: int) -> None:
     node = state.reach(event.node)
     node.map = s.MapState(event.count)
+    node.started_at_us = at_us
+    state.clear_timer(node.id)
+
+
+def _states_started(state: State, event: history.StatesStarted, at_us: int) -> None:
+    node = state.reach(event.node)
+    node.machine = s.MachineState(_own(event.value), node.planned.start)
     node.started_at_us = at_us
     state.clear_timer(node.id)
 
@@ -255,6 +333,7 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "task_skipped": _task_skipped,
     "task_canceled": _task_canceled,
     "map_started": _map_started,
+    "states_started": _states_started,
     "timer_started": _timer_started,
     "timer_fired": _timer_fired,
     "signal_received": _signal_received,

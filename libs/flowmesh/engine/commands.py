@@ -70,10 +70,13 @@ class Finish:
 
 @dataclass(slots=True)
 class Expand:
-    """The items of a map are known, or known again; `failure` says why they cannot be."""
+    """The items of a map are known, or known again, or the first value of a state machine is;
+    `failure` says why they cannot be.
+    """
 
     node: str
     items: list[Any] = field(default_factory=list)
+    value: payload_pb2.Payload | None = None
     failure: failure_pb2.Failure | None = None
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, assert_never
 
 from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
@@ -172,6 +173,11 @@ class _Step(Progress):
                 request_id=command.request_id,
             ),
         )
+        waiting = state.awaiting.get(command.name)
+        if waiting:
+            ended: deque[NodeState] = deque()
+            self.take_signal(next(iter(waiting.values())), ended)
+            self.advance(ended)
 
     def stop(self, command: c.Cancel | c.Terminate, kind: str, event: Any) -> None:
         if command.request_id and command.request_id in self.state.requests:
@@ -213,20 +219,26 @@ class _Step(Progress):
         self.fail_node(node, failure)
         self.advance(deque((node,)))
 
-    def running_map(self, node_id: str) -> NodeState | None:
+    def running_body(self, node_id: str) -> NodeState | None:
         node = self.state.node(node_id)
         if self.state.ended or node is None or node.planned.body is None:
             return None
         return node if node.status == s.RUNNING else None
 
     def expand(self, command: c.Expand) -> bool:
-        node = self.running_map(command.node)
-        if node is None or (command.failure is not None and node.map is not None):
+        node = self.running_body(command.node)
+        known = node is not None and (node.map is not None or node.machine is not None)
+        if node is None or (command.failure is not None and known):
             return False
         ended: deque[NodeState] = deque()
         if command.failure is not None:
             self.fail_node(node, command.failure)
             ended.append(node)
+        elif node.planned.kind == plan_pb2.NODE_KIND_STATES:
+            if node.machine is None:
+                value = command.value or NULL
+                self.emit("states_started", history.StatesStarted(node=node.id, value=value))
+            self.iterate(node, ended)
         else:
             if node.map is None:
                 self.emit("map_started", history.MapStarted(node=node.id, count=len(command.items)))
@@ -237,7 +249,7 @@ class _Step(Progress):
         return True
 
     def collect(self, command: c.Collect) -> bool:
-        node = self.running_map(command.node)
+        node = self.running_body(command.node)
         of = node.map if node is not None else None
         if node is None or of is None or of.scopes or of.failure or of.begun < of.total:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
@@ -32,6 +33,8 @@ BEGUN_PER_STEP_MAX = 10_000
 """Once one command has begun items of maps with so many nodes, the map asks to go on."""
 
 NULL = payload_pb2.Payload(data=b"null")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Progress:
@@ -97,12 +100,16 @@ class Progress:
         state = self.state
         while ended:
             node = ended.popleft()
-            scope = node.scope
+            scope, owner = node.scope, node.scope.owner
+            if owner is not None and (owner.status != s.RUNNING or self.decided_group(node, ended)):
+                continue
             for successor in node.planned.successors:
-                if not scope.waiting[successor.index] and successor.index not in scope.nodes:
+                if successor.index in scope.nodes or not scope.startable(successor):
+                    continue
+                if not state.held or scope.prefix + successor.id not in state.held:
                     self.begin(scope, successor, ended)
-            if scope.owner is not None and not scope.open_count:
-                self.iterate(scope.owner, ended)
+            if owner is not None and not scope.open_count:
+                self.iterate(owner, ended)
             while state.held and state.running_count < self.plan.parallelism:
                 self.release(ended)
         if not state.scope.open_count:
@@ -129,8 +136,12 @@ class Progress:
                 self.schedule(scope, planned, 1)
         elif planned.kind == plan_pb2.NODE_KIND_TIMER:
             self.begin_timer(scope, planned, ended)
-        elif planned.kind == plan_pb2.NODE_KIND_MAP:
-            self.ask(self.scheduled(scope, planned, 1))
+        elif planned.body is not None:
+            self.begin_body(self.scheduled(scope, planned, 1), ended)
+        elif planned.signal:
+            node = self.scheduled(scope, planned, 1)
+            self.started(node)
+            self.take_signal(node, ended)
         else:
             node = self.scheduled(scope, planned, 1)
             self.started(node)
@@ -139,7 +150,7 @@ class Progress:
 
     def begin_timer(self, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
         try:
-            delay_us = planned.delay_us or _rendered_delay_us(self.state, scope, planned)
+            due_at_us = self.due_at_us(scope, planned)
         except (RenderError, NotAtHand, ValueError) as error:
             node = self.scheduled(scope, planned, 1)
             self.fail_node(node, failure_of("ValidationError", f"duration of {node.id}: {error}"))
@@ -147,8 +158,21 @@ class Progress:
             return
         self.emit(
             "timer_started",
-            history.TimerStarted(node=scope.prefix + planned.id, fire_at_us=self.now + delay_us),
+            history.TimerStarted(node=scope.prefix + planned.id, fire_at_us=due_at_us),
         )
+
+    def due_at_us(self, scope: Scope, planned: PlanNode) -> int:
+        """When a timer that begins now fires; raises what rendering does, and ValueError."""
+        if planned.delay_us or planned.input is None:
+            return self.now + planned.delay_us
+        node = NodeState(planned, scope)
+        node.scheduled_at_us = self.now
+        value = decode(render_input(self.state, node))
+        if isinstance(value, str):
+            return max(self.now, _instant_us(value))
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:
+            raise ValueError(f"expected a number of milliseconds or an instant, got {value!r}")
+        return self.now + int(value * 1000)
 
     def scheduled(self, scope: Scope, planned: PlanNode, attempt: int) -> NodeState:
         body = self.add("task_scheduled")
@@ -162,52 +186,151 @@ class Progress:
 
     def skip_reason(self, scope: Scope, planned: PlanNode) -> history.TaskSkipped | None:
         """Why a ready node is skipped rather than begun; None if it is to begin."""
+        because: NodeState | None = None
         for dependency in planned.dependencies:
-            before = scope.nodes[dependency]
-            if before.status == s.COMPLETED:
-                if not before.planned.gate or not _is_false(before.output):
-                    continue
-                reason = history.SKIP_REASON_CONDITION_FALSE
-            elif before.status == s.FAILED:
-                reason = history.SKIP_REASON_DEPENDENCY_FAILED
-            else:
-                reason = history.SKIP_REASON_DEPENDENCY_SKIPPED
-            return history.TaskSkipped(
-                node=scope.prefix + planned.id, reason=reason, because_of=before.id
-            )
-        return None
+            if not scope.ended(dependency):
+                continue
+            if not scope.taken(dependency, planned):
+                because = because or scope.nodes[dependency]
+            elif planned.join != plan_pb2.JOIN_UNSPECIFIED:
+                return None
+        if because is None:
+            return None
+        if because.status == s.COMPLETED:
+            reason = history.SKIP_REASON_CONDITION_FALSE
+        elif because.status == s.FAILED:
+            reason = history.SKIP_REASON_DEPENDENCY_FAILED
+        else:
+            reason = history.SKIP_REASON_DEPENDENCY_SKIPPED
+        return history.TaskSkipped(
+            node=scope.prefix + planned.id, reason=reason, because_of=because.id
+        )
 
     def cancel_open_nodes(self) -> None:
         """Ends what runs, the innermost graphs first."""
         state = self.state
         for scope in (*reversed(state.scopes.values()), state.scope):
-            for _, node in sorted(scope.nodes.items()):
-                if node.status != s.RUNNING:
-                    continue
-                if node.id in state.at_workers:
-                    self.out.cancel.append((node.id, node.attempt))
-                self.emit(
-                    "task_canceled",
-                    history.TaskCanceled(node=node.id, attempt=node.attempt),
-                )
+            self.cancel_nodes(scope)
 
-    # --- maps ---
+    def cancel_nodes(self, scope: Scope) -> None:
+        for _, node in sorted(scope.nodes.items()):
+            if node.status != s.RUNNING:
+                continue
+            if node.id in self.state.at_workers:
+                self.out.cancel.append((node.id, node.attempt))
+            self.emit("task_canceled", history.TaskCanceled(node=node.id, attempt=node.attempt))
+
+    def cancel_below(self, owner: NodeState) -> None:
+        """Ends what runs in the body of a node, the innermost graphs first."""
+        for scope in owner.scopes.values():
+            for node in scope.nodes.values():
+                self.cancel_below(node)
+            self.cancel_nodes(scope)
+
+    # --- bodies ---
+
+    def begin_body(self, node: NodeState, ended: deque[NodeState]) -> None:
+        match node.planned.kind:
+            case plan_pb2.NODE_KIND_MAP:
+                self.ask(node)
+            case plan_pb2.NODE_KIND_GROUP:
+                self.emit("map_started", history.MapStarted(node=node.id, count=1))
+                self.iterate(node, ended)
+            case _:
+                self.begin_machine(node, ended)
+
+    def begin_machine(self, node: NodeState, ended: deque[NodeState]) -> None:
+        try:
+            value = render_input(self.state, node)
+        except NotAtHand:
+            self.ask(node)
+            return
+        except RenderError as error:
+            self.fail_node(node, failure_of("ValidationError", f"input of {node.id}: {error}"))
+            ended.append(node)
+            return
+        if len(value.data) > OUTPUT_BYTES_MAX:
+            self.ask(node)
+        else:
+            self.emit("states_started", history.StatesStarted(node=node.id, value=value))
+            self.iterate(node, ended)
+
+    def decided_group(self, node: NodeState, ended: deque[NodeState]) -> bool:
+        """Ends a race with the leaf that won it, and a group with the node that failed it."""
+        owner, scope = node.scope.owner, node.scope
+        if owner is None or not owner.is_group:
+            return False
+        if owner.planned.race:
+            if node.status != s.COMPLETED or node.planned.successors:
+                return False
+            self.cancel_below(owner)
+            self.complete(owner, node.output or NULL)
+        elif scope.failed is node and scope.open_count:
+            self.cancel_below(owner)
+            failure = failure_pb2.Failure()
+            failure.CopyFrom(node.failure or failure_pb2.Failure())
+            failure.node = failure.node or node.id
+            self.fail_node(owner, failure)
+        else:
+            return False
+        ended.append(owner)
+        return True
+
+    def take_signal(self, node: NodeState, ended: deque[NodeState]) -> None:
+        """Completes a node that waits for a signal, if one is there that no other node has had."""
+        signal = self.state.next_signal(node.planned.signal)
+        if signal is not None:
+            self.complete(node, signal.payload)
+            ended.append(node)
 
     def ask(self, node: NodeState) -> None:
-        """Has a map served from outside, and asks again later if nothing came of it."""
+        """Has a body served from outside, and asks again later if nothing came of it."""
         self.state.set_timer(node.id, self.now + s.ASK_AGAIN_US)
         self.out.asks.append(node)
 
     def go_on_later(self, owner: NodeState) -> None:
-        """Has a map ask, once however many of its items end in this command after it."""
+        """Has a body ask, once however many of its items end in this command after it."""
         self.asked = owner
         self.ask(owner)
 
     def iterate(self, owner: NodeState, ended: deque[NodeState]) -> None:
-        """Begins as many items of a map as may run at once; ends it after the last."""
-        of, state = owner.map, self.state
-        if of is None or owner.status != s.RUNNING or owner is self.asked:
+        """Begins what may run next of a body; ends the node after the last."""
+        if owner.status != s.RUNNING or owner is self.asked:
             return
+        if owner.machine is not None:
+            self.iterate_machine(owner, owner.machine, ended)
+        elif owner.map is not None:
+            self.iterate_map(owner, owner.map, ended)
+
+    def iterate_machine(
+        self, owner: NodeState, machine: s.MachineState, ended: deque[NodeState]
+    ) -> None:
+        """Begins the next node of a state machine, or ends it with its value."""
+        state = self.state
+        if machine.scopes:
+            return
+        if machine.failure is not None:
+            self.fail_node(owner, machine.failure)
+            ended.append(owner)
+        elif machine.next is None:
+            self.complete(owner, machine.value)
+            ended.append(owner)
+        elif owner.planned.steps_max and machine.begun >= owner.planned.steps_max:
+            message = f"{owner.id} has run {machine.begun:,} nodes, as many as it may"
+            self.fail_node(owner, failure_of("ResourceLimit", message))
+            ended.append(owner)
+        elif self.plan.parallelism and state.running_count >= self.plan.parallelism:
+            state.held[owner.id] = (owner.scope, owner.planned)
+        elif self.begun >= BEGUN_PER_STEP_MAX:
+            self.go_on_later(owner)
+        else:
+            self.begun += 1
+            scope = state.open_scope(owner)
+            self.begin(scope, scope.graph.nodes[machine.next], ended)
+
+    def iterate_map(self, owner: NodeState, of: s.MapState, ended: deque[NodeState]) -> None:
+        """Begins as many items of a map as may run at once; ends it after the last."""
+        state = self.state
         while of.failure is None and of.begun < of.total:
             if len(of.scopes) >= owner.planned.concurrency:
                 return
@@ -227,8 +350,18 @@ class Progress:
             self.fail_node(owner, of.failure)
             ended.append(owner)
             return
+        if owner.planned.single:
+            only = of.outputs[0]
+            self.complete(
+                owner, payload_pb2.Payload(data=only) if isinstance(only, bytes) else only
+            )
+            ended.append(owner)
+            return
         outputs = [each for each in of.outputs if isinstance(each, bytes)]
-        if len(outputs) < of.total or sum(map(len, outputs)) + len(outputs) > OUTPUT_BYTES_MAX:
+        if (
+            len(outputs) < len(of.outputs)
+            or sum(map(len, outputs)) + len(outputs) > OUTPUT_BYTES_MAX
+        ):
             self.go_on_later(owner)
             return
         self.complete(owner, payload_pb2.Payload(data=b"[" + b",".join(outputs) + b"]"))
@@ -246,7 +379,7 @@ class Progress:
             failure = failure_pb2.Failure()
             if failed.failure is not None:
                 failure.CopyFrom(failed.failure)
-            if failed.map is None or not failure.node:
+            if failed.planned.body is None or not failure.node:
                 failure.node = failed.id
             self.emit("workflow_failed", history.WorkflowFailed(failure=failure))
             self.out.ended = True
@@ -302,15 +435,10 @@ def encode_output(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _is_false(output: payload_pb2.Payload | None) -> bool:
-    return output is not None and output.data.strip() == b"false"
-
-
-def _rendered_delay_us(state: State, scope: Scope, planned: PlanNode) -> int:
-    """The duration of a timer whose definition computes it, in microseconds."""
-    if planned.input is None:
-        return 0
-    value = decode(render_input(state, NodeState(planned, scope)))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:
-        raise ValueError(f"expected a number of milliseconds, got {value!r}")
-    return int(value * 1000)
+def _instant_us(text: str) -> int:
+    """An RFC 3339 instant in microseconds since the epoch; raises ValueError."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"the instant {text!r} has no time zone")
+    since = instant - _EPOCH
+    return since // _MICROSECOND

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.plan import Graph, ItemsNeeded, Plan, PlanNode
+from flowmesh.plan import (
+    ITEM_ROOTS,
+    STATE_ROOTS,
+    Graph,
+    ItemsNeeded,
+    PayloadReader,
+    Plan,
+    PlanNode,
+    decode,
+)
 
 if TYPE_CHECKING:
     NodeStatus: TypeAlias = execution_pb2.NodeStatus.ValueType
@@ -54,7 +65,8 @@ SIGNALS_BYTES_MAX = 16 << 20
 class NodeState:
     """What has become of one node that has begun or ended.
 
-    `id` names it in its execution: `<id>` in the plan's graph, `<map>[<item>]/<id>` below a map.
+    `id` names it in its execution: `<id>` in the plan's graph, `<owner>[<item>]/<id>` in a body.
+    `map` is that of a map whose items are known or of a group, `machine` of a state machine.
     """
 
     __slots__ = (
@@ -65,6 +77,7 @@ class NodeState:
         "ended_at_us",
         "failure",
         "id",
+        "machine",
         "map",
         "metadata",
         "output",
@@ -93,14 +106,26 @@ class NodeState:
         self.worker_id = ""
         self.because_of = ""
         self.map: MapState | None = None
+        self.machine: MachineState | None = None
+
+    @property
+    def is_group(self) -> bool:
+        return self.planned.kind == plan_pb2.NODE_KIND_GROUP
+
+    @property
+    def scopes(self) -> dict[int, Scope]:
+        """Those of its body that are in progress."""
+        inner = self.map or self.machine
+        return inner.scopes if inner is not None else {}
 
 
 class MapState:
-    """How far a map is whose items are known.
+    """How far a map is whose items are known, or a group, which has one item.
 
     `outputs` has a place for each of the `begun` items: its output once it has ended, bare where
-    it is inline JSON. `scopes` are the items in progress; `items` is None until somebody needs it.
-    `failure` is that of the item that failed first; none begins after it.
+    it is inline JSON; of a group that has ended those of its leaves. `scopes` are the items in
+    progress; `items` is None until somebody needs it. `failure` is that of the item that failed
+    first; none begins after it.
     """
 
     __slots__ = ("begun", "failed", "failure", "items", "outputs", "scopes", "total")
@@ -115,12 +140,30 @@ class MapState:
         self.failure: failure_pb2.Failure | None = None
 
 
+class MachineState:
+    """Where a state machine is: the value its nodes share, and the index of the one that begins
+    next, None at the end. `scopes` has the one in progress.
+
+    `error` is the failure that was caught last, `failure` why the machine cannot go on.
+    """
+
+    __slots__ = ("begun", "error", "failure", "next", "scopes", "value")
+
+    def __init__(self, value: payload_pb2.Payload, start: int | None) -> None:
+        self.value = value
+        self.next = start
+        self.begun = 0
+        self.scopes: dict[int, Scope] = {}
+        self.error: failure_pb2.Failure | None = None
+        self.failure: failure_pb2.Failure | None = None
+
+
 class Scope:
-    """One graph of nodes being run: that of the plan, or the body of a map for one item.
+    """One graph of nodes being run: that of the plan, or a body for one item.
 
     `waiting` counts the dependencies of each node that have not ended; a node that is not in
-    `nodes` has not begun. `owner` is the map, `item` which of its items; `failed` the critical
-    node that failed first.
+    `nodes` has not begun. `owner` is the node whose body it is, `item` which of its items; `failed`
+    the critical node that failed first. Of the body of a state machine a single node runs, once.
     """
 
     __slots__ = ("failed", "graph", "item", "nodes", "open_count", "owner", "prefix", "waiting")
@@ -131,8 +174,9 @@ class Scope:
         self.item = item
         self.prefix: str = f"{owner.id}[{item}]/" if owner is not None else ""
         self.nodes: dict[int, NodeState] = {}
-        self.waiting = [len(node.dependencies) for node in graph.nodes]
-        self.open_count = len(graph.nodes)
+        single = owner is not None and owner.machine is not None
+        self.waiting = [] if single else [len(node.dependencies) for node in graph.nodes]
+        self.open_count = 1 if single else len(graph.nodes)
         self.failed: NodeState | None = None
 
     @property
@@ -150,18 +194,91 @@ class Scope:
         node = self.nodes.get(index)
         return node.output if node is not None else None
 
-    def bindings(self) -> Mapping[str, Any]:
-        if self.owner is None or self.owner.map is None:
-            return {}
-        if self.owner.map.items is None:
-            raise ItemsNeeded(self.owner)
-        return {"item": self.owner.map.items[self.item], "index": self.item}
+    def binding(self, name: str, read: PayloadReader) -> Any:
+        scope: Scope | None = self
+        while scope is not None and scope.owner is not None:
+            owner = scope.owner
+            if name in ITEM_ROOTS and owner.planned.kind == plan_pb2.NODE_KIND_MAP:
+                return scope.item if name == "index" else _item_of(owner, scope.item)
+            if name in STATE_ROOTS and owner.machine is not None:
+                machine = owner.machine
+                return _fields(machine.error) if name == "error" else decode(machine.value, read)
+            scope = owner.scope
+        raise KeyError(name)
+
+    def machine_value(self) -> payload_pb2.Payload | None:
+        scope: Scope | None = self
+        while scope is not None and scope.owner is not None:
+            if scope.owner.machine is not None:
+                return scope.owner.machine.value
+            scope = scope.owner.scope
+        return None
+
+    def taken(self, source: int, planned: PlanNode) -> bool:
+        """Whether the edge from a node that has ended is taken."""
+        before = self.nodes[source]
+        rules = planned.rules.get(source)
+        if rules is None:
+            return before.status == COMPLETED and not (
+                before.planned.gate and is_false(before.output)
+            )
+        for rule in rules:
+            if rule.on_failure:
+                if before.status == FAILED:
+                    return True
+            elif before.status == COMPLETED and (not rule.label or names(before, rule.label)):
+                return True
+        return False
+
+    def startable(self, planned: PlanNode) -> bool:
+        """Whether nothing holds a node back any more."""
+        if not self.waiting[planned.index]:
+            return True
+        if planned.join != plan_pb2.JOIN_ANY:
+            return False
+        ended = (index for index in planned.dependencies if self.ended(index))
+        return any(self.taken(index, planned) for index in ended)
+
+    def ended(self, index: int) -> bool:
+        node = self.nodes.get(index)
+        return node is not None and node.status > RUNNING
+
+
+def is_false(output: payload_pb2.Payload | None) -> bool:
+    return output is not None and output.data.strip() == b"false"
+
+
+def names(node: NodeState, label: str) -> bool:
+    """Whether a node's output names a label: as a string or in a list of strings."""
+    if node.output is None or node.output.HasField("reference"):
+        return False
+    value = decode(node.output)
+    return value == label or (isinstance(value, list) and label in value)
+
+
+def _item_of(owner: NodeState, item: int) -> Any:
+    if owner.map is None or owner.map.items is None:
+        raise ItemsNeeded(owner)
+    return owner.map.items[item]
+
+
+def _fields(failure: failure_pb2.Failure | None) -> dict[str, Any] | None:
+    """What templates see of a failure."""
+    if failure is None:
+        return None
+    return {
+        "class": getattr(failure, "class"),
+        "message": failure.message,
+        "node": failure.node,
+    }
 
 
 class State:
     """One execution. `sequence` is that of its last event, 0 before the first.
 
-    `scope` is the plan's graph, `scopes` the bodies in progress by their prefix. `at_workers` are
+    `scope` is the plan's graph, `scopes` the bodies in progress by their prefix. `awaiting` are
+    nodes that wait for a signal, by its name, `signals_taken` counts those that had one.
+    `at_workers` are
     the nodes whose current attempt is to be, or is, at a worker, oldest first, and `open_lanes`
     counts them by lane of the plan. `held` are ready nodes that wait because of the plan's
     parallelism, and maps that have more items. `running_count` counts tasks that have begun.
@@ -170,6 +287,7 @@ class State:
     __slots__ = (
         "_timer_heap",
         "at_workers",
+        "awaiting",
         "ended_at_us",
         "execution_id",
         "failure",
@@ -186,6 +304,7 @@ class State:
         "sequence",
         "signals",
         "signals_bytes",
+        "signals_taken",
         "started_at_us",
         "status",
         "timers",
@@ -215,10 +334,16 @@ class State:
         self.requests: dict[str, int] = {}
         self.signals: list[execution_pb2.Signal] = []
         self.signals_bytes = 0
+        self.signals_taken: dict[str, int] = {}
+        self.awaiting: dict[str, OrderedDict[str, NodeState]] = {}
 
     @property
     def ended(self) -> bool:
         return self.status >= EXECUTION_COMPLETED
+
+    @property
+    def moved_at_us(self) -> int:
+        return max((node.ended_at_us for node in self.scope.nodes.values()), default=0)
 
     # --- nodes ---
 
@@ -233,7 +358,7 @@ class State:
         return scope.nodes.get(planned.index) if scope is not None and planned is not None else None
 
     def reach(self, node_id: str) -> NodeState:
-        """The node an event names; its graph begins with it where it is the next of a map.
+        """The node an event names; its graph begins with it where it is the next of its owner.
 
         Raises KeyError or ValueError for a node that cannot be.
         """
@@ -246,22 +371,34 @@ class State:
 
     def _next_scope(self, prefix: str) -> Scope:
         owner = self.node(prefix[: prefix.rfind("[")])
-        if owner is not None and owner.map is not None:
+        if owner is not None and (owner.map is not None or owner.machine is not None):
             scope = self.open_scope(owner)
             if scope.prefix == prefix:
                 return scope
         raise ValueError(f"{prefix!r} is not what comes next")
 
     def open_scope(self, owner: NodeState) -> Scope:
-        """The body of a map for its next item."""
-        assert owner.map is not None
+        """The body of a node for its next item."""
+        inner = owner.map or owner.machine
+        assert inner is not None
         assert owner.planned.body is not None
-        scope = Scope(owner.planned.body, owner, owner.map.begun)
-        owner.map.begun += 1
-        owner.map.outputs.append(b"")
-        owner.map.scopes[scope.item] = scope
+        scope = Scope(owner.planned.body, owner, inner.begun)
+        inner.begun += 1
+        if owner.map is not None:
+            owner.map.outputs.append(b"")
+        inner.scopes[scope.item] = scope
         self.scopes[scope.prefix] = scope
         return scope
+
+    def drop_scopes(self, owner: NodeState) -> None:
+        """Lets go what is in progress below a node, with all that was to begin there."""
+        for scope in owner.scopes.values():
+            del self.scopes[scope.prefix]
+            for node in scope.nodes.values():
+                self.drop_scopes(node)
+            for key in [key for key in self.held if key.startswith(scope.prefix)]:
+                del self.held[key]
+        owner.scopes.clear()
 
     def all_scopes(self) -> Iterator[Scope]:
         yield self.scope
@@ -285,6 +422,24 @@ class State:
                 self.open_lanes[lane] = left
             else:
                 del self.open_lanes[lane]
+
+    # --- signals ---
+
+    def next_signal(self, name: str) -> execution_pb2.Signal | None:
+        """The first signal of this name that no node has had."""
+        had = self.signals_taken.get(name, 0)
+        of_name = (signal for signal in self.signals if signal.name == name)
+        return next(islice(of_name, had, None), None)
+
+    def await_signal(self, node: NodeState) -> None:
+        self.awaiting.setdefault(node.planned.signal, OrderedDict())[node.id] = node
+
+    def await_no_more(self, node: NodeState) -> None:
+        waiting = self.awaiting.get(node.planned.signal)
+        if waiting is not None:
+            waiting.pop(node.id, None)
+            if not waiting:
+                del self.awaiting[node.planned.signal]
 
     # --- timers ---
 

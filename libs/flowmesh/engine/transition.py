@@ -23,10 +23,10 @@ class Transition:
     """What commands of one batch did to one execution, and what the world must be told of it.
 
     `dispatch` holds nodes whose current attempt is to be sent to a worker, `cancel` those whose
-    worker is to stop (node, attempt); `asks` maps that need their items (Expand) or have all
-    outputs (Collect). `needs_payload` is the digest the output template waits for, or "output"
-    where the rendered output is to be stored. `closed` are the nodes that completed or failed,
-    `retried` those that failed and are tried again.
+    worker is to stop (node, attempt); `asks` nodes whose body needs its items or its first value,
+    or is to go on (Expand), or has all outputs (Collect). `needs_payload` is the digest the output
+    template waits for, or "output" where the rendered output is to be stored. `closed` are the
+    nodes that completed or failed, `retried` those that failed and are tried again.
     """
 
     __slots__ = (

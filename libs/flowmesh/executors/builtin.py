@@ -3,6 +3,7 @@
 from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Executor
 from flowmesh.executors.condition import condition_executor
+from flowmesh.executors.decision import decision_executor
 from flowmesh.executors.http import Sender, http_executor, webhook_executor
 from flowmesh.executors.javascript import function_executor
 from flowmesh.executors.noop import noop
@@ -20,6 +21,7 @@ RESERVED_TASK_TYPES = frozenset(
         "transform",
         "function",
         "condition",
+        "decision",
     }
 )
 
@@ -32,5 +34,6 @@ def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dic
         "transform": transform_executor(sandbox),
         "function": function_executor(sandbox),
         "condition": condition_executor(sandbox),
+        "decision": decision_executor(sandbox),
         "builtin.noop": noop,
     }

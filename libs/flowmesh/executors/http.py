@@ -28,7 +28,7 @@ from flowmesh.executors.scopes import (
     roots_of,
     scope_of,
 )
-from flowmesh.expressions import Reference, compile_template, compile_text
+from flowmesh.expressions import Moment, Reference, compile_template, compile_text
 from flowmesh.telemetry import current_traceparent
 
 _JSON = "application/json"
@@ -41,10 +41,21 @@ Body = Callable[[Scope, Attempt], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A text of the request: fixed, or rendered for every attempt."""
+    """A part of the request: fixed, or rendered for every attempt."""
 
     render: Callable[[Scope], str]
     references: tuple[Reference, ...] = ()
+    constant: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """How to make the body, the content type it has unless one is given, and what it reads."""
+
+    render: Body
+    content_type: str = ""
+    references: tuple[Reference, ...] = ()
+    constant: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,7 @@ class Request:
     content_type: str
     dialect: int
     references: tuple[Reference, ...]
+    constant: bool
     response_bytes_max: int
 
 
@@ -88,8 +100,9 @@ class HttpStep(Step):
     async def run(self, attempt: Attempt) -> Output:
         request = self._request
         scope: Scope = {}
-        if request.references:
-            scope = scope_of(request.dialect, attempt.value, self._results)
+        if not request.constant:
+            moment = Moment(attempt.task.idempotency_key, self._now_us())
+            scope = scope_of(request.dialect, attempt.value, moment, self._results)
         url = rendered(request.url.render, scope)
         headers = {n: rendered(part.render, scope) for n, part in request.headers.items()}
         body = rendered(lambda filled: request.body(filled, attempt), scope)
@@ -163,59 +176,64 @@ def _request(spec: TaskSpec, config: dict[str, Json]) -> Request:
     given_headers = config.get("headers") or {}
     if not isinstance(given_headers, dict):
         raise invalid("the step's headers are not an object")
-    url = _text(config.get("url"), roots, "url")
-    headers = {name: _text(value, roots, "header") for name, value in given_headers.items()}
+    # Where each part stands tells their `uuid()`s apart; the body's place is its own.
+    url = _text(config.get("url"), roots, "url", "the url")
+    headers = {
+        name: _text(value, roots, "header", f"the header {name}")
+        for name, value in given_headers.items()
+    }
     given_type = next(
         (str(v).lower() for n, v in given_headers.items() if n.lower() == "content-type"), ""
     )
-    body, content_type, body_references = _body(config, roots, given_type)
-    references = [*url.references, *body_references]
-    for part in headers.values():
-        references += part.references
+    body = _body(config, roots, given_type)
+    parts: list[_Part | _Body] = [url, body, *headers.values()]
     return Request(
         method=str(config.get("method") or "GET"),
         url=url,
         headers=headers,
-        body=body,
-        content_type=content_type,
+        body=body.render,
+        content_type=body.content_type,
         dialect=spec.dialect,
-        references=tuple(references),
+        references=tuple(found for part in parts for found in part.references),
+        constant=all(part.constant for part in parts),
         response_bytes_max=min(
             int(config.get("max_response_bytes") or RESPONSE_BYTES_MAX), RESPONSE_BYTES_MAX
         ),
     )
 
 
-def _text(value: Json, roots: tuple[str, ...], mode: Literal["url", "header"]) -> _Part:
+def _text(value: Json, roots: tuple[str, ...], mode: Literal["url", "header"], at: str) -> _Part:
     if value is None:
         raise invalid("the step has no url")
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    template = compiled(lambda: compile_text(text, roots, mode))
-    return _Part(template.render, template.references)
+    template = compiled(lambda: compile_text(text, roots, mode, at))
+    return _Part(template.render, template.references, template.constant)
 
 
-def _body(
-    config: dict[str, Json], roots: tuple[str, ...], given_type: str
-) -> tuple[Body, str, tuple[Reference, ...]]:
-    """How to make the body, the content type it has unless one is given, and what it reads."""
+def _body(config: dict[str, Json], roots: tuple[str, ...], given_type: str) -> _Body:
     body = config.get("body")
     if body is None:
         if config.get("send_context"):
-            return _input_as_body, _JSON, ()
-        return _no_body, "", ()
+            return _Body(_input_as_body, _JSON)
+        return _Body(_no_body)
     if isinstance(body, str):
         is_json = "json" in given_type if given_type else body.lstrip()[:1] in ("{", "[")
         mode: Literal["json", "text"] = "json" if is_json else "text"
         text = compiled(lambda: compile_text(body, roots, mode))
-        content_type = _JSON if is_json else _TEXT
-        return lambda scope, _: text.render(scope).encode(), content_type, text.references
+        return _Body(
+            lambda scope, _: text.render(scope).encode(),
+            _JSON if is_json else _TEXT,
+            text.references,
+            text.constant,
+        )
     template = compiled(lambda: compile_template(body, roots))
+    made = (template.references, template.constant)
     if given_type.startswith(_FORM):
-        return lambda scope, _: _form(template.render(scope)), _FORM, template.references
+        return _Body(lambda scope, _: _form(template.render(scope)), _FORM, *made)
     if template.constant:
         fixed = orjson.dumps(body)
-        return lambda _, __: fixed, _JSON, ()
-    return lambda scope, _: orjson.dumps(template.render(scope)), _JSON, template.references
+        return _Body(lambda _, __: fixed, _JSON)
+    return _Body(lambda scope, _: orjson.dumps(template.render(scope)), _JSON, *made)
 
 
 def _input_as_body(_scope: Scope, attempt: Attempt) -> bytes:

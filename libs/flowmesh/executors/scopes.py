@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS
 from flowmesh.executors.failures import TaskFailure, invalid
-from flowmesh.expressions import Reference, RenderError, TemplateInvalid
+from flowmesh.expressions import MOMENT, Moment, Reference, RenderError, TemplateInvalid
 
 Json = Any
 T = TypeVar("T")
@@ -28,10 +28,12 @@ def results_asked_for(references: Iterable[Reference]) -> frozenset[str]:
     )
 
 
-def scope_of(dialect: int, value: Json, with_result: Collection[str] = ()) -> dict[str, Json]:
+def scope_of(
+    dialect: int, value: Json, moment: Moment, with_result: Collection[str] = ()
+) -> dict[str, Json]:
     """The scope to render over; `value` is the task's input."""
     if dialect != DIALECT_STEPS:
-        return {"input": value}
+        return {"input": value, MOMENT: moment}
     context = value if isinstance(value, Mapping) else {}
     added = {
         step: _with_result(context[step])
@@ -40,7 +42,7 @@ def scope_of(dialect: int, value: Json, with_result: Collection[str] = ()) -> di
     }
     if added:
         context = {**context, **added}
-    return {"context": context, "input": context}
+    return {"context": context, "input": context, MOMENT: moment}
 
 
 def rendered(render: Callable[[dict[str, Json]], T], scope: dict[str, Json]) -> T:

@@ -1,10 +1,11 @@
 """Conditions: compiled once at registration, evaluated often, in a service or a worker.
 
-Two dialects, one engine (CEL). `cel` is CEL itself, bounded; `javascript` is the subset of
-JavaScript's expressions that CEL can express. The rest of JavaScript is for the sandbox.
+Four dialects. `cel` is CEL itself, bounded; `javascript` is the subset of JavaScript's expressions
+that CEL can express, and the rest of it is for the sandbox; `jsonpath` holds when it selects
+something that is neither false nor null; `jq` is for the sandbox altogether.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -26,9 +27,10 @@ from flowmesh.expressions.javascript_compiler import Compiled, View, compile_to_
 from flowmesh.expressions.javascript_tokens import NotInSubset
 from flowmesh.expressions.javascript_values import FUNCTIONS as JAVASCRIPT_FUNCTIONS
 from flowmesh.expressions.javascript_values import UNDEFINED, to_cel, to_primitive, type_name
+from flowmesh.expressions.jsonpath import JsonPath, compile_jsonpath
 from flowmesh.expressions.lookups import Lookup, Unreadable
 from flowmesh.expressions.references import kind_of
-from flowmesh.sandbox.syntax import expression_error
+from flowmesh.sandbox.syntax import check_syntax, expression_error
 
 if TYPE_CHECKING:
     from cel import Program
@@ -41,7 +43,7 @@ VALUES_MAX = 50_000
 TEXT_CHARACTERS_PER_VALUE = 64
 _FAILURES = (TypeError, ValueError, RuntimeError, KeyError, IndexError, ArithmeticError)
 
-Dialect = Literal["cel", "javascript"]
+Dialect = Literal["cel", "javascript", "jsonpath", "jq"]
 
 
 class Condition(Protocol):
@@ -58,9 +60,11 @@ def compile_condition(
     steps: Collection[str] = (),
     roots: Collection[str] = ROOTS,
 ) -> Condition | None:
-    """Compiles a condition over the names in `roots`; None is JavaScript for the sandbox.
+    """Compiles a condition over the names in `roots`; None is JavaScript or jq for the sandbox.
 
-    `steps` are the ids whose value in `context` also answers to `.result`.
+    `steps` are the ids whose value in `context` also answers to `.result`. JSONPath and jq have
+    no names: their `$` and `.` are the first of `roots`. A process of its own parses jq; whoever
+    has much of it calls `jq_errors` of the sandbox once.
     Raises ExpressionInvalid (EXPRESSION_INVALID, EXPRESSION_TOO_COMPLEX, EXPRESSION_FORBIDDEN).
     """
     if len(source) > SOURCE_CHARACTERS_MAX:
@@ -70,6 +74,12 @@ def compile_condition(
         raise ExpressionInvalid("EXPRESSION_INVALID", "the expression is empty", offset=0)
     if dialect == "cel":
         return _compile_cel(source, steps, roots)
+    if dialect == "jsonpath":
+        return JsonPathCondition(compile_jsonpath(source), next(iter(roots)))
+    if dialect == "jq":
+        if problem := check_syntax("jq", source):
+            raise ExpressionInvalid("EXPRESSION_INVALID", f"not a jq program: {problem}")
+        return None
     try:
         compiled = compile_to_cel(source, roots, steps)
         return JavascriptCondition(cel.compile(compiled.cel), compiled)
@@ -79,6 +89,22 @@ def compile_condition(
     if problem:
         raise ExpressionInvalid("EXPRESSION_INVALID", f"not a JavaScript expression: {problem}")
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPathCondition:
+    """A condition of the JSONPath dialect; `$` is what the scope holds under `root`."""
+
+    _path: JsonPath
+    _root: str
+
+    def evaluate(self, scope: Mapping[str, Any]) -> bool:
+        return truthy(self._path.select(scope[self._root]))
+
+
+def truthy(values: Sequence[Any]) -> bool:
+    """Whether a query or a program that yields values says yes: the first is not false or null."""
+    return bool(values) and values[0] is not False and values[0] is not None
 
 
 class JavascriptCondition:

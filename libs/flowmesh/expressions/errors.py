@@ -4,7 +4,8 @@ flowmesh.errors.Invalid
 ├── TemplateInvalid      every problem of a template, each with its place; found at registration
 └── ExpressionInvalid    a condition that does not parse, is forbidden or is over a limit
 Exception
-└── RenderError          a value is missing or does not fit; found at run time, fails the step
+└── RenderError          a value does not fit; found at run time, fails the step
+    └── ValueMissing     a value is not there; `default` and its like go on without it
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ class Problem:
 
     `path` leads into the value that was compiled (`items[0].email`, empty for the value itself),
     `offset` is the 0-based character in the string there, `code` is one of the reasons
-    TEMPLATE_INVALID, TEMPLATE_UNKNOWN_REFERENCE, NESTING_TOO_DEEP.
+    TEMPLATE_INVALID, TEMPLATE_UNKNOWN_REFERENCE, TEMPLATE_UNKNOWN_FUNCTION,
+    TEMPLATE_ARGUMENTS_INVALID, NESTING_TOO_DEEP.
     """
 
     path: str
@@ -67,3 +69,7 @@ class RenderError(Exception):
         self.path = path
         self.message = message
         self.code = code
+
+
+class ValueMissing(RenderError):
+    """What a reference names is not there."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from flowmesh.expressions.errors import RenderError
+from flowmesh.expressions.errors import ValueMissing
 
 PATH_SEGMENTS_MAX = 64
 INDEX_DIGITS_MAX = 9
@@ -80,14 +80,21 @@ def parse_reference(text: str, start: int, end: int, at: str) -> Reference:
     path: list[str | int] = []
     position = root.end()
     while position < end:
-        if len(path) == PATH_SEGMENTS_MAX:
-            raise ReferenceInvalid(f"a reference has at most {PATH_SEGMENTS_MAX} steps", position)
-        key, position = _parse_segment(text, position, end)
+        key, position = next_segment(text, position, end, len(path))
         path.append(key)
     return Reference(root.group(), tuple(path), at)
 
 
-def _parse_segment(text: str, position: int, end: int) -> tuple[str | int, int]:
+def root_at(text: str, position: int, end: int) -> str | None:
+    """The name that begins there, of a root or a function."""
+    found = _ROOT.match(text, position, end)
+    return found.group() if found is not None else None
+
+
+def next_segment(text: str, position: int, end: int, before: int) -> tuple[str | int, int]:
+    """The name or index that begins there, behind so many, and where it ends."""
+    if before == PATH_SEGMENTS_MAX:
+        raise ReferenceInvalid(f"a reference has at most {PATH_SEGMENTS_MAX} steps", position)
     if found := _NAME.match(text, position, end):
         return found.group(1), found.end()
     if found := _INDEX.match(text, position, end):
@@ -95,7 +102,7 @@ def _parse_segment(text: str, position: int, end: int) -> tuple[str | int, int]:
             raise ReferenceInvalid(f"an index has at most {INDEX_DIGITS_MAX} digits", position)
         return int(found.group(1)), found.end()
     if found := _KEY.match(text, position, end):
-        return _unquote(found, position), found.end()
+        return unquoted(found, position), found.end()
     if text[position] == ".":
         raise ReferenceInvalid("a name is missing after '.'", position + 1)
     if text[position] == "[":
@@ -105,7 +112,8 @@ def _parse_segment(text: str, position: int, end: int) -> tuple[str | int, int]:
     raise ReferenceInvalid(f"unexpected {text[position]!r}", position)
 
 
-def _unquote(found: re.Match[str], position: int) -> str:
+def unquoted(found: re.Match[str], position: int) -> str:
+    """What a string in either kind of quotes holds, with JSON's escapes."""
     double, single = found.group(1), found.group(2)
     body: str = double if double is not None else single
     if "\\" not in body:
@@ -115,16 +123,21 @@ def _unquote(found: re.Match[str], position: int) -> str:
     try:
         key: str = orjson.loads(f'"{body}"')
     except orjson.JSONDecodeError as error:
-        raise ReferenceInvalid("the key has an escape that JSON does not have", position) from error
+        raise ReferenceInvalid(
+            "the string has an escape that JSON does not have", position
+        ) from error
     return key
 
 
-def getter(reference: Reference) -> Callable[[Mapping[str, Any]], Any]:
-    """A function that looks the reference up in a scope; raises RenderError where it is missing."""
+def getter(reference: Reference) -> Callable[..., Any]:
+    """A function that looks the reference up in a scope; raises ValueMissing.
+
+    It takes a budget too, as everything that renders does, and does not need it.
+    """
     root, path = reference.root, reference.path
     if not any(isinstance(key, int) for key in path):
 
-        def get_member(scope: Mapping[str, Any]) -> Any:
+        def get_member(scope: Mapping[str, Any], _budget: object = None) -> Any:
             try:
                 value = scope[root]
                 for key in path:
@@ -135,7 +148,7 @@ def getter(reference: Reference) -> Callable[[Mapping[str, Any]], Any]:
 
         return get_member
 
-    def get_item(scope: Mapping[str, Any]) -> Any:
+    def get_item(scope: Mapping[str, Any], _budget: object = None) -> Any:
         try:
             value = scope[root]
             for key in path:
@@ -156,14 +169,14 @@ def _explain(reference: Reference, scope: Mapping[str, Any]) -> Any:
     for key in (reference.root, *reference.path):
         if isinstance(key, str):
             if not isinstance(value, Mapping):
-                raise RenderError(str(reference), f"{passed} is {kind_of(value)}, not an object")
+                raise ValueMissing(str(reference), f"{passed} is {kind_of(value)}, not an object")
             if key not in value:
-                raise RenderError(str(reference), _no_member(passed, key, value))
+                raise ValueMissing(str(reference), _no_member(passed, key, value))
         elif not isinstance(value, list | tuple):
-            raise RenderError(str(reference), f"{passed} is {kind_of(value)}, not an array")
+            raise ValueMissing(str(reference), f"{passed} is {kind_of(value)}, not an array")
         elif key >= len(value):
             held = f"{len(value)} item{'' if len(value) == 1 else 's'}"
-            raise RenderError(str(reference), f"{passed} has {held}, there is none at [{key}]")
+            raise ValueMissing(str(reference), f"{passed} has {held}, there is none at [{key}]")
         value = value[key]
         passed = child_path(passed, key)
     return value

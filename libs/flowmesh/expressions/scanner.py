@@ -1,10 +1,12 @@
-"""Cuts a string with `{{ }}` into literal text and references. It knows no data and no output."""
+"""Cuts a string with `{{ }}` into literal text and expressions. It knows no data and no output."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from flowmesh.expressions.calls import Expression, references_in
 from flowmesh.expressions.errors import Problem
-from flowmesh.expressions.references import Reference, ReferenceInvalid, parse_reference
+from flowmesh.expressions.parser import Compilation, parse_expression
+from flowmesh.expressions.references import ReferenceInvalid
 
 OPEN = "{{"
 CLOSE = "}}"
@@ -14,17 +16,24 @@ ROOTS_NAMED_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A reference and the 0-based character of its opening braces."""
+    """An expression and the 0-based character of its opening braces."""
 
-    reference: Reference
+    expression: Expression
     offset: int
 
 
 Part = str | Placed
 
 
-def scan(text: str, roots: Collection[str], at: str, problems: list[Problem]) -> list[Part]:
+def scan(
+    text: str,
+    roots: Collection[str],
+    at: str,
+    problems: list[Problem],
+    compilation: Compilation | None = None,
+) -> list[Part]:
     """The parts of `text` in order, no two literals in a row; what is wrong joins `problems`."""
+    compilation = compilation or Compilation()
     parts: list[Part] = []
     literal = 0
     while (start := text.find(OPEN, literal)) >= 0:
@@ -34,7 +43,7 @@ def scan(text: str, roots: Collection[str], at: str, problems: list[Problem]) ->
         if end < 0:
             problems.append(Problem(at, _unclosed(start, end), offset=start))
             return parts
-        placed = _placed(text, start, end, roots, at, problems)
+        placed = _placed(text, start, end, roots, at, problems, compilation)
         if placed is not None:
             parts.append(placed)
         literal = end + len(CLOSE)
@@ -75,20 +84,31 @@ def _unclosed(start: int, found: int) -> str:
 
 
 def _placed(
-    text: str, start: int, end: int, roots: Collection[str], at: str, problems: list[Problem]
+    text: str,
+    start: int,
+    end: int,
+    roots: Collection[str],
+    at: str,
+    problems: list[Problem],
+    compilation: Compilation,
 ) -> Placed | None:
+    source, known = text[start : end + 2], len(problems)
+    compilation.mistakes.clear()
     try:
-        reference = parse_reference(text, start + len(OPEN), end, at)
+        expression = parse_expression(text, start + len(OPEN), end, at, compilation)
     except ReferenceInvalid as error:
-        message = f"{text[start : end + 2]!r} at offset {error.offset}: {error.message}"
+        message = f"{source!r} at offset {error.offset}: {error.message}"
         problems.append(Problem(at, message, offset=error.offset))
         return None
-    if reference.root not in roots:
-        known = sorted(roots)[:ROOTS_NAMED_MAX]
-        message = (
-            f"unknown name {reference.root!r} in {text[start : end + 2]!r} at offset {start}; "
-            f"known here: {', '.join(known) or 'none'}"
-        )
-        problems.append(Problem(at, message, "TEMPLATE_UNKNOWN_REFERENCE", start))
-        return None
-    return Placed(reference, start)
+    for mistake in compilation.mistakes:
+        message = f"{source!r} at offset {mistake.offset}: {mistake.message}"
+        problems.append(Problem(at, message, mistake.code, mistake.offset))
+    for reference in references_in(expression):
+        if reference.root not in roots:
+            names = ", ".join(sorted(roots)[:ROOTS_NAMED_MAX]) or "none"
+            message = (
+                f"unknown name {reference.root!r} in {source!r} at offset {start}; "
+                f"known here: {names}"
+            )
+            problems.append(Problem(at, message, "TEMPLATE_UNKNOWN_REFERENCE", start))
+    return Placed(expression, start) if len(problems) == known else None

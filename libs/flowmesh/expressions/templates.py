@@ -1,8 +1,8 @@
-"""Templates over JSON values: any string inside may hold `{{ references }}`.
+"""Templates over JSON values: any string inside may hold `{{ expressions }}`.
 
-Compiled once at registration to closures, rendered often. A string that is one reference and
+Compiled once at registration to closures, rendered often. A string that is one expression and
 nothing else keeps the value's type; in a longer string, strings are written raw and everything
-else as JSON. What a reference yields is data: it is never looked at for templates again.
+else as JSON. What an expression yields is data: it is never looked at for templates again.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -11,29 +11,26 @@ from typing import Any
 
 import orjson
 
+from flowmesh.expressions.calls import Expression, references_in
 from flowmesh.expressions.errors import Problem, RenderError, TemplateInvalid
+from flowmesh.expressions.evaluation import (
+    NESTING_MAX,
+    PLAIN,
+    Budget,
+    Render,
+    Scope,
+    plain,
+    renderer,
+    too_large,
+)
+from flowmesh.expressions.parser import Compilation
 from flowmesh.expressions.references import Reference, child_path, getter
 from flowmesh.expressions.scanner import OPEN, Part, Placed, scan
 
-NESTING_MAX = 64
 STRING_BYTES_MAX = 256 * 1024
-RENDER_BYTES_MAX = 8 * 1024 * 1024
 REFERENCES_MAX = 10_000
 
 Json = Any
-Scope = Mapping[str, Any]
-
-
-class Budget:
-    """The text one render may still write, in bytes."""
-
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = RENDER_BYTES_MAX
-
-
-Render = Callable[[Scope, Budget], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +42,11 @@ class Template:
     """
 
     references: tuple[Reference, ...]
+    # The one expression that the whole value is, and that where it is a reference.
+    expression: Expression | None
     whole: Reference | None
+    constant: bool
     _render: Render
-
-    @property
-    def constant(self) -> bool:
-        return not self.references
 
     def render(self, scope: Scope) -> Json:
         """The value with every reference replaced; raises RenderError."""
@@ -64,15 +60,19 @@ def compile_template(value: Json, roots: Collection[str]) -> Template:
     """
     compiler = _Compiler(roots)
     render = compiler.value(value, "", 0)
-    if len(compiler.references) > REFERENCES_MAX:
-        message = (
-            f"{len(compiler.references)} references are more than the {REFERENCES_MAX} allowed"
-        )
+    if compiler.count > REFERENCES_MAX:
+        message = f"{compiler.count} references are more than the {REFERENCES_MAX} allowed"
         compiler.problems.append(Problem("", message))
     if compiler.problems:
         raise TemplateInvalid(tuple(compiler.problems))
-    whole = compiler.references[0] if compiler.whole_at_root else None
-    return Template(tuple(compiler.references), whole, render or _constant(value))
+    whole = compiler.whole
+    return Template(
+        tuple(compiler.references),
+        whole,
+        whole if isinstance(whole, Reference) else None,
+        render is None,
+        render or _constant(value),
+    )
 
 
 class _Compiler:
@@ -82,7 +82,10 @@ class _Compiler:
         self._roots = roots
         self.references: list[Reference] = []
         self.problems: list[Problem] = []
-        self.whole_at_root = False
+        self.whole: Expression | None = None
+        # Of references and calls.
+        self.count = 0
+        self._compilation = Compilation()
 
     def value(self, value: Json, path: str, depth: int) -> Render | None:
         if isinstance(value, str):
@@ -112,11 +115,17 @@ class _Compiler:
     def _text(self, text: str, path: str, depth: int) -> Render | None:
         if OPEN not in text:
             return None
-        parts = scan(text, self._roots, path, self.problems)
-        self.references += [part.reference for part in parts if isinstance(part, Placed)]
+        parts = scan(text, self._roots, path, self.problems, self._compilation)
+        for part in parts:
+            if isinstance(part, Placed):
+                found = tuple(references_in(part.expression))
+                self.references += found
+                self.count += max(1, len(found))
         if len(parts) == 1 and isinstance(parts[0], Placed):
-            self.whole_at_root = depth == 0
-            return _whole(parts[0].reference)
+            expression = parts[0].expression
+            if depth == 0:
+                self.whole = expression
+            return _whole(expression)
         return joined(parts, [write_text] * len(parts), path)
 
 
@@ -124,30 +133,16 @@ def _constant(value: Json) -> Render:
     return lambda _scope, _budget: value
 
 
-def _whole(reference: Reference) -> Render:
-    get = getter(reference)
+def _whole(expression: Expression) -> Render:
+    if not isinstance(expression, Reference):
+        return renderer(expression)
+    get = getter(expression)
 
     def render(scope: Scope, _budget: Budget) -> Any:
         value = get(scope)
-        return value if value.__class__ in _PLAIN else plain(value, reference)
+        return value if value.__class__ in PLAIN else plain(value, expression)
 
     return render
-
-
-_PLAIN = frozenset({dict, list, str, int, float, bool, type(None)})
-
-
-def plain(value: Any, reference: Reference, depth: int = 0) -> Json:
-    """The same value of dicts and lists only, where a scope looks its members up on demand."""
-    if depth > NESTING_MAX:
-        raise RenderError(
-            str(reference), f"the value is nested more than {NESTING_MAX} levels deep"
-        )
-    if isinstance(value, Mapping):
-        return {str(key): plain(value[key], reference, depth + 1) for key in value}
-    if isinstance(value, list | tuple):
-        return [plain(item, reference, depth + 1) for item in value]
-    return value
 
 
 def _array(value: list[Json], items: list[Render | None]) -> Render:
@@ -172,19 +167,19 @@ def _object(value: dict[str, Json], members: dict[str, Render]) -> Render:
     return render_some
 
 
-Write = Callable[[Any, Reference], str]
+Write = Callable[[Any, Expression], str]
 
 
-def write_text(value: Any, reference: Reference) -> str:
+def write_text(value: Any, expression: Expression) -> str:
     """How a value stands inside a longer string: strings raw, the rest as JSON."""
-    return value if value.__class__ is str else json_text(value, reference)
+    return value if value.__class__ is str else json_text(value, expression)
 
 
-def json_text(value: Any, reference: Reference) -> str:
+def json_text(value: Any, expression: Expression) -> str:
     try:
         return orjson.dumps(value, default=_serialise).decode()
     except orjson.JSONEncodeError as error:
-        raise RenderError(str(reference), "the value cannot be written as JSON") from error
+        raise RenderError(str(expression), "the value cannot be written as JSON") from error
 
 
 def _serialise(value: Any) -> Any:
@@ -198,7 +193,7 @@ def joined(parts: list[Part], writers: list[Write], path: str) -> Callable[[Scop
     steps = tuple(
         (part, None, write, None)
         if isinstance(part, str)
-        else ("", getter(part.reference), write, part.reference)
+        else ("", renderer(part.expression), write, part.expression)
         for part, write in zip(parts, writers, strict=True)
     )
     literal_characters = sum(len(part) for part in parts if isinstance(part, str))
@@ -206,14 +201,14 @@ def joined(parts: list[Part], writers: list[Write], path: str) -> Callable[[Scop
     def render(scope: Scope, budget: Budget) -> str:
         written: list[str] = []
         characters = literal_characters
-        for literal, get, write, reference in steps:
-            if get is None or reference is None:
+        for literal, get, write, expression in steps:
+            if get is None or expression is None:
                 written.append(literal)
                 continue
-            text = write(get(scope), reference)
+            text = write(get(scope, budget), expression)
             characters += len(text)
             if characters > STRING_BYTES_MAX:
-                raise _too_large(path, STRING_BYTES_MAX)
+                raise too_large(path, STRING_BYTES_MAX)
             written.append(text)
         return _bounded("".join(written), budget, path)
 
@@ -223,13 +218,6 @@ def joined(parts: list[Part], writers: list[Write], path: str) -> Callable[[Scop
 def _bounded(text: str, budget: Budget, path: str) -> str:
     count = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if count > STRING_BYTES_MAX:
-        raise _too_large(path, STRING_BYTES_MAX)
-    budget.left -= count
-    if budget.left < 0:
-        raise _too_large(path, RENDER_BYTES_MAX)
+        raise too_large(path, STRING_BYTES_MAX)
+    budget.charge(count, path)
     return text
-
-
-def _too_large(path: str, limit: int) -> RenderError:
-    message = f"the rendered text is larger than {limit // 1024} KiB"
-    return RenderError(path, message, code="OUTPUT_TOO_LARGE")

@@ -10,18 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
+from flowmesh.expressions.calls import Expression, references_in
 from flowmesh.expressions.errors import Problem, RenderError, TemplateInvalid
+from flowmesh.expressions.evaluation import Budget, Render, Scope
 from flowmesh.expressions.references import Reference
 from flowmesh.expressions.scanner import Part, Placed, scan
-from flowmesh.expressions.templates import (
-    Budget,
-    Render,
-    Scope,
-    Write,
-    joined,
-    json_text,
-    write_text,
-)
+from flowmesh.expressions.templates import Write, joined, json_text, write_text
 
 Mode = Literal["json", "text", "url", "header"]
 
@@ -34,11 +28,8 @@ class TextTemplate:
     """A compiled text; share it freely, it never changes."""
 
     references: tuple[Reference, ...]
+    constant: bool
     _render: Render
-
-    @property
-    def constant(self) -> bool:
-        return not self.references
 
     def render(self, scope: Scope) -> str:
         """The text with every reference written for its mode; raises RenderError."""
@@ -46,8 +37,10 @@ class TextTemplate:
         return text
 
 
-def compile_text(text: str, roots: Collection[str], mode: Mode) -> TextTemplate:
+def compile_text(text: str, roots: Collection[str], mode: Mode, at: str = "") -> TextTemplate:
     """Compiles a text whose references may start at one of `roots`; raises TemplateInvalid.
+
+    `at` tells this text from others that are rendered at the same moment.
 
     json    inside quotes the value is escaped as part of that string, elsewhere it is JSON
     text    strings raw, anything else as JSON
@@ -55,11 +48,12 @@ def compile_text(text: str, roots: Collection[str], mode: Mode) -> TextTemplate:
     header  as text; CR, LF and NUL are refused with HEADER_INVALID
     """
     problems: list[Problem] = []
-    parts = scan(text, roots, "", problems)
+    parts = scan(text, roots, at, problems)
     if problems:
         raise TemplateInvalid(tuple(problems))
-    references = tuple(part.reference for part in parts if isinstance(part, Placed))
-    return TextTemplate(references, _renderer(parts, mode))
+    placed = [part.expression for part in parts if isinstance(part, Placed)]
+    references = tuple(found for each in placed for found in references_in(each))
+    return TextTemplate(references, not placed, _renderer(parts, mode))
 
 
 def _renderer(parts: list[Part], mode: Mode) -> Render:
@@ -82,7 +76,7 @@ def _renderer(parts: list[Part], mode: Mode) -> Render:
 
 
 def _names(parts: list[Part]) -> str:
-    return ", ".join(str(part.reference) for part in parts if isinstance(part, Placed))
+    return ", ".join(str(part.expression) for part in parts if isinstance(part, Placed))
 
 
 def _json_writers(parts: list[Part]) -> list[Write]:
@@ -104,9 +98,9 @@ def _json_writers(parts: list[Part]) -> list[Write]:
     return writers
 
 
-def _write_quoted(value: Any, reference: Reference) -> str:
-    text = write_text(value, reference)
-    return json_text(text, reference)[1:-1]
+def _write_quoted(value: Any, expression: Expression) -> str:
+    text = write_text(value, expression)
+    return json_text(text, expression)[1:-1]
 
 
 def _url(parts: list[Part]) -> Render:
@@ -133,17 +127,17 @@ def _url(parts: list[Part]) -> Render:
     return render_url
 
 
-def _write_encoded(value: Any, reference: Reference) -> str:
+def _write_encoded(value: Any, expression: Expression) -> str:
     try:
-        return quote(write_text(value, reference), safe="")
+        return quote(write_text(value, expression), safe="")
     except UnicodeEncodeError as error:
         message = "the text is not valid Unicode"
-        raise RenderError(str(reference), message, code="URL_INVALID") from error
+        raise RenderError(str(expression), message, code="URL_INVALID") from error
 
 
-def _write_segment(value: Any, reference: Reference) -> str:
-    text = _write_encoded(value, reference)
+def _write_segment(value: Any, expression: Expression) -> str:
+    text = _write_encoded(value, expression)
     if text in {".", ".."}:
         message = "'.' and '..' would change the path of the url"
-        raise RenderError(str(reference), message, code="URL_INVALID")
+        raise RenderError(str(expression), message, code="URL_INVALID")
     return text

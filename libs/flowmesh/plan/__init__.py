@@ -5,7 +5,15 @@ and compiled templates. It holds no state of any execution and does no I/O.
 """
 
 from flowmesh.expressions import RenderError
-from flowmesh.plan.compiled import Graph, Plan, PlanNode, compile_plan
+from flowmesh.plan.compiled import (
+    ITEM_ROOTS,
+    STATE_ROOTS,
+    Follow,
+    Graph,
+    Plan,
+    PlanNode,
+    compile_plan,
+)
 from flowmesh.plan.scope import (
     ItemsNeeded,
     NotAtHand,
@@ -14,6 +22,7 @@ from flowmesh.plan.scope import (
     context_of,
     decode,
     inline,
+    moment_of,
     payload_reader,
     render_input,
     render_items,
@@ -21,6 +30,9 @@ from flowmesh.plan.scope import (
 )
 
 __all__ = [
+    "ITEM_ROOTS",
+    "STATE_ROOTS",
+    "Follow",
     "Graph",
     "ItemsNeeded",
     "NotAtHand",
@@ -33,6 +45,7 @@ __all__ = [
     "context_of",
     "decode",
     "inline",
+    "moment_of",
     "payload_reader",
     "render_input",
     "render_items",

@@ -13,8 +13,9 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
 
 INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution"})
-BODY_ROOTS = INPUT_ROOTS | {"item", "index"}
-"""What templates in the body of a map may refer to."""
+ITEM_ROOTS = frozenset({"item", "index"})
+STATE_ROOTS = frozenset({"state", "error"})
+"""What templates in the body of a map, and of a state machine, may refer to besides."""
 
 DEFAULT_QUEUE = "default"
 RETRIED_BY_DEFAULT = frozenset({"Timeout", "NetworkError", "RateLimitError", "ServerError"})
@@ -49,10 +50,37 @@ class Retry:
         return int(delay * (1 - self.jitter * draw))
 
 
+@dataclass(frozen=True, slots=True)
+class EdgeRule:
+    """When an edge is taken; one without a rule is taken when its source has completed."""
+
+    label: str
+    on_failure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """What follows a node of a state machine, by index in its body; None ends the machine."""
+
+    next: int | None
+    catches: tuple[tuple[frozenset[str], int | None], ...]
+    chooses: bool
+    keeps: bool
+
+    def caught(self, failure_class: str) -> tuple[bool, int | None]:
+        """Whether a failure of this class is caught, and where it goes on."""
+        for classes, place in self.catches:
+            if failure_class in classes or "*" in classes:
+                return True, place
+        return False, None
+
+
 class PlanNode:
     """One node with everything about it that running needs.
 
-    `body` is the graph of a map, of which `concurrency` items run at once.
+    `body` is the graph of a map, of which `concurrency` items run at once, of a group or of a state
+    machine, which begins at `start`. `rules` are those of the edges to it, by the index of their
+    source; `excused` says that its failure is an edge's condition and fails nothing else.
     """
 
     __slots__ = (
@@ -61,6 +89,8 @@ class PlanNode:
         "critical",
         "delay_us",
         "dependencies",
+        "excused",
+        "follow",
         "gate",
         "heartbeat_timeout_ms",
         "id",
@@ -68,13 +98,20 @@ class PlanNode:
         "input",
         "input_mode",
         "is_task",
+        "join",
         "kind",
         "lane",
         "name",
         "priority",
         "queue",
+        "race",
         "retry",
+        "rules",
+        "signal",
+        "single",
         "spec",
+        "start",
+        "steps_max",
         "successors",
         "timeout_ms",
     )
@@ -108,10 +145,34 @@ class PlanNode:
         self.delay_us = message.delay_ms * 1000
         self.body: Graph | None = None
         self.concurrency = max(message.map.concurrency, 1)
+        self.race = message.group.race
+        self.single = message.group.single
+        self.start = message.states.start
+        self.steps_max = message.states.steps_max
+        self.signal = message.signal
+        self.join = message.join
+        self.excused = False
+        self.rules: dict[int, list[EdgeRule]] = {}
+        for rule in message.edges:
+            source = self.dependencies[rule.dependency]
+            self.rules.setdefault(source, []).append(EdgeRule(rule.label, rule.on_failure))
+        self.follow = _follow(message.follow) if message.HasField("follow") else None
+
+
+def _follow(message: plan_pb2.Follow) -> Follow:
+    return Follow(
+        next=message.next - 1 if message.next else None,
+        catches=tuple(
+            (frozenset(each.classes), each.next - 1 if each.next else None)
+            for each in message.catches
+        ),
+        chooses=message.chooses,
+        keeps=message.keeps,
+    )
 
 
 class Graph:
-    """Nodes that depend on one another: those of a plan, or of the body of a map."""
+    """Nodes that depend on one another: those of a plan, or of a body."""
 
     __slots__ = ("by_id", "leaves", "nodes", "roots")
 
@@ -252,6 +313,8 @@ class _Compiler:
         for node in nodes:
             for dependency in node.dependencies:
                 nodes[dependency].successors.append(node)
+            for source, rules in node.rules.items():
+                nodes[source].excused |= any(rule.on_failure for rule in rules)
         return nodes
 
     def _node(self, index: int, message: plan_pb2.PlanNode, roots: frozenset[str]) -> PlanNode:
@@ -261,8 +324,13 @@ class _Compiler:
             retry = self._retries[policy] = _retry(message)
         spec = self._specs[message.spec] if message.kind == plan_pb2.NODE_KIND_TASK else None
         node = PlanNode(index, message, spec, self._template(message.input_template, roots), retry)
-        if message.kind == plan_pb2.NODE_KIND_MAP:
-            node.body = Graph(self.nodes(message.map.nodes, BODY_ROOTS))
+        match message.kind:
+            case plan_pb2.NODE_KIND_MAP:
+                node.body = Graph(self.nodes(message.map.nodes, roots | ITEM_ROOTS))
+            case plan_pb2.NODE_KIND_GROUP:
+                node.body = Graph(self.nodes(message.group.nodes, roots))
+            case plan_pb2.NODE_KIND_STATES:
+                node.body = Graph(self.nodes(message.states.nodes, roots | STATE_ROOTS))
         return node
 
     def _template(self, source: bytes, roots: frozenset[str]) -> Template | None:

@@ -7,7 +7,7 @@ import msgspec
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.expressions import RenderError
+from flowmesh.expressions import MOMENT, Moment, RenderError
 from flowmesh.plan.compiled import Graph, Plan, PlanNode
 
 ITEMS_MAX = 1_000_000
@@ -29,8 +29,14 @@ class ScopeValues(Protocol):
     def output_of(self, index: int) -> payload_pb2.Payload | None:
         """Output of a node that completed, else None."""
 
-    def bindings(self) -> Mapping[str, Any]:
-        """Values that this graph gives names to; raises ItemsNeeded."""
+    def binding(self, name: str, read: PayloadReader) -> Any:
+        """The value that this graph or the nearest around it gives the name to.
+
+        Raises KeyError where there is none, ItemsNeeded, and what `read` raises.
+        """
+
+    def machine_value(self) -> payload_pb2.Payload | None:
+        """The value of the nearest state machine this graph is in."""
 
 
 class ExecutionValues(Protocol):
@@ -44,12 +50,17 @@ class ExecutionValues(Protocol):
     def scope(self) -> ScopeValues:
         """The graph of the plan."""
 
+    @property
+    def moved_at_us(self) -> int:
+        """When the last node of the plan's graph ended."""
+
 
 class NodeValues(Protocol):
     """A node of a running graph; `id` names it in its execution."""
 
     id: str
     planned: PlanNode
+    scheduled_at_us: int
 
     @property
     def scope(self) -> ScopeValues:
@@ -146,12 +157,19 @@ class _Tasks(Mapping[str, Any]):
 class _Values(Mapping[str, Any]):
     """The roots of a template, each made only when looked at."""
 
-    __slots__ = ("_execution", "_read", "_scope")
+    __slots__ = ("_execution", "_node", "_read", "_scope")
 
-    def __init__(self, execution: ExecutionValues, scope: ScopeValues, read: PayloadReader) -> None:
+    def __init__(
+        self,
+        execution: ExecutionValues,
+        scope: ScopeValues,
+        read: PayloadReader,
+        node: NodeValues | None = None,
+    ) -> None:
         self._execution = execution
         self._scope = scope
         self._read = read
+        self._node = node
 
     def __getitem__(self, root: str) -> Any:
         match root:
@@ -163,13 +181,25 @@ class _Values(Mapping[str, Any]):
                 return context_of(self._execution, self._read)
             case "execution":
                 return {"id": self._execution.execution_id}
-        return self._scope.bindings()[root]
+            case _ if root == MOMENT:
+                return moment_of(self._execution, self._node)
+        return self._scope.binding(root, self._read)
 
     def __iter__(self) -> Iterator[str]:
         return iter(("input", "tasks", "context", "execution"))
 
     def __len__(self) -> int:
         return 4
+
+
+def moment_of(execution: ExecutionValues, node: NodeValues | None) -> Moment:
+    """Of a node when its attempt became ready, of the execution itself when its last node ended.
+
+    Facts of the history, so that whoever renders again comes to the same.
+    """
+    if node is None:
+        return Moment(execution.execution_id, execution.moved_at_us)
+    return Moment(f"{execution.execution_id}/{node.id}", node.scheduled_at_us)
 
 
 def values_of(execution: ExecutionValues, read: PayloadReader = inline) -> Mapping[str, Any]:
@@ -214,7 +244,9 @@ def render_input(
             output = _output_named(node.scope, str(whole.path[0]))
             if output is not None:
                 return output
-    values = _Values(execution, node.scope, read)
+        if whole.root == "state" and not whole.path:
+            return node.scope.machine_value() or _EMPTY
+    values = _Values(execution, node.scope, read, node)
     return payload_pb2.Payload(data=msgspec.json.encode(template.render(values)))
 
 
@@ -224,7 +256,7 @@ def render_items(execution: ExecutionValues, node: NodeValues, read: PayloadRead
     Raises RenderError where they are no list, NotAtHand as `render_input`.
     """
     assert node.planned.input is not None
-    items = node.planned.input.render(_Values(execution, node.scope, read))
+    items = node.planned.input.render(_Values(execution, node.scope, read, node))
     if not isinstance(items, list):
         raise RenderError("items", f"expected a list, got {_kind_of(items)}")
     if len(items) > ITEMS_MAX:

@@ -19,8 +19,8 @@ from flowmesh.executors.builtin import builtin_executors
 from flowmesh.executors.failures import TIMEOUT, TaskFailure
 from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.specs import ReadySpecs
-from flowmesh.expressions import RenderError
-from flowmesh.plan import Plan, PlanNode, render_input
+from flowmesh.expressions import MOMENT, Moment, RenderError
+from flowmesh.plan import Plan, PlanNode, moment_of, render_input
 from flowmesh.rehearsal.examples import example_of
 from flowmesh.rehearsal.mocks import Mock, Mocks
 from flowmesh.rehearsal.report import Call, Source
@@ -29,7 +29,7 @@ from flowmesh.sandbox import Sandbox
 
 Json = Any
 # What these do stays in the process; the rest would make a call.
-PURE = frozenset({"transform", "function", "condition", "builtin.noop"})
+PURE = frozenset({"transform", "function", "condition", "decision", "builtin.noop"})
 _HTTP = frozenset({"http.request", "webhook"})
 
 
@@ -43,6 +43,7 @@ class Answer:
     source: Source = "none"
     input: Json = None
     call: Call | None = None
+    moment: Moment | None = None
 
 
 class _NotSent(Exception):
@@ -107,6 +108,7 @@ class Attempts:
         planned = node.planned
         spec = planned.spec
         assert spec is not None
+        answer.moment = moment_of(state, node)
         payload = render_input(state, node)
         answer.input = orjson.loads(payload.data) if payload.data else None
         if spec.input_schema:
@@ -136,6 +138,7 @@ class Attempts:
                 "input": answer.input,
                 "attempt": number,
                 "fixtures": dict(self._mocks.fixtures),
+                MOMENT: answer.moment,
             }
             return Output.of(mock.output.render(scope))
         if ran is not None:

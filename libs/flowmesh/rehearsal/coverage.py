@@ -1,44 +1,42 @@
-"""Which nodes of a workflow tests have run, and which way its conditions have gone."""
+"""Which nodes of a workflow tests have run, and which ways its decisions have gone."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from flowmesh.definitions.scopes import GATE_SUFFIX
+from flowmesh.rehearsal.names import is_made, plain
 from flowmesh.rehearsal.report import PlanStep, Report
+from flowmesh.rehearsal.story import branches_of
 
 
 @dataclass(slots=True)
 class Coverage:
-    """Of one workflow. A branch is a condition and one of its two outcomes."""
+    """Of one workflow. A branch is a condition or a decision, and one of the ways it may go."""
 
     workflow: str
     nodes: set[str] = field(default_factory=set)
-    branches: set[tuple[str, bool]] = field(default_factory=set)
+    branches: set[tuple[str, str]] = field(default_factory=set)
     nodes_run: set[str] = field(default_factory=set)
-    branches_taken: set[tuple[str, bool]] = field(default_factory=set)
+    branches_taken: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, report: Report) -> None:
         """Counts what a rehearsal did."""
         for name, step in _steps(report.plan, ""):
-            if step.type == "condition":
-                self.branches |= {(_asked(name), True), (_asked(name), False)}
-            if not name.endswith(GATE_SUFFIX):
+            self.branches |= {(_asked(name), way) for way in step.branches or ()}
+            if not is_made(name):
                 self.nodes.add(name)
         for node in report.nodes:
-            name = "/".join(part.partition("[")[0] for part in node.id.split("/"))
-            if node.status in ("completed", "failed", "running") and name in self.nodes:
-                self.nodes_run.add(name)
-            if isinstance(node.output, bool) and (_asked(name), node.output) in self.branches:
-                self.branches_taken.add((_asked(name), node.output))
+            name = plain(node.id)
+            if node.status in ("completed", "failed", "running", "canceled") and node.attempts:
+                self.nodes_run |= {name} & self.nodes
+            ways = {(_asked(name), way) for way in branches_of(node.output)}
+            self.branches_taken |= ways & self.branches
 
     @property
     def missed(self) -> list[str]:
-        """Nodes that never ran, and conditions that never went one way."""
+        """Nodes that never ran, and ways that were never gone."""
         ways = sorted(self.branches - self.branches_taken)
-        return [
-            *sorted(self.nodes - self.nodes_run),
-            *(f"{name} is {str(outcome).lower()}" for name, outcome in ways),
-        ]
+        return [*sorted(self.nodes - self.nodes_run), *(f"{name} is {way}" for name, way in ways)]
 
 
 def percent(coverages: Iterable[Coverage]) -> float:

@@ -12,6 +12,7 @@ from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
 from flowmesh.expressions.conditions import Condition
 from flowmesh.rehearsal.mocks import duration_us
+from flowmesh.rehearsal.names import plain
 from flowmesh.rehearsal.report import Failure, Node, Report
 from flowmesh.rehearsal.values import differences, shown
 
@@ -238,8 +239,7 @@ def _names(reader: Reader, key: str, known: Collection[str] | None) -> tuple[str
 
 def check_node(name: str, known: Collection[str] | None, path: Path, problems: Problems) -> None:
     """Notes a name that no node has: `a`, below a map `each[0]/a`."""
-    plain = "/".join(part.partition("[")[0] for part in name.split("/"))
-    if known is not None and plain not in known:
+    if known is not None and plain(name) not in known:
         message = f"there is no node {name!r}{nearest(name, known)}"
         problems.add("GRAPH_UNKNOWN_NODE", message, path, at_key=True)
 

@@ -12,6 +12,7 @@ from flowmesh.engine import NodeState
 from flowmesh.expressions import Template, TemplateInvalid, compile_template
 from flowmesh.plan import Graph, PlanNode
 from flowmesh.rehearsal.limits import MOCKS_MAX
+from flowmesh.rehearsal.names import plain
 
 Json = Any
 _CODE = "MOCKS_INVALID"
@@ -69,7 +70,7 @@ class Mocks:
 
 def _names(node: NodeState) -> Iterator[str]:
     yield node.id
-    path = "/".join(part.partition("[")[0] for part in node.id.split("/"))
+    path = plain(node.id)
     if path != node.id:
         yield path
     yield node.planned.id
@@ -103,8 +104,7 @@ def _kinds(node: PlanNode) -> Iterator[str]:
 def check_names(mocks: Mapping[str, Json], known: Collection[str], at: Path, to: Problems) -> None:
     """Notes the mocks for what does not exist: they would be passed over in silence."""
     for name in mocks:
-        plain = "/".join(part.partition("[")[0] for part in name.split("/"))
-        if plain not in known:
+        if plain(name) not in known:
             message = f"no node, task or task type is named {name!r}{nearest(name, known)}"
             to.add(_CODE, message, (*at, name), at_key=True)
 

@@ -59,7 +59,7 @@ class Node(Part, kw_only=True):
 
 
 class PlanStep(Part, kw_only=True):
-    """A node as it is planned; `body` holds those of a map and its kind."""
+    """A node as it is planned; `body` holds the nodes of a map, a group or a machine."""
 
     id: str
     kind: str
@@ -70,6 +70,8 @@ class PlanStep(Part, kw_only=True):
     max_attempts: int | UnsetType = UNSET
     queue: str | UnsetType = UNSET
     critical: bool | UnsetType = UNSET
+    # Ways in which it may decide, by the words that tests and coverage have for them.
+    branches: list[str] | UnsetType = UNSET
     body: list["PlanStep"] | UnsetType = UNSET
 
 

@@ -28,7 +28,15 @@ from flowmesh.engine import Signal as SignalCommand
 from flowmesh.errors import Invalid, Violation
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.expressions import RenderError
-from flowmesh.plan import Plan, compile_plan, inline, payload_reader, render_items, values_of
+from flowmesh.plan import (
+    Plan,
+    compile_plan,
+    inline,
+    payload_reader,
+    render_input,
+    render_items,
+    values_of,
+)
 from flowmesh.rehearsal.attempts import Attempts
 from flowmesh.rehearsal.limits import ATTEMPTS_MAX, COMMANDS_MAX, YIELD_COMMANDS
 from flowmesh.rehearsal.mocks import Mocks, Signal
@@ -151,15 +159,20 @@ class _Rehearsal:
         self._later(answer.after_us, command)
 
     def _served(self, node: NodeState) -> Expand | Collect:
-        """The items of a map, or the outputs of all of them as one."""
+        """What a body begins with, that it goes on, or the outputs of all items as one."""
         of = node.map
-        if of is not None and of.begun >= of.total:
+        if of is not None and of.begun == of.total:
             parts = [each if isinstance(each, bytes) else each.data for each in of.outputs]
             return Collect(node.id, payload_pb2.Payload(data=b"[" + b",".join(parts) + b"]"))
+        if node.machine is not None or node.is_group:
+            return Expand(node.id)
+        what = "input" if node.planned.kind == plan_pb2.NODE_KIND_STATES else "items"
         try:
+            if what == "input":
+                return Expand(node.id, value=render_input(self._state, node))
             return Expand(node.id, render_items(self._state, node, inline))
         except RenderError as error:
-            failed = TaskFailure("ValidationError", f"items of {node.id}: {error}")
+            failed = TaskFailure("ValidationError", f"{what} of {node.id}: {error}")
             return Expand(node.id, failure=failed.result("", "").failure)
 
     def _finished(self) -> Finish:

@@ -7,11 +7,11 @@ import orjson
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.definitions.scopes import GATE_SUFFIX
 from flowmesh.engine import State
 from flowmesh.plan import Graph, Plan
 from flowmesh.rehearsal.attempts import Answer
 from flowmesh.rehearsal.mocks import Mocks
+from flowmesh.rehearsal.names import is_made
 from flowmesh.rehearsal.report import Call, Failure, Node, PlanStep, Report
 from flowmesh.views import EXECUTION_STATUS_WORDS
 
@@ -77,14 +77,14 @@ class Story:
 
     def report(self, state: State, mocks: Mocks) -> Report:
         ended_us = state.ended_at_us or state.started_at_us
-        seen = [node for node in self._nodes.values() if not node.id.endswith(GATE_SUFFIX)]
+        seen = [node for node in self._nodes.values() if not is_made(node.id)]
         report = Report(
             workflow=self._plan.workflow_id,
             version=self._plan.version,
             status=EXECUTION_STATUS_WORDS[state.status],
             output=_value(state.output.data) if state.output is not None else None,
             duration_ms=(ended_us - self._start_us) / 1000,
-            path=[name for name in self._path if not name.endswith(GATE_SUFFIX)],
+            path=[name for name in self._path if not is_made(name)],
             skipped=[node.id for node in seen if node.status == "skipped"],
             nodes=list(self._nodes.values()),
             calls=self._calls,
@@ -131,9 +131,33 @@ def planned(graph: Graph) -> list[PlanStep]:
             step.queue = node.queue
             if node.spec.task_name:
                 step.task = node.spec.task_name
+            if branches := _branches(node.spec):
+                step.branches = branches
         if not node.critical:
             step.critical = False
         if node.body is not None:
             step.body = planned(node.body)
         steps.append(step)
     return steps
+
+
+def _branches(spec: plan_pb2.TaskSpec) -> list[str]:
+    """The ways in which a condition or a decision may go."""
+    if spec.task_type == "condition":
+        return ["true", "false"]
+    if spec.task_type != "decision":
+        return []
+    config = orjson.loads(spec.config)
+    named = [str(each["id"]) for each in config["conditions"]]
+    return list(dict.fromkeys([*named, *(config["default"] or [NONE])]))
+
+
+def branches_of(output: Json) -> list[str]:
+    """The ways that an output says were taken."""
+    if isinstance(output, bool):
+        return [str(output).lower()]
+    return [str(each) for each in output] or [NONE] if isinstance(output, list) else []
+
+
+NONE = "none"
+"""The way of a decision of which no condition holds."""

@@ -12,10 +12,15 @@ from flowmesh.definitions.documents import Source, parse
 from flowmesh.definitions.problems import Path, Problem, Problems, errors_in, nearest
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.definitions.reading import Read, Reading, read_source
-from flowmesh.definitions.scopes import GATE_SUFFIX
 from flowmesh.definitions.yaml_text import Unreadable
 from flowmesh.errors import FlowmeshError
-from flowmesh.expressions import RenderError, TemplateInvalid, compile_template
+from flowmesh.expressions import (
+    MOMENT,
+    Moment,
+    RenderError,
+    TemplateInvalid,
+    compile_template,
+)
 from flowmesh.plan import compile_plan
 from flowmesh.rehearsal.expectations import Expected, read_expected
 from flowmesh.rehearsal.mocks import (
@@ -27,6 +32,7 @@ from flowmesh.rehearsal.mocks import (
     read_mocks,
     read_signals,
 )
+from flowmesh.rehearsal.names import is_made
 from flowmesh.rehearsal.report import Report
 from flowmesh.rehearsal.run import START_US, rehearse
 from flowmesh.sandbox import Sandbox
@@ -275,7 +281,9 @@ class _Loader:
         given = reader.raw("input") if reader.has("input") else {}
         path = (*reader.path, "input")
         try:
-            return compile_template(given, _FIXTURES).render({"fixtures": fixtures})
+            return compile_template(given, _FIXTURES).render(
+                {"fixtures": fixtures, MOMENT: Moment("/".join(map(str, path)), START_US)}
+            )
         except TemplateInvalid as error:
             self._problems.add(error.reason, error.message, path)
         except RenderError as error:
@@ -311,7 +319,7 @@ def _nodes_of(plan: plan_pb2.Plan) -> frozenset[str]:
     while waiting:
         prefix, nodes = waiting.pop()
         for node in nodes:
-            if not node.id.endswith(GATE_SUFFIX):
+            if not is_made(prefix + node.id):
                 found.add(prefix + node.id)
             if node.body is not None:
                 waiting.append((f"{prefix}{node.id}/", node.body.nodes))

@@ -1,11 +1,13 @@
-"""JavaScript of users, parsed here and run only in child processes that can be killed.
+"""JavaScript and jq of users, run only in child processes that can be killed.
 
-Limits of a run: 5 s of CPU, 64 MiB of memory, 4 MiB of result, wall-clock time as asked for. The
-code sees its variables and the language, nothing else: no files, network, timers or modules.
+Limits of a run: 5 s of CPU, 64 MiB of memory (512 MiB for all of jq's process), 4 MiB of result,
+wall-clock time as asked for. The code sees its variables and the language, nothing else: no files,
+network, environment, timers or modules.
 """
 
 from flowmesh.sandbox.errors import SandboxFailure
 from flowmesh.sandbox.pool import Sandbox
-from flowmesh.sandbox.syntax import check_syntax, expression_error
+from flowmesh.sandbox.process import Language
+from flowmesh.sandbox.syntax import check_syntax, expression_error, jq_errors
 
-__all__ = ["Sandbox", "SandboxFailure", "check_syntax", "expression_error"]
+__all__ = ["Language", "Sandbox", "SandboxFailure", "check_syntax", "expression_error", "jq_errors"]

@@ -1,22 +1,28 @@
-"""The child process that runs users' JavaScript: started as a script, one call at a time.
+"""The child process that runs users' code of one language: a script, one call at a time.
 
 It imports nothing but the interpreter and a few built-in modules, so that it starts in
 milliseconds and stays small. A request is one frame on stdin, the answer one frame on stdout;
 end of input ends the process. Frames are four bytes of length and their content. A request is
-the limit of milliseconds, then code, variables (a JSON object) and proxied steps (a JSON array),
-each as a frame; an answer is a status byte and text.
+the limit of milliseconds, then code, variables (a JSON object) and what the language adds, each
+as a frame: JavaScript the proxied steps (a JSON array), jq the value it is applied to (nothing:
+only compile). An answer is a status byte and text.
 """
 
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 HEAP_BYTES_MAX = 64 * 1024 * 1024
 STACK_BYTES_MAX = 512 * 1024
 CPU_MS_MAX = 5_000
 RESULT_BYTES_MAX = 4 * 1024 * 1024
-ADDRESS_SPACE_BYTES_MAX = 1024 * 1024 * 1024
+# JavaScript keeps its own limit before this one; jq has none of its own and dies of it.
+ADDRESS_SPACE_BYTES_MAX = {"javascript": 1024 * 1024 * 1024, "jq": 512 * 1024 * 1024}
+OPEN_FILES_MAX = 3
 PENDING_JOBS_MAX = 100_000
+
+Evaluate = Callable[[int, str, str, str], tuple[bytes, bytes]]
 
 VALUE, USER_ERROR, TIMEOUT, MEMORY, TOO_LARGE = b"V", b"E", b"T", b"M", b"L"
 
@@ -66,20 +72,28 @@ PRELUDE = """
 """
 
 
-def main() -> None:
-    quickjs_folder = sys.argv[1]
-    sys.path.append(quickjs_folder)
-    import _quickjs  # type: ignore[import-not-found]
+# What jq's command line has and a value has not: an error here. The output is written as text
+# because the binding would make a float of every large number.
+JQ_WRAPPED = (
+    'def input: error("the only input is what stands at ."); def halt_error: error; '
+    'def halt_error($code): error; def halt: error("there is nothing to halt"); '
+    "({program}\n) | tojson"
+)
 
-    limit_process()
+
+def main() -> None:
+    language, interpreter_folder = sys.argv[1:]
+    sys.path.append(interpreter_folder)
+    evaluate = INTERPRETERS[language]()
+    limit_process(ADDRESS_SPACE_BYTES_MAX[language])
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while (request := read_request(requests)) is not None:
-        status, text = evaluate(_quickjs, *request)
+        status, text = evaluate(*request)
         answers.write(struct.pack(">I", len(text) + 1) + status + text)
         answers.flush()
 
 
-def limit_process() -> None:
+def limit_process(address_space_bytes_max: int) -> None:
     """A second line behind the interpreter's own limits: no files, no core, a bound on memory."""
     try:
         import resource
@@ -87,7 +101,8 @@ def limit_process() -> None:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES_MAX, ADDRESS_SPACE_BYTES_MAX))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES_MAX, OPEN_FILES_MAX))
+    resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes_max, address_space_bytes_max))
 
 
 def read_request(stream: BinaryIO) -> tuple[int, str, str, str] | None:
@@ -103,7 +118,13 @@ def read_request(stream: BinaryIO) -> tuple[int, str, str, str] | None:
     return struct.unpack(">I", limit)[0], texts[0], texts[1], texts[2]
 
 
-def evaluate(
+def javascript() -> Evaluate:
+    import _quickjs  # type: ignore[import-not-found]
+
+    return lambda *request: run_javascript(_quickjs, *request)
+
+
+def run_javascript(
     quickjs: Any, limit_ms: int, code: str, variables: str, steps: str
 ) -> tuple[bytes, bytes]:
     context = quickjs.Context()
@@ -143,6 +164,48 @@ def failure(text: str) -> tuple[bytes, bytes]:
     name, _, message = first.partition(": ")
     quoted = message.replace("\\", "\\\\").replace('"', '\\"')
     return USER_ERROR, f'["{name}","{quoted}"]'.encode()
+
+
+def jq() -> Evaluate:
+    import json
+
+    import jq as interpreter
+
+    def refused(text: str) -> tuple[bytes, bytes]:
+        first = text.partition("\n")[0].removeprefix("jq: error: ").rstrip(":")
+        return named("SyntaxError", first.replace(" at <top-level>, ", ", at "))
+
+    def named(name: str, message: str) -> tuple[bytes, bytes]:
+        return USER_ERROR, json.dumps([name, message[:1000]]).encode()
+
+    def run_jq(_limit_ms: int, code: str, variables: str, value: str) -> tuple[bytes, bytes]:
+        arguments = json.loads(variables)
+        try:
+            interpreter.compile(code, args=arguments)
+        except ValueError as error:
+            return refused(str(error))
+        try:
+            program = interpreter.compile(JQ_WRAPPED.format(program=code), args=arguments)
+        except ValueError:  # only these compile by themselves and not in brackets
+            return named("SyntaxError", "a program has no 'module', 'import' or 'include'")
+        if not value:
+            return VALUE, b"[]"
+        outputs: list[str] = []
+        size = 2
+        try:
+            for output in program.input_text(value):
+                outputs.append(output)
+                size += len(output) + 1
+                if size > RESULT_BYTES_MAX:
+                    return TOO_LARGE, b""
+        except ValueError as error:
+            return named("JqError", str(error))
+        return VALUE, f"[{','.join(outputs)}]".encode()
+
+    return run_jq
+
+
+INTERPRETERS: dict[str, Callable[[], Evaluate]] = {"javascript": javascript, "jq": jq}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The sandbox: users' JavaScript in a few killable child processes.
+"""The sandbox: users' JavaScript and jq in a few killable child processes, each of one language.
 
 A child is started when it is needed, kept while there is work, ended when idle. A call that is
 out of time is killed with its child; a child that dies takes no other call with it.
@@ -6,14 +6,15 @@ out of time is killed with its child; a child that dies takes no other call with
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import orjson
 
 from flowmesh.errors import Overloaded
 from flowmesh.sandbox.child import (
+    CPU_MS_MAX,
     HEAP_BYTES_MAX,
     MEMORY,
     RESULT_BYTES_MAX,
@@ -22,7 +23,7 @@ from flowmesh.sandbox.child import (
     VALUE,
 )
 from flowmesh.sandbox.errors import SandboxFailure
-from flowmesh.sandbox.process import Call, Child, ChildGone
+from flowmesh.sandbox.process import Call, Child, ChildGone, Language
 
 Json = Any
 
@@ -36,6 +37,7 @@ TIMEOUT_MS_MAX = 60_000
 CODE_BYTES_MAX = 256 * 1024
 VARIABLES_BYTES_MAX = 32 * 1024 * 1024
 
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}\Z")
 # Classes that the engine gives a meaning; code cannot claim them by the name of its exception.
 _RESERVED = frozenset(
@@ -104,7 +106,25 @@ class Sandbox:
         The values of `context` under the ids in `result_of` also answer to `.result`.
         Raises SandboxFailure, and Overloaded when too many calls wait.
         """
-        call = _call(code, variables, timeout_ms, result_of)
+        return await self._outcome(_javascript_call(code, variables, timeout_ms, result_of))
+
+    async def evaluate(
+        self,
+        language: Literal["jq"],
+        program: str,
+        value: Json,
+        variables: Mapping[str, Json] | None = None,
+        timeout_ms: int = 5_000,
+    ) -> list[Json]:
+        """Every output of a program applied to a value, with each variable as `$name`.
+
+        Raises SandboxFailure (SyntaxError, JqError), and Overloaded when too many calls wait.
+        """
+        call = _jq_call(program, value, variables or {}, timeout_ms)
+        outputs: list[Json] = await self._outcome(call)
+        return outputs
+
+    async def _outcome(self, call: Call) -> Json:
         if self._waiting >= WAITING_MAX:
             message = f"{WAITING_MAX} calls wait for the sandbox already"
             raise Overloaded("OVERLOADED", message, retry_after_ms=1_000)
@@ -128,21 +148,22 @@ class Sandbox:
         return await self.run(code, variables, timeout_ms, result_of=result_of) is True
 
     async def _answer(self, call: Call) -> bytes:
-        """Code has no effects, so a call whose child is gone is given to a new one, once."""
-        try:
-            return await self._attempt(call)
-        except ChildGone:
-            pass
-        try:
-            return await self._attempt(call, fresh=True)
-        except ChildGone as error:
-            message = "the code ended its process, most likely by running out of memory"
-            raise SandboxFailure("ResourceLimit", message) from error
+        """Code has no effects, so it is given to a new child if one that ran others died of it."""
+        for fresh in (False, True):
+            try:
+                return await self._attempt(call, fresh=fresh)
+            except ChildGone as error:
+                if error.runs == 1 and not self._closed:
+                    break
+        message = "the code ended its process, most likely by running out of memory"
+        raise SandboxFailure("ResourceLimit", message)
 
     async def _attempt(self, call: Call, *, fresh: bool = False) -> bytes:
         if self._closed:
             raise SandboxFailure("Cancelled", "the sandbox is closing")
-        child = self._idle.pop() if self._idle and not fresh else await Child.start()
+        child = None if fresh else self._idle_child(call.language)
+        if child is None:
+            child = await Child.start(call.language)
         self._busy.add(child)
         kept = False
         try:
@@ -158,6 +179,13 @@ class Sandbox:
             else:
                 await asyncio.shield(child.kill())
             self._busy.discard(child)
+
+    def _idle_child(self, language: Language) -> Child | None:
+        """The child of the language that was used last, if one has nothing to do."""
+        for index in range(len(self._idle) - 1, -1, -1):
+            if self._idle[index].language == language:
+                return self._idle.pop(index)
+        return None
 
     def _keep(self, child: Child) -> None:
         child.idle_since = asyncio.get_running_loop().time()
@@ -178,24 +206,47 @@ class Sandbox:
             await oldest.kill()
 
 
-def _call(
+def _javascript_call(
     code: str, variables: Mapping[str, Json], timeout_ms: int, result_of: Sequence[str]
+) -> Call:
+    _check_names(variables, _NAME, "JavaScript")
+    function = f"(function({', '.join(variables)}) {{\n{code}\n}})"
+    return _call("javascript", function, variables, [*result_of], timeout_ms)
+
+
+def _jq_call(program: str, value: Json, variables: Mapping[str, Json], timeout_ms: int) -> Call:
+    _check_names(variables, _IDENTIFIER, "jq")
+    if "\0" in program:
+        raise SandboxFailure("SyntaxError", "the code holds a NUL character")
+    return _call("jq", program, variables, value, timeout_ms)
+
+
+def _check_names(names: Iterable[str], pattern: re.Pattern[str], language: str) -> None:
+    for name in names:
+        if not pattern.match(name):
+            raise ValueError(f"{name!r} is not a name that {language} has")
+
+
+def _call(
+    language: Language, code: str, variables: Mapping[str, Json], subject: Json, timeout_ms: int
 ) -> Call:
     if not 1 <= timeout_ms <= TIMEOUT_MS_MAX:
         raise ValueError(f"timeout_ms must be from 1 to {TIMEOUT_MS_MAX}")
-    for name in variables:
-        if not _NAME.match(name):
-            raise ValueError(f"{name!r} is not a name that JavaScript has")
-    function = f"(function({', '.join(variables)}) {{\n{code}\n}})"
+    if language == "jq":  # it has no clock of its own, the kill is its only limit
+        timeout_ms = min(timeout_ms, CPU_MS_MAX)
     try:
         call = Call(
-            function.encode(), orjson.dumps(dict(variables)), orjson.dumps([*result_of]), timeout_ms
+            language,
+            code.encode(),
+            orjson.dumps(dict(variables)),
+            orjson.dumps(subject),
+            timeout_ms,
         )
     except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
         raise SandboxFailure("ValidationError", "the input cannot be written as JSON") from error
     if len(call.code) > CODE_BYTES_MAX:
         raise SandboxFailure("ResourceLimit", f"the code is larger than {CODE_BYTES_MAX} bytes")
-    if len(call.variables) > VARIABLES_BYTES_MAX:
+    if len(call.variables) + len(call.subject) > VARIABLES_BYTES_MAX:
         message = f"the input is larger than {VARIABLES_BYTES_MAX // 1024 // 1024} MiB"
         raise SandboxFailure("ResourceLimit", message)
     return call

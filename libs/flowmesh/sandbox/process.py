@@ -8,53 +8,65 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from flowmesh.sandbox.child import RESULT_BYTES_MAX
 
 EXIT_SECONDS_MAX = 1.0
 CHILD = Path(__file__).with_name("child.py")
 
+Language = Literal["javascript", "jq"]
+_INTERPRETERS: dict[Language, str] = {"javascript": "_quickjs", "jq": "jq"}
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a child is asked to run; variables and steps are JSON."""
+    """What a child is asked to run; variables and `subject` are JSON.
 
+    The subject is what the language adds: JavaScript's proxied steps, the value jq is applied to.
+    """
+
+    language: Language
     code: bytes
     variables: bytes
-    steps: bytes
+    subject: bytes
     timeout_ms: int
 
     def frame(self) -> bytes:
         parts = [struct.pack(">I", self.timeout_ms)]
-        for text in (self.code, self.variables, self.steps):
+        for text in (self.code, self.variables, self.subject):
             parts += [struct.pack(">I", len(text)), text]
         return b"".join(parts)
 
 
 class ChildGone(Exception):
-    """The process ended before it answered."""
+    """The process ended before it answered, in the run of this number."""
+
+    def __init__(self, runs: int) -> None:
+        super().__init__()
+        self.runs = runs
 
 
 class Child:
     """A running child; `runs` counts its calls, `idle_since` is the pool's to set."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, language: Language, process: asyncio.subprocess.Process) -> None:
+        self.language = language
         self._process = process
         self._gone = False
         self.runs = 0
         self.idle_since = 0.0
 
     @classmethod
-    async def start(cls) -> "Child":
-        command: Sequence[str] = (sys.executable, "-I", "-S", str(CHILD), _quickjs_folder())
+    async def start(cls, language: Language) -> "Child":
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *command(language),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env={},
         )
-        return cls(process)
+        return cls(language, process)
 
     @property
     def pid(self) -> int:
@@ -75,7 +87,7 @@ class Child:
             return await answers.readexactly(length)
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             self._gone = True
-            raise ChildGone from error
+            raise ChildGone(self.runs) from error
 
     async def kill(self) -> None:
         """Ends the process at once and waits until it is gone.
@@ -93,8 +105,11 @@ class Child:
             await self._process.wait()
 
 
-def _quickjs_folder() -> str:
-    spec = find_spec("_quickjs")
+def command(language: Language) -> Sequence[str]:
+    """What starts a child; it gets no environment."""
+    name = _INTERPRETERS[language]
+    spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("JavaScript needs quickjs-ng: install flowmesh[sandbox]")
-    return str(Path(spec.origin).parent)
+        raise ModuleNotFoundError(f"{language} needs {name}: install flowmesh[sandbox]")
+    folder = str(Path(spec.origin).parent)
+    return (sys.executable, "-I", "-S", str(CHILD), language, folder)

@@ -213,8 +213,8 @@ def _summary(execution: execution_pb2.Execution) -> dict[str, Any]:
         "version": execution.workflow_version,
         "format": execution.format or UNSET,
         "status": _status(execution),
-        "started_at": _instant(execution.started_at_us),
-        "ended_at": _instant(execution.ended_at_us),
+        "started_at": instant_or_unset(execution.started_at_us),
+        "ended_at": instant_or_unset(execution.ended_at_us),
         "duration_ms": UNSET if duration is None else duration,
         "last_sequence": execution.last_sequence or UNSET,
         "request_id": execution.request_id or UNSET,
@@ -245,10 +245,10 @@ def _task_state(node: execution_pb2.Node) -> answers.TaskState:
         name=node.name or node.id,
         type=node.task_type or UNSET,
         dependencies=list(node.dependencies),
-        scheduled_at=_instant(node.scheduled_at_us),
-        started_at=_instant(node.started_at_us),
-        ended_at=_instant(node.ended_at_us),
-        due_at=_instant(node.due_at_us),
+        scheduled_at=instant_or_unset(node.scheduled_at_us),
+        started_at=instant_or_unset(node.started_at_us),
+        ended_at=instant_or_unset(node.ended_at_us),
+        due_at=instant_or_unset(node.due_at_us),
         worker_id=node.worker_id or UNSET,
         output=raw_value(node.output) if completed else UNSET,
         metadata=raw_json(node.metadata) if node.metadata else UNSET,
@@ -265,7 +265,7 @@ def _task(node: execution_pb2.Node) -> dict[str, Any]:
     }
 
 
-def _instant(at_us: int) -> str | UnsetType:
+def instant_or_unset(at_us: int) -> str | UnsetType:
     return instant(at_us) if at_us else UNSET
 
 

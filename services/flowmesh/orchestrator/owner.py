@@ -284,7 +284,7 @@ class Orchestrator:
         if transition.needs_payload:
             self.preparing.output(state, partition)
         for node in transition.asks:
-            self.preparing.map(state, node, partition)
+            self.preparing.body(state, node, partition)
 
     def _unchanged(self, state: State, transition: Transition, partition: int) -> None:
         """Commands changed nothing of this execution: what it waits for must still come."""

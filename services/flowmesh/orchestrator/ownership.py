@@ -88,6 +88,8 @@ class Ownership:
         self._draining = False
         # Between the end of one incarnation and the registration of the next.
         self._over = False
+        # The lease was over at some time, and the owner has not been told that it holds again.
+        self._lapsed = False
         # A claim was sent and nothing is known of its outcome.
         self._claiming = False
         # Counts what changed here, so that an answer from before is known as such.
@@ -187,7 +189,8 @@ class Ownership:
         tenure = await self._store.renew(incarnation)
         failpoint("orchestrator.renewing")
         self.observe_time(tenure.now_us)
-        was_valid = self.lease_valid
+        # Kept until it is told: what comes between may fail, and the next renewal is not the first.
+        self._lapsed |= not self.lease_valid
         if tenure.renewed and incarnation == self.incarnation:
             self._lease_until_ms = asked_ms + LEASE_MS
         async with self._lock:
@@ -200,7 +203,8 @@ class Ownership:
                 return tenure
             if moves == self._moves:
                 await self._follow(tenure)
-        if not was_valid:
+        if self._lapsed:
+            self._lapsed = False
             self.owner.resumed()
         return tenure
 

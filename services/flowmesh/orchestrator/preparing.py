@@ -1,4 +1,4 @@
-"""What has to be fetched before it can be rendered: inputs, outputs, the items of maps.
+"""What has to be fetched before it can be rendered: inputs, outputs, what bodies begin with.
 
 The engine renders what is at hand; here is the rest, one execution at a time, as often as the
 database has to be asked.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import (
     OUTPUT_BYTES_MAX,
     Collect,
@@ -58,7 +59,7 @@ class Preparing:
         self._epochs = epochs
         self._submit = submit
         self._spawn = spawn
-        # Maps that are being served; they ask again every second until they are.
+        # Nodes whose bodies are being served; they ask again every second until they are.
         self._served: set[tuple[str, str]] = set()
 
     # --- inputs of tasks ---
@@ -126,22 +127,28 @@ class Preparing:
                 missing = ""
         self._submit(Work(state.execution_id, partition, Finish(payloads, missing, stored)))
 
-    # --- maps ---
+    # --- bodies ---
 
-    def map(self, state: State, node: NodeState, partition: int) -> None:
-        """Gives a map its items, or stores the outputs of all of them as one."""
+    def body(self, state: State, node: NodeState, partition: int) -> None:
+        """Gives a map its items or a state machine its first value, or stores the outputs of all
+        items as one.
+        """
         key = (state.execution_id, node.id)
         if key not in self._served:
             self._served.add(key)
-            self._spawn(self._map(state, node, partition))
+            self._spawn(self._body(state, node, partition))
 
-    async def _map(self, state: State, node: NodeState, partition: int) -> None:
+    async def _body(self, state: State, node: NodeState, partition: int) -> None:
         of = node.map
         try:
-            if of is None or of.begun < of.total:
-                command: Expand | Collect = await self._expanded(state, node)
+            if of is not None and of.begun == of.total:
+                command: Expand | Collect = await self._collected(state, node, of)
+            elif node.machine is not None or node.is_group:
+                command = Expand(node.id)
+            elif node.planned.kind == plan_pb2.NODE_KIND_STATES:
+                command = await self._begun(state, node)
             else:
-                command = await self._collected(state, node, of)
+                command = await self._expanded(state, node)
         finally:
             self._served.discard((state.execution_id, node.id))
         self._submit(Work(state.execution_id, partition, command))
@@ -151,6 +158,15 @@ class Preparing:
             return Expand(node.id, await self._items(state, node))
         except (FlowmeshError, RenderError) as error:
             return Expand(node.id, failure=_invalid(f"items of {node.id}: {error}"))
+
+    async def _begun(self, state: State, node: NodeState) -> Expand:
+        try:
+            value = await self._rendered(state, {}, lambda read: render_input(state, node, read))
+            if len(value.data) > OUTPUT_BYTES_MAX:
+                value = await self._stored(state, value)
+            return Expand(node.id, value=value)
+        except (FlowmeshError, RenderError) as error:
+            return Expand(node.id, failure=_invalid(f"input of {node.id}: {error}"))
 
     async def _items(self, state: State, node: NodeState) -> list[Any]:
         return await self._rendered(state, {}, lambda read: render_items(state, node, read))

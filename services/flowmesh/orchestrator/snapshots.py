@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import snapshot_pb2
-from flowmesh.engine import MapState, NodeState, Scope, State
+from flowmesh.engine import MachineState, MapState, NodeState, Scope, State
 from flowmesh.engine.state import RUNNING
 from flowmesh.plan import Plan
 
@@ -51,6 +51,7 @@ def snapshot(state: State) -> bytes:
         failed_node=_failed(state.scope),
         signals=state.signals,
         at_workers=_at_workers(state, state.scope),
+        signals_taken=state.signals_taken,
         **{field: getattr(state, field) for field in _STATE_FIELDS},
     )
     message.nodes.extend(_nodes(state, state.scope))
@@ -69,6 +70,8 @@ def _nodes(state: State, scope: Scope) -> Iterable[snapshot_pb2.NodeSnapshot]:
         )
         if node.map is not None:
             _put_map(state, node.map, message.map)
+        if node.machine is not None:
+            _put_machine(state, node.machine, message.states)
         yield message
 
 
@@ -78,13 +81,28 @@ def _put_map(state: State, of: MapState, message: snapshot_pb2.MapSnapshot) -> N
         message.failure.CopyFrom(of.failure)
     for each in of.outputs:
         message.outputs.append(payload_pb2.Payload(data=each) if isinstance(each, bytes) else each)
-    for item, scope in of.scopes.items():
-        message.scopes.add(
-            index=item,
-            nodes=_nodes(state, scope),
-            failed_node=_failed(scope),
-            at_workers=_at_workers(state, scope),
-        )
+    message.scopes.extend(_scope(state, scope) for scope in of.scopes.values())
+
+
+def _put_machine(state: State, machine: MachineState, message: snapshot_pb2.StatesSnapshot) -> None:
+    message.value.CopyFrom(machine.value)
+    message.begun = machine.begun
+    message.next = machine.next + 1 if machine.next is not None else 0
+    if machine.error is not None:
+        message.error.CopyFrom(machine.error)
+    if machine.failure is not None:
+        message.failure.CopyFrom(machine.failure)
+    for scope in machine.scopes.values():
+        message.scope.CopyFrom(_scope(state, scope))
+
+
+def _scope(state: State, scope: Scope) -> snapshot_pb2.ScopeSnapshot:
+    return snapshot_pb2.ScopeSnapshot(
+        index=scope.item,
+        nodes=_nodes(state, scope),
+        failed_node=_failed(scope),
+        at_workers=_at_workers(state, scope),
+    )
 
 
 def _failed(scope: Scope) -> int:
@@ -111,6 +129,7 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
     state.signals = list(message.signals)
     state.signals_bytes = sum(len(signal.payload.data) for signal in message.signals)
     state.requests = {request.request_id: request.sequence for request in message.requests}
+    state.signals_taken = dict(message.signals_taken)
     _fill(state, state.scope, message)
     if state.ended:
         state.scopes.clear()
@@ -131,6 +150,8 @@ def _fill(
         _count(state, node)
         if stored.HasField("map"):
             _fill_map(state, node, stored.map)
+        if stored.HasField("states"):
+            _fill_machine(state, node, stored.states)
     for index in message.at_workers:
         state.send(scope.nodes[index])
     if message.failed_node:
@@ -151,6 +172,17 @@ def _fill_map(state: State, node: NodeState, message: snapshot_pb2.MapSnapshot) 
     ]
 
 
+def _fill_machine(state: State, node: NodeState, message: snapshot_pb2.StatesSnapshot) -> None:
+    machine = node.machine = MachineState(message.value, None)
+    machine.error = message.error if message.HasField("error") else None
+    machine.failure = message.failure if message.HasField("failure") else None
+    if message.HasField("scope"):
+        machine.begun = message.scope.index
+        _fill(state, state.open_scope(node), message.scope)
+    machine.begun = message.begun
+    machine.next = message.next - 1 if message.next else None
+
+
 def _count(state: State, node: NodeState) -> None:
     """Brings the counters to what this node's events had made of them."""
     scope = node.scope
@@ -158,6 +190,8 @@ def _count(state: State, node: NodeState) -> None:
         state.running_count += node.planned.is_task
         if node.due_at_us:
             state.set_timer(node.id, node.due_at_us)
+        if node.planned.signal:
+            state.await_signal(node)
         return
     scope.open_count -= 1
     for successor in node.planned.successors:

@@ -9,12 +9,15 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, Scope, State
 
 NODES_SHOWN_MAX = 12_000
-"""An answer shows no further items of maps in progress once it has so many nodes."""
+"""An answer shows no further bodies in progress once it has so many nodes."""
 
 _TASK_TYPES = {
     plan_pb2.NODE_KIND_NOOP: "noop",
     plan_pb2.NODE_KIND_TIMER: "delay",
     plan_pb2.NODE_KIND_MAP: "map",
+    plan_pb2.NODE_KIND_GROUP: "group",
+    plan_pb2.NODE_KIND_STATES: "states",
+    plan_pb2.NODE_KIND_SIGNAL: "signal",
 }
 
 
@@ -41,7 +44,7 @@ def execution_message(state: State, *, nodes: bool = True) -> execution_pb2.Exec
         failure=state.failure,
         last_sequence=state.sequence,
         request_id=state.request_id,
-        format="steps" if plan.message.dialect == plan_pb2.DIALECT_STEPS else "native",
+        format=plan_pb2.Dialect.Name(plan.message.dialect).removeprefix("DIALECT_").lower(),
         signals=state.signals,
     )
     if nodes:
@@ -54,13 +57,13 @@ def _add_nodes(message: execution_pb2.Execution, scope: Scope) -> None:
         node = scope.nodes.get(planned.index) or NodeState(planned, scope)
         added = _add_node(message, node)
         of = node.map
-        if of is not None:
+        if of is not None and planned.kind == plan_pb2.NODE_KIND_MAP:
             added.map.total, added.map.failed = of.total, of.failed
             added.map.running = len(of.scopes)
             added.map.completed = of.begun - of.failed - len(of.scopes)
-            for item in of.scopes.values():
-                if len(message.nodes) < NODES_SHOWN_MAX:
-                    _add_nodes(message, item)
+        for item in node.scopes.values():
+            if len(message.nodes) < NODES_SHOWN_MAX:
+                _add_nodes(message, item)
 
 
 def _add_node(message: execution_pb2.Execution, node: NodeState) -> execution_pb2.Node:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from flowmesh import engine
 from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
+from flowmesh.definitions.checks import bodies as checks
 from flowmesh.egress import bodies, client, headers
 from flowmesh.executors import limits as executors
-from flowmesh.expressions import cel_source, conditions, templates
+from flowmesh.expressions import cel_source, conditions, jsonpath, parser, templates
 from flowmesh.gateway import limits as gateway
 from flowmesh.orchestrator import executions, payloads
 from flowmesh.plan import scope
@@ -158,7 +159,10 @@ DEFINITIONS = (
     Limit(
         "dependencies of a workflow", definitions.EDGES_MAX, "edges", "GRAPH_TOO_LARGE", _CHECKED
     ),
-    Limit("maps in maps", definitions.MAP_DEPTH_MAX, "levels", "NESTING_TOO_DEEP", _CHECKED),
+    Limit("bodies in bodies", definitions.BODY_DEPTH_MAX, "levels", "NESTING_TOO_DEEP", _CHECKED),
+    Limit(
+        "rounds of a loop", definitions.LOOP_ROUNDS_MAX, "rounds", "DEFINITION_INVALID", _CHECKED
+    ),
     Limit(
         "concurrency of a map",
         definitions.MAP_CONCURRENCY_MAX,
@@ -230,9 +234,31 @@ DEFINITIONS = (
         _CHECKED,
     ),
     Limit(
+        "parts of a JSONPath",
+        jsonpath.TOKENS_MAX,
+        "parts",
+        "EXPRESSION_TOO_COMPLEX",
+        _CHECKED,
+        f"an evaluation takes at most {jsonpath.STEPS_MAX:,} steps over its data",
+    ),
+    Limit(
+        "conditions of a decision",
+        checks.CONDITIONS_MAX,
+        "conditions",
+        "EXPRESSION_TOO_COMPLEX",
+        _CHECKED,
+    ),
+    Limit(
         "references of a template",
         templates.REFERENCES_MAX,
         "references",
+        "TEMPLATE_INVALID",
+        _CHECKED,
+    ),
+    Limit(
+        "calls inside calls of a template",
+        parser.CALLS_NESTING_MAX,
+        "levels",
         "TEMPLATE_INVALID",
         _CHECKED,
     ),

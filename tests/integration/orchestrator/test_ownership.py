@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.ownership import LeaseLoop, Ownership
+from flowmesh.orchestrator.ownership import LEASE_MS, LeaseLoop, Ownership
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.telemetry import Metrics
 from tests.integration.orchestrator.core import FailingStore, FakeClock, Silent, running, until
@@ -20,6 +20,7 @@ class Told:
     def __init__(self) -> None:
         self.planned: list[tuple[int, bool]] = []
         self.over = 0
+        self.resumptions = 0
 
     async def gained(self, partitions: dict[int, int], *, planned: bool) -> None:
         self.planned.append((len(partitions), planned))
@@ -31,16 +32,16 @@ class Told:
         pass
 
     def resumed(self) -> None:
-        pass
+        self.resumptions += 1
 
     def incarnation_over(self) -> None:
         self.over += 1
 
 
-def ownership_of(store: FailingStore) -> tuple[Ownership, Told]:
+def ownership_of(store: FailingStore, clock: FakeClock | None = None) -> tuple[Ownership, Told]:
     made = Ownership(
         store=store,
-        clock=FakeClock(),
+        clock=clock or FakeClock(),
         log=structlog.get_logger("test"),
         address="127.0.0.1:2",
         data_dir_id="",
@@ -167,6 +168,24 @@ async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash
     loop = LeaseLoop(ownership, lambda: None)
     assert await loop.run_once()
     assert told.planned == [(64, False)]
+    await ownership.drain()
+
+
+async def test_a_lease_that_holds_again_is_told_though_what_came_after_it_failed(
+    store: OrchestratorStore,
+) -> None:
+    """Else what became ready meanwhile would wait for something else to happen."""
+    failing = FailingStore(store.pool)
+    clock = FakeClock()
+    ownership, told = ownership_of(failing, clock)
+    await ownership.register()
+    clock.ahead_ms = LEASE_MS
+    failing.failures["unpublished_incarnations"] = 1
+    assert await LeaseLoop(ownership, lambda: None).run_once()
+    assert failing.failed["unpublished_incarnations"] == 1
+    assert told.resumptions == 1
+    await ownership.renew()
+    assert told.resumptions == 1
     await ownership.drain()
 
 

@@ -346,3 +346,49 @@ async def test_a_drain_gives_back_what_does_not_end(
     await drain(worker.relay, worker.pool, worker.server, worker.orchestrators)
     await orchestrator.until(lambda: orchestrator.returned == ["t1"])
     assert orchestrator.results == {}
+
+
+@pytest.mark.parametrize(
+    ("match", "amount", "expected"),
+    [
+        ("first", 150, ["cel"]),
+        ("all", 150, ["cel", "inline", "sandbox", "path", "jq"]),
+        ("all", 50, ["path"]),
+        ("first", 10, ["none"]),
+    ],
+)
+async def test_a_decision_names_the_conditions_that_hold(
+    orchestrator: Orchestrator, worker: Worker, match: str, amount: int, expected: list[str]
+) -> None:
+    """CEL, JavaScript here and in the sandbox, JSONPath and jq, in any mixture."""
+    given = (
+        ("cel", "cel", "context.amount > 100"),
+        ("inline", "javascript", "context.amount > 100 && context.read.result === 'x'"),
+        ("sandbox", "javascript", "[context.amount].some(each => each > 100)"),
+        ("path", "jsonpath", "$[?@ > 40]"),
+        ("jq", "jq", ".amount > 100"),
+    )
+    conditions = [{"id": i, "language": lang, "expression": text} for i, lang, text in given]
+    config = {"conditions": conditions, "match": match, "default": ["none"], "steps": ["read"]}
+    spec = spec_of("decision", config, dialect=DIALECT_STEPS)
+    assert await output(orchestrator, spec, {"amount": amount, "read": "x"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "expression", "class_"),
+    [
+        ("cel", "input.nope > 1", "ValidationError"),
+        ("javascript", "input.nope.deeper", "ValidationError"),
+        ("javascript", "[1].map(() => input.nope.deeper)", "TypeError"),
+        ("jq", 'error("no")', "JqError"),
+    ],
+)
+async def test_a_condition_that_fails_fails_its_decision(
+    orchestrator: Orchestrator, worker: Worker, language: str, expression: str, class_: str
+) -> None:
+    """Whatever the default is, and the message names the condition."""
+    condition = {"id": "c1", "language": language, "expression": expression}
+    spec = spec_of("decision", {"conditions": [condition], "default": ["d"]})
+    failed = await failure(orchestrator, spec, {"a": 1})
+    assert class_of(failed) == class_
+    assert "'c1'" in failed.message

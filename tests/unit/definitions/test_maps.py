@@ -250,11 +250,11 @@ def test_step_json_has_no_map() -> None:
     assert (warning.warning, warning.place) == (True, "steps[0].map")
 
 
-def test_maps_are_nested_four_deep() -> None:
-    """The fifth is refused where it stands."""
-    assert found(nested(4)) == ""
-    place = "tasks[0]" + ".map.tasks[0]" * 4 + ".map"
-    assert found(nested(5)) == f"NESTING_TOO_DEEP {place}: maps may be nested 4 deep"
+def test_maps_are_nested_eight_deep() -> None:
+    """The ninth is refused where it stands."""
+    assert found(nested(8)) == ""
+    place = "tasks[0]" + ".map.tasks[0]" * 8 + ".map"
+    assert found(nested(9)) == f"NESTING_TOO_DEEP {place}: bodies may be nested 8 deep"
 
 
 def test_all_nodes_of_a_workflow_count_together() -> None:

@@ -19,9 +19,10 @@ from flowmesh.engine import (
     replay,
 )
 from flowmesh.engine.state import RUNNING
-from flowmesh.plan import Plan, compile_plan, inline, render_items
+from flowmesh.plan import Plan, compile_plan, inline, render_input, render_items
 
 NOW = 1_000_000
+SERVED_MAX = 2_000
 
 
 def node(node_id: str, *after: str, **fields: Any) -> dict[str, Any]:
@@ -58,18 +59,83 @@ def each(
     )
 
 
+def group(node_id: str, *body: dict[str, Any], race: bool = False, **fields: Any) -> dict[str, Any]:
+    """A graph that runs once, or a race of its leaves."""
+    after = fields.pop("after", ())
+    return node(node_id, *after, kind=plan_pb2.NODE_KIND_GROUP, body=body, race=race, **fields)
+
+
+def machine(node_id: str, value: Any, *body: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A state machine that begins with its first node and the value, or a template of it."""
+    after = fields.pop("after", ())
+    return node(
+        node_id,
+        *after,
+        kind=plan_pb2.NODE_KIND_STATES,
+        input_mode=plan_pb2.INPUT_MODE_TEMPLATE,
+        input_template=orjson.dumps(value),
+        body=body,
+        **fields,
+    )
+
+
+def state(
+    node_id: str, then: str = "", catches: dict[str, str] | None = None, **fields: Any
+) -> dict[str, Any]:
+    """A node of a machine and the one that follows it; what it catches, by class."""
+    chooses, keeps = fields.pop("chooses", False), fields.pop("keeps", False)
+    fields.setdefault("kind", plan_pb2.NODE_KIND_TASK)
+    if fields["kind"] == plan_pb2.NODE_KIND_TASK:
+        fields.setdefault("input_mode", plan_pb2.INPUT_MODE_TEMPLATE)
+        fields.setdefault("input_template", b'"{{state}}"')
+    return {
+        "id": node_id,
+        "after": (),
+        "then": (then, catches or {}, chooses, keeps),
+        **fields,
+    }
+
+
+def signal(node_id: str, *after: str, name: str, **fields: Any) -> dict[str, Any]:
+    """A node that waits for a signal."""
+    return node(node_id, *after, kind=plan_pb2.NODE_KIND_SIGNAL, signal=name, **fields)
+
+
+def edge(dependency: int, label: str = "", *, on_failure: bool = False) -> plan_pb2.EdgeRule:
+    return plan_pb2.EdgeRule(dependency=dependency, label=label, on_failure=on_failure)
+
+
 def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
     index = {one["id"]: number for number, one in enumerate(nodes)}
     for one in nodes:
         given = dict(one)
         after = [index[name] for name in given.pop("after")]
         body, concurrency = given.pop("body", ()), given.pop("concurrency", 0)
+        race, then = given.pop("race", False), given.pop("then", None)
+        single, steps_max = given.pop("single", False), given.pop("steps_max", 0)
         given.setdefault("kind", plan_pb2.NODE_KIND_TASK)
         given.setdefault("critical", True)
         message = messages.add(dependencies=after, **given)
-        if body:
-            message.map.concurrency = concurrency
-            _fill(message.map.nodes, body)
+        if then is not None:
+            _follow(message.follow, then, {"": -1, **index})
+        match message.kind:
+            case plan_pb2.NODE_KIND_MAP:
+                message.map.concurrency = concurrency
+                _fill(message.map.nodes, body)
+            case plan_pb2.NODE_KIND_GROUP:
+                message.group.race, message.group.single = race, single
+                _fill(message.group.nodes, body)
+            case plan_pb2.NODE_KIND_STATES:
+                message.states.start, message.states.steps_max = 0, steps_max
+                _fill(message.states.nodes, body)
+
+
+def _follow(message: plan_pb2.Follow, then: Any, index: dict[str, int]) -> None:
+    name, catches, message.chooses, message.keeps = then
+    message.SetInParent()
+    message.next = index[name] + 1
+    for class_, place in catches.items():
+        message.catches.add(classes=[class_], next=index[place] + 1)
 
 
 def failed(class_: str = "ServerError", **fields: Any) -> failure_pb2.Failure:
@@ -107,13 +173,22 @@ class Run:
         return self.do(TaskEnded(node_id, attempt, failure=failed(class_)))
 
     def serve(self) -> None:
-        """Gives the maps what they ask for, until none does."""
-        while self.last.asks:
+        """Gives bodies what they ask for, until none does or one goes round for ever."""
+        most = SERVED_MAX
+        while self.last.asks and most:
             asked, self.last.asks = self.last.asks, []
             for one in asked:
                 if one.status != RUNNING:
                     continue
-                if one.map is None or one.map.begun < one.map.total:
+                if not most:
+                    break
+                most -= 1
+                begun = one.map is not None and one.map.begun == one.map.total
+                if one.machine is not None or (one.is_group and not begun):
+                    self.do(Expand(one.id))
+                elif one.planned.kind == plan_pb2.NODE_KIND_STATES:
+                    self.do(Expand(one.id, value=render_input(self.state, one)))
+                elif not begun:
                     items = render_items(self.state, one, inline)
                     self.do(Expand(one.id, items))
                 else:

@@ -15,14 +15,28 @@ from flowmesh.engine import (
     State,
     TaskRuns,
     TimersDue,
+    progress,
     restore_held,
 )
 from flowmesh.orchestrator.snapshots import restore, snapshot
 from flowmesh.plan import Plan
-from tests.unit.engine.factories import Run, each, json, node, plan
+from tests.unit.engine import factories
+from tests.unit.engine.factories import (
+    Run,
+    each,
+    edge,
+    group,
+    json,
+    machine,
+    node,
+    plan,
+)
+from tests.unit.engine.factories import state as state_of
 
 RETRY = {"max_attempts": 3, "initial_delay_ms": 10, "multiplier": 2}
 CLASSES = ["ServerError", "ClientError"]
+OUTPUTS = [b"null", b"false", b'{"a":1}', b'"yes"', b'["no","yes"]', b'{"next":""}']
+STEPS_MAX = 40
 
 
 def random_plan(rng: random.Random) -> Plan:
@@ -36,6 +50,17 @@ def random_nodes(rng: random.Random, name: str, most: int, depth: int) -> list[d
     for number in range(rng.randint(1, most)):
         earlier = [f"{name}{i}" for i in range(number)]
         after = tuple(rng.sample(earlier, rng.randint(0, min(3, number))))
+        if depth and rng.random() < 0.2:
+            below = random_nodes(rng, f"{name}{number}_", 3, depth - 1)
+            critical = rng.random() < 0.8
+            if rng.random() < 0.5:
+                race = rng.random() < 0.5
+                made = group(f"{name}{number}", *below, after=after, race=race, critical=critical)
+            else:
+                below = [as_state(rng, one, below) for one in below]
+                made = machine(f"{name}{number}", 7, *below, after=after, critical=critical)
+            nodes.append(made)
+            continue
         if depth and rng.random() < 0.15:
             items = list(range(rng.randint(0, 4)))
             body = random_nodes(rng, f"{name}{number}_", 3, depth - 1)
@@ -50,8 +75,16 @@ def random_nodes(rng: random.Random, name: str, most: int, depth: int) -> list[d
                 )
             )
             continue
-        kind = rng.choice([1, 1, 1, 1, 2, 3])
-        fields = {"kind": kind, "critical": rng.random() < 0.8, "gate": rng.random() < 0.2}
+        kind = rng.choice([1, 1, 1, 1, 2, 3, 7])
+        fields: dict[str, Any] = {"kind": kind, "critical": rng.random() < 0.8}
+        fields["gate"] = rng.random() < 0.2
+        if kind == plan_pb2.NODE_KIND_SIGNAL:
+            fields["signal"] = "s"
+        if after and rng.random() < 0.3:
+            fields["join"] = rng.choice([plan_pb2.JOIN_ALL, plan_pb2.JOIN_ANY])
+        if after and rng.random() < 0.3:
+            place = rng.randrange(len(after))
+            fields["edges"] = [rng.choice([edge(place, "yes"), edge(place, on_failure=True)])]
         if kind == plan_pb2.NODE_KIND_TIMER:
             fields["delay_ms"] = rng.randint(1, 20)
         if rng.random() < 0.6:
@@ -62,6 +95,17 @@ def random_nodes(rng: random.Random, name: str, most: int, depth: int) -> list[d
     return nodes
 
 
+def as_state(
+    rng: random.Random, one: dict[str, Any], among: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """A node of a machine: what follows it is any of them, or the end."""
+    given = {key: value for key, value in one.items() if key not in ("after", "join", "edges")}
+    then, caught = (rng.choice(["", "", *(each["id"] for each in among)]) for _ in range(2))
+    catches = {rng.choice(["*", "ClientError"]): caught} if rng.random() < 0.5 else {}
+    how = {"chooses": rng.random() < 0.2, "keeps": rng.random() < 0.2}
+    return state_of(given.pop("id"), then, catches, **how, **given)
+
+
 def step(run: Run, rng: random.Random) -> None:
     """One random command: results right, wrong and late, lost workers, time, signals."""
     state = run.state
@@ -70,7 +114,7 @@ def step(run: Run, rng: random.Random) -> None:
     attempt = known.attempt if known is not None and rng.random() < 0.9 else rng.randint(1, 4)
     match rng.randint(0, 9):
         case 0 | 1 | 2 | 3:
-            run.complete(node_id, rng.choice([b"null", b"false", b'{"a":1}']), attempt)
+            run.complete(node_id, rng.choice(OUTPUTS), attempt)
         case 4 | 5:
             run.fail(node_id, rng.choice(CLASSES), attempt)
         case 6:
@@ -94,6 +138,8 @@ def facts(state: State) -> object:
     return (
         state.status, state.sequence, facts_of(state.scope), state.running_count,
         sorted(state.at_workers), sorted(state.open_lanes.items()), sorted(state.held),
+        sorted((name, sorted(nodes)) for name, nodes in state.awaiting.items()),
+        state.signals_taken,
         {} if state.ended else timers, state.requests, sorted(state.scopes),
         [one.SerializeToString() for one in state.signals], state.signals_bytes,
     )  # fmt: skip
@@ -108,7 +154,11 @@ def facts_of(scope: Scope) -> object:
     nodes = []
     for _, one in sorted(scope.nodes.items()):
         values = {name: getattr(one, name) for name in kept_by(type(one))}
-        values |= {"planned": one.planned.id, "scope": one.scope.prefix}
+        values |= {"planned": one.planned.id, "scope": one.scope.prefix, "scopes": None}
+        if one.machine is not None:
+            kept = {name: getattr(one.machine, name) for name in kept_by(type(one.machine))}
+            open_scopes = {item: facts_of(body) for item, body in one.machine.scopes.items()}
+            values["machine"] = kept | {"scopes": open_scopes}
         if one.map is not None:
             kept = {name: getattr(one.map, name) for name in kept_by(type(one.map))}
             open_scopes = {item: facts_of(body) for item, body in sorted(one.map.scopes.items())}
@@ -116,6 +166,13 @@ def facts_of(scope: Scope) -> object:
         nodes.append(values)
     failed = scope.failed.id if scope.failed is not None else ""
     return nodes, scope.waiting, scope.open_count, failed
+
+
+@pytest.fixture(autouse=True)
+def _short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that goes round without work asks early whether to go on."""
+    monkeypatch.setattr(progress, "BEGUN_PER_STEP_MAX", 5)
+    monkeypatch.setattr(factories, "SERVED_MAX", 20)
 
 
 @pytest.mark.parametrize("seed", range(1000))
@@ -132,11 +189,19 @@ def test_replay_equals_live(seed: int) -> None:
             step(run, rng)
         if rng.random() < 0.02 and not run.state.ended:
             run.do(Cancel("by chance"))
-    while not run.state.ended:
+    for number in range(STEPS_MAX):
+        if run.state.ended:
+            break
         run.do(TimersDue(), after_us=2_000_000)
         run.serve()
         for one in list(run.state.at_workers.values()):
-            run.complete(one.id, attempt=one.attempt)
+            # A machine may go round for ever.
+            run.complete(one.id, rng.choice(OUTPUTS), attempt=one.attempt)
+        if run.state.awaiting and not run.state.ended:
+            run.do(Signal("s", json(b"1")))
+        if number == STEPS_MAX // 2 and not run.state.ended:
+            run.do(Cancel("it goes round"))
+    assert run.state.ended
 
     assert facts(run.replayed()) == facts(run.state)
     restored = restore("exec-1", run.state.plan, snapshot(run.state))

@@ -20,7 +20,7 @@ from flowmesh.sandbox import check_syntax, expression_error
 def test_a_function_body_is_accepted_without_running(code: str) -> None:
     """What parses is accepted, an endless loop too, at once."""
     started = time.perf_counter()
-    assert check_syntax(code) == ""
+    assert check_syntax("javascript", code) == ""
     assert time.perf_counter() - started < 0.2
 
 
@@ -45,7 +45,7 @@ def test_a_function_body_is_accepted_without_running(code: str) -> None:
 def test_what_is_not_a_function_body_is_refused_with_a_reason(code: str) -> None:
     """Broken code, and code that tries to close its function, is refused quickly."""
     started = time.perf_counter()
-    problem = check_syntax(code)
+    problem = check_syntax("javascript", code)
     assert problem
     assert len(problem) <= 200
     assert "\n" not in problem

@@ -2,13 +2,15 @@
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_NATIVE, DIALECT_STEPS
 from flowmesh.executors.scopes import results_asked_for, roots_of, scope_of
-from flowmesh.expressions import compile_template
+from flowmesh.expressions import MOMENT, Moment, compile_template
+
+AT = Moment("execution/node", 1_700_000_000_000_000)
 
 
 def test_native_tasks_see_their_input() -> None:
     """And nothing else."""
     assert roots_of(DIALECT_NATIVE) == ("input",)
-    assert scope_of(DIALECT_NATIVE, {"a": 1}) == {"input": {"a": 1}}
+    assert scope_of(DIALECT_NATIVE, {"a": 1}, AT) == {"input": {"a": 1}, MOMENT: AT}
 
 
 def test_steps_read_outputs_also_under_result() -> None:
@@ -20,7 +22,7 @@ def test_steps_read_outputs_also_under_result() -> None:
     asked = results_asked_for(template.references)
     assert asked == {"a", "b"}
     context = {"a": {"x": 1}, "b": {"result": 2}, "c": 3}
-    scope = scope_of(DIALECT_STEPS, context, asked)
+    scope = scope_of(DIALECT_STEPS, context, AT, asked)
     assert template.render(scope) == [{"x": 1}, 1, 2]
     assert context == {"a": {"x": 1}, "b": {"result": 2}, "c": 3}
 
@@ -28,5 +30,5 @@ def test_steps_read_outputs_also_under_result() -> None:
 def test_a_list_output_has_a_result_too() -> None:
     """Whatever the type of the output."""
     template = compile_template("{{context.a.result}}", roots_of(DIALECT_STEPS))
-    scope = scope_of(DIALECT_STEPS, {"a": [1, 2]}, results_asked_for(template.references))
+    scope = scope_of(DIALECT_STEPS, {"a": [1, 2]}, AT, results_asked_for(template.references))
     assert template.render(scope) == [1, 2]

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from flowmesh.definitions.builtins import TRANSFORM
+from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.reader import is_id
 from flowmesh.definitions.references import config_roots, ids_in
 from flowmesh.definitions.shapes import closed
 from flowmesh.expressions import (
@@ -18,10 +19,13 @@ from flowmesh.expressions import (
     compile_template,
     compile_text,
 )
-from flowmesh.sandbox.syntax import check_syntax
+from flowmesh.expressions.conditions import Dialect as ConditionDialect
+from flowmesh.sandbox.syntax import check_syntax, jq_errors
 from flowmesh.transforms import PipelineProblem, pipeline_problems
 
 _JSON_BEGINNINGS = ("{", "[")
+CONDITIONS_MAX = 100
+"""Of one decision."""
 Mode = Literal["json", "text", "url", "header"]
 
 
@@ -30,7 +34,7 @@ class Bodies:
 
     def __init__(self) -> None:
         self._syntax: dict[str, str] = {}
-        self._conditions: dict[tuple[Dialect, str], ExpressionInvalid | None] = {}
+        self._conditions: dict[tuple[Dialect, str, str], ExpressionInvalid | None] = {}
 
     def check(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
         """Notes what is wrong with a task that is written in the document of `problems`."""
@@ -40,6 +44,7 @@ class Bodies:
             "transform": partial(self._transform, task, problems),
             "function": partial(self._code, task, problems),
             "condition": partial(self._condition, task, steps, problems),
+            "decision": partial(self._decision, task, steps, problems),
             "delay": partial(self._delay, task, problems),
             "noop": lambda: None,
         }
@@ -84,7 +89,7 @@ class Bodies:
     def _code(self, task: Task, problems: Problems) -> None:
         code = str(task.config.get("code", ""))
         if code not in self._syntax:
-            self._syntax[code] = check_syntax(code)
+            self._syntax[code] = check_syntax("javascript", code)
         if self._syntax[code]:
             message = f"not JavaScript: {self._syntax[code]}"
             problems.add("EXPRESSION_INVALID", message, (*task.config_path, "code"))
@@ -93,12 +98,43 @@ class Bodies:
         source = str(task.config.get("expression", ""))
         if not source:
             return
-        key = (task.dialect, source)
+        language = "cel" if task.dialect is Dialect.NATIVE else "javascript"
+        self._compile(source, language, task, steps, (*task.config_path, "expression"), problems)
+
+    def _decision(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
+        base = (*task.config_path, "conditions")
+        conditions = task.config["conditions"]
+        if len(conditions) > CONDITIONS_MAX:
+            message = f"a decision has at most {CONDITIONS_MAX} conditions"
+            problems.add("EXPRESSION_TOO_COMPLEX", message, base)
+            return
+        programs = {}
+        for index, condition in enumerate(conditions):
+            path = (*base, index, "expression")
+            source, language = condition["expression"], condition["language"]
+            if language == "jq":
+                programs[path] = source
+            elif source:
+                self._compile(source, language, task, steps, path, problems)
+        for path, problem in zip(programs, jq_errors([*programs.values()]), strict=True):
+            if problem:
+                problems.add("EXPRESSION_INVALID", f"not a jq program: {problem}", path)
+
+    def _compile(
+        self,
+        source: str,
+        language: str,
+        task: Task,
+        steps: frozenset[str],
+        path: Path,
+        problems: Problems,
+    ) -> None:
+        key = (task.dialect, language, source)
         if key not in self._conditions:
-            self._conditions[key] = _compiled(source, task, ids_in(source, steps))
+            self._conditions[key] = _compiled(source, language, task, ids_in(source, steps))
         error = self._conditions[key]
         if error is not None:
-            problems.add(error.reason, error.message, (*task.config_path, "expression"))
+            problems.add(error.reason, error.message, path)
 
     def _delay(self, task: Task, problems: Problems) -> None:
         value = task.config.get("duration")
@@ -111,12 +147,12 @@ class Bodies:
             self._value(task, task.config, task.config_path, problems)
 
 
-def _compiled(source: str, task: Task, steps: list[str]) -> ExpressionInvalid | None:
+def _compiled(source: str, language: str, task: Task, steps: list[str]) -> ExpressionInvalid | None:
     native = task.dialect is Dialect.NATIVE
     try:
         compile_condition(
             source,
-            dialect="cel" if native else "javascript",
+            dialect=cast(ConditionDialect, language),
             steps=steps,
             roots=("input",) if native else ("context", "input"),
         )
@@ -152,5 +188,12 @@ def check_built_in(node: Node, problems: Problems) -> None:
             problems.add("DEFINITION_INVALID", message, path)
         elif pipeline is not None:
             _note_pipeline(pipeline_problems(pipeline), (*path, "pipeline"), problems)
+    elif node.task_ref == SIGNAL:
+        name = given.get("name") if isinstance(given, dict) else None
+        if not isinstance(name, str) or not is_id(name):
+            message = (
+                'the signal task needs the name of a signal in its input, as in {name: "paid"}'
+            )
+            problems.add("DEFINITION_INVALID", message, path)
     elif node.task_ref == "delay" and not (isinstance(given, dict) and "duration" in given):
         problems.add("DEFINITION_INVALID", "the delay task needs duration in its input", path)

@@ -12,6 +12,7 @@ from flowmesh.definitions.checks.types import check_types
 from flowmesh.definitions.model import Dialect, Node, Task, Workflow, every_node
 from flowmesh.definitions.problems import Path, Problem, Problems, nearest
 from flowmesh.definitions.reading import Read, Reading, Resolve
+from flowmesh.definitions.references import decides
 from flowmesh.definitions.scopes import Scope
 
 _CYCLE = "GRAPH_CYCLE"
@@ -100,6 +101,8 @@ def _check_tasks(
 ) -> None:
     steps = frozenset(node.id for node in workflow.nodes)
     for node in every_node(workflow.nodes):
+        if decides(node):
+            continue  # its conditions are checked with those of other nodes
         if node.task is not None:
             bodies.check(node.task, steps, problems)
         elif built_in(node.task_ref) is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flowmesh.definitions.model import Json, Node, Task, Workflow
+from flowmesh.definitions.model import GroupBody, Json, MapBody, Node, Task, Workflow
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.references import task_of
 from flowmesh.definitions.scopes import Scope
@@ -44,8 +44,20 @@ class Known:
             task = self._task_of_node(node)
             return task.output_schema if task is not None else None
         if node.path not in self._outputs:
-            self._outputs[node.path] = {"type": "array", "items": self._item_output(body)}
+            self._outputs[node.path] = self._of_body(node, body)
         return self._outputs[node.path]
+
+    def _of_body(self, node: Node, body: Scope) -> Json:
+        match node.body:
+            case MapBody():
+                return {"type": "array", "items": self._item_output(body)}
+            case GroupBody(race=False, single=True):
+                return self._item_output(body)
+            case GroupBody(race=False):
+                leaves = [self.output(body, body.nodes[leaf]) for leaf in body.graph.leaves]
+                known = [schema if schema is not None else True for schema in leaves]
+                return {"type": "array", "prefixItems": known, "items": False}
+        return None
 
     def _item_output(self, body: Scope) -> Json:
         leaves = body.graph.leaves

@@ -11,6 +11,7 @@ from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.references import (
     NATIVE_ROOTS,
     condition_roots_of,
+    conditions_of,
     ids_in,
     task_of,
     tasks_in_condition,
@@ -56,8 +57,8 @@ def check_templates(
                 note_invalid(inner.invalid[node.path], base, problems)
             elif node.path in inner.inputs:
                 checker.references(inner, inner.inputs[node.path].references, base)
-            if node.condition:
-                checker.condition(inner, node)
+            for condition, path in conditions_of(node):
+                checker.condition(inner, node, condition, path)
     if workflow.has_output:
         base = (*workflow.schema_path, "output")
         try:
@@ -132,40 +133,39 @@ class _Checker:
                 return
             schema = step_into(schema, key)
 
-    def condition(self, scope: Scope, node: Node) -> None:
-        path = (*node.path, "condition")
-        steps = ids_in(node.condition, scope.visible)
+    def condition(self, scope: Scope, node: Node, condition: str, path: Path) -> None:
+        steps = ids_in(condition, scope.visible)
         roots = condition_roots_of(node)
         try:
-            compile_condition(node.condition, dialect="cel", steps=steps, roots=roots)
+            compile_condition(condition, dialect="cel", steps=steps, roots=roots)
             if node.bound:
-                _check_bound(node)
+                _check_bound(node, condition)
             # As it will run, which is a little longer.
-            compile_condition(under_input(node.condition, roots), dialect="cel", steps=steps)
+            compile_condition(under_input(condition, roots), dialect="cel", steps=steps)
         except ExpressionInvalid as error:
-            self._problems.add(error.reason, _hiding(node) or error.message, path)
+            self._problems.add(error.reason, _hiding(node, condition) or error.message, path)
             return
-        for name in tasks_in_condition(node.condition, scope.visible):
+        for name in tasks_in_condition(condition, scope.visible):
             if name not in scope.visible:
                 message = f"there is no task {name!r}{_hint(name, scope)}"
                 self._problems.add(_UNKNOWN, message, path)
 
 
-def _check_bound(node: Node) -> None:
-    if message := _hiding(node):
+def _check_bound(node: Node, condition: str) -> None:
+    if message := _hiding(node, condition):
         raise ExpressionInvalid("EXPRESSION_INVALID", message)
 
 
-def _hiding(node: Node) -> str:
+def _hiding(node: Node, condition: str) -> str:
     """What to say of a macro whose variable hides a name; empty where none does."""
     try:
-        hidden = sorted(bound_names(tokenize(node.condition)) & {*condition_roots_of(node)})
+        hidden = sorted(bound_names(tokenize(condition)) & {*condition_roots_of(node)})
     except ExpressionInvalid:
         return ""
     if not hidden:
         return ""
     name = hidden[0]
-    owner = "map" if name in ITEM_NAMES else "machine" if name in node.bound else "workflow"
+    owner = "map" if name in ITEM_NAMES else "loop" if name in node.bound else "workflow"
     return f"{name!r} is the {owner}'s here; give the variable of the macro another name"
 
 

@@ -5,6 +5,7 @@ item; members that are required and never given; members a closed input does not
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flowmesh.definitions.checks.known import Known, TaskOf
@@ -22,7 +23,7 @@ from flowmesh.definitions.shapes import (
     type_of_value,
     types_of,
 )
-from flowmesh.expressions import TemplateInvalid, compile_template
+from flowmesh.expressions import TemplateInvalid, compile_template, schema_of
 
 _CODE = "TYPE_MISMATCH"
 _OPEN = "{{"
@@ -90,12 +91,12 @@ class _Flow:
             template = compile_template(text, roots_of(self.node))
         except TemplateInvalid:
             return
-        if template.whole is None:
+        if template.expression is None:
             if not _fits(frozenset({"string"}), types_of(need)):
                 self._mismatch("string", need, path, "")
             return
-        given = self.known.value(self.scope, template.whole)
-        self._schema(given, need, path, str(template.whole))
+        known = partial(self.known.value, self.scope)
+        self._schema(schema_of(template.expression, known), need, path, str(template.expression))
 
     def _schema(self, given: Json, need: Json, path: Path, source: str) -> None:
         """One schema against another, as deep as both speak plainly; bounded by their nesting."""

@@ -6,12 +6,18 @@ from types import NoneType
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.formats.common import headers_of, method_of, node_list, retry_of, url_of
+from flowmesh.definitions.formats.go_form import from_go
+from flowmesh.definitions.formats.native_bodies import (
+    Place,
+    body_kind,
+    read_body,
+    read_decision,
+    read_edges,
+)
 from flowmesh.definitions.model import (
-    ITEM_NAMES,
     NATIVE_RETRY,
     Dialect,
     Json,
-    MapBody,
     Node,
     Priority,
     Retry,
@@ -23,15 +29,10 @@ from flowmesh.definitions.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
 _PRIORITIES = tuple(priority.name for priority in Priority)
-# What is said of the tasks in a map and not of the map, and where it goes instead.
-_NOT_OF_A_MAP = {
-    "taskRef": "what runs for each item goes into map.tasks",
-    "input": "the list goes into map.items, inputs to the tasks in map.tasks",
-    "retry": "say it of the tasks in map.tasks",
-    "timeout": "say it of the tasks in map.tasks",
-    "queue": "say it of the tasks in map.tasks",
-    "priority": "say it of the tasks in map.tasks",
-}
+# How templates are written.
+_FORMS = ("NATIVE", "GO")
+# In which the conditions of a decision may be.
+_LANGUAGES = ("CEL", "JAVASCRIPT", "JSONPATH", "JQ")
 
 
 def load(reader: Reader) -> Workflow | Task | None:
@@ -48,8 +49,11 @@ def load(reader: Reader) -> Workflow | Task | None:
     name, labels = _metadata(reader.object("metadata"))
     spec = reader.object("spec")
     resource = _KINDS[kind](name, labels, spec)
+    form = spec.choice("templates", _FORMS, _FORMS[0])
     spec.refuse_unknown()
     reader.refuse_unknown()
+    if form == "GO":
+        return from_go(resource, reader.problems)
     return resource
 
 
@@ -64,12 +68,11 @@ def _metadata(metadata: Reader) -> tuple[str, dict[str, str]]:
 
 def _workflow(name: str, labels: dict[str, str], spec: Reader) -> Workflow:
     spec.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
-    tasks = node_list(spec, "tasks")
     return Workflow(
         id=name,
         name=name,
         dialect=Dialect.NATIVE,
-        nodes=_nodes(tasks, spec, depth=0),
+        nodes=_nodes(spec, "workflow", Place()),
         input_schema=spec.raw("inputSchema"),
         output_schema=spec.raw("outputSchema"),
         output=spec.raw("output"),
@@ -82,80 +85,48 @@ def _workflow(name: str, labels: dict[str, str], spec: Reader) -> Workflow:
     )
 
 
-def _nodes(tasks: list[Json], graph: Reader, *, depth: int) -> tuple[Node, ...]:
-    """The tasks of a graph that stands in `depth` maps."""
+def _nodes(graph: Reader, what: str, place: Place) -> tuple[Node, ...]:
+    """The tasks of one graph."""
     found = []
-    for index, task in enumerate(tasks):
+    for index, task in enumerate(node_list(graph, "tasks", what)):
         path: Path = (*graph.path, "tasks", index)
         if not isinstance(task, dict):
             message = f"a task is an object, not {kind_of(task)}"
             graph.problems.add("DEFINITION_INVALID", message, path)
             continue
         reader = Reader(task, path, graph.problems)
-        found.append(_map(reader, depth) if reader.has("map") else _node(reader, depth))
+        kind = body_kind(reader)
+        found.append(read_body(reader, kind, place, _nodes) if kind else _node(reader, place))
         reader.refuse_unknown()
     return tuple(found)
 
 
-def _node(reader: Reader, depth: int) -> Node:
+def _node(reader: Reader, place: Place) -> Node:
     node_id = reader.identifier("id", "the name of the task in this workflow")
+    decides = reader.has("decision")
+    task_ref = reader.identifier(
+        "taskRef", "the name of a WorkflowTask or of a built-in task", required=not decides
+    )
+    edges = read_edges(reader)
     return Node(
         id=node_id,
         path=reader.path,
         name=reader.text("name") or node_id,
-        task_ref=reader.identifier("taskRef", "the name of a WorkflowTask or of a built-in task"),
+        task_ref=task_ref,
+        task=read_decision(reader) if decides else None,
         input=reader.raw("input"),
         has_input=reader.has("input"),
         condition=reader.text("condition", most=limits.CODE_CHARACTERS_MAX),
-        dependencies=reader.identifiers("dependsOn"),
+        dependencies=edges.dependencies,
         dependencies_key="dependsOn",
         retry=_retry(reader),
         timeout_ms=_timeout(reader),
         critical=reader.flag("critical", True),
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
-        bound=ITEM_NAMES if depth else frozenset(),
-    )
-
-
-def _map(reader: Reader, depth: int) -> Node:
-    node_id = reader.identifier("id", "the name of the map in this workflow")
-    for key, instead in _NOT_OF_A_MAP.items():
-        if reader.has(key):
-            message = f"{key} does not belong to a map; {instead}"
-            reader.problems.add("DEFINITION_INVALID", message, (*reader.path, key), at_key=True)
-    body = reader.object("map")
-    if not body.has("items"):
-        body.missing("items", 'the list to run for, such as "{{input.orders}}"')
-    node = Node(
-        id=node_id,
-        path=reader.path,
-        name=reader.text("name") or node_id,
-        input=body.raw("items"),
-        has_input=body.has("items"),
-        condition=reader.text("condition", most=limits.CODE_CHARACTERS_MAX),
-        dependencies=reader.identifiers("dependsOn"),
-        dependencies_key="dependsOn",
-        critical=reader.flag("critical", True),
-        body=_map_body(body, depth + 1),
-        bound=ITEM_NAMES if depth else frozenset(),
-    )
-    body.refuse_unknown()
-    return node
-
-
-def _map_body(body: Reader, depth: int) -> MapBody:
-    tasks = node_list(body, "tasks", "map")
-    if depth > limits.MAP_DEPTH_MAX:
-        message = f"maps may be nested {limits.MAP_DEPTH_MAX} deep"
-        body.problems.add("NESTING_TOO_DEEP", message, body.path)
-        tasks = []
-    return MapBody(
-        nodes=_nodes(tasks, body, depth=depth),
-        concurrency=body.integer(
-            "concurrency", limits.MAP_CONCURRENCY_DEFAULT, 1, limits.MAP_CONCURRENCY_MAX
-        ),
-        path=body.path,
+        edges=edges.edges,
+        join=edges.join,
+        bound=place.bound,
     )
 
 
@@ -200,7 +171,9 @@ def _retry(reader: Reader) -> Retry | None:
 
 def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
     spec.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
-    task_type = spec.identifier("type", "http, transform, function, delay, webhook, condition …")
+    task_type = spec.identifier(
+        "type", "http, transform, function, delay, webhook, condition, decision …"
+    )
     executor, block, read = _TYPES.get(task_type, (task_type, "config", _custom))
     missing = read in _REQUIRED and spec.raw(block) is None
     if missing:
@@ -279,6 +252,36 @@ def _condition(body: Reader) -> dict[str, Json]:
     return {"expression": expression, "language": "cel"}
 
 
+def _decision(body: Reader) -> dict[str, Json]:
+    if not body.has("conditions"):
+        body.missing("conditions", "a list of {id, expression, language}")
+    conditions: list[Json] = []
+    for index, value in enumerate(body.items("conditions")):
+        path: Path = (*body.path, "conditions", index)
+        if not isinstance(value, dict):
+            message = f"a condition is an object, not {kind_of(value)}"
+            body.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        each = Reader(value, path, body.problems)
+        if value.get("id") in [condition["id"] for condition in conditions]:
+            message = f"the id {value['id']!r} is taken by another condition"
+            body.problems.add("DEFINITION_INVALID", message, (*path, "id"))
+        conditions.append(
+            {
+                "id": each.required_text("id", "what the output names the condition"),
+                "expression": each.required_text("expression", "a condition over input"),
+                "language": each.choice("language", _LANGUAGES, _LANGUAGES[0]).lower(),
+            }
+        )
+        each.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
+        each.refuse_unknown()
+    return {
+        "conditions": conditions,
+        "default": list(body.identifiers("default")),
+        "match": body.choice("match", ("FIRST", "ALL"), "FIRST").lower(),
+    }
+
+
 def _noop(_body: Reader) -> dict[str, Json]:
     return {}
 
@@ -288,7 +291,7 @@ def _custom(body: Reader) -> dict[str, Json]:
 
 
 _Read = Callable[[Reader], dict[str, Json]]
-_REQUIRED: frozenset[_Read] = frozenset({_http, _function, _delay, _webhook, _condition})
+_REQUIRED: frozenset[_Read] = frozenset({_http, _function, _delay, _webhook, _condition, _decision})
 _TYPES: dict[str, tuple[str, str, _Read]] = {
     "http": ("http.request", "http", _http),
     "transform": ("transform", "transform", _transform),
@@ -296,6 +299,7 @@ _TYPES: dict[str, tuple[str, str, _Read]] = {
     "delay": ("delay", "delay", _delay),
     "webhook": ("webhook", "webhook", _webhook),
     "condition": ("condition", "condition", _condition),
+    "decision": ("decision", "decision", _decision),
     "noop": ("noop", "noop", _noop),
 }
 _KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task]] = {

@@ -9,7 +9,7 @@ from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions import TemplateInvalid, compile_template
 
 # What these do stays here; every other task calls somebody.
-_INWARD = frozenset({"transform", "function", "condition", "noop", "delay", "signal"})
+_INWARD = frozenset({"transform", "function", "condition", "decision", "noop", "delay", "signal"})
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 

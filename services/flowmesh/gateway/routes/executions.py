@@ -13,7 +13,7 @@ from flowmesh.gateway.envelopes import SignalRequest, StopRequest
 from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.instants import instant_us
 from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, PAGE_SIZE_MAX, TRACE_EVENTS_MAX
-from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.messages import Request, Response, invalid_field
 from flowmesh.gateway.operations import (
     EXECUTE,
     TEST,
@@ -25,6 +25,7 @@ from flowmesh.gateway.operations import (
 )
 from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.progress import StateAnswer, state_answer
+from flowmesh.gateway.results import VIEWS, Results, results
 from flowmesh.gateway.routes.common import (
     IDEMPOTENCY_KEY,
     PAGING,
@@ -67,6 +68,17 @@ async def get_execution(backends: Backends, request: Request) -> Response:
     )
     execution = await brought_in(backends, response.execution)
     return json_response(execution_answer(execution))
+
+
+async def get_results(backends: Backends, request: Request) -> Response:
+    view = request.text("view") or VIEWS[0]
+    if view not in VIEWS:
+        raise invalid_field("view", f"must be one of {', '.join(VIEWS)}")
+    response = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    )
+    execution = await brought_in(backends, response.execution)
+    return json_response(results(execution, view))
 
 
 async def get_history(backends: Backends, request: Request) -> Response:
@@ -201,6 +213,18 @@ ROUTES = (
             tag=TEST,
             summary="State of an execution",
             answers=(Answer(200, "As last committed.", answers.ExecutionAnswer),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/results",
+        get_results,
+        Operation(
+            tag=TEST,
+            summary="Outputs of an execution, as definitions read them",
+            query=(Query("view", "tasks (as without it), steps, context or nodes."),),
+            answers=(Answer(200, "As last committed.", Results),),
             errors=(404,),
         ),
     ),

@@ -352,7 +352,10 @@ class GroupBody(_message.Message):
 
     NODES_FIELD_NUMBER: _builtins.int
     RACE_FIELD_NUMBER: _builtins.int
+    SINGLE_FIELD_NUMBER: _builtins.int
     race: _builtins.bool
+    single: _builtins.bool
+    """Its output is that of its only leaf, null where there are several."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]: ...
     def __init__(
@@ -360,10 +363,11 @@ class GroupBody(_message.Message):
         *,
         nodes: _abc.Iterable[Global___PlanNode] | None = ...,
         race: _builtins.bool = ...,
+        single: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "race", b"race"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "race", b"race", "single", b"single"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -379,8 +383,11 @@ class StatesBody(_message.Message):
 
     NODES_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
+    STEPS_MAX_FIELD_NUMBER: _builtins.int
     start: _builtins.int
     """Index of the first."""
+    steps_max: _builtins.int
+    """Nodes that may begin, one after the other; 0 is no limit."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]: ...
     def __init__(
@@ -388,10 +395,11 @@ class StatesBody(_message.Message):
         *,
         nodes: _abc.Iterable[Global___PlanNode] | None = ...,
         start: _builtins.int = ...,
+        steps_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "start", b"start", "steps_max", b"steps_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -411,7 +419,9 @@ class Follow(_message.Message):
     KEEPS_FIELD_NUMBER: _builtins.int
     next: _builtins.int
     chooses: _builtins.bool
-    """The output is an object whose `next` is the id of what follows, or empty."""
+    """The output says what follows, by its id: as a string, as the first of a list, or as the `next`
+    of an object. Nothing, or an empty string, ends the machine.
+    """
     keeps: _builtins.bool
     """The value stays as it was before this node."""
     @_builtins.property

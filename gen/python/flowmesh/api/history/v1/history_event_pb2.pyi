@@ -64,6 +64,7 @@ class HistoryEvent(_message.Message):
     TASK_SKIPPED_FIELD_NUMBER: _builtins.int
     TASK_CANCELED_FIELD_NUMBER: _builtins.int
     MAP_STARTED_FIELD_NUMBER: _builtins.int
+    STATES_STARTED_FIELD_NUMBER: _builtins.int
     TIMER_STARTED_FIELD_NUMBER: _builtins.int
     TIMER_FIRED_FIELD_NUMBER: _builtins.int
     SIGNAL_RECEIVED_FIELD_NUMBER: _builtins.int
@@ -98,6 +99,8 @@ class HistoryEvent(_message.Message):
     @_builtins.property
     def map_started(self) -> Global___MapStarted: ...
     @_builtins.property
+    def states_started(self) -> Global___StatesStarted: ...
+    @_builtins.property
     def timer_started(self) -> Global___TimerStarted: ...
     @_builtins.property
     def timer_fired(self) -> Global___TimerFired: ...
@@ -121,15 +124,16 @@ class HistoryEvent(_message.Message):
         task_skipped: Global___TaskSkipped | None = ...,
         task_canceled: Global___TaskCanceled | None = ...,
         map_started: Global___MapStarted | None = ...,
+        states_started: Global___StatesStarted | None = ...,
         timer_started: Global___TimerStarted | None = ...,
         timer_fired: Global___TimerFired | None = ...,
         signal_received: Global___SignalReceived | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "map_started", b"map_started", "signal_received", b"signal_received", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "map_started", b"map_started", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "event", b"event", "map_started", b"map_started", "sequence", b"sequence", "signal_received", b"signal_received", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "event", b"event", "map_started", b"map_started", "sequence", b"sequence", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "timer_started", "timer_fired", "signal_received"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "states_started", "timer_started", "timer_fired", "signal_received"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -502,7 +506,9 @@ Global___TaskCanceled: _TypeAlias = TaskCanceled  # noqa: Y015
 
 @_typing.final
 class MapStarted(_message.Message):
-    """The items of a map are known: nodes below `<node>[<index>]/` follow for each."""
+    """The items of a map are known: nodes below `<node>[<index>]/` follow for each. A group begins as
+    a map of one item does.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -523,6 +529,33 @@ class MapStarted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MapStarted: _TypeAlias = MapStarted  # noqa: Y015
+
+@_typing.final
+class StatesStarted(_message.Message):
+    """The first value of a state machine is known: its nodes follow one by one, the n-th below
+    `<node>[n]/`, counted from 0.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    @_builtins.property
+    def value(self) -> _payload_pb2.Payload: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        value: _payload_pb2.Payload | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatesStarted: _TypeAlias = StatesStarted  # noqa: Y015
 
 @_typing.final
 class TimerStarted(_message.Message):

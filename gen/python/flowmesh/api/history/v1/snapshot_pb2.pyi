@@ -29,6 +29,26 @@ class ExecutionSnapshot(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class SignalsTakenEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SEQUENCE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     STARTED_AT_US_FIELD_NUMBER: _builtins.int
@@ -43,6 +63,7 @@ class ExecutionSnapshot(_message.Message):
     REQUESTS_FIELD_NUMBER: _builtins.int
     AT_WORKERS_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    SIGNALS_TAKEN_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     status: _execution_pb2.ExecutionStatus.ValueType
     started_at_us: _builtins.int
@@ -70,6 +91,10 @@ class ExecutionSnapshot(_message.Message):
     def at_workers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Nodes whose attempt is to be, or is, at a worker, oldest first."""
 
+    @_builtins.property
+    def signals_taken(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many signals of each name nodes have had."""
+
     def __init__(
         self,
         *,
@@ -87,10 +112,11 @@ class ExecutionSnapshot(_message.Message):
         requests: _abc.Iterable[Global___RequestSnapshot] | None = ...,
         at_workers: _abc.Iterable[_builtins.int] | None = ...,
         traceparent: _builtins.str = ...,
+        signals_taken: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "input", b"input", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_workers", b"at_workers", "ended_at_us", b"ended_at_us", "failed_node", b"failed_node", "failure", b"failure", "input", b"input", "nodes", b"nodes", "output", b"output", "request_id", b"request_id", "requests", b"requests", "sequence", b"sequence", "signals", b"signals", "started_at_us", b"started_at_us", "status", b"status", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_workers", b"at_workers", "ended_at_us", b"ended_at_us", "failed_node", b"failed_node", "failure", b"failure", "input", b"input", "nodes", b"nodes", "output", b"output", "request_id", b"request_id", "requests", b"requests", "sequence", b"sequence", "signals", b"signals", "signals_taken", b"signals_taken", "started_at_us", b"started_at_us", "status", b"status", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -116,6 +142,7 @@ class NodeSnapshot(_message.Message):
     WORKER_ID_FIELD_NUMBER: _builtins.int
     BECAUSE_OF_FIELD_NUMBER: _builtins.int
     MAP_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     status: _execution_pb2.NodeStatus.ValueType
     attempt: _builtins.int
@@ -133,7 +160,11 @@ class NodeSnapshot(_message.Message):
     def failure(self) -> _failure_pb2.Failure: ...
     @_builtins.property
     def map(self) -> Global___MapSnapshot:
-        """Of a map whose items are known."""
+        """Of a map whose items are known, or of a group."""
+
+    @_builtins.property
+    def states(self) -> Global___StatesSnapshot:
+        """Of a state machine that has its first value."""
 
     def __init__(
         self,
@@ -152,10 +183,11 @@ class NodeSnapshot(_message.Message):
         worker_id: _builtins.str = ...,
         because_of: _builtins.str = ...,
         map: Global___MapSnapshot | None = ...,
+        states: Global___StatesSnapshot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "map", b"map", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "map", b"map", "output", b"output", "states", b"states"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "because_of", b"because_of", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "index", b"index", "map", b"map", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "status", b"status", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "because_of", b"because_of", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "index", b"index", "map", b"map", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "states", b"states", "status", b"status", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -208,6 +240,54 @@ class MapSnapshot(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MapSnapshot: _TypeAlias = MapSnapshot  # noqa: Y015
+
+@_typing.final
+class StatesSnapshot(_message.Message):
+    """Where a state machine is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    BEGUN_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    next: _builtins.int
+    """Index in its body of the node that is to begin, plus 1; 0 is the end."""
+    begun: _builtins.int
+    """Nodes that have begun."""
+    @_builtins.property
+    def value(self) -> _payload_pb2.Payload: ...
+    @_builtins.property
+    def error(self) -> _failure_pb2.Failure:
+        """What was caught last."""
+
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure:
+        """Why it can not go on."""
+
+    @_builtins.property
+    def scope(self) -> Global___ScopeSnapshot:
+        """The one in progress."""
+
+    def __init__(
+        self,
+        *,
+        value: _payload_pb2.Payload | None = ...,
+        error: _failure_pb2.Failure | None = ...,
+        next: _builtins.int = ...,
+        failure: _failure_pb2.Failure | None = ...,
+        begun: _builtins.int = ...,
+        scope: Global___ScopeSnapshot | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "failure", b"failure", "scope", b"scope", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "error", b"error", "failure", b"failure", "next", b"next", "scope", b"scope", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatesSnapshot: _TypeAlias = StatesSnapshot  # noqa: Y015
 
 @_typing.final
 class ScopeSnapshot(_message.Message):

@@ -1,0 +1,247 @@
+"""What a task of a native workflow can be besides a call: a map, a group, a race, a loop, a try.
+
+Loops and tries are state machines: one node of them evaluates, runs the tasks, or handles what
+failed. The nodes that are not in the document are named after the one that is: `poll:while`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.model import (
+    ITEM_NAMES,
+    STATE_NAMES,
+    Catch,
+    Dialect,
+    Edge,
+    Follow,
+    GroupBody,
+    Join,
+    Json,
+    MapBody,
+    Node,
+    StatesBody,
+    Task,
+)
+from flowmesh.definitions.problems import Path
+from flowmesh.definitions.reader import Reader, kind_of
+
+_KINDS = ("map", "group", "race", "loop", "try")
+# What is said of the tasks in a body and not of the body, and where it goes instead.
+_NOT_OF_A_BODY = {
+    "taskRef": "what runs goes into {kind}.tasks",
+    "input": "inputs go to the tasks in {kind}.tasks",
+    "retry": "say it of the tasks in {kind}.tasks",
+    "timeout": "say it of the tasks in {kind}.tasks",
+    "queue": "say it of the tasks in {kind}.tasks",
+    "priority": "say it of the tasks in {kind}.tasks",
+}
+_NOT_OF_A_MAP = {
+    "taskRef": "what runs for each item goes into map.tasks",
+    "input": "the list goes into map.items, inputs to the tasks in map.tasks",
+}
+_JOINS = tuple(join.name for join in Join)
+_ROUNDS_DEFAULT = 1_000
+_FAILURE, _SUCCESS = "failure", "success"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a graph stands: in how many bodies, and what these give names to."""
+
+    depth: int = 0
+    bound: frozenset[str] = frozenset()
+
+    def inside(self, names: frozenset[str] = frozenset()) -> "Place":
+        return Place(self.depth + 1, self.bound | names)
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """What a node waits for."""
+
+    dependencies: tuple[str, ...]
+    edges: tuple[Edge, ...]
+    join: Join
+
+
+ReadNodes = Callable[[Reader, str, Place], tuple[Node, ...]]
+
+
+def body_kind(reader: Reader) -> str:
+    """Which body a task has; empty where it has none."""
+    return next((kind for kind in _KINDS if kind in reader.value), "")
+
+
+def read_body(reader: Reader, kind: str, place: Place, read_nodes: ReadNodes) -> Node:
+    """A task that is a body of tasks."""
+    node_id = reader.identifier("id", f"the name of the {kind} in this workflow")
+    elsewhere = _NOT_OF_A_BODY | (_NOT_OF_A_MAP if kind == "map" else {})
+    for key, instead in elsewhere.items():
+        if reader.has(key):
+            message = f"{key} does not belong to a {kind}; {instead.format(kind=kind)}"
+            reader.problems.add("DEFINITION_INVALID", message, (*reader.path, key), at_key=True)
+    edges = read_edges(reader)
+    node = Node(
+        id=node_id,
+        path=reader.path,
+        name=reader.text("name") or node_id,
+        condition=reader.text("condition", most=limits.CODE_CHARACTERS_MAX),
+        dependencies=edges.dependencies,
+        dependencies_key="dependsOn",
+        critical=reader.flag("critical", True),
+        edges=edges.edges,
+        join=edges.join,
+        bound=place.bound,
+    )
+    body = reader.object(kind)
+    if place.depth >= limits.BODY_DEPTH_MAX:
+        message = f"bodies may be nested {limits.BODY_DEPTH_MAX} deep"
+        body.problems.add("NESTING_TOO_DEEP", message, body.path)
+        return node
+    made = _READERS[kind](node, body, place, read_nodes)
+    body.refuse_unknown()
+    return made
+
+
+def read_edges(reader: Reader) -> Edges:
+    """`dependsOn`: ids, or objects that say on which outcome; and how they join."""
+    edges: list[Edge] = []
+
+    def edge(one: Reader) -> str:
+        name = one.identifier("task", "the task to wait for")
+        outcome = one.required_text("on", "failure, success, or the label that a decision names")
+        one.refuse_unknown()
+        if name and outcome and outcome != _SUCCESS:
+            failed = outcome == _FAILURE
+            label = "" if failed else outcome
+            edges.append(Edge(name, one.path, label=label, on_failure=failed))
+        return name
+
+    names = reader.identifiers("dependsOn", edge)
+    join = reader.choice("join", _JOINS, Join.STRICT.name)
+    return Edges(names, tuple(edges), Join[join])
+
+
+def read_decision(reader: Reader) -> Task:
+    """A node whose output are the ids of those conditions that hold."""
+    body = reader.object("decision")
+    conditions: list[Json] = []
+    if not body.has("conditions"):
+        body.missing("conditions", "a list of {id, expression}")
+    for index, item in enumerate(body.items("conditions") if body.has("conditions") else ()):
+        path: Path = (*body.path, "conditions", index)
+        if not isinstance(item, dict):
+            message = f"a condition is an object with id and expression, not {kind_of(item)}"
+            body.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        one = Reader(item, path, body.problems)
+        label = one.identifier("id", "what edges name as their on")
+        expression = one.required_text("expression", "a CEL expression over input and tasks")
+        one.refuse_unknown()
+        conditions.append({"id": label, "expression": expression, "language": "cel"})
+    config: dict[str, Json] = {
+        "conditions": conditions,
+        "default": list(body.identifiers("default")),
+        "match": body.choice("match", ("FIRST", "ALL"), "FIRST").lower(),
+    }
+    body.refuse_unknown()
+    return Task("decision", "decision", config, Dialect.NATIVE, config_path=body.path)
+
+
+def _map(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
+    if not body.has("items"):
+        body.missing("items", 'the list to run for, such as "{{input.orders}}"')
+    made = MapBody(
+        nodes=read_nodes(body, "map", place.inside(ITEM_NAMES)),
+        concurrency=body.integer(
+            "concurrency", limits.MAP_CONCURRENCY_DEFAULT, 1, limits.MAP_CONCURRENCY_MAX
+        ),
+        path=body.path,
+    )
+    return replace(node, input=body.raw("items"), has_input=body.has("items"), body=made)
+
+
+def _group(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
+    nodes = read_nodes(body, "group", place.inside())
+    return replace(node, body=GroupBody(nodes, body.path))
+
+
+def _race(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
+    nodes = read_nodes(body, "race", place.inside())
+    return replace(node, body=GroupBody(nodes, body.path, race=True))
+
+
+def _loop(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
+    """Tests, runs the tasks, and again: what they give is the state of the next round."""
+    inside = place.inside(STATE_NAMES)
+    when = body.required_text("while", "a CEL expression over state, input and tasks")
+    config: dict[str, Json] = {
+        "conditions": [{"id": f"{node.id}:tasks", "expression": when, "language": "cel"}],
+        "default": [],
+        "match": "first",
+    }
+    rounds = body.integer("rounds", _ROUNDS_DEFAULT, 1, limits.LOOP_ROUNDS_MAX)
+    task = Task("decision", "decision", config, Dialect.NATIVE, config_path=body.path)
+    test = Node(
+        id=f"{node.id}:while",
+        path=(*body.path, "while"),
+        task=task,
+        follow=Follow(chooses=True, among=(f"{node.id}:tasks", "")),
+        bound=inside.bound,
+    )
+    tasks = Node(
+        id=f"{node.id}:tasks",
+        path=(*body.path, "tasks"),
+        body=GroupBody(read_nodes(body, "loop", inside), body.path, single=True),
+        follow=Follow(next=test.id),
+        bound=inside.bound,
+    )
+    machine = StatesBody((test, tasks), test.id, body.path, steps_max=2 * rounds + 1)
+    return replace(node, input=body.raw("state"), has_input=True, body=machine)
+
+
+def _try(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
+    """The tasks, and for what fails in them other tasks, by the class of the failure."""
+    inside = place.inside(STATE_NAMES)
+    catches: list[Catch] = []
+    handlers: list[Node] = []
+    if not body.has("catch"):
+        body.missing("catch", "a list of {errors, tasks}")
+    for index, item in enumerate(body.items("catch") if body.has("catch") else ()):
+        path: Path = (*body.path, "catch", index)
+        if not isinstance(item, dict):
+            message = f"a catch is an object with tasks, not {kind_of(item)}"
+            body.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        one = Reader(item, path, body.problems)
+        classes = one.identifiers("errors") if one.has("errors") else ("*",)
+        handler = Node(
+            id=f"{node.id}:catch{index}",
+            path=path,
+            body=GroupBody(read_nodes(one, "catch", inside), path, single=True),
+            follow=Follow(),
+            bound=inside.bound,
+        )
+        one.refuse_unknown()
+        handlers.append(handler)
+        catches.append(Catch(classes, handler.id))
+    tried = Node(
+        id=f"{node.id}:tasks",
+        path=(*body.path, "tasks"),
+        body=GroupBody(read_nodes(body, "try", inside), body.path, single=True),
+        follow=Follow(catches=tuple(catches)),
+        bound=inside.bound,
+    )
+    machine = StatesBody((tried, *handlers), tried.id, body.path)
+    return replace(node, input=None, has_input=True, body=machine)
+
+
+_Read = Callable[[Node, Reader, Place, ReadNodes], Node]
+_READERS: dict[str, _Read] = {
+    "map": _map,
+    "group": _group,
+    "race": _race,
+    "loop": _loop,
+    "try": _try,
+}

@@ -1,0 +1,69 @@
+"""What an expression between braces is: a reference, a literal, or a call over expressions."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from flowmesh.expressions.functions import Function, result_schema
+from flowmesh.expressions.references import Reference
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant."""
+
+    value: Json
+
+    def __str__(self) -> str:
+        return orjson.dumps(self.value).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function and its arguments; `place` is where it stands in the value that was compiled."""
+
+    function: Function
+    arguments: tuple["Expression", ...]
+    place: str
+    # Of the calls in it, its own among them.
+    depth: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.function.name}({', '.join(map(str, self.arguments))})"
+
+
+Expression = Reference | Literal | Call
+
+
+def references_in(expression: Expression) -> Iterator[Reference]:
+    """The references of an expression, from left to right."""
+    if isinstance(expression, Reference):
+        yield expression
+    elif isinstance(expression, Call):
+        for argument in expression.arguments:
+            yield from references_in(argument)
+
+
+def schema_of(expression: Expression, of_reference: Callable[[Reference], Json]) -> Json:
+    """JSON Schema of what an expression yields; of a reference it is what `of_reference` knows.
+
+    `{}` and None are schemas of anything.
+    """
+    if isinstance(expression, Reference):
+        return of_reference(expression)
+    if isinstance(expression, Literal):
+        return {"const": expression.value}
+    name, arguments = expression.function.name, expression.arguments
+    if name in {"default", "ifEmpty", "coalesce", "if"}:
+        choices = arguments[1:] if name == "if" else arguments
+        schemas = [schema_of(each, of_reference) for each in choices]
+        if name == "coalesce":
+            schemas.append({"type": "null"})
+        return {"anyOf": schemas} if all(schemas) else {}
+    if name == "round" and len(arguments) == 1:
+        return {"type": "integer"}
+    return result_schema(name)

@@ -1,0 +1,22 @@
+"""All functions of the template language, by name and by what they are about."""
+
+from flowmesh.expressions.functions import data, dates, encoding, logic, numbers, strings
+from flowmesh.expressions.functions.signatures import RESULTS, Function, Json
+
+GROUPS: dict[str, tuple[Function, ...]] = {
+    "Choosing and comparing": logic.FUNCTIONS,
+    "Text": strings.FUNCTIONS,
+    "Numbers": numbers.FUNCTIONS,
+    "Dates": dates.FUNCTIONS,
+    "Arrays, objects and JSON": data.FUNCTIONS,
+    "Encoding and hashing": encoding.FUNCTIONS,
+}
+
+FUNCTIONS: dict[str, Function] = {
+    function.name: function for group in GROUPS.values() for function in group
+}
+
+
+def result_schema(name: str) -> Json:
+    """JSON Schema of what a function yields, `{}` where anything; raises KeyError."""
+    return RESULTS[FUNCTIONS[name].result]

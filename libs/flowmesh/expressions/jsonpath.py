@@ -1,0 +1,346 @@
+"""JSONPath (RFC 9535): queries, compiled once, that count every step they take.
+
+jsonpath-rfc9535 parses and checks a query. What it then is gets evaluated here: a query such as
+`$..[?@..*]` takes a power of the data's size in steps, and whoever evaluates it has to be able to
+stop. Patterns of `match` and `search` are RE2, whose time is linear.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import re2
+from iregexp_check import check as is_iregexp
+from jsonpath_rfc9535 import (
+    JSONPathEnvironment,
+    JSONPathError,
+    JSONPathQuery,
+    JSONPathTypeError,
+)
+from jsonpath_rfc9535.filter_expressions import (
+    ComparisonExpression,
+    Expression,
+    FilterExpression,
+    FilterExpressionLiteral,
+    FilterQuery,
+    FunctionExtension,
+    LogicalExpression,
+    PrefixExpression,
+    RootFilterQuery,
+)
+from jsonpath_rfc9535.lex import tokenize
+from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment, JSONPathSegment
+from jsonpath_rfc9535.selectors import (
+    FilterSelector,
+    IndexSelector,
+    JSONPathSelector,
+    NameSelector,
+    SliceSelector,
+    WildcardSelector,
+)
+
+from flowmesh.expressions.errors import ExpressionInvalid, RenderError
+
+Json = Any
+
+SOURCE_CHARACTERS_MAX = 4_096
+TOKENS_MAX = 200
+STEPS_MAX = 250_000
+"""Of one evaluation, each well below a microsecond."""
+NESTING_MAX = 32
+PATTERNS_KEPT = 256
+
+
+class _Nothing:
+    """What a query for one value yields where there is none."""
+
+
+_NOTHING = _Nothing()
+_TESTS = frozenset({"match", "search"})
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPath:
+    """A compiled query; share it freely, it never changes."""
+
+    source: str
+    _query: JSONPathQuery
+
+    def select(self, value: Json) -> list[Json]:
+        """The values it selects, in order; raises RenderError where it takes too many steps."""
+        return _Evaluation(value).query(self._query, value)
+
+
+def compile_jsonpath(source: str) -> JsonPath:
+    """Raises ExpressionInvalid (EXPRESSION_INVALID, EXPRESSION_TOO_COMPLEX)."""
+    if len(source) > SOURCE_CHARACTERS_MAX:
+        message = f"a JSONPath has at most {SOURCE_CHARACTERS_MAX} characters"
+        raise ExpressionInvalid("EXPRESSION_TOO_COMPLEX", message)
+    _check_nesting(source)
+    try:
+        if len(tokenize(source)) > TOKENS_MAX:
+            message = f"a JSONPath has at most {TOKENS_MAX} parts"
+            raise ExpressionInvalid("EXPRESSION_TOO_COMPLEX", message)
+        query = JSONPathEnvironment().compile(source)
+        _check_query(query)
+        return JsonPath(source, query)
+    except JSONPathError as error:
+        offset = error.token.index if error.token is not None else -1
+        place = f" at offset {offset}" if offset >= 0 else ""
+        message = f"not a JSONPath: {error.args[0]}{place}"
+        raise ExpressionInvalid("EXPRESSION_INVALID", message, offset=offset) from error
+    except (ValueError, RecursionError) as error:
+        raise ExpressionInvalid("EXPRESSION_INVALID", "not a JSONPath") from error
+
+
+def _check_nesting(source: str) -> None:
+    """The parser calls itself for what is nested; brackets in strings count too, to be simple."""
+    depth = 0
+    for offset, character in enumerate(source):
+        depth += (character in "([") - (character in ")]")
+        if depth > NESTING_MAX:
+            message = f"a JSONPath is nested at most {NESTING_MAX} levels deep"
+            raise ExpressionInvalid("EXPRESSION_TOO_COMPLEX", message, offset=offset)
+
+
+def _check_query(query: JSONPathQuery) -> None:
+    """Refuses what the parser lets through: a test where a value has to be, or the reverse."""
+    for segment in query.segments:
+        for selector in segment.selectors:
+            if isinstance(selector, FilterSelector):
+                _check_test(selector.expression.expression)
+
+
+def _check_test(expression: Expression) -> None:
+    match expression:
+        case LogicalExpression():
+            _check_test(expression.left)
+            _check_test(expression.right)
+        case PrefixExpression():
+            _check_test(expression.right)
+        case ComparisonExpression():
+            _check_value(expression.left)
+            _check_value(expression.right)
+        case FilterQuery():
+            _check_query(expression.query)
+        case FunctionExtension() if expression.name in _TESTS:
+            for argument in expression.args:
+                _check_value(argument)
+        case _:
+            raise JSONPathTypeError("a value is no test", token=expression.token)
+
+
+def _check_value(expression: Expression) -> None:
+    match expression:
+        case FilterExpressionLiteral():
+            pass
+        case FilterQuery():
+            _check_query(expression.query)
+        case FunctionExtension() if expression.name not in _TESTS:
+            for argument in expression.args:
+                _check_value(argument)
+        case _:
+            raise JSONPathTypeError("a test is no value", token=expression.token)
+
+
+class _Evaluation:
+    """One evaluation over one value."""
+
+    def __init__(self, root: Json) -> None:
+        self._root = root
+        self._left = STEPS_MAX
+
+    def _step(self, count: int = 1) -> None:
+        self._left -= count
+        if self._left < 0:
+            message = f"the JSONPath takes more than {STEPS_MAX} steps over this data"
+            raise RenderError("", message, code="EXPRESSION_BUDGET")
+
+    def query(self, query: JSONPathQuery, value: Json) -> list[Json]:
+        nodes = [value]
+        for segment in query.segments:
+            nodes = self._segment(segment, nodes)
+        return nodes
+
+    def _segment(self, segment: JSONPathSegment, nodes: list[Json]) -> list[Json]:
+        deep = isinstance(segment, JSONPathRecursiveDescentSegment)
+        found: list[Json] = []
+        for node in nodes:
+            for each in self._descendants(node) if deep else (node,):
+                for selector in segment.selectors:
+                    self._step()
+                    found += self._selected(selector, each)
+        return found
+
+    def _descendants(self, node: Json) -> Iterator[Json]:
+        """The node and everything in it, each before what is in it."""
+        waiting = [node]
+        while waiting:
+            each = waiting.pop()
+            self._step()
+            yield each
+            children = _children(each)
+            self._step(len(children))
+            waiting.extend(child for child in reversed(children) if isinstance(child, dict | list))
+
+    def _selected(self, selector: JSONPathSelector, node: Json) -> list[Json]:
+        match selector:
+            case NameSelector():
+                held = isinstance(node, dict) and selector.name in node
+                return [node[selector.name]] if held else []
+            case IndexSelector():
+                index = selector.index
+                held = isinstance(node, list) and -len(node) <= index < len(node)
+                return [node[index]] if held else []
+            case SliceSelector():
+                if not isinstance(node, list) or selector.slice.step == 0:
+                    return []
+                found: list[Json] = node[selector.slice]
+            case WildcardSelector():
+                found = _children(node)
+            case FilterSelector():
+                found = [each for each in _children(node) if self._holds(selector.expression, each)]
+            case _:
+                raise AssertionError(f"{type(selector).__name__} is no selector of RFC 9535")
+        self._step(len(found))
+        return found
+
+    # --- filters ---
+
+    def _holds(self, expression: Expression, current: Json) -> bool:
+        self._step()
+        match expression:
+            case FilterExpression():
+                return self._holds(expression.expression, current)
+            case LogicalExpression():
+                left = self._holds(expression.left, current)
+                if left == (expression.operator == "||"):
+                    return left
+                return self._holds(expression.right, current)
+            case PrefixExpression():
+                return not self._holds(expression.right, current)
+            case ComparisonExpression():
+                left = self._value(expression.left, current)
+                return self._compared(
+                    left, expression.operator, self._value(expression.right, current)
+                )
+            case FilterQuery():
+                return bool(self._nodes(expression, current))
+            case FunctionExtension():
+                return self._function(expression, current) is True
+        raise AssertionError(f"{type(expression).__name__} is no test of RFC 9535")
+
+    def _nodes(self, expression: FilterQuery, current: Json) -> list[Json]:
+        start = self._root if isinstance(expression, RootFilterQuery) else current
+        return self.query(expression.query, start)
+
+    def _value(self, expression: Expression, current: Json) -> Json:
+        """A literal, the result of a function, or the one value of a query."""
+        match expression:
+            case FilterExpressionLiteral():
+                return expression.value
+            case FunctionExtension():
+                return self._function(expression, current)
+            case FilterQuery():
+                nodes = self._nodes(expression, current)
+                return nodes[0] if len(nodes) == 1 else _NOTHING
+        raise AssertionError(f"{type(expression).__name__} is no value of RFC 9535")
+
+    def _function(self, call: FunctionExtension, current: Json) -> Json:
+        if call.name in {"count", "value"}:
+            query = call.args[0]
+            assert isinstance(query, FilterQuery)
+            nodes = self._nodes(query, current)
+            if call.name == "count":
+                return len(nodes)
+            return nodes[0] if len(nodes) == 1 else _NOTHING
+        values = [self._value(each, current) for each in call.args]
+        if call.name == "length":
+            return len(values[0]) if isinstance(values[0], str | list | dict) else _NOTHING
+        text, pattern = values
+        if not isinstance(text, str) or not isinstance(pattern, str):
+            return False
+        self._step((len(text) + len(pattern)) // 16)
+        compiled = _pattern(pattern)
+        if compiled is None:
+            return False
+        find = compiled.fullmatch if call.name == "match" else compiled.search
+        return find(text) is not None
+
+    def _compared(self, left: Json, operator: str, right: Json) -> bool:
+        match operator:
+            case "==":
+                return self._equal(left, right)
+            case "!=":
+                return not self._equal(left, right)
+            case "<":
+                return _less(left, right)
+            case ">":
+                return _less(right, left)
+            case "<=":
+                return _less(left, right) or self._equal(left, right)
+        return _less(right, left) or self._equal(left, right)
+
+    def _equal(self, left: Json, right: Json) -> bool:
+        """Equality of JSON, however deep, of as many steps as there are values."""
+        waiting = [(left, right)]
+        while waiting:
+            self._step()
+            left, right = waiting.pop()
+            if isinstance(left, dict) and isinstance(right, dict):
+                if left.keys() != right.keys():
+                    return False
+                self._step(len(left))
+                waiting.extend((left[key], right[key]) for key in left)
+            elif isinstance(left, list) and isinstance(right, list):
+                if len(left) != len(right):
+                    return False
+                self._step(len(left))
+                waiting.extend(zip(left, right, strict=True))
+            elif isinstance(left, bool) != isinstance(right, bool) or left != right:
+                return False
+        return True
+
+
+def _children(value: Json) -> list[Json]:
+    if isinstance(value, list):
+        return value
+    return list(value.values()) if isinstance(value, dict) else []
+
+
+def _less(left: Json, right: Json) -> bool:
+    if isinstance(left, str) and isinstance(right, str):
+        return left < right
+    return _is_number(left) and _is_number(right) and bool(left < right)
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@lru_cache(maxsize=PATTERNS_KEPT)
+def _pattern(source: str) -> Any:
+    """An I-Regexp compiled; None where it is none, and then nothing matches."""
+    if len(source) > SOURCE_CHARACTERS_MAX or not is_iregexp(source):
+        return None
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(_as_re2(source), options)
+    except re2.error:
+        return None
+
+
+def _as_re2(source: str) -> str:
+    """An I-Regexp for RE2: a dot is anything but a line break of either kind."""
+    written, escaped, in_class = "", False, False
+    for character in source:
+        if character == "." and not escaped and not in_class:
+            written += r"[^\n\r]"
+            continue
+        if not escaped and character in "[]":
+            in_class = character == "["
+        escaped = character == "\\" and not escaped
+        written += character
+    return written
