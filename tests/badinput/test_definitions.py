@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,12 +16,15 @@ from flowmesh.definitions import read_source as read
 from flowmesh.definitions.compile import no_library
 from flowmesh.definitions.lint import lint
 from flowmesh.definitions.model import Workflow
+from flowmesh.definitions.yaml_text import read_yaml
 from flowmesh.errors import REASONS
 from flowmesh.errors.explained import explanations
 from flowmesh.plan import compile_plan
+from tests.tidy import sources
 
 FOLDER = Path(__file__).parent / "definitions"
 INDEX: dict[str, str] = tomllib.loads((FOLDER / "index.toml").read_text())
+RIGHT: list[Any] = list(read_yaml(FOLDER.with_name("right.yaml").read_text()))
 KINDS = {".json": "application/json", ".yaml": "application/yaml"}
 # What a source alone cannot show, or only one of megabytes.
 NOT_IN_A_DOCUMENT = {
@@ -56,6 +58,12 @@ def test_a_wrong_document_gets_its_code_and_place(name: str) -> None:
     assert {problem.code for problem in errors_in(found)} == (set() if warned else {code})
 
 
+def test_right_documents_are_right() -> None:
+    """Together, since the workflow uses the tasks."""
+    found = problems_of(FOLDER.with_name("right.yaml").read_bytes(), "application/yaml")
+    assert errors_in(found) == []
+
+
 def test_the_corpus_is_whole() -> None:
     """At least 200 documents, each indexed, and one for every code that a definition can get."""
     files = {path.name for path in FOLDER.iterdir()} - {"index.toml"}
@@ -66,6 +74,29 @@ def test_the_corpus_is_whole() -> None:
     assert explanations().keys() - codes == NOT_IN_A_DOCUMENT
 
 
+def kind_of(document: Any) -> str:
+    if not isinstance(document, dict):
+        return ""
+    if document.get("kind") in ("Workflow", "WorkflowTask"):
+        return "workflow" if document["kind"] == "Workflow" else "task"
+    return "steps" if "steps" in document and "kind" not in document else ""
+
+
+def definitions_written_here() -> list[tuple[str, Any]]:
+    """Every definition in examples and pages."""
+    found: list[tuple[str, Any]] = []
+    for name in sources.tracked():
+        text = ""
+        if name.startswith("examples/") and name.endswith((".yaml", ".json")):
+            text = sources.text(name)
+        elif name.endswith(".md") and not name.startswith("docs/errors/"):
+            blocks = sources.text(name).split("```")[1::2]
+            text = "\n---\n".join(b.partition("\n")[2] for b in blocks if b.startswith("yaml"))
+        documents = read_yaml(text) if text else ()
+        found += ((name, document) for document in documents if kind_of(document))
+    return found
+
+
 def _documents() -> list[Any]:
     found = []
     for name in INDEX:
@@ -74,8 +105,9 @@ def _documents() -> list[Any]:
         if reading.source is not None:
             found += [each for each in reading.source.documents if isinstance(each, dict)]
     for each in explanations().values():
-        found += [document for document in yaml.safe_load_all(each.right) if document]
-    return found
+        found += [document for document in read_yaml(each.right) if document]
+    # Those that use everything are the most worth breaking.
+    return [*found, *RIGHT * 10, *(document for _, document in definitions_written_here())]
 
 
 DOCUMENTS = _documents()

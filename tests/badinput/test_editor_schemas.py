@@ -6,15 +6,22 @@ from typing import Any
 import jsonschema_rs
 import orjson
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 
 from flowmesh.definitions import errors_in
 from flowmesh.definitions import read_source as read
+from flowmesh.definitions.yaml_text import read_yaml
 from flowmesh.errors.explained import explanations
 from flowmesh.rehearsal.editor import SCHEMAS
-from tests.badinput.test_definitions import FOLDER, INDEX, KINDS, mutated
-from tests.tidy import sources
+from tests.badinput.test_definitions import (
+    FOLDER,
+    INDEX,
+    KINDS,
+    RIGHT,
+    definitions_written_here,
+    kind_of,
+    mutated,
+)
 
 VALIDATORS = {kind: jsonschema_rs.validator_for(schema()) for kind, schema in SCHEMAS.items()}
 # Codes that come from the shape of a document; the rest is beyond a schema.
@@ -24,6 +31,7 @@ OF_SHAPE = {"ID_INVALID", "RETRY_INVALID", "TIMEOUT_INVALID", "GRAPH_EMPTY"}
 BEYOND = {
     "delay-without-a-duration.yaml",
     "library-built-in-name.yaml",
+    "library-decision-id-taken.yaml",
     "library-delay-too-long.yaml",
     "library-twice-in-a-source.yaml",
     "retry-delay-too-long.yaml",
@@ -32,14 +40,6 @@ BEYOND = {
     "workflow-timeout-too-long.yaml",
     "workflow-timeout-zero.yaml",
 }
-
-
-def kind_of(document: Any) -> str:
-    if not isinstance(document, dict):
-        return ""
-    if document.get("kind") in ("Workflow", "WorkflowTask"):
-        return "workflow" if document["kind"] == "Workflow" else "task"
-    return "steps" if "steps" in document and "kind" not in document else ""
 
 
 def refused_by_schema(document: Any) -> list[str]:
@@ -51,21 +51,6 @@ def accepted(document: Any) -> bool:
     """Whether the reader takes it; what checks of whole graphs find does not count."""
     reading = read(orjson.dumps(document), "application/json")
     return not errors_in(reading.problems)
-
-
-def definitions_written_here() -> list[tuple[str, Any]]:
-    """Every definition in examples and pages."""
-    found: list[tuple[str, Any]] = []
-    for name in sources.tracked():
-        text = ""
-        if name.startswith("examples/") and name.endswith((".yaml", ".json")):
-            text = sources.text(name)
-        elif name.endswith(".md") and not name.startswith("docs/errors/"):
-            blocks = sources.text(name).split("```")[1::2]
-            text = "\n---\n".join(b.partition("\n")[2] for b in blocks if b.startswith("yaml"))
-        documents = yaml.safe_load_all(text) if text else ()
-        found += ((name, document) for document in documents if kind_of(document))
-    return found
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
@@ -81,7 +66,9 @@ def test_what_is_written_here_fits() -> None:
     written = definitions_written_here()
     assert {kind_of(document) for _, document in written} == {"workflow", "task", "steps"}
     for code, each in explanations().items():
-        written += ((code, document) for document in yaml.safe_load_all(each.right) if document)
+        written += ((code, document) for document in read_yaml(each.right) if document)
+    written += ((each.get("id", "right.yaml"), each) for each in RIGHT)
+    assert all(accepted(each) for each in RIGHT)
     refused = {name: refused_by_schema(d) for name, d in written if accepted(d)}
     assert {name: errors for name, errors in refused.items() if errors} == {}
 

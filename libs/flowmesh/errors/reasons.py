@@ -27,7 +27,7 @@ REASONS = _table(
     Reason("JSON_INVALID", tree.Invalid, "The text is not JSON, or a number in it cannot be kept exactly."),
     Reason("YAML_INVALID", tree.Invalid, "The text is not YAML."),
     Reason("YAML_FORBIDDEN", tree.Invalid, "YAML aliases, tags and duplicate keys are not accepted."),
-    Reason("NESTING_TOO_DEEP", tree.Invalid, "Values may be nested 64 levels deep, maps 4."),
+    Reason("NESTING_TOO_DEEP", tree.Invalid, "Values may be nested 64 levels deep, maps and other bodies 8."),
     Reason("INVALID_UTF8", tree.Invalid, "Text must be UTF-8 without lone surrogates."),
     Reason("STRING_HAS_NUL", tree.Invalid, "Text must not hold NUL characters."),
     Reason("ID_INVALID", tree.Invalid, "Ids match [A-Za-z0-9._:-]{1,128}."),

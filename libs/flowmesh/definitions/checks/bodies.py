@@ -103,7 +103,7 @@ class Bodies:
 
     def _decision(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
         base = (*task.config_path, "conditions")
-        conditions = task.config["conditions"]
+        conditions = task.config.get("conditions", [])
         if len(conditions) > CONDITIONS_MAX:
             message = f"a decision has at most {CONDITIONS_MAX} conditions"
             problems.add("EXPRESSION_TOO_COMPLEX", message, base)

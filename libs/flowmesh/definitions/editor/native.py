@@ -24,12 +24,22 @@ from flowmesh.definitions.editor.parts import (
     url,
 )
 from flowmesh.definitions.formats.common import METHODS
-from flowmesh.definitions.formats.native import API_VERSION
-from flowmesh.definitions.model import Priority
+from flowmesh.definitions.formats.native import API_VERSION, FORMS, LANGUAGES
+from flowmesh.definitions.model import Join, Priority
 
 _TIMEOUT = said("Limit of one attempt.", or_null(DURATION))
 _RETRY = retry("multiplier", or_null(DURATION))
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
+_WAITED_FOR: Schema = {
+    "type": ["array", "null"],
+    "items": {
+        "anyOf": [
+            ID,
+            members({"task": ID, "on": code("failure, success, or a label.")}, "task", "on"),
+        ]
+    },
+}
+_FORM = said("How templates are written.", choice(FORMS, FORMS[0]))
 _CODE = code("JavaScript that returns the output.")
 _CONDITION = text(
     limits.CODE_CHARACTERS_MAX, "CEL over input and tasks; must hold for the node to run."
@@ -50,6 +60,7 @@ def workflow_schema() -> Schema:
                 number(0, limits.NODES_MAX, whole=True),
             ),
             "timeout": said("Limit of the whole execution.", or_null(DURATION)),
+            "templates": _FORM,
         },
         "tasks",
     )
@@ -59,14 +70,10 @@ def workflow_schema() -> Schema:
             "type": "array",
             "minItems": 1,
             "maxItems": limits.NODES_MAX,
-            "items": {
-                "if": {"required": ["map"]},
-                "then": {"$ref": "#/$defs/map"},
-                "else": {"$ref": "#/$defs/task"},
-            },
+            "items": _either(),
         },
         "task": _node(),
-        "map": _map(),
+        **{kind: _body(kind, body) for kind, body in _bodies().items()},
     }
     return document("Workflow of workflow.io/v1", schema)
 
@@ -89,6 +96,7 @@ def task_schema() -> Schema:
         ),
         "webhook": members({"url": url(), "headers": HEADERS, "payload": ANYTHING}, "url"),
         "condition": members({"expression": code("CEL over input.")}, "expression"),
+        "decision": _decision(*LANGUAGES),
         "noop": or_null(members({})),
     }
     common: dict[str, Schema] = {
@@ -99,6 +107,7 @@ def task_schema() -> Schema:
         "retry": _RETRY,
         "timeout": _TIMEOUT,
         "queue": ID,
+        "templates": _FORM,
     }
     spec: Schema = {
         "type": "object",
@@ -160,16 +169,18 @@ def _shared() -> dict[str, Schema]:
         "id": ID,
         "name": text(),
         "condition": _CONDITION,
-        "dependsOn": said("Nodes that must have completed before.", IDS),
+        "dependsOn": said("Nodes that must have ended before, and how.", _WAITED_FOR),
+        "join": choice([join.name for join in Join], Join.STRICT.name),
         "critical": said("Whether its failure fails the workflow.", flag(True)),
     }
 
 
 def _node() -> Schema:
-    return members(
+    schema = members(
         {
             **_shared(),
             "taskRef": said("A WorkflowTask, or transform, delay, noop.", ID),
+            "decision": _decision(),
             "input": said("Templates at any depth, over input and tasks.", ANYTHING),
             "retry": _RETRY,
             "timeout": _TIMEOUT,
@@ -177,24 +188,80 @@ def _node() -> Schema:
             "queue": ID,
         },
         "id",
-        "taskRef",
     )
+    schema["anyOf"] = [{"required": ["taskRef"]}, {"required": ["decision"]}]
+    return schema
 
 
-def _map() -> Schema:
-    body = members(
+def _decision(*languages: str) -> Schema:
+    """The conditions of a decision, in CEL where no language can be named."""
+    known: dict[str, Schema] = {
+        "id": {"type": "string", "pattern": r"\S"} if languages else ID,
+        "expression": code("A condition, CEL unless it says otherwise."),
+    }
+    if languages:
+        known |= {"language": choice(languages, languages[0]), "description": _DESCRIPTION}
+    return members(
         {
-            "items": said('The list to run for, such as "{{input.orders}}".', ANYTHING),
-            "tasks": {"$ref": "#/$defs/tasks"},
-            "concurrency": number(
-                1,
-                limits.MAP_CONCURRENCY_MAX,
-                whole=True,
-                default=limits.MAP_CONCURRENCY_DEFAULT,
-            ),
+            "conditions": {"type": "array", "items": members(known, "id", "expression")},
+            "default": said("Ids to name where no condition holds.", IDS),
+            "match": choice(("FIRST", "ALL"), "FIRST"),
         },
-        "items",
-        "tasks",
-        text="Runs its tasks once for each item; templates see item and index.",
+        "conditions",
+        text="Its output names the conditions that hold.",
     )
-    return members({**_shared(), "map": body}, "id", "map")
+
+
+def _either() -> Schema:
+    """A body where one of its words is there, the first of them; else a task."""
+    schema: Schema = {"$ref": "#/$defs/task"}
+    for kind in reversed(_bodies()):
+        body = {"$ref": f"#/$defs/{kind}"}
+        schema = {"if": {"required": [kind]}, "then": body, "else": schema}
+    return schema
+
+
+def _body(kind: str, body: Schema) -> Schema:
+    return members({**_shared(), kind: body}, "id", kind)
+
+
+def _bodies() -> dict[str, Schema]:
+    tasks: Schema = {"$ref": "#/$defs/tasks"}
+    limit, default = limits.MAP_CONCURRENCY_MAX, limits.MAP_CONCURRENCY_DEFAULT
+    return {
+        "map": members(
+            {
+                "items": said('The list to run for, such as "{{input.orders}}".', ANYTHING),
+                "tasks": tasks,
+                "concurrency": number(1, limit, whole=True, default=default),
+            },
+            "items",
+            "tasks",
+            text="Runs its tasks once for each item; templates see item and index.",
+        ),
+        "group": members({"tasks": tasks}, "tasks", text="Tasks that count as one."),
+        "race": members({"tasks": tasks}, "tasks", text="The first task that completes wins."),
+        "loop": members(
+            {
+                "while": code("CEL over state, input and tasks."),
+                "rounds": number(1, limits.LOOP_ROUNDS_MAX, whole=True),
+                "state": said("What the first round begins with.", ANYTHING),
+                "tasks": tasks,
+            },
+            "while",
+            "tasks",
+            text="Runs its tasks as long as a condition holds; templates see state.",
+        ),
+        "try": members(
+            {
+                "tasks": tasks,
+                "catch": {
+                    "type": "array",
+                    "items": members({"errors": IDS, "tasks": tasks}, "tasks"),
+                },
+            },
+            "tasks",
+            "catch",
+            text="Runs its tasks, and others for what fails in them, by the class of the failure.",
+        ),
+    }

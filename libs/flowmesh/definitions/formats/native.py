@@ -30,9 +30,9 @@ from flowmesh.definitions.reader import Reader, kind_of
 API_VERSION = "workflow.io/v1"
 _PRIORITIES = tuple(priority.name for priority in Priority)
 # How templates are written.
-_FORMS = ("NATIVE", "GO")
+FORMS = ("NATIVE", "GO")
 # In which the conditions of a decision may be.
-_LANGUAGES = ("CEL", "JAVASCRIPT", "JSONPATH", "JQ")
+LANGUAGES = ("CEL", "JAVASCRIPT", "JSONPATH", "JQ")
 
 
 def load(reader: Reader) -> Workflow | Task | None:
@@ -49,7 +49,7 @@ def load(reader: Reader) -> Workflow | Task | None:
     name, labels = _metadata(reader.object("metadata"))
     spec = reader.object("spec")
     resource = _KINDS[kind](name, labels, spec)
-    form = spec.choice("templates", _FORMS, _FORMS[0])
+    form = spec.choice("templates", FORMS, FORMS[0])
     spec.refuse_unknown()
     reader.refuse_unknown()
     if form == "GO":
@@ -270,7 +270,7 @@ def _decision(body: Reader) -> dict[str, Json]:
             {
                 "id": each.required_text("id", "what the output names the condition"),
                 "expression": each.required_text("expression", "a condition over input"),
-                "language": each.choice("language", _LANGUAGES, _LANGUAGES[0]).lower(),
+                "language": each.choice("language", LANGUAGES, LANGUAGES[0]).lower(),
             }
         )
         each.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
