@@ -27,10 +27,20 @@ Flag = Annotated[bool, Parameter(negative="")]
 LIMIT = 100
 
 
-def apply(*, file: Files, common: Common = COMMON) -> int:
-    """Register what the files define: all of it, or nothing if anything is wrong."""
+def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
+    """Register what the files define: all of it, or nothing if anything is wrong.
+
+    Parameters
+    ----------
+    strict
+        Warnings are errors.
+    """
 
     async def work(client: "Client") -> int:
+        if strict:
+            found = await client.validate(source.text, strict=True)
+            if not found.valid:
+                return show_problems(common, found.problems, source)
         try:
             applied = await client.apply(source.text)
         except Invalid as error:

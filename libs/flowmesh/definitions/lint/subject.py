@@ -4,7 +4,12 @@ from flowmesh.definitions.model import Node, Task, Workflow, every_node
 from flowmesh.definitions.planner import task_of_node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading import Resolve
-from flowmesh.definitions.references import NATIVE_ROOTS, task_of, tasks_in_condition
+from flowmesh.definitions.references import (
+    NATIVE_ROOTS,
+    conditions_of,
+    task_of,
+    tasks_in_condition,
+)
 from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions import TemplateInvalid, compile_template
 
@@ -40,7 +45,9 @@ class Subject:
         self.problems.warn(code, message, path)
 
     def _note_reads(self, scope: Scope, node: Node) -> None:
-        names = set(tasks_in_condition(node.condition, scope.visible))
+        names: set[str] = set()
+        for condition, _ in conditions_of(node):
+            names.update(tasks_in_condition(condition, scope.visible))
         if node.path in scope.inputs:
             names.update(map(task_of, scope.inputs[node.path].references))
         for name in names:
