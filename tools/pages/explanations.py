@@ -7,7 +7,7 @@ from flowmesh.errors import REASONS
 from flowmesh.errors.explained import Explanation, explanations
 from tools.pages import markdown
 
-_SOURCE = "`libs/flowmesh/errors/explanations.toml`"
+_SOURCE = "`libs/flowmesh/errors/explanations/`"
 
 
 def pages() -> dict[str, Callable[[], str]]:

@@ -9,7 +9,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, error_json, guarded, run
 from flowmesh.cli.problems import as_json, tell
 from flowmesh.cli.sources import Source, read_source
-from flowmesh.errors import Invalid
+from flowmesh.errors import FlowmeshError
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Problem, Stored
@@ -43,7 +43,7 @@ def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
                 return show_problems(common, found.problems, source)
         try:
             applied = await client.apply(source.text)
-        except Invalid as error:
+        except FlowmeshError as error:
             if not error.violations:
                 raise
             return _refused(common, error, source)
@@ -241,7 +241,7 @@ def _stored_json(stored: "Stored", *, definition: bool = True) -> dict[str, Any]
     return shown
 
 
-def _refused(common: Common, error: Invalid, source: Source) -> int:
+def _refused(common: Common, error: FlowmeshError, source: Source) -> int:
     """Every problem with the file it is in."""
     from flowmesh.sdk import Problem
 

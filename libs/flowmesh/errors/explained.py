@@ -8,6 +8,8 @@ from importlib.resources import files
 
 from flowmesh.errors.reasons import REASONS
 
+_FILES = ("texts", "graphs", "values", "lint")
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -21,7 +23,12 @@ class Explanation:
 @cache
 def explanations() -> dict[str, Explanation]:
     """All there are, by code."""
-    table = tomllib.loads(files("flowmesh.errors").joinpath("explanations.toml").read_text())
+    folder = files("flowmesh.errors").joinpath("explanations")
+    table = {
+        code: row
+        for name in _FILES
+        for code, row in tomllib.loads(folder.joinpath(f"{name}.toml").read_text()).items()
+    }
     return {
         code: Explanation(
             text=row["text"].strip(),

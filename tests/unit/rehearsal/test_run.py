@@ -54,7 +54,8 @@ async def test_the_last_answer_is_given_again(run: Rehearse) -> None:
     """So one failure is a failure of all attempts."""
     done = await run(ONE, {"total": 1}, mocks={"charge": {"failure": {"class": "ServerError"}}})
     assert done.status == "failed"
-    assert (done.error.class_, done.error.task_id) == ("ServerError", "pay")  # type: ignore[union-attr]
+    assert done.error
+    assert (done.error.class_, done.error.task_id) == ("ServerError", "pay")
     assert len(done.calls) == 3
 
 
