@@ -5,8 +5,8 @@ SHELL := bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .PHONY: help setup compile pure demo dev cluster test test-compiled simulate faults faults-steady \
-  fuzz test-all check format gen verify bench bench-quick bench-gate profile features docs lock \
-  clean
+  fuzz conformance test-all check format gen verify bench bench-quick bench-gate profile features \
+  docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -60,7 +60,7 @@ cluster: setup ## each service as its own process, two orchestrators and two wor
 	@$(BIN)/flowmesh cluster
 
 # What runs on the sources alone, compiled core or not; some tests put parts of it out of action.
-test test-all check: export FLOWMESH_CORE = pure
+test test-all check conformance: export FLOWMESH_CORE = pure
 
 test: setup ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
@@ -87,6 +87,10 @@ faults-steady: setup ## twelve minutes of more load than can be done: owners sta
 
 fuzz: setup ## every parser with input that nobody would write: make fuzz MINUTES=5
 	$(BIN)/python -m tests.badinput.fuzz $(MINUTES)
+
+conformance: export CONFORMANCE_DATA := $(or $(CONFORMANCE_DATA),../shared/data)
+conformance: setup ## the cases of third parties, from the folder that CONFORMANCE_DATA names
+	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
 
 test-all: setup ## every test, the long ones too, and those of the core on the compiled core
 	$(BIN)/pytest $(PYTEST_ARGS)

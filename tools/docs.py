@@ -14,6 +14,7 @@ from tools.pages import (
     reliability,
     rest,
     settings,
+    transforms,
 )
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -28,6 +29,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reliability.md": reliability.page,
     "rest.md": rest.page,
     "settings.md": settings.page,
+    "transforms.md": transforms.page,
     **explanations.pages(),
 }
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import orjson
 
-from flowmesh.definitions import check, read_source
+from flowmesh.definitions import Workflow, analyse, check, errors_in, read_source
+from flowmesh.definitions.drawing import DRAWINGS, draw
+from flowmesh.definitions.exports import TARGETS as EXPORTS
+from flowmesh.definitions.exports import export
 from flowmesh.definitions.yaml_text import Unreadable
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors.failures import TaskFailure
@@ -84,6 +87,21 @@ def steps(data: bytes) -> None:
     check(read_source(data, "application/json"), {}.get)
 
 
+def graph(data: bytes) -> None:
+    """Read, checked, and what is sound also analysed, drawn and written in other formats."""
+    reading = read_source(data, "application/json")
+    if errors_in([*reading.problems, *check(reading, {}.get)]):
+        return
+    for read in reading.resources:
+        if isinstance(read.resource, Workflow):
+            analyse(read.resource)
+            for kind in DRAWINGS:
+                draw(read.resource, kind)
+            for target in EXPORTS:
+                with suppress(*REFUSALS):
+                    export(read, target)
+
+
 def native(data: bytes) -> None:
     check(read_source(data, "application/yaml"), {}.get)
 
@@ -106,7 +124,20 @@ def xml(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
-    for each in (template, text, go, jsonpath, cel, javascript, steps, native, json, pipeline, xml)
+    for each in (
+        template,
+        text,
+        go,
+        jsonpath,
+        cel,
+        javascript,
+        steps,
+        graph,
+        native,
+        json,
+        pipeline,
+        xml,
+    )
 }
 
 

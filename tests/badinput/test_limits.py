@@ -33,6 +33,30 @@ ELSEWHERE = {
     "events of a history": (
         "tests/unit/engine/test_bounds.py::test_a_history_at_its_limit_ends_its_execution"
     ),
+    "nesting of pipelines": (
+        "tests/unit/transforms/test_pipelines.py::test_a_pipeline_is_an_array_of_at_most_a_hundred"
+    ),
+    "jq and JMESPath": (
+        "tests/unit/sandbox/test_jq.py::test_what_is_no_program_is_known_before_it_runs"
+    ),
+    "items of a pipeline": (
+        "tests/unit/transforms/test_bounds.py::test_what_an_operation_yields_is_bounded"
+    ),
+    "items of all operations of a pipeline": (
+        "tests/unit/transforms/test_bounds.py::test_what_all_operations_yield_is_bounded"
+    ),
+    "text that an operation writes": (
+        "tests/unit/transforms/test_bounds.py::test_what_an_operation_yields_is_bounded"
+    ),
+    "result of an operation": (
+        "tests/unit/transforms/test_bounds.py::test_a_value_that_stands_in_itself_twice_is_measured"
+    ),
+    "time of jq and JMESPath": (
+        "tests/unit/sandbox/test_jq.py::test_an_endless_program_is_killed_in_time"
+    ),
+    "process of jq and JMESPath": (
+        "tests/unit/sandbox/test_jq.py::test_a_program_that_grows_is_stopped"
+    ),
     "input of JavaScript": "tests/unit/sandbox/test_sandbox.py::test_oversize_requests_are_refused",
 }
 

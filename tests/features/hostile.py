@@ -9,7 +9,11 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2, status_pb2
 
-from flowmesh.api.definition.v1 import definition_service_pb2
+from flowmesh.api.definition.v1 import (
+    definition_service_pb2,
+    template_service_pb2,
+    version_service_pb2,
+)
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.api.history.v1 import history_service_pb2
@@ -23,6 +27,8 @@ MODULES: tuple[Any, ...] = (
     execution_service_pb2,
     history_service_pb2,
     registry_service_pb2,
+    template_service_pb2,
+    version_service_pb2,
     dispatch_service_pb2,
     worker_service_pb2,
 )

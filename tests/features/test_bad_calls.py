@@ -12,6 +12,7 @@ from google.protobuf.descriptor import Descriptor
 
 from flowmesh.testing.suite import Suite, raw_channel
 from tests.features.hostile import ANSWERED_S, METHODS, Outcome, documented, kind_of, send
+from tests.features.natives import resource
 from tests.features.steps import step, workflow
 
 MIB = 2**20
@@ -104,6 +105,17 @@ async def test_unknown_choices_are_refused(
 PAGED = [path for path, each in METHODS.items() if "page_token" in each.input_type.fields_by_name]
 
 
+async def known(victim: Suite, path: str) -> str:
+    """The name of a task or, where changes are listed, of a workflow."""
+    if path.endswith("/ListChanges"):
+        return await victim.define(workflow({"id": "a"}))
+    if not path.startswith("/flowmesh.api.definition."):
+        return ""
+    task = resource("WorkflowTask", "paged", type="noop")
+    assert (await victim.post("/api/v1/tasks", task)).status in (200, 201)
+    return "paged"
+
+
 @pytest.mark.parametrize("path", PAGED)
 async def test_pages_nobody_gave_out_are_refused(
     victim: Suite, wire: grpc.aio.Channel, path: str
@@ -113,6 +125,8 @@ async def test_pages_nobody_gave_out_are_refused(
     about: dict[str, Any] = {}
     if "workflow_id" in make.DESCRIPTOR.fields_by_name:
         about["workflow_id"] = await victim.define(workflow({"id": "a"}))
+    elif "name" in make.DESCRIPTOR.fields_by_name:
+        about["name"] = await known(victim, path)
     for token in ("x", "\0", "../", "AAAA", "AA==", "é" * 50, "x" * 100_000):
         request = make(page_token=token, **about)
         outcome = await send(wire, path, request.SerializeToString())

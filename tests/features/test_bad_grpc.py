@@ -201,6 +201,17 @@ NOT_FOUND = {
     "GetTask": "TASK_NOT_FOUND",
     "DeleteTask": "TASK_NOT_FOUND",
     "ListTaskUsages": "TASK_NOT_FOUND",
+    "ListTaskVersions": "TASK_NOT_FOUND",
+    "SetLabel": "WORKFLOW_NOT_FOUND",
+    "RollbackLabel": "WORKFLOW_NOT_FOUND",
+    "DeleteLabel": "WORKFLOW_NOT_FOUND",
+    "ListLabels": "WORKFLOW_NOT_FOUND",
+    "ListChanges": "WORKFLOW_NOT_FOUND",
+    "DiffWorkflow": "WORKFLOW_NOT_FOUND",
+    "CheckCompatibility": "WORKFLOW_NOT_FOUND",
+    "GetTemplate": "TEMPLATE_NOT_FOUND",
+    "DeleteTemplate": "TEMPLATE_NOT_FOUND",
+    "InstantiateTemplate": "TEMPLATE_NOT_FOUND",
     "GetInstance": "INSTANCE_NOT_FOUND",
     "Heartbeat": "INSTANCE_NOT_FOUND",
     "GetPayload": "PAYLOAD_NOT_FOUND",
@@ -212,7 +223,7 @@ async def test_unknown_ids_are_not_found(wire: grpc.aio.Channel, name: str) -> N
     """Every call about one thing says that it is not there."""
     (path,) = [each for each in METHODS if each.endswith(f"/{name}")]
     request: Any = message_factory.GetMessageClass(METHODS[path].input_type)()
-    for field in ("workflow_id", "execution_id", "name", "id"):
+    for field in ("workflow_id", "execution_id", "name", "id", "label", "target"):
         if field in METHODS[path].input_type.fields_by_name:
             setattr(request, field, NOBODY)
     if name == "GetPayload":

@@ -1,9 +1,6 @@
 """The command line against the running suite, as a person and as a script use it."""
 
-import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import pytest
 
 from flowmesh.sdk import Client, Worker, Workflow
 from flowmesh.testing.suite import Suite
+from tests.features.commands import Outcome, command
 
 STEPS = """\
 id: cli-steps
@@ -42,23 +40,6 @@ steps:
 """
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.out)
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
-
-
 Run = Callable[..., Awaitable[Outcome]]
 
 
@@ -67,20 +48,7 @@ def flowmesh(suite: Suite) -> Run:
     """`await flowmesh("start", "order")`: the command as a process of its own."""
 
     async def run(*tokens: str, stdin: str = "") -> Outcome:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "flowmesh.suite",
-            *tokens,
-            "--address",
-            suite.grpc_address,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
-        assert process.returncode is not None
-        return Outcome(process.returncode, out.decode(), err.decode())
+        return await command(suite, *tokens, stdin=stdin)
 
     return run
 
@@ -151,7 +119,7 @@ async def test_a_wrong_definition_says_where(flowmesh: Run, tmp_path: Path) -> N
     assert (await flowmesh("get", "workflow", "cli-cycle")).code == 1
 
 
-async def test_an_execution_is_signaled_and_canceled(flowmesh: Run, suite: Suite) -> None:
+async def test_an_execution_is_signaled_paused_and_canceled(flowmesh: Run, suite: Suite) -> None:
     """The exit code of `watch` says that it did not complete."""
     flow = Workflow("cli-cancel")
     flow.task("wait", "cli-nobody-does-this")
@@ -160,6 +128,10 @@ async def test_an_execution_is_signaled_and_canceled(flowmesh: Run, suite: Suite
     execution = (await flowmesh("start", "cli-cancel")).out.strip()
     signal = await flowmesh("signal", execution, "hello", "--payload", '{"n": 1}', "--json")
     assert signal.json["sequence"] > 1
+    assert (await flowmesh("pause", execution, "--reason", "lunch")).out == f"{execution}: paused\n"
+    twice = await flowmesh("pause", execution)
+    assert (twice.code, "EXECUTION_PAUSED" in twice.err) == (1, True)
+    assert (await flowmesh("resume", execution)).out == f"{execution}: running\n"
     assert (await flowmesh("cancel", execution, "--reason", "enough")).code == 0
     watched = await flowmesh("watch", execution)
     assert watched.code == 1

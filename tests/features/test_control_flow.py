@@ -204,6 +204,16 @@ async def test_a_signal_is_waited_for(suite: Suite) -> None:
         ("{id: a, taskRef: noop, dependsOn: [{task: a}]}", "tasks[0].dependsOn[0].on"),
         ("{id: a, taskRef: signal}", "tasks[0].input"),
         (
+            "{id: a, decision: {conditions: [{id: x, expression: 'true'}]}}\n"
+            "    - {id: b, taskRef: noop, dependsOn: [{task: a, on: y}]}",
+            "tasks[1].dependsOn[0].on",
+        ),
+        (
+            "{id: a, loop: {while: 'false', tasks: [{id: b, taskRef: noop}]}}\n"
+            "    - {id: c, taskRef: delay, input: {duration: '{{tasks.b.output}}'}}",
+            "tasks[1].input.duration",
+        ),
+        (
             "{id: a, decision: {conditions: [{id: x, expression: '1 +'}]}}",
             "conditions[0].expression",
         ),

@@ -274,6 +274,7 @@ async def test_inputs_are_validated_by_the_schema_of_the_sample(suite: Suite, na
         assert refusal(refused) == (400, "INPUT_INVALID")
         (detail,) = refused.json["error"]["details"]
         assert place in detail["field"] + detail["description"]
+        assert detail["schemaPath"].startswith("#/")
         messages.add(detail["description"])
     assert len(messages) == 4
 

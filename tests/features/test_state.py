@@ -63,8 +63,8 @@ async def test_plan_paths_and_nodes_of_a_running_execution_are_shown(
     assert plan["plan_digest"] == shown["planDigest"]
     assert all(name.encode() in plan["body"] for name in statuses)
     assert shown["paths"] == [
-        {"nodes": ["root", "left", "join"], "ended": 2, "at": "join"},
-        {"nodes": ["root", "right", "join"], "ended": 1, "at": "right"},
+        {"nodes": ["root", "left", "join"], "status": "open", "ended": 2, "at": "join"},
+        {"nodes": ["root", "right", "join"], "status": "open", "ended": 1, "at": "right"},
     ]
     url = f"/api/v1/workflows/{workflow_id}/analysis?version={shown['version']}"
     assert shown["graph"] == (await suite.get(url)).json

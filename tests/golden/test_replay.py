@@ -12,7 +12,7 @@ from tests.golden.shape import described
 
 BYTES_MAX = 300 * 1024
 EVENT = history_event_pb2.HistoryEvent.DESCRIPTOR.oneofs_by_name["event"]
-YOUNGER = {"map_started", "states_started"}
+YOUNGER = {"map_started", "states_started", "workflow_paused", "workflow_resumed"}
 KINDS = {field.name for field in EVENT.fields} - YOUNGER
 
 

@@ -25,6 +25,8 @@ NODE_ENDS = frozenset({"task_completed", "task_failed", "task_skipped", "task_ca
 ATTEMPT_EVENTS = frozenset({"task_started", "task_completed", "task_failed", "task_retrying"})
 COMMANDS = {
     "signal": ("signal_received",),
+    "pause": ("workflow_paused",),
+    "resume": ("workflow_resumed",),
     "cancel": ("workflow_canceled",),
     "terminate": ("workflow_terminated",),
 }

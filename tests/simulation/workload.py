@@ -210,7 +210,7 @@ class Workload:
             request_id = f"r{number}" if self._random.random() < 0.85 else ""
             times = self._random.choice((1, 1, 1, 2, 3)) if request_id else 1
             then = self._random.choice(
-                (None, None, None, "cancel", "terminate", "signal", "signal")
+                (None, None, None, "cancel", "terminate", "signal", "signal", "pause")
             )
             data = b'{"n": %d}' % number
             for client in self._random.choices(self.clients, k=times):
@@ -248,6 +248,17 @@ class Workload:
                         request_id=f"{request_id}/s{number}",
                     ),
                 )
+            return
+        if then == "pause":
+            pause = pb.PauseExecutionRequest(
+                execution_id=execution_id, request_id=f"{request_id}/pause"
+            )
+            await client.call("pause", "PauseExecution", pause)
+            await elapsed(delay_s * 4)
+            resume = pb.ResumeExecutionRequest(
+                execution_id=execution_id, request_id=f"{request_id}/resume"
+            )
+            await client.call("resume", "ResumeExecution", resume)
             return
         stop = (pb.CancelExecutionRequest if then == "cancel" else pb.TerminateExecutionRequest)(
             execution_id=execution_id, request_id=f"{request_id}/{then}"

@@ -54,17 +54,42 @@ _DEFINITIONS: tuple[Row, ...] = (
     ("test", "testing:run_tests", "Run tests of workflows."),
     ("schema", "checking:schema", "JSON Schemas for editors."),
     ("errors", "checking:errors", "What an error code means."),
+    ("transform", "transforms:transform", "Try a pipeline of operations on a value."),
+    ("convert", "formats:convert", "Write definitions in another format."),
+    ("graph", "formats:graph", "Draw a workflow: SVG, Mermaid, DOT or JSON."),
+    ("diff", "versions:diff", "What differs between two versions, or two files."),
+    ("compat", "versions:compat", "Whether a version can take another's place."),
+    ("changes", "versions:changes", "Who changed a workflow or task, and how."),
+    ("rollback", "versions:rollback", "Point a label to where it pointed before."),
+)
+_LIBRARY: tuple[Row, ...] = (
+    ("list", "library:list_library", "What is there."),
+    ("show", "library:show_library", "One task, workflow or template."),
+    ("install", "library:install_library", "Apply some or all of it."),
+)
+_TEMPLATE: tuple[Row, ...] = (
+    ("list", "templates:list_templates", "What is there to start from."),
+    ("show", "templates:show_template", "A template and its parameters."),
+    ("new", "templates:new_workflow", "Make a workflow of a template."),
+)
+_LABEL: tuple[Row, ...] = (
+    ("set", "versions:set_label", "Point a label to a version."),
+    ("list", "versions:list_labels", "Labels of a workflow."),
+    ("rm", "versions:remove_label", "Remove a label."),
 )
 _GET: tuple[Row, ...] = (
     ("workflow", "definitions:get_workflow", "A workflow."),
     ("task", "definitions:get_task", "A reusable task."),
     ("execution", "executions:get_execution", "An execution."),
+    ("operation", "transforms:get_operation", "An operation of pipelines."),
 )
 _LIST: tuple[Row, ...] = (
     ("workflows", "definitions:list_workflows", "Registered workflows."),
     ("tasks", "definitions:list_tasks", "Reusable tasks."),
     ("executions", "executions:list_executions", "Executions, newest first."),
     ("services", "services:services", "Registered service instances."),
+    ("users", "definitions:task_users", "Workflows that use a task."),
+    ("operations", "transforms:list_operations", "Operations of pipelines."),
 )
 _EXECUTIONS: tuple[Row, ...] = (
     ("start", "executions:start", "Start an execution."),
@@ -74,6 +99,8 @@ _EXECUTIONS: tuple[Row, ...] = (
     ("stats", "stats:stats", "Counts and latencies of workflows and tasks."),
     ("cancel", "executions:cancel", "Cancel an execution."),
     ("terminate", "executions:terminate", "End an execution at once."),
+    ("pause", "executions:pause", "Let nothing of an execution begin any more."),
+    ("resume", "executions:resume", "Let a paused execution go on."),
     ("signal", "executions:signal", "Send a signal to an execution."),
 )
 _SUITE: tuple[Row, ...] = (
@@ -96,6 +123,9 @@ def _make() -> App:
     for name, text, rows in (
         ("get", "Show one thing.", _GET),
         ("list", "List what is there.", _LIST),
+        ("library", "Tasks and workflows that come with Flowmesh.", _LIBRARY),
+        ("template", "Templates to start from.", _TEMPLATE),
+        ("label", "Labels that point to versions of a workflow.", _LABEL),
     ):
         parent = App(name=name, help=text, group=DEFINITIONS)
         _add(parent, rows)

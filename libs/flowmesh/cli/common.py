@@ -21,6 +21,10 @@ CONNECT_TIMEOUT_S = 3.0
 # What to do about an error, by its reason.
 HINTS = {
     "WORKFLOW_NOT_FOUND": "`flowmesh list workflows` shows what is there",
+    "TEMPLATE_NOT_FOUND": "`flowmesh template list` shows what is there",
+    "PARAMETERS_INVALID": "`flowmesh template show` shows its parameters",
+    "LABEL_NOT_FOUND": "`flowmesh label list` shows what is there",
+    "TASK_IN_USE": "`flowmesh list users` shows who uses it",
     "TASK_NOT_FOUND": "`flowmesh list tasks` shows what is there",
     "EXECUTION_NOT_FOUND": "`flowmesh list executions` shows what is there",
     "EXECUTION_ENDED": "`flowmesh get execution` shows how it ended",
@@ -114,6 +118,7 @@ def error_json(error: FlowmeshError) -> dict[str, Any]:
     details = [
         {"field": v.field, "description": v.description}
         | {name: value for name in ("code", "line", "column") if (value := getattr(v, name))}
+        | ({"schemaPath": v.schema_path} if v.schema_path else {})
         for v in error.violations
     ]
     return {

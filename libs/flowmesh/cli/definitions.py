@@ -9,10 +9,11 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, error_json, guarded, run
 from flowmesh.cli.problems import as_json, tell
 from flowmesh.cli.sources import Source, read_source
+from flowmesh.cli.versions import chosen
 from flowmesh.errors import FlowmeshError
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client, Problem, Stored
+    from flowmesh.sdk import Applied, Client, Problem, Stored, User, Validation
 
 Files = Annotated[
     list[str],
@@ -40,7 +41,7 @@ def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
         if strict:
             found = await client.validate(source.text, strict=True)
             if not found.valid:
-                return show_problems(common, found.problems, source)
+                return show_checked(common, found, source)
         try:
             applied = await client.apply(source.text)
         except FlowmeshError as error:
@@ -64,6 +65,8 @@ def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
                         as_json(problem, problem.severity, problem.path, source)
                         for problem in applied.warnings
                     ],
+                    "affected": [_user_json(user) for user in applied.affected],
+                    "affectedCount": applied.affected_count,
                 }
             )
             return exit_codes.DONE
@@ -71,6 +74,7 @@ def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
             change = f"version {r.version}" if r.created else f"unchanged (version {r.version})"
             output.line(f"{r.kind} {r.name}: {change}")
         _print_problems(applied.warnings, source)
+        _print_affected("affects", applied)
         return exit_codes.DONE
 
     source = Source()
@@ -108,7 +112,7 @@ def validate(
 
         async def work(client: "Client") -> int:
             found = await client.validate(source.text, lint=lint, strict=strict)
-            return show_problems(common, found.problems, source)
+            return show_checked(common, found, source)
 
         return run(common, work)
 
@@ -119,19 +123,28 @@ def validate(
     return guarded(common, once)
 
 
-def show_problems(common: Common, found: "Sequence[Problem]", source: Source) -> int:
-    """All problems and a verdict; the exit code says whether there are errors."""
-    valid = all(problem.severity != "error" for problem in found)
+def show_checked(common: Common, found: "Validation", source: Source) -> int:
+    """All problems, whom it would affect, and a verdict, which is the exit code too."""
     if common.json:
-        problems = [as_json(problem, problem.severity, problem.path, source) for problem in found]
-        output.document({"valid": valid, "problems": problems})
+        output.document(
+            {
+                "valid": found.valid,
+                "problems": [
+                    as_json(problem, problem.severity, problem.path, source)
+                    for problem in found.problems
+                ],
+                "affected": [_user_json(user) for user in found.affected],
+                "affectedCount": found.affected_count,
+            }
+        )
     else:
-        _print_problems(found, source)
-        output.line("valid" if valid else "invalid")
-    return exit_codes.DONE if valid else exit_codes.FAILED
+        _print_problems(found.problems, source)
+        _print_affected("would affect", found)
+        output.line("valid" if found.valid else "invalid")
+    return exit_codes.DONE if found.valid else exit_codes.FAILED
 
 
-def get_workflow(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
+def get_workflow(name: str, /, *, version: str = "", common: Common = COMMON) -> int:
     """Show one version of a workflow.
 
     Parameters
@@ -139,11 +152,43 @@ def get_workflow(name: str, /, *, version: int = 0, common: Common = COMMON) -> 
     name
         Id of the workflow.
     version
-        Which version; 0 is the newest.
+        Which version, by number or label; the newest if left out.
     """
 
     async def work(client: "Client") -> int:
-        return _show(common, await client.get_workflow(name, version=version))
+        return _show(common, await client.get_workflow(name, version=chosen(version)))
+
+    return run(common, work)
+
+
+def task_users(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
+    """List the workflows that use a task: their newest versions, and those with a label.
+
+    Parameters
+    ----------
+    name
+        Name of the task.
+    version
+        Only who is pinned to this version; 0 is everybody.
+    """
+
+    async def work(client: "Client") -> int:
+        users = [user async for user in client.task_users(name, version=version)]
+        if common.json:
+            output.document([_user_json(user) for user in users])
+            return exit_codes.DONE
+        rows = [
+            (
+                user.workflow_id,
+                str(user.version),
+                user.namespace,
+                str(user.task_version or "newest"),
+                ", ".join(user.labels) or "-",
+            )
+            for user in users
+        ]
+        output.columns(("WORKFLOW", "VERSION", "NAMESPACE", "USES", "LABELS"), rows)
+        return exit_codes.DONE
 
     return run(common, work)
 
@@ -239,6 +284,24 @@ def _stored_json(stored: "Stored", *, definition: bool = True) -> dict[str, Any]
     if definition:
         shown["definition"] = stored.definition
     return shown
+
+
+def _user_json(user: "User") -> dict[str, Any]:
+    return {
+        "name": user.workflow_id,
+        "version": user.version,
+        "namespace": user.namespace,
+        "taskVersion": user.task_version or None,
+        "labels": list(user.labels),
+    }
+
+
+def _print_affected(word: str, found: "Applied | Validation") -> None:
+    if found.affected:
+        names = ", ".join(f"{user.workflow_id} v{user.version}" for user in found.affected[:8])
+        rest = found.affected_count - min(8, len(found.affected))
+        more = f" and {rest} more" if rest else ""
+        output.line(f"{word} {names}{more}")
 
 
 def _refused(common: Common, error: FlowmeshError, source: Source) -> int:

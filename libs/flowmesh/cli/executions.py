@@ -9,6 +9,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.shapes import MARKS, execution_json, node_line, value_json
 from flowmesh.cli.sources import read_value
+from flowmesh.cli.versions import chosen
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Execution
@@ -30,7 +31,7 @@ def start(
     wait: Annotated[bool, Parameter(negative="")] = False,
     timeout: float = WAIT_TIMEOUT_S,
     request_id: str = "",
-    version: int = 0,
+    version: str = "",
     common: Common = COMMON,
 ) -> int:
     """Start an execution. Prints its id, or, with --wait, its output.
@@ -48,7 +49,7 @@ def start(
     request_id
         Again with the same one starts nothing and answers the same execution.
     version
-        Which version; 0 is the newest.
+        Which version, by number or label; the newest if left out.
     """
 
     async def work(client: "Client") -> int:
@@ -56,7 +57,7 @@ def start(
             workflow,
             value,
             request_id=request_id,
-            version=version,
+            version=chosen(version),
             wait=min(timeout, WAIT_TIMEOUT_S) if wait else 0,
         )
         if wait:
@@ -190,6 +191,42 @@ def cancel(execution: str, /, *, reason: str = "", common: Common = COMMON) -> i
     async def work(client: "Client") -> int:
         await client.handle(execution).cancel(reason)
         return _told(common, execution, "canceled")
+
+    return run(common, work)
+
+
+def pause(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+    """Let nothing of an execution begin any more; what workers have goes on.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    reason
+        Why; kept in its history.
+    """
+
+    async def work(client: "Client") -> int:
+        await client.handle(execution).pause(reason)
+        return _told(common, execution, "paused")
+
+    return run(common, work)
+
+
+def resume(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+    """Let a paused execution go on with everything that waited.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    reason
+        Why; kept in its history.
+    """
+
+    async def work(client: "Client") -> int:
+        await client.handle(execution).resume(reason)
+        return _told(common, execution, "running")
 
     return run(common, work)
 

@@ -13,6 +13,7 @@ from flowmesh.cli.executions import JsonText
 from flowmesh.cli.problems import tell
 from flowmesh.cli.shapes import MARKS
 from flowmesh.cli.sources import Source, file_text, read_source, read_value
+from flowmesh.cli.versions import chosen
 
 if TYPE_CHECKING:
     from flowmesh.rehearsal.report import Call, Report
@@ -34,7 +35,7 @@ def dry_run(
     input: JsonText = "{}",
     mocks: str = "",
     signals: str = "",
-    version: int = 0,
+    version: str = "",
     remote: Flag = False,
     common: Common = COMMON,
 ) -> int:
@@ -55,7 +56,7 @@ def dry_run(
     signals
         YAML or JSON file with a list of signals: name, payload, after.
     version
-        Which version of a stored workflow; 0 is the newest.
+        Number or label of a version of a stored workflow; the newest without one.
     remote
         With -f: at the suite, where the tasks of its library are.
     """
@@ -76,7 +77,7 @@ def dry_run(
                 definition=source,
                 mocks=stand_ins[0],
                 signals=stand_ins[1] or (),
-                version=version,
+                version=chosen(version),
             )
             return _show(common, report)
 

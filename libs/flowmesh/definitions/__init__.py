@@ -10,20 +10,31 @@ compile_source(source, content_type, resolve)   all of it, for whoever needs no 
 from flowmesh.definitions.analysis import analyse
 from flowmesh.definitions.checks import check
 from flowmesh.definitions.compile import checked, compile_source
-from flowmesh.definitions.model import Dialect, Node, Task, Workflow
+from flowmesh.definitions.instantiation import TEMPLATE_LABEL, instantiate
+from flowmesh.definitions.model import (
+    Dialect,
+    Node,
+    Task,
+    Visibility,
+    Workflow,
+    WorkflowTemplate,
+)
 from flowmesh.definitions.planner import plan_workflow
-from flowmesh.definitions.problems import Problem, errors_in, refuse
+from flowmesh.definitions.problems import Problem, errors_in, refuse, warnings_in
 from flowmesh.definitions.reader import is_id
 from flowmesh.definitions.reading import (
     Read,
     Reading,
     Resolve,
     load_task,
+    load_template,
     load_workflow,
     read_source,
 )
+from flowmesh.definitions.task_refs import TaskRef, task_ref
 
 __all__ = [
+    "TEMPLATE_LABEL",
     "Dialect",
     "Node",
     "Problem",
@@ -31,16 +42,23 @@ __all__ = [
     "Reading",
     "Resolve",
     "Task",
+    "TaskRef",
+    "Visibility",
     "Workflow",
+    "WorkflowTemplate",
     "analyse",
     "check",
     "checked",
     "compile_source",
     "errors_in",
+    "instantiate",
     "is_id",
     "load_task",
+    "load_template",
     "load_workflow",
     "plan_workflow",
     "read_source",
     "refuse",
+    "task_ref",
+    "warnings_in",
 ]

@@ -1,71 +1,193 @@
-"""What the graph of a workflow looks like: roots, leaves, paths, groups, the critical path."""
+"""What the graph of a workflow looks like: roots, leaves, paths, groups, the critical path.
+
+Linear in nodes and edges, so that it can be done while somebody waits. Nodes that only running
+needs are not shown: an edge over them leads from node to node of the document.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 
 from flowmesh.api.definition.v1 import definition_pb2 as pb
-from flowmesh.definitions.graph import Graph, levels
-from flowmesh.definitions.limits import INT64_MAX, PATHS_DEFAULT, PATHS_MAX
-from flowmesh.definitions.model import Workflow
+from flowmesh.definitions.graph import Graph, graph_of, levels
+from flowmesh.definitions.limits import INT64_MAX, PATH_NODES_MAX, PATHS_DEFAULT, PATHS_MAX
+from flowmesh.definitions.model import Edge, Node, Workflow
 from flowmesh.definitions.scopes import Scope
+from flowmesh.definitions.specs import delay_of
+
+_NODES_BITS = 20
+_NO_DURATIONS: Mapping[str, int] = {}
 
 
-def analyse(workflow: Workflow, path_count_max: int = 0) -> pb.Analysis:
+def analyse(
+    workflow: Workflow, path_count_max: int = 0, durations_ms: Mapping[str, int] = _NO_DURATIONS
+) -> pb.Analysis:
     """The analysis of a checked workflow; at most `path_count_max` paths are spelled out.
 
-    A map is one node of the graph it stands in; its body is analysed as a graph of its own.
+    A body is one node of the graph it stands in; it is analysed as a graph of its own.
+    `durations_ms` say how long nodes took; without them what the definition says counts.
     """
+    analysis = pb.Analysis()
     most = min(path_count_max or PATHS_DEFAULT, PATHS_MAX)
-    return _analysis(Scope(workflow.nodes), most)
+    _analyse(Scope(workflow.nodes), most, durations_ms, analysis)
+    return analysis
 
 
-def _analysis(scope: Scope, path_count_max: int) -> pb.Analysis:
-    graph = scope.graph
+def _analyse(
+    scope: Scope, path_count_max: int, durations_ms: Mapping[str, int], into: pb.Analysis
+) -> None:
+    nodes, graph = shown(scope)
     groups = levels(graph)
     names = graph.ids
     count = path_count(graph, groups)
-    critical = critical_path(graph, groups)
-    return pb.Analysis(
-        roots=[names[node] for node in graph.roots],
-        leaves=[names[node] for node in graph.leaves],
-        nodes=[
-            pb.NodeEdges(
-                id=name,
-                successors=[names[after] for after in graph.successors[node]],
-                dependencies=[names[before] for before in graph.dependencies[node]],
-                map=_analysis(body, path_count_max) if body is not None else None,
-            )
-            for node, name in enumerate(names)
-            for body in (scope.bodies.get(scope.nodes[node].path),)
-        ],
-        paths=[
-            pb.NodePath(nodes=[names[node] for node in path])
-            for path in paths(graph, path_count_max)
-        ],
-        path_count=count if count <= INT64_MAX else -1,
-        branch_points=[names[n] for n, after in enumerate(graph.successors) if len(after) > 1],
-        convergence_points=[
-            names[n] for n, before in enumerate(graph.dependencies) if len(before) > 1
-        ],
-        groups=[pb.NodeGroup(nodes=[names[node] for node in group]) for group in groups],
-        critical_path=[names[node] for node in critical],
-        depth=len(groups),
+    listed = paths(graph, path_count_max)
+    costs = [declared_ms(node) for node in nodes]
+    if durations_ms:
+        costs = [durations_ms.get(node.id, cost) for node, cost in zip(nodes, costs, strict=True)]
+    critical = critical_path(graph, groups, costs)
+    _add_nodes(scope, nodes, graph, into)
+    for shown_node, added in zip(nodes, into.nodes, strict=True) if scope.bodies else ():
+        body = scope.bodies.get(shown_node.path)
+        if body is not None and shown_node.body is not None:
+            _analyse(body, path_count_max, durations_ms, added.map)
+    into.roots.extend([names[node] for node in graph.roots])
+    into.leaves.extend([names[node] for node in graph.leaves])
+    for path in listed:
+        into.paths.add(nodes=[names[node] for node in path])
+    into.path_count = count if count <= INT64_MAX else -1
+    into.path_count_text = str(count)
+    into.paths_capped = count > len(listed)
+    into.branch_points.extend([names[n] for n, after in enumerate(graph.successors) if after[1:]])
+    into.convergence_points.extend(
+        [names[n] for n, before in enumerate(graph.dependencies) if before[1:]]
     )
+    for group in groups:
+        into.groups.add(nodes=[names[node] for node in group])
+    into.critical_path.extend([names[node] for node in critical])
+    into.critical_path_ms = sum(costs[node] for node in critical)
+    into.depth = len(groups)
+
+
+def _add_nodes(scope: Scope, nodes: Sequence[Node], graph: Graph, into: pb.Analysis) -> None:
+    names, add = graph.ids, into.nodes.add
+    added = [
+        add(
+            id=name,
+            name=title if (title := nodes[number].name) != name else "",
+            type=type_of(nodes[number]),
+            successors=[names[after] for after in graph.successors[number]],
+            dependencies=[names[before] for before in graph.dependencies[number]],
+        )
+        for number, name in enumerate(names)
+    ]
+    edges = leaving(scope)
+    if not edges:
+        return
+    for number, node in enumerate(added):
+        by_target: dict[str, str] = {}
+        for target, edge in edges.get(names[number], ()):
+            by_target.setdefault(target, edge.id)
+            if edge.label or edge.on_failure:
+                text = edge.condition or edge.label
+                node.edges.add(
+                    target=target,
+                    condition=text,
+                    on_failure=edge.on_failure,
+                    label=edge.label,
+                    decided_by=edge.source if edge.label else "",
+                )
+        node.edge_ids.extend(
+            [by_target.get(names[after], "") for after in graph.successors[number]]
+        )
+
+
+def shown(scope: Scope) -> tuple[Sequence[Node], Graph]:
+    """The nodes of the document, and the graph they are without the hidden ones between them."""
+    hidden = {index for index, node in enumerate(scope.nodes) if node.hidden}
+    if not hidden:
+        return scope.nodes, scope.graph
+    before: dict[int, tuple[str, ...]] = {}
+    names = scope.graph.ids
+    nodes: list[Node] = []
+    for index, node in enumerate(scope.nodes):
+        if index not in hidden:
+            found = _through(scope.graph, index, hidden)
+            before[len(nodes)] = tuple(names[number] for number in found)
+            nodes.append(node)
+    bare = [Node(node.id, node.path) for node in nodes]
+    return nodes, graph_of(bare, before)
+
+
+def _through(graph: Graph, index: int, hidden: set[int]) -> list[int]:
+    waiting, found = list(graph.dependencies[index]), []
+    while waiting:
+        number = waiting.pop()
+        if number in hidden:
+            waiting.extend(graph.dependencies[number])
+        else:
+            found.append(number)
+    return found
+
+
+def leaving(scope: Scope) -> dict[str, list[tuple[str, Edge]]]:
+    """The edges that leave each node of the document, by its id, with what they lead to."""
+    found: dict[str, list[tuple[str, Edge]]] = {}
+    for node in scope.nodes:
+        if node.edges and not node.hidden:
+            for edge in _written(scope, node):
+                found.setdefault(_origin(scope, edge.source), []).append((node.id, edge))
+    return found
+
+
+def _written(scope: Scope, node: Node) -> Iterator[Edge]:
+    """The edges to a node as the document has them: those of what is hidden before it."""
+    for edge in node.edges:
+        source = scope.ids.get(edge.source)
+        if source is not None and source.hidden and not edge.label:
+            yield from _written(scope, source)
+        else:
+            yield edge
+
+
+def _origin(scope: Scope, name: str) -> str:
+    """The node of the document that an edge leaves, which may have a hidden one behind it."""
+    node = scope.ids.get(name)
+    while node is not None and node.hidden:
+        name = node.dependencies[0]
+        node = scope.ids.get(name)
+    return name
+
+
+def type_of(node: Node) -> str:
+    """What a node is, in a word."""
+    if node.body is not None:
+        return type(node.body).__name__.removesuffix("Body").lower()
+    return node.task.type if node.task is not None else node.task_ref
+
+
+def declared_ms(node: Node) -> int:
+    """How long a node takes by its definition: what a timer waits, or the limit it sets itself."""
+    if node.task is not None and node.task.executor == "delay":
+        return delay_of(node, node.task)[0]
+    return node.timeout_ms or (node.task.timeout_ms if node.task is not None else 0)
 
 
 def path_count(graph: Graph, groups: list[list[int]]) -> int:
     """How many ways lead from a root to a leaf: exact, by adding up level by level."""
     ways = [0] * len(graph.ids)
+    dependencies = graph.dependencies
     for group in groups:
         for node in group:
-            ways[node] = sum(ways[before] for before in graph.dependencies[node]) or 1
+            ways[node] = sum([ways[before] for before in dependencies[node]]) or 1
     return sum(ways[leaf] for leaf in graph.leaves)
 
 
 def paths(graph: Graph, most: int) -> list[list[int]]:
     """The first ways from a root to a leaf, in definition order."""
     found: list[list[int]] = []
+    left = PATH_NODES_MAX
     for root in graph.roots:
         way = [root]
         following = [iter(graph.successors[root])]
-        while following and len(found) < most:
+        while following and len(found) < most and left >= len(way):
             after = next(following[-1], None)
             if after is not None:
                 way.append(after)
@@ -73,16 +195,31 @@ def paths(graph: Graph, most: int) -> list[list[int]]:
                 continue
             if not graph.successors[way[-1]]:
                 found.append(list(way))
+                left -= len(way)
             way.pop()
             following.pop()
     return found
 
 
-def critical_path(graph: Graph, groups: list[list[int]]) -> list[int]:
-    """The longest chain by node count; of equal ones the first in definition order."""
-    depth = {node: level for level, group in enumerate(groups) for node in group}
-    way = [groups[-1][0]] if groups else []
-    while way and depth[way[-1]]:
-        level = depth[way[-1]] - 1
-        way.append(next(n for n in graph.dependencies[way[-1]] if depth[n] == level))
+def critical_path(graph: Graph, groups: list[list[int]], costs: Sequence[int]) -> list[int]:
+    """The chain that costs most, of equal ones that of most nodes, then the first as written."""
+    if not groups:
+        return []
+    # Milliseconds in the high part, nodes in the low one: compared as one number.
+    weights = [(cost << _NODES_BITS) + 1 for cost in costs]
+    longest = [0] * len(costs)
+    back = [-1] * len(costs)
+    for group in groups:
+        for node in group:
+            best, chosen = 0, -1
+            for before in graph.dependencies[node]:
+                if longest[before] > best:
+                    best, chosen = longest[before], before
+            longest[node] = best + weights[node]
+            back[node] = chosen
+    node = max(graph.leaves, key=lambda leaf: (longest[leaf], -leaf))
+    way = []
+    while node >= 0:
+        way.append(node)
+        node = back[node]
     return way[::-1]

@@ -37,8 +37,10 @@ def graph_of(nodes: Sequence[Node], implied: Mapping[int, Sequence[str]]) -> Gra
     dependencies: list[tuple[int, ...]] = []
     successors: list[list[int]] = [[] for _ in nodes]
     for number, node in enumerate(nodes):
-        names = (*node.dependencies, *implied.get(number, ()))
-        before = sorted({index[name] for name in names if name in index})
+        names = node.dependencies
+        if number in implied:
+            names = (*names, *implied[number])
+        before = sorted({index[name] for name in names if name in index}) if names else ()
         dependencies.append(tuple(before))
         for dependency in before:
             successors[dependency].append(number)

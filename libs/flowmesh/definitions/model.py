@@ -56,12 +56,21 @@ STEPS_RETRY = Retry(3, 1_000, 2.0, 30_000)
 NO_RETRY = Retry(1, 0, 1.0, 0)
 
 
+class Visibility(Enum):
+    """Who may refer to a task: workflows applied with it, those of its namespace, everybody."""
+
+    PRIVATE = "private"
+    NAMESPACE = "namespace"
+    PUBLIC = "public"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A unit of work: a `WorkflowTask` of the library, a built-in, or one written into a step.
 
     `type` is the word of the document (`http`), `executor` who runs it (`http.request`).
-    `config` is what the executor gets, `config_path` where it stands in the source.
+    `config` is what the executor gets, `config_path` where it stands in the source; `places` says
+    where parts of it stand that the document calls something else.
     """
 
     type: str
@@ -75,8 +84,17 @@ class Task:
     timeout_ms: int = 0
     queue: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    visibility: Visibility = Visibility.NAMESPACE
     path: Path = ()
     config_path: Path = ()
+    places: dict[Path, Path] = field(default_factory=dict)
+
+    def at(self, *keys: str | int) -> Path:
+        """Where a part of `config` stands in the source."""
+        for end in range(len(keys), 0, -1):
+            if keys[:end] in self.places:
+                return (*self.places[keys[:end]], *keys[end:])
+        return (*self.config_path, *keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +126,8 @@ class StatesBody:
 
     They share a value: the input of the machine (`Node.input`) to begin with, then the output of
     the last node that does not keep it. Templates in it see the value as `state`, and `error`
-    (`class`, `message`, `node`) behind a catch. The value at the end is the machine's output.
+    (`class`, `message`, `node`, `details`) behind a catch. The value at the end is the output of
+    the machine.
     """
 
     nodes: tuple["Node", ...]
@@ -172,6 +191,9 @@ class Edge:
     path: Path
     label: str = ""
     on_failure: bool = False
+    # As the document has them: its name, and its condition for people to read.
+    id: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +217,8 @@ class Node:
     dependencies_key: str = ""
     retry: Retry | None = None
     timeout_ms: int = 0
+    # A worker that has the task is to be heard of this often; 0 is no limit.
+    heartbeat_ms: int = 0
     critical: bool = True
     priority: Priority = Priority.NORMAL
     queue: str = ""
@@ -202,6 +226,8 @@ class Node:
     # Edges from nodes that are dependencies too, and when they let this node run.
     edges: tuple[Edge, ...] = ()
     join: Join = Join.STRICT
+    # Not in the document: what stands before, behind or between those that are.
+    hidden: bool = False
     # Of a node in the body of a state machine.
     follow: Follow | None = None
     # Names its templates see besides the usual ones, of the bodies it is in.
@@ -254,3 +280,16 @@ class Workflow:
     @property
     def task_refs(self) -> frozenset[str]:
         return frozenset(node.task_ref for node in every_node(self.nodes) if node.task_ref)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowTemplate:
+    """Resources with parameters, to make workflows from; `parameters` is their JSON Schema."""
+
+    name: str
+    description: str
+    parameters: Json
+    resources: tuple[dict[str, Json], ...]
+    labels: dict[str, str] = field(default_factory=dict)
+    path: Path = ()
+    dialect: Dialect = Dialect.NATIVE

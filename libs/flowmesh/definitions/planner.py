@@ -136,6 +136,8 @@ class _Planner:
             first = nodes[len(nodes) - 2] if node.condition else planned
             first.join = _JOINS[node.join]
             for edge in node.edges:
+                if not (edge.label or edge.on_failure):
+                    continue  # a dependency and nothing more
                 first.edges.add(
                     dependency=graph.dependencies[index].index(places[edge.source]),
                     label=edge.label,
@@ -217,8 +219,11 @@ class _Planner:
         planned.input_mode = inputs.mode
         planned.input_template = inputs.template
         planned.timeout_ms = timeout_ms(node, task)
+        planned.heartbeat_timeout_ms = node.heartbeat_ms
         planned.gate = task.executor == "condition"
-        default = NATIVE_RETRY if self._workflow.dialect is Dialect.NATIVE else NO_RETRY
+        # What is written into a node of another format than ours is tried once.
+        foreign = node.task is not None and self._workflow.dialect is not Dialect.NATIVE
+        default = NO_RETRY if foreign else NATIVE_RETRY
         retry = node.retry or task.retry or default
         planned.retry.CopyFrom(
             failure_pb2.RetryPolicy(

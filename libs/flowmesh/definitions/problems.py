@@ -51,8 +51,10 @@ class Problem:
 class Problems:
     """Collects the problems of one document; bounded, so that a hostile one costs little."""
 
-    def __init__(self, document: int = 0) -> None:
+    def __init__(self, document: int = 0, *, checked: bool = False) -> None:
+        """`checked` documents were stored after all checks; what takes long is not done again."""
         self.document = document
+        self.checked = checked
         self.found: list[Problem] = []
         # Ids seen to be well-formed; a large graph names the same ones again and again.
         self.well_formed: set[str] = set()
@@ -104,6 +106,10 @@ def placed(problem: Problem, *, documents: int, line: int = 0, column: int = 0) 
 
 def errors_in(problems: Iterable[Problem]) -> list[Problem]:
     return [problem for problem in problems if not problem.warning]
+
+
+def warnings_in(problems: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.warning]
 
 
 def refuse(problems: Sequence[Problem]) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems, nearest
+from flowmesh.definitions.task_refs import FORM, is_task_ref
 
 Json = Any
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _SUGGESTIONS_MAX = 12
+_SUGGESTED_FROM_MAX = 1_000
 
 
 def kind_of(value: Json) -> str:
@@ -95,6 +97,22 @@ class Reader:
             self.wrong(key, "a string")
             return ""
         return value if self._checked_id(value, (*self.path, key), key) else ""
+
+    def task_ref(self, key: str, *, required: bool = True) -> str:
+        """A reference to a task, pinned to a version or of another namespace perhaps."""
+        if not self.has(key):
+            if required:
+                self.missing(key, "the name of a WorkflowTask or of a built-in task")
+            return ""
+        value = self.value[key]
+        if isinstance(value, str) and is_task_ref(value):
+            return value
+        if isinstance(value, str):
+            message = f"{key} {value[:64]!r} is not {FORM}"
+            self.problems.add("ID_INVALID", message, (*self.path, key))
+        else:
+            self.wrong(key, "a string")
+        return ""
 
     def _checked_id(self, value: str, path: Path, what: str) -> bool:
         if is_id(value):

@@ -10,10 +10,15 @@ from typing import Any
 from flowmesh.definitions.canonical import digest_of_document
 from flowmesh.definitions.documents import Source, parse
 from flowmesh.definitions.formats import Resource, load
-from flowmesh.definitions.model import Task, Workflow
+from flowmesh.definitions.model import Task, Workflow, WorkflowTemplate
 from flowmesh.definitions.problems import Problem, Problems
 from flowmesh.definitions.yaml_text import Unreadable
 
+_KINDS: dict[type[Resource], str] = {
+    Workflow: "Workflow",
+    Task: "WorkflowTask",
+    WorkflowTemplate: "WorkflowTemplate",
+}
 Resolve = Callable[[str], Task | None]
 
 
@@ -31,7 +36,7 @@ class Read:
 
     @property
     def kind(self) -> str:
-        return "Workflow" if isinstance(self.resource, Workflow) else "WorkflowTask"
+        return _KINDS[type(self.resource)]
 
     @property
     def digest(self) -> str:
@@ -81,15 +86,23 @@ def read_source(source: bytes, content_type: str = "") -> Reading:
 
 def load_workflow(document: Any) -> Workflow:
     """The model of a document that was checked before; raises ValueError if it was not."""
-    resource = load(document, Problems())
+    resource = load(document, Problems(checked=True))
     if not isinstance(resource, Workflow):
         raise ValueError("the document is no workflow")
     return resource
 
 
+def load_template(document: Any) -> WorkflowTemplate:
+    """The model of a template's document that was checked before; raises ValueError if not."""
+    resource = load(document, Problems())
+    if not isinstance(resource, WorkflowTemplate):
+        raise ValueError("the document is no template")
+    return resource
+
+
 def load_task(document: Any) -> Task:
     """The model of a task's document that was checked before; raises ValueError if it was not."""
-    resource = load(document, Problems())
+    resource = load(document, Problems(checked=True))
     if not isinstance(resource, Task):
         raise ValueError("the document is no task")
     return resource

@@ -45,8 +45,10 @@ class Scope:
         }
         self.implied: dict[int, tuple[str, ...]] = {}
         for index, node in enumerate(nodes):
-            if names := self._referred(node):
-                self.implied[index] = tuple(names)
+            if node.has_input or node.condition or node.body is not None:
+                names = self._referred(node)
+                if names:
+                    self.implied[index] = tuple(names)
         self.graph: Graph = graph_of(nodes, self.implied)
 
     def _referred(self, node: Node) -> dict[str, None]:

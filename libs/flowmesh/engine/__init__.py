@@ -13,6 +13,8 @@ from flowmesh.engine.commands import (
     DeliveryLost,
     Expand,
     Finish,
+    Pause,
+    Resume,
     Signal,
     Start,
     TaskEnded,
@@ -33,7 +35,7 @@ from flowmesh.engine.state import (
     Scope,
     State,
 )
-from flowmesh.engine.transition import Ended, SignalsFull, Transition
+from flowmesh.engine.transition import Ended, SignalsFull, Transition, Unfit
 
 __all__ = [
     "DELIVERIES_MAX",
@@ -52,6 +54,8 @@ __all__ = [
     "MachineState",
     "MapState",
     "NodeState",
+    "Pause",
+    "Resume",
     "Scope",
     "Signal",
     "SignalsFull",
@@ -62,6 +66,7 @@ __all__ = [
     "Terminate",
     "TimersDue",
     "Transition",
+    "Unfit",
     "apply",
     "decide",
     "encode_output",

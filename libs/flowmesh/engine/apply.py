@@ -36,7 +36,7 @@ def restore_held(state: State) -> None:
     if state.ended:
         return
     for scope in tuple(state.all_scopes()):
-        if state.plan.parallelism and scope.waiting:
+        if (state.plan.parallelism or state.paused) and scope.waiting:
             for planned in scope.graph.nodes:
                 if planned.index not in scope.nodes and scope.startable(planned):
                     state.held[scope.prefix + planned.id] = (scope, planned)
@@ -46,7 +46,7 @@ def restore_held(state: State) -> None:
 
 
 def _restore_body(state: State, node: NodeState) -> None:
-    if state.plan.parallelism and _has_more(node):
+    if (state.plan.parallelism or state.paused) and _has_more(node):
         state.held[node.id] = (node.scope, node.planned)
     elif not node.scopes:
         state.set_timer(node.id, node.scheduled_at_us + s.ASK_AGAIN_US)
@@ -215,6 +215,16 @@ def _workflow_terminated(state: State, event: history.WorkflowTerminated, at_us:
     _remember(state, event.request_id)
 
 
+def _workflow_paused(state: State, event: history.WorkflowPaused, _at_us: int) -> None:
+    state.status = s.EXECUTION_PAUSED
+    _remember(state, event.request_id)
+
+
+def _workflow_resumed(state: State, event: history.WorkflowResumed, _at_us: int) -> None:
+    state.status = s.EXECUTION_RUNNING
+    _remember(state, event.request_id)
+
+
 def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> None:
     node = state.reach(event.node)
     is_task = node.planned.is_task
@@ -325,6 +335,8 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "workflow_failed": _workflow_failed,
     "workflow_canceled": _workflow_canceled,
     "workflow_terminated": _workflow_terminated,
+    "workflow_paused": _workflow_paused,
+    "workflow_resumed": _workflow_resumed,
     "task_scheduled": _task_scheduled,
     "task_started": _task_started,
     "task_completed": _task_completed,

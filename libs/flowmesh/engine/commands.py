@@ -105,6 +105,20 @@ class Cancel:
 
 
 @dataclass(slots=True)
+class Pause:
+    reason: str = ""
+    request_id: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class Resume:
+    reason: str = ""
+    request_id: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
 class Terminate:
     reason: str = ""
     request_id: str = ""
@@ -122,5 +136,7 @@ Command = (
     | Collect
     | Signal
     | Cancel
+    | Pause
+    | Resume
     | Terminate
 )

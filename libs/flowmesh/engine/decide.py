@@ -16,7 +16,7 @@ from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
 from flowmesh.engine.progress import NULL, Progress, failure_of
 from flowmesh.engine.state import NodeState, State
-from flowmesh.engine.transition import Ended, SignalsFull, Transition
+from flowmesh.engine.transition import Ended, SignalsFull, Transition, Unfit
 
 DELIVERIES_MAX = 5
 """An attempt whose worker was lost this often is poison: the node fails."""
@@ -28,8 +28,8 @@ RETRY_AFTER_MS_MAX = 24 * 3_600_000
 def decide(state: State, command: c.Command, now_us: int, into: Transition) -> bool:
     """Adds to `into` what follows from the command; False if nothing follows because it is stale.
 
-    Raises Ended where the command needs a running execution and its caller is to be told,
-    SignalsFull where there is no room for the signal.
+    Raises Ended where the command needs a running execution and its caller is to be told, Unfit
+    where it does not fit whether that is paused, SignalsFull where there is no room for the signal.
     """
     step = _Step(state, now_us, into)
     followed = step.decided(command)
@@ -59,6 +59,10 @@ class _Step(Progress):
                 self.signal(command)
             case c.Cancel():
                 self.stop(command, "workflow_canceled", history.WorkflowCanceled)
+            case c.Pause():
+                self.pause(command)
+            case c.Resume():
+                self.resume(command)
             case c.Terminate():
                 self.stop(command, "workflow_terminated", history.WorkflowTerminated)
             case c.Finish():
@@ -133,6 +137,8 @@ class _Step(Progress):
             self.cancel_open_nodes()
             self.fail("Timeout", f"the execution took longer than {limit // 1000} ms")
             return
+        if state.paused:
+            return
         ended: deque[NodeState] = deque()
         while (first := state.next_timer()) is not None and first[0] <= self.now:
             node = state.reach(first[1])
@@ -180,16 +186,53 @@ class _Step(Progress):
             self.advance(ended)
 
     def stop(self, command: c.Cancel | c.Terminate, kind: str, event: Any) -> None:
-        if command.request_id and command.request_id in self.state.requests:
+        if self.repeated(command.request_id):
             return
-        if self.state.ended:
-            raise Ended(self.state.status)
         self.cancel_open_nodes()
         self.emit(
             kind,
             event(reason=command.reason, actor=command.actor, request_id=command.request_id),
         )
         self.out.ended = True
+
+    def pause(self, command: c.Pause) -> None:
+        if self.repeated(command.request_id):
+            return
+        if self.state.paused:
+            raise Unfit(self.state.status)
+        self.emit(
+            "workflow_paused",
+            history.WorkflowPaused(
+                reason=command.reason, actor=command.actor, request_id=command.request_id
+            ),
+        )
+
+    def resume(self, command: c.Resume) -> None:
+        """Begins what was held back, and sends again what no worker has had."""
+        state = self.state
+        if self.repeated(command.request_id):
+            return
+        if not state.paused:
+            raise Unfit(state.status)
+        self.emit(
+            "workflow_resumed",
+            history.WorkflowResumed(
+                reason=command.reason, actor=command.actor, request_id=command.request_id
+            ),
+        )
+        self.out.dispatch.extend(state.at_workers.values())
+        ended: deque[NodeState] = deque()
+        while state.held and not state.full:
+            self.release(ended)
+        self.advance(ended)
+
+    def repeated(self, request_id: str) -> bool:
+        """Whether the command was applied before; raises Ended where it cannot be any more."""
+        if request_id and request_id in self.state.requests:
+            return True
+        if self.state.ended:
+            raise Ended(self.state.status)
+        return False
 
     # --- the graph moves on ---
 

@@ -110,7 +110,7 @@ class Progress:
                     self.begin(scope, successor, ended)
             if owner is not None and not scope.open_count:
                 self.iterate(owner, ended)
-            while state.held and state.running_count < self.plan.parallelism:
+            while state.held and not state.full:
                 self.release(ended)
         if not state.scope.open_count:
             self.finish(c.Finish())
@@ -118,19 +118,22 @@ class Progress:
     def release(self, ended: deque[NodeState]) -> None:
         """Lets go on what was held back longest."""
         _, (scope, planned) = self.state.held.popitem(last=False)
-        if planned.body is None:
-            self.schedule(scope, planned, 1)
-        else:
+        if planned.index in scope.nodes:
             self.iterate(scope.nodes[planned.index], ended)
+        else:
+            self.begin(scope, planned, ended)
 
     def begin(self, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
         """Starts a ready node; one that ends at once is added to `ended`."""
+        if self.state.paused:
+            self.state.held[scope.prefix + planned.id] = (scope, planned)
+            return
         skip = self.skip_reason(scope, planned)
         if skip is not None:
             self.emit("task_skipped", skip)
             ended.append(scope.nodes[planned.index])
         elif planned.is_task:
-            if self.plan.parallelism and self.state.running_count >= self.plan.parallelism:
+            if self.state.full:
                 self.state.held[scope.prefix + planned.id] = (scope, planned)
             else:
                 self.schedule(scope, planned, 1)
@@ -319,7 +322,7 @@ class Progress:
             message = f"{owner.id} has run {machine.begun:,} nodes, as many as it may"
             self.fail_node(owner, failure_of("ResourceLimit", message))
             ended.append(owner)
-        elif self.plan.parallelism and state.running_count >= self.plan.parallelism:
+        elif state.full:
             state.held[owner.id] = (owner.scope, owner.planned)
         elif self.begun >= BEGUN_PER_STEP_MAX:
             self.go_on_later(owner)
@@ -334,7 +337,7 @@ class Progress:
         while of.failure is None and of.begun < of.total:
             if len(of.scopes) >= owner.planned.concurrency:
                 return
-            if self.plan.parallelism and state.running_count >= self.plan.parallelism:
+            if state.full:
                 state.held[owner.id] = (owner.scope, owner.planned)
                 return
             if self.begun >= BEGUN_PER_STEP_MAX:
@@ -405,7 +408,7 @@ class Progress:
             problems = self.plan.output_schema.problems(value)
             if problems:
                 first = problems[0]
-                self.fail("ValidationError", f"output{first.path}: {first.message}")
+                self.fail("ValidationError", f"output{first.path}: {first}")
                 return
             completed.output.data = encode_output(value)
             if len(completed.output.data) > OUTPUT_BYTES_MAX:

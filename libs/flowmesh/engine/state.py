@@ -20,6 +20,7 @@ from flowmesh.plan import (
     Plan,
     PlanNode,
     decode,
+    decode_if_json,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ FAILED = execution_pb2.NODE_STATUS_FAILED
 SKIPPED = execution_pb2.NODE_STATUS_SKIPPED
 CANCELED = execution_pb2.NODE_STATUS_CANCELED
 
+EXECUTION_PAUSED = execution_pb2.EXECUTION_STATUS_PAUSED
 EXECUTION_RUNNING = execution_pb2.EXECUTION_STATUS_RUNNING
 EXECUTION_COMPLETED = execution_pb2.EXECUTION_STATUS_COMPLETED
 EXECUTION_FAILED = execution_pb2.EXECUTION_STATUS_FAILED
@@ -42,6 +44,9 @@ EXECUTION_PENDING = execution_pb2.EXECUTION_STATUS_PENDING
 
 ASK_AGAIN_US = 1_000_000
 """A map that needs something from outside asks for it again after this time."""
+
+FAR_US = 253_370_764_800_000_000
+"""The first second of the year 9999: whoever sleeps so long waits for something else."""
 
 STALE_TIMERS_MAX = 64
 """Timers that were cleared and are still in the heap, beside as many as there are."""
@@ -270,6 +275,7 @@ def _fields(failure: failure_pb2.Failure | None) -> dict[str, Any] | None:
         "class": getattr(failure, "class"),
         "message": failure.message,
         "node": failure.node,
+        "details": decode_if_json(failure.details),
     }
 
 
@@ -278,10 +284,10 @@ class State:
 
     `scope` is the plan's graph, `scopes` the bodies in progress by their prefix. `awaiting` are
     nodes that wait for a signal, by its name, `signals_taken` counts those that had one.
-    `at_workers` are
-    the nodes whose current attempt is to be, or is, at a worker, oldest first, and `open_lanes`
-    counts them by lane of the plan. `held` are ready nodes that wait because of the plan's
-    parallelism, and maps that have more items. `running_count` counts tasks that have begun.
+    `at_workers` are the nodes whose current attempt is to be, or is, at a worker, oldest first, and
+    `open_lanes` counts them by lane of the plan. `held` are ready nodes that wait because of the
+    plan's parallelism or because the execution is paused, and bodies that have more to begin.
+    `running_count` counts tasks that have begun.
     """
 
     __slots__ = (
@@ -340,6 +346,18 @@ class State:
     @property
     def ended(self) -> bool:
         return self.status >= EXECUTION_COMPLETED
+
+    @property
+    def paused(self) -> bool:
+        return self.status == EXECUTION_PAUSED
+
+    @property
+    def full(self) -> bool:
+        """Whether no further task may begin now."""
+        if self.status == EXECUTION_PAUSED:
+            return True
+        most = self.plan.parallelism
+        return most > 0 and self.running_count >= most
 
     @property
     def moved_at_us(self) -> int:
@@ -445,13 +463,16 @@ class State:
 
     @property
     def wake_at_us(self) -> int:
-        """When the next timer is due; 0 is never. All nodes having ended, no limit applies."""
-        first = self.next_timer()
+        """When the next timer is due; 0 is never. All nodes having ended, no limit applies.
+
+        One that is paused, or waits for a signal and nothing else, sleeps until it is spoken to.
+        """
+        first = self.next_timer() if not self.paused else None
         wake = first[0] if first is not None else 0
         if self.plan.timeout_us and not self.ended and self.scope.open_count:
             limit = self.started_at_us + self.plan.timeout_us
             return min(wake, limit) if wake else limit
-        return wake
+        return FAR_US if (self.awaiting or self.paused) and not wake else wake
 
     def next_timer(self) -> tuple[int, str] | None:
         """When the first timer is due, and its node."""

@@ -15,6 +15,14 @@ class Ended(Exception):
         self.status = status
 
 
+class Unfit(Exception):
+    """The command does not fit the status: a pause of what is paused, a resumption of what runs."""
+
+    def __init__(self, status: s.ExecutionStatus) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class SignalsFull(Exception):
     """The execution has as many signals, or as many bytes of them, as it may; says which."""
 

@@ -10,6 +10,7 @@ class Violation:
 
     `field` is a path into what was sent (`tasks[1].input.email`); `code` is the reason of this
     violation where several are reported at once; `line` and `column` are 1-based, 0 is unknown.
+    `schema_path` points at the keyword of a schema that a value fails.
     """
 
     field: str
@@ -17,6 +18,7 @@ class Violation:
     code: str = ""
     line: int = 0
     column: int = 0
+    schema_path: str = ""
 
 
 class FlowmeshError(Exception):

@@ -1,14 +1,15 @@
 """What an executor is: it makes a step of a TaskSpec once, and the step runs attempts of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
+from flowmesh.egress import Response
 from flowmesh.executors.failures import invalid
 
 Json = Any
@@ -73,3 +74,19 @@ class InlineStep(ABC):
 AnyStep = Step | InlineStep
 # Compiles a spec and its parsed config; raises TaskFailure where the config cannot work.
 Executor = Callable[[TaskSpec, dict[str, Json]], AnyStep]
+
+
+class Sender(Protocol):
+    """Who makes the call: `flowmesh.egress.Egress`, or whoever only wants to know of it."""
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout_ms: int,
+        response_bytes_max: int,
+    ) -> Response:
+        """The answer, whatever its status; raises EgressFailure and EgressBlocked."""

@@ -1,14 +1,24 @@
 """The table of built-in task types."""
 
+import random
+import uuid
+from collections.abc import Callable
+
+from flowmesh.executors import states
 from flowmesh.executors.answers import NowUs
-from flowmesh.executors.base import Executor
+from flowmesh.executors.base import Executor, Sender
 from flowmesh.executors.condition import condition_executor
 from flowmesh.executors.decision import decision_executor
-from flowmesh.executors.http import Sender, http_executor, webhook_executor
+from flowmesh.executors.http import http_executor, webhook_executor
 from flowmesh.executors.javascript import function_executor
+from flowmesh.executors.jq import jq_of
 from flowmesh.executors.noop import noop
+from flowmesh.executors.serverless import Tools, serverless_executor
+from flowmesh.executors.serverless_calls import Calls
+from flowmesh.executors.states import states_executor
 from flowmesh.executors.transform import transform_executor
 from flowmesh.sandbox import Sandbox
+from flowmesh.standards.intrinsics import World
 
 # A remote worker cannot register these; the first two never leave the orchestrator.
 RESERVED_TASK_TYPES = frozenset(
@@ -22,12 +32,25 @@ RESERVED_TASK_TYPES = frozenset(
         "function",
         "condition",
         "decision",
+        "serverless.task",
+        "states.task",
     }
 )
 
 
-def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dict[str, Executor]:
-    """Every built-in executor by its task type."""
+def _uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def builtin_executors(
+    *,
+    egress: Sender,
+    sandbox: Sandbox,
+    now_us: NowUs,
+    draw: Callable[[], float] = random.random,
+    new_id: Callable[[], str] = _uuid,
+) -> dict[str, Executor]:
+    """Every built-in executor by its task type. `draw` gives numbers from 0 to 1."""
     return {
         "http.request": http_executor(egress, now_us),
         "webhook": webhook_executor(egress, now_us),
@@ -36,4 +59,8 @@ def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dic
         "condition": condition_executor(sandbox),
         "decision": decision_executor(sandbox),
         "builtin.noop": noop,
+        "serverless.task": serverless_executor(
+            Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), now_us, draw)
+        ),
+        "states.task": states_executor(states.Tools(egress, now_us, World(new_id, draw))),
     }

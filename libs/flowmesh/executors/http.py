@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 from urllib.parse import urlencode
 
 import orjson
@@ -19,7 +19,8 @@ from flowmesh.egress.bodies import RESPONSE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors import failures
 from flowmesh.executors.answers import NowUs, output_of
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.authentication import Authenticating, with_authentication
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Sender, Step
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.scopes import (
     compiled,
@@ -74,22 +75,6 @@ class Request:
     response_bytes_max: int
 
 
-class Sender(Protocol):
-    """Who makes the call: `flowmesh.egress.Egress`, or whoever only wants to know of it."""
-
-    async def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        timeout_ms: int,
-        response_bytes_max: int,
-    ) -> Response:
-        """The answer, whatever its status; raises EgressFailure and EgressBlocked."""
-
-
 class HttpStep(Step):
     def __init__(self, request: Request, egress: Sender, now_us: NowUs) -> None:
         self._request = request
@@ -106,52 +91,77 @@ class HttpStep(Step):
         url = rendered(request.url.render, scope)
         headers = {n: rendered(part.render, scope) for n, part in request.headers.items()}
         body = rendered(lambda filled: request.body(filled, attempt), scope)
-        response = await self._send(attempt, url, self._with_defaults(headers, attempt, body), body)
+        response = await call(
+            self._egress,
+            attempt,
+            request.method,
+            url,
+            headers=headers,
+            body=body,
+            content_type=request.content_type,
+            response_bytes_max=request.response_bytes_max,
+        )
         return output_of(response, self._now_us)
 
-    def _with_defaults(
-        self, headers: dict[str, str], attempt: Attempt, body: bytes | None
-    ) -> dict[str, str]:
-        given = {name.lower() for name in headers}
-        defaults = {
-            "Idempotency-Key": attempt.task.idempotency_key,
-            "traceparent": current_traceparent() or attempt.task.traceparent,
-            "Content-Type": self._request.content_type if body is not None else "",
-        }
-        for name, value in defaults.items():
-            if value and name.lower() not in given:
-                headers[name] = value
-        return headers
 
-    async def _send(
-        self, attempt: Attempt, url: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Response:
-        try:
-            return await self._egress.send(
-                self._request.method,
-                url,
-                headers=headers,
-                body=body,
-                timeout_ms=attempt.timeout_ms,
-                response_bytes_max=self._request.response_bytes_max,
-            )
-        except TimedOut as error:
-            raise TaskFailure(failures.TIMEOUT, str(error)) from error
-        except TooManyRedirects as error:
-            raise TaskFailure(failures.CLIENT, str(error)) from error
-        except EgressFailure as error:
-            raise TaskFailure(failures.NETWORK, str(error)) from error
-        except EgressBlocked as error:
-            details = {"reason": error.reason}
-            raise TaskFailure(failures.EGRESS_BLOCKED, error.message, details=details) from error
-        except FlowmeshError as error:
-            raise invalid(error.message, reason=error.reason) from error
+async def call(
+    egress: Sender,
+    attempt: Attempt,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    content_type: str,
+    response_bytes_max: int = RESPONSE_BYTES_MAX,
+) -> Response:
+    """One request of an attempt and its answer; what goes wrong on the way is a TaskFailure.
+
+    `content_type` is that of the body unless a header says another one.
+    """
+    try:
+        return await egress.send(
+            method,
+            url,
+            headers=_with_defaults(headers, attempt, content_type if body is not None else ""),
+            body=body,
+            timeout_ms=attempt.timeout_ms,
+            response_bytes_max=response_bytes_max,
+        )
+    except TimedOut as error:
+        raise TaskFailure(failures.TIMEOUT, str(error)) from error
+    except TooManyRedirects as error:
+        raise TaskFailure(failures.CLIENT, str(error)) from error
+    except EgressFailure as error:
+        raise TaskFailure(failures.NETWORK, str(error)) from error
+    except EgressBlocked as error:
+        details = {"reason": error.reason}
+        raise TaskFailure(failures.EGRESS_BLOCKED, error.message, details=details) from error
+    except FlowmeshError as error:
+        raise invalid(error.message, reason=error.reason) from error
+
+
+def _with_defaults(
+    headers: Mapping[str, str], attempt: Attempt, content_type: str
+) -> dict[str, str]:
+    given = {name.lower() for name in headers}
+    defaults = {
+        "Idempotency-Key": attempt.task.idempotency_key,
+        "traceparent": current_traceparent() or attempt.task.traceparent,
+        "Content-Type": content_type,
+    }
+    added = {n: value for n, value in defaults.items() if value and n.lower() not in given}
+    return {**headers, **added}
 
 
 def http_executor(egress: Sender, now_us: NowUs) -> Executor:
     """The executor of `http.request`."""
 
+    authenticating = Authenticating(egress, now_us)
+
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> HttpStep:
+        if config.get("authentication"):
+            return HttpStep(_request(spec, with_authentication(config)), authenticating, now_us)
         return HttpStep(_request(spec, config), egress, now_us)
 
     return prepare

@@ -1,12 +1,9 @@
-"""JSON Schemas of tasks, compiled once. None reaches outside of itself; patterns are linear."""
+"""JSON Schemas of tasks as tasks fail by them; what they are and how they judge is the plan's."""
 
 from typing import Any
 
-import jsonschema_rs
-import orjson
-
 from flowmesh.executors.failures import TaskFailure, invalid
-from flowmesh.executors.limits import VIOLATIONS_MAX
+from flowmesh.plan.compiled import Schema, SchemaProblem
 
 Json = Any
 
@@ -17,39 +14,27 @@ class SchemaCheck:
     def __init__(self, schema: bytes, subject: str) -> None:
         """`subject` is what the messages call the value: `input` or `output`."""
         self._subject = subject
-        try:
-            self._validator = jsonschema_rs.validator_for(
-                orjson.loads(schema),
-                retriever=_refuse,
-                pattern_options=jsonschema_rs.RegexOptions(),
-            )
-        except (ValueError, orjson.JSONDecodeError) as error:
-            raise invalid(f"the task's {subject} schema cannot be used") from error
+        self._schema = Schema(schema)
 
     def check(self, value: Json) -> None:
-        """Raises a ValidationError with a path and message for each problem, at most 20."""
-        if self._validator.is_valid(value):
-            return
-        violations = []
-        for error in self._validator.iter_errors(value):
-            violations.append({"path": self._path(error.instance_path), "message": error.message})
-            if len(violations) == VIOLATIONS_MAX:
-                break
-        raise self._failure(violations)
+        """Raises a ValidationError with paths and a message for each problem, at most 20."""
+        try:
+            problems = self._schema.problems(value)
+        except ValueError as error:
+            raise invalid(f"the task's {self._subject} schema cannot be used") from error
+        if problems:
+            raise self._failure(problems)
 
-    def _failure(self, violations: list[dict[str, str]]) -> TaskFailure:
-        first = violations[0]
-        message = f"{first['path']}: {first['message']}"
+    def _failure(self, problems: tuple[SchemaProblem, ...]) -> TaskFailure:
+        violations = [
+            {
+                "path": self._subject + problem.path,
+                "schemaPath": problem.schema_path,
+                "message": problem.message,
+            }
+            for problem in problems
+        ]
+        message = f"{violations[0]['path']}: {problems[0]}"
         if len(violations) > 1:
             message += f" (and {len(violations) - 1} more)"
         return invalid(message, violations=violations)
-
-    def _path(self, parts: list[str | int]) -> str:
-        path = self._subject
-        for part in parts:
-            path += f"[{part}]" if isinstance(part, int) else f".{part}"
-        return path
-
-
-def _refuse(_uri: str) -> Json:
-    raise ValueError("a $ref must point into its own schema")

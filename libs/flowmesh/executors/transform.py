@@ -7,36 +7,51 @@ import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.executors.base import AnyStep, Attempt, Executor, Json, Output, Step
-from flowmesh.executors.failures import invalid
-from flowmesh.executors.javascript import CodeStep, code_of, picked
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.javascript import (
+    CodeStep,
+    code_of,
+    picked,
+    sandbox_failures,
+    sandbox_timeout_ms,
+)
 from flowmesh.executors.limits import COMPILED_PIPELINES_MAX, INLINE_BYTES_MAX
 from flowmesh.sandbox import Sandbox
-from flowmesh.transforms import Pipeline, PipelineInvalid, TransformError, compile_pipeline
+from flowmesh.transforms import (
+    Pipeline,
+    PipelineInvalid,
+    TransformError,
+    compile_pipeline,
+    transformed,
+)
 
 
 class PipelineStep(Step):
     """A pipeline of the configuration over the context, or one key of it."""
 
-    def __init__(self, pipeline: Pipeline, input_key: str) -> None:
+    def __init__(self, pipeline: Pipeline, input_key: str, sandbox: Sandbox) -> None:
         self._pipeline = pipeline
         self._input_key = input_key
+        self._sandbox = sandbox
 
     async def run(self, attempt: Attempt) -> Output:
-        return await _apply(self._pipeline, picked(attempt.value, self._input_key), attempt)
+        source = picked(attempt.value, self._input_key)
+        return await _apply(self._pipeline, source, attempt, self._sandbox)
 
 
 class GivenPipelineStep(Step):
     """The native task: `source` and `pipeline` are its input."""
 
-    def __init__(self, pipelines: "Pipelines") -> None:
+    def __init__(self, pipelines: "Pipelines", sandbox: Sandbox) -> None:
         self._pipelines = pipelines
+        self._sandbox = sandbox
 
     async def run(self, attempt: Attempt) -> Output:
         value = attempt.value
         if not isinstance(value, dict) or "pipeline" not in value:
             raise invalid("a transform task needs `source` and `pipeline` in its input")
         pipeline = self._pipelines.compiled(value["pipeline"])
-        return await _apply(pipeline, value.get("source"), attempt)
+        return await _apply(pipeline, value.get("source"), attempt, self._sandbox)
 
 
 class Pipelines:
@@ -66,8 +81,8 @@ def transform_executor(sandbox: Sandbox) -> Executor:
         if "code" in config:
             return CodeStep(code_of(config), input_key, sandbox)
         if "pipeline" in config:
-            return PipelineStep(_compile(config["pipeline"]), input_key)
-        return GivenPipelineStep(pipelines)
+            return PipelineStep(_compile(config["pipeline"]), input_key, sandbox)
+        return GivenPipelineStep(pipelines, sandbox)
 
     return prepare
 
@@ -84,10 +99,19 @@ def _compile(definition: Json) -> Pipeline:
         raise invalid(first, violations=problems) from error
 
 
-async def _apply(pipeline: Pipeline, source: Json, attempt: Attempt) -> Output:
+async def _apply(pipeline: Pipeline, source: Json, attempt: Attempt, sandbox: Sandbox) -> Output:
+    """Large values and heavy pipelines are worked on in a thread."""
+    threaded = pipeline.heavy or len(attempt.input_bytes) > INLINE_BYTES_MAX
     try:
-        if len(attempt.input_bytes) > INLINE_BYTES_MAX:
-            return Output.of(await asyncio.to_thread(pipeline.apply, source))
-        return Output.of(pipeline.apply(source))
+        with sandbox_failures():
+            made = await transformed(
+                pipeline,
+                source,
+                sandbox,
+                seed=f"{attempt.task.execution_id}/{attempt.task.node}",
+                timeout_ms=sandbox_timeout_ms(attempt),
+                threaded=threaded,
+            )
     except TransformError as error:
-        raise invalid(str(error)) from error
+        raise TaskFailure(error.class_, str(error)) from error
+    return await asyncio.to_thread(Output.of, made) if threaded else Output.of(made)

@@ -26,7 +26,13 @@ from flowmesh.expressions.references import (
     Reference,
     child_path,
 )
-from flowmesh.expressions.scanner import CLOSE, EXPRESSION_CHARACTERS_MAX, OPEN
+from flowmesh.expressions.scanner import (
+    CLOSE,
+    EXPRESSION_CHARACTERS_MAX,
+    EXPRESSIONS_MAX,
+    OPEN,
+    PROBLEMS_MAX,
+)
 from flowmesh.expressions.templates import Template, compile_template
 
 Json = Any
@@ -99,67 +105,92 @@ def compile_go_template(value: Json) -> Template:
     return compile_template(rewritten, (DATA,))
 
 
-def rewrite_value(
-    value: Json, locate: Locate, problems: list[Problem], path: str = "", depth: int = 0
-) -> Json:
-    """The value with every template rewritten; what is wrong joins `problems`."""
-    if isinstance(value, str):
-        return rewrite_text(value, locate, problems, path)
-    if depth == NESTING_MAX:
-        return value
-    if isinstance(value, list):
-        return [
-            rewrite_value(item, locate, problems, child_path(path, index), depth + 1)
-            for index, item in enumerate(value)
-        ]
-    if isinstance(value, dict):
-        return {
-            key: rewrite_value(item, locate, problems, child_path(path, key), depth + 1)
-            for key, item in value.items()
-        }
-    return value
+def rewrite_value(value: Json, locate: Locate, problems: list[Problem]) -> Json:
+    """The value with every template rewritten; what is wrong joins `problems`.
 
-
-def rewrite_text(text: str, locate: Locate, problems: list[Problem], path: str = "") -> str:
-    """A text with its actions rewritten; `{{-` and `-}}` take the blanks beside them away.
-
-    What is wrong joins `problems` and is left out, so that nobody finds it a second time.
+    What is wrong is left out of the value, so that nobody finds it a second time.
     """
-    written, position, trims = "", 0, False
-    while (start := text.find(OPEN, position)) >= 0:
-        literal = text[position:start]
-        written += literal.lstrip() if trims else literal
-        begin, end = start + len(OPEN), _END.match(text, start + len(OPEN))
-        if end is None or not text.startswith(CLOSE, end.end()):
-            message = f"the {OPEN} at offset {start} is not closed; {CLOSE} is missing"
-            problems.append(Problem(path, message, offset=start))
-            return written
-        if end.end() - begin > EXPRESSION_CHARACTERS_MAX:
-            limit = EXPRESSION_CHARACTERS_MAX
-            message = f"the action at offset {start} is longer than {limit} characters"
-            problems.append(Problem(path, message, offset=start))
-            return written
-        position = end.end() + len(CLOSE)
-        if text.startswith("- ", begin):
-            written, begin = written.rstrip(), begin + 1
-        stop = end.end() - 1 if text.endswith(" -", begin, end.end()) else end.end()
-        trims = stop < end.end()
-        if not _COMMENT.match(text, begin, stop):
-            written += _rewritten(text, begin, stop, locate, problems, path)
-    rest = text[position:]
-    return written + (rest.lstrip() if trims else rest)
+    return _Rewriter(locate, problems).value(value, "", 0)
 
 
-def _rewritten(
-    text: str, start: int, end: int, locate: Locate, problems: list[Problem], path: str
-) -> str:
-    try:
-        expression = _located(_Action(text, start, end).whole(), locate)
-    except _Wrong as error:
-        message = f"{text[start - 2 : end + 2]!r} at offset {error.offset}: {error.message}"
-        problems.append(Problem(path, message, error.code, error.offset))
-        return ""
-    return f"{OPEN} {expression} {CLOSE}"
+class _Rewriter:
+    """One pass over a value, which goes no further than the first PROBLEMS_MAX problems."""
+
+    def __init__(self, locate: Locate, problems: list[Problem]) -> None:
+        self._locate = locate
+        self._problems = problems
+        self._actions = 0
+
+    def value(self, value: Json, path: str, depth: int) -> Json:
+        if isinstance(value, str):
+            return self._text(value, path) if OPEN in value else value
+        if depth == NESTING_MAX:
+            return value
+        if isinstance(value, list):
+            return [
+                self.value(item, child_path(path, index), depth + 1)
+                for index, item in enumerate(value)
+            ]
+        if isinstance(value, dict):
+            return {
+                key: self.value(item, child_path(path, key), depth + 1)
+                for key, item in value.items()
+            }
+        return value
+
+    def _text(self, text: str, path: str) -> str:
+        """A text with its actions rewritten; `{{-` and `-}}` take the blanks beside them away."""
+        written: list[str] = []
+        position, trims = 0, False
+        while (start := text.find(OPEN, position)) >= 0 and not self._full(path):
+            literal = text[position:start]
+            written.append(literal.lstrip() if trims else literal)
+            begin, end = start + len(OPEN), _END.match(text, start + len(OPEN))
+            if end is None or not text.startswith(CLOSE, end.end()):
+                message = f"the {OPEN} at offset {start} is not closed; {CLOSE} is missing"
+                self._problems.append(Problem(path, message, offset=start))
+                return ""
+            if end.end() - begin > EXPRESSION_CHARACTERS_MAX:
+                limit = EXPRESSION_CHARACTERS_MAX
+                message = f"the action at offset {start} is longer than {limit} characters"
+                self._problems.append(Problem(path, message, offset=start))
+                return ""
+            position = end.end() + len(CLOSE)
+            if text.startswith("- ", begin):
+                _strip(written)
+                begin += 1
+            stop = end.end() - 1 if text.endswith(" -", begin, end.end()) else end.end()
+            trims = stop < end.end()
+            if not _COMMENT.match(text, begin, stop):
+                written.append(self._action(text, begin, stop, path))
+        rest = "" if start >= 0 else text[position:]
+        written.append(rest.lstrip() if trims else rest)
+        return "".join(written)
+
+    def _full(self, path: str) -> bool:
+        self._actions += 1
+        if self._actions == EXPRESSIONS_MAX + 1:
+            message = f"a template has at most {EXPRESSIONS_MAX} actions"
+            self._problems.append(Problem(path, message))
+        return self._actions > EXPRESSIONS_MAX or len(self._problems) >= PROBLEMS_MAX
+
+    def _action(self, text: str, start: int, end: int, path: str) -> str:
+        try:
+            expression = _located(_Action(text, start, end).whole(), self._locate)
+        except _Wrong as error:
+            message = f"{text[start - 2 : end + 2]!r} at offset {error.offset}: {error.message}"
+            self._problems.append(Problem(path, message, error.code, error.offset))
+            return ""
+        return f"{OPEN} {expression} {CLOSE}"
+
+
+def _strip(written: list[str]) -> None:
+    """Takes the blanks at the end away, in however many parts they are."""
+    while written:
+        written[-1] = written[-1].rstrip()
+        if written[-1]:
+            return
+        written.pop()
 
 
 def _located(expression: Expression, locate: Locate) -> Expression:

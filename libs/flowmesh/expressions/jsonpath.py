@@ -67,9 +67,23 @@ class JsonPath:
     source: str
     _query: JSONPathQuery
 
+    @property
+    def keys(self) -> tuple[str | int, ...] | None:
+        """Where the one value is that it can select; None of a query that can select more."""
+        if not self._query.singular_query():
+            return None
+        return tuple(_key(segment.selectors[0]) for segment in self._query.segments)
+
     def select(self, value: Json) -> list[Json]:
         """The values it selects, in order; raises RenderError where it takes too many steps."""
         return _Evaluation(value).query(self._query, value)
+
+
+def _key(selector: JSONPathSelector) -> str | int:
+    if isinstance(selector, IndexSelector):
+        return selector.index
+    assert isinstance(selector, NameSelector)
+    return selector.name
 
 
 def compile_jsonpath(source: str) -> JsonPath:

@@ -11,6 +11,9 @@ from flowmesh.expressions.references import ReferenceInvalid
 OPEN = "{{"
 CLOSE = "}}"
 EXPRESSION_CHARACTERS_MAX = 4_096
+EXPRESSIONS_MAX = 10_000
+"""Of one template; one with more is looked at no further."""
+PROBLEMS_MAX = 1_000
 ROOTS_NAMED_MAX = 8
 
 
@@ -37,6 +40,8 @@ def scan(
     parts: list[Part] = []
     literal = 0
     while (start := text.find(OPEN, literal)) >= 0:
+        if len(problems) >= PROBLEMS_MAX or len(parts) > 2 * EXPRESSIONS_MAX:
+            return parts
         if start > literal:
             parts.append(text[literal:start])
         end = _closing(text, start + len(OPEN))

@@ -16,6 +16,7 @@ from flowmesh.expressions.errors import Problem, RenderError, TemplateInvalid
 from flowmesh.expressions.evaluation import (
     NESTING_MAX,
     PLAIN,
+    RENDER_BYTES_MAX,
     Budget,
     Render,
     Scope,
@@ -25,10 +26,10 @@ from flowmesh.expressions.evaluation import (
 )
 from flowmesh.expressions.parser import Compilation
 from flowmesh.expressions.references import Reference, child_path, getter
-from flowmesh.expressions.scanner import OPEN, Part, Placed, scan
+from flowmesh.expressions.scanner import EXPRESSIONS_MAX, OPEN, PROBLEMS_MAX, Part, Placed, scan
 
 STRING_BYTES_MAX = 256 * 1024
-REFERENCES_MAX = 10_000
+REFERENCES_MAX = EXPRESSIONS_MAX
 
 Json = Any
 
@@ -113,7 +114,7 @@ class _Compiler:
         return _object(value, members) if members else None
 
     def _text(self, text: str, path: str, depth: int) -> Render | None:
-        if OPEN not in text:
+        if OPEN not in text or self.count > REFERENCES_MAX or len(self.problems) >= PROBLEMS_MAX:
             return None
         parts = scan(text, self._roots, path, self.problems, self._compilation)
         for part in parts:
@@ -219,5 +220,7 @@ def _bounded(text: str, budget: Budget, path: str) -> str:
     count = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if count > STRING_BYTES_MAX:
         raise too_large(path, STRING_BYTES_MAX)
-    budget.charge(count, path)
+    budget.left -= count
+    if budget.left < 0:
+        raise too_large(path, RENDER_BYTES_MAX)
     return text

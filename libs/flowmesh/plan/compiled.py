@@ -1,6 +1,6 @@
 """The compiled form of a plan: nodes by index, successors, templates as closures."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -205,15 +205,24 @@ class SchemaProblem:
 
     path: str
     message: str
+    schema_path: str
+    """Of the keyword it fails: `#/properties/amount/minimum`."""
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.schema_path})"
 
 
 class Schema:
-    """A JSON Schema, compiled when it is first needed; an absent one takes any value."""
+    """A JSON Schema, compiled when it is first needed; an absent one takes any value.
 
-    __slots__ = ("_source", "_validator")
+    `retrieve` gives what references outside of it lead to; none are followed without.
+    """
 
-    def __init__(self, source: bytes) -> None:
+    __slots__ = ("_retrieve", "_source", "_validator")
+
+    def __init__(self, source: bytes, retrieve: Callable[[str], Any] | None = None) -> None:
         self._source = source
+        self._retrieve = retrieve or _refuse
         self._validator: jsonschema_rs.Validator | None = None
 
     def problems(self, value: object) -> tuple[SchemaProblem, ...]:
@@ -224,12 +233,15 @@ class Schema:
             self._validator = jsonschema_rs.validator_for(
                 orjson.loads(self._source),
                 pattern_options=jsonschema_rs.RegexOptions(),
-                retriever=_refuse,
+                retriever=self._retrieve,
             )
         if self._validator.is_valid(value):
             return ()
         errors = islice(self._validator.iter_errors(value), VIOLATIONS_MAX)
-        return tuple(SchemaProblem(_path(e.instance_path), e.message) for e in errors)
+        return tuple(
+            SchemaProblem(_path(e.instance_path), e.message, _pointer(e.schema_path))
+            for e in errors
+        )
 
 
 def _refuse(uri: str, /) -> Any:
@@ -238,6 +250,11 @@ def _refuse(uri: str, /) -> Any:
 
 def _path(parts: Iterable[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+
+
+def _pointer(parts: Iterable[str | int]) -> str:
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return "#" + "".join(f"/{part}" for part in escaped)
 
 
 class Plan(Graph):

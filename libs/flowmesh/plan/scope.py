@@ -121,6 +121,14 @@ def decode(payload: payload_pb2.Payload | None, read: PayloadReader = inline) ->
         raise RenderError("payload", "the value is not JSON") from error
 
 
+def decode_if_json(data: bytes) -> Any:
+    """The JSON value of bytes that a worker sent, None where they are none."""
+    try:
+        return decode(payload_pb2.Payload(data=data))
+    except RenderError:
+        return None
+
+
 def _output_named(scope: ScopeValues, name: str) -> payload_pb2.Payload | None:
     """Output of the task of this name in this graph or one around it."""
     around: ScopeValues | None = scope

@@ -35,8 +35,7 @@ class Story:
         node = self._nodes[node_id]
         node.input = answer.input
         node.output_from = answer.source
-        if answer.call is not None:
-            self._calls.append(answer.call)
+        self._calls += answer.calls
 
     def tell(self, event: history.HistoryEvent) -> None:
         kind = event.WhichOneof("event") or ""

@@ -192,7 +192,7 @@ class _Loader:
             for read in reading.resources:
                 if isinstance(read.resource, Task):
                     self._tasks[read.name] = read.resource
-                else:
+                elif isinstance(read.resource, Workflow):
                     self._workflows[read.name] = read
         for file, reading in found:
             self._tell(file, reading)

@@ -86,7 +86,7 @@ def _details(error: FlowmeshError, violations: tuple[Violation, ...]) -> list[an
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     details: list[Any] = [info]
     if violations:
-        places = [{"code": v.code, "line": v.line, "column": v.column} for v in violations]
+        places = [_place(violation) for violation in violations]
         info.metadata["violations"] = orjson.dumps(places).decode()
         fields = [
             error_details_pb2.BadRequest.FieldViolation(
@@ -105,6 +105,17 @@ def _details(error: FlowmeshError, violations: tuple[Violation, ...]) -> list[an
         wrapped.Pack(detail)
         packed.append(wrapped)
     return packed
+
+
+def _place(violation: Violation) -> dict[str, str | int]:
+    place: dict[str, str | int] = {
+        "code": violation.code,
+        "line": violation.line,
+        "column": violation.column,
+    }
+    if violation.schema_path:
+        place["schemaPath"] = violation.schema_path
+    return place
 
 
 def error_of(error: grpc.aio.AioRpcError) -> FlowmeshError:
@@ -182,6 +193,7 @@ def _violations(
                 place.get("code", ""),
                 place.get("line", 0),
                 place.get("column", 0),
+                place.get("schemaPath", ""),
             )
         )
     return tuple(found)

@@ -1,6 +1,7 @@
-"""JavaScript and jq of users, run only in child processes that can be killed.
+"""JavaScript, jq and JMESPath of users, run only in child processes that can be killed.
 
-Limits of a run: 5 s of CPU, 64 MiB of memory (512 MiB for all of jq's process), 4 MiB of result,
+Limits of a run: 5 s of CPU, 64 MiB of memory (512 MiB for a whole process
+of the other two), 4 MiB of result,
 wall-clock time as asked for. The code sees its variables and the language, nothing else: no files,
 network, environment, timers or modules.
 """

@@ -4,8 +4,8 @@ It imports nothing but the interpreter and a few built-in modules, so that it st
 milliseconds and stays small. A request is one frame on stdin, the answer one frame on stdout;
 end of input ends the process. Frames are four bytes of length and their content. A request is
 the limit of milliseconds, then code, variables (a JSON object) and what the language adds, each
-as a frame: JavaScript the proxied steps (a JSON array), jq the value it is applied to (nothing:
-only compile). An answer is a status byte and text.
+as a frame: JavaScript the proxied steps (a JSON array), the others the value they are applied to
+(jq without one only compiles). An answer is a status byte and text.
 """
 
 import struct
@@ -17,8 +17,12 @@ HEAP_BYTES_MAX = 64 * 1024 * 1024
 STACK_BYTES_MAX = 512 * 1024
 CPU_MS_MAX = 5_000
 RESULT_BYTES_MAX = 4 * 1024 * 1024
-# JavaScript keeps its own limit before this one; jq has none of its own and dies of it.
-ADDRESS_SPACE_BYTES_MAX = {"javascript": 1024 * 1024 * 1024, "jq": 512 * 1024 * 1024}
+# JavaScript keeps its own limit before this one; the others have none and die of it.
+ADDRESS_SPACE_BYTES_MAX = {
+    "javascript": 1024 * 1024 * 1024,
+    "jq": 512 * 1024 * 1024,
+    "jmespath": 512 * 1024 * 1024,
+}
 OPEN_FILES_MAX = 3
 PENDING_JOBS_MAX = 100_000
 
@@ -205,7 +209,31 @@ def jq() -> Evaluate:
     return run_jq
 
 
-INTERPRETERS: dict[str, Callable[[], Evaluate]] = {"javascript": javascript, "jq": jq}
+def jmespath() -> Evaluate:
+    import json
+
+    import jmespath as interpreter
+
+    def run_jmespath(_limit_ms: int, code: str, _variables: str, value: str) -> tuple[bytes, bytes]:
+        try:
+            output = interpreter.compile(code).search(json.loads(value))
+            text = json.dumps([output], ensure_ascii=False, allow_nan=False).encode()
+        except RecursionError:
+            message = "the expression or what it makes is nested too deeply"
+            return USER_ERROR, json.dumps(["JmespathError", message]).encode()
+        except ValueError as error:  # a JMESPathError, or a number that JSON has not
+            first = str(error).partition("\n")[0]
+            return USER_ERROR, json.dumps(["JmespathError", first[:1000]]).encode()
+        return (TOO_LARGE, b"") if len(text) > RESULT_BYTES_MAX else (VALUE, text)
+
+    return run_jmespath
+
+
+INTERPRETERS: dict[str, Callable[[], Evaluate]] = {
+    "javascript": javascript,
+    "jq": jq,
+    "jmespath": jmespath,
+}
 
 
 if __name__ == "__main__":

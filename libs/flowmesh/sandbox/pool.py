@@ -1,4 +1,4 @@
-"""The sandbox: users' JavaScript and jq in a few killable child processes, each of one language.
+"""The sandbox: users' code in a few killable child processes, each of one language.
 
 A child is started when it is needed, kept while there is work, ended when idle. A call that is
 out of time is killed with its child; a child that dies takes no other call with it.
@@ -110,17 +110,18 @@ class Sandbox:
 
     async def evaluate(
         self,
-        language: Literal["jq"],
+        language: Literal["jq", "jmespath"],
         program: str,
         value: Json,
         variables: Mapping[str, Json] | None = None,
         timeout_ms: int = 5_000,
     ) -> list[Json]:
-        """Every output of a program applied to a value, with each variable as `$name`.
+        """Every output of a program applied to a value; JMESPath has one and knows no variables.
 
-        Raises SandboxFailure (SyntaxError, JqError), and Overloaded when too many calls wait.
+        jq has each variable as `$name`. Raises SandboxFailure (SyntaxError, JqError,
+        JmespathError), and Overloaded when too many calls wait.
         """
-        call = _jq_call(program, value, variables or {}, timeout_ms)
+        call = _program_call(language, program, value, variables or {}, timeout_ms)
         outputs: list[Json] = await self._outcome(call)
         return outputs
 
@@ -214,11 +215,17 @@ def _javascript_call(
     return _call("javascript", function, variables, [*result_of], timeout_ms)
 
 
-def _jq_call(program: str, value: Json, variables: Mapping[str, Json], timeout_ms: int) -> Call:
-    _check_names(variables, _IDENTIFIER, "jq")
+def _program_call(
+    language: Literal["jq", "jmespath"],
+    program: str,
+    value: Json,
+    variables: Mapping[str, Json],
+    timeout_ms: int,
+) -> Call:
+    _check_names(variables, _IDENTIFIER, language)
     if "\0" in program:
         raise SandboxFailure("SyntaxError", "the code holds a NUL character")
-    return _call("jq", program, variables, value, timeout_ms)
+    return _call(language, program, variables, value, timeout_ms)
 
 
 def _check_names(names: Iterable[str], pattern: re.Pattern[str], language: str) -> None:
@@ -232,7 +239,7 @@ def _call(
 ) -> Call:
     if not 1 <= timeout_ms <= TIMEOUT_MS_MAX:
         raise ValueError(f"timeout_ms must be from 1 to {TIMEOUT_MS_MAX}")
-    if language == "jq":  # it has no clock of its own, the kill is its only limit
+    if language != "javascript":  # no clock of its own, the kill is its only limit
         timeout_ms = min(timeout_ms, CPU_MS_MAX)
     try:
         call = Call(

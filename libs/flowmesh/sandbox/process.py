@@ -15,15 +15,19 @@ from flowmesh.sandbox.child import RESULT_BYTES_MAX
 EXIT_SECONDS_MAX = 1.0
 CHILD = Path(__file__).with_name("child.py")
 
-Language = Literal["javascript", "jq"]
-_INTERPRETERS: dict[Language, str] = {"javascript": "_quickjs", "jq": "jq"}
+Language = Literal["javascript", "jq", "jmespath"]
+_INTERPRETERS: dict[Language, str] = {
+    "javascript": "_quickjs",
+    "jq": "jq",
+    "jmespath": "jmespath",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a child is asked to run; variables and `subject` are JSON.
 
-    The subject is what the language adds: JavaScript's proxied steps, the value jq is applied to.
+    The subject is what the language adds: JavaScript's proxied steps, the others' value.
     """
 
     language: Language
@@ -111,5 +115,6 @@ def command(language: Language) -> Sequence[str]:
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{language} needs {name}: install flowmesh[sandbox]")
-    folder = str(Path(spec.origin).parent)
+    # What the child finds there: an extension module by itself, a package by its folder.
+    folder = str(Path(spec.origin).parents[1 if spec.submodule_search_locations else 0])
     return (sys.executable, "-I", "-S", str(CHILD), language, folder)

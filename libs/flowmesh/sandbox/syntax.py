@@ -1,4 +1,4 @@
-"""Whether a text is JavaScript or jq, found out by parsing it and never by running it.
+"""Whether a text is JavaScript, jq or JMESPath, found out by parsing it and never by running it.
 
 The parser of JavaScript is QuickJS. The source stands behind a `throw`, so what parses ends before
 its first statement; and it stands in two different brackets, so it cannot close one and go on
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import _quickjs  # type: ignore[import-not-found]  # `quickjs` itself starts a thread at import
+import jmespath
 import orjson
+from jmespath.functions import Functions
 
 from flowmesh.sandbox.child import USER_ERROR
 from flowmesh.sandbox.process import Call, Language, command
@@ -37,7 +39,7 @@ def expression_error(source: str) -> str:
 
 
 def check_syntax(language: Language, code: str, variables: Sequence[str] = ()) -> str:
-    """Why `code` is not the body of a JavaScript function or a jq program; empty if it is.
+    """Why `code` is not a JavaScript function's body, jq or JMESPath; empty if it is.
 
     A jq program may use the `variables` as `$name`.
     """
@@ -45,6 +47,8 @@ def check_syntax(language: Language, code: str, variables: Sequence[str] = ()) -
         return jq_errors([code], variables)[0]
     if len(code) > CODE_CHARACTERS_MAX:
         return _TOO_LONG
+    if language == "jmespath":
+        return _jmespath_error(code)
     return _first_error(
         f"{_STOP}(function({_PARAMETERS}) {{\n{code}\n}})",
         f"{_STOP}({{run({_PARAMETERS}) {{\n{code}\n}}}})",
@@ -80,6 +84,22 @@ def _refused_unread(program: str) -> str:
         program.encode()
     except UnicodeEncodeError:
         return "the code is not Unicode"
+    return ""
+
+
+def _jmespath_error(expression: str) -> str:
+    """Functions have fixed names, so an unknown one is an error of the text as well."""
+    try:
+        waiting = [jmespath.compile(expression).parsed]
+    except RecursionError:
+        return "the expression is nested too deeply"
+    except ValueError as error:  # what a JMESPathError is
+        return str(error).partition("\n")[0][:MESSAGE_CHARACTERS_MAX]
+    while waiting:
+        node = waiting.pop()
+        if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
+            return f"there is no function {node['value'][:64]!r}"
+        waiting += node["children"]
     return ""
 
 

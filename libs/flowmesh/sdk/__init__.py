@@ -6,7 +6,14 @@ gives the same with blocking calls.
 
 from flowmesh.sdk.client import Client, ServiceInstance
 from flowmesh.sdk.context import TaskContext
-from flowmesh.sdk.definition_calls import Applied, Problem, Registered, Stored, Validation
+from flowmesh.sdk.definition_calls import (
+    Applied,
+    Problem,
+    Registered,
+    Stored,
+    User,
+    Validation,
+)
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
@@ -16,6 +23,8 @@ from flowmesh.sdk.session import Session, SessionCall
 from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle
 from flowmesh.sdk.task_types import Retry, task
+from flowmesh.sdk.template_calls import Instantiated, Template, TemplateStats
+from flowmesh.sdk.version_calls import Change, Compatibility, Diff, Difference, Label
 from flowmesh.sdk.worker import Worker
 from flowmesh.sdk.workflow_engine import (
     EngineTask,
@@ -28,7 +37,11 @@ from flowmesh.sdk.workflow_engine import (
 
 __all__ = [
     "Applied",
+    "Change",
     "Client",
+    "Compatibility",
+    "Diff",
+    "Difference",
     "EngineTask",
     "EngineWorkflow",
     "Event",
@@ -36,6 +49,8 @@ __all__ = [
     "ExecutionFailed",
     "Failure",
     "Handle",
+    "Instantiated",
+    "Label",
     "MapNode",
     "Node",
     "NodeStatus",
@@ -58,6 +73,9 @@ __all__ = [
     "TaskFailure",
     "TaskNode",
     "TaskStatus",
+    "Template",
+    "TemplateStats",
+    "User",
     "Validation",
     "Worker",
     "Workflow",

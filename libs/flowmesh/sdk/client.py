@@ -10,6 +10,8 @@ from flowmesh.api.registry.v1 import registry_service_pb2_grpc as rpc
 from flowmesh.sdk.definition_calls import DefinitionCalls
 from flowmesh.sdk.execution_calls import ExecutionCalls
 from flowmesh.sdk.executions import moment
+from flowmesh.sdk.template_calls import TemplateCalls
+from flowmesh.sdk.version_calls import VersionCalls
 
 if TYPE_CHECKING:
     from flowmesh.sdk.sync import SyncClient
@@ -33,7 +35,7 @@ class ServiceInstance:
     version: str
 
 
-class Client(DefinitionCalls, ExecutionCalls):
+class Client(DefinitionCalls, VersionCalls, TemplateCalls, ExecutionCalls):
     """`async with Client("127.0.0.1:7450") as client: await client.run("workflow", input)`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

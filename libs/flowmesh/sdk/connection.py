@@ -8,7 +8,7 @@ from typing import Any, Self
 from flowmesh import errors
 from flowmesh.sdk import limits
 from flowmesh.sdk.calls import Caller
-from flowmesh.sdk.environment import address_or_default, namespace_or_default
+from flowmesh.sdk.environment import actor_or_default, address_or_default, namespace_or_default
 from flowmesh.sdk.ids import new_request_id
 from flowmesh.sdk.payloads import PayloadStore
 
@@ -17,7 +17,8 @@ class Connection:
     """One address, kept for the life of the client.
 
     Without an address FLOWMESH_ADDRESS says it, and 127.0.0.1:7450 where that is not set; without
-    a namespace FLOWMESH_NAMESPACE and `default`.
+    a namespace FLOWMESH_NAMESPACE and `default`. `actor`, or FLOWMESH_ACTOR, is who asks: kept with
+    what is changed.
     """
 
     def __init__(
@@ -25,10 +26,12 @@ class Connection:
         address: str = "",
         namespace: str = "",
         *,
+        actor: str = "",
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
         self.address = address_or_default(address)
         self.namespace = namespace_or_default(namespace)
+        self.actor = actor_or_default(actor)
         self.new_id = new_id
         self.caller = Caller(self.address)
         self.payloads = PayloadStore(self.caller, self.namespace)

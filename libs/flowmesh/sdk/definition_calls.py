@@ -15,6 +15,7 @@ from flowmesh.rehearsal.report import Report, decode
 from flowmesh.sdk import limits
 from flowmesh.sdk.connection import Connection
 from flowmesh.sdk.payloads import Json, decode_bytes
+from flowmesh.sdk.version_calls import Version, version_fields
 
 
 @runtime_checkable
@@ -60,11 +61,27 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """A version in use that refers to a task: the newest, or one that `labels` point to.
+
+    `task_version` is the version of the task that it is pinned to; 0 floats.
+    """
+
+    namespace: str
+    workflow_id: str
+    version: int
+    task_version: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
-    """All resources of one source, and what deserves a warning."""
+    """All resources of one source, what deserves a warning, and whom changed tasks affect."""
 
     resources: tuple[Resource, ...]
     warnings: tuple[Problem, ...]
+    affected: tuple[User, ...]
+    affected_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +97,12 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What a check found."""
+    """What a check found, and whom changed tasks would affect."""
 
     valid: bool
     problems: tuple[Problem, ...]
+    affected: tuple[User, ...]
+    affected_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +139,7 @@ class DefinitionCalls(Connection):
             source=source_of(definition),
             content_type=content_type_of(definition),
             request_id=request_id or self.new_id(),
+            actor=self.actor,
         )
         response = await self.caller.call(self.definitions.RegisterWorkflow, request)
         return Registered(
@@ -127,7 +147,7 @@ class DefinitionCalls(Connection):
             version=response.version,
             digest=response.digest,
             created=response.created,
-            warnings=_problems(response.warnings),
+            warnings=problems_of(response.warnings),
         )
 
     async def _register_built(self, workflow: Compilable, request_id: str) -> Registered:
@@ -144,20 +164,24 @@ class DefinitionCalls(Connection):
                 )
         raise Invalid("WORKFLOW_INVALID", f"the answer does not name workflow {workflow.id}")
 
-    async def apply(self, definition: Definition, *, request_id: str = "") -> Applied:
-        """Applies all resources of one source, all or none."""
+    async def apply(
+        self, definition: Definition, *, request_id: str = "", reason: str = ""
+    ) -> Applied:
+        """Applies all resources of one source, all or none; `reason` is kept with the changes."""
         request = pb.ApplyRequest(
             namespace=self.namespace,
             source=source_of(definition),
             content_type=content_type_of(definition),
             request_id=request_id or self.new_id(),
+            actor=self.actor,
+            reason=reason,
         )
         response = await self.caller.call(self.definitions.Apply, request)
         return Applied(
-            resources=tuple(
-                Resource(r.kind, r.name, r.version, r.digest, r.created) for r in response.resources
-            ),
-            warnings=_problems(response.warnings),
+            resources=resources_of(response.resources),
+            warnings=problems_of(response.warnings),
+            affected=_users(response.affected),
+            affected_count=response.affected_count,
         )
 
     async def validate(
@@ -175,7 +199,12 @@ class DefinitionCalls(Connection):
             strict=strict,
         )
         response = await self.caller.call(self.definitions.ValidateWorkflow, request)
-        return Validation(response.valid, _problems(response.problems))
+        return Validation(
+            response.valid,
+            problems_of(response.problems),
+            _users(response.affected),
+            response.affected_count,
+        )
 
     async def dry_run(
         self,
@@ -185,7 +214,7 @@ class DefinitionCalls(Connection):
         definition: Definition | None = None,
         mocks: Mapping[str, Json] | None = None,
         signals: Sequence[Json] = (),
-        version: int = 0,
+        version: Version = 0,
     ) -> Report:
         """What an execution would do, of a stored workflow or of a definition that need not be.
 
@@ -194,10 +223,10 @@ class DefinitionCalls(Connection):
         request = pb.DryRunWorkflowRequest(
             namespace=self.namespace,
             workflow_id=workflow_id,
-            version=version,
             input=orjson.dumps(given),
             mocks=orjson.dumps(mocks or {}),
             signals=orjson.dumps(list(signals)),
+            **version_fields(version),
         )
         if definition is not None:
             request.source = source_of(definition)
@@ -205,10 +234,10 @@ class DefinitionCalls(Connection):
         response = await self.caller.call(self.definitions.DryRunWorkflow, request)
         return decode(response.report)
 
-    async def get_workflow(self, workflow_id: str, *, version: int = 0) -> Stored:
+    async def get_workflow(self, workflow_id: str, *, version: Version = 0) -> Stored:
         """One version of a workflow, the newest unless named."""
         request = pb.GetWorkflowRequest(
-            namespace=self.namespace, workflow_id=workflow_id, version=version
+            namespace=self.namespace, workflow_id=workflow_id, **version_fields(version)
         )
         response = await self.caller.call(self.definitions.GetWorkflow, request)
         return _stored_workflow(response.workflow)
@@ -239,6 +268,7 @@ class DefinitionCalls(Connection):
             namespace=self.namespace,
             workflow_id=workflow_id,
             request_id=request_id or self.new_id(),
+            actor=self.actor,
         )
         await self.caller.call(self.definitions.DeleteWorkflow, request)
 
@@ -253,6 +283,27 @@ class DefinitionCalls(Connection):
         request = pb.ListTasksRequest(namespace=self.namespace, page_size=page_size)
         async for item in self.pages(self.definitions.ListTasks, request, "tasks"):
             yield _stored_task(item)
+
+    async def task_users(
+        self, name: str, *, version: int = 0, page_size: int = limits.PAGE_SIZE
+    ) -> AsyncIterator[User]:
+        """Versions in use that refer to a task, of all namespaces; to `version` if named."""
+        request = pb.ListTaskUsagesRequest(
+            namespace=self.namespace, name=name, version=version, page_size=page_size
+        )
+        async for item in self.pages(self.definitions.ListTaskUsages, request, "workflows"):
+            yield _user(item)
+
+    async def delete_task(self, name: str, *, version: int = 0, request_id: str = "") -> None:
+        """Deletes a task, or one version of it; refused while a version in use refers to it."""
+        request = pb.DeleteTaskRequest(
+            namespace=self.namespace,
+            name=name,
+            version=version,
+            actor=self.actor,
+            request_id=request_id or self.new_id(),
+        )
+        await self.caller.call(self.definitions.DeleteTask, request)
 
     async def analyze(self, workflow_id: str, *, version: int = 0) -> definition_pb2.Analysis:
         """What the graph of a workflow looks like."""
@@ -287,7 +338,25 @@ def content_type_of(definition: Definition) -> str:
             return "application/yaml"
 
 
-def _problems(messages: Any) -> tuple[Problem, ...]:
+def _users(messages: Any) -> tuple[User, ...]:
+    return tuple(map(_user, messages))
+
+
+def _user(message: pb.WorkflowReference) -> User:
+    return User(
+        message.namespace,
+        message.name,
+        message.version,
+        message.task_version,
+        tuple(message.version_labels),
+    )
+
+
+def resources_of(messages: Any) -> tuple[Resource, ...]:
+    return tuple(Resource(r.kind, r.name, r.version, r.digest, r.created) for r in messages)
+
+
+def problems_of(messages: Any) -> tuple[Problem, ...]:
     return tuple(
         Problem(
             code=message.code,

@@ -12,3 +12,7 @@ def address_or_default(address: str) -> str:
 
 def namespace_or_default(namespace: str) -> str:
     return namespace or os.environ.get("FLOWMESH_NAMESPACE") or DEFAULT_NAMESPACE
+
+
+def actor_or_default(actor: str) -> str:
+    return actor or os.environ.get("FLOWMESH_ACTOR") or ""

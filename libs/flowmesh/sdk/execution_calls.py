@@ -21,6 +21,7 @@ from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.reconnect import Reconnect
 from flowmesh.sdk.session import Session
+from flowmesh.sdk.version_calls import Version, version_fields
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,7 +51,7 @@ class ExecutionCalls(Connection):
         input: Json = None,
         *,
         request_id: str = "",
-        version: int = 0,
+        version: Version = 0,
         wait: float = 0,
     ) -> Handle:
         """Starts one execution; it survives any crash once this returns.
@@ -65,7 +66,7 @@ class ExecutionCalls(Connection):
         workflow_id: str,
         input: Json,
         request_id: str,
-        version: int,
+        version: Version,
         wait: float,
         *,
         nodes: bool,
@@ -73,7 +74,8 @@ class ExecutionCalls(Connection):
         request = pb.StartExecutionRequest(
             namespace=self.namespace,
             workflow_id=workflow_id,
-            version=version,
+            **version_fields(version),
+            actor=self.actor,
             input=await self.payloads.pack(input),
             request_id=request_id or self.new_id(),
             wait_ms=int(wait * 1000),
@@ -95,7 +97,7 @@ class ExecutionCalls(Connection):
         input: Json = None,
         *,
         request_id: str = "",
-        version: int = 0,
+        version: Version = 0,
         timeout: float = limits.RUN_TIMEOUT_S,
     ) -> Json:
         """Starts, waits for the end and returns the output.

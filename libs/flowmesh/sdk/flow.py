@@ -74,6 +74,10 @@ class TaskOptions(MapOptions, total=False):
     queue: str
 
 
+_OPTIONS = frozenset(TaskOptions.__annotations__)
+_OPTIONS_SHOWN = ", ".join(sorted(_OPTIONS))
+
+
 @dataclass(frozen=True, slots=True)
 class TaskNode:
     """A task of a workflow that is being built."""
@@ -154,6 +158,17 @@ class Graph:
         name = self._resource(f"{self.name}.{id}", {"type": "http", "http": http})
         return self._add(id, name, options)
 
+    def transform(
+        self,
+        id: str,
+        source: Json,
+        *operations: Mapping[str, Json],
+        **options: Unpack[TaskOptions],
+    ) -> TaskNode:
+        """Adds a pipeline over a value: `{"operation": "limit", "count": 3}` and so on."""
+        given: TaskOptions = {"input": {"source": source, "pipeline": list(operations)}}
+        return self._add(id, "transform", options | given)
+
     def map(
         self, id: str, items: Json, *, concurrency: int = 0, **options: Unpack[MapOptions]
     ) -> "MapNode":
@@ -201,6 +216,9 @@ class Graph:
         """What a new node depends on, as it says and by what its input refers to."""
         if id in self.tasks:
             raise Invalid("GRAPH_DUPLICATE_NODE", f"workflow {self.name} has two tasks {id!r}")
+        for name in options.keys() - _OPTIONS:
+            message = f"{id!r} of {self.name} has no option {name!r}; there are {_OPTIONS_SHOWN}"
+            raise TypeError(message)
         names = [n if isinstance(n, str) else n.id for n in options.get("depends_on", ())]
         for ref in _refs(given):
             if ref.item_of and ref.item_of != self.name:

@@ -120,6 +120,29 @@ class Handle:
         )
         await self._client.caller.call(self._client.executions.CancelExecution, request)
 
+    async def pause(self, reason: str = "", *, request_id: str = "") -> None:
+        """Lets nothing of it begin any more; what workers have goes on.
+
+        Raises WrongState where it is paused already, or has ended.
+        """
+        request = pb.PauseExecutionRequest(
+            namespace=self._client.namespace,
+            execution_id=self.id,
+            reason=reason,
+            request_id=request_id or self._client.new_id(),
+        )
+        await self._client.caller.call(self._client.executions.PauseExecution, request)
+
+    async def resume(self, reason: str = "", *, request_id: str = "") -> None:
+        """Lets it go on with everything that waited; raises WrongState where it is not paused."""
+        request = pb.ResumeExecutionRequest(
+            namespace=self._client.namespace,
+            execution_id=self.id,
+            reason=reason,
+            request_id=request_id or self._client.new_id(),
+        )
+        await self._client.caller.call(self._client.executions.ResumeExecution, request)
+
     async def terminate(self, reason: str = "", *, request_id: str = "") -> None:
         """Ends it as terminated, without the clean-up a definition may ask for."""
         request = pb.TerminateExecutionRequest(

@@ -26,6 +26,7 @@ from flowmesh.sdk.failures import ExecutionFailed, failure_of
 from flowmesh.sdk.ids import new_request_id
 from flowmesh.sdk.payloads import Json, PayloadStore, encode, payload_inline
 from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.version_calls import Version, version_fields
 
 _COMPLETED = "completed"
 
@@ -184,7 +185,7 @@ class Session:
         input: Json = None,
         *,
         request_id: str = "",
-        version: int = 0,
+        version: Version = 0,
         want_result: bool = True,
     ) -> SessionCall:
         """Queues a start without waiting; Overloaded when 10,000 are not acknowledged yet."""
@@ -197,7 +198,7 @@ class Session:
         input: Json = None,
         *,
         request_id: str = "",
-        version: int = 0,
+        version: Version = 0,
         want_result: bool = True,
     ) -> SessionCall:
         """Starts, and returns once the start is committed."""
@@ -206,7 +207,7 @@ class Session:
         return call
 
     async def run(
-        self, workflow_id: str, input: Json = None, *, request_id: str = "", version: int = 0
+        self, workflow_id: str, input: Json = None, *, request_id: str = "", version: Version = 0
     ) -> Json:
         """Starts, waits for the end, and returns the output."""
         call = await self._send(workflow_id, input, request_id, version, True)
@@ -224,7 +225,7 @@ class Session:
         return call
 
     async def _send(
-        self, workflow_id: str, input: Json, request_id: str, version: int, want_result: bool
+        self, workflow_id: str, input: Json, request_id: str, version: Version, want_result: bool
     ) -> SessionCall:
         data = encode(input)
         if len(data) > limits.INLINE_BYTES_MAX:
@@ -240,7 +241,7 @@ class Session:
         workflow_id: str,
         payload: payload_pb2.Payload,
         request_id: str,
-        version: int,
+        version: Version,
         want_result: bool,
     ) -> SessionCall:
         self._check_open()
@@ -253,7 +254,7 @@ class Session:
         request = pb.StartExecutionRequest(
             namespace=self._namespace,
             workflow_id=workflow_id,
-            version=version,
+            **version_fields(version),
             input=payload,
             request_id=request_id or self._new_id(),
         )

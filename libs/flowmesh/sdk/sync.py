@@ -14,6 +14,8 @@ from flowmesh.sdk.executions import Execution, Status, StoredValue
 from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.portal import Portal
+from flowmesh.sdk.template_calls import Instantiated, Template
+from flowmesh.sdk.version_calls import Change, Compatibility, Diff, Label, Version
 
 
 class SyncHandle:
@@ -104,7 +106,7 @@ class SyncClient:
         definition: Definition | None = None,
         mocks: Mapping[str, Json] | None = None,
         signals: Sequence[Json] = (),
-        version: int = 0,
+        version: Version = 0,
     ) -> Report:
         return self._portal.call(
             self._client.dry_run(
@@ -117,11 +119,56 @@ class SyncClient:
             )
         )
 
-    def get_workflow(self, workflow_id: str, *, version: int = 0) -> Stored:
+    def get_workflow(self, workflow_id: str, *, version: Version = 0) -> Stored:
         return self._portal.call(self._client.get_workflow(workflow_id, version=version))
 
     def get_task(self, name: str, *, version: int = 0) -> Stored:
         return self._portal.call(self._client.get_task(name, version=version))
+
+    def set_label(
+        self, workflow_id: str, label: str, version: Version, *, reason: str = ""
+    ) -> Label:
+        return self._portal.call(self._client.set_label(workflow_id, label, version, reason=reason))
+
+    def rollback(self, workflow_id: str, label: str, *, reason: str = "") -> Label:
+        return self._portal.call(self._client.rollback(workflow_id, label, reason=reason))
+
+    def delete_label(self, workflow_id: str, label: str, *, reason: str = "") -> None:
+        self._portal.call(self._client.delete_label(workflow_id, label, reason=reason))
+
+    def labels(self, workflow_id: str) -> tuple[Label, ...]:
+        return self._portal.call(self._client.labels(workflow_id))
+
+    def changes(self, name: str, *, kind: str = "Workflow", label: str = "") -> Iterator[Change]:
+        return self._portal.iterate(lambda: self._client.changes(name, kind=kind, label=label))
+
+    def diff(self, workflow_id: str, before: Version, after: Version = 0) -> Diff:
+        return self._portal.call(self._client.diff(workflow_id, before, after))
+
+    def compatibility(
+        self, workflow_id: str, before: Version = 0, after: Version = 0, *, source: bytes = b""
+    ) -> Compatibility:
+        return self._portal.call(
+            self._client.compatibility(workflow_id, before, after, source=source)
+        )
+
+    def templates(self) -> Iterator[Template]:
+        return self._portal.iterate(self._client.templates)
+
+    def get_template(self, name: str, *, version: int = 0) -> Template:
+        return self._portal.call(self._client.get_template(name, version=version))
+
+    def instantiate(
+        self,
+        template: str,
+        name: str,
+        parameters: dict[str, Json] | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> Instantiated:
+        return self._portal.call(
+            self._client.instantiate(template, name, parameters, dry_run=dry_run)
+        )
 
     def delete_workflow(self, workflow_id: str, *, request_id: str = "") -> None:
         self._portal.call(self._client.delete_workflow(workflow_id, request_id=request_id))
@@ -138,7 +185,7 @@ class SyncClient:
         input: Json = None,
         *,
         request_id: str = "",
-        version: int = 0,
+        version: Version = 0,
         wait: float = 0,
     ) -> SyncHandle:
         handle = self._portal.call(
@@ -154,7 +201,7 @@ class SyncClient:
         input: Json = None,
         *,
         request_id: str = "",
-        version: int = 0,
+        version: Version = 0,
         timeout: float = limits.RUN_TIMEOUT_S,
     ) -> Json:
         return self._portal.call(

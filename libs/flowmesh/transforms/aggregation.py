@@ -1,12 +1,33 @@
-"""Operations that bring items together: group them, sum them up, join two arrays."""
+"""Operations that bring items together: group, index, sum up, fold, join two arrays."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
-from flowmesh.transforms.operation import Example, Json, Operation, Parameter, Parameters, Step
-from flowmesh.transforms.values import MISSING, array, bounded, identity, is_number, reader
+from flowmesh.transforms.operation import (
+    Example,
+    Flow,
+    Json,
+    Operation,
+    Parameter,
+    Parameters,
+    Prepared,
+    Step,
+)
+from flowmesh.transforms.run import Run
+from flowmesh.transforms.values import (
+    MISSING,
+    TextMeter,
+    array,
+    bounded,
+    column,
+    group_names,
+    identity,
+    is_number,
+    reader,
+)
 
 _INTEGER_MAX = 2**63 - 1
 
@@ -17,28 +38,66 @@ _ORDERS = [
 ]
 
 
+Fold = Callable[[list[Json]], Json]
+
+
 def _group_by(parameters: Parameters) -> Step:
-    read = reader(parameters["field"])
+    names = group_names(parameters["field"])
 
     def group_by(value: Json) -> Json:
-        groups: dict[str, list[Json]] = {}
-        for item in array(value):
-            groups.setdefault(_group_name(read(item)), []).append(item)
+        items = array(value)
+        found = names(items)
+        groups: dict[str, list[Json]] = {name: [] for name in dict.fromkeys(found)}
+        for name, item in zip(found, items, strict=True):
+            groups[name].append(item)
         return groups
 
     return group_by
 
 
-def _group_name(value: Json) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None or value is MISSING:
-        return "null"
-    if isinstance(value, dict | list):
-        raise TransformError(f"groups by texts, numbers or booleans, got {kind_of(value)}")
-    return str(int(value)) if value == int(value) else repr(value)
+def _count_by(parameters: Parameters) -> Step:
+    names = group_names(parameters["field"])
+    return lambda value: dict(Counter(names(array(value))))
+
+
+def _index(parameters: Parameters) -> Step:
+    names, first = group_names(parameters["field"]), parameters["keep"] == "first"
+
+    def index(value: Json) -> Json:
+        items = array(value)
+        pairs = zip(names(items), items, strict=True)
+        if not first:
+            return dict(pairs)
+        result: dict[str, Json] = {}
+        for name, item in pairs:
+            result.setdefault(name, item)
+        return result
+
+    return index
+
+
+def _reduce(parameters: Parameters) -> Prepared:
+    inner, initial = parameters["pipeline"], parameters["initial"]
+    if inner is None:
+        fold, read = _FOLDS[parameters["function"]], column(parameters["field"])
+
+        def step(value: Json) -> Json:
+            values = [one for one in read(array(value)) if one is not MISSING and one is not None]
+            return fold(values if initial is None else [initial, *values])
+
+        return Prepared(step, grows=True)
+
+    def flow(value: Json, run: Run) -> Flow:
+        result = initial
+        for index, item in enumerate(array(value)):
+            given = {"accumulator": result, "item": item, "index": index}
+            try:
+                result = yield from inner.flow(given, run)
+            except TransformError as error:
+                raise error.at(index) from error
+        return result
+
+    return Prepared(flow=flow, grows=True)
 
 
 def _sum(values: list[Json]) -> Json:
@@ -66,34 +125,110 @@ def _greatest(values: list[Json]) -> Json:
     return max(values, default=None)
 
 
-_NUMERIC: dict[str, Callable[[list[Json]], Json]] = {"sum": _sum, "avg": _average}
-_ORDERING: dict[str, Callable[[list[Json]], Json]] = {"min": _least, "max": _greatest}
-_FUNCTIONS = ("sum", "avg", "count", "min", "max")
+def _median(values: list[Json]) -> Json:
+    if not values:
+        return None
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else _average(ordered[middle - 1 : middle + 1])
+
+
+def _product(values: list[Json]) -> Json:
+    result: Json = 1
+    for value in values:
+        result *= value
+        if abs(result) > _INTEGER_MAX:
+            result = _finite(float(result))
+    return result
+
+
+def _numbers(name: str, values: list[Json]) -> list[Json]:
+    for value in values:
+        if not is_number(value):
+            raise TransformError(f"{name} needs numbers, got {kind_of(value)}")
+    return values
+
+
+def _numeric(name: str, compute: Fold) -> Fold:
+    return lambda values: compute(_numbers(name, values))
+
+
+def _ordering(name: str, compute: Fold) -> Fold:
+    def fold(values: list[Json]) -> Json:
+        texts = all(isinstance(value, str) for value in values)
+        return compute(values if texts else _numbers(name, values))
+
+    return fold
+
+
+_COMPUTED: dict[str, Fold] = {
+    "sum": _numeric("sum", _sum),
+    "avg": _numeric("avg", _average),
+    "count": len,
+    "min": _ordering("min", _least),
+    "max": _ordering("max", _greatest),
+    "median": _numeric("median", _median),
+    "countDistinct": lambda values: len({identity(value) for value in values}),
+}
+
+
+def _concatenated(values: list[Json]) -> Json:
+    if all(isinstance(value, str) for value in values):
+        TextMeter().spend(sum(map(len, values)))
+        return "".join(values)
+    result: list[Json] = []
+    for value in values:
+        if not isinstance(value, list):
+            raise TransformError(f"concat needs only texts or only arrays, got {kind_of(value)}")
+        result += value
+        bounded(result)
+    return result
+
+
+def _merged(values: list[Json]) -> Json:
+    result: dict[str, Json] = {}
+    for value in values:
+        if not isinstance(value, dict):
+            raise TransformError(f"merge needs objects, got {kind_of(value)}")
+        result |= value
+    return result
+
+
+_FOLDS: dict[str, Fold] = {
+    **_COMPUTED,
+    "product": _numeric("product", _product),
+    "concat": _concatenated,
+    "merge": _merged,
+    "collect": lambda values: values,
+}
 
 
 def _aggregate(parameters: Parameters) -> Step:
-    name, read = parameters["function"], reader(parameters["field"])
+    name, read = parameters["function"], column(parameters["field"])
 
-    def one(items: list[Json]) -> Json:
-        values = [value for item in items if (value := read(item)) is not None]
-        values = [value for value in values if value is not MISSING]
-        if name == "count":
-            return len(items) if parameters["field"] is None else len(values)
-        texts = name in _ORDERING and all(isinstance(value, str) for value in values)
-        for value in values:
-            if not texts and not is_number(value):
-                raise TransformError(f"{name} needs numbers, got {kind_of(value)}")
-        return (_NUMERIC | _ORDERING)[name](values)
+    def one(value: Json) -> Json:
+        items = array(value)
+        if name == "count" and parameters["field"] is None:
+            return len(items)
+        values = [found for found in read(items) if found is not MISSING and found is not None]
+        return _COMPUTED[name](values)
 
     def aggregate(value: Json) -> Json:
-        if isinstance(value, dict):
-            return {group: one(array(items)) for group, items in value.items()}
-        return one(array(value))
+        return _by_member(one, value) if isinstance(value, dict) else one(value)
 
     return aggregate
 
 
-def _join(parameters: Parameters) -> Step:
+def _by_member(change: Step, value: dict[str, Json]) -> Json:
+    result: dict[str, Json] = {}
+    for name, member in value.items():
+        try:
+            result[name] = change(member)
+        except TransformError as error:
+            raise error.at(name) from error
+    return result
+
+
+def _join(parameters: Parameters) -> Prepared:
     left_key = parameters["leftField"] or parameters["on"]
     right_key = parameters["rightField"] or parameters["on"]
     if left_key is None or right_key is None:
@@ -113,9 +248,9 @@ def _join(parameters: Parameters) -> Step:
 
     def join(value: Json) -> Json:
         result: list[Json] = []
-        for item in array(value):
+        for index, item in enumerate(array(value)):
             if not isinstance(item, dict):
-                raise TransformError(f"joins objects, got {kind_of(item)}")
+                raise TransformError(f"joins objects, got {kind_of(item)}").at(index)
             key = read(item)
             rows = [] if key is MISSING or key is None else matches.get(identity(key), [])
             result += [joined(item, row) for row in rows]
@@ -124,7 +259,7 @@ def _join(parameters: Parameters) -> Step:
             bounded(result)
         return result
 
-    return join
+    return Prepared(join, grows=True)
 
 
 OPERATIONS = (
@@ -141,15 +276,67 @@ OPERATIONS = (
         _group_by,
     ),
     Operation(
+        "countBy",
+        "aggregation",
+        "Makes an object of numbers: how many items have each value in their field.",
+        (Parameter("field", "field", "The field to count by; the item itself without one."),),
+        Example(_ORDERS, {"field": "customer"}, {"ada": 2, "bob": 1}),
+        _count_by,
+    ),
+    Operation(
+        "index",
+        "aggregation",
+        "Makes an object of the items, each under the value of its field.",
+        (
+            Parameter("field", "field", "The field that names the items.", required=True),
+            Parameter(
+                "keep",
+                "string",
+                "Which of the items with the same name.",
+                default="last",
+                choices=("first", "last"),
+            ),
+        ),
+        Example(
+            _ORDERS, {"field": "customer", "keep": "first"}, {"ada": _ORDERS[0], "bob": _ORDERS[1]}
+        ),
+        _index,
+    ),
+    Operation(
         "aggregate",
         "aggregation",
         "One value of many, or one for each group of 'groupBy'; null and missing do not count.",
         (
-            Parameter("function", "string", "What to compute.", required=True, choices=_FUNCTIONS),
+            Parameter(
+                "function", "string", "What to compute.", required=True, choices=tuple(_COMPUTED)
+            ),
             Parameter("field", "field", "The field that counts; the item itself without one."),
         ),
         Example(_ORDERS, {"function": "sum", "field": "total"}, 17.5),
         _aggregate,
+    ),
+    Operation(
+        "reduce",
+        "aggregation",
+        "Folds the items into one value, by a function or by a pipeline over each step.",
+        (
+            Parameter(
+                "function",
+                "string",
+                "What becomes of the values; null and missing ones are left out.",
+                choices=tuple(_FOLDS),
+            ),
+            Parameter("field", "field", "The field that counts; the item itself without one."),
+            Parameter(
+                "pipeline",
+                "pipeline",
+                "Makes the next accumulator of {accumulator, item, index}.",
+            ),
+            Parameter("initial", "any", "What the function counts first, or the pipeline's first."),
+        ),
+        Example(_ORDERS, {"function": "sum", "field": "total", "initial": 100}, 117.5),
+        _reduce,
+        one_of=("function", "pipeline"),
     ),
     Operation(
         "join",

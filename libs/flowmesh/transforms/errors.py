@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from flowmesh.errors import Invalid, Violation
 
+VALIDATION = "ValidationError"
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineProblem:
@@ -36,11 +38,26 @@ class PipelineInvalid(Invalid):
 
 
 class TransformError(Exception):
-    """An operation failed on its data. `index` is its 0-based place in the pipeline, -1 unknown."""
+    """An operation failed on its data.
 
-    def __init__(self, message: str, *, operation: str = "", index: int = -1) -> None:
+    `index` is its 0-based place in the outermost pipeline, -1 unknown. `class_` is the failure's
+    class: ValidationError, or what stopped a program (Timeout, ResourceLimit, Cancelled).
+    """
+
+    def __init__(
+        self, message: str, *, operation: str = "", index: int = -1, class_: str = VALIDATION
+    ) -> None:
         place = f"operation {index + 1} ({operation}): " if index >= 0 else ""
         super().__init__(place + message)
         self.message = message
         self.operation = operation
         self.index = index
+        self.class_ = class_
+
+    def inside(self, operation: str, index: int) -> "TransformError":
+        """The same error as one of the operation at a place of a pipeline."""
+        return TransformError(str(self), operation=operation, index=index, class_=self.class_)
+
+    def at(self, item: int | str) -> "TransformError":
+        """The same error as one of an item of an array, or of a member of an object."""
+        return TransformError(f"item [{item!r}]: {self}", class_=self.class_)

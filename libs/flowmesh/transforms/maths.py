@@ -6,11 +6,10 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
+from flowmesh.transforms.limits import DIGITS_MAX
 from flowmesh.transforms.operation import Example, Json, Operation, Parameter, Parameters, Step
 from flowmesh.transforms.strings import FIELD, TARGET
-from flowmesh.transforms.values import is_number, on_values
-
-DIGITS_MAX = 15
+from flowmesh.transforms.values import MISSING, as_object, is_number, on_objects, on_values, reader
 
 Number = int | float
 
@@ -19,12 +18,15 @@ def _on_numbers(parameters: Parameters, change: Callable[[Number], Number]) -> S
     def change_number(value: Json) -> Json:
         if not is_number(value):
             raise TransformError(f"needs numbers, got {kind_of(value)}")
-        result = change(value)
-        if not math.isfinite(result):
-            raise TransformError("the result is out of the range of numbers")
-        return result
+        return _finite(change(value))
 
     return on_values(change_number, parameters["field"], parameters["target"])
+
+
+def _finite(value: Number) -> Number:
+    if not math.isfinite(value):
+        raise TransformError("the result is out of the range of numbers")
+    return value
 
 
 def _rounded(value: Number, digits: int) -> Number:
@@ -79,6 +81,55 @@ def _percentage(parameters: Parameters) -> Step:
     if total == 0:
         raise ValueError("'total' must not be 0")
     return _on_numbers(parameters, lambda value: value / total * 100)
+
+
+def _sum(value: Number, other: Number) -> Number:
+    result = value + other
+    return result if isinstance(result, float) or abs(result) < 2**63 else float(result)
+
+
+def _add(parameters: Parameters) -> Step:
+    return _on_numbers(parameters, lambda value: _sum(value, parameters["amount"]))
+
+
+def _quotient(value: Number, other: Number) -> Number:
+    if other == 0:
+        raise TransformError("divides by 0")
+    return value / other
+
+
+def _remainder(value: Number, other: Number) -> Number:
+    if other == 0:
+        raise TransformError("divides by 0")
+    return value % other
+
+
+_ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
+    "+": _sum,
+    "-": lambda value, other: _sum(value, -other),
+    "*": _product,
+    "/": _quotient,
+    "%": _remainder,
+}
+
+
+def _calculate(parameters: Parameters) -> Step:
+    if (parameters["right"] is None) == (parameters["number"] is None):
+        raise ValueError("it needs 'right' or 'number', and not both")
+    compute, target = _ARITHMETIC[parameters["operator"]], parameters["target"]
+    read_left, number = reader(parameters["left"]), parameters["number"]
+    read_right = reader(parameters["right"]) if number is None else lambda _element: number
+
+    def calculate(element: Json) -> Json:
+        left, right = read_left(as_object(element)), read_right(element)
+        if left is None or left is MISSING or right is None or right is MISSING:
+            return {**element, target: None}
+        for value in (left, right):
+            if not is_number(value):
+                raise TransformError(f"needs numbers, got {kind_of(value)}")
+        return {**element, target: _finite(compute(left, right))}
+
+    return on_objects(calculate)
 
 
 def _plain(
@@ -138,5 +189,37 @@ OPERATIONS = (
         (Parameter("total", "number", "The whole.", required=True), FIELD, TARGET),
         Example([25, 50], {"total": 200}, [12.5, 25.0]),
         _percentage,
+    ),
+    Operation(
+        "add",
+        "math",
+        "Adds a number.",
+        (Parameter("amount", "number", "What to add.", required=True), FIELD, TARGET),
+        Example([1, 2], {"amount": 10}, [11, 12]),
+        _add,
+    ),
+    Operation(
+        "calculate",
+        "math",
+        "Computes with two fields, or a field and a number; null where one is missing.",
+        (
+            Parameter("left", "field", "The first field.", required=True),
+            Parameter(
+                "operator",
+                "string",
+                "What to compute; % takes the sign of the divisor.",
+                required=True,
+                choices=tuple(_ARITHMETIC),
+            ),
+            Parameter("right", "field", "The second field."),
+            Parameter("number", "number", "The number in its place."),
+            Parameter("target", "string", "The member for the result.", required=True),
+        ),
+        Example(
+            [{"price": 2.5, "count": 4}],
+            {"left": "price", "operator": "*", "right": "count", "target": "total"},
+            [{"price": 2.5, "count": 4, "total": 10.0}],
+        ),
+        _calculate,
     ),
 )

@@ -1,24 +1,45 @@
 """What an operation is: its name, its parameters, a tested example, and how to build it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from flowmesh.transforms.limits import OPERATIONS_MAX
+
+if TYPE_CHECKING:
+    from flowmesh.transforms.run import Request, Run
 
 Json = Any
 Parameters = Mapping[str, Json]
 Step = Callable[[Json], Json]
+# What an operation does that asks for programs to be evaluated, or has pipelines inside.
+Flow = Generator["Request", list[Json], Json]
+FlowStep = Callable[[Json, "Run"], Flow]
 
-ITEMS_MAX = 1_000_000
-TEXT_CHARACTERS_MAX = 16 * 1024 * 1024
-
-Category = Literal["data", "aggregation", "strings", "math"]
-# `field` is a path such as `name` or `address.lines[0]`, `fields` a list of them, `mappings`
-# an object of them.
-ParameterKind = Literal[
-    "field", "fields", "mappings", "string", "integer", "number", "boolean", "array", "any"
+Category = Literal[
+    "data", "objects", "aggregation", "strings", "math", "random", "control", "programs"
 ]
+# `field` is a path such as `name` or `address.lines[0]`, `fields` a list of them, `mappings`
+# an object of them; `text` is a text with fields in it, as in `Dear ${name}`, `texts` an object
+# of them; `pipelines` is an object of pipelines.
+ParameterKind = Literal[
+    "field", "fields", "mappings", "string", "integer", "number", "boolean", "array", "object",
+    "any", "text", "texts", "program", "conditions", "pipeline", "pipelines",
+]  # fmt: skip
 
 _FIELD_SCHEMA = {"type": "string", "minLength": 1}
+_TEXT_SCHEMA = {"type": "string"}
+_PIPELINE_SCHEMA: dict[str, Json] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"operation": {"type": "string"}},
+        "required": ["operation"],
+    },
+    "maxItems": OPERATIONS_MAX,
+}
 _SCHEMAS: dict[ParameterKind, dict[str, Json]] = {
     "field": _FIELD_SCHEMA,
     "fields": {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1},
@@ -28,13 +49,27 @@ _SCHEMAS: dict[ParameterKind, dict[str, Json]] = {
     "number": {"type": "number"},
     "boolean": {"type": "boolean"},
     "array": {"type": "array"},
+    "object": {"type": "object"},
     "any": {},
+    "text": _TEXT_SCHEMA,
+    "texts": {"type": "object", "additionalProperties": _TEXT_SCHEMA, "minProperties": 1},
+    "program": {"type": "string", "minLength": 1},
+    "conditions": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+    "pipeline": _PIPELINE_SCHEMA,
+    "pipelines": {
+        "type": "object",
+        "additionalProperties": _PIPELINE_SCHEMA,
+        "minProperties": 1,
+    },
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter; without a default it is None where it is not given."""
+    """One parameter; without a default it is None where it is not given.
+
+    `members` are the parameters of each condition in `conditions`.
+    """
 
     name: str
     kind: ParameterKind
@@ -44,10 +79,21 @@ class Parameter:
     choices: tuple[str, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
+    members: tuple["Parameter", ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """Its kind, its choices or its default, in a few words for a table."""
+        text = " ".join(self.choices) or self.kind
+        if self.required:
+            return f"{text}, required"
+        return text if self.default is None else f"{text}, {orjson.dumps(self.default).decode()}"
 
     @property
     def schema(self) -> dict[str, Json]:
         schema = {**_SCHEMAS[self.kind], "description": self.summary}
+        if self.members:
+            schema["items"] = object_schema(self.members)
         if self.choices:
             schema["enum"] = list(self.choices)
         if self.default is not None:
@@ -59,6 +105,16 @@ class Parameter:
         return schema
 
 
+def object_schema(parameters: tuple[Parameter, ...]) -> dict[str, Json]:
+    """The JSON Schema of an object that holds the parameters and nothing else."""
+    return {
+        "type": "object",
+        "properties": {parameter.name: parameter.schema for parameter in parameters},
+        "required": [parameter.name for parameter in parameters if parameter.required],
+        "additionalProperties": False,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     input: Json
@@ -67,11 +123,24 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A step that is more than a function of its value.
+
+    `grows`: a value may stand in its result more than once, so that the result is measured.
+    """
+
+    step: Step | None = None
+    flow: FlowStep | None = None
+    grows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of the catalogue.
 
     `one_of` names parameters of which exactly one is given. `build` gets checked parameters with
-    their defaults and returns the step; it may raise ValueError with a message for the user.
+    their defaults, pipelines compiled, and returns the step; it may raise ValueError with a message
+    for the user. `language` is that of its `program`.
     """
 
     name: str
@@ -79,18 +148,14 @@ class Operation:
     summary: str
     accepts: tuple[Parameter, ...]
     example: Example
-    build: Callable[[Parameters], Step]
+    build: Callable[[Parameters], Step | Prepared]
     one_of: tuple[str, ...] = ()
+    language: Literal["jq", "jmespath"] | None = None
 
     @property
     def parameters(self) -> dict[str, Json]:
         """The JSON Schema of the parameters, `operation` itself aside."""
-        schema: dict[str, Json] = {
-            "type": "object",
-            "properties": {parameter.name: parameter.schema for parameter in self.accepts},
-            "required": [parameter.name for parameter in self.accepts if parameter.required],
-            "additionalProperties": False,
-        }
+        schema = object_schema(self.accepts)
         if self.one_of:
             schema["oneOf"] = [{"required": [name]} for name in self.one_of]
         return schema

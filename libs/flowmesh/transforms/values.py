@@ -1,13 +1,14 @@
 """What operations share: reading a field, comparing and ordering JSON values, bounds on text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 
 from flowmesh.expressions.references import ReferenceInvalid, kind_of, parse_reference
 from flowmesh.transforms.errors import TransformError
-from flowmesh.transforms.operation import ITEMS_MAX, TEXT_CHARACTERS_MAX, Json, Step
+from flowmesh.transforms.limits import ITEMS_MAX, TEXT_CHARACTERS_MAX, VALUE_BYTES_MAX
+from flowmesh.transforms.operation import Json, Step
 
 Read = Callable[[Json], Json]
 
@@ -41,6 +42,20 @@ def reader(field: str | None) -> Read:
     return lambda element: _walk(element, path)
 
 
+def column(field: str | None) -> Callable[[list[Json]], list[Json]]:
+    """A function that reads the field of all items at once; faster than a reader for each."""
+    read = reader(field)
+    if field is None:
+        return lambda items: items
+    path = field_path(field)
+    if len(path) > 1:
+        return lambda items: [read(item) for item in items]
+    name = path[0]
+    return lambda items: [
+        item.get(name, MISSING) if item.__class__ is dict else read(item) for item in items
+    ]
+
+
 def _walk(value: Json, path: tuple[str | int, ...]) -> Json:
     for key in path:
         if isinstance(key, str):
@@ -70,6 +85,97 @@ def bounded(items: list[Json]) -> list[Json]:
     if len(items) > ITEMS_MAX:
         raise TransformError(f"yields more than {ITEMS_MAX} items")
     return items
+
+
+def each(change: Step, value: Json) -> list[Json]:
+    """What `change` makes of each item; its errors say of which."""
+    items = array(value)
+    result: list[Json] = []
+    append = result.append
+    try:
+        for item in items:
+            append(change(item))
+    except TransformError as error:
+        raise error.at(len(result)) from error
+    return result
+
+
+def check_size(value: Json) -> None:
+    """Refuses what would be too large as JSON; a part that stands in it twice counts twice."""
+    left = VALUE_BYTES_MAX
+    waiting = [value]
+    members: Iterable[Json]
+    while waiting:
+        item = waiting.pop()
+        if item.__class__ is dict:
+            left -= 4 * len(item) + sum(map(len, item))
+            members = item.values()
+        elif item.__class__ is list:
+            left -= 4 * len(item)
+            members = item
+        else:
+            left -= len(item) if item.__class__ is str else 4
+            members = ()
+        for member in members:
+            if member.__class__ is str:
+                left -= len(member)
+            elif member.__class__ is dict or member.__class__ is list:
+                waiting.append(member)
+        if left < 0:
+            size = VALUE_BYTES_MAX // 1024 // 1024
+            raise TransformError(f"yields more than {size} MiB")
+
+
+def as_object(value: Json) -> dict[str, Json]:
+    """The value, which must be an object."""
+    if not isinstance(value, dict):
+        raise TransformError(f"needs objects, got {kind_of(value)}")
+    return value
+
+
+def on_objects(change: Step) -> Step:
+    """Applies `change` to an object, or to each of an array."""
+    return lambda value: (
+        each(change, value) if isinstance(value, list) else change(as_object(value))
+    )
+
+
+def group_names(field: str | None) -> Callable[[list[Json]], list[str]]:
+    """A function that reads the field of all items as names of groups."""
+    read = column(field)
+
+    def names(items: list[Json]) -> list[str]:
+        found = read(items)
+        return found if set(map(type, found)) <= {str} else each(group_name, found)
+
+    return names
+
+
+def group_name(value: Json) -> str:
+    """A value as the name of a group."""
+    if isinstance(value, str):
+        return value
+    if value is None or value is MISSING:
+        return "null"
+    if isinstance(value, dict | list):
+        raise TransformError(f"groups by texts, numbers or booleans, got {kind_of(value)}")
+    return text_of(value)
+
+
+def text_of(value: Json) -> str:
+    """A value as text: texts as they are, whole numbers without a point, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or value is MISSING:
+        return ""
+    if isinstance(value, dict | list):
+        try:
+            return orjson.dumps(value).decode()
+        except orjson.JSONEncodeError as error:
+            raise TransformError("a value is nested too deeply to be written") from error
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def identity(value: Json) -> object:
@@ -108,9 +214,7 @@ def on_values(change: Step, field: str | None, target: str | None) -> Step:
     name by default; an element without the field stays as it is.
     """
     if field is None:
-        return lambda value: (
-            [change(item) for item in value] if isinstance(value, list) else change(value)
-        )
+        return lambda value: each(change, value) if isinstance(value, list) else change(value)
     read = reader(field)
     path = field_path(field)
     if target is None and len(path) > 1:
@@ -124,9 +228,7 @@ def on_values(change: Step, field: str | None, target: str | None) -> Step:
         return element if value is MISSING else {**element, name: change(value)}
 
     return lambda value: (
-        [change_element(item) for item in value]
-        if isinstance(value, list)
-        else change_element(value)
+        each(change_element, value) if isinstance(value, list) else change_element(value)
     )
 
 

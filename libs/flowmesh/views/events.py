@@ -74,7 +74,8 @@ def _failed(body: pb.WorkflowFailed | pb.TaskFailed, _read: Read) -> dict[str, A
     return {"error": failure_view(body.failure)}
 
 
-def _stopped(body: pb.WorkflowCanceled | pb.WorkflowTerminated, _read: Read) -> dict[str, Any]:
+def _steered(body: Any, _read: Read) -> dict[str, Any]:
+    """Canceled, terminated, paused or resumed: why, and by whom."""
     return _present(reason=body.reason, actor=body.actor, requestId=body.request_id)
 
 
@@ -121,8 +122,10 @@ _DATA: Mapping[str, Callable[[Any, Read], dict[str, Any]]] = MappingProxyType(
         "workflow_started": _workflow_started,
         "workflow_completed": _workflow_completed,
         "workflow_failed": _failed,
-        "workflow_canceled": _stopped,
-        "workflow_terminated": _stopped,
+        "workflow_canceled": _steered,
+        "workflow_paused": _steered,
+        "workflow_resumed": _steered,
+        "workflow_terminated": _steered,
         "task_started": _task_started,
         "task_completed": _task_completed,
         "task_failed": _failed,

@@ -3,51 +3,79 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 import orjson
 
 from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.definition import limits
+from flowmesh.definition.caching import Cache, CacheMetrics
+from flowmesh.definition.checking import NOTHING_CHECKED, Checked, Checker
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.paging import last_of, page_size, page_token, parse_filter
-from flowmesh.definition.plans import PlanCache
 from flowmesh.definition.records import (
+    NOBODY,
+    Action,
     Applied,
+    Author,
+    Done,
+    PlanKey,
+    PublicNode,
+    Referred,
     Request,
     TasksMoved,
     TaskVersion,
     Usage,
+    User,
     WorkflowVersion,
 )
+from flowmesh.definition.references import References
 from flowmesh.definition.registration import write
-from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.store import DefinitionStore, VersionId
 from flowmesh.definitions import (
-    Problem,
+    TEMPLATE_LABEL,
     Reading,
-    Task,
+    TaskRef,
+    Workflow,
     analyse,
-    check,
-    load_task,
     load_workflow,
     plan_workflow,
     read_source,
     refuse,
 )
-from flowmesh.definitions.lint import lint, strict
-from flowmesh.errors import Invalid, NotFound, Overloaded, WrongState
+from flowmesh.definitions.lint import strict
+from flowmesh.errors import Invalid, NotFound, Overloaded, Violation, WrongState
 from flowmesh.failpoints import failpoint
-from flowmesh.rehearsal.source import plan_in
+from flowmesh.rpc import valid_id
+from flowmesh.telemetry import Metrics
 
 VERSION_MAX = 2**31 - 1
+SELECTOR_DIGITS_MAX = 12
 
 
 class Library:
     """Workflows and tasks of all namespaces."""
 
-    def __init__(self, *, store: DefinitionStore, notices: Notices) -> None:
+    def __init__(self, *, store: DefinitionStore, notices: Notices, metrics: Metrics) -> None:
         self._store = store
         self._notices = notices
-        self._plans = PlanCache()
+        self._checker = Checker(store)
+        caches = CacheMetrics(metrics)
+        self._plans: Cache[PlanKey, plan_pb2.Plan] = Cache(
+            "plan",
+            caches,
+            count_max=limits.PLANS_CACHED_MAX,
+            bytes_max=limits.PLANS_CACHED_BYTES_MAX,
+        )
+        self._versions: Cache[VersionId, WorkflowVersion] = Cache(
+            "workflow",
+            caches,
+            count_max=limits.VERSIONS_CACHED_MAX,
+            bytes_max=limits.VERSIONS_CACHED_BYTES_MAX,
+        )
+        self._created = metrics.counter(
+            "flowmesh_workflows_created", "Workflows that are new, by where from.", ("origin",)
+        )
 
     async def apply(
         self,
@@ -55,33 +83,49 @@ class Library:
         source: bytes,
         content_type: str,
         request_id: str,
+        author: Author = NOBODY,
         *,
         one_workflow: bool = False,
-    ) -> tuple[list[Applied], list[Problem]]:
-        """Writes what a source holds, all or nothing; the second of the answer are warnings."""
-        request = _request(request_id, b"register" if one_workflow else b"apply", source)
+    ) -> tuple[list[Applied], Checked]:
+        """Writes what a source holds, all or nothing; the second is what was found with it."""
+        request = request_of(request_id, b"register" if one_workflow else b"apply", source)
         if request is not None:
             earlier = await self._store.answer(namespace, request)
             if earlier is not None:
-                return [Applied(**resource) for resource in earlier], []
+                return [Applied(**resource) for resource in earlier], NOTHING_CHECKED
         reading = await asyncio.to_thread(read_source, source, content_type)
         for _ in range(limits.APPLY_ATTEMPTS_MAX):
-            versions, problems = await self._checked(namespace, reading)
-            refuse(problems)
+            checked = await self._checker.check(namespace, reading)
+            refuse(checked.problems)
             if one_workflow:
                 _require_one_workflow(reading)
             failpoint("definition.checked")
             try:
-                applied = await write(self._store, namespace, reading, versions, request)
+                applied = await write(self._store, namespace, reading, checked, author, request)
             except TasksMoved:
                 continue
             failpoint("definition.committed")
-            changed = sorted({resource.name for resource in applied if resource.created})
-            await self._notices.changed(namespace, changed)
+            self._count(reading, applied)
+            await self._tell(namespace, applied, checked)
             failpoint("definition.told")
-            return applied, [problem for problem in problems if problem.warning]
+            return applied, checked
         message = "the tasks it refers to keep changing; apply it again"
         raise Overloaded("OVERLOADED", message, retry_after_ms=100)
+
+    def _count(self, reading: Reading, applied: list[Applied]) -> None:
+        """Counts workflows that are new, by whether a template made them."""
+        for read, resource in zip(reading.resources, applied, strict=True):
+            if isinstance(read.resource, Workflow) and resource.created and resource.version == 1:
+                made = TEMPLATE_LABEL in read.resource.labels
+                self._created.labels("template" if made else "scratch").inc()
+
+    async def _tell(self, namespace: str, applied: list[Applied], checked: Checked) -> None:
+        """Tells who may have plans of what changed, in every namespace that uses it."""
+        changed = sorted({resource.name for resource in applied if resource.created})
+        await self._notices.changed(namespace, changed)
+        if changed:
+            for other in sorted({user[0] for user in checked.affected} - {namespace}):
+                await self._notices.changed(other, changed)
 
     async def validate(
         self,
@@ -91,48 +135,66 @@ class Library:
         *,
         linted: bool = False,
         strictly: bool = False,
-    ) -> list[Problem]:
-        """Everything that is wrong with a source; stores nothing."""
+    ) -> Checked:
+        """Everything that is wrong with a source, and whom it affects; stores nothing."""
         reading = await asyncio.to_thread(read_source, source, content_type)
-        versions, problems = await self._checked(namespace, reading)
+        checked = await self._checker.check(namespace, reading)
+        problems = list(checked.problems)
         if linted:
-            rows = await self._store.newest_tasks(namespace, versions.keys())
-            problems += await asyncio.to_thread(lint, reading, _tasks(rows).get)
-        return strict(problems) if strictly else problems
+            problems += await self._checker.lint(namespace, reading)
+        return replace(checked, problems=tuple(strict(problems) if strictly else problems))
 
     async def plan_of(
         self, namespace: str, source: bytes, content_type: str, name: str
     ) -> plan_pb2.Plan:
         """The plan of a workflow in a source that need not be stored."""
         reading = await asyncio.to_thread(read_source, source, content_type)
-        versions, problems = await self._checked(namespace, reading)
-        refuse(problems)
-        rows = await self._store.newest_tasks(namespace, versions.keys())
-        return await asyncio.to_thread(plan_in, reading, _tasks(rows).get, name)
+        refuse((await self._checker.check(namespace, reading)).problems)
+        return await self._checker.plan(namespace, reading, name)
 
-    async def _checked(
-        self, namespace: str, reading: Reading
-    ) -> tuple[dict[str, int], list[Problem]]:
-        """Versions of the tasks it was checked against, and the problems."""
-        rows = await self._store.newest_tasks(namespace, reading.task_refs)
-        tasks = _tasks(rows)
-        names: list[str] = []
-        if reading.task_refs - rows.keys():
-            # Something is amiss, or brought along: of some names one may have been meant.
-            most = limits.PAGE_SIZE_MAX
-            page, _ = await self._store.tasks_page(namespace, after="", count=most)
-            names = [task.name for task in page]
-        found = await asyncio.to_thread(check, reading, tasks.get, names)
-        versions = {name: version for name, (version, _) in rows.items()}
-        return versions, [*reading.problems, *found]
-
-    async def workflow(self, namespace: str, workflow_id: str, version: int) -> WorkflowVersion:
-        found = None
+    async def workflow(
+        self, namespace: str, workflow_id: str, version: int, label: str = ""
+    ) -> WorkflowVersion:
+        """By number or label; the newest without both."""
+        number = found = None
+        _check_choice(version, label)
         if version <= VERSION_MAX:
-            found = await self._store.workflow(namespace, workflow_id, version)
+            number = await self._store.version_number(namespace, workflow_id, version, label)
+        if number is not None:
+            found = await self._read(namespace, workflow_id, number)
         if found is None:
-            raise _no_workflow(workflow_id, version)
+            raise await self._missing(namespace, workflow_id, version, label)
         return found
+
+    async def _read(self, namespace: str, workflow_id: str, number: int) -> WorkflowVersion | None:
+        """A version that is there; a number never stands for two contents."""
+        key = (namespace, workflow_id, number)
+        found = self._versions.get(key)
+        if found is None:
+            found = await self._store.workflow(namespace, workflow_id, number)
+            if found is not None:
+                self._versions.put(key, found, len(found.definition))
+        return found
+
+    async def chosen(self, namespace: str, workflow_id: str, selector: str) -> WorkflowVersion:
+        """The version that a number, a label or an empty text stands for."""
+        return await self.workflow(namespace, workflow_id, *choice_of(selector))
+
+    async def version_of(self, namespace: str, workflow_id: str, selector: str) -> int:
+        version, label = choice_of(selector)
+        number = None
+        if version <= VERSION_MAX:
+            number = await self._store.version_number(namespace, workflow_id, version, label)
+        if number is None:
+            raise await self._missing(namespace, workflow_id, version, label)
+        return number
+
+    async def _missing(
+        self, namespace: str, workflow_id: str, version: int, label: str
+    ) -> NotFound:
+        if label and await self._store.workflow_lives(namespace, workflow_id):
+            return no_label(workflow_id, label)
+        return no_workflow(workflow_id, version)
 
     async def workflows(
         self, namespace: str, *, filter_text: str, size: int, token: str
@@ -153,97 +215,171 @@ class Library:
             namespace, workflow_id, before=before, count=page_size(size)
         )
         if not found and not await self._store.workflow_lives(namespace, workflow_id):
-            raise _no_workflow(workflow_id, 0)
+            raise no_workflow(workflow_id, 0)
         return found, page_token(name, str(found[-1].version)) if more else ""
 
-    async def delete_workflow(self, namespace: str, workflow_id: str, request_id: str) -> None:
-        request = _request(request_id, b"delete-workflow", workflow_id.encode())
+    async def delete_workflow(
+        self, namespace: str, workflow_id: str, request_id: str, author: Author = NOBODY
+    ) -> None:
+        request = request_of(request_id, b"delete-workflow", workflow_id.encode())
         async with self._store.change(namespace) as change:
             if request is not None and await change.claim(request) is not None:
                 return
-            if not await change.retire_workflow(workflow_id):
-                raise _no_workflow(workflow_id, 0)
+            newest = await change.lock_workflow(workflow_id)
+            if newest is None or not await change.retire_workflow(workflow_id):
+                raise no_workflow(workflow_id, 0)
+            done = Done("Workflow", workflow_id, Action.DELETED, previous_version=newest.version)
+            await change.note(done, author)
             if request is not None:
                 await change.remember(request, True)
         await self._notices.changed(namespace, [workflow_id])
 
     async def analysis(
-        self, namespace: str, workflow_id: str, version: int, path_count_max: int
+        self,
+        namespace: str,
+        workflow_id: str,
+        version: int,
+        path_count_max: int,
+        durations_ms: Mapping[str, int],
     ) -> tuple[int, definition_pb2.Analysis]:
+        """The analysis stored with a version, or another one where another one is asked for."""
         found = await self.workflow(namespace, workflow_id, version)
+        if not path_count_max and not durations_ms:
+            stored = await self._store.analysis(namespace, workflow_id, found.version)
+            if stored is not None:
+                return found.version, definition_pb2.Analysis.FromString(stored)
         workflow = load_workflow(orjson.loads(found.definition))
-        return found.version, await asyncio.to_thread(analyse, workflow, path_count_max)
+        made = await asyncio.to_thread(analyse, workflow, path_count_max, durations_ms)
+        return found.version, made
+
+    async def public_nodes(
+        self, namespace: str, *, size: int, token: str
+    ) -> tuple[list[PublicNode], str]:
+        name = f"public-nodes/{namespace}"
+        found, more = await self._store.public_nodes(
+            namespace, after=last_of(token, name), count=page_size(size)
+        )
+        return found, page_token(name, found[-1].workflow_id) if more else ""
 
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion:
         found = None
         if version <= VERSION_MAX:
             found = await self._store.task(namespace, name, version)
         if found is None:
-            raise _no_task(name, version)
+            raise no_task(name, version)
         return found
 
     async def tasks(
-        self, namespace: str, *, size: int, token: str
+        self, namespace: str, *, shared: bool, size: int, token: str
     ) -> tuple[list[TaskVersion], str]:
-        name = f"tasks/{namespace}"
+        """The tasks of a namespace, or with `shared` the public ones of all."""
+        name = f"tasks/{'' if shared else namespace}"
         found, more = await self._store.tasks_page(
-            namespace, after=last_of(token, name), count=page_size(size)
+            namespace, after=last_of(token, name), shared=shared, count=page_size(size)
         )
-        return found, page_token(name, found[-1].name) if more else ""
+        last = f"{found[-1].namespace}/{found[-1].name}" if more else ""
+        return found, page_token(name, last) if more else ""
 
-    async def usages(self, namespace: str, name: str) -> list[Usage]:
-        await self.task(namespace, name, 0)
-        return await self._store.usages(namespace, name)
+    async def task_versions(
+        self, namespace: str, task: str, *, size: int, token: str
+    ) -> tuple[list[TaskVersion], str]:
+        name = f"task-versions/{namespace}/{task}"
+        before = int(last_of(token, name) or VERSION_MAX)
+        found, more = await self._store.task_versions_page(
+            namespace, task, before=before, count=page_size(size)
+        )
+        if not found:
+            await self.task(namespace, task, 0)
+        return found, page_token(name, str(found[-1].version)) if more else ""
 
-    async def delete_task(self, namespace: str, name: str, request_id: str) -> None:
-        request = _request(request_id, b"delete-task", name.encode())
+    async def usages(
+        self, namespace: str, task: str, version: int, *, size: int, token: str
+    ) -> tuple[list[Usage], str]:
+        """Versions in use that refer to a task or, if named, to one version of it."""
+        await self.task(namespace, task, version)
+        name = f"usages/{namespace}/{task}/{version}"
+        last = last_of(token, name).split("/") if token else ["", "", "0"]
+        found, more = await self._store.usages_page(
+            namespace, task, version, after=(last[0], last[1], int(last[2])), count=page_size(size)
+        )
+        if not more:
+            return found, ""
+        usage = found[-1]
+        return found, page_token(name, f"{usage.namespace}/{usage.workflow_id}/{usage.version}")
+
+    async def delete_task(
+        self,
+        namespace: str,
+        name: str,
+        request_id: str,
+        author: Author = NOBODY,
+        *,
+        version: int = 0,
+    ) -> None:
+        """Deletes a task, or one version of it; what a version in use refers to stays."""
+        request = request_of(request_id, b"delete-task", f"{name}\0{version}".encode())
         async with self._store.change(namespace) as change:
             if request is not None and await change.claim(request) is not None:
                 return
-            newest = await change.lock_tasks([name])
-            if not newest[name].live:
-                raise _no_task(name, 0)
-            usages = await change.usages(name)
-            if usages:
-                raise _in_use(name, usages)
-            await change.retire_task(name)
+            newest = (await change.lock_tasks([name], ()))[name]
+            if not newest.live:
+                raise no_task(name, 0)
+            # Who floats has the newest version; who is pinned has the one named.
+            users = [
+                user
+                for user in await change.users([name])
+                if not version or (user.task_version or newest.version) == version
+            ]
+            if users:
+                raise _in_use(name, version, namespace, users)
+            if not version:
+                await change.retire_task(name)
+            elif version > VERSION_MAX or await change.task_definition(name, version) is None:
+                raise no_task(name, version)
+            elif version == newest.version:
+                message = f"version {version} of task {name!r} is the newest; delete the task"
+                raise WrongState("TASK_IN_USE", message)
+            else:
+                await change.delete_task_version(name, version)
+            done = Done("WorkflowTask", name, Action.DELETED, 0, version or newest.version)
+            await change.note(done, author)
             if request is not None:
                 await change.remember(request, True)
         await self._notices.changed(namespace, [name])
 
-    async def plan(self, namespace: str, workflow_id: str, version: int) -> plan_pb2.Plan:
-        """The plan of a version with the newest version of every task it refers to."""
+    async def plan(
+        self, namespace: str, workflow_id: str, version: int, label: str = ""
+    ) -> plan_pb2.Plan:
+        """The plan of a version with the tasks that its references mean now."""
+        _check_choice(version, label)
         key = None
         if version <= VERSION_MAX:
-            key = await self._store.plan_key(namespace, workflow_id, version)
+            key = await self._store.plan_key(namespace, workflow_id, version, label)
         if key is None:
-            raise _no_workflow(workflow_id, version)
+            raise await self._missing(namespace, workflow_id, version, label)
         plan = self._plans.get(key)
         if plan is None:
             found = await self.workflow(namespace, workflow_id, key.version)
-            rows = await self._store.newest_tasks(namespace, [name for name, _ in key.tasks])
-            plan = await asyncio.to_thread(_plan, found, _tasks(rows))
+            tasks = await self._store.referred([ref for ref, _ in key.tasks])
+            plan = await asyncio.to_thread(plan_of, found, tasks)
             # Between the two reads a task may have changed: then this is the plan of another key.
-            if tuple(sorted((name, row[0]) for name, row in rows.items())) == key.tasks:
-                self._plans.put(key, plan)
+            if tuple((ref, tasks[ref].version) for ref in sorted(tasks)) == key.tasks:
+                self._plans.put(key, plan, plan.ByteSize())
         return plan
 
 
-def _plan(found: WorkflowVersion, tasks: Mapping[str, Task]) -> plan_pb2.Plan:
+def plan_of(found: WorkflowVersion, tasks: Mapping[TaskRef, Referred]) -> plan_pb2.Plan:
+    """The plan of a version with these tasks."""
     return plan_workflow(
         load_workflow(orjson.loads(found.definition)),
-        tasks.get,
+        References(found.namespace, tasks, {}, settled=True),
         namespace=found.namespace,
         version=found.version,
         version_digest=found.digest,
     )
 
 
-def _tasks(rows: Mapping[str, tuple[int, bytes]]) -> dict[str, Task]:
-    return {name: load_task(orjson.loads(body)) for name, (_, body) in rows.items()}
-
-
-def _request(request_id: str, call: bytes, content: bytes) -> Request | None:
+def request_of(request_id: str, call: bytes, content: bytes) -> Request | None:
     if not request_id:
         return None
     return Request(request_id, hashlib.sha256(call + b"\0" + content).hexdigest())
@@ -257,17 +393,40 @@ def _require_one_workflow(reading: Reading) -> None:
         raise Invalid("WORKFLOW_INVALID", message)
 
 
-def _no_workflow(workflow_id: str, version: int) -> NotFound:
+def no_workflow(workflow_id: str, version: int) -> NotFound:
     which = f"workflow {workflow_id!r}" + (f" has no version {version}" if version else "")
     return NotFound("WORKFLOW_NOT_FOUND", which if version else f"there is no {which}")
 
 
-def _no_task(name: str, version: int) -> NotFound:
+def no_task(name: str, version: int) -> NotFound:
     which = f"task {name!r}" + (f" has no version {version}" if version else "")
     return NotFound("TASK_NOT_FOUND", which if version else f"there is no {which}")
 
 
-def _in_use(name: str, usages: list[Usage]) -> WrongState:
-    names = ", ".join(usage.workflow_id for usage in usages[:8])
-    more = f" and {len(usages) - 8} more" if len(usages) > 8 else ""
-    return WrongState("TASK_IN_USE", f"task {name!r} is used by {names}{more}")
+def no_label(workflow_id: str, label: str) -> NotFound:
+    return NotFound("LABEL_NOT_FOUND", f"workflow {workflow_id!r} has no label {label!r}")
+
+
+def choice_of(selector: str) -> tuple[int, str]:
+    """A version chosen by text, as a number or a label."""
+    if selector.isascii() and selector.isdecimal():
+        return int(selector[:SELECTOR_DIGITS_MAX]), ""
+    return 0, valid_id(selector, "version") if selector else ""
+
+
+def _check_choice(version: int, label: str) -> None:
+    if version and label:
+        message = "name a version by its number or by a label, not by both"
+        violation = Violation("version_label", message, "REQUEST_INVALID")
+        raise Invalid("REQUEST_INVALID", message, violations=(violation,))
+
+
+def _in_use(name: str, version: int, namespace: str, users: list[User]) -> WrongState:
+    named = dict.fromkeys(
+        user.workflow_id if user.namespace == namespace else f"{user.namespace}/{user.workflow_id}"
+        for user in users
+    )
+    shown = ", ".join(list(named)[:8])
+    more = f" and {len(named) - 8} more" if len(named) > 8 else ""
+    which = f"version {version} of task {name!r}" if version else f"task {name!r}"
+    return WrongState("TASK_IN_USE", f"{which} is used by {shown}{more}")

@@ -14,8 +14,28 @@ REQUESTS_FORGOTTEN_AT_ONCE = 100
 
 PLANS_CACHED_BYTES_MAX = 64 * 1024 * 1024
 PLANS_CACHED_MAX = 1_000
+VERSIONS_CACHED_BYTES_MAX = 32 * 1024 * 1024
+VERSIONS_CACHED_MAX = 2_000
 NOTICE_TIMEOUT_S = 0.2
 
+# Of workflows that a change to a task would break: problems shown, and workflows read at a time.
+BROKEN_SHOWN_MAX = 20
+AFFECTED_AT_ONCE = 50
+AFFECTED_SHOWN_MAX = 100
+
+LABELS_MAX = 100
+LABEL_MOVES_KEPT = 100
+TEXT_CHARACTERS_MAX = 1_024
+# Of one change: differences kept, and bytes of a value.
+DIFFERENCES_KEPT_MAX = 200
+DIFFERENCE_BYTES_MAX = 4_096
+
+TEMPLATES_COUNTED_MAX = 1_000
+YAML_COLUMNS = 100
+
+# Running executions compared with another version.
+MOVES_MAX = 1_000
+MOVES_AT_ONCE = 100
 # Dry runs that go on at a time, and what one may take and answer.
 REHEARSALS_MAX = 4
 REHEARSAL_S = 8.0

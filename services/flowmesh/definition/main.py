@@ -3,16 +3,26 @@
 from contextlib import AsyncExitStack
 from importlib.resources import files
 
-from flowmesh.api.definition.v1 import definition_service_pb2_grpc
+from flowmesh.api.definition.v1 import (
+    definition_service_pb2_grpc,
+    template_service_pb2_grpc,
+    version_service_pb2_grpc,
+)
+from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.definition.compatibility import Assessor
 from flowmesh.definition.library import Library
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.rehearsals import Rehearsals
 from flowmesh.definition.server import DefinitionServer
 from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.template_server import TemplateServer
+from flowmesh.definition.templates import Templates
+from flowmesh.definition.version_server import VersionServer
+from flowmesh.definition.versions import Versions
 from flowmesh.runtime import Runtime
 from flowmesh.sandbox import Sandbox
 
-SERVICE = "flowmesh.api.definition.v1.DefinitionService"
+PACKAGE = "flowmesh.api.definition.v1"
 SCHEMA = "definition"
 
 
@@ -22,12 +32,27 @@ async def run(runtime: Runtime) -> None:
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(runtime.database(SCHEMA, migrations))
         notices = Notices(bus=runtime.bus, prefix=runtime.settings.bus_prefix, log=runtime.log)
-        library = Library(store=DefinitionStore(pool), notices=notices)
+        store = DefinitionStore(pool)
+        library = Library(store=store, notices=notices, metrics=runtime.metrics)
+        templates = Templates(store=store, library=library)
+        versions = Versions(store=store, library=library, notices=notices)
         sandbox = await stack.enter_async_context(Sandbox())
         rehearsals = Rehearsals(library=library, sandbox=sandbox)
         runtime.serve(
             DefinitionServer(library=library, rehearsals=rehearsals),
             definition_service_pb2_grpc.add_DefinitionServiceServicer_to_server,
-            SERVICE,
+            f"{PACKAGE}.DefinitionService",
+        )
+        executions = runtime.stub(ExecutionServiceStub, "orchestrator")
+        assessor = Assessor(store=store, library=library, executions=executions)
+        runtime.serve(
+            VersionServer(versions=versions, assessor=assessor),
+            version_service_pb2_grpc.add_VersionServiceServicer_to_server,
+            f"{PACKAGE}.VersionService",
+        )
+        runtime.serve(
+            TemplateServer(templates=templates),
+            template_service_pb2_grpc.add_TemplateServiceServicer_to_server,
+            f"{PACKAGE}.TemplateService",
         )
         await runtime.until_stopped()

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from flowmesh.definitions import TaskRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,29 @@ class TaskVersion:
     definition: bytes
     labels: dict[str, str]
     created_at: datetime
+    visibility: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateVersion:
+    """A template in one version; one that comes with Flowmesh has the version 0."""
+
+    namespace: str
+    name: str
+    version: int
+    digest: str
+    definition: bytes
+    labels: dict[str, str]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """What a reference is: the version that it means, and who may refer to the task."""
+
+    version: int
+    visibility: str
+    definition: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +80,104 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """A workflow and its newest version."""
+class Author:
+    """Who makes a change and why, as far as it is said."""
 
-    workflow_id: str
-    version: int
+    actor: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class PlanKey:
-    """What a plan is made of: a version, and the newest version of each task it refers to."""
+class PublicNode:
+    """A node of graph JSON that others may copy; `node` is JSON."""
+
+    workflow_id: str
+    version: int
+    node: str
+
+
+NOBODY = Author()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class User:
+    """A version in use that refers to a task: the newest of its workflow, or one with a label."""
 
     namespace: str
     workflow_id: str
     version: int
-    tasks: tuple[tuple[str, int], ...]
+    task: str
+    task_version: int
+    labelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The same as a list shows it. `task_version` 0 floats."""
+
+    namespace: str
+    workflow_id: str
+    version: int
+    task_version: int
+    newest: bool
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanKey:
+    """What a plan is made of: a version, and the version that each reference to a task means."""
+
+    namespace: str
+    workflow_id: str
+    version: int
+    tasks: tuple[tuple[TaskRef, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Points to a version; `earlier` are those it pointed to before, the newest first."""
+
+    name: str
+    version: int
+    earlier: tuple[int, ...]
+    moved_by: str
+    moved_at: datetime
+
+
+class Action(IntEnum):
+    """What was done; the values are those of ChangeAction."""
+
+    CREATED = 1
+    CHANGED = 2
+    DELETED = 3
+    LABEL_SET = 4
+    LABEL_ROLLED_BACK = 5
+    LABEL_DELETED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Something that is done to a definition, as it is written down."""
+
+    kind: str
+    name: str
+    action: Action
+    version: int = 0
+    previous_version: int = 0
+    label: str = ""
+    differences: tuple[dict[str, Any], ...] = ()
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The same as it is read again."""
+
+    number: int
+    done: Done
+    author: Author
+    changed_at: datetime
 
 
 class TasksMoved(Exception):
-    """A task changed between the checks and the commit; both are done again."""
+    """A task, or who uses it, changed between the checks and the commit; both are done again."""

@@ -1,20 +1,34 @@
 """Writes what a source holds, in one transaction: new versions where the content is new."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import orjson
 
+from flowmesh.definition.audit import change_to
+from flowmesh.definition.checking import Checked, refs_of
 from flowmesh.definition.records import (
     Applied,
+    Author,
     Request,
     TasksMoved,
     TaskVersion,
+    TemplateVersion,
     WorkflowVersion,
 )
-from flowmesh.definition.store import Change, DefinitionStore, Newest
-from flowmesh.definitions import Read, Reading, Task, Workflow
+from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.transaction import Newest, Transaction
+from flowmesh.definitions import (
+    Read,
+    Reading,
+    Task,
+    TaskRef,
+    Workflow,
+    WorkflowTemplate,
+    analyse,
+)
 
 # The database dates the rows it writes.
 _UNDATED = datetime.fromtimestamp(0, UTC)
@@ -22,84 +36,123 @@ _UNDATED = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class _Locked:
+    """The names of a source while it is written."""
+
     tasks: Mapping[str, Newest]
     workflows: Mapping[str, Newest]
+    templates: Mapping[str, Newest]
+
+    def of(self, read: Read) -> Newest:
+        match read.resource:
+            case Workflow():
+                return self.workflows[read.name]
+            case Task():
+                return self.tasks[read.name]
+            case WorkflowTemplate():
+                return self.templates[read.name]
 
 
 async def write(
     store: DefinitionStore,
     namespace: str,
     reading: Reading,
-    versions: Mapping[str, int],
+    checked: Checked,
+    author: Author,
     request: Request | None,
 ) -> list[Applied]:
-    """Applies a checked source; `versions` are those of the tasks it was checked against.
+    """Applies a checked source.
 
-    Raises TasksMoved when one of them is not the newest any more.
+    Raises TasksMoved when something that it was checked with is not so any more.
     """
     async with store.change(namespace) as change:
         if request is not None:
             earlier = await change.claim(request)
             if earlier is not None:
                 return [Applied(**resource) for resource in earlier]
-        locked = await _lock(change, reading, versions)
-        applied = [
-            await _write_one(change, namespace, read, locked, versions)
-            for read in reading.resources
-        ]
+        locked = await _lock(change, reading, checked)
+        applied = []
+        for read in reading.resources:
+            newest = locked.of(read)
+            if newest.digest != read.digest:
+                await change.note(await change_to(change, read, newest), author)
+                await _write(change, namespace, read, newest.version + 1, checked, locked)
+            applied.append(
+                Applied(
+                    read.kind,
+                    read.name,
+                    newest.version + (newest.digest != read.digest),
+                    read.digest,
+                    created=newest.digest != read.digest,
+                )
+            )
         if request is not None:
             await change.remember(request, [asdict(resource) for resource in applied])
         return applied
 
 
-async def _lock(change: Change, reading: Reading, versions: Mapping[str, int]) -> _Locked:
+async def _lock(change: Transaction, reading: Reading, checked: Checked) -> _Locked:
     own = [read.name for read in reading.resources if isinstance(read.resource, Task)]
-    tasks = await change.lock_tasks(own)
-    held = await change.hold_tasks(reading.task_refs)
-    if {name: version for name, version in held.items() if name not in tasks} != {
-        name: version for name, version in versions.items() if name not in tasks
-    }:
+    tasks = await change.lock_tasks(own, checked.references.keys())
+    if await change.referred(checked.references.keys()) != checked.references:
+        raise TasksMoved
+    if own and tuple(await change.users(own)) != checked.users:
         raise TasksMoved
     ids = [read.name for read in reading.resources if isinstance(read.resource, Workflow)]
-    return _Locked(tasks, await change.lock_workflows(ids))
+    workflows = await change.lock_workflows(ids)
+    templates = [r.name for r in reading.resources if isinstance(r.resource, WorkflowTemplate)]
+    return _Locked(tasks, workflows, await change.lock_templates(templates))
 
 
-async def _write_one(
-    change: Change, namespace: str, read: Read, locked: _Locked, versions: Mapping[str, int]
-) -> Applied:
-    names = locked.workflows if read.kind == "Workflow" else locked.tasks
-    newest, digest = names[read.name], read.digest
-    if newest.digest == digest:
-        return Applied(read.kind, read.name, newest.version, digest, created=False)
-    version = newest.version + 1
+async def _write(
+    change: Transaction,
+    namespace: str,
+    read: Read,
+    version: int,
+    checked: Checked,
+    locked: _Locked,
+) -> None:
     definition = orjson.dumps(read.document)
-    if isinstance(read.resource, Workflow):
-        workflow = read.resource
-        row = WorkflowVersion(
-            namespace=namespace,
-            id=workflow.id,
-            version=version,
-            digest=digest,
-            name=workflow.name,
-            format=workflow.dialect.value,
-            definition=definition,
-            labels=workflow.labels,
-            created_at=_UNDATED,
-        )
-        known = versions.keys() | locked.tasks.keys()
-        await change.add_workflow(row, workflow.task_refs & known)
-    else:
-        task = read.resource
-        await change.add_task(
-            TaskVersion(
+    match read.resource:
+        case Workflow() as workflow:
+            row = WorkflowVersion(
                 namespace=namespace,
-                name=task.name,
+                id=workflow.id,
                 version=version,
-                digest=digest,
-                type=task.type,
+                digest=read.digest,
+                name=workflow.name,
+                format=workflow.dialect.value,
                 definition=definition,
-                labels=task.labels,
+                labels=workflow.labels,
                 created_at=_UNDATED,
             )
-        )
-    return Applied(read.kind, read.name, version, digest, created=True)
+            own = {TaskRef(namespace, name) for name in locked.tasks}
+            known = checked.references.keys() | own
+            await change.add_workflow(row, refs_of(namespace, workflow.task_refs) & known)
+            analysis = await asyncio.to_thread(analyse, workflow)
+            await change.add_analysis(workflow.id, version, analysis.SerializeToString())
+        case Task() as task:
+            await change.add_task(
+                TaskVersion(
+                    namespace=namespace,
+                    name=task.name,
+                    version=version,
+                    digest=read.digest,
+                    type=task.type,
+                    definition=definition,
+                    labels=task.labels,
+                    created_at=_UNDATED,
+                    visibility=task.visibility.value,
+                )
+            )
+        case WorkflowTemplate() as template:
+            await change.add_template(
+                TemplateVersion(
+                    namespace=namespace,
+                    name=template.name,
+                    version=version,
+                    digest=read.digest,
+                    definition=definition,
+                    labels=template.labels,
+                    created_at=_UNDATED,
+                )
+            )

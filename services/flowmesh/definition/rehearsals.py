@@ -54,7 +54,9 @@ class Rehearsals:
                 namespace, request.source, request.content_type, request.workflow_id
             )
         workflow_id = valid_id(request.workflow_id, "workflow_id")
-        return await self._library.plan(namespace, workflow_id, request.version)
+        return await self._library.plan(
+            namespace, workflow_id, request.version, request.version_label
+        )
 
 
 def _json(data: bytes, field: str) -> Json:

@@ -192,13 +192,17 @@ class Applied(Answer, kw_only=True):
     digest: str | UnsetType = UNSET
     created: bool
     warnings: list[ProblemValue] | UnsetType = UNSET
+    affected: "list[WorkflowReference] | UnsetType" = UNSET
+    affected_count: int | UnsetType = UNSET
 
 
 class Validation(Answer, kw_only=True):
-    """Every problem of a source, found in one pass."""
+    """Every problem of a source, found in one pass, and which workflows it affects."""
 
     valid: bool
     problems: list[ProblemValue]
+    affected: "list[WorkflowReference] | UnsetType" = UNSET
+    affected_count: int | UnsetType = UNSET
 
 
 class WorkflowAnswer(Answer, kw_only=True):
@@ -228,95 +232,18 @@ class VersionList(Answer, kw_only=True):
     next_page_token: str
 
 
-class TaskAnswer(Answer, kw_only=True):
-    """One version of a reusable task."""
-
-    name: str
-    version: int
-    digest: str
-    type: str
-    created_at: Instant
-    labels: dict[str, str]
-    definition: Json | UnsetType = UNSET
-
-
-class TaskList(Answer, kw_only=True):
-    """Newest versions, by name."""
-
-    tasks: list[TaskAnswer]
-    next_page_token: str
-
-
 class WorkflowReference(Answer, kw_only=True):
-    """A workflow and the version meant."""
+    """A version of a workflow that is in use: the newest, or one that `labels` point to.
+
+    `namespace` is there where it is another one than yours; `taskVersion` is the version of the
+    task that it is pinned to.
+    """
 
     name: str
     version: int
-
-
-class UsageList(Answer, kw_only=True):
-    """Workflows whose newest version refers to the task."""
-
-    workflows: list[WorkflowReference]
-
-
-class NodeRelationship(Answer, kw_only=True):
-    """A node and its neighbours."""
-
-    id: str
-    successors: list[str]
-    dependencies: list[str]
-
-
-class Edge(Answer, kw_only=True):
-    """An edge of the graph."""
-
-    id: str
-    source: str
-    target: str
-
-
-class Forest(Answer, kw_only=True):
-    """Where runs begin, and how to go on from each node."""
-
-    roots: list[str]
-    adjacency_list: dict[str, NodeRelationship]
-
-
-class GraphExecution(Answer, kw_only=True):
-    """What running the graph is planned by."""
-
-    branch_points: list[str]
-    leaf_nodes: list[str]
-    convergence_points: list[str]
-    parallel_execution_groups: list[list[str]]
-
-
-class GraphPath(Answer, kw_only=True):
-    """One way from a root to a leaf."""
-
-    nodes: list[str]
-
-
-class AnalysisAnswer(Answer, kw_only=True):
-    """A graph, with those its maps run. `pathCount` counts all paths, also those not listed."""
-
-    name: str
-    version: int
-    forest: Forest
-    nodes: dict[str, NodeRelationship]
-    edges: dict[str, Edge]
-    paths: list[GraphPath]
-    path_count: int
-    execution: GraphExecution
-    roots: list[str]
-    leaves: list[str]
-    groups: list[list[str]]
-    branch_points: list[str]
-    convergence_points: list[str]
-    critical_path: list[str]
-    depth: int
-    maps: "dict[str, AnalysisAnswer] | UnsetType" = UNSET
+    namespace: str | UnsetType = UNSET
+    task_version: int | UnsetType = UNSET
+    labels: list[str] | UnsetType = UNSET
 
 
 # --- executions ------------------------------------------------------------------------------
@@ -401,7 +328,7 @@ class ExecutionList(Answer, kw_only=True):
 
 
 class Stopped(Answer, kw_only=True):
-    """The execution has been stopped."""
+    """What has become of the execution."""
 
     execution_id: str
     status: ExecutionWord

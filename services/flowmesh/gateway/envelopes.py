@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from flowmesh.errors import Invalid, Violation
-from flowmesh.gateway.ids import ID_PATTERN
+from flowmesh.gateway.ids import ID_PATTERN, checked_id
 from flowmesh.gateway.jsontext import parse_json
 from flowmesh.gateway.limits import SYNC_WAIT_MS_MAX
 
@@ -41,13 +41,24 @@ class Envelope(
 E_ = TypeVar("E_", bound=Envelope)
 
 
+VERSION_MAX = 2**32 - 1
+# A number, or the label that points to it.
+Version = Annotated[
+    int | str,
+    Meta(
+        description="A version by its number or by a label; 0 is the newest.",
+        extra_json_schema={"pattern": ID_PATTERN},
+    ),
+]
+
+
 class StartStepsRequest(Envelope, frozen=True, kw_only=True):
     """`POST /executions/start`."""
 
     workflow_id: Id
     context: Input = {}
     request_id: RequestId = ""
-    version: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    version: Version = 0
 
 
 class StartRequest(Envelope, frozen=True, kw_only=True):
@@ -55,7 +66,7 @@ class StartRequest(Envelope, frozen=True, kw_only=True):
 
     input: Input = {}
     request_id: RequestId = ""
-    version: Annotated[int, Meta(ge=0, le=2**32 - 1, description="0 is the newest version.")] = 0
+    version: Version = 0
 
 
 class ExecuteRequest(StartRequest, frozen=True, kw_only=True):
@@ -80,7 +91,7 @@ class DryRunRequest(Envelope, frozen=True, kw_only=True):
     signals: Annotated[
         list[Any], Meta(description='`{"name", "payload", "after"}`, from the start on.')
     ] = []
-    version: Annotated[int, Meta(ge=0, le=2**32 - 1, description="0 is the newest version.")] = 0
+    version: Version = 0
 
 
 class DryRunSourceRequest(DryRunRequest, frozen=True, kw_only=True):
@@ -95,10 +106,32 @@ class DryRunSourceRequest(DryRunRequest, frozen=True, kw_only=True):
 
 
 class StopRequest(Envelope, frozen=True, kw_only=True):
-    """Cancels or terminates an execution."""
+    """Cancels, terminates, pauses or resumes an execution."""
 
     reason: str = ""
     request_id: RequestId = ""
+
+
+class ReasonRequest(Envelope, frozen=True, kw_only=True):
+    """Changes something that needs no more than to be asked for."""
+
+    reason: Annotated[str, Meta(description="Why; kept with the change.")] = ""
+    request_id: RequestId = ""
+
+
+class InstantiateRequest(ReasonRequest, frozen=True, kw_only=True):
+    """Makes a workflow of a template."""
+
+    name: Annotated[Id, Meta(description="Of what is made.")]
+    parameters: dict[str, Any] = {}
+    version: Annotated[int, Meta(ge=0, le=VERSION_MAX, description="Of the template.")] = 0
+    dry_run: Annotated[bool, Meta(description="Applies nothing.")] = False
+
+
+class LabelRequest(ReasonRequest, frozen=True, kw_only=True):
+    """Points a label to a version."""
+
+    version: Version
 
 
 class SignalRequest(Envelope, frozen=True, kw_only=True):
@@ -107,6 +140,28 @@ class SignalRequest(Envelope, frozen=True, kw_only=True):
     name: Id
     payload: Annotated[Any, Meta(description="Any JSON value.")] = None
     request_id: RequestId = ""
+
+
+def version_choice(version: int | str) -> dict[str, Any]:
+    """The fields of a request that choose a version."""
+    if isinstance(version, int):
+        if not 0 <= version <= VERSION_MAX:
+            raise invalid_version(f"must be from 0 to {VERSION_MAX}")
+        return {"version": version}
+    if version.isascii() and version.isdecimal() and len(version) <= len(str(VERSION_MAX)):
+        return version_choice(int(version))
+    return {"version_label": version and checked_id("version", version)}
+
+
+def version_text(version: int | str) -> str:
+    """The same as one text."""
+    chosen = version_choice(version)
+    return str(chosen.get("version") or chosen.get("version_label", ""))
+
+
+def invalid_version(what: str) -> Invalid:
+    violation = Violation("version", what, "REQUEST_INVALID")
+    return Invalid("REQUEST_INVALID", f"version: {what}.", violations=(violation,))
 
 
 def decode(raw: bytes, envelope: type[E_]) -> E_:

@@ -54,4 +54,6 @@ def _detail(violation: Violation) -> dict[str, Any]:
         detail["line"] = violation.line
     if violation.column:
         detail["column"] = violation.column
+    if violation.schema_path:
+        detail["schemaPath"] = violation.schema_path
     return detail

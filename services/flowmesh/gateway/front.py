@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowmesh.api.definition.v1 import definition_service_pb2
+from flowmesh.api.definition.v1 import (
+    definition_service_pb2,
+    template_service_pb2,
+    version_service_pb2,
+)
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.api.history.v1 import history_service_pb2
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 # Who serves it, the file that describes it, its name there.
 PUBLIC = (
     ("definition", definition_service_pb2, "DefinitionService"),
+    ("definition", version_service_pb2, "VersionService"),
+    ("definition", template_service_pb2, "TemplateService"),
     ("orchestrator", execution_service_pb2, "ExecutionService"),
     ("orchestrator", execution_service_pb2, "PayloadService"),
     ("orchestrator", history_service_pb2, "HistoryService"),

@@ -88,7 +88,9 @@ class Trace(Answer, kw_only=True):
 
 
 @dataclass(slots=True)
-class _Attempt:
+class AttemptTimes:
+    """When an attempt was ready, began and ended, in microseconds."""
+
     number: int
     ready_us: int
     started_us: int = 0
@@ -99,15 +101,17 @@ class _Attempt:
 
 
 @dataclass(slots=True)
-class _Task:
-    attempts: dict[int, _Attempt] = field(default_factory=dict)
+class TaskTimes:
+    """When a node was ready, began and ended, and its attempts by number."""
+
+    attempts: dict[int, AttemptTimes] = field(default_factory=dict)
     ready_us: int = 0
     started_us: int = 0
     ended_us: int = 0
 
-    def attempt(self, number: int, at_us: int) -> _Attempt:
+    def attempt(self, number: int, at_us: int) -> AttemptTimes:
         self.ready_us = self.ready_us or at_us
-        return self.attempts.setdefault(number, _Attempt(number, at_us))
+        return self.attempts.setdefault(number, AttemptTimes(number, at_us))
 
 
 def trace_of(
@@ -119,9 +123,7 @@ def trace_of(
 ) -> Trace:
     """The trace; `now_us` ends what still runs."""
     begun_us = execution.started_at_us
-    tasks: dict[str, _Task] = {node.id: _Task() for node in execution.nodes}
-    for event in events:
-        _note(tasks, event)
+    tasks = times_of(execution, events)
     order = sorted(
         (id_ for id_, task in tasks.items() if task.ready_us), key=lambda id_: tasks[id_].ready_us
     )
@@ -150,7 +152,17 @@ def trace_of(
     )
 
 
-def _note(tasks: dict[str, _Task], event: pb.HistoryEvent) -> None:
+def times_of(
+    execution: execution_pb2.Execution, events: Iterable[pb.HistoryEvent]
+) -> dict[str, TaskTimes]:
+    """The attempts of each node as the history has them."""
+    tasks = {node.id: TaskTimes() for node in execution.nodes}
+    for event in events:
+        _note(tasks, event)
+    return tasks
+
+
+def _note(tasks: dict[str, TaskTimes], event: pb.HistoryEvent) -> None:
     kind = event.WhichOneof("event")
     body = getattr(event, kind) if kind else None
     task = tasks.get(getattr(body, "node", ""))
@@ -182,7 +194,7 @@ def _note(tasks: dict[str, _Task], event: pb.HistoryEvent) -> None:
 
 
 def _task_trace(
-    node: execution_pb2.Node, task: _Task, begun_us: int, place: int | None, released_by: str
+    node: execution_pb2.Node, task: TaskTimes, begun_us: int, place: int | None, released_by: str
 ) -> TaskTrace:
     attempts = [_attempt_trace(attempt, begun_us) for attempt in task.attempts.values()]
     return TaskTrace(
@@ -202,7 +214,7 @@ def _task_trace(
     )
 
 
-def _attempt_trace(attempt: _Attempt, begun_us: int) -> AttemptTrace:
+def _attempt_trace(attempt: AttemptTimes, begun_us: int) -> AttemptTrace:
     # A step that needs no worker begins when it is ready.
     begins_us = attempt.started_us or (attempt.ready_us if attempt.ended_us else 0)
     return AttemptTrace(
@@ -218,7 +230,7 @@ def _attempt_trace(attempt: _Attempt, begun_us: int) -> AttemptTrace:
     )
 
 
-def _released_by(node: execution_pb2.Node, tasks: dict[str, _Task]) -> str:
+def _released_by(node: execution_pb2.Node, tasks: dict[str, TaskTimes]) -> str:
     ended = [id_ for id_ in node.dependencies if id_ in tasks and tasks[id_].ended_us]
     return max(ended, key=lambda id_: tasks[id_].ended_us) if ended else ""
 
@@ -237,7 +249,7 @@ def _tree(order: list[str], released: dict[str, str]) -> list[TraceBranch]:
     return roots
 
 
-def _critical_path(tasks: dict[str, _Task], released: dict[str, str]) -> list[str]:
+def _critical_path(tasks: dict[str, TaskTimes], released: dict[str, str]) -> list[str]:
     ended = [id_ for id_, task in tasks.items() if task.ready_us and task.ended_us]
     if not ended:
         return []
@@ -249,7 +261,7 @@ def _critical_path(tasks: dict[str, _Task], released: dict[str, str]) -> list[st
 
 
 def _groups(
-    execution: execution_pb2.Execution, tasks: dict[str, _Task], now_us: int
+    execution: execution_pb2.Execution, tasks: dict[str, TaskTimes], now_us: int
 ) -> TraceGroups:
     planned = _levels(execution)
     actual = _overlaps(tasks, now_us)
@@ -282,7 +294,7 @@ def _levels(execution: execution_pb2.Execution) -> list[list[str]]:
     return levels
 
 
-def _overlaps(tasks: dict[str, _Task], now_us: int) -> list[list[str]]:
+def _overlaps(tasks: dict[str, TaskTimes], now_us: int) -> list[list[str]]:
     """The largest sets of tasks that ran at one time, in order of time."""
     moments = sorted(
         moment

@@ -110,6 +110,34 @@ def problems(messages: Any) -> list[answers.ProblemValue] | UnsetType:
     return [problem(message) for message in messages] or UNSET
 
 
+def applied_resources(messages: Any) -> list[answers.AppliedResource]:
+    return [
+        answers.AppliedResource(
+            kind=resource.kind,
+            name=resource.name,
+            version=resource.version,
+            digest=resource.digest,
+            created=resource.created,
+        )
+        for resource in messages
+    ]
+
+
+def references(messages: Any, namespace: str) -> list[answers.WorkflowReference]:
+    """Versions in use; those of other namespaces than the caller's say so."""
+    own = namespace or "default"
+    return [
+        answers.WorkflowReference(
+            name=each.name,
+            version=each.version,
+            namespace=each.namespace if each.namespace not in ("", own) else UNSET,
+            task_version=each.task_version or UNSET,
+            labels=list(each.version_labels) or UNSET,
+        )
+        for each in messages
+    ]
+
+
 def workflow_answer(
     workflow: definition_pb2.Workflow, *, whole: bool = True
 ) -> answers.WorkflowAnswer:
@@ -120,67 +148,9 @@ def workflow_answer(
         digest=workflow.digest,
         title=workflow.name or UNSET,
         format=workflow.format,
-        created_at=_timestamp(workflow.created_at),
+        created_at=timestamp(workflow.created_at),
         labels=dict(workflow.labels),
         definition=raw_json(workflow.definition) if whole else UNSET,
-    )
-
-
-def task_answer(task: definition_pb2.Task, *, whole: bool = True) -> answers.TaskAnswer:
-    """A version of a task; lists leave the definition out."""
-    return answers.TaskAnswer(
-        name=task.name,
-        version=task.version,
-        digest=task.digest,
-        type=task.type,
-        created_at=_timestamp(task.created_at),
-        labels=dict(task.labels),
-        definition=raw_json(task.definition) if whole else UNSET,
-    )
-
-
-def analysis_answer(
-    name: str, version: int, analysis: definition_pb2.Analysis
-) -> answers.AnalysisAnswer:
-    nodes = {
-        node.id: answers.NodeRelationship(
-            id=node.id,
-            successors=list(node.successors),
-            dependencies=list(node.dependencies),
-        )
-        for node in analysis.nodes
-    }
-    edges = [
-        answers.Edge(id=f"{node.id}->{successor}", source=node.id, target=successor)
-        for node in analysis.nodes
-        for successor in node.successors
-    ]
-    roots, leaves = list(analysis.roots), list(analysis.leaves)
-    branches, joins = list(analysis.branch_points), list(analysis.convergence_points)
-    groups = [list(group.nodes) for group in analysis.groups]
-    bodies = {node.id: node.map for node in analysis.nodes if node.HasField("map")}
-    return answers.AnalysisAnswer(
-        name=name,
-        version=version,
-        forest=answers.Forest(roots=roots, adjacency_list=nodes),
-        nodes=nodes,
-        edges={edge.id: edge for edge in edges},
-        paths=[answers.GraphPath(nodes=list(path.nodes)) for path in analysis.paths],
-        path_count=analysis.path_count,
-        execution=answers.GraphExecution(
-            branch_points=branches,
-            leaf_nodes=leaves,
-            convergence_points=joins,
-            parallel_execution_groups=groups,
-        ),
-        roots=roots,
-        leaves=leaves,
-        groups=groups,
-        branch_points=branches,
-        convergence_points=joins,
-        critical_path=list(analysis.critical_path),
-        depth=analysis.depth,
-        maps={id: analysis_answer(id, version, body) for id, body in bodies.items()} or UNSET,
     )
 
 
@@ -273,5 +243,5 @@ def _between_ms(begun_us: int, ended_us: int) -> int | None:
     return max(0, ended_us - begun_us) // 1_000 if begun_us and ended_us else None
 
 
-def _timestamp(stamp: Any) -> str:
+def timestamp(stamp: Any) -> str:
     return instant(stamp.seconds * 1_000_000 + stamp.nanos // 1_000)

@@ -7,7 +7,7 @@ at a time. Under load the batch grows while commands keep arriving, at most LING
 import asyncio
 from collections.abc import Callable, Iterable
 
-from flowmesh.engine import Ended, SignalsFull, State, TaskEnded, Transition, decide
+from flowmesh.engine import Ended, SignalsFull, State, TaskEnded, Transition, Unfit, decide
 from flowmesh.errors import Conflict
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
@@ -22,6 +22,7 @@ from flowmesh.orchestrator.errors import (
     signals_full,
     storage_full,
     storage_unavailable,
+    wrong_status,
 )
 from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.ids import ExecutionIds
@@ -264,6 +265,8 @@ class Committer:
             followed = decide(state, work.command, now_us, one.transition)
         except Ended as ended:
             return execution_ended(work.execution_id, status_name(ended.status))
+        except Unfit as unfit:
+            return wrong_status(work.execution_id, status_name(unfit.status))
         except SignalsFull as full:
             return signals_full(work.execution_id, str(full))
         if followed:

@@ -164,7 +164,7 @@ class Dispatcher:
             return self._bring_to_hand(task)
         state = entry.state
         node = state.at_workers.get(task.node_id)
-        if node is None or node.attempt != task.attempt:
+        if node is None or node.attempt != task.attempt or state.paused:
             return True
         try:
             payload = task.rendered or render_input(state, node)

@@ -52,6 +52,12 @@ def execution_ended(execution_id: str, status: str) -> WrongState:
     return WrongState("EXECUTION_ENDED", f"execution {execution_id} is {status} already")
 
 
+def wrong_status(execution_id: str, status: str) -> WrongState:
+    """The refusal of a pause of what is paused, or of a resumption of what is not."""
+    reason = "EXECUTION_PAUSED" if status == "paused" else "EXECUTION_NOT_PAUSED"
+    return WrongState(reason, f"execution {execution_id} is {status}")
+
+
 def signals_full(execution_id: str, held: str) -> WrongState:
     return WrongState("SIGNALS_FULL", f"execution {execution_id} has {held}, the limit")
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
-from flowmesh.engine import Cancel, Command, Signal, Start, State, Terminate
-from flowmesh.errors import FlowmeshError, Invalid, Unavailable, WrongState
+from flowmesh.engine import Cancel, Command, Pause, Resume, Signal, Start, State, Terminate
+from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation, WrongState
 from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
 from flowmesh.orchestrator.ids import partition_of, partition_of_request
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
 from flowmesh.orchestrator.peers import FORWARDED, Peers
+from flowmesh.orchestrator.plans import name_of
 from flowmesh.orchestrator.stats import merged
 from flowmesh.orchestrator.views import execution_message, listed_message
 from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
@@ -83,14 +84,13 @@ class Executions:
     async def plan_for(self, request: pb.StartExecutionRequest) -> Plan:
         """The plan a start uses; refuses what is wrong with the request itself."""
         plans = self._core.plans
-        namespace = namespace_of(request)
-        name = (namespace, valid_id(request.workflow_id, "workflow_id"), request.version)
+        name = name_of(request)
         plan = plans.cached(name) or await plans.resolve(name)
         self.check_start(request)
         if request.input.HasField("reference"):
             digest = request.input.reference.digest
-            await self._keep(namespace, digest)
-            plans.check_input(plan, await self._core.payloads.read(namespace, digest))
+            await self._keep(plan.namespace, digest)
+            plans.check_input(plan, await self._core.payloads.read(plan.namespace, digest))
         else:
             plans.check_input(plan, request.input.data)
         return plan
@@ -100,6 +100,10 @@ class Executions:
         check_inline(request.input, "input")
         _check_text(request.request_id, "request_id", REQUEST_ID_MAX)
         _check_text(request.actor, "actor", TEXT_MAX)
+        if request.version and request.version_label:
+            message = "name a version by its number or by a label, not by both"
+            violation = Violation("version_label", message, "REQUEST_INVALID")
+            raise Invalid("REQUEST_INVALID", message, violations=(violation,))
 
     async def _start(
         self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
@@ -310,6 +314,26 @@ class Executions:
             forwarded,
         )
 
+    async def pause(self, request: pb.PauseExecutionRequest, *, forwarded: bool) -> None:
+        _check_text(request.reason, "reason", TEXT_MAX)
+        command = Pause(request.reason, request.request_id, request.actor)
+        await self._change(
+            request,
+            command,
+            lambda stub: stub.PauseExecution(request, metadata=FORWARDED),
+            forwarded,
+        )
+
+    async def resume(self, request: pb.ResumeExecutionRequest, *, forwarded: bool) -> None:
+        _check_text(request.reason, "reason", TEXT_MAX)
+        command = Resume(request.reason, request.request_id, request.actor)
+        await self._change(
+            request,
+            command,
+            lambda stub: stub.ResumeExecution(request, metadata=FORWARDED),
+            forwarded,
+        )
+
     async def terminate(self, request: pb.TerminateExecutionRequest, *, forwarded: bool) -> None:
         _check_text(request.reason, "reason", TEXT_MAX)
         command = Terminate(request.reason, request.request_id, request.actor)
@@ -429,7 +453,8 @@ def _partition(execution_id: str) -> int:
 def _start_digest(request: pb.StartExecutionRequest) -> bytes:
     """What a repeated start must have in common with the first one."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{request.workflow_id}\0{request.version}\0".encode())
+    chosen = request.version_label or request.version
+    digest.update(f"{request.workflow_id}\0{chosen}\0".encode())
     digest.update(request.input.SerializeToString(deterministic=True))
     return digest.digest()
 

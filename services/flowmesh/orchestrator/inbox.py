@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from flowmesh.engine import Cancel, Signal, Start, Terminate
+from flowmesh.engine import Cancel, Pause, Resume, Signal, Start, Terminate
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.admission import Admission
 from flowmesh.orchestrator.works import Work
@@ -21,7 +21,7 @@ RETRY_AFTER_MS = 100
 WORK_BYTES = 200
 """What a command weighs beside its payload, about."""
 
-BY_CALLERS = (Start, Signal, Cancel, Terminate)
+BY_CALLERS = (Start, Signal, Cancel, Pause, Resume, Terminate)
 """Commands whose sender waits, and may ask again."""
 
 

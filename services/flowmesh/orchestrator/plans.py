@@ -19,14 +19,28 @@ from flowmesh.api.definition.v1 import (
     definition_service_pb2_grpc,
     plan_pb2,
 )
+from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation
 from flowmesh.plan import Plan, compile_plan
+from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.runtime import Clock
 
 FRESH_MS = 30_000
 PLANS_MAX = 1_000
 
-Name = tuple[str, str, int]
+# The namespace, the workflow, and a version by its number or a label.
+Name = tuple[str, str, int | str]
+
+
+def name_of(request: execution_service_pb2.StartExecutionRequest) -> Name:
+    """What a start calls its plan by. Raises ID_INVALID."""
+    if request.version_label:
+        valid_id(request.version_label, "version_label")
+    return (
+        namespace_of(request),
+        valid_id(request.workflow_id, "workflow_id"),
+        request.version_label or request.version,
+    )
 
 
 class PlanStore(Protocol):
@@ -102,8 +116,12 @@ class PlanCache:
     async def _ask(self, name: Name) -> Plan:
         namespace, workflow_id, version = name
         request = definition_service_pb2.GetPlanRequest(
-            namespace=namespace, workflow_id=workflow_id, version=version
+            namespace=namespace, workflow_id=workflow_id
         )
+        if isinstance(version, str):
+            request.version_label = version
+        else:
+            request.version = version
         try:
             response = await self._definitions.GetPlan(request)
         except FlowmeshError as error:
@@ -138,13 +156,19 @@ class PlanCache:
         except (msgspec.DecodeError, RecursionError) as error:
             raise Invalid("INPUT_INVALID", "the input is not JSON") from error
         violations = tuple(
-            Violation(f"input{problem.path}", problem.message, "INPUT_INVALID")
+            Violation(
+                f"input{problem.path}",
+                problem.message,
+                "INPUT_INVALID",
+                schema_path=problem.schema_path,
+            )
             for problem in plan.input_schema.problems(value)
         )
         if violations:
             first = violations[0]
             raise Invalid(
                 "INPUT_INVALID",
-                f"input of {plan.workflow_id}: {first.field}: {first.description}",
+                f"input of {plan.workflow_id}: {first.field}: {first.description}"
+                f" ({first.schema_path})",
                 violations=violations,
             )

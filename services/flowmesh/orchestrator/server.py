@@ -57,6 +57,18 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         await self._executions.cancel(request, forwarded=_forwarded(context))
         return pb.CancelExecutionResponse()
 
+    async def PauseExecution(
+        self, request: pb.PauseExecutionRequest, context: Any
+    ) -> pb.PauseExecutionResponse:
+        await self._executions.pause(request, forwarded=_forwarded(context))
+        return pb.PauseExecutionResponse()
+
+    async def ResumeExecution(
+        self, request: pb.ResumeExecutionRequest, context: Any
+    ) -> pb.ResumeExecutionResponse:
+        await self._executions.resume(request, forwarded=_forwarded(context))
+        return pb.ResumeExecutionResponse()
+
     async def TerminateExecution(
         self, request: pb.TerminateExecutionRequest, context: Any
     ) -> pb.TerminateExecutionResponse:

@@ -153,7 +153,9 @@ class Session:
 
     def _start(self, start: pb.SessionStart) -> None:
         request = start.start
-        name = (request.namespace or "default", request.workflow_id, request.version)
+        # What is no id is not cached, and is refused by the slow way.
+        chosen = request.version_label or request.version
+        name = (request.namespace or "default", request.workflow_id, chosen)
         plan = self._core.plans.cached(name)
         if plan is None or request.input.HasField("reference"):
             self._spawn(self._start_slowly(start))

@@ -20,7 +20,7 @@ from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
 from flowmesh.runtime import http
 from flowmesh.sandbox import child, pool, syntax
-from flowmesh.transforms import data, pipeline
+from flowmesh.transforms import limits as transforms
 from flowmesh.worker import limits as worker
 
 _CHECKED = "definition, when it is registered"
@@ -264,17 +264,28 @@ DEFINITIONS = (
     ),
     Limit(
         "operations of a pipeline",
-        pipeline.OPERATIONS_MAX,
+        transforms.OPERATIONS_MAX,
         "operations",
         "PIPELINE_INVALID",
         _CHECKED,
     ),
     Limit(
         "pattern of a pipeline",
-        data.PATTERN_CHARACTERS_MAX,
+        transforms.PATTERN_CHARACTERS_MAX,
         "characters",
         "PIPELINE_INVALID",
         _CHECKED,
+    ),
+    Limit(
+        "nesting of pipelines",
+        transforms.PIPELINE_DEPTH_MAX,
+        "levels",
+        "PIPELINE_INVALID",
+        _CHECKED,
+        "those inside count among the operations of the outermost",
+    ),
+    Limit(
+        "jq and JMESPath", syntax.CODE_CHARACTERS_MAX, "characters", "EXPRESSION_INVALID", _CHECKED
     ),
     Limit("JavaScript", syntax.CODE_CHARACTERS_MAX, "characters", "DEFINITION_INVALID", _CHECKED),
 )
@@ -321,6 +332,38 @@ RUNS = (
     ),
     Limit("XML answer", executors.XML_BYTES_MAX, "bytes", "ValidationError", _STEP),
     Limit("nesting of XML", executors.XML_DEPTH_MAX, "levels", "ValidationError", _STEP),
+    Limit("items of a pipeline", transforms.ITEMS_MAX, "items", "ValidationError", _STEP),
+    Limit(
+        "items of all operations of a pipeline",
+        transforms.WORK_ITEMS_MAX,
+        "items",
+        "ValidationError",
+        _STEP,
+    ),
+    Limit(
+        "text that an operation writes",
+        transforms.TEXT_CHARACTERS_MAX,
+        "characters",
+        "ValidationError",
+        _STEP,
+    ),
+    Limit(
+        "result of an operation",
+        transforms.VALUE_BYTES_MAX,
+        "bytes",
+        "ValidationError",
+        _STEP,
+        "estimated, where a value may stand in it more than once",
+    ),
+    Limit("time of jq and JMESPath", child.CPU_MS_MAX, "ms", "Timeout", _STEP),
+    Limit(
+        "process of jq and JMESPath",
+        child.ADDRESS_SPACE_BYTES_MAX["jq"],
+        "bytes",
+        "ResourceLimit",
+        _STEP,
+        "all of its memory, the interpreter's included; results as those of JavaScript",
+    ),
     Limit("CPU of JavaScript", child.CPU_MS_MAX, "ms", "Timeout", _STEP),
     Limit("memory of JavaScript", child.HEAP_BYTES_MAX, "bytes", "ResourceLimit", _STEP),
     Limit("result of JavaScript", child.RESULT_BYTES_MAX, "bytes", "ResourceLimit", _STEP),

@@ -40,6 +40,8 @@ class Lease:
     # The orchestrator to talk to about it; none where it is not known.
     link: "Link | None"
     partition: int = UNKNOWN_PARTITION
+    # An orchestrator learned of it from a hello and may own it by now: all are told about it.
+    shared: bool = False
     canceled: bool = False
     result: TaskResult | None = None
     result_bytes: int = 0

@@ -56,7 +56,10 @@ class Relay:
     # streams to orchestrators
 
     def hello(self) -> AttachHello:
-        return self._hello(self._leases.all())
+        leases = self._leases.all()
+        for lease in leases:
+            lease.shared = True
+        return self._hello(leases)
 
     def connected(self, link: Link) -> None:
         self._links[link.id] = link
@@ -152,7 +155,7 @@ class Relay:
     def _hand_to(self, lease: Lease, link: Link, partition: int) -> None:
         lease.partition = partition
         if lease.result is None:
-            lease.link = link
+            lease.link, lease.shared = link, False
         elif lease.link is not link or lease.token in self._waiting:
             if lease.link is not None:
                 lease.link.withdraw(lease)
@@ -374,9 +377,9 @@ class Relay:
     def _about(self, lease: Lease) -> list[Link]:
         """The streams to tell about a running lease: its own, or all where that is unknown.
 
-        When its own is gone a new owner may have learned of the lease from a hello.
+        A new owner may have learned of it from a hello, though its own is still there.
         """
-        if lease.link is None or not lease.link.live:
+        if lease.link is None or not lease.link.live or lease.shared:
             return list(self._links.values())
         return [lease.link]
 

@@ -13,6 +13,7 @@ from flowmesh.definition.notices import Notices
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.storage import open_database
+from flowmesh.telemetry import Metrics
 
 PREFIX = "definition-tests"
 
@@ -36,4 +37,4 @@ async def bus(servers: EmbeddedServers) -> AsyncIterator[Bus]:
 @pytest.fixture
 def library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:
     notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
-    return Library(store=DefinitionStore(pool), notices=notices)
+    return Library(store=DefinitionStore(pool), notices=notices, metrics=Metrics())

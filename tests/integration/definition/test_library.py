@@ -15,6 +15,11 @@ from tests.integration.definition.sources import JSON, YAML, documents, steps, t
 NS = "default"
 
 
+async def used_by(library: Library, task: str) -> list[str]:
+    usages, _ = await library.usages(NS, task, 0, size=0, token="")
+    return [usage.workflow_id for usage in usages]
+
+
 async def apply(
     library: Library, source: bytes, *, request_id: str = ""
 ) -> list[tuple[str, int, bool]]:
@@ -93,7 +98,7 @@ async def test_concurrent_applies_of_overlapping_sources_do_not_block_each_other
     one = [task(name, timeout="1s") for name in "abcd"]
     other = [task(name, timeout="2s") for name in "dcba"]
     await asyncio.gather(*(apply(library, documents(*resources)) for resources in (one, other) * 5))
-    page, _ = await library.tasks(NS, size=0, token="")
+    page, _ = await library.tasks(NS, shared=False, size=0, token="")
     assert [found.name for found in page] == ["a", "b", "c", "d"]
 
 
@@ -187,7 +192,7 @@ async def test_versions_are_listed_newest_first(library: Library) -> None:
 async def test_usages_are_those_of_newest_versions(library: Library) -> None:
     """A workflow that no longer refers to a task does not keep it from being deleted."""
     await apply(library, documents(task("pay"), workflow("w1", "pay"), workflow("w2", "pay")))
-    assert [usage.workflow_id for usage in await library.usages(NS, "pay")] == ["w1", "w2"]
+    assert await used_by(library, "pay") == ["w1", "w2"]
     with pytest.raises(WrongState) as used:
         await library.delete_task(NS, "pay", "")
     assert used.value.reason == "TASK_IN_USE"
@@ -196,7 +201,7 @@ async def test_usages_are_those_of_newest_versions(library: Library) -> None:
     await library.delete_workflow(NS, "w2", "")
     await library.delete_task(NS, "pay", "")
     with pytest.raises(NotFound) as gone:
-        await library.usages(NS, "pay")
+        await used_by(library, "pay")
     assert gone.value.reason == "TASK_NOT_FOUND"
 
 

@@ -30,6 +30,8 @@ ALL = ["definition", "event", "gateway", "orchestrator-1", "orchestrator-2", "re
 ALL += ["worker-1", "worker-2"]
 PUBLIC = {
     "flowmesh.api.definition.v1.DefinitionService",
+    "flowmesh.api.definition.v1.TemplateService",
+    "flowmesh.api.definition.v1.VersionService",
     "flowmesh.api.event.v1.EventService",
     "flowmesh.api.execution.v1.ExecutionService",
     "flowmesh.api.execution.v1.PayloadService",

@@ -154,7 +154,10 @@ async def test_input_is_checked_before_anything_runs(
     failed = await failure(orchestrator, spec, {"email": 5, "tags": ["ok", "x"]})
     assert class_of(failed) == "ValidationError"
     violations = orjson.loads(failed.details)["violations"]
-    assert {violation["path"] for violation in violations} == {"input.email", "input.tags[1]"}
+    assert {(violation["path"], violation["schemaPath"]) for violation in violations} == {
+        ("input.email", "#/properties/email/type"),
+        ("input.tags[1]", "#/properties/tags/items/minLength"),
+    }
     assert world.calls() == []
 
 

@@ -143,6 +143,20 @@ async def test_tasks_of_a_worker_that_dies_are_lost_after_the_grace(
     assert loop.time() - broken_at >= limits.REATTACH_GRACE_MS / 1_000
 
 
+async def test_an_orchestrator_that_learned_of_a_task_from_a_hello_hears_of_its_end(
+    orchestrator: Orchestrator, worker: Worker
+) -> None:
+    """It may own the task by now, though the one that sent it is still there."""
+    other = Orchestrator()
+    await other.start()
+    async with busy(orchestrator, worker):
+        worker.follow(other)
+        await other.attached()
+    await other.until(lambda: other.lost == ["t1"])
+    await orchestrator.until(lambda: orchestrator.lost == ["t1"])
+    await other.stop()
+
+
 async def test_a_worker_that_comes_back_keeps_its_tasks(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:

@@ -30,7 +30,8 @@ USER = object_schema("userId", userId="string")
         ({"x": ["{{tasks.a.result}}"]}, "tasks[1].input.x[0]"),
         ("{{tasks}}", "tasks[1].input"),
         ("{{input.nope}}", "tasks[1].input"),
-        ({"x": {"y": "a {{input.userId.z}} {{input.nope}}"}}, "tasks[1].input.x.y"),
+        ("{{input.userId.z}}", "tasks[1].input"),
+        ({"x": {"y": "a {{input.userId}} {{input.nope}}"}}, "tasks[1].input.x.y"),
         ("{{items[0].name}}", "tasks[1].input"),
         ("{{context.x}}", "tasks[1].input"),
     ],
@@ -47,13 +48,24 @@ def test_references_to_what_is_not_there_are_refused(value: Any, place: str) -> 
         {"type": "object"},
         {**USER, "additionalProperties": True},
         {**USER, "patternProperties": {"^n": {}}},
-        {"allOf": [USER]},
+        {"anyOf": [USER, {"type": "object"}]},
     ],
 )
 def test_an_input_that_may_hold_more_is_taken_at_its_word(schema: dict[str, Any]) -> None:
     """Only a schema that declares its fields speaks of the others."""
     source = documents(workflow(node("b", input="{{input.nope}}"), inputSchema=schema))
     assert refusals(source) == []
+
+
+@pytest.mark.parametrize(
+    "schema", [USER, {"allOf": [USER]}, {"$ref": "#/$defs/user", "$defs": {"user": USER}}]
+)
+def test_an_input_that_lists_its_fields_has_no_others(schema: dict[str, Any]) -> None:
+    """Wherever it lists them; the nearest one is named."""
+    source = documents(workflow(node("b", input="{{input.userIdd}}"), inputSchema=schema))
+    (found,) = problems(source)
+    assert (found.code, found.place) == ("TEMPLATE_UNKNOWN_REFERENCE", "tasks[0].input")
+    assert "did you mean 'userId'?" in found.message
 
 
 def test_an_output_may_hold_more_than_it_declares_unless_it_is_closed() -> None:
@@ -255,9 +267,16 @@ def test_fields_that_a_closed_input_does_not_have_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "need",
-    [{"oneOf": [{"type": "null"}]}, {"$ref": "#/$defs/a", "$defs": {"a": {"type": "null"}}}, {}],
+    [{"oneOf": [{"type": "null"}]}, {"$ref": "#/$defs/a", "$defs": {"a": {"type": "null"}}}],
 )
-def test_what_a_schema_does_not_say_plainly_fits(need: dict[str, Any]) -> None:
+def test_alternatives_and_references_are_followed(need: dict[str, Any]) -> None:
+    """A mismatch behind them is one."""
+    (found,) = flow("{{input.name}}", need)
+    assert found.message.startswith("string does not fit null")
+
+
+@pytest.mark.parametrize("need", [{}, {"not": {"type": "null"}}, {"if": {"const": 1}, "then": {}}])
+def test_what_a_schema_does_not_say_plainly_is_not_refused(need: dict[str, Any]) -> None:
     """It is validated when it runs."""
     assert flow("{{input.name}}", need) == []
 

@@ -28,10 +28,16 @@ def refused(schema: Any) -> list[tuple[str, str]]:
         {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}]},
         {"pattern": "^[a-z]+$", "patternProperties": {"^x-": {}}},
         {"const": {"$ref": "http://example.com/"}},
+        {"$ref": "https://json-schema.org/draft/2020-12/schema"},
+        {"items": {"$id": "http://x/", "$ref": "#/$defs/a", "$defs": {"a": {}}}},
+        {"$defs": {"a": {"$id": "http://x/a", "$anchor": "here"}}, "$ref": "http://x/a#here"},
+        {"$id": "http://x/b", "$defs": {"a": {"$id": "a.json"}}, "items": {"$ref": "#"}},
+        {"$ref": "#/$defs/no", "$defs": {"no": False}},
+        {"pattern": "^\\p{Letter}+$"},
     ],
 )
 def test_schemas_that_are_well_formed_may_be_declared(schema: Any) -> None:
-    """Placeholders, local references, recursion through members, older drafts."""
+    """Placeholders, references to what is in them or published, recursion, older drafts."""
     assert refused(schema) == []
 
 
@@ -55,7 +61,14 @@ def test_schemas_that_are_well_formed_may_be_declared(schema: Any) -> None:
         ({"$dynamicRef": "http://x/"}, ("SCHEMA_REMOTE_REF", "inputSchema.$dynamicRef")),
         ({"$schema": "http://127.0.0.1:9/x"}, ("SCHEMA_REMOTE_REF", "inputSchema.$schema")),
         ({"items": {"$schema": "http://x/"}}, ("SCHEMA_REMOTE_REF", "inputSchema.items.$schema")),
-        ({"items": {"$id": "http://x/"}}, ("SCHEMA_REMOTE_REF", "inputSchema.items.$id")),
+        (
+            {"$defs": {"a": {"$id": "http://x/a"}}, "$ref": "http://x/b"},
+            ("SCHEMA_REMOTE_REF", "inputSchema.$ref"),
+        ),
+        (
+            {"$defs": {"a": {"$id": "http://x/"}, "b": {"$id": "http://x/"}}},
+            ("SCHEMA_INVALID", "inputSchema.$defs.a"),
+        ),
         ({"pattern": "(?=a)"}, ("REGEX_UNSUPPORTED", "inputSchema.pattern")),
         ({"pattern": r"(a)\1"}, ("REGEX_UNSUPPORTED", "inputSchema.pattern")),
         ({"pattern": "x" * 1_025}, ("REGEX_UNSUPPORTED", "inputSchema.pattern")),

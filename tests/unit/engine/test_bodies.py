@@ -230,7 +230,12 @@ def test_a_failure_goes_on_where_it_is_caught() -> None:
     scope = run.state.scopes["m[1]/"]
     assert scope.binding("state", lambda p: p.data) == {"n": 1}
     error = scope.binding("error", lambda p: p.data)
-    assert error == {"class": "ClientError", "message": "it broke", "node": "m[0]/a"}
+    assert error == {
+        "class": "ClientError",
+        "message": "it broke",
+        "node": "m[0]/a",
+        "details": None,
+    }
     run.fail("m[1]/h", "AuthenticationError")
     assert run.state.status == s.EXECUTION_FAILED
     assert run.state.failure is not None
@@ -290,6 +295,17 @@ def test_a_node_waits_for_its_signal_and_has_its_payload() -> None:
     run.do(Signal("paid", json(b'{"by":"card"}')))
     assert run.dispatched == ["z"]
     assert output(run, "wait") == {"by": "card"}
+
+
+def test_waiting_for_a_signal_is_sleeping() -> None:
+    """It is no execution that waits for nothing, and a limit of its own still ends it."""
+    run = Run(plan(signal("wait", name="paid")))
+    assert run.state.wake_at_us == s.FAR_US
+    run = Run(plan(signal("wait", name="paid"), timeout_ms=5))
+    assert run.state.wake_at_us == run.now + 5_000
+    run.do(TimersDue(), after_us=5_000)
+    assert run.state.status == s.EXECUTION_FAILED
+    assert run.state.awaiting == {}
 
 
 def test_each_signal_is_had_by_one_node_in_order() -> None:

@@ -10,6 +10,8 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import (
     Cancel,
     DeliveryLost,
+    Pause,
+    Resume,
     Scope,
     Signal,
     State,
@@ -112,7 +114,7 @@ def step(run: Run, rng: random.Random) -> None:
     node_id = rng.choice(list(state.at_workers) or [state.plan.nodes[0].id])
     known = state.node(node_id)
     attempt = known.attempt if known is not None and rng.random() < 0.9 else rng.randint(1, 4)
-    match rng.randint(0, 9):
+    match rng.randint(0, 11):
         case 0 | 1 | 2 | 3:
             run.complete(node_id, rng.choice(OUTPUTS), attempt)
         case 4 | 5:
@@ -123,6 +125,10 @@ def step(run: Run, rng: random.Random) -> None:
             run.do(DeliveryLost(node_id, attempt))
         case 8:
             run.do(TimersDue(), after_us=rng.randint(0, 30_000))
+        case 10 if not state.ended and not state.paused:
+            run.do(Pause())
+        case 10 | 11 if state.paused:
+            run.do(Resume())
         case 9 if not state.ended:
             run.do(Signal("s", json(b"1"), request_id=rng.choice(["", "r1", "r2"])))
 
@@ -192,6 +198,8 @@ def test_replay_equals_live(seed: int) -> None:
     for number in range(STEPS_MAX):
         if run.state.ended:
             break
+        if run.state.paused:
+            run.do(Resume())
         run.do(TimersDue(), after_us=2_000_000)
         run.serve()
         for one in list(run.state.at_workers.values()):

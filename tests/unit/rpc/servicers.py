@@ -32,7 +32,7 @@ class Registry(registry_grpc.RegistryServiceServicer):
         self.seconds_left.append(context.time_remaining())
         self.metadata.append(dict(context.invocation_metadata()))
         if request.id == "absent":
-            violation = Violation("id", "no such instance", "INSTANCE_NOT_FOUND", 3, 7)
+            violation = Violation("id", "no such instance", "INSTANCE_NOT_FOUND", 3, 7, "#/a/b")
             raise NotFound(
                 "INSTANCE_NOT_FOUND", "no 'absent'", violations=(violation,), retry_after_ms=250
             )

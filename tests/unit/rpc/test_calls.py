@@ -29,6 +29,7 @@ async def test_a_refusal_keeps_all_it_says(service: Service) -> None:
     (violation,) = error.violations
     assert (violation.field, violation.code) == ("id", "INSTANCE_NOT_FOUND")
     assert (violation.line, violation.column) == (3, 7)
+    assert violation.schema_path == "#/a/b"
     assert error.retry_after_ms == 250
 
 

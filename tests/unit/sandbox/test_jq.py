@@ -1,4 +1,4 @@
-"""Users' jq: what it may do, what stops it, and what is known before it runs."""
+"""Users' jq and JMESPath: what it may do, what stops it, and what is known before it runs."""
 
 import time
 from collections.abc import AsyncIterator
@@ -76,7 +76,7 @@ async def test_an_endless_program_is_killed_in_time(sandbox: Sandbox) -> None:
     assert await sandbox.evaluate("jq", ".", 1) == [1]
 
 
-@pytest.mark.parametrize("program", ["repeat(1)", '"x" * 5000000', "def f: 1 + f; f"])
+@pytest.mark.parametrize("program", ['repeat("x" * 1000)', '"x" * 5000000', "def f: 1 + f; f"])
 async def test_a_program_that_grows_is_stopped(sandbox: Sandbox, program: str) -> None:
     """More memory than the process has, or a larger result than is taken, fails the call."""
     assert (await failure(sandbox, program)).class_ == "ResourceLimit"
@@ -111,3 +111,46 @@ def test_a_bomb_among_programs_is_refused_while_compiling() -> None:
     errors = jq_errors(["{", '"x" * 2000000000 | length', "."])
     assert errors[1:] == ["it takes too much time or memory to compile", ""]
     assert errors[0]
+
+
+async def test_jmespath_has_one_output(sandbox: Sandbox) -> None:
+    """An expression yields what its specification says, also where nothing is found."""
+    rows = {"rows": [{"id": 1, "ok": True}, {"id": 2}, {"id": 12345678901234567890, "ok": True}]}
+    found = await sandbox.evaluate("jmespath", "rows[?ok].id", rows)
+    assert found == [[1, 12345678901234567890]]
+    assert await sandbox.evaluate("jmespath", "a.b", rows) == [None]
+
+
+@pytest.mark.parametrize(
+    ("expression", "class_"),
+    [
+        ("length(`1`)", "JmespathError"),
+        ("a[", "JmespathError"),
+        ("!" * 5_000 + "a", "JmespathError"),
+        ("to_number('nan')", "JmespathError"),
+        ("[@,@]" + " | join('', [@[0],@[1]]) | [@,@]" * 30, "ResourceLimit"),
+        ("@" + " | [@,@,@,@,@,@,@,@]" * 12, "ResourceLimit"),
+    ],
+)
+async def test_jmespath_fails_within_its_limits(
+    sandbox: Sandbox, expression: str, class_: str
+) -> None:
+    """Errors are told, and an expression that grows ends in its own process."""
+    with pytest.raises(SandboxFailure) as caught:
+        await sandbox.evaluate("jmespath", expression, "x" * 100)
+    assert caught.value.class_ == class_
+
+
+@pytest.mark.parametrize(
+    ("expression", "error"),
+    [
+        ("a[?b > `1`].{x: length(@)} | [0]", ""),
+        ("a.b c", "Unexpected token: c: Parse error at column 4"),
+        ("", "Invalid JMESPath expression: cannot be empty."),
+        ("nothing(@)", "there is no function 'nothing'"),
+        ("[" * 5_000, "the expression is nested too deeply"),
+    ],
+)
+def test_what_is_no_jmespath_is_known_before_it_runs(expression: str, error: str) -> None:
+    """The text and the names of its functions are checked."""
+    assert check_syntax("jmespath", expression)[: len(error) or None] == error

@@ -87,6 +87,20 @@ def test_an_http_call_is_a_task_of_its_own() -> None:
     assert compiled["spec"]["tasks"][0]["taskRef"] == "w.get"
 
 
+def test_a_transform_needs_no_task_of_its_own() -> None:
+    """Its input is the source and the operations; what they refer to it depends on."""
+    flow = Workflow("w")
+    rows = flow.task("rows", "x")
+    flow.transform("top", rows.output, {"operation": "limit", "count": flow.input["n"]})
+    _, compiled = flow.as_resources()
+    top = compiled["spec"]["tasks"][1]
+    assert (top["taskRef"], top["dependsOn"]) == ("transform", ["rows"])
+    assert top["input"] == {
+        "source": "{{tasks.rows.output}}",
+        "pipeline": [{"operation": "limit", "count": "{{input.n}}"}],
+    }
+
+
 def test_two_tasks_of_one_id_are_refused() -> None:
     """The second one is named."""
     flow = Workflow("w")
@@ -194,3 +208,10 @@ def test_a_task_in_a_map_may_wait_for_one_around_it() -> None:
     each = flow.map("each", [1, 2])
     then = each.task("then", "x", depends_on=[first])
     assert (then.depends_on, each.depends_on) == ((), ("first",))
+
+
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    """A word that nobody reads would change nothing, and nobody would know."""
+    flow = Workflow("options")
+    with pytest.raises(TypeError, match="no option 'after'; there are condition, critical"):
+        flow.use("a", "noop", after="b")  # type: ignore[call-arg]

@@ -18,8 +18,13 @@ from flowmesh.transforms import (
 CATALOGUE = [
     "select", "filter", "map", "flatMap", "flatten", "unique", "limit", "skip", "reverse",
     "groupBy", "aggregate", "join", "sort", "sortBy", "uppercase", "lowercase", "trim", "split",
-    "concat", "replace", "substring", "round", "floor", "ceil", "abs", "clamp", "scale",
-    "percentage",
+    "concat", "replace", "substring", "template", "round", "floor", "ceil", "abs", "clamp",
+    "scale", "percentage", "randomOne", "randomN", "shuffle",
+    "reduce", "enrich", "pick", "omit", "merge", "index", "zip", "partition", "window", "jq",
+    "jmespath",
+    "add", "calculate", "capitalize", "chunk", "compact", "convert", "countBy", "default",
+    "difference", "entries", "first", "fromEntries", "intersection", "joinText", "keys", "last",
+    "object", "pad", "rename", "slice", "union", "values", "when",
 ]  # fmt: skip
 
 
@@ -39,6 +44,78 @@ def test_the_catalogue_has_the_operations_promised() -> None:
         ({"operation": "limit", "count": True}, "[0].count", "PIPELINE_INVALID", "whole number"),
         ({"operation": "limit", "count": "{{x}}"}, "[0].count", "PIPELINE_INVALID", "whole number"),
         ({"operation": "limit", "count": 1, "x": 1}, "[0].x", "PIPELINE_INVALID", "no parameter"),
+        (
+            {"operation": "limit", "cuont": 1, "count": 1},
+            "[0].cuont",
+            "PIPELINE_INVALID",
+            "did you mean 'count'",
+        ),
+        (
+            {"operation": "filter", "operator": "startswith", "value": "a"},
+            "[0].operator",
+            "PIPELINE_INVALID",
+            "did you mean 'startsWith'",
+        ),
+        (
+            {"operation": "filter", "all": [{"field": "a", "operator": "egal"}]},
+            "[0].all[0].operator",
+            "PIPELINE_INVALID",
+            "must be one of eq",
+        ),
+        ({"operation": "filter", "any": [1]}, "[0].any[0]", "PIPELINE_INVALID", "an object"),
+        (
+            {"operation": "filter", "operator": "between", "value": [1]},
+            "[0]",
+            "PIPELINE_INVALID",
+            "least and the greatest",
+        ),
+        (
+            {"operation": "map", "pipeline": [{"operation": "trimm"}]},
+            "[0].pipeline[0].operation",
+            "OPERATION_UNKNOWN",
+            "did you mean 'trim'",
+        ),
+        (
+            {"operation": "object", "members": {"a b": [{"operation": "limit"}]}},
+            '[0].members["a b"][0].count',
+            "PIPELINE_INVALID",
+            "limit needs 'count'",
+        ),
+        (
+            {"operation": "template", "template": "${a"},
+            "[0].template",
+            "PIPELINE_INVALID",
+            "not closed",
+        ),
+        (
+            {"operation": "template", "template": "${a..b}"},
+            "[0].template",
+            "PIPELINE_INVALID",
+            "field path",
+        ),
+        ({"operation": "enrich"}, "[0]", "PIPELINE_INVALID", "it needs 'values'"),
+        (
+            {"operation": "enrich", "from": {"a": 1}, "field": "k"},
+            "[0]",
+            "PIPELINE_INVALID",
+            "'target' must be given",
+        ),
+        ({"operation": "pick", "fields": ["a[0]"]}, "[0]", "PIPELINE_INVALID", "has an index"),
+        ({"operation": "rename", "mappings": {"a": "b.c"}}, "[0]", "PIPELINE_INVALID", "name of"),
+        (
+            {"operation": "jq", "program": ".", "variables": {"a b": 1}},
+            "[0]",
+            "PIPELINE_INVALID",
+            "not a name",
+        ),
+        ({"operation": "zip", "names": ["a", "a"]}, "[0]", "PIPELINE_INVALID", "twice"),
+        ({"operation": "pad", "length": 9, "with": "ab"}, "[0]", "PIPELINE_INVALID", "one char"),
+        (
+            {"operation": "calculate", "left": "a", "operator": "+", "target": "t"},
+            "[0]",
+            "PIPELINE_INVALID",
+            "'right' or 'number'",
+        ),
         ({"operation": "sort", "order": "up"}, "[0].order", "PIPELINE_INVALID", "asc, desc"),
         ({"operation": "sort", "field": "a..b"}, "[0].field", "PIPELINE_INVALID", "field path"),
         ({"operation": "map"}, "[0]", "PIPELINE_INVALID", "exactly one of"),
@@ -54,6 +131,12 @@ def test_the_catalogue_has_the_operations_promised() -> None:
         ({"operation": "join", "with": []}, "[0]", "PIPELINE_INVALID", "'on' is missing"),
         ({"operation": "join", "with": [1], "on": "a"}, "[0]", "PIPELINE_INVALID", "objects"),
         ({"operation": "trim", "field": "a.b"}, "[0]", "PIPELINE_INVALID", "'target'"),
+        (
+            {"operation": "pad", "length": 2, "field": "a.b"},
+            "[0]",
+            "PIPELINE_INVALID",
+            "'target'",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_operation_is_told(
@@ -75,9 +158,27 @@ def test_all_problems_are_told_at_once() -> None:
     assert [problem.path for problem in caught.value.problems] == ["[0].operation", "[1].count"]
 
 
-@pytest.mark.parametrize("pipeline", [None, {}, "x", [{"operation": "reverse"}] * 101])
+def nested(depth: int) -> list[Any]:
+    pipeline: list[Any] = []
+    for _ in range(depth - 1):
+        pipeline = [{"operation": "map", "pipeline": pipeline}]
+    return pipeline
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        None,
+        {},
+        "x",
+        [{"operation": "reverse"}] * 101,
+        [{"operation": "map", "pipeline": [{"operation": "reverse"}] * 50}] * 2,
+        nested(9),
+    ],
+)
 def test_a_pipeline_is_an_array_of_at_most_a_hundred(pipeline: Any) -> None:
-    """Anything else is refused."""
+    """Anything else is refused; those inside count, and stand in each other eight deep."""
+    compile_pipeline(nested(8))
     with pytest.raises(PipelineInvalid):
         compile_pipeline(pipeline)
 
@@ -97,6 +198,50 @@ def test_templates_fit_until_they_are_rendered() -> None:
     assert problem.path == "[0].count"
 
 
+def test_programs_are_read_before_they_run() -> None:
+    """What is no jq and no JMESPath is told with its place, all of it at once."""
+    pipeline = [
+        {"operation": "jq", "program": "map("},
+        {"operation": "jq", "program": "$limit", "variables": {"limit": 1}},
+        {"operation": "jq", "program": "$limit"},
+        {"operation": "map", "pipeline": [{"operation": "jmespath", "program": "nothing(@)"}]},
+        {"operation": "jmespath", "program": "a.b"},
+    ]
+    problems = pipeline_problems(pipeline)
+    assert {problem.code for problem in problems} == {"EXPRESSION_INVALID"}
+    assert [(problem.path, problem.message) for problem in problems] == [
+        ("[0].program", "not jq: syntax error, unexpected end of file, at line 1, column 4"),
+        ("[2].program", "not jq: $limit is not defined, at line 1, column 1"),
+        ("[3].pipeline[0].program", "not JMESPath: there is no function 'nothing'"),
+    ]
+
+
+def test_templates_inside_inner_pipelines_are_waited_for() -> None:
+    """Beside them everything is checked, in the conditions and pipelines inside as well."""
+    inner = [{"operation": "limit", "count": "{{input.n}}"}, {"operation": "nope"}]
+    conditions = [{"field": "a", "value": "{{input.a}}"}, "{{input.b}}", {"fild": "a"}]
+    problems = pipeline_problems(
+        [{"operation": "map", "pipeline": inner}, {"operation": "filter", "all": conditions}]
+    )
+    assert [problem.path for problem in problems] == [
+        "[0].pipeline[1].operation",
+        "[1].all[2].fild",
+    ]
+
+
+def test_the_place_inside_a_pipeline_is_told() -> None:
+    """From the operation through the item to the operation inside."""
+    pipeline = compile_pipeline(
+        [{"operation": "map", "pipeline": [{"operation": "reverse"}, {"operation": "round"}]}]
+    )
+    with pytest.raises(TransformError) as caught:
+        pipeline.apply([[1.5], [1, "a"]])
+    assert str(caught.value) == (
+        "operation 1 (map): item [1]: operation 2 (round): item [0]: needs numbers, got a string"
+    )
+    assert (caught.value.index, caught.value.operation) == (0, "map")
+
+
 def test_the_operation_that_fails_is_named_by_its_place() -> None:
     """The second of three operations fails, and the message says so."""
     pipeline = compile_pipeline(
@@ -104,7 +249,7 @@ def test_the_operation_that_fails_is_named_by_its_place() -> None:
     )
     with pytest.raises(TransformError) as caught:
         pipeline.apply([1])
-    assert str(caught.value) == "operation 2 (uppercase): needs texts, got a number"
+    assert str(caught.value) == "operation 2 (uppercase): item [0]: needs texts, got a number"
 
 
 @given(

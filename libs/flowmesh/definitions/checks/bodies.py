@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any, Literal, cast
 
 from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
+from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reader import is_id
 from flowmesh.definitions.references import config_roots, ids_in
-from flowmesh.definitions.shapes import closed
 from flowmesh.expressions import (
     ExpressionInvalid,
     Reference,
@@ -32,7 +32,8 @@ Mode = Literal["json", "text", "url", "header"]
 class Bodies:
     """Checks tasks one by one; code that occurs often is parsed once."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._syntax: dict[str, str] = {}
         self._conditions: dict[tuple[Dialect, str, str], ExpressionInvalid | None] = {}
 
@@ -51,17 +52,20 @@ class Bodies:
         checks.get(task.executor, partial(self._custom, task, problems))()
 
     def _http(self, task: Task, problems: Problems) -> None:
-        config, base = task.config, task.config_path
-        self._text(task, config.get("url", ""), "url", (*base, "url"), problems)
+        config = task.config
+        self._text(task, config.get("url", ""), "url", task.at("url"), problems)
         for name, value in (config.get("headers") or {}).items():
-            self._text(task, value, "header", (*base, "headers", name), problems)
+            self._text(task, value, "header", task.at("headers", name), problems)
+        for key, value in (config.get("authentication") or {}).items():
+            path = task.at("authentication", "config", key)
+            self._text(task, value, "header", path, problems)
         for key in ("body", "payload"):
             body = config.get(key)
             if isinstance(body, str):
                 is_json = body.lstrip().startswith(_JSON_BEGINNINGS)
-                self._text(task, body, "json" if is_json else "text", (*base, key), problems)
+                self._text(task, body, "json" if is_json else "text", task.at(key), problems)
             elif body is not None:
-                self._value(task, body, (*base, key), problems)
+                self._value(task, body, task.at(key), problems)
 
     def _text(self, task: Task, text: str, mode: Mode, path: Path, problems: Problems) -> None:
         try:
@@ -69,7 +73,7 @@ class Bodies:
         except TemplateInvalid as error:
             note_invalid(error, path, problems)
             return
-        _check_references(task, template.references, path, problems)
+        self._references(task, template.references, path, problems)
 
     def _value(self, task: Task, value: Json, path: Path, problems: Problems) -> None:
         try:
@@ -77,13 +81,26 @@ class Bodies:
         except TemplateInvalid as error:
             note_invalid(error, path, problems)
             return
-        _check_references(task, template.references, path, problems)
+        self._references(task, template.references, path, problems)
+
+    def _references(
+        self, task: Task, references: tuple[Reference, ...], path: Path, problems: Problems
+    ) -> None:
+        """Only a closed input has no other fields; an open one may be given more."""
+        part = self._parts.of(task.input_schema)
+        if task.dialect is Dialect.STEPS or part is None:
+            return
+        what = f"the input of {task.name or 'the task'}"
+        for reference in references:
+            if not self._parts.possible(self._parts.at(part, reference.path[:1]).part):
+                place = (*path, *split_path(reference.at))
+                check_input_field(reference, part, self._parts, place, problems, what)
 
     def _transform(self, task: Task, problems: Problems) -> None:
         if "code" in task.config:
             self._code(task, problems)
         elif "pipeline" in task.config:
-            path = (*task.config_path, "pipeline")
+            path = task.at("pipeline")
             _note_pipeline(pipeline_problems(task.config["pipeline"]), path, problems)
 
     def _code(self, task: Task, problems: Problems) -> None:
@@ -92,25 +109,24 @@ class Bodies:
             self._syntax[code] = check_syntax("javascript", code)
         if self._syntax[code]:
             message = f"not JavaScript: {self._syntax[code]}"
-            problems.add("EXPRESSION_INVALID", message, (*task.config_path, "code"))
+            problems.add("EXPRESSION_INVALID", message, task.at("code"))
 
     def _condition(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
         source = str(task.config.get("expression", ""))
         if not source:
             return
         language = "cel" if task.dialect is Dialect.NATIVE else "javascript"
-        self._compile(source, language, task, steps, (*task.config_path, "expression"), problems)
+        self._compile(source, language, task, steps, task.at("expression"), problems)
 
     def _decision(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
-        base = (*task.config_path, "conditions")
         conditions = task.config.get("conditions", [])
         if len(conditions) > CONDITIONS_MAX:
             message = f"a decision has at most {CONDITIONS_MAX} conditions"
-            problems.add("EXPRESSION_TOO_COMPLEX", message, base)
+            problems.add("EXPRESSION_TOO_COMPLEX", message, task.at("conditions"))
             return
         programs = {}
         for index, condition in enumerate(conditions):
-            path = (*base, index, "expression")
+            path = task.at("conditions", index, "expression")
             source, language = condition["expression"], condition["language"]
             if language == "jq":
                 programs[path] = source
@@ -139,7 +155,7 @@ class Bodies:
     def _delay(self, task: Task, problems: Problems) -> None:
         value = task.config.get("duration")
         if isinstance(value, str):
-            self._value(task, value, (*task.config_path, "duration"), problems)
+            self._value(task, value, task.at("duration"), problems)
 
     def _custom(self, task: Task, problems: Problems) -> None:
         """A remote worker's own business, but templates in step JSON are rendered here."""
@@ -159,17 +175,6 @@ def _compiled(source: str, language: str, task: Task, steps: list[str]) -> Expre
     except ExpressionInvalid as error:
         return error
     return None
-
-
-def _check_references(
-    task: Task, references: tuple[Reference, ...], path: Path, problems: Problems
-) -> None:
-    if task.dialect is Dialect.STEPS or not closed(task.input_schema):
-        return
-    what = f"the input of {task.name or 'the task'}"
-    for reference in references:
-        place = (*path, *split_path(reference.at))
-        check_input_field(reference, task.input_schema, place, problems, what)
 
 
 def _note_pipeline(found: tuple[PipelineProblem, ...], base: Path, problems: Problems) -> None:

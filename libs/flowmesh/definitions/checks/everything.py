@@ -1,15 +1,25 @@
 """Runs every check over every resource of a source."""
 
-from collections.abc import Collection
+from collections.abc import Callable
 
 from flowmesh.definitions.builtins import BUILT_IN_NAMES, built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.graphs import check_graph, check_size
-from flowmesh.definitions.checks.known import TaskOf
+from flowmesh.definitions.checks.known import Known, TaskOf
+from flowmesh.definitions.checks.missing import check_missing
+from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.checks.templates import check_templates
 from flowmesh.definitions.checks.types import check_types
-from flowmesh.definitions.model import Dialect, Node, Task, Workflow, every_node
+from flowmesh.definitions.instantiation import check_template
+from flowmesh.definitions.model import (
+    Dialect,
+    Node,
+    Task,
+    Workflow,
+    WorkflowTemplate,
+    every_node,
+)
 from flowmesh.definitions.problems import Path, Problem, Problems, nearest
 from flowmesh.definitions.reading import Read, Reading, Resolve
 from flowmesh.definitions.references import decides
@@ -18,29 +28,43 @@ from flowmesh.definitions.scopes import Scope
 _CYCLE = "GRAPH_CYCLE"
 
 
-def check(reading: Reading, resolve: Resolve, library: Collection[str] = ()) -> tuple[Problem, ...]:
+def not_there(ref: str) -> str:
+    return f"task {ref!r} is not in the library"
+
+
+def check(
+    reading: Reading, resolve: Resolve, why: Callable[[str], str] | None = None
+) -> tuple[Problem, ...]:
     """All problems of the resources beyond those of reading them, circles first.
 
-    `library` are names of tasks, of which one may have been meant where another is unknown.
+    `why` says of a reference that does not resolve what is wrong with it.
     """
     if reading.source is None:
         return ()
-    own = (read.name for read in reading.resources if isinstance(read.resource, Task))
-    known = frozenset((*library, *own, *BUILT_IN_NAMES))
+    why = why or _without_library(reading)
     resolve = reading.with_own_tasks(resolve)
-    bodies = Bodies()
+    parts = Parts()
+    bodies = Bodies(parts)
     found: list[Problem] = []
     names: set[tuple[str, str]] = set()
     for read in reading.resources:
         problems = Problems(read.number)
         _check_name(read, names, problems)
         if isinstance(read.resource, Workflow):
-            _check_workflow(read.resource, resolve, known, bodies, problems)
-        else:
+            _check_workflow(read.resource, resolve, why, bodies, parts, problems)
+        elif isinstance(read.resource, Task):
             _check_task(read.resource, bodies, problems)
+        else:
+            _check_template(read.resource, problems)
         found += problems.found
     found.sort(key=lambda problem: problem.code != _CYCLE)
     return reading.source.place(found)
+
+
+def _without_library(reading: Reading) -> Callable[[str], str]:
+    own = [read.name for read in reading.resources if isinstance(read.resource, Task)]
+    known = frozenset((*own, *BUILT_IN_NAMES))
+    return lambda ref: not_there(ref) + nearest(ref, known)
 
 
 def _check_name(read: Read, names: set[tuple[str, str]], problems: Problems) -> None:
@@ -63,16 +87,22 @@ def _check_task(task: Task, bodies: Bodies, problems: Problems) -> None:
     bodies.check(task, frozenset(), problems)
 
 
+def _check_template(template: WorkflowTemplate, problems: Problems) -> None:
+    if check_schema(template.parameters, (*template.path, "parameters"), problems):
+        check_template(template, problems)
+
+
 def _check_workflow(
     workflow: Workflow,
     resolve: Resolve,
-    known: Collection[str],
+    why: Callable[[str], str],
     bodies: Bodies,
+    parts: Parts,
     problems: Problems,
 ) -> None:
     if not check_size(workflow, problems):
         return
-    sound = check_schema(workflow.input_schema, (*workflow.schema_path, "inputSchema"), problems)
+    check_schema(workflow.input_schema, (*workflow.schema_path, "inputSchema"), problems)
     check_schema(workflow.output_schema, (*workflow.schema_path, "outputSchema"), problems)
     tasks: dict[str, Task | None] = {}
 
@@ -86,16 +116,17 @@ def _check_workflow(
     scope = Scope(workflow.nodes)
     for graph in scope.every():
         check_graph(graph, problems)
-    _check_tasks(workflow, task_of_node, known, bodies, problems)
-    check_templates(workflow, scope, task_of_node, problems)
-    if sound:
-        check_types(workflow, scope, task_of_node, problems)
+    _check_tasks(workflow, task_of_node, why, bodies, problems)
+    known = Known(workflow, task_of_node, parts)
+    check_templates(workflow, scope, known, problems)
+    check_types(workflow, scope, known, task_of_node, problems)
+    check_missing(workflow, scope, problems)
 
 
 def _check_tasks(
     workflow: Workflow,
     task_of_node: TaskOf,
-    known: Collection[str],
+    why: Callable[[str], str],
     bodies: Bodies,
     problems: Problems,
 ) -> None:
@@ -110,6 +141,4 @@ def _check_tasks(
         elif problems.full:
             return
         elif node.task_ref and task_of_node(node) is None:
-            near = nearest(node.task_ref, known)
-            message = f"task {node.task_ref!r} is not in the library{near}"
-            problems.add("TASK_NOT_FOUND", message, (*node.path, "taskRef"))
+            problems.add("TASK_NOT_FOUND", why(node.task_ref), (*node.path, "taskRef"))

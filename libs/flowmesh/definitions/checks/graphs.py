@@ -4,6 +4,7 @@ from flowmesh.definitions.graph import circle
 from flowmesh.definitions.limits import EDGES_MAX, NODES_MAX
 from flowmesh.definitions.model import Node, Workflow, every_node
 from flowmesh.definitions.problems import Path, Problems, nearest
+from flowmesh.definitions.references import decides
 from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
 
 ARROW = " → "
@@ -37,7 +38,24 @@ def check_graph(scope: Scope, problems: Problems) -> None:
                     message += "does not exist" + nearest(name, scope.ids)
                 path = (*node.path, node.dependencies_key, number)
                 problems.add("GRAPH_UNKNOWN_NODE", message, path)
+    _check_labels(scope, problems)
     _check_circles(scope, problems)
+
+
+def _check_labels(scope: Scope, problems: Problems) -> None:
+    """An edge asks a decision for what that can name."""
+    for node in scope.nodes:
+        for edge in node.edges:
+            source = scope.ids.get(edge.source)
+            if not edge.label or source is None or not decides(source) or source.task is None:
+                continue
+            config = source.task.config
+            labels = [*(one["id"] for one in config["conditions"]), *config["default"]]
+            if edge.label not in labels:
+                message = f"{source.id} has no condition {edge.label!r}"
+                message += nearest(edge.label, labels)
+                key = "outcome" if edge.id else "on"
+                problems.add("GRAPH_UNKNOWN_NODE", message, (*edge.path, key))
 
 
 def _check_unique(scope: Scope, problems: Problems) -> None:
@@ -91,6 +109,9 @@ def _shown(names: list[str]) -> str:
 def _edge_path(scope: Scope, index: int, dependency: str) -> Path:
     """Where a node says that it depends on another; its input where a template says so."""
     node = scope.nodes[index]
+    for edge in node.edges:
+        if edge.source == dependency:
+            return edge.path
     if dependency in node.dependencies:
         number = node.dependencies.index(dependency)
         return (*node.path, node.dependencies_key, number)

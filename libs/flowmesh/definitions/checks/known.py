@@ -2,89 +2,102 @@
 
 from collections.abc import Callable
 
+from flowmesh.definitions.checks.parts import Found, Parts
 from flowmesh.definitions.model import GroupBody, Json, MapBody, Node, Task, Workflow
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.references import task_of
 from flowmesh.definitions.scopes import Scope
-from flowmesh.definitions.shapes import at_path, items_of, type_of_value
 from flowmesh.expressions import Reference
+from flowmesh.schemas import Either, Given, Part, array_of, blank, constant, list_of, part_of
 
 TaskOf = Callable[[Node], Task | None]
-_POSITION = {"type": "integer"}
+_POSITION = {"type": "integer", "minimum": 0}
 _OPEN = "{{"
 
 
 class Known:
-    """Schemas by reference; None is nothing known."""
+    """What references read, taken apart; None is nothing known."""
 
-    def __init__(self, workflow: Workflow, task_of_node: TaskOf) -> None:
-        self.input = workflow.input_schema
+    def __init__(self, workflow: Workflow, task_of_node: TaskOf, parts: Parts) -> None:
+        self.parts = parts
+        self.input = parts.of(workflow.input_schema)
         self._task_of_node = task_of_node
-        # Of maps, by their paths: they are asked for again and again.
-        self._outputs: dict[Path, Json] = {}
-        self._items: dict[Path, Json] = {}
+        self._position = part_of(_POSITION)
+        # Of maps and groups, by their paths: they are asked for again and again.
+        self._outputs: dict[Path, Part | None] = {}
+        self._items: dict[Path, Part | None] = {}
 
-    def value(self, scope: Scope, reference: Reference) -> Json:
+    def value(self, scope: Scope, reference: Reference) -> Found | None:
+        """What a reference reads, where something is known of it."""
+        path = reference.path
         match reference.root:
             case "input":
-                return at_path(self.input, reference.path)
+                part = self.input
             case "item":
-                return at_path(self.item(scope), reference.path)
+                part = self.item(scope)
             case "index":
-                return at_path(_POSITION, reference.path)
-        node = scope.visible.get(task_of(reference))
-        if node is None or len(reference.path) < 2:
-            return None
-        return at_path(self.output(scope, node), reference.path[2:])
+                part = self._position
+            case _:
+                node = scope.visible.get(task_of(reference))
+                part = self.output(scope, node) if node is not None and len(path) > 1 else None
+                path = path[2:]
+        return None if part is None else self.parts.at(part, path)
 
-    def output(self, scope: Scope, node: Node) -> Json:
-        """Of a node that is visible in `scope`; of a map the list of its only leaf's outputs."""
+    def output(self, scope: Scope, node: Node) -> Part | None:
+        """Of a node that is visible in `scope`."""
         body = scope.body_of(node)
         if body is None:
             task = self._task_of_node(node)
-            return task.output_schema if task is not None else None
+            return self.parts.of(task.output_schema) if task is not None else None
         if node.path not in self._outputs:
             self._outputs[node.path] = self._of_body(node, body)
         return self._outputs[node.path]
 
-    def _of_body(self, node: Node, body: Scope) -> Json:
+    def _of_body(self, node: Node, body: Scope) -> Part | None:
+        """Of a map the list of its only leaf's outputs, or of nulls; of a group its leaves'."""
+        outputs = [self.output(body, body.nodes[leaf]) for leaf in body.graph.leaves]
+        known = [part_of(None) if part is None else part for part in outputs]
+        if any(may_be_skipped(each) for each in body.nodes):
+            known = [Either((part, constant(None))) for part in known]
+        one = known[0] if len(known) == 1 else constant(None)
         match node.body:
             case MapBody():
-                return {"type": "array", "items": self._item_output(body)}
-            case GroupBody(race=False, single=True):
-                return self._item_output(body)
-            case GroupBody(race=False):
-                leaves = [self.output(body, body.nodes[leaf]) for leaf in body.graph.leaves]
-                known = [schema if schema is not None else True for schema in leaves]
-                return {"type": "array", "prefixItems": known, "items": False}
+                return Given((list_of(one) if known else blank("array"),))
+            case GroupBody(race=True):
+                return Either(known)
+            case GroupBody(single=True):
+                return one
+            case GroupBody():
+                return Given((array_of(known),))
         return None
 
-    def _item_output(self, body: Scope) -> Json:
-        leaves = body.graph.leaves
-        if len(leaves) == 1:
-            return self.output(body, body.nodes[leaves[0]])
-        return {"type": "null"} if leaves else None
-
-    def item(self, scope: Scope) -> Json:
-        """Of an item of the map whose body `scope` is."""
+    def item(self, scope: Scope) -> Part | None:
+        """Of an item of the map whose body `scope` is, or is in."""
+        while scope.outer is not None and scope.owner is not None and scope.owner.map is None:
+            scope = scope.outer
         if scope.owner is None or scope.outer is None:
             return None
         path = scope.owner.path
         if path not in self._items:
             source = items_source(scope)
-            self._items[path] = (
-                _item_of(scope.owner.input)
-                if source is None
-                else items_of(self.value(scope.outer, source))
-            )
+            if source is None:
+                self._items[path] = _item_of(scope.owner.input)
+            else:
+                found = self.value(scope.outer, source)
+                self._items[path] = None if found is None else self.parts.items(found.part)
         return self._items[path]
 
 
-def _item_of(items: Json) -> Json:
+def _item_of(items: Json) -> Part | None:
     """What a list that is written out says of its items."""
-    if not isinstance(items, list) or any(isinstance(i, str) and _OPEN in i for i in items):
+    if not isinstance(items, list) or not items or _OPEN in str(items):
         return None
-    return {"type": sorted({type_of_value(item) for item in items})}
+    return Either([constant(item) for item in items])
+
+
+def may_be_skipped(node: Node) -> bool:
+    """Whether the workflow may go on without its output, for what the node says itself."""
+    return bool(node.condition) or not node.critical or any(e.label for e in node.edges)
 
 
 def items_source(scope: Scope) -> Reference | None:

@@ -1,12 +1,13 @@
 """Whether every template parses and refers to something that is there."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import orjson
 
-from flowmesh.definitions.checks.known import Known, TaskOf, items_source
-from flowmesh.definitions.model import ITEM_NAMES, Json, Node, Workflow
+from flowmesh.definitions.checks.known import Known, items_source
+from flowmesh.definitions.checks.parts import Parts
+from flowmesh.definitions.model import ITEM_NAMES, Node, Workflow
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.references import (
     NATIVE_ROOTS,
@@ -18,7 +19,6 @@ from flowmesh.definitions.references import (
     under_input,
 )
 from flowmesh.definitions.scopes import Scope
-from flowmesh.definitions.shapes import at_path, closed, declared, step_into
 from flowmesh.expressions import (
     ExpressionInvalid,
     Reference,
@@ -27,6 +27,7 @@ from flowmesh.expressions import (
     compile_template,
 )
 from flowmesh.expressions.cel_source import bound_names, tokenize
+from flowmesh.schemas import ANYTHING, Part
 
 _UNKNOWN = "TEMPLATE_UNKNOWN_REFERENCE"
 _SEGMENT = re.compile(r'\.?([\w$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
@@ -45,11 +46,9 @@ def note_invalid(error: TemplateInvalid, base: Path, problems: Problems) -> None
         problems.add(found.code, found.message, (*base, *split_path(found.path)))
 
 
-def check_templates(
-    workflow: Workflow, scope: Scope, task_of_node: TaskOf, problems: Problems
-) -> None:
+def check_templates(workflow: Workflow, scope: Scope, known: Known, problems: Problems) -> None:
     """The inputs and conditions of all nodes, and the workflow's own output."""
-    checker = _Checker(Known(workflow, task_of_node), problems)
+    checker = _Checker(known, problems)
     for inner in scope.every():
         for node in inner.nodes:
             base = node.input_path
@@ -85,7 +84,7 @@ class _Checker:
                     self._task_output(scope, reference, path)
                 case "input":
                     what = "the input of the workflow"
-                    check_input_field(reference, self._known.input, path, self._problems, what)
+                    self._input_field(reference, self._known.input, path, what)
                 case "item":
                     self._item_field(scope, reference, path)
 
@@ -109,29 +108,41 @@ class _Checker:
             message = f"{reference}: the output of {node.id} is the list of its items' outputs"
             self._problems.add(_UNKNOWN, f"{message}; [0] is the first of them", path)
             return
-        schema = self._known.output(scope, node)
-        self._declared(reference, keys, schema, path, f"the output of {node.id}")
+        output = self._known.output(scope, node)
+        self._declared(reference, keys, output, path, f"the output of {node.id}")
 
     def _item_field(self, scope: Scope, reference: Reference, path: Path) -> None:
         """An item of the workflow's input is checked as that is, another one as an output."""
-        schema = self._known.item(scope)
+        item = self._known.item(scope)
         what = f"an item of {scope.owner.id if scope.owner is not None else ''}"
         if _from_input(scope):
-            check_input_field(reference, schema, path, self._problems, what)
+            self._input_field(reference, item, path, what)
         else:
-            self._declared(reference, reference.path, schema, path, what)
+            self._declared(reference, reference.path, item, path, what)
+
+    def _input_field(self, reference: Reference, part: Part | None, path: Path, what: str) -> None:
+        if part is not None:
+            check_input_field(reference, part, self._known.parts, path, self._problems, what)
 
     def _declared(
-        self, reference: Reference, keys: Iterable[str | int], schema: Json, path: Path, what: str
+        self,
+        reference: Reference,
+        keys: Sequence[str | int],
+        part: Part | None,
+        path: Path,
+        what: str,
     ) -> None:
         """An output may hold more than its schema declares, unless that says otherwise."""
-        for key in keys:
-            if isinstance(key, str) and closed(schema) and key not in declared(schema):
-                near = nearest(key, declared(schema))
-                message = f"{reference}: {what} has no field {key!r}{near}"
+        parts = self._known.parts
+        for key in keys if part is not None else ():
+            here, part = part or ANYTHING, parts.at(part or ANYTHING, (key,)).part
+            if not parts.possible(part):
+                said = f"field {key!r}" if isinstance(key, str) else f"item [{key}]"
+                message = f"{reference}: {what} has no {said}"
+                if isinstance(key, str):
+                    message += nearest(key, parts.listed(here))
                 self._problems.add(_UNKNOWN, message, path)
                 return
-            schema = step_into(schema, key)
 
     def condition(self, scope: Scope, node: Node, condition: str, path: Path) -> None:
         steps = ids_in(condition, scope.visible)
@@ -174,7 +185,9 @@ def _hint(name: str, scope: Scope) -> str:
     for around in (scope, *scope.around()):
         for body in around.bodies.values():
             if name in body.ids and body.owner is not None:
-                return f" here; it runs in the map {body.owner.id!r}, whose output is a list"
+                if body.owner.map is not None:
+                    return f" here; it runs in the map {body.owner.id!r}, whose output is a list"
+                return f" here; it runs in {body.owner.id!r}, whose output is seen here"
     return nearest(name, scope.visible)
 
 
@@ -187,20 +200,15 @@ def _from_input(scope: Scope) -> bool:
 
 
 def check_input_field(
-    reference: Reference, schema: Json, path: Path, problems: Problems, what: str
+    reference: Reference, part: Part, parts: Parts, path: Path, problems: Problems, what: str
 ) -> None:
     """Refuses a field that an input schema with properties does not declare.
 
     A schema that says itself that there may be more (`additionalProperties`) is taken at its word.
     """
-    for position, key in enumerate(reference.path):
-        names = declared(schema)
-        if isinstance(key, str) and names and key not in names and not _open(schema):
-            message = f"{reference}: {what} has no field {key!r}{nearest(key, names)}"
-            problems.add(_UNKNOWN, message, path)
+    for key in reference.path:
+        here, part = part, parts.at(part, (key,)).part
+        if not parts.possible(part) or (isinstance(key, str) and parts.leaves_out(here, key)):
+            hint = nearest(key, parts.listed(here)) if isinstance(key, str) else ""
+            problems.add(_UNKNOWN, f"{reference}: {what} has no field {key!r}{hint}", path)
             return
-        schema = at_path(schema, reference.path[position : position + 1])
-
-
-def _open(schema: Json) -> bool:
-    return bool(schema.get("additionalProperties")) or "patternProperties" in schema

@@ -1,145 +1,202 @@
-"""Whether what flows into a task fits what the task declares, as far as schemas say it plainly.
+"""Whether what flows into a task fits what the task declares, and the workflow's output likewise.
 
-Followed: declared types of references, of constants and of text, member by member and item by
-item; members that are required and never given; members a closed input does not have.
+A template is taken apart into what each of its places may hold: constants, text, and what
+references read as far as schemas tell. That is compared with the schema of what it flows into.
+What certainly does not fit is refused; what may not fit is a warning, one for each flow, where
+both sides say something.
 """
 
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from flowmesh.definitions.checks.known import Known, TaskOf
-from flowmesh.definitions.model import Json, Node, Workflow
+from flowmesh.definitions.model import Json, Workflow
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.references import roots_of, split_input
+from flowmesh.definitions.references import NATIVE_ROOTS, roots_of, split_input
 from flowmesh.definitions.scopes import Scope
-from flowmesh.definitions.shapes import (
-    TYPES,
-    closed,
-    declared,
-    plain,
-    required,
-    step_into,
-    type_of_value,
-    types_of,
+from flowmesh.expressions import (
+    Reference,
+    Template,
+    TemplateInvalid,
+    compile_template,
+    schema_of,
 )
-from flowmesh.expressions import TemplateInvalid, compile_template, schema_of
+from flowmesh.expressions.references import child_path
+from flowmesh.schemas import (
+    ANYTHING,
+    Finding,
+    Given,
+    Kind,
+    Part,
+    array_of,
+    blank,
+    constant,
+    list_of,
+    object_of,
+    part_of,
+)
 
-_CODE = "TYPE_MISMATCH"
+MISMATCH = "TYPE_MISMATCH"
+UNKNOWN = "TYPE_UNKNOWN"
+MAY_BE_MISSING = "OUTPUT_MAY_BE_MISSING"
 _OPEN = "{{"
-# What a map runs over.
-_LIST = {"type": "array"}
-# An integer is a number; a number may be an integer, so neither is a plain mismatch.
-_NUMBERS = frozenset({"integer", "number"})
 
 
-def check_types(workflow: Workflow, scope: Scope, task_of_node: TaskOf, problems: Problems) -> None:
-    known = Known(workflow, task_of_node)
+def check_types(
+    workflow: Workflow, scope: Scope, known: Known, task_of_node: TaskOf, problems: Problems
+) -> None:
+    a_list = Given((list_of(ANYTHING),))
     for inner in scope.every():
         for node in inner.nodes:
             task = task_of_node(node)
             if node.map is not None:
-                need: Json = _LIST if node.has_input else None
+                need: Part | None = a_list if node.has_input else None
             else:
-                need = task.input_schema if task is not None else None
-            if isinstance(need, dict) and node.path not in inner.invalid:
-                flow = _Flow(known, inner, node, problems)
-                flow.value(split_input(node)[0], need, node.input_path)
+                need = known.parts.of(task.input_schema) if task is not None else None
+            if need is not None and node.path not in inner.invalid and not problems.full:
+                flow = _Flow(known, inner, roots_of(node), node.task_ref or node.id, problems)
+                flow.check(split_input(node)[0], need, node.input_path)
+    _check_output(workflow, scope, known, problems)
+
+
+def _check_output(workflow: Workflow, scope: Scope, known: Known, problems: Problems) -> None:
+    """What the workflow answers: its output, or that of its only leaf."""
+    need = known.parts.of(workflow.output_schema)
+    if need is None:
+        return
+    given, key = workflow.output, "output"
+    if not workflow.has_output:
+        leaves = scope.graph.leaves
+        if len(leaves) != 1 or not scope.nodes[leaves[0]].id:
+            return
+        given, key = f'{{{{tasks["{scope.nodes[leaves[0]].id}"].output}}}}', "outputSchema"
+    flow = _Flow(known, scope, NATIVE_ROOTS, "the output of the workflow", problems)
+    flow.check(given, need, (*workflow.schema_path, key))
 
 
 @dataclass(frozen=True, slots=True)
 class _Flow:
-    """What flows into one node."""
+    """What flows into one node, or out of the workflow.
+
+    `sources` are the references by the places they stand at, `optional` those of them that lead
+    through something that may be missing.
+    """
 
     known: Known
     scope: Scope
-    node: Node
+    roots: Collection[str]
+    expects: str
     problems: Problems
+    sources: dict[Path, str] = field(default_factory=dict)
+    optional: set[Path] = field(default_factory=set)
 
-    def value(self, given: Json, need: Json, path: Path) -> None:
-        """A part of the input template against the schema of that part."""
-        if not plain(need):
+    def check(self, given: Json, need: Part, base: Path) -> None:
+        """A template against what it flows into; `base` is where it stands."""
+        part = self._part(given, ())
+        verdict = self.known.parts.comparison.verdict(part, need)
+        refused: set[Path] = set()
+        doubts: dict[Path, Finding] = {}
+        for finding in verdict.findings:
+            start = self._start(self._place(finding))
+            if finding.conflict:
+                refused.add(start)
+                self._refuse(finding, base)
+            elif finding.kind is Kind.OPTIONAL:
+                doubts[start] = finding
+            elif finding.kind is not Kind.UNDECLARED:
+                doubts.setdefault(start, finding)
+        if () in self.optional and not refused:
+            message = f"{self.sources[()]} may be missing; {self.expects} needs it"
+            self.problems.warn(MAY_BE_MISSING, message, base)
             return
-        if isinstance(given, str) and _OPEN in given:
-            self._template(given, need, path)
-        elif not _fits(frozenset({type_of_value(given)}), types_of(need)):
-            self._mismatch(type_of_value(given), need, path, "")
-        elif isinstance(given, dict):
-            self._object(given, need, path)
-        elif isinstance(given, list):
-            for index, item in enumerate(given):
-                self.value(item, step_into(need, index), (*path, index))
+        for start in [each for each in doubts if each not in refused]:
+            self._warn(doubts[start], base)
 
-    def _object(self, given: dict[str, Json], need: Json, path: Path) -> None:
-        for name in required(need):
-            if name not in given:
-                message = f"{name!r} is missing; {self._expects()} requires it"
-                self.problems.add(_CODE, message, path)
-        members = declared(need)
-        for name, value in given.items():
-            if name in members:
-                self.value(value, members[name], (*path, name))
-            elif closed(need):
-                message = f"{self._expects()} has no such field"
-                self.problems.add(_CODE, message, (*path, name), at_key=True)
+    def _part(self, value: Json, path: Path) -> Part:
+        """What a place of the template may hold."""
+        if isinstance(value, str):
+            return self._text(value, path) if _OPEN in value else constant(value)
+        if isinstance(value, dict):
+            members = {name: self._part(member, (*path, name)) for name, member in value.items()}
+            optional = frozenset(name for name in members if (*path, name) in self.optional)
+            return Given((object_of(members, optional),))
+        if isinstance(value, list):
+            items = [self._part(item, (*path, index)) for index, item in enumerate(value)]
+            return Given((array_of(items),))
+        return constant(value)
 
-    def _expects(self) -> str:
-        return self.node.task_ref or self.node.id
-
-    def _template(self, text: str, need: Json, path: Path) -> None:
+    def _text(self, text: str, path: Path) -> Part:
         try:
-            template = compile_template(text, roots_of(self.node))
+            template = compile_template(text, self.roots)
         except TemplateInvalid:
-            return
+            return ANYTHING
+        return self._yields(template, path)
+
+    def _yields(self, template: Template, path: Path) -> Part:
+        """What a string with expressions renders to: text, unless it is one and nothing else."""
         if template.expression is None:
-            if not _fits(frozenset({"string"}), types_of(need)):
-                self._mismatch("string", need, path, "")
+            return Given((blank("string"),))
+        self.sources[path] = str(template.expression)
+        if template.whole is None:
+            return part_of(schema_of(template.expression, self._reads))
+        found = self.known.value(self.scope, template.whole)
+        if found is None:
+            return ANYTHING
+        if found.optional:
+            self.optional.add(path)
+        return found.part
+
+    def _reads(self, reference: Reference) -> Part | None:
+        """What an argument of a function is."""
+        found = self.known.value(self.scope, reference)
+        return None if found is None else found.part
+
+    # --- telling ---
+
+    def _refuse(self, finding: Finding, base: Path) -> None:
+        path, expects, source = (*base, *finding.path), self.expects, self._source(finding.path)
+        match finding.kind:
+            case Kind.MISSING | Kind.UNLISTED if source:
+                message = f"{source} has no field {finding.field!r}, which {expects} requires"
+            case Kind.MISSING | Kind.UNLISTED:
+                message = f"{finding.field!r} is missing; {expects} requires it"
+            case Kind.EXTRA:
+                message = f"{expects} has no such field" + (f" (from {source})" if source else "")
+                self.problems.add(MISMATCH, message, path, at_key=not source)
+                return
+            case _:
+                message = f"{finding.given} does not fit {finding.needed} expected by {expects}"
+                message += f" (from {source})" if source else ""
+        self.problems.add(MISMATCH, message, path)
+
+    def _warn(self, finding: Finding, base: Path) -> None:
+        place = self._place(finding)
+        source = self._source(place) or "the value"
+        if finding.kind is Kind.OPTIONAL:
+            message = f"{source} may be missing; {self.expects} requires {finding.field!r}"
+            self.problems.warn(MAY_BE_MISSING, message, (*base, *place))
             return
-        known = partial(self.known.value, self.scope)
-        self._schema(schema_of(template.expression, known), need, path, str(template.expression))
+        message = f"it cannot be told whether {source} fits {self.expects}: {finding.text}"
+        if finding.needed:
+            message += f" ({finding.given} into {finding.needed})"
+        self.problems.warn(UNKNOWN, message, (*base, *finding.path))
 
-    def _schema(self, given: Json, need: Json, path: Path, source: str) -> None:
-        """One schema against another, as deep as both speak plainly; bounded by their nesting."""
-        waiting: list[tuple[Any, Any, Path, str]] = [(given, need, path, source)]
-        while waiting:
-            given, need, path, source = waiting.pop()
-            if not plain(given) or not plain(need):
-                continue
-            if not _fits(types_of(given), types_of(need)):
-                self._mismatch(_named(types_of(given)), need, path, source)
-                continue
-            members = declared(given)
-            if members and "object" in types_of(need):
-                self._required(members, given, need, path, source)
-                for name in members.keys() & declared(need).keys():
-                    below = (members[name], declared(need)[name])
-                    waiting.append((*below, (*path, name), f"{source}.{name}"))
-            if "array" in types_of(given) & types_of(need):
-                items = (step_into(given, 0), step_into(need, 0))
-                waiting.append((*items, (*path, 0), f"{source}[0]"))
+    @staticmethod
+    def _place(finding: Finding) -> Path:
+        """Where the value is, or would be, that is in doubt."""
+        return (*finding.path, finding.field) if finding.field else finding.path
 
-    def _required(self, members: Any, given: Json, need: Json, path: Path, source: str) -> None:
-        if given.get("additionalProperties") or "patternProperties" in given:
-            return
-        for name in required(need):
-            if name not in members:
-                message = f"{source} has no field {name!r}, which {self._expects()} requires"
-                self.problems.add(_CODE, message, path)
+    def _start(self, path: Path) -> Path:
+        """The place of the reference that a path leads through; the path itself in constants."""
+        starts = (path[:length] for length in range(len(path) + 1))
+        return next((start for start in starts if start in self.sources), path)
 
-    def _mismatch(self, given: str, need: Json, path: Path, source: str) -> None:
-        origin = f" (from {source})" if source else ""
-        message = (
-            f"{given} does not fit {_named(types_of(need))} expected by {self._expects()}{origin}"
-        )
-        self.problems.add(_CODE, message, path)
-
-
-def _fits(given: frozenset[str], need: frozenset[str]) -> bool:
-    """Whether a value of one of the given types can be what is needed."""
-    if given & need or TYPES in (given, need):
-        return True
-    return bool(given & _NUMBERS and need & _NUMBERS)
-
-
-def _named(types: frozenset[str]) -> str:
-    return " or ".join(sorted(types))
+    def _source(self, path: Path) -> str:
+        """The reference and the way from what it reads."""
+        start = self._start(path)
+        if start not in self.sources:
+            return ""
+        text = self.sources[start]
+        for key in path[len(start) :]:
+            text = child_path(text, key)
+        return text

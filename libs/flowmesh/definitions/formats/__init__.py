@@ -3,13 +3,26 @@
 from collections.abc import Callable
 from typing import Any
 
-from flowmesh.definitions.formats import native, steps
-from flowmesh.definitions.model import Task, Workflow
+from flowmesh.definitions.formats import graph, native, serverless, states, steps
+from flowmesh.definitions.model import Task, Workflow, WorkflowTemplate
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reader import Reader, kind_of
 
-Resource = Workflow | Task
-_FORMATS = "a resource with apiVersion and kind, or step JSON with id and steps"
+Resource = Workflow | Task | WorkflowTemplate
+# The member that only a document of one format has, and who reads it.
+_MARKS: dict[str, Callable[[Reader], Resource | None]] = {
+    "apiVersion": native.load,
+    "nodes": graph.load,
+    "steps": steps.load,
+    "document": serverless.load,
+    "StartAt": states.load,
+}
+# What a document may have instead, if it lacks that member.
+_INSTEAD = {"kind": "apiVersion", "do": "document", "States": "StartAt"}
+_FORMATS = (
+    "a resource with apiVersion and kind, graph JSON with nodes, step JSON with steps, "
+    "Serverless Workflow with document and do, or Amazon States Language with StartAt and States"
+)
 
 
 def load(document: Any, problems: Problems) -> Resource | None:
@@ -18,14 +31,13 @@ def load(document: Any, problems: Problems) -> Resource | None:
         message = f"a definition is an object, not {kind_of(document)}: {_FORMATS}"
         problems.add("DEFINITION_INVALID", message)
         return None
-    reading = _format_of(document)
-    if reading is None:
-        problems.add("DEFINITION_INVALID", f"this is none of the known formats: {_FORMATS}")
-        return None
-    return reading(Reader(document, (), problems))
-
-
-def _format_of(document: dict[str, Any]) -> Callable[[Reader], Resource | None] | None:
-    if "apiVersion" in document or "kind" in document:
-        return native.load
-    return steps.load if "steps" in document else None
+    marks = [mark for mark in _MARKS if mark in document]
+    if not marks:
+        marks = [mark for member, mark in _INSTEAD.items() if member in document][:1]
+    if len(marks) == 1:
+        return _MARKS[marks[0]](Reader(document, (), problems))
+    wrong = "this is none of the known formats"
+    if marks:
+        wrong = f"{marks[0]!r} and {marks[1]!r} are marks of two formats, and a document has one"
+    problems.add("DEFINITION_INVALID", f"{wrong}: {_FORMATS}")
+    return None

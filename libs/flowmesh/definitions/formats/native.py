@@ -5,6 +5,7 @@ from types import NoneType
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
+from flowmesh.definitions.formats import templates
 from flowmesh.definitions.formats.common import headers_of, method_of, node_list, retry_of, url_of
 from flowmesh.definitions.formats.go_form import from_go
 from flowmesh.definitions.formats.native_bodies import (
@@ -22,12 +23,15 @@ from flowmesh.definitions.model import (
     Priority,
     Retry,
     Task,
+    Visibility,
     Workflow,
+    WorkflowTemplate,
 )
 from flowmesh.definitions.problems import Path, nearest
 from flowmesh.definitions.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
+_VISIBILITIES = tuple(visibility.name for visibility in Visibility)
 _PRIORITIES = tuple(priority.name for priority in Priority)
 # How templates are written.
 FORMS = ("NATIVE", "GO")
@@ -35,13 +39,14 @@ FORMS = ("NATIVE", "GO")
 LANGUAGES = ("CEL", "JAVASCRIPT", "JSONPATH", "JQ")
 
 
-def load(reader: Reader) -> Workflow | Task | None:
+def load(reader: Reader) -> Workflow | Task | WorkflowTemplate | None:
     version, kind = reader.text("apiVersion"), reader.text("kind")
     if version != API_VERSION:
         message = f"apiVersion must be {API_VERSION}, not {version[:64]!r}"
         reader.problems.add("DEFINITION_INVALID", message, ("apiVersion",))
     if kind not in _KINDS:
-        message = f"kind must be Workflow or WorkflowTask, not {kind[:64]!r}{nearest(kind, _KINDS)}"
+        listed = ", ".join(_KINDS)
+        message = f"kind must be one of {listed}, not {kind[:64]!r}{nearest(kind, _KINDS)}"
         reader.problems.add("DEFINITION_INVALID", message, ("kind",))
         return None
     if not reader.has("spec"):
@@ -49,11 +54,11 @@ def load(reader: Reader) -> Workflow | Task | None:
     name, labels = _metadata(reader.object("metadata"))
     spec = reader.object("spec")
     resource = _KINDS[kind](name, labels, spec)
-    form = spec.choice("templates", FORMS, FORMS[0])
+    if isinstance(resource, Workflow | Task):
+        form = spec.choice("templates", FORMS, FORMS[0])
+        resource = from_go(resource, reader.problems) if form == "GO" else resource
     spec.refuse_unknown()
     reader.refuse_unknown()
-    if form == "GO":
-        return from_go(resource, reader.problems)
     return resource
 
 
@@ -95,18 +100,21 @@ def _nodes(graph: Reader, what: str, place: Place) -> tuple[Node, ...]:
             graph.problems.add("DEFINITION_INVALID", message, path)
             continue
         reader = Reader(task, path, graph.problems)
-        kind = body_kind(reader)
-        found.append(read_body(reader, kind, place, _nodes) if kind else _node(reader, place))
+        found.append(read_task(reader, place))
         reader.refuse_unknown()
     return tuple(found)
+
+
+def read_task(reader: Reader, place: Place) -> Node:
+    """One task of a graph: a call, a decision, or a body of tasks."""
+    kind = body_kind(reader)
+    return read_body(reader, kind, place, _nodes) if kind else _node(reader, place)
 
 
 def _node(reader: Reader, place: Place) -> Node:
     node_id = reader.identifier("id", "the name of the task in this workflow")
     decides = reader.has("decision")
-    task_ref = reader.identifier(
-        "taskRef", "the name of a WorkflowTask or of a built-in task", required=not decides
-    )
+    task_ref = reader.task_ref("taskRef", required=not decides)
     edges = read_edges(reader)
     return Node(
         id=node_id,
@@ -195,6 +203,7 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
         timeout_ms=_timeout(spec),
         queue=spec.identifier("queue", "", required=False),
         labels=labels,
+        visibility=Visibility[spec.choice("visibility", _VISIBILITIES, "NAMESPACE")],
         path=("spec",),
         config_path=body.path,
     )
@@ -302,7 +311,8 @@ _TYPES: dict[str, tuple[str, str, _Read]] = {
     "decision": ("decision", "decision", _decision),
     "noop": ("noop", "noop", _noop),
 }
-_KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task]] = {
+_KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task | WorkflowTemplate]] = {
     "Workflow": _workflow,
     "WorkflowTask": _task,
+    "WorkflowTemplate": templates.load,
 }

@@ -26,7 +26,7 @@ from flowmesh.definitions.model import (
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, kind_of
 
-_KINDS = ("map", "group", "race", "loop", "try")
+KINDS = ("map", "group", "race", "loop", "try")
 # What is said of the tasks in a body and not of the body, and where it goes instead.
 _NOT_OF_A_BODY = {
     "taskRef": "what runs goes into {kind}.tasks",
@@ -70,7 +70,7 @@ ReadNodes = Callable[[Reader, str, Place], tuple[Node, ...]]
 
 def body_kind(reader: Reader) -> str:
     """Which body a task has; empty where it has none."""
-    return next((kind for kind in _KINDS if kind in reader.value), "")
+    return next((kind for kind in KINDS if kind in reader.value), "")
 
 
 def read_body(reader: Reader, kind: str, place: Place, read_nodes: ReadNodes) -> Node:

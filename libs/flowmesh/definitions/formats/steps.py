@@ -46,7 +46,7 @@ def load(reader: Reader) -> Workflow:
         input_schema=reader.raw("inputSchema"),
         output_schema=reader.raw("outputSchema"),
         parallelism=reader.integer("maxConcurrency", 0, 0, limits.NODES_MAX),
-        timeout_ms=_timeout(reader),
+        timeout_ms=read_timeout(reader),
         callbacks=callbacks_of(webhooks),
         labels=reader.labels(),
         nodes_path=("steps",),
@@ -62,7 +62,7 @@ def _descriptive(reader: Reader) -> None:
         reader.has(key)
 
 
-def _timeout(reader: Reader) -> int:
+def read_timeout(reader: Reader) -> int:
     least, most = limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX
     if reader.raw("timeout") is None:
         return 0
@@ -88,11 +88,11 @@ def _node(reader: Reader) -> Node:
         id=step_id,
         path=reader.path,
         name=reader.text("name") or step_id,
-        task=_task(reader),
+        task=read_task(reader),
         dependencies=reader.identifiers("dependencies"),
         dependencies_key="dependencies",
-        retry=_retry(reader),
-        timeout_ms=_timeout(reader),
+        retry=read_retry(reader),
+        timeout_ms=read_timeout(reader),
         critical=reader.flag("critical", True),
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
@@ -101,7 +101,7 @@ def _node(reader: Reader) -> Node:
     return node
 
 
-def _retry(reader: Reader) -> Retry | None:
+def read_retry(reader: Reader) -> Retry | None:
     if reader.raw("retryPolicy") is None:
         return None
     policy = reader.object("retryPolicy")
@@ -119,7 +119,8 @@ def _retry(reader: Reader) -> Retry | None:
     return retry
 
 
-def _task(reader: Reader) -> Task:
+def read_task(reader: Reader) -> Task:
+    """The task that `action` and `params` say."""
     action = reader.identifier("action", "", required=False)
     params = reader.object("params")
     executor, read = _ACTIONS.get(action, (action, _custom))

@@ -37,7 +37,7 @@ def lint(reading: Reading, resolve: Resolve) -> tuple[Problem, ...]:
                 check_step(subject, node, own)
             for rule in _RULES:
                 rule(subject)
-        else:
+        elif isinstance(read.resource, Task):
             check_task(read.resource, problems)
         check_secrets(read.document, problems)
         ignored = _ignored(read)

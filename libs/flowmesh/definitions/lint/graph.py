@@ -1,10 +1,9 @@
-"""Rules for the graph: dead nodes, unused and optional outputs, names, steps nobody undoes."""
+"""Rules for the graph: dead nodes, unused outputs, names, steps nobody undoes."""
 
 from flowmesh.definitions.graph import levels
 from flowmesh.definitions.lint.subject import Subject, calls, changes, only_reads
 from flowmesh.definitions.model import Dialect, Join, Node, StatesBody, Task
 from flowmesh.definitions.scopes import Scope
-from flowmesh.definitions.shapes import declared
 from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
 
 
@@ -74,15 +73,16 @@ def check_names(subject: Subject) -> None:
     """In the context of step JSON the result of a step may take the place of an input."""
     workflow = subject.workflow
     if workflow.dialect is Dialect.STEPS:
-        fields = declared(workflow.input_schema)
+        schema = workflow.input_schema
+        fields = schema.get("properties") if isinstance(schema, dict) else None
         for node in subject.nodes:
-            if node.id in fields:
+            if isinstance(fields, dict) and node.id in fields:
                 message = f"the result of {node.id} takes the place of the input's {node.id!r}"
                 subject.warn("LINT_SHADOWED_NAME", f"{message} in the context", (*node.path, "id"))
 
 
 def check_uses(subject: Subject) -> None:
-    """Outputs that nobody reads, that may be missing, and effects that nothing undoes."""
+    """Outputs that nobody reads, and effects that nothing undoes."""
     handled = any(edge.on_failure for node in subject.nodes for edge in node.edges) or any(
         node.follow is not None and node.follow.catches for node in subject.nodes
     )
@@ -90,9 +90,6 @@ def check_uses(subject: Subject) -> None:
         undone = frozenset[int]() if handled else _undone(subject, scope)
         for index, node in enumerate(scope.nodes):
             readers = subject.read_by.get(node.path, [])
-            if not node.critical and readers:
-                message = f"{node.id} may fail without failing the workflow, and {readers[0]}"
-                _warn(subject, "LINT_OPTIONAL_OUTPUT", f"{message} reads its output", node)
             if _unused(subject, scope, index, node) and not readers:
                 message = f"nobody reads the output of {node.id}, which is all it is for"
                 _warn(subject, "LINT_UNUSED_OUTPUT", message, node)

@@ -14,12 +14,10 @@ where workflows.namespace = :namespace and workflows.id = any(:ids::text[])
 order by workflows.id
 for update of workflows;
 
--- name: add-workflow-version(namespace, id, version, digest, name, format, definition, labels, task_refs)!
-insert into workflow_versions (
-    namespace, id, version, digest, name, format, definition, labels, task_refs
-) values (
-    :namespace, :id, :version, :digest, :name, :format, :definition, :labels::text::jsonb,
-    :task_refs::text[]
+-- name: add-workflow-version(namespace, id, version, digest, name, format, definition, labels)!
+insert into workflow_versions (namespace, id, version, digest, name, format, definition, labels)
+values (
+    :namespace, :id, :version, :digest, :name, :format, :definition, :labels::text::jsonb
 );
 
 -- name: set-workflow-newest(namespace, id, version, labels)!
@@ -27,33 +25,61 @@ update workflows
 set version = :version, live = true, labels = :labels::text::jsonb
 where namespace = :namespace and id = :id;
 
--- name: clear-usages(namespace, workflow)!
-delete from usages where namespace = :namespace and workflow = :workflow;
+-- name: add-task-uses(namespace, workflow, version, task_namespaces, tasks, task_versions)!
+insert into task_uses (namespace, workflow, version, task_namespace, task, task_version)
+select :namespace, :workflow, :version, used.task_namespace, used.task, used.task_version
+from unnest(:task_namespaces::text[], :tasks::text[], :task_versions::int[])
+    as used (task_namespace, task, task_version);
 
--- name: add-usages(namespace, workflow, tasks)!
-insert into usages (namespace, task, workflow)
-select :namespace, wanted.task, :workflow from unnest(:tasks::text[]) as wanted (task);
+-- name: workflow-version-number(namespace, id, version, label)$
+-- The version that a number, a label or, without both, being the newest stands for.
+select found.version
+from workflows
+join workflow_versions as found using (namespace, id)
+where namespace = :namespace and id = :id and workflows.live and found.version = case
+    when :label::text <> '' then (
+        select label.version from version_labels as label
+        where label.namespace = :namespace and label.workflow = :id and label.label = :label::text
+    )
+    else coalesce(nullif(:version::int, 0), workflows.version)
+end;
 
 -- name: workflow-version(namespace, id, version)^
--- The version asked for, or the newest one where none is named.
 select
-    found.id, found.version, found.digest, found.name, found.format, found.definition,
-    found.labels::text as labels, found.created_at
-from workflows
-join workflow_versions as found using (namespace, id)
-where namespace = :namespace and id = :id and workflows.live
-    and found.version = coalesce(nullif(:version::int, 0), workflows.version);
+    id, version, digest, name, format, definition, labels::text as labels, created_at
+from workflow_versions
+where namespace = :namespace and id = :id and version = :version;
 
--- name: plan-key(namespace, id, version)
--- The version asked for, and the newest version of each task of the library it refers to.
-select found.version, tasks.name as task, tasks.version as task_version
+-- name: workflow-versions-of(namespaces, ids, versions)
+-- Definitions of several versions.
+select v.namespace, v.id, v.version, v.definition
+from workflow_versions as v
+where (v.namespace, v.id, v.version) in (
+    select * from unnest(:namespaces::text[], :ids::text[], :versions::int[])
+);
+
+-- name: plan-key(namespace, id, version, label)
+-- The version asked for, and which version each of the tasks it refers to has now.
+select
+    found.version, uses.task_namespace, uses.task, uses.task_version as pinned,
+    coalesce(nullif(uses.task_version, 0), tasks.version) as task_version
 from workflows
 join workflow_versions as found using (namespace, id)
+left join task_uses as uses
+    on uses.namespace = found.namespace and uses.workflow = found.id
+    and uses.version = found.version
 left join tasks
-    on tasks.namespace = found.namespace and tasks.name = any(found.task_refs) and tasks.live
+    on tasks.namespace = uses.task_namespace and tasks.name = uses.task and tasks.live
 where workflows.namespace = :namespace and workflows.id = :id and workflows.live
-    and found.version = coalesce(nullif(:version::int, 0), workflows.version)
-order by tasks.name;
+    and found.version = case
+        when :label::text <> '' then (
+            select label.version from version_labels as label
+            where label.namespace = :namespace and label.workflow = :id
+                and label.label = :label::text
+        )
+        else coalesce(nullif(:version::int, 0), workflows.version)
+    end
+order by uses.task_namespace, uses.task, uses.task_version;
 
 -- name: workflows-page(namespace, after, id_exact, id_prefix, labels, count, bytes_max)
 -- Newest versions by id; a page ends where it would grow too large, but is never empty for that.

@@ -10,6 +10,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation, WrongState
 from flowmesh.gateway import answers
+from flowmesh.gateway.answers import ExecutionWord
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import StopRequest
 from flowmesh.gateway.errors import error_response
@@ -21,6 +22,7 @@ from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
 IDEMPOTENCY_KEY = RequestHeader(
     "Idempotency-Key", "The same as `requestId`: again with the same key answers as the first time."
 )
+ACTOR = RequestHeader("Flowmesh-Actor", "Who asks; kept with what is changed.")
 PAGING = (
     Query("pageSize", "How many at most.", "integer"),
     Query("pageToken", "`nextPageToken` of the page before."),
@@ -48,6 +50,11 @@ def request_id_of(request: Request, given: str = "") -> str:
     return given or key
 
 
+def actor_of(request: Request) -> str:
+    """Who says that they ask."""
+    return checked_text("Flowmesh-Actor", request.header(b"flowmesh-actor"))
+
+
 def statuses_of(request: Request) -> list[execution_pb2.ExecutionStatus.ValueType]:
     """States named by the `status` parameter, in the words that answers use."""
     statuses: list[execution_pb2.ExecutionStatus.ValueType] = []
@@ -72,8 +79,10 @@ def statuses_of(request: Request) -> list[execution_pb2.ExecutionStatus.ValueTyp
 Stop = Callable[[str, str, str, str], Awaitable[Any]]
 
 
-async def stop_execution(backends: Backends, request: Request, stop: Stop) -> Response:
-    """Stops an execution by `stop(namespace, id, reason, request_id)`."""
+async def steer(
+    backends: Backends, request: Request, stop: Stop, status: ExecutionWord = "canceled"
+) -> Response:
+    """Brings an execution to a status by `stop(namespace, id, reason, request_id)`."""
     execution_id = request.id("executionId")
     envelope = await request.envelope(StopRequest)
     namespace = request.namespace
@@ -84,7 +93,7 @@ async def stop_execution(backends: Backends, request: Request, stop: Stop) -> Re
     except WrongState as error:
         return await wrong_state(backends, namespace, execution_id, error)
     return json_response(
-        answers.Stopped(execution_id=execution_id, status="canceled"), HTTPStatus.ACCEPTED
+        answers.Stopped(execution_id=execution_id, status=status), HTTPStatus.ACCEPTED
     )
 
 
@@ -99,7 +108,7 @@ async def cancel(backends: Backends, request: Request) -> Response:
             )
         )
 
-    return await stop_execution(backends, request, stop)
+    return await steer(backends, request, stop)
 
 
 async def wrong_state(

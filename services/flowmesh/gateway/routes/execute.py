@@ -7,13 +7,19 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Timeout
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import ExecuteRequest, StartRequest
+from flowmesh.gateway.envelopes import ExecuteRequest, StartRequest, version_choice
 from flowmesh.gateway.errors import error_response
 from flowmesh.gateway.limits import CALL_SLACK_S
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import EXECUTE, Answer, Body, Operation, RequestHeader, Route
 from flowmesh.gateway.payloads import brought_in, payload_of
-from flowmesh.gateway.routes.common import IDEMPOTENCY_KEY, json_response, request_id_of
+from flowmesh.gateway.routes.common import (
+    ACTOR,
+    IDEMPOTENCY_KEY,
+    actor_of,
+    json_response,
+    request_id_of,
+)
 from flowmesh.gateway.streams import while_connected
 from flowmesh.gateway.views import run_answer
 
@@ -53,7 +59,8 @@ async def _start_of(
     return pb.StartExecutionRequest(
         namespace=namespace,
         workflow_id=request.id("name"),
-        version=envelope.version,
+        **version_choice(envelope.version),
+        actor=actor_of(request),
         request_id=request_id_of(request, envelope.request_id),
         input=await payload_of(backends, namespace, "input", envelope.input),
     )
@@ -80,6 +87,7 @@ _EXECUTE = Operation(
     body=Body(ExecuteRequest, required=False),
     headers=(
         IDEMPOTENCY_KEY,
+        ACTOR,
         RequestHeader("Prefer", "`respond-async`: 202 instead of 504 when the time is over."),
     ),
     answers=(
@@ -94,7 +102,7 @@ _START = Operation(
     tag=EXECUTE,
     summary="Start a workflow",
     body=Body(StartRequest, required=False),
-    headers=(IDEMPOTENCY_KEY,),
+    headers=(IDEMPOTENCY_KEY, ACTOR),
     answers=(Answer(202, "It is stored and runs.", answers.Started),),
     errors=(404, 409, 413, 415, 429),
 )

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.api.event.v1 import event_service_pb2
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import WrongState
@@ -25,6 +26,7 @@ from flowmesh.gateway.operations import (
 )
 from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.progress import StateAnswer, state_answer
+from flowmesh.gateway.records import NodeRecords, records_of
 from flowmesh.gateway.results import VIEWS, Results, results
 from flowmesh.gateway.routes.common import (
     IDEMPOTENCY_KEY,
@@ -33,7 +35,7 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
     statuses_of,
-    stop_execution,
+    steer,
     wrong_state,
 )
 from flowmesh.gateway.traces import Trace, trace_of
@@ -107,6 +109,21 @@ async def get_history(backends: Backends, request: Request) -> Response:
 
 
 async def get_trace(backends: Backends, request: Request) -> Response:
+    execution, events, truncated = await _with_history(backends, request)
+    now_us = backends.clock.now_us()
+    return json_response(trace_of(execution, events, now_us=now_us, truncated=truncated))
+
+
+async def get_nodes(backends: Backends, request: Request) -> Response:
+    execution, events, truncated = await _with_history(backends, request)
+    execution = await brought_in(backends, execution)
+    return json_response(records_of(execution, events, truncated=truncated))
+
+
+async def _with_history(
+    backends: Backends, request: Request
+) -> tuple[execution_pb2.Execution, list[history_event_pb2.HistoryEvent], bool]:
+    """An execution, its events up to a bound, and whether there are more of them."""
     namespace, execution_id = request.namespace, request.id("executionId")
     found = await backends.executions.GetExecution(
         pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
@@ -126,8 +143,7 @@ async def get_trace(backends: Backends, request: Request) -> Response:
         after = page.next_after
         if not after:
             break
-    now_us = backends.clock.now_us()
-    return json_response(trace_of(found.execution, events, now_us=now_us, truncated=bool(after)))
+    return found.execution, events, bool(after)
 
 
 async def get_state(backends: Backends, request: Request) -> Response:
@@ -155,7 +171,35 @@ async def terminate(backends: Backends, request: Request) -> Response:
             )
         )
 
-    return await stop_execution(backends, request, stop)
+    return await steer(backends, request, stop)
+
+
+async def pause(backends: Backends, request: Request) -> Response:
+    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
+        await backends.executions.PauseExecution(
+            pb.PauseExecutionRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                reason=reason,
+                request_id=request_id,
+            )
+        )
+
+    return await steer(backends, request, stop, "paused")
+
+
+async def resume(backends: Backends, request: Request) -> Response:
+    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
+        await backends.executions.ResumeExecution(
+            pb.ResumeExecutionRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                reason=reason,
+                request_id=request_id,
+            )
+        )
+
+    return await steer(backends, request, stop, "running")
 
 
 async def signal(backends: Backends, request: Request) -> Response:
@@ -245,6 +289,18 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/api/v1/executions/{executionId}/nodes",
+        get_nodes,
+        Operation(
+            tag=TEST,
+            summary="How each node went, attempt by attempt",
+            description="`nodes` and `nodeResults` are two shapes of the same records.",
+            answers=(Answer(200, "Also of a running execution.", NodeRecords),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
         "/api/v1/executions/{executionId}/state",
         get_state,
         Operation(
@@ -289,6 +345,32 @@ ROUTES = (
             body=Body(StopRequest, required=False),
             headers=(IDEMPOTENCY_KEY,),
             answers=(Answer(202, "It is terminated.", answers.Stopped),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:pause",
+        pause,
+        Operation(
+            tag=EXECUTE,
+            summary="Let nothing of an execution begin any more",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is paused.", answers.Stopped),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:resume",
+        resume,
+        Operation(
+            tag=EXECUTE,
+            summary="Let a paused execution go on",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It goes on.", answers.Stopped),),
             errors=_STOP,
         ),
     ),

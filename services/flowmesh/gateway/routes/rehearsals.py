@@ -4,7 +4,7 @@ import orjson
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import DryRunRequest, DryRunSourceRequest
+from flowmesh.gateway.envelopes import DryRunRequest, DryRunSourceRequest, version_choice
 from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.messages import JSON, Request, Response
 from flowmesh.gateway.operations import TEST, Answer, Body, Operation, Route
@@ -34,10 +34,10 @@ async def dry_run_source(backends: Backends, request: Request) -> Response:
 def _call_of(request: Request, envelope: DryRunRequest) -> pb.DryRunWorkflowRequest:
     return pb.DryRunWorkflowRequest(
         namespace=request.namespace,
-        version=envelope.version,
         input=orjson.dumps(envelope.input),
         mocks=orjson.dumps(envelope.mocks),
         signals=orjson.dumps(envelope.signals),
+        **version_choice(envelope.version),
     )
 
 

@@ -3,28 +3,34 @@
 from http import HTTPStatus
 from typing import Any
 
+from msgspec import UNSET
+
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import VERSION_MAX, version_choice
+from flowmesh.gateway.graphs import AnalysisAnswer, analysis_answer
 from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response, invalid_field
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Operation, Query, Route
 from flowmesh.gateway.routes.common import (
+    ACTOR,
     DEFINITION_BODY,
     IDEMPOTENCY_KEY,
     PAGING,
+    actor_of,
     json_response,
     request_id_of,
 )
 from flowmesh.gateway.views import (
-    analysis_answer,
+    applied_resources,
     problem,
     problems,
-    task_answer,
+    references,
     workflow_answer,
 )
 
-VERSION_MAX = 2**32 - 1
 PATHS_MAX = 1_000
 
 
@@ -68,25 +74,23 @@ async def _apply_source(
             source=source,
             content_type=content_type,
             request_id=request_id_of(request),
+            actor=actor_of(request),
+            reason=request.text("reason"),
         )
     )
-    applied = [
-        answers.AppliedResource(
-            kind=resource.kind,
-            name=resource.name,
-            version=resource.version,
-            digest=resource.digest,
-            created=resource.created,
-        )
-        for resource in response.resources
-    ]
+    applied = applied_resources(response.resources)
     created = any(resource.created for resource in applied)
     only: dict[str, Any] = {}
     if len(applied) == 1:
         resource = applied[0]
         only = {name: getattr(resource, name) for name in ("kind", "name", "version", "digest")}
     answer = answers.Applied(
-        resources=applied, created=created, warnings=problems(response.warnings), **only
+        resources=applied,
+        created=created,
+        warnings=problems(response.warnings),
+        affected=references(response.affected, request.namespace) or UNSET,
+        affected_count=response.affected_count or UNSET,
+        **only,
     )
     return json_response(answer, HTTPStatus.CREATED if created else HTTPStatus.OK)
 
@@ -104,7 +108,10 @@ async def validate_workflow(backends: Backends, request: Request) -> Response:
     )
     return json_response(
         answers.Validation(
-            valid=response.valid, problems=[problem(each) for each in response.problems]
+            valid=response.valid,
+            problems=[problem(each) for each in response.problems],
+            affected=references(response.affected, request.namespace) or UNSET,
+            affected_count=response.affected_count or UNSET,
         )
     )
 
@@ -127,14 +134,14 @@ async def list_workflows(backends: Backends, request: Request) -> Response:
 
 
 async def get_workflow(backends: Backends, request: Request) -> Response:
-    return await _workflow(backends, request, request.whole("version", most=VERSION_MAX))
+    return await _workflow(backends, request, version_choice(request.text("version")))
 
 
 async def get_workflow_version(backends: Backends, request: Request) -> Response:
-    text = request.id("version")
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= VERSION_MAX):
-        raise invalid_field("version", "must be a whole number from 1 on")
-    return await _workflow(backends, request, int(text))
+    chosen = version_choice(request.id("version"))
+    if chosen.get("version") == 0:
+        raise invalid_field("version", "must be a whole number from 1 on, or a label")
+    return await _workflow(backends, request, chosen)
 
 
 async def list_versions(backends: Backends, request: Request) -> Response:
@@ -160,82 +167,53 @@ async def delete_workflow(backends: Backends, request: Request) -> Response:
             namespace=request.namespace,
             workflow_id=request.id("name"),
             request_id=request_id_of(request),
+            actor=actor_of(request),
+            reason=request.text("reason"),
         )
     )
     return Response(HTTPStatus.NO_CONTENT)
 
 
 async def analyze_workflow(backends: Backends, request: Request) -> Response:
+    wanted = request.text("durations")
+    if wanted not in ("", "declared", "observed"):
+        raise invalid_field("durations", "must be declared or observed")
+    name = request.id("name")
     response = await backends.definitions.AnalyzeWorkflow(
         pb.AnalyzeWorkflowRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
+            workflow_id=name,
             version=request.whole("version", most=VERSION_MAX),
             path_count_max=request.whole("pathCountMax", most=PATHS_MAX),
+            durations_ms=await _observed_ms(backends, request.namespace, name)
+            if wanted == "observed"
+            else {},
         )
     )
     return json_response(analysis_answer(response.workflow_id, response.version, response.analysis))
 
 
-async def list_tasks(backends: Backends, request: Request) -> Response:
-    response = await backends.definitions.ListTasks(
-        pb.ListTasksRequest(
-            namespace=request.namespace,
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
-            page_token=request.text("pageToken"),
-        )
+async def _observed_ms(backends: Backends, namespace: str, name: str) -> dict[str, int]:
+    """How long the workflow's tasks took lately: the median of each."""
+    stats = await backends.executions.GetStats(
+        execution_pb.GetStatsRequest(namespace=namespace, workflow_id=name)
     )
-    return json_response(
-        answers.TaskList(
-            tasks=[task_answer(each, whole=False) for each in response.tasks],
-            next_page_token=response.next_page_token,
-        )
-    )
+    return {
+        task.node: round(task.latency.p50_ms)
+        for workflow in stats.workflows
+        for task in workflow.tasks
+        if task.latency.count
+    }
 
 
-async def get_task(backends: Backends, request: Request) -> Response:
-    response = await backends.definitions.GetTask(
-        pb.GetTaskRequest(
-            namespace=request.namespace,
-            name=request.id("name"),
-            version=request.whole("version", most=VERSION_MAX),
-        )
-    )
-    return json_response(task_answer(response.task))
-
-
-async def delete_task(backends: Backends, request: Request) -> Response:
-    await backends.definitions.DeleteTask(
-        pb.DeleteTaskRequest(
-            namespace=request.namespace,
-            name=request.id("name"),
-            request_id=request_id_of(request),
-        )
-    )
-    return Response(HTTPStatus.NO_CONTENT)
-
-
-async def list_task_usages(backends: Backends, request: Request) -> Response:
-    response = await backends.definitions.ListTaskUsages(
-        pb.ListTaskUsagesRequest(namespace=request.namespace, name=request.id("name"))
-    )
-    return json_response(
-        answers.UsageList(
-            workflows=[
-                answers.WorkflowReference(name=each.name, version=each.version)
-                for each in response.workflows
-            ]
-        )
-    )
-
-
-async def _workflow(backends: Backends, request: Request, version: int) -> Response:
+async def _workflow(backends: Backends, request: Request, chosen: dict[str, Any]) -> Response:
     response = await backends.definitions.GetWorkflow(
-        pb.GetWorkflowRequest(
-            namespace=request.namespace, workflow_id=request.id("name"), version=version
-        )
+        pb.GetWorkflowRequest(namespace=request.namespace, workflow_id=request.id("name"), **chosen)
     )
     return json_response(workflow_answer(response.workflow))
+
+
+REASON = Query("reason", "Why; kept with the change.")
 
 
 def _apply(summary: str) -> Operation:
@@ -244,7 +222,8 @@ def _apply(summary: str) -> Operation:
         summary=summary,
         description="Several resources in one YAML body are applied all or none.",
         body=DEFINITION_BODY,
-        headers=(IDEMPOTENCY_KEY,),
+        query=(REASON,),
+        headers=(IDEMPOTENCY_KEY, ACTOR),
         answers=(
             Answer(201, "A new version of at least one resource.", answers.Applied),
             Answer(200, "The content was there already.", answers.Applied),
@@ -253,7 +232,7 @@ def _apply(summary: str) -> Operation:
     )
 
 
-def _read(
+def read(
     summary: str, shape: Any, *query: Query, tag: str = MANAGE, errors: tuple[int, ...] = (404,)
 ) -> Operation:
     return Operation(
@@ -265,19 +244,24 @@ def _read(
     )
 
 
-def _delete(summary: str, *errors: int) -> Operation:
+def delete(summary: str, *errors: int) -> Operation:
     return Operation(
         tag=MANAGE,
         summary=summary,
-        headers=(IDEMPOTENCY_KEY,),
+        query=(REASON,),
+        headers=(IDEMPOTENCY_KEY, ACTOR),
         answers=(Answer(204, "It is gone."),),
         errors=(404, *errors),
     )
 
 
-_VERSION = Query("version", "The newest without one.", "integer")
+_VERSION = Query("version", "By number or label; the newest without one.")
+_NUMBER = Query("version", "The newest without one.", "integer")
 _FILTER = Query("filter", "Terms `id:prefix*` and `label.key=value`, joined by spaces.")
 _PATHS = Query("pathCountMax", "Paths to list; 100 without one.", "integer")
+_DURATIONS = Query(
+    "durations", "Of the critical path: declared (as without it), or observed lately."
+)
 _VALIDATE = Operation(
     tag=TEST,
     summary="Check a definition; stores nothing",
@@ -300,38 +284,36 @@ ROUTES = (
         "GET",
         _WORKFLOWS,
         list_workflows,
-        _read("List workflows", answers.WorkflowList, _FILTER, *PAGING, errors=()),
+        read("List workflows", answers.WorkflowList, _FILTER, *PAGING, errors=()),
     ),
-    Route("GET", _WORKFLOW, get_workflow, _read("A workflow", answers.WorkflowAnswer, _VERSION)),
+    Route("GET", _WORKFLOW, get_workflow, read("A workflow", answers.WorkflowAnswer, _VERSION)),
     Route("PUT", _WORKFLOW, apply_workflow, _apply("Apply this workflow")),
-    Route("DELETE", _WORKFLOW, delete_workflow, _delete("Delete a workflow, all versions")),
+    Route("DELETE", _WORKFLOW, delete_workflow, delete("Delete a workflow, all versions")),
     Route(
         "GET",
         f"{_WORKFLOW}/versions",
         list_versions,
-        _read("Versions of a workflow, newest first", answers.VersionList, *PAGING),
+        read("Versions of a workflow, newest first", answers.VersionList, *PAGING),
     ),
     Route(
         "GET",
         f"{_WORKFLOW}/versions/{{version}}",
         get_workflow_version,
-        _read("One version of a workflow", answers.WorkflowAnswer),
+        read("One version of a workflow", answers.WorkflowAnswer),
     ),
     Route(
         "GET",
         f"{_WORKFLOW}/analysis",
         analyze_workflow,
-        _read("The graph of a workflow", answers.AnalysisAnswer, _VERSION, _PATHS, tag=TEST),
+        read(
+            "The graph of a workflow",
+            AnalysisAnswer,
+            _NUMBER,
+            _PATHS,
+            _DURATIONS,
+            tag=TEST,
+        ),
     ),
     Route("POST", _TASKS, apply_resources, _apply("Apply tasks and workflows"), "applyTasks"),
-    Route("GET", _TASKS, list_tasks, _read("List tasks", answers.TaskList, *PAGING, errors=())),
-    Route("GET", _TASK, get_task, _read("A task", answers.TaskAnswer, _VERSION)),
     Route("PUT", _TASK, apply_task, _apply("Apply this task")),
-    Route("DELETE", _TASK, delete_task, _delete("Delete a task", 409)),
-    Route(
-        "GET",
-        f"{_TASK}/usages",
-        list_task_usages,
-        _read("Workflows that refer to a task", answers.UsageList),
-    ),
 )

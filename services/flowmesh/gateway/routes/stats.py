@@ -1,5 +1,6 @@
 """Counts and latencies of workflows and their tasks."""
 
+from flowmesh.api.definition.v1 import template_service_pb2 as template_pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.gateway import answers
@@ -42,11 +43,21 @@ class WorkflowStatsValue(answers.Answer, kw_only=True):
     tasks: list[TaskStatsValue]
 
 
+class TemplateStatsValue(answers.Answer, kw_only=True):
+    """Workflows there are, those made of templates and their share, and how many of each."""
+
+    workflows: int
+    from_templates: int
+    share: float
+    templates: dict[str, int]
+
+
 class StatsAnswer(answers.Answer, kw_only=True):
     """Since each orchestrator was started; `unreachable` are those whose part is missing."""
 
     workflows: list[WorkflowStatsValue]
     unreachable: list[str]
+    templates: TemplateStatsValue
 
 
 async def get_stats(backends: Backends, request: Request) -> Response:
@@ -57,10 +68,14 @@ async def get_stats(backends: Backends, request: Request) -> Response:
             workflow_id=checked_id("workflow", workflow) if workflow else "",
         )
     )
+    counted = await backends.templates.GetTemplateStats(
+        template_pb.GetTemplateStatsRequest(namespace=request.namespace)
+    )
     return json_response(
         StatsAnswer(
             workflows=[_workflow(each) for each in response.workflows],
             unreachable=list(response.unreachable),
+            templates=_templates(counted),
         )
     )
 
@@ -83,6 +98,16 @@ def _workflow(stats: execution_pb2.WorkflowStats) -> WorkflowStatsValue:
             )
             for task in stats.tasks
         ],
+    )
+
+
+def _templates(counted: template_pb.GetTemplateStatsResponse) -> TemplateStatsValue:
+    made, workflows = counted.from_template_count, counted.workflow_count
+    return TemplateStatsValue(
+        workflows=workflows,
+        from_templates=made,
+        share=made / workflows if workflows else 0.0,
+        templates={each.name: each.workflow_count for each in counted.templates},
     )
 
 

@@ -6,7 +6,7 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import StartStepsRequest, StopRequest
+from flowmesh.gateway.envelopes import StartStepsRequest, StopRequest, version_choice
 from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.limits import PAGE_SIZE_MAX, STEP_LIST_PAGE_SIZE
 from flowmesh.gateway.messages import Request, Response
@@ -25,6 +25,7 @@ from flowmesh.gateway.routes.common import (
     DEFINITION_BODY,
     IDEMPOTENCY_KEY,
     PAGING,
+    actor_of,
     cancel,
     json_response,
     request_id_of,
@@ -42,6 +43,7 @@ async def register_workflow(backends: Backends, request: Request) -> Response:
             source=source,
             content_type=content_type,
             request_id=request_id_of(request),
+            actor=actor_of(request),
         )
     )
     answer = answers.RegisteredWorkflow(
@@ -85,7 +87,8 @@ async def start_steps(backends: Backends, request: Request) -> Response:
     start = pb.StartExecutionRequest(
         namespace=namespace,
         workflow_id=checked_id("workflowId", envelope.workflow_id),
-        version=envelope.version,
+        **version_choice(envelope.version),
+        actor=actor_of(request),
         request_id=request_id_of(request, envelope.request_id),
         input=await payload_of(backends, namespace, "context", envelope.context),
     )

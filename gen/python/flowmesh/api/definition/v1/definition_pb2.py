@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/definition/v1/definition.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x03\n\x08Workflow\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n\x07version\x18\x04 \x01(\rR\x07version\x12\x16\n\x06\x64igest\x18\x05 \x01(\tR\x06\x64igest\x12\x16\n\x06\x66ormat\x18\x06 \x01(\tR\x06\x66ormat\x12\x1e\n\ndefinition\x18\x07 \x01(\x0cR\ndefinition\x12\x39\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12H\n\x06labels\x18\t \x03(\x0b\x32\x30.flowmesh.api.definition.v1.Workflow.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xda\x02\n\x04Task\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x16\n\x06\x64igest\x18\x04 \x01(\tR\x06\x64igest\x12\x12\n\x04type\x18\x05 \x01(\tR\x04type\x12\x1e\n\ndefinition\x18\x06 \x01(\x0cR\ndefinition\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x44\n\x06labels\x18\x08 \x03(\x0b\x32,.flowmesh.api.definition.v1.Task.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb9\x01\n\x07Problem\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12@\n\x08severity\x18\x02 \x01(\x0e\x32$.flowmesh.api.definition.v1.SeverityR\x08severity\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x12\n\x04path\x18\x04 \x01(\tR\x04path\x12\x12\n\x04line\x18\x05 \x01(\rR\x04line\x12\x16\n\x06\x63olumn\x18\x06 \x01(\rR\x06\x63olumn\"\x9e\x03\n\x08\x41nalysis\x12\x14\n\x05roots\x18\x01 \x03(\tR\x05roots\x12\x16\n\x06leaves\x18\x02 \x03(\tR\x06leaves\x12;\n\x05nodes\x18\x03 \x03(\x0b\x32%.flowmesh.api.definition.v1.NodeEdgesR\x05nodes\x12:\n\x05paths\x18\x04 \x03(\x0b\x32$.flowmesh.api.definition.v1.NodePathR\x05paths\x12\x1d\n\npath_count\x18\x05 \x01(\x03R\tpathCount\x12#\n\rbranch_points\x18\x06 \x03(\tR\x0c\x62ranchPoints\x12-\n\x12\x63onvergence_points\x18\x07 \x03(\tR\x11\x63onvergencePoints\x12=\n\x06groups\x18\x08 \x03(\x0b\x32%.flowmesh.api.definition.v1.NodeGroupR\x06groups\x12#\n\rcritical_path\x18\t \x03(\tR\x0c\x63riticalPath\x12\x14\n\x05\x64\x65pth\x18\n \x01(\rR\x05\x64\x65pth\"\x97\x01\n\tNodeEdges\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n\nsuccessors\x18\x02 \x03(\tR\nsuccessors\x12\"\n\x0c\x64\x65pendencies\x18\x03 \x03(\tR\x0c\x64\x65pendencies\x12\x36\n\x03map\x18\x04 \x01(\x0b\x32$.flowmesh.api.definition.v1.AnalysisR\x03map\" \n\x08NodePath\x12\x14\n\x05nodes\x18\x01 \x03(\tR\x05nodes\"!\n\tNodeGroup\x12\x14\n\x05nodes\x18\x01 \x03(\tR\x05nodes*N\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/definition/v1/definition.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x03\n\x08Workflow\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n\x07version\x18\x04 \x01(\rR\x07version\x12\x16\n\x06\x64igest\x18\x05 \x01(\tR\x06\x64igest\x12\x16\n\x06\x66ormat\x18\x06 \x01(\tR\x06\x66ormat\x12\x1e\n\ndefinition\x18\x07 \x01(\x0cR\ndefinition\x12\x39\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12H\n\x06labels\x18\t \x03(\x0b\x32\x30.flowmesh.api.definition.v1.Workflow.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xfa\x02\n\x04Task\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x16\n\x06\x64igest\x18\x04 \x01(\tR\x06\x64igest\x12\x12\n\x04type\x18\x05 \x01(\tR\x04type\x12\x1e\n\ndefinition\x18\x06 \x01(\x0cR\ndefinition\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x44\n\x06labels\x18\x08 \x03(\x0b\x32,.flowmesh.api.definition.v1.Task.LabelsEntryR\x06labels\x12\x1e\n\nvisibility\x18\t \x01(\tR\nvisibility\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb9\x01\n\x07Problem\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12@\n\x08severity\x18\x02 \x01(\x0e\x32$.flowmesh.api.definition.v1.SeverityR\x08severity\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x12\n\x04path\x18\x04 \x01(\tR\x04path\x12\x12\n\x04line\x18\x05 \x01(\rR\x04line\x12\x16\n\x06\x63olumn\x18\x06 \x01(\rR\x06\x63olumn\"\x93\x04\n\x08\x41nalysis\x12\x14\n\x05roots\x18\x01 \x03(\tR\x05roots\x12\x16\n\x06leaves\x18\x02 \x03(\tR\x06leaves\x12;\n\x05nodes\x18\x03 \x03(\x0b\x32%.flowmesh.api.definition.v1.NodeEdgesR\x05nodes\x12:\n\x05paths\x18\x04 \x03(\x0b\x32$.flowmesh.api.definition.v1.NodePathR\x05paths\x12\x1d\n\npath_count\x18\x05 \x01(\x03R\tpathCount\x12#\n\rbranch_points\x18\x06 \x03(\tR\x0c\x62ranchPoints\x12-\n\x12\x63onvergence_points\x18\x07 \x03(\tR\x11\x63onvergencePoints\x12=\n\x06groups\x18\x08 \x03(\x0b\x32%.flowmesh.api.definition.v1.NodeGroupR\x06groups\x12#\n\rcritical_path\x18\t \x03(\tR\x0c\x63riticalPath\x12\x14\n\x05\x64\x65pth\x18\n \x01(\rR\x05\x64\x65pth\x12&\n\x0fpath_count_text\x18\x0b \x01(\tR\rpathCountText\x12!\n\x0cpaths_capped\x18\x0c \x01(\x08R\x0bpathsCapped\x12(\n\x10\x63ritical_path_ms\x18\r \x01(\x03R\x0e\x63riticalPathMs\"\x97\x02\n\tNodeEdges\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n\nsuccessors\x18\x02 \x03(\tR\nsuccessors\x12\"\n\x0c\x64\x65pendencies\x18\x03 \x03(\tR\x0c\x64\x65pendencies\x12\x36\n\x03map\x18\x04 \x01(\x0b\x32$.flowmesh.api.definition.v1.AnalysisR\x03map\x12\x12\n\x04name\x18\x05 \x01(\tR\x04name\x12\x12\n\x04type\x18\x06 \x01(\tR\x04type\x12\x19\n\x08\x65\x64ge_ids\x18\x07 \x03(\tR\x07\x65\x64geIds\x12;\n\x05\x65\x64ges\x18\x08 \x03(\x0b\x32%.flowmesh.api.definition.v1.GraphEdgeR\x05\x65\x64ges\"\x95\x01\n\tGraphEdge\x12\x16\n\x06target\x18\x01 \x01(\tR\x06target\x12\x1c\n\tcondition\x18\x02 \x01(\tR\tcondition\x12\x1d\n\non_failure\x18\x03 \x01(\x08R\tonFailure\x12\x14\n\x05label\x18\x04 \x01(\tR\x05label\x12\x1d\n\ndecided_by\x18\x05 \x01(\tR\tdecidedBy\" \n\x08NodePath\x12\x14\n\x05nodes\x18\x01 \x03(\tR\x05nodes\"!\n\tNodeGroup\x12\x14\n\x05nodes\x18\x01 \x03(\tR\x05nodes*N\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,24 +36,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKFLOW_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_TASK_LABELSENTRY']._loaded_options = None
   _globals['_TASK_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_SEVERITY']._serialized_start=1679
-  _globals['_SEVERITY']._serialized_end=1757
+  _globals['_SEVERITY']._serialized_start=2108
+  _globals['_SEVERITY']._serialized_end=2186
   _globals['_WORKFLOW']._serialized_start=109
   _globals['_WORKFLOW']._serialized_end=500
   _globals['_WORKFLOW_LABELSENTRY']._serialized_start=443
   _globals['_WORKFLOW_LABELSENTRY']._serialized_end=500
   _globals['_TASK']._serialized_start=503
-  _globals['_TASK']._serialized_end=849
+  _globals['_TASK']._serialized_end=881
   _globals['_TASK_LABELSENTRY']._serialized_start=443
   _globals['_TASK_LABELSENTRY']._serialized_end=500
-  _globals['_PROBLEM']._serialized_start=852
-  _globals['_PROBLEM']._serialized_end=1037
-  _globals['_ANALYSIS']._serialized_start=1040
-  _globals['_ANALYSIS']._serialized_end=1454
-  _globals['_NODEEDGES']._serialized_start=1457
-  _globals['_NODEEDGES']._serialized_end=1608
-  _globals['_NODEPATH']._serialized_start=1610
-  _globals['_NODEPATH']._serialized_end=1642
-  _globals['_NODEGROUP']._serialized_start=1644
-  _globals['_NODEGROUP']._serialized_end=1677
+  _globals['_PROBLEM']._serialized_start=884
+  _globals['_PROBLEM']._serialized_end=1069
+  _globals['_ANALYSIS']._serialized_start=1072
+  _globals['_ANALYSIS']._serialized_end=1603
+  _globals['_NODEEDGES']._serialized_start=1606
+  _globals['_NODEEDGES']._serialized_end=1885
+  _globals['_GRAPHEDGE']._serialized_start=1888
+  _globals['_GRAPHEDGE']._serialized_end=2037
+  _globals['_NODEPATH']._serialized_start=2039
+  _globals['_NODEPATH']._serialized_end=2071
+  _globals['_NODEGROUP']._serialized_start=2073
+  _globals['_NODEGROUP']._serialized_end=2106
 # @@protoc_insertion_point(module_scope)

@@ -79,7 +79,7 @@ class Workflow(_message.Message):
     digest: _builtins.str
     """Lower-case hex SHA-256 of the canonical form."""
     format: _builtins.str
-    """`native` or `steps`."""
+    """`native`, `steps`, `graph` …"""
     definition: _builtins.bytes
     """The definition as it was posted, as JSON."""
     @_builtins.property
@@ -141,6 +141,7 @@ class Task(_message.Message):
     DEFINITION_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    VISIBILITY_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -148,6 +149,8 @@ class Task(_message.Message):
     type: _builtins.str
     definition: _builtins.bytes
     """The resource as it was posted, as JSON."""
+    visibility: _builtins.str
+    """Who may refer to the task now: `private`, `namespace` or `public`."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -163,10 +166,11 @@ class Task(_message.Message):
         definition: _builtins.bytes = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        visibility: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "definition", b"definition", "digest", b"digest", "labels", b"labels", "name", b"name", "namespace", b"namespace", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "definition", b"definition", "digest", b"digest", "labels", b"labels", "name", b"name", "namespace", b"namespace", "type", b"type", "version", b"version", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,9 +232,18 @@ class Analysis(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     CRITICAL_PATH_FIELD_NUMBER: _builtins.int
     DEPTH_FIELD_NUMBER: _builtins.int
+    PATH_COUNT_TEXT_FIELD_NUMBER: _builtins.int
+    PATHS_CAPPED_FIELD_NUMBER: _builtins.int
+    CRITICAL_PATH_MS_FIELD_NUMBER: _builtins.int
     path_count: _builtins.int
     """Count of all root-to-leaf paths, those beyond the cap included; -1 when above 2^63."""
     depth: _builtins.int
+    path_count_text: _builtins.str
+    """`path_count` in decimal, whatever its size."""
+    paths_capped: _builtins.bool
+    """There are more paths than those listed."""
+    critical_path_ms: _builtins.int
+    """How long the critical path takes by the durations known; 0 where none is."""
     @_builtins.property
     def roots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -249,7 +262,9 @@ class Analysis(_message.Message):
 
     @_builtins.property
     def critical_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Longest chain by node count."""
+        """The chain that takes longest by the durations known; the longest by node count where there are
+        none.
+        """
 
     def __init__(
         self,
@@ -264,10 +279,13 @@ class Analysis(_message.Message):
         groups: _abc.Iterable[Global___NodeGroup] | None = ...,
         critical_path: _abc.Iterable[_builtins.str] | None = ...,
         depth: _builtins.int = ...,
+        path_count_text: _builtins.str = ...,
+        paths_capped: _builtins.bool = ...,
+        critical_path_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_points", b"branch_points", "convergence_points", b"convergence_points", "critical_path", b"critical_path", "depth", b"depth", "groups", b"groups", "leaves", b"leaves", "nodes", b"nodes", "path_count", b"path_count", "paths", b"paths", "roots", b"roots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_points", b"branch_points", "convergence_points", b"convergence_points", "critical_path", b"critical_path", "critical_path_ms", b"critical_path_ms", "depth", b"depth", "groups", b"groups", "leaves", b"leaves", "nodes", b"nodes", "path_count", b"path_count", "path_count_text", b"path_count_text", "paths", b"paths", "paths_capped", b"paths_capped", "roots", b"roots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -281,14 +299,31 @@ class NodeEdges(_message.Message):
     SUCCESSORS_FIELD_NUMBER: _builtins.int
     DEPENDENCIES_FIELD_NUMBER: _builtins.int
     MAP_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    EDGE_IDS_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    name: _builtins.str
+    type: _builtins.str
+    """What it is: the word of its document, or the task of the library that it refers to."""
     @_builtins.property
     def successors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def dependencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def map(self) -> Global___Analysis:
-        """Of a map: its body, a graph of its own."""
+        """Of a node with a body: a graph of its own."""
+
+    @_builtins.property
+    def edge_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the edges to its successors, by position: their ids in the document. None where the document
+        has no edges.
+        """
+
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___GraphEdge]:
+        """Edges from it that are more than dependencies."""
 
     def __init__(
         self,
@@ -297,14 +332,54 @@ class NodeEdges(_message.Message):
         successors: _abc.Iterable[_builtins.str] | None = ...,
         dependencies: _abc.Iterable[_builtins.str] | None = ...,
         map: Global___Analysis | None = ...,
+        name: _builtins.str = ...,
+        type: _builtins.str = ...,
+        edge_ids: _abc.Iterable[_builtins.str] | None = ...,
+        edges: _abc.Iterable[Global___GraphEdge] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["map", b"map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dependencies", b"dependencies", "id", b"id", "map", b"map", "successors", b"successors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dependencies", b"dependencies", "edge_ids", b"edge_ids", "edges", b"edges", "id", b"id", "map", b"map", "name", b"name", "successors", b"successors", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NodeEdges: _TypeAlias = NodeEdges  # noqa: Y015
+
+@_typing.final
+class GraphEdge(_message.Message):
+    """A transition with a condition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    condition: _builtins.str
+    """What the source must answer for it to be taken."""
+    on_failure: _builtins.bool
+    """It is taken when the source has failed."""
+    label: _builtins.str
+    """It is taken when the output of the node `decided_by`, which only running has, names `label`."""
+    decided_by: _builtins.str
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        condition: _builtins.str = ...,
+        on_failure: _builtins.bool = ...,
+        label: _builtins.str = ...,
+        decided_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "decided_by", b"decided_by", "label", b"label", "on_failure", b"on_failure", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GraphEdge: _TypeAlias = GraphEdge  # noqa: Y015
 
 @_typing.final
 class NodePath(_message.Message):

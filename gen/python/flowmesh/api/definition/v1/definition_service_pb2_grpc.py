@@ -82,6 +82,11 @@ class DefinitionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowResponse.FromString,
                 _registered_method=True)
+        self.ListPublicNodes = channel.unary_unary(
+                '/flowmesh.api.definition.v1.DefinitionService/ListPublicNodes',
+                request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesResponse.FromString,
+                _registered_method=True)
         self.GetTask = channel.unary_unary(
                 '/flowmesh.api.definition.v1.DefinitionService/GetTask',
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetTaskRequest.SerializeToString,
@@ -91,6 +96,11 @@ class DefinitionServiceStub:
                 '/flowmesh.api.definition.v1.DefinitionService/ListTasks',
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTasksRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTasksResponse.FromString,
+                _registered_method=True)
+        self.ListTaskVersions = channel.unary_unary(
+                '/flowmesh.api.definition.v1.DefinitionService/ListTaskVersions',
+                request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsResponse.FromString,
                 _registered_method=True)
         self.ListTaskUsages = channel.unary_unary(
                 '/flowmesh.api.definition.v1.DefinitionService/ListTaskUsages',
@@ -121,6 +131,8 @@ class DefinitionServiceServicer:
         Written: a new version of each resource whose canonical form changed, in one transaction.
         Wakes:   orchestrators drop what they cached of the changed names.
         Again with the same content: answers the versions that exist, changes nothing.
+        A task that changes is checked against every workflow in use that would get it, and refused
+        where it would break one.
 
         INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
         one field violation per problem with path, line and column
@@ -205,6 +217,16 @@ class DefinitionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPublicNodes(self, request, context):
+        """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
+        newest versions, by workflow: what an editor offers to put into another one.
+
+        INVALID_ARGUMENT / PAGE_TOKEN_INVALID
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTask(self, request, context):
         """One version of a task, the newest unless named.
 
@@ -221,8 +243,17 @@ class DefinitionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTaskVersions(self, request, context):
+        """All versions of one task, newest first.
+
+        NOT_FOUND / TASK_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTaskUsages(self, request, context):
-        """Workflows whose newest version refers to the task.
+        """Versions of workflows in use that refer to the task, of all namespaces.
 
         NOT_FOUND / TASK_NOT_FOUND
         """
@@ -231,19 +262,19 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTask(self, request, context):
-        """Deletes a task.
+        """Deletes a task, or one version of it that is not the newest.
 
         NOT_FOUND / TASK_NOT_FOUND
-        FAILED_PRECONDITION / TASK_IN_USE   a workflow's newest version refers to it; the message names them
+        FAILED_PRECONDITION / TASK_IN_USE   versions in use refer to it; the message names them
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPlan(self, request, context):
-        """The plan of a version with the newest version of every task it refers to. Called by orchestrators.
+        """The plan of a version with the task versions that its references mean now. Called by orchestrators.
 
-        NOT_FOUND / WORKFLOW_NOT_FOUND
+        NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
         NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -298,6 +329,11 @@ def add_DefinitionServiceServicer_to_server(servicer, server):
                     request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.AnalyzeWorkflowResponse.SerializeToString,
             ),
+            'ListPublicNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPublicNodes,
+                    request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesResponse.SerializeToString,
+            ),
             'GetTask': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTask,
                     request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetTaskRequest.FromString,
@@ -307,6 +343,11 @@ def add_DefinitionServiceServicer_to_server(servicer, server):
                     servicer.ListTasks,
                     request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTasksRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTasksResponse.SerializeToString,
+            ),
+            'ListTaskVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTaskVersions,
+                    request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsResponse.SerializeToString,
             ),
             'ListTaskUsages': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTaskUsages,
@@ -581,6 +622,33 @@ class DefinitionService:
             _registered_method=True)
 
     @staticmethod
+    def ListPublicNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.definition.v1.DefinitionService/ListPublicNodes',
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesRequest.SerializeToString,
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListPublicNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetTask(request,
             target,
             options=(),
@@ -624,6 +692,33 @@ class DefinitionService:
             '/flowmesh.api.definition.v1.DefinitionService/ListTasks',
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTasksRequest.SerializeToString,
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTaskVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.definition.v1.DefinitionService/ListTaskVersions',
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsRequest.SerializeToString,
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

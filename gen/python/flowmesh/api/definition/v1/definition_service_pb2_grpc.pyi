@@ -42,6 +42,8 @@ class DefinitionServiceStub:
     Written: a new version of each resource whose canonical form changed, in one transaction.
     Wakes:   orchestrators drop what they cached of the changed names.
     Again with the same content: answers the versions that exist, changes nothing.
+    A task that changes is checked against every workflow in use that would get it, and refused
+    where it would break one.
 
       INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
                                         one field violation per problem with path, line and column
@@ -89,6 +91,12 @@ class DefinitionServiceStub:
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
+    ListPublicNodes: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListPublicNodesRequest, _definition_service_pb2.ListPublicNodesResponse]
+    """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
+    newest versions, by workflow: what an editor offers to put into another one.
+
+      INVALID_ARGUMENT / PAGE_TOKEN_INVALID
+    """
     GetTask: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetTaskRequest, _definition_service_pb2.GetTaskResponse]
     """One version of a task, the newest unless named.
 
@@ -96,21 +104,26 @@ class DefinitionServiceStub:
     """
     ListTasks: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListTasksRequest, _definition_service_pb2.ListTasksResponse]
     """Newest versions of all tasks of the namespace, by name."""
+    ListTaskVersions: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskVersionsRequest, _definition_service_pb2.ListTaskVersionsResponse]
+    """All versions of one task, newest first.
+
+      NOT_FOUND / TASK_NOT_FOUND
+    """
     ListTaskUsages: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskUsagesRequest, _definition_service_pb2.ListTaskUsagesResponse]
-    """Workflows whose newest version refers to the task.
+    """Versions of workflows in use that refer to the task, of all namespaces.
 
       NOT_FOUND / TASK_NOT_FOUND
     """
     DeleteTask: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.DeleteTaskRequest, _definition_service_pb2.DeleteTaskResponse]
-    """Deletes a task.
+    """Deletes a task, or one version of it that is not the newest.
 
       NOT_FOUND / TASK_NOT_FOUND
-      FAILED_PRECONDITION / TASK_IN_USE   a workflow's newest version refers to it; the message names them
+      FAILED_PRECONDITION / TASK_IN_USE   versions in use refer to it; the message names them
     """
     GetPlan: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetPlanRequest, _definition_service_pb2.GetPlanResponse]
-    """The plan of a version with the newest version of every task it refers to. Called by orchestrators.
+    """The plan of a version with the task versions that its references mean now. Called by orchestrators.
 
-      NOT_FOUND / WORKFLOW_NOT_FOUND
+      NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
       NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
     """
 
@@ -128,6 +141,8 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
     Written: a new version of each resource whose canonical form changed, in one transaction.
     Wakes:   orchestrators drop what they cached of the changed names.
     Again with the same content: answers the versions that exist, changes nothing.
+    A task that changes is checked against every workflow in use that would get it, and refused
+    where it would break one.
 
       INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
                                         one field violation per problem with path, line and column
@@ -175,6 +190,12 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
+    ListPublicNodes: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListPublicNodesRequest, _definition_service_pb2.ListPublicNodesResponse]  # type: ignore[assignment]
+    """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
+    newest versions, by workflow: what an editor offers to put into another one.
+
+      INVALID_ARGUMENT / PAGE_TOKEN_INVALID
+    """
     GetTask: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetTaskRequest, _definition_service_pb2.GetTaskResponse]  # type: ignore[assignment]
     """One version of a task, the newest unless named.
 
@@ -182,21 +203,26 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
     """
     ListTasks: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListTasksRequest, _definition_service_pb2.ListTasksResponse]  # type: ignore[assignment]
     """Newest versions of all tasks of the namespace, by name."""
+    ListTaskVersions: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskVersionsRequest, _definition_service_pb2.ListTaskVersionsResponse]  # type: ignore[assignment]
+    """All versions of one task, newest first.
+
+      NOT_FOUND / TASK_NOT_FOUND
+    """
     ListTaskUsages: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskUsagesRequest, _definition_service_pb2.ListTaskUsagesResponse]  # type: ignore[assignment]
-    """Workflows whose newest version refers to the task.
+    """Versions of workflows in use that refer to the task, of all namespaces.
 
       NOT_FOUND / TASK_NOT_FOUND
     """
     DeleteTask: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.DeleteTaskRequest, _definition_service_pb2.DeleteTaskResponse]  # type: ignore[assignment]
-    """Deletes a task.
+    """Deletes a task, or one version of it that is not the newest.
 
       NOT_FOUND / TASK_NOT_FOUND
-      FAILED_PRECONDITION / TASK_IN_USE   a workflow's newest version refers to it; the message names them
+      FAILED_PRECONDITION / TASK_IN_USE   versions in use refer to it; the message names them
     """
     GetPlan: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetPlanRequest, _definition_service_pb2.GetPlanResponse]  # type: ignore[assignment]
-    """The plan of a version with the newest version of every task it refers to. Called by orchestrators.
+    """The plan of a version with the task versions that its references mean now. Called by orchestrators.
 
-      NOT_FOUND / WORKFLOW_NOT_FOUND
+      NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
       NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
     """
 
@@ -217,6 +243,8 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         Written: a new version of each resource whose canonical form changed, in one transaction.
         Wakes:   orchestrators drop what they cached of the changed names.
         Again with the same content: answers the versions that exist, changes nothing.
+        A task that changes is checked against every workflow in use that would get it, and refused
+        where it would break one.
 
           INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
                                             one field violation per problem with path, line and column
@@ -314,6 +342,18 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListPublicNodes(
+        self,
+        request: _definition_service_pb2.ListPublicNodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_definition_service_pb2.ListPublicNodesResponse, _abc.Awaitable[_definition_service_pb2.ListPublicNodesResponse]]:
+        """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
+        newest versions, by workflow: what an editor offers to put into another one.
+
+          INVALID_ARGUMENT / PAGE_TOKEN_INVALID
+        """
+
+    @_abc_1.abstractmethod
     def GetTask(
         self,
         request: _definition_service_pb2.GetTaskRequest,
@@ -333,12 +373,23 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Newest versions of all tasks of the namespace, by name."""
 
     @_abc_1.abstractmethod
+    def ListTaskVersions(
+        self,
+        request: _definition_service_pb2.ListTaskVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_definition_service_pb2.ListTaskVersionsResponse, _abc.Awaitable[_definition_service_pb2.ListTaskVersionsResponse]]:
+        """All versions of one task, newest first.
+
+          NOT_FOUND / TASK_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
     def ListTaskUsages(
         self,
         request: _definition_service_pb2.ListTaskUsagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ListTaskUsagesResponse, _abc.Awaitable[_definition_service_pb2.ListTaskUsagesResponse]]:
-        """Workflows whose newest version refers to the task.
+        """Versions of workflows in use that refer to the task, of all namespaces.
 
           NOT_FOUND / TASK_NOT_FOUND
         """
@@ -349,10 +400,10 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.DeleteTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.DeleteTaskResponse, _abc.Awaitable[_definition_service_pb2.DeleteTaskResponse]]:
-        """Deletes a task.
+        """Deletes a task, or one version of it that is not the newest.
 
           NOT_FOUND / TASK_NOT_FOUND
-          FAILED_PRECONDITION / TASK_IN_USE   a workflow's newest version refers to it; the message names them
+          FAILED_PRECONDITION / TASK_IN_USE   versions in use refer to it; the message names them
         """
 
     @_abc_1.abstractmethod
@@ -361,9 +412,9 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.GetPlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.GetPlanResponse, _abc.Awaitable[_definition_service_pb2.GetPlanResponse]]:
-        """The plan of a version with the newest version of every task it refers to. Called by orchestrators.
+        """The plan of a version with the task versions that its references mean now. Called by orchestrators.
 
-          NOT_FOUND / WORKFLOW_NOT_FOUND
+          NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
           NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
         """
 

@@ -74,6 +74,16 @@ class ExecutionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.TerminateExecutionRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.TerminateExecutionResponse.FromString,
                 _registered_method=True)
+        self.PauseExecution = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ExecutionService/PauseExecution',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.PauseExecutionRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.PauseExecutionResponse.FromString,
+                _registered_method=True)
+        self.ResumeExecution = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ExecutionService/ResumeExecution',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ResumeExecutionRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ResumeExecutionResponse.FromString,
+                _registered_method=True)
         self.SignalExecution = channel.unary_unary(
                 '/flowmesh.api.execution.v1.ExecutionService/SignalExecution',
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalExecutionRequest.SerializeToString,
@@ -113,6 +123,7 @@ class ExecutionServiceServicer:
         With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+        NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
         INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
         INVALID_ARGUMENT / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.Put
         FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
@@ -167,6 +178,29 @@ class ExecutionServiceServicer:
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseExecution(self, request, context):
+        """Lets nothing begin any more: what workers have goes on and its results count, timers that fire
+        and attempts that are due wait, signals are kept. The limit of the execution still applies.
+
+        NOT_FOUND / EXECUTION_NOT_FOUND
+        FAILED_PRECONDITION / EXECUTION_ENDED
+        FAILED_PRECONDITION / EXECUTION_PAUSED      it is paused already
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeExecution(self, request, context):
+        """Lets a paused execution go on with everything that waited.
+
+        NOT_FOUND / EXECUTION_NOT_FOUND
+        FAILED_PRECONDITION / EXECUTION_ENDED
+        FAILED_PRECONDITION / EXECUTION_NOT_PAUSED
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,6 +265,16 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.TerminateExecution,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.TerminateExecutionRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.TerminateExecutionResponse.SerializeToString,
+            ),
+            'PauseExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseExecution,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.PauseExecutionRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.PauseExecutionResponse.SerializeToString,
+            ),
+            'ResumeExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeExecution,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ResumeExecutionRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ResumeExecutionResponse.SerializeToString,
             ),
             'SignalExecution': grpc.unary_unary_rpc_method_handler(
                     servicer.SignalExecution,
@@ -420,6 +464,60 @@ class ExecutionService:
             '/flowmesh.api.execution.v1.ExecutionService/TerminateExecution',
             flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.TerminateExecutionRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.TerminateExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ExecutionService/PauseExecution',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.PauseExecutionRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.PauseExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ExecutionService/ResumeExecution',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ResumeExecutionRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ResumeExecutionResponse.FromString,
             options,
             channel_credentials,
             insecure,

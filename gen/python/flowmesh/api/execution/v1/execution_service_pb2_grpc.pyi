@@ -52,6 +52,7 @@ class ExecutionServiceStub:
     With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+      NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
       INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
       INVALID_ARGUMENT / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.Put
       FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
@@ -86,6 +87,21 @@ class ExecutionServiceStub:
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
+    """
+    PauseExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.PauseExecutionRequest, _execution_service_pb2.PauseExecutionResponse]
+    """Lets nothing begin any more: what workers have goes on and its results count, timers that fire
+    and attempts that are due wait, signals are kept. The limit of the execution still applies.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND
+      FAILED_PRECONDITION / EXECUTION_ENDED
+      FAILED_PRECONDITION / EXECUTION_PAUSED      it is paused already
+    """
+    ResumeExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ResumeExecutionRequest, _execution_service_pb2.ResumeExecutionResponse]
+    """Lets a paused execution go on with everything that waited.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND
+      FAILED_PRECONDITION / EXECUTION_ENDED
+      FAILED_PRECONDITION / EXECUTION_NOT_PAUSED
     """
     SignalExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.SignalExecutionRequest, _execution_service_pb2.SignalExecutionResponse]
     """Stores a signal in the history of a running execution.
@@ -126,6 +142,7 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+      NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
       INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
       INVALID_ARGUMENT / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.Put
       FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
@@ -160,6 +177,21 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
+    """
+    PauseExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.PauseExecutionRequest, _execution_service_pb2.PauseExecutionResponse]  # type: ignore[assignment]
+    """Lets nothing begin any more: what workers have goes on and its results count, timers that fire
+    and attempts that are due wait, signals are kept. The limit of the execution still applies.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND
+      FAILED_PRECONDITION / EXECUTION_ENDED
+      FAILED_PRECONDITION / EXECUTION_PAUSED      it is paused already
+    """
+    ResumeExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ResumeExecutionRequest, _execution_service_pb2.ResumeExecutionResponse]  # type: ignore[assignment]
+    """Lets a paused execution go on with everything that waited.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND
+      FAILED_PRECONDITION / EXECUTION_ENDED
+      FAILED_PRECONDITION / EXECUTION_NOT_PAUSED
     """
     SignalExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.SignalExecutionRequest, _execution_service_pb2.SignalExecutionResponse]  # type: ignore[assignment]
     """Stores a signal in the history of a running execution.
@@ -203,6 +235,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+          NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
           INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
           INVALID_ARGUMENT / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.Put
           FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
@@ -267,6 +300,33 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
+        """
+
+    @_abc_1.abstractmethod
+    def PauseExecution(
+        self,
+        request: _execution_service_pb2.PauseExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.PauseExecutionResponse, _abc.Awaitable[_execution_service_pb2.PauseExecutionResponse]]:
+        """Lets nothing begin any more: what workers have goes on and its results count, timers that fire
+        and attempts that are due wait, signals are kept. The limit of the execution still applies.
+
+          NOT_FOUND / EXECUTION_NOT_FOUND
+          FAILED_PRECONDITION / EXECUTION_ENDED
+          FAILED_PRECONDITION / EXECUTION_PAUSED      it is paused already
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeExecution(
+        self,
+        request: _execution_service_pb2.ResumeExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.ResumeExecutionResponse, _abc.Awaitable[_execution_service_pb2.ResumeExecutionResponse]]:
+        """Lets a paused execution go on with everything that waited.
+
+          NOT_FOUND / EXECUTION_NOT_FOUND
+          FAILED_PRECONDITION / EXECUTION_ENDED
+          FAILED_PRECONDITION / EXECUTION_NOT_PAUSED
         """
 
     @_abc_1.abstractmethod

@@ -26,51 +26,55 @@ from flowmesh.api.common.v1 import failure_pb2 as flowmesh_dot_api_dot_common_do
 from flowmesh.api.common.v1 import payload_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_payload__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/history/v1/history_event.proto\x12\x17\x66lowmesh.api.history.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xa9\x0b\n\x0cHistoryEvent\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x13\n\x05\x61t_us\x18\x02 \x01(\x03R\x04\x61tUs\x12U\n\x10workflow_started\x18\n \x01(\x0b\x32(.flowmesh.api.history.v1.WorkflowStartedH\x00R\x0fworkflowStarted\x12[\n\x12workflow_completed\x18\x0b \x01(\x0b\x32*.flowmesh.api.history.v1.WorkflowCompletedH\x00R\x11workflowCompleted\x12R\n\x0fworkflow_failed\x18\x0c \x01(\x0b\x32\'.flowmesh.api.history.v1.WorkflowFailedH\x00R\x0eworkflowFailed\x12X\n\x11workflow_canceled\x18\r \x01(\x0b\x32).flowmesh.api.history.v1.WorkflowCanceledH\x00R\x10workflowCanceled\x12^\n\x13workflow_terminated\x18\x0e \x01(\x0b\x32+.flowmesh.api.history.v1.WorkflowTerminatedH\x00R\x12workflowTerminated\x12O\n\x0etask_scheduled\x18\x14 \x01(\x0b\x32&.flowmesh.api.history.v1.TaskScheduledH\x00R\rtaskScheduled\x12I\n\x0ctask_started\x18\x15 \x01(\x0b\x32$.flowmesh.api.history.v1.TaskStartedH\x00R\x0btaskStarted\x12O\n\x0etask_completed\x18\x16 \x01(\x0b\x32&.flowmesh.api.history.v1.TaskCompletedH\x00R\rtaskCompleted\x12\x46\n\x0btask_failed\x18\x17 \x01(\x0b\x32#.flowmesh.api.history.v1.TaskFailedH\x00R\ntaskFailed\x12L\n\rtask_retrying\x18\x18 \x01(\x0b\x32%.flowmesh.api.history.v1.TaskRetryingH\x00R\x0ctaskRetrying\x12I\n\x0ctask_skipped\x18\x19 \x01(\x0b\x32$.flowmesh.api.history.v1.TaskSkippedH\x00R\x0btaskSkipped\x12L\n\rtask_canceled\x18\x1a \x01(\x0b\x32%.flowmesh.api.history.v1.TaskCanceledH\x00R\x0ctaskCanceled\x12\x46\n\x0bmap_started\x18\x1b \x01(\x0b\x32#.flowmesh.api.history.v1.MapStartedH\x00R\nmapStarted\x12O\n\x0estates_started\x18\x1c \x01(\x0b\x32&.flowmesh.api.history.v1.StatesStartedH\x00R\rstatesStarted\x12L\n\rtimer_started\x18\x1e \x01(\x0b\x32%.flowmesh.api.history.v1.TimerStartedH\x00R\x0ctimerStarted\x12\x46\n\x0btimer_fired\x18\x1f \x01(\x0b\x32#.flowmesh.api.history.v1.TimerFiredH\x00R\ntimerFired\x12R\n\x0fsignal_received\x18  \x01(\x0b\x32\'.flowmesh.api.history.v1.SignalReceivedH\x00R\x0esignalReceivedB\x07\n\x05\x65vent\"N\n\rHistoryEvents\x12=\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.flowmesh.api.history.v1.HistoryEventR\x06\x65vents\"\x99\x02\n\x0fWorkflowStarted\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x1f\n\x0bplan_digest\x18\x04 \x01(\tR\nplanDigest\x12\x35\n\x05input\x18\x05 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x07 \x01(\tR\x05\x61\x63tor\x12 \n\x0btraceparent\x18\x08 \x01(\tR\x0btraceparent\"L\n\x11WorkflowCompleted\x12\x37\n\x06output\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\"K\n\x0eWorkflowFailed\x12\x39\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\"_\n\x10WorkflowCanceled\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"a\n\x12WorkflowTerminated\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"=\n\rTaskScheduled\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\"\x98\x01\n\x0bTaskStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x1b\n\tworker_id\x18\x03 \x01(\tR\x08workerId\x12\x1a\n\x08\x64\x65livery\x18\x04 \x01(\rR\x08\x64\x65livery\x12\"\n\rstarted_at_us\x18\x05 \x01(\x03R\x0bstartedAtUs\"\x92\x01\n\rTaskCompleted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x37\n\x06output\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\x12\x1a\n\x08metadata\x18\x04 \x01(\x0cR\x08metadata\"u\n\nTaskFailed\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x39\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\"\x97\x01\n\x0cTaskRetrying\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x39\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\x12\x1e\n\x0bretry_at_us\x18\x04 \x01(\x03R\tretryAtUs\"}\n\x0bTaskSkipped\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12;\n\x06reason\x18\x02 \x01(\x0e\x32#.flowmesh.api.history.v1.SkipReasonR\x06reason\x12\x1d\n\nbecause_of\x18\x03 \x01(\tR\tbecauseOf\"<\n\x0cTaskCanceled\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\"6\n\nMapStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05\x63ount\x18\x02 \x01(\rR\x05\x63ount\"Z\n\rStatesStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05value\"@\n\x0cTimerStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n\nfire_at_us\x18\x02 \x01(\x03R\x08\x66ireAtUs\" \n\nTimerFired\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\"\x94\x01\n\x0eSignalReceived\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x39\n\x07payload\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x07payload\x12\x14\n\x05\x61\x63tor\x18\x03 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId*\x91\x01\n\nSkipReason\x12\x1b\n\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dSKIP_REASON_DEPENDENCY_FAILED\x10\x01\x12\"\n\x1eSKIP_REASON_DEPENDENCY_SKIPPED\x10\x02\x12\x1f\n\x1bSKIP_REASON_CONDITION_FALSE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/history/v1/history_event.proto\x12\x17\x66lowmesh.api.history.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xd4\x0c\n\x0cHistoryEvent\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x13\n\x05\x61t_us\x18\x02 \x01(\x03R\x04\x61tUs\x12U\n\x10workflow_started\x18\n \x01(\x0b\x32(.flowmesh.api.history.v1.WorkflowStartedH\x00R\x0fworkflowStarted\x12[\n\x12workflow_completed\x18\x0b \x01(\x0b\x32*.flowmesh.api.history.v1.WorkflowCompletedH\x00R\x11workflowCompleted\x12R\n\x0fworkflow_failed\x18\x0c \x01(\x0b\x32\'.flowmesh.api.history.v1.WorkflowFailedH\x00R\x0eworkflowFailed\x12X\n\x11workflow_canceled\x18\r \x01(\x0b\x32).flowmesh.api.history.v1.WorkflowCanceledH\x00R\x10workflowCanceled\x12^\n\x13workflow_terminated\x18\x0e \x01(\x0b\x32+.flowmesh.api.history.v1.WorkflowTerminatedH\x00R\x12workflowTerminated\x12R\n\x0fworkflow_paused\x18\x0f \x01(\x0b\x32\'.flowmesh.api.history.v1.WorkflowPausedH\x00R\x0eworkflowPaused\x12U\n\x10workflow_resumed\x18\x10 \x01(\x0b\x32(.flowmesh.api.history.v1.WorkflowResumedH\x00R\x0fworkflowResumed\x12O\n\x0etask_scheduled\x18\x14 \x01(\x0b\x32&.flowmesh.api.history.v1.TaskScheduledH\x00R\rtaskScheduled\x12I\n\x0ctask_started\x18\x15 \x01(\x0b\x32$.flowmesh.api.history.v1.TaskStartedH\x00R\x0btaskStarted\x12O\n\x0etask_completed\x18\x16 \x01(\x0b\x32&.flowmesh.api.history.v1.TaskCompletedH\x00R\rtaskCompleted\x12\x46\n\x0btask_failed\x18\x17 \x01(\x0b\x32#.flowmesh.api.history.v1.TaskFailedH\x00R\ntaskFailed\x12L\n\rtask_retrying\x18\x18 \x01(\x0b\x32%.flowmesh.api.history.v1.TaskRetryingH\x00R\x0ctaskRetrying\x12I\n\x0ctask_skipped\x18\x19 \x01(\x0b\x32$.flowmesh.api.history.v1.TaskSkippedH\x00R\x0btaskSkipped\x12L\n\rtask_canceled\x18\x1a \x01(\x0b\x32%.flowmesh.api.history.v1.TaskCanceledH\x00R\x0ctaskCanceled\x12\x46\n\x0bmap_started\x18\x1b \x01(\x0b\x32#.flowmesh.api.history.v1.MapStartedH\x00R\nmapStarted\x12O\n\x0estates_started\x18\x1c \x01(\x0b\x32&.flowmesh.api.history.v1.StatesStartedH\x00R\rstatesStarted\x12L\n\rtimer_started\x18\x1e \x01(\x0b\x32%.flowmesh.api.history.v1.TimerStartedH\x00R\x0ctimerStarted\x12\x46\n\x0btimer_fired\x18\x1f \x01(\x0b\x32#.flowmesh.api.history.v1.TimerFiredH\x00R\ntimerFired\x12R\n\x0fsignal_received\x18  \x01(\x0b\x32\'.flowmesh.api.history.v1.SignalReceivedH\x00R\x0esignalReceivedB\x07\n\x05\x65vent\"N\n\rHistoryEvents\x12=\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.flowmesh.api.history.v1.HistoryEventR\x06\x65vents\"\x99\x02\n\x0fWorkflowStarted\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x1f\n\x0bplan_digest\x18\x04 \x01(\tR\nplanDigest\x12\x35\n\x05input\x18\x05 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x07 \x01(\tR\x05\x61\x63tor\x12 \n\x0btraceparent\x18\x08 \x01(\tR\x0btraceparent\"L\n\x11WorkflowCompleted\x12\x37\n\x06output\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\"K\n\x0eWorkflowFailed\x12\x39\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\"_\n\x10WorkflowCanceled\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"a\n\x12WorkflowTerminated\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"]\n\x0eWorkflowPaused\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"^\n\x0fWorkflowResumed\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"=\n\rTaskScheduled\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\"\x98\x01\n\x0bTaskStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x1b\n\tworker_id\x18\x03 \x01(\tR\x08workerId\x12\x1a\n\x08\x64\x65livery\x18\x04 \x01(\rR\x08\x64\x65livery\x12\"\n\rstarted_at_us\x18\x05 \x01(\x03R\x0bstartedAtUs\"\x92\x01\n\rTaskCompleted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x37\n\x06output\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\x12\x1a\n\x08metadata\x18\x04 \x01(\x0cR\x08metadata\"u\n\nTaskFailed\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x39\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\"\x97\x01\n\x0cTaskRetrying\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x39\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\x12\x1e\n\x0bretry_at_us\x18\x04 \x01(\x03R\tretryAtUs\"}\n\x0bTaskSkipped\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12;\n\x06reason\x18\x02 \x01(\x0e\x32#.flowmesh.api.history.v1.SkipReasonR\x06reason\x12\x1d\n\nbecause_of\x18\x03 \x01(\tR\tbecauseOf\"<\n\x0cTaskCanceled\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\"6\n\nMapStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05\x63ount\x18\x02 \x01(\rR\x05\x63ount\"Z\n\rStatesStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05value\"@\n\x0cTimerStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n\nfire_at_us\x18\x02 \x01(\x03R\x08\x66ireAtUs\" \n\nTimerFired\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\"\x94\x01\n\x0eSignalReceived\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x39\n\x07payload\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x07payload\x12\x14\n\x05\x61\x63tor\x18\x03 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId*\x91\x01\n\nSkipReason\x12\x1b\n\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dSKIP_REASON_DEPENDENCY_FAILED\x10\x01\x12\"\n\x1eSKIP_REASON_DEPENDENCY_SKIPPED\x10\x02\x12\x1f\n\x1bSKIP_REASON_CONDITION_FALSE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.history.v1.history_event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SKIPREASON']._serialized_start=3544
-  _globals['_SKIPREASON']._serialized_end=3689
+  _globals['_SKIPREASON']._serialized_start=3906
+  _globals['_SKIPREASON']._serialized_end=4051
   _globals['_HISTORYEVENT']._serialized_start=149
-  _globals['_HISTORYEVENT']._serialized_end=1598
-  _globals['_HISTORYEVENTS']._serialized_start=1600
-  _globals['_HISTORYEVENTS']._serialized_end=1678
-  _globals['_WORKFLOWSTARTED']._serialized_start=1681
-  _globals['_WORKFLOWSTARTED']._serialized_end=1962
-  _globals['_WORKFLOWCOMPLETED']._serialized_start=1964
-  _globals['_WORKFLOWCOMPLETED']._serialized_end=2040
-  _globals['_WORKFLOWFAILED']._serialized_start=2042
-  _globals['_WORKFLOWFAILED']._serialized_end=2117
-  _globals['_WORKFLOWCANCELED']._serialized_start=2119
-  _globals['_WORKFLOWCANCELED']._serialized_end=2214
-  _globals['_WORKFLOWTERMINATED']._serialized_start=2216
-  _globals['_WORKFLOWTERMINATED']._serialized_end=2313
-  _globals['_TASKSCHEDULED']._serialized_start=2315
-  _globals['_TASKSCHEDULED']._serialized_end=2376
-  _globals['_TASKSTARTED']._serialized_start=2379
-  _globals['_TASKSTARTED']._serialized_end=2531
-  _globals['_TASKCOMPLETED']._serialized_start=2534
-  _globals['_TASKCOMPLETED']._serialized_end=2680
-  _globals['_TASKFAILED']._serialized_start=2682
-  _globals['_TASKFAILED']._serialized_end=2799
-  _globals['_TASKRETRYING']._serialized_start=2802
-  _globals['_TASKRETRYING']._serialized_end=2953
-  _globals['_TASKSKIPPED']._serialized_start=2955
-  _globals['_TASKSKIPPED']._serialized_end=3080
-  _globals['_TASKCANCELED']._serialized_start=3082
-  _globals['_TASKCANCELED']._serialized_end=3142
-  _globals['_MAPSTARTED']._serialized_start=3144
-  _globals['_MAPSTARTED']._serialized_end=3198
-  _globals['_STATESSTARTED']._serialized_start=3200
-  _globals['_STATESSTARTED']._serialized_end=3290
-  _globals['_TIMERSTARTED']._serialized_start=3292
-  _globals['_TIMERSTARTED']._serialized_end=3356
-  _globals['_TIMERFIRED']._serialized_start=3358
-  _globals['_TIMERFIRED']._serialized_end=3390
-  _globals['_SIGNALRECEIVED']._serialized_start=3393
-  _globals['_SIGNALRECEIVED']._serialized_end=3541
+  _globals['_HISTORYEVENT']._serialized_end=1769
+  _globals['_HISTORYEVENTS']._serialized_start=1771
+  _globals['_HISTORYEVENTS']._serialized_end=1849
+  _globals['_WORKFLOWSTARTED']._serialized_start=1852
+  _globals['_WORKFLOWSTARTED']._serialized_end=2133
+  _globals['_WORKFLOWCOMPLETED']._serialized_start=2135
+  _globals['_WORKFLOWCOMPLETED']._serialized_end=2211
+  _globals['_WORKFLOWFAILED']._serialized_start=2213
+  _globals['_WORKFLOWFAILED']._serialized_end=2288
+  _globals['_WORKFLOWCANCELED']._serialized_start=2290
+  _globals['_WORKFLOWCANCELED']._serialized_end=2385
+  _globals['_WORKFLOWTERMINATED']._serialized_start=2387
+  _globals['_WORKFLOWTERMINATED']._serialized_end=2484
+  _globals['_WORKFLOWPAUSED']._serialized_start=2486
+  _globals['_WORKFLOWPAUSED']._serialized_end=2579
+  _globals['_WORKFLOWRESUMED']._serialized_start=2581
+  _globals['_WORKFLOWRESUMED']._serialized_end=2675
+  _globals['_TASKSCHEDULED']._serialized_start=2677
+  _globals['_TASKSCHEDULED']._serialized_end=2738
+  _globals['_TASKSTARTED']._serialized_start=2741
+  _globals['_TASKSTARTED']._serialized_end=2893
+  _globals['_TASKCOMPLETED']._serialized_start=2896
+  _globals['_TASKCOMPLETED']._serialized_end=3042
+  _globals['_TASKFAILED']._serialized_start=3044
+  _globals['_TASKFAILED']._serialized_end=3161
+  _globals['_TASKRETRYING']._serialized_start=3164
+  _globals['_TASKRETRYING']._serialized_end=3315
+  _globals['_TASKSKIPPED']._serialized_start=3317
+  _globals['_TASKSKIPPED']._serialized_end=3442
+  _globals['_TASKCANCELED']._serialized_start=3444
+  _globals['_TASKCANCELED']._serialized_end=3504
+  _globals['_MAPSTARTED']._serialized_start=3506
+  _globals['_MAPSTARTED']._serialized_end=3560
+  _globals['_STATESSTARTED']._serialized_start=3562
+  _globals['_STATESSTARTED']._serialized_end=3652
+  _globals['_TIMERSTARTED']._serialized_start=3654
+  _globals['_TIMERSTARTED']._serialized_end=3718
+  _globals['_TIMERFIRED']._serialized_start=3720
+  _globals['_TIMERFIRED']._serialized_end=3752
+  _globals['_SIGNALRECEIVED']._serialized_start=3755
+  _globals['_SIGNALRECEIVED']._serialized_end=3903
 # @@protoc_insertion_point(module_scope)

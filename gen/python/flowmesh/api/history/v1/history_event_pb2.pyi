@@ -56,6 +56,8 @@ class HistoryEvent(_message.Message):
     WORKFLOW_FAILED_FIELD_NUMBER: _builtins.int
     WORKFLOW_CANCELED_FIELD_NUMBER: _builtins.int
     WORKFLOW_TERMINATED_FIELD_NUMBER: _builtins.int
+    WORKFLOW_PAUSED_FIELD_NUMBER: _builtins.int
+    WORKFLOW_RESUMED_FIELD_NUMBER: _builtins.int
     TASK_SCHEDULED_FIELD_NUMBER: _builtins.int
     TASK_STARTED_FIELD_NUMBER: _builtins.int
     TASK_COMPLETED_FIELD_NUMBER: _builtins.int
@@ -82,6 +84,10 @@ class HistoryEvent(_message.Message):
     def workflow_canceled(self) -> Global___WorkflowCanceled: ...
     @_builtins.property
     def workflow_terminated(self) -> Global___WorkflowTerminated: ...
+    @_builtins.property
+    def workflow_paused(self) -> Global___WorkflowPaused: ...
+    @_builtins.property
+    def workflow_resumed(self) -> Global___WorkflowResumed: ...
     @_builtins.property
     def task_scheduled(self) -> Global___TaskScheduled: ...
     @_builtins.property
@@ -116,6 +122,8 @@ class HistoryEvent(_message.Message):
         workflow_failed: Global___WorkflowFailed | None = ...,
         workflow_canceled: Global___WorkflowCanceled | None = ...,
         workflow_terminated: Global___WorkflowTerminated | None = ...,
+        workflow_paused: Global___WorkflowPaused | None = ...,
+        workflow_resumed: Global___WorkflowResumed | None = ...,
         task_scheduled: Global___TaskScheduled | None = ...,
         task_started: Global___TaskStarted | None = ...,
         task_completed: Global___TaskCompleted | None = ...,
@@ -129,11 +137,11 @@ class HistoryEvent(_message.Message):
         timer_fired: Global___TimerFired | None = ...,
         signal_received: Global___SignalReceived | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "map_started", b"map_started", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "map_started", b"map_started", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "event", b"event", "map_started", b"map_started", "sequence", b"sequence", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "event", b"event", "map_started", b"map_started", "sequence", b"sequence", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "states_started", "timer_started", "timer_fired", "signal_received"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "workflow_paused", "workflow_resumed", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "states_started", "timer_started", "timer_fired", "signal_received"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -303,6 +311,58 @@ class WorkflowTerminated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WorkflowTerminated: _TypeAlias = WorkflowTerminated  # noqa: Y015
+
+@_typing.final
+class WorkflowPaused(_message.Message):
+    """Nothing begins until it is resumed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    actor: _builtins.str
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkflowPaused: _TypeAlias = WorkflowPaused  # noqa: Y015
+
+@_typing.final
+class WorkflowResumed(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    actor: _builtins.str
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkflowResumed: _TypeAlias = WorkflowResumed  # noqa: Y015
 
 @_typing.final
 class TaskScheduled(_message.Message):

@@ -1,0 +1,87 @@
+"""Uses of outputs that may not be there: of nodes that are skipped or may fail.
+
+Where a node is skipped, so is every node that waits for it, its output never being there. That is
+right where both hang on the same condition; elsewhere it is told.
+"""
+
+from flowmesh.definitions.checks.known import may_be_skipped
+from flowmesh.definitions.model import Join, Node, Workflow
+from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.references import NATIVE_ROOTS, task_of
+from flowmesh.definitions.scopes import Scope
+from flowmesh.expressions import TemplateInvalid, compile_template
+
+_CODE = "OUTPUT_MAY_BE_MISSING"
+
+
+def check_missing(workflow: Workflow, scope: Scope, problems: Problems) -> None:
+    for inner in scope.every():
+        for node in inner.nodes:
+            template = inner.inputs.get(node.path)
+            if template is None:
+                continue
+            for name in dict.fromkeys(filter(None, map(task_of, template.references))):
+                used = inner.visible.get(name)
+                why = _why(used, node, inner) if used is not None else ""
+                if why:
+                    message = f"the output of {name} may be missing: {why}"
+                    problems.warn(_CODE, message, node.input_path)
+    if workflow.has_output:
+        _check_output(workflow, scope, problems)
+
+
+def _check_output(workflow: Workflow, scope: Scope, problems: Problems) -> None:
+    """There a missing output fails the workflow, so what is only skipped with others counts too."""
+    try:
+        references = compile_template(workflow.output, NATIVE_ROOTS).references
+    except TemplateInvalid:
+        return
+    path: Path = (*workflow.schema_path, "output")
+    for name in dict.fromkeys(filter(None, map(task_of, references))):
+        culprit = _skipped_with(name, scope)
+        if culprit is not None:
+            message = f"the output of {name} may be missing: {_reason(culprit)}"
+            problems.warn(_CODE, f"{message}, and then the workflow fails", path)
+
+
+def _why(used: Node, user: Node, scope: Scope) -> str:
+    """Why the output may be missing when the user runs or should; empty where it is not."""
+    edge = next((edge for edge in user.edges if edge.source == used.id), None)
+    if edge is not None and edge.on_failure:
+        return f"{user.id} runs when {used.id} has failed"
+    if user.join is not Join.STRICT and len(user.edges) > 1:
+        return f"{user.id} runs even if {used.id} has not"
+    if not may_be_skipped(used):
+        return ""
+    nearby = [user, *(scope.ids[name] for name in user.dependencies if name in scope.ids)]
+    nearby = [node for node in nearby if node is not used]
+    if used.condition and any(node.condition == used.condition for node in nearby):
+        return ""
+    if not used.critical and not used.condition and not user.critical:
+        return ""
+    return f"{_reason(used)}, and then {user.id} is skipped"
+
+
+def _reason(node: Node) -> str:
+    if node.condition:
+        return f"{node.id} has a condition"
+    if not node.critical:
+        return f"{node.id} is not critical and may fail"
+    return f"{node.id} runs on a branch"
+
+
+def _skipped_with(name: str, scope: Scope) -> Node | None:
+    """The node that may be skipped, or the first behind which it would be."""
+    places = {node.id: index for index, node in reversed(list(enumerate(scope.nodes)))}
+    waiting, seen = [places[name]] if name in places else [], set[int]()
+    while waiting:
+        index = waiting.pop()
+        if index in seen:
+            continue
+        seen.add(index)
+        node = scope.nodes[index]
+        if may_be_skipped(node):
+            return node
+        if node.join is Join.STRICT:
+            waiting += scope.graph.dependencies[index]
+    return None

@@ -1,0 +1,10 @@
+"""Definitions written in another format than they came in: all of what they say, or not at all.
+
+Step JSON, graph JSON and native resources are written. What has no place in the format asked for
+is refused by name, with all the rest that has none.
+"""
+
+from flowmesh.definitions.exports.export import TARGETS, export, export_source
+from flowmesh.definitions.exports.yaml_out import write_yaml
+
+__all__ = ["TARGETS", "export", "export_source", "write_yaml"]

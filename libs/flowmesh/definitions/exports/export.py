@@ -1,0 +1,59 @@
+"""One definition, or all of a source, in the format asked for."""
+
+from typing import Any
+
+from flowmesh.definitions.checks import check
+from flowmesh.definitions.exports.graph import graph_document
+from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.native import native_documents
+from flowmesh.definitions.exports.steps import steps_document
+from flowmesh.definitions.model import Dialect, Json, Workflow
+from flowmesh.definitions.problems import refuse
+from flowmesh.definitions.reading import Read, read_source
+from flowmesh.errors import Invalid
+
+# Formats that are written, by the word that asks for them, and what they are called.
+TARGETS = {
+    "native": (Dialect.NATIVE, "a native resource"),
+    "steps": (Dialect.STEPS, "step JSON"),
+    "graph": (Dialect.GRAPH, "graph JSON"),
+}
+
+
+def export(read: Read, target: str) -> list[dict[str, Any]]:
+    """The documents that say the same in another format; the document itself in its own.
+
+    A task of the library has one format only. Raises Invalid FEATURE_UNSUPPORTED with all that
+    has no place in the format.
+    """
+    dialect, words = TARGETS[target]
+    workflow, document = read.resource, read.document
+    if not isinstance(workflow, Workflow) or workflow.dialect is dialect:
+        return [document]
+    lost = Lost(words)
+    found: list[dict[str, Json]]
+    match dialect:
+        case Dialect.GRAPH:
+            found = [graph_document(workflow, document, lost)]
+        case Dialect.STEPS:
+            found = [steps_document(workflow, document, lost)]
+        case _:
+            found = native_documents(workflow, document, lost)
+    lost.refuse()
+    return found
+
+
+def export_source(source: bytes, content_type: str, target: str) -> list[dict[str, Any]]:
+    """Everything a source holds in the format asked for; `target` empty leaves each as it is.
+
+    Raises Invalid with every problem of the source, but for tasks of a library it cannot see.
+    """
+    reading = read_source(source, content_type)
+    found_wrong = [*reading.problems, *check(reading, lambda _name: None)]
+    refuse([problem for problem in found_wrong if problem.code != "TASK_NOT_FOUND"])
+    if not reading.resources:
+        raise Invalid("DEFINITION_INVALID", "the source holds no definition")
+    found: list[dict[str, Any]] = []
+    for read in reading.resources:
+        found += export(read, target) if target else [read.document]
+    return found

@@ -1,0 +1,133 @@
+"""A workflow as graph JSON: a step that is none of its types as a custom node with an action, a
+native task as the data of a custom node; positions are those of the drawing.
+"""
+
+import re
+
+from flowmesh.definitions.drawing.picture import picture_of
+from flowmesh.definitions.drawing.svg import Placed, placed
+from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.parts import (
+    Document,
+    params_of,
+    policy,
+    said_of,
+    webhooks,
+    written_nodes,
+)
+from flowmesh.definitions.model import Dialect, Join, Node, Task, Workflow
+from flowmesh.definitions.scopes import Scope
+
+# What a native task says that is not in the data of its node.
+_NOT_DATA = frozenset({"id", "name", "dependsOn", "join"})
+
+
+def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Document:
+    drawn = placed(picture_of(workflow))
+    people = written_nodes(workflow, document)
+    found: Document = {"id": workflow.id, "name": workflow.name}
+    spec = document.get("spec", document)
+    if spec.get("description"):
+        found["description"] = spec["description"]
+    if workflow.dialect is Dialect.NATIVE and spec.get("templates", "native") != "native":
+        lost.note("templates in the Go form")
+    found["version"] = 1
+    found |= _graph(workflow, drawn, people, lost)
+    for key, schema in (
+        ("inputSchema", workflow.input_schema),
+        ("outputSchema", workflow.output_schema),
+    ):
+        if schema is not None:
+            found[key] = schema
+    if workflow.has_output:
+        found["output"] = workflow.output
+    if workflow.parallelism:
+        found["maxConcurrency"] = workflow.parallelism
+    if workflow.timeout_ms:
+        found["timeout"] = workflow.timeout_ms
+    if workflow.labels:
+        found["labels"] = workflow.labels
+    if said := webhooks(workflow.callbacks):
+        found["webhooks"] = said
+    metadata = document.get("metadata", {})
+    if workflow.dialect is Dialect.NATIVE:
+        metadata = {key: metadata[key] for key in ("annotations", "namespace") if key in metadata}
+    if metadata:
+        found["metadata"] = metadata
+    return found
+
+
+def _graph(workflow: Workflow, drawn: Placed, people: dict[str, Document], lost: Lost) -> Document:
+    scope = Scope(workflow.nodes)
+    made, edges = [], []
+    for index, node in enumerate(scope.nodes):
+        x, y = drawn.corner(index)
+        shown = people.get(node.id, {})
+        metadata = dict(shown.get("metadata") or {})
+        position = metadata.pop("position", None) or {"x": round(x), "y": round(y)}
+        kind, data, said = "custom", {}, {}
+        if workflow.dialect is Dialect.NATIVE:
+            data = {key: value for key, value in shown.items() if key not in _NOT_DATA}
+        else:
+            kind, data = _data(node, lost)
+            said = said_of(node)
+        each: Document = {"id": node.id, "type": kind, "name": node.name}
+        if shown.get("description"):
+            each["description"] = shown["description"]
+        each |= {"workflowId": workflow.id, "version": 1, "position": position, "data": data} | said
+        # Those that templates imply are drawn too.
+        sources = [scope.graph.ids[before] for before in scope.graph.dependencies[index]]
+        if node.join is not (Join.ALL if len(sources) > 1 else Join.STRICT):
+            each["join"] = node.join.value
+        if metadata:
+            each["metadata"] = metadata
+        made.append(each)
+        edges += [_edge(node, source, lost) for source in sources]
+    return {"nodes": made, "edges": edges}
+
+
+def _edge(node: Node, source: str, lost: Lost) -> Document:
+    written: Document = {"id": f"{source}->{node.id}", "source": source, "target": node.id}
+    rules = [edge for edge in node.edges if edge.source == source]
+    if len(rules) > 1:
+        lost.note(f"several outcomes of {source} on one edge", node.id)
+    for rule in rules:
+        if rule.on_failure:
+            written["type"] = "error"
+        elif rule.label:
+            written["outcome"] = rule.label
+    return written
+
+
+def _data(node: Node, lost: Lost) -> tuple[str, Document]:
+    kind = "custom"
+    data: Document = {}
+    if node.task is None or node.body is not None:
+        lost.note("a node with a body, or a task that is not written into it", node.id)
+    else:
+        kind, data = _task(node, node.task, lost)
+    if node.retry is not None:
+        data["retryPolicy"] = policy(node.retry)
+    if node.timeout_ms:
+        data["timeout"] = node.timeout_ms
+    return kind, data
+
+
+def _task(node: Node, task: Task, lost: Lost) -> tuple[str, Document]:
+    config = task.config
+    if task.dialect is not Dialect.STEPS:
+        lost.note(f"a task that is no step, {task.type}", node.id)
+        return "custom", {}
+    if task.executor == "http.request":
+        said = {key: config[key] for key in ("url", "method", "headers", "body") if key in config}
+        return "http", said | ({"sendContext": True} if config.get("send_context") else {})
+    if task.executor == "function":
+        code = str(config["code"])
+        named = re.search(rf"\b{re.escape(node.id)}\b", code) is None
+        # Code that has the name of the function would be taken for its declaration.
+        return "function", ({"functionName": node.id} if named else {}) | {"functionCode": code}
+    if task.executor == "delay":
+        value = config["duration"]
+        kind = "fixed" if isinstance(value, int) else "expression"
+        return "delay", {"delayType": kind, "delayValue": value}
+    return "custom", {"action": task.executor, "params": params_of(task)}

@@ -1,0 +1,143 @@
+"""A workflow as native resources: itself, and a WorkflowTask for what a node brings with it.
+
+Templates of native resources see the input and outputs of tasks, so what reads the shared context
+of step JSON has no place here. What only editors read of a node, such as positions, is left out.
+"""
+
+from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.parts import Document, native_policy, said_of, written_nodes
+from flowmesh.definitions.formats.graph_nodes import NATIVE_KEYS
+from flowmesh.definitions.formats.native import API_VERSION
+from flowmesh.definitions.model import (
+    NO_RETRY,
+    Dialect,
+    Join,
+    Node,
+    Task,
+    Workflow,
+)
+from flowmesh.definitions.references import has_template, texts_of
+
+# The types of WorkflowTasks by what runs them; what they do stands under their name.
+_TYPES = {"http.request": "http", "function": "function", "transform": "transform"}
+
+_OUTCOMES = frozenset({"success", "failure"})
+
+
+def native_documents(workflow: Workflow, document: Document, lost: Lost) -> list[Document]:
+    tasks: list[Document] = []
+    spec: Document = {}
+    if document.get("description"):
+        spec["description"] = document["description"]
+    people = written_nodes(workflow, document)
+    spec["tasks"] = [
+        _node(workflow, node, people.get(node.id, {}), tasks, lost) for node in workflow.nodes
+    ]
+    for key, schema in (
+        ("inputSchema", workflow.input_schema),
+        ("outputSchema", workflow.output_schema),
+    ):
+        if schema is not None:
+            spec[key] = schema
+    if workflow.has_output:
+        spec["output"] = workflow.output
+    if workflow.parallelism:
+        spec["parallelism"] = workflow.parallelism
+    if workflow.timeout_ms:
+        spec["timeout"] = f"{workflow.timeout_ms}ms"
+    callbacks = workflow.callbacks
+    if callbacks.on_complete or callbacks.on_failure or callbacks.on_step:
+        lost.note("webhooks that are told how an execution goes")
+    metadata: Document = {"name": workflow.id}
+    if workflow.labels:
+        metadata["labels"] = workflow.labels
+    written = document.get("metadata") or {}
+    metadata |= {key: written[key] for key in ("annotations", "namespace") if key in written}
+    return [*tasks, _resource("Workflow", metadata, spec)]
+
+
+def _resource(kind: str, metadata: Document, spec: Document) -> Document:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _node(
+    workflow: Workflow, node: Node, shown: Document, tasks: list[Document], lost: Lost
+) -> Document:
+    found: Document = {"id": node.id}
+    if node.name != node.id:
+        found["name"] = node.name
+    data = shown.get("data", {})
+    if shown.get("type") == "custom" and any(key in data for key in NATIVE_KEYS):
+        found |= {key: value for key, value in data.items() if key != "id"} | said_of(node)
+    else:
+        found |= _made(workflow, node, tasks, lost)
+    if node.dependencies:
+        found["dependsOn"] = [_dependency(node, source, lost) for source in node.dependencies]
+    if node.join is not Join.STRICT:
+        found["join"] = node.join.value
+    return found
+
+
+def _dependency(node: Node, source: str, lost: Lost) -> str | Document:
+    for edge in node.edges:
+        if edge.source == source and (edge.label or edge.on_failure):
+            if edge.label in _OUTCOMES:
+                lost.note(f"a label {edge.label!r}, which is an outcome", node.id)
+            return {"task": source, "on": edge.label or "failure"}
+    return source
+
+
+def _made(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> Document:
+    found = _does(workflow, node, tasks, lost)
+    runs = node.task is not None and node.task.executor not in ("noop", "delay")
+    if node.retry is not None or runs:
+        # Native tasks are tried again unless they say otherwise.
+        found["retry"] = native_policy(node.retry or NO_RETRY)
+    if node.timeout_ms:
+        found["timeout"] = f"{node.timeout_ms}ms"
+    return found | said_of(node)
+
+
+def _does(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> Document:
+    task = node.task
+    given: Document = {"input": node.input} if node.has_input else {}
+    if task is None:
+        lost.note("a body that no native task has", node.id)
+        return {}
+    if task.executor == "noop":
+        return {"taskRef": "noop"}
+    if task.executor == "delay":
+        value = task.config.get("duration")
+        if has_template(value) or not isinstance(value, int):
+            lost.note("a delay that is computed from the context", node.id)
+        return {"taskRef": "delay", "input": {"duration": f"{value}ms"}}
+    if task.executor in ("decision", "signal", "condition", "webhook"):
+        lost.note(f"a node of type {task.type}", node.id)
+        return {}
+    if _reads_context(node, task):
+        lost.note("a node that reads the context", node.id)
+        return {}
+    name = f"{workflow.id}.{node.id}"
+    tasks.append(_resource("WorkflowTask", {"name": name}, _spec(node, task, lost)))
+    return {"taskRef": name, **given}
+
+
+def _spec(node: Node, task: Task, lost: Lost) -> Document:
+    kind = _TYPES.get(task.executor, "")
+    spec: Document = {"type": kind or task.executor}
+    if kind:
+        if "authentication" in task.config or "input_key" in task.config:
+            lost.note("authentication, or a template of a webhook", node.id)
+        spec[kind] = task.config
+    for key, schema in (("inputSchema", task.input_schema), ("outputSchema", task.output_schema)):
+        if schema is not None:
+            spec[key] = schema
+    return spec
+
+
+def _reads_context(node: Node, task: Task) -> bool:
+    if task.dialect is Dialect.NATIVE:
+        return any("context" in text for text in texts_of(node.input))
+    if task.executor == "http.request":
+        return bool(task.config.get("send_context")) or has_template(task.config)
+    return True

@@ -1,0 +1,101 @@
+"""A workflow as step JSON: actions that depend on one another and share a context."""
+
+from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.parts import (
+    Document,
+    params_of,
+    policy,
+    said_of,
+    webhooks,
+    written_nodes,
+)
+from flowmesh.definitions.model import Dialect, Join, Node, Workflow
+
+_ELSEWHERE = {
+    "decision": "a decision",
+    "signal": "a node that waits for a signal",
+}
+
+
+def steps_document(workflow: Workflow, document: Document, lost: Lost) -> Document:
+    found: Document = {"id": workflow.id, "name": workflow.name}
+    spec = document.get("spec", document)
+    if spec.get("description"):
+        found["description"] = spec["description"]
+    people = written_nodes(workflow, document)
+    found["steps"] = [_step(node, people.get(node.id, {}), lost) for node in workflow.nodes]
+    for key, schema in (
+        ("inputSchema", workflow.input_schema),
+        ("outputSchema", workflow.output_schema),
+    ):
+        if schema is not None:
+            found[key] = schema
+    if workflow.has_output:
+        lost.note("an output that the workflow puts together")
+    if workflow.parallelism:
+        found["maxConcurrency"] = workflow.parallelism
+    if workflow.timeout_ms:
+        found["timeout"] = workflow.timeout_ms
+    if workflow.labels:
+        found["labels"] = workflow.labels
+    if said := webhooks(workflow.callbacks):
+        found["webhooks"] = said
+    if document.get("metadata") and workflow.dialect is not Dialect.NATIVE:
+        found["metadata"] = document["metadata"]
+    return found
+
+
+def _step(node: Node, shown: Document, lost: Lost) -> Document:
+    step: Document = {"id": node.id, "name": node.name, "type": "task"}
+    if shown.get("description"):
+        step["description"] = shown["description"]
+    step |= _action(node, lost)
+    step["dependencies"] = list(dict.fromkeys(filter(None, node.dependencies)))
+    for edge in node.edges:
+        if edge.label:
+            lost.note("an edge with a condition", node.id)
+        if edge.on_failure:
+            lost.note("an edge that is taken on failure", node.id)
+    if node.join is not Join.STRICT:
+        lost.note(f"the join {node.join.value!r} (steps wait as with 'strict')", node.id)
+    if node.condition:
+        lost.note("a condition of a node", node.id)
+    if node.retry is not None:
+        step["retryPolicy"] = policy(node.retry)
+    if node.timeout_ms:
+        step["timeout"] = node.timeout_ms
+    step |= said_of(node)
+    metadata = dict(shown.get("metadata") or {})
+    if "position" in shown:
+        metadata["position"] = shown["position"]
+    return step | ({"metadata": metadata} if metadata else {})
+
+
+def _action(node: Node, lost: Lost) -> Document:
+    task = node.task
+    if node.body is not None:
+        lost.note("a node with a graph in it", node.id)
+    elif node.task_ref == "noop":
+        return {"action": "noop", "params": {}}
+    elif task is None:
+        lost.note(f"a task of the library ({node.task_ref})", node.id)
+    elif task.dialect is not Dialect.STEPS or task.executor in _ELSEWHERE:
+        what = _ELSEWHERE.get(task.executor, "an input of its own, instead of the context")
+        lost.note(what, node.id)
+    elif task.input_schema is not None or task.output_schema is not None:
+        lost.note("a schema of a node", node.id)
+    elif "authentication" in task.config:
+        lost.note("authentication", node.id)
+    elif task.executor == "http.request" and _sends_differently(task.config):
+        lost.note(
+            f"a {task.config['method']} without a body, which would send the context", node.id
+        )
+    else:
+        return {"action": task.executor, "params": params_of(task)}
+    return {}
+
+
+def _sends_differently(config: Document) -> bool:
+    """Without a body, step JSON sends the context with some methods and nothing with others."""
+    sends = config.get("method") in ("POST", "PUT", "PATCH") and "body" not in config
+    return bool(sends) != bool(config.get("send_context"))

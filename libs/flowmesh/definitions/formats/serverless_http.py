@@ -1,0 +1,112 @@
+"""`call: http` of Serverless Workflow."""
+
+from dataclasses import replace
+
+import orjson
+
+from flowmesh.definitions.formats.common import METHODS
+from flowmesh.definitions.formats.serverless_layout import At
+from flowmesh.definitions.formats.serverless_values import unsupported
+from flowmesh.definitions.model import Json
+from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.specs import HTTP_TIMEOUT_MS
+
+_ANSWERS = ("content", "response", "raw")
+_OTHER_SCHEMES = ("certificate", "digest", "oauth2", "oidc")
+
+
+def lay_http(at: At) -> None:
+    if not at.reader.has("with"):
+        at.reader.missing("with", "method and endpoint of the request")
+    given = at.reader.object("with")
+    if not given.has("method"):
+        given.missing("method", "get, post, put …")
+    method = given.choice("method", METHODS, "GET")
+    answer = given.text("output") or "content"
+    if answer not in _ANSWERS:
+        given.wrong("output", "one of " + ", ".join(_ANSWERS))
+    # The parts become the members of one program, so that one evaluation makes the request.
+    parts = {"uri": _endpoint(at, given)}
+    for key in ("headers", "query", "body"):
+        if given.has(key):
+            parts[key] = _part(at, given.raw(key), given, key)
+    if authentication := _authentication(at, given):
+        parts["auth"] = authentication
+    config = {
+        "op": "http",
+        "method": method,
+        "answer": answer,
+        "redirect": given.flag("redirect", False),
+        "request": {"jq": "{" + ",".join(f"{key}:{part}" for key, part in parts.items()) + "}"},
+    }
+    given.refuse_unknown()
+    replace(at, limit_ms=at.limit_ms or HTTP_TIMEOUT_MS).work(config)
+
+
+def _part(at: At, value: Json, reader: Reader, key: str) -> str:
+    """A member of the request as a program."""
+    path = (*reader.path, key)
+    if key in ("headers", "query") and not isinstance(value, dict | str):
+        reader.wrong(key, "an object or an expression")
+    made = at.expressions.value(value, path, at.names)
+    return str(made["jq"]) if "jq" in made else orjson.dumps(made["value"]).decode()
+
+
+def _endpoint(at: At, given: Reader) -> str:
+    endpoint = given.raw("endpoint")
+    if isinstance(endpoint, str):
+        return at.expressions.uri(endpoint, (*given.path, "endpoint"), at.names)
+    if not given.has("endpoint"):
+        given.missing("endpoint", "a URI, or an object with one")
+    holder = given.object("endpoint")
+    uri = holder.required_text("uri", "an http or https URI") if holder.value else ""
+    return at.expressions.uri(uri, (*holder.path, "uri"), at.names)
+
+
+def _authentication(at: At, given: Reader) -> str:
+    """The program of what the request is signed with; empty where it is not."""
+    endpoint = given.raw("endpoint")
+    if not isinstance(endpoint, dict):
+        return ""
+    holder = given.object("endpoint")
+    holder.has("uri")
+    policy = _policy(at, holder)
+    holder.refuse_unknown()
+    if policy is None:
+        return ""
+    for scheme in _OTHER_SCHEMES:
+        if policy.has(scheme):
+            unsupported(at.problems, f"{scheme} authentication", (*policy.path, scheme))
+    made = ""
+    for scheme, members in (("basic", ("username", "password")), ("bearer", ("token",))):
+        if policy.has(scheme):
+            made = _credentials(at, policy.object(scheme), members)
+    policy.refuse_unknown()
+    return made
+
+
+def _policy(at: At, holder: Reader) -> Reader | None:
+    named = holder.raw("authentication")
+    if named is None:
+        return None
+    policy = holder.object("authentication") if isinstance(named, dict) else None
+    name = policy.raw("use") if policy is not None else named
+    if name is None:
+        return policy
+    known = at.compiler.use.authentications
+    if not isinstance(name, str) or not isinstance(known.raw(name), dict):
+        message = f"use.authentications has no {str(name)[:64]!r}"
+        at.problems.add("DEFINITION_INVALID", message, (*holder.path, "authentication"))
+        return None
+    return known.object(name)
+
+
+def _credentials(at: At, reader: Reader, members: tuple[str, ...]) -> str:
+    if reader.has("use"):
+        unsupported(at.problems, "secrets", (*reader.path, "use"))
+        return ""
+    for member in members:
+        reader.required_text(member, "a text or an expression")
+    reader.refuse_unknown()
+    made = at.expressions.value(reader.value, reader.path, at.names)
+    return str(made["jq"]) if "jq" in made else orjson.dumps(made["value"]).decode()

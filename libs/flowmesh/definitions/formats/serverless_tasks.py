@@ -1,0 +1,315 @@
+"""Tasks of Serverless Workflow that do one thing: set, raise, switch, call, run, wait, listen."""
+
+from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.serverless_blocks import (
+    block,
+    call_function,
+    lay_do,
+    lay_for,
+    lay_fork,
+    lay_try,
+)
+from flowmesh.definitions.formats.serverless_http import lay_http
+from flowmesh.definitions.formats.serverless_layout import (
+    BEFORE,
+    Around,
+    At,
+    Layout,
+    case_program,
+)
+from flowmesh.definitions.formats.serverless_values import Made, duration_of, unsupported
+from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, DELAY_MS_MAX
+from flowmesh.definitions.model import Dialect, Follow, GroupBody, Node, Task
+from flowmesh.definitions.reader import Reader, is_id, kind_of
+from flowmesh.standards.jq_values import bare, is_variable
+
+_PROTOCOLS = frozenset({"asyncapi", "grpc", "openapi", "a2a", "mcp"})
+_JAVASCRIPT = frozenset({"js", "javascript"})
+
+
+def lay_set(at: At) -> None:
+    value = at.reader.raw("set")
+    if not isinstance(value, dict | str):
+        at.reader.wrong("set", "an object or an expression")
+        return
+    at.work({"op": "set", "set": at.expressions.mapped(value, (*at.path, "set"), at.names)})
+
+
+def lay_raise(at: At) -> None:
+    holder = at.reader.object("raise")
+    named = holder.raw("error")
+    if isinstance(named, str):
+        errors = at.compiler.use.errors
+        if not isinstance(errors.raw(named), dict):
+            message = f"use.errors has no {named[:64]!r}"
+            at.problems.add("DEFINITION_INVALID", message, (*holder.path, "error"))
+            return
+        error = errors.object(named)
+    else:
+        if not holder.has("error"):
+            holder.missing("error", "type and status of an error, or its name in use.errors")
+        error = holder.object("error")
+    error.required_text("type", "the URI of the kind of error")
+    if not error.has("status"):
+        error.missing("status", "the status code of the error")
+    error.integer("status", 500, 100, 599)
+    for key in ("instance", "title", "detail"):
+        error.text(key, most=CODE_CHARACTERS_MAX)
+    error.refuse_unknown()
+    holder.refuse_unknown()
+    at.work({"op": "raise", "error": at.expressions.value(error.value, error.path, at.names)})
+
+
+def lay_switch(at: At) -> None:
+    """A node that decides; where it has data to shape too, that is done before and behind it."""
+    conditions: list[str] = []
+    targets: list[str] = []
+    default = at.after
+    for case in _cases(at):
+        target = at.goes_to(case, at.after)
+        if not case.has("then"):
+            case.missing("then", "the task to go on with, or continue, exit or end")
+        if when := case.text("when", most=CODE_CHARACTERS_MAX):
+            at.expressions.expression(when, (*case.path, "when"), at.names)
+            conditions.append(bare(when))
+            targets.append(target)
+        else:
+            default = target
+        case.refuse_unknown()
+    config: Made = {"op": "switch", "case": {"jq": case_program(conditions)}}
+    targets.append(default)
+    if not at.shape:
+        at.node(at.entry, {**config, "to": targets}, among=tuple(targets), timeout_ms=at.limit_ms)
+        return
+    decide = at.new("switch")
+    before = {key: value for key, value in at.shape.items() if key in BEFORE}
+    behind = {key: value for key, value in at.shape.items() if key not in BEFORE}
+    ends = {target: at.new("then") for target in targets}
+    at.node(at.entry, {"op": "enter", **before}, decide)
+    to = [ends[target] for target in targets]
+    at.node(decide, {**config, "to": to}, among=tuple(to), timeout_ms=at.limit_ms)
+    for target, leave in ends.items():
+        at.node(leave, {"op": "leave", **behind}, target)
+
+
+def _cases(at: At) -> list[Reader]:
+    found = []
+    defaults = 0
+    items = at.reader.items("switch")
+    if not items:
+        at.problems.add("DEFINITION_INVALID", "a switch needs a case", (*at.path, "switch"))
+    for index, item in enumerate(items):
+        path = (*at.path, "switch", index)
+        if not isinstance(item, dict) or len(item) != 1:
+            message = "a case is an object with one member: its name, and when and then"
+            at.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        [(name, case)] = item.items()
+        if not isinstance(case, dict):
+            message = f"a case is an object, not {kind_of(case)}"
+            at.problems.add("DEFINITION_INVALID", message, (*path, name))
+            continue
+        defaults += "when" not in case
+        if "when" not in case and defaults > 1:
+            message = "only one case may be without `when`"
+            at.problems.add("DEFINITION_INVALID", message, (*path, name))
+        found.append(Reader(case, (*path, name), at.problems))
+    return found
+
+
+def lay_wait(at: At) -> None:
+    duration = duration_of(at.reader, "wait")
+
+    def inside(machine: Machine, around: Around) -> str:
+        timer = at.new("timer")
+        if duration is not None:
+            machine.timer(timer, min(duration, DELAY_MS_MAX), around.after, at.path, at.name)
+            return timer
+        first = at.new("duration")
+        path = (*at.path, "wait")
+        made = at.expressions.value(at.reader.raw("wait"), path, at.names)
+        config = {"op": "wait", "duration": made}
+        at.node(first, config, timer, machine=machine, catch=around.catch)
+        machine.timer(timer, "{{state.wait}}", around.after, at.path, at.name)
+        return first
+
+    block(at, inside)
+
+
+def lay_listen(at: At) -> None:
+    """Waits for signals that are named as the types of the events are."""
+    listen = at.reader.object("listen")
+    if (read := listen.text("read") or "data") != "data":
+        at.refuse(f"listen.read {read[:32]!r}", "listen", "read")
+    if at.reader.has("foreach"):
+        at.refuse("listen.foreach", "foreach")
+    strategy = listen.object("to")
+    kinds = [key for key in ("one", "any", "all") if strategy.has(key)]
+    if strategy.has("until"):
+        at.refuse("listen.to.until", "listen", "to", "until")
+    if len(kinds) != 1:
+        message = "listen.to has one of one, any, all"
+        at.problems.add("DEFINITION_INVALID", message, strategy.path)
+        return
+    kind = kinds[0]
+    filters = [strategy.raw(kind)] if kind == "one" else strategy.items(kind)
+    types = [
+        _event_type(at, (*strategy.path, kind), index, each) for index, each in enumerate(filters)
+    ]
+    strategy.refuse_unknown()
+    listen.refuse_unknown()
+    if not types:
+        at.refuse("listening to every event", "listen", "to", kind)
+
+    def inside(machine: Machine, around: Around) -> str:
+        wait, heard = at.new("events"), at.new("heard")
+        signals = tuple(_signal(at, machine, name) for name in types)
+        if kind == "any":
+            path = (*strategy.path, kind)
+            race = GroupBody(signals, path, race=True)
+            signals = (Node(at.new("first"), path, body=race, bound=machine.bound),)
+        group = machine.beside(signals, listen.path, at.name)
+        machine.body(wait, group, Follow(heard, everything(around.catch)), at.path)
+        at.node(heard, {"op": "heard"}, around.after, machine=machine, catch=around.catch)
+        return wait
+
+    block(at, inside)
+
+
+def _event_type(at: At, path: tuple[str | int, ...], index: int, given: object) -> str:
+    path = path if path[-1] == "one" else (*path, index)
+    event = Reader(given if isinstance(given, dict) else {}, path, at.problems)
+    wanted = event.object("with")
+    name = wanted.required_text("type", "the type of the event, which is the signal's name")
+    if name and not is_id(name):
+        message = f"the type {name[:64]!r} cannot be the name of a signal"
+        at.problems.add("ID_INVALID", message, (*wanted.path, "type"))
+    for key in wanted.unknown():
+        unsupported(at.problems, f"an event filter by {key[:32]}", (*wanted.path, key))
+    if event.has("correlate"):
+        unsupported(at.problems, "event correlation", (*path, "correlate"))
+    event.refuse_unknown()
+    return name or "event"
+
+
+def _signal(at: At, machine: Machine, name: str) -> Node:
+    node_id = at.new("event")
+    task = Task("signal", "signal", {"name": name}, Dialect.NATIVE)
+    path = machine.names.place((*at.path, "listen", node_id), node_id)
+    return Node(node_id, path, name=name, task=task, bound=machine.bound)
+
+
+def lay_call(at: At) -> None:
+    """HTTP, a function of the document, or a task of the library."""
+    name = at.reader.required_text("call", "http, a function, or the name of a WorkflowTask")
+    if name == "http":
+        lay_http(at)
+        return
+    given = at.reader.raw("with")
+    if given is not None and not isinstance(given, dict):
+        at.reader.wrong("with", "an object")
+    elif name in _PROTOCOLS:
+        at.refuse(f"call {name}", "call")
+    elif name in at.compiler.use.functions.value:
+        call_function(at, name)
+    elif "@" in name or "/" in name:
+        at.refuse("a function of a catalog or at a URL", "call", why="define it in use.functions")
+    elif name and at.reader.identifier("call", "the name of a WorkflowTask"):
+        _call_library(at, name)
+
+
+def _call_library(at: At, name: str) -> None:
+    """A task of the library beside the value it is called with, which its answer goes into."""
+    before = {key: value for key, value in at.shape.items() if key in BEFORE}
+    behind = {key: value for key, value in at.shape.items() if key not in BEFORE}
+    call, answer = at.new("call"), at.new("answer")
+    path = (*at.path, "with")
+    arguments = at.expressions.value(at.reader.raw("with") or {}, path, at.names)
+    at.node(at.entry, {"op": "prepare", **before, "arguments": arguments}, call)
+    node = Node(
+        at.new("task"),
+        at.path,
+        name=at.name,
+        task_ref=name,
+        input="{{state.call}}",
+        has_input=True,
+        timeout_ms=at.limit_ms,
+        bound=at.machine.bound,
+    )
+    group = at.machine.beside((node,), at.path, at.name)
+    at.machine.body(call, group, Follow(answer, everything(at.around.catch)), at.path)
+    at.node(answer, {"op": "result", **behind}, at.after)
+
+
+def lay_run(at: At) -> None:
+    run = at.reader.object("run")
+    kinds = [key for key in ("container", "script", "shell", "workflow") if run.has(key)]
+    if len(kinds) != 1:
+        message = "run has one of container, script, shell, workflow"
+        at.problems.add("DEFINITION_INVALID", message, run.path)
+        return
+    if kinds[0] != "script":
+        at.refuse(f"run.{kinds[0]}", "run", kinds[0])
+        return
+    if run.flag("await", True) is False:
+        at.refuse("run.await false", "run", "await")
+    if run.has("return") and run.raw("return") != "stdout":
+        at.refuse("run.return", "run", "return", why="a script's result is what it returns")
+    script = run.object("script")
+    language = script.required_text("language", "javascript")
+    if language and language.lower() not in _JAVASCRIPT:
+        at.refuse(f"scripts in {language[:32]}", "run", "script", "language")
+    for key in ("source", "stdin", "environment"):
+        if script.has(key):
+            at.refuse(f"run.script.{key}", "run", "script", key)
+    code = script.required_text("code", "JavaScript that returns the output")
+    arguments = _arguments(at, script)
+    script.refuse_unknown()
+    run.refuse_unknown()
+    if code and (why := _not_javascript(code)):
+        message = f"not JavaScript: {why}"
+        at.problems.add("EXPRESSION_INVALID", message, (*script.path, "code"))
+    at.work({"op": "script", "code": code, "arguments": arguments})
+
+
+def _not_javascript(code: str) -> str:
+    # The interpreter is an extra; only who has scripts needs it.
+    from flowmesh.sandbox.syntax import check_syntax
+
+    return check_syntax("javascript", code)
+
+
+def _arguments(at: At, script: Reader) -> Made:
+    given = script.raw("arguments")
+    if isinstance(given, list):
+        at.refuse("arguments of a script as a list", "run", "script", "arguments", why="name them")
+        return {"value": {}}
+    named = script.object("arguments")
+    for name in named.value:
+        if not is_variable(name):
+            message = f"{name[:64]!r} is no name that JavaScript has"
+            at.problems.add("ID_INVALID", message, (*named.path, name))
+    return at.expressions.value(named.value, named.path, at.names)
+
+
+def lay_emit(at: At) -> None:
+    at.reader.raw("emit")
+    at.refuse("emit", "emit", why="there is nowhere to publish events to")
+
+
+KINDS: dict[str, Layout] = {
+    "call": lay_call,
+    "do": lay_do,
+    "fork": lay_fork,
+    "emit": lay_emit,
+    "for": lay_for,
+    "listen": lay_listen,
+    "raise": lay_raise,
+    "run": lay_run,
+    "set": lay_set,
+    "switch": lay_switch,
+    "try": lay_try,
+    "wait": lay_wait,
+}
+# Those that decide by themselves whether they run.
+ONE_NODE = frozenset({"raise", "run", "set"})

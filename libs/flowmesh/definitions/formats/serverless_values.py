@@ -1,0 +1,225 @@
+"""Values of Serverless Workflow documents: expressions, durations, schemas."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.model import Json
+from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.reader import Reader
+from flowmesh.standards.jq_values import (
+    EXPRESSION_CHARACTERS_MAX,
+    Malformed,
+    bare,
+    expressions_in,
+    program_of,
+    single,
+    uri_program,
+    variables_in,
+)
+
+Made = dict[str, Json]
+
+# What expressions may name besides the variables of the blocks around them.
+ALWAYS = frozenset({"workflow", "runtime"})
+IN_TASK = ALWAYS | {"context", "task"}
+_DURATION = re.compile(
+    r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,3})\d*)?S)?)?\Z", re.ASCII
+)
+_BATCH_CHARACTERS_MAX = 32 * 1024
+_UNITS_MS = {
+    "days": 86_400_000,
+    "hours": 3_600_000,
+    "minutes": 60_000,
+    "seconds": 1_000,
+    "milliseconds": 1,
+}
+
+
+def unsupported(problems: Problems, feature: str, path: Path, why: str = "") -> None:
+    """Refuses a feature of the standard by its name."""
+    message = f"{feature} is not supported" + (f": {why}" if why else "")
+    problems.add("FEATURE_UNSUPPORTED", message, path)
+
+
+@dataclass(slots=True)
+class Expressions:
+    """Turns values into what the worker evaluates; all programs are compiled at the end."""
+
+    problems: Problems
+    # Sources, where they stand, and the variables there.
+    _waiting: list[tuple[str, Path, frozenset[str]]] = field(default_factory=list)
+
+    def expression(self, text: str, path: Path, names: Collection[str]) -> Made:
+        """A text that is an expression, with or without `${ }`."""
+        source = bare(text)
+        self._check(source, path, names)
+        return {"jq": single(source)}
+
+    def value(self, value: Json, path: Path, names: Collection[str]) -> Made:
+        """A value that may hold expressions in `${ }`."""
+        try:
+            found = expressions_in(value)
+        except Malformed as error:
+            message = f"`${{` without its end, at {str(error)!r}"
+            self.problems.add("EXPRESSION_INVALID", message, path)
+            return {"value": None}
+        if not found:
+            return {"value": value}
+        for each in found:
+            self._check(each.source, (*path, *each.path), names)
+        return {"jq": program_of(value)}
+
+    def mapped(self, value: Json, path: Path, names: Collection[str]) -> Made:
+        """Where the standard takes one expression, or an object with expressions in it."""
+        if isinstance(value, str):
+            return self.expression(value, path, names)
+        return self.value(value, path, names)
+
+    def uri(self, text: str, path: Path, names: Collection[str]) -> str:
+        """The program of an endpoint."""
+        if "${" in text:
+            return str(self.value(text, path, names).get("jq", "null"))
+        return uri_program(text)
+
+    def _check(self, source: str, path: Path, names: Collection[str]) -> None:
+        if not source:
+            self.problems.add("EXPRESSION_INVALID", "the expression is empty", path)
+        elif len(source) > EXPRESSION_CHARACTERS_MAX:
+            message = f"an expression has at most {EXPRESSION_CHARACTERS_MAX} characters"
+            self.problems.add("EXPRESSION_TOO_COMPLEX", message, path)
+        else:
+            self._waiting.append((source, path, frozenset(names)))
+
+    def check_all(self) -> None:
+        """Compiles what was collected, with every variable that is somewhere.
+
+        Who names a variable that is elsewhere is compiled again, with its own.
+        """
+        if self.problems.checked:
+            return
+        everywhere = sorted(frozenset().union(*(names for _, _, names in self._waiting)))
+        programs = [single(source) for source, _, _ in self._waiting]
+        errors = _errors(list(dict.fromkeys(programs)), everywhere)
+        for program, (source, path, names) in zip(programs, self._waiting, strict=True):
+            why = errors[program]
+            if not why and variables_in(source).intersection(everywhere) - names:
+                why = _errors([program], sorted(names))[program]
+            if why:
+                self.problems.add("EXPRESSION_INVALID", f"not jq: {why}", path)
+            if self.problems.full:
+                return
+
+
+def _errors(programs: list[str], names: list[str]) -> dict[str, str]:
+    """Why each program is not jq, empty where it is one.
+
+    Compiling takes about as long for many as for one, so it is done for many at once.
+    """
+    # The interpreter is an extra that only documents with expressions need.
+    from flowmesh.sandbox import jq_errors
+
+    errors = dict.fromkeys(programs, "")
+    batches = [[program] for program in programs[:1]]
+    for program in programs[1:]:
+        if sum(map(len, batches[-1])) + len(program) < _BATCH_CHARACTERS_MAX:
+            batches[-1].append(program)
+        else:
+            batches.append([program])
+    together = [",\n".join(batch) for batch in batches]
+    wrong = zip(batches, jq_errors(together, names), strict=True)
+    suspects = [program for batch, why in wrong if why for program in batch]
+    errors.update(zip(suspects, jq_errors(suspects, names), strict=True))
+    return errors
+
+
+def duration_of(reader: Reader, key: str) -> int | None:
+    """A constant duration in ms, 0 where it is missing or wrong; None where it is an expression."""
+    value = reader.raw(key)
+    if isinstance(value, str):
+        if "${" in value:
+            return None
+        found = iso_duration_ms(value)
+        if found is None:
+            reader.wrong(
+                key, 'an ISO 8601 duration such as "PT15S", or an object', "TIMEOUT_INVALID"
+            )
+        return found or 0
+    if value is None and key not in reader.value:
+        return 0
+    if not isinstance(value, dict):
+        reader.wrong(key, "a duration such as {seconds: 15}", "TIMEOUT_INVALID")
+        return 0
+    parts = reader.object(key)
+    if not parts.value:
+        reader.problems.add("TIMEOUT_INVALID", "the duration is empty", parts.path)
+    most = float(limits.DELAY_MS_MAX)
+    total = sum(
+        parts.number(unit, 0, 0, most, "TIMEOUT_INVALID") * ms for unit, ms in _UNITS_MS.items()
+    )
+    parts.refuse_unknown()
+    if total > most:
+        message = f"a duration is at most {limits.DELAY_MS_MAX} ms"
+        reader.problems.add("TIMEOUT_INVALID", message, parts.path)
+        return 0
+    return round(total)
+
+
+def iso_duration_ms(text: str) -> int | None:
+    """Milliseconds of an ISO 8601 duration without years and months; None for anything else."""
+    match = _DURATION.match(text) if len(text) <= limits.ID_CHARACTERS_MAX else None
+    if match is None or text.endswith(("P", "T")):
+        return None
+    days, hours, minutes, seconds, fraction = match.groups()
+    whole = int(days or 0) * 24 + int(hours or 0)
+    ms = ((whole * 60 + int(minutes or 0)) * 60 + int(seconds or 0)) * 1_000
+    ms += int((fraction or "0").ljust(3, "0"))
+    return ms if ms <= limits.DELAY_MS_MAX else None
+
+
+def timeout_of(reader: Reader, timeouts: Reader) -> int:
+    """The `timeout` of a workflow or task in ms, written there or named in `use.timeouts`."""
+    value = reader.raw("timeout")
+    if value is None:
+        return 0
+    holder = reader
+    if isinstance(value, str):
+        if value not in timeouts.value:
+            message = f"use.timeouts has no {value[:64]!r}"
+            reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "timeout"))
+            return 0
+        timeouts.has(value)
+        limit = timeouts.object(value)
+    else:
+        limit = holder.object("timeout")
+    if not limit.has("after"):
+        limit.missing("after", "a duration")
+    found = duration_of(limit, "after")
+    limit.refuse_unknown()
+    if found is None:
+        unsupported(reader.problems, "an expression as timeout", (*limit.path, "after"))
+        return 0
+    if found > limits.TIMEOUT_MS_MAX:
+        message = f"a timeout is at most {limits.TIMEOUT_MS_MAX} ms"
+        reader.problems.add("TIMEOUT_INVALID", message, limit.path)
+    return found
+
+
+def schema_of(reader: Reader, key: str = "schema") -> Json:
+    """The JSON Schema in a `schema` member, None where there is none or where it is wrong."""
+    # The checks read definitions, which the formats are part of.
+    from flowmesh.definitions.checks.schemas import check_schema
+
+    if not reader.has(key):
+        return None
+    schema = reader.object(key)
+    form = schema.text("format") or "json"
+    if form.partition(":")[0] != "json":
+        unsupported(schema.problems, f"schema format {form[:32]!r}", (*schema.path, "format"))
+    if schema.has("resource"):
+        unsupported(schema.problems, "schema.resource", (*schema.path, "resource"))
+    document = schema.raw("document")
+    schema.refuse_unknown()
+    sound = check_schema(document, (*schema.path, "document"), schema.problems)
+    return document if sound else None

@@ -1,0 +1,347 @@
+"""The types of states of the Amazon States Language."""
+
+import re
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.states_layout import (
+    At,
+    Lay,
+    Made,
+    lookup_of,
+    path_of,
+    rule_problems,
+    template_of,
+)
+from flowmesh.definitions.model import (
+    NO_RETRY,
+    Dialect,
+    Follow,
+    Json,
+    MapBody,
+    Node,
+    Task,
+)
+from flowmesh.definitions.reader import Reader, is_id, kind_of
+from flowmesh.definitions.specs import HTTP_TIMEOUT_MS
+
+HTTP_RESOURCE = re.compile(r"arn:aws[\w-]*:states:::http:invoke\Z")
+_REMOTE = re.compile(
+    r"arn:aws[\w-]*:(?:lambda:[\w-]*:\w*:function|states:[\w-]*:\w*:activity)"
+    r":([\w.-]+)(?::[\w$.-]+)?\Z"
+)
+_LIBRARY = "flowmesh:"
+# What Flowmesh runs itself is not the task of somebody's worker.
+_BUILT_IN = frozenset(
+    {
+        "builtin.noop", "condition", "delay", "function", "http.request", "noop",
+        "serverless.task", "signal", "states.task", "transform", "webhook",
+    }
+)  # fmt: skip
+_IN_OUT = ("InputPath", "OutputPath")
+_HTTP_KNOWN = frozenset(
+    {"ApiEndpoint", "Method", "Headers", "QueryParameters", "RequestBody"}
+)  # fmt: skip
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z")
+
+
+def lay_pass(at: At) -> None:
+    config = {"op": "pass", **at.shape(*_IN_OUT, "Parameters", "ResultPath")}
+    if at.reader.has("Result"):
+        config["result"] = at.reader.raw("Result")
+    at.node(at.entry, config, at.after)
+
+
+def lay_succeed(at: At) -> None:
+    at.node(at.entry, {"op": "pass", **at.shape(*_IN_OUT)}, "")
+
+
+def lay_fail(at: At) -> None:
+    config: Made = {"op": "fail"}
+    for key, name in (("Error", "error"), ("Cause", "cause")):
+        if at.reader.has(f"{key}Path"):
+            config[f"{name}_path"] = lookup_of(at.reader, f"{key}Path")
+            if at.reader.has(key):
+                message = f"a state has {key} or {key}Path, not both"
+                at.problems.add("DEFINITION_INVALID", message, (*at.path, key), at_key=True)
+        else:
+            config[name] = at.reader.text(key, most=limits.DESCRIPTION_CHARACTERS_MAX)
+    at.node(at.entry, config, "")
+
+
+def lay_wait(at: At) -> None:
+    reader = at.reader
+    given = [k for k in ("Seconds", "Timestamp", "SecondsPath", "TimestampPath") if reader.has(k)]
+    if len(given) != 1:
+        message = "a Wait has one of Seconds, Timestamp, SecondsPath, TimestampPath"
+        at.problems.add("DEFINITION_INVALID", message, at.path)
+        return
+    shape = at.shape(*_IN_OUT)
+    key = given[0]
+    if key.endswith("Path"):
+        name = "seconds_path" if key == "SecondsPath" else "timestamp_path"
+        timer = at.new("timer")
+        at.node(at.entry, {"op": "wait", **shape, name: path_of(reader, key, null=False)}, timer)
+        at.machine.timer(timer, "{{state.wait}}", at.after, at.path)
+        return
+    duration: int | str
+    if key == "Seconds":
+        most = limits.DELAY_MS_MAX // 1_000
+        duration = 1_000 * reader.integer("Seconds", 0, 0, most, "TIMEOUT_INVALID")
+    else:
+        duration = reader.text("Timestamp")
+        if not _INSTANT.match(duration):
+            reader.wrong("Timestamp", "an instant such as 2030-01-31T12:00:00Z", "TIMEOUT_INVALID")
+    if not shape:
+        at.machine.timer(at.entry, duration, at.after, at.path, at.name)
+        return
+    timer = at.new("timer")
+    at.node(at.entry, {"op": "pass", **shape}, timer)
+    at.machine.timer(timer, duration, at.after, at.path)
+
+
+def lay_choice(at: At) -> None:
+    """A node that decides; where the data is given another shape, nodes behind it do that."""
+    shape = at.shape(*_IN_OUT)
+    rules: list[Json] = []
+    targets: list[str] = []
+    items = at.reader.items("Choices")
+    if not items:
+        at.problems.add("DEFINITION_INVALID", "a Choice needs Choices", (*at.path, "Choices"))
+    for index, item in enumerate(items):
+        path = (*at.path, "Choices", index)
+        if not isinstance(item, dict):
+            message = f"a choice is an object, not {kind_of(item)}"
+            at.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        rule = Reader(item, path, at.problems)
+        if rule_problems(rule):
+            rules.append({key: value for key, value in item.items() if key != "Comment"})
+        targets.append(at.target(rule, "Next"))
+    config: Made = {"op": "choice", "choices": rules}
+    if at.reader.has("Default"):
+        targets.append(at.target(at.reader, "Default"))
+    if "input_path" in shape:
+        config["input_path"] = shape["input_path"]
+    ends = dict(zip(targets, targets, strict=True))
+    if shape:
+        ends = {target: at.new("then") for target in targets}
+        for target, node_id in ends.items():
+            at.node(node_id, {"op": "pass", **shape}, target)
+    to = [ends[target] for target in targets]
+    if at.reader.has("Default"):
+        config["default"] = to[-1]
+    at.node(at.entry, {**config, "to": to}, among=tuple(to) or ("",))
+
+
+def lay_task(at: At) -> None:
+    reader = at.reader
+    shape = at.shape(*_IN_OUT, "Parameters", "ResultSelector", "ResultPath")
+    limit = 1_000 * _seconds(reader, "TimeoutSeconds")
+    heartbeat = 1_000 * _seconds(reader, "HeartbeatSeconds")
+    for key in ("TimeoutSecondsPath", "HeartbeatSecondsPath", "Credentials"):
+        if reader.has(key):
+            at.refuse(key, key)
+    resource = reader.required_text("Resource", "what runs the task")
+    at.error_handling(at.entry)
+    if HTTP_RESOURCE.match(resource):
+        _check_http(at)
+        config = {"op": "http", **shape}
+        at.node(at.entry, config, at.after, timeout_ms=limit or HTTP_TIMEOUT_MS)
+        return
+    reference, task = _resolved(at, resource)
+    if reference or task is not None:
+        _elsewhere(at, shape, reference, task, limit, heartbeat)
+
+
+def _seconds(reader: Reader, key: str) -> int:
+    return reader.integer(key, 0, 1, limits.TIMEOUT_MS_MAX // 1_000, "TIMEOUT_INVALID")
+
+
+def _check_http(at: At) -> None:
+    parameters = at.reader.raw("Parameters")
+    if not isinstance(parameters, dict):
+        at.reader.missing("Parameters", "ApiEndpoint, Method and what else the request has")
+        return
+    names = {key.removesuffix(".$"): key for key in parameters}
+    for name in ("ApiEndpoint", "Method"):
+        if name not in names:
+            path = (*at.path, "Parameters", name)
+            message = f"{name} is missing; an HTTP task needs it"
+            at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+    for name, key in names.items():
+        if name not in _HTTP_KNOWN:
+            at.refuse(f"{name[:64]} of an HTTP task", "Parameters", key)
+
+
+def _resolved(at: At, resource: str) -> tuple[str, Task | None]:
+    """The task of the library that a resource names, or the task of a worker."""
+    path = (*at.path, "Resource")
+    name = resource.removeprefix(_LIBRARY)
+    if resource.startswith("arn:"):
+        match = _REMOTE.match(resource)
+        if match is None:
+            at.refuse(f"the resource {resource[:128]}", "Resource")
+            return "", None
+        name = match.group(1)
+    if not resource or not is_id(name):
+        if resource:
+            message = f"{resource[:64]!r} is no name of a task"
+            at.problems.add("ID_INVALID", message, path)
+        return "", None
+    if resource.startswith(_LIBRARY):
+        return name, None
+    if name in _BUILT_IN:
+        at.refuse(f"the built-in task {name}", "Resource", why="refer to a WorkflowTask")
+        return "", None
+    return "", Task(name, name, {}, Dialect.NATIVE, retry=NO_RETRY)
+
+
+def _elsewhere(
+    at: At, shape: Made, reference: str, task: Task | None, limit_ms: int, heartbeat_ms: int
+) -> None:
+    """A task that a worker or the library has, beside the value it is called with."""
+    call, answer = at.entry, at.new("result")
+    before: Made = {key: shape[key] for key in ("input_path", "parameters") if key in shape}
+    behind = {key: value for key, value in shape.items() if key not in before}
+    if before:
+        call = at.new("call")
+        at.node(at.entry, {"op": "before", **before}, call)
+    node = Node(
+        at.new("task"),
+        at.path,
+        name=at.name,
+        task=task,
+        task_ref=reference,
+        input="{{state.call}}" if before else "{{state.data}}",
+        has_input=True,
+        retry=NO_RETRY,
+        timeout_ms=limit_ms,
+        heartbeat_ms=heartbeat_ms,
+        bound=at.machine.bound,
+    )
+    _beside(at, call, (node,), {"op": "result", **behind}, answer)
+
+
+def _beside(at: At, node_id: str, nodes: tuple[Node, ...], config: Made, answer: str) -> None:
+    """Nodes beside the value before them, and behind them what puts their outputs into it."""
+    group = at.machine.beside(nodes, at.path, at.name)
+    follow = Follow(answer, everything(at.catch))
+    name = at.name if node_id == at.entry else ""
+    at.machine.body(node_id, group, follow, at.path, name)
+    at.node(answer, config, at.after)
+
+
+def _first_value(at: At, prepared: bool) -> Made:
+    """The value that a machine inside of this state begins with."""
+    value: Made = {"data": "{{state.call}}" if prepared else "{{state.data}}"}
+    if at.machine.in_map:
+        value["map"] = "{{state.map}}"
+    return value
+
+
+def lay_parallel(at: At) -> None:
+    shape = at.shape(*_IN_OUT, "Parameters", "ResultSelector", "ResultPath")
+    at.error_handling(at.entry)
+    items = at.reader.items("Branches")
+    if not items:
+        at.problems.add("DEFINITION_INVALID", "a Parallel needs Branches", (*at.path, "Branches"))
+    before: Made = {key: shape[key] for key in ("input_path", "parameters") if key in shape}
+    behind = {key: value for key, value in shape.items() if key not in before}
+    call = at.entry
+    if before:
+        call = at.new("call")
+        at.node(at.entry, {"op": "before", **before}, call)
+    branches = []
+    for index, item in enumerate(items):
+        path = (*at.path, "Branches", index)
+        if not isinstance(item, dict):
+            message = f"a branch is an object, not {kind_of(item)}"
+            at.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        inner = at.machine.inner(path)
+        start = _inner_machine(at, inner, Reader(item, path, at.problems))
+        branches.append(
+            inner.as_node(at.new(f"branch-{index}"), start, _first_value(at, bool(before)))
+        )
+    _beside(at, call, tuple(branches), {"op": "joined", **behind}, at.new("result"))
+
+
+def _inner_machine(at: At, inner: Machine, reader: Reader) -> str:
+    start = at.layout.machine(inner, reader)
+    reader.text("Comment", most=limits.DESCRIPTION_CHARACTERS_MAX)
+    reader.refuse_unknown()
+    return start
+
+
+_MAP_UNSUPPORTED = (
+    "ItemReader", "ItemBatcher", "ResultWriter", "ToleratedFailureCount",
+    "ToleratedFailureCountPath", "ToleratedFailurePercentage", "ToleratedFailurePercentagePath",
+    "MaxConcurrencyPath", "Label",
+)  # fmt: skip
+
+
+def lay_map(at: At) -> None:
+    """The items are made first; each is the first value of a machine of its own."""
+    reader = at.reader
+    shape = at.shape(*_IN_OUT, "ResultSelector", "ResultPath")
+    for key in _MAP_UNSUPPORTED:
+        if reader.has(key):
+            at.refuse(key, key)
+    at.error_handling(at.entry)
+    config: Made = {"op": "items"}
+    if "input_path" in shape:
+        config["input_path"] = shape.pop("input_path")
+    if reader.has("ItemsPath"):
+        config["items_path"] = path_of(reader, "ItemsPath", null=False) or "$"
+    selectors = [key for key in ("ItemSelector", "Parameters") if reader.has(key)]
+    for key in selectors:
+        config["selector"] = template_of(reader, key)
+    most = reader.integer("MaxConcurrency", 0, 0, limits.MAP_CONCURRENCY_MAX)
+    inner = at.machine.inner((*at.path, "ItemProcessor"), in_map=True)
+    start = _processor(at, inner)
+    each, run, items = at.new("item"), at.new("run"), at.new("items")
+    body = MapBody(
+        (inner.as_node(each, start, "{{item}}"),),
+        most or limits.MAP_CONCURRENCY_DEFAULT,
+        at.path,
+    )
+    node = Node(
+        items,
+        at.machine.names.place((*at.path, "items"), items),
+        name=at.name,
+        input="{{state.items}}",
+        has_input=True,
+        body=body,
+        bound=at.machine.bound,
+    )
+    at.node(at.entry, config, run)
+    _beside(at, run, (node,), {"op": "mapped", **shape}, at.new("result"))
+
+
+def _processor(at: At, inner: Machine) -> str:
+    keys = [key for key in ("ItemProcessor", "Iterator") if at.reader.has(key)]
+    if len(keys) != 1:
+        at.reader.missing("ItemProcessor", "StartAt and States of what runs for each item")
+        return ""
+    processor = at.reader.object(keys[0])
+    configuration = processor.object("ProcessorConfig")
+    mode = configuration.text("Mode") or "INLINE"
+    if mode != "INLINE":
+        path = (keys[0], "ProcessorConfig", "Mode")
+        at.refuse(f"a Map in mode {mode[:16]}", *path)
+    configuration.text("ExecutionType")
+    configuration.refuse_unknown()
+    return _inner_machine(at, inner, processor)
+
+
+KINDS: dict[str, Lay] = {
+    "Pass": lay_pass,
+    "Task": lay_task,
+    "Choice": lay_choice,
+    "Wait": lay_wait,
+    "Succeed": lay_succeed,
+    "Fail": lay_fail,
+    "Parallel": lay_parallel,
+    "Map": lay_map,
+}

@@ -1,0 +1,137 @@
+"""Whether who calls an old version can call a new one unchanged.
+
+Everything that the old input takes the new one must take; everything that the new output may be
+the old one must have allowed, and what it declared must still be declared.
+"""
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from flowmesh.definitions.model import Workflow
+from flowmesh.definitions.problems import Path, path_text
+from flowmesh.schemas import Finding, Kind, Outcome, compatible
+
+Json = Any
+_DEPTH_MAX = 32
+
+
+class Verdict(IntEnum):
+    """In order of weight; the values are those of the API."""
+
+    COMPATIBLE = 1
+    UNKNOWN = 3
+    BREAKING = 2
+
+    @property
+    def weight(self) -> int:
+        return (Verdict.COMPATIBLE, Verdict.UNKNOWN, Verdict.BREAKING).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why, of the `input` or the `output`; `path` leads into the value."""
+
+    side: str
+    verdict: Verdict
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compatibility:
+    """The verdict of each side, and why it is not "compatible"."""
+
+    input: Verdict
+    output: Verdict
+    reasons: tuple[Reason, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        return max(self.input, self.output, key=lambda verdict: verdict.weight)
+
+
+def for_callers(old: Workflow, new: Workflow) -> Compatibility:
+    taken = list(_input_reasons(old.input_schema, new.input_schema))
+    given = list(_output_reasons(old.output_schema, new.output_schema))
+    return Compatibility(_worst(taken), _worst(given), (*taken, *given))
+
+
+def _worst(reasons: list[Reason]) -> Verdict:
+    verdicts = [reason.verdict for reason in reasons]
+    return max(verdicts, default=Verdict.COMPATIBLE, key=lambda verdict: verdict.weight)
+
+
+def _input_reasons(old: Json, new: Json) -> Iterator[Reason]:
+    for path, verdict, text in _findings(old, new):
+        if text:
+            yield Reason("input", verdict, path_text(path), f"what callers give {text}")
+        else:
+            # Callers of the old version had no reason to give a member that it did not name.
+            verdict = Verdict.COMPATIBLE if path else Verdict.UNKNOWN
+            yield Reason("input", verdict, path_text(path), "nothing was said of it before")
+
+
+def _output_reasons(old: Json, new: Json) -> Iterator[Reason]:
+    gone = list(_gone(old, new, (), 0))
+    for path in gone:
+        yield Reason("output", Verdict.BREAKING, path_text(path), "is not declared any more")
+    for path, verdict, text in _findings(new, old):
+        if text:
+            yield Reason("output", verdict, path_text(path), f"what callers get {text}")
+        elif path not in gone:
+            message = "nothing is said of it any more"
+            yield Reason("output", Verdict.UNKNOWN, path_text(path), message)
+
+
+def _findings(up: Json, down: Json) -> Iterator[tuple[Path, Verdict, str]]:
+    """Where values of the one may not fit the other and why; no text where nothing is said."""
+    verdict = compatible(_schema(up), _schema(down))
+    if verdict.outcome is Outcome.COMPATIBLE:
+        return
+    if not verdict.findings:
+        yield (), Verdict.UNKNOWN, "cannot be compared"
+    unsaid = {finding.path for finding in verdict.findings if finding.kind is Kind.UNDECLARED}
+    for path in sorted(unsaid, key=len):
+        if not path or not _within(path[:-1], unsaid):
+            yield path, Verdict.UNKNOWN, ""
+    for finding in verdict.findings:
+        if finding.kind is not Kind.UNDECLARED:
+            text = finding.text or f"is {finding.given}, and it must be {finding.needed}"
+            yield finding.path, _verdict(finding), text
+
+
+def _within(path: Path, paths: Container[Path]) -> bool:
+    """Whether the path is one of those or leads on from one."""
+    return any(path[:length] in paths for length in range(len(path) + 1))
+
+
+def _schema(schema: Json) -> Json:
+    return True if schema is None else schema
+
+
+def _verdict(finding: Finding) -> Verdict:
+    """That some values do not fit is enough to break someone."""
+    breaks = finding.conflict or finding.kind in (Kind.OPTIONAL, Kind.RANGE)
+    return Verdict.BREAKING if breaks else Verdict.UNKNOWN
+
+
+def _gone(old: Json, new: Json, path: Path, depth: int) -> Iterator[Path]:
+    """Members that the old output declares and the new one, which declares some, does not."""
+    if not isinstance(old, dict) or not isinstance(new, dict) or depth > _DEPTH_MAX:
+        return
+    before, after = _members(old), _members(new)
+    for name, member in before.items():
+        if name not in after:
+            if after:
+                yield (*path, name)
+        else:
+            yield from _gone(member, after[name], (*path, name), depth + 1)
+    items = old.get("items"), new.get("items")
+    yield from _gone(*items, (*path, 0), depth + 1)
+
+
+def _members(schema: dict[str, Json]) -> dict[str, Json]:
+    members = schema.get("properties")
+    return members if isinstance(members, dict) else {}

@@ -1,0 +1,203 @@
+"""What differs between two versions, by meaning: the order of keys and tasks does not count.
+
+Each version is described as facts, fields by area and subject; differences are those of the facts.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flowmesh.definitions.model import (
+    Body,
+    GroupBody,
+    Join,
+    Json,
+    MapBody,
+    Node,
+    Retry,
+    StatesBody,
+    Task,
+    Workflow,
+)
+from flowmesh.definitions.scopes import Scope
+
+ADDED, REMOVED, CHANGED = "added", "removed", "changed"
+_ARROW = " -> "
+Fields = dict[str, Json]
+Facts = dict[tuple[str, str], Fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`subject` of an area was added, removed or, in one `field`, changed."""
+
+    area: str
+    action: str
+    subject: str
+    field: str = ""
+    before: Json = None
+    after: Json = None
+
+    def text(self) -> str:
+        """One line for people."""
+        what = f"{self.area} {self.subject}".rstrip()
+        if self.action != CHANGED:
+            return f"{what} {self.action}"
+        field = f" {self.field}" if self.field else ""
+        return f"{what}{field}: {_shown(self.before)} -> {_shown(self.after)}"
+
+
+def diff_workflows(old: Workflow, new: Workflow) -> list[Difference]:
+    return _differences(_workflow_facts(old), _workflow_facts(new))
+
+
+def diff_tasks(old: Task, new: Task) -> list[Difference]:
+    return _differences(_library_task_facts(old), _library_task_facts(new))
+
+
+def _differences(old: Facts, new: Facts) -> list[Difference]:
+    found: list[Difference] = []
+    for key in dict.fromkeys((*old, *new)):
+        area, subject = key
+        if key not in new:
+            found.append(Difference(area, REMOVED, subject, before=_present(old[key])))
+        elif key not in old:
+            found.append(Difference(area, ADDED, subject, after=_present(new[key])))
+        else:
+            found += (
+                Difference(area, CHANGED, subject, field, before, after)
+                for field, before, after in _changed(old[key], new[key], "")
+            )
+    return found
+
+
+def _changed(old: Json, new: Json, path: str) -> Iterator[tuple[str, Json, Json]]:
+    """The parts that differ, as deep as both are objects."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys((*old, *new)):
+            below = f"{path}.{key}" if path else str(key)
+            yield from _changed(old.get(key), new.get(key), below)
+    elif old != new or type(old) is not type(new):
+        yield path, old, new
+
+
+def _present(fields: Fields) -> Fields:
+    return {name: value for name, value in fields.items() if value not in (None, "", {}, 0)}
+
+
+def _shown(value: Json) -> str:
+    return "nothing" if value is None else repr(value) if isinstance(value, str) else str(value)
+
+
+def _workflow_facts(workflow: Workflow) -> Facts:
+    facts: Facts = {
+        ("schema", "input"): {"": workflow.input_schema},
+        ("schema", "output"): {"": workflow.output_schema},
+        ("policy", ""): {
+            "timeout_ms": workflow.timeout_ms,
+            "parallelism": workflow.parallelism,
+        },
+        ("output", ""): {"": workflow.output},
+    }
+    callbacks = workflow.callbacks
+    for name, url in (
+        ("onComplete", callbacks.on_complete),
+        ("onFailure", callbacks.on_failure),
+        ("onStep", callbacks.on_step),
+        ("secret", _masked(callbacks.secret)),
+    ):
+        if url:
+            facts["callback", name] = {"": url}
+    facts |= {("label", name): {"": value} for name, value in workflow.labels.items()}
+    _add_nodes(Scope(workflow.nodes), "", facts)
+    return facts
+
+
+def _masked(secret: str) -> str:
+    """Tells that a secret is another one, and not which."""
+    return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:8]}" if secret else ""
+
+
+def _add_nodes(scope: Scope, prefix: str, facts: Facts) -> None:
+    graph = scope.graph
+    for index, node in enumerate(scope.nodes):
+        subject = prefix + node.id
+        facts["node", subject] = _node_fields(node)
+        facts["policy", subject] = _policy(node.retry, node.timeout_ms, node.queue) | {
+            "critical": node.critical,
+            "priority": node.priority.name,
+        }
+        if node.task is not None:
+            _add_task(node.task, f"{subject}/", facts, area="node", subject=subject)
+        rules = {edge.source: edge for edge in node.edges}
+        for before in graph.dependencies[index]:
+            source = graph.ids[before]
+            rule = rules.get(source)
+            facts["edge", f"{prefix}{source}{_ARROW}{subject}"] = {
+                "label": rule.label if rule else "",
+                "on_failure": bool(rule and rule.on_failure),
+            }
+        if node.follow is not None:
+            _add_follow(node, prefix, facts)
+        body = scope.bodies.get(node.path)
+        if body is not None:
+            _add_nodes(body, f"{subject}/", facts)
+
+
+def _add_follow(node: Node, prefix: str, facts: Facts) -> None:
+    follow = node.follow
+    assert follow is not None
+    subject = prefix + node.id
+    for name in (follow.next, *follow.among):
+        if name:
+            facts["edge", f"{subject}{_ARROW}{prefix}{name}"] = {}
+    for catch in follow.catches:
+        facts["edge", f"{subject}{_ARROW}{prefix}{catch.next}"] = {"on": list(catch.classes)}
+
+
+def _node_fields(node: Node) -> Fields:
+    fields: Fields = {
+        "name": node.name,
+        "task": node.task_ref,
+        "input": node.input,
+        "condition": node.condition,
+    }
+    if node.join is not Join.STRICT:
+        fields["join"] = node.join.value
+    if node.body is not None:
+        fields["body"] = _body_fields(node.body)
+    return fields
+
+
+def _body_fields(body: Body) -> Fields:
+    match body:
+        case MapBody():
+            return {"kind": "map", "concurrency": body.concurrency}
+        case GroupBody():
+            return {"kind": "group", "race": body.race}
+        case StatesBody():
+            return {"kind": "states", "start": body.start}
+
+
+def _library_task_facts(task: Task) -> Facts:
+    facts: Facts = {("task", ""): {"visibility": task.visibility.value}, ("policy", ""): {}}
+    _add_task(task, "", facts, area="task", subject="")
+    facts |= {("label", name): {"": value} for name, value in task.labels.items()}
+    return facts
+
+
+def _add_task(task: Task, prefix: str, facts: Facts, *, area: str, subject: str) -> None:
+    facts[area, subject] |= {"type": task.type, "config": task.config}
+    facts["schema", f"{prefix}input"] = {"": task.input_schema}
+    facts["schema", f"{prefix}output"] = {"": task.output_schema}
+    own = _policy(task.retry, task.timeout_ms, task.queue)
+    facts["policy", subject] |= {name: value for name, value in own.items() if value}
+
+
+def _policy(retry: Retry | None, timeout_ms: int, queue: str) -> dict[str, Any]:
+    return {
+        "retry": asdict(retry) if retry is not None else None,
+        "timeout_ms": timeout_ms,
+        "queue": queue,
+    }

@@ -1,0 +1,80 @@
+"""Whether a running execution could go on under another plan.
+
+It could when every node that has started is there unchanged: the same spec, the same input, the
+same edges before it. What has not started may be anything.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flowmesh.api.definition.v1 import plan_pb2
+
+Nodes = Mapping[str, Any]
+_REASONS_MAX = 20
+
+
+def why_not(old: plan_pb2.Plan, new: plan_pb2.Plan, started: Iterable[str]) -> list[str]:
+    """Why an execution cannot move; empty if it can. `started` are nodes as histories name them."""
+    before, after = _described(old.nodes, old.specs), _described(new.nodes, new.specs)
+    reasons: dict[str, None] = {}
+    for name in started:
+        # A body's node counts with the node whose body it is in: `each[7]/ship` with `each`.
+        root = name.partition("/")[0].partition("[")[0]
+        if root not in before:
+            reasons[f"{root} has started and is not known"] = None
+        elif root not in after:
+            reasons[f"{root} has started and is not there any more"] = None
+        elif before[root] != after[root]:
+            changed = [key for key in before[root] if before[root][key] != after[root].get(key)]
+            reasons[f"{root} has started and differs in {', '.join(changed)}"] = None
+        if len(reasons) == _REASONS_MAX:
+            break
+    return list(reasons)
+
+
+def _described(nodes: Iterable[plan_pb2.PlanNode], specs: Any) -> dict[str, dict[str, Any]]:
+    """What each node is, without its place in the plan."""
+    listed = list(nodes)
+    return {node.id: _node(node, listed, specs) for node in listed}
+
+
+def _node(node: plan_pb2.PlanNode, nodes: list[plan_pb2.PlanNode], specs: Any) -> dict[str, Any]:
+    def named(index: int) -> str:
+        return nodes[index - 1].id if index else ""
+
+    rules = {rule.dependency: (rule.label, rule.on_failure) for rule in node.edges}
+    described: dict[str, Any] = {
+        "kind": node.kind,
+        "task": specs[node.spec].digest if node.kind == plan_pb2.NODE_KIND_TASK else "",
+        "edges before it": {
+            nodes[index].id: rules.get(place) for place, index in enumerate(node.dependencies)
+        },
+        "join": node.join,
+        "input": (node.input_mode, node.input_template),
+        "policies": (
+            node.retry.SerializeToString(deterministic=True),
+            node.timeout_ms,
+            node.heartbeat_timeout_ms,
+            node.queue,
+            node.critical,
+        ),
+        "delay": node.delay_ms,
+        "signal": node.signal,
+        "what follows it": (
+            named(node.follow.next),
+            [(list(catch.classes), named(catch.next)) for catch in node.follow.catches],
+            node.follow.chooses,
+            node.follow.keeps,
+        ),
+    }
+    for field in ("map", "group", "states"):
+        if node.HasField(field):
+            body = getattr(node, field)
+            described["body"] = _described(body.nodes, specs)
+            described["body's rules"] = (
+                field,
+                getattr(body, "concurrency", 0),
+                getattr(body, "race", False),
+                getattr(body, "start", 0),
+            )
+    return described

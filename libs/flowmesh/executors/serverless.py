@@ -1,0 +1,405 @@
+"""`serverless.task`: a task of Serverless Workflow, with all that its standard does around it.
+
+Its input is `{"state": …}` with the value of the machine: `data` that flows from task to task, the
+`context`, variables by name (`vars`), and a frame for each block of tasks that is open. What it
+answers is the next such value, or for a switch `{"next": …}`. The formats of this folder's
+`config` are made by `flowmesh.definitions.formats`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.jq import Jq
+from flowmesh.executors.schemas import SchemaCheck
+from flowmesh.executors.serverless_calls import Calls
+from flowmesh.executors.serverless_retry import wait_before_retry
+from flowmesh.standards.jq_values import variables_in
+from flowmesh.standards.problem_details import canonical, error_of
+
+TYPE = "serverless.task"
+_RUNTIME = {"name": "Flowmesh", "version": "1", "metadata": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What tasks work with. `draw` gives numbers from 0 to 1 for the jitter of retries."""
+
+    jq: Jq
+    calls: Calls
+    now_us: Callable[[], int]
+    draw: Callable[[], float]
+
+
+class ServerlessStep(Step):
+    """One task, its checks of values compiled."""
+
+    def __init__(self, config: dict[str, Json], tools: Tools) -> None:
+        self.config = config
+        self.tools = tools
+        self.run_op = _OPS[config["op"]]
+        self._checks = {
+            key: SchemaCheck(orjson.dumps(config[key]), what)
+            for key, what in _SCHEMAS.items()
+            if key in config
+        }
+
+    async def run(self, attempt: Attempt) -> Output:
+        running = _Running(self, attempt)
+        try:
+            return Output.of(await self.run_op(running))
+        except TaskFailure as failure:
+            raise running.told(failure) from failure
+
+    def check(self, key: str, value: Json) -> None:
+        if key in self._checks:
+            self._checks[key].check(value)
+
+
+_KEPT = frozenset({"data", "context", "vars", "frames"})
+_SCHEMAS = {"input_schema": "input", "output_schema": "output", "export_schema": "context"}
+
+
+class _Running:
+    """One attempt of a task."""
+
+    def __init__(self, step: ServerlessStep, attempt: Attempt) -> None:
+        self.step = step
+        self.config = step.config
+        self.attempt = attempt
+        self.given: dict[str, Json] = attempt.value
+        self.state: dict[str, Json] = self.given["state"]
+        self._names: dict[str, Json] = {}
+        self._started_us = step.tools.now_us()
+
+    @property
+    def data(self) -> Json:
+        return self.state.get("data")
+
+    @property
+    def frames(self) -> list[dict[str, Json]]:
+        return list(self.state.get("frames") or ())
+
+    @property
+    def kept(self) -> dict[str, Json]:
+        """The value without what is only for the next node."""
+        return {key: value for key, value in self.state.items() if key in _KEPT}
+
+    def named(self, **names: Json) -> None:
+        """Binds variables of the expressions that follow."""
+        self._names.update(names)
+
+    async def value(self, made: dict[str, Json], data: Json) -> Json:
+        """What the configuration holds as `{"value"}`, or as `{"jq"}` over the data."""
+        if "jq" not in made:
+            return made["value"]
+        program = made["jq"]
+        used = variables_in(program)
+        known = {name: value() for name, value in self._known().items() if name in used}
+        names = {**(self.state.get("vars") or {}), **self._names}
+        known |= {name: value for name, value in names.items() if name in used}
+        return await self.step.tools.jq(program, data, known, self.attempt.timeout_ms)
+
+    def _known(self) -> dict[str, Callable[[], Json]]:
+        return {
+            "context": lambda: self.state.get("context"),
+            "input": lambda: self.data,
+            "runtime": lambda: _RUNTIME,
+            "workflow": self._workflow,
+            "task": self._task,
+        }
+
+    def _workflow(self) -> Json:
+        return {
+            "id": self.given.get("execution"),
+            "input": self.given.get("input"),
+            "definition": self.config.get("definition"),
+        }
+
+    def _task(self) -> Json:
+        return {
+            "name": self.config["name"],
+            "reference": self.config["at"],
+            "definition": self.config.get("task"),
+            "input": self.data,
+            "output": self._names.get("raw_output"),
+            "startedAt": _moment(self._started_us),
+        }
+
+    def told(self, failure: TaskFailure) -> TaskFailure:
+        """The failure as an error of the standard; one that is one already stays as it is."""
+        if "problem" in failure.details:
+            return failure
+        problem = error_of(failure.class_, failure.message, failure.details, self.config["at"])
+        return fault(problem, failure.message, failure.details)
+
+
+def fault(problem: dict[str, Json], message: str, details: Mapping[str, Json]) -> TaskFailure:
+    """An error of the standard as the failure of an attempt; its type is the class."""
+    return TaskFailure(str(problem["type"]), message, details={**details, "problem": problem})
+
+
+def _moment(at_us: int) -> Json:
+    moment = datetime.fromtimestamp(at_us / 1_000_000, UTC)
+    epoch = {"seconds": at_us // 1_000_000, "milliseconds": at_us // 1_000}
+    return {"iso8601": moment.isoformat(timespec="milliseconds"), "epoch": epoch}
+
+
+async def _shaped(run: _Running, do: Callable[[Json], Awaitable[Json]]) -> Json:
+    """A task that takes data and makes data: `if`, `input`, the work, `output`, `export`."""
+    config = run.config
+    if "if" in config and not _holds(await run.value(config["if"], run.data)):
+        return run.state
+    taken = await _taken(run)
+    run.named(input=taken)
+    return await _left(run, await do(taken), run.kept)
+
+
+async def _taken(run: _Running) -> Json:
+    """The transformed input."""
+    run.step.check("input_schema", run.data)
+    if "from" not in run.config:
+        return run.data
+    return await run.value(run.config["from"], run.data)
+
+
+async def _left(run: _Running, raw: Json, state: dict[str, Json]) -> Json:
+    """The state that a task leaves which has made `raw`."""
+    config = run.config
+    run.named(raw_output=raw)
+    output = await run.value(config["as"], raw) if "as" in config else raw
+    run.step.check("output_schema", output)
+    context = state.get("context")
+    if "export" in config:
+        run.named(output=output)
+        context = await run.value(config["export"], output)
+        run.step.check("export_schema", context)
+    return {**state, "data": output, "context": context}
+
+
+def _holds(value: Json) -> bool:
+    return value is not None and value is not False
+
+
+async def _set(run: _Running) -> Json:
+    return await _shaped(run, lambda taken: run.value(run.config["set"], taken))
+
+
+async def _raise(run: _Running) -> Json:
+    async def do(taken: Json) -> Json:
+        problem = await run.value(run.config["error"], taken)
+        problem = {"instance": run.config["at"], **problem, "type": canonical(problem["type"])}
+        raise fault(problem, str(problem.get("detail") or problem.get("title") or "raised"), {})
+
+    return await _shaped(run, do)
+
+
+async def _http(run: _Running) -> Json:
+    async def do(taken: Json) -> Json:
+        request = await run.value(run.config["request"], taken)
+        return await run.step.tools.calls.http(request, run.config, run.attempt)
+
+    return await _shaped(run, do)
+
+
+async def _script(run: _Running) -> Json:
+    async def do(taken: Json) -> Json:
+        arguments = await run.value(run.config["arguments"], taken)
+        return await run.step.tools.calls.script(run.config["code"], arguments, run.attempt)
+
+    return await _shaped(run, do)
+
+
+async def _switch(run: _Running) -> Json:
+    """Which case holds; the program answers its index."""
+    taken = await _taken(run)
+    run.named(input=taken)
+    index = await run.value(run.config["case"], taken)
+    return {"next": run.config["to"][index]}
+
+
+async def _enter(run: _Running) -> Json:
+    """Opens a block of tasks: remembers what is to be there again when it ends or fails.
+
+    The block of a function begins with the arguments instead of its data.
+    """
+    taken = await _taken(run)
+    run.named(input=taken)
+    data = await run.value(run.config["arguments"], taken) if "arguments" in run.config else taken
+    frame = {"input": taken, "vars": run.state.get("vars") or {}}
+    if "items" in run.config:
+        frame["items"] = await _items(run, taken)
+    return {**run.kept, "data": data, "frames": [*run.frames, frame]}
+
+
+async def _items(run: _Running, taken: Json) -> list[Json]:
+    items = await run.value(run.config["items"], taken)
+    if not isinstance(items, list):
+        raise invalid("for.in must be a list")
+    return items
+
+
+async def _leave(run: _Running) -> Json:
+    """Closes a block: its data is the raw output of the task that the block is."""
+    *frames, frame = run.frames
+    run.named(input=frame["input"])
+    state = {**run.kept, "frames": frames, "vars": frame["vars"]}
+    return await _left(run, run.data, state)
+
+
+async def _loop(run: _Running) -> Json:
+    """The next item of a `for`, or its end."""
+    *frames, frame = run.frames
+    index = frame.get("index", -1) + 1
+    config = run.config
+    if index < len(frame["items"]):
+        bound = {config["each"]: frame["items"][index], config["position"]: index}
+        run.named(**bound, input=frame["input"])
+        if "while" not in config or _holds(await run.value(config["while"], run.data)):
+            names = {**frame["vars"], **bound}
+            frames = [*frames, {**frame, "index": index}]
+            return {**run.kept, "frames": frames, "vars": names, "next": config["body"]}
+    return {**run.kept, "next": config["after"]}
+
+
+async def _caught(run: _Running) -> Json:
+    """Decides what becomes of an error in a `try`: another try, its handler, or the error itself.
+
+    Frames that the failed tasks had opened are closed.
+    """
+    config, failure = run.config, run.given["error"]
+    frames = run.frames[: config["depth"]]
+    *frames, frame = frames
+    details = failure.get("details")
+    place = config["places"].get(str(failure.get("node", "")).rpartition("/")[2], config["at"])
+    problem = error_of(failure["class"], failure.get("message", ""), details, place)
+    thrown = fault(problem, failure.get("message", ""), details or {})
+    run.named(**{config["name_of_error"]: problem}, input=frame["input"])
+    if not _matches(config["with"], problem) or not await _when(run, config, frame):
+        raise thrown
+    state = {**run.kept, "data": frame["input"], "vars": frame["vars"]}
+    if "retry" in config and await _when(run, config["retry"], frame):
+        now_ms = run.step.tools.now_us() // 1_000
+        tries = frame.get("tries", 0) + 1
+        since = frame.get("since", now_ms)
+        draw = run.step.tools.draw()
+        wait = wait_before_retry(config["retry"], tries, now_ms - since, draw)
+        if wait is not None:
+            frames = [*frames, {**frame, "tries": tries, "since": since}]
+            return {**state, "frames": frames, "wait": wait, "next": config["again"]}
+    if "handler" not in config:
+        # A policy that is used up and nothing that handles the error: it was not overcome.
+        if "retry" in config:
+            raise thrown
+        return {**state, "frames": [*frames, frame], "next": config["after"]}
+    names = {**frame["vars"], config["name_of_error"]: problem}
+    return {**state, "frames": [*frames, frame], "vars": names, "next": config["handler"]}
+
+
+def _matches(wanted: dict[str, Json], problem: dict[str, Json]) -> bool:
+    if "type" in wanted:
+        wanted = {**wanted, "type": canonical(str(wanted["type"]))}
+    return all(problem.get(key) == value for key, value in wanted.items())
+
+
+async def _when(run: _Running, config: dict[str, Json], frame: dict[str, Json]) -> bool:
+    if "when" in config and not _holds(await run.value(config["when"], frame["input"])):
+        return False
+    return "except_when" not in config or not _holds(
+        await run.value(config["except_when"], frame["input"])
+    )
+
+
+async def _wait(run: _Running) -> Json:
+    """How long to wait, for the timer that follows."""
+    return {**run.kept, "wait": await run.value(run.config["duration"], run.data)}
+
+
+async def _join(run: _Running) -> Json:
+    """The branches of a fork together: the value before them, then that of each branch."""
+    before, *branches = run.given["state"]
+    context = before.get("context")
+    for branch in branches:
+        after = branch.get("context")
+        if isinstance(context, dict) and isinstance(after, dict):
+            context = {**context, **after}
+        else:
+            context = after
+    return {**before, "data": [branch.get("data") for branch in branches], "context": context}
+
+
+async def _heard(run: _Running) -> Json:
+    """What signals brought, as the list of events that a `listen` answers."""
+    before, *events = run.given["state"]
+    return {**before, "data": events}
+
+
+async def _late(run: _Running) -> Json:
+    return {**run.kept, "late": True}
+
+
+async def _held(run: _Running) -> Json:
+    """An error of a block with a time limit, to be thrown when the clock has been stopped."""
+    failure = run.given["error"]
+    return {**run.kept, "thrown": failure}
+
+
+async def _timely(run: _Running) -> Json:
+    """Behind a block with a time limit: fails as the block did, or because the clock was first."""
+    at, thrown = run.config["at"], run.state.get("thrown")
+    if thrown is not None:
+        message, details = thrown.get("message", ""), thrown.get("details")
+        raise fault(error_of(thrown["class"], message, details, at), message, details or {})
+    if run.state.get("late"):
+        text = f"{run.config['name']} did not end within {run.config['timeout_ms']} ms"
+        raise fault(error_of("Timeout", text, None, at), text, {})
+    return run.kept
+
+
+async def _prepare(run: _Running) -> Json:
+    """The arguments of a task of the library."""
+    taken = await _taken(run)
+    run.named(input=taken)
+    return {**run.kept, "call": await run.value(run.config["arguments"], taken)}
+
+
+async def _result(run: _Running) -> Json:
+    """What a task of the library answered: the value before it, then its output."""
+    before, output = run.given["state"]
+    run.state = before
+    return await _left(run, output, before)
+
+
+_OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
+    "set": _set,
+    "raise": _raise,
+    "http": _http,
+    "script": _script,
+    "switch": _switch,
+    "enter": _enter,
+    "leave": _leave,
+    "loop": _loop,
+    "caught": _caught,
+    "wait": _wait,
+    "join": _join,
+    "heard": _heard,
+    "late": _late,
+    "held": _held,
+    "timely": _timely,
+    "prepare": _prepare,
+    "result": _result,
+}
+
+
+def serverless_executor(tools: Tools) -> Executor:
+    """The executor of `serverless.task`."""
+
+    def prepare(_spec: TaskSpec, config: dict[str, Json]) -> ServerlessStep:
+        return ServerlessStep(config, tools)
+
+    return prepare

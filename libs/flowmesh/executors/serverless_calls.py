@@ -1,0 +1,119 @@
+"""What tasks of Serverless Workflow reach: HTTP services, and JavaScript in the sandbox."""
+
+import base64
+from urllib.parse import quote, urlencode
+
+import orjson
+
+from flowmesh.egress import Response
+from flowmesh.executors.answers import NowUs, failure_of, output_of
+from flowmesh.executors.base import Attempt, Json, Sender
+from flowmesh.executors.failures import invalid
+from flowmesh.executors.http import call
+from flowmesh.executors.javascript import sandbox_failures, sandbox_timeout_ms
+from flowmesh.sandbox import Sandbox
+
+_REDIRECTED = 300
+
+
+class Calls:
+    """HTTP and scripts, within the limits that all tasks have."""
+
+    def __init__(self, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> None:
+        self._egress = egress
+        self._sandbox = sandbox
+        self._now_us = now_us
+
+    async def http(
+        self, request: dict[str, Json], config: dict[str, Json], attempt: Attempt
+    ) -> Json:
+        """The answer as `config["answer"]` asks for it: content, response or raw."""
+        url = with_query(_endpoint(request.get("uri")), request.get("query"))
+        headers = {**headers_of(request.get("headers")), **_authorization(request.get("auth"))}
+        body, content_type = body_of(request)
+        response = await call(
+            self._egress,
+            attempt,
+            config["method"],
+            url,
+            headers=headers,
+            body=body,
+            content_type=content_type,
+        )
+        if response.status >= _REDIRECTED and not config.get("redirect"):
+            raise failure_of(response, self._now_us)
+        if config["answer"] == "raw":
+            return base64.b64encode(response.body).decode()
+        content = output_of(response, self._now_us).parsed()
+        if config["answer"] == "content":
+            return content
+        return _described(config["method"], url, headers, response, content)
+
+    async def script(self, code: str, arguments: Json, attempt: Attempt) -> Json:
+        if not isinstance(arguments, dict):
+            raise invalid("the arguments of a script are an object, one variable each")
+        with sandbox_failures():
+            return await self._sandbox.run(code, arguments, sandbox_timeout_ms(attempt))
+
+
+def _described(
+    method: str, url: str, headers: dict[str, str], response: Response, content: Json
+) -> Json:
+    shown = {n: v for n, v in headers.items() if n.lower() != "authorization"}
+    return {
+        "request": {"method": method, "uri": url, "headers": shown},
+        "statusCode": response.status,
+        "headers": response.headers,
+        "content": content,
+    }
+
+
+def _endpoint(uri: Json) -> str:
+    if not isinstance(uri, str):
+        raise invalid("the endpoint is not a text")
+    return uri
+
+
+def with_query(url: str, query: Json) -> str:
+    """The URL with more parameters; null ones are left out."""
+    if query is None:
+        return url
+    if not isinstance(query, dict):
+        raise invalid("the query is an object")
+    pairs = [(name, _text(value)) for name, value in query.items() if value is not None]
+    if not pairs:
+        return url
+    return url + ("&" if "?" in url else "?") + urlencode(pairs, quote_via=quote)
+
+
+def headers_of(headers: Json) -> dict[str, str]:
+    if headers is None:
+        return {}
+    if not isinstance(headers, dict):
+        raise invalid("the headers are an object")
+    return {name: _text(value) for name, value in headers.items() if value is not None}
+
+
+def body_of(request: dict[str, Json]) -> tuple[bytes | None, str]:
+    """The body and its content type; text stays text, everything else is JSON."""
+    body = request.get("body")
+    if body is None:
+        return None, ""
+    if isinstance(body, str):
+        return body.encode(), "text/plain; charset=utf-8"
+    return orjson.dumps(body), "application/json"
+
+
+def _authorization(auth: Json) -> dict[str, str]:
+    if not isinstance(auth, dict):
+        return {}
+    if "token" in auth:
+        return {"Authorization": f"Bearer {_text(auth['token'])}"}
+    pair = f"{_text(auth.get('username'))}:{_text(auth.get('password'))}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+def _text(value: Json) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,0 +1,29 @@
+"""When a `try` of Serverless Workflow that failed is tried again."""
+
+from typing import Any
+
+Json = Any
+
+_DOUBLINGS_MAX = 40
+WAIT_MS_MAX = 7 * 24 * 3_600_000
+
+
+def wait_before_retry(
+    policy: dict[str, Json], tries: int, elapsed_ms: int, draw: float
+) -> int | None:
+    """How long to wait in ms after the `tries`-th failure, None to try no more.
+
+    `elapsed_ms` is the time since the first failure, `draw` in [0, 1) decides the jitter.
+    """
+    if tries > policy["count"]:
+        return None
+    delay = policy["delay_ms"]
+    match policy["backoff"]:
+        case "exponential":
+            delay *= 2 ** min(tries - 1, _DOUBLINGS_MAX)
+        case "linear":
+            delay *= tries
+    least, most = policy["jitter_ms"]
+    wait = min(int(delay + least + (most - least) * draw), WAIT_MS_MAX)
+    limit = policy["limit_ms"]
+    return None if limit and elapsed_ms + wait > limit else wait

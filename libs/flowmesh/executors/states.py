@@ -1,0 +1,284 @@
+"""`states.task`: a state of the Amazon States Language, with its input and output processing.
+
+Its input is `{"state": …}` with the value of the machine: `data` that flows from state to state,
+in a map `map` (the item and its index), and how often the state in progress was tried again. What
+it answers is the next such value, or for a choice `{"next": …}`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.egress import Response
+from flowmesh.executors.answers import NowUs, failure_of, output_of
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Sender, Step
+from flowmesh.executors.failures import TaskFailure
+from flowmesh.executors.http import call
+from flowmesh.executors.serverless_calls import body_of, headers_of, with_query
+from flowmesh.executors.states_retry import error_name, matches, wait_before_retry
+from flowmesh.standards.choices import holds
+from flowmesh.standards.intrinsics import World
+from flowmesh.standards.paths import PathFailed, compile_path, compile_reference, put
+from flowmesh.standards.payloads import filled, looked_up
+
+TYPE = "states.task"
+_ITEMS_MAX = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    egress: Sender
+    now_us: NowUs
+    world: World
+
+
+class StatesStep(Step):
+    """One state; its paths are compiled when they are first used, and kept."""
+
+    def __init__(self, config: dict[str, Json], tools: Tools) -> None:
+        self._config = config
+        self._tools = tools
+        self._run = _OPS[config["op"]]
+
+    async def run(self, attempt: Attempt) -> Output:
+        try:
+            return Output.of(await self._run(_Running(self._config, self._tools, attempt)))
+        except PathFailed as failed:
+            raise TaskFailure(failed.error, str(failed)) from failed
+        except TaskFailure as failure:
+            name = error_name(failure.class_, failure.details)
+            raise TaskFailure(
+                name,
+                failure.message,
+                retry_after_ms=failure.retry_after_ms,
+                details=failure.details,
+            ) from failure
+
+
+class _Running:
+    """One attempt of a state."""
+
+    def __init__(self, config: dict[str, Json], tools: Tools, attempt: Attempt) -> None:
+        self.config = config
+        self.tools = tools
+        self.attempt = attempt
+        self.given: dict[str, Json] = attempt.value
+        self.state = self.given["state"]
+
+    @property
+    def data(self) -> Json:
+        return self.state.get("data")
+
+    @property
+    def context(self) -> Json:
+        """The context object, `$$`."""
+        moment = datetime.fromtimestamp(self.tools.now_us() / 1_000_000, UTC)
+        state = self.state if isinstance(self.state, dict) else {}
+        found: dict[str, Json] = {
+            "Execution": {"Id": self.given.get("execution"), "Input": self.given.get("input")},
+            "State": {
+                "Name": self.config["name"],
+                "EnteredTime": moment.isoformat(timespec="milliseconds"),
+                "RetryCount": sum((state.get("retries") or {}).get("counts", ())),
+            },
+            "StateMachine": {"Name": self.config.get("machine")},
+        }
+        if "map" in state:
+            found["Map"] = {"Item": state["map"]}
+        return found
+
+    def at(self, key: str, data: Json) -> Json:
+        """What the path in the configuration selects; null selects an empty object."""
+        if key not in self.config:
+            return data
+        path = self.config[key]
+        return {} if path is None else compile_path(path).find(data, self.context)
+
+    def filled(self, key: str, data: Json) -> Json:
+        if key not in self.config:
+            return data
+        return filled(self.config[key], data, self.context, self.tools.world)
+
+    def taken(self) -> Json:
+        """The effective input: InputPath, then Parameters."""
+        return self.filled("parameters", self.at("input_path", self.data))
+
+    def left(self, result: Json, state: dict[str, Json]) -> dict[str, Json]:
+        """The value after a state that has made `result`."""
+        result = self.filled("result_selector", result)
+        output = result
+        if "result_path" in self.config:
+            path = self.config["result_path"]
+            before = state.get("data")
+            keys = compile_reference(path).keys if path is not None else None
+            output = before if keys is None else put(before, keys, result)
+        data = self.at("output_path", output)
+        kept = {key: value for key, value in state.items() if key in ("data", "map")}
+        return {**kept, "data": data}
+
+
+async def _pass(run: _Running) -> Json:
+    taken = run.taken()
+    return run.left(run.config.get("result", taken), run.state)
+
+
+async def _http(run: _Running) -> Json:
+    request = run.taken()
+    if not isinstance(request, dict):
+        raise TaskFailure("States.Runtime", "the parameters of an HTTP task are an object")
+    parts = {"body": request.get("RequestBody")}
+    body, content_type = body_of(parts)
+    response = await call(
+        run.tools.egress,
+        run.attempt,
+        str(request.get("Method", "GET")),
+        with_query(str(request.get("ApiEndpoint")), request.get("QueryParameters")),
+        headers=headers_of(request.get("Headers")),
+        body=body,
+        content_type=content_type,
+    )
+    return run.left(_answer(response, run.tools.now_us), run.state)
+
+
+def _answer(response: Response, now_us: NowUs) -> Json:
+    if response.status >= 400:
+        raise failure_of(response, now_us)
+    return {
+        "StatusCode": response.status,
+        "Headers": response.headers,
+        "ResponseBody": output_of(response, now_us).parsed(),
+    }
+
+
+async def _choice(run: _Running) -> Json:
+    data, context = run.at("input_path", run.data), run.context
+    for rule, target in zip(run.config["choices"], run.config["to"], strict=False):
+        if holds(rule, data, context):
+            return {"next": target}
+    if "default" not in run.config:
+        raise TaskFailure("States.NoChoiceMatched", f"no choice of {run.config['name']} holds")
+    return {"next": run.config["default"]}
+
+
+async def _fail(run: _Running) -> Json:
+    config = run.config
+
+    def told(key: str) -> str:
+        if f"{key}_path" not in config:
+            return str(config.get(key, ""))
+        text = config[f"{key}_path"]
+        return str(looked_up(text, run.data, run.context, run.tools.world))
+
+    raise TaskFailure(told("error") or "States.TaskFailed", told("cause"))
+
+
+async def _wait(run: _Running) -> Json:
+    """How long, for the timer that follows: seconds become ms, an instant stays one."""
+    config, data = run.config, run.at("input_path", run.data)
+    if "seconds_path" in config:
+        seconds = compile_path(config["seconds_path"]).find(data, run.context)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+            raise TaskFailure("States.Runtime", "SecondsPath does not lead to a number")
+        wait: Json = round(seconds * 1_000)
+    else:
+        wait = compile_path(config["timestamp_path"]).find(data, run.context)
+    return {**run.left(data, run.state), "wait": wait}
+
+
+async def _before(run: _Running) -> Json:
+    """The input of a task that runs elsewhere, or of the branches."""
+    return {**run.state, "call": run.taken()}
+
+
+async def _result(run: _Running) -> Json:
+    """What a task elsewhere answered; the state is `[value before, output]`."""
+    before, output = run.state
+    run.state = before
+    return run.left(output, before)
+
+
+async def _joined(run: _Running) -> Json:
+    """The branches of a Parallel: the value before, then that of each branch."""
+    before, *branches = run.state
+    run.state = before
+    return run.left([branch.get("data") for branch in branches], before)
+
+
+async def _items(run: _Running) -> Json:
+    """The first values of the machines of a Map, one for each item."""
+    data = run.at("input_path", run.data)
+    items = compile_path(run.config.get("items_path", "$")).find(data, run.context)
+    if not isinstance(items, list):
+        raise TaskFailure("States.Runtime", "the items of a Map are a list")
+    if len(items) > _ITEMS_MAX:
+        raise TaskFailure("States.Runtime", f"a Map has at most {_ITEMS_MAX:,} items")
+    made = []
+    for index, item in enumerate(items):
+        position = {"Index": index, "Value": item}
+        given = item
+        if "selector" in run.config:
+            context = {**run.context, "Map": {"Item": position}}
+            given = filled(run.config["selector"], data, context, run.tools.world)
+        made.append({"data": given, "map": position})
+    return {**run.state, "items": made}
+
+
+async def _mapped(run: _Running) -> Json:
+    """The items of a Map: the value before, then the list of the values of all items."""
+    before, done = run.state
+    run.state = before
+    return run.left([each.get("data") for each in done], before)
+
+
+async def _failed(run: _Running) -> Json:
+    """Decides what becomes of an error: another try, a catcher, or the error itself."""
+    config, failure = run.config, run.given["error"]
+    name = error_name(failure["class"], failure.get("details"))
+    message = failure.get("message", "")
+    retriers = config.get("retry", [])
+    earlier = run.state.get("retries") or {}
+    counts = list(earlier.get("counts") or [0] * len(retriers))
+    for number, retrier in enumerate(retriers):
+        if matches(name, retrier["errors"]):
+            wait = wait_before_retry(retrier, counts[number], run.tools.world.draw())
+            if wait is None:
+                break
+            counts[number] += 1
+            state = {**run.state, "retries": {"counts": counts}}
+            return {**state, "wait": wait, "next": config["again"]}
+    for catcher in config.get("catch", ()):
+        if matches(name, catcher["errors"]):
+            told = {"Error": name, "Cause": message}
+            data = told
+            if "result_path" in catcher:
+                path = catcher["result_path"]
+                keys = compile_reference(path).keys if path is not None else None
+                data = run.data if keys is None else put(run.data, keys, told)
+            kept = {key: value for key, value in run.state.items() if key in ("data", "map")}
+            return {**kept, "data": data, "next": catcher["next"]}
+    raise TaskFailure(name, message, details=failure.get("details"))
+
+
+_OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
+    "pass": _pass,
+    "http": _http,
+    "choice": _choice,
+    "fail": _fail,
+    "wait": _wait,
+    "before": _before,
+    "result": _result,
+    "joined": _joined,
+    "items": _items,
+    "mapped": _mapped,
+    "failed": _failed,
+}
+
+
+def states_executor(tools: Tools) -> Executor:
+    """The executor of `states.task`."""
+
+    def prepare(_spec: TaskSpec, config: dict[str, Json]) -> StatesStep:
+        return StatesStep(config, tools)
+
+    return prepare

@@ -1,0 +1,45 @@
+"""Errors of the Amazon States Language: their names, what matches them, when to try again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flowmesh.executors import failures
+
+Json = Any
+
+ALL, TASK_FAILED, TIMEOUT = "States.ALL", "States.TaskFailed", "States.Timeout"
+HEARTBEAT = "States.HeartbeatTimeout"
+_NAMES = {
+    failures.TIMEOUT: TIMEOUT,
+    "HeartbeatTimeout": HEARTBEAT,
+    failures.NETWORK: "States.Http.Socket",
+    failures.EGRESS_BLOCKED: "States.Permissions",
+}
+_EXPONENT_MAX = 64
+WAIT_MS_MAX = 7 * 24 * 3_600_000
+
+
+def error_name(class_: str, details: Json) -> str:
+    """The name of the error that a failure is; a class without one of its own is its name."""
+    http = details.get("http") if isinstance(details, dict) else None
+    if isinstance(http, dict) and "status" in http and not class_.startswith("States."):
+        return f"States.Http.StatusCode.{http['status']}"
+    return _NAMES.get(class_, class_)
+
+
+def matches(name: str, wanted: Sequence[str]) -> bool:
+    """Whether an error is among those of `ErrorEquals`."""
+    if name in wanted or ALL in wanted:
+        return True
+    if name == HEARTBEAT and TIMEOUT in wanted:
+        return True
+    return TASK_FAILED in wanted and name not in (TIMEOUT, HEARTBEAT)
+
+
+def wait_before_retry(retrier: dict[str, Json], retries: int, draw: float) -> int | None:
+    """How long to wait in ms before the next retry, None where there is none any more."""
+    if retries >= retrier["max_attempts"]:
+        return None
+    wait = retrier["interval_ms"] * retrier["rate"] ** min(retries, _EXPONENT_MAX)
+    wait = min(wait, retrier["max_delay_ms"] or WAIT_MS_MAX, WAIT_MS_MAX)
+    return int(wait * draw) if retrier["jitter"] else int(wait)

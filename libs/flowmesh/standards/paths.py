@@ -1,0 +1,112 @@
+"""Paths of the Amazon States Language: JSONPath, reference paths, and what they select.
+
+A path begins with `$`, the data, or `$$`, the context object. One that can select one value only
+gives that value; any other gives the list of what it selects.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from flowmesh.expressions import ExpressionInvalid, RenderError
+from flowmesh.expressions.jsonpath import JsonPath as Query
+from flowmesh.expressions.jsonpath import compile_jsonpath
+
+Json = Any
+
+_COMPILED_MAX = 4_096
+
+
+class PathInvalid(Exception):
+    """A text that is no path; says why."""
+
+
+class PathFailed(Exception):
+    """Data that has not what a path asks for. `error` is the standard's name of it."""
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPath:
+    """A compiled path. `keys` are its steps where it is a reference path, else None."""
+
+    text: str
+    of_context: bool
+    query: Query
+    keys: tuple[str | int, ...] | None
+
+    def find(self, data: Json, context: Json) -> Json:
+        """What the path selects; raises PathFailed where its one value is not there."""
+        value = context if self.of_context else data
+        if self.keys is not None:
+            found, there = _at(value, self.keys)
+            if not there:
+                message = f"{self.text} is not in the {'context' if self.of_context else 'input'}"
+                raise PathFailed("States.ParameterPathFailure", message)
+            return found
+        return self._selected(value)
+
+    def exists(self, data: Json, context: Json) -> bool:
+        value = context if self.of_context else data
+        if self.keys is not None:
+            return _at(value, self.keys)[1]
+        return bool(self._selected(value))
+
+    def _selected(self, value: Json) -> list[Json]:
+        try:
+            return self.query.select(value)
+        except RenderError as error:
+            raise PathFailed("States.Runtime", f"{self.text}: {error}") from error
+
+
+@lru_cache(maxsize=_COMPILED_MAX)
+def compile_path(text: str) -> JsonPath:
+    """Raises PathInvalid."""
+    if not text.startswith("$"):
+        raise PathInvalid(f"a path begins with $, not {text[:16]!r}")
+    of_context = text.startswith("$$")
+    try:
+        query = compile_jsonpath(text[1:] if of_context else text)
+    except ExpressionInvalid as error:
+        raise PathInvalid(f"{text[:64]!r}: {error.message}") from None
+    return JsonPath(text, of_context, query, query.keys)
+
+
+def compile_reference(text: str) -> JsonPath:
+    """A path to one place in the data. Raises PathInvalid."""
+    path = compile_path(text)
+    if path.keys is None or path.of_context:
+        raise PathInvalid(f"{text[:64]!r} is no reference path, which names one place: $.a.b[0]")
+    return path
+
+
+def put(data: Json, keys: tuple[str | int, ...], value: Json) -> Json:
+    """The data with the value at a place, made where it is missing.
+
+    Raises PathFailed where there is something else on the way.
+    """
+    if not keys:
+        return value
+    key, *rest = keys
+    if isinstance(key, str):
+        if data is not None and not isinstance(data, dict):
+            raise PathFailed("States.ResultPathMatchFailure", f"{key!r} is asked of no object")
+        members = data or {}
+        return {**members, key: put(members.get(key), tuple(rest), value)}
+    if not isinstance(data, list) or not 0 <= key < len(data):
+        raise PathFailed("States.ResultPathMatchFailure", f"there is no item {key}")
+    return [*data[:key], put(data[key], tuple(rest), value), *data[key + 1 :]]
+
+
+def _at(value: Json, keys: tuple[str | int, ...]) -> tuple[Json, bool]:
+    for key in keys:
+        if isinstance(key, str):
+            if not isinstance(value, dict) or key not in value:
+                return None, False
+        elif not isinstance(value, list) or not -len(value) <= key < len(value):
+            return None, False
+        value = value[key]
+    return value, True

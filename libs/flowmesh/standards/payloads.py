@@ -1,0 +1,68 @@
+"""Payload templates of the Amazon States Language: what stands at a name with `.$` is looked up."""
+
+from typing import Any
+
+from flowmesh.standards.intrinsics import Call, World, compile_call, is_call
+from flowmesh.standards.paths import JsonPath, PathInvalid, compile_path
+
+Json = Any
+
+_SUFFIX = ".$"
+Problem = tuple[tuple[str | int, ...], str]
+
+
+def compile_lookup(text: str) -> Call | JsonPath:
+    """A path or a call of a function. Raises PathInvalid."""
+    return compile_call(text) if is_call(text) else compile_path(text)
+
+
+def filled(template: Json, data: Json, context: Json, world: World) -> Json:
+    """The template with its lookups done; raises PathFailed."""
+    if isinstance(template, list):
+        return [filled(item, data, context, world) for item in template]
+    if not isinstance(template, dict):
+        return template
+    made = {}
+    for key, value in template.items():
+        if key.endswith(_SUFFIX):
+            made[key.removesuffix(_SUFFIX)] = looked_up(value, data, context, world)
+        else:
+            made[key] = filled(value, data, context, world)
+    return made
+
+
+def looked_up(text: str, data: Json, context: Json, world: World) -> Json:
+    lookup = compile_lookup(text)
+    if isinstance(lookup, Call):
+        return lookup.find(data, context, world)
+    return lookup.find(data, context)
+
+
+def problems_of(template: Json) -> list[Problem]:
+    """What is wrong with a template: where, and why."""
+    found: list[Problem] = []
+    waiting: list[tuple[Json, tuple[str | int, ...]]] = [(template, ())]
+    while waiting:
+        value, path = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(item, (*path, index)) for index, item in enumerate(value)]
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                place = (*path, key)
+                if not key.endswith(_SUFFIX):
+                    waiting.append((item, place))
+                elif key.removesuffix(_SUFFIX) in value:
+                    found.append((place, f"{key.removesuffix(_SUFFIX)!r} is given twice"))
+                elif why := _why_not(item):
+                    found.append((place, why))
+    return found
+
+
+def _why_not(text: Json) -> str:
+    if not isinstance(text, str):
+        return "behind a name that ends in .$ stands a path or a function call"
+    try:
+        compile_lookup(text)
+    except PathInvalid as error:
+        return str(error)
+    return ""

@@ -1,0 +1,40 @@
+"""Texts with fields in them: `Dear ${name}, you owe ${order.total}`.
+
+`${ }` holds a field path, `${}` the element itself; `$${` writes `${`. What is missing or null
+writes nothing. It is not the language of workflows' `{{ }}`, which is rendered before.
+"""
+
+import re
+from collections.abc import Callable
+
+from flowmesh.transforms.operation import Json
+from flowmesh.transforms.values import TextMeter, reader, text_of
+
+_PART = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
+
+Write = Callable[[Json, TextMeter], str]
+
+
+def compile_text(text: str) -> Write:
+    """A function that writes the text for an element; raises ValueError."""
+    parts: list[str | Callable[[Json], Json]] = []
+    end = 0
+    for found in _PART.finditer(text):
+        parts.append(text[end : found.start()])
+        end = found.end()
+        if found.group() == "$${":
+            parts.append("${")
+        elif found.group(1) is None:
+            raise ValueError(f"the ${{ at offset {found.start()} is not closed")
+        else:
+            parts.append(reader(found.group(1).strip() or None))
+    parts.append(text[end:])
+
+    def write(element: Json, meter: TextMeter) -> str:
+        written = "".join(
+            part if isinstance(part, str) else text_of(part(element)) for part in parts
+        )
+        meter.spend(len(written))
+        return written
+
+    return write

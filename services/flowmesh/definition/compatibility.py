@@ -1,0 +1,187 @@
+"""Whether a version can take another one's place: for its callers, and for what runs now."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as execution_service
+from flowmesh.definition import limits
+from flowmesh.definition.checking import own_tasks, refs_of
+from flowmesh.definition.library import Library, plan_of
+from flowmesh.definition.references import References
+from flowmesh.definition.store import DefinitionStore
+from flowmesh.definitions import (
+    Reading,
+    Workflow,
+    load_workflow,
+    plan_workflow,
+    read_source,
+    refuse,
+)
+from flowmesh.definitions.versions import Compatibility, for_callers, why_not
+from flowmesh.errors import Invalid
+
+if TYPE_CHECKING:
+    from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceAsyncStub
+
+_OPEN = (
+    execution_pb2.EXECUTION_STATUS_PENDING,
+    execution_pb2.EXECUTION_STATUS_RUNNING,
+    execution_pb2.EXECUTION_STATUS_PAUSED,
+)
+_NOT_STARTED = (execution_pb2.NODE_STATUS_UNSPECIFIED, execution_pb2.NODE_STATUS_PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An execution that runs, and why it could not go on under the other version."""
+
+    execution_id: str
+    version: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The verdict; version 0 is the source that was sent."""
+
+    from_version: int
+    to_version: int
+    callers: Compatibility
+    moves: tuple[Move, ...]
+    truncated: bool
+
+
+class Assessor:
+    """Compares versions, with each other and with what runs."""
+
+    def __init__(
+        self,
+        *,
+        store: DefinitionStore,
+        library: Library,
+        executions: "ExecutionServiceAsyncStub",
+    ) -> None:
+        self._store = store
+        self._library = library
+        self._executions = executions
+
+    async def assess(
+        self,
+        namespace: str,
+        workflow_id: str,
+        before: str,
+        after: str,
+        source: bytes,
+        content_type: str,
+    ) -> Assessment:
+        old = await self._library.chosen(namespace, workflow_id, before)
+        if source:
+            version = 0
+            workflow, plan = await self._of_source(namespace, source, content_type)
+        else:
+            new = await self._library.chosen(namespace, workflow_id, after)
+            version = new.version
+            workflow = load_workflow(orjson.loads(new.definition))
+            plan = await self._library.plan(namespace, workflow_id, version)
+        callers = await asyncio.to_thread(
+            for_callers, load_workflow(orjson.loads(old.definition)), workflow
+        )
+        moves, truncated = await self._moves(namespace, workflow_id, version, plan)
+        return Assessment(old.version, version, callers, tuple(moves), truncated)
+
+    async def _of_source(
+        self, namespace: str, source: bytes, content_type: str
+    ) -> tuple[Workflow, plan_pb2.Plan]:
+        """The one workflow of a source that could be registered as it is, and its plan."""
+        checked = await self._library.validate(namespace, source, content_type)
+        refuse(checked.problems)
+        reading = await asyncio.to_thread(read_source, source, content_type)
+        workflow = _only_workflow(reading)
+        stored = await self._store.referred(refs_of(namespace, workflow.task_refs))
+        references = References(namespace, stored, own_tasks(namespace, reading), settled=True)
+        plan = await asyncio.to_thread(
+            plan_workflow,
+            workflow,
+            references,
+            namespace=namespace,
+            version=0,
+            version_digest="",
+        )
+        return workflow, plan
+
+    async def _moves(
+        self, namespace: str, workflow_id: str, version: int, plan: plan_pb2.Plan
+    ) -> tuple[list[Move], bool]:
+        """What runs now under other plans of the workflow, newest first."""
+        moves: list[Move] = []
+        plans: dict[str, plan_pb2.Plan | None] = {}
+        token = ""
+        while True:
+            page = await self._executions.ListExecutions(
+                execution_service.ListExecutionsRequest(
+                    namespace=namespace,
+                    workflow_id=workflow_id,
+                    statuses=_OPEN,
+                    page_size=limits.MOVES_AT_ONCE,
+                    page_token=token,
+                    with_nodes=True,
+                )
+            )
+            for execution in page.executions:
+                if len(moves) == limits.MOVES_MAX:
+                    return moves, True
+                if execution.plan_digest not in plans:
+                    plans[execution.plan_digest] = await self._plan(namespace, execution)
+                moves.append(_move(execution, plans[execution.plan_digest], plan))
+            token = page.next_page_token
+            if not token:
+                return moves, False
+
+    async def _plan(
+        self, namespace: str, execution: execution_pb2.Execution
+    ) -> plan_pb2.Plan | None:
+        """The plan that an execution pinned, made again; None where it cannot be.
+
+        Its digest proves that the tasks were those of then, which may have changed since.
+        """
+        workflow_id, version = execution.workflow_id, execution.workflow_version
+        found = await self._store.workflow(namespace, workflow_id, version)
+        if found is None:
+            return None
+        workflow = load_workflow(orjson.loads(found.definition))
+        refs = refs_of(namespace, workflow.task_refs)
+        started = datetime.fromtimestamp(execution.started_at_us / 1_000_000, UTC)
+        for tasks in (
+            await self._store.referred_at(refs, started),
+            await self._store.referred(refs),
+        ):
+            if len(tasks) == len(refs):
+                plan = await asyncio.to_thread(plan_of, found, tasks)
+                if plan.digest == execution.plan_digest:
+                    return plan
+        return None
+
+
+def _only_workflow(reading: Reading) -> Workflow:
+    found = [each.resource for each in reading.resources if isinstance(each.resource, Workflow)]
+    if len(found) != 1:
+        message = f"exactly one workflow is compared; this source holds {len(found)}"
+        raise Invalid("WORKFLOW_INVALID", message)
+    return found[0]
+
+
+def _move(
+    execution: execution_pb2.Execution, old: plan_pb2.Plan | None, new: plan_pb2.Plan
+) -> Move:
+    started = [node.id for node in execution.nodes if node.status not in _NOT_STARTED]
+    if old is None:
+        reasons = ["the tasks that it runs with cannot be told any more"] if started else []
+    else:
+        reasons = why_not(old, new, started)
+    return Move(execution.execution_id, execution.workflow_version, tuple(reasons))

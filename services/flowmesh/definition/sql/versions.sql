@@ -1,0 +1,49 @@
+-- name: set-label(namespace, workflow, label, version, earlier, moved_by)^
+insert into version_labels as old (namespace, workflow, label, version, earlier, moved_by)
+values (:namespace, :workflow, :label, :version, :earlier::int[], :moved_by)
+on conflict (namespace, workflow, label) do update
+set version = excluded.version, earlier = excluded.earlier, moved_by = excluded.moved_by,
+    moved_at = now()
+returning label, version, earlier, moved_by, moved_at;
+
+-- name: delete-label(namespace, workflow, label)!
+delete from version_labels
+where namespace = :namespace and workflow = :workflow and label = :label;
+
+-- name: label(namespace, workflow, label)^
+select label, version, earlier, moved_by, moved_at from version_labels
+where namespace = :namespace and workflow = :workflow and label = :label;
+
+-- name: labels(namespace, workflow)
+select label, version, earlier, moved_by, moved_at from version_labels
+where namespace = :namespace and workflow = :workflow
+order by label;
+
+-- name: version-exists(namespace, id, version)$
+select true from workflow_versions
+where namespace = :namespace and id = :id and version = :version;
+
+-- name: add-change(namespace, kind, name, action, version, previous_version, label, actor, reason, differences, truncated)!
+insert into changes (
+    namespace, kind, name, action, version, previous_version, label, actor, reason, differences,
+    truncated
+) values (
+    :namespace, :kind, :name, :action, :version, :previous_version, :label, :actor, :reason,
+    :differences::text::jsonb, :truncated
+);
+
+-- name: changes-page(namespace, kind, name, label, before, count)
+-- What was done under a name, newest first.
+select
+    number, action, version, previous_version, label, actor, reason,
+    differences::text as differences, truncated, changed_at
+from changes
+where namespace = :namespace and kind = :kind and name = :name and number < :before
+    and (:label::text = '' or label = :label::text)
+order by number desc
+limit :count + 1;
+
+-- name: changed-ever(namespace, kind, name)$
+select true from changes
+where namespace = :namespace and kind = :kind and name = :name
+limit 1;

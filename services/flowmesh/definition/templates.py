@@ -1,0 +1,156 @@
+"""Templates of all namespaces: those that were applied, and those that come with Flowmesh."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import yaml
+
+from flowmesh.definition import limits
+from flowmesh.definition.library import VERSION_MAX, Library, request_of
+from flowmesh.definition.paging import last_of, page_size, page_token
+from flowmesh.definition.records import Action, Applied, Author, Done, TemplateVersion
+from flowmesh.definition.store import DefinitionStore
+from flowmesh.definitions import (
+    Problem,
+    instantiate,
+    load_template,
+    refuse,
+    warnings_in,
+)
+from flowmesh.errors import Invalid, NotFound, Violation
+from flowmesh.library import bundled_templates
+
+_BUNDLED_AT = datetime.fromtimestamp(0, UTC)
+_YAML = "application/yaml"
+
+
+class Templates:
+    """Finds templates, and makes workflows of them."""
+
+    def __init__(self, *, store: DefinitionStore, library: Library) -> None:
+        self._store = store
+        self._library = library
+        self._bundled = {
+            document["metadata"]["name"]: _bundled(document) for document in bundled_templates()
+        }
+
+    async def template(self, namespace: str, name: str, version: int) -> TemplateVersion:
+        found = None
+        if version <= VERSION_MAX:
+            found = await self._store.template(namespace, name, version)
+        if found is None and not version:
+            found = self._bundled.get(name)
+        if found is None:
+            which = f" in version {version}" if version else ""
+            raise NotFound("TEMPLATE_NOT_FOUND", f"there is no template {name!r}{which}")
+        return found
+
+    async def templates(
+        self, namespace: str, *, size: int, token: str
+    ) -> tuple[list[TemplateVersion], str]:
+        """By name; what was applied hides what comes with Flowmesh under the same name."""
+        page = f"templates/{namespace}"
+        after, count = last_of(token, page), page_size(size)
+        stored, more = await self._store.templates_page(namespace, after=after, count=count)
+        upto = stored[-1].name if more else None
+        names = {template.name for template in stored}
+        bundled = [
+            template
+            for template in self._bundled.values()
+            if template.name > after
+            and template.name not in names
+            and (upto is None or template.name < upto)
+        ]
+        merged = sorted((*stored, *bundled), key=lambda template: template.name)
+        found, more = merged[:count], more or len(merged) > count
+        return found, page_token(page, found[-1].name) if more else ""
+
+    async def delete(self, namespace: str, name: str, author: Author, request_id: str) -> None:
+        request = request_of(request_id, b"delete-template", name.encode())
+        async with self._store.change(namespace) as change:
+            if request is not None and await change.claim(request) is not None:
+                return
+            version = await change.retire_template(name)
+            if version is None:
+                own = "; it comes with Flowmesh" if name in self._bundled else ""
+                message = f"there is no template {name!r} to delete{own}"
+                raise NotFound("TEMPLATE_NOT_FOUND", message)
+            done = Done("WorkflowTemplate", name, Action.DELETED, previous_version=version)
+            await change.note(done, author)
+            if request is not None:
+                await change.remember(request, True)
+
+    async def instantiate(
+        self,
+        namespace: str,
+        name: str,
+        version: int,
+        target: str,
+        parameters: bytes,
+        author: Author,
+        request_id: str,
+        *,
+        dry_run: bool,
+    ) -> tuple[list[Applied], list[Problem], bytes]:
+        """Makes a workflow of a template; the last of the answer is what the template became."""
+        found = await self.template(namespace, name, version)
+        template = load_template(orjson.loads(found.definition))
+        documents = instantiate(template, target, _object(parameters))
+        source = yaml.dump_all(
+            documents,
+            Dumper=_Plain,
+            sort_keys=False,
+            allow_unicode=True,
+            width=limits.YAML_COLUMNS,
+        ).encode()
+        if not dry_run:
+            applied, checked = await self._library.apply(
+                namespace, source, _YAML, request_id, author
+            )
+            return applied, warnings_in(checked.problems), source
+        checked = await self._library.validate(namespace, source, _YAML)
+        refuse(checked.problems)
+        return [], warnings_in(checked.problems), source
+
+    async def counts(self, namespace: str) -> dict[str | None, int]:
+        """Workflows by the template that they were made of; None is none."""
+        return await self._store.template_counts(namespace)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a value that is there twice, twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _bundled(document: dict[str, Any]) -> TemplateVersion:
+    body = orjson.dumps(document)
+    return TemplateVersion(
+        namespace="",
+        name=document["metadata"]["name"],
+        version=0,
+        digest=hashlib.sha256(body).hexdigest(),
+        definition=body,
+        labels=document["metadata"].get("labels", {}),
+        created_at=_BUNDLED_AT,
+    )
+
+
+def _object(parameters: bytes) -> dict[str, Any]:
+    if not parameters:
+        return {}
+    try:
+        value = orjson.loads(parameters)
+    except orjson.JSONDecodeError:
+        value = None
+    if not isinstance(value, dict):
+        what = "parameters must be a JSON object"
+        raise Invalid(
+            "PARAMETERS_INVALID",
+            what,
+            violations=(Violation("parameters", what, "PARAMETERS_INVALID"),),
+        )
+    return value

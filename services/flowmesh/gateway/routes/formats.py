@@ -1,0 +1,161 @@
+"""Workflows in other forms than they were posted in: other formats, and drawings."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from flowmesh.api.definition.v1 import definition_pb2
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.gateway import operations
+from flowmesh.gateway.answers import Answer, Json
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.limits import PAGE_SIZE_MAX
+from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
+from flowmesh.gateway.operations import MANAGE, TEST, Operation, Query, Route
+from flowmesh.gateway.routes.common import PAGING, json_response
+from flowmesh.gateway.views import raw_json
+
+if TYPE_CHECKING:
+    from flowmesh.definitions import Workflow
+
+YAML = "application/yaml"
+VERSION_MAX = 2**32 - 1
+_WORKFLOW = "/api/v1/workflows/{name}"
+
+
+async def export_workflow(backends: Backends, request: Request) -> Response:
+    from flowmesh.definitions.exports import TARGETS
+
+    target = _one_of(request, "format", ("", *TARGETS))
+    stored = await _stored(backends, request)
+    if not target:
+        return Response(200, stored.definition)
+    text, media_type = await asyncio.to_thread(_exported, stored.definition, target)
+    return Response(200, text, media_type)
+
+
+def _exported(definition: bytes, target: str) -> tuple[bytes, str]:
+    """Native resources are several documents, and so YAML; the others are one of JSON."""
+    # Here: a gateway alone needs the whole library of definitions for nothing else.
+    import orjson
+
+    from flowmesh.definitions.exports import export, write_yaml
+    from flowmesh.definitions.reading import Read
+
+    document = orjson.loads(definition)
+    documents = export(Read(_workflow(definition), document, 0), target)
+    if target == "native":
+        return write_yaml(documents).encode(), YAML
+    return orjson.dumps(documents[0]), JSON
+
+
+async def list_public_nodes(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.ListPublicNodes(
+        pb.ListPublicNodesRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    nodes = [
+        PublicNode(workflow=each.workflow_id, version=each.version, node=raw_json(each.node))
+        for each in response.nodes
+    ]
+    return json_response(PublicNodes(nodes=nodes, next_page_token=response.next_page_token))
+
+
+async def draw_workflow(backends: Backends, request: Request) -> Response:
+    from flowmesh.definitions.drawing import DRAWINGS, MEDIA_TYPES, draw
+
+    kind = _one_of(request, "format", DRAWINGS)
+    stored = await _stored(backends, request)
+    drawn = await asyncio.to_thread(lambda: draw(_workflow(stored.definition), kind))
+    # A picture of names that others chose: shown, it may load and run nothing.
+    headers = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
+    return Response(200, drawn.encode(), MEDIA_TYPES[kind], headers)
+
+
+def _workflow(definition: bytes) -> "Workflow":
+    import orjson
+
+    from flowmesh.definitions import load_workflow
+
+    return load_workflow(orjson.loads(definition))
+
+
+async def _stored(backends: Backends, request: Request) -> definition_pb2.Workflow:
+    response = await backends.definitions.GetWorkflow(
+        pb.GetWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            version=request.whole("version", most=VERSION_MAX),
+        )
+    )
+    return response.workflow
+
+
+def _one_of(request: Request, name: str, words: tuple[str, ...]) -> str:
+    """The value of a query parameter; the first word without one."""
+    value = request.text(name) or words[0]
+    if value not in words:
+        raise invalid_field(name, "must be one of " + ", ".join(filter(None, words)))
+    return value
+
+
+class PublicNode(Answer, kw_only=True):
+    """A node as it is written in the newest version of a workflow."""
+
+    workflow: str
+    version: int
+    node: Json
+
+
+class PublicNodes(Answer, kw_only=True):
+    """Nodes that say they are public, by workflow."""
+
+    nodes: list[PublicNode]
+    next_page_token: str
+
+
+_VERSION = Query("version", "The newest without one.", "integer")
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/nodes",
+        list_public_nodes,
+        Operation(
+            tag=MANAGE,
+            summary="Nodes that other workflows may copy",
+            description="Those of graph JSON whose `metadata.isPublic` is true.",
+            query=PAGING,
+            answers=(operations.Answer(200, "Found.", PublicNodes),),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{_WORKFLOW}:export",
+        export_workflow,
+        Operation(
+            tag=MANAGE,
+            summary="A workflow in another format",
+            description=(
+                "The document as it was posted without a format. Native resources come as YAML. "
+                "What has no place in the format is refused with `FEATURE_UNSUPPORTED`."
+            ),
+            query=(Query("format", "native, steps or graph."), _VERSION),
+            answers=(operations.Answer(200, "It says the same.", None),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{_WORKFLOW}/graph",
+        draw_workflow,
+        Operation(
+            tag=TEST,
+            summary="A drawing of a workflow",
+            query=(Query("format", "svg (as without it), mermaid, dot or json."), _VERSION),
+            answers=(operations.Answer(200, "Boxes and arrows.", None, "image/svg+xml"),),
+            errors=(404, 413),
+        ),
+    ),
+)

@@ -1,0 +1,69 @@
+"""The services that the examples and scenarios of Serverless Workflow call, on this machine."""
+
+import base64
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+Json = Any
+PET = {"id": 1, "name": "Rex", "status": "available"}
+_SECRET = base64.b64encode(b"serverless-workflow:conformance-test").decode()
+
+
+class Services:
+    """One server for all hosts; an URL of another host leads here with the host as first part."""
+
+    def __init__(self) -> None:
+        self._runner: web.AppRunner | None = None
+        self.address = ""
+
+    async def __aenter__(self) -> Self:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", _answer)
+        self._runner = web.AppRunner(application)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.address = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    def local(self, value: Json, key: str = "") -> Json:
+        """A document whose endpoints are here instead."""
+        if isinstance(value, dict):
+            return {name: self.local(item, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.local(item, key) for item in value]
+        if key in ("endpoint", "uri") and isinstance(value, str) and value.startswith("https://"):
+            return f"{self.address}/{value.removeprefix('https://')}"
+        return value
+
+
+async def _answer(request: web.Request) -> web.Response:
+    host, _, path = request.match_info["path"].partition("/")
+    if host == "httpbin.org":
+        allowed = request.headers.get("Authorization") == f"Basic {_SECRET}"
+        return web.json_response({"authenticated": allowed}, status=200 if allowed else 401)
+    if host == "petstore.swagger.io":
+        return _petstore(path)
+    if host == "swapi.dev" and path.startswith("api/people/") and path != "api/people/":
+        world = f"{request.scheme}://{request.host}/swapi.dev/api/planets/1"
+        return web.json_response({"name": "Luke Skywalker", "homeworld": world})
+    return web.json_response({"path": path, "query": dict(request.query)})
+
+
+def _petstore(path: str) -> web.Response:
+    name = path.removeprefix("v2/pet/")
+    if name == "findByStatus":
+        return web.json_response([PET])
+    if name.isdigit():
+        return web.json_response({**PET, "id": int(name)})
+    return web.json_response({"message": "Pet not found"}, status=404)

@@ -1,0 +1,233 @@
+"""The examples and the conformance scenarios of Serverless Workflow on the running suite."""
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from flowmesh.testing.suite import Suite
+from tests.conformance.gherkin import Scenario, Step, scenarios
+from tests.conformance.services import Services
+
+Json = Any
+Record = Callable[[str, object], None]
+
+ROOT = Path(__file__).parents[2] / os.environ["CONFORMANCE_DATA"] / "serverless-workflow"
+SCENARIOS = scenarios(ROOT / "ctk" / "features")
+EXAMPLES = {
+    file.stem: yaml.safe_load(file.read_text())
+    for file in sorted((ROOT / "examples").glob("*.yaml"))
+}
+
+# What cannot run, and the features that the refusal names.
+REFUSED_SCENARIOS = {
+    "Call OpenAPI With Content Output": "call openapi",
+    "Call OpenAPI With Response Output": "call openapi",
+    "Emit Task": "emit",
+}
+REFUSED_EXAMPLES = {
+    "accumulate-room-readings": "event correlation",
+    "authentication-oauth2": "oauth2 authentication",
+    "authentication-oidc": "oidc authentication",
+    "call-asyncapi-publish": "call asyncapi",
+    "call-asyncapi-subscribe-consume-forever-foreach": "call asyncapi",
+    "call-asyncapi-subscribe-consume-while": "call asyncapi",
+    "call-openapi-redirect": "call openapi",
+    "listen-to-all read-envelope": "listen.read 'envelope'",
+    "listen-to-any": "listening to every event",
+    "listen-to-any-filter": "an event filter by data",
+    "listen-to-any-until-condition": "listen.to.until",
+    "mock-service-extension": "use.extensions",
+    "run-container": "run.container",
+    "run-container-cleanup-eventually": "run.container",
+    "run-container-with-name": "run.container",
+    "run-return-code": "run.container",
+    "run-return-stderr": "run.container",
+    "run-shell-stdin-and-arguments": "run.shell",
+    "schedule-cron": "schedule",
+    "set-expression": "schedule",
+    "try-catch-then": "emit",
+}
+# What the examples are started with, and the status they end in.
+INPUTS: dict[str, Json] = {
+    "authentication-bearer": {"petId": 1, "token": "secret"},
+    "call-http-query-headers-expressions": {"searchQuery": "R2-D2"},
+    "call-http-redirect": {"searchQuery": "R2-D2"},
+    "conditional-task": {"customer": {"age": 40}, "bet": "draw"},
+    "for": {"pets": [{"id": 1}], "vet": None},
+    "star-wars-homeworld": {"id": 1},
+}
+FAILS = {"raise-reusable": "https://serverlessworkflow.io/errors/not-implemented"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def services() -> AsyncIterator[Services]:
+    async with Services() as running:
+        yield running
+
+
+class Run:
+    """One execution of a document, from its registration to its end."""
+
+    def __init__(self, suite: Suite, services: Services) -> None:
+        self._suite = suite
+        self._services = services
+        self.execution: Json = None
+        self.order: list[str] = []
+
+    async def register(self, document: Json) -> str:
+        """The id of the workflow, or why it was refused behind a `!`."""
+        answer = await self._suite.post("/workflows", self._services.local(document))
+        if answer.status in (200, 201):
+            return str(answer.json["id"])
+        assert answer.status == 400, answer.text
+        error = answer.json["error"]
+        assert error["reason"] == "FEATURE_UNSUPPORTED", answer.text
+        told = dict.fromkeys(detail["description"] for detail in error["details"])
+        return "!" + "; ".join(told)
+
+    async def to_its_end(self, workflow_id: str, given: Json) -> None:
+        execution_id = await self._suite.begin(workflow_id, given)
+        await self._suite.wait(execution_id)
+        answer = await self._suite.get(f"/api/v1/executions/{execution_id}")
+        self.execution = answer.json
+        events = await self._suite.events(execution_id)
+        named = (re.search(r'"main\[\d+\]/([^"]+)"', json.dumps(event)) for event in events)
+        self.order = list(dict.fromkeys(match.group(1) for match in named if match))
+
+    @property
+    def status(self) -> str:
+        return str(self.execution["status"]).lower()
+
+    @property
+    def output(self) -> Json:
+        return self.execution.get("output")
+
+    def at(self, path: str) -> Json:
+        value = self.output
+        for key in path.split("."):
+            assert key in value, f"{path} is not in {self.output}"
+            value = value[key]
+        return value
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: f"{s.feature}: {s.name}")
+async def test_scenario(
+    scenario: Scenario, suite: Suite, services: Services, record_property: Record
+) -> None:
+    """The workflow of a scenario does what the scenario says, or is refused by feature."""
+    run = Run(suite, services)
+    document = next(s.value for s in scenario.steps if "with definition" in s.text)
+    given = next((s.value for s in scenario.steps if "workflow input is" in s.text), {})
+    workflow_id = await run.register(document)
+    feature = REFUSED_SCENARIOS.get(scenario.name)
+    told = workflow_id.removeprefix("!")
+    if feature:
+        assert feature in told
+    else:
+        assert not workflow_id.startswith("!"), workflow_id
+        await run.to_its_end(workflow_id, given)
+        for step in scenario.steps:
+            _check(step, run)
+        told = "passes"
+    record_property("conformance", f"scenario {scenario.feature}: {scenario.name}: {told}")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_example(
+    name: str, suite: Suite, services: Services, record_property: Record
+) -> None:
+    """An example is registered and runs to its end, or is refused by feature."""
+    run = Run(suite, services)
+    document = _in_milliseconds(EXAMPLES[name])
+    workflow_id = await run.register(document)
+    feature = REFUSED_EXAMPLES.get(name)
+    told = workflow_id.removeprefix("!")
+    if feature:
+        assert feature in told
+    else:
+        assert not workflow_id.startswith("!"), workflow_id
+        await run.to_its_end(workflow_id, INPUTS.get(name, {"petId": 1}))
+        _check_end(run, FAILS.get(name))
+        told = "imported and runs"
+    record_property("conformance", f"example {name}: {told}")
+
+
+def _check_end(run: Run, failure: str | None) -> None:
+    if failure:
+        assert run.status == "failed"
+        assert run.execution["error"]["class"] == failure
+    else:
+        assert run.status == "completed", run.execution
+
+
+def _in_milliseconds(value: Json) -> Json:
+    """The document with its waits a thousand times shorter."""
+    if isinstance(value, list):
+        return [_in_milliseconds(item) for item in value]
+    if isinstance(value, dict):
+        if set(value) == {"seconds"}:
+            return {"milliseconds": value["seconds"]}
+        return {key: _in_milliseconds(item) for key, item in value.items()}
+    return value
+
+
+def _check(step: Step, run: Run) -> None:
+    for pattern, check in _CHECKS.items():
+        if match := re.fullmatch(pattern, step.text):
+            check(run, step, *match.groups())
+            return
+    raise AssertionError(f"no check for {step.text!r}")
+
+
+def _completes(run: Run, step: Step, with_output: str | None) -> None:
+    assert run.status == "completed", run.execution
+    if with_output:
+        assert run.output == step.value
+
+
+def _faults(run: Run, step: Step, with_error: str | None) -> None:
+    assert run.status == "failed"
+    if with_error:
+        assert run.execution["error"]["details"]["problem"] == step.value
+
+
+def _has(run: Run, _: Step, names: str) -> None:
+    for name in re.findall(r"'([^']+)'", names):
+        run.at(name)
+
+
+def _has_value(run: Run, step: Step, name: str) -> None:
+    assert run.at(name) == step.value
+
+
+def _has_count(run: Run, _: Step, name: str, count: str) -> None:
+    assert len(run.at(name)) == int(count)
+
+
+def _is_at(run: Run, _: Step, name: str, place: str) -> None:
+    assert run.order[0 if place == "first" else -1] == name, run.order
+
+
+def _is_beside(run: Run, _: Step, name: str, side: str, other: str) -> None:
+    before, after = (name, other) if side == "before" else (other, name)
+    assert run.order.index(before) < run.order.index(after)
+
+
+_CHECKS: dict[str, Callable[..., None]] = {
+    r"(?:a workflow with definition|given the workflow input is):": lambda *_: None,
+    r"the workflow is executed": lambda *_: None,
+    r"the workflow should complete( with output:)?": _completes,
+    r"the workflow should fault( with error:)?": _faults,
+    r"the workflow output should have properties (.+)": _has,
+    r"the workflow output should have a '(.+)' property with value:": _has_value,
+    r"the workflow output should have a '(.+)' property containing (\d+) items": _has_count,
+    r"(\w+) should run (first|last)": _is_at,
+    r"(\w+) should run (before|after) (\w+)": _is_beside,
+}

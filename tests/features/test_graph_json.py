@@ -1,0 +1,455 @@
+"""Graph JSON on the running suite: kept as posted, checked whole, and run by its edges."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.definition.v1 import definition_service_pb2_grpc as pb_grpc
+from flowmesh.sdk import Client, Worker
+from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+from tests.features.graphs import choice, code, edge, graph, node, ran
+
+Json = Any
+DIAMOND = ["a>b", "a>c", "b>d", "c>d"]
+WAIT_MS = 300
+
+
+def diamond() -> Json:
+    return graph(*(code(name) for name in "abcd"), edges=[edge(each) for each in DIAMOND])
+
+
+async def refused(suite: Suite, definition: Json) -> list[tuple[str, str]]:
+    """Code and place of each problem."""
+    answer = await suite.post("/api/v1/workflows", definition)
+    assert answer.status == 400, answer.text
+    return [(each["code"], each["field"]) for each in answer.json["error"]["details"]]
+
+
+@pytest.mark.feature("S3-10", "S3-12", "S3-58", "S3-59", "S3-60", "S3-61", "S3-64")
+async def test_a_graph_is_kept_as_it_was_posted(suite: Suite) -> None:
+    """Positions, metadata and unknown members of data included; a change is a new version."""
+    document = graph(code("a", mine={"deep": [1, None]}), metadata={"tags": ["x"]})
+    created = await suite.post("/api/v1/workflows", document)
+    assert (created.status, created.json["version"]) == (201, 1)
+    name = document["id"]
+    found = (await suite.get(f"/api/v1/workflows/{name}")).json
+    assert (found["format"], found["definition"]) == ("graph", document)
+    assert (await suite.get(f"/workflows/{name}")).json == document
+    moved = {**document, "nodes": [{**document["nodes"][0], "position": {"x": 1, "y": 2}}]}
+    assert (await suite.put(f"/api/v1/workflows/{name}", moved)).json["version"] == 2
+    old = (await suite.get(f"/api/v1/workflows/{name}/versions/1")).json
+    assert old["definition"] == document
+    assert (await suite.delete(f"/api/v1/workflows/{name}")).status == 204
+    assert (await suite.get(f"/api/v1/workflows/{name}")).status == 404
+
+
+@pytest.mark.feature("S3-11")
+async def test_a_graph_that_cannot_run_is_refused_with_every_problem(suite: Suite) -> None:
+    """Dangling edges, circles, nodes that nothing leads to, each with its place."""
+    start = node("start", "trigger", triggerType="manual", config={})
+    nodes = (start, code("a"), code("b"), code("lost"))
+    edges = [edge("start>a"), edge("a>b"), edge("b>a"), edge("a>nowhere")]
+    assert sorted(await refused(suite, graph(*nodes, edges=edges))) == [
+        ("GRAPH_CYCLE", "edges[2]"),
+        ("GRAPH_UNKNOWN_NODE", "edges[3].target"),
+        ("GRAPH_UNREACHABLE_NODE", "nodes[3].id"),
+    ]
+
+
+@pytest.mark.feature("S3-63")
+async def test_the_eight_types_of_nodes_are_accepted_and_no_other(suite: Suite) -> None:
+    """A ninth is refused with what may have been meant."""
+    transformation: Json = {
+        "transformationType": "map",
+        "transformationConfig": {"expression": "item"},
+    }
+    document = graph(
+        node("t", "trigger", triggerType="api", config={}),
+        code("f"),
+        node("h", "http", url="http://127.0.0.1/", method="GET"),
+        choice("d", yes="true"),
+        node("w", "webhook"),
+        node("z", "delay", delayType="fixed", delayValue=1),
+        node("m", "transformation", **transformation),
+        node("c", "custom", taskType="mine"),
+        edges=[edge(f"t>{name}") for name in "fhdwzmc"] + [edge("d>f", condition="yes")],
+    )
+    assert (await suite.post("/api/v1/workflows", document)).status == 201
+    answer = await suite.post("/api/v1/workflows", graph(node("x", "functoin")))
+    assert "did you mean 'function'?" in answer.json["error"]["message"]
+
+
+@pytest.mark.feature("S3-09", "S3-02", "S3-03", "S3-04", "S3-05", "S3-06", "S0-36", "S0-138")
+async def test_the_analysis_has_the_keys_of_a_processed_workflow(suite: Suite) -> None:
+    """Paths, branch and convergence points, leaves and groups of a diamond with two roots."""
+    document = graph(
+        *(code(name) for name in "abcde"), edges=[edge(each) for each in [*DIAMOND, "e>d"]]
+    )
+    assert (await suite.post("/api/v1/workflows", document)).status == 201
+    shown = (await suite.get(f"/api/v1/workflows/{document['id']}/analysis")).json
+    assert {"forest", "nodes", "edges", "paths", "execution"} <= shown.keys()
+    assert shown["forest"]["roots"] == ["a", "e"]
+    assert shown["forest"]["adjacencyList"]["a"]["successors"] == ["b", "c"]
+    assert [path["nodes"] for path in shown["paths"]] == [
+        ["a", "b", "d"],
+        ["a", "c", "d"],
+        ["e", "d"],
+    ]
+    assert (shown["pathCount"], shown["pathsCapped"]) == (3, False)
+    assert shown["execution"] == {
+        "branchPoints": ["a"],
+        "leafNodes": ["d"],
+        "convergencePoints": ["d"],
+        "parallelExecutionGroups": [["a", "e"], ["b", "c"], ["d"]],
+    }
+    assert shown["edges"]["a>b"] == {"id": "a>b", "source": "a", "target": "b"}
+    _, ended = await ran(suite, document)
+    assert set(ended.values()) == {"success"}
+
+
+@pytest.mark.feature("S3-14", "S3-15", "S3-16")
+async def test_what_is_exported_is_the_same_graph_elsewhere(suite: Suite) -> None:
+    """Definition and analysis, in a namespace that knew nothing."""
+    document = diamond()
+    name = document["id"]
+    await suite.post("/api/v1/workflows", document)
+    exported = await suite.get(f"/api/v1/workflows/{name}:export")
+    before = (await suite.get(f"/api/v1/workflows/{name}/analysis")).json
+    assert "/api/v1/workflows/{name}:export" in (await suite.get("/openapi.json")).json["paths"]
+    clean = {"flowmesh-namespace": "clean"}
+    headers = {**clean, "content-type": "application/json"}
+    created = await suite.post("/api/v1/workflows", data=exported.body, headers=headers)
+    assert created.status == 201
+    assert (await suite.get(f"/workflows/{name}", headers=clean)).json == document
+    after = (await suite.get(f"/api/v1/workflows/{name}/analysis", headers=clean)).json
+    assert after == before
+
+
+@pytest.mark.slow
+@pytest.mark.feature("S3-13")
+async def test_a_graph_survives_the_crash_of_everything(tmp_path: Path) -> None:
+    """Its document and its analysis are what they were."""
+    document = diamond()
+    paths = (f"/workflows/{document['id']}", f"/api/v1/workflows/{document['id']}/analysis")
+    async with Suite(tmp_path / "data") as own:
+        await own.post("/api/v1/workflows", document)
+        before = [(await own.get(path)).json for path in paths]
+        await own.kill()
+        await own.start()
+        assert [(await own.get(path)).json for path in paths] == before
+    assert before[0] == document
+
+
+@pytest.mark.feature("S3-62")
+async def test_public_nodes_are_offered_to_other_workflows(suite: Suite) -> None:
+    """As they are written, page by page; private ones are not, and a copy of one runs."""
+    headers = {"flowmesh-namespace": "public-nodes"}
+    for name in ("one", "two"):
+        public = code("shared", f"return '{name}'")
+        public["metadata"]["isPublic"] = True
+        document = graph(public, code("mine")) | {"id": f"public-{name}"}
+        for each in document["nodes"]:
+            each.pop("workflowId")
+        assert (await suite.post("/api/v1/workflows", document, headers=headers)).status == 201
+    first = (await suite.get("/api/v1/nodes?pageSize=1", headers=headers)).json
+    token = first["nextPageToken"]
+    url = f"/api/v1/nodes?pageSize=1&pageToken={token}"
+    second = (await suite.get(url, headers=headers)).json
+    found = [*first["nodes"], *second["nodes"]]
+    assert second["nextPageToken"] == ""
+    assert [each["workflow"] for each in found] == ["public-one", "public-two"]
+    assert {each["node"]["id"] for each in found} == {"shared"}
+    execution, _ = await ran(suite, graph(found[1]["node"]))
+    assert execution["context"]["shared"] == "two"
+
+
+@pytest.mark.feature("S3-112", "S3-20")
+async def test_the_analysis_is_stored_and_drives_runs(suite: Suite) -> None:
+    """Over gRPC too, and the plan of a run has its roots and neighbours."""
+    document = diamond()
+    await suite.post("/api/v1/workflows", document)
+    stub = pb_grpc.DefinitionServiceStub(suite.channel)
+    found = await stub.AnalyzeWorkflow(pb.AnalyzeWorkflowRequest(workflow_id=document["id"]))
+    plan = (await stub.GetPlan(pb.GetPlanRequest(workflow_id=document["id"]))).plan
+    names = [each.id for each in plan.nodes]
+    assert [each.id for each in plan.nodes if not each.dependencies] == list(found.analysis.roots)
+    assert {each.id: [names[i] for i in each.dependencies] for each in plan.nodes} == {
+        each.id: list(each.dependencies) for each in found.analysis.nodes
+    }
+
+
+@pytest.mark.feature("S3-68", "S3-69", "S3-08", "S3-18", "S3-53")
+@pytest.mark.parametrize(
+    ("total", "taken"), [(500, "big"), (5, "small"), (50, "usual")], ids=["js", "path", "default"]
+)
+async def test_a_decision_takes_the_edge_of_its_condition(
+    suite: Suite, total: int, taken: str
+) -> None:
+    """JavaScript and JSONPath alike; the default edge where none holds, and no other branch."""
+    document = graph(
+        choice("d", default="d>usual", high="context.total > 100", low="$[?(@ < 10)]"),
+        *(code(name) for name in ("big", "small", "usual", "end")),
+        edges=[
+            edge("d>big", condition="high"),
+            edge("d>small", condition="low"),
+            edge("d>usual"),
+            *(edge(f"{name}>end") for name in ("big", "small", "usual")),
+        ],
+    )
+    execution, ended = await ran(suite, document, {"total": total})
+    assert execution["status"] == "completed"
+    others = {"big", "small", "usual"} - {taken}
+    assert ended == {"d": "success", taken: "success", "end": "success"} | dict.fromkeys(
+        others, "skipped"
+    )
+    state = (await suite.get(f"/api/v1/executions/{execution['executionId']}/state")).json
+    assert {path["nodes"][1]: path["status"] for path in state["paths"]} == {
+        taken: "taken"
+    } | dict.fromkeys(others, "notTaken")
+
+
+@pytest.mark.feature("S3-69", "S3-08")
+async def test_an_edge_may_have_a_condition_of_its_own(suite: Suite) -> None:
+    """Behind any node; of several that hold the one of the lowest priority is taken."""
+    document = graph(
+        code("a", "return {size: context.size}"),
+        *(code(name) for name in ("one", "two", "three")),
+        edges=[
+            edge("a>one", condition="context.a.size > 1", priority=2),
+            edge("a>two", condition="context.a.size > 2", priority=1),
+            edge("a>three", condition="context.a.size > 9"),
+        ],
+    )
+    _, ended = await ran(suite, document, {"size": 3})
+    assert [ended[name] for name in ("one", "two", "three")] == ["skipped", "success", "skipped"]
+
+
+@pytest.mark.feature("S3-66", "S3-67")
+async def test_http_nodes_call_with_five_methods_and_four_proofs(
+    suite: Suite, world: World
+) -> None:
+    """Every kind of authentication arrives; a token is fetched for two calls once."""
+    world.answers("token", json={"access_token": "t-1", "expires_in": 600})
+    oauth = {"tokenUrl": world.url("token"), "clientId": "me", "clientSecret": "secret"}
+    proofs: dict[str, Json] = {
+        "GET": {"type": "basic", "config": {"username": "ada", "password": "pw"}},
+        "POST": {"type": "bearer", "config": {"token": "{{context.token}}"}},
+        "PUT": {"type": "apiKey", "config": {"value": "k", "name": "X-Key"}},
+        "DELETE": {"type": "oauth2", "config": oauth},
+        "PATCH": {"type": "oauth2", "config": oauth},
+    }
+    nodes = [
+        node(method, "http", url=world.url("api"), method=method, body={"n": 1}, authentication=how)
+        for method, how in proofs.items()
+    ]
+    names = list(proofs)
+    edges = [edge(f"{a}>{b}") for a, b in pairwise(names)]
+    execution, _ = await ran(suite, graph(*nodes, edges=edges), {"token": "t-0"})
+    assert execution["status"] == "completed", execution
+    calls = {call.method: call.headers for call in world.calls("api")}
+    assert list(calls) == names
+    proven = [calls[name].get("authorization") for name in names]
+    assert proven == ["Basic YWRhOnB3", "Bearer t-0", None, "Bearer t-1", "Bearer t-1"]
+    assert calls["PUT"]["x-key"] == "k"
+    assert len(world.calls("token")) == 1
+
+
+@pytest.mark.feature("S3-65", "S3-74")
+async def test_functions_run_inline_or_by_a_handler(suite: Suite) -> None:
+    """With their schemas and limits; a custom node is its worker's."""
+    async with Client(suite.grpc_address) as client:
+        worker = Worker(client)
+
+        @worker.task("billing.charge")
+        async def charge(order: Json) -> Json:
+            return {"charged": order["total"]}
+
+        @worker.task("tell")
+        async def tell(config: Json) -> Json:
+            return config
+
+        async with worker:
+            document = graph(
+                code("total", "const total = (input) => ({total: input.n * 2})"),
+                node(
+                    "charge",
+                    "function",
+                    functionName="charge",
+                    handlerId="billing.charge",
+                    input="{{context.total}}",
+                    inputSchema={"type": "object", "required": ["total"]},
+                ),
+                node("tell", "custom", taskType="tell", to="{{context.charge.charged}}"),
+                edges=[edge("total>charge"), edge("charge>tell")],
+            )
+            execution, _ = await ran(suite, document, {"n": 21})
+            assert execution["context"]["tell"] == {"to": 42}
+    strict = graph(code("f", "return 1", inputSchema={"type": "object", "required": ["nope"]}))
+    failed, _ = await ran(suite, strict)
+    assert failed["stepResults"]["f"]["error"]["class"] == "ValidationError"
+    slow = graph(code("f", "while (true) {}", timeout=200))
+    failed, _ = await ran(suite, slow)
+    assert failed["stepResults"]["f"]["error"]["class"] == "Timeout"
+
+
+@pytest.mark.feature("S3-72")
+async def test_transformations_have_four_types(suite: Suite) -> None:
+    """Each goes on from the node before it, by JavaScript or by an operation's parameters."""
+
+    def turn(name: str, kind: str, **config: Json) -> Json:
+        said: Json = {"transformationType": kind, "transformationConfig": config}
+        return node(name, "transformation", **said)
+
+    document = graph(
+        code("rows", "return [{n: 1, v: 5}, {n: 2, v: 7}, {n: 3, v: 9}]"),
+        turn("some", "filter", field="n", operator="gt", value=1),
+        turn("double", "map", expression="({...item, v: item.v * 2})"),
+        turn("more", "enrichment", expression="{sum: item.n + item.v}"),
+        turn("all", "reduce", expression="result + item.sum", initial=0),
+        edges=[edge("rows>some"), edge("some>double"), edge("double>more"), edge("more>all")],
+    )
+    execution, _ = await ran(suite, document)
+    context = execution["context"]
+    assert context["some"] == [{"n": 2, "v": 7}, {"n": 3, "v": 9}]
+    assert context["double"] == [{"n": 2, "v": 14}, {"n": 3, "v": 18}]
+    assert context["more"][0] == {"n": 2, "v": 14, "sum": 16}
+    assert context["all"] == 37
+
+
+@pytest.mark.feature("S3-73")
+async def test_delays_are_fixed_until_an_instant_or_computed(suite: Suite) -> None:
+    """Each waits at least so long."""
+    until = (datetime.now(UTC) + timedelta(seconds=1)).isoformat().replace("+00:00", "Z")
+    document = graph(
+        node("fixed", "delay", delayType="fixed", delayValue=WAIT_MS),
+        node("until", "delay", delayType="until", delayValue=until),
+        node("computed", "delay", delayType="expression", delayValue="context.base * 3"),
+    )
+    began = time.monotonic()
+    execution, ended = await ran(suite, document, {"base": WAIT_MS / 3})
+    assert execution["status"] == "completed", execution
+    assert set(ended.values()) == {"success"}
+    assert time.monotonic() - began >= 0.5
+    shown = (await suite.get(f"/api/v1/executions/{execution['executionId']}/trace")).json
+    ran_ms = {task["id"]: task["runMs"] for task in shown["tasks"]}
+    assert ran_ms["fixed"] >= WAIT_MS
+    assert ran_ms["computed"] >= WAIT_MS
+
+
+@pytest.mark.feature("S3-70")
+async def test_a_webhook_waits_for_what_it_receives(suite: Suite) -> None:
+    """What comes is turned by its template; what does not fit its schema fails the node."""
+    document = graph(
+        node(
+            "paid",
+            "webhook",
+            webhookId="payment",
+            payloadSchema={"type": "object", "required": ["id"]},
+            transformationTemplate={"order": "{{payload.id}}"},
+        ),
+        code("after", "return context.paid.order"),
+        edges=[edge("paid>after")],
+    )
+    workflow_id = await suite.define(document)
+    for payload, status in (({"id": 7}, "completed"), ({"nothing": 1}, "failed")):
+        execution_id = await suite.begin(workflow_id)
+        body = {"name": "payment", "payload": payload}
+        assert (await suite.post(f"/api/v1/executions/{execution_id}:signal", body)).status == 202
+        execution = await suite.wait(execution_id)
+        assert execution["status"] == status
+        if status == "completed":
+            assert execution["context"]["after"] == 7
+
+
+@pytest.mark.feature("S3-71")
+async def test_triggers_begin_by_hand_or_by_api(suite: Suite) -> None:
+    """Those that need a clock or an event are refused by name, never ignored."""
+    for kind in ("manual", "api"):
+        start = node("start", "trigger", triggerType=kind, config={})
+        _, ended = await ran(suite, graph(start, code("a"), edges=[edge("start>a")]))
+        assert ended == {"start": "success", "a": "success"}
+    for kind in ("scheduled", "event"):
+        start = node("start", "trigger", triggerType=kind, config={})
+        assert await refused(suite, graph(start)) == [
+            ("FEATURE_UNSUPPORTED", "nodes[0].data.triggerType")
+        ]
+
+
+@pytest.mark.feature("S3-79", "S3-80")
+async def test_one_record_serves_both_shapes_of_a_node(suite: Suite, world: World) -> None:
+    """Skipped nodes and attempts by number in the one, retries counted in the other."""
+    world.answers("flaky", status=503, times=1)
+    world.answers("flaky", json={"ok": 1})
+    retry = {"maxAttempts": 3, "initialDelay": 1}
+    document = graph(
+        node("call", "http", url=world.url("flaky"), method="GET", retryPolicy=retry),
+        choice("d", no="false"),
+        code("never"),
+        edges=[edge("call>d"), edge("d>never", condition="no")],
+    )
+    execution, _ = await ran(suite, document)
+    shown = (await suite.get(f"/api/v1/executions/{execution['executionId']}/nodes")).json
+    call, _, never = shown["nodes"]
+    assert (call["nodeId"], call["status"], call["output"]) == ("call", "completed", {"ok": 1})
+    assert call["workflowExecutionId"] == execution["executionId"]
+    assert [(a["attemptNumber"], a["status"]) for a in call["attempts"]] == [
+        (1, "failed"),
+        (2, "completed"),
+    ]
+    assert call["attempts"][0]["error"]["code"] == "ServerError"
+    assert (never["status"], never["attempts"]) == ("skipped", [])
+    result = shown["nodeResults"]["call"]
+    assert result["retryCount"] == len(result["attempts"]) - 1 == 1
+    assert "never" not in shown["nodeResults"]
+
+
+async def test_an_error_edge_handles_a_failure(suite: Suite, world: World) -> None:
+    """The node behind it runs, and the execution completes."""
+    world.answers("broken", status=500)
+    document = graph(
+        node("call", "http", url=world.url("broken"), method="GET"),
+        code("after"),
+        code("rescue", "return 'saved'"),
+        code("end", "return context.rescue", "any"),
+        edges=[
+            edge("call>after"),
+            edge("call>rescue", type="error"),
+            edge("after>end"),
+            edge("rescue>end"),
+        ],
+    )
+    execution, ended = await ran(suite, document)
+    assert execution["status"] == "completed", execution
+    assert ended == {"call": "failed", "after": "skipped", "rescue": "success", "end": "success"}
+    assert execution["context"]["end"] == "saved"
+
+
+async def test_a_workflow_is_drawn_and_written_in_other_formats(suite: Suite) -> None:
+    """As SVG, Mermaid, DOT and JSON; what has no place in a format is refused by name."""
+    document = diamond()
+    name = document["id"]
+    await suite.post("/api/v1/workflows", document)
+    drawn = await asyncio.gather(
+        *(
+            suite.get(f"/api/v1/workflows/{name}/graph?format={kind}")
+            for kind in ("svg", "mermaid", "dot", "json")
+        )
+    )
+    assert [answer.status for answer in drawn] == [200] * 4
+    svg, mermaid, dot, as_json = drawn
+    assert svg.headers["Content-Type"] == "image/svg+xml"
+    assert svg.text.startswith("<svg")
+    assert "n0 --> n1" in mermaid.text
+    assert "n0 -> n1;" in dot.text
+    assert len(as_json.json["nodes"]) == 4
+    answer = await suite.get(f"/api/v1/workflows/{name}:export?format=steps")
+    assert (answer.status, answer.json["error"]["reason"]) == (400, "FEATURE_UNSUPPORTED")
+    assert "the join 'all'" in answer.json["error"]["message"]
+    assert (await suite.get(f"/api/v1/workflows/{name}/graph?format=png")).status == 400

@@ -1,0 +1,202 @@
+"""Serverless Workflow documents on the running suite."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+
+Json = Any
+ERRORS = "https://serverlessworkflow.io/spec/1.0.0/errors"
+
+
+def document(*tasks: Json, name: str = "standard", **more: Json) -> Json:
+    about = {"dsl": "1.0.3", "namespace": "tests", "name": name, "version": "0.1.0"}
+    return {"document": about, "do": list(tasks), **more}
+
+
+def get(url: str, **more: Json) -> Json:
+    return {"call": "http", "with": {"method": "get", "endpoint": url}, **more}
+
+
+async def answer_of(suite: Suite, execution_id: str) -> Json:
+    await suite.wait(execution_id)
+    answer = await suite.get(f"/api/v1/executions/{execution_id}")
+    return answer.json
+
+
+async def run(suite: Suite, definition: Json, given: Json = None) -> Json:
+    workflow_id = await suite.define(definition)
+    return await answer_of(suite, await suite.begin(workflow_id, given))
+
+
+async def test_a_document_is_given_back_as_it_came(suite: Suite) -> None:
+    """What is stored is the document itself, its expressions and its order included."""
+    definition = document({"one": {"set": {"b": "${ .a }", "a": 1}}}, name="kept")
+    workflow_id = await suite.define(definition)
+    answer = await suite.get(f"/api/v1/workflows/{workflow_id}")
+    assert answer.json["format"] == "serverless"
+    assert answer.json["definition"] == definition
+    assert list(answer.json["definition"]["do"][0]["one"]["set"]) == ["b", "a"]
+
+
+async def test_data_context_and_output_flow(suite: Suite) -> None:
+    """Input, output and export of tasks and of the workflow do what the standard says."""
+    definition = document(
+        {"first": {"input": {"from": ".order"}, "set": {"id": "${ .id }", "all": "${ $task.name }"},
+                   "export": {"as": "${ $context + {seen: .} }"}, "output": {"as": ".id"}}},
+        {"second": {"set": {"was": "${ . }", "seen": "${ $context.seen }",
+                            "given": "${ $workflow.input.order.id }"}}},
+        input={"from": "."},
+        output={"as": "${ {result: ., id: $context.seen} }"},
+    )  # fmt: skip
+    found = await run(suite, definition, {"order": {"id": 7}})
+    result = {"was": 7, "seen": 7, "given": 7}
+    assert found["output"] == {"result": result, "id": 7}
+
+
+async def test_a_try_tries_again_and_then_handles(suite: Suite, world: World) -> None:
+    """Two retries with their pause, and the handler sees the error that was left."""
+    world.answers("broken", status=503)
+    policy = {"delay": {"milliseconds": 20}, "limit": {"attempt": {"count": 2}}}
+    definition = document(
+        {"attempt": {
+            "try": [{"call": get(world.url("broken"))}],
+            "catch": {
+                "errors": {"with": {"type": f"{ERRORS}/communication", "status": 503}},
+                "as": "problem", "retry": policy,
+                "do": [{"handled": {"set": {"status": "${ $problem.status }", "n": "${ .n }"}}}],
+            },
+        }},
+    )  # fmt: skip
+    found = await run(suite, definition, {"n": 1})
+    assert found["output"] == {"status": 503, "n": 1}
+    assert len(world.calls("broken")) == 3
+
+
+async def test_an_error_that_nobody_wanted_stays(suite: Suite, world: World) -> None:
+    """A filter that does not match lets the error through, as the error it was."""
+    world.answers("gone", status=404)
+    definition = document(
+        {"attempt": {
+            "try": [{"call": get(world.url("gone"))}],
+            "catch": {"errors": {"with": {"status": 503}}},
+        }},
+    )  # fmt: skip
+    found = await run(suite, definition)
+    problem = found["error"]["details"]["problem"]
+    assert (problem["type"], problem["status"]) == (f"{ERRORS}/communication", 404)
+    assert problem["instance"] == "/do/0/attempt/try/0/call"
+
+
+async def test_branches_run_side_by_side(suite: Suite, world: World) -> None:
+    """A fork answers the list of its branches; when they compete, the first of them."""
+    world.answers("slow", json="slow", delay_ms=1_500)
+    branches = [{"slow": get(world.url("slow"))}, {"quick": {"set": {"who": "quick"}}}]
+    both = document({"fork": {"fork": {"branches": branches}}}, name="both")
+    found = await run(suite, both)
+    assert found["output"] == ["slow", {"who": "quick"}]
+    race = document({"fork": {"fork": {"compete": True, "branches": branches}}}, name="race")
+    found = await run(suite, race)
+    assert found["output"] == {"who": "quick"}
+
+
+async def test_a_block_has_a_time_limit(suite: Suite) -> None:
+    """A block that does not end within its timeout fails with the error of that name."""
+    slow = {"do": [{"wait": {"wait": {"seconds": 60}}}], "timeout": {"after": "PT0.2S"}}
+    found = await run(suite, document({"slow": slow}, name="limited"))
+    assert found["error"]["class"] == f"{ERRORS}/timeout"
+    caught = {"try": [{"slow": slow}], "catch": {"do": [{"late": {"set": {"late": True}}}]}}
+    found = await run(suite, document({"caught": caught}, name="limited-and-caught"))
+    assert found["output"] == {"late": True}
+
+
+async def test_what_fails_in_time_fails_at_once(suite: Suite) -> None:
+    """A block with a time limit fails as its task did, without waiting for its clock."""
+    error = {"type": "https://example.com/out-of-stock", "status": 409}
+    block = {"do": [{"stop": {"raise": {"error": error}}}], "timeout": {"after": {"minutes": 5}}}
+    caught = {"try": [{"block": block}], "catch": {"do": [{"s": {"set": {"s": "${ $error }"}}}]}}
+    found = await run(suite, document({"caught": caught}, name="fails-in-time"))
+    instance = "/do/0/caught/try/0/block/do/0/stop"
+    assert found["output"] == {"s": {**error, "instance": instance}}
+
+
+async def test_loops_directives_and_conditions(suite: Suite) -> None:
+    """A loop that data flows through, `exit`, `end`, `if` and a switch with its default."""
+    definition = document(
+        {"sum": {
+            "for": {"each": "n", "in": "${ .numbers }", "at": "place"},
+            "while": "${ (.total // 0) < 6 }",
+            "do": [
+                {"add": {"set": {"total": "${ (.total // 0) + $n }", "last": "${ $place }"}}},
+                {"odd": {"if": "${ $n % 2 == 1 }", "set": {"total": 0}, "then": "exit"}},
+            ],
+        }},
+        {"skipped": {"if": "${ .total == 0 }", "set": {"wrong": True}}},
+        {"decide": {"switch": [
+            {"small": {"when": ".total < 6", "then": "small"}}, {"else": {"then": "large"}},
+        ]}},
+        {"small": {"set": {"size": "small"}, "then": "end"}},
+        {"large": {"do": [
+            {"set": {"set": {"size": "large", "total": "${ .total }"}, "then": "end"}},
+            {"never": {"set": {"wrong": True}}},
+        ]}},
+        {"behind": {"set": {"wrong": True}}},
+    )  # fmt: skip
+    found = await run(suite, definition, {"numbers": [2, 4, 6, 8]})
+    assert found["output"] == {"size": "large", "total": 6}
+
+
+async def test_events_are_signals(suite: Suite) -> None:
+    """A listen ends with the signal of the event's type; its answer is a list."""
+    heard = {"listen": {"to": {"one": {"with": {"type": "order.paid"}}}}}
+    definition = document({"heard": heard}, {"after": {"set": {"sum": "${ .[0].sum }"}}})
+    workflow_id = await suite.define(definition)
+    execution_id = await suite.begin(workflow_id)
+    signal = {"name": "order.paid", "payload": {"sum": 12}}
+    answer = await suite.post(f"/api/v1/executions/{execution_id}:signal", signal)
+    assert answer.status in (200, 202), answer.text
+    found = await asyncio.wait_for(answer_of(suite, execution_id), 20)
+    assert found["output"] == {"sum": 12}
+
+
+async def test_functions_scripts_and_tasks_of_the_library(suite: Suite) -> None:
+    """A function is run over its arguments, a script answers what it returns."""
+    double = {"run": {"script": {"language": "js", "code": "return {n: n * 2}",
+                                 "arguments": {"n": "${ .value }"}}}}  # fmt: skip
+    definition = document(
+        {"twice": {"call": "double", "with": {"value": "${ .n }"}, "output": {"as": ".n"}}},
+        {"library": {"call": "standard-echo", "with": {"got": "${ . }"}}},
+        use={"functions": {"double": double}},
+    )
+    code = "return {echo: input.got}"
+    task = {"apiVersion": "workflow.io/v1", "kind": "WorkflowTask",
+            "metadata": {"name": "standard-echo"},
+            "spec": {"type": "function", "function": {"code": code}}}  # fmt: skip
+    answer = await suite.post("/api/v1/tasks", task)
+    assert answer.status in (200, 201), answer.text
+    found = await run(suite, definition, {"n": 21})
+    assert found["output"] == {"echo": 42}
+
+
+@pytest.mark.parametrize(
+    ("task", "class_"),
+    [
+        ({"set": {"a": "${ .a.b.c }"}}, "expression"),
+        ({"set": {"a": 1}, "output": {"schema": {"document": {"type": "array"}}}}, "validation"),
+        ({"set": {"a": 1}, "input": {"schema": {"document": {"required": ["z"]}}}}, "validation"),
+        ({"for": {"in": "${ 7 }"}, "do": [{"x": {"set": {}}}]}, "validation"),
+    ],
+)
+async def test_what_goes_wrong_has_the_type_of_the_standard(
+    suite: Suite, task: Json, class_: str
+) -> None:
+    """Expressions, schemas and types of values fail with the errors the standard names."""
+    found = await run(
+        suite,
+        document({"wrong": task}, name=f"wrong-{next(iter(task))}-{len(str(task))}"),
+        {"a": 1},
+    )
+    assert found["error"]["class"] == f"{ERRORS}/{class_}"

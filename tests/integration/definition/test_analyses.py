@@ -1,0 +1,50 @@
+"""What the graph of a version looks like is made once, stored with it and read from there."""
+
+import json
+
+import asyncpg
+import pytest
+
+from flowmesh.definition.library import Library
+from flowmesh.definition.store import DefinitionStore
+from flowmesh.definitions import analyse, load_workflow
+from tests.integration.definition.sources import JSON, steps
+
+NS = "default"
+
+
+async def test_an_analysis_is_stored_with_its_version_and_served_from_there(
+    library: Library, pool: "asyncpg.Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And goes with it; the same content again makes no other one."""
+    for _ in range(2):
+        await library.apply(NS, steps("w", "a", "b"), JSON, "")
+
+    def fail(*_arguments: object) -> None:
+        raise AssertionError("it was analysed again")
+
+    monkeypatch.setattr("flowmesh.definition.library.analyse", fail)
+    version, analysis = await library.analysis(NS, "w", 0, 0, {})
+    posted = load_workflow(json.loads(steps("w", "a", "b")))
+    assert (version, analysis) == (1, analyse(posted))
+    await library.delete_workflow(NS, "w", "")
+    assert await DefinitionStore(pool).analysis(NS, "w", 1) is None
+
+
+async def test_other_durations_and_more_paths_are_analysed_anew(library: Library) -> None:
+    """What is stored is what the definition alone says."""
+    await library.apply(NS, steps("w", "a", "b"), JSON, "")
+    _, analysis = await library.analysis(NS, "w", 0, 0, {"a": 7})
+    assert analysis.critical_path_ms == 7
+    _, capped = await library.analysis(NS, "w", 0, 1, {})
+    assert len(capped.paths) == 1
+
+
+async def test_a_version_of_before_is_analysed_when_it_is_asked_for(
+    library: Library, pool: "asyncpg.Pool[asyncpg.Record]"
+) -> None:
+    """It was registered when nothing was stored."""
+    await library.apply(NS, steps("w", "a"), JSON, "")
+    await pool.execute("delete from analyses")
+    _, analysis = await library.analysis(NS, "w", 0, 0, {})
+    assert list(analysis.roots) == ["a"]

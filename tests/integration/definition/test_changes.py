@@ -1,0 +1,180 @@
+"""Labels, and changes of tasks that meet each other, on a real database."""
+
+import asyncio
+
+import asyncpg
+import pytest
+import structlog
+
+from flowmesh.bus import Bus
+from flowmesh.definition import limits
+from flowmesh.definition.library import Library
+from flowmesh.definition.notices import Notices
+from flowmesh.definition.records import Author
+from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.versions import Versions
+from flowmesh.errors import Conflict, FlowmeshError, Invalid, WrongState
+from tests.integration.definition.conftest import PREFIX
+from tests.integration.definition.sources import YAML, documents, steps, task, workflow
+
+NS = "default"
+ADA = Author("ada", "because")
+ROUNDS = 5
+
+
+@pytest.fixture
+def versions(pool: "asyncpg.Pool[asyncpg.Record]", library: Library, bus: Bus) -> Versions:
+    notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
+    return Versions(store=DefinitionStore(pool), library=library, notices=notices)
+
+
+async def apply(library: Library, *resources: object) -> None:
+    await library.apply(NS, documents(*resources), YAML, "", ADA)  # type: ignore[arg-type]
+
+
+async def register(library: Library, *step_ids: str) -> None:
+    await library.apply(NS, steps("w", *step_ids), "", "", ADA)
+
+
+def shape(*kinds: str) -> object:
+    return {"type": "object", "required": ["x"], "properties": {"x": {"type": list(kinds)}}}
+
+
+def flow(name: str) -> dict[str, object]:
+    made = workflow(name, "give", "take")
+    made["spec"]["tasks"][1]["input"] = {"x": "{{tasks.t0.output.x}}"}
+    return made
+
+
+async def refused(change: object) -> str:
+    """The reason of a refusal; empty for none."""
+    try:
+        await change  # type: ignore[misc]
+    except FlowmeshError as error:
+        return error.reason
+    return ""
+
+
+async def test_two_changes_that_are_right_alone_are_not_wrong_together(library: Library) -> None:
+    """One of them is checked again with the other, and refused."""
+    for number in range(ROUNDS):
+        give, take = task("give", outputSchema=shape("number")), task("take")
+        take["spec"]["inputSchema"] = shape("number", "string")
+        name = f"w{number}"
+        await apply(library, give, take, *[flow(f"w{each}") for each in range(number)], flow(name))
+        reasons = await asyncio.gather(
+            refused(apply(library, task("give", outputSchema=shape("string")))),
+            refused(apply(library, task("take", inputSchema=shape("number")))),
+        )
+        assert sorted(reasons) == ["", "TYPE_MISMATCH"]
+
+
+async def test_a_workflow_that_comes_while_a_task_changes_is_checked_with_what_stays(
+    library: Library,
+) -> None:
+    """Whoever is first, the other one is refused or fits."""
+    for number in range(ROUNDS):
+        await apply(
+            library,
+            task("give", outputSchema=shape("number")),
+            task("take", inputSchema=shape("number")),
+        )
+        reasons = await asyncio.gather(
+            refused(apply(library, flow(f"w{number}"))),
+            refused(apply(library, task("give", outputSchema=shape("string")))),
+        )
+        assert sorted(reasons) == ["", "TYPE_MISMATCH"]
+        if not reasons[0]:
+            await library.delete_workflow(NS, f"w{number}", "", ADA)
+
+
+async def test_only_who_floats_is_affected(library: Library) -> None:
+    """A workflow that is pinned, and a version that nobody uses any more, do not count."""
+    await apply(library, task("t"), workflow("floats", "t"), workflow("left", "t"))
+    await apply(library, workflow("pinned", "t@1"), workflow("left", "noop"))
+    checked = await library.validate(NS, documents(task("t", timeout="5s")), YAML)
+    assert [workflow_id for _, workflow_id, _ in checked.affected] == ["floats"]
+
+
+async def test_a_task_that_only_goes_elsewhere_is_not_checked_again(library: Library) -> None:
+    """What was wrong before stays as wrong as it was."""
+    await apply(library, task("t"), workflow("w", "t"))
+    await apply(library, task("t", http={"url": "http://elsewhere/"}))
+    assert (await library.plan(NS, "w", 0)).specs[0].config == (
+        b'{"method":"GET","url":"http://elsewhere/"}'
+    )
+
+
+async def test_a_move_that_is_repeated_is_made_once(library: Library, versions: Versions) -> None:
+    """By its request id; other content under the id is refused."""
+    for step in "abc":
+        await register(library, step)
+    await versions.set_label(NS, "w", "live", "1", ADA, "r1")
+    for _ in range(2):
+        moved = await versions.set_label(NS, "w", "live", "2", ADA, "r2")
+        assert (moved.label.version, moved.previous_version) == (2, 1)
+    with pytest.raises(Conflict):
+        await versions.set_label(NS, "w", "live", "3", ADA, "r2")
+    for _ in range(2):
+        moved = await versions.rollback_label(NS, "w", "live", ADA, "r3")
+        assert (moved.label.version, moved.previous_version) == (1, 2)
+    changes, _ = await versions.changes(NS, "Workflow", "w", label="live", size=0, token="")
+    assert [change.done.version for change in changes] == [1, 2, 1]
+    assert {change.author for change in changes} == {ADA}
+
+
+async def test_moves_at_once_are_made_one_by_one(library: Library, versions: Versions) -> None:
+    """None is lost: each begins where another one ended."""
+    for number in range(6):
+        await register(library, f"s{number}")
+    await asyncio.gather(
+        *(versions.set_label(NS, "w", "live", str(number), ADA, "") for number in (1, 2, 3))
+    )
+    changes, _ = await versions.changes(NS, "Workflow", "w", label="live", size=0, token="")
+    moves = [(change.done.previous_version, change.done.version) for change in changes]
+    assert len(moves) == 3
+    assert [before for before, _ in moves] == [*(after for _, after in moves[1:]), 0]
+
+
+async def test_labels_are_bounded(library: Library, versions: Versions) -> None:
+    """A workflow has at most so many."""
+    await register(library, "a")
+    for number in range(limits.LABELS_MAX):
+        await versions.set_label(NS, "w", f"l{number}", "", ADA, "")
+    with pytest.raises(WrongState) as full:
+        await versions.set_label(NS, "w", "one-more", "", ADA, "")
+    assert full.value.reason == "LABELS_FULL"
+    await versions.set_label(NS, "w", "l0", "1", ADA, "")
+
+
+async def test_labels_go_with_the_workflow(library: Library, versions: Versions) -> None:
+    """Made again, it has none; what was done stays written."""
+    await register(library, "a")
+    await versions.set_label(NS, "w", "live", "", ADA, "")
+    await library.delete_workflow(NS, "w", "", ADA)
+    await register(library, "a")
+    assert await versions.labels(NS, "w") == []
+    changes, _ = await versions.changes(NS, "Workflow", "w", label="", size=0, token="")
+    assert [change.done.action.name for change in changes] == [
+        "CREATED",
+        "DELETED",
+        "LABEL_SET",
+        "CREATED",
+    ]
+
+
+async def test_a_large_change_is_cut_and_says_so(library: Library, versions: Versions) -> None:
+    """At most so many differences are kept, and so much of a value."""
+    many = limits.DIFFERENCES_KEPT_MAX + 50
+    await library.apply(NS, steps("w", "a", note=""), "", "", ADA)
+    await register(library, "a", *(f"s{number}" for number in range(many)))
+    changes, _ = await versions.changes(NS, "Workflow", "w", label="", size=1, token="")
+    assert len(changes[0].done.differences) == limits.DIFFERENCES_KEPT_MAX
+    assert changes[0].done.truncated
+
+
+async def test_a_kind_that_is_none_is_refused(versions: Versions) -> None:
+    """With those there are."""
+    with pytest.raises(Invalid) as wrong:
+        await versions.changes(NS, "Cat", "w", label="", size=0, token="")
+    assert "WorkflowTask" in wrong.value.message

@@ -1,0 +1,81 @@
+"""`convert` and `graph`: other formats and drawings, without a suite."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flowmesh.definitions.yaml_text import read_yaml
+from tests.unit.cli.conftest import Run
+from tests.unit.definitions.factories import documents, http, node, steps, task, workflow
+
+
+def write(path: Path, source: bytes) -> Path:
+    path.write_bytes(source)
+    return path
+
+
+def read(path: Path) -> str:
+    return path.read_text()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write(tmp_path / "flow.json", steps(http("a"), http("b", "a")))
+
+
+async def test_a_definition_is_written_in_another_format(flowmesh: Run, file: Path) -> None:
+    """To standard output, or into a file whose name says how."""
+    outcome = await flowmesh("convert", "-f", str(file), "-t", "graph")
+    assert outcome.code == 0
+    assert [each["id"] for each in outcome.json["edges"]] == ["a->b"]
+    out = file.with_name("flow.yaml")
+    assert (await flowmesh("convert", "-f", str(file), "-t", "graph", "-o", str(out))).code == 0
+    assert read_yaml(read(out)) == [outcome.json]
+
+
+async def test_a_definition_is_written_as_other_text(flowmesh: Run, file: Path) -> None:
+    """YAML or JSON, saying the same."""
+    as_yaml = await flowmesh("convert", "-f", str(file), "-t", "yaml")
+    assert read_yaml(as_yaml.out) == [json.loads(read(file))]
+    two = write(file.with_name("two.yaml"), documents(task("t"), workflow(node("a", "t"))))
+    refused = await flowmesh("convert", "-f", str(two), "-t", "json")
+    assert refused.code == 1
+    assert "2 definitions do not fit into one JSON file" in refused.err
+
+
+async def test_what_has_no_place_is_refused_by_name(flowmesh: Run, file: Path) -> None:
+    """Each on its line, and as JSON."""
+    write(file, documents(workflow(node("a", "t", condition="input.x"))))
+    outcome = await flowmesh("convert", "-f", str(file), "-t", "steps", "--json")
+    assert outcome.code == 1
+    assert outcome.json["error"]["reason"] == "FEATURE_UNSUPPORTED"
+    assert len(outcome.json["error"]["details"]) == 2
+    assert "step JSON has no place for a condition of a node" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "begins"),
+    [("svg", "<svg "), ("mermaid", "---\ntitle"), ("dot", "digraph "), ("json", "{")],
+)
+async def test_a_file_is_drawn(flowmesh: Run, file: Path, kind: str, begins: str) -> None:
+    """In each kind, to standard output or a file."""
+    outcome = await flowmesh("graph", "-f", str(file), "-o", kind)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith(begins)
+    out = file.with_name("drawn")
+    assert (await flowmesh("graph", "-f", str(file), "-o", kind, "--out", str(out))).code == 0
+    assert read(out).rstrip("\n") == outcome.out.rstrip("\n")
+
+
+async def test_what_cannot_be_drawn_says_why(flowmesh: Run, file: Path) -> None:
+    """A circle, no workflow, neither file nor name, a folder to write to."""
+    assert (await flowmesh("graph")).code == 2
+    write(file, steps(http("a", "b"), http("b", "a")))
+    outcome = await flowmesh("graph", "-f", str(file))
+    assert (outcome.code, "Circular dependency: a → b → a" in outcome.err) == (1, True)
+    write(file, documents(task("t")))
+    assert "the files hold 0" in (await flowmesh("graph", "-f", str(file))).err
+    write(file, steps(http("a")))
+    away = file.with_name("no") / "where.svg"
+    assert (await flowmesh("graph", "-f", str(file), "--out", str(away))).code == 2

@@ -1,0 +1,198 @@
+"""Serverless Workflow documents as plans, and what is wrong with those that are wrong."""
+
+import json
+from typing import Any
+
+import pytest
+
+from flowmesh.definitions import errors_in
+from flowmesh.definitions.compile import compile_source
+from flowmesh.definitions.formats.serverless_values import iso_duration_ms
+from flowmesh.definitions.reading import load_workflow
+from tests.unit.definitions.factories import problems, refusals
+
+Json = Any
+SET = {"set": {"a": 1}}
+
+
+def source(*tasks: Json, **more: Json) -> bytes:
+    about = {"dsl": "1.0.3", "namespace": "tests", "name": "w", "version": "0.1.0"}
+    document = {"document": about, "do": list(tasks), **more}
+    return json.dumps(document).encode()
+
+
+def nodes(*tasks: Json, **more: Json) -> dict[str, Any]:
+    """The nodes of the machine that a document becomes, by id."""
+    plan = compile_source(source(*tasks, **more))
+    [root] = plan.nodes
+    return {node.id: node for node in root.states.nodes}
+
+
+def following(found: dict[str, Any], name: str) -> str:
+    """The id of what follows a node, empty at the end."""
+    index = found[name].follow.next
+    return list(found)[index - 1] if index else ""
+
+
+def test_a_list_of_tasks_is_a_machine_in_its_order() -> None:
+    """Each task leads to the next one, a directive to the one it names, the last to the end."""
+    found = nodes({"a": {**SET, "then": "c"}}, {"b": {**SET, "then": "exit"}}, {"c": SET})
+    assert list(found) == ["a", "b", "c"]
+    assert [following(found, name) for name in found] == ["c", "", ""]
+
+
+def test_a_task_is_one_node_whatever_stands_around_it() -> None:
+    """Conditions, input, output and export of a simple task cost no node of their own."""
+    shaped = {"if": ".x", "input": {"from": ".y"}, "output": {"as": ".z"}, "export": {"as": "."}}
+    assert list(nodes({"a": {**SET, **shaped}})) == ["a"]
+
+
+def test_names_that_are_no_ids_become_ids() -> None:
+    """A name may be any text; two that become the same id are told apart."""
+    found = nodes({"an order": SET}, {"an.order!": {"do": [{"an order": SET}]}})
+    assert list(found) == ["an-order", "an-order-2", "an.order-"]
+    assert found["an-order"].name == "an order"
+
+
+def test_errors_of_a_try_lead_to_what_handles_them() -> None:
+    """Every node of a try has the catch; those of the handler have that of the try around."""
+    inner = {"try": [{"a": SET}], "catch": {"do": [{"b": SET}]}}
+    found = nodes({"outer": {"try": [{"inner": inner}], "catch": {}}})
+    places = list(found)
+    caught = {
+        name: places[node.follow.catches[0].next - 1]
+        for name, node in found.items()
+        if node.follow.catches
+    }
+    assert caught["a"] == "inner:catch"
+    assert caught["b"] == caught["inner:catch"] == caught["inner"] == "outer:catch"
+    assert "outer:catch" not in caught
+
+
+@pytest.mark.parametrize(
+    ("task", "code", "place"),
+    [
+        ({"set": {"a": "${ .b + }"}}, "EXPRESSION_INVALID", "set.a"),
+        ({"set": {"a": "${ $nobody }"}}, "EXPRESSION_INVALID", "set.a"),
+        ({"set": {"a": "${ .b "}}, "EXPRESSION_INVALID", "set"),
+        ({"set": {"a": "${ }"}}, "EXPRESSION_INVALID", "set.a"),
+        ({"set": 7}, "DEFINITION_INVALID", "set"),
+        ({**SET, "if": ".a["}, "EXPRESSION_INVALID", "if"),
+        ({**SET, "then": "nowhere"}, "GRAPH_UNKNOWN_NODE", "then"),
+        ({**SET, "color": 1}, "DEFINITION_INVALID", "color"),
+        ({**SET, "wait": "PT1S"}, "DEFINITION_INVALID", ""),
+        ({}, "DEFINITION_INVALID", ""),
+        ({**SET, "timeout": {"after": "soon"}}, "TIMEOUT_INVALID", "timeout.after"),
+        ({**SET, "timeout": "none"}, "DEFINITION_INVALID", "timeout"),
+        ({**SET, "input": {"schema": {"document": {"type": "no"}}}}, "SCHEMA_INVALID",
+         "input.schema.document.type"),
+        ({"wait": {"weeks": 1}}, "DEFINITION_INVALID", "wait.weeks"),
+        ({"wait": "1 day"}, "TIMEOUT_INVALID", "wait"),
+        ({"do": []}, "GRAPH_EMPTY", "do"),
+        ({"do": [{"a": SET}, {"a": SET}]}, "GRAPH_DUPLICATE_NODE", "do[1]"),
+        ({"do": [{"a": SET, "b": SET}]}, "DEFINITION_INVALID", "do[0]"),
+        ({"for": {"in": "."}}, "DEFINITION_INVALID", "do"),
+        ({"for": {"each": "a b", "in": "."}, "do": [{"a": SET}]}, "DEFINITION_INVALID",
+         "for.each"),
+        ({"try": [{"a": SET}]}, "DEFINITION_INVALID", "catch"),
+        ({"try": [{"a": SET}], "catch": {"retry": "none"}}, "DEFINITION_INVALID", "catch.retry"),
+        ({"switch": [{"a": {"then": "exit"}}, {"b": {"then": "end"}}]}, "DEFINITION_INVALID",
+         "switch[1].b"),
+        ({"switch": [{"a": {"when": ".x"}}]}, "DEFINITION_INVALID", "switch[0].a.then"),
+        ({"raise": {"error": "none"}}, "DEFINITION_INVALID", "raise.error"),
+        ({"raise": {"error": {"type": "x"}}}, "DEFINITION_INVALID", "raise.error.status"),
+        ({"call": "http", "with": {"method": "get"}}, "DEFINITION_INVALID", "with.endpoint"),
+        ({"call": "http", "with": {"method": "fly", "endpoint": "http://x"}},
+         "DEFINITION_INVALID", "with.method"),
+        ({"call": "not-there"}, "TASK_NOT_FOUND", "taskRef"),
+        ({"run": {"script": {"language": "js", "code": "return ("}}}, "EXPRESSION_INVALID",
+         "run.script.code"),
+    ],
+)  # fmt: skip
+def test_wrong_tasks_are_refused_with_code_and_place(task: Json, code: str, place: str) -> None:
+    """Each rule has a code and points at the member that breaks it."""
+    found = refusals(source({"t": task}))
+    assert found[0][0] == code, found
+    assert found[0][1].startswith(f"do[0].t{'.' if place else ''}{place}"), found
+
+
+@pytest.mark.parametrize(
+    ("task", "feature"),
+    [
+        ({"emit": {"event": {"with": {}}}}, "emit"),
+        ({"call": "grpc", "with": {}}, "call grpc"),
+        ({"call": "openapi", "with": {}}, "call openapi"),
+        ({"call": "asyncapi", "with": {}}, "call asyncapi"),
+        ({"call": "log:1.0.0@global"}, "a function of a catalog or at a URL"),
+        ({"run": {"container": {"image": "x"}}}, "run.container"),
+        ({"run": {"shell": {"command": "x"}}}, "run.shell"),
+        ({"run": {"workflow": {"name": "x"}}}, "run.workflow"),
+        ({"run": {"script": {"language": "python", "code": "1"}}}, "scripts in python"),
+        ({"listen": {"to": {"any": []}}}, "listening to every event"),
+        ({"listen": {"to": {"one": {"with": {"type": "a", "source": "b"}}}}},
+         "an event filter by source"),
+        ({"fork": {"branches": [{"a": {**SET, "then": "end"}}]}},
+         "end in a part that runs on its own"),
+    ],
+)  # fmt: skip
+def test_features_that_cannot_run_are_refused_by_name(task: Json, feature: str) -> None:
+    """Nothing of the standard is accepted and then ignored."""
+    [problem] = errors_in(problems(source({"t": task})))
+    assert problem.code == "FEATURE_UNSUPPORTED"
+    assert problem.message.startswith(f"{feature} is not supported")
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "place"),
+    [
+        ({"schedule": {"cron": "* * * * *"}}, "FEATURE_UNSUPPORTED", "schedule"),
+        ({"use": {"extensions": [{}]}}, "FEATURE_UNSUPPORTED", "use.extensions"),
+        ({"use": {"secrets": ["a"]}}, "FEATURE_UNSUPPORTED", "use.secrets"),
+        ({"evaluate": {"language": "javascript"}}, "FEATURE_UNSUPPORTED", "evaluate.language"),
+        ({"input": {"from": ".["}}, "EXPRESSION_INVALID", "input.from"),
+        ({"output": {"as": "$input"}}, "EXPRESSION_INVALID", "output.as"),
+        ({"color": 1}, "DEFINITION_INVALID", "color"),
+    ],
+)
+def test_wrong_documents_are_refused(more: Json, code: str, place: str) -> None:
+    """What is wrong outside of the tasks has its code and place too."""
+    assert refusals(source({"t": SET}, **more)) == [(code, place)]
+
+
+def test_a_document_without_its_parts_says_which() -> None:
+    """All that is missing is told in one pass."""
+    found = refusals(b"document: {}\n")
+    assert [place for _, place in found] == [
+        "document.dsl", "document.name", "document.namespace", "document.version", "do",
+    ]  # fmt: skip
+
+
+def test_functions_are_written_out_and_cannot_go_round() -> None:
+    """A function that calls itself is refused, one whose calls double each time is bounded."""
+    again = {"functions": {"f": {"call": "f"}}}
+    [problem] = errors_in(problems(source({"t": {"call": "f"}}, use=again)))
+    assert problem.message.startswith("a function that calls itself")
+    calls = {
+        f"f{n}": {"do": [{"a": {"call": f"f{n + 1}"}}, {"b": {"call": f"f{n + 1}"}}]}
+        for n in range(30)
+    }
+    use = {"functions": {**calls, "f30": SET}}
+    assert ("GRAPH_TOO_LARGE", "") in refusals(source({"t": {"call": "f0"}}, use=use))
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [("PT15S", 15_000), ("P1DT2H3M4.5S", 93_784_500), ("PT0S", 0), ("P", None), ("PT", None),
+     ("P1Y", None), ("15", None)],
+)  # fmt: skip
+def test_durations_of_iso_8601(text: str, ms: int | None) -> None:
+    """Days, hours, minutes and seconds; years and months have no length of their own."""
+    assert iso_duration_ms(text) == ms
+
+
+def test_a_stored_document_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading what was checked before starts no process, so that plans are made quickly."""
+    document = json.loads(source({"t": {"set": {"a": "${ .b }"}}}))
+
+    monkeypatch.setattr("subprocess.Popen", None)
+    assert load_workflow(document).id == "w"

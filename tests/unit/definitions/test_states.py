@@ -1,0 +1,150 @@
+"""Amazon States Language documents as plans, and what is wrong with those that are wrong."""
+
+import json
+from typing import Any
+
+import pytest
+
+from flowmesh.definitions import errors_in
+from flowmesh.definitions.compile import compile_source
+from tests.unit.definitions.factories import problems, refusals
+
+Json = Any
+END = {"Type": "Succeed"}
+HTTP = "arn:aws:states:::http:invoke"
+CHOICE = {"Variable": "$.a", "IsNull": True, "Next": "S"}
+PASS = {"Type": "Pass", "End": True}
+
+
+def source(state: Json, **more: Json) -> bytes:
+    document = {"StartAt": "S", "States": {"S": state, "End": END}, **more}
+    return json.dumps(document).encode()
+
+
+def nodes(state: Json) -> dict[str, Any]:
+    [root] = compile_source(source(state)).nodes
+    return {node.id: node for node in root.states.nodes}
+
+
+def test_a_state_is_one_node_whatever_stands_around_it() -> None:
+    """Paths, parameters and results of a state cost no node of their own."""
+    state = {**PASS, "InputPath": "$.a", "Parameters": {"b.$": "$.c"}, "ResultPath": "$.d"}
+    assert list(nodes(state)) == ["S", "End"]
+
+
+def test_a_remote_task_runs_beside_the_value_it_is_called_with() -> None:
+    """A resource that is no ARN of ours is the type of a worker's task; a Lambda function too."""
+    for resource in ("ship", "arn:aws:lambda:eu-west-1:123456789012:function:ship:live"):
+        state = {"Type": "Task", "Resource": resource, "End": True, "HeartbeatSeconds": 9}
+        plan = compile_source(source(state))
+        assert "ship" in {spec.task_type for spec in plan.specs}
+        [root] = plan.nodes
+        group = next(n for n in root.states.nodes if n.id == "S").group
+        assert group.nodes[-1].heartbeat_timeout_ms == 9_000
+
+
+def test_what_may_fail_has_a_node_that_decides() -> None:
+    """Retriers and catchers are decided in order by one node, behind which are their targets."""
+    state = {"Type": "Task", "Resource": HTTP, "End": True,
+             "Parameters": {"ApiEndpoint": "http://x", "Method": "GET"},
+             "Retry": [{"ErrorEquals": ["A"]}, {"ErrorEquals": ["States.ALL"]}],
+             "Catch": [{"ErrorEquals": ["B"], "Next": "End"}]}  # fmt: skip
+    found = nodes(state)
+    assert set(found) == {"S", "S:catch", "S:caught", "S:again", "End"}
+    assert [list(each.classes) for each in found["S"].follow.catches] == [["*"]]
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "place"),
+    [
+        ({"Type": "Pass"}, "DEFINITION_INVALID", "Next"),
+        ({"Type": "Pass", "Next": "Nowhere"}, "GRAPH_UNKNOWN_NODE", "Next"),
+        ({**PASS, "Next": "End"}, "DEFINITION_INVALID", "End"),
+        ({"Type": "Jump"}, "DEFINITION_INVALID", "Type"),
+        ({}, "DEFINITION_INVALID", "Type"),
+        ({**PASS, "Color": 1}, "DEFINITION_INVALID", "Color"),
+        ({**PASS, "InputPath": "a.b"}, "EXPRESSION_INVALID", "InputPath"),
+        ({**PASS, "InputPath": "$.a["}, "EXPRESSION_INVALID", "InputPath"),
+        ({**PASS, "OutputPath": "$..[a"}, "EXPRESSION_INVALID", "OutputPath"),
+        ({**PASS, "ResultPath": "$.a[*]"}, "EXPRESSION_INVALID", "ResultPath"),
+        ({**PASS, "ResultPath": "$$.a"}, "EXPRESSION_INVALID", "ResultPath"),
+        ({**PASS, "Parameters": {"a.$": "b"}}, "EXPRESSION_INVALID", 'Parameters["a.$"]'),
+        ({**PASS, "Parameters": {"a.$": "States.Nope()"}}, "EXPRESSION_INVALID",
+         'Parameters["a.$"]'),
+        ({**PASS, "Parameters": {"a.$": "States.UUID(1)"}}, "EXPRESSION_INVALID",
+         'Parameters["a.$"]'),
+        ({**PASS, "Parameters": {"a.$": "$.x", "a": 1}}, "EXPRESSION_INVALID",
+         'Parameters["a.$"]'),
+        ({"Type": "Choice", "Choices": []}, "DEFINITION_INVALID", "Choices"),
+        ({"Type": "Choice", "Choices": [{**CHOICE, "Next": "X"}]}, "GRAPH_UNKNOWN_NODE",
+         "Choices[0].Next"),
+        ({"Type": "Choice", "Choices": [{"Variable": "$.a", "Next": "S"}]},
+         "EXPRESSION_INVALID", "Choices[0]"),
+        ({"Type": "Choice", "Choices": [{"Not": {"IsNull": True}, "Next": "S"}]},
+         "EXPRESSION_INVALID", "Choices[0].Not.Variable"),
+        ({"Type": "Choice", "Choices": [{**CHOICE, "IsOdd": True}]}, "EXPRESSION_INVALID",
+         "Choices[0].IsOdd"),
+        ({"Type": "Choice", "Choices": [{"Variable": "$.a", "NumericEquals": "1", "Next": "S"}]},
+         "EXPRESSION_INVALID", "Choices[0].NumericEquals"),
+        ({"Type": "Wait", "End": True}, "DEFINITION_INVALID", ""),
+        ({"Type": "Wait", "Timestamp": "soon", "End": True}, "TIMEOUT_INVALID", "Timestamp"),
+        ({"Type": "Task", "Resource": HTTP, "End": True}, "DEFINITION_INVALID", "Parameters"),
+        ({"Type": "Task", "Resource": "a b", "End": True}, "ID_INVALID", "Resource"),
+        ({"Type": "Task", "Resource": "flowmesh:gone", "End": True}, "TASK_NOT_FOUND", ""),
+        ({"Type": "Task", "Resource": "x", "End": True, "Retry": [{}]}, "DEFINITION_INVALID",
+         "Retry[0].ErrorEquals"),
+        ({"Type": "Task", "Resource": "x", "End": True,
+          "Retry": [{"ErrorEquals": ["A"], "MaxAttempts": -1}]}, "RETRY_INVALID",
+         "Retry[0].MaxAttempts"),
+        ({"Type": "Map", "End": True}, "DEFINITION_INVALID", "ItemProcessor"),
+        ({"Type": "Parallel", "End": True, "Branches": [{"StartAt": "A", "States": {}}]},
+         "GRAPH_EMPTY", "Branches[0].States"),
+    ],
+)  # fmt: skip
+def test_wrong_states_are_refused_with_code_and_place(state: Json, code: str, place: str) -> None:
+    """Each rule has a code and points at the member that breaks it."""
+    found = refusals(source(state))
+    assert found[0][0] == code, found
+    assert found[0][1].startswith(f"States.S{'.' if place else ''}{place}"), found
+
+
+@pytest.mark.parametrize(
+    ("state", "feature"),
+    [
+        ({**PASS, "QueryLanguage": "JSONata"}, "QueryLanguage JSONata"),
+        ({**PASS, "Output": "{% 1 %}"}, "Output (JSONata)"),
+        ({**PASS, "Assign": {}}, "Assign"),
+        ({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True},
+         "the resource arn:aws:states:::sqs:sendMessage"),
+        ({"Type": "Task", "Resource": "transform", "End": True}, "the built-in task transform"),
+        ({"Type": "Task", "Resource": "x", "End": True, "TimeoutSecondsPath": "$.t"},
+         "TimeoutSecondsPath"),
+        ({"Type": "Map", "End": True, "ToleratedFailureCount": 1,
+          "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}}}, "ToleratedFailureCount"),
+        ({"Type": "Map", "End": True, "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED"},
+            "StartAt": "A", "States": {"A": PASS}}}, "a Map in mode DISTRIBUTED"),
+    ],
+)  # fmt: skip
+def test_features_that_cannot_run_are_refused_by_name(state: Json, feature: str) -> None:
+    """Nothing of the language is accepted and then ignored."""
+    [problem] = errors_in(problems(source(state)))
+    assert problem.code == "FEATURE_UNSUPPORTED"
+    assert problem.message.startswith(f"{feature} is not supported")
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"States": {"S": END}}, [("DEFINITION_INVALID", "StartAt")]),
+        ({"StartAt": "T", "States": {"S": END}}, [("GRAPH_UNKNOWN_NODE", "StartAt")]),
+        ({"StartAt": "S"}, [("DEFINITION_INVALID", "States")]),
+        ({"StartAt": "S", "States": {}}, [("GRAPH_EMPTY", "States")]),
+        ({"StartAt": "S", "States": {"S": 1}}, [("DEFINITION_INVALID", "States.S")]),
+        ({"StartAt": "S", "States": {"S": END}, "QueryLanguage": "JSONata"},
+         [("FEATURE_UNSUPPORTED", "QueryLanguage")]),
+    ],
+)  # fmt: skip
+def test_wrong_documents_are_refused(document: Json, expected: list[tuple[str, str]]) -> None:
+    """What is wrong outside of the states has its code and place too."""
+    assert refusals(json.dumps(document).encode()) == expected

@@ -1,0 +1,132 @@
+"""A paused execution begins nothing, forgets nothing, and goes on where it was."""
+
+import pytest
+
+from flowmesh.engine import (
+    Cancel,
+    DeliveryLost,
+    Ended,
+    Pause,
+    Resume,
+    Signal,
+    TimersDue,
+    Unfit,
+    restore_held,
+)
+from flowmesh.engine import state as s
+from flowmesh.orchestrator.snapshots import restore, snapshot
+from tests.unit.engine.factories import Run, each, json, machine, node, plan, signal, state
+
+TIMER = {"kind": 3, "delay_ms": 10}
+
+
+def test_nothing_begins_while_it_is_paused_and_all_of_it_after() -> None:
+    """The result of what was at a worker counts; what it leads to waits."""
+    run = Run(plan(node("a"), node("b", "a"), node("c", "a")))
+    run.do(Pause("look", actor="ops"))
+    run.complete("a", b"1")
+    assert run.dispatched == []
+    assert run.state.status == s.EXECUTION_PAUSED
+    run.do(Resume())
+    assert run.dispatched == ["b", "c"]
+    assert run.kinds.count("workflow_paused") == 1
+
+
+def test_what_no_worker_has_had_is_sent_again() -> None:
+    """The queue in memory let go of it while it was paused."""
+    run = Run(plan(node("a")))
+    run.do(Pause())
+    run.do(Resume())
+    assert run.dispatched == ["a"]
+    assert run.kinds.count("task_scheduled a") == 1
+
+
+def test_timers_and_attempts_that_are_due_wait() -> None:
+    """They fire at once when it goes on; until then nothing wakes it."""
+    retry = {"max_attempts": 2, "initial_delay_ms": 10}
+    run = Run(plan(node("t", **TIMER), node("a", retry=retry)))
+    run.fail("a")
+    run.do(Pause())
+    assert run.state.wake_at_us == s.FAR_US
+    run.do(TimersDue(), after_us=20_000)
+    assert run.last.history.events == []
+    run.do(Resume())
+    run.do(TimersDue())
+    assert {"timer_fired t", "task_scheduled a"} <= set(run.kinds[-4:])
+
+
+def test_its_own_limit_still_ends_it() -> None:
+    """However long somebody looks."""
+    run = Run(plan(node("a"), timeout_ms=10))
+    run.do(Pause())
+    assert run.state.wake_at_us == run.now + 10_000
+    run.do(TimersDue(), after_us=10_000)
+    assert run.state.status == s.EXECUTION_FAILED
+
+
+def test_it_ends_when_nothing_is_left_to_begin() -> None:
+    """The last result completes it, paused or not."""
+    run = Run(plan(node("a")))
+    run.do(Pause())
+    run.complete("a")
+    assert run.state.status == s.EXECUTION_COMPLETED
+
+
+def test_signals_are_kept() -> None:
+    """Their nodes complete; what these lead to waits."""
+    run = Run(plan(signal("w", name="go"), node("z", "w")))
+    run.do(Pause())
+    run.do(Signal("go", json(b"1")))
+    assert run.dispatched == []
+    run.do(Resume())
+    assert run.dispatched == ["z"]
+
+
+def test_bodies_wait_too() -> None:
+    """Neither an item of a map nor the next node of a machine begins."""
+    body = machine("m", 1, state("one", "two"), state("two"))
+    run = Run(plan(each("e", [1, 2], node("x"), concurrency=1), body))
+    run.serve()
+    run.do(Pause())
+    run.complete("e[0]/x")
+    run.complete("m[0]/one")
+    assert run.dispatched == []
+    run.do(Resume())
+    assert {"e[1]/x", "m[1]/two"} == set(run.dispatched)
+
+
+def test_the_wrong_command_is_refused_and_changes_nothing() -> None:
+    """A second pause, a resumption of what runs, both of what has ended."""
+    run = Run(plan(node("a")))
+    with pytest.raises(Unfit):
+        run.do(Resume())
+    run.do(Pause())
+    with pytest.raises(Unfit):
+        run.do(Pause())
+    run.do(Cancel())
+    for command in (Pause(), Resume()):
+        with pytest.raises(Ended):
+            run.do(command)
+
+
+def test_a_repeat_under_its_request_id_changes_nothing() -> None:
+    """Whatever was done since."""
+    run = Run(plan(node("a")))
+    run.do(Pause(request_id="r1"))
+    run.do(Resume(request_id="r2"))
+    run.do(Pause(request_id="r1"))
+    assert run.state.status == s.EXECUTION_RUNNING
+
+
+def test_a_snapshot_of_a_paused_execution_goes_on() -> None:
+    """What waits is found again, and a worker that was lost meanwhile costs nothing."""
+    run = Run(plan(node("a"), node("b", "a"), node("c")))
+    run.do(Pause())
+    run.complete("a")
+    run.do(DeliveryLost("c", 1))
+    restored = restore("exec-1", run.state.plan, snapshot(run.state))
+    restore_held(restored)
+    assert list(restored.held) == ["b"]
+    run.state = restored
+    run.do(Resume())
+    assert set(run.dispatched) == {"b", "c"}

@@ -1,0 +1,114 @@
+"""What a pipeline may make of a small input, and how long a large one may take."""
+
+import time
+from random import Random
+from typing import Any
+
+import pytest
+
+from flowmesh.transforms import Run, TransformError, compile_pipeline
+from flowmesh.transforms.limits import ITEMS_MAX
+
+Json = Any
+TWICE = {"operation": "object", "members": {"a": [], "b": []}}
+ROWS = 1_000_000
+# The target is 3 s on a machine of its own; this one may be busy.
+SECONDS_MAX = 12.0
+
+
+def failure(value: Json, *pipeline: Json) -> str:
+    with pytest.raises(TransformError) as caught:
+        compile_pipeline(list(pipeline)).apply(value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "operation", "words"),
+    [
+        ([0] * (ITEMS_MAX + 1), {"operation": "limit", "count": 1}, "source has more than 1000000"),
+        ([0] * 2_000, {"operation": "window", "size": 1_000}, "more than 1000000 items"),
+        ([[0] * 1_000] * 1_001, {"operation": "zip"}, "more than 1000000 items"),
+        ([[], [0] * 600_000], {"operation": "zip", "longest": True}, "more than 1000000 items"),
+        ([{"k": 1}] * 1_001, {"operation": "join", "on": "k", "with": [{"k": 1}] * 1_000},
+         "more than 1000000 items"),
+        ([[0] * 1_000] * 1_001, {"operation": "reduce", "function": "concat"}, "1000000 items"),
+        (["x" * 70_000] * 1_000, {"operation": "reduce", "function": "concat"}, "characters"),
+        (["x"] * 10_000, {"operation": "pad", "length": 10_000}, "characters"),
+        (["x" * 70_000] * 1_000, {"operation": "joinText"}, "characters"),
+        ([{"a": "x" * 1_000}] * 7_000, {"operation": "template", "template": "${a}" * 10},
+         "characters"),
+        ([{"a": "x" * 1_000}] * 7_000, {"operation": "enrich", "texts": {"t": "${a}" * 10}},
+         "characters"),
+    ],
+)  # fmt: skip
+def test_what_an_operation_yields_is_bounded(value: Json, operation: Json, words: str) -> None:
+    """Items, rows, windows and text; the operation is named."""
+    told = failure(value, operation)
+    assert words in told
+    assert operation["operation"] in told or "source" in told
+
+
+@pytest.mark.parametrize(
+    ("value", "pipeline"),
+    [
+        ("x" * 1_000, [TWICE] * 20),
+        ({"big": "x" * 1_000_000}, [{"operation": "map", "mappings": {"a": "big", "b": "big"}}]),
+        ([{"k": 1, "big": "x" * 1_000}] * 700,
+         [{"operation": "join", "on": "k", "with": [{"k": 1, "wide": "y" * 1_000}] * 700}]),
+        ([["x" * 1_000_000] * 20], [{"operation": "map", "pipeline": [TWICE, TWICE, TWICE]}]),
+        (["x" * 1_000_000] * 30, [{"operation": "window", "size": 10}]),
+    ],
+)  # fmt: skip
+def test_a_value_that_stands_in_itself_twice_is_measured(value: Json, pipeline: Json) -> None:
+    """What is small in memory and huge as JSON is refused before it is written."""
+    source = [value] * 200 if isinstance(value, dict) else value
+    started = time.process_time()
+    assert "yields more than 128 MiB" in failure(source, *pipeline)
+    assert time.process_time() - started < 5
+
+
+def test_what_all_operations_yield_is_bounded() -> None:
+    """Pipelines inside cannot multiply work without end."""
+    reversals = {"operation": "map", "pipeline": [{"operation": "reverse"}] * 26}
+    told = failure([[0] * 1_000_000] * 2, reversals)
+    assert told.startswith("operation 1 (map): item [1]: operation 25 (reverse): the pipeline")
+    assert "more than 50000000 items in all" in told
+
+
+def test_a_run_that_is_stopped_ends_soon() -> None:
+    """At the next operation, in a pipeline inside as well, with a class that says so."""
+    checks = iter([False] * 5)
+    run = Run("", lambda: next(checks, True))
+    each = {"operation": "map", "pipeline": [{"operation": "first"}]}
+    with pytest.raises(TransformError) as caught:
+        compile_pipeline([each]).apply([[1]] * 1_000, run)
+    assert caught.value.class_ == "Cancelled"
+
+
+@pytest.mark.slow
+def test_a_million_rows_take_seconds() -> None:
+    """filter, map, sort and groupBy together; 1.6 s of CPU where this was written."""
+    random = Random(7)
+    rows = [
+        {
+            "id": index,
+            "name": f"user-{random.randrange(ROWS)}",
+            "active": random.random() < 0.7,
+            "country": random.choice(["DE", "FR", "US", "IT", "ES"]),
+        }
+        for index in range(ROWS)
+    ]
+    pipeline = compile_pipeline(
+        [
+            {"operation": "filter", "field": "active", "operator": "eq", "value": True},
+            {"operation": "map", "mappings": {"id": "id", "name": "name", "country": "country"}},
+            {"operation": "sort", "field": "name"},
+            {"operation": "groupBy", "field": "country"},
+        ]
+    )
+    started = time.process_time()
+    groups = pipeline.apply(rows)
+    assert time.process_time() - started < SECONDS_MAX
+    assert sorted(groups) == ["DE", "ES", "FR", "IT", "US"]
+    assert sum(map(len, groups.values())) == sum(row["active"] for row in rows)
+    assert all(a["name"] <= b["name"] for a, b in zip(groups["DE"], groups["DE"][1:], strict=False))
