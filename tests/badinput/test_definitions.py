@@ -33,8 +33,12 @@ RIGHT: list[Any] = list(read_yaml(FOLDER.with_name("right.yaml").read_text()))
 KINDS = {".json": "application/json", ".yaml": "application/yaml"}
 # What a source alone cannot show, or only one of megabytes.
 NOT_IN_A_DOCUMENT = {
-    "WORKFLOW_INVALID", "MOCKS_INVALID", "PARAMETERS_INVALID", "DEFINITION_TOO_LARGE", "GRAPH_TOO_LARGE",
-}  # fmt: skip
+    "WORKFLOW_INVALID",
+    "MOCKS_INVALID",
+    "PARAMETERS_INVALID",
+    "DEFINITION_TOO_LARGE",
+    "GRAPH_TOO_LARGE",
+}
 CALL_S = 1.0
 JUNK: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, 2**63, 1e300, "", " ", "a", "a b", "{{", "{{input}}", "{{input.a.b}}",

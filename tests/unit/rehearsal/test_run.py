@@ -213,3 +213,26 @@ async def test_mocks_that_nothing_used_are_named(run: Rehearse) -> None:
     """A mock of a step that was skipped, or one behind a better name."""
     done = await run(ONE, {"total": 1}, mocks={"pay": {"output": 1}, "charge": {"output": 2}})
     assert (done.output, done.unused_mocks) == (1, ["charge"])
+
+
+async def test_tasks_of_the_standards_run_around_their_call(run: Rehearse) -> None:
+    """The mock answers the call; what the task makes of that is its output."""
+    source = (
+        'document: {dsl: "1.0.0", namespace: test, name: pet, version: "0.1.0"}\n'
+        "do:\n"
+        '  - get: {call: http, with: {method: get, endpoint: "https://a.example/1"}}\n'
+        '  - keep: {set: {name: "${ .name }"}}\n'
+    )
+    done = await run(source, mocks={"get": {"output": {"name": "rex", "age": 3}}})
+    assert (done.status, done.output) == ("completed", {"name": "rex"})
+    assert [(call.method, call.url) for call in done.calls] == [("GET", "https://a.example/1")]
+    failed = await run(source, mocks={"get": {"failure": {"class": "NetworkError"}}})
+    assert failed.status == "failed"
+    machine = (
+        '{"StartAt": "A", "States": {"A": {"Type": "Task", "End": true, "Parameters": '
+        '{"Method": "POST", "ApiEndpoint": "https://a.example/x", "RequestBody": {"b.$": "$.a"}}, '
+        '"Resource": "arn:aws:states:::http:invoke", "OutputPath": "$.ResponseBody"}}}'
+    )
+    done = await run(machine, {"a": 1}, mocks={"A": {"output": [7]}})
+    assert (done.status, done.output) == ("completed", [7])
+    assert done.calls[0].body == {"b": 1}
