@@ -313,7 +313,12 @@ async def test_transformations_have_four_types(suite: Suite) -> None:
         turn("double", "map", expression="({...item, v: item.v * 2})"),
         turn("more", "enrichment", expression="{sum: item.n + item.v}"),
         turn("all", "reduce", expression="result + item.sum", initial=0),
-        edges=[edge("rows>some"), edge("some>double"), edge("double>more"), edge("more>all")],
+        turn("sum", "reduce", function="sum", field="v", initial=100),
+        turn("known", "enrichment", values={"source": "crm"}),
+        edges=[
+            *(edge(each) for each in ("rows>some", "some>double", "double>more", "more>all")),
+            *(edge(each) for each in ("rows>sum", "rows>known")),
+        ],
     )
     execution, _ = await ran(suite, document)
     context = execution["context"]
@@ -321,6 +326,8 @@ async def test_transformations_have_four_types(suite: Suite) -> None:
     assert context["double"] == [{"n": 2, "v": 14}, {"n": 3, "v": 18}]
     assert context["more"][0] == {"n": 2, "v": 14, "sum": 16}
     assert context["all"] == 37
+    assert context["sum"] == 121
+    assert context["known"][0] == {"n": 1, "v": 5, "source": "crm"}
 
 
 @pytest.mark.feature("S3-73")

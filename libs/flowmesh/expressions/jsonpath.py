@@ -104,7 +104,7 @@ def compile_jsonpath(source: str) -> JsonPath:
         place = f" at offset {offset}" if offset >= 0 else ""
         message = f"not a JSONPath: {error.args[0]}{place}"
         raise ExpressionInvalid("EXPRESSION_INVALID", message, offset=offset) from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise ExpressionInvalid("EXPRESSION_INVALID", "not a JSONPath") from error
 
 

@@ -177,9 +177,6 @@ def _transformation(place: Place) -> Meaning:
         made = _EXPRESSIONS[kind].format(code=code, initial=json_bytes(initial).decode())
         does: dict[str, Json] = {"code": made}
         places["code",] = (*config.path, "expression")
-    elif config.has("pipeline"):
-        does = {"pipeline": config.items("pipeline")}
-        places["pipeline",] = (*config.path, "pipeline")
     else:
         does = {"pipeline": [{"operation": _OPERATIONS[kind], **config.value}]}
         places["pipeline", 0] = config.path
