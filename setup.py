@@ -8,7 +8,18 @@ from pathlib import Path
 from setuptools import find_namespace_packages, setup
 
 FOLDERS = ("gen/python", "libs", "services")
-DATA = ("py.typed", "*.pyi", "*.sql", "*.js", "*.css", "*.html", "*.json", "*.svg", "*.yaml")
+DATA = (
+    "py.typed",
+    "*.pyi",
+    "*.sql",
+    "*.js",
+    "*.css",
+    "*.html",
+    "*.json",
+    "*.svg",
+    "*.toml",
+    "*.yaml",
+)
 
 packages: list[str] = []
 folders: dict[str, str] = {}

@@ -7,6 +7,7 @@ from tools import features
 from tools.pages import (
     comparison,
     errors,
+    explanations,
     functions,
     grpc,
     limits,
@@ -29,11 +30,13 @@ PAGES: dict[str, Callable[[], str]] = {
     "rest.md": rest.page,
     "settings.md": settings.page,
     "transforms.md": transforms.page,
+    **explanations.pages(),
 }
 
 
 def main() -> None:
     for name, page in PAGES.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(page())
         print(f"docs/{name}")
 

@@ -8,9 +8,13 @@ from pathlib import Path
 import orjson
 
 from flowmesh.definitions import Workflow, analyse, check, errors_in, read_source
+from flowmesh.definitions.documents import parse
 from flowmesh.definitions.drawing import DRAWINGS, draw
 from flowmesh.definitions.exports import TARGETS as EXPORTS
 from flowmesh.definitions.exports import export
+from flowmesh.definitions.lint import lint
+from flowmesh.definitions.problems import Problems
+from flowmesh.definitions.reader import Reader
 from flowmesh.definitions.yaml_text import Unreadable
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors.failures import TaskFailure
@@ -26,6 +30,7 @@ from flowmesh.expressions import (
 from flowmesh.expressions.jsonpath import compile_jsonpath
 from flowmesh.expressions.texts import compile_text
 from flowmesh.gateway.jsontext import parse_json
+from flowmesh.rehearsal.mocks import read_mocks, read_signals
 from flowmesh.transforms import PipelineInvalid, TransformError, compile_pipeline
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -103,7 +108,17 @@ def graph(data: bytes) -> None:
 
 
 def native(data: bytes) -> None:
-    check(read_source(data, "application/yaml"), {}.get)
+    reading = read_source(data, "application/yaml")
+    check(reading, {}.get)
+    lint(reading, {}.get)
+
+
+def mocks(data: bytes) -> None:
+    """Answers of tasks and signals, as a dry run gets them."""
+    for document in parse(data, "application/yaml").documents:
+        reader = Reader({"mocks": document, "signals": document}, (), Problems())
+        read_mocks(reader.object("mocks"))
+        read_signals(reader)
 
 
 def json(data: bytes) -> None:
@@ -134,6 +149,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         steps,
         graph,
         native,
+        mocks,
         json,
         pipeline,
         xml,

@@ -1,9 +1,11 @@
 """Every reason raised in code is one of the table, with the class that the table gives it."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from flowmesh.errors import REASONS, FlowmeshError
+from flowmesh.errors.explained import explanations
 from tests.tidy import sources
 
 CLASSES = {cls.__name__ for cls in FlowmeshError.__subclasses__()}
@@ -59,3 +61,17 @@ def test_every_reason_is_used() -> None:
 def test_what_is_excepted_exists() -> None:
     """Exceptions name rows of the table."""
     assert [name for name in ELSEWHERE if name not in REASONS] == []
+
+
+def test_every_problem_of_a_definition_has_a_page() -> None:
+    """Whoever meets a code in front of a definition can look it up."""
+    code = re.compile(r"""["']([A-Z]+(?:_[A-Z]+)+)["']""")
+    used = {
+        found
+        for name in sources.python()
+        if name.startswith(("libs/flowmesh/definitions/", "libs/flowmesh/transforms/"))
+        for found in code.findall(sources.text(name))
+        if found in REASONS and REASONS[found].error.__name__ in ("Invalid", "TooLarge")
+    }
+    missing = sorted({*used, "TASK_NOT_FOUND"} - explanations().keys())
+    assert not missing, sources.lines(missing)

@@ -15,6 +15,9 @@ def page() -> str:
         "`BadRequest` violations where several places are wrong,",
         "and `RetryInfo` where coming back later helps.",
         "",
+        "Those of definitions have [a page each](errors/README.md) with an example;",
+        "`flowmesh errors CODE` prints it.",
+        "",
     ]
     classes: dict[type[FlowmeshError], list[Reason]] = {}
     for reason in REASONS.values():

@@ -49,6 +49,11 @@ Row = tuple[str, str, str]
 _DEFINITIONS: tuple[Row, ...] = (
     ("apply", "definitions:apply", "Register definitions from files."),
     ("validate", "definitions:validate", "Check definitions and store nothing."),
+    ("lint", "checking:lint", "Warn of what is likely to be regretted."),
+    ("dry-run", "rehearsals:dry_run", "Run a workflow with no call leaving."),
+    ("test", "testing:run_tests", "Run tests of workflows."),
+    ("schema", "checking:schema", "JSON Schemas for editors."),
+    ("errors", "checking:errors", "What an error code means."),
     ("transform", "transforms:transform", "Try a pipeline of operations on a value."),
     ("convert", "formats:convert", "Write definitions in another format."),
     ("graph", "formats:graph", "Draw a workflow: SVG, Mermaid, DOT or JSON."),

@@ -1,14 +1,16 @@
 """`apply`, `validate`, and workflows and tasks of `get` and `list`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, error_json, guarded, run
+from flowmesh.cli.problems import as_json, tell
 from flowmesh.cli.sources import Source, read_source
 from flowmesh.cli.versions import chosen
-from flowmesh.errors import Invalid
+from flowmesh.errors import FlowmeshError
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Applied, Client, Problem, Stored, User, Validation
@@ -22,16 +24,27 @@ Files = Annotated[
         help="File, folder, or - for standard input; may be repeated.",
     ),
 ]
+Flag = Annotated[bool, Parameter(negative="")]
 LIMIT = 100
 
 
-def apply(*, file: Files, common: Common = COMMON) -> int:
-    """Register what the files define: all of it, or nothing if anything is wrong."""
+def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
+    """Register what the files define: all of it, or nothing if anything is wrong.
+
+    Parameters
+    ----------
+    strict
+        Warnings are errors.
+    """
 
     async def work(client: "Client") -> int:
+        if strict:
+            found = await client.validate(source.text, strict=True)
+            if not found.valid:
+                return show_checked(common, found, source)
         try:
             applied = await client.apply(source.text)
-        except Invalid as error:
+        except FlowmeshError as error:
             if not error.violations:
                 raise
             return _refused(common, error, source)
@@ -48,7 +61,10 @@ def apply(*, file: Files, common: Common = COMMON) -> int:
                         }
                         for r in applied.resources
                     ],
-                    "warnings": [_problem_json(problem, source) for problem in applied.warnings],
+                    "warnings": [
+                        as_json(problem, problem.severity, problem.path, source)
+                        for problem in applied.warnings
+                    ],
                     "affected": [_user_json(user) for user in applied.affected],
                     "affectedCount": applied.affected_count,
                 }
@@ -71,35 +87,61 @@ def apply(*, file: Files, common: Common = COMMON) -> int:
     return guarded(common, read_and_run)
 
 
-def validate(*, file: Files, common: Common = COMMON) -> int:
-    """Check the files as `apply` would, and store nothing. Exit code 1 if anything is wrong."""
+def validate(
+    *,
+    file: Files,
+    lint: Flag = False,
+    strict: Flag = False,
+    watch: Flag = False,
+    common: Common = COMMON,
+) -> int:
+    """Check the files as `apply` would, and store nothing. Exit code 1 if anything is wrong.
 
-    async def work(client: "Client") -> int:
-        found = await client.validate(source.text)
-        if common.json:
-            problems = [_problem_json(problem, source) for problem in found.problems]
-            output.document(
-                {
-                    "valid": found.valid,
-                    "problems": problems,
-                    "affected": [_user_json(user) for user in found.affected],
-                    "affectedCount": found.affected_count,
-                }
-            )
-        else:
-            _print_problems(found.problems, source)
-            _print_affected("would affect", found)
-            output.line("valid" if found.valid else "invalid")
-        return exit_codes.DONE if found.valid else exit_codes.FAILED
+    Parameters
+    ----------
+    lint
+        Also warn of what is allowed and likely to be regretted.
+    strict
+        Warnings are errors.
+    watch
+        Check again whenever a file changes, until Ctrl-C.
+    """
 
-    source = Source()
-
-    def read_and_run() -> int:
-        nonlocal source
+    def once() -> int:
         source = read_source(file)
+
+        async def work(client: "Client") -> int:
+            found = await client.validate(source.text, lint=lint, strict=strict)
+            return show_checked(common, found, source)
+
         return run(common, work)
 
-    return guarded(common, read_and_run)
+    if watch:
+        from flowmesh.cli.changes import whenever_changed
+
+        return guarded(common, lambda: whenever_changed(file, lambda: guarded(common, once)))
+    return guarded(common, once)
+
+
+def show_checked(common: Common, found: "Validation", source: Source) -> int:
+    """All problems, whom it would affect, and a verdict, which is the exit code too."""
+    if common.json:
+        output.document(
+            {
+                "valid": found.valid,
+                "problems": [
+                    as_json(problem, problem.severity, problem.path, source)
+                    for problem in found.problems
+                ],
+                "affected": [_user_json(user) for user in found.affected],
+                "affectedCount": found.affected_count,
+            }
+        )
+    else:
+        _print_problems(found.problems, source)
+        _print_affected("would affect", found)
+        output.line("valid" if found.valid else "invalid")
+    return exit_codes.DONE if found.valid else exit_codes.FAILED
 
 
 def get_workflow(name: str, /, *, version: str = "", common: Common = COMMON) -> int:
@@ -262,8 +304,10 @@ def _print_affected(word: str, found: "Applied | Validation") -> None:
         output.line(f"{word} {names}{more}")
 
 
-def _refused(common: Common, error: Invalid, source: Source) -> int:
+def _refused(common: Common, error: FlowmeshError, source: Source) -> int:
     """Every problem with the file it is in."""
+    from flowmesh.sdk import Problem
+
     if common.json:
         shown = error_json(error)
         for detail, violation in zip(shown["error"]["details"], error.violations, strict=True):
@@ -271,32 +315,19 @@ def _refused(common: Common, error: Invalid, source: Source) -> int:
                 detail["place"] = place
         output.document(shown)
     for violation in error.violations:
-        place = source.place(violation.line, violation.column)
-        _print_problem("error", place, violation.field, violation.description, violation.code)
+        problem = Problem(
+            code=violation.code,
+            severity="error",
+            message=violation.description,
+            path=violation.field,
+            line=violation.line,
+            column=violation.column,
+        )
+        tell(problem, "error", violation.field, source)
     output.problem(f"flowmesh: nothing is registered [{error.reason}]")
     return exit_codes.FAILED
 
 
-def _print_problems(problems: "tuple[Problem, ...]", source: Source) -> None:
+def _print_problems(problems: "Sequence[Problem]", source: Source) -> None:
     for problem in problems:
-        place = source.place(problem.line, problem.column)
-        _print_problem(problem.severity, place, problem.path, problem.message, problem.code)
-
-
-def _print_problem(severity: str, place: str, path: str, message: str, code: str) -> None:
-    parts = (severity, place, "" if message.startswith(f"{path}:") else path, message)
-    output.problem(f"{': '.join(filter(None, parts))} [{code}]")
-
-
-def _problem_json(problem: "Problem", source: Source) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "code": problem.code,
-        "severity": problem.severity,
-        "message": problem.message,
-        "path": problem.path,
-    }
-    if problem.line:
-        shown |= {"line": problem.line, "column": problem.column}
-    if place := source.place(problem.line, problem.column):
-        shown["place"] = place
-    return shown
+        tell(problem, problem.severity, problem.path, source)

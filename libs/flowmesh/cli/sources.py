@@ -12,6 +12,8 @@ from flowmesh.cli.common import Refused
 from flowmesh.cli.exit_codes import USAGE
 
 SUFFIXES = (".yaml", ".yml", ".json")
+# Tests of workflows stand beside them.
+TEST_SUFFIXES = tuple(f".test{suffix}" for suffix in SUFFIXES)
 # Begins each of several definitions: JSON ones are YAML too, next to others.
 SEPARATOR = "---\n"
 
@@ -41,6 +43,14 @@ class Source:
         index = bisect_right(self._first_lines, line) - 1
         return f"{self._names[index]}:{line - self._first_lines[index] + 1}:{column}"
 
+    def line(self, line: int) -> tuple[int, str] | None:
+        """The number in its file and the text of a line of the whole text."""
+        lines = self.text.split("\n")
+        if not 0 < line <= len(lines):
+            return None
+        index = bisect_right(self._first_lines, line) - 1
+        return line - self._first_lines[index] + 1, lines[line - 1]
+
 
 def read_source(names: list[str]) -> Source:
     """All files named, `-` being standard input, a folder all definitions in it."""
@@ -52,21 +62,25 @@ def read_source(names: list[str]) -> Source:
             source.add("stdin", sys.stdin.read())
             continue
         path = Path(name)
-        for file in _files(path):
-            source.add(str(file), _text(file))
+        for file in files_of(path):
+            source.add(str(file), file_text(file))
     return source
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix in SUFFIXES and not file.name.endswith(TEST_SUFFIXES)
+    )
     if not found:
         raise Refused(f"{path} holds no definition", f"files end in {', '.join(SUFFIXES)}", USAGE)
     return found
 
 
-def _text(path: Path) -> str:
+def file_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -82,7 +96,7 @@ def read_value(text: str, option: str) -> Any:
     if text == "-":
         text, where = sys.stdin.read(), "standard input"
     elif text.startswith("@"):
-        text, where = _text(Path(text[1:])), text[1:]
+        text, where = file_text(Path(text[1:])), text[1:]
     else:
         where = option
     try:

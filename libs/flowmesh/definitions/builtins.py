@@ -8,6 +8,7 @@ _BUILT_IN = {
     name: Task(type=name, executor=name, config={}, dialect=Dialect.NATIVE, name=name)
     for name in (TRANSFORM, "noop", "delay", SIGNAL)
 }
+BUILT_IN_NAMES = frozenset(_BUILT_IN)
 
 
 def built_in(name: str) -> Task | None:

@@ -57,7 +57,10 @@ def parse(source: bytes, content_type: str = "") -> Source:
         raise _unreadable("DEFINITION_INVALID", "the definition is empty")
     documents = _documents(text, content_type)
     for number, document in enumerate(documents):
-        _check_values(document, number)
+        try:
+            _check_values(document, number)
+        except Unreadable as error:
+            raise _located(text, error.problem) from error
     return Source(text, tuple(documents))
 
 
@@ -95,10 +98,11 @@ def parse_json(text: str) -> Json:
     try:
         return _EXACT.decode(text)
     except _DuplicateKey as error:
-        raise _duplicate(text, error.key) from error
+        problem = Problem("JSON_INVALID", f"the key {error.key!r} is there twice", (error.key,))
+        raise _as_yaml(text, problem, "YAML_FORBIDDEN") from error
     except ValueError as error:
         message = "a number in it cannot be kept exactly; write it as a string"
-        raise _unreadable("JSON_INVALID", message) from error
+        raise _as_yaml(text, Problem("JSON_INVALID", message), "JSON_INVALID") from error
 
 
 class _DuplicateKey(Exception):
@@ -169,16 +173,22 @@ def _encodable(value: Json) -> bool:
     return True
 
 
-def _duplicate(text: str, key: str) -> Unreadable:
-    """The refusal with its place, which the YAML reader knows."""
-    problem = Problem("JSON_INVALID", f"the key {key!r} is there twice", (key,))
+def _as_yaml(text: str, problem: Problem, code: str) -> Unreadable:
+    """The refusal with its place, which the YAML reader knows: there the problem has this code."""
     try:
         read_yaml(text)
     except Unreadable as error:
-        if error.problem.code == "YAML_FORBIDDEN":
-            found = error.problem
+        found = error.problem
+        if found.code == code:
             problem = replace(problem, path=found.path, line=found.line, column=found.column)
     return Unreadable(problem)
+
+
+def _located(text: str, problem: Problem) -> Unreadable:
+    """The refusal of a value with the line and column it is in."""
+    place = (problem.document, problem.path, False)
+    line, column = locate(text, [place]).get(place, (0, 0))
+    return Unreadable(replace(problem, line=line, column=column))
 
 
 def _check_depth(value: Json) -> None:

@@ -3,13 +3,12 @@
 Every getter returns a usable value whatever the document holds, so one pass finds every problem.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Collection
 from typing import Any
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.task_refs import FORM, is_task_ref
 
 Json = Any
@@ -33,14 +32,6 @@ def kind_of(value: Json) -> str:
 
 def is_id(value: str) -> bool:
     return _ID.match(value) is not None
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """`; did you mean …?` where something is close."""
-    if len(known) > _SUGGESTED_FROM_MAX:
-        return ""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class Reader:
@@ -218,7 +209,8 @@ class Reader:
         if isinstance(value, str) and value.upper() in choices:
             return value.upper()
         if isinstance(value, str):
-            message = f"{key} must be one of {', '.join(choices)}, not {value[:64]!r}"
+            near = nearest(value.upper(), choices)
+            message = f"{key} must be one of {', '.join(choices)}, not {value[:64]!r}{near}"
             self.problems.add("DEFINITION_INVALID", message, (*self.path, key))
         else:
             self.wrong(key, "one of " + ", ".join(choices))
@@ -245,11 +237,17 @@ class Reader:
 
     def refuse_unknown(self) -> None:
         for key in self.unknown():
+            if self.problems.full:
+                return
+            near = nearest(key, self._known)
             known = ", ".join(sorted(self._known)[:_SUGGESTIONS_MAX])
-            message = f"unknown field {key[:64]!r}; known here: {known}"
+            message = f"unknown field {key[:64]!r}{near or f'; known here: {known}'}"
             self.problems.add("DEFINITION_INVALID", message, (*self.path, key), at_key=True)
 
     def warn_of_unknown(self) -> None:
         for key in self.unknown():
-            message = f"{key[:64]!r} is not known; it is kept and has no effect"
+            if self.problems.full:
+                return
+            near = nearest(key, self._known)
+            message = f"{key[:64]!r} is not known; it is kept and has no effect{near}"
             self.problems.warn("DEFINITION_INVALID", message, (*self.path, key))

@@ -42,7 +42,9 @@ def conditions_of(node: Node) -> Iterator[tuple[str, Path]]:
     for number, one in enumerate(node.task.config["conditions"]):
         path = node.path if node.follow is not None else (*node.path, "decision")
         here = () if node.follow is not None else ("conditions", number, "expression")
-        yield one["expression"], (*path, *here)
+        # One that is missing or blank has been told of.
+        if one["expression"]:
+            yield one["expression"], (*path, *here)
 
 
 def decides(node: Node) -> bool:

@@ -11,6 +11,7 @@ from flowmesh.definitions.problems import Path
 from flowmesh.definitions.references import (
     compile_input,
     conditions_of,
+    decides,
     task_of,
     tasks_in_condition,
 )
@@ -45,7 +46,7 @@ class Scope:
         }
         self.implied: dict[int, tuple[str, ...]] = {}
         for index, node in enumerate(nodes):
-            if node.has_input or node.condition or node.body is not None:
+            if node.has_input or node.condition or node.body is not None or decides(node):
                 names = self._referred(node)
                 if names:
                     self.implied[index] = tuple(names)

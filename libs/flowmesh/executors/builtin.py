@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from collections.abc import Callable
 
 from flowmesh.executors import states
 from flowmesh.executors.answers import NowUs
@@ -37,8 +38,19 @@ RESERVED_TASK_TYPES = frozenset(
 )
 
 
-def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dict[str, Executor]:
-    """Every built-in executor by its task type."""
+def _uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def builtin_executors(
+    *,
+    egress: Sender,
+    sandbox: Sandbox,
+    now_us: NowUs,
+    draw: Callable[[], float] = random.random,
+    new_id: Callable[[], str] = _uuid,
+) -> dict[str, Executor]:
+    """Every built-in executor by its task type. `draw` gives numbers from 0 to 1."""
     return {
         "http.request": http_executor(egress, now_us),
         "webhook": webhook_executor(egress, now_us),
@@ -48,9 +60,7 @@ def builtin_executors(*, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> dic
         "decision": decision_executor(sandbox),
         "builtin.noop": noop,
         "serverless.task": serverless_executor(
-            Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), now_us, random.random)
+            Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), now_us, draw)
         ),
-        "states.task": states_executor(
-            states.Tools(egress, now_us, World(lambda: str(uuid.uuid4()), random.random))
-        ),
+        "states.task": states_executor(states.Tools(egress, now_us, World(new_id, draw))),
     }

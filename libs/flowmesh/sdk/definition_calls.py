@@ -1,6 +1,6 @@
 """The client's calls to the definition service: register, check, find, analyse."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
@@ -11,6 +11,7 @@ from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc as rpc
 from flowmesh.errors import Invalid
+from flowmesh.rehearsal.report import Report, decode
 from flowmesh.sdk import limits
 from flowmesh.sdk.connection import Connection
 from flowmesh.sdk.payloads import Json, decode_bytes
@@ -183,12 +184,19 @@ class DefinitionCalls(Connection):
             affected_count=response.affected_count,
         )
 
-    async def validate(self, definition: Definition) -> Validation:
-        """Checks as `apply` would; stores nothing, never fails for what is wrong with it."""
+    async def validate(
+        self, definition: Definition, *, lint: bool = False, strict: bool = False
+    ) -> Validation:
+        """Checks as `apply` would; stores nothing, never fails for what is wrong with it.
+
+        With `lint` also what is allowed and likely to be regretted; `strict` makes warnings errors.
+        """
         request = pb.ValidateWorkflowRequest(
             namespace=self.namespace,
             source=source_of(definition),
             content_type=content_type_of(definition),
+            lint=lint,
+            strict=strict,
         )
         response = await self.caller.call(self.definitions.ValidateWorkflow, request)
         return Validation(
@@ -197,6 +205,34 @@ class DefinitionCalls(Connection):
             _users(response.affected),
             response.affected_count,
         )
+
+    async def dry_run(
+        self,
+        workflow_id: str = "",
+        given: Json = None,
+        *,
+        definition: Definition | None = None,
+        mocks: Mapping[str, Json] | None = None,
+        signals: Sequence[Json] = (),
+        version: Version = 0,
+    ) -> Report:
+        """What an execution would do, of a stored workflow or of a definition that need not be.
+
+        No call leaves: mocks answer, by node, task or task type (`{"charge": {"output": 1}}`).
+        """
+        request = pb.DryRunWorkflowRequest(
+            namespace=self.namespace,
+            workflow_id=workflow_id,
+            input=orjson.dumps(given),
+            mocks=orjson.dumps(mocks or {}),
+            signals=orjson.dumps(list(signals)),
+            **version_fields(version),
+        )
+        if definition is not None:
+            request.source = source_of(definition)
+            request.content_type = content_type_of(definition)
+        response = await self.caller.call(self.definitions.DryRunWorkflow, request)
+        return decode(response.report)
 
     async def get_workflow(self, workflow_id: str, *, version: Version = 0) -> Stored:
         """One version of a workflow, the newest unless named."""

@@ -1,10 +1,11 @@
 """The client with blocking calls. Every call runs on one private loop; nothing else differs."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from flowmesh.rehearsal.report import Report
 from flowmesh.sdk import limits
 from flowmesh.sdk.client import Client, ServiceInstance
 from flowmesh.sdk.definition_calls import Applied, Definition, Registered, Stored, Validation
@@ -92,8 +93,31 @@ class SyncClient:
     def apply(self, definition: Definition, *, request_id: str = "") -> Applied:
         return self._portal.call(self._client.apply(definition, request_id=request_id))
 
-    def validate(self, definition: Definition) -> Validation:
-        return self._portal.call(self._client.validate(definition))
+    def validate(
+        self, definition: Definition, *, lint: bool = False, strict: bool = False
+    ) -> Validation:
+        return self._portal.call(self._client.validate(definition, lint=lint, strict=strict))
+
+    def dry_run(
+        self,
+        workflow_id: str = "",
+        given: Json = None,
+        *,
+        definition: Definition | None = None,
+        mocks: Mapping[str, Json] | None = None,
+        signals: Sequence[Json] = (),
+        version: Version = 0,
+    ) -> Report:
+        return self._portal.call(
+            self._client.dry_run(
+                workflow_id,
+                given,
+                definition=definition,
+                mocks=mocks,
+                signals=signals,
+                version=version,
+            )
+        )
 
     def get_workflow(self, workflow_id: str, *, version: Version = 0) -> Stored:
         return self._portal.call(self._client.get_workflow(workflow_id, version=version))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.records import Referred, User
 from flowmesh.definition.references import References
@@ -25,7 +26,9 @@ from flowmesh.definitions import (
 )
 from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.documents import Source
+from flowmesh.definitions.lint import lint
 from flowmesh.definitions.task_refs import is_task_ref
+from flowmesh.rehearsal.source import plan_in
 
 Tasks = Mapping[TaskRef, Task]
 
@@ -57,7 +60,8 @@ class Checker:
         own = own_tasks(namespace, reading)
         refs = refs_of(namespace, reading.task_refs)
         stored = await self._store.referred(refs | own.keys())
-        references = References(namespace, stored, own)
+        names = await self._names(namespace) if refs - own.keys() - stored.keys() else ()
+        references = References(namespace, stored, own, names=names)
         found = await asyncio.to_thread(check, reading, references, references.why)
         problems = [*reading.problems, *found]
         versions = {ref: stored[ref].version for ref in refs - own.keys() if ref in stored}
@@ -71,6 +75,27 @@ class Checker:
             suspected = {version: name for version, name in affected.items() if name in suspects}
             problems += await self._broken(suspected, own, reading, versions)
         return Checked(tuple(problems), versions, tuple(users), tuple(affected))
+
+    async def _names(self, namespace: str) -> list[str]:
+        """Some tasks of the library, of which one may have been meant."""
+        most = limits.PAGE_SIZE_MAX
+        page, _ = await self._store.tasks_page(namespace, after="", shared=False, count=most)
+        return [task.name for task in page]
+
+    async def _references(self, namespace: str, reading: Reading) -> References:
+        own = own_tasks(namespace, reading)
+        stored = await self._store.referred(refs_of(namespace, reading.task_refs) | own.keys())
+        return References(namespace, stored, own)
+
+    async def lint(self, namespace: str, reading: Reading) -> tuple[Problem, ...]:
+        """What is allowed and likely to be regretted."""
+        references = await self._references(namespace, reading)
+        return await asyncio.to_thread(lint, reading, references)
+
+    async def plan(self, namespace: str, reading: Reading, name: str) -> plan_pb2.Plan:
+        """The plan of a workflow of a source without errors."""
+        references = await self._references(namespace, reading)
+        return await asyncio.to_thread(plan_in, reading, references, name)
 
     async def check_version(self, version: VersionId) -> tuple[list[Problem], dict[TaskRef, int]]:
         """What is wrong with a stored version now, and the versions of its tasks."""

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 import orjson
 
@@ -42,6 +43,7 @@ from flowmesh.definitions import (
     read_source,
     refuse,
 )
+from flowmesh.definitions.lint import strict
 from flowmesh.errors import Invalid, NotFound, Overloaded, Violation, WrongState
 from flowmesh.failpoints import failpoint
 from flowmesh.rpc import valid_id
@@ -125,10 +127,30 @@ class Library:
             for other in sorted({user[0] for user in checked.affected} - {namespace}):
                 await self._notices.changed(other, changed)
 
-    async def validate(self, namespace: str, source: bytes, content_type: str) -> Checked:
+    async def validate(
+        self,
+        namespace: str,
+        source: bytes,
+        content_type: str,
+        *,
+        linted: bool = False,
+        strictly: bool = False,
+    ) -> Checked:
         """Everything that is wrong with a source, and whom it affects; stores nothing."""
         reading = await asyncio.to_thread(read_source, source, content_type)
-        return await self._checker.check(namespace, reading)
+        checked = await self._checker.check(namespace, reading)
+        problems = list(checked.problems)
+        if linted:
+            problems += await self._checker.lint(namespace, reading)
+        return replace(checked, problems=tuple(strict(problems) if strictly else problems))
+
+    async def plan_of(
+        self, namespace: str, source: bytes, content_type: str, name: str
+    ) -> plan_pb2.Plan:
+        """The plan of a workflow in a source that need not be stored."""
+        reading = await asyncio.to_thread(read_source, source, content_type)
+        refuse((await self._checker.check(namespace, reading)).problems)
+        return await self._checker.plan(namespace, reading, name)
 
     async def workflow(
         self, namespace: str, workflow_id: str, version: int, label: str = ""

@@ -36,3 +36,7 @@ YAML_COLUMNS = 100
 # Running executions compared with another version.
 MOVES_MAX = 1_000
 MOVES_AT_ONCE = 100
+# Dry runs that go on at a time, and what one may take and answer.
+REHEARSALS_MAX = 4
+REHEARSAL_S = 8.0
+REPORT_BYTES_MAX = 8 * 1024 * 1024

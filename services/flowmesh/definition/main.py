@@ -12,6 +12,7 @@ from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServic
 from flowmesh.definition.compatibility import Assessor
 from flowmesh.definition.library import Library
 from flowmesh.definition.notices import Notices
+from flowmesh.definition.rehearsals import Rehearsals
 from flowmesh.definition.server import DefinitionServer
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definition.template_server import TemplateServer
@@ -19,6 +20,7 @@ from flowmesh.definition.templates import Templates
 from flowmesh.definition.version_server import VersionServer
 from flowmesh.definition.versions import Versions
 from flowmesh.runtime import Runtime
+from flowmesh.sandbox import Sandbox
 
 PACKAGE = "flowmesh.api.definition.v1"
 SCHEMA = "definition"
@@ -34,8 +36,10 @@ async def run(runtime: Runtime) -> None:
         library = Library(store=store, notices=notices, metrics=runtime.metrics)
         templates = Templates(store=store, library=library)
         versions = Versions(store=store, library=library, notices=notices)
+        sandbox = await stack.enter_async_context(Sandbox())
+        rehearsals = Rehearsals(library=library, sandbox=sandbox)
         runtime.serve(
-            DefinitionServer(library=library),
+            DefinitionServer(library=library, rehearsals=rehearsals),
             definition_service_pb2_grpc.add_DefinitionServiceServicer_to_server,
             f"{PACKAGE}.DefinitionService",
         )

@@ -1,11 +1,13 @@
 """What the references of workflows mean: the tasks of the library, and who may refer to them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import orjson
 
 from flowmesh.definition.records import Referred
 from flowmesh.definitions import Task, TaskRef, Visibility, load_task, task_ref
+from flowmesh.definitions.builtins import BUILT_IN_NAMES
+from flowmesh.definitions.problems import nearest
 from flowmesh.definitions.task_refs import FORM, is_task_ref
 
 # Says of a reference what is wrong with it.
@@ -17,6 +19,7 @@ class References:
 
     `own` are tasks of the same source by their names; a reference that floats means those first.
     Private tasks are seen by those who bring them; and by who has them already, with `settled`.
+    `names` are tasks of which one may have been meant where another is not there.
     """
 
     def __init__(
@@ -26,11 +29,13 @@ class References:
         own: Mapping[TaskRef, Task],
         *,
         settled: bool = False,
+        names: Collection[str] = (),
     ) -> None:
         self._namespace = namespace
         self._found = found
         self._own = own
         self._settled = settled
+        self._names = frozenset((*names, *(ref.name for ref in own), *BUILT_IN_NAMES))
         self._loaded: dict[TaskRef, Task] = {}
 
     def __call__(self, text: str) -> Task | None:
@@ -62,7 +67,8 @@ class References:
         found = self._found.get(ref)
         if found is None and ref not in self._own:
             version = f" in version {ref.version}" if ref.version else ""
-            return f"task {text!r} is not in the library{version}"
+            near = "" if version else nearest(text, self._names)
+            return f"task {text!r} is not in the library{version}{near}"
         if ref.namespace != self._namespace:
             return f"task {text!r} is not public; its namespace can make it so"
         return f"task {text!r} is private; apply it together with the workflows that use it"

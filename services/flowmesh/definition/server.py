@@ -15,6 +15,7 @@ from flowmesh.definition.messages import (
     usage_message,
     workflow_message,
 )
+from flowmesh.definition.rehearsals import Rehearsals
 from flowmesh.definition.requests import author_of, request_id_of
 from flowmesh.definitions import errors_in, warnings_in
 from flowmesh.rpc import namespace_of, valid_id
@@ -25,8 +26,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     """Turns messages into calls on the library and back; decides nothing."""
 
-    def __init__(self, *, library: Library) -> None:
+    def __init__(self, *, library: Library, rehearsals: Rehearsals) -> None:
         self._library = library
+        self._rehearsals = rehearsals
 
     async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:
         applied, checked = await self._library.apply(
@@ -66,7 +68,11 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         self, request: pb.ValidateWorkflowRequest, context: Context
     ) -> pb.ValidateWorkflowResponse:
         checked = await self._library.validate(
-            namespace_of(request), request.source, request.content_type
+            namespace_of(request),
+            request.source,
+            request.content_type,
+            linted=request.lint,
+            strictly=request.strict,
         )
         return pb.ValidateWorkflowResponse(
             valid=not errors_in(checked.problems),
@@ -74,6 +80,11 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
             affected=affected_messages(checked),
             affected_count=len(checked.affected),
         )
+
+    async def DryRunWorkflow(
+        self, request: pb.DryRunWorkflowRequest, context: Context
+    ) -> pb.DryRunWorkflowResponse:
+        return pb.DryRunWorkflowResponse(report=await self._rehearsals.run(request))
 
     async def GetWorkflow(
         self, request: pb.GetWorkflowRequest, context: Context

@@ -77,6 +77,34 @@ class ExecuteRequest(StartRequest, frozen=True, kw_only=True):
     ] = SYNC_WAIT_MS_MAX
 
 
+class DryRunRequest(Envelope, frozen=True, kw_only=True):
+    """Runs a stored workflow dry; see docs/testing.md for mocks and signals."""
+
+    input: Annotated[Any, Meta(description="The input, any JSON value.")] = {}
+    mocks: Annotated[
+        dict[str, Any],
+        Meta(
+            description="Answers by node, task or task type.",
+            examples=[{"charge": {"output": {"id": "p-1"}}}],
+        ),
+    ] = {}
+    signals: Annotated[
+        list[Any], Meta(description='`{"name", "payload", "after"}`, from the start on.')
+    ] = []
+    version: Version = 0
+
+
+class DryRunSourceRequest(DryRunRequest, frozen=True, kw_only=True):
+    """Runs a definition dry that need not be stored."""
+
+    definition: Annotated[
+        dict[str, Any] | str, Meta(description="JSON, or a text in YAML or JSON.")
+    ]
+    workflow: Annotated[
+        str, Meta(description="Which of its workflows, where there are several.")
+    ] = ""
+
+
 class StopRequest(Envelope, frozen=True, kw_only=True):
     """Cancels, terminates, pauses or resumes an execution."""
 

@@ -3,7 +3,7 @@
 import pytest
 
 from flowmesh.api.definition.v1 import definition_pb2
-from flowmesh.definitions import Workflow, analyse, read_source
+from flowmesh.definitions import Workflow, analyse, compile_source, read_source
 from flowmesh.definitions.problems import refuse
 from flowmesh.errors import Invalid
 from tests.unit.definitions.factories import (
@@ -153,3 +153,14 @@ def test_paths_are_counted_exactly_and_spelled_out_up_to_a_cap() -> None:
     assert analysed(layers(63)).path_count == -1
     assert len(analysed(layers(20)).paths) == 100
     assert len(analysed(layers(20), 100_000).paths) == 1_000
+
+
+def test_a_decision_waits_for_what_it_reads() -> None:
+    """Its conditions are references like those of templates."""
+    source = (
+        "apiVersion: workflow.io/v1\nkind: Workflow\nmetadata: {name: w}\nspec:\n  tasks:\n"
+        "    - {id: a, taskRef: noop}\n"
+        "    - {id: b, decision: {conditions: [{id: big, expression: tasks.a.output > 1}]}}\n"
+    )
+    plan = compile_source(source.encode())
+    assert list(plan.nodes[1].dependencies) == [0]

@@ -119,7 +119,7 @@ class Bodies:
         self._compile(source, language, task, steps, task.at("expression"), problems)
 
     def _decision(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
-        conditions = task.config["conditions"]
+        conditions = task.config.get("conditions", [])
         if len(conditions) > CONDITIONS_MAX:
             message = f"a decision has at most {CONDITIONS_MAX} conditions"
             problems.add("EXPRESSION_TOO_COMPLEX", message, task.at("conditions"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flowmesh.definitions.builtins import built_in
+from flowmesh.definitions.builtins import BUILT_IN_NAMES, built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.graphs import check_graph, check_size
 from flowmesh.definitions.checks.known import Known, TaskOf
@@ -20,7 +20,7 @@ from flowmesh.definitions.model import (
     WorkflowTemplate,
     every_node,
 )
-from flowmesh.definitions.problems import Path, Problem, Problems
+from flowmesh.definitions.problems import Path, Problem, Problems, nearest
 from flowmesh.definitions.reading import Read, Reading, Resolve
 from flowmesh.definitions.references import decides
 from flowmesh.definitions.scopes import Scope
@@ -33,7 +33,7 @@ def not_there(ref: str) -> str:
 
 
 def check(
-    reading: Reading, resolve: Resolve, why: Callable[[str], str] = not_there
+    reading: Reading, resolve: Resolve, why: Callable[[str], str] | None = None
 ) -> tuple[Problem, ...]:
     """All problems of the resources beyond those of reading them, circles first.
 
@@ -41,6 +41,7 @@ def check(
     """
     if reading.source is None:
         return ()
+    why = why or _without_library(reading)
     resolve = reading.with_own_tasks(resolve)
     parts = Parts()
     bodies = Bodies(parts)
@@ -58,6 +59,12 @@ def check(
         found += problems.found
     found.sort(key=lambda problem: problem.code != _CYCLE)
     return reading.source.place(found)
+
+
+def _without_library(reading: Reading) -> Callable[[str], str]:
+    own = [read.name for read in reading.resources if isinstance(read.resource, Task)]
+    known = frozenset((*own, *BUILT_IN_NAMES))
+    return lambda ref: not_there(ref) + nearest(ref, known)
 
 
 def _check_name(read: Read, names: set[tuple[str, str]], problems: Problems) -> None:
@@ -131,5 +138,7 @@ def _check_tasks(
             bodies.check(node.task, steps, problems)
         elif built_in(node.task_ref) is not None:
             check_built_in(node, problems)
+        elif problems.full:
+            return
         elif node.task_ref and task_of_node(node) is None:
             problems.add("TASK_NOT_FOUND", why(node.task_ref), (*node.path, "taskRef"))

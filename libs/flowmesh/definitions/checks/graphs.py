@@ -3,8 +3,7 @@
 from flowmesh.definitions.graph import circle
 from flowmesh.definitions.limits import EDGES_MAX, NODES_MAX
 from flowmesh.definitions.model import Node, Workflow, every_node
-from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import nearest
+from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.references import decides
 from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
 

@@ -8,8 +8,7 @@ import orjson
 from flowmesh.definitions.checks.known import Known, items_source
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.model import ITEM_NAMES, Node, Workflow
-from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import nearest
+from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.references import (
     NATIVE_ROOTS,
     condition_roots_of,
@@ -155,7 +154,7 @@ class _Checker:
             # As it will run, which is a little longer.
             compile_condition(under_input(condition, roots), dialect="cel", steps=steps)
         except ExpressionInvalid as error:
-            self._problems.add(error.reason, error.message, path)
+            self._problems.add(error.reason, _hiding(node, condition) or error.message, path)
             return
         for name in tasks_in_condition(condition, scope.visible):
             if name not in scope.visible:
@@ -164,10 +163,21 @@ class _Checker:
 
 
 def _check_bound(node: Node, condition: str) -> None:
-    for name in sorted(bound_names(tokenize(condition)) & node.bound):
-        owner = "map" if name in ITEM_NAMES else "loop"
-        message = f"{name!r} is the {owner}'s here; give the variable of the macro another name"
+    if message := _hiding(node, condition):
         raise ExpressionInvalid("EXPRESSION_INVALID", message)
+
+
+def _hiding(node: Node, condition: str) -> str:
+    """What to say of a macro whose variable hides a name; empty where none does."""
+    try:
+        hidden = sorted(bound_names(tokenize(condition)) & {*condition_roots_of(node)})
+    except ExpressionInvalid:
+        return ""
+    if not hidden:
+        return ""
+    name = hidden[0]
+    owner = "map" if name in ITEM_NAMES else "loop" if name in node.bound else "workflow"
+    return f"{name!r} is the {owner}'s here; give the variable of the macro another name"
 
 
 def _hint(name: str, scope: Scope) -> str:

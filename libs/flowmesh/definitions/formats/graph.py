@@ -37,8 +37,8 @@ from flowmesh.definitions.model import (
     Priority,
     Workflow,
 )
-from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader, kind_of, nearest
+from flowmesh.definitions.problems import Path, nearest
+from flowmesh.definitions.reader import Reader, kind_of
 
 _PRIORITIES = tuple(priority.name for priority in Priority)
 _JOINS = tuple(join.value for join in Join)

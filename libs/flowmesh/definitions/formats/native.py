@@ -1,6 +1,7 @@
 """The resources `Workflow` and `WorkflowTask` of `workflow.io/v1`. Unknown members are refused."""
 
 from collections.abc import Callable
+from types import NoneType
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
@@ -26,16 +27,16 @@ from flowmesh.definitions.model import (
     Workflow,
     WorkflowTemplate,
 )
-from flowmesh.definitions.problems import Path
+from flowmesh.definitions.problems import Path, nearest
 from flowmesh.definitions.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
 _VISIBILITIES = tuple(visibility.name for visibility in Visibility)
 _PRIORITIES = tuple(priority.name for priority in Priority)
 # How templates are written.
-_FORMS = ("NATIVE", "GO")
+FORMS = ("NATIVE", "GO")
 # In which the conditions of a decision may be.
-_LANGUAGES = ("CEL", "JAVASCRIPT", "JSONPATH", "JQ")
+LANGUAGES = ("CEL", "JAVASCRIPT", "JSONPATH", "JQ")
 
 
 def load(reader: Reader) -> Workflow | Task | WorkflowTemplate | None:
@@ -44,7 +45,8 @@ def load(reader: Reader) -> Workflow | Task | WorkflowTemplate | None:
         message = f"apiVersion must be {API_VERSION}, not {version[:64]!r}"
         reader.problems.add("DEFINITION_INVALID", message, ("apiVersion",))
     if kind not in _KINDS:
-        message = f"kind must be one of {', '.join(_KINDS)}, not {kind[:64]!r}"
+        listed = ", ".join(_KINDS)
+        message = f"kind must be one of {listed}, not {kind[:64]!r}{nearest(kind, _KINDS)}"
         reader.problems.add("DEFINITION_INVALID", message, ("kind",))
         return None
     if not reader.has("spec"):
@@ -53,7 +55,7 @@ def load(reader: Reader) -> Workflow | Task | WorkflowTemplate | None:
     spec = reader.object("spec")
     resource = _KINDS[kind](name, labels, spec)
     if isinstance(resource, Workflow | Task):
-        form = spec.choice("templates", _FORMS, _FORMS[0])
+        form = spec.choice("templates", FORMS, FORMS[0])
         resource = from_go(resource, reader.problems) if form == "GO" else resource
     spec.refuse_unknown()
     reader.refuse_unknown()
@@ -181,10 +183,12 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
         "type", "http, transform, function, delay, webhook, condition, decision …"
     )
     executor, block, read = _TYPES.get(task_type, (task_type, "config", _custom))
-    if read in _REQUIRED and not spec.has(block):
+    missing = read in _REQUIRED and spec.raw(block) is None
+    if missing:
         spec.missing(block, f"what the {task_type} does")
     body = spec.object(block)
-    config = read(body) if body.value or read not in _REQUIRED else {}
+    wrong = missing or not isinstance(spec.raw(block), dict | NoneType)
+    config = {} if wrong else read(body)
     if read is not _custom:
         body.refuse_unknown()
     return Task(
@@ -234,9 +238,9 @@ def _function(body: Reader) -> dict[str, Json]:
 
 
 def _delay(body: Reader) -> dict[str, Json]:
-    if not body.has("duration"):
-        body.missing("duration", 'how long to wait, such as "5s"')
     value = body.raw("duration")
+    if value is None:
+        body.missing("duration", 'how long to wait, such as "5s"')
     if isinstance(value, str) and "{{" in value:
         return {"duration": value}
     code = "TIMEOUT_INVALID"
@@ -275,7 +279,7 @@ def _decision(body: Reader) -> dict[str, Json]:
             {
                 "id": each.required_text("id", "what the output names the condition"),
                 "expression": each.required_text("expression", "a condition over input"),
-                "language": each.choice("language", _LANGUAGES, _LANGUAGES[0]).lower(),
+                "language": each.choice("language", LANGUAGES, LANGUAGES[0]).lower(),
             }
         )
         each.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)

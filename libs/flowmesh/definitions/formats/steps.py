@@ -153,7 +153,7 @@ def _delay(params: Reader) -> dict[str, Json]:
     duration = params.raw("duration")
     if isinstance(duration, str) and "{{" in duration:
         return {"duration": duration}
-    if not params.has("duration"):
+    if duration is None:
         params.missing("duration", "how long to wait, in ms")
     return {"duration": params.integer("duration", 0, 0, limits.DELAY_MS_MAX, "TIMEOUT_INVALID")}
 

@@ -99,7 +99,11 @@ async def validate_workflow(backends: Backends, request: Request) -> Response:
     source, content_type = await request.definition()
     response = await backends.definitions.ValidateWorkflow(
         pb.ValidateWorkflowRequest(
-            namespace=request.namespace, source=source, content_type=content_type
+            namespace=request.namespace,
+            source=source,
+            content_type=content_type,
+            lint=request.flag("lint"),
+            strict=request.flag("strict"),
         )
     )
     return json_response(
@@ -261,6 +265,10 @@ _DURATIONS = Query(
 _VALIDATE = Operation(
     tag=TEST,
     summary="Check a definition; stores nothing",
+    query=(
+        Query("lint", "Also warn of what is allowed and likely to be regretted.", "boolean"),
+        Query("strict", "Warnings are errors.", "boolean"),
+    ),
     body=DEFINITION_BODY,
     answers=(Answer(200, "Every problem there is.", answers.Validation),),
     errors=(413, 415),

@@ -194,19 +194,27 @@ class ValidateWorkflowRequest(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    LINT_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     source: _builtins.bytes
     content_type: _builtins.str
+    lint: _builtins.bool
+    """Also warns of what is allowed and likely to be regretted (LINT_… codes)."""
+    strict: _builtins.bool
+    """What would be a warning is an error."""
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         source: _builtins.bytes = ...,
         content_type: _builtins.str = ...,
+        lint: _builtins.bool = ...,
+        strict: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "namespace", b"namespace", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "lint", b"lint", "namespace", b"namespace", "source", b"source", "strict", b"strict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -243,6 +251,76 @@ class ValidateWorkflowResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ValidateWorkflowResponse: _TypeAlias = ValidateWorkflowResponse  # noqa: Y015
+
+@_typing.final
+class DryRunWorkflowRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    MOCKS_FIELD_NUMBER: _builtins.int
+    SIGNALS_FIELD_NUMBER: _builtins.int
+    VERSION_LABEL_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    workflow_id: _builtins.str
+    """Of a stored workflow; with `source` which of its workflows, where it holds several."""
+    version: _builtins.int
+    """0 is the newest."""
+    source: _builtins.bytes
+    """A definition that need not be stored; YAML or JSON text."""
+    content_type: _builtins.str
+    input: _builtins.bytes
+    """JSON; empty is null."""
+    mocks: _builtins.bytes
+    """A JSON object of answers by node, task or task type: `{"charge": {"output": …}}`."""
+    signals: _builtins.bytes
+    """A JSON list of `{"name", "payload", "after"}`."""
+    version_label: _builtins.str
+    """In place of the number: the label that points to it."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        workflow_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        source: _builtins.bytes = ...,
+        content_type: _builtins.str = ...,
+        input: _builtins.bytes = ...,
+        mocks: _builtins.bytes = ...,
+        signals: _builtins.bytes = ...,
+        version_label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "input", b"input", "mocks", b"mocks", "namespace", b"namespace", "signals", b"signals", "source", b"source", "version", b"version", "version_label", b"version_label", "workflow_id", b"workflow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DryRunWorkflowRequest: _TypeAlias = DryRunWorkflowRequest  # noqa: Y015
+
+@_typing.final
+class DryRunWorkflowResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    report: _builtins.bytes
+    """A JSON document: status, output, path, nodes, calls, plan. See docs/testing.md."""
+    def __init__(
+        self,
+        *,
+        report: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DryRunWorkflowResponse: _TypeAlias = DryRunWorkflowResponse  # noqa: Y015
 
 @_typing.final
 class GetWorkflowRequest(_message.Message):

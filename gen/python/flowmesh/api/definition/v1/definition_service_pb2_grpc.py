@@ -52,6 +52,11 @@ class DefinitionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ValidateWorkflowRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ValidateWorkflowResponse.FromString,
                 _registered_method=True)
+        self.DryRunWorkflow = channel.unary_unary(
+                '/flowmesh.api.definition.v1.DefinitionService/DryRunWorkflow',
+                request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowResponse.FromString,
+                _registered_method=True)
         self.GetWorkflow = channel.unary_unary(
                 '/flowmesh.api.definition.v1.DefinitionService/GetWorkflow',
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowRequest.SerializeToString,
@@ -147,6 +152,20 @@ class DefinitionServiceServicer:
 
     def ValidateWorkflow(self, request, context):
         """Checks a source as Apply would. Stores nothing, never fails for what is wrong with the source.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DryRunWorkflow(self, request, context):
+        """What an execution would do: the engine runs the workflow on a virtual clock, and no call leaves.
+        Stores nothing.
+
+        NOT_FOUND / WORKFLOW_NOT_FOUND
+        INVALID_ARGUMENT / <reason of the problems of the source>
+        INVALID_ARGUMENT / INPUT_INVALID   the input does not fit the workflow's schema
+        INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
+        DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 10 s
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -279,6 +298,11 @@ def add_DefinitionServiceServicer_to_server(servicer, server):
                     servicer.ValidateWorkflow,
                     request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ValidateWorkflowRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ValidateWorkflowResponse.SerializeToString,
+            ),
+            'DryRunWorkflow': grpc.unary_unary_rpc_method_handler(
+                    servicer.DryRunWorkflow,
+                    request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowResponse.SerializeToString,
             ),
             'GetWorkflow': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWorkflow,
@@ -425,6 +449,33 @@ class DefinitionService:
             '/flowmesh.api.definition.v1.DefinitionService/ValidateWorkflow',
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ValidateWorkflowRequest.SerializeToString,
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ValidateWorkflowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DryRunWorkflow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.definition.v1.DefinitionService/DryRunWorkflow',
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowRequest.SerializeToString,
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowResponse.FromString,
             options,
             channel_credentials,
             insecure,

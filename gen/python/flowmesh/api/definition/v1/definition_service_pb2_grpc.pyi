@@ -55,6 +55,16 @@ class DefinitionServiceStub:
     """
     ValidateWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ValidateWorkflowRequest, _definition_service_pb2.ValidateWorkflowResponse]
     """Checks a source as Apply would. Stores nothing, never fails for what is wrong with the source."""
+    DryRunWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.DryRunWorkflowRequest, _definition_service_pb2.DryRunWorkflowResponse]
+    """What an execution would do: the engine runs the workflow on a virtual clock, and no call leaves.
+    Stores nothing.
+
+      NOT_FOUND / WORKFLOW_NOT_FOUND
+      INVALID_ARGUMENT / <reason of the problems of the source>
+      INVALID_ARGUMENT / INPUT_INVALID   the input does not fit the workflow's schema
+      INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
+      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 10 s
+    """
     GetWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetWorkflowRequest, _definition_service_pb2.GetWorkflowResponse]
     """One version of a workflow, the newest unless named.
 
@@ -144,6 +154,16 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
     """
     ValidateWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ValidateWorkflowRequest, _definition_service_pb2.ValidateWorkflowResponse]  # type: ignore[assignment]
     """Checks a source as Apply would. Stores nothing, never fails for what is wrong with the source."""
+    DryRunWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.DryRunWorkflowRequest, _definition_service_pb2.DryRunWorkflowResponse]  # type: ignore[assignment]
+    """What an execution would do: the engine runs the workflow on a virtual clock, and no call leaves.
+    Stores nothing.
+
+      NOT_FOUND / WORKFLOW_NOT_FOUND
+      INVALID_ARGUMENT / <reason of the problems of the source>
+      INVALID_ARGUMENT / INPUT_INVALID   the input does not fit the workflow's schema
+      INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
+      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 10 s
+    """
     GetWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetWorkflowRequest, _definition_service_pb2.GetWorkflowResponse]  # type: ignore[assignment]
     """One version of a workflow, the newest unless named.
 
@@ -248,6 +268,22 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ValidateWorkflowResponse, _abc.Awaitable[_definition_service_pb2.ValidateWorkflowResponse]]:
         """Checks a source as Apply would. Stores nothing, never fails for what is wrong with the source."""
+
+    @_abc_1.abstractmethod
+    def DryRunWorkflow(
+        self,
+        request: _definition_service_pb2.DryRunWorkflowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_definition_service_pb2.DryRunWorkflowResponse, _abc.Awaitable[_definition_service_pb2.DryRunWorkflowResponse]]:
+        """What an execution would do: the engine runs the workflow on a virtual clock, and no call leaves.
+        Stores nothing.
+
+          NOT_FOUND / WORKFLOW_NOT_FOUND
+          INVALID_ARGUMENT / <reason of the problems of the source>
+          INVALID_ARGUMENT / INPUT_INVALID   the input does not fit the workflow's schema
+          INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
+          DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 10 s
+        """
 
     @_abc_1.abstractmethod
     def GetWorkflow(

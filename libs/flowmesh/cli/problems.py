@@ -1,0 +1,80 @@
+"""Problems of definitions for people: the place, the line with a caret under it, the code."""
+
+import os
+import sys
+from typing import Any, Protocol
+
+from flowmesh.cli import output
+
+LINE_CHARACTERS_MAX = 100
+_COLORS = {"error": "31;1", "warning": "33;1", "hint": "2"}
+
+
+class Lines(Protocol):
+    """A text that knows which file each of its lines is from."""
+
+    def place(self, line: int, column: int) -> str: ...
+
+    def line(self, line: int) -> tuple[int, str] | None: ...
+
+
+class Found(Protocol):
+    """A problem, of the SDK or of the library of definitions."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
+    @property
+    def line(self) -> int: ...
+
+    @property
+    def column(self) -> int: ...
+
+
+def tell(problem: Found, severity: str, path: str, source: Lines) -> None:
+    """One problem on standard error, one line; on a terminal with the line of the text it is in."""
+    place = source.place(problem.line, problem.column)
+    message = problem.message
+    said = "" if message.startswith(f"{path}:") else path
+    parts = (colored(severity, severity), place, said, message)
+    output.problem(f"{': '.join(filter(None, parts))} [{problem.code}]")
+    found = source.line(problem.line) if problem.line and sys.stderr.isatty() else None
+    if found is not None:
+        for shown in snippet(*found, problem.column):
+            output.problem(shown)
+
+
+def snippet(number: int, text: str, column: int) -> list[str]:
+    """The line with its number and a caret; of a long line the part around the place."""
+    text = text.rstrip().replace("\t", " ")
+    at = min(max(column - 1, 0), len(text))
+    begin = max(0, at - LINE_CHARACTERS_MAX // 2) if len(text) > LINE_CHARACTERS_MAX else 0
+    shown = text[begin : begin + LINE_CHARACTERS_MAX]
+    before, after = "…" if begin else "", "…" if begin + len(shown) < len(text) else ""
+    margin = f"{number:>6} | "
+    caret = " " * (len(margin) - 2) + "| " + " " * (at - begin + len(before))
+    return [colored(margin, "hint") + before + shown + after, caret + colored("^", "error")]
+
+
+def colored(text: str, kind: str) -> str:
+    """The text in the colour of its kind, where a person reads standard error."""
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{_COLORS.get(kind, '0')}m{text}\x1b[0m"
+
+
+def as_json(problem: Found, severity: str, path: str, source: Lines) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "code": problem.code,
+        "severity": severity,
+        "message": problem.message,
+        "path": path,
+    }
+    if problem.line:
+        shown |= {"line": problem.line, "column": problem.column}
+    if place := source.place(problem.line, problem.column):
+        shown["place"] = place
+    return shown

@@ -1,0 +1,130 @@
+"""The pieces that the schemas of several documents are made of."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flowmesh.definitions import limits
+
+Json = Any
+Schema = dict[str, Any]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ANYTHING: Schema = {}
+DURATION: Schema = {
+    "type": "string",
+    "pattern": r"^([0-9]{1,15}(\.[0-9]{1,6})?(ms|s|m|h))+$",
+    "examples": ["500ms", "30s", "5m", "1h30m"],
+}
+ID: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9._:-]{1,128}$"}
+JSON_SCHEMA: Schema = {"type": ["object", "boolean", "null"]}
+IDS: Schema = {"type": ["array", "null"], "items": ID}
+TEMPLATE = r"\{\{"
+
+
+def document(title: str, schema: Schema) -> Schema:
+    return {"$schema": DIALECT, "title": title, **schema}
+
+
+def members(
+    known: Mapping[str, Schema | bool], *required: str, more: bool = False, text: str = ""
+) -> Schema:
+    """An object with these members; others are refused unless there may be `more`."""
+    schema: Schema = {"type": "object", "properties": dict(known)}
+    if required:
+        schema["required"] = list(required)
+    if not more:
+        schema["additionalProperties"] = False
+    return {"description": text, **schema} if text else schema
+
+
+def or_null(schema: Schema) -> Schema:
+    """A member that may be null, which is as if it were not there."""
+    given = schema["type"]
+    return {**schema, "type": [*([given] if isinstance(given, str) else given), "null"]}
+
+
+def said(text: str, schema: Schema) -> Schema:
+    return {"description": text, **schema}
+
+
+def text(most: int = limits.NAME_CHARACTERS_MAX, about: str = "") -> Schema:
+    schema: Schema = {"type": "string", "maxLength": most}
+    return said(about, schema) if about else schema
+
+
+def number(least: float, most: float, *, whole: bool = False, default: Json = None) -> Schema:
+    kind = "integer" if whole else "number"
+    schema: Schema = {"type": [kind, "null"], "minimum": least, "maximum": most}
+    return schema if default is None else {**schema, "default": default}
+
+
+def flag(default: bool) -> Schema:
+    return {"type": ["boolean", "null"], "default": default}
+
+
+def choice(words: Iterable[str], default: str) -> Schema:
+    """One of the words; editors offer them, other cases of them are accepted."""
+    listed = list(words)
+    spelled = "|".join(
+        "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else c for c in word) for word in listed
+    )
+    return {
+        "anyOf": [
+            {"enum": listed},
+            {"type": "string", "pattern": f"^({spelled})$"},
+            {"type": "null"},
+        ],
+        "default": default,
+    }
+
+
+def url(*, required: bool = True) -> Schema:
+    """What begins with http, https or a template."""
+    begins = r"^([hH][tT][tT][pP][sS]?://|\{\{)"
+    return {
+        "type": "string",
+        "maxLength": limits.URL_CHARACTERS_MAX,
+        "pattern": begins if required else f"{begins}|^$",
+    }
+
+
+def code(about: str) -> Schema:
+    most = limits.CODE_CHARACTERS_MAX
+    return {"type": "string", "pattern": r"\S", "maxLength": most, "description": about}
+
+
+HEADERS: Schema = {
+    "type": ["object", "null"],
+    "additionalProperties": {"type": ["string", "number", "boolean"]},
+}
+LABELS: Schema = {
+    "type": ["object", "null"],
+    "maxProperties": limits.LABELS_MAX,
+    "propertyNames": {"minLength": 1, "maxLength": limits.LABEL_CHARACTERS_MAX},
+    "additionalProperties": {"type": "string", "maxLength": limits.LABEL_CHARACTERS_MAX},
+}
+CLASSES: Schema = {
+    "type": "array",
+    "maxItems": limits.RETRY_CLASSES_MAX,
+    "items": {"type": "string", "minLength": 1, "maxLength": limits.ID_CHARACTERS_MAX},
+    "description": "Failure classes that are tried again.",
+    "examples": [["Timeout", "NetworkError", "RateLimitError", "ServerError"]],
+}
+
+
+def retry(multiplier: str, delay: Schema, *, more: bool = False) -> Schema:
+    """A retry policy whose delays the format writes in its own way."""
+    policy = members(
+        {
+            "maxAttempts": said(
+                "Attempts in all, the first included.",
+                number(1, limits.RETRY_ATTEMPTS_MAX, whole=True),
+            ),
+            "initialDelay": delay,
+            multiplier: number(1, limits.RETRY_MULTIPLIER_MAX),
+            "maxDelay": delay,
+            "jitter": said("Share of a delay drawn at random.", number(0, 1)),
+            "retryOn": CLASSES,
+        },
+        more=more,
+    )
+    return or_null(policy)

@@ -1,0 +1,128 @@
+"""Schema of step JSON. Members that are not known are kept, so it refuses none."""
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.editor.parts import (
+    ANYTHING,
+    HEADERS,
+    ID,
+    IDS,
+    JSON_SCHEMA,
+    LABELS,
+    TEMPLATE,
+    Schema,
+    choice,
+    code,
+    document,
+    flag,
+    members,
+    number,
+    or_null,
+    retry,
+    said,
+    text,
+    url,
+)
+from flowmesh.definitions.formats.common import METHODS
+from flowmesh.definitions.model import Priority
+
+_DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
+_TIMEOUT_MS = said("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
+_CODE = code("JavaScript that returns the output.")
+_DURATION: Schema = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": limits.DELAY_MS_MAX},
+        {"type": "string", "pattern": TEMPLATE},
+    ],
+    "description": "In ms, or a template.",
+}
+_PARAMS: dict[str, Schema] = {
+    "http.request": members(
+        {"method": choice(METHODS, "GET"), "url": url(), "headers": HEADERS, "body": ANYTHING},
+        "url",
+        more=True,
+    ),
+    "delay": members({"duration": _DURATION}, "duration", more=True),
+    "transform": {
+        **or_null(
+            members({"code": _CODE, "pipeline": {"type": "array"}, "inputKey": text()}, more=True)
+        ),
+        "not": {"required": ["code", "pipeline"]},
+    },
+    "function": members({"code": _CODE}, "code", more=True),
+    "condition": members({"expression": code("JavaScript over context.")}, "expression", more=True),
+    "webhook": members({"url": url(), "headers": HEADERS, "payload": ANYTHING}, "url", more=True),
+    "noop": or_null(members({}, more=True)),
+}
+
+
+def steps_schema() -> Schema:
+    """Of a workflow in step JSON."""
+    webhooks = members(
+        {
+            **dict.fromkeys(("onComplete", "onFailure", "onStep"), url(required=False)),
+            "secret": text(),
+        },
+        more=True,
+    )
+    schema = members(
+        {
+            "id": said("The name the workflow is started by.", ID),
+            "name": text(),
+            "description": _DESCRIPTION,
+            "inputSchema": JSON_SCHEMA,
+            "outputSchema": JSON_SCHEMA,
+            "maxConcurrency": said(
+                "Steps that may run at once; 0 is no limit.",
+                number(0, limits.NODES_MAX, whole=True),
+            ),
+            "timeout": _TIMEOUT_MS,
+            "labels": LABELS,
+            "webhooks": or_null(webhooks),
+            "steps": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": limits.NODES_MAX,
+                "items": _step(),
+            },
+        },
+        "id",
+        "steps",
+        more=True,
+    )
+    schema["$defs"] = _PARAMS
+    return document("Workflow in step JSON", schema)
+
+
+def _step() -> Schema:
+    delay = number(0, limits.RETRY_DELAY_MS_MAX, whole=True)
+    step = members(
+        {
+            "id": ID,
+            "name": text(),
+            "description": _DESCRIPTION,
+            "action": said(
+                "Built in, or a task type of your workers; without one the step succeeds at once.",
+                {**ID, "examples": list(_PARAMS)},
+            ),
+            "params": {"type": ["object", "null"]},
+            "dependencies": said("Steps that must have succeeded before.", IDS),
+            "retryPolicy": retry("backoffMultiplier", delay, more=True),
+            "timeout": _TIMEOUT_MS,
+            "critical": said("Whether its failure fails the workflow.", flag(True)),
+            "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
+            "queue": ID,
+        },
+        "id",
+        more=True,
+    )
+    step["allOf"] = [
+        {
+            "if": {"required": ["action"], "properties": {"action": {"const": name}}},
+            "then": {
+                "properties": {"params": {"$ref": f"#/$defs/{name}"}},
+                **({} if name in ("transform", "noop") else {"required": ["params"]}),
+            },
+        }
+        for name in _PARAMS
+    ]
+    return step

@@ -1,0 +1,90 @@
+"""A workflow as the rules look at it: its graphs, its tasks, and who reads whose output."""
+
+from flowmesh.definitions.model import Node, Task, Workflow, every_node
+from flowmesh.definitions.planner import task_of_node
+from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.reading import Resolve
+from flowmesh.definitions.references import (
+    NATIVE_ROOTS,
+    conditions_of,
+    task_of,
+    tasks_in_condition,
+)
+from flowmesh.definitions.scopes import Scope
+from flowmesh.expressions import TemplateInvalid, compile_template
+
+# What these do stays here; every other task calls somebody.
+_INWARD = frozenset({"transform", "function", "condition", "decision", "noop", "delay", "signal"})
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Subject:
+    """`read_by` are the places that read the output of a node, by the path of that node."""
+
+    def __init__(self, workflow: Workflow, resolve: Resolve, problems: Problems) -> None:
+        self.workflow = workflow
+        self.problems = problems
+        self.nodes = tuple(every_node(workflow.nodes))
+        self.scope = Scope(workflow.nodes)
+        self._tasks: dict[str, Task | None] = {}
+        self._resolve = resolve
+        self.read_by: dict[Path, list[str]] = {}
+        for scope in self.scope.every():
+            for node in scope.nodes:
+                self._note_reads(scope, node)
+        self._note_output()
+
+    def task(self, node: Node) -> Task | None:
+        if node.task is not None:
+            return node.task
+        if node.task_ref not in self._tasks:
+            self._tasks[node.task_ref] = task_of_node(node, self._resolve)
+        return self._tasks[node.task_ref]
+
+    def warn(self, code: str, message: str, path: Path) -> None:
+        self.problems.warn(code, message, path)
+
+    def _note_reads(self, scope: Scope, node: Node) -> None:
+        names: set[str] = set()
+        for condition, _ in conditions_of(node):
+            names.update(tasks_in_condition(condition, scope.visible))
+        if node.path in scope.inputs:
+            names.update(map(task_of, scope.inputs[node.path].references))
+        for name in names:
+            if name in scope.visible:
+                self.read_by.setdefault(scope.visible[name].path, []).append(node.id)
+
+    def _note_output(self) -> None:
+        if not self.workflow.has_output:
+            return
+        try:
+            references = compile_template(self.workflow.output, NATIVE_ROOTS).references
+        except TemplateInvalid:
+            return
+        for name in set(map(task_of, references)):
+            if name in self.scope.ids:
+                path = self.scope.ids[name].path
+                self.read_by.setdefault(path, []).append("the output of the workflow")
+
+
+def calls(task: Task | None) -> bool:
+    """Whether the task has somebody else do something."""
+    return task is not None and task.executor not in _INWARD
+
+
+def changes(task: Task | None) -> bool:
+    """Whether it is plain that the task changes something elsewhere."""
+    if task is None:
+        return False
+    if task.executor == "http.request":
+        return task.config.get("method") in _CHANGING
+    return task.executor == "webhook"
+
+
+def only_reads(task: Task | None) -> bool:
+    """Whether its output is all that the task is for."""
+    if task is None:
+        return False
+    if task.executor == "http.request":
+        return task.config.get("method") in ("GET", "HEAD", "OPTIONS")
+    return task.executor in ("transform", "function")

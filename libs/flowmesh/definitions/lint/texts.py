@@ -1,0 +1,29 @@
+"""Secrets that are written into a definition, where everybody who may read it finds them."""
+
+from typing import Any
+
+from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.secrets import holds_secret
+
+Json = Any
+# What is in these describes values, and is none.
+_DESCRIBING = frozenset({"inputSchema", "outputSchema", "description"})
+_PLACEHOLDERS = ("<", "${", "$(", "***")
+
+
+def check_secrets(document: Json, problems: Problems) -> None:
+    waiting: list[tuple[Json, str, Path]] = [(document, "", ())]
+    found: list[tuple[Path, str]] = []
+    while waiting:
+        value, name, path = waiting.pop()
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if key not in _DESCRIBING:
+                    waiting.append((item, key, (*path, key)))
+        elif isinstance(value, list):
+            waiting += ((item, name, (*path, index)) for index, item in enumerate(value))
+        elif holds_secret(name, value) and not value.startswith(_PLACEHOLDERS):
+            found.append((path, name))
+    for path, name in sorted(found, key=lambda each: str(each[0])):
+        message = f"{name} looks like a secret in plain text; pass it in the input"
+        problems.warn("LINT_SECRET", message, path)

@@ -1,0 +1,48 @@
+"""The pages of errors: what a code means at length, with a wrong example and a right one."""
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from flowmesh.errors.reasons import REASONS
+
+_FILES = ("texts", "graphs", "values", "lint")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`wrong` is a source that gets the code, `right` one that does not; either may be empty."""
+
+    text: str
+    wrong: str = ""
+    right: str = ""
+
+
+@cache
+def explanations() -> dict[str, Explanation]:
+    """All there are, by code."""
+    folder = files("flowmesh.errors").joinpath("explanations")
+    table = {
+        code: row
+        for name in _FILES
+        for code, row in tomllib.loads(folder.joinpath(f"{name}.toml").read_text()).items()
+    }
+    return {
+        code: Explanation(
+            text=row["text"].strip(),
+            wrong=row.get("wrong", "").strip("\n"),
+            right=row.get("right", "").strip("\n"),
+        )
+        for code, row in table.items()
+    }
+
+
+def explanation_of(code: str) -> Explanation | None:
+    return explanations().get(code)
+
+
+def nearest_code(code: str) -> str:
+    """The code that may have been meant; empty where none is close."""
+    return next(iter(difflib.get_close_matches(code, REASONS, n=1)), "")

@@ -1,0 +1,250 @@
+"""One attempt of a task in a rehearsal: the code that workers run, with nobody at the other end.
+
+Its input is rendered and checked as it would be, and so is the call it makes; then a mock answers,
+or the code itself where it has no effect, or a value that fits the output's schema. Of tasks of the
+open standards the call is answered, and the rest of the task is done with that.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.api.worker.v1.task_pb2 import Task
+from flowmesh.definitions.secrets import masked, masked_url
+from flowmesh.egress import Response
+from flowmesh.engine import NodeState, State
+from flowmesh.executors.base import Attempt, InlineStep, Output
+from flowmesh.executors.builtin import builtin_executors
+from flowmesh.executors.failures import TIMEOUT, TaskFailure
+from flowmesh.executors.schemas import SchemaCheck
+from flowmesh.executors.specs import ReadySpecs
+from flowmesh.expressions import MOMENT, Moment, RenderError
+from flowmesh.plan import Plan, moment_of, render_input
+from flowmesh.rehearsal.examples import example_of
+from flowmesh.rehearsal.mocks import Mock, Mocks
+from flowmesh.rehearsal.report import Call, Source
+from flowmesh.rehearsal.uses import uses_of
+from flowmesh.sandbox import Sandbox
+
+Json = Any
+# What these do stays in the process; the rest would make a call.
+PURE = frozenset({"transform", "function", "condition", "decision", "builtin.noop"})
+# A call is only a part of what these do.
+STANDARDS = frozenset({"serverless.task", "states.task"})
+_HTTP = frozenset({"http.request", "webhook"})
+_JSON = {"content-type": "application/json"}
+
+
+@dataclass(slots=True)
+class Answer:
+    """How an attempt ends, so long after it began, and where its output is from."""
+
+    output: payload_pb2.Payload | None = None
+    failure: failure_pb2.Failure | None = None
+    after_us: int = 0
+    source: Source = "none"
+    input: Json = None
+    calls: list[Call] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One attempt that is being answered."""
+
+    state: State
+    node: NodeState
+    spec: TaskSpec
+    data: bytes
+    moment: Moment
+    at_ms: float
+    answer: Answer
+
+    def call(self) -> Call:
+        return Call(
+            node=self.node.id,
+            attempt=self.node.attempt,
+            at_ms=self.at_ms,
+            type=self.spec.task_type,
+            input=masked(self.answer.input),
+        )
+
+
+class _NotSent(Exception):
+    """The call has been noted; it goes no further."""
+
+
+class _NoWayOut:
+    """Takes the place of the client that makes calls: notes them, and answers where it is told."""
+
+    def __init__(self) -> None:
+        self.attempt: _Attempt | None = None
+        self.reply: Callable[[], bytes] | None = None
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout_ms: int,
+        response_bytes_max: int,
+    ) -> Response:
+        assert self.attempt is not None
+        call = self.attempt.call()
+        call.method, call.url, call.headers = method, masked_url(url), masked(dict(headers))
+        if body is not None:
+            call.body = _shown(body)
+        self.attempt.answer.calls.append(call)
+        if self.reply is None:
+            raise _NotSent
+        return Response(200, _JSON, self.reply(), url)
+
+
+class Attempts:
+    """Answers the attempts of one rehearsal."""
+
+    def __init__(
+        self, plan: Plan, mocks: Mocks, sandbox: Sandbox, now_us: Callable[[], int]
+    ) -> None:
+        self._mocks = mocks
+        self._uses = uses_of(plan)
+        self._out = _NoWayOut()
+        numbers = count(1)
+        self._specs = ReadySpecs(
+            builtin_executors(
+                egress=self._out,
+                sandbox=sandbox,
+                now_us=now_us,
+                draw=lambda: 0.0,
+                new_id=lambda: str(UUID(int=next(numbers), version=4)),
+            )
+        )
+
+    async def answer(self, state: State, node: NodeState, at_ms: float) -> Answer:
+        answer = Answer()
+        try:
+            await self._answer(state, node, at_ms, answer)
+        except TaskFailure as error:
+            answer.failure = _failure_of(error)
+        except RenderError as error:
+            message = f"input of {node.id}: {error}"
+            answer.failure = _failure_of(TaskFailure("ValidationError", message))
+        if answer.failure is not None:
+            answer.output = None
+        limit_us = node.planned.timeout_ms * 1000
+        if limit_us and answer.after_us > limit_us:
+            message = f"the attempt did not end within {node.planned.timeout_ms} ms"
+            late = _failure_of(TaskFailure(TIMEOUT, message))
+            answer.output, answer.failure, answer.after_us = None, late, limit_us
+        return answer
+
+    async def _answer(self, state: State, node: NodeState, at_ms: float, answer: Answer) -> None:
+        spec = node.planned.spec
+        assert spec is not None
+        moment = moment_of(state, node)
+        payload = render_input(state, node)
+        answer.input = orjson.loads(payload.data) if payload.data else None
+        if spec.input_schema:
+            SchemaCheck(spec.input_schema, "input").check(answer.input)
+        attempt = _Attempt(state, node, spec, payload.data, moment, at_ms, answer)
+        output = await self._output(attempt)
+        if spec.output_schema:
+            SchemaCheck(spec.output_schema, "output").check(output.parsed())
+        answer.output = payload_pb2.Payload(data=output.data)
+
+    async def _output(self, attempt: _Attempt) -> Output:
+        """The output; raises TaskFailure."""
+        kind, answer = attempt.spec.task_type, attempt.answer
+        if kind in STANDARDS:
+            answer.source = "run"
+            return await self._run(attempt, lambda: orjson.dumps(self._replied(attempt)))
+        mock = self._mocks.of(attempt.node)
+        if kind not in PURE:
+            await self._note_call(attempt)
+        elif mock is None:
+            answer.source = "run"
+            return await self._run(attempt)
+        if mock is not None:
+            return Output.of(self._mocked(mock, attempt))
+        if attempt.spec.output_schema:
+            answer.source = "schema"
+            return Output.of(example_of(orjson.loads(attempt.spec.output_schema)))
+        found = self._uses.get(attempt.node.planned)
+        if found is not None:
+            answer.source = "use"
+        return Output.of(found)
+
+    def _mocked(self, mock: Mock, attempt: _Attempt) -> Json:
+        answer = attempt.answer
+        answer.after_us, answer.source = mock.after_us, "mock"
+        if mock.failure is not None:
+            failure = mock.failure
+            raise TaskFailure(
+                getattr(failure, "class"),
+                failure.message,
+                retry_after_ms=failure.retry_after_ms,
+            )
+        assert mock.output is not None
+        return mock.output.render(
+            {
+                "input": answer.input,
+                "attempt": attempt.node.attempt,
+                "fixtures": dict(self._mocks.fixtures),
+                MOMENT: attempt.moment,
+            }
+        )
+
+    def _replied(self, attempt: _Attempt) -> Json:
+        """What a call of a standard's task is answered with; null where nothing is said."""
+        mock = self._mocks.of(attempt.node)
+        return None if mock is None else self._mocked(mock, attempt)
+
+    async def _run(self, attempt: _Attempt, reply: Callable[[], bytes] | None = None) -> Output:
+        spec = attempt.spec
+        self._out.attempt, self._out.reply = attempt, reply
+        ready = self._specs.ready(spec.digest, {spec.digest: spec})
+        task = _task(attempt)
+        one = Attempt(task, attempt.data, attempt.node.planned.timeout_ms)
+        if isinstance(ready.step, InlineStep):
+            return ready.step.run(one)
+        return await ready.step.run(one)
+
+    async def _note_call(self, attempt: _Attempt) -> None:
+        if attempt.spec.task_type not in _HTTP:
+            attempt.answer.calls.append(attempt.call())
+            return
+        try:
+            await self._run(attempt)
+        except _NotSent:
+            return
+
+
+def _failure_of(error: TaskFailure) -> failure_pb2.Failure:
+    return error.result("", "").failure
+
+
+def _shown(body: bytes) -> Json:
+    """A body as a person reads it: JSON as such, everything else as text."""
+    try:
+        return masked(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return masked(body.decode("utf-8", "replace"))
+
+
+def _task(attempt: _Attempt) -> Task:
+    state, node = attempt.state, attempt.node
+    return Task(
+        execution_id=state.execution_id,
+        node=node.id,
+        attempt=node.attempt,
+        task_type=attempt.spec.task_type,
+        idempotency_key=f"{state.execution_id}/{node.id}",
+        timeout_ms=node.planned.timeout_ms,
+    )

@@ -1,0 +1,59 @@
+"""Which nodes of a workflow tests have run, and which ways its decisions have gone."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from flowmesh.definitions.scopes import GATE_SUFFIX
+from flowmesh.rehearsal.names import is_made, plain
+from flowmesh.rehearsal.report import PlanStep, Report
+from flowmesh.rehearsal.story import branches_of
+
+
+@dataclass(slots=True)
+class Coverage:
+    """Of one workflow. A branch is a condition or a decision, and one of the ways it may go."""
+
+    workflow: str
+    nodes: set[str] = field(default_factory=set)
+    branches: set[tuple[str, str]] = field(default_factory=set)
+    nodes_run: set[str] = field(default_factory=set)
+    branches_taken: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, report: Report) -> None:
+        """Counts what a rehearsal did."""
+        for name, step in _steps(report.plan, ""):
+            self.branches |= {(_asked(name), way) for way in step.branches or ()}
+            if not is_made(name):
+                self.nodes.add(name)
+        for node in report.nodes:
+            name = plain(node.id)
+            if node.status in ("completed", "failed", "running", "canceled") and node.attempts:
+                self.nodes_run |= {name} & self.nodes
+            ways = {(_asked(name), way) for way in branches_of(node.output)}
+            self.branches_taken |= ways & self.branches
+
+    @property
+    def missed(self) -> list[str]:
+        """Nodes that never ran, and ways that were never gone."""
+        ways = sorted(self.branches - self.branches_taken)
+        return [*sorted(self.nodes - self.nodes_run), *(f"{name} is {way}" for name, way in ways)]
+
+
+def percent(coverages: Iterable[Coverage]) -> float:
+    """Of all nodes and branches of all workflows; 100 where there are none."""
+    every, seen = 0, 0
+    for coverage in coverages:
+        every += len(coverage.nodes) + len(coverage.branches)
+        seen += len(coverage.nodes_run) + len(coverage.branches_taken)
+    return 100.0 * seen / every if every else 100.0
+
+
+def _asked(name: str) -> str:
+    return name.removesuffix(GATE_SUFFIX)
+
+
+def _steps(steps: list[PlanStep], prefix: str) -> Iterator[tuple[str, PlanStep]]:
+    for step in steps:
+        yield prefix + step.id, step
+        if isinstance(step.body, list):
+            yield from _steps(step.body, f"{prefix}{step.id}/")

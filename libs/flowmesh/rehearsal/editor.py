@@ -1,0 +1,148 @@
+"""The schemas that `flowmesh schema` prints: of definitions, and of files of tests."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flowmesh.definitions.editor import steps_schema, task_schema, workflow_schema
+from flowmesh.definitions.editor.parts import (
+    ANYTHING,
+    DURATION,
+    ID,
+    Schema,
+    choice,
+    document,
+    members,
+    number,
+    said,
+    text,
+)
+from flowmesh.rehearsal.expectations import NODE_STATUSES, ROOTS, STATUSES
+from flowmesh.rehearsal.limits import MOCKS_MAX
+
+Json = Any
+_TIME: Schema = {
+    "anyOf": [{"type": ["number", "null"], "minimum": 0}, DURATION],
+    "description": "A duration with its unit, or a number of ms.",
+}
+_NAMES: Schema = {"type": "array", "items": {"type": "string"}}
+_FILE_OF_TESTS = "Tests of workflows (*.test.yaml)"
+
+
+def tests_schema() -> Schema:
+    """Of a file of workflow tests."""
+    shared: dict[str, Schema] = {
+        "workflow": text(about="Which workflow, where the files hold several."),
+        "mocks": {"$ref": "#/$defs/mocks"},
+        "signals": {"type": "array", "items": _signal()},
+        "now": text(about="When the clock begins, such as 2026-01-01T00:00:00Z."),
+    }
+    case = members(
+        {
+            **shared,
+            "name": {"type": "string", "pattern": r"\S"},
+            "input": said("The input; templates over fixtures.", ANYTHING),
+            "expect": {"anyOf": [{"$ref": "#/$defs/expect"}, {"type": "null"}]},
+        },
+        "name",
+    )
+    schema = members(
+        {
+            **shared,
+            "description": text(),
+            "files": said("Definitions, files or folders, from here.", _NAMES),
+            "fixtures": said(
+                'Values by name, for "{{fixtures.name}}"; "@file" is what a file holds.',
+                {"type": ["object", "null"]},
+            ),
+            "tests": {"type": "array", "items": case},
+        },
+        "files",
+        "tests",
+    )
+    schema["$defs"] = {
+        "mocks": {
+            "type": ["object", "null"],
+            "maxProperties": MOCKS_MAX,
+            "additionalProperties": {
+                "anyOf": [
+                    {"$ref": "#/$defs/mock"},
+                    {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/mock"}},
+                ]
+            },
+            "description": "Answers by node, WorkflowTask or task type; of a list one an attempt.",
+        },
+        "mock": _mock(),
+        "expect": _expect(),
+        "failure": _failing(),
+    }
+    return document(_FILE_OF_TESTS, schema)
+
+
+def _signal() -> Schema:
+    return members({"name": ID, "payload": ANYTHING, "after": _TIME}, "name")
+
+
+def _mock() -> Schema:
+    failure = members({"class": ID, "message": text(), "retryAfter": _TIME}, "class")
+    schema = members(
+        {
+            "output": said("The output; templates over input, attempt, fixtures.", ANYTHING),
+            "failure": failure,
+            "after": _TIME,
+        }
+    )
+    schema["oneOf"] = [{"required": ["output"]}, {"required": ["failure"]}]
+    return schema
+
+
+def _failing() -> Schema:
+    return members({"class": text(), "message": text(about="A part of it."), "node": text()})
+
+
+def _expect() -> Schema:
+    node = members(
+        {
+            "status": choice(NODE_STATUSES, ""),
+            "attempts": number(0, 2**31, whole=True),
+            **_values("input"),
+            **_values("output"),
+            "call": said("What one of its calls must hold: method, url, headers, body.", ANYTHING),
+            "failure": {"anyOf": [{"$ref": "#/$defs/failure"}, {"type": "null"}]},
+        }
+    )
+    bounds = members({"atLeast": _TIME, "atMost": _TIME})
+    return members(
+        {
+            "status": choice(STATUSES, "completed"),
+            "path": said("The nodes that ran, in the order in which they began.", _NAMES),
+            "ran": said("Nodes that ran, among others.", _NAMES),
+            "skipped": said("The nodes that were skipped.", _NAMES),
+            **_values("output"),
+            "failure": {"anyOf": [{"$ref": "#/$defs/failure"}, {"type": "null"}]},
+            "duration": {"anyOf": [_TIME, bounds], "description": "On the virtual clock."},
+            "nodes": {
+                "type": ["object", "null"],
+                "additionalProperties": {"anyOf": [node, {"type": "null"}]},
+            },
+            "check": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": f"CEL over {', '.join(ROOTS)}.",
+            },
+        }
+    )
+
+
+def _values(name: str) -> dict[str, Schema]:
+    return {
+        name: said(f"The {name}, equal to this.", ANYTHING),
+        f"{name}Matches": said(f"What the {name} must hold, among more.", ANYTHING),
+    }
+
+
+SCHEMAS: dict[str, Callable[[], Schema]] = {
+    "workflow": workflow_schema,
+    "task": task_schema,
+    "steps": steps_schema,
+    "test": tests_schema,
+}

@@ -1,0 +1,278 @@
+"""What a test expects of a rehearsal, read from its file and held against the report."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import UnsetType
+
+from flowmesh.definitions.problems import Path, Problems, nearest
+from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
+from flowmesh.expressions.conditions import Condition
+from flowmesh.rehearsal.mocks import duration_us
+from flowmesh.rehearsal.names import plain
+from flowmesh.rehearsal.report import Failure, Node, Report
+from flowmesh.rehearsal.values import differences, shown
+
+Json = Any
+STATUSES = ("completed", "failed", "running", "canceled")
+NODE_STATUSES = ("completed", "failed", "skipped", "canceled", "running", "pending")
+ROOTS = ("input", "output", "status", "nodes", "calls", "path", "skipped", "durationMs")
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that is expected: as it is, or as a part of what is there."""
+
+    equal: Json = _ABSENT
+    part: Json = _ABSENT
+
+    def against(self, name: str, found: Json) -> list[str]:
+        told = []
+        if self.equal is not _ABSENT:
+            told += differences(name, self.equal, found)
+        if self.part is not _ABSENT:
+            told += differences(name, self.part, found, subset=True)
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A failure that is expected; of the message a part."""
+
+    class_: str = ""
+    message: str = ""
+    task: str = ""
+
+    def against(self, name: str, found: Failure | UnsetType) -> list[str]:
+        if not isinstance(found, Failure):
+            return [f"{name}: expected a failure, there is none"]
+        told = []
+        if self.class_ and self.class_ != found.class_:
+            told.append(f"{name}.class: expected {self.class_}, is {found.class_}")
+        if self.message not in found.message:
+            told.append(
+                f"{name}.message: expected to hold {shown(self.message)}, is {shown(found.message)}"
+            )
+        if self.task and self.task != found.task_id:
+            told.append(f"{name}.node: expected {self.task}, is {found.task_id or 'none'}")
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class NodeExpected:
+    """What is expected of one node."""
+
+    status: str = ""
+    attempts: int = -1
+    input: Value = field(default_factory=Value)
+    output: Value = field(default_factory=Value)
+    call: Value = field(default_factory=Value)
+    failure: Failing | None = None
+
+    def against(self, node_id: str, report: Report) -> Iterator[str]:
+        name = f"nodes.{node_id}"
+        node = report.node(node_id) or Node(id=node_id, kind="", status="pending", attempts=0)
+        if self.status and self.status != node.status:
+            why = f" ({node.error.class_}: {node.error.message})" if node.error else ""
+            yield f"{name}.status: expected {self.status}, is {node.status}{why}"
+        if self.attempts not in (-1, node.attempts):
+            yield f"{name}.attempts: expected {self.attempts}, is {node.attempts}"
+        yield from self.input.against(f"{name}.input", node.input)
+        yield from self.output.against(f"{name}.output", node.output)
+        if self.failure is not None:
+            yield from self.failure.against(f"{name}.failure", node.error)
+        if self.call.part is not _ABSENT:
+            yield from self._call(name, node_id, report)
+
+    def _call(self, name: str, node_id: str, report: Report) -> Iterator[str]:
+        """One of its calls must fit; of those that do not, the last one is told."""
+        told = [f"{name}.call: expected a call, there is none"]
+        for call in report.calls:
+            if call.node == node_id:
+                told = self.call.against(f"{name}.call", msgspec.to_builtins(call))
+                if not told:
+                    return
+        yield from told
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Everything that one test expects. Empty members say nothing."""
+
+    status: str = "completed"
+    path: tuple[str, ...] | None = None
+    ran: tuple[str, ...] = ()
+    skipped: frozenset[str] | None = None
+    output: Value = field(default_factory=Value)
+    failure: Failing | None = None
+    least_us: int = 0
+    most_us: int | None = None
+    nodes: Mapping[str, NodeExpected] = field(default_factory=dict)
+    checks: tuple[tuple[str, Condition], ...] = ()
+
+    def against(self, report: Report, given: Json) -> list[str]:
+        """Every way in which the rehearsal is not as expected."""
+        told = []
+        if self.status != report.status:
+            why = f" ({report.error.class_}: {report.error.message})" if report.error else ""
+            if report.waiting_for:
+                why += f"; it waits for {', '.join(report.waiting_for)}"
+            told.append(f"status: expected {self.status}, is {report.status}{why}")
+        told += self._ways(report)
+        told += self.output.against("output", report.output)
+        if self.failure is not None:
+            told += self.failure.against("failure", report.error)
+        for node_id, node in self.nodes.items():
+            told += node.against(node_id, report)
+        return told + self._checked(report, given)
+
+    def _ways(self, report: Report) -> Iterator[str]:
+        if self.path is not None and list(self.path) != report.path:
+            yield f"path: expected {' → '.join(self.path) or 'nothing'}"
+            yield f"path: is       {' → '.join(report.path) or 'nothing'}"
+        for name in self.ran:
+            if name not in report.path:
+                yield f"ran: expected {name} to run, it did not"
+        if self.skipped is not None and self.skipped != set(report.skipped):
+            yield f"skipped: expected {_listed(self.skipped)}, is {_listed(report.skipped)}"
+        if self.least_us == self.most_us and report.duration_ms * 1000 != self.least_us:
+            exact = self.least_us / 1000
+            yield f"duration: expected {exact:,.0f} ms, is {report.duration_ms:,.0f} ms"
+        elif report.duration_ms * 1000 < self.least_us:
+            least = self.least_us / 1000
+            yield f"duration: expected at least {least:,.0f} ms, is {report.duration_ms:,.0f} ms"
+        elif self.most_us is not None and report.duration_ms * 1000 > self.most_us:
+            most = self.most_us / 1000
+            yield f"duration: expected at most {most:,.0f} ms, is {report.duration_ms:,.0f} ms"
+
+    def _checked(self, report: Report, given: Json) -> list[str]:
+        if not self.checks:
+            return []
+        shape = msgspec.to_builtins(report)
+        scope = {
+            **{name: shape[name] for name in ("output", "status", "calls", "path", "skipped")},
+            "input": given,
+            "durationMs": report.duration_ms,
+            "nodes": {node["id"]: node for node in shape["nodes"]},
+        }
+        told = []
+        for source, condition in self.checks:
+            try:
+                if not condition.evaluate(scope):
+                    told.append(f"check: {source}: is false")
+            except RenderError as error:
+                told.append(f"check: {source}: {error}")
+        return told
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
+
+
+def read_expected(reader: Reader, known: Collection[str] | None) -> Expected:
+    """The `expect` of a test; `known` are the nodes there are, where that is known."""
+    failing = _failing(reader.object("failure")) if reader.has("failure") else None
+    status = _word(reader, "status", STATUSES, "failed" if failing else "completed")
+    least_us, most_us = _duration(reader)
+    expected = Expected(
+        status=status,
+        path=_names(reader, "path", known) if reader.has("path") else None,
+        ran=_names(reader, "ran", known),
+        skipped=frozenset(_names(reader, "skipped", known)) if reader.has("skipped") else None,
+        output=_value(reader, "output"),
+        failure=failing,
+        least_us=least_us,
+        most_us=most_us,
+        nodes=_nodes(reader.object("nodes"), known),
+        checks=tuple(_checks(reader)),
+    )
+    reader.refuse_unknown()
+    return expected
+
+
+def _word(reader: Reader, key: str, words: Collection[str], default: str) -> str:
+    return reader.choice(key, [word.upper() for word in words], default).lower()
+
+
+def _value(reader: Reader, key: str) -> Value:
+    matches = f"{key}Matches"
+    return Value(
+        equal=reader.raw(key) if reader.has(key) else _ABSENT,
+        part=reader.raw(matches) if reader.has(matches) else _ABSENT,
+    )
+
+
+def _failing(reader: Reader) -> Failing:
+    found = Failing(reader.text("class"), reader.text("message"), reader.text("node"))
+    reader.refuse_unknown()
+    return found
+
+
+def _duration(reader: Reader) -> tuple[int, int | None]:
+    """A duration is exact; `atLeast` and `atMost` are its bounds."""
+    if not isinstance(reader.raw("duration"), dict):
+        exact = duration_us(reader, "duration")
+        return exact, exact if reader.raw("duration") is not None else None
+    bounds = reader.object("duration")
+    least = duration_us(bounds, "atLeast")
+    most = duration_us(bounds, "atMost") if bounds.has("atMost") else None
+    bounds.refuse_unknown()
+    return least, most
+
+
+def _names(reader: Reader, key: str, known: Collection[str] | None) -> tuple[str, ...]:
+    found = []
+    for number, name in enumerate(reader.items(key)):
+        path = (*reader.path, key, number)
+        if isinstance(name, str):
+            check_node(name, known, path, reader.problems)
+            found.append(name)
+        else:
+            message = f"{key} holds ids of nodes, not {kind_of(name)}"
+            reader.problems.add("DEFINITION_INVALID", message, path)
+    return tuple(found)
+
+
+def check_node(name: str, known: Collection[str] | None, path: Path, problems: Problems) -> None:
+    """Notes a name that no node has: `a`, below a map `each[0]/a`."""
+    if known is not None and plain(name) not in known:
+        message = f"there is no node {name!r}{nearest(name, known)}"
+        problems.add("GRAPH_UNKNOWN_NODE", message, path, at_key=True)
+
+
+def _nodes(reader: Reader, known: Collection[str] | None) -> dict[str, NodeExpected]:
+    found = {}
+    for name in reader.value:
+        check_node(name, known, (*reader.path, name), reader.problems)
+        node = reader.object(name)
+        call = node.raw("call") if node.has("call") else _ABSENT
+        found[name] = NodeExpected(
+            status=_word(node, "status", NODE_STATUSES, ""),
+            attempts=node.integer("attempts", -1, 0, 2**31),
+            input=_value(node, "input"),
+            output=_value(node, "output"),
+            call=Value(part=call),
+            failure=_failing(node.object("failure")) if node.has("failure") else None,
+        )
+        node.refuse_unknown()
+    return found
+
+
+def _checks(reader: Reader) -> Iterator[tuple[str, Condition]]:
+    for number, source in enumerate(reader.items("check")):
+        path = (*reader.path, "check", number)
+        if not isinstance(source, str):
+            message = f"a check is a CEL expression, not {kind_of(source)}"
+            reader.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        try:
+            condition = compile_condition(source, dialect="cel", roots=ROOTS)
+        except ExpressionInvalid as error:
+            reader.problems.add(error.reason, error.message, path)
+            continue
+        if condition is not None:
+            yield source, condition

@@ -1,0 +1,60 @@
+"""Values compared: what is expected, what is there, and where they differ, for people."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+Json = Any
+_SHOWN_MAX = 200
+DIFFERENCES_MAX = 20
+
+
+def shown(value: Json) -> str:
+    """A value on one line, cut where it is long."""
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+
+
+def differences(name: str, expected: Json, found: Json, *, subset: bool = False) -> list[str]:
+    """Every difference with its path; of a subset, what is more in objects does not count."""
+    told = []
+    for line in _differences(name, expected, found, subset):
+        told.append(line)
+        if len(told) == DIFFERENCES_MAX:
+            told.append("… and more")
+            break
+    return told
+
+
+def _differences(path: str, expected: Json, found: Json, subset: bool) -> Iterator[str]:
+    waiting = [(path, expected, found)]
+    while waiting:
+        path, expected, found = waiting.pop()
+        if isinstance(expected, dict) and isinstance(found, dict):
+            below = []
+            for key in expected.keys() | (frozenset() if subset else found.keys()):
+                where = f"{path}.{key}"
+                if key not in found:
+                    yield f"{where}: expected {shown(expected[key])}, not there"
+                elif key not in expected:
+                    yield f"{where}: not expected, is {shown(found[key])}"
+                else:
+                    below.append((where, expected[key], found[key]))
+            waiting += sorted(below, key=lambda each: each[0], reverse=True)
+        elif isinstance(expected, list) and isinstance(found, list):
+            if len(expected) != len(found):
+                yield f"{path}: expected {len(expected)} items, there are {len(found)}"
+                yield f"{path}: expected {shown(expected)}, is {shown(found)}"
+                continue
+            pairs = list(zip(expected, found, strict=True))
+            waiting += [(f"{path}[{i}]", one, other) for i, (one, other) in enumerate(pairs)][::-1]
+        elif not _equal(expected, found):
+            yield f"{path}: expected {shown(expected)}, is {shown(found)}"
+
+
+def _equal(one: Json, other: Json) -> bool:
+    """`1` is `1.0`, and neither is `true`."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)

@@ -1,0 +1,68 @@
+"""Dry runs: what an execution would do, of a stored workflow or of a source that is not stored."""
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.definition import limits
+from flowmesh.definition.library import Library
+from flowmesh.errors import Invalid, Timeout, TooLarge, Violation
+from flowmesh.rehearsal import report
+from flowmesh.rehearsal.run import rehearse
+from flowmesh.rehearsal.source import stand_ins
+from flowmesh.rpc import namespace_of, valid_id
+from flowmesh.sandbox import Sandbox
+
+Json = Any
+
+
+class Rehearsals:
+    """Runs a few at a time; the others wait for their deadline at most."""
+
+    def __init__(self, *, library: Library, sandbox: Sandbox) -> None:
+        self._library = library
+        self._sandbox = sandbox
+        self._slots = asyncio.Semaphore(limits.REHEARSALS_MAX)
+
+    async def run(self, request: pb.DryRunWorkflowRequest) -> bytes:
+        """The report as JSON."""
+        given = _json(request.input, "input")
+        mocks, signals = _json(request.mocks, "mocks"), _json(request.signals, "signals")
+        try:
+            async with asyncio.timeout(limits.REHEARSAL_S), self._slots:
+                plan = await self._plan(request)
+                found, after = stand_ins(mocks, signals, plan)
+                done = await rehearse(
+                    plan, given, sandbox=self._sandbox, mocks=found, signals=after
+                )
+        except TimeoutError:
+            message = f"the dry run takes longer than {limits.REHEARSAL_S:.0f} s"
+            raise Timeout("DEADLINE_EXCEEDED", message) from None
+        data = report.encode(done)
+        if len(data) > limits.REPORT_BYTES_MAX:
+            message = f"the report has {len(data)} bytes; at most {limits.REPORT_BYTES_MAX}"
+            raise TooLarge("PAYLOAD_TOO_LARGE", message)
+        return data
+
+    async def _plan(self, request: pb.DryRunWorkflowRequest) -> plan_pb2.Plan:
+        namespace = namespace_of(request)
+        if request.source:
+            return await self._library.plan_of(
+                namespace, request.source, request.content_type, request.workflow_id
+            )
+        workflow_id = valid_id(request.workflow_id, "workflow_id")
+        return await self._library.plan(
+            namespace, workflow_id, request.version, request.version_label
+        )
+
+
+def _json(data: bytes, field: str) -> Json:
+    try:
+        return orjson.loads(data) if data else None
+    except orjson.JSONDecodeError as error:
+        message = f"{field} is not JSON"
+        violation = Violation(field, "is not JSON", "JSON_INVALID")
+        raise Invalid("JSON_INVALID", message, violations=(violation,)) from error

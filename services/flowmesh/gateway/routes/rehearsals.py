@@ -1,0 +1,74 @@
+"""Dry runs: what an execution would do, with no call leaving."""
+
+import orjson
+
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import DryRunRequest, DryRunSourceRequest, version_choice
+from flowmesh.gateway.ids import checked_id
+from flowmesh.gateway.messages import JSON, Request, Response
+from flowmesh.gateway.operations import TEST, Answer, Body, Operation, Route
+from flowmesh.rehearsal.report import Report
+
+
+async def dry_run_workflow(backends: Backends, request: Request) -> Response:
+    name = request.id("name")
+    call = _call_of(request, await request.envelope(DryRunRequest))
+    call.workflow_id = name
+    return await _answer(backends, call)
+
+
+async def dry_run_source(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(DryRunSourceRequest)
+    call = _call_of(request, envelope)
+    if envelope.workflow:
+        call.workflow_id = checked_id("workflow", envelope.workflow)
+    if isinstance(envelope.definition, str):
+        call.source = envelope.definition.encode()
+    else:
+        call.source = orjson.dumps(envelope.definition)
+        call.content_type = JSON
+    return await _answer(backends, call)
+
+
+def _call_of(request: Request, envelope: DryRunRequest) -> pb.DryRunWorkflowRequest:
+    return pb.DryRunWorkflowRequest(
+        namespace=request.namespace,
+        input=orjson.dumps(envelope.input),
+        mocks=orjson.dumps(envelope.mocks),
+        signals=orjson.dumps(envelope.signals),
+        **version_choice(envelope.version),
+    )
+
+
+async def _answer(backends: Backends, call: pb.DryRunWorkflowRequest) -> Response:
+    response = await backends.definitions.DryRunWorkflow(call)
+    return Response(200, response.report)
+
+
+def _operation(summary: str, shape: type[DryRunRequest]) -> Operation:
+    return Operation(
+        tag=TEST,
+        summary=summary,
+        description="The engine runs it on a virtual clock. Nothing is stored, no call leaves.",
+        body=Body(shape),
+        answers=(Answer(200, "What an execution would do.", Report),),
+        errors=(404, 413, 415, 504),
+    )
+
+
+_WORKFLOWS = "/api/v1/workflows"
+ROUTES = (
+    Route(
+        "POST",
+        f"{_WORKFLOWS}:dryRun",
+        dry_run_source,
+        _operation("Run a definition dry that is not stored", DryRunSourceRequest),
+    ),
+    Route(
+        "POST",
+        f"{_WORKFLOWS}/{{name}}:dryRun",
+        dry_run_workflow,
+        _operation("Run a workflow dry", DryRunRequest),
+    ),
+)

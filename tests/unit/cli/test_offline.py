@@ -1,0 +1,209 @@
+"""Commands that need no suite: lint, dry-run, test, schema, errors; and problems on a terminal."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+from flowmesh.cli.problems import snippet
+from flowmesh.rehearsal.editor import SCHEMAS
+from tests.unit.cli.conftest import Run
+from tests.unit.rehearsal.test_suites import DEFINITION, HEAD
+
+PASSING = "  - {name: small, input: {total: 5}}\n  - {name: large, input: {total: 500}}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "order.yaml").write_text(DEFINITION)
+    (tmp_path / "large.json").write_text('{"total": 500}')
+    (tmp_path / "order.test.yaml").write_text(HEAD + PASSING)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def test_tests_pass_and_are_covered(flowmesh: Run, folder: Path) -> None:
+    """In this folder, with the share of nodes and branches."""
+    outcome = await flowmesh("test")
+    assert outcome.code == 0, outcome.out
+    assert outcome.out.splitlines() == [
+        "order.test.yaml",
+        "  ✔ small",
+        "  ✔ large",
+        "coverage of order: 3/3 nodes, 2/2 branches",
+        "2 passed; coverage 100.0 %",
+    ]
+
+
+async def test_some_tests_cover_less(flowmesh: Run, folder: Path) -> None:
+    """`-k` takes those of a name; too little coverage is exit code 1."""
+    outcome = await flowmesh("test", "-k", "small", "--json")
+    assert outcome.code == 0
+    assert outcome.json["passed"] is True
+    assert [test["name"] for test in outcome.json["tests"]] == ["small"]
+    assert outcome.json["coverage"]["percent"] == 60
+    assert outcome.json["coverage"]["workflows"][0]["missed"] == ["gift", "gift is true"]
+    low = await flowmesh("test", "-k", "small", "--min-coverage", "80")
+    assert low.code == 1
+    assert "60.0 % is less than 80 %" in low.err
+
+
+async def test_a_failing_test_shows_the_difference(flowmesh: Run, folder: Path) -> None:
+    """And where the test stands; JUnit for others."""
+    file = folder / "order.test.yaml"
+    file.write_text(HEAD + "  - {name: wrong, expect: {output: {paid: p-1, total: 2}}}\n")
+    outcome = await flowmesh("test", str(file), "--junit", "out.xml")
+    assert outcome.code == 1
+    assert "status: expected completed, is failed (ValidationError" in outcome.out
+    assert f"at {file}:5" in outcome.out
+    assert "<failure" in (folder / "out.xml").read_text()
+
+
+async def test_a_wrong_file_is_told(flowmesh: Run, folder: Path) -> None:
+    """One line a problem, with file, line and column."""
+    (folder / "order.test.yaml").write_text(HEAD + "  - {name: a, expcet: {}}\n")
+    outcome = await flowmesh("test")
+    assert outcome.code == 1
+    assert "error: order.test.yaml:5:15: tests[0].expcet" in outcome.err
+    assert "did you mean 'expect'?" in outcome.err
+
+
+@pytest.mark.parametrize("tokens", [["nowhere"], ["empty"]])
+async def test_no_tests_are_wrong_usage(flowmesh: Run, folder: Path, tokens: list[str]) -> None:
+    """Rather than a success."""
+    (folder / "empty").mkdir()
+    assert (await flowmesh("test", *tokens)).code == 2
+
+
+async def test_tests_are_no_definitions(flowmesh: Run, folder: Path) -> None:
+    """A folder is applied and checked without them."""
+    outcome = await flowmesh("lint", "-f", str(folder), "--json")
+    places = {problem["place"].split(":")[0] for problem in outcome.json["problems"]}
+    assert {Path(place).name for place in places} <= {"order.yaml", "large.json"}
+
+
+async def test_a_dry_run_needs_no_suite(flowmesh: Run, folder: Path) -> None:
+    """The call that would be made, the path and the output; mocks from a file."""
+    (folder / "mocks.yaml").write_text("pay: {output: {id: p-9}}\n")
+    tokens = ("dry-run", "-f", "order.yaml", "--mocks", "mocks.yaml", "--input", '{"total": 5}')
+    outcome = await flowmesh(*tokens)
+    assert outcome.code == 0, outcome.err
+    assert "✔ order  completed  1 h 00 min (virtual)" in outcome.out
+    assert 'pay: POST https://pay.example/ {"total":5}' in outcome.out
+    shown = (await flowmesh(*tokens, "--json")).json
+    assert shown["output"] == {"paid": "p-9", "total": 5}
+    assert (shown["path"], shown["skipped"]) == (["pay", "wait"], ["gift"])
+
+
+async def test_a_dry_run_that_fails_is_exit_code_one(flowmesh: Run, folder: Path) -> None:
+    """As is one that cannot begin; the reason is told."""
+    (folder / "mocks.yaml").write_text("pay: {failure: {class: ClientError, message: declined}}\n")
+    tokens = ("dry-run", "-f", "order.yaml", "--input", '{"total": 5}', "--mocks")
+    failed = await flowmesh(*tokens, "mocks.yaml")
+    assert failed.code == 1
+    assert "ClientError in pay: declined" in failed.out
+    (folder / "mocks.yaml").write_text("pey: {output: 1}\n")
+    refused = await flowmesh(*tokens, "mocks.yaml")
+    assert refused.code == 1
+    assert "did you mean 'pay'?" in refused.err
+    (folder / "order.yaml").write_text(DEFINITION.replace("taskRef: charge", "taskRef: other"))
+    missing = await flowmesh(*tokens[:-1])
+    assert missing.code == 1
+    assert "--remote" in missing.err
+    assert (await flowmesh("dry-run")).code == 2
+
+
+async def test_lint_warns_and_strict_refuses(flowmesh: Run, folder: Path) -> None:
+    """Exit code 1 with --strict only; codes can be left out."""
+    warned = await flowmesh("lint", "-f", "order.yaml")
+    assert warned.code == 0
+    assert "warning: order.yaml:4:1: documents[0].spec: charge has no timeout" in warned.err
+    assert warned.out == "no errors, 1 warning\n"
+    assert (await flowmesh("lint", "-f", "order.yaml", "--strict")).code == 1
+    ignored = await flowmesh("lint", "-f", "order.yaml", "--strict", "--ignore", "LINT_TIMEOUT")
+    assert ignored.code == 0
+
+
+async def test_a_library_is_not_missed_by_lint(flowmesh: Run, folder: Path) -> None:
+    """Tasks that are in no file may be in it; other errors are told."""
+    (folder / "order.yaml").write_text(DEFINITION.replace("taskRef: charge", "taskRef: other"))
+    assert (await flowmesh("lint", "-f", "order.yaml")).code == 0
+    (folder / "order.yaml").write_text(DEFINITION.replace("dependsOn: [pay]", "dependsOn: [pey]"))
+    wrong = await flowmesh("lint", "-f", "order.yaml", "--json")
+    assert wrong.code == 1
+    assert {p["code"] for p in wrong.json["problems"]} == {"GRAPH_UNKNOWN_NODE", "LINT_TIMEOUT"}
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+async def test_schemas_are_printed(flowmesh: Run, kind: str) -> None:
+    """As an editor reads them."""
+    outcome = await flowmesh("schema", kind)
+    assert outcome.code == 0
+    assert outcome.json == SCHEMAS[kind]()
+    jsonschema_rs.meta.validate(outcome.json)
+
+
+async def test_errors_are_explained(flowmesh: Run) -> None:
+    """The page of a code; a misspelled one with what may have been meant; all of them."""
+    page = await flowmesh("errors", "graph_cycle")
+    assert page.code == 0
+    assert "Wrong:" in page.out
+    assert "dependencies: [pay]" in page.out
+    assert (await flowmesh("errors", "GRAPH_CYCLE", "--json")).json["httpStatus"] == 400
+    unknown = await flowmesh("errors", "GRAPH_CICLE")
+    assert (unknown.code, "did you mean GRAPH_CYCLE?" in unknown.err) == (2, True)
+    assert "GRAPH_CYCLE" in (await flowmesh("errors", "--json")).json
+
+
+def test_the_caret_stands_below_the_place() -> None:
+    """Of a long line the part around it is shown."""
+    line, caret = snippet(7, "    taskRef: chrge", 14)
+    assert line == "     7 |     taskRef: chrge"
+    assert caret == "       |              ^"
+    assert line[caret.index("^")] == "c"
+    line, caret = snippet(7, "x" * 500 + "Y" + "z" * 500, 501)
+    assert line[caret.index("^")] == "Y"
+    assert len(line) < 120
+    line, caret = snippet(7, "\ta: b", 2)
+    assert line[caret.index("^")] == "a"
+
+
+def on_a_terminal(*tokens: str, environment: dict[str, str]) -> str:
+    """What a command writes where standard error is a terminal."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flowmesh.suite", *tokens],
+        stdout=subprocess.DEVNULL,
+        stderr=follower,
+        env={**os.environ, **environment},
+    )
+    os.close(follower)
+    written = b""
+    try:
+        while chunk := os.read(leader, 4096):
+            written += chunk
+    except OSError:  # the other side is closed
+        pass
+    os.close(leader)
+    process.wait(60)
+    return written.decode()
+
+
+def test_a_terminal_shows_the_line(folder: Path) -> None:
+    """With a caret, in colours unless NO_COLOR is set."""
+    (folder / "order.yaml").write_text(DEFINITION.replace("dependsOn: [pay]", "dependsOn: [pey]"))
+    tokens = ("lint", "-f", "order.yaml", "--ignore", "LINT_TIMEOUT")
+    plain = on_a_terminal(*tokens, environment={"NO_COLOR": "1", "TERM": "xterm"})
+    assert "\x1b[" not in plain
+    message, line, caret, *_ = plain.splitlines()
+    assert message.startswith("error: order.yaml:15:45: documents[1].tasks[1].dependsOn[0]")
+    assert line.endswith(
+        '- {id: gift, taskRef: noop, dependsOn: [pey], condition: "input.total > 100"}'
+    )
+    assert line[caret.index("^") :].startswith("pey")
+    coloured = on_a_terminal(*tokens, environment={"NO_COLOR": "", "TERM": "xterm"})
+    assert "\x1b[31;1merror\x1b[0m" in coloured
