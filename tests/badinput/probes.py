@@ -8,8 +8,6 @@ from typing import Any
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as definitions
 from flowmesh.api.execution.v1 import execution_service_pb2 as executions
-from flowmesh.api.registry.v1 import registry_service_pb2 as registry
-from flowmesh.api.worker.v1 import worker_service_pb2 as worker
 from tests.badinput.bench import EXECUTIONS, INLINE_BYTES, VALIDATE, Bench
 from tests.badinput.frames import claimed
 from tests.features.steps import step
@@ -18,8 +16,6 @@ Json = Any
 Probe = Callable[[Bench, int], Awaitable[str]]
 PROBES: dict[str, Probe] = {}
 NOBODY = "no-such-workflow"
-REGISTER = "/flowmesh.api.registry.v1.RegistryService/RegisterInstance"
-WORK = "/flowmesh.api.worker.v1.WorkerService/Work"
 REGISTER_WORKFLOW = "/flowmesh.api.definition.v1.DefinitionService/RegisterWorkflow"
 LIST = "/flowmesh.api.definition.v1.DefinitionService/ListWorkflows"
 
@@ -459,48 +455,3 @@ async def _(bench: Bench, n: int) -> str:
     whole, rest = divmod(n, INLINE_BYTES)
     payloads = itertools.chain([b"x" * rest], [b"x" * INLINE_BYTES] * whole)
     return await bench.signaled(await waiting(bench), payloads)
-
-
-# --- processes ---
-
-
-def hello(**given: Json) -> worker.WorkRequest:
-    about = {"worker_id": "w", "task_types": ["limits"], "slots": 1, **given}
-    return worker.WorkRequest(hello=worker.WorkHello(**about))
-
-
-@probe("slots of a worker")
-async def _(bench: Bench, n: int) -> str:
-    return await bench.call(WORK, hello(slots=n))
-
-
-@probe("task types of a worker")
-async def _(bench: Bench, n: int) -> str:
-    return await bench.call(WORK, hello(task_types=[f"limits-{i}" for i in range(n)]))
-
-
-def instance(interval_ms: int = 0, **given: Json) -> registry.RegisterInstanceRequest:
-    about = {"id": "limits", "name": "limits", "endpoint": "a:1", **given}
-    return registry.RegisterInstanceRequest(
-        instance=registry.Instance(**about), heartbeat_interval_ms=interval_ms
-    )
-
-
-@probe("capabilities of an instance")
-async def _(bench: Bench, n: int) -> str:
-    return await bench.call(REGISTER, instance(capabilities=[f"c{i}" for i in range(n)]))
-
-
-@probe("metadata of an instance")
-async def _(bench: Bench, n: int) -> str:
-    return await bench.call(REGISTER, instance(metadata={"k": "x" * (n - 1)}))
-
-
-@probe("endpoint of an instance")
-async def _(bench: Bench, n: int) -> str:
-    return await bench.call(REGISTER, instance(endpoint="x" * n))
-
-
-@probe("heartbeat interval")
-async def _(bench: Bench, n: int) -> str:
-    return await bench.call(REGISTER, instance(n))

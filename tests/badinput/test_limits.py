@@ -9,7 +9,7 @@ import pytest
 from flowmesh.errors import REASONS
 from flowmesh.suite.limits import LIMITS, Limit
 from tests.badinput.bench import Bench
-from tests.badinput.probes import PROBES
+from tests.badinput.probes_processes import PROBES
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
