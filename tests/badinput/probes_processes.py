@@ -10,7 +10,7 @@ WORK = "/flowmesh.api.worker.v1.WorkerService/Work"
 __all__ = ["PROBES"]
 
 
-def hello(**given: Json) -> worker.WorkRequest:
+def hello(**given: Any) -> worker.WorkRequest:
     about = {"worker_id": "w", "task_types": ["limits"], "slots": 1, **given}
     return worker.WorkRequest(hello=worker.WorkHello(**about))
 
@@ -25,7 +25,7 @@ async def _(bench: Bench, n: int) -> str:
     return await bench.call(WORK, hello(task_types=[f"limits-{i}" for i in range(n)]))
 
 
-def instance(interval_ms: int = 0, **given: Json) -> registry.RegisterInstanceRequest:
+def instance(interval_ms: int = 0, **given: Any) -> registry.RegisterInstanceRequest:
     about = {"id": "limits", "name": "limits", "endpoint": "a:1", **given}
     return registry.RegisterInstanceRequest(
         instance=registry.Instance(**about), heartbeat_interval_ms=interval_ms
