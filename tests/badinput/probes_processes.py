@@ -1,5 +1,7 @@
 """Probes of what a process says of itself: workers and instances of services."""
 
+from typing import Any
+
 from flowmesh.api.registry.v1 import registry_service_pb2 as registry
 from flowmesh.api.worker.v1 import worker_service_pb2 as worker
 from tests.badinput.bench import Bench
