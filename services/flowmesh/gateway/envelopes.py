@@ -38,7 +38,7 @@ class Envelope(
     """Base of all request bodies."""
 
 
-E_ = TypeVar("E_", bound=Envelope)
+E_ = TypeVar("E_", bound=msgspec.Struct)
 
 
 VERSION_MAX = 2**32 - 1

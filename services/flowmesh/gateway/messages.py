@@ -14,8 +14,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from flowmesh.errors import Invalid, Timeout, TooLarge, UnsupportedMediaType, Violation
-from flowmesh.gateway.envelopes import Envelope, decode
+from flowmesh.gateway.envelopes import decode
 from flowmesh.gateway.ids import checked_id, checked_text
 from flowmesh.gateway.limits import BODY_BYTES_MAX, BODY_READ_S
 
@@ -29,7 +31,7 @@ YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 DEFINITION_TYPES = YAML_TYPES | {JSON}
 _QUERY_FIELDS_MAX = 64
 
-E_ = TypeVar("E_", bound=Envelope)
+E_ = TypeVar("E_", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from flowmesh.definitions.editor.parts import (
     IDS,
     JSON_SCHEMA,
     LABELS,
+    TASK_REF,
     TEMPLATE,
     Schema,
     choice,
@@ -179,7 +180,10 @@ def _node() -> Schema:
     schema = members(
         {
             **_shared(),
-            "taskRef": said("A WorkflowTask, or transform, delay, noop.", ID),
+            "taskRef": said(
+                "A WorkflowTask (name, name@3, namespace/name), or transform, delay, noop, signal.",
+                TASK_REF,
+            ),
             "decision": _decision(),
             "input": said("Templates at any depth, over input and tasks.", ANYTHING),
             "retry": _RETRY,

@@ -14,7 +14,9 @@ DURATION: Schema = {
     "pattern": r"^([0-9]{1,15}(\.[0-9]{1,6})?(ms|s|m|h))+$",
     "examples": ["500ms", "30s", "5m", "1h30m"],
 }
-ID: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9._:-]{1,128}$"}
+_NAME = r"[A-Za-z0-9._:-]{1,128}"
+ID: Schema = {"type": "string", "pattern": rf"^{_NAME}$"}
+TASK_REF: Schema = {"type": "string", "pattern": rf"^({_NAME}/)?{_NAME}(@[1-9][0-9]{{0,8}})?$"}
 JSON_SCHEMA: Schema = {"type": ["object", "boolean", "null"]}
 IDS: Schema = {"type": ["array", "null"], "items": ID}
 TEMPLATE = r"\{\{"

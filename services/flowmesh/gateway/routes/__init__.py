@@ -2,6 +2,7 @@
 
 from flowmesh.gateway.operations import Route, SocketRoute
 from flowmesh.gateway.routes import (
+    admission,
     directory,
     docs,
     events,
@@ -14,6 +15,7 @@ from flowmesh.gateway.routes import (
     steps,
     tasks,
     templates,
+    topology,
     versions,
 )
 
@@ -24,6 +26,8 @@ ROUTES: tuple[Route, ...] = (
     *tasks.ROUTES,
     *templates.ROUTES,
     *versions.ROUTES,
+    *topology.ROUTES,
+    *admission.ROUTES,
     *formats.ROUTES,
     *rehearsals.ROUTES,
     *executions.ROUTES,

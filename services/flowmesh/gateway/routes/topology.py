@@ -1,0 +1,102 @@
+"""Whom a workflow talks to: every service is a spoke, and the suite the only hub."""
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+import orjson
+
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import version_choice
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import MANAGE, Answer, Operation, Query, Route
+from flowmesh.gateway.routes.common import json_response
+
+HUB = "flowmesh"
+COMPUTED = "(computed)"
+_CALLS = frozenset({"http.request", "webhook"})
+# Run by the suite itself.
+_OWN = frozenset(
+    {"condition", "decision", "function", "noop", "serverless.task", "states.task", "transform"}
+)
+
+
+class Spoke(answers.Answer, kw_only=True):
+    """A service, and the tasks that call it or that its workers run."""
+
+    service: str
+    tasks: list[str]
+
+
+class TopologyAnswer(answers.Answer, kw_only=True):
+    """The hub, its spokes, and the connections there are: one for each spoke."""
+
+    workflow: str
+    version: int
+    hub: str
+    spokes: list[Spoke]
+    connections: list[tuple[str, str]]
+
+
+async def topology(backends: Backends, request: Request) -> Response:
+    found = await backends.definitions.GetPlan(
+        pb.GetPlanRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            **version_choice(request.text("version")),
+        )
+    )
+    return json_response(topology_of(found.plan))
+
+
+def topology_of(plan: plan_pb2.Plan) -> TopologyAnswer:
+    """The topology of a plan, its bodies included."""
+    spokes: dict[str, list[str]] = {}
+    for node in _tasks(plan.nodes):
+        service = _service(plan.specs[node.spec])
+        if service:
+            spokes.setdefault(service, []).append(node.id)
+    return TopologyAnswer(
+        workflow=plan.workflow_id,
+        version=plan.version,
+        hub=HUB,
+        spokes=[Spoke(service=name, tasks=tasks) for name, tasks in sorted(spokes.items())],
+        connections=[(HUB, name) for name in sorted(spokes)],
+    )
+
+
+def _tasks(nodes: Sequence[plan_pb2.PlanNode]) -> Iterator[plan_pb2.PlanNode]:
+    for node in nodes:
+        if node.kind == plan_pb2.NODE_KIND_TASK:
+            yield node
+        for body in (node.map.nodes, node.group.nodes, node.states.nodes):
+            yield from _tasks(body)
+
+
+def _service(spec: plan_pb2.TaskSpec) -> str:
+    """Where a task's call goes, or whose workers run it; empty for the suite's own."""
+    if spec.task_type in _CALLS:
+        url = str(orjson.loads(spec.config).get("url") or "")
+        origin = urlsplit(url)
+        if "{{" in url.partition("/")[0] or "{{" in origin.netloc or not origin.netloc:
+            return COMPUTED
+        return f"{origin.scheme}://{origin.netloc}"
+    return "" if spec.task_type in _OWN else f"workers of {spec.task_type}"
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/workflows/{name}/topology",
+        topology,
+        Operation(
+            tag=MANAGE,
+            summary="Which services a workflow talks to",
+            query=(Query("version", "A number or a label; the newest unless said."),),
+            answers=(Answer(200, "The hub and its spokes.", TopologyAnswer),),
+            errors=(404,),
+        ),
+    ),
+)
