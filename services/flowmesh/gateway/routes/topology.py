@@ -37,7 +37,7 @@ class TopologyAnswer(answers.Answer, kw_only=True):
     version: int
     hub: str
     spokes: list[Spoke]
-    connections: list[tuple[str, str]]
+    connections: list[list[str]]
 
 
 async def topology(backends: Backends, request: Request) -> Response:
@@ -63,7 +63,7 @@ def topology_of(plan: plan_pb2.Plan) -> TopologyAnswer:
         version=plan.version,
         hub=HUB,
         spokes=[Spoke(service=name, tasks=tasks) for name, tasks in sorted(spokes.items())],
-        connections=[(HUB, name) for name in sorted(spokes)],
+        connections=[[HUB, name] for name in sorted(spokes)],
     )
 
 
