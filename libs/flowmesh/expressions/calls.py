@@ -48,6 +48,22 @@ def references_in(expression: Expression) -> Iterator[Reference]:
             yield from references_in(argument)
 
 
+# What they do with arguments that are missing; the last of the first two has to be there.
+_FALLBACKS = frozenset({"default", "ifEmpty", "coalesce"})
+
+
+def needed_in(expression: Expression) -> Iterator[Reference]:
+    """Those of its references without which there is no value, whatever falls back on what."""
+    if isinstance(expression, Reference):
+        yield expression
+    elif isinstance(expression, Call):
+        arguments = expression.arguments
+        if expression.function.name in _FALLBACKS:
+            arguments = () if expression.function.name == "coalesce" else arguments[-1:]
+        for argument in arguments:
+            yield from needed_in(argument)
+
+
 def schema_of(expression: Expression, of_reference: Callable[[Reference], Json]) -> Json:
     """JSON Schema of what an expression yields; of a reference it is what `of_reference` knows.
 

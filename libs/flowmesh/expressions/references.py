@@ -184,6 +184,8 @@ def _explain(reference: Reference, scope: Mapping[str, Any]) -> Any:
 
 def _no_member(passed: str, key: str, value: Mapping[str, Any]) -> str:
     names = sorted(map(str, value))
+    if key in names:
+        return f"{child_path(passed, key)} has nothing: it was skipped, has failed or goes on"
     shown = ", ".join(names[:MEMBERS_NAMED_MAX]) + (", …" if len(names) > MEMBERS_NAMED_MAX else "")
     there = f"it has {shown}" if names else "it is empty"
     return f"{passed or 'the scope'} has no member {key!r}; {there}"

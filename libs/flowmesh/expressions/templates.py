@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from flowmesh.expressions.calls import Expression, references_in
+from flowmesh.expressions.calls import Expression, needed_in, references_in
 from flowmesh.expressions.errors import Problem, RenderError, TemplateInvalid
 from flowmesh.expressions.evaluation import (
     NESTING_MAX,
@@ -43,6 +43,8 @@ class Template:
     """
 
     references: tuple[Reference, ...]
+    # Those without which it cannot be rendered.
+    needed: tuple[Reference, ...]
     # The one expression that the whole value is, and that where it is a reference.
     expression: Expression | None
     whole: Reference | None
@@ -69,6 +71,7 @@ def compile_template(value: Json, roots: Collection[str]) -> Template:
     whole = compiler.whole
     return Template(
         tuple(compiler.references),
+        tuple(compiler.needed),
         whole,
         whole if isinstance(whole, Reference) else None,
         render is None,
@@ -82,6 +85,7 @@ class _Compiler:
     def __init__(self, roots: Collection[str]) -> None:
         self._roots = roots
         self.references: list[Reference] = []
+        self.needed: list[Reference] = []
         self.problems: list[Problem] = []
         self.whole: Expression | None = None
         # Of references and calls.
@@ -121,6 +125,7 @@ class _Compiler:
             if isinstance(part, Placed):
                 found = tuple(references_in(part.expression))
                 self.references += found
+                self.needed += needed_in(part.expression)
                 self.count += max(1, len(found))
         if len(parts) == 1 and isinstance(parts[0], Placed):
             expression = parts[0].expression

@@ -264,6 +264,16 @@ def test_the_output_of_the_workflow_needs_what_it_reads() -> None:
     ]
 
 
+def test_a_value_to_fall_back_on_is_one() -> None:
+    """Where the user runs without: who depends on what is skipped is skipped all the same."""
+    fallen = missing(
+        {"condition": CONDITION}, {}, output={"a": "{{default(tasks.used.output, 1)}}"}
+    )
+    assert fallen == [
+        "the output of used may be missing: used has a condition, and then user is skipped"
+    ]
+
+
 def test_a_schema_that_is_unsound_is_told_once() -> None:
     """What flows into it is not compared with it."""
     found = told(given(".id"), {"type": "strin", "required": ["y"]})

@@ -156,6 +156,19 @@ def test_a_missing_value_says_what_is_there_instead(reference: str, words: str) 
         assert words in caught.value.message
 
 
+class Unfinished(dict[str, Any]):
+    """Lists a task that has no output, as the tasks of an execution do."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("charge",))
+
+
+def test_a_task_that_has_no_output_is_not_called_unknown() -> None:
+    """It is there, and did not come to one."""
+    with pytest.raises(RenderError, match=r"tasks\.charge has nothing: it was skipped, has failed"):
+        render("{{tasks.charge.output}}", {"tasks": Unfinished()})
+
+
 def test_an_error_never_holds_a_value_of_the_data() -> None:
     """Names of members are told, their contents are not."""
     with pytest.raises(RenderError) as caught:

@@ -20,9 +20,12 @@ def check_missing(workflow: Workflow, scope: Scope, problems: Problems) -> None:
             template = inner.inputs.get(node.path)
             if template is None:
                 continue
+            needed = set(map(task_of, template.needed))
             for name in dict.fromkeys(filter(None, map(task_of, template.references))):
                 used = inner.visible.get(name)
-                why = _why(used, node, inner) if used is not None else ""
+                if used is None or (name not in needed and _runs_without(used, node)):
+                    continue
+                why = _why(used, node, inner)
                 if why:
                     message = f"the output of {name} may be missing: {why}"
                     problems.warn(_CODE, message, node.input_path)
@@ -33,11 +36,11 @@ def check_missing(workflow: Workflow, scope: Scope, problems: Problems) -> None:
 def _check_output(workflow: Workflow, scope: Scope, problems: Problems) -> None:
     """There a missing output fails the workflow, so what is only skipped with others counts too."""
     try:
-        references = compile_template(workflow.output, NATIVE_ROOTS).references
+        needed = compile_template(workflow.output, NATIVE_ROOTS).needed
     except TemplateInvalid:
         return
     path: Path = (*workflow.schema_path, "output")
-    for name in dict.fromkeys(filter(None, map(task_of, references))):
+    for name in dict.fromkeys(filter(None, map(task_of, needed))):
         culprit = _skipped_with(name, scope)
         if culprit is not None:
             message = f"the output of {name} may be missing: {_reason(culprit)}"
@@ -46,10 +49,9 @@ def _check_output(workflow: Workflow, scope: Scope, problems: Problems) -> None:
 
 def _why(used: Node, user: Node, scope: Scope) -> str:
     """Why the output may be missing when the user runs or should; empty where it is not."""
-    edge = next((edge for edge in user.edges if edge.source == used.id), None)
-    if edge is not None and edge.on_failure:
+    if _takes_failure(used, user):
         return f"{user.id} runs when {used.id} has failed"
-    if user.join is not Join.STRICT and len(user.edges) > 1:
+    if _runs_without(used, user):
         return f"{user.id} runs even if {used.id} has not"
     if not may_be_skipped(used):
         return ""
@@ -60,6 +62,16 @@ def _why(used: Node, user: Node, scope: Scope) -> str:
     if not used.critical and not used.condition and not user.critical:
         return ""
     return f"{_reason(used)}, and then {user.id} is skipped"
+
+
+def _runs_without(used: Node, user: Node) -> bool:
+    """Whether a value to fall back on is ever used: who depends strictly is skipped with it."""
+    joins = user.join is not Join.STRICT and len(user.edges) > 1
+    return joins or _takes_failure(used, user)
+
+
+def _takes_failure(used: Node, user: Node) -> bool:
+    return any(edge.on_failure for edge in user.edges if edge.source == used.id)
 
 
 def _reason(node: Node) -> str:
