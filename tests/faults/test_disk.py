@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from flowmesh.testing import audit
+from flowmesh.testing import audit, checker
 from flowmesh.testing.polling import pause, until
 from flowmesh.testing.world import World
 from tests.faults.rig import Rig
@@ -57,6 +57,16 @@ def fill(disk: Path) -> Path:
             return ballast
 
 
+async def new_log(disks: Rig) -> None:
+    """A new file for the database's log: without one it stops, and it is the data that is full."""
+    connection = await checker.reader(disks.postgres)
+    try:
+        await connection.execute("select pg_switch_wal()")
+        await connection.execute("select txid_current()")
+    finally:
+        await connection.close()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.fault("F22")
@@ -67,6 +77,7 @@ async def test_the_disk_of_the_database_is_full(disks: Rig, world: World, tally:
         await scenario.whole()
         other = await disks.define({"id": "other", "name": "other", "steps": [REST]})
         await running.in_flight()
+        await new_log(disks)
         ballast = fill(disks.servers.data_dir.path / "postgres")
         try:
             running.breaks()
