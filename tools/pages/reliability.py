@@ -102,7 +102,7 @@ def _figure(name: str, runs: Iterable[dict[str, Any]]) -> str:
         return ELSEWHERE.get(name, "-")
     shown = dict(values[-1])
     if len(values) > 1:
-        shown["n of all runs"] = sum(value["n"] for value in values)
+        shown["n of all runs"] = sum(value.get("n", 0) for value in values)
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shown.items())
 
 
