@@ -350,7 +350,6 @@ async def test_delays_are_fixed_until_an_instant_or_computed(suite: Suite) -> No
     assert ran_ms["computed"] >= WAIT_MS
 
 
-@pytest.mark.feature("S3-70")
 async def test_a_webhook_waits_for_what_it_receives(suite: Suite) -> None:
     """What comes is turned by its template; what does not fit its schema fails the node."""
     document = graph(
@@ -375,7 +374,6 @@ async def test_a_webhook_waits_for_what_it_receives(suite: Suite) -> None:
             assert execution["context"]["after"] == 7
 
 
-@pytest.mark.feature("S3-71")
 async def test_triggers_begin_by_hand_or_by_api(suite: Suite) -> None:
     """Those that need a clock or an event are refused by name, never ignored."""
     for kind in ("manual", "api"):

@@ -101,7 +101,6 @@ async def test_what_is_no_review_is_refused(suite: Suite) -> None:
         assert (answer.status, answer.json["error"]["reason"]) == (400, "REQUEST_INVALID"), body
 
 
-@pytest.mark.feature("S3-07")
 async def test_the_types_that_a_source_leaves_open_are_defined(suite: Suite, world: World) -> None:
     """Relationships, paths, nodes, edges and retries are messages; providers are named."""
     for message, fields in {

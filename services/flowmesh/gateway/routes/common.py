@@ -1,6 +1,6 @@
 """What several areas of routes share."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +16,7 @@ from flowmesh.gateway.envelopes import StopRequest
 from flowmesh.gateway.errors import error_response
 from flowmesh.gateway.ids import checked_id, checked_text
 from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
-from flowmesh.gateway.operations import Body, Query, RequestHeader
+from flowmesh.gateway.operations import Body, Endpoint, Query, RequestHeader
 from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
 
 IDEMPOTENCY_KEY = RequestHeader(
@@ -76,39 +76,29 @@ def statuses_of(request: Request) -> list[execution_pb2.ExecutionStatus.ValueTyp
     return statuses
 
 
-Stop = Callable[[str, str, str, str], Awaitable[Any]]
+def steering(rpc: str, message: Callable[..., Any], status: ExecutionWord) -> Endpoint:
+    """A route that brings an execution to a status by one call with a reason."""
 
-
-async def steer(
-    backends: Backends, request: Request, stop: Stop, status: ExecutionWord = "canceled"
-) -> Response:
-    """Brings an execution to a status by `stop(namespace, id, reason, request_id)`."""
-    execution_id = request.id("executionId")
-    envelope = await request.envelope(StopRequest)
-    namespace = request.namespace
-    reason = checked_text("reason", envelope.reason)
-    request_id = request_id_of(request, envelope.request_id)
-    try:
-        await stop(namespace, execution_id, reason, request_id)
-    except WrongState as error:
-        return await wrong_state(backends, namespace, execution_id, error)
-    return json_response(
-        answers.Stopped(execution_id=execution_id, status=status), HTTPStatus.ACCEPTED
-    )
-
-
-async def cancel(backends: Backends, request: Request) -> Response:
-    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
-        await backends.executions.CancelExecution(
-            pb.CancelExecutionRequest(
-                namespace=namespace,
-                execution_id=execution_id,
-                reason=reason,
-                request_id=request_id,
-            )
+    async def steer(backends: Backends, request: Request) -> Response:
+        execution_id = request.id("executionId")
+        envelope = await request.envelope(StopRequest)
+        call = message(
+            namespace=request.namespace,
+            execution_id=execution_id,
+            reason=checked_text("reason", envelope.reason),
+            request_id=request_id_of(request, envelope.request_id),
+        )
+        try:
+            await getattr(backends.executions, rpc)(call)
+        except WrongState as error:
+            return await wrong_state(backends, request.namespace, execution_id, error)
+        return json_response(
+            answers.Stopped(execution_id=execution_id, status=status), HTTPStatus.ACCEPTED
         )
 
-    return await steer(backends, request, stop)
+    # By which the description of the API knows it.
+    steer.__name__ = rpc.removesuffix("Execution").lower()
+    return steer
 
 
 async def wrong_state(
@@ -121,3 +111,9 @@ async def wrong_state(
     return error_response(
         error, executionId=execution_id, status=execution_status(found.execution.status)
     )
+
+
+cancel = steering("CancelExecution", pb.CancelExecutionRequest, "canceled")
+terminate = steering("TerminateExecution", pb.TerminateExecutionRequest, "canceled")
+pause = steering("PauseExecution", pb.PauseExecutionRequest, "paused")
+resume = steering("ResumeExecution", pb.ResumeExecutionRequest, "running")

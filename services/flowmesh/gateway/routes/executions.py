@@ -33,9 +33,11 @@ from flowmesh.gateway.routes.common import (
     PAGING,
     cancel,
     json_response,
+    pause,
     request_id_of,
+    resume,
     statuses_of,
-    steer,
+    terminate,
     wrong_state,
 )
 from flowmesh.gateway.traces import Trace, trace_of
@@ -158,48 +160,6 @@ async def get_state(backends: Backends, request: Request) -> Response:
         )
     )
     return json_response(state_answer(found.execution, analysed))
-
-
-async def terminate(backends: Backends, request: Request) -> Response:
-    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
-        await backends.executions.TerminateExecution(
-            pb.TerminateExecutionRequest(
-                namespace=namespace,
-                execution_id=execution_id,
-                reason=reason,
-                request_id=request_id,
-            )
-        )
-
-    return await steer(backends, request, stop)
-
-
-async def pause(backends: Backends, request: Request) -> Response:
-    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
-        await backends.executions.PauseExecution(
-            pb.PauseExecutionRequest(
-                namespace=namespace,
-                execution_id=execution_id,
-                reason=reason,
-                request_id=request_id,
-            )
-        )
-
-    return await steer(backends, request, stop, "paused")
-
-
-async def resume(backends: Backends, request: Request) -> Response:
-    async def stop(namespace: str, execution_id: str, reason: str, request_id: str) -> None:
-        await backends.executions.ResumeExecution(
-            pb.ResumeExecutionRequest(
-                namespace=namespace,
-                execution_id=execution_id,
-                reason=reason,
-                request_id=request_id,
-            )
-        )
-
-    return await steer(backends, request, stop, "running")
 
 
 async def signal(backends: Backends, request: Request) -> Response:
