@@ -16,7 +16,10 @@ from pathlib import Path
 from flowmesh import core
 
 MODULES = {
-    "libs/flowmesh/engine": "apply commands decide progress state transition",
+    "libs/flowmesh/engine": (
+        "apply approvals children commands decide durable ending ends journal linked nodes progress"
+        " reruns searching state steering transition undoing"
+    ),
     "libs/flowmesh/plan": "compiled scope",
     "services/flowmesh/orchestrator": (
         "admission attached batch committer dispatcher executions ids inbox leases owner"

@@ -40,6 +40,9 @@ NOT_IN_A_DOCUMENT = {
     "GRAPH_TOO_LARGE",
 }
 CALL_S = 1.0
+# How the schemas for editors are named, by the kind of a resource and by the mark of a format.
+KIND_NAMES = {"Workflow": "workflow", "WorkflowTask": "task", "WorkflowTemplate": "template"}
+MARKS = {"steps": "steps", "nodes": "graph", "document": "serverless", "StartAt": "states"}
 JUNK: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, 2**63, 1e300, "", " ", "a", "a b", "{{", "{{input}}", "{{input.a.b}}",
     "{{tasks.a.output}}", "30s", "9" * 40, "x" * 2_000, "\u202e", "(?=", "return (", "1 > 0",
@@ -86,9 +89,11 @@ def test_the_corpus_is_whole() -> None:
 def kind_of(document: Any) -> str:
     if not isinstance(document, dict):
         return ""
-    if document.get("kind") in ("Workflow", "WorkflowTask"):
-        return "workflow" if document["kind"] == "Workflow" else "task"
-    return "steps" if "steps" in document and "kind" not in document else ""
+    kind = document.get("kind")
+    if "kind" in document:
+        return KIND_NAMES.get(kind, "") if isinstance(kind, str) else ""
+    marks = [mark for mark in MARKS if mark in document]
+    return MARKS[marks[0]] if len(marks) == 1 else ""
 
 
 def definitions_written_here() -> list[tuple[str, Any]]:

@@ -1,5 +1,6 @@
 """The schemas for editors agree with what the reader of definitions accepts."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.badinput.test_definitions import (
     definitions_written_here,
     kind_of,
     mutated,
+    places_in,
 )
 
 VALIDATORS = {kind: jsonschema_rs.validator_for(schema()) for kind, schema in SCHEMAS.items()}
@@ -30,14 +32,26 @@ OF_SHAPE = {"ID_INVALID", "RETRY_INVALID", "TIMEOUT_INVALID", "GRAPH_EMPTY"}
 
 # How long a duration is, what a built-in task gets, names across documents: not its business.
 BEYOND = {
+    "approval-escalates-never.yaml",
+    "cache-of-an-effect.json",
+    "library-function-handler-built-in.yaml",
+    "library-grpc-descriptors.yaml",
+    "library-statement-parameter-missing.yaml",
+    "continue-in-a-body.yaml",
     "delay-without-a-duration.yaml",
+    "fallback-of-a-held-task.yaml",
+    "join-count-too-high.yaml",
     "library-built-in-name.yaml",
     "library-decision-id-taken.yaml",
     "library-delay-too-long.yaml",
     "library-twice-in-a-source.yaml",
+    "receive-with-an-unknown-field.yaml",
     "retry-delay-too-long.yaml",
+    "subworkflow-beside-a-task.yaml",
+    "subworkflow-detached-on-cancel.yaml",
     "timeout-too-long.yaml",
     "transform-without-a-pipeline.yaml",
+    "undo-that-undoes-nothing.yaml",
     "workflow-timeout-too-long.yaml",
     "workflow-timeout-zero.yaml",
 }
@@ -66,11 +80,13 @@ def test_a_schema_is_well_formed(kind: str) -> None:
 def test_what_is_written_here_fits() -> None:
     """Examples, pages and the right examples of errors."""
     written = definitions_written_here()
-    assert {kind_of(document) for _, document in written} == {"workflow", "task", "steps"}
+    kinds = {kind_of(document) for _, document in written}
+    assert kinds >= {"workflow", "task", "template", "steps"}
     for code, each in explanations().items():
         written += ((code, document) for document in read_yaml(each.right) if document)
     written += ((each.get("id", "right.yaml"), each) for each in RIGHT)
     assert all(accepted(each) for each in RIGHT)
+    assert {kind_of(each) for each in RIGHT} == SCHEMAS.keys() - {"test"}
     refused = {name: refused_by_schema(d) for name, d in written if accepted(d)}
     assert {name: errors for name, errors in refused.items() if errors} == {}
 
@@ -87,6 +103,36 @@ def test_what_the_reader_accepts_the_schema_accepts(document: Any) -> None:
     """An editor never marks what would run."""
     if kind_of(document) and accepted(document):
         assert refused_by_schema(document) == []
+
+
+@pytest.mark.parametrize("kind", sorted(SCHEMAS.keys() - {"test"}))
+def test_a_member_that_is_misspelled_is_marked_where_the_reader_refuses_it(kind: str) -> None:
+    """Each member of the documents that have them all, one at a time."""
+    told, missed = 0, []
+    for document in (each for each in RIGHT if kind_of(each) == kind):
+        for path in places_in(document):
+            wrong = copy.deepcopy(document)
+            around = wrong
+            for key in path[:-1]:
+                around = around[key]
+            if isinstance(path[-1], int):
+                continue
+            around[f"{path[-1]}x"] = around.pop(path[-1])
+            if kind_of(wrong) != kind:
+                continue
+            if refused_by_schema(wrong):
+                told += 1
+            elif misspelling_refused(wrong, f"{path[-1]}x"):
+                missed.append(path)
+    assert told > 3
+    assert missed == []
+
+
+def misspelling_refused(document: Any, name: str) -> bool:
+    """Whether the reader says that it does not know the member, or misses another one."""
+    found = errors_in(read(orjson.dumps(document), "application/json").problems)
+    unknown = f"unknown field {name!r}"
+    return any(each.message.startswith(unknown) or " is missing" in each.message for each in found)
 
 
 def test_a_schema_finds_what_is_wrong_with_the_shape() -> None:

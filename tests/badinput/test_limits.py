@@ -57,6 +57,13 @@ ELSEWHERE = {
     "process of jq and JMESPath": (
         "tests/unit/sandbox/test_jq.py::test_a_program_that_grows_is_stopped"
     ),
+    "filter": "tests/badinput/test_filters.py::test_filters_are_bounded",
+    "values of a filter": "tests/badinput/test_filters.py::test_filters_are_bounded",
+    "nesting of a filter": "tests/badinput/test_filters.py::test_filters_are_bounded",
+    "labels of an execution": (
+        "tests/features/test_searches.py::test_labels_and_paces_are_bounded"
+    ),
+    "pace of a bulk": "tests/features/test_searches.py::test_labels_and_paces_are_bounded",
     "input of JavaScript": "tests/unit/sandbox/test_sandbox.py::test_oversize_requests_are_refused",
 }
 

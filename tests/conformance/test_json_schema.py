@@ -12,7 +12,7 @@ import pytest
 
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.problems import Problems
-from flowmesh.plan.compiled import Schema
+from flowmesh.plan.schemas import Schema
 from flowmesh.schemas import DRAFT_NAMES
 
 Json = Any

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import pytest_asyncio
 import yaml
 
+from flowmesh.rehearsal.editor import SCHEMAS
 from flowmesh.testing.suite import Suite
 from tests.conformance.gherkin import Scenario, Step, scenarios
 from tests.conformance.services import Services
@@ -137,6 +139,14 @@ async def test_scenario(
             _check(step, run)
         told = "passes"
     record_property("conformance", f"scenario {scenario.feature}: {scenario.name}: {told}")
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - REFUSED_EXAMPLES.keys()))
+def test_an_editor_marks_nothing_in_what_is_imported(name: str) -> None:
+    """The schema of the format takes every example that runs."""
+    document = json.loads(json.dumps(EXAMPLES[name]))
+    errors = jsonschema_rs.validator_for(SCHEMAS["serverless"]()).iter_errors(document)
+    assert [error.message for error in errors] == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from flowmesh.sdk import task
+from flowmesh.sdk import TaskContext, task
 
 
 @task("count-primes", pool="process")
@@ -22,3 +22,11 @@ def never_ends(value: Any) -> None:
 def is_killed(value: Any) -> None:
     """Ends as the kernel ends a process that takes all memory."""
     os.kill(os.getpid(), 9)
+
+
+def notes(value: Any, context: TaskContext) -> int:
+    """Logs and counts before it answers, or fails."""
+    context.log("working", n=value["n"])
+    context.metric("items", 2)
+    context.metric("items", 3)
+    return 6 // int(value["n"])

@@ -64,6 +64,7 @@ BRANCHES = """
 """
 
 
+@pytest.mark.feature("S1-46")
 @pytest.mark.parametrize(
     ("total", "expected"),
     [

@@ -185,7 +185,7 @@ async def test_the_analysis_is_stored_and_drives_runs(suite: Suite) -> None:
     }
 
 
-@pytest.mark.feature("S3-68", "S3-69", "S3-08", "S3-18", "S3-53")
+@pytest.mark.feature("S3-68", "S3-69", "S3-08", "S3-18", "S3-53", "S3-78")
 @pytest.mark.parametrize(
     ("total", "taken"), [(500, "big"), (5, "small"), (50, "usual")], ids=["js", "path", "default"]
 )
@@ -213,6 +213,7 @@ async def test_a_decision_takes_the_edge_of_its_condition(
     assert {path["nodes"][1]: path["status"] for path in state["paths"]} == {
         taken: "taken"
     } | dict.fromkeys(others, "notTaken")
+    assert [state["paths"][place]["nodes"][1] for place in state["activePaths"]] == [taken]
 
 
 @pytest.mark.feature("S3-69", "S3-08")
@@ -375,7 +376,7 @@ async def test_a_webhook_waits_for_what_it_receives(suite: Suite) -> None:
 
 
 async def test_triggers_begin_by_hand_or_by_api(suite: Suite) -> None:
-    """Those that need a clock or an event are refused by name, never ignored."""
+    """Those that need a clock or an event say which; without that they are refused."""
     for kind in ("manual", "api"):
         start = node("start", "trigger", triggerType=kind, config={})
         _, ended = await ran(suite, graph(start, code("a"), edges=[edge("start>a")]))
@@ -383,11 +384,13 @@ async def test_triggers_begin_by_hand_or_by_api(suite: Suite) -> None:
     for kind in ("scheduled", "event"):
         start = node("start", "trigger", triggerType=kind, config={})
         assert await refused(suite, graph(start)) == [
-            ("FEATURE_UNSUPPORTED", "nodes[0].data.triggerType")
+            ("DEFINITION_INVALID", "nodes[0].data.config.expression")
+            if kind == "scheduled"
+            else ("TRIGGER_INVALID", "nodes[0].data.config")
         ]
 
 
-@pytest.mark.feature("S3-79", "S3-80")
+@pytest.mark.feature("S3-76", "S3-79", "S3-80", "S3-102")
 async def test_one_record_serves_both_shapes_of_a_node(suite: Suite, world: World) -> None:
     """Skipped nodes and attempts by number in the one, retries counted in the other."""
     world.answers("flaky", status=503, times=1)

@@ -22,7 +22,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2, execution_service_p
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.problems import Problems
 from flowmesh.errors import FlowmeshError
-from flowmesh.plan.compiled import Schema
+from flowmesh.plan.schemas import Schema
 from flowmesh.testing.suite import Suite
 
 Json = Any

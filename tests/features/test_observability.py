@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -30,6 +31,10 @@ COUNTERS = (
     "total_execution_time_total",
     "flowmesh_execution_seconds_count",
 )
+
+
+# Workers and the database have clocks of their own; the orchestrator follows the database's.
+CLOCKS_MS = 5.0
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ async def test_the_trace_arrives_without_a_collector(suite: Suite, world: World)
     assert traces[2] == traces[3] != trace_id
 
 
-@pytest.mark.feature("S3-56")
+@pytest.mark.feature("S3-56", "S3-116")
 async def test_prometheus_can_scrape(suite: Suite, world: World) -> None:
     """The exposition format, each metric described once; what happened moved the counters."""
     world.answers("flaky", status=503, times=1)
@@ -196,3 +201,47 @@ async def test_latencies_have_percentiles_by_workflow_and_task(suite: Suite, wor
     assert json.loads(out) == [stats]
     unknown = (await suite.get("/api/v1/stats?workflow=no-such-workflow")).json
     assert unknown == {"workflows": [], "unreachable": []}
+
+
+async def test_the_spans_of_an_execution_agree_with_its_history(
+    observed: Observed, world: World
+) -> None:
+    """Each attempt's span lies within what the trace made of the history says of the attempt."""
+    trace_id = "7bf92f3577b34da6a3ce929d0e0e4736"
+    world.answers("a", status=503, times=1)
+    world.answers("a", delay_ms=20)
+    workflow_id = await observed.suite.define(
+        workflow(http(world, "a", retryPolicy=retry(2)), http(world, "b", "a"))
+    )
+    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    started = await observed.suite.post(
+        "/executions/start", {"workflowId": workflow_id}, headers=headers
+    )
+    execution_id = started.json["executionId"]
+    await observed.suite.wait(execution_id)
+    spans = await observed.collector.of_trace(trace_id, lambda found: len(found) >= 5)
+    trace = (await observed.suite.get(f"/api/v1/executions/{execution_id}/trace")).json
+
+    begun_us = instant_us(trace["startedAt"])
+    (execution,) = (span for span in spans if span.name == "execution")
+    assert execution.start_time_unix_nano // 1_000 == begun_us
+    took_ms = (execution.end_time_unix_nano - execution.start_time_unix_nano) / 1e6
+    assert took_ms == pytest.approx(trace["durationMs"], abs=0.01)
+    attempts = {
+        (task["id"], attempt["attempt"]): attempt
+        for task in trace["tasks"]
+        for attempt in task["attempts"]
+    }
+    tasks = [span for span in spans if span.name == "task http.request"]
+    assert len(tasks) == len(attempts) == 3
+    for span in tasks:
+        number = next(a.value.int_value for a in span.attributes if a.key == "flowmesh.attempt")
+        attempt = attempts[attribute(span, "flowmesh.node"), number]
+        start_ms = (span.start_time_unix_nano / 1_000 - begun_us) / 1_000
+        end_ms = (span.end_time_unix_nano / 1_000 - begun_us) / 1_000
+        assert attempt["startedMs"] - CLOCKS_MS <= start_ms, (span, attempt)
+        assert end_ms <= attempt["endedMs"] + CLOCKS_MS, (span, attempt)
+
+
+def instant_us(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1_000_000)

@@ -47,6 +47,7 @@ async def test_an_execution_is_paused_and_goes_on(suite: Suite) -> None:
     assert pause["data"]["reason"] == "a look"
 
 
+@pytest.mark.feature("S3-110")
 async def test_no_task_leaves_while_it_is_paused(suite: Suite) -> None:
     """What a worker has goes on; the next step waits for the resumption."""
     called: list[str] = []

@@ -43,7 +43,7 @@ def example(name: str) -> Any:
     return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
 
 
-@pytest.mark.feature("S4-47", "S4-48", "S4-05")
+@pytest.mark.feature("S4-47", "S4-48", "S4-05", "S3-113")
 async def test_the_sequential_snippet_runs(suite: Suite) -> None:
     """Two string handlers, one behind the other, the second with the first one's result."""
     results = await example("sdk_sequential")(suite.grpc_address)

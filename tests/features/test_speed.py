@@ -26,7 +26,7 @@ from flowmesh.testing.world import World
 FIRST_START_S_MAX = 2 * 5.0
 LATER_START_S_MAX = 2 * 3.0
 IDLE_CPU_PERCENT_MAX = 2 * 5.0
-MEMORY_MIB_MAX = 350.0
+MEMORY_MIB_MAX = 420.0
 WATCH_S = 10.0
 """How long an idle suite is watched."""
 

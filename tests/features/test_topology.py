@@ -116,4 +116,4 @@ async def test_the_types_that_a_source_leaves_open_are_defined(suite: Suite, wor
     graph = {"id": "open-types", "name": "open", "nodes": [webhook], "edges": []}
     refused = await suite.post("/api/v1/workflows:validate", graph)
     (problem,) = [p for p in refused.json["problems"] if p["path"].endswith("provider")]
-    assert "generic" in problem["message"]
+    assert "GENERIC" in problem["message"]

@@ -11,7 +11,10 @@ from tests.simulation.history import Commit
 
 _STARTS = "id partition namespace workflow_id workflow_name version plan_digest request_id digest"
 _STATES = "id partition status started_at ended_at wake_at ready_since queue priority"
+_MESSAGES = "partition id target command execution_id is_start"
+_WAITS = "namespace name execution_id partition is_start waits"
 _LANES = "execution_id partition namespace queue priority ready_since is_start"
+_VALUES = "execution_id partition namespace name text number is_start"
 
 Row = dict[str, Any]
 
@@ -64,7 +67,10 @@ class Rows:
     requests: dict[tuple[str, str], str] = field(default_factory=dict)
     history: dict[str, dict[int, bytes]] = field(default_factory=dict)
     ready: dict[tuple[str, str, int], Row] = field(default_factory=dict)
+    messages: dict[tuple[int, str], Row] = field(default_factory=dict)
+    waits: set[tuple[str, str, str]] = field(default_factory=set)
     snapshots: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    values: dict[tuple[str, str], Row] = field(default_factory=dict)
     outbox: dict[int, dict[int, OutboxRow]] = field(default_factory=dict)
     payloads: dict[tuple[str, str], Payload] = field(default_factory=dict)
     references: set[tuple[str, str, str]] = field(default_factory=set)
@@ -113,6 +119,7 @@ class Rows:
                     )
                 )
         self._lanes(_rows(_LANES, p[42:49]), fence, started)
+        self._values(_rows(_VALUES, p[49:56]), fence, started)
         appended = self._append(p[24:30], fence, started)
         self.outbox.setdefault(incarnation, {})[position + 1] = OutboxRow(
             [i for i, _ in appended], [seq for _, seq in appended], p[30]
@@ -122,6 +129,8 @@ class Rows:
         for execution_id, seq, body, partition in zip(*p[37:41], strict=True):
             if partition in fence:
                 self.snapshots[execution_id] = (seq, body)
+        if len(p) > 56:
+            self._tell(p[56:], fence, started)
         self._record(incarnation, position + 1, p, fence, appended, started)
         return self._answer(applied=True, partitions=sorted(fence), started=sorted(started))
 
@@ -186,6 +195,16 @@ class Rows:
             elif not lane["is_start"] or lane["execution_id"] in started:
                 self.ready[key] = lane
 
+    def _values(self, values: list[Row], fence: set[int], started: set[str]) -> None:
+        for value in values:
+            key = (value["execution_id"], value["name"])
+            if value["partition"] not in fence:
+                continue
+            if value["text"] is None and value["number"] is None:
+                self.values.pop(key, None)
+            elif not value["is_start"] or value["execution_id"] in started:
+                self.values[key] = value
+
     def _append(
         self, columns: Sequence[Sequence[Any]], fence: set[int], started: set[str]
     ) -> list[tuple[str, int]]:
@@ -208,6 +227,26 @@ class Rows:
                 if (namespace, digest) in self.payloads:
                     self.payloads[namespace, digest].used_at = self.now_us()
                 self.references.add((namespace, digest, execution_id))
+
+    def _tell(self, p: Sequence[Any], fence: set[int], started: set[str]) -> None:
+        """`sql/messages.sql`."""
+
+        def holds(row: Row) -> bool:
+            begun = not row["is_start"] or row["execution_id"] in started
+            return row["partition"] in fence and begun
+
+        # Parts of one statement do not see each other's rows: what is deleted was there before.
+        answered = [key for key in zip(*p[6:8], strict=True) if key[0] in fence]
+        for key in answered:
+            self.messages.pop(key, None)
+        for message in filter(holds, _rows(_MESSAGES, p[0:6])):
+            self.messages[message["partition"], message["id"]] = message
+        for wait in _rows(_WAITS, p[8:14]):
+            key = (wait["namespace"], wait["name"], wait["execution_id"])
+            if wait["waits"] and holds(wait):
+                self.waits.add(key)
+            elif not wait["waits"] and wait["partition"] in fence:
+                self.waits.discard(key)
 
     def _record(
         self,

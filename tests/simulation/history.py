@@ -80,6 +80,8 @@ class Stored:
     rows: dict[int, bytes]
     # Encoded states that somebody holds of it: the snapshot and the memory of its owner.
     states: list[bytes] = field(default_factory=list)
+    # What it is found by: text or number under each name; None where that was not recorded.
+    values: dict[str, tuple[str | None, float | None]] | None = None
 
 
 @dataclass(slots=True)

@@ -24,9 +24,13 @@ from flowmesh.event.store import Place
 from flowmesh.executors.base import Attempt, Output, Step
 from flowmesh.executors.failures import SERVER, TaskFailure
 from flowmesh.executors.specs import ReadySpecs
+from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.attach_server import DispatchServer
+from flowmesh.orchestrator.control import Control, ControlServer
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.limits_server import PermitServer
+from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.main import _kept_up
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.outbox import Outbox
@@ -35,6 +39,7 @@ from flowmesh.orchestrator.ownership import ClaimTimer, LeaseLoop
 from flowmesh.orchestrator.payloads import Payloads
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.publisher import Publisher
+from flowmesh.orchestrator.searches import Searches
 from flowmesh.orchestrator.server import (
     ExecutionServer,
     OutboxServer,
@@ -108,13 +113,23 @@ class OrchestratorHost:
         self.ready = False
         self.core = self._core(number, data_dir_id)
         executions = Executions(core=self.core, stub_at=world.network.stub)
+        no_pool: Any = None
+        archiving = Archiving(store=self.store, plans=self.core.plans, archive=None)
+        searches = Searches(pool=no_pool, clock=self.clock)
+        listing = Listing(searches=searches, states=self.core.states, state_of=executions.state)
         world.network.listen(
             self.address,
             self.process,
-            ExecutionServer(executions=executions, core=self.core),
+            ExecutionServer(
+                executions=executions, listing=listing, archiving=archiving, core=self.core
+            ),
+            ControlServer(
+                control=Control(core=self.core, executions=executions, stub_at=world.network.stub)
+            ),
             PayloadServer(core=self.core),
-            PartitionServer(core=self.core),
+            PartitionServer(core=self.core, executions=executions),
             OutboxServer(core=self.core),
+            PermitServer(core=self.core),
             DispatchServer(
                 dispatcher=self.core.dispatcher,
                 ownership=self.core.ownership,
@@ -145,6 +160,7 @@ class OrchestratorHost:
             ids=ExecutionIds(number),
             draw=Random(number).random,
             partition_stub=world.network.stub,  # type: ignore[arg-type]
+            permit_stub=world.network.stub,  # type: ignore[arg-type]
         )
 
     async def _run(self) -> None:
@@ -201,7 +217,7 @@ class WorkerServiceHost:
         self.relay = Relay(worker_service_id=self.service_id, monotonic_ms=self.clock.monotonic_ms)
         self.pool = BuiltinPool(
             worker_id=self.service_id,
-            specs=ReadySpecs({BUILTIN_TYPE: self._step}),
+            specs=ReadySpecs({BUILTIN_TYPE: self._step}, lambda: 0),
             payloads=WorkerPayloads(_NoPayloads()),
             sink=self.relay,
             monotonic_ms=self.clock.monotonic_ms,
@@ -324,7 +340,7 @@ class _RecordingKeeper(Keeper):
 class _NoFanout:
     """Nobody follows live."""
 
-    def publish(self, rows: Any, **place: Any) -> None: ...
+    def publish(self, arrival: Arrival, passed: Any, resume: Any) -> None: ...
 
 
 class EventHost:

@@ -1,4 +1,4 @@
-"""The invariants I1 to I7 and I9, evaluated on the record of a run. No I/O; says what is wrong.
+"""The invariants I1 to I9, evaluated on the record of a run. No I/O; says what is wrong.
 
 `violations(record)` answers a line for everything that must not be, beginning with the number of
 its invariant. What a record does not hold (commits of a real database, say) is not looked at.
@@ -14,12 +14,21 @@ from typing import Any
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, replay
+from flowmesh.engine.journal import SLEEP
+from flowmesh.orchestrator.searched import searched
 from flowmesh.orchestrator.snapshots import snapshot
 from flowmesh.plan import Plan, compile_plan
+from tests.simulation.families import links
 from tests.simulation.history import Call, Commit, Outcome, Record, Stored
 
 TERMINAL = frozenset(
-    {"workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated"}
+    {
+        "workflow_completed",
+        "workflow_failed",
+        "workflow_canceled",
+        "workflow_terminated",
+        "workflow_continued",
+    }
 )
 NODE_ENDS = frozenset({"task_completed", "task_failed", "task_skipped", "task_canceled"})
 ATTEMPT_EVENTS = frozenset({"task_started", "task_completed", "task_failed", "task_retrying"})
@@ -27,10 +36,13 @@ COMMANDS = {
     "signal": ("signal_received",),
     "pause": ("workflow_paused",),
     "resume": ("workflow_resumed",),
-    "cancel": ("workflow_canceled",),
-    "terminate": ("workflow_terminated",),
+    "cancel": ("workflow_canceled", "compensation_started"),
+    "terminate": ("workflow_terminated", "compensation_started"),
+    "steer": ("node_steered",),
+    "stops": ("breakpoints_set",),
 }
 PLANS_KEPT = 1_000
+_CLOSING = "compensation_started"
 
 
 @lru_cache(maxsize=PLANS_KEPT)
@@ -82,10 +94,13 @@ def violations(record: Record) -> list[str]:
         found += _history(one)
         found += _nodes(one)
         found += _timers(one)
+        found += _undone(one)
+        found += _journals(one)
     found += _effects(record, told)
     found += _epochs(record)
     for name, deliveries in record.deliveries.items():
         found += _delivered(name, deliveries, told, complete=record.settled)
+    found += links(told, settled=record.settled)
     found += _stuck(record, told)
     return found
 
@@ -182,6 +197,9 @@ def _rows(one: Told, state: State) -> Iterator[str]:
             f"I2 the row of {one.id} says status {one.stored.status}, wake at"
             f" {one.stored.wake_at_us}; its history {state.status}, {wake_at_us}"
         )
+    values = one.stored.values
+    if values is not None and values != searched(state.search, state.failure):
+        yield f"I2 {one.id} is found by {values}, and not by what its history says"
 
 
 # --- I3: one result per node, of its current attempt ---
@@ -191,9 +209,15 @@ def _nodes(one: Told) -> Iterator[str]:
     scheduled: dict[str, int] = {}
     started: set[tuple[str, int]] = set()
     ended: Counter[str] = Counter()
+    failed: set[str] = set()
     for kind, _, body in one.events:
         node = getattr(body, "node", "")
         if not node:
+            continue
+        if kind == "node_steered":
+            # Opened again, with those that were skipped because of it.
+            for opened in (node, *body.reopened):
+                ended[opened] = 0
             continue
         if ended[node]:
             yield f"I3 {one.id} {node}: {kind} after its end"
@@ -209,6 +233,7 @@ def _nodes(one: Told) -> Iterator[str]:
             yield f"I3 {one.id} {node}: {kind} of attempt {attempt}, not {current}"
         if kind in NODE_ENDS:
             ended[node] += 1
+            (failed.add if kind == "task_failed" else failed.discard)(node)
         sent = kind == "task_completed" and one.plan.at(node).is_task
         if sent and (node, attempt) not in started:
             yield f"I3 {one.id} {node}: attempt {attempt} completed and never started"
@@ -270,11 +295,18 @@ def _epochs(record: Record) -> Iterator[str]:
 
 def _timers(one: Told) -> Iterator[str]:
     due: dict[str, int] = {}
+    suspended: set[str] = set()
     for (kind, event, body), commit in zip(one.events, one.commits, strict=True):
         if kind == "timer_started":
             due[body.node] = body.fire_at_us
         elif kind == "task_retrying":
             due[body.node] = body.retry_at_us
+        elif kind == "timer_fired" and one.plan.at(body.node).signal:
+            continue  # a wait over its limit
+        elif kind == "task_suspended":
+            suspended.add(body.node)
+        elif kind == "task_scheduled" and body.node in suspended:
+            suspended.discard(body.node)
         elif kind == "timer_fired" or (kind == "task_scheduled" and body.attempt > 1):
             at_us = due.pop(body.node, None)
             if at_us is None:
@@ -282,6 +314,25 @@ def _timers(one: Told) -> Iterator[str]:
             elif event.at_us < at_us or (commit is not None and commit.at_us < at_us):
                 early_us = at_us - min(event.at_us, commit.at_us if commit else event.at_us)
                 yield f"I6 {one.id} {body.node}: {early_us} us too early"
+
+
+def _journals(one: Told) -> Iterator[str]:
+    """Everything a handler asked for ends once, and no sleep ends before its time."""
+    ended: Counter[tuple[str, int]] = Counter()
+    due: dict[tuple[str, int], int] = {}
+    for event, body, _ in one.of("journal_appended"):
+        for record in body.records:
+            key = (body.node, record.index)
+            if record.WhichOneof("outcome") is None:
+                if record.delay_ms:
+                    due[key] = event.at_us + record.delay_ms * 1000
+                continue
+            ended[key] += 1
+            if event.at_us < due.get(key, 0) and record.HasField("timed_out"):
+                yield f"I6 {one.id} {key}: timed out too early"
+            if event.at_us < due.get(key, 0) and record.kind == SLEEP and not record.canceled:
+                yield f"I6 {one.id} {key}: woken too early"
+    yield from (f"I3 {one.id} {key}: journaled {n} times" for key, n in ended.items() if n > 1)
 
 
 # --- I7: subscribers ---
@@ -308,6 +359,38 @@ def _delivered(
         for one in told.values():
             if seen[one.id] < len(one.events):
                 yield f"I7 {name}: {one.id} was told {seen[one.id]} of {len(one.events)} events"
+
+
+# --- I8: what was done is undone once, what completed last first ---
+
+
+def _undone(one: Told) -> Iterator[str]:
+    closing = [number for number, (kind, *_) in enumerate(one.events) if kind == _CLOSING]
+    undone = [
+        body.node.removesuffix(":undo")
+        for kind, _, body in one.events
+        if kind == "task_completed" and body.node.endswith(":undo")
+    ]
+    if len(closing) > 1 or (undone and not closing):
+        yield f"I8 {one.id} began to undo {len(closing)} times and undid {undone}"
+        return
+    if not closing:
+        return
+    for kind, _, body in one.events[closing[0] + 1 :]:
+        if kind == "task_scheduled" and not body.node.endswith(":undo"):
+            yield f"I8 {one.id} {body.node} began while what was done was being undone"
+    done = [
+        body.node
+        for kind, _, body in one.events[: closing[0]]
+        if kind in ("task_completed", "result_reused") and one.plan.at(body.node).undo is not None
+    ]
+    last, _, body = one.events[-1]
+    cut_short = last == "workflow_terminated" and body.request_id
+    whole = last in TERMINAL and not cut_short
+    if whole and sorted(undone) != sorted(done):
+        yield f"I8 {one.id} did {done} and undid {undone}"
+    if not one.plan.compensation.parallel and undone != done[::-1][: len(undone)]:
+        yield f"I8 {one.id} did {done} and undid {undone} in that order"
 
 
 # --- I9: nothing is stuck ---

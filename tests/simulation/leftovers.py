@@ -14,6 +14,10 @@ def leftovers(world: World) -> Iterator[str]:
     """What is left in memory and in the rows of a world that has settled."""
     if world.tables.ready:
         yield f"I10 rows of ready are left: {list(world.tables.ready)}"
+    for host in world.orchestrators.values():
+        # Somebody paused or dead does not keep the others from telling what they have to.
+        if host.process.runs and len(host.core.messenger):
+            yield f"I10 orchestrator {host.address} has messages left"
     if not all(host.process.runs for host in world.processes):
         return
     for host in world.orchestrators.values():
@@ -41,6 +45,15 @@ def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
         "commands": len(core.committer._inbox),
         "commands set aside": len(core.committer._cold),
         "executions in flight": core.committer._in_flight,
+        "tasks held back": list(core.dispatcher.gate._waiting),
+        "permits held": list(core.permits._held),
+        "permits waited for": list(core.permits._wanted),
+        "permits to give back": core.permits._releasing,
+        "permits given": [
+            f"{counter.name}: {counter.in_use} and {counter.waiting_count} waiting"
+            for book in core.permits._books.values()
+            for counter in book.counters("default")
+        ],
         "background tasks": len(core._tasks),
         "commits to publish": len(core.publisher._queue),
         "inherited positions": core.publisher._inherited,

@@ -13,6 +13,8 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2 as worker_pb
 from flowmesh.errors import FlowmeshError, Timeout, Unavailable
+from flowmesh.sdk.durable.host import DurableTask
+from tests.simulation.handled import DURABLE_TYPE, durable_task
 from tests.simulation.history import Call, Outcome
 from tests.simulation.hosts import failed_result
 from tests.simulation.loop import Process, elapsed
@@ -40,7 +42,8 @@ class RemoteWorker:
         self.worker_id = self.address = f"{name}-{world.next_number()}"
         self.process = Process(world.loop, self.worker_id)
         self._random = Random(f"{world.seed}/{self.worker_id}")
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[None] | DurableTask] = {}
+        self._records: list[task_pb2.TaskRecords] = []
         self._results: dict[str, task_pb2.TaskResult] = {}
         self._outgoing: list[task_pb2.TaskResult] = []
         self._frames: dict[int, list[str]] = {}
@@ -79,6 +82,7 @@ class RemoteWorker:
         self._frames.clear()
         self._frame = 0
         self._outgoing = list(self._results.values())
+        self._records.clear()
         self._heard_s = self.world.loop.time()
         self._call = self.world.network.stub(address).Work(self._requests())
         try:
@@ -93,7 +97,7 @@ class RemoteWorker:
         yield worker_pb.WorkRequest(
             hello=worker_pb.WorkHello(
                 worker_id=self.worker_id,
-                task_types=[REMOTE_TYPE],
+                task_types=[REMOTE_TYPE, DURABLE_TYPE],
                 queues=self._queues,
                 slots=self.slots,
                 held=list(dict.fromkeys((*self._running, *self._results))),
@@ -106,10 +110,13 @@ class RemoteWorker:
             wake.clear()
 
     def _next_frame(self) -> worker_pb.WorkRequest | None:
-        if not self._outgoing and not self._ping:
+        if not self._outgoing and not self._ping and not self._records:
             return None
-        frame = worker_pb.WorkRequest(ping=self._ping, results=self._outgoing)
+        frame = worker_pb.WorkRequest(
+            ping=self._ping, results=self._outgoing, records=self._records
+        )
         self._ping = False
+        self._records.clear()
         if self._outgoing:
             self._frame += 1
             frame.results_frame = self._frame
@@ -134,7 +141,19 @@ class RemoteWorker:
                 self.world.effect(task, self.worker_id)
                 copy = task_pb2.Task()
                 copy.CopyFrom(task)
-                self._running[task.token] = self.process.spawn(self._work(copy))
+                if task.task_type == DURABLE_TYPE:
+                    self._running[task.token] = durable_task(self, copy)
+                else:
+                    self._running[task.token] = self.process.spawn(self._work(copy))
+        for recorded in response.recorded:
+            handler = self._running.get(recorded.token)
+            if isinstance(handler, DurableTask):
+                handler.recorded(recorded)
+
+    def say(self, records: task_pb2.TaskRecords) -> None:
+        """What a durable handler asks for."""
+        self._records.append(records)
+        self._wake.set()
 
     async def _work(self, task: task_pb2.Task) -> None:
         duration_s, succeeds = self.world.work.of(task)
@@ -147,9 +166,20 @@ class RemoteWorker:
                 result = failed_result(task.token, "ServerError", "drawn")
         except asyncio.CancelledError:
             result = failed_result(task.token, "Cancelled", "the task was canceled")
-        del self._running[task.token]
+        self.ended(result)
+
+    def handled(self, token: str, result: task_pb2.TaskResult | None) -> None:
+        """A durable handler has ended, or goes on elsewhere."""
+        if result is not None:
+            self.ended(result)
+        else:
+            del self._running[token]
+
+    def ended(self, result: task_pb2.TaskResult) -> None:
+        """A task has its result, which is kept until it is acknowledged."""
+        del self._running[result.token]
         result.worker_id = self.worker_id
-        self._results[task.token] = result
+        self._results[result.token] = result
         self._outgoing.append(result)
         self._wake.set()
 
@@ -210,6 +240,7 @@ class Client:
     async def start(self, workflow_id: str, request_id: str, data: bytes = b"{}") -> str:
         """Starts an execution; empty if that did not come about."""
         request = pb.StartExecutionRequest(
+            labels={"of": workflow_id},
             workflow_id=workflow_id,
             request_id=request_id,
             input=payload_pb2.Payload(data=data),

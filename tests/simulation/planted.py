@@ -5,18 +5,20 @@ A test plants them one by one and expects that some seed fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any
 
 from flowmesh.orchestrator.batch import CommitBatch
-from flowmesh.orchestrator.committer import Committer, Touched
+from flowmesh.orchestrator.committer import Committer
 from flowmesh.orchestrator.errors import StatementRefused
+from flowmesh.orchestrator.messenger import Messenger
 from flowmesh.orchestrator.outbox import Outbox
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.publisher import Publisher
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed
+from flowmesh.orchestrator.touched import Touched
 from tests.simulation.loop import elapsed
 from tests.simulation.tables import Tables
 
@@ -86,7 +88,7 @@ def position_read_again() -> AbstractContextManager[None]:
     async def commit(self: CommitLine, batch: CommitBatch, epochs: Mapping[int, int]) -> Committed:
         arguments = batch.arguments(self.incarnation, self.position, epochs)
         try:
-            row = await (await self._ready()).fetchrow(*arguments)
+            row = await (await self._ready(tells=batch.tells)).fetchrow(*arguments)
             if row["applied"]:
                 self.position += 1
                 return Committed(
@@ -104,6 +106,15 @@ def position_read_again() -> AbstractContextManager[None]:
                 await elapsed(REREAD_AFTER_S)
 
     return _replaced(CommitLine, "commit", lambda before: commit)
+
+
+def messages_forgotten() -> AbstractContextManager[None]:
+    """A new owner does not tell what executions had to say to others."""
+
+    async def load(self: Messenger, partitions: Iterable[int]) -> None:
+        return None
+
+    return _replaced(Messenger, "load", lambda before: load)
 
 
 @contextmanager
@@ -133,5 +144,6 @@ PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the outbox is forgotten": outbox_forgotten,
     "a stale attempt is applied": stale_attempt_applied,
     "the position is read again instead of sending again": position_read_again,
+    "messages are forgotten": messages_forgotten,
     "take-overs have no order": take_over_unordered,
 }

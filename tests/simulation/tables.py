@@ -48,7 +48,19 @@ class Tables(Rows):
             "renewed": me is not None,
             "alive": orjson.dumps(alive),
             "partitions": orjson.dumps(owned),
+            "limits_version": self.limits_version(),
         }
+
+    # --- limits: none are set ---
+
+    def limits_version(self) -> int:
+        return 0
+
+    def limits_set(self) -> list[Row]:
+        return []
+
+    def dispatch_stops(self) -> list[Row]:
+        return []
 
     def end_lease(self, incarnation: int) -> None:
         if incarnation in self.incarnations:
@@ -253,6 +265,26 @@ class Tables(Rows):
             for row in self._open(partitions)
             if row["status"] == RUNNING and row["ready_since"] is None and row["wake_at"] is None
         ]
+
+    # --- between executions ---
+
+    def pending_messages(self, partitions: list[int], rows_max: int) -> list[Row]:
+        found = [row for key, row in sorted(self.messages.items()) if key[0] in set(partitions)]
+        return [
+            {name: row[name] for name in ("partition", "id", "target", "command")}
+            for row in found[:rows_max]
+        ]
+
+    def linked_under(self, namespace: str, request_id: str) -> Row | None:
+        execution_id = self.requests.get((namespace, request_id))
+        if execution_id is None:
+            return None
+        row = self.executions[execution_id]
+        return {"id": row["id"], "workflow_version": row["version"], "status": row["status"]}
+
+    def waiting_under(self, namespace: str, signal: str, rows_max: int) -> list[Row]:
+        found = sorted(i for space, key, i in self.waits if (space, key) == (namespace, signal))
+        return [{"execution_id": one} for one in found[:rows_max]]
 
     # --- payloads ---
 

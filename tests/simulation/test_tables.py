@@ -18,6 +18,8 @@ INNER = frozenset({"fence", "unlock", "tick", "told", "now_us", "lock_free_parti
 SKIPPED = frozenset({"history_days", "claim_partitions"})
 ORDERED = frozenset({"ready_lanes", "ready_executions", "read_outbox", "history_rows"})
 MEASURED = frozenset({"now_us", "bytes_so_far", "first_position", "ordinality"})
+# Of a commit that tells nothing to other executions.
+ARGUMENTS = 56
 Said = tuple[str, tuple[Any, ...], dict[str, Any], dict[int, float], Any]
 
 
@@ -59,7 +61,7 @@ class Asked:
 
     def __init__(self, store: OrchestratorStore) -> None:
         self._store = store
-        self._commit = CommitLine(store).statement
+        self._line = CommitLine(store)
 
     async def leases(self, left: dict[int, float]) -> None:
         """Gives every incarnation the lease it had in the run."""
@@ -73,7 +75,10 @@ class Asked:
     async def ask(self, name: str, args: tuple[Any, ...], values: dict[str, Any], said: Any) -> Any:
         try:
             if name == "commit":
-                return await self._store.pool.fetchrow(self._commit, *args)
+                line, tells = self._line, len(args) > ARGUMENTS
+                return await self._store.pool.fetchrow(
+                    line.telling if tells else line.statement, *args
+                )
             if name == "claimed":
                 incarnation, rows = args
                 return await self._store.rows(

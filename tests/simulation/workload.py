@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.common.v1 import payload_pb2, priority_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2, plan_pb2
+from flowmesh.api.execution.v1 import control_service_pb2 as control_pb
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.plan import Plan, compile_plan
+from tests.simulation.handled import DURABLE_TYPE
 from tests.simulation.hosts import BUILTIN_TYPE
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import REMOTE_TYPE, Client
@@ -20,9 +23,16 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 CATALOGUE_PLANS = 120
+# Plans besides whose nodes start other plans, or go on as new ones.
+LINKED_PLANS = 40
+DURABLE_PLANS = 20
 NODES_MAX = 6
 QUEUES = ("default", "other")
 SIGNAL = "go"
+POLICIES = (plan_pb2.FAILURE_POLICY_STOP, plan_pb2.FAILURE_POLICY_CANCEL)
+UNDO_ATTEMPTS = 50
+# What a client does to some of the executions it started.
+THEN = (None, None, None, "cancel", "terminate", "signal", "signal", "pause", "skip", "stop")
 # The node of a machine that says whether to go round again; it stops after a few times.
 AGAIN = "again"
 
@@ -31,7 +41,29 @@ AGAIN = "again"
 def catalogue() -> dict[str, Plan]:
     """Plans of all shapes, by workflow id; the same in every run."""
     random = Random(7)
-    return {f"w{number}": _plan(f"w{number}", random) for number in range(CATALOGUE_PLANS)}
+    plans = {f"w{number}": _plan(f"w{number}", random) for number in range(CATALOGUE_PLANS)}
+    linked = (_linked_plan(f"l{number}", random) for number in range(LINKED_PLANS))
+    durable = (_durable(f"d{number}", random) for number in range(DURABLE_PLANS))
+    return plans | {plan.workflow_id: plan for plan in (*linked, *durable)}
+
+
+def _durable(workflow_id: str, random: Random) -> Plan:
+    """A durable handler, alone or for each item of a map."""
+    message = plan_pb2.Plan(namespace="default", workflow_id=workflow_id, version=1)
+    message.specs.add(task_type=REMOTE_TYPE, digest="remote")
+    message.specs.add(task_type=BUILTIN_TYPE, digest="builtin")
+    message.specs.add(task_type=DURABLE_TYPE, digest="durable")
+    message.parallelism = random.choice((0, 0, 1))
+    nodes = message.nodes
+    if random.random() < 0.4:
+        each = nodes.add(id="each", kind=plan_pb2.NODE_KIND_MAP, critical=True)
+        each.input_template, each.map.concurrency = b"[1, 2]", 2
+        nodes = each.map.nodes
+    node = nodes.add(id="handled", kind=plan_pb2.NODE_KIND_TASK, spec=2, critical=True)
+    node.retry.max_attempts = random.choice((1, 3))
+    node.retry.initial_delay_ms = 20
+    message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+    return compile_plan(message)
 
 
 def _plan(workflow_id: str, random: Random) -> Plan:
@@ -42,6 +74,10 @@ def _plan(workflow_id: str, random: Random) -> Plan:
         message.parallelism = random.randint(1, 2)
     if random.random() < 0.1:
         message.timeout_ms = random.choice((300, 2_000, 15_000))
+    if random.random() < 0.3:
+        message.on_failure = random.choice(POLICIES)
+    message.compensation.parallel = random.random() < 0.5
+    message.compensation.on_terminate = random.random() < 0.5
     for index in range(random.randint(1, NODES_MAX)):
         earlier = [n for n in range(index) if random.random() < 0.5][-2:]
         node = message.nodes.add(id=f"n{index}", dependencies=earlier, critical=True)
@@ -61,8 +97,68 @@ def _plan(workflow_id: str, random: Random) -> Plan:
             _branch(node, earlier, random)
     if random.random() < 0.2:
         message.output_template = b'{"from": "{{input.n}}"}'
+    _limit(message, Random(f"limits/{workflow_id}"))
     message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
     return compile_plan(message)
+
+
+def _limit(message: plan_pb2.Plan, random: Random) -> None:
+    """Some workflows and some of their tasks are limited, in all executions together or by key."""
+    limited = [message, *(node for node in message.nodes if random.random() < 0.2)]
+    for one in limited if random.random() < 0.4 else ():
+        one.limits.concurrency = random.randint(1, 3)
+        if random.random() < 0.3:
+            one.limits.rate_per_second = random.choice((5.0, 50.0))
+        if random.random() < 0.3:
+            one.limits.key_template = b'"{{input.n}}"'
+
+
+def _linked_plan(workflow_id: str, random: Random) -> Plan:
+    """A task and two children, alone or in a race; sometimes the next run, if the task failed."""
+    message = plan_pb2.Plan(namespace="default", workflow_id=workflow_id, version=1)
+    message.specs.add(task_type=REMOTE_TYPE, digest="remote")
+    message.specs.add(task_type=BUILTIN_TYPE, digest="builtin")
+    if random.random() < 0.2:
+        message.timeout_ms = random.choice((300, 2_000))
+    _task(message.nodes.add(id="n0"), random)
+    _child(message.nodes.add(id="n1", dependencies=[0] * (random.random() < 0.5)), random)
+    last = message.nodes.add(id="n2", critical=random.random() < 0.8)
+    if random.random() < 0.5:
+        _child(last, random)
+    else:
+        last.kind = plan_pb2.NODE_KIND_GROUP
+        last.group.race = random.random() < 0.7
+        _child(last.group.nodes.add(id="left"), random)
+        _task(last.group.nodes.add(id="right"), random)
+    waits = message.nodes.add(id="n3", kind=plan_pb2.NODE_KIND_SIGNAL, signal=SIGNAL)
+    waits.timeout_ms = random.choice((50, 700))
+    if random.random() < 0.5:
+        waits.input_template = b'"key"'
+    if random.random() < 0.6:
+        again = message.nodes.add(id="n4", dependencies=[0], kind=plan_pb2.NODE_KIND_CONTINUE)
+        again.edges.add(dependency=0, on_failure=True)
+        again.input_template = b'{"n": 1}'
+    message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+    return compile_plan(message)
+
+
+def _child(node: plan_pb2.PlanNode, random: Random) -> None:
+    """Most start a plan without children, some one of their own kind: these end at a depth."""
+    node.kind = plan_pb2.NODE_KIND_CHILD
+    node.critical = random.random() < 0.6
+    node.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+    node.input_template = b'"{{input}}"'
+    own = random.random() < 0.15
+    number = random.randrange(LINKED_PLANS if own else CATALOGUE_PLANS)
+    node.child.workflow_id = f"{'l' if own else 'w'}{number}"
+    node.child.detached = random.random() < 0.15
+    node.child.on_cancel = random.choice((1, 1, 2, 3))
+    if random.random() < 0.4:
+        node.retry.max_attempts = 2
+        node.retry.initial_delay_ms = 20
+        node.retry.retry_on.append("ChildFailed")
+    if random.random() < 0.2:
+        node.timeout_ms = random.choice((200, 1_500))
 
 
 def _task(node: plan_pb2.PlanNode, random: Random) -> None:
@@ -70,6 +166,12 @@ def _task(node: plan_pb2.PlanNode, random: Random) -> None:
     node.spec = int(random.random() < 0.4)
     node.critical = random.random() < 0.8
     node.queue = random.choice(QUEUES)
+    if random.random() < 0.1:
+        node.on_failure = plan_pb2.NODE_FAILURE_POLICY_CONTINUE
+    elif random.random() < 0.1:
+        node.on_failure = plan_pb2.NODE_FAILURE_POLICY_COMPENSATE
+    if random.random() < 0.3:
+        _undo(node)
     node.priority = random.choice((priority_pb2.PRIORITY_NORMAL, priority_pb2.PRIORITY_HIGH))
     if random.random() < 0.5:
         node.retry.max_attempts = random.randint(2, 3)
@@ -77,6 +179,17 @@ def _task(node: plan_pb2.PlanNode, random: Random) -> None:
     if random.random() < 0.2:
         node.timeout_ms = random.choice((100, 1_500))
         node.retry.max_attempts = 3
+
+
+def _undo(node: plan_pb2.PlanNode) -> None:
+    """What undoes it fails now and then, and is tried until it does not."""
+    node.undo.id = f"{node.id}:undo"
+    node.undo.kind = plan_pb2.NODE_KIND_TASK
+    node.undo.spec = node.spec
+    node.undo.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+    node.undo.input_template = b'"{{undo.output}}"'
+    node.undo.retry.max_attempts = UNDO_ATTEMPTS
+    node.undo.retry.initial_delay_ms = 10
 
 
 def _map(node: plan_pb2.PlanNode, random: Random) -> None:
@@ -126,6 +239,9 @@ def _branch(node: plan_pb2.PlanNode, earlier: list[int], random: Random) -> None
     """Edges that are taken by some outcomes only, and a join."""
     node.join = random.choice((plan_pb2.JOIN_UNSPECIFIED, plan_pb2.JOIN_ALL, plan_pb2.JOIN_ANY))
     place = random.randrange(len(earlier))
+    if node.join and random.random() < 0.5:
+        node.join_count = random.randint(1, len(earlier))
+        node.join_required.extend(random.sample(range(len(earlier)), random.randint(0, 1)))
     if random.random() < 0.5:
         node.edges.add(dependency=place, on_failure=True)
     else:
@@ -210,7 +326,18 @@ class Workload:
             request_id = f"r{number}" if self._random.random() < 0.85 else ""
             times = self._random.choice((1, 1, 1, 2, 3)) if request_id else 1
             then = self._random.choice(
-                (None, None, None, "cancel", "terminate", "signal", "signal", "pause")
+                (
+                    None,
+                    None,
+                    None,
+                    "cancel",
+                    "terminate",
+                    "signal",
+                    "signal",
+                    "pause",
+                    "skip",
+                    "stop",
+                )
             )
             data = b'{"n": %d}' % number
             for client in self._random.choices(self.clients, k=times):
@@ -249,6 +376,12 @@ class Workload:
                     ),
                 )
             return
+        if then == "skip":
+            await self._skip(client, execution_id, request_id)
+            return
+        if then == "stop":
+            await self._step_through(client, execution_id, request_id, delay_s)
+            return
         if then == "pause":
             pause = pb.PauseExecutionRequest(
                 execution_id=execution_id, request_id=f"{request_id}/pause"
@@ -265,3 +398,34 @@ class Workload:
         )
         method = "CancelExecution" if then == "cancel" else "TerminateExecution"
         await client.call(then, method, stop)
+
+    async def _skip(self, client: Client, execution_id: str, request_id: str) -> None:
+        """Somebody skips nodes, whatever becomes of them just then."""
+        for number in range(NODES_MAX):
+            skip = control_pb.SteerNodeRequest(
+                execution_id=execution_id,
+                node=f"n{number}",
+                action=execution_pb2.NODE_ACTION_SKIP,
+                request_id=f"{request_id}/skip{number}",
+            )
+            await client.call("steer", "SteerNode", skip)
+            await elapsed(self._random.uniform(0.0, 0.2))
+
+    async def _step_through(
+        self, client: Client, execution_id: str, request_id: str, delay_s: float
+    ) -> None:
+        """It stops before every node for a while; one of them is let go on."""
+        for number, everywhere in enumerate((True, False)):
+            stops = control_pb.SetBreakpointsRequest(
+                execution_id=execution_id, all=everywhere, request_id=f"{request_id}/stop{number}"
+            )
+            await client.call("stops", "SetBreakpoints", stops)
+            await elapsed(delay_s * 4)
+            if everywhere:
+                go_on = control_pb.SteerNodeRequest(
+                    execution_id=execution_id,
+                    node=f"n{self._random.randrange(NODES_MAX)}",
+                    action=execution_pb2.NODE_ACTION_CONTINUE,
+                    request_id=f"{request_id}/on",
+                )
+                await client.call("steer", "SteerNode", go_on)

@@ -283,6 +283,11 @@ class World:
                 wake_at_us=row["wake_at"] or 0,
                 plan=self.tables.plans[row["plan_digest"]],
                 rows=dict(sorted(self.tables.history.get(execution_id, {}).items())),
+                values={
+                    name: (value["text"], value["number"])
+                    for (of, name), value in self.tables.values.items()
+                    if of == execution_id
+                },
             )
         for host in self.orchestrators.values():
             if host.process.alive:

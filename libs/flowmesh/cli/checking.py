@@ -14,7 +14,7 @@ from flowmesh.cli.sources import Source, read_source
 if TYPE_CHECKING:
     from flowmesh.definitions import Problem
 
-Kind = Literal["workflow", "task", "steps", "test"]
+Kind = Literal["workflow", "task", "template", "steps", "graph", "serverless", "states", "test"]
 
 
 def lint(
@@ -82,8 +82,9 @@ def schema(kind: Kind = "workflow", /) -> int:
     Parameters
     ----------
     kind
-        `workflow` and `task` are resources of workflow.io/v1, `steps` is step JSON, `test` a
-        file of workflow tests.
+        `workflow`, `task` and `template` are resources of workflow.io/v1; `steps` is step JSON,
+        `graph` graph JSON, `serverless` Serverless Workflow, `states` Amazon States Language;
+        `test` is a file of workflow tests.
     """
     from flowmesh.rehearsal.editor import SCHEMAS
 

@@ -77,6 +77,12 @@ _LABEL: tuple[Row, ...] = (
     ("list", "versions:list_labels", "Labels of a workflow."),
     ("rm", "versions:remove_label", "Remove a label."),
 )
+_TRIGGER: tuple[Row, ...] = (
+    ("list", "triggers:list_triggers", "When they fire next, what they did last."),
+    ("pause", "triggers:pause", "Let a trigger start nothing."),
+    ("resume", "triggers:resume", "Let a paused trigger go on."),
+    ("fire", "triggers:fire", "Start an execution as if it had fired."),
+)
 _GET: tuple[Row, ...] = (
     ("workflow", "definitions:get_workflow", "A workflow."),
     ("task", "definitions:get_task", "A reusable task."),
@@ -96,15 +102,66 @@ _EXECUTIONS: tuple[Row, ...] = (
     ("watch", "watching:watch", "Follow an execution live."),
     ("history", "histories:history", "The events of an execution."),
     ("trace", "histories:trace", "Where an execution's time went."),
+    ("explain", "insights:explain", "Why an execution or a task waits."),
+    ("state-at", "insights:state_at", "An execution as it was."),
+    ("compare", "insights:compare", "Two executions side by side."),
+    ("watch-variable", "insights:watch_variable", "A value along the chain of tasks."),
+    ("bottlenecks", "insights:bottlenecks", "What costs a workflow its time."),
     ("stats", "stats:stats", "Counts and latencies of workflows and tasks."),
     ("cancel", "executions:cancel", "Cancel an execution."),
     ("terminate", "executions:terminate", "End an execution at once."),
     ("pause", "executions:pause", "Let nothing of an execution begin any more."),
     ("resume", "executions:resume", "Let a paused execution go on."),
+    ("step", "control:step", "Go through an execution step by step."),
+    ("retry", "control:retry", "Try a task again that failed."),
+    ("skip", "control:skip", "Skip a task; those behind it go on."),
+    ("complete", "control:complete", "Complete a task by hand."),
+    ("override", "control:override", "Replace an output that nobody has seen yet."),
+    ("fail", "control:fail", "Fail a task that is held."),
+    ("approvals", "control:approvals", "What waits for people."),
+    ("approve", "control:approve", "Approve what a task asks."),
+    ("reject", "control:reject", "Reject what a task asks."),
+    ("rerun", "control:rerun", "Run an execution again, from some tasks on."),
+    ("replay", "control:replay", "Run an execution again as it was."),
     ("signal", "executions:signal", "Send a signal to an execution."),
+    ("signal-by-key", "keyed_signals:signal_by_key", "Send a signal to who waits with a key."),
+    ("tree", "trees:tree", "An execution and those it has started."),
+    ("hooks", "triggers:hooks", "URLs that tasks wait for a call of."),
+    ("publish", "triggers:publish", "Publish an event."),
+    ("backfill", "triggers:backfill", "Start many executions, some at a time."),
+    ("search", "searching:search", "Executions that a filter takes."),
+    ("attributes", "searching:attributes", "Set what an execution is found by."),
+    ("delete", "keeping:delete", "Delete an ended execution."),
+    ("erase", "keeping:erase", "Erase the values of an ended execution."),
+)
+_BULK: tuple[Row, ...] = (
+    ("start", "bulks:start", "Cancel, pause, signal … all that a filter takes."),
+    ("show", "bulks:show", "How far a bulk is."),
+    ("list", "bulks:list_bulks", "Bulks, newest first."),
+    ("cancel", "bulks:cancel", "Stop a bulk."),
+)
+_ARCHIVE: tuple[Row, ...] = (
+    ("list", "keeping:list_archived", "What is in the archive."),
+    ("show", "keeping:show_archived", "An execution as its file has it: JSON lines."),
+    ("restore-view", "keeping:restore_view", "An archived execution as it was shown."),
+)
+_RETENTION: tuple[Row, ...] = (
+    ("show", "keeping:show_retention", "How long ended executions are kept."),
+    ("set", "keeping:set_retention", "Set it for a namespace."),
+)
+_LIMITS: tuple[Row, ...] = (
+    ("set", "limits:set_limit", "Set a limit while tasks run."),
+    ("list", "limits:list_limits", "Limits, what is in use, what is stopped."),
+    ("rm", "limits:remove_limit", "Remove a limit."),
+    ("changes", "limits:limit_changes", "Who changed limits, and why."),
 )
 _SUITE: tuple[Row, ...] = (
     ("services", "services:services", "Who is there, and how they are."),
+    ("queues", "limits:queues", "How full the queues are, and why tasks wait."),
+    ("dead-letters", "limits:dead_letters", "Tasks that were given up."),
+    ("breakers", "limits:breakers", "Circuit breakers that are not closed."),
+    ("stop-dispatch", "limits:stop_dispatch", "Let no task leave any more."),
+    ("start-dispatch", "limits:start_dispatch", "Undo a stop of dispatch."),
     ("config", "configuration:config", "Every setting, its value and source."),
     ("doctor", "doctor:doctor", "Check this machine and the suite."),
     ("completion", "completion:completion", "Completion for your shell."),
@@ -125,11 +182,23 @@ def _make() -> App:
         ("list", "List what is there.", _LIST),
         ("library", "Tasks and workflows that come with Flowmesh.", _LIBRARY),
         ("template", "Templates to start from.", _TEMPLATE),
+        ("trigger", "Schedules, events and webhooks.", _TRIGGER),
         ("label", "Labels that point to versions of a workflow.", _LABEL),
     ):
         parent = App(name=name, help=text, group=DEFINITIONS)
         _add(parent, rows)
         made.command(parent)
+    for name, text, rows in (
+        ("bulk", "One action on all executions that a filter takes.", _BULK),
+        ("archive", "Executions past their retention.", _ARCHIVE),
+        ("retention", "How long ended executions are kept.", _RETENTION),
+    ):
+        parent = App(name=name, help=text, group=EXECUTIONS)
+        _add(parent, rows)
+        made.command(parent)
+    limits = App(name="limits", help="What holds tasks back at run time.", group=SUITE)
+    _add(limits, _LIMITS)
+    made.command(limits)
     return made
 
 

@@ -24,6 +24,7 @@ HINTS = {
     "TEMPLATE_NOT_FOUND": "`flowmesh template list` shows what is there",
     "PARAMETERS_INVALID": "`flowmesh template show` shows its parameters",
     "LABEL_NOT_FOUND": "`flowmesh label list` shows what is there",
+    "TRIGGER_NOT_FOUND": "`flowmesh trigger list` shows what is there",
     "TASK_IN_USE": "`flowmesh list users` shows who uses it",
     "TASK_NOT_FOUND": "`flowmesh list tasks` shows what is there",
     "EXECUTION_NOT_FOUND": "`flowmesh list executions` shows what is there",

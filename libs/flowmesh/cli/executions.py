@@ -1,12 +1,13 @@
 """`start`, `cancel`, `terminate`, `signal`, and executions of `get` and `list`."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
 from flowmesh.cli.shapes import MARKS, execution_json, node_line, value_json
 from flowmesh.cli.sources import read_value
 from flowmesh.cli.versions import chosen
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from flowmesh.sdk import Client, Execution
 
 StatusWord = Literal[
-    "pending", "running", "paused", "completed", "failed", "canceled", "terminated"
+    "pending", "running", "paused", "completed", "failed", "canceled", "terminated", "continued"
 ]
 # A negative number and `-` begin with a hyphen.
 JsonText = Annotated[str, Parameter(allow_leading_hyphen=True)]
@@ -32,6 +33,7 @@ def start(
     timeout: float = WAIT_TIMEOUT_S,
     request_id: str = "",
     version: str = "",
+    label: Annotated[list[str] | None, Parameter(negative="")] = None,
     common: Common = COMMON,
 ) -> int:
     """Start an execution. Prints its id, or, with --wait, its output.
@@ -50,6 +52,8 @@ def start(
         Again with the same one starts nothing and answers the same execution.
     version
         Which version, by number or label; the newest if left out.
+    label
+        What the execution is found by, as name=value; may be repeated.
     """
 
     async def work(client: "Client") -> int:
@@ -59,6 +63,7 @@ def start(
             request_id=request_id,
             version=chosen(version),
             wait=min(timeout, WAIT_TIMEOUT_S) if wait else 0,
+            labels=labels,
         )
         if wait:
             await handle.wait(timeout)
@@ -70,13 +75,26 @@ def start(
         return exit_codes.DONE
 
     value = None
+    labels: dict[str, str] = {}
 
     def read_and_run() -> int:
         nonlocal value
         value = read_value(input, "--input")
+        labels.update(pairs(label or ()))
         return run(common, work)
 
     return guarded(common, read_and_run)
+
+
+def pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Options written as name=value."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Refused(f"{text!r} is not name=value", code=exit_codes.USAGE)
+        found[name] = value
+    return found
 
 
 def get_execution(execution: str, /, *, common: Common = COMMON) -> int:
@@ -104,12 +122,18 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
         return code
     took = output.duration(execution.duration_ms) if execution.status.ended else ""
     mark = MARKS[execution.status]
+    if execution.archived:
+        took = f"{took}  (archived)"
     output.line(
         f"{mark} {execution.id}  {execution.workflow_id} v{execution.workflow_version}"
         f"  {execution.status}  {took}".rstrip()
     )
     if execution.failure is not None:
         output.line(f"  {execution.failure}")
+    if execution.erasure is not None:
+        by = execution.erasure.actor or "somebody"
+        at = output.moment(execution.erasure.at)
+        output.line(f"  values erased {at} by {by}: {execution.erasure.reason}")
     if not brief:
         output.line(f"  started {output.moment(execution.started_at)}")
         output.line(f"  input   {output.compact(value_json(execution.input))}")
@@ -161,20 +185,25 @@ def list_executions(
         if common.json:
             output.document([execution_json(execution, whole=False) for execution in found])
             return exit_codes.DONE
-        rows = [
-            (
-                execution.id,
-                execution.workflow_id,
-                str(execution.status),
-                output.moment(execution.started_at),
-                output.duration(execution.duration_ms),
-            )
-            for execution in found
-        ]
-        output.columns(("ID", "WORKFLOW", "STATUS", "STARTED", "DURATION"), rows)
+        table(found)
         return exit_codes.DONE
 
     return run(common, work)
+
+
+def table(found: Iterable["Execution"]) -> None:
+    """A line for each execution."""
+    rows = [
+        (
+            execution.id,
+            execution.workflow_id,
+            str(execution.status),
+            output.moment(execution.started_at),
+            output.duration(execution.duration_ms),
+        )
+        for execution in found
+    ]
+    output.columns(("ID", "WORKFLOW", "STATUS", "STARTED", "DURATION"), rows)
 
 
 def cancel(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:

@@ -60,9 +60,10 @@ def graph(
     kind: Kind = "svg",
     out: Out = "",
     version: int = 0,
+    execution: str = "",
     common: Common = COMMON,
 ) -> int:
-    """Draw a workflow: of a file, or one that is registered.
+    """Draw a workflow: of a file, one that is registered, or that of an execution.
 
     Parameters
     ----------
@@ -70,7 +71,14 @@ def graph(
         Id of a registered workflow, in place of a file.
     version
         Which version of it; 0 is the newest.
+    execution
+        Id of an execution, in place of both: each node is coloured by what became of it.
     """
+    if execution and (name or file):
+        what = Refused("an execution is drawn by its id alone", code=exit_codes.USAGE)
+        return guarded(common, lambda: _raise(what))
+    if execution:
+        return _draw_execution(common, execution, kind, out)
     if bool(name) == bool(file):
         what = Refused("name a workflow or give a file, one of them", code=exit_codes.USAGE)
         return guarded(common, lambda: _raise(what))
@@ -87,14 +95,30 @@ def graph(
     return run(common, work)
 
 
+def _draw_execution(common: Common, execution: str, kind: Kind, out: str) -> int:
+    async def work(client: "Client") -> int:
+        from flowmesh.definitions import load_workflow
+
+        found = await client.get_execution(execution)
+        stored = await client.get_workflow(found.workflow_id, version=found.workflow_version)
+        workflow = load_workflow(stored.definition)
+        statuses = {
+            node.id: "success" if node.status == "completed" else str(node.status)
+            for node in found.nodes
+        }
+        return await asyncio.to_thread(_draw, workflow, kind, out, statuses)
+
+    return run(common, work)
+
+
 def _raise(error: Exception) -> int:
     raise error
 
 
-def _draw(workflow: "Workflow", kind: str, out: str) -> int:
+def _draw(workflow: "Workflow", kind: str, out: str, statuses: dict[str, str] | None = None) -> int:
     from flowmesh.definitions.drawing import draw
 
-    _write(draw(workflow, kind), out)
+    _write(draw(workflow, kind, statuses), out)
     return exit_codes.DONE
 
 

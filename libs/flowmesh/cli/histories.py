@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output, tree
 from flowmesh.cli.common import COMMON, Common, run
-from flowmesh.cli.shapes import MARKS, doing, execution_json
+from flowmesh.cli.insights import document
+from flowmesh.cli.shapes import MARKS, doing
 
 if TYPE_CHECKING:
+    from flowmesh.insight.traces import Trace
     from flowmesh.sdk import Client, Event, Execution, Node
 
 DATA_CHARACTERS_MAX = 100
@@ -128,16 +131,37 @@ def trace(execution: str, /, *, common: Common = COMMON) -> int:
     """
 
     async def work(client: "Client") -> int:
+        report = await client.trace(execution)
+        if common.json:
+            document(report)
+            return exit_codes.DONE
         found = await client.get_execution(execution)
         spans = spans_of(found, [event async for event in client.history(execution)])
-        if common.json:
-            output.document(_trace_json(found, spans))
-        else:
-            for line in trace_lines(found, spans, datetime.now(UTC)):
-                output.line(line)
+        for line in trace_lines(found, spans, datetime.now(UTC)):
+            output.line(line)
+        for line in summary_lines(report):
+            output.line(line)
         return exit_codes.DONE
 
     return run(common, work)
+
+
+def summary_lines(report: "Trace") -> Iterable[str]:
+    """What was slow: the critical path, the bottleneck, limits that kept tasks apart."""
+    yield from wrap(f"critical path: {' > '.join(report.critical_path)}", 80)
+    if report.bottleneck:
+        yield from wrap(f"bottleneck: {report.bottleneck.text}", 80)
+    groups = report.groups
+    if groups.actual_width < groups.planned_width:
+        yield f"parallel: {groups.planned_width} tasks planned, {groups.actual_width} at most ran"
+    reasons: dict[str, float] = {}
+    for task in report.tasks:
+        for each in task.waits:
+            if each.reason != "dependency":
+                waited = reasons.get(each.reason, 0.0) + each.to_ms - each.from_ms
+                reasons[each.reason] = waited
+    for reason, waited in sorted(reasons.items(), key=lambda each: -each[1]):
+        yield f"waited for {reason}: {output.duration(waited)} in all"
 
 
 def trace_lines(execution: "Execution", spans: dict[str, Span], now: datetime) -> Iterable[str]:
@@ -190,33 +214,6 @@ def _attempt_line(attempt: Attempt, start: datetime | None) -> str:
     again = f", handed out {attempt.deliveries} times" if attempt.deliveries > 1 else ""
     error = f"  {attempt.error}" if attempt.error else ""
     return f"attempt {attempt.number}: at +{offset}, waited {waited}, ran {ran}{again}{error}"
-
-
-def _trace_json(execution: "Execution", spans: dict[str, Span]) -> dict[str, Any]:
-    parent_of = _parents(spans)
-    shown = execution_json(execution, whole=False)
-    shown["spans"] = [
-        {
-            "taskId": node_id,
-            "parent": parent_of[node_id] or None,
-            "status": span.node.status,
-            "offsetMs": _between(execution.started_at, span.began_at),
-            "durationMs": span.took_ms,
-            "attempts": [
-                {
-                    "attempt": attempt.number,
-                    "waitedMs": attempt.waited_ms,
-                    "ranMs": attempt.ran_ms,
-                    "deliveries": attempt.deliveries,
-                    "worker": attempt.worker or None,
-                    "error": attempt.error or None,
-                }
-                for attempt in span.attempts.values()
-            ],
-        }
-        for node_id, span in spans.items()
-    ]
-    return shown
 
 
 def _between(start: datetime | None, end: datetime | None) -> float | None:

@@ -19,6 +19,8 @@ MARKS = {
     "canceled": "■",
     "terminated": "■",
     "paused": "‖",
+    "continued": "↻",
+    "compensating": "↶",
 }
 
 
@@ -50,9 +52,34 @@ def execution_json(execution: "Execution", *, whole: bool = True) -> dict[str, A
         "endedAt": output.iso(execution.ended_at),
         "durationMs": execution.duration_ms,
     }
+    if execution.parent_id:
+        shown["parent"] = {"executionId": execution.parent_id, "taskId": execution.parent_node}
+    for name, other in (
+        ("continuedFrom", execution.continued_from),
+        ("continuedAs", execution.continued_as),
+        ("firstRun", execution.first_run),
+    ):
+        if other:
+            shown[name] = other
     if execution.failure is not None:
         shown["error"] = failure_json(execution.failure)
+    if execution.archived:
+        shown["archived"] = True
     if whole:
+        if execution.compensation:
+            shown["compensation"] = execution.compensation
+        if execution.rerun_of:
+            shown["rerunOf"] = execution.rerun_of
+        shown["search"] = {
+            name: output.iso(value) if isinstance(value, datetime) else value
+            for name, value in execution.search.items()
+        }
+        if execution.erasure is not None:
+            shown["erased"] = {
+                "at": output.iso(execution.erasure.at),
+                "actor": execution.erasure.actor,
+                "reason": execution.erasure.reason,
+            }
         shown["requestId"] = execution.request_id
         shown["lastSequence"] = execution.last_sequence
         shown["input"] = value_json(execution.input)
@@ -81,11 +108,28 @@ def node_json(node: "Node") -> dict[str, Any]:
         "dueAt": output.iso(node.due_at),
         "durationMs": node.duration_ms,
     }
+    if node.child_workflow_id:
+        shown["child"] = {
+            "workflow": node.child_workflow_id,
+            "version": node.child_version or None,
+            "executionId": node.child_execution_id or None,
+        }
     if node.output is not None:
         shown["output"] = value_json(node.output)
     if node.failure is not None:
         shown["error"] = failure_json(node.failure)
+    if node.held:
+        shown["held"] = True
+    if node.undoes:
+        shown["undoes"] = node.undoes
     return shown
+
+
+# Nodes that no worker has, and what lets them go on.
+_WAITED_FOR = {
+    "webhook.receive": "waits for a call; `flowmesh hooks` shows where",
+    "signal": "waits for a signal",
+}
 
 
 def node_line(node: "Node", now: datetime) -> str:
@@ -94,18 +138,26 @@ def node_line(node: "Node", now: datetime) -> str:
         parts.append(output.duration(node.duration_ms))
     if node.attempts > 1:
         parts.append(f"attempt {node.attempts}")
+    if node.child_execution_id:
+        parts.append(f"→ {node.child_execution_id}")
     if node.failure is not None and node.status != "completed":
         parts.append(f"{node.failure.error_class}: {node.failure.message}")
-    if node.status == "running":
-        parts.append(doing(node, now))
+    if node.status == "running" or node.held:
+        parts.append(doing(node, now) if node.status == "running" else "stopped here")
     return "  ".join(parts)
 
 
 def doing(node: "Node", now: datetime) -> str:
-    """What a running node waits for: time, a worker, or the worker that has it."""
+    """What a running node waits for: time, a worker, or the worker that has it; or somebody."""
+    if node.held:
+        return "held: retry, skip, complete or fail it"
+    if node.task_type == "approval":
+        return f"asks {', '.join(node.assignees) or 'anybody'}"
     if node.due_at is not None:
         left = output.duration(max(0.0, (node.due_at - now).total_seconds() * 1_000))
         return f"due in {left}" if node.failure is None else f"next attempt in {left}"
+    if node.task_type in _WAITED_FOR:
+        return _WAITED_FOR[node.task_type]
     since_ms = max(0.0, (now - (node.scheduled_at or now)).total_seconds() * 1_000)
     waited = output.duration(since_ms)
     if node.worker_id:

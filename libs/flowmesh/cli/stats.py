@@ -1,26 +1,46 @@
 """`stats`: how many executions there were, and how long they and their tasks took."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, run
+from flowmesh.cli.searching import grouped
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 
-def stats(workflow: str = "", /, *, common: Common = COMMON) -> int:
+def stats(
+    workflow: str = "",
+    /,
+    *,
+    group_by: Annotated[list[str] | None, Parameter(negative="")] = None,
+    filter: str = "",
+    common: Common = COMMON,
+) -> int:
     """Show counts and latency percentiles of workflows and their tasks.
 
-    Of the process that answers, since it was started.
+    Of the process that answers, since it was started. With --group-by, how many executions are
+    stored, in groups.
 
     Parameters
     ----------
     workflow
         Only this workflow.
+    group_by
+        status, workflow, version, day, hour, error.class, label.<name>, attr.<name> or
+        input.<path>; may be repeated, at most three.
+    filter
+        Which executions to count, as for `flowmesh search`.
     """
 
     async def work(client: "Client") -> int:
+        if group_by or filter:
+            of = f'workflow = "{workflow}"' if workflow else ""
+            both = " AND ".join(f"({each})" for each in (of, filter) if each)
+            return await grouped(client, common, both, group_by or ())
         found = await client.stats(workflow)
         if common.json:
             output.document([_workflow(each) for each in found])

@@ -32,6 +32,7 @@ from flowmesh.definitions.reading import (
     read_source,
 )
 from flowmesh.definitions.task_refs import TaskRef, task_ref
+from flowmesh.definitions.trigger_messages import trigger_message
 
 __all__ = [
     "TEMPLATE_LABEL",
@@ -60,5 +61,6 @@ __all__ = [
     "read_source",
     "refuse",
     "task_ref",
+    "trigger_message",
     "warnings_in",
 ]

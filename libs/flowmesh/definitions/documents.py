@@ -14,7 +14,7 @@ import orjson
 
 from flowmesh.definitions.limits import NESTING_MAX, SOURCE_BYTES_MAX
 from flowmesh.definitions.problems import Path, Problem, placed
-from flowmesh.definitions.yaml_text import INTEGER_DIGITS_MAX, Unreadable, locate, read_yaml
+from flowmesh.definitions.yaml_text import INTEGER_DIGITS_MAX, Place, Unreadable, locate, read_yaml
 
 Json = Any
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
@@ -33,14 +33,35 @@ class Source:
         """The problems with their places as text, line and column."""
         if not problems:
             return ()
-        places = {(p.document, p.path, p.at_key) for p in problems}
+        places = [_place(problem, self.documents) for problem in problems]
         marks = locate(self.text, places)
         count = len(self.documents)
         return tuple(
-            placed(p, documents=count, line=line, column=column)
-            for p in problems
-            for line, column in (marks.get((p.document, p.path, p.at_key), (0, 0)),)
+            placed(problem, documents=count, line=line, column=column)
+            for problem, place in zip(problems, places, strict=True)
+            for line, column in (marks.get(place, (0, 0)),)
         )
+
+
+def _place(problem: Problem, documents: Sequence[Json]) -> Place:
+    place = Place(problem.document, problem.path, problem.at_key)
+    if problem.offset < 0:
+        return place
+    text = _at(documents[problem.document], problem.path)
+    inside = problem.inside or text
+    if not isinstance(text, str) or text.count(inside) != 1:
+        return place
+    return place._replace(offset=text.index(inside) + problem.offset, text=text)
+
+
+def _at(value: Json, path: Path) -> Json:
+    """What is there, None where nothing is."""
+    for key in path:
+        try:
+            value = value[key]
+        except (LookupError, TypeError):
+            return None
+    return value
 
 
 def parse(source: bytes, content_type: str = "") -> Source:
@@ -186,7 +207,7 @@ def _as_yaml(text: str, problem: Problem, code: str) -> Unreadable:
 
 def _located(text: str, problem: Problem) -> Unreadable:
     """The refusal of a value with the line and column it is in."""
-    place = (problem.document, problem.path, False)
+    place = Place(problem.document, problem.path)
     line, column = locate(text, [place]).get(place, (0, 0))
     return Unreadable(replace(problem, line=line, column=column))
 

@@ -15,7 +15,7 @@ from flowmesh.definitions.formats import load
 from flowmesh.definitions.model import WorkflowTemplate
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.errors import Invalid, Violation
-from flowmesh.plan.compiled import Schema
+from flowmesh.plan.schemas import Schema
 
 Json = Any
 # Tells of a workflow which template it was made from.

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from flowmesh.definitions.problems import Path
+from flowmesh.definitions.triggers import Trigger
 
 Json = Any
 
@@ -18,6 +19,11 @@ Json = Any
 # What templates see besides the usual names in the body of a map, and in that of a state machine.
 ITEM_NAMES = frozenset({"item", "index"})
 STATE_NAMES = frozenset({"state", "error"})
+# And in the input of what undoes another node: `undo.input`, `undo.output`.
+UNDO_NAMES = frozenset({"undo"})
+UNDO_SUFFIX = ":undo"
+# The executor of tasks that ask people.
+APPROVAL = "approval"
 
 
 class Dialect(Enum):
@@ -47,6 +53,9 @@ class Retry:
     max_delay_ms: int
     jitter: float = 0.0
     retry_on: tuple[str, ...] = ()
+    # Failure classes that are not, whatever `retry_on` says; 0 is no limit.
+    never_on: tuple[str, ...] = ()
+    max_elapsed_ms: int = 0
 
 
 # S0: exponential back-off 100 ms, 200 ms, 400 ms … capped at 30 s.
@@ -54,6 +63,22 @@ NATIVE_RETRY = Retry(4, 100, 2.0, 30_000)
 # What a `retryPolicy` of step JSON leaves out. Without one there is a single attempt.
 STEPS_RETRY = Retry(3, 1_000, 2.0, 30_000)
 NO_RETRY = Retry(1, 0, 1.0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds tasks back although workers are free; 0 is no limit. `rate` is by second.
+
+    `key` is a template over `input`: each of its values is limited by itself. `retries` are those
+    made per task that began, as a share.
+    """
+
+    concurrency: int = 0
+    rate: float = 0.0
+    burst: int = 0
+    key: str = ""
+    retries: float = 0.0
+    path: Path = ()
 
 
 class Visibility(Enum):
@@ -104,6 +129,11 @@ class MapBody:
     nodes: tuple["Node", ...]
     concurrency: int
     path: Path
+    # So many items, or this share of them, may fail without the map failing.
+    tolerated: int = 0
+    tolerated_share: float = 0.0
+    # `item` is a list of so many; 0 is the item itself.
+    batch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +179,8 @@ class Catch:
 
     classes: tuple[str, ...]
     next: str
+    # The machine fails with it in the end, whatever comes between.
+    defers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +211,52 @@ class Join(Enum):
     ANY = "any"
 
 
+class FailurePolicy(Enum):
+    """What a workflow does once a critical node has failed.
+
+    What does not depend on it goes on; or what workers have is let end, and nothing begins; or what
+    runs is canceled.
+    """
+
+    FINISH_OTHERS = 0
+    STOP = 1
+    CANCEL = 2
+
+
+class OnFailure(Enum):
+    """What a node's failure means: as the workflow says; nodes behind it go on with its fallback;
+    it waits for somebody; or all that runs is canceled and what was done is undone.
+    """
+
+    FAIL = 0
+    CONTINUE = 1
+    HOLD = 2
+    COMPENSATE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What follows when a node fails, or when it completed and the execution fails later.
+
+    `undo` is the task that undoes it; its node has the id of this one with `UNDO_SUFFIX`.
+    """
+
+    on_failure: OnFailure = OnFailure.FAIL
+    fallback: Json = None
+    undo: "Node | None" = None
+    total_timeout_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Compensation:
+    """When what was done is undone, and whether at once where the dependencies allow it."""
+
+    on_failure: bool = True
+    on_cancel: bool = True
+    on_terminate: bool = False
+    parallel: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """A dependency with a condition of its own on the node it comes from.
@@ -194,6 +272,18 @@ class Edge:
     # As the document has them: its name, and its condition for people to read.
     id: str = ""
     condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """How long a result is good, and for whom; `key` is a template over the task's input, and
+    None is the input itself.
+    """
+
+    ttl_ms: int
+    everywhere: bool
+    key: Json
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,12 +316,21 @@ class Node:
     # Edges from nodes that are dependencies too, and when they let this node run.
     edges: tuple[Edge, ...] = ()
     join: Join = Join.STRICT
+    # Of ALL and ANY: how many edges must be taken, and those that must be among them.
+    join_count: int = 1
+    join_required: tuple[str, ...] = ()
+    outcome: Outcome = Outcome()
     # Not in the document: what stands before, behind or between those that are.
     hidden: bool = False
     # Of a node in the body of a state machine.
     follow: Follow | None = None
     # Names its templates see besides the usual ones, of the bodies it is in.
     bound: frozenset[str] = frozenset()
+    # When an earlier result may stand for that of its task.
+    cache: "Cache | None" = None
+    limits: Limits | None = None
+    # Labels that its workers must have.
+    requires: dict[str, str] = field(default_factory=dict)
 
     @property
     def map(self) -> MapBody | None:
@@ -239,13 +338,20 @@ class Node:
 
     @property
     def input_path(self) -> Path:
-        return (*self.path, "input") if self.map is None else (*self.map.path, "items")
+        if self.map is not None:
+            return (*self.map.path, "items")
+        if self.task is not None and self.task.executor == APPROVAL:
+            return self.task.config_path
+        placed = self.task.places.get(("input",)) if self.task is not None else None
+        return placed or (*self.path, "input")
 
 
 def every_node(nodes: Iterable[Node]) -> Iterator[Node]:
-    """The nodes with those in bodies among them, each before its body."""
+    """The nodes with those in bodies among them and those that undo one, each behind its own."""
     for node in nodes:
         yield node
+        if node.outcome.undo is not None:
+            yield node.outcome.undo
         if node.body is not None:
             yield from every_node(node.body.nodes)
 
@@ -256,6 +362,29 @@ class Callbacks:
     on_failure: str = ""
     on_step: str = ""
     secret: str = ""
+
+
+class SearchKind(Enum):
+    """What a search attribute holds; ANY is whatever its value is."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOL = "bool"
+    TIME = "time"
+    ANY = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchField:
+    """Something executions are found by: `attr.<name>`, or `input.<path>`.
+
+    `template` computes it from the input; None of an attribute that is only set later.
+    """
+
+    name: str
+    kind: SearchKind
+    template: Json
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +405,14 @@ class Workflow:
     labels: dict[str, str] = field(default_factory=dict)
     nodes_path: Path = ()
     schema_path: Path = ()
+    on_failure: FailurePolicy = FailurePolicy.FINISH_OTHERS
+    compensation: Compensation = Compensation()
+    # What starts executions besides calls of the API.
+    triggers: tuple[Trigger, ...] = ()
+    search: tuple[SearchField, ...] = ()
+    # How long ended executions are kept; 0 is as long as the namespace says.
+    retention_ms: int = 0
+    limits: Limits | None = None
 
     @property
     def task_refs(self) -> frozenset[str]:

@@ -10,25 +10,35 @@ from typing import Protocol
 
 from flowmesh.api.common.v1 import failure_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.definitions.builtins import built_in
+from flowmesh.definitions.builtins import RECEIVE, SIGNAL, built_in
 from flowmesh.definitions.canonical import json_bytes
+from flowmesh.definitions.formats.native_links import version_of
 from flowmesh.definitions.graph import levels
 from flowmesh.definitions.model import (
+    APPROVAL,
     NATIVE_RETRY,
     NO_RETRY,
     Body,
+    Compensation,
     Dialect,
+    FailurePolicy,
     Follow,
     GroupBody,
     Join,
     Json,
+    Limits,
     MapBody,
     Node,
+    OnFailure,
+    Outcome,
     Priority,
+    Retry,
+    SearchKind,
     StatesBody,
     Task,
     Workflow,
 )
+from flowmesh.definitions.receivers import set_signal
 from flowmesh.definitions.references import (
     condition_roots_of,
     decides,
@@ -55,10 +65,41 @@ _PRIORITIES = {
     Priority.HIGH: priority_pb2.PRIORITY_HIGH,
     Priority.CRITICAL: priority_pb2.PRIORITY_CRITICAL,
 }
+_SEARCH_TYPES = {
+    SearchKind.ANY: plan_pb2.SEARCH_TYPE_UNSPECIFIED,
+    SearchKind.TEXT: plan_pb2.SEARCH_TYPE_TEXT,
+    SearchKind.NUMBER: plan_pb2.SEARCH_TYPE_NUMBER,
+    SearchKind.BOOL: plan_pb2.SEARCH_TYPE_FLAG,
+    SearchKind.TIME: plan_pb2.SEARCH_TYPE_TIME,
+}
+_ON_CANCEL = {
+    "CANCEL": plan_pb2.ON_CANCEL_CANCEL,
+    "TERMINATE": plan_pb2.ON_CANCEL_TERMINATE,
+    "ABANDON": plan_pb2.ON_CANCEL_ABANDON,
+}
+# What a retry of a node that starts a workflow is for, where it does not say.
+_OF_CHILDREN = ("ChildFailed", "Timeout")
 _JOINS = {
     Join.STRICT: plan_pb2.JOIN_UNSPECIFIED,
     Join.ALL: plan_pb2.JOIN_ALL,
     Join.ANY: plan_pb2.JOIN_ANY,
+}
+_POLICIES = {
+    FailurePolicy.FINISH_OTHERS: plan_pb2.FAILURE_POLICY_UNSPECIFIED,
+    FailurePolicy.STOP: plan_pb2.FAILURE_POLICY_STOP,
+    FailurePolicy.CANCEL: plan_pb2.FAILURE_POLICY_CANCEL,
+}
+_ON_FAILURE = {
+    OnFailure.FAIL: plan_pb2.NODE_FAILURE_POLICY_UNSPECIFIED,
+    OnFailure.CONTINUE: plan_pb2.NODE_FAILURE_POLICY_CONTINUE,
+    OnFailure.HOLD: plan_pb2.NODE_FAILURE_POLICY_HOLD,
+    OnFailure.COMPENSATE: plan_pb2.NODE_FAILURE_POLICY_COMPENSATE,
+}
+_AS_USUAL = Outcome()
+_DEADLINES = {
+    "FAIL": plan_pb2.DEADLINE_UNSPECIFIED,
+    "APPROVE": plan_pb2.DEADLINE_APPROVE,
+    "REJECT": plan_pb2.DEADLINE_REJECT,
 }
 
 
@@ -81,8 +122,13 @@ def plan_workflow(
         output_schema=schema_bytes(workflow.output_schema),
         output_template=json_bytes(workflow.output) if workflow.has_output else b"",
         timeout_ms=workflow.timeout_ms,
+        on_failure=_POLICIES[workflow.on_failure],
     )
     _set_callbacks(plan, workflow)
+    _set_compensation(plan, workflow)
+    _set_search(plan, workflow)
+    if workflow.limits is not None:
+        plan.limits.CopyFrom(_limits(workflow.limits))
     _Planner(workflow, resolve, plan).add_nodes(Scope(workflow.nodes), plan.nodes)
     plan.digest = digest_of(plan)
     return plan
@@ -100,6 +146,22 @@ def _set_callbacks(plan: plan_pb2.Plan, workflow: Workflow) -> None:
         plan.callbacks.on_failure_url = callbacks.on_failure
         plan.callbacks.on_step_url = callbacks.on_step
         plan.callbacks.secret = callbacks.secret
+
+
+def _set_compensation(plan: plan_pb2.Plan, workflow: Workflow) -> None:
+    said = workflow.compensation
+    if said != Compensation():
+        plan.compensation.not_on_failure = not said.on_failure
+        plan.compensation.not_on_cancel = not said.on_cancel
+        plan.compensation.on_terminate = said.on_terminate
+        plan.compensation.parallel = said.parallel
+
+
+def _set_search(plan: plan_pb2.Plan, workflow: Workflow) -> None:
+    plan.retention_ms = workflow.retention_ms
+    for each in workflow.search:
+        template = json_bytes(each.template) if each.template is not None else b""
+        plan.search.add(name=each.name, type=_SEARCH_TYPES[each.kind], template=template)
 
 
 class _Nodes(Protocol):
@@ -135,6 +197,10 @@ class _Planner:
             planned = self._add_node(node, scope, nodes, before)
             first = nodes[len(nodes) - 2] if node.condition else planned
             first.join = _JOINS[node.join]
+            first.join_count = node.join_count if node.join_count > 1 else 0
+            first.join_required.extend(
+                graph.dependencies[index].index(places[name]) for name in node.join_required
+            )
             for edge in node.edges:
                 if not (edge.label or edge.on_failure):
                     continue  # a dependency and nothing more
@@ -164,6 +230,7 @@ class _Planner:
         self, node: Node, scope: Scope, nodes: _Nodes, before: list[int]
     ) -> plan_pb2.PlanNode:
         planned = _planned(node, nodes, before)
+        self._set_outcome(planned, node, scope)
         if node.body is not None:
             self._set_body(planned, node, node.body, scope.bodies[node.path])
             return planned
@@ -174,15 +241,34 @@ class _Planner:
             planned.input_mode = plan_pb2.INPUT_MODE_NONE
         elif task.executor == "delay":
             self._as_timer(planned, node, task)
-        elif task.executor == "signal":
-            planned.kind = plan_pb2.NODE_KIND_SIGNAL
-            planned.input_mode = plan_pb2.INPUT_MODE_NONE
-            planned.signal = str((task.config or node.input)["name"])
+        elif task.executor in ("subworkflow", "continueAsNew"):
+            _as_link(planned, node, task)
+        elif task.executor in (SIGNAL, RECEIVE):
+            set_signal(planned, node, task)
+            _set_wait(planned, node, task)
+        elif task.executor == APPROVAL:
+            _set_approval(planned, node, task)
         elif decides(node):
             self._as_task(planned, *_decision(node, task, scope), scope)
         else:
             self._as_task(planned, node, task, scope)
         return planned
+
+    def _set_outcome(self, planned: plan_pb2.PlanNode, node: Node, scope: Scope) -> None:
+        outcome = node.outcome
+        if outcome == _AS_USUAL:
+            return
+        planned.on_failure = _ON_FAILURE[outcome.on_failure]
+        planned.total_timeout_ms = outcome.total_timeout_ms
+        if outcome.fallback is not None:
+            planned.fallback = json_bytes(outcome.fallback)
+        undo = outcome.undo
+        if undo is not None:
+            task = self._task(undo)
+            planned.undo.id, planned.undo.name = undo.id, undo.name
+            planned.undo.critical = True
+            planned.undo.queue = undo.queue or task.queue
+            self._as_task(planned.undo, undo, task, scope)
 
     def _set_body(self, planned: plan_pb2.PlanNode, node: Node, body: Body, inner: Scope) -> None:
         planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
@@ -191,6 +277,9 @@ class _Planner:
                 planned.kind = plan_pb2.NODE_KIND_MAP
                 planned.input_template = json_bytes(node.input)
                 planned.map.concurrency = body.concurrency
+                planned.map.tolerated_failures = body.tolerated
+                planned.map.tolerated_share = body.tolerated_share
+                planned.map.batch = body.batch
                 self.add_nodes(inner, planned.map.nodes)
             case GroupBody():
                 planned.kind = plan_pb2.NODE_KIND_GROUP
@@ -221,20 +310,14 @@ class _Planner:
         planned.timeout_ms = timeout_ms(node, task)
         planned.heartbeat_timeout_ms = node.heartbeat_ms
         planned.gate = task.executor == "condition"
+        planned.requires.extend(f"{name}={value}" for name, value in sorted(node.requires.items()))
+        if node.limits is not None:
+            planned.limits.CopyFrom(_limits(node.limits))
         # What is written into a node of another format than ours is tried once.
         foreign = node.task is not None and self._workflow.dialect is not Dialect.NATIVE
         default = NO_RETRY if foreign else NATIVE_RETRY
         retry = node.retry or task.retry or default
-        planned.retry.CopyFrom(
-            failure_pb2.RetryPolicy(
-                max_attempts=retry.max_attempts,
-                initial_delay_ms=retry.initial_delay_ms,
-                multiplier=retry.multiplier,
-                max_delay_ms=retry.max_delay_ms,
-                jitter=retry.jitter,
-                retry_on=retry.retry_on,
-            )
-        )
+        _set_retry(planned, retry)
 
     def _spec(self, spec: plan_pb2.TaskSpec) -> int:
         index = self._specs.get(spec.digest)
@@ -293,6 +376,17 @@ def _given(conditions: Sequence[str], node: Node, scope: Scope) -> tuple[list[st
     return list(read), given
 
 
+def _set_approval(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+    planned.kind = plan_pb2.NODE_KIND_APPROVAL
+    planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+    planned.input_template = json_bytes(node.input)
+    planned.approval.needed = task.config["needed"]
+    planned.approval.form = schema_bytes(task.config["form"])
+    planned.approval.deadline_ms = task.config["deadline_ms"]
+    planned.approval.on_deadline = _DEADLINES[task.config["on_deadline"]]
+    planned.approval.goes_on_rejected = task.config["on_reject"] == "CONTINUE"
+
+
 def _planned(node: Node, nodes: _Nodes, before: list[int]) -> plan_pb2.PlanNode:
     return nodes.add(
         id=node.id,
@@ -304,6 +398,62 @@ def _planned(node: Node, nodes: _Nodes, before: list[int]) -> plan_pb2.PlanNode:
     )
 
 
+def _limits(limits: Limits) -> plan_pb2.Limits:
+    return plan_pb2.Limits(
+        concurrency=limits.concurrency,
+        rate_per_second=limits.rate,
+        burst=limits.burst,
+        key_template=json_bytes(limits.key) if limits.key else b"",
+        retry_ratio=limits.retries,
+    )
+
+
+def _set_retry(planned: plan_pb2.PlanNode, retry: Retry) -> None:
+    planned.retry.CopyFrom(
+        failure_pb2.RetryPolicy(
+            max_attempts=retry.max_attempts,
+            initial_delay_ms=retry.initial_delay_ms,
+            multiplier=retry.multiplier,
+            max_delay_ms=retry.max_delay_ms,
+            jitter=retry.jitter,
+            retry_on=retry.retry_on,
+            never_on=retry.never_on,
+            max_elapsed_ms=retry.max_elapsed_ms,
+        )
+    )
+
+
+def _set_wait(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+    """How long a node waits for its signal, and with which key."""
+    planned.timeout_ms = node.timeout_ms
+    if "onTimeout" in task.config:
+        planned.on_timeout = json_bytes(task.config["onTimeout"])
+    if node.task is not None and node.has_input:
+        planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+        planned.input_template = json_bytes(node.input)
+
+
+def _as_link(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+    """A node that starts another workflow, or goes on as a new execution."""
+    planned.timeout_ms = node.timeout_ms
+    planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+    planned.input_template = json_bytes(node.input)
+    number, label = version_of(task.config)
+    if task.executor == "continueAsNew":
+        planned.kind = plan_pb2.NODE_KIND_CONTINUE
+        if task.config["version"] is None:
+            return
+    else:
+        planned.kind = plan_pb2.NODE_KIND_CHILD
+        planned.child.workflow_id = task.config["workflow"]
+        planned.child.detached = not task.config["wait"]
+        planned.child.on_cancel = _ON_CANCEL[task.config["onCancel"]]
+        retry = node.retry or NO_RETRY
+        _set_retry(planned, retry if retry.retry_on else replace(retry, retry_on=_OF_CHILDREN))
+    planned.child.version, planned.child.version_label = number, label
+    planned.child.SetInParent()
+
+
 def _set_follow(planned: plan_pb2.PlanNode, follow: Follow, places: Mapping[str, int]) -> None:
     def place(name: str) -> int:
         return places[name] + 1 if name else 0
@@ -312,7 +462,9 @@ def _set_follow(planned: plan_pb2.PlanNode, follow: Follow, places: Mapping[str,
     planned.follow.chooses = follow.chooses
     planned.follow.keeps = follow.keeps
     for catch in follow.catches:
-        planned.follow.catches.add(classes=catch.classes, next=place(catch.next))
+        planned.follow.catches.add(
+            classes=catch.classes, next=place(catch.next), defers=catch.defers
+        )
 
 
 def _positions(nodes: Sequence[Node]) -> list[int]:

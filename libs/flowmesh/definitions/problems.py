@@ -40,6 +40,10 @@ class Problem:
     place: str = ""
     line: int = 0
     column: int = 0
+    # The character of the string there that it is about, -1 if none; it counts in `inside` where
+    # that is only a part of the string.
+    offset: int = -1
+    inside: str = ""
 
     def text(self) -> str:
         """The message with its place in front, unless it names the place itself."""
@@ -59,9 +63,21 @@ class Problems:
         # Ids seen to be well-formed; a large graph names the same ones again and again.
         self.well_formed: set[str] = set()
 
-    def add(self, code: str, message: str, path: Path = (), *, at_key: bool = False) -> None:
+    def add(
+        self,
+        code: str,
+        message: str,
+        path: Path = (),
+        *,
+        at_key: bool = False,
+        offset: int = -1,
+        inside: str = "",
+    ) -> None:
         if len(self.found) < PROBLEMS_MAX:
-            self.found.append(Problem(code, message, path, self.document, at_key=at_key))
+            found = Problem(code, message, path, self.document, at_key=at_key)
+            if offset >= 0:
+                found = replace(found, offset=offset, inside=inside)
+            self.found.append(found)
 
     def warn(self, code: str, message: str, path: Path = ()) -> None:
         if len(self.found) < PROBLEMS_MAX:

@@ -50,6 +50,8 @@ class Scope:
                 names = self._referred(node)
                 if names:
                     self.implied[index] = tuple(names)
+        for undo in self.undos():
+            self._referred(undo)
         self.graph: Graph = graph_of(nodes, self.implied)
 
     def _referred(self, node: Node) -> dict[str, None]:
@@ -68,6 +70,10 @@ class Scope:
             inner = (name for found in body.implied.values() for name in found)
             names.update(dict.fromkeys(name for name in inner if name not in body.ids))
         return names
+
+    def undos(self) -> Iterator[Node]:
+        """The nodes that undo one of its own."""
+        return (node.outcome.undo for node in self.nodes if node.outcome.undo is not None)
 
     def around(self) -> Iterator["Scope"]:
         """The scopes this one stands in, the nearest first."""

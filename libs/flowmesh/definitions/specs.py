@@ -21,8 +21,10 @@ DIALECTS = {
     Dialect.STATES: plan_pb2.DIALECT_STATES,
 }
 # Executors of step JSON whose input is the context whatever they are told to do with it.
-_CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition", "decision"})
+_CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition", "decision", "python"})
 _HTTP_EXECUTORS = frozenset({"http.request", "webhook"})
+# Their workers render what stands in their configuration.
+_RENDERED_BY_WORKER = _HTTP_EXECUTORS | {"db.query", "db.exec", "grpc.call", "publish", "log"}
 HTTP_TIMEOUT_MS = 30_000
 TIMEOUT_MS = 300_000
 
@@ -44,7 +46,7 @@ def inputs_of(node: Node, task: Task) -> Inputs:
         return Inputs(plan_pb2.INPUT_MODE_TEMPLATE, json_bytes(split_input(node)[0]))
     if task.executor in _CONTEXT_EXECUTORS:
         return _CONTEXT
-    if task.executor in _HTTP_EXECUTORS:
+    if task.executor in _RENDERED_BY_WORKER:
         sends = task.config.get("send_context") or (
             task.executor == "webhook" and task.config.get("payload") is None
         )
@@ -62,6 +64,12 @@ def spec_of(node: Node, task: Task, ids: Container[str]) -> plan_pb2.TaskSpec:
         input_schema=schema_bytes(task.input_schema),
         output_schema=schema_bytes(task.output_schema),
     )
+    if node.cache is not None:
+        scopes = (plan_pb2.CACHE_SCOPE_WORKFLOW, plan_pb2.CACHE_SCOPE_NAMESPACE)
+        spec.cache.ttl_ms = node.cache.ttl_ms
+        spec.cache.scope = scopes[node.cache.everywhere]
+        if node.cache.key is not None:
+            spec.cache.key_template = json_bytes(node.cache.key)
     spec.digest = digest_of(spec)
     return spec
 

@@ -7,17 +7,33 @@ included, a path stands.
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from yaml import events
 
+from flowmesh.definitions.inside import SURROGATES, within
 from flowmesh.definitions.limits import DOCUMENTS_MAX, NESTING_MAX
 from flowmesh.definitions.problems import Path, Problem, placed
 
 Json = Any
-Place = tuple[int, Path, bool]
+Node = tuple[int, Path, bool]
 """Document, path, and whether the key of the member is meant instead of its value."""
+
+
+class Place(NamedTuple):
+    """A value, or the key of a member; with an offset, a character of the string `text`."""
+
+    document: int
+    path: Path
+    at_key: bool = False
+    offset: int = -1
+    text: str = ""
+
+    @property
+    def node(self) -> Node:
+        return self.document, self.path, self.at_key
+
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {
@@ -36,6 +52,10 @@ _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 _NUMBER_BEGINNINGS = frozenset("+-.0123456789")
 INTEGER_DIGITS_MAX = 20
 _MERGE = "<<"
+# What strings of JSON may hold as it is and YAML may not.
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PAIRED = re.compile(r"\\u[dD]")
+_PAIR = re.compile(rf"\\(?:({SURROGATES})|.)", re.DOTALL)
 
 
 class Unreadable(Exception):
@@ -66,12 +86,14 @@ class _Reader:
     With `sought` it ends as soon as it has passed all of these.
     """
 
-    def __init__(self, wanted: Iterable[Place] = (), sought: Iterable[Place] = ()) -> None:
+    def __init__(self, wanted: Iterable[Node] = (), sought: Iterable[Node] = ()) -> None:
         self.documents: list[Json] = []
         self.wanted = frozenset(wanted)
         self._sought = set(sought)
         self._ends_early = bool(self._sought)
-        self.marks: dict[Place, tuple[int, int]] = {}
+        self.marks: dict[Node, tuple[int, int]] = {}
+        # The strings at wanted places, as they are written.
+        self.scalars: dict[Node, Any] = {}
         self._stack: list[_Frame] = []
         self._index = 0
 
@@ -126,7 +148,7 @@ class _Reader:
         if len(self._stack) >= NESTING_MAX:
             message = f"values may be nested {NESTING_MAX} levels deep"
             raise self._refuse("NESTING_TOO_DEEP", message, mark)
-        self._put(container, mark)
+        self._put(container, event)
         self._stack.append(_Frame(container))
 
     def _check_plain(self, event: Any, mark: Any) -> None:
@@ -143,7 +165,7 @@ class _Reader:
             self._take_key(frame, event, mark)
             return
         value = self._resolved(event.value, mark) if event.implicit[0] else event.value
-        self._put(value, mark)
+        self._put(value, event)
         self._after_value()
 
     def _take_key(self, frame: _Frame, event: Any, mark: Any) -> None:
@@ -154,8 +176,9 @@ class _Reader:
             raise self._refuse("YAML_FORBIDDEN", f"the key {event.value!r} is there twice", mark)
         frame.key, frame.key_mark = event.value, mark
 
-    def _put(self, value: Json, mark: Any) -> None:
+    def _put(self, value: Json, event: Any) -> None:
         """Stores a value where it belongs, before what is inside of it is read."""
+        mark = event.start_mark
         if not self._stack:
             if len(self.documents) >= DOCUMENTS_MAX:
                 message = f"a source holds at most {DOCUMENTS_MAX} documents"
@@ -172,16 +195,19 @@ class _Reader:
             else:
                 frame.container[str(frame.key)] = value
         if self.wanted:
-            self._remember(mark)
+            self._remember(event)
 
     def _after_value(self) -> None:
         if self._stack and isinstance(self._stack[-1].container, dict):
             self._stack[-1].key = None
 
-    def _remember(self, mark: Any) -> None:
+    def _remember(self, event: Any) -> None:
         path = tuple(frame.key for frame in self._stack if frame.key is not None)
         if (place := (self._index, path, False)) in self.wanted:
+            mark = event.start_mark
             self.marks[place] = (mark.line + 1, mark.column + 1)
+            if isinstance(event, events.ScalarEvent):
+                self.scalars[place] = event
             self._sought.discard(place)
         key_mark = self._stack[-1].key_mark if self._stack else None
         if key_mark is not None and (place := (self._index, path, True)) in self.wanted:
@@ -215,26 +241,42 @@ def read_yaml(text: str) -> list[Json]:
     return reader.documents
 
 
+def _readable(text: str) -> str:
+    """JSON as YAML of the same length, in which everything stands where it stood."""
+    text = _UNPRINTABLE.sub("x", text)
+    return _PAIR.sub(_one_character, text) if _PAIRED.search(text) else text
+
+
+def _one_character(found: re.Match[str]) -> str:
+    """As long as two surrogates, which only JSON writes as escapes: a letter and a blank."""
+    return "\\u4e00\\u2028" if found[1] else found[0]
+
+
 def locate(text: str, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
     """Line and column (1-based) of each place, or of the nearest thing around it that is there."""
     wanted = list(places)
-    around: set[Place] = set(wanted)
-    for document, path, _ in wanted:
-        around.update((document, path[:length], False) for length in range(len(path) + 1))
-    reader = _Reader(around, wanted)
+    nodes = {place.node for place in wanted}
+    around = set(nodes)
+    for document, path, _ in nodes:
+        lengths = range(len(path) + 1)
+        around.update((document, path[:length], False) for length in lengths)
+    reader = _Reader(around, nodes)
     try:
-        reader.read(text)
+        reader.read(_readable(text))
     except Unreadable:
-        # JSON that YAML reads otherwise (surrogate escapes): what was passed so far is known.
-        return {place: reader.marks[place] for place in wanted if place in reader.marks}
-    return {place: _nearest(place, reader.marks) for place in wanted}
+        # JSON that YAML reads otherwise: what was passed so far is known.
+        wanted = [place for place in wanted if place.node in reader.marks]
+    return {place: _located(text, place, reader) for place in wanted}
 
 
-def _nearest(place: Place, marks: dict[Place, tuple[int, int]]) -> tuple[int, int]:
-    if place in marks:
-        return marks[place]
-    document, path, _ = place
-    for length in range(len(path), -1, -1):
-        if (around := (document, path[:length], False)) in marks:
-            return marks[around]
+def _located(text: str, place: Place, reader: _Reader) -> tuple[int, int]:
+    if place.offset >= 0 and (scalar := reader.scalars.get(place.node)) is not None:
+        found = within(text, scalar, place.text, place.offset)
+        if found is not None:
+            return found
+    if place.node in reader.marks:
+        return reader.marks[place.node]
+    for length in range(len(place.path), -1, -1):
+        if (around := (place.document, place.path[:length], False)) in reader.marks:
+            return reader.marks[around]
     return (0, 0)

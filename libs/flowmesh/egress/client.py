@@ -149,6 +149,20 @@ class Egress:
         except TimeoutError:
             raise TimedOut(f"no complete answer within {timeout_ms} ms") from None
 
+    async def addresses(self, host: str, port: int) -> tuple[str, ...]:
+        """The numeric addresses of a host, for calls that are not HTTP; all of them admitted.
+
+        Raises EgressBlocked and Unreachable.
+        """
+        resolver = _CheckedResolver(self._policy, self._resolver or aiohttp.ThreadedResolver())
+        try:
+            found = await resolver.resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(f"the host name {host} cannot be resolved") from error
+        if not found:
+            raise Unreachable(f"the host name {host} cannot be resolved")
+        return tuple(str(each["host"]) for each in found)
+
     async def _follow(self, request: _Request, redirects_max: int, bytes_max: int) -> Response:
         for _ in range(redirects_max + 1):
             response = await self._exchange(request, bytes_max)

@@ -6,24 +6,40 @@ replay(id, plan, events)            the state that a history adds up to
 """
 
 from flowmesh.engine.apply import apply, replay, restore_held
+from flowmesh.engine.approvals import outcome_of
 from flowmesh.engine.commands import (
+    Breakpoints,
     Cancel,
     Collect,
     Command,
+    Decide,
     DeliveryLost,
     Expand,
     Finish,
     Pause,
+    Record,
     Resume,
     Signal,
     Start,
+    Steer,
+    Suspend,
     TaskEnded,
     TaskRuns,
     Terminate,
     TimersDue,
 )
 from flowmesh.engine.decide import DELIVERIES_MAX, decide
-from flowmesh.engine.progress import OUTPUT_BYTES_MAX, encode_output
+from flowmesh.engine.ending import OUTPUT_BYTES_MAX, encode_output
+from flowmesh.engine.journal import (
+    JOURNAL_BYTES_MAX,
+    JOURNAL_RECORDS_MAX,
+    Journal,
+    tries,
+)
+from flowmesh.engine.linked import ChildBegan, ChildDone, Rendered
+from flowmesh.engine.nodes import ChildState, signal_with_key
+from flowmesh.engine.reruns import Repeat, plan_rerun
+from flowmesh.engine.searching import Erase, Found, SetAttributes, StillOpen, search_messages
 from flowmesh.engine.state import (
     HISTORY_EVENTS_MAX,
     HISTORY_EVENTS_WARN,
@@ -35,32 +51,58 @@ from flowmesh.engine.state import (
     Scope,
     State,
 )
-from flowmesh.engine.transition import Ended, SignalsFull, Transition, Unfit
+from flowmesh.engine.transition import (
+    Ended,
+    NodeMissing,
+    NodeUnfit,
+    SignalsFull,
+    Transition,
+    Unfit,
+)
 
 __all__ = [
     "DELIVERIES_MAX",
     "HISTORY_EVENTS_MAX",
     "HISTORY_EVENTS_WARN",
+    "JOURNAL_BYTES_MAX",
+    "JOURNAL_RECORDS_MAX",
     "OUTPUT_BYTES_MAX",
     "SIGNALS_BYTES_MAX",
     "SIGNALS_MAX",
+    "Breakpoints",
     "Cancel",
+    "ChildBegan",
+    "ChildDone",
+    "ChildState",
     "Collect",
     "Command",
+    "Decide",
     "DeliveryLost",
     "Ended",
+    "Erase",
     "Expand",
     "Finish",
+    "Found",
+    "Journal",
     "MachineState",
     "MapState",
+    "NodeMissing",
     "NodeState",
+    "NodeUnfit",
     "Pause",
+    "Record",
+    "Rendered",
+    "Repeat",
     "Resume",
     "Scope",
+    "SetAttributes",
     "Signal",
     "SignalsFull",
     "Start",
     "State",
+    "Steer",
+    "StillOpen",
+    "Suspend",
     "TaskEnded",
     "TaskRuns",
     "Terminate",
@@ -70,6 +112,11 @@ __all__ = [
     "apply",
     "decide",
     "encode_output",
+    "outcome_of",
+    "plan_rerun",
     "replay",
     "restore_held",
+    "search_messages",
+    "signal_with_key",
+    "tries",
 ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.engine import children, journal, searching
 from flowmesh.engine import state as s
+from flowmesh.engine.ends import close_scope, end_node, fails_its_graph, own, remember
 from flowmesh.engine.state import NodeState, State
-from flowmesh.plan import Plan, decode
+from flowmesh.plan import Plan
 
 
 def apply(state: State, event: history.HistoryEvent) -> None:
@@ -33,22 +34,29 @@ def replay(execution_id: str, plan: Plan, events: Iterable[history.HistoryEvent]
 
 def restore_held(state: State) -> None:
     """Finds what waits because of the plan's parallelism or for its shell; no history names it."""
-    if state.ended:
+    if state.ended or state.compensating:
         return
     for scope in tuple(state.all_scopes()):
+        if scope.owner is not None and scope.owner.status != s.RUNNING:
+            continue  # it is kept for what may have to be undone
         if (state.plan.parallelism or state.paused) and scope.waiting:
             for planned in scope.graph.nodes:
-                if planned.index not in scope.nodes and scope.startable(planned):
-                    state.held[scope.prefix + planned.id] = (scope, planned)
+                key = scope.prefix + planned.id
+                begins = planned.index not in scope.nodes and key not in state.stopped
+                if begins and scope.startable(planned):
+                    state.held[key] = (scope, planned)
         for node in scope.nodes.values():
             if node.status == s.RUNNING and node.planned.body is not None:
                 _restore_body(state, node)
+            elif node.planned.waits and node.status == s.RUNNING and node.id not in state.on_hold:
+                children.restore(state, node)
 
 
 def _restore_body(state: State, node: NodeState) -> None:
-    if (state.plan.parallelism or state.paused) and _has_more(node):
+    more = _has_more(node)
+    if state.full and more:
         state.held[node.id] = (node.scope, node.planned)
-    elif not node.scopes:
+    elif more or not node.scopes:
         state.set_timer(node.id, node.scheduled_at_us + s.ASK_AGAIN_US)
 
 
@@ -61,129 +69,17 @@ def _has_more(node: NodeState) -> bool:
     return machine is not None and not machine.scopes and machine.next is not None
 
 
-def _own(payload: payload_pb2.Payload) -> payload_pb2.Payload:
-    """A copy that does not keep the whole batch it came in alive."""
-    copy = payload_pb2.Payload()
-    copy.CopyFrom(payload)
-    return copy
-
-
-def _end(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> NodeState:
-    """Closes a node and tells its successors, whatever the outcome."""
-    node = state.reach(node_id)
-    planned, scope = node.planned, node.scope
-    if node.status == s.RUNNING:
-        state.running_count -= planned.is_task
-        state.bring_back(node)
-    node.status = status
-    node.ended_at_us = at_us
-    if node.due_at_us or planned.body is not None:
-        node.due_at_us = 0
-        state.clear_timer(node.id)
-        state.drop_scopes(node)
-    if planned.signal:
-        state.await_no_more(node)
-    scope.open_count -= 1
-    waiting = scope.waiting
-    for successor in planned.successors:
-        waiting[successor.index] -= 1
-    return node
-
-
-def _close(state: State, scope: s.Scope) -> None:
-    """Keeps the outcome of an item whose graph has ended, and lets the graph go."""
-    owner = scope.owner
-    if owner is None or scope.open_count:
-        return
-    del owner.scopes[scope.item]
-    del state.scopes[scope.prefix]
-    if owner.machine is not None:
-        _move_on(owner, owner.machine, scope)
-        return
-    of = owner.map
-    assert of is not None
-    leaves = scope.graph.leaves
-    if scope.failed is not None:
-        of.failed += 1
-        if of.failure is None:
-            of.failure = _failure_of(scope.failed)
-    elif owner.is_group and not owner.planned.single:
-        of.outputs = [_bare(scope.output_of(leaf.index)) for leaf in leaves]
-    elif len(leaves) == 1:
-        of.outputs[scope.item] = _bare(scope.output_of(leaves[0].index))
-    else:
-        of.outputs[scope.item] = b"null"
-
-
-def _move_on(owner: NodeState, machine: s.MachineState, scope: s.Scope) -> None:
-    """What the outcome of a state machine's node makes of its value, and which node is next."""
-    (node,) = scope.nodes.values()
-    follow = node.planned.follow
-    assert follow is not None
-    machine.next = follow.next
-    if node.status == s.FAILED:
-        failure = _failure_of(node)
-        caught, place = follow.caught(getattr(failure, "class"))
-        if caught:
-            machine.next, machine.error = place, failure
-        elif node.planned.critical:
-            machine.next, machine.failure = None, failure
-    elif follow.chooses:
-        machine.next, machine.failure = _chosen(owner, node)
-    elif not follow.keeps:
-        machine.value = node.output if node.output is not None else payload_pb2.Payload()
-
-
-def _chosen(owner: NodeState, node: NodeState) -> tuple[int | None, failure_pb2.Failure | None]:
-    """The node that the output of one that chooses names."""
-    assert owner.planned.body is not None
-    inline = node.output is not None and not node.output.HasField("reference")
-    name = decode(node.output) if inline else None
-    if isinstance(name, dict):
-        name = name.get("next")
-    elif isinstance(name, list):
-        name = name[0] if name else ""
-    if name == "":
-        return None, None
-    place = owner.planned.body.by_id.get(name) if isinstance(name, str) else None
-    if place is not None:
-        return place.index, None
-    failure = failure_pb2.Failure(message=f"{node.id} chose {name!r}, which is no node here")
-    setattr(failure, "class", "ValidationError")
-    failure.node = node.id
-    return None, failure
-
-
-def _failure_of(node: NodeState) -> failure_pb2.Failure:
-    """The failure of a node, which names the innermost one it comes from."""
-    failure = failure_pb2.Failure()
-    if node.failure is not None:
-        failure.CopyFrom(node.failure)
-    failure.node = failure.node or node.id
-    return failure
-
-
-def _bare(output: payload_pb2.Payload | None) -> bytes | payload_pb2.Payload:
-    """An output as maps keep it."""
-    if output is None:
-        return b"null"
-    return output if output.encoding or output.HasField("reference") else output.data
-
-
-def _remember(state: State, request_id: str) -> None:
-    if not request_id:
-        return
-    state.requests[request_id] = state.sequence
-    if len(state.requests) > s.REQUEST_IDS_MAX:
-        del state.requests[next(iter(state.requests))]
-
-
 def _workflow_started(state: State, event: history.WorkflowStarted, at_us: int) -> None:
     state.status = s.EXECUTION_RUNNING
     state.started_at_us = at_us
-    state.input = _own(event.input)
+    state.input = own(event.input)
     state.request_id = event.request_id
     state.traceparent = event.traceparent
+    state.link = event.link if event.HasField("link") else None
+    if event.HasField("origin"):
+        state.origin = event.origin
+    if event.search:
+        state.search = searching.found_values(event.search)
 
 
 def _finish(state: State, status: s.ExecutionStatus, at_us: int) -> None:
@@ -191,7 +87,8 @@ def _finish(state: State, status: s.ExecutionStatus, at_us: int) -> None:
     state.ended_at_us = at_us
     state.timers.clear()
     state.held.clear()
-    state.scopes.clear()
+    state.stopped.clear()
+    state.keep_only_kept()
 
 
 def _workflow_completed(state: State, event: history.WorkflowCompleted, at_us: int) -> None:
@@ -207,22 +104,22 @@ def _workflow_failed(state: State, event: history.WorkflowFailed, at_us: int) ->
 
 def _workflow_canceled(state: State, event: history.WorkflowCanceled, at_us: int) -> None:
     _finish(state, s.EXECUTION_CANCELED, at_us)
-    _remember(state, event.request_id)
+    remember(state, event.request_id)
 
 
 def _workflow_terminated(state: State, event: history.WorkflowTerminated, at_us: int) -> None:
     _finish(state, s.EXECUTION_TERMINATED, at_us)
-    _remember(state, event.request_id)
+    remember(state, event.request_id)
 
 
 def _workflow_paused(state: State, event: history.WorkflowPaused, _at_us: int) -> None:
     state.status = s.EXECUTION_PAUSED
-    _remember(state, event.request_id)
+    remember(state, event.request_id)
 
 
 def _workflow_resumed(state: State, event: history.WorkflowResumed, _at_us: int) -> None:
     state.status = s.EXECUTION_RUNNING
-    _remember(state, event.request_id)
+    remember(state, event.request_id)
 
 
 def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> None:
@@ -230,18 +127,24 @@ def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> N
     is_task = node.planned.is_task
     if node.status == s.PENDING:
         node.status = s.RUNNING
+        node.begun_at_us = node.begun_at_us or at_us
+        state.running_count += is_task
+    elif state.on_hold.pop(node.id, None) is not None:
         state.running_count += is_task
     if is_task:
         state.send(node)
-    elif node.planned.signal:
+    elif node.planned.signal and not node.planned.waits:
         state.await_signal(node)
     node.attempt = event.attempt
     node.delivery = 0
     node.scheduled_at_us = at_us
     node.worker_id = ""
-    if node.due_at_us:
-        node.due_at_us = 0
-        state.clear_timer(node.id)
+    if node.due_at_us or node.planned.total_timeout_us:
+        state.set_due(node, 0)
+    if node.planned.waits:
+        children.apply_scheduled(state, node, at_us)
+    if node.journal is not None:
+        journal.resumed(state, node, node.journal)
 
 
 def _task_started(state: State, event: history.TaskStarted, at_us: int) -> None:
@@ -253,43 +156,66 @@ def _task_started(state: State, event: history.TaskStarted, at_us: int) -> None:
 
 
 def _task_completed(state: State, event: history.TaskCompleted, at_us: int) -> None:
-    node = _end(state, event.node, s.COMPLETED, at_us)
-    node.output = _own(event.output)
+    node = end_node(state, event.node, s.COMPLETED, at_us)
+    node.output = own(event.output)
     node.metadata = event.metadata
     node.failure = None
     if node.map is not None:
         node.map.outputs.clear()
-    if node.planned.signal:
-        name = node.planned.signal
+    if node.planned.signal and not (node.by_hand or event.timed_out):
+        name = node.awaited
         state.signals_taken[name] = state.signals_taken.get(name, 0) + 1
-    _close(state, node.scope)
+    if node.planned.undo is not None:
+        state.keep_for_undo(node)
+    elif node.planned.undoes is not None:
+        state.undone(node)
+    close_scope(state, node.scope)
 
 
 def _task_failed(state: State, event: history.TaskFailed, at_us: int) -> None:
-    node = _end(state, event.node, s.FAILED, at_us)
+    node = end_node(state, event.node, s.FAILED, at_us)
     node.failure = event.failure
-    if node.scope.failed is None and node.planned.critical and not node.planned.excused:
+    if event.HasField("output"):
+        node.output = event.output
+    if node.scope.failed is None and fails_its_graph(node):
         node.scope.failed = node
-    _close(state, node.scope)
+    close_scope(state, node.scope)
+
+
+def _task_held(state: State, event: history.TaskHeld, _at_us: int) -> None:
+    node = state.reach(event.node)
+    node.failure = event.failure
+    node.worker_id = ""
+    node.due_at_us = 0
+    state.clear_timer(node.id)
+    state.bring_back(node)
+    state.running_count -= node.planned.is_task
+    if node.planned.waits:
+        children.apply_ended(state, node)
+    state.on_hold[node.id] = node
 
 
 def _task_retrying(state: State, event: history.TaskRetrying, _at_us: int) -> None:
     node = state.reach(event.node)
     node.failure = event.failure
     node.worker_id = ""
-    node.due_at_us = event.retry_at_us
-    state.set_timer(node.id, event.retry_at_us)
+    state.set_due(node, event.retry_at_us)
     state.bring_back(node)
 
 
 def _task_skipped(state: State, event: history.TaskSkipped, at_us: int) -> None:
-    node = _end(state, event.node, s.SKIPPED, at_us)
+    node = end_node(state, event.node, s.SKIPPED, at_us)
     node.because_of = event.because_of
-    _close(state, node.scope)
+    node.by_hand = event.reason == history.SKIP_REASON_BY_HAND
+    state.held.pop(node.id, None)
+    state.stopped.pop(node.id, None)
+    if node.planned.undoes is not None:
+        state.undone(node)
+    close_scope(state, node.scope)
 
 
 def _task_canceled(state: State, event: history.TaskCanceled, at_us: int) -> None:
-    _end(state, event.node, s.CANCELED, at_us)
+    end_node(state, event.node, s.CANCELED, at_us)
 
 
 def _map_started(state: State, event: history.MapStarted, at_us: int) -> None:
@@ -301,7 +227,7 @@ def _map_started(state: State, event: history.MapStarted, at_us: int) -> None:
 
 def _states_started(state: State, event: history.StatesStarted, at_us: int) -> None:
     node = state.reach(event.node)
-    node.machine = s.MachineState(_own(event.value), node.planned.start)
+    node.machine = s.MachineState(own(event.value), node.planned.start)
     node.started_at_us = at_us
     state.clear_timer(node.id)
 
@@ -326,7 +252,129 @@ def _signal_received(state: State, event: history.SignalReceived, at_us: int) ->
         execution_pb2.Signal(name=event.name, payload=event.payload, received_at_us=at_us)
     )
     state.signals_bytes += len(event.payload.data)
-    _remember(state, event.request_id)
+    remember(state, event.request_id)
+
+
+def _node_steered(state: State, event: history.NodeSteered, _at_us: int) -> None:
+    if event.HasField("input"):
+        state.edits[event.node] = own(event.input)
+    match event.action:
+        case execution_pb2.NODE_ACTION_CONTINUE:
+            state.stopped.pop(event.node, None)
+            state.passed.add(event.node)
+        case execution_pb2.NODE_ACTION_OVERRIDE:
+            state.reach(event.node).output = own(event.output)
+        case execution_pb2.NODE_ACTION_UNSPECIFIED:
+            pass
+        case _:
+            _steer(state, state.reach(event.node), event)
+    remember(state, event.request_id)
+
+
+_BY_HAND = (execution_pb2.NODE_ACTION_COMPLETE, execution_pb2.NODE_ACTION_FAIL)
+
+
+def _steer(state: State, node: NodeState, event: history.NodeSteered) -> None:
+    """Opens a node again that has failed, with those behind it that were skipped because of it."""
+    for reopened in event.reopened:
+        behind = state.reach(reopened)
+        _reopen(behind)
+        del behind.scope.nodes[behind.planned.index]
+    if node.status == s.FAILED:
+        _reopen(node)
+    if event.action == execution_pb2.NODE_ACTION_RETRY and node.planned.body is not None:
+        state.drop_scopes(node)
+        node.map = node.machine = None
+    node.by_hand = event.action in _BY_HAND
+    if event.action == execution_pb2.NODE_ACTION_COMPLETE:
+        state.held.pop(node.id, None)
+        state.stopped.pop(node.id, None)
+
+
+def _reopen(node: NodeState) -> None:
+    scope = node.scope
+    node.status = s.PENDING
+    node.ended_at_us = 0
+    node.output = None
+    if node.planned.undoes is not None:
+        return
+    scope.open_count += 1
+    for successor in node.planned.successors:
+        scope.waiting[successor.index] += 1
+    if scope.failed is node:
+        failed = (other for other in scope.nodes.values() if fails_its_graph(other))
+        scope.failed = min(failed, key=lambda other: other.ended_at_us, default=None)
+
+
+def _breakpoints_set(state: State, event: history.BreakpointsSet, _at_us: int) -> None:
+    state.stops_everywhere = event.all
+    state.breakpoints = frozenset(event.nodes)
+    if not (event.all or event.nodes):
+        state.stopped.clear()
+    remember(state, event.request_id)
+
+
+def _breakpoint_reached(state: State, event: history.BreakpointReached, _at_us: int) -> None:
+    state.stopped[event.node] = state.place(event.node)
+
+
+def _compensation_started(state: State, event: history.CompensationStarted, _at_us: int) -> None:
+    state.status = s.EXECUTION_COMPENSATING
+    state.closing = event
+    state.held.clear()
+    state.stopped.clear()
+    remember(state, event.request_id)
+
+
+def _approval_requested(state: State, event: history.ApprovalRequested, _at_us: int) -> None:
+    node = state.reach(event.node)
+    node.approval = execution_pb2.Approval(
+        assignees=event.assignees,
+        needed=event.needed,
+        due_at_us=event.due_at_us,
+        details=event.details,
+    )
+    state.asking[node.id] = node
+    if event.due_at_us:
+        state.set_due(node, event.due_at_us)
+
+
+def _approval_decided(state: State, event: history.ApprovalDecided, at_us: int) -> None:
+    asked = state.reach(event.node).approval
+    assert asked is not None
+    asked.decisions.add(
+        by=event.by,
+        approved=event.approved,
+        comment=event.comment,
+        form=event.form if event.HasField("form") else None,
+        at_us=at_us,
+    )
+    remember(state, event.request_id)
+
+
+def _approval_escalated(state: State, event: history.ApprovalEscalated, _at_us: int) -> None:
+    node = state.reach(event.node)
+    asked = node.approval
+    assert asked is not None
+    asked.assignees.extend(name for name in event.assignees if name not in asked.assignees)
+    asked.escalated, asked.due_at_us = True, event.due_at_us
+    state.set_due(node, event.due_at_us)
+
+
+def _result_reused(state: State, event: history.ResultReused, at_us: int) -> None:
+    status = s.FAILED if event.HasField("failure") else s.COMPLETED
+    node = end_node(state, event.node, status, at_us)
+    node.output = own(event.output) if event.HasField("output") else None
+    node.metadata = event.metadata
+    if event.HasField("failure"):
+        node.failure = event.failure
+    elif node.planned.undo is not None:
+        state.keep_for_undo(node)
+
+
+def _values_changed(state: State, event: searching.Changed, at_us: int) -> None:
+    searching.values_changed(state, event, at_us)
+    remember(state, event.request_id)
 
 
 APPLY: dict[str, Callable[[State, Any, int], None]] = {
@@ -349,4 +397,19 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "timer_started": _timer_started,
     "timer_fired": _timer_fired,
     "signal_received": _signal_received,
+    "workflow_continued": lambda state, _, at: _finish(state, s.EXECUTION_CONTINUED, at),
+    **children.APPLY,
+    "node_steered": _node_steered,
+    "task_held": _task_held,
+    "breakpoints_set": _breakpoints_set,
+    "breakpoint_reached": _breakpoint_reached,
+    "compensation_started": _compensation_started,
+    "result_reused": _result_reused,
+    "approval_requested": _approval_requested,
+    "approval_decided": _approval_decided,
+    "approval_escalated": _approval_escalated,
+    "search_attributes_set": _values_changed,
+    "payloads_erased": _values_changed,
+    "journal_appended": journal.journal_appended,
+    "task_suspended": journal.task_suspended,
 }

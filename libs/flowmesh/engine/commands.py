@@ -1,24 +1,43 @@
 """What can be asked of an execution. Closed set; `decide` handles each."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.common.v1 import failure_pb2, journal_pb2, link_pb2, payload_pb2, search_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.engine.linked import Linked
+from flowmesh.engine.searching import Erase, SetAttributes
 
 
 @dataclass(slots=True)
 class Start:
+    """`reused` are results of nodes that do not run again, those of `origin`; `edits` inputs of
+    nodes in place of what their definition says.
+    """
+
     input: payload_pb2.Payload
     request_id: str = ""
     actor: str = ""
     traceparent: str = ""
+    link: link_pb2.Link | None = None
+    signals: Sequence[execution_pb2.Signal] = ()
+    origin: execution_pb2.Origin | None = None
+    reused: Sequence[history_event_pb2.ResultReused] = ()
+    edits: dict[str, payload_pb2.Payload] = field(default_factory=dict)
+    breakpoints: Breakpoints | None = None
+    search: tuple[search_pb2.SearchValue, ...] = ()
 
 
 @dataclass(slots=True)
 class TaskEnded:
     """A worker's result: `failure` is None for success. `started_at_us` is the dispatch.
 
-    `draw` in [0, 1) decides the jitter of a retry that may follow.
+    `draw` in [0, 1) decides the jitter of a retry that may follow; none does where the retries
+    of its workflow are `spent`.
     """
 
     node: str
@@ -29,6 +48,7 @@ class TaskEnded:
     worker_id: str = ""
     started_at_us: int = 0
     draw: float = 0.0
+    spent: bool = False
 
 
 @dataclass(slots=True)
@@ -99,9 +119,12 @@ class Signal:
 
 @dataclass(slots=True)
 class Cancel:
+    """`compensate` says whether what was done is undone; None is as the plan says."""
+
     reason: str = ""
     request_id: str = ""
     actor: str = ""
+    compensate: bool | None = None
 
 
 @dataclass(slots=True)
@@ -120,9 +143,71 @@ class Resume:
 
 @dataclass(slots=True)
 class Terminate:
+    """As Cancel."""
+
     reason: str = ""
     request_id: str = ""
     actor: str = ""
+    compensate: bool | None = None
+
+
+@dataclass(slots=True)
+class Steer:
+    """Somebody says what becomes of a node.
+
+    `input` is what its next attempt gets, `output` what it is to have answered.
+    """
+
+    node: str
+    # An execution_pb2.NodeAction.
+    action: Any
+    input: payload_pb2.Payload | None = None
+    output: payload_pb2.Payload | None = None
+    reason: str = ""
+    request_id: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class Decide:
+    """One of those asked approves or rejects."""
+
+    node: str
+    by: str
+    approved: bool
+    comment: str = ""
+    form: payload_pb2.Payload | None = None
+    request_id: str = ""
+
+
+@dataclass(slots=True)
+class Breakpoints:
+    """Where to stop from now on: before every node, or before these; none lets all go on."""
+
+    everywhere: bool = False
+    nodes: frozenset[str] = frozenset()
+    request_id: str = ""
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class Record:
+    """What a durable handler asks for and what its steps came to; its worker has the first `known`
+    records of the journal. `started_at_us` is the dispatch.
+    """
+
+    node: str
+    attempt: int
+    records: Sequence[journal_pb2.JournalRecord] = ()
+    known: int = 0
+    began_at_us: int = 0
+    worker_id: str = ""
+    started_at_us: int = 0
+
+
+@dataclass(slots=True)
+class Suspend(Record):
+    """As Record, and the handler leaves its worker until there is more than it knows."""
 
 
 Command = (
@@ -139,4 +224,12 @@ Command = (
     | Pause
     | Resume
     | Terminate
+    | Linked
+    | Steer
+    | Breakpoints
+    | Decide
+    | SetAttributes
+    | Erase
+    | Record
+    | Suspend
 )

@@ -7,14 +7,17 @@ depends on it; a caller that cannot commit them throws the state away and replay
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, assert_never
+from typing import assert_never
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.engine import children, durable, linked, searching
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
-from flowmesh.engine.progress import NULL, Progress, failure_of
+from flowmesh.engine.approvals import Approvals
+from flowmesh.engine.ending import NULL, failure_of
+from flowmesh.engine.journal import tries
 from flowmesh.engine.state import NodeState, State
 from flowmesh.engine.transition import Ended, SignalsFull, Transition, Unfit
 
@@ -32,13 +35,16 @@ def decide(state: State, command: c.Command, now_us: int, into: Transition) -> b
     where it does not fit whether that is paused, SignalsFull where there is no room for the signal.
     """
     step = _Step(state, now_us, into)
+    had_ended = into.ended
     followed = step.decided(command)
     if state.sequence >= s.HISTORY_EVENTS_MAX:
         step.history_full()
+    if into.ended and not had_ended and state.link is not None:
+        children.tell_parent(state, into)
     return followed
 
 
-class _Step(Progress):
+class _Step(Approvals):
     """One command being decided."""
 
     __slots__ = ()
@@ -58,19 +64,39 @@ class _Step(Progress):
             case c.Signal():
                 self.signal(command)
             case c.Cancel():
-                self.stop(command, "workflow_canceled", history.WorkflowCanceled)
+                self.stop(command, s.EXECUTION_CANCELED)
             case c.Pause():
                 self.pause(command)
             case c.Resume():
                 self.resume(command)
             case c.Terminate():
-                self.stop(command, "workflow_terminated", history.WorkflowTerminated)
+                self.stop(command, s.EXECUTION_TERMINATED)
+            case c.Steer():
+                self.steer(command)
+            case c.Decide():
+                self.decide_approval(command)
+            case c.Breakpoints():
+                self.breakpoints(command)
             case c.Finish():
                 self.finish(command)
             case c.Expand():
                 return self.expand(command)
             case c.Collect():
                 return self.collect(command)
+            case searching.SetAttributes():
+                if not self.repeated(command.request_id):
+                    searching.set_attributes(self, command)
+            case searching.Erase():
+                searching.erase(self, command)
+            case linked.Rendered():
+                return children.rendered(self, command)
+            case linked.ChildBegan():
+                return children.began(self, command)
+            case linked.ChildDone():
+                return children.done(self, command)
+            case c.Record() | c.Suspend():
+                asking = self.current(command.node, command.attempt)
+                return asking is not None and durable.taken(self, asking, command)
             case _:
                 assert_never(command)
         return True
@@ -88,11 +114,25 @@ class _Step(Progress):
                 request_id=command.request_id,
                 actor=command.actor,
                 traceparent=command.traceparent,
+                origin=command.origin,
+                search=command.search,
+                link=command.link,
             ),
         )
-        ended: deque[NodeState] = deque()
+        for signal in command.signals:
+            received = history.SignalReceived(name=signal.name, payload=signal.payload)
+            self.emit("signal_received", received)
+        if command.breakpoints is not None:
+            self.breakpoints(command.breakpoints)
+        scope, ended = self.state.scope, deque[NodeState]()
+        for name, edited in command.edits.items():
+            self.emit("node_steered", history.NodeSteered(node=name, input=edited))
+        for reused in command.reused:
+            self.emit("result_reused", reused)
+            ended.append(scope.nodes[plan.by_id[reused.node].index])
         for planned in plan.roots:
-            self.begin(self.state.scope, planned, ended)
+            if planned.index not in scope.nodes:
+                self.begin(scope, planned, ended)
         self.advance(ended)
 
     def task_ended(self, command: c.TaskEnded) -> bool:
@@ -102,7 +142,7 @@ class _Step(Progress):
         if not node.delivery:
             self.started(node, command.worker_id, 1, command.started_at_us)
         if command.failure is not None:
-            self.attempt_failed(node, command.failure, command.draw)
+            self.attempt_failed(node, command.failure, command.draw, spent=command.spent)
             return True
         self.complete(node, command.output or NULL, command.metadata)
         self.advance(deque((node,)))
@@ -132,20 +172,33 @@ class _Step(Progress):
         state = self.state
         if state.ended:
             return
-        limit = self.plan.timeout_us
-        if limit and self.now >= state.started_at_us + limit:
+        limit = state.limit_at_us
+        if limit and self.now >= limit:
             self.cancel_open_nodes()
-            self.fail("Timeout", f"the execution took longer than {limit // 1000} ms")
+            self.fail(
+                "Timeout", f"the execution took longer than {self.plan.timeout_us // 1000} ms"
+            )
             return
-        if state.paused:
+        if state.paused or state.stopping:
             return
         ended: deque[NodeState] = deque()
         while (first := state.next_timer()) is not None and first[0] <= self.now:
             node = state.reach(first[1])
-            if node.planned.is_task:
+            if node.expires_at_us and self.now >= node.expires_at_us:
+                self.expire(node)
+                ended.append(node)
+            elif node.journal is not None and (
+                node.id in state.at_workers or node.journal.suspended
+            ):
+                durable.due(self, node)
+            elif node.planned.is_task:
                 self.schedule(node.scope, node.planned, node.attempt + 1)
             elif node.planned.body is not None:
                 self.ask(node)
+            elif node.planned.waits:
+                children.due(self, node, ended)
+            elif node.approval is not None:
+                self.deadline_passed(node, ended)
             else:
                 self.emit("timer_fired", history.TimerFired(node=node.id))
                 self.complete(node, NULL)
@@ -153,12 +206,22 @@ class _Step(Progress):
         if ended:
             self.advance(ended)
 
+    def expire(self, node: NodeState) -> None:
+        """Fails a task whose attempts have taken too long together."""
+        if node.id in self.state.at_workers:
+            self.out.cancel.append((node.id, node.attempt))
+        limit = node.planned.total_timeout_us // 1000
+        self.fail_node(node, failure_of("Timeout", f"all attempts took longer than {limit} ms"))
+
     def history_full(self) -> None:
         """Ends an execution whose history is too long; all nodes having ended, it ends anyway."""
         if self.state.ended or not self.state.scope.open_count:
             return
         self.cancel_open_nodes()
-        self.fail("ResourceLimit", f"the history has {s.HISTORY_EVENTS_MAX:,} events, the limit")
+        message = f"the history has {s.HISTORY_EVENTS_MAX:,} events, the limit"
+        failure = failure_of("ResourceLimit", message)
+        outcome = s.EXECUTION_FAILED
+        self.conclude(history.CompensationStarted(outcome=outcome, failure=failure))
 
     def signal(self, command: c.Signal) -> None:
         state = self.state
@@ -180,25 +243,32 @@ class _Step(Progress):
             ),
         )
         waiting = state.awaiting.get(command.name)
-        if waiting:
-            ended: deque[NodeState] = deque()
-            self.take_signal(next(iter(waiting.values())), ended)
-            self.advance(ended)
+        if not waiting:
+            return
+        node = next(iter(waiting.values()))
+        if node.journal is not None:
+            durable.signaled(self, node, command.name)
+            return
+        ended: deque[NodeState] = deque()
+        self.take_signal(node, ended)
+        self.advance(ended)
 
-    def stop(self, command: c.Cancel | c.Terminate, kind: str, event: Any) -> None:
+    def stop(self, command: c.Cancel | c.Terminate, outcome: s.ExecutionStatus) -> None:
+        """Ends it; what is being undone already can only be terminated, and stays as it is."""
         if self.repeated(command.request_id):
             return
+        undoing = self.state.compensating
+        if undoing and outcome == s.EXECUTION_CANCELED:
+            raise Unfit(self.state.status)
         self.cancel_open_nodes()
-        self.emit(
-            kind,
-            event(reason=command.reason, actor=command.actor, request_id=command.request_id),
-        )
-        self.out.ended = True
+        if undoing:
+            command.compensate = False
+        self.close(outcome=outcome, command=command)
 
     def pause(self, command: c.Pause) -> None:
         if self.repeated(command.request_id):
             return
-        if self.state.paused:
+        if self.state.paused or self.state.compensating:
             raise Unfit(self.state.status)
         self.emit(
             "workflow_paused",
@@ -226,14 +296,6 @@ class _Step(Progress):
             self.release(ended)
         self.advance(ended)
 
-    def repeated(self, request_id: str) -> bool:
-        """Whether the command was applied before; raises Ended where it cannot be any more."""
-        if request_id and request_id in self.state.requests:
-            return True
-        if self.state.ended:
-            raise Ended(self.state.status)
-        return False
-
     # --- the graph moves on ---
 
     def current(self, node_id: str, attempt: int) -> NodeState | None:
@@ -243,11 +305,21 @@ class _Step(Progress):
             return None
         return node
 
-    def attempt_failed(self, node: NodeState, failure: failure_pb2.Failure, draw: float) -> None:
-        retry = node.planned.retry
-        if node.attempt < retry.max_attempts and retry.allows(getattr(failure, "class")):
-            asked = min(failure.retry_after_ms, RETRY_AFTER_MS_MAX) * 1000
-            delay = max(retry.delay_us(node.attempt, draw), asked)
+    def attempt_failed(
+        self, node: NodeState, failure: failure_pb2.Failure, draw: float, *, spent: bool = False
+    ) -> None:
+        retry, tried = node.planned.retry, tries(node)
+        asked = min(failure.retry_after_ms, RETRY_AFTER_MS_MAX) * 1000
+        delay = max(retry.delay_us(tried, draw), asked)
+        elapsed = self.now + delay - node.begun_at_us
+        allowed = (
+            tried < retry.max_attempts
+            and retry.allows(getattr(failure, "class"))
+            and not (retry.max_elapsed_us and elapsed > retry.max_elapsed_us)
+            and not self.state.stopping
+            and not spent
+        )
+        if allowed:
             self.emit(
                 "task_retrying",
                 history.TaskRetrying(

@@ -2,98 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.engine import children
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
-from flowmesh.engine.apply import APPLY
+from flowmesh.engine.ending import NULL, OUTPUT_BYTES_MAX, Ending, failure_of
 from flowmesh.engine.state import NodeState, Scope, State
 from flowmesh.engine.transition import Transition
 from flowmesh.plan import (
     NotAtHand,
-    PayloadNeeded,
     PlanNode,
     RenderError,
     decode,
-    payload_reader,
     render_input,
-    values_of,
 )
-
-OUTPUT_BYTES_MAX = 256 << 10
-"""A rendered output above this is stored, and its event refers to it."""
 
 BEGUN_PER_STEP_MAX = 10_000
 """Once one command has begun items of maps with so many nodes, the map asks to go on."""
 
-NULL = payload_pb2.Payload(data=b"null")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Progress:
-    """The state that a command advances, and the transition it fills."""
+class Progress(Ending):
+    """Moves the graphs on."""
 
-    __slots__ = ("asked", "begun", "now", "out", "plan", "state")
+    __slots__ = ("asked", "begun")
 
     def __init__(self, state: State, now_us: int, out: Transition) -> None:
-        self.state = state
-        self.plan = state.plan
-        self.now = max(now_us, state.started_at_us)
-        self.out = out
+        super().__init__(state, now_us, out)
         self.begun = 0
         self.asked: NodeState | None = None
 
-    def emit(self, kind: str, body: Any) -> None:
-        added = self.add(kind)
-        added.CopyFrom(body)
-        added.SetInParent()
-        APPLY[kind](self.state, added, self.now)
-
-    def add(self, kind: str) -> Any:
-        """An event's body, to be filled in place and applied: half the price of one made before."""
-        state = self.state
-        state.sequence += 1
-        event = self.out.history.events.add()
-        event.sequence = state.sequence
-        event.at_us = self.now
-        return getattr(event, kind)
-
     # --- nodes ---
-
-    def complete(self, node: NodeState, output: payload_pb2.Payload, metadata: bytes = b"") -> None:
-        body = self.add("task_completed")
-        body.node = node.id
-        body.attempt = node.attempt
-        body.output.CopyFrom(output)
-        if metadata:
-            body.metadata = metadata
-        APPLY["task_completed"](self.state, body, self.now)
-        self.out.closed.append(node)
-
-    def started(
-        self, node: NodeState, worker_id: str = "", delivery: int = 1, started_at_us: int = 0
-    ) -> None:
-        body = self.add("task_started")
-        body.node = node.id
-        body.attempt = node.attempt
-        body.worker_id = worker_id
-        body.delivery = delivery
-        body.started_at_us = started_at_us
-        APPLY["task_started"](self.state, body, self.now)
-
-    def fail_node(self, node: NodeState, failure: failure_pb2.Failure) -> None:
-        self.emit(
-            "task_failed",
-            history.TaskFailed(node=node.id, attempt=node.attempt, failure=failure),
-        )
-        self.out.closed.append(node)
 
     def advance(self, ended: deque[NodeState]) -> None:
         """Begins every node that the ended ones were the last to hold back."""
@@ -101,6 +47,14 @@ class Progress:
         while ended:
             node = ended.popleft()
             scope, owner = node.scope, node.scope.owner
+            if state.compensating:
+                if owner is not None and owner.journal is not None:
+                    self.iterate(owner, ended)
+                continue
+            doubtful = node.status == s.FAILED or state.scope.failed is not None
+            if doubtful and self.fatal(node):
+                ended.clear()
+                break
             if owner is not None and (owner.status != s.RUNNING or self.decided_group(node, ended)):
                 continue
             for successor in node.planned.successors:
@@ -112,8 +66,29 @@ class Progress:
                 self.iterate(owner, ended)
             while state.held and not state.full:
                 self.release(ended)
-        if not state.scope.open_count:
+        if state.compensating:
+            self.compensate()
+        elif state.stopping and not state.at_workers and not state.ended:
+            self.cancel_open_nodes()
+            assert state.scope.failed is not None
+            self.fail_by(state.scope.failed)
+        elif not state.scope.open_count:
             self.finish(c.Finish())
+
+    def fatal(self, node: NodeState) -> bool:
+        """Ends the execution with a node that must not fail; whether it was one, or one has."""
+        state = self.state
+        if state.stopping:
+            return True
+        if node.status != s.FAILED or state.ended:
+            return state.ended
+        undoes = node.planned.on_failure == plan_pb2.NODE_FAILURE_POLICY_COMPENSATE
+        cancels = self.plan.on_failure == plan_pb2.FAILURE_POLICY_CANCEL
+        if not undoes and not (cancels and state.scope.failed is node):
+            return False
+        self.cancel_open_nodes()
+        self.fail_by(node)
+        return True
 
     def release(self, ended: deque[NodeState]) -> None:
         """Lets go on what was held back longest."""
@@ -125,31 +100,55 @@ class Progress:
 
     def begin(self, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
         """Starts a ready node; one that ends at once is added to `ended`."""
-        if self.state.paused:
-            self.state.held[scope.prefix + planned.id] = (scope, planned)
+        state = self.state
+        if state.status != s.EXECUTION_RUNNING:
+            if state.paused:
+                state.held[scope.prefix + planned.id] = (scope, planned)
             return
         skip = self.skip_reason(scope, planned)
         if skip is not None:
             self.emit("task_skipped", skip)
             ended.append(scope.nodes[planned.index])
+        elif (state.stops_everywhere or state.breakpoints) and self.stops(scope, planned):
+            return
         elif planned.is_task:
-            if self.state.full:
-                self.state.held[scope.prefix + planned.id] = (scope, planned)
+            if state.full:
+                state.held[scope.prefix + planned.id] = (scope, planned)
             else:
                 self.schedule(scope, planned, 1)
         elif planned.kind == plan_pb2.NODE_KIND_TIMER:
             self.begin_timer(scope, planned, ended)
         elif planned.body is not None:
             self.begin_body(self.scheduled(scope, planned, 1), ended)
+        elif planned.waits:
+            children.begin(self, self.scheduled(scope, planned, 1), ended)
         elif planned.signal:
             node = self.scheduled(scope, planned, 1)
             self.started(node)
             self.take_signal(node, ended)
+        elif planned.approval is not None:
+            node = self.scheduled(scope, planned, 1)
+            self.started(node)
+            self.begin_approval(node, ended)
         else:
             node = self.scheduled(scope, planned, 1)
             self.started(node)
             self.complete(node, NULL)
             ended.append(node)
+
+    def begin_approval(self, node: NodeState, ended: deque[NodeState]) -> None:
+        """Asks people; see Approvals."""
+        raise NotImplementedError
+
+    def stops(self, scope: Scope, planned: PlanNode) -> bool:
+        """Whether a node that is ready waits at a breakpoint, from now on or already."""
+        key = scope.prefix + planned.id
+        if key in self.state.stopped:
+            return True
+        if not self.state.stops_at(key):
+            return False
+        self.emit("breakpoint_reached", history.BreakpointReached(node=key))
+        return True
 
     def begin_timer(self, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
         try:
@@ -177,26 +176,15 @@ class Progress:
             raise ValueError(f"expected a number of milliseconds or an instant, got {value!r}")
         return self.now + int(value * 1000)
 
-    def scheduled(self, scope: Scope, planned: PlanNode, attempt: int) -> NodeState:
-        body = self.add("task_scheduled")
-        body.node = scope.prefix + planned.id if scope.prefix else planned.id
-        body.attempt = attempt
-        APPLY["task_scheduled"](self.state, body, self.now)
-        return scope.nodes[planned.index]
-
-    def schedule(self, scope: Scope, planned: PlanNode, attempt: int) -> None:
-        self.out.dispatch.append(self.scheduled(scope, planned, attempt))
-
     def skip_reason(self, scope: Scope, planned: PlanNode) -> history.TaskSkipped | None:
         """Why a ready node is skipped rather than begun; None if it is to begin."""
+        if planned.join != plan_pb2.JOIN_UNSPECIFIED and scope.joined(planned):
+            return None
         because: NodeState | None = None
         for dependency in planned.dependencies:
-            if not scope.ended(dependency):
-                continue
-            if not scope.taken(dependency, planned):
-                because = because or scope.nodes[dependency]
-            elif planned.join != plan_pb2.JOIN_UNSPECIFIED:
-                return None
+            if scope.ended(dependency) and not scope.taken(dependency, planned):
+                because = scope.nodes[dependency]
+                break
         if because is None:
             return None
         if because.status == s.COMPLETED:
@@ -208,27 +196,6 @@ class Progress:
         return history.TaskSkipped(
             node=scope.prefix + planned.id, reason=reason, because_of=because.id
         )
-
-    def cancel_open_nodes(self) -> None:
-        """Ends what runs, the innermost graphs first."""
-        state = self.state
-        for scope in (*reversed(state.scopes.values()), state.scope):
-            self.cancel_nodes(scope)
-
-    def cancel_nodes(self, scope: Scope) -> None:
-        for _, node in sorted(scope.nodes.items()):
-            if node.status != s.RUNNING:
-                continue
-            if node.id in self.state.at_workers:
-                self.out.cancel.append((node.id, node.attempt))
-            self.emit("task_canceled", history.TaskCanceled(node=node.id, attempt=node.attempt))
-
-    def cancel_below(self, owner: NodeState) -> None:
-        """Ends what runs in the body of a node, the innermost graphs first."""
-        for scope in owner.scopes.values():
-            for node in scope.nodes.values():
-                self.cancel_below(node)
-            self.cancel_nodes(scope)
 
     # --- bodies ---
 
@@ -281,7 +248,7 @@ class Progress:
 
     def take_signal(self, node: NodeState, ended: deque[NodeState]) -> None:
         """Completes a node that waits for a signal, if one is there that no other node has had."""
-        signal = self.state.next_signal(node.planned.signal)
+        signal = self.state.next_signal(node.awaited)
         if signal is not None:
             self.complete(node, signal.payload)
             ended.append(node)
@@ -298,12 +265,24 @@ class Progress:
 
     def iterate(self, owner: NodeState, ended: deque[NodeState]) -> None:
         """Begins what may run next of a body; ends the node after the last."""
-        if owner.status != s.RUNNING or owner is self.asked:
+        if owner.status != s.RUNNING or owner is self.asked or owner.id in self.state.on_hold:
             return
         if owner.machine is not None:
             self.iterate_machine(owner, owner.machine, ended)
         elif owner.map is not None:
             self.iterate_map(owner, owner.map, ended)
+        elif owner.journal is not None:
+            self.go_on(owner, len(owner.journal.records) - 1)
+
+    def go_on(self, node: NodeState, known: int) -> None:
+        """The journal of a handler has more than the first `known` records: it is to hear of it."""
+        state = self.state
+        if node.id in state.at_workers:
+            self.out.tell(node, known)
+        elif node.id in state.on_hold or state.stopping:
+            return
+        elif node.journal is not None and node.journal.suspended:
+            self.schedule(node.scope, node.planned, node.attempt + 1)
 
     def iterate_machine(
         self, owner: NodeState, machine: s.MachineState, ended: deque[NodeState]
@@ -312,8 +291,9 @@ class Progress:
         state = self.state
         if machine.scopes:
             return
-        if machine.failure is not None:
-            self.fail_node(owner, machine.failure)
+        failure = machine.failure or (machine.deferred if machine.next is None else None)
+        if failure is not None:
+            self.fail_node(owner, failure)
             ended.append(owner)
         elif machine.next is None:
             self.complete(owner, machine.value)
@@ -369,73 +349,6 @@ class Progress:
             return
         self.complete(owner, payload_pb2.Payload(data=b"[" + b",".join(outputs) + b"]"))
         ended.append(owner)
-
-    # --- the end ---
-
-    def finish(self, command: c.Finish) -> None:
-        """Ends an execution whose nodes have all ended."""
-        state = self.state
-        if state.ended or state.scope.open_count:
-            return
-        failed = state.scope.failed
-        if failed is not None:
-            failure = failure_pb2.Failure()
-            if failed.failure is not None:
-                failure.CopyFrom(failed.failure)
-            if failed.planned.body is None or not failure.node:
-                failure.node = failed.id
-            self.emit("workflow_failed", history.WorkflowFailed(failure=failure))
-            self.out.ended = True
-            return
-        completed = history.WorkflowCompleted()
-        if self.plan.output is None:
-            leaves = self.plan.leaves
-            only = state.scope.output_of(leaves[0].index) if len(leaves) == 1 else None
-            if only is not None:
-                completed.output.CopyFrom(only)
-        else:
-            try:
-                value = self.plan.output.render(values_of(state, payload_reader(command.payloads)))
-            except PayloadNeeded as needed:
-                if command.missing:
-                    self.fail("ValidationError", f"output: {command.missing}")
-                else:
-                    self.out.needs_payload = needed.digest
-                return
-            except RenderError as error:
-                self.fail("ValidationError", f"output: {error}")
-                return
-            problems = self.plan.output_schema.problems(value)
-            if problems:
-                first = problems[0]
-                self.fail("ValidationError", f"output{first.path}: {first}")
-                return
-            completed.output.data = encode_output(value)
-            if len(completed.output.data) > OUTPUT_BYTES_MAX:
-                if command.missing:
-                    self.fail("ValidationError", f"output: {command.missing}")
-                    return
-                if command.stored is None:
-                    self.out.needs_payload = "output"
-                    return
-                completed.output.CopyFrom(command.stored)
-        self.emit("workflow_completed", completed)
-        self.out.ended = True
-
-    def fail(self, class_: str, message: str) -> None:
-        self.emit("workflow_failed", history.WorkflowFailed(failure=failure_of(class_, message)))
-        self.out.ended = True
-
-
-def failure_of(class_: str, message: str) -> failure_pb2.Failure:
-    failure = failure_pb2.Failure(message=message)
-    setattr(failure, "class", class_)
-    return failure
-
-
-def encode_output(value: Any) -> bytes:
-    """A rendered output as it is stored."""
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _instant_us(text: str) -> int:

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.common.v1 import failure_pb2, link_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.plan import (
-    ITEM_ROOTS,
-    STATE_ROOTS,
-    Graph,
-    ItemsNeeded,
-    PayloadReader,
-    Plan,
-    PlanNode,
-    decode,
-    decode_if_json,
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.engine.nodes import (
+    CANCELED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    MachineState,
+    MapState,
+    NodeState,
+    Scope,
 )
+from flowmesh.engine.searching import NOTHING_FOUND, Found
+from flowmesh.plan import Plan, PlanNode
+
+__all__ = [
+    "CANCELED",
+    "COMPLETED",
+    "FAILED",
+    "PENDING",
+    "RUNNING",
+    "SKIPPED",
+    "MachineState",
+    "MapState",
+    "NodeState",
+    "Scope",
+    "State",
+]
 
 if TYPE_CHECKING:
     NodeStatus: TypeAlias = execution_pb2.NodeStatus.ValueType
     ExecutionStatus: TypeAlias = execution_pb2.ExecutionStatus.ValueType
-
-PENDING = execution_pb2.NODE_STATUS_PENDING
-RUNNING = execution_pb2.NODE_STATUS_RUNNING
-COMPLETED = execution_pb2.NODE_STATUS_COMPLETED
-FAILED = execution_pb2.NODE_STATUS_FAILED
-SKIPPED = execution_pb2.NODE_STATUS_SKIPPED
-CANCELED = execution_pb2.NODE_STATUS_CANCELED
 
 EXECUTION_PAUSED = execution_pb2.EXECUTION_STATUS_PAUSED
 EXECUTION_RUNNING = execution_pb2.EXECUTION_STATUS_RUNNING
@@ -41,6 +53,8 @@ EXECUTION_FAILED = execution_pb2.EXECUTION_STATUS_FAILED
 EXECUTION_CANCELED = execution_pb2.EXECUTION_STATUS_CANCELED
 EXECUTION_TERMINATED = execution_pb2.EXECUTION_STATUS_TERMINATED
 EXECUTION_PENDING = execution_pb2.EXECUTION_STATUS_PENDING
+EXECUTION_CONTINUED = execution_pb2.EXECUTION_STATUS_CONTINUED
+EXECUTION_COMPENSATING = execution_pb2.EXECUTION_STATUS_COMPENSATING
 
 ASK_AGAIN_US = 1_000_000
 """A map that needs something from outside asks for it again after this time."""
@@ -67,254 +81,66 @@ SIGNALS_BYTES_MAX = 16 << 20
 """Bytes of their payloads together, without those that are stored and referred to."""
 
 
-class NodeState:
-    """What has become of one node that has begun or ended.
-
-    `id` names it in its execution: `<id>` in the plan's graph, `<owner>[<item>]/<id>` in a body.
-    `map` is that of a map whose items are known or of a group, `machine` of a state machine.
-    """
-
-    __slots__ = (
-        "attempt",
-        "because_of",
-        "delivery",
-        "due_at_us",
-        "ended_at_us",
-        "failure",
-        "id",
-        "machine",
-        "map",
-        "metadata",
-        "output",
-        "planned",
-        "scheduled_at_us",
-        "scope",
-        "started_at_us",
-        "status",
-        "worker_id",
-    )
-
-    def __init__(self, planned: PlanNode, scope: Scope) -> None:
-        self.planned = planned
-        self.scope = scope
-        self.id = scope.prefix + planned.id if scope.prefix else planned.id
-        self.status = PENDING
-        self.attempt = 0
-        self.delivery = 0
-        self.scheduled_at_us = 0
-        self.started_at_us = 0
-        self.ended_at_us = 0
-        self.due_at_us = 0
-        self.output: payload_pb2.Payload | None = None
-        self.failure: failure_pb2.Failure | None = None
-        self.metadata = b""
-        self.worker_id = ""
-        self.because_of = ""
-        self.map: MapState | None = None
-        self.machine: MachineState | None = None
-
-    @property
-    def is_group(self) -> bool:
-        return self.planned.kind == plan_pb2.NODE_KIND_GROUP
-
-    @property
-    def scopes(self) -> dict[int, Scope]:
-        """Those of its body that are in progress."""
-        inner = self.map or self.machine
-        return inner.scopes if inner is not None else {}
-
-
-class MapState:
-    """How far a map is whose items are known, or a group, which has one item.
-
-    `outputs` has a place for each of the `begun` items: its output once it has ended, bare where
-    it is inline JSON; of a group that has ended those of its leaves. `scopes` are the items in
-    progress; `items` is None until somebody needs it. `failure` is that of the item that failed
-    first; none begins after it.
-    """
-
-    __slots__ = ("begun", "failed", "failure", "items", "outputs", "scopes", "total")
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.begun = 0
-        self.outputs: list[bytes | payload_pb2.Payload] = []
-        self.scopes: dict[int, Scope] = {}
-        self.items: list[Any] | None = None
-        self.failed = 0
-        self.failure: failure_pb2.Failure | None = None
-
-
-class MachineState:
-    """Where a state machine is: the value its nodes share, and the index of the one that begins
-    next, None at the end. `scopes` has the one in progress.
-
-    `error` is the failure that was caught last, `failure` why the machine cannot go on.
-    """
-
-    __slots__ = ("begun", "error", "failure", "next", "scopes", "value")
-
-    def __init__(self, value: payload_pb2.Payload, start: int | None) -> None:
-        self.value = value
-        self.next = start
-        self.begun = 0
-        self.scopes: dict[int, Scope] = {}
-        self.error: failure_pb2.Failure | None = None
-        self.failure: failure_pb2.Failure | None = None
-
-
-class Scope:
-    """One graph of nodes being run: that of the plan, or a body for one item.
-
-    `waiting` counts the dependencies of each node that have not ended; a node that is not in
-    `nodes` has not begun. `owner` is the node whose body it is, `item` which of its items; `failed`
-    the critical node that failed first. Of the body of a state machine a single node runs, once.
-    """
-
-    __slots__ = ("failed", "graph", "item", "nodes", "open_count", "owner", "prefix", "waiting")
-
-    def __init__(self, graph: Graph, owner: NodeState | None = None, item: int = 0) -> None:
-        self.graph = graph
-        self.owner = owner
-        self.item = item
-        self.prefix: str = f"{owner.id}[{item}]/" if owner is not None else ""
-        self.nodes: dict[int, NodeState] = {}
-        single = owner is not None and owner.machine is not None
-        self.waiting = [] if single else [len(node.dependencies) for node in graph.nodes]
-        self.open_count = 1 if single else len(graph.nodes)
-        self.failed: NodeState | None = None
-
-    @property
-    def parent(self) -> Scope | None:
-        return self.owner.scope if self.owner is not None else None
-
-    def node(self, planned: PlanNode) -> NodeState:
-        """The state of a node, which begins with this."""
-        node = self.nodes.get(planned.index)
-        if node is None:
-            node = self.nodes[planned.index] = NodeState(planned, self)
-        return node
-
-    def output_of(self, index: int) -> payload_pb2.Payload | None:
-        node = self.nodes.get(index)
-        return node.output if node is not None else None
-
-    def binding(self, name: str, read: PayloadReader) -> Any:
-        scope: Scope | None = self
-        while scope is not None and scope.owner is not None:
-            owner = scope.owner
-            if name in ITEM_ROOTS and owner.planned.kind == plan_pb2.NODE_KIND_MAP:
-                return scope.item if name == "index" else _item_of(owner, scope.item)
-            if name in STATE_ROOTS and owner.machine is not None:
-                machine = owner.machine
-                return _fields(machine.error) if name == "error" else decode(machine.value, read)
-            scope = owner.scope
-        raise KeyError(name)
-
-    def machine_value(self) -> payload_pb2.Payload | None:
-        scope: Scope | None = self
-        while scope is not None and scope.owner is not None:
-            if scope.owner.machine is not None:
-                return scope.owner.machine.value
-            scope = scope.owner.scope
-        return None
-
-    def taken(self, source: int, planned: PlanNode) -> bool:
-        """Whether the edge from a node that has ended is taken."""
-        before = self.nodes[source]
-        rules = planned.rules.get(source)
-        if rules is None:
-            return before.status == COMPLETED and not (
-                before.planned.gate and is_false(before.output)
-            )
-        for rule in rules:
-            if rule.on_failure:
-                if before.status == FAILED:
-                    return True
-            elif before.status == COMPLETED and (not rule.label or names(before, rule.label)):
-                return True
-        return False
-
-    def startable(self, planned: PlanNode) -> bool:
-        """Whether nothing holds a node back any more."""
-        if not self.waiting[planned.index]:
-            return True
-        if planned.join != plan_pb2.JOIN_ANY:
-            return False
-        ended = (index for index in planned.dependencies if self.ended(index))
-        return any(self.taken(index, planned) for index in ended)
-
-    def ended(self, index: int) -> bool:
-        node = self.nodes.get(index)
-        return node is not None and node.status > RUNNING
-
-
-def is_false(output: payload_pb2.Payload | None) -> bool:
-    return output is not None and output.data.strip() == b"false"
-
-
-def names(node: NodeState, label: str) -> bool:
-    """Whether a node's output names a label: as a string or in a list of strings."""
-    if node.output is None or node.output.HasField("reference"):
-        return False
-    value = decode(node.output)
-    return value == label or (isinstance(value, list) and label in value)
-
-
-def _item_of(owner: NodeState, item: int) -> Any:
-    if owner.map is None or owner.map.items is None:
-        raise ItemsNeeded(owner)
-    return owner.map.items[item]
-
-
-def _fields(failure: failure_pb2.Failure | None) -> dict[str, Any] | None:
-    """What templates see of a failure."""
-    if failure is None:
-        return None
-    return {
-        "class": getattr(failure, "class"),
-        "message": failure.message,
-        "node": failure.node,
-        "details": decode_if_json(failure.details),
-    }
+_ITEM = re.compile(r"\[\d+\]")
 
 
 class State:
     """One execution. `sequence` is that of its last event, 0 before the first.
 
+    `link` is where it comes from, if not from a caller; `awaiting` has those nodes that wait for
+    another execution under the empty name.
     `scope` is the plan's graph, `scopes` the bodies in progress by their prefix. `awaiting` are
     nodes that wait for a signal, by its name, `signals_taken` counts those that had one.
     `at_workers` are the nodes whose current attempt is to be, or is, at a worker, oldest first, and
     `open_lanes` counts them by lane of the plan. `held` are ready nodes that wait because of the
     plan's parallelism or because the execution is paused, and bodies that have more to begin.
     `running_count` counts tasks that have begun.
+
+    `asking` are nodes that wait for people to approve, `on_hold` those that failed and wait for
+    somebody, `stopped` those that have not begun because of a breakpoint, `passed` those that were
+    let go on from one; `edits` are inputs that somebody wrote, by node. `undo` are the nodes whose
+    work is to be undone if it comes to that, in the order they completed, and `closing` how the
+    execution ends once it is.
     """
 
     __slots__ = (
         "_timer_heap",
+        "asking",
         "at_workers",
         "awaiting",
+        "breakpoints",
+        "closing",
+        "edits",
         "ended_at_us",
+        "erasure",
         "execution_id",
         "failure",
         "held",
         "input",
+        "link",
+        "on_hold",
         "open_lanes",
+        "origin",
         "output",
+        "passed",
         "plan",
         "request_id",
         "requests",
         "running_count",
         "scope",
         "scopes",
+        "search",
         "sequence",
         "signals",
         "signals_bytes",
         "signals_taken",
         "started_at_us",
         "status",
+        "stopped",
+        "stops_everywhere",
         "timers",
         "traceparent",
+        "undo",
     )
 
     def __init__(self, execution_id: str, plan: Plan) -> None:
@@ -327,6 +153,7 @@ class State:
         self.request_id = ""
         self.traceparent = ""
         self.input = payload_pb2.Payload()
+        self.link: link_pb2.Link | None = None
         self.output: payload_pb2.Payload | None = None
         self.failure: failure_pb2.Failure | None = None
         self.scope = Scope(plan)
@@ -342,10 +169,60 @@ class State:
         self.signals_bytes = 0
         self.signals_taken: dict[str, int] = {}
         self.awaiting: dict[str, OrderedDict[str, NodeState]] = {}
+        self.asking: dict[str, NodeState] = {}
+        self.on_hold: dict[str, NodeState] = {}
+        self.stops_everywhere = False
+        self.breakpoints: frozenset[str] = frozenset()
+        self.stopped: dict[str, tuple[Scope, PlanNode]] = {}
+        self.passed: set[str] = set()
+        self.edits: dict[str, payload_pb2.Payload] = {}
+        self.undo: list[NodeState] = []
+        self.closing: history_event_pb2.CompensationStarted | None = None
+        self.origin: execution_pb2.Origin | None = None
+        self.search: Mapping[str, Found] = NOTHING_FOUND
+        self.erasure: execution_pb2.Erasure | None = None
 
     @property
     def ended(self) -> bool:
-        return self.status >= EXECUTION_COMPLETED
+        return self.status >= EXECUTION_COMPLETED and self.status != EXECUTION_COMPENSATING
+
+    @property
+    def compensating(self) -> bool:
+        return self.status == EXECUTION_COMPENSATING
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a node has failed and nothing further begins: it ends when workers are done."""
+        return (
+            self.scope.failed is not None
+            and self.plan.on_failure == plan_pb2.FAILURE_POLICY_STOP
+            and self.status != EXECUTION_COMPENSATING
+        )
+
+    @property
+    def compensation(self) -> execution_pb2.CompensationState.ValueType:
+        """How far what was done has been undone."""
+        if self.closing is None:
+            return execution_pb2.COMPENSATION_STATE_UNSPECIFIED
+        if not self.undo:
+            return execution_pb2.COMPENSATION_STATE_COMPENSATED
+        begun = (self.undoing(node) for node in self.undo)
+        if self.ended or any(undo.status == FAILED for undo in begun if undo is not None):
+            return execution_pb2.COMPENSATION_STATE_FAILED
+        return execution_pb2.COMPENSATION_STATE_COMPENSATING
+
+    @staticmethod
+    def undoing(node: NodeState) -> NodeState | None:
+        """The node that undoes one, once it has begun."""
+        undo = node.planned.undo
+        return node.scope.nodes.get(undo.index) if undo is not None else None
+
+    def stops_at(self, node_id: str) -> bool:
+        """Whether a node that is ready now waits for somebody to let it begin."""
+        if not (self.stops_everywhere or self.breakpoints) or node_id in self.passed:
+            return False
+        # Of a node in a body the breakpoint names the place in the definition: `map/a`.
+        return self.stops_everywhere or _ITEM.sub("", node_id) in self.breakpoints
 
     @property
     def paused(self) -> bool:
@@ -380,12 +257,17 @@ class State:
 
         Raises KeyError or ValueError for a node that cannot be.
         """
+        scope, planned = self.place(node_id)
+        return scope.node(planned)
+
+    def place(self, node_id: str) -> tuple[Scope, PlanNode]:
+        """Where a node is or will be; raises as `reach`."""
         planned = self.plan.by_id.get(node_id)
         if planned is not None:
-            return self.scope.node(planned)
+            return self.scope, planned
         cut = node_id.rfind("/") + 1
         scope = self.scopes.get(node_id[:cut]) or self._next_scope(node_id[:cut])
-        return scope.node(scope.graph.by_id[node_id[cut:]])
+        return scope, scope.graph.by_id[node_id[cut:]]
 
     def _next_scope(self, prefix: str) -> Scope:
         owner = self.node(prefix[: prefix.rfind("[")])
@@ -411,11 +293,13 @@ class State:
     def drop_scopes(self, owner: NodeState) -> None:
         """Lets go what is in progress below a node, with all that was to begin there."""
         for scope in owner.scopes.values():
-            del self.scopes[scope.prefix]
+            if not scope.kept:
+                del self.scopes[scope.prefix]
             for node in scope.nodes.values():
                 self.drop_scopes(node)
-            for key in [key for key in self.held if key.startswith(scope.prefix)]:
-                del self.held[key]
+            for waiting in (self.held, self.stopped):
+                for key in [key for key in waiting if key.startswith(scope.prefix)]:
+                    del waiting[key]
         owner.scopes.clear()
 
     def all_scopes(self) -> Iterator[Scope]:
@@ -441,6 +325,26 @@ class State:
             else:
                 del self.open_lanes[lane]
 
+    # --- what may have to be undone ---
+
+    def keep_for_undo(self, node: NodeState) -> None:
+        self.undo.append(node)
+        scope: Scope | None = node.scope
+        while scope is not None and scope.owner is not None:
+            scope.kept = True
+            scope = scope.parent
+
+    def keep_only_kept(self) -> None:
+        """Lets the bodies go that were in progress when the execution ended."""
+        self.scopes = {name: scope for name, scope in self.scopes.items() if scope.kept}
+
+    def undone(self, node: NodeState) -> None:
+        """Of a node that undoes another: nothing is left to undo there."""
+        for place in range(len(self.undo) - 1, -1, -1):
+            if self.undoing(self.undo[place]) is node:
+                del self.undo[place]
+                return
+
     # --- signals ---
 
     def next_signal(self, name: str) -> execution_pb2.Signal | None:
@@ -450,14 +354,14 @@ class State:
         return next(islice(of_name, had, None), None)
 
     def await_signal(self, node: NodeState) -> None:
-        self.awaiting.setdefault(node.planned.signal, OrderedDict())[node.id] = node
+        self.awaiting.setdefault(node.awaited, OrderedDict())[node.id] = node
 
     def await_no_more(self, node: NodeState) -> None:
-        waiting = self.awaiting.get(node.planned.signal)
+        waiting = self.awaiting.get(node.awaited)
         if waiting is not None:
             waiting.pop(node.id, None)
             if not waiting:
-                del self.awaiting[node.planned.signal]
+                del self.awaiting[node.awaited]
 
     # --- timers ---
 
@@ -465,14 +369,22 @@ class State:
     def wake_at_us(self) -> int:
         """When the next timer is due; 0 is never. All nodes having ended, no limit applies.
 
-        One that is paused, or waits for a signal and nothing else, sleeps until it is spoken to.
+        One that is paused, or waits for somebody and nothing else, sleeps until it is spoken to.
         """
-        first = self.next_timer() if not self.paused else None
+        first = self.next_timer() if not (self.paused or self.stopping) else None
         wake = first[0] if first is not None else 0
-        if self.plan.timeout_us and not self.ended and self.scope.open_count:
-            limit = self.started_at_us + self.plan.timeout_us
-            return min(wake, limit) if wake else limit
-        return FAR_US if (self.awaiting or self.paused) and not wake else wake
+        if self.limit_at_us:
+            return min(wake, self.limit_at_us) if wake else self.limit_at_us
+        waits = self.awaiting or self.asking or self.on_hold or self.stopped or self.compensating
+        waits = waits or self.paused
+        return FAR_US if waits and not wake else wake
+
+    @property
+    def limit_at_us(self) -> int:
+        """When the execution has taken too long; 0 is never."""
+        if not self.plan.timeout_us or self.ended or self.compensating or not self.scope.open_count:
+            return 0
+        return self.started_at_us + self.plan.timeout_us
 
     def next_timer(self) -> tuple[int, str] | None:
         """When the first timer is due, and its node."""
@@ -487,6 +399,16 @@ class State:
         if len(self._timer_heap) > 2 * len(self.timers) + STALE_TIMERS_MAX:
             self._timer_heap = [(due, name) for name, due in self.timers.items()]
             heapq.heapify(self._timer_heap)
+
+    def set_due(self, node: NodeState, due_at_us: int) -> None:
+        """What a node waits for next: the time given, or 0; and its limit, if that is earlier."""
+        node.due_at_us = due_at_us
+        expires = node.expires_at_us
+        first = min(due_at_us, expires) if due_at_us and expires else due_at_us or expires
+        if first:
+            self.set_timer(node.id, first)
+        else:
+            self.clear_timer(node.id)
 
     def clear_timer(self, node_id: str) -> None:
         self.timers.pop(node_id, None)

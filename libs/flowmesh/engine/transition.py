@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import state as s
 from flowmesh.engine.state import NodeState, State
@@ -23,6 +24,14 @@ class Unfit(Exception):
         self.status = status
 
 
+class NodeMissing(Exception):
+    """No node of this name has begun, or could."""
+
+
+class NodeUnfit(Exception):
+    """The node's state does not allow what is asked; says why and what would be possible."""
+
+
 class SignalsFull(Exception):
     """The execution has as many signals, or as many bytes of them, as it may; says which."""
 
@@ -34,7 +43,9 @@ class Transition:
     worker is to stop (node, attempt); `asks` nodes whose body needs its items or its first value,
     or is to go on (Expand), or has all outputs (Collect). `needs_payload` is the digest the output
     template waits for, or "output" where the rendered output is to be stored. `closed` are the
-    nodes that completed or failed, `retried` those that failed and are tried again.
+    nodes that completed or failed, `retried` those that failed and are tried again. `messages` are
+    for other executions. `told` are durable handlers with the records of their journal that their
+    worker knows; None if there are none.
     """
 
     __slots__ = (
@@ -45,8 +56,10 @@ class Transition:
         "ended",
         "first_sequence",
         "history",
+        "messages",
         "needs_payload",
         "retried",
+        "told",
     )
 
     def __init__(self, state: State) -> None:
@@ -57,5 +70,14 @@ class Transition:
         self.asks: list[NodeState] = []
         self.closed: list[NodeState] = []
         self.retried: list[NodeState] = []
+        self.messages: list[execution_service_pb2.ExecutionMessage] = []
         self.ended = False
         self.needs_payload = ""
+        self.told: dict[str, tuple[NodeState, int]] | None = None
+
+    def tell(self, node: NodeState, known: int) -> None:
+        """Has the worker of a handler told what comes after these records of its journal."""
+        if self.told is None:
+            self.told = {}
+        before = self.told.get(node.id)
+        self.told[node.id] = (node, min(known, before[1]) if before is not None else known)

@@ -12,7 +12,10 @@ from flowmesh.executors.decision import decision_executor
 from flowmesh.executors.http import http_executor, webhook_executor
 from flowmesh.executors.javascript import function_executor
 from flowmesh.executors.jq import jq_of
+from flowmesh.executors.log import Log, log_executor
 from flowmesh.executors.noop import noop
+from flowmesh.executors.outside import Outside, outside_executors
+from flowmesh.executors.python import Interpreters, python_executor
 from flowmesh.executors.serverless import Tools, serverless_executor
 from flowmesh.executors.serverless_calls import Calls
 from flowmesh.executors.states import states_executor
@@ -34,6 +37,12 @@ RESERVED_TASK_TYPES = frozenset(
         "decision",
         "serverless.task",
         "states.task",
+        "db.query",
+        "db.exec",
+        "grpc.call",
+        "log",
+        "publish",
+        "python",
     }
 )
 
@@ -47,10 +56,16 @@ def builtin_executors(
     egress: Sender,
     sandbox: Sandbox,
     now_us: NowUs,
+    python: Interpreters | None = None,
+    outside: Outside | None = None,
+    log: Log | None = None,
     draw: Callable[[], float] = random.random,
     new_id: Callable[[], str] = _uuid,
 ) -> dict[str, Executor]:
-    """Every built-in executor by its task type. `draw` gives numbers from 0 to 1."""
+    """Every built-in executor by its task type. `draw` gives numbers from 0 to 1.
+
+    Without an `outside` there are only those that call nobody, and those over HTTP.
+    """
     return {
         "http.request": http_executor(egress, now_us),
         "webhook": webhook_executor(egress, now_us),
@@ -59,8 +74,11 @@ def builtin_executors(
         "condition": condition_executor(sandbox),
         "decision": decision_executor(sandbox),
         "builtin.noop": noop,
+        "log": log_executor(log, now_us),
+        "python": python_executor(python or Interpreters(sandbox)),
         "serverless.task": serverless_executor(
             Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), now_us, draw)
         ),
         "states.task": states_executor(states.Tools(egress, now_us, World(new_id, draw))),
+        **({} if outside is None else outside_executors(outside, now_us)),
     }

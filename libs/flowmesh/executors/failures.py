@@ -19,6 +19,8 @@ SERVER = "ServerError"
 VALIDATION = "ValidationError"
 CANCELLED = "Cancelled"
 EGRESS_BLOCKED = "EgressBlocked"
+# The breaker of what was to be called is open.
+CIRCUIT_OPEN = "CIRCUIT_OPEN"
 # A fault of the executor itself; its text stays in the log.
 INTERNAL = "InternalError"
 

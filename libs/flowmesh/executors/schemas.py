@@ -3,7 +3,7 @@
 from typing import Any
 
 from flowmesh.executors.failures import TaskFailure, invalid
-from flowmesh.plan.compiled import Schema, SchemaProblem
+from flowmesh.plan.schemas import Schema, SchemaProblem
 
 Json = Any
 

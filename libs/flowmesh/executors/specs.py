@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import AnyStep, Executor
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.limits import COMPILED_SPECS_MAX
+from flowmesh.executors.memo import MemoRule
 from flowmesh.executors.schemas import SchemaCheck
 
 
@@ -20,13 +22,16 @@ class ReadySpec:
     step: AnyStep
     input_check: SchemaCheck | None
     output_check: SchemaCheck | None
+    # Set where an earlier result may stand for the attempt's.
+    memo: MemoRule | None = None
 
 
 class ReadySpecs:
     """Compiles each spec once and keeps the ones used last."""
 
-    def __init__(self, executors: Mapping[str, Executor]) -> None:
+    def __init__(self, executors: Mapping[str, Executor], now_us: NowUs) -> None:
         self._executors = executors
+        self._now_us = now_us
         self._ready: OrderedDict[str, ReadySpec] = OrderedDict()
 
     @property
@@ -59,6 +64,7 @@ class ReadySpecs:
             step=executor(spec, _config(spec)),
             input_check=SchemaCheck(spec.input_schema, "input") if spec.input_schema else None,
             output_check=SchemaCheck(spec.output_schema, "output") if spec.output_schema else None,
+            memo=MemoRule(spec, self._now_us) if spec.HasField("cache") else None,
         )
 
 

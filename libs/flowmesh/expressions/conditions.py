@@ -187,7 +187,16 @@ def _execute(program: "Program", values: Any) -> bool:
 
 
 def _compile_cel(source: str, steps: Collection[str], roots: Collection[str]) -> "CelCondition":
-    source = with_quoted_steps(source, steps)
+    written, source = source, with_quoted_steps(source, steps)
+    try:
+        return _compiled_cel(source, roots)
+    except ExpressionInvalid as error:
+        # Offsets count in what was compiled.
+        error.offset = error.offset if source == written else -1
+        raise
+
+
+def _compiled_cel(source: str, roots: Collection[str]) -> "CelCondition":
     tokens = tokenize(source)
     cost = shape(tokens, roots)
     for token in tokens:

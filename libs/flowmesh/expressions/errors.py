@@ -18,7 +18,7 @@ class Problem:
     """One thing wrong with a template.
 
     `path` leads into the value that was compiled (`items[0].email`, empty for the value itself),
-    `offset` is the 0-based character in the string there, `code` is one of the reasons
+    `offset` is the 0-based character in the string there or -1, `code` is one of the reasons
     TEMPLATE_INVALID, TEMPLATE_UNKNOWN_REFERENCE, TEMPLATE_UNKNOWN_FUNCTION,
     TEMPLATE_ARGUMENTS_INVALID, NESTING_TOO_DEEP.
     """
@@ -26,7 +26,7 @@ class Problem:
     path: str
     message: str
     code: str = "TEMPLATE_INVALID"
-    offset: int = 0
+    offset: int = -1
 
 
 class TemplateInvalid(Invalid):

@@ -135,14 +135,14 @@ class _Parser:
             return self._call(name, self._arguments(depth), offset)
         if name in _CONSTANTS:
             return Literal(_CONSTANTS[name])
-        return self._reference(name)
+        return self._reference(name, offset)
 
-    def _reference(self, root: str) -> Reference:
+    def _reference(self, root: str, offset: int) -> Reference:
         path: list[str | int] = []
         while self._position < self._end and self._text[self._position] in ".[":
             key, self._position = next_segment(self._text, self._position, self._end, len(path))
             path.append(key)
-        return Reference(root, tuple(path), self._at)
+        return Reference(root, tuple(path), self._at, offset)
 
     def _string(self) -> Literal:
         found = _STRING.match(self._text, self._position, self._end)

@@ -6,7 +6,7 @@ but members of JSON objects and items of JSON arrays.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -31,6 +31,8 @@ class Reference:
     root: str
     path: tuple[str | int, ...]
     at: str = ""
+    # The 0-based character in that string at which it begins, -1 if unknown.
+    offset: int = field(default=-1, compare=False)
 
     def __str__(self) -> str:
         return path_text(self.root, self.path)
@@ -82,7 +84,7 @@ def parse_reference(text: str, start: int, end: int, at: str) -> Reference:
     while position < end:
         key, position = next_segment(text, position, end, len(path))
         path.append(key)
-    return Reference(root.group(), tuple(path), at)
+    return Reference(root.group(), tuple(path), at, start)
 
 
 def root_at(text: str, position: int, end: int) -> str | None:

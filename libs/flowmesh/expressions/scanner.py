@@ -115,5 +115,6 @@ def _placed(
                 f"unknown name {reference.root!r} in {source!r} at offset {start}; "
                 f"known here: {names}"
             )
-            problems.append(Problem(at, message, "TEMPLATE_UNKNOWN_REFERENCE", start))
+            offset = max(start, reference.offset)
+            problems.append(Problem(at, message, "TEMPLATE_UNKNOWN_REFERENCE", offset))
     return Placed(expression, start) if len(problems) == known else None

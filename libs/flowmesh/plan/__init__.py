@@ -13,6 +13,7 @@ from flowmesh.plan.compiled import (
     Plan,
     PlanNode,
     compile_plan,
+    single_task,
 )
 from flowmesh.plan.scope import (
     ItemsNeeded,
@@ -51,5 +52,6 @@ __all__ = [
     "payload_reader",
     "render_input",
     "render_items",
+    "single_task",
     "values_of",
 ]

@@ -1,26 +1,33 @@
 """The compiled form of a plan: nodes by index, successors, templates as closures."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
-import jsonschema_rs
 import orjson
 
-from flowmesh.api.common.v1 import priority_pb2
+from flowmesh.api.common.v1 import journal_pb2, payload_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
+from flowmesh.plan.schemas import Schema
 
 INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution"})
 ITEM_ROOTS = frozenset({"item", "index"})
 STATE_ROOTS = frozenset({"state", "error"})
-"""What templates in the body of a map, and of a state machine, may refer to besides."""
+UNDO_ROOTS = frozenset({"undo"})
+"""What templates in the body of a map, of a state machine, and of what undoes a node may refer to
+besides.
+"""
+
+KEY_ROOTS = frozenset({"input"})
+"""What the key of a limit may refer to."""
 
 DEFAULT_QUEUE = "default"
-RETRIED_BY_DEFAULT = frozenset({"Timeout", "NetworkError", "RateLimitError", "ServerError"})
-VIOLATIONS_MAX = 20
-NEVER_RETRIED = frozenset({"Cancelled", "POISON"})
+RETRIED_BY_DEFAULT = frozenset(
+    {"Timeout", "NetworkError", "RateLimitError", "ServerError", "CIRCUIT_OPEN"}
+)
+NEVER_RETRIED = frozenset({"Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit"})
+_STARTING = (plan_pb2.NODE_KIND_CHILD, plan_pb2.NODE_KIND_CONTINUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +40,12 @@ class Retry:
     max_delay_us: int
     jitter: float
     classes: frozenset[str]
+    never: frozenset[str] = NEVER_RETRIED
+    max_elapsed_us: int = 0
 
     def allows(self, failure_class: str) -> bool:
         """Whether a failure of this class may be followed by another attempt at all."""
-        if failure_class in NEVER_RETRIED:
+        if failure_class in self.never:
             return False
         return "*" in self.classes or failure_class in self.classes
 
@@ -48,6 +57,17 @@ class Retry:
         if self.max_delay_us:
             delay = min(delay, float(self.max_delay_us))
         return int(delay * (1 - self.jitter * draw))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds tasks back although workers are free; 0 is no limit. `key` renders to a text."""
+
+    concurrency: int
+    rate: float
+    burst: int
+    key: Template | None
+    retry_ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +83,18 @@ class Follow:
     """What follows a node of a state machine, by index in its body; None ends the machine."""
 
     next: int | None
-    catches: tuple[tuple[frozenset[str], int | None], ...]
+    catches: tuple[tuple[frozenset[str], int | None, bool], ...]
     chooses: bool
     keeps: bool
 
-    def caught(self, failure_class: str) -> tuple[bool, int | None]:
-        """Whether a failure of this class is caught, and where it goes on."""
-        for classes, place in self.catches:
+    def caught(self, failure_class: str) -> tuple[bool, int | None, bool]:
+        """Whether a failure of this class is caught, where it goes on, and whether the machine
+        fails with it in the end all the same.
+        """
+        for classes, place, defers in self.catches:
             if failure_class in classes or "*" in classes:
-                return True, place
-        return False, None
+                return True, place, defers
+        return False, None, False
 
 
 class PlanNode:
@@ -80,18 +102,27 @@ class PlanNode:
 
     `body` is the graph of a map, of which `concurrency` items run at once, of a group or of a state
     machine, which begins at `start`. `rules` are those of the edges to it, by the index of their
-    source; `excused` says that its failure is an edge's condition and fails nothing else.
+    source; `excused` says that its failure is an edge's condition and fails nothing else, and
+    `required` are the sources of those of which a join can miss none. `undo` is the node that
+    undoes this one, which has its id with a suffix; `undoes` of that one leads back. One that
+    `waits` starts an execution, or waits for a signal with a key or a limit (`engine.children`).
     """
 
     __slots__ = (
+        "approval",
+        "batch",
         "body",
+        "child",
         "concurrency",
         "critical",
         "delay_us",
         "dependencies",
         "excused",
+        "fallback",
         "follow",
+        "form",
         "gate",
+        "given",
         "heartbeat_timeout_ms",
         "id",
         "index",
@@ -99,12 +130,19 @@ class PlanNode:
         "input_mode",
         "is_task",
         "join",
+        "join_count",
         "kind",
         "lane",
+        "limits",
         "name",
+        "on_failure",
+        "on_timeout",
         "priority",
         "queue",
         "race",
+        "receiver",
+        "required",
+        "requires",
         "retry",
         "rules",
         "signal",
@@ -114,6 +152,12 @@ class PlanNode:
         "steps_max",
         "successors",
         "timeout_ms",
+        "tolerated",
+        "tolerated_share",
+        "total_timeout_us",
+        "undo",
+        "undoes",
+        "waits",
     )
 
     def __init__(
@@ -150,20 +194,52 @@ class PlanNode:
         self.start = message.states.start
         self.steps_max = message.states.steps_max
         self.signal = message.signal
+        self.receiver = message.receiver if message.HasField("receiver") else None
         self.join = message.join
+        self.join_count = max(message.join_count, 1)
+        self.required = frozenset(self.dependencies[i] for i in message.join_required)
         self.excused = False
+        self.on_failure = message.on_failure
+        self.fallback = message.fallback
+        self.total_timeout_us = message.total_timeout_ms * 1000
+        self.tolerated = message.map.tolerated_failures
+        self.tolerated_share = message.map.tolerated_share
+        self.batch = message.map.batch
+        self.approval = message.approval if message.HasField("approval") else None
+        self.form = Schema(message.approval.form)
+        self.undo: PlanNode | None = None
+        self.undoes: PlanNode | None = None
         self.rules: dict[int, list[EdgeRule]] = {}
         for rule in message.edges:
             source = self.dependencies[rule.dependency]
             self.rules.setdefault(source, []).append(EdgeRule(rule.label, rule.on_failure))
         self.follow = _follow(message.follow) if message.HasField("follow") else None
+        self.given: payload_pb2.Payload | None = None
+        self.limits = _limits(message.limits) if message.HasField("limits") else None
+        self.requires = ",".join(message.requires)
+        self.child = message.child if message.HasField("child") else None
+        self.on_timeout = message.on_timeout
+        self.waits = message.kind in _STARTING or bool(
+            message.signal and (template is not None or message.timeout_ms)
+        )
+
+
+def _limits(message: plan_pb2.Limits) -> Limits:
+    key = message.key_template
+    return Limits(
+        concurrency=message.concurrency,
+        rate=message.rate_per_second,
+        burst=message.burst,
+        key=compile_template(orjson.loads(key), KEY_ROOTS) if key else None,
+        retry_ratio=message.retry_ratio,
+    )
 
 
 def _follow(message: plan_pb2.Follow) -> Follow:
     return Follow(
         next=message.next - 1 if message.next else None,
         catches=tuple(
-            (frozenset(each.classes), each.next - 1 if each.next else None)
+            (frozenset(each.classes), each.next - 1 if each.next else None, each.defers)
             for each in message.catches
         ),
         chooses=message.chooses,
@@ -172,89 +248,74 @@ def _follow(message: plan_pb2.Follow) -> Follow:
 
 
 class Graph:
-    """Nodes that depend on one another: those of a plan, or of a body."""
+    """Nodes that depend on one another: those of a plan, or of a body.
 
-    __slots__ = ("by_id", "leaves", "nodes", "roots")
+    `undos` are those that undo one of them, with the indices that follow; they run only then.
+    """
+
+    __slots__ = ("_depths", "by_id", "leaves", "nodes", "roots", "undos")
 
     def __init__(self, nodes: list[PlanNode]) -> None:
+        self._depths: list[int] | None = None
         self.nodes = nodes
-        self.by_id = {node.id: node for node in nodes}
+        self.undos = [node.undo for node in nodes if node.undo is not None]
+        self.by_id = {node.id: node for node in (*nodes, *self.undos)}
         self.roots = tuple(node for node in nodes if not node.dependencies)
         self.leaves = tuple(node for node in nodes if not node.successors)
 
+    def depth(self, index: int) -> int:
+        """How many nodes follow one on the longest way to the end; 0 for what undoes another."""
+        if self._depths is None:
+            depths = [0] * len(self.nodes)
+            left = [len(node.successors) for node in self.nodes]
+            ends = [node.index for node in self.leaves]
+            while ends:
+                ended = ends.pop()
+                for before in self.nodes[ended].dependencies:
+                    depths[before] = max(depths[before], depths[ended] + 1)
+                    left[before] -= 1
+                    if not left[before]:
+                        ends.append(before)
+            self._depths = depths
+        return self._depths[index] if index < len(self._depths) else 0
+
+    def node(self, index: int) -> PlanNode:
+        """One of them, or of those that undo them."""
+        count = len(self.nodes)
+        return self.nodes[index] if index < count else self.undos[index - count]
+
     def at(self, node_id: str) -> PlanNode:
-        """The node that one named as in a history is made of: `a` of `map[7]/a`."""
+        """The node that one named as in a history is made of: `a` of `map[7]/a`.
+
+        Of a task that a handler called it has no more than the type.
+        """
         first, *further = node_id.split("/")
         node = self.by_id[first.partition("[")[0]]
         for part in further:
-            assert node.body is not None
-            node = node.body.by_id[part.partition("[")[0]]
+            name = part.partition("[")[0]
+            if node.body is None:
+                node = single_task(node, name, journal_pb2.JournalCall()).nodes[0]
+            else:
+                node = node.body.by_id[name]
         return node
 
     def all_nodes(self) -> Iterator[PlanNode]:
         """These and those of the bodies below."""
         for node in self.nodes:
             yield node
+            if node.undo is not None:
+                yield node.undo
             if node.body is not None:
                 yield from node.body.all_nodes()
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaProblem:
-    """Where a value does not fit its schema, as a path below the value, and why."""
+class SearchAttribute:
+    """Something executions are found by; `template` is None where it is only set later."""
 
-    path: str
-    message: str
-    schema_path: str
-    """Of the keyword it fails: `#/properties/amount/minimum`."""
-
-    def __str__(self) -> str:
-        return f"{self.message} ({self.schema_path})"
-
-
-class Schema:
-    """A JSON Schema, compiled when it is first needed; an absent one takes any value.
-
-    `retrieve` gives what references outside of it lead to; none are followed without.
-    """
-
-    __slots__ = ("_retrieve", "_source", "_validator")
-
-    def __init__(self, source: bytes, retrieve: Callable[[str], Any] | None = None) -> None:
-        self._source = source
-        self._retrieve = retrieve or _refuse
-        self._validator: jsonschema_rs.Validator | None = None
-
-    def problems(self, value: object) -> tuple[SchemaProblem, ...]:
-        """What does not fit, at most the first 20."""
-        if not self._source:
-            return ()
-        if self._validator is None:
-            self._validator = jsonschema_rs.validator_for(
-                orjson.loads(self._source),
-                pattern_options=jsonschema_rs.RegexOptions(),
-                retriever=self._retrieve,
-            )
-        if self._validator.is_valid(value):
-            return ()
-        errors = islice(self._validator.iter_errors(value), VIOLATIONS_MAX)
-        return tuple(
-            SchemaProblem(_path(e.instance_path), e.message, _pointer(e.schema_path))
-            for e in errors
-        )
-
-
-def _refuse(uri: str, /) -> Any:
-    raise ValueError(f"remote reference {uri}")
-
-
-def _path(parts: Iterable[str | int]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-
-
-def _pointer(parts: Iterable[str | int]) -> str:
-    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
-    return "#" + "".join(f"/{part}" for part in escaped)
+    name: str
+    type: int
+    template: Template | None
 
 
 class Plan(Graph):
@@ -266,22 +327,30 @@ class Plan(Graph):
     __slots__ = (
         "body",
         "callbacks",
+        "compensation",
         "digest",
         "input_schema",
         "lanes",
+        "limits",
         "message",
         "name",
         "namespace",
+        "on_failure",
         "output",
         "output_schema",
         "parallelism",
+        "search",
         "timeout_us",
         "version",
         "workflow_id",
     )
 
     def __init__(
-        self, message: plan_pb2.Plan, nodes: list[PlanNode], output: Template | None
+        self,
+        message: plan_pb2.Plan,
+        nodes: list[PlanNode],
+        output: Template | None,
+        search: tuple[SearchAttribute, ...] = (),
     ) -> None:
         super().__init__(nodes)
         self.message = message
@@ -298,6 +367,17 @@ class Plan(Graph):
         self.parallelism = message.parallelism
         self.timeout_us = message.timeout_ms * 1000
         self.callbacks = message.callbacks if message.HasField("callbacks") else None
+        self.on_failure = message.on_failure
+        self.compensation = message.compensation
+        self.limits = _limits(message.limits) if message.HasField("limits") else None
+        self.search = search
+
+
+def _search_attribute(message: plan_pb2.SearchAttribute) -> SearchAttribute:
+    template = None
+    if message.template:
+        template = compile_template(orjson.loads(message.template), INPUT_ROOTS)
+    return SearchAttribute(message.name, message.type, template)
 
 
 def _assign_lanes(nodes: Iterable[PlanNode]) -> tuple[tuple[str, int], ...]:
@@ -314,7 +394,7 @@ def compile_plan(message: plan_pb2.Plan) -> Plan:
     output = None
     if message.output_template:
         output = compile_template(orjson.loads(message.output_template), INPUT_ROOTS)
-    return Plan(message, nodes, output)
+    return Plan(message, nodes, output, tuple(map(_search_attribute, message.search)))
 
 
 class _Compiler:
@@ -332,7 +412,18 @@ class _Compiler:
                 nodes[dependency].successors.append(node)
             for source, rules in node.rules.items():
                 nodes[source].excused |= any(rule.on_failure for rule in rules)
+        self._add_undos(messages, nodes, roots)
         return nodes
+
+    def _add_undos(
+        self, messages: Sequence[plan_pb2.PlanNode], nodes: list[PlanNode], roots: frozenset[str]
+    ) -> None:
+        index = len(nodes)
+        for message, node in zip(messages, nodes, strict=True):
+            if message.HasField("undo"):
+                node.undo = self._node(index, message.undo, roots | UNDO_ROOTS)
+                node.undo.undoes = node
+                index += 1
 
     def _node(self, index: int, message: plan_pb2.PlanNode, roots: frozenset[str]) -> PlanNode:
         policy = message.retry.SerializeToString(deterministic=True)
@@ -369,4 +460,25 @@ def _retry(node: plan_pb2.PlanNode) -> Retry:
         max_delay_us=policy.max_delay_ms * 1000,
         jitter=policy.jitter,
         classes=frozenset(policy.retry_on) or RETRIED_BY_DEFAULT,
+        never=NEVER_RETRIED.union(policy.never_on) if policy.never_on else NEVER_RETRIED,
+        max_elapsed_us=policy.max_elapsed_ms * 1000,
     )
+
+
+def single_task(around: PlanNode, task_type: str, call: journal_pb2.JournalCall) -> Graph:
+    """The graph of the one task that a durable handler calls, which runs at node `around`."""
+    spec = plan_pb2.TaskSpec(task_type=task_type, config=call.config)
+    spec.digest = hashlib.sha256(spec.SerializeToString(deterministic=True)).hexdigest()
+    message = plan_pb2.PlanNode(
+        id=task_type,
+        kind=plan_pb2.NODE_KIND_TASK,
+        critical=True,
+        retry=call.retry,
+        priority=around.priority,
+        queue=around.queue,
+        timeout_ms=call.timeout_ms,
+    )
+    node = PlanNode(0, message, spec, None, _retry(message))
+    node.lane = around.lane
+    node.given = call.input
+    return Graph([node])

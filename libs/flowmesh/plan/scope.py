@@ -29,6 +29,9 @@ class ScopeValues(Protocol):
     def output_of(self, index: int) -> payload_pb2.Payload | None:
         """Output of a node that completed, else None."""
 
+    def ended_node(self, index: int) -> "NodeValues | None":
+        """A node that has begun or ended."""
+
     def binding(self, name: str, read: PayloadReader) -> Any:
         """The value that this graph or the nearest around it gives the name to.
 
@@ -45,6 +48,7 @@ class ExecutionValues(Protocol):
     execution_id: str
     plan: Plan
     input: payload_pb2.Payload
+    edits: dict[str, payload_pb2.Payload]
 
     @property
     def scope(self) -> ScopeValues:
@@ -189,6 +193,8 @@ class _Values(Mapping[str, Any]):
                 return context_of(self._execution, self._read)
             case "execution":
                 return {"id": self._execution.execution_id}
+            case "undo" if self._node is not None:
+                return _undone(self._execution, self._node, self._read)
             case _ if root == MOMENT:
                 return moment_of(self._execution, self._node)
         return self._scope.binding(root, self._read)
@@ -198,6 +204,18 @@ class _Values(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 4
+
+
+def _undone(execution: ExecutionValues, node: NodeValues, read: PayloadReader) -> dict[str, Any]:
+    """What the node got and answered that this one undoes."""
+    undoes = node.planned.undoes
+    done = node.scope.ended_node(undoes.index) if undoes is not None else None
+    if undoes is None or done is None:
+        return {}
+    return {
+        "input": decode(render_input(execution, done, read), read),
+        "output": decode(node.scope.output_of(undoes.index), read),
+    }
 
 
 def moment_of(execution: ExecutionValues, node: NodeValues | None) -> Moment:
@@ -239,11 +257,13 @@ def render_input(
     Raises RenderError where data is not what the template expects, NotAtHand where something must
     be fetched first.
     """
+    if execution.edits and node.id in execution.edits:
+        return execution.edits[node.id]
     if node.planned.input_mode == plan_pb2.INPUT_MODE_CONTEXT:
         return payload_pb2.Payload(data=msgspec.json.encode(context_of(execution, read)))
     template = node.planned.input
     if template is None:
-        return _EMPTY
+        return node.planned.given or _EMPTY
     whole = template.whole
     if whole is not None:
         if whole.root == "input" and not whole.path:
@@ -264,12 +284,16 @@ def render_items(execution: ExecutionValues, node: NodeValues, read: PayloadRead
     Raises RenderError where they are no list, NotAtHand as `render_input`.
     """
     assert node.planned.input is not None
-    items = node.planned.input.render(_Values(execution, node.scope, read, node))
+    if node.id in execution.edits:
+        items = decode(execution.edits[node.id], read)
+    else:
+        items = node.planned.input.render(_Values(execution, node.scope, read, node))
     if not isinstance(items, list):
         raise RenderError("items", f"expected a list, got {_kind_of(items)}")
     if len(items) > ITEMS_MAX:
         raise RenderError("items", f"{len(items)} items, at most {ITEMS_MAX}")
-    return items
+    size = node.planned.batch
+    return [items[at : at + size] for at in range(0, len(items), size)] if size else items
 
 
 def _kind_of(value: Any) -> str:

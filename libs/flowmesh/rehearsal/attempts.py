@@ -8,10 +8,11 @@ open standards the call is answered, and the rest of the task is done with that.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import orjson
+from msgspec import UNSET
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
@@ -21,7 +22,10 @@ from flowmesh.egress import Response
 from flowmesh.engine import NodeState, State
 from flowmesh.executors.base import Attempt, InlineStep, Output
 from flowmesh.executors.builtin import builtin_executors
+from flowmesh.executors.databases import DatabaseCall, Rows
 from flowmesh.executors.failures import TIMEOUT, TaskFailure
+from flowmesh.executors.outside import Outside
+from flowmesh.executors.rpc import Rpc, RpcAnswer
 from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.specs import ReadySpecs
 from flowmesh.expressions import MOMENT, Moment, RenderError
@@ -34,10 +38,13 @@ from flowmesh.sandbox import Sandbox
 
 Json = Any
 # What these do stays in the process; the rest would make a call.
-PURE = frozenset({"transform", "function", "condition", "decision", "builtin.noop"})
+PURE = frozenset(
+    {"transform", "function", "condition", "decision", "builtin.noop", "log", "python"}
+)
 # A call is only a part of what these do.
 STANDARDS = frozenset({"serverless.task", "states.task"})
-_HTTP = frozenset({"http.request", "webhook"})
+# Their executors make the call that is noted.
+_CALLING = frozenset({"http.request", "webhook", "db.query", "db.exec", "grpc.call", "publish"})
 _JSON = {"content-type": "application/json"}
 
 
@@ -106,6 +113,26 @@ class _NoWayOut:
             raise _NotSent
         return Response(200, _JSON, self.reply(), url)
 
+    async def run(self, call: DatabaseCall) -> Rows:
+        body = {"statement": call.statement, "parameters": masked(dict(call.values))}
+        self._note("EXEC" if call.writes else "QUERY", f"db:{call.connection}", body)
+
+    async def call(self, rpc: Rpc) -> RpcAnswer:
+        url = f"grpc://{rpc.target.address}/{rpc.method}"
+        self._note("CALL", url, masked(rpc.request), masked(dict(rpc.metadata)))
+
+    async def publish(
+        self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
+    ) -> None:
+        self._note("PUBLISH", f"nats:{subject}", masked(event))
+
+    def _note(self, method: str, url: str, body: Json, headers: Json = UNSET) -> NoReturn:
+        assert self.attempt is not None
+        call = self.attempt.call()
+        call.method, call.url, call.body, call.headers = method, url, body, headers
+        self.attempt.answer.calls.append(call)
+        raise _NotSent
+
 
 class Attempts:
     """Answers the attempts of one rehearsal."""
@@ -122,9 +149,11 @@ class Attempts:
                 egress=self._out,
                 sandbox=sandbox,
                 now_us=now_us,
+                outside=Outside(databases=self._out, caller=self._out, publisher=self._out),
                 draw=lambda: 0.0,
                 new_id=lambda: str(UUID(int=next(numbers), version=4)),
-            )
+            ),
+            now_us,
         )
 
     async def answer(self, state: State, node: NodeState, at_ms: float) -> Answer:
@@ -143,6 +172,19 @@ class Attempts:
             message = f"the attempt did not end within {node.planned.timeout_ms} ms"
             late = _failure_of(TaskFailure(TIMEOUT, message))
             answer.output, answer.failure, answer.after_us = None, late, limit_us
+        return answer
+
+    async def child(self, state: State, node: NodeState, data: bytes) -> Answer:
+        """What a mock answers for a workflow that is started; null where there is none."""
+        answer = Answer(input=orjson.loads(data) if data else None)
+        mock = self._mocks.of(node)
+        if mock is None:
+            return answer
+        attempt = _Attempt(state, node, TaskSpec(), data, moment_of(state, node), 0, answer)
+        try:
+            answer.output = payload_pb2.Payload(data=orjson.dumps(self._mocked(mock, attempt)))
+        except TaskFailure as error:
+            answer.failure = _failure_of(error)
         return answer
 
     async def _answer(self, state: State, node: NodeState, at_ms: float, answer: Answer) -> None:
@@ -217,7 +259,7 @@ class Attempts:
         return await ready.step.run(one)
 
     async def _note_call(self, attempt: _Attempt) -> None:
-        if attempt.spec.task_type not in _HTTP:
+        if attempt.spec.task_type not in _CALLING:
             attempt.answer.calls.append(attempt.call())
             return
         try:

@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from flowmesh.definitions.editor import steps_schema, task_schema, workflow_schema
+from flowmesh.definitions.editor import (
+    graph_schema,
+    serverless_schema,
+    states_schema,
+    steps_schema,
+    task_schema,
+    template_schema,
+    workflow_schema,
+)
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
     DURATION,
@@ -79,7 +87,8 @@ def tests_schema() -> Schema:
 
 
 def _signal() -> Schema:
-    return members({"name": ID, "payload": ANYTHING, "after": _TIME}, "name")
+    key = text(about="What it is waited for with.")
+    return members({"name": ID, "key": key, "payload": ANYTHING, "after": _TIME}, "name")
 
 
 def _mock() -> Schema:
@@ -143,6 +152,10 @@ def _values(name: str) -> dict[str, Schema]:
 SCHEMAS: dict[str, Callable[[], Schema]] = {
     "workflow": workflow_schema,
     "task": task_schema,
+    "template": template_schema,
     "steps": steps_schema,
+    "graph": graph_schema,
+    "serverless": serverless_schema,
+    "states": states_schema,
     "test": tests_schema,
 }

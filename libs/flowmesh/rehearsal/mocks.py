@@ -37,6 +37,7 @@ class Signal:
     name: str
     payload: Json
     after_us: int
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -52,6 +53,10 @@ class Mocks:
     used: set[str] = field(default_factory=set)
     _given: dict[tuple[str, str], int] = field(default_factory=dict)
 
+    def has(self, node: NodeState) -> bool:
+        """Whether anything is said of the node."""
+        return any(self.answers.get(name) for name in _names(node))
+
     def of(self, node: NodeState) -> Mock | None:
         """The answer to the node's current attempt; None where nothing is said."""
         for name in _names(node):
@@ -62,6 +67,10 @@ class Mocks:
                 self._given[name, node.id] = count + 1
                 return answers[min(count, len(answers) - 1)]
         return None
+
+    def answers_for(self, node: NodeState) -> bool:
+        """Whether something is said of a node."""
+        return any(name in self.answers for name in _names(node))
 
     @property
     def unused(self) -> list[str]:
@@ -180,6 +189,7 @@ def read_signals(reader: Reader, key: str = "signals") -> tuple[Signal, ...]:
             continue
         one = Reader(item, path, reader.problems)
         name = one.identifier("name", "the name of the signal")
-        found.append(Signal(name, one.raw("payload"), duration_us(one, "after")))
+        key = one.text("key")
+        found.append(Signal(name, one.raw("payload"), duration_us(one, "after"), key))
         one.refuse_unknown()
     return tuple(found)

@@ -2,35 +2,44 @@
 
 import asyncio
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
 import orjson
 
-from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.common.v1 import link_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import execution_pb2, execution_service_pb2
+from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent
 from flowmesh.engine import (
+    ChildBegan,
+    ChildDone,
     Collect,
     Command,
     Expand,
     Finish,
     NodeState,
+    Rendered,
     Start,
     State,
+    Steer,
     TaskEnded,
     TimersDue,
     Transition,
     decide,
     encode_output,
+    signal_with_key,
 )
 from flowmesh.engine import Signal as SignalCommand
+from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_FAILED, FAR_US
 from flowmesh.errors import Invalid, Violation
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.expressions import RenderError
 from flowmesh.plan import (
     Plan,
     compile_plan,
+    decode,
     inline,
     payload_reader,
     render_input,
@@ -48,7 +57,15 @@ Json = Any
 # Where the virtual clock begins: 1 January 2026, 00:00 UTC.
 START_US = 1_767_225_600_000_000
 EXECUTION_ID = "rehearsal"
+_COMPLETE = execution_pb2.NODE_ACTION_COMPLETE
+_APPROVED = payload_pb2.Payload(data=b'{"outcome":"approved","decisions":[]}')
 _Due = tuple[int, int, Command]
+Workflows = Callable[[str], plan_pb2.Plan | None]
+
+
+def no_workflows(_workflow_id: str) -> plan_pb2.Plan | None:
+    """None is known: mocks answer for those that are started, or nothing does."""
+    return None
 
 
 async def rehearse(
@@ -59,18 +76,20 @@ async def rehearse(
     mocks: Mocks | None = None,
     signals: Sequence[Signal] = (),
     start_us: int = START_US,
+    workflows: Workflows = no_workflows,
 ) -> Report:
-    """What an execution of the plan would do.
+    """What an execution of the plan would do; `workflows` gives the plans of those it starts.
 
     Raises Invalid INPUT_INVALID where the input does not fit the workflow's schema.
     """
     plan = compile_plan(message)
-    _check_input(plan, given)
-    rehearsal = _Rehearsal(plan, mocks or Mocks(), signals, sandbox, start_us)
+    check_input(plan, given)
+    rehearsal = Rehearsal(plan, mocks or Mocks(), signals, sandbox, start_us, workflows)
     return await rehearsal.run(given)
 
 
-def _check_input(plan: Plan, given: Json) -> None:
+def check_input(plan: Plan, given: Json) -> None:
+    """Raises Invalid INPUT_INVALID where the input does not fit the workflow's schema."""
     violations = tuple(
         Violation(f"input{problem.path}", problem.message, "INPUT_INVALID")
         for problem in plan.input_schema.problems(given)
@@ -81,7 +100,9 @@ def _check_input(plan: Plan, given: Json) -> None:
         raise Invalid("INPUT_INVALID", message, violations=violations)
 
 
-class _Rehearsal:
+class Rehearsal:
+    """One execution; what a task comes to is what `dispatch` says, which others may say better."""
+
     def __init__(
         self,
         plan: Plan,
@@ -89,8 +110,10 @@ class _Rehearsal:
         signals: Sequence[Signal],
         sandbox: Sandbox,
         start_us: int,
+        workflows: Workflows = no_workflows,
     ) -> None:
         self._plan = plan
+        self._sandbox, self._workflows = sandbox, workflows
         self._mocks = mocks
         self._start_us = self._now = start_us
         self._state = State(EXECUTION_ID, plan)
@@ -99,17 +122,21 @@ class _Rehearsal:
         self._order = count()
         self._due: list[_Due] = []
         self._begun = 0
+        self.events: list[HistoryEvent] = []
         for signal in signals:
             payload = payload_pb2.Payload(data=orjson.dumps(signal.payload))
-            self._later(signal.after_us, SignalCommand(signal.name, payload))
+            name = signal_with_key(signal.name, signal.key) if signal.key else signal.name
+            self._later(signal.after_us, SignalCommand(name, payload))
 
     def _later(self, after_us: int, command: Command) -> None:
         heapq.heappush(self._due, (self._now + after_us, next(self._order), command))
 
-    async def run(self, given: Json) -> Report:
-        await self._do(Start(payload_pb2.Payload(data=orjson.dumps(given))))
+    async def run(self, given: Json, link: link_pb2.Link | None = None) -> Report:
+        await self._do(Start(payload_pb2.Payload(data=orjson.dumps(given)), link=link))
         commands = 0
         while not self._state.ended and (command := self._next()) is not None:
+            if isinstance(command, SignalCommand) and self._refused(command):
+                continue
             await self._do(command)
             commands += 1
             if commands % YIELD_COMMANDS == 0:
@@ -119,6 +146,10 @@ class _Rehearsal:
                 raise Invalid("MOCKS_INVALID", f"{message}; this one would go on")
         return self._story.report(self._state, self._mocks)
 
+    def _refused(self, signal: SignalCommand) -> bool:
+        """Whether nobody waits for a signal with a key: the sender would be told so."""
+        return " " in signal.name and signal.name not in self._state.awaiting
+
     def _next(self) -> Command | None:
         """What happens next, the clock moved on to it; None where nothing ever will."""
         wake_us = self._state.wake_at_us
@@ -126,25 +157,47 @@ class _Rehearsal:
             at_us, _, command = heapq.heappop(self._due)
             self._now = max(self._now, at_us)
             return command
-        if not wake_us:
+        if not wake_us or wake_us >= FAR_US:
             return None
         self._now = max(self._now, wake_us)
         return TimersDue()
 
-    async def _do(self, command: Command) -> None:
-        waiting: list[Command] = [command]
-        while waiting:
-            done = Transition(self._state)
-            decide(self._state, waiting.pop(0), self._now, done)
-            for event in done.history.events:
-                self._story.tell(event)
-            for node in done.dispatch:
-                await self._dispatch(node)
-            waiting += [self._served(node) for node in done.asks]
-            if done.needs_payload:
-                waiting.append(self._finished())
+    def decide(self, command: Command) -> Transition:
+        """Decides a command; what follows is for `settle`."""
+        done = Transition(self._state)
+        decide(self._state, command, self._now, done)
+        for event in done.history.events:
+            self._story.tell(event)
+            self._stand_in(event)
+        self.events.extend(done.history.events)
+        return done
 
-    async def _dispatch(self, node: NodeState) -> None:
+    def _stand_in(self, event: HistoryEvent) -> None:
+        """Does what people would: approves, and fails what is held for them."""
+        if event.HasField("approval_requested"):
+            node, action, output = event.approval_requested.node, _COMPLETE, _APPROVED
+            self._later(0, Steer(node, action, output=output))
+        elif event.HasField("task_held"):
+            self._later(0, Steer(event.task_held.node, execution_pb2.NODE_ACTION_FAIL))
+
+    async def _do(self, command: Command) -> None:
+        await self._settle([self.decide(command)])
+
+    async def _settle(self, waiting: list[Transition]) -> None:
+        """Serves what was decided, and what is decided of that."""
+        while waiting:
+            done = waiting.pop(0)
+            for node in done.dispatch:
+                waiting += await self.dispatch(node)
+            for message in done.messages:
+                if message.start.node:
+                    await self._child(message.start)
+            waiting += [self.decide(self._served(node)) for node in done.asks]
+            if done.needs_payload:
+                waiting.append(self.decide(self._finished()))
+
+    async def dispatch(self, node: NodeState) -> list[Transition]:
+        """Has the node's attempt answered; returns what was decided already."""
         self._begun += 1
         at_ms = (self._now - self._start_us) / 1000
         answer = await self._attempts.answer(self._state, node, at_ms)
@@ -157,9 +210,43 @@ class _Rehearsal:
             started_at_us=self._now,
         )
         self._later(answer.after_us, command)
+        return []
 
-    def _served(self, node: NodeState) -> Expand | Collect:
+    async def _child(self, asked: execution_service_pb2.StartRequested) -> None:
+        """Starts a workflow: a mock answers for it, or it runs here, where it is known."""
+        node = self._state.node(asked.node)
+        assert node is not None
+        self._begun += 1
+        known = None
+        if not self._mocks.answers_for(node):
+            known = self._workflows(asked.request.workflow_id)
+        done = ChildDone(node.id, node.attempt, f"{EXECUTION_ID}/{node.id}", EXECUTION_COMPLETED)
+        if known is None:
+            answer = await self._attempts.child(self._state, node, asked.request.input.data)
+            done.output, done.failure, after_us = answer.output, answer.failure, answer.after_us
+            done.status = EXECUTION_FAILED if answer.failure is not None else EXECUTION_COMPLETED
+        else:
+            below = Rehearsal(
+                compile_plan(known), self._mocks, (), self._sandbox, self._now, self._workflows
+            )
+            await below.run(decode(asked.request.input), asked.request.link)
+            ended = below._state
+            done.output, done.failure, after_us = ended.output, ended.failure, below.lasted_us
+            done.status = ended.status
+            self._begun += below._begun
+        began = ChildBegan(node.id, node.attempt, done.execution_id, asked.request.version)
+        self._later(0, began)
+        if known is None or below._state.ended:
+            self._later(after_us, done)
+
+    @property
+    def lasted_us(self) -> int:
+        return self._now - self._start_us
+
+    def _served(self, node: NodeState) -> Expand | Collect | Rendered:
         """What a body begins with, that it goes on, or the outputs of all items as one."""
+        if node.planned.waits:
+            return self._rendered(node)
         of = node.map
         if of is not None and of.begun == of.total:
             parts = [each if isinstance(each, bytes) else each.data for each in of.outputs]
@@ -174,6 +261,14 @@ class _Rehearsal:
         except RenderError as error:
             failed = TaskFailure("ValidationError", f"{what} of {node.id}: {error}")
             return Expand(node.id, failure=failed.result("", "").failure)
+
+    def _rendered(self, node: NodeState) -> Rendered:
+        try:
+            return Rendered(node.id, node.attempt, render_input(self._state, node))
+        except RenderError as error:
+            failed = TaskFailure("ValidationError", f"input of {node.id}: {error}")
+            failure = failed.result("", "").failure
+            return Rendered(node.id, node.attempt, failure=failure)
 
     def _finished(self) -> Finish:
         """The output is at hand here however large it is."""

@@ -34,7 +34,7 @@ from flowmesh.rehearsal.mocks import (
 )
 from flowmesh.rehearsal.names import is_made
 from flowmesh.rehearsal.report import Report
-from flowmesh.rehearsal.run import START_US, rehearse
+from flowmesh.rehearsal.run import START_US, Workflows, rehearse
 from flowmesh.sandbox import Sandbox
 
 Json = Any
@@ -61,6 +61,8 @@ class Case:
     expected: Expected
     start_us: int
     line: int
+    # The plans of workflows that it starts.
+    workflows: Workflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ async def run_case(case: Case, sandbox: Sandbox) -> Outcome:
             mocks=mocks,
             signals=case.signals,
             start_us=case.start_us,
+            workflows=case.workflows,
         )
     except FlowmeshError as error:
         return Outcome(case, None, (), f"{error.message} [{error.reason}]")
@@ -273,6 +276,7 @@ class _Loader:
                 signals=signals,
                 expected=expected,
                 start_us=start_us,
+                workflows=self._plan,
                 line=self._line(reader.path),
             )
         )

@@ -119,6 +119,8 @@ class Method:
             self._log.warning("storage_unavailable", problem=type(error).__name__)
             text = "the database did not answer; try again"
             found = Unavailable("STORAGE_UNAVAILABLE", text, retry_after_ms=STORAGE_RETRY_MS)
+        elif isinstance(error, asyncpg.CharacterNotInRepertoireError):
+            found = Invalid("STRING_HAS_NUL", "a text of the request holds a NUL character")
         elif isinstance(error, Exception):
             self._log.error("call_failed", exc_info=error)
             found = internal_error()

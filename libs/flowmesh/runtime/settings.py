@@ -44,6 +44,18 @@ class Settings(BaseSettings):
         default="",
         description="networks steps may call although egress is public, separated by commas",
     )
+    databases: str = Field(
+        default="", description="TOML file with the databases that tasks may use, by name"
+    )
+    python_processes: int = Field(
+        default=0, ge=0, le=256, description="Python tasks run at once; 0 is one per processor"
+    )
+    python_memory_mib: int = Field(
+        default=256, ge=16, le=65536, description="MiB of memory one Python task may use at most"
+    )
+    python_cpu_s: int = Field(
+        default=60, ge=1, le=3600, description="seconds of processor time it may use at most"
+    )
     worker_slots: int = Field(
         default=256,
         ge=1,
@@ -63,11 +75,20 @@ class Settings(BaseSettings):
     bus_prefix: str = Field(
         default="fm", pattern=r"^[a-z0-9]{1,32}$", description="first word of subjects"
     )
+    publish_prefix: str = Field(
+        default="events",
+        pattern=r"^[a-z0-9-]{1,32}$",
+        description="first word of the NATS subjects that tasks may publish to",
+    )
     retention_days: float = Field(
         default=30,
         gt=0,
         le=3650,
         description="days, or parts of one, an ended execution is kept before it is deleted",
+    )
+    archive_dir: str = Field(
+        default="",
+        description="folder that ended executions are archived in before they are deleted",
     )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
     failpoints: str = Field(

@@ -17,7 +17,10 @@ HEAP_BYTES_MAX = 64 * 1024 * 1024
 STACK_BYTES_MAX = 512 * 1024
 CPU_MS_MAX = 5_000
 RESULT_BYTES_MAX = 4 * 1024 * 1024
-# JavaScript keeps its own limit before this one; the others have none and die of it.
+# With what Python prints.
+ANSWER_BYTES_MAX = RESULT_BYTES_MAX + 128 * 1024
+# JavaScript keeps its own limit before this one; jq and JMESPath have none and die of it. Python
+# limits each run by itself.
 ADDRESS_SPACE_BYTES_MAX = {
     "javascript": 1024 * 1024 * 1024,
     "jq": 512 * 1024 * 1024,
@@ -89,7 +92,8 @@ def main() -> None:
     language, interpreter_folder = sys.argv[1:]
     sys.path.append(interpreter_folder)
     evaluate = INTERPRETERS[language]()
-    limit_process(ADDRESS_SPACE_BYTES_MAX[language])
+    if language in ADDRESS_SPACE_BYTES_MAX:
+        limit_process(ADDRESS_SPACE_BYTES_MAX[language])
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while (request := read_request(requests)) is not None:
         status, text = evaluate(*request)
@@ -229,10 +233,19 @@ def jmespath() -> Evaluate:
     return run_jmespath
 
 
+def python() -> Evaluate:
+    import confined  # type: ignore[import-not-found]  # beside this file
+
+    confined.prepare()
+    run: Evaluate = confined.run_python
+    return run
+
+
 INTERPRETERS: dict[str, Callable[[], Evaluate]] = {
     "javascript": javascript,
     "jq": jq,
     "jmespath": jmespath,
+    "python": python,
 }
 
 

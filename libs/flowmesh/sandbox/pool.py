@@ -126,13 +126,17 @@ class Sandbox:
         return outputs
 
     async def _outcome(self, call: Call) -> Json:
+        return _result(await self.answer(call))
+
+    async def answer(self, call: Call) -> bytes:
+        """What a child answers to a call, its status first; raises as `run` does."""
         if self._waiting >= WAITING_MAX:
             message = f"{WAITING_MAX} calls wait for the sandbox already"
             raise Overloaded("OVERLOADED", message, retry_after_ms=1_000)
         self._waiting += 1
         try:
             async with self._slots:
-                return _result(await self._answer(call))
+                return await self._answer(call)
         finally:
             self._waiting -= 1
 
@@ -277,5 +281,9 @@ def _result(answer: bytes) -> Json:
         limit = RESULT_BYTES_MAX // 1024 // 1024
         raise SandboxFailure("ResourceLimit", f"the result is larger than {limit} MiB")
     name, message = orjson.loads(text)
-    known = _NAME.match(name) and name not in _RESERVED
-    raise SandboxFailure(name if known else "Error", message)
+    raise SandboxFailure(class_named(name), message)
+
+
+def class_named(name: str) -> str:
+    """The class of a failure that code names itself."""
+    return name if _NAME.match(name) and name not in _RESERVED else "Error"

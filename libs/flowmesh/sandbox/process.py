@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from flowmesh.sandbox.child import RESULT_BYTES_MAX
+from flowmesh.sandbox.child import ANSWER_BYTES_MAX
 
 EXIT_SECONDS_MAX = 1.0
 CHILD = Path(__file__).with_name("child.py")
 
-Language = Literal["javascript", "jq", "jmespath"]
+Language = Literal["javascript", "jq", "jmespath", "python"]
 _INTERPRETERS: dict[Language, str] = {
     "javascript": "_quickjs",
     "jq": "jq",
@@ -86,7 +86,7 @@ class Child:
             requests.write(call.frame())
             await requests.drain()
             length = struct.unpack(">I", await answers.readexactly(4))[0]
-            if not 1 <= length <= RESULT_BYTES_MAX + 1:
+            if not 1 <= length <= ANSWER_BYTES_MAX + 1:
                 raise ConnectionError
             return await answers.readexactly(length)
         except (ConnectionError, asyncio.IncompleteReadError) as error:
@@ -111,6 +111,8 @@ class Child:
 
 def command(language: Language) -> Sequence[str]:
     """What starts a child; it gets no environment."""
+    if language == "python":
+        return (sys.executable, "-I", "-S", str(CHILD), language, str(CHILD.parent))
     name = _INTERPRETERS[language]
     spec = find_spec(name)
     if spec is None or spec.origin is None:

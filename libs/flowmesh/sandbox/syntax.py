@@ -5,6 +5,7 @@ its first statement; and it stands in two different brackets, so it cannot close
 outside. jq computes constants while it compiles and has no limits, so a child process compiles it.
 """
 
+import ast
 import struct
 import subprocess
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ def expression_error(source: str) -> str:
 
 
 def check_syntax(language: Language, code: str, variables: Sequence[str] = ()) -> str:
-    """Why `code` is not a JavaScript function's body, jq or JMESPath; empty if it is.
+    """Why `code` is not the body of a JavaScript or Python function, jq or JMESPath; else empty.
 
     A jq program may use the `variables` as `$name`.
     """
@@ -49,10 +50,25 @@ def check_syntax(language: Language, code: str, variables: Sequence[str] = ()) -
         return _TOO_LONG
     if language == "jmespath":
         return _jmespath_error(code)
+    if language == "python":
+        return _python_error(code)
     return _first_error(
         f"{_STOP}(function({_PARAMETERS}) {{\n{code}\n}})",
         f"{_STOP}({{run({_PARAMETERS}) {{\n{code}\n}}}})",
     )
+
+
+def _python_error(code: str) -> str:
+    """Parsing makes a tree of it and runs nothing."""
+    try:
+        ast.parse(code)
+    except SyntaxError as error:
+        return f"{error.msg} (line {error.lineno or 1})"[:MESSAGE_CHARACTERS_MAX]
+    except (MemoryError, RecursionError):
+        return "the code is nested too deeply"
+    except ValueError:
+        return "the code holds a character that Python has not"
+    return ""
 
 
 def jq_errors(programs: Sequence[str], variables: Sequence[str] = ()) -> list[str]:

@@ -4,6 +4,7 @@ Talks gRPC to one address and needs neither NATS nor a database. Async first; `C
 gives the same with blocking calls.
 """
 
+from flowmesh.sdk.backfill import Backfill, BackfillItem, items_of, run_backfill
 from flowmesh.sdk.client import Client, ServiceInstance
 from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.definition_calls import (
@@ -14,6 +15,7 @@ from flowmesh.sdk.definition_calls import (
     User,
     Validation,
 )
+from flowmesh.sdk.durable import CallFailed, DurableContext, NonDeterministic, StepFailed, step_key
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
@@ -24,6 +26,7 @@ from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle
 from flowmesh.sdk.task_types import Retry, task
 from flowmesh.sdk.template_calls import Instantiated, Template, TemplateStats
+from flowmesh.sdk.trigger_calls import Cause, Fired, Hook, Published, Trigger
 from flowmesh.sdk.version_calls import Change, Compatibility, Diff, Difference, Label
 from flowmesh.sdk.worker import Worker
 from flowmesh.sdk.workflow_engine import (
@@ -37,25 +40,34 @@ from flowmesh.sdk.workflow_engine import (
 
 __all__ = [
     "Applied",
+    "Backfill",
+    "BackfillItem",
+    "CallFailed",
+    "Cause",
     "Change",
     "Client",
     "Compatibility",
     "Diff",
     "Difference",
+    "DurableContext",
     "EngineTask",
     "EngineWorkflow",
     "Event",
     "Execution",
     "ExecutionFailed",
     "Failure",
+    "Fired",
     "Handle",
+    "Hook",
     "Instantiated",
     "Label",
     "MapNode",
     "Node",
     "NodeStatus",
+    "NonDeterministic",
     "Priority",
     "Problem",
+    "Published",
     "Ref",
     "Registered",
     "Retry",
@@ -64,6 +76,7 @@ __all__ = [
     "SessionCall",
     "Status",
     "StepContext",
+    "StepFailed",
     "Stored",
     "StoredValue",
     "SyncClient",
@@ -75,12 +88,16 @@ __all__ = [
     "TaskStatus",
     "Template",
     "TemplateStats",
+    "Trigger",
     "User",
     "Validation",
     "Worker",
     "Workflow",
     "WorkflowEngine",
     "WorkflowStatus",
+    "items_of",
+    "run_backfill",
+    "step_key",
     "task",
     "workflow",
 ]

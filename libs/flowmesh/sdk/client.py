@@ -10,7 +10,11 @@ from flowmesh.api.registry.v1 import registry_service_pb2_grpc as rpc
 from flowmesh.sdk.definition_calls import DefinitionCalls
 from flowmesh.sdk.execution_calls import ExecutionCalls
 from flowmesh.sdk.executions import moment
+from flowmesh.sdk.insight_calls import InsightCalls
+from flowmesh.sdk.limit_calls import LimitCalls
+from flowmesh.sdk.search_calls import SearchCalls
 from flowmesh.sdk.template_calls import TemplateCalls
+from flowmesh.sdk.trigger_calls import TriggerCalls
 from flowmesh.sdk.version_calls import VersionCalls
 
 if TYPE_CHECKING:
@@ -35,7 +39,16 @@ class ServiceInstance:
     version: str
 
 
-class Client(DefinitionCalls, VersionCalls, TemplateCalls, ExecutionCalls):
+class Client(
+    DefinitionCalls,
+    VersionCalls,
+    TemplateCalls,
+    ExecutionCalls,
+    TriggerCalls,
+    SearchCalls,
+    LimitCalls,
+    InsightCalls,
+):
     """`async with Client("127.0.0.1:7450") as client: await client.run("workflow", input)`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.sdk.failures import TaskCancelled
+from flowmesh.sdk.notes import Notes
 from flowmesh.sdk.payloads import Json, decode_bytes
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class TaskContext:
         self._monotonic = monotonic
         self._report = report
         self.deadline = deadline
+        # Set by the first that there is to note.
+        self.notes: Notes | None = None
 
     @property
     def attempt(self) -> int:
@@ -71,6 +74,11 @@ class TaskContext:
         return self._task.traceparent
 
     @property
+    def timeout_ms(self) -> int:
+        """Limit of the attempt; 0 is none."""
+        return self._task.timeout_ms
+
+    @property
     def portable(self) -> tuple[bytes, bytes, float | None]:
         """Task, config and deadline: what a context in another process is made of."""
         return self._task.SerializeToString(), self._config, self.deadline
@@ -98,6 +106,22 @@ class TaskContext:
     def remaining_s(self) -> float | None:
         """What is left of the attempt's time; None is no limit."""
         return None if self.deadline is None else max(0.0, self.deadline - self._monotonic())
+
+    def log(self, message: str, level: str = "info", **fields: Json) -> None:
+        """A line that is shown with the node, and written to `logger`.
+
+        `level` is debug, info, warning or error; some 16 KiB of an attempt are kept.
+        """
+        if self.notes is None:
+            self.notes = Notes()
+        self.notes.log(level, message, fields)
+        getattr(self.logger, level)(message, **fields)
+
+    def metric(self, name: str, value: float = 1) -> None:
+        """Adds to a figure that is shown with the node."""
+        if self.notes is None:
+            self.notes = Notes()
+        self.notes.metric(name, value)
 
     @cached_property
     def logger(self) -> "FilteringBoundLogger":

@@ -1,26 +1,39 @@
 """The client's calls about executions: start, find, read, watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from flowmesh.api.event.v1 import event_service_pb2 as event_pb
 from flowmesh.api.event.v1 import event_service_pb2_grpc as event_rpc
+from flowmesh.api.execution.v1 import control_service_pb2 as control_pb
+from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_rpc
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.api.history.v1 import history_service_pb2 as history_pb
 from flowmesh.api.history.v1 import history_service_pb2_grpc as history_rpc
+from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent
 from flowmesh.sdk import limits
 from flowmesh.sdk.connection import Connection
 from flowmesh.sdk.events import Event, event_of, history_event_of
-from flowmesh.sdk.executions import Execution, Status, StoredValue, execution_of, number_of
+from flowmesh.sdk.executions import (
+    Execution,
+    Status,
+    StoredValue,
+    execution_of,
+    moment,
+    number_of,
+    value_of,
+)
 from flowmesh.sdk.handle import Handle
+from flowmesh.sdk.histories import History
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.reconnect import Reconnect
 from flowmesh.sdk.session import Session
+from flowmesh.sdk.steering import PendingApproval
 from flowmesh.sdk.version_calls import Version, version_fields
 
 if TYPE_CHECKING:
@@ -33,6 +46,7 @@ class ExecutionCalls(Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.executions = rpc.ExecutionServiceStub(self.caller.channel)
+        self.control = control_rpc.ControlServiceStub(self.caller.channel)
         self.histories = history_rpc.HistoryServiceStub(self.caller.channel)
         self.event_service = event_rpc.EventServiceStub(self.caller.channel)
 
@@ -45,6 +59,23 @@ class ExecutionCalls(Connection):
             new_id=self.new_id,
         )
 
+    async def signal_by_key(
+        self, name: str, key: str, payload: Json = None, *, request_id: str = ""
+    ) -> dict[str, int]:
+        """Sends a signal to every execution that waits for it with this key: `sequence` by id.
+
+        Raises NotFound WAIT_NOT_FOUND where nobody does.
+        """
+        request = pb.SignalByKeyRequest(
+            namespace=self.namespace,
+            name=name,
+            key=key,
+            payload=await self.payloads.pack(payload),
+            request_id=request_id or self.new_id(),
+        )
+        response = await self.caller.call(self.executions.SignalByKey, request)
+        return {one.execution_id: one.sequence for one in response.executions}
+
     async def start(
         self,
         workflow_id: str,
@@ -53,13 +84,38 @@ class ExecutionCalls(Connection):
         request_id: str = "",
         version: Version = 0,
         wait: float = 0,
+        stop_everywhere: bool = False,
+        breakpoints: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
     ) -> Handle:
         """Starts one execution; it survives any crash once this returns.
 
         Again with the same `request_id` answers the same execution. With `wait` (seconds) the
-        call itself waits for the end, at most so long; the handle then knows the result.
+        call itself waits for the end, at most so long; the handle then knows the result. It stops
+        before every node, or before those of `breakpoints`, until they are let go on.
         """
-        return await self._begin(workflow_id, input, request_id, version, wait, nodes=True)
+        stops = {
+            "stop_everywhere": stop_everywhere,
+            "breakpoints": sorted(breakpoints),
+            "labels": labels,
+        }
+        return await self._begin(workflow_id, input, request_id, version, wait, nodes=True, **stops)
+
+    async def approvals(self, assignee: str = "") -> AsyncIterator[PendingApproval]:
+        """What waits for people, the oldest first: all of it, or what one of them can decide."""
+        request = control_pb.ListApprovalsRequest(namespace=self.namespace, assignee=assignee)
+        async for one in self.pages(self.control.ListApprovals, request, "approvals"):
+            yield PendingApproval(
+                execution_id=one.execution_id,
+                workflow_id=one.workflow_id,
+                node=one.node,
+                name=one.name,
+                asked_at=moment(one.asked_at_us),
+                assignees=tuple(one.approval.assignees),
+                needed=one.approval.needed,
+                due_at=moment(one.approval.due_at_us),
+                details=value_of(one.approval.details),
+            )
 
     async def _begin(
         self,
@@ -70,6 +126,7 @@ class ExecutionCalls(Connection):
         wait: float,
         *,
         nodes: bool,
+        **stops: Any,
     ) -> Handle:
         request = pb.StartExecutionRequest(
             namespace=self.namespace,
@@ -80,6 +137,7 @@ class ExecutionCalls(Connection):
             request_id=request_id or self.new_id(),
             wait_ms=int(wait * 1000),
             without_nodes=not nodes,
+            **stops,
         )
         response = await self.caller.call(
             self.executions.StartExecution, request, timeout_s=wait + limits.CALL_TIMEOUT_S
@@ -127,8 +185,13 @@ class ExecutionCalls(Connection):
         started_after: "datetime | None" = None,
         started_before: "datetime | None" = None,
         page_size: int = limits.PAGE_SIZE,
+        filter: str = "",
+        order_by: str = "",
     ) -> AsyncIterator[Execution]:
-        """Executions of the namespace, newest first, without nodes, input and output."""
+        """Executions of the namespace without nodes, input and output.
+
+        Newest first unless `order_by` says otherwise; docs/search.md has the grammar of `filter`.
+        """
         request = pb.ListExecutionsRequest(
             namespace=self.namespace,
             workflow_id=workflow_id,
@@ -136,9 +199,26 @@ class ExecutionCalls(Connection):
             started_after_us=_micros(started_after),
             started_before_us=_micros(started_before),
             page_size=page_size,
+            filter=filter,
+            order_by=order_by,
         )
         async for item in self.pages(self.executions.ListExecutions, request, "executions"):
             yield execution_of(item)
+
+    async def download_history(self, execution_id: str) -> History:
+        """All events that are stored now, as the tests of `flowmesh.sdk.testing` replay them."""
+        events: list[HistoryEvent] = []
+        while True:
+            request = history_pb.ListHistoryEventsRequest(
+                namespace=self.namespace,
+                execution_id=execution_id,
+                after=events[-1].sequence if events else 0,
+            )
+            response = await self.caller.call(self.histories.ListHistoryEvents, request)
+            events.extend(response.events)
+            if not response.next_after:
+                break
+        return History(execution_id, events[0].workflow_started.workflow_id, tuple(events))
 
     async def history(
         self, execution_id: str, *, after: int = 0, workflow_id: str = ""

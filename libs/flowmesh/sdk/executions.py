@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.common.v1 import payload_pb2, search_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.sdk.failures import Failure, failure_of
 from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline
+
+T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -22,13 +24,24 @@ class Status(StrEnum):
     FAILED = "failed"
     CANCELED = "canceled"
     TERMINATED = "terminated"
+    # It has ended and goes on as a new execution.
+    CONTINUED = "continued"
+    COMPENSATING = "compensating"
 
     @property
     def ended(self) -> bool:
         return self in _ENDED
 
 
-_ENDED = frozenset((Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.TERMINATED))
+_ENDED = frozenset(
+    (
+        Status.COMPLETED,
+        Status.FAILED,
+        Status.CANCELED,
+        Status.TERMINATED,
+        Status.CONTINUED,
+    )
+)
 
 
 class NodeStatus(StrEnum):
@@ -72,6 +85,16 @@ class Node:
     output: Json | StoredValue
     failure: Failure | None
     metadata: Json
+    # Of one that starts a workflow: what it started last.
+    child_execution_id: str = ""
+    child_workflow_id: str = ""
+    child_version: int = 0
+    # It waits for somebody: its last attempt failed, or it stopped at a breakpoint.
+    held: bool = False
+    # The node whose work this one undoes.
+    undoes: str = ""
+    # Those who are asked to approve; nobody is anybody.
+    assignees: tuple[str, ...] = ()
 
     @property
     def duration_ms(self) -> float | None:
@@ -85,6 +108,15 @@ class SignalReceived:
     name: str
     payload: Json | StoredValue
     received_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Who had the values of an execution erased, when and why."""
+
+    at: datetime | None
+    actor: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +138,22 @@ class Execution:
     request_id: str
     nodes: tuple[Node, ...] = ()
     signals: tuple[SignalReceived, ...] = ()
+    # The execution that started it, and its node; the runs before and after it of a workflow that
+    # continues as new, and the first of them.
+    parent_id: str = ""
+    parent_node: str = ""
+    continued_from: str = ""
+    continued_as: str = ""
+    first_run: str = ""
+    # How far what was done has been undone: "", "compensating", "compensated", "failed".
+    compensation: str = ""
+    # The execution it repeats.
+    rerun_of: str = ""
+    # Labels, attributes and input values it is found by, under their full names.
+    search: dict[str, str | float | bool | datetime | None] = field(default_factory=dict)
+    # It is past its retention: this is its copy in the archive.
+    archived: bool = False
+    erasure: "Erasure | None" = None
     _by_id: dict[str, Node] = field(default_factory=dict, repr=False, compare=False)
 
     def node(self, node_id: str) -> Node:
@@ -152,7 +200,7 @@ def _node_status(number: int) -> NodeStatus:
     return NodeStatus(name.removeprefix("NODE_STATUS_").lower())
 
 
-def _optional(message: Any, name: str, convert: Callable[[Any], Failure]) -> Failure | None:
+def _optional(message: Any, name: str, convert: Callable[[Any], T]) -> T | None:
     return convert(getattr(message, name)) if message.HasField(name) else None
 
 
@@ -172,6 +220,12 @@ def node_of(message: execution_pb2.Node) -> Node:
         output=value_of(message.output),
         failure=_optional(message, "failure", failure_of),
         metadata=decode_bytes(message.metadata),
+        child_execution_id=message.child_execution_id,
+        child_workflow_id=message.child_workflow_id,
+        child_version=message.child_version,
+        held=message.held,
+        undoes=message.undoes,
+        assignees=tuple(message.approval.assignees),
     )
 
 
@@ -195,4 +249,35 @@ def execution_of(message: execution_pb2.Execution) -> Execution:
             SignalReceived(s.name, value_of(s.payload), moment(s.received_at_us))
             for s in message.signals
         ),
+        parent_id=message.link.parent_id,
+        parent_node=message.link.parent_node,
+        continued_from=message.link.continued_from,
+        continued_as=message.continued_as,
+        first_run=message.link.first_run,
+        compensation=_compensation(message.compensation),
+        rerun_of=message.origin.execution_id,
+        search={each.name: _search_value(each) for each in message.search},
+        archived=message.archived,
+        erasure=_optional(message, "erasure", _erasure_of),
     )
+
+
+def _compensation(number: int) -> str:
+    state = execution_pb2.CompensationState
+    name = state.Name(state.ValueType(number)).removeprefix("COMPENSATION_STATE_").lower()
+    return "" if name == "unspecified" else name
+
+
+def _erasure_of(message: execution_pb2.Erasure) -> Erasure:
+    return Erasure(moment(message.at_us), message.actor, message.reason)
+
+
+def _search_value(value: search_pb2.SearchValue) -> str | float | bool | datetime | None:
+    match value.WhichOneof("value"):
+        case "number":
+            return value.number
+        case "flag":
+            return value.flag
+        case "time_us":
+            return moment(value.time_us)
+    return value.text

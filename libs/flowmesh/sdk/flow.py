@@ -95,7 +95,9 @@ class TaskNode:
         return Ref(f"tasks.{self.id}.output", self.id)
 
     def as_json(self) -> dict[str, Json]:
-        document: dict[str, Json] = {"id": self.id, "taskRef": self.task_ref, **self.fields}
+        document: dict[str, Json] = {"id": self.id, **self.fields}
+        if self.task_ref:
+            document["taskRef"] = self.task_ref
         if self.depends_on:
             document["dependsOn"] = list(self.depends_on)
         return document
@@ -169,6 +171,34 @@ class Graph:
         given: TaskOptions = {"input": {"source": source, "pipeline": list(operations)}}
         return self._add(id, "transform", options | given)
 
+    def subworkflow(
+        self,
+        id: str,
+        workflow: str,
+        *,
+        version: int | str = "latest",
+        wait: bool = True,
+        on_cancel: str = "",
+        **options: Unpack[TaskOptions],
+    ) -> TaskNode:
+        """Adds a task that starts another workflow with its `input`, and has its output.
+
+        Without `wait` it completes when that has started; `on_cancel` says what becomes of it
+        when the task is canceled: CANCEL (the default), TERMINATE or ABANDON.
+        """
+        said: dict[str, Json] = {"workflow": workflow, "version": version, "wait": wait}
+        if on_cancel:
+            said["onCancel"] = on_cancel
+        return self._written(id, "subworkflow", said, "input", options)
+
+    def continue_as_new(self, id: str, **options: Unpack[TaskOptions]) -> TaskNode:
+        """Adds the end of a run: the workflow goes on as a new execution with this `input`."""
+        return self._written(id, "continueAsNew", {}, "input", options)
+
+    def wait_for(self, id: str, event: str, **options: Unpack[TaskOptions]) -> TaskNode:
+        """Adds a wait for a signal; `input` is the key it must come with, where there is one."""
+        return self._written(id, "wait", {"event": event}, "correlate", options)
+
     def map(
         self, id: str, items: Json, *, concurrency: int = 0, **options: Unpack[MapOptions]
     ) -> "MapNode":
@@ -210,6 +240,16 @@ class Graph:
         own = tuple(name for name in before if self.holds(name))
         outside = tuple(name for name in before if not self.holds(name))
         node = self.tasks[id] = TaskNode(id, task_ref, own, _fields(options), outside)
+        return node
+
+    def _written(
+        self, id: str, kind: str, said: dict[str, Json], key: str, options: TaskOptions
+    ) -> TaskNode:
+        """Adds a task that says what it does under a word of its own."""
+        node = self._add(id, "", options)
+        if "input" in node.fields:
+            said[key] = node.fields.pop("input")
+        node.fields[kind] = said
         return node
 
     def _before(self, id: str, options: MapOptions, given: Json) -> tuple[str, ...]:

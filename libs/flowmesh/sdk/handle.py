@@ -16,12 +16,13 @@ from flowmesh.sdk.executions import Execution, NodeStatus, Status, StoredValue, 
 from flowmesh.sdk.failures import ExecutionFailed
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.steering import Steered
 
 if TYPE_CHECKING:
     from flowmesh.sdk.execution_calls import ExecutionCalls
 
 
-class Handle:
+class Handle(Steered):
     """One execution by its id. Cheap to make; holds nothing open."""
 
     def __init__(
@@ -54,6 +55,9 @@ class Handle:
         execution = execution_of(self._ended)
         if execution.status is not Status.COMPLETED:
             raise ExecutionFailed(self.id, execution.status, execution.failure)
+        if execution.erasure is not None:
+            text = f"the values of {self.id} were erased on request"
+            raise errors.WrongState("PAYLOAD_ERASED", text)
         return await self._client.payloads.unpack(self._ended.output)
 
     async def _wait(self, timeout: float | None) -> execution_pb2.Execution:
@@ -110,13 +114,20 @@ class Handle:
         response = await self._client.caller.call(self._client.executions.SignalExecution, request)
         return response.sequence
 
-    async def cancel(self, reason: str = "", *, request_id: str = "") -> None:
-        """Ends it as canceled: open tasks are told, no further one starts."""
+    async def cancel(
+        self, reason: str = "", *, compensate: bool | None = None, request_id: str = ""
+    ) -> None:
+        """Ends it as canceled: open tasks are told, no further one starts.
+
+        `compensate` says whether what was done is undone first; None is as the workflow says.
+        """
         request = pb.CancelExecutionRequest(
             namespace=self._client.namespace,
             execution_id=self.id,
             reason=reason,
             request_id=request_id or self._client.new_id(),
+            actor=self._client.actor,
+            compensate=compensate,
         )
         await self._client.caller.call(self._client.executions.CancelExecution, request)
 
@@ -130,6 +141,7 @@ class Handle:
             execution_id=self.id,
             reason=reason,
             request_id=request_id or self._client.new_id(),
+            actor=self._client.actor,
         )
         await self._client.caller.call(self._client.executions.PauseExecution, request)
 
@@ -140,16 +152,23 @@ class Handle:
             execution_id=self.id,
             reason=reason,
             request_id=request_id or self._client.new_id(),
+            actor=self._client.actor,
         )
         await self._client.caller.call(self._client.executions.ResumeExecution, request)
 
-    async def terminate(self, reason: str = "", *, request_id: str = "") -> None:
-        """Ends it as terminated, without the clean-up a definition may ask for."""
+    async def terminate(
+        self, reason: str = "", *, compensate: bool | None = None, request_id: str = ""
+    ) -> None:
+        """Ends it as terminated; what was done is undone only where the workflow or the call says
+        so.
+        """
         request = pb.TerminateExecutionRequest(
             namespace=self._client.namespace,
             execution_id=self.id,
             reason=reason,
             request_id=request_id or self._client.new_id(),
+            actor=self._client.actor,
+            compensate=compensate,
         )
         await self._client.caller.call(self._client.executions.TerminateExecution, request)
 

@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from types import CodeType
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ class Mode(Enum):
     TASK = "task"
     THREAD = "thread"
     PROCESS = "process"
+    DURABLE = "durable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,17 @@ def handler_of(task_type: str, function: TaskHandler, pool: Pool = "") -> Handle
     if pool not in ("", "process"):
         raise Invalid("REQUEST_INVALID", f"the pool of {task_type!r} is process, not {pool!r}")
     if not pool:
-        return Handler(function, _mode(function), takes)
+        return Handler(function, mode_of(function), takes)
     _check_portable(task_type, function)
     return Handler(function, Mode.PROCESS, takes)
+
+
+def durable_handler_of(task_type: str, function: TaskHandler) -> Handler:
+    """Raises Invalid unless `function` is `async def handler(ctx, input)`."""
+    if not inspect.iscoroutinefunction(function) or _takes(task_type, function) != 2:
+        message = f"the durable handler of {task_type!r} is to be `async def handler(ctx, input)`"
+        raise Invalid("REQUEST_INVALID", message)
+    return Handler(function, Mode.DURABLE, 2)
 
 
 def _check_portable(task_type: str, function: TaskHandler) -> None:
@@ -69,7 +79,8 @@ def _check_portable(task_type: str, function: TaskHandler) -> None:
         ) from error
 
 
-def _mode(function: TaskHandler) -> Mode:
+def mode_of(function: TaskHandler) -> Mode:
+    """How a function is to be called where nothing is said of that."""
     target = function
     if not inspect.isroutine(function) and not isinstance(function, type):
         target = getattr(function, "func", None) or type(function).__call__
@@ -81,6 +92,7 @@ def _mode(function: TaskHandler) -> Mode:
     return Mode.TASK
 
 
+@lru_cache(maxsize=1024)
 def _suspends(code: CodeType) -> bool:
     return any(instruction.opname in _SUSPENDING for instruction in dis.get_instructions(code))
 

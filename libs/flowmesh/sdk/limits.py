@@ -47,8 +47,18 @@ WORKER_SPECS_MAX = 10_000
 UNACKNOWLEDGED_RESULTS_MAX = 10_000
 UNACKNOWLEDGED_BYTES_MAX = 8 * 1024 * 1024
 
+# A durable handler that only waits leaves its worker after so long.
+DURABLE_PATIENCE_S = 1.0
+# What it asked for is sent again when nobody has answered for so long.
+DURABLE_RESEND_S = 1.0
+# What it may ask for in the message with which it leaves.
+DURABLE_RIDING_BYTES_MAX = 64 * 1024
+
 TRACEBACK_CHARS_MAX = 8_192
 MESSAGE_CHARS_MAX = 4_096
 HEARTBEAT_BYTES_MAX = 64 * 1024
+# What a handler logs and measures, of one attempt.
+NOTES_BYTES_MAX = 16 * 1024
+NOTE_CHARS_MAX = 1_000
 
 PAGE_SIZE = 100

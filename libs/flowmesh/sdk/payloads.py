@@ -4,7 +4,7 @@ The only place of the SDK that knows how a value is encoded.
 """
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -69,6 +69,14 @@ def payload_inline(data: bytes, field: str) -> payload_pb2.Payload:
             f" {limits.INLINE_BYTES_MAX}, larger ones are stored first",
         )
     return payload_pb2.Payload(data=data)
+
+
+class Payloads(Protocol):
+    """Values of any size, wherever the large ones are kept."""
+
+    async def pack(self, value: Json) -> payload_pb2.Payload: ...
+    async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload: ...
+    async def unpack(self, payload: payload_pb2.Payload) -> Json: ...
 
 
 class PayloadStore:

@@ -19,6 +19,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.sdk import limits
 from flowmesh.sdk.context import TaskContext
+from flowmesh.sdk.notes import noted
 from flowmesh.sdk.payloads import Json, encode
 from flowmesh.sdk.results import failed, heartbeat_data, result_of_error
 
@@ -134,7 +135,7 @@ def serve(pipe: "Connection[bytes, bytes]") -> None:
 
 
 def _result(sent: bytes, pipe: "Connection[bytes, bytes]") -> task_pb2.TaskResult:
-    token = ""
+    token, context = "", None
     try:
         job: Job = pickle.loads(sent)
         task = task_pb2.Task.FromString(job.task)
@@ -149,6 +150,7 @@ def _result(sent: bytes, pipe: "Connection[bytes, bytes]") -> task_pb2.TaskResul
         output = job.function(*(job.value, context)[: job.takes])
         if asyncio.iscoroutine(output):
             output = asyncio.run(output)
-        return task_pb2.TaskResult(token=token, output=payload_pb2.Payload(data=encode(output)))
+        payload = payload_pb2.Payload(data=encode(output))
+        return noted(task_pb2.TaskResult(token=token, output=payload), context)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
-        return result_of_error(token, error)
+        return noted(result_of_error(token, error), context)

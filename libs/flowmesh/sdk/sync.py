@@ -5,6 +5,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from flowmesh.insight.bottlenecks import Bottlenecks
+from flowmesh.insight.causes import Diagnosis, Explanation
+from flowmesh.insight.comparison import Comparison
+from flowmesh.insight.moments import StateAt
+from flowmesh.insight.traces import Trace
+from flowmesh.insight.watching import Watch
 from flowmesh.rehearsal.report import Report
 from flowmesh.sdk import limits
 from flowmesh.sdk.client import Client, ServiceInstance
@@ -12,9 +18,12 @@ from flowmesh.sdk.definition_calls import Applied, Definition, Registered, Store
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Status, StoredValue
 from flowmesh.sdk.handle import Handle
+from flowmesh.sdk.histories import History
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.portal import Portal
+from flowmesh.sdk.search_calls import Count, SearchValue
 from flowmesh.sdk.template_calls import Instantiated, Template
+from flowmesh.sdk.trigger_calls import Fired, Hook, Published, Trigger
 from flowmesh.sdk.version_calls import Change, Compatibility, Diff, Label, Version
 
 
@@ -50,6 +59,12 @@ class SyncHandle:
 
     def cancel(self, reason: str = "", *, request_id: str = "") -> None:
         self._portal.call(self._handle.cancel(reason, request_id=request_id))
+
+    def pause(self, reason: str = "", *, request_id: str = "") -> None:
+        self._portal.call(self._handle.pause(reason, request_id=request_id))
+
+    def resume(self, reason: str = "", *, request_id: str = "") -> None:
+        self._portal.call(self._handle.resume(reason, request_id=request_id))
 
     def terminate(self, reason: str = "", *, request_id: str = "") -> None:
         self._portal.call(self._handle.terminate(reason, request_id=request_id))
@@ -125,6 +140,32 @@ class SyncClient:
     def get_task(self, name: str, *, version: int = 0) -> Stored:
         return self._portal.call(self._client.get_task(name, version=version))
 
+    def triggers(self, workflow_id: str = "") -> Iterator[Trigger]:
+        return self._portal.iterate(lambda: self._client.triggers(workflow_id))
+
+    def pause_trigger(self, workflow_id: str, trigger_id: str) -> Trigger:
+        return self._portal.call(self._client.pause_trigger(workflow_id, trigger_id))
+
+    def resume_trigger(self, workflow_id: str, trigger_id: str) -> Trigger:
+        return self._portal.call(self._client.resume_trigger(workflow_id, trigger_id))
+
+    def fire_trigger(
+        self, workflow_id: str, trigger_id: str, input: Json = None, *, request_id: str = ""
+    ) -> Fired:
+        return self._portal.call(
+            self._client.fire_trigger(workflow_id, trigger_id, input, request_id=request_id)
+        )
+
+    def publish(
+        self, type: str, data: Json = None, *, source: str = "", id: str = "", subject: str = ""
+    ) -> Published:
+        return self._portal.call(
+            self._client.publish(type, data, source=source, id=id, subject=subject)
+        )
+
+    def hooks(self, execution_id: str) -> tuple[Hook, ...]:
+        return self._portal.call(self._client.hooks(execution_id))
+
     def set_label(
         self, workflow_id: str, label: str, version: Version, *, reason: str = ""
     ) -> Label:
@@ -187,10 +228,16 @@ class SyncClient:
         request_id: str = "",
         version: Version = 0,
         wait: float = 0,
+        labels: Mapping[str, str] | None = None,
     ) -> SyncHandle:
         handle = self._portal.call(
             self._client.start(
-                workflow_id, input, request_id=request_id, version=version, wait=wait
+                workflow_id,
+                input,
+                request_id=request_id,
+                version=version,
+                wait=wait,
+                labels=labels,
             )
         )
         return SyncHandle(self._portal, handle)
@@ -210,6 +257,13 @@ class SyncClient:
             )
         )
 
+    def signal_by_key(
+        self, name: str, key: str, payload: Json = None, *, request_id: str = ""
+    ) -> dict[str, int]:
+        return self._portal.call(
+            self._client.signal_by_key(name, key, payload, request_id=request_id)
+        )
+
     def handle(self, execution_id: str) -> SyncHandle:
         return SyncHandle(self._portal, self._client.handle(execution_id))
 
@@ -223,6 +277,8 @@ class SyncClient:
         statuses: Collection[Status | str] = (),
         started_after: datetime | None = None,
         started_before: datetime | None = None,
+        filter: str = "",
+        order_by: str = "",
     ) -> Iterator[Execution]:
         return self._portal.iterate(
             lambda: self._client.list_executions(
@@ -230,11 +286,51 @@ class SyncClient:
                 statuses=statuses,
                 started_after=started_after,
                 started_before=started_before,
+                filter=filter,
+                order_by=order_by,
             )
         )
 
+    def count_executions(self, filter: str = "", *, group_by: Sequence[str] = ()) -> Count:
+        return self._portal.call(self._client.count_executions(filter, group_by=group_by))
+
+    def set_search_attributes(
+        self,
+        execution_id: str,
+        values: Mapping[str, SearchValue | None],
+        *,
+        request_id: str = "",
+    ) -> int:
+        return self._portal.call(
+            self._client.set_search_attributes(execution_id, values, request_id=request_id)
+        )
+
+    def download_history(self, execution_id: str) -> History:
+        return self._portal.call(self._client.download_history(execution_id))
+
     def history(self, execution_id: str, *, after: int = 0) -> Iterator[Event]:
         return self._portal.iterate(lambda: self._client.history(execution_id, after=after))
+
+    def state_at(self, execution_id: str, at: int | datetime = 0) -> StateAt:
+        return self._portal.call(self._client.state_at(execution_id, at))
+
+    def trace(self, execution_id: str) -> Trace:
+        return self._portal.call(self._client.trace(execution_id))
+
+    def compare(self, execution_id: str, other_id: str) -> Comparison:
+        return self._portal.call(self._client.compare(execution_id, other_id))
+
+    def watch_variable(self, execution_id: str, path: str) -> Watch:
+        return self._portal.call(self._client.watch_variable(execution_id, path))
+
+    def explain(self, execution_id: str, task_id: str = "") -> Explanation:
+        return self._portal.call(self._client.explain(execution_id, task_id))
+
+    def explain_workflow(self, workflow_id: str, *, version: int = 0) -> Diagnosis:
+        return self._portal.call(self._client.explain_workflow(workflow_id, version=version))
+
+    def bottlenecks(self, workflow_id: str, *, executions: int = 0) -> Bottlenecks:
+        return self._portal.call(self._client.bottlenecks(workflow_id, executions=executions))
 
     def services(
         self, *, name: str = "", type: str = "", capability: str = ""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import limits
 from flowmesh.sdk.context import TaskContext
+from flowmesh.sdk.durable.host import DurableTask
 from flowmesh.sdk.handlers import Handler, Mode
-from flowmesh.sdk.payloads import Json, PayloadStore, decode_inline, encode
+from flowmesh.sdk.notes import noted
+from flowmesh.sdk.payloads import Json, Payloads, decode_inline, encode
 from flowmesh.sdk.processes import Job, Processes
 from flowmesh.sdk.results import failed, heartbeat_data, result_of_error, transfer_failed
 
@@ -26,6 +29,7 @@ class _Running:
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     timed_out: bool = False
+    durable: DurableTask | None = None
 
 
 class TaskRunner:
@@ -35,17 +39,23 @@ class TaskRunner:
         self,
         *,
         handlers: dict[str, Handler],
-        payloads: PayloadStore,
+        payloads: Payloads,
         threads: int,
         processes: int,
         finished: Callable[[task_pb2.TaskResult], None],
         heartbeat: Callable[[str, bytes], None],
+        record: Callable[[task_pb2.TaskRecords], None],
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        patience_s: float = limits.DURABLE_PATIENCE_S,
     ) -> None:
         self._handlers = handlers
         self._payloads = payloads
         self._threads = threads
         self._finished = finished
         self._heartbeat = heartbeat
+        self._record = record
+        self._now_us = now_us
+        self._patience_s = patience_s
         self._loop = asyncio.get_running_loop()
         self._running: dict[str, _Running] = {}
         self._pool: ThreadPoolExecutor | None = None
@@ -79,13 +89,41 @@ class TaskRunner:
         self._running[task.token] = running
         if deadline is not None:
             running.timer = self._loop.call_at(deadline, self._expire, task.token)
+        if handler.mode is Mode.DURABLE:
+            running.durable = self._durable(handler, task, context)
+            return
         running.task = self._loop.create_task(self._run(handler, task, running))
+
+    def recorded(self, recorded: task_pb2.TaskRecorded) -> None:
+        """The journal of a durable handler grew."""
+        running = self._running.get(recorded.token)
+        if running is not None and running.durable is not None:
+            running.durable.recorded(recorded)
+
+    def _durable(self, handler: Handler, task: task_pb2.Task, context: TaskContext) -> DurableTask:
+        return DurableTask(
+            function=handler.function,
+            task=task,
+            context=context,
+            payloads=self._payloads,
+            in_thread=self._in_thread,
+            say=self._record,
+            finished=lambda result: self._end(task.token, result),
+            now_us=self._now_us,
+            patience_s=self._patience_s,
+        )
 
     def cancel(self, token: str) -> None:
         running = self._running.get(token)
         if running is None:
             return
         running.context.cancelled.set()
+        if running.durable is not None:
+            if running.timed_out:
+                limit_ms = running.context.timeout_ms
+                running.durable.cancel("Timeout", f"no result within {limit_ms} ms")
+            else:
+                running.durable.cancel()
         if running.task is not None:
             running.task.cancel()
 
@@ -111,7 +149,7 @@ class TaskRunner:
         except StopIteration as stop:
             self._complete(task.token, stop.value, context)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
-            self._finished(result_of_error(task.token, error))
+            self._finished(noted(result_of_error(task.token, error), context))
         else:
             coroutine.close()
             self._finished(failed(task.token, "RuntimeError", "suspended without an await"))
@@ -124,19 +162,20 @@ class TaskRunner:
             return
         if len(data) <= limits.INLINE_BYTES_MAX:
             payload = payload_pb2.Payload(data=data)
-            self._finished(task_pb2.TaskResult(token=token, output=payload))
+            self._finished(noted(task_pb2.TaskResult(token=token, output=payload), context))
             return
         running = self._running[token] = _Running(context)
         running.task = self._loop.create_task(self._complete_large(token, data))
 
     async def _complete_large(self, token: str, data: bytes) -> None:
         try:
-            result = task_pb2.TaskResult(token=token, output=await self._payloads.put(data))
+            output = await self._payloads.put(data)
+            result = task_pb2.TaskResult(token=token, output=output)
         except FlowmeshError as error:
             result = transfer_failed(token, "output", error)
         except asyncio.CancelledError:
             result = failed(token, "Cancelled", "the task was canceled")
-        self._end(token, result)
+        self._end(token, noted(result, self._running[token].context))
 
     async def _run(self, handler: Handler, task: task_pb2.Task, running: _Running) -> None:
         token = task.token
@@ -149,7 +188,7 @@ class TaskRunner:
                 result = failed(token, "Cancelled", "the task was canceled")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
             result = result_of_error(token, error)
-        self._end(token, result)
+        self._end(token, noted(result, running.context))
 
     async def _outcome(
         self, handler: Handler, task: task_pb2.Task, context: TaskContext
@@ -163,7 +202,7 @@ class TaskRunner:
         arguments = (value, context)[: handler.takes]
         if handler.mode is Mode.THREAD:
             _ = context.cancelled  # made here, so that loop and thread have the same one
-            output = await self._in_thread(handler, arguments)
+            output = await self._in_thread(handler.function, arguments)
         else:
             output = await handler.function(*arguments)
         try:
@@ -172,12 +211,12 @@ class TaskRunner:
             return transfer_failed(task.token, "output", error)
         return task_pb2.TaskResult(token=task.token, output=packed)
 
-    async def _in_thread(self, handler: Handler, arguments: tuple[Any, ...]) -> Json:
+    async def _in_thread(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Json:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="flowmesh-task")
         variables = contextvars.copy_context()
         output = await self._loop.run_in_executor(
-            self._pool, lambda: variables.run(handler.function, *arguments)
+            self._pool, lambda: variables.run(function, *arguments)
         )
         return await output if asyncio.iscoroutine(output) else output
 
@@ -192,13 +231,14 @@ class TaskRunner:
             packed = await self._payloads.put(result.output.data)
         except FlowmeshError as error:
             return transfer_failed(result.token, "output", error)
-        return task_pb2.TaskResult(token=result.token, output=packed)
+        return task_pb2.TaskResult(token=result.token, output=packed, metadata=result.metadata)
 
-    def _end(self, token: str, result: task_pb2.TaskResult) -> None:
+    def _end(self, token: str, result: task_pb2.TaskResult | None) -> None:
         running = self._running.pop(token, None)
         if running is not None and running.timer is not None:
             running.timer.cancel()
-        self._finished(result)
+        if result is not None:
+            self._finished(result)
 
     def _expire(self, token: str) -> None:
         running = self._running.get(token)

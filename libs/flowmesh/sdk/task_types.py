@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.definitions.durations import duration_ms
 from flowmesh.errors import Invalid
 from flowmesh.sdk.handlers import Pool, TaskHandler
 from flowmesh.sdk.payloads import Json
@@ -27,6 +29,16 @@ def duration_text(duration: Duration) -> str:
     if milliseconds % 1000:
         return f"{milliseconds}ms"
     return f"{milliseconds // 1000}s"
+
+
+def milliseconds(duration: Duration) -> int:
+    """The duration in ms; raises Invalid for a text that is none."""
+    if isinstance(duration, str):
+        found = duration_ms(duration)
+        if found is None:
+            raise Invalid("REQUEST_INVALID", f"{duration!r} is no duration such as 500ms or 1h30m")
+        return found
+    return max(0, round(duration * 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,15 @@ class Retry:
             "maxDelay": duration_text(self.max),
             "retryOn": list(self.on),
         }
+
+    def as_message(self) -> failure_pb2.RetryPolicy:
+        return failure_pb2.RetryPolicy(
+            max_attempts=self.attempts,
+            initial_delay_ms=milliseconds(self.initial),
+            multiplier=self.multiplier,
+            max_delay_ms=milliseconds(self.max),
+            retry_on=self.on,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -25,6 +25,7 @@ from flowmesh.sdk.task_runner import TaskRunner
 _log = logging.getLogger("flowmesh.sdk")
 Finished = Callable[[task_pb2.TaskResult], None]
 Beat = Callable[[str, bytes], None]
+Recording = Callable[[task_pb2.TaskRecords], None]
 
 
 class WorkStream:
@@ -39,7 +40,8 @@ class WorkStream:
         queues: Sequence[str],
         task_types: Sequence[str],
         slots: int,
-        runner: Callable[[Finished, Beat], TaskRunner],
+        runner: Callable[[Finished, Beat, Recording], TaskRunner],
+        labels: Mapping[str, str],
     ) -> None:
         self._stub = rpc.WorkerServiceStub(caller.channel)
         self._address = caller.address
@@ -50,9 +52,10 @@ class WorkStream:
             queues=queues,
             task_types=task_types,
             slots=slots,
+            labels=labels,
             contract_digest=hashlib.sha256(worker_service_pb2.DESCRIPTOR.serialized_pb).hexdigest(),
         )
-        self._tasks = runner(self._finished, self._beat)
+        self._tasks = runner(self._finished, self._beat, self._record)
         self._specs: dict[str, bytes] = {}
         # Results not written on this stream yet, and those written but not acknowledged.
         self._outgoing: deque[task_pb2.TaskResult] = deque()
@@ -61,6 +64,8 @@ class WorkStream:
         self._unacknowledged_bytes = 0
         self._frame = 0
         self._beats: dict[str, bytes] = {}
+        # Of durable handlers, which send again what nobody answers.
+        self._records: deque[task_pb2.TaskRecords] = deque()
         self._ping_due = False
         # Slots that the server has not been told of; 0 is none.
         self._slots_due = 0
@@ -137,6 +142,10 @@ class WorkStream:
             self._beats[token] = details
             self._wake.set()
 
+    def _record(self, records: task_pb2.TaskRecords) -> None:
+        self._records.append(records)
+        self._wake.set()
+
     # The stream -----------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -192,6 +201,7 @@ class WorkStream:
         self._unacknowledged.clear()
         self._unacknowledged_bytes = 0
         self._frame = 0
+        self._records.clear()
         self._specs.clear()
         self._drain_sent = False
         self._server_drains = False
@@ -217,7 +227,11 @@ class WorkStream:
     def _take_frame(self) -> pb.WorkRequest | None:
         """As much of what waits as one frame holds; None when nothing may go now."""
         results: list[task_pb2.TaskResult] = []
+        records: list[task_pb2.TaskRecords] = []
         size = 0
+        while self._records and size < limits.FRAME_BYTES_MAX:
+            records.append(self._records.popleft())
+            size += records[-1].ByteSize()
         outgoing = self._outgoing
         while (
             outgoing
@@ -231,10 +245,14 @@ class WorkStream:
             results.append(result)
             self._unacknowledged[result.token] = result
         drain = self._draining and not self._drain_sent
-        if not (results or self._beats or self._ping_due or self._slots_due or drain):
+        if not (results or records or self._beats or self._ping_due or self._slots_due or drain):
             return None
         frame = pb.WorkRequest(
-            results=results, ping=self._ping_due, drain=drain, slots=self._slots_due
+            results=results,
+            records=records,
+            ping=self._ping_due,
+            drain=drain,
+            slots=self._slots_due,
         )
         if results:
             self._frame += 1
@@ -265,6 +283,8 @@ class WorkStream:
         for task in response.tasks:
             if not self._tasks.holds(task.token) and task.token not in self._unacknowledged:
                 self._tasks.accept(task, self._specs.get(task.spec_digest, b""))
+        for recorded in response.recorded:
+            self._tasks.recorded(recorded)
         # Look for another worker service as soon as nothing is open here.
         self._server_drains = self._server_drains or response.drain
         self._note_idle()

@@ -11,14 +11,16 @@ from typing import Self, TypeVar
 from flowmesh.errors import Invalid
 from flowmesh.sdk import limits
 from flowmesh.sdk.client import Client
+from flowmesh.sdk.durable.flows import durable_workflow, register_workflow
 from flowmesh.sdk.environment import namespace_or_default
 from flowmesh.sdk.executions import Execution, StoredValue
-from flowmesh.sdk.handlers import Handler, Pool, TaskHandler, handler_of
+from flowmesh.sdk.flow import Workflow
+from flowmesh.sdk.handlers import Handler, Pool, TaskHandler, durable_handler_of, handler_of
 from flowmesh.sdk.ids import new_worker_id
 from flowmesh.sdk.payloads import Json, PayloadStore
 from flowmesh.sdk.step_context import with_shared_data
 from flowmesh.sdk.task_runner import TaskRunner
-from flowmesh.sdk.task_types import task_type_of
+from flowmesh.sdk.task_types import Duration, Retry, task_type_of
 from flowmesh.sdk.work_stream import WorkStream
 
 _log = logging.getLogger("flowmesh.sdk")
@@ -48,9 +50,11 @@ class Worker:
         worker_id: str = "",
         drain_s: float = limits.WORKER_DRAIN_S,
         new_id: Callable[[], str] = new_worker_id,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         self.slots = _checked("slots", slots, limits.WORKER_SLOTS_MAX)
         self.queues = tuple(queues)
+        self.labels = dict(labels or {})
         self.worker_id = worker_id or new_id()
         self._given_client = client if isinstance(client, Client) else None
         self._address = client if isinstance(client, str) else client.address
@@ -62,6 +66,7 @@ class Worker:
         self._processes = _checked("processes", processes, limits.WORKER_PROCESSES_MAX)
         self._drain_s = drain_s
         self._handlers: dict[str, Handler] = {}
+        self._flows: list[Workflow] = []
         self._client: Client | None = None
         self._stream: WorkStream | None = None
         self._stopping: asyncio.Event | None = None
@@ -71,6 +76,16 @@ class Worker:
     @property
     def task_types(self) -> tuple[str, ...]:
         return tuple(self._handlers)
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """What it runs, by task type."""
+        return self._handlers
+
+    @property
+    def workflows(self) -> Sequence[Workflow]:
+        """Those of its durable handlers."""
+        return self._flows
 
     def task(self, task_type: str, *, pool: Pool = "") -> Callable[[H], H]:
         """Decorator: the function handles tasks of this type."""
@@ -83,13 +98,39 @@ class Worker:
 
     def register(self, task_type: str, function: TaskHandler, *, pool: Pool = "") -> None:
         """What `@task` says of the function's pool holds where nothing is said here."""
+        self._check_new(task_type)
+        said = task_type_of(function)
+        pool = pool or (said.pool if said is not None else "")
+        self._handlers[task_type] = handler_of(task_type, function, pool)
+
+    def _check_new(self, task_type: str) -> None:
         if self._stream is not None:
             raise Invalid("HELLO_INVALID", "handlers are registered before the worker starts")
         if task_type in self._handlers:
             raise Invalid("HELLO_INVALID", f"{task_type!r} has a handler already")
-        said = task_type_of(function)
-        pool = pool or (said.pool if said is not None else "")
-        self._handlers[task_type] = handler_of(task_type, function, pool)
+
+    def durable(
+        self,
+        name: str,
+        *,
+        workflow: bool = True,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+    ) -> Callable[[H], H]:
+        """Decorator: `async def handler(ctx, input)` is the durable handler of this task type.
+
+        The worker registers a workflow of this name whose only task it is, with `retry` and the
+        limit of one attempt, unless `workflow` is false.
+        """
+
+        def register(function: H) -> H:
+            self._check_new(name)
+            self._handlers[name] = durable_handler_of(name, function)
+            if workflow:
+                self._flows.append(durable_workflow(name, retry=retry, timeout=timeout))
+            return function
+
+        return register
 
     async def add(self, handlers: Mapping[str, TaskHandler]) -> None:
         """Registers further handlers, on a running worker too."""
@@ -148,6 +189,12 @@ class Worker:
         if not self._handlers:
             raise Invalid("HELLO_INVALID", "a worker needs at least one handler")
         self._client = self._given_client or Client(self._address, self._namespace)
+        try:
+            for flow in self._flows:
+                await register_workflow(self._client, flow)
+        except BaseException:
+            await self._close()
+            raise
         self._stream = WorkStream(
             caller=self._client.caller,
             worker_id=self.worker_id,
@@ -155,13 +202,15 @@ class Worker:
             queues=self.queues,
             task_types=self.task_types,
             slots=self.slots,
-            runner=lambda finished, heartbeat: TaskRunner(
+            labels=self.labels,
+            runner=lambda finished, heartbeat, record: TaskRunner(
                 handlers=self._handlers,
                 payloads=self._payloads(),
                 threads=self._threads,
                 processes=self._processes,
                 finished=finished,
                 heartbeat=heartbeat,
+                record=record,
             ),
         )
         try:

@@ -20,7 +20,13 @@ from flowmesh.engine import State, replay
 from flowmesh.plan import Plan, compile_plan
 
 TIMEOUT_S = 30.0
-TERMINAL = ("workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated")
+TERMINAL = (
+    "workflow_completed",
+    "workflow_failed",
+    "workflow_canceled",
+    "workflow_terminated",
+    "workflow_continued",
+)
 NODE_ENDED = ("task_completed", "task_failed", "task_skipped", "task_canceled")
 RESULTS = ("task_completed", "task_failed", "task_retrying")
 # Event times are the database's clock as a process knows it; the sink's are the machine's.

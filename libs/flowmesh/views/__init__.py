@@ -12,7 +12,17 @@ from flowmesh.views.executions import (
     node_status,
     visualize_view,
 )
-from flowmesh.views.values import Read, failure_view, instant, json_value, seconds
+from flowmesh.views.values import (
+    Read,
+    failure_view,
+    instant,
+    json_or_text,
+    json_value,
+    raw_json,
+    raw_value,
+    search_view,
+    seconds,
+)
 
 __all__ = [
     "END_TYPES",
@@ -27,8 +37,12 @@ __all__ = [
     "execution_view",
     "failure_view",
     "instant",
+    "json_or_text",
     "json_value",
     "node_status",
+    "raw_json",
+    "raw_value",
+    "search_view",
     "seconds",
     "visualize_view",
 ]

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from flowmesh.api.common.v1 import journal_pb2
 from flowmesh.api.event.v1 import event_service_pb2
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
-from flowmesh.views.values import Read, failure_view, instant, json_or_text, json_value
+from flowmesh.views.values import Read, failure_view, instant, json_or_text, json_value, search_view
 
 SIGNAL_FLOW = "SignalFlow"
 
@@ -23,7 +25,13 @@ EVENT_TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 END_TYPES = frozenset(
-    {"WorkflowCompleted", "WorkflowFailed", "WorkflowCanceled", "WorkflowTerminated"}
+    {
+        "WorkflowCompleted",
+        "WorkflowFailed",
+        "WorkflowCanceled",
+        "WorkflowTerminated",
+        "WorkflowContinued",
+    }
 )
 
 
@@ -63,6 +71,9 @@ def event_view(
 
 def _workflow_started(body: pb.WorkflowStarted, read: Read) -> dict[str, Any]:
     data: dict[str, Any] = {"version": body.version, "input": read(body.input)}
+    if body.HasField("origin"):
+        data["rerunOf"] = body.origin.execution_id
+        data["fromNodes"] = list(body.origin.from_nodes)
     return data | _present(requestId=body.request_id, actor=body.actor)
 
 
@@ -70,7 +81,7 @@ def _workflow_completed(body: pb.WorkflowCompleted, read: Read) -> dict[str, Any
     return {"output": read(body.output)}
 
 
-def _failed(body: pb.WorkflowFailed | pb.TaskFailed, _read: Read) -> dict[str, Any]:
+def _failed(body: pb.WorkflowFailed | pb.TaskFailed | pb.TaskHeld, _read: Read) -> dict[str, Any]:
     return {"error": failure_view(body.failure)}
 
 
@@ -112,6 +123,107 @@ def _signal_received(body: pb.SignalReceived, read: Read) -> dict[str, Any]:
     return data | _present(actor=body.actor, requestId=body.request_id)
 
 
+def _child_started(body: pb.ChildStarted, _read: Read) -> dict[str, Any]:
+    return _present(childExecutionId=body.execution_id, version=body.version)
+
+
+def _child_ended(body: pb.ChildEnded, _read: Read) -> dict[str, Any]:
+    status = execution_pb2.ExecutionStatus.Name(body.status) if body.status else ""
+    word = status.removeprefix("EXECUTION_STATUS_").lower()
+    return _present(childExecutionId=body.execution_id, status=word)
+
+
+def _workflow_continued(body: pb.WorkflowContinued, read: Read) -> dict[str, Any]:
+    return {"input": read(body.input)}
+
+
+def _wait_keyed(body: pb.WaitKeyed, _read: Read) -> dict[str, Any]:
+    return {"key": body.key}
+
+
+def _node_steered(body: pb.NodeSteered, read: Read) -> dict[str, Any]:
+    named = body.action in execution_pb2.NodeAction.values()
+    action = execution_pb2.NodeAction.Name(body.action) if named else ""
+    data = _present(
+        action=action.removeprefix("NODE_ACTION_"),
+        reason=body.reason,
+        actor=body.actor,
+        requestId=body.request_id,
+        reopened=list(body.reopened),
+    )
+    return data | {
+        field: read(getattr(body, field)) for field in ("input", "output") if body.HasField(field)
+    }
+
+
+def _breakpoints_set(body: pb.BreakpointsSet, _read: Read) -> dict[str, Any]:
+    data: dict[str, Any] = {"all": body.all, "nodes": list(body.nodes)}
+    return data | _present(actor=body.actor, requestId=body.request_id)
+
+
+def _compensation_started(body: pb.CompensationStarted, _read: Read) -> dict[str, Any]:
+    outcome = execution_pb2.ExecutionStatus.Name(body.outcome).removeprefix("EXECUTION_STATUS_")
+    data: dict[str, Any] = {"outcome": outcome.lower()}
+    if body.HasField("failure"):
+        data["error"] = failure_view(body.failure)
+    return data | _steered(body, _read)
+
+
+def _approval_requested(body: pb.ApprovalRequested, read: Read) -> dict[str, Any]:
+    data = {"assignees": list(body.assignees), "needed": body.needed, "details": read(body.details)}
+    return data | ({"dueAt": instant(body.due_at_us)} if body.due_at_us else {})
+
+
+def _approval_decided(body: pb.ApprovalDecided, read: Read) -> dict[str, Any]:
+    data: dict[str, Any] = {"by": body.by, "approved": body.approved}
+    if body.HasField("form"):
+        data["form"] = read(body.form)
+    return data | _present(comment=body.comment, requestId=body.request_id)
+
+
+def _approval_escalated(body: pb.ApprovalEscalated, _read: Read) -> dict[str, Any]:
+    return {"assignees": list(body.assignees), "dueAt": instant(body.due_at_us)}
+
+
+def _result_reused(body: pb.ResultReused, read: Read) -> dict[str, Any]:
+    return {"output": read(body.output)} if body.HasField("output") else {}
+
+
+def _attributes_set(body: pb.SearchAttributesSet, _read: Read) -> dict[str, Any]:
+    values = {each.name: search_view(each) for each in body.values}
+    removed = list(body.removed)
+    return {"values": values} | _present(
+        removed=removed, actor=body.actor, requestId=body.request_id
+    )
+
+
+def _journal_appended(body: pb.JournalAppended, read: Read) -> dict[str, Any]:
+    return {"records": [_journal_record(record, read) for record in body.records]}
+
+
+def _journal_record(record: journal_pb2.JournalRecord, read: Read) -> dict[str, Any]:
+    kind = journal_pb2.JournalKind.Name(record.kind).removeprefix("JOURNAL_KIND_").lower()
+    outcome = record.WhichOneof("outcome")
+    view: dict[str, Any] = {"index": record.index, "kind": kind}
+    view |= _present(name=record.name, delayMs=record.delay_ms)
+    view["status"] = _JOURNAL_WORDS[outcome] if outcome else "open"
+    if outcome == "output":
+        view["output"] = read(record.output)
+    elif outcome == "failure":
+        view["error"] = failure_view(record.failure)
+    return view
+
+
+_JOURNAL_WORDS = MappingProxyType(
+    {
+        "output": "completed",
+        "failure": "failed",
+        "canceled": "canceled",
+        "timed_out": "timedOut",
+    }
+)
+
+
 def _present(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
@@ -133,5 +245,20 @@ _DATA: Mapping[str, Callable[[Any, Read], dict[str, Any]]] = MappingProxyType(
         "task_skipped": _task_skipped,
         "timer_started": _timer_started,
         "signal_received": _signal_received,
+        "child_started": _child_started,
+        "child_ended": _child_ended,
+        "workflow_continued": _workflow_continued,
+        "wait_keyed": _wait_keyed,
+        "node_steered": _node_steered,
+        "task_held": _failed,
+        "breakpoints_set": _breakpoints_set,
+        "compensation_started": _compensation_started,
+        "result_reused": _result_reused,
+        "approval_requested": _approval_requested,
+        "approval_decided": _approval_decided,
+        "approval_escalated": _approval_escalated,
+        "search_attributes_set": _attributes_set,
+        "payloads_erased": _steered,
+        "journal_appended": _journal_appended,
     }
 )

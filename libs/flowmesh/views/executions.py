@@ -17,6 +17,8 @@ EXECUTION_STATUS_WORDS: Mapping[int, str] = MappingProxyType(
         pb.EXECUTION_STATUS_FAILED: "failed",
         pb.EXECUTION_STATUS_CANCELED: "canceled",
         pb.EXECUTION_STATUS_TERMINATED: "canceled",
+        pb.EXECUTION_STATUS_CONTINUED: "completed",
+        pb.EXECUTION_STATUS_COMPENSATING: "running",
     }
 )
 NODE_STATUS_WORDS: Mapping[int, str] = MappingProxyType(
@@ -62,6 +64,7 @@ def execution_view(execution: pb.Execution, *, read: Read = json_value) -> dict[
         view["endTime"] = seconds(execution.ended_at_us)
     for name in _STEP_LISTS.values():
         view[name] = []
+    view |= link_view(execution)
     results: dict[str, Any] = {}
     for node in execution.nodes:
         word = node_status(node.status)
@@ -73,6 +76,24 @@ def execution_view(execution: pb.Execution, *, read: Read = json_value) -> dict[
     view["context"] = _context(execution, read)
     if execution.HasField("failure"):
         view["error"] = failure_view(execution.failure, node_key="stepId")
+    return view
+
+
+def link_view(execution: pb.Execution) -> dict[str, Any]:
+    """Where an execution comes from and goes on: its parent, the runs before and after it."""
+    link = execution.link
+    view: dict[str, Any] = {}
+    if link.parent_id:
+        view["parent"] = {"executionId": link.parent_id, "stepId": link.parent_node}
+        if link.detached:
+            view["parent"]["detached"] = True
+    for name, value in (
+        ("continuedFrom", link.continued_from),
+        ("firstRun", link.first_run),
+        ("continuedAs", execution.continued_as),
+    ):
+        if value:
+            view[name] = value
     return view
 
 
@@ -109,6 +130,8 @@ def _step_result(node: pb.Node, word: str, read: Read) -> dict[str, Any]:
         result["startTime"] = seconds(begun)
     if node.ended_at_us:
         result["endTime"] = seconds(node.ended_at_us)
+    if node.child_execution_id:
+        result["childExecutionId"] = node.child_execution_id
     return result
 
 

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import orjson
+from msgspec import Raw
 
-from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2, search_pb2
 
 JSON_ENCODING = "application/json"
+_NULL = Raw(b"null")
 # How a view takes the value of a payload; an object must come out as a dict.
 Read = Callable[[payload_pb2.Payload], Any]
 
@@ -38,6 +41,13 @@ def json_value(payload: payload_pb2.Payload) -> Any:
     return {"$bytes": base64.b64encode(payload.data).decode("ascii"), "encoding": encoding}
 
 
+def raw_value(payload: payload_pb2.Payload) -> Any:
+    """The value of a payload; JSON is passed on as it is, never parsed and written again."""
+    if payload.HasField("reference") or (payload.encoding or JSON_ENCODING) != JSON_ENCODING:
+        return json_value(payload)
+    return raw_json(payload.data)
+
+
 def json_or_text(data: bytes) -> Any:
     """Parsed JSON, or the text where it is none; `None` for no bytes."""
     # A value was checked where it entered; one broken row must still not hide its execution.
@@ -49,6 +59,18 @@ def json_or_text(data: bytes) -> Any:
         return data.decode("utf-8", "replace")
 
 
+def raw_json(data: bytes) -> Any:
+    """JSON text to embed; null for none, the text itself where it is no JSON after all."""
+    if not data:
+        return _NULL
+    try:
+        if not data.isascii():
+            data.decode("utf-8")
+        return msgspec.json.decode(data, type=Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return data.decode("utf-8", "replace")
+
+
 def failure_view(failure: failure_pb2.Failure, *, node_key: str = "taskId") -> dict[str, Any]:
     """`{"class", "message"}`, the node that failed under `node_key`, `details` where there are."""
     view: dict[str, Any] = {"class": getattr(failure, "class"), "message": failure.message}
@@ -57,6 +79,12 @@ def failure_view(failure: failure_pb2.Failure, *, node_key: str = "taskId") -> d
     if failure.details:
         view["details"] = json_or_text(failure.details)
     return view
+
+
+def search_view(value: search_pb2.SearchValue) -> Any:
+    """What an execution is found by: text, a number, a flag, or a time as RFC 3339."""
+    kind = value.WhichOneof("value") or "text"
+    return instant(value.time_us) if kind == "time_us" else getattr(value, kind)
 
 
 def seconds(at_us: int) -> int:

@@ -1,6 +1,8 @@
 """What was read or made lately, bounded by size. Keys name what never changes: nothing is stale."""
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from flowmesh.telemetry import Metrics
@@ -37,6 +39,7 @@ class Cache(Generic[Key, Value]):
         self._count_max = count_max
         self._bytes_max = bytes_max
         self._values: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self._making: dict[Key, asyncio.Task[Value]] = {}
         self._bytes = 0
 
     def get(self, key: Key) -> Value | None:
@@ -55,3 +58,25 @@ class Cache(Generic[Key, Value]):
         while self._bytes > self._bytes_max or len(self._values) > self._count_max:
             _, (_, freed) = self._values.popitem(last=False)
             self._bytes -= freed
+
+    async def once(
+        self, key: Key, make: Callable[[], Value], size_bytes: Callable[[Value], int]
+    ) -> Value:
+        """The value; where it is not there, made in a thread, once for all who wait for it."""
+        found = self.get(key)
+        if found is not None:
+            return found
+        if key not in self._making:
+            self._making[key] = asyncio.create_task(self._make(key, make, size_bytes))
+        # Who goes away does not take it from the others.
+        return await asyncio.shield(self._making[key])
+
+    async def _make(
+        self, key: Key, make: Callable[[], Value], size_bytes: Callable[[Value], int]
+    ) -> Value:
+        try:
+            value = await asyncio.to_thread(make)
+            self.put(key, value, size_bytes(value))
+            return value
+        finally:
+            del self._making[key]

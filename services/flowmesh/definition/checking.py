@@ -1,13 +1,14 @@
 """Checks a source against the library: what it holds, and the workflows that its tasks affect."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import orjson
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
+from flowmesh.definition.compiled import Compiled, Text, digest, tasks_digest
 from flowmesh.definition.records import Referred, User
 from flowmesh.definition.references import References
 from flowmesh.definition.store import DefinitionStore, VersionId
@@ -52,17 +53,22 @@ NOTHING_CHECKED = Checked((), {}, (), ())
 class Checker:
     """Checks sources against what is stored; stores nothing."""
 
-    def __init__(self, store: DefinitionStore) -> None:
+    def __init__(self, store: DefinitionStore, compiled: Compiled) -> None:
         self._store = store
+        self._compiled = compiled
 
-    async def check(self, namespace: str, reading: Reading) -> Checked:
+    async def check(self, namespace: str, text: Text) -> Checked:
         """Everything that is wrong with a source, or would be with what it changes."""
+        reading = text.reading
         own = own_tasks(namespace, reading)
         refs = refs_of(namespace, reading.task_refs)
         stored = await self._store.referred(refs | own.keys())
         names = await self._names(namespace) if refs - own.keys() - stored.keys() else ()
         references = References(namespace, stored, own, names=names)
-        found = await asyncio.to_thread(check, reading, references, references.why)
+        found = await self._compiled.problems(
+            digest("check", text.digest, namespace, tasks_digest(stored, own), *names),
+            lambda: check(reading, references, references.why),
+        )
         problems = [*reading.problems, *found]
         versions = {ref: stored[ref].version for ref in refs - own.keys() if ref in stored}
         changed = {ref: task for ref, task in own.items() if ref in stored}
@@ -73,7 +79,7 @@ class Checker:
         if not errors_in(problems):
             suspects = {ref.name for ref in changed if _flows_differ(stored[ref], changed[ref])}
             suspected = {version: name for version, name in affected.items() if name in suspects}
-            problems += await self._broken(suspected, own, reading, versions)
+            problems += await self._broken(suspected, own, text, versions)
         return Checked(tuple(problems), versions, tuple(users), tuple(affected))
 
     async def _names(self, namespace: str) -> list[str]:
@@ -82,25 +88,32 @@ class Checker:
         page, _ = await self._store.tasks_page(namespace, after="", shared=False, count=most)
         return [task.name for task in page]
 
-    async def _references(self, namespace: str, reading: Reading) -> References:
-        own = own_tasks(namespace, reading)
-        stored = await self._store.referred(refs_of(namespace, reading.task_refs) | own.keys())
-        return References(namespace, stored, own)
+    async def _references(self, namespace: str, text: Text) -> tuple[References, str]:
+        """What the references of a text mean, and the digest of both."""
+        own = own_tasks(namespace, text.reading)
+        refs = refs_of(namespace, text.reading.task_refs)
+        stored = await self._store.referred(refs | own.keys())
+        key = digest(text.digest, namespace, tasks_digest(stored, own))
+        return References(namespace, stored, own), key
 
-    async def lint(self, namespace: str, reading: Reading) -> tuple[Problem, ...]:
+    async def lint(self, namespace: str, text: Text) -> tuple[Problem, ...]:
         """What is allowed and likely to be regretted."""
-        references = await self._references(namespace, reading)
-        return await asyncio.to_thread(lint, reading, references)
+        references, key = await self._references(namespace, text)
+        return await self._compiled.problems(
+            digest("lint", key), lambda: lint(text.reading, references)
+        )
 
-    async def plan(self, namespace: str, reading: Reading, name: str) -> plan_pb2.Plan:
+    async def plan(self, namespace: str, text: Text, name: str) -> plan_pb2.Plan:
         """The plan of a workflow of a source without errors."""
-        references = await self._references(namespace, reading)
-        return await asyncio.to_thread(plan_in, reading, references, name)
+        references, key = await self._references(namespace, text)
+        return await self._compiled.plan(
+            digest(key, name), lambda: plan_in(text.reading, references, name)
+        )
 
     async def check_version(self, version: VersionId) -> tuple[list[Problem], dict[TaskRef, int]]:
         """What is wrong with a stored version now, and the versions of its tasks."""
         versions: dict[TaskRef, int] = {}
-        async for _, problems in self._rechecked([version], {}, versions):
+        async for _, problems in self._rechecked([version], {}, "", versions):
             return problems, versions
         return [], versions
 
@@ -108,13 +121,14 @@ class Checker:
         self,
         suspected: Mapping[VersionId, str],
         own: Tasks,
-        reading: Reading,
+        text: Text,
         versions: dict[TaskRef, int],
     ) -> list[Problem]:
         """What the tasks of a source break in workflows, told of the tasks."""
+        reading = text.reading
         assert reading.source is not None
         broken: list[Problem] = []
-        async for version, problems in self._rechecked(list(suspected), own, versions):
+        async for version, problems in self._rechecked(list(suspected), own, text.digest, versions):
             if problems:
                 before, _ = await self.check_version(version)
                 # Checks may have become stricter since it was registered.
@@ -129,9 +143,16 @@ class Checker:
         return list(reading.source.place(broken))
 
     async def _rechecked(
-        self, wanted: Sequence[VersionId], own: Tasks, versions: dict[TaskRef, int]
+        self,
+        wanted: Sequence[VersionId],
+        own: Tasks,
+        own_digest: str,
+        versions: dict[TaskRef, int],
     ) -> AsyncIterator[tuple[VersionId, list[Problem]]]:
-        """Each version with its errors, some at a time; adds what tasks it was checked with."""
+        """Each version with its errors, some at a time; adds what tasks it was checked with.
+
+        `own_digest` is that of the text that brings the tasks `own`.
+        """
         for start in range(0, len(wanted), limits.AFFECTED_AT_ONCE):
             bodies = await self._store.definitions(wanted[start : start + limits.AFFECTED_AT_ONCE])
             documents = {version: orjson.loads(body) for version, body in bodies.items()}
@@ -145,8 +166,9 @@ class Checker:
             versions |= {ref: found.version for ref, found in stored.items()}
             for version, workflow in workflows.items():
                 references = References(version[0], stored, own, settled=True)
-                document = documents[version]
-                yield version, await asyncio.to_thread(_errors, workflow, document, references)
+                key = digest("version", version, own_digest, tasks_digest(stored, own))
+                find = partial(_errors, workflow, documents[version], references)
+                yield version, list(await self._compiled.problems(key, find))
 
 
 def own_tasks(namespace: str, reading: Reading) -> dict[TaskRef, Task]:
@@ -194,10 +216,10 @@ def _flows_differ(stored: Referred, task: Task) -> bool:
     return seen(load_task(orjson.loads(stored.definition))) != seen(task)
 
 
-def _errors(workflow: Workflow, document: object, references: References) -> list[Problem]:
+def _errors(workflow: Workflow, document: object, references: References) -> tuple[Problem, ...]:
     source = Source("", (document,))
     reading = Reading(source, (Read(workflow, document, 0),), ())
-    return errors_in(check(reading, references, references.why))
+    return tuple(errors_in(check(reading, references, references.why)))
 
 
 def _blamed(problem: Problem, version: VersionId, task: str, reading: Reading) -> Problem:

@@ -20,7 +20,6 @@ from flowmesh.definitions import (
     Workflow,
     load_workflow,
     plan_workflow,
-    read_source,
     refuse,
 )
 from flowmesh.definitions.versions import Compatibility, for_callers, why_not
@@ -101,7 +100,7 @@ class Assessor:
         """The one workflow of a source that could be registered as it is, and its plan."""
         checked = await self._library.validate(namespace, source, content_type)
         refuse(checked.problems)
-        reading = await asyncio.to_thread(read_source, source, content_type)
+        reading = (await self._library.read(source, content_type)).reading
         workflow = _only_workflow(reading)
         stored = await self._store.referred(refs_of(namespace, workflow.task_refs))
         references = References(namespace, stored, own_tasks(namespace, reading), settled=True)

@@ -11,6 +11,7 @@ from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.caching import Cache, CacheMetrics
 from flowmesh.definition.checking import NOTHING_CHECKED, Checked, Checker
+from flowmesh.definition.compiled import Compiled, Text
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.paging import last_of, page_size, page_token, parse_filter
 from flowmesh.definition.records import (
@@ -37,10 +38,8 @@ from flowmesh.definitions import (
     Reading,
     TaskRef,
     Workflow,
-    analyse,
     load_workflow,
     plan_workflow,
-    read_source,
     refuse,
 )
 from flowmesh.definitions.lint import strict
@@ -59,8 +58,9 @@ class Library:
     def __init__(self, *, store: DefinitionStore, notices: Notices, metrics: Metrics) -> None:
         self._store = store
         self._notices = notices
-        self._checker = Checker(store)
         caches = CacheMetrics(metrics)
+        self._compiled = Compiled(caches)
+        self.checker = Checker(store, self._compiled)
         self._plans: Cache[PlanKey, plan_pb2.Plan] = Cache(
             "plan",
             caches,
@@ -93,15 +93,18 @@ class Library:
             earlier = await self._store.answer(namespace, request)
             if earlier is not None:
                 return [Applied(**resource) for resource in earlier], NOTHING_CHECKED
-        reading = await asyncio.to_thread(read_source, source, content_type)
+        text = await self.read(source, content_type)
+        reading = text.reading
         for _ in range(limits.APPLY_ATTEMPTS_MAX):
-            checked = await self._checker.check(namespace, reading)
+            checked = await self.checker.check(namespace, text)
             refuse(checked.problems)
             if one_workflow:
                 _require_one_workflow(reading)
             failpoint("definition.checked")
             try:
-                applied = await write(self._store, namespace, reading, checked, author, request)
+                applied = await write(
+                    self._store, self._compiled, namespace, reading, checked, author, request
+                )
             except TasksMoved:
                 continue
             failpoint("definition.committed")
@@ -137,20 +140,24 @@ class Library:
         strictly: bool = False,
     ) -> Checked:
         """Everything that is wrong with a source, and whom it affects; stores nothing."""
-        reading = await asyncio.to_thread(read_source, source, content_type)
-        checked = await self._checker.check(namespace, reading)
+        text = await self.read(source, content_type)
+        checked = await self.checker.check(namespace, text)
         problems = list(checked.problems)
         if linted:
-            problems += await self._checker.lint(namespace, reading)
+            problems += await self.checker.lint(namespace, text)
         return replace(checked, problems=tuple(strict(problems) if strictly else problems))
 
     async def plan_of(
         self, namespace: str, source: bytes, content_type: str, name: str
     ) -> plan_pb2.Plan:
         """The plan of a workflow in a source that need not be stored."""
-        reading = await asyncio.to_thread(read_source, source, content_type)
-        refuse((await self._checker.check(namespace, reading)).problems)
-        return await self._checker.plan(namespace, reading, name)
+        text = await self.read(source, content_type)
+        refuse((await self.checker.check(namespace, text)).problems)
+        return await self.checker.plan(namespace, text, name)
+
+    async def read(self, source: bytes, content_type: str) -> Text:
+        """What a source holds."""
+        return await self._compiled.read(source, content_type)
 
     async def workflow(
         self, namespace: str, workflow_id: str, version: int, label: str = ""
@@ -248,8 +255,12 @@ class Library:
             stored = await self._store.analysis(namespace, workflow_id, found.version)
             if stored is not None:
                 return found.version, definition_pb2.Analysis.FromString(stored)
-        workflow = load_workflow(orjson.loads(found.definition))
-        made = await asyncio.to_thread(analyse, workflow, path_count_max, durations_ms)
+        made = await self._compiled.analysis(
+            found.digest,
+            lambda: load_workflow(orjson.loads(found.definition)),
+            path_count_max,
+            durations_ms,
+        )
         return found.version, made
 
     async def public_nodes(

@@ -16,6 +16,14 @@ PLANS_CACHED_BYTES_MAX = 64 * 1024 * 1024
 PLANS_CACHED_MAX = 1_000
 VERSIONS_CACHED_BYTES_MAX = 32 * 1024 * 1024
 VERSIONS_CACHED_MAX = 2_000
+# A text as it was read takes up to so many times its bytes.
+READING_BYTES_PER_SOURCE_BYTE = 40
+READINGS_CACHED_BYTES_MAX = 64 * 1024 * 1024
+READINGS_CACHED_MAX = 100
+# Problems, plans and analyses of texts, each.
+OUTCOMES_CACHED_BYTES_MAX = 16 * 1024 * 1024
+OUTCOMES_CACHED_MAX = 1_000
+PROBLEM_BYTES = 1_024
 NOTICE_TIMEOUT_S = 0.2
 
 # Of workflows that a change to a task would break: problems shown, and workflows read at a time.

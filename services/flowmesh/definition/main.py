@@ -6,6 +6,7 @@ from importlib.resources import files
 from flowmesh.api.definition.v1 import (
     definition_service_pb2_grpc,
     template_service_pb2_grpc,
+    trigger_catalog_service_pb2_grpc,
     version_service_pb2_grpc,
 )
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
@@ -17,6 +18,7 @@ from flowmesh.definition.server import DefinitionServer
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definition.template_server import TemplateServer
 from flowmesh.definition.templates import Templates
+from flowmesh.definition.trigger_catalog import TriggerCatalogServer
 from flowmesh.definition.version_server import VersionServer
 from flowmesh.definition.versions import Versions
 from flowmesh.runtime import Runtime
@@ -54,5 +56,10 @@ async def run(runtime: Runtime) -> None:
             TemplateServer(templates=templates),
             template_service_pb2_grpc.add_TemplateServiceServicer_to_server,
             f"{PACKAGE}.TemplateService",
+        )
+        runtime.serve(
+            TriggerCatalogServer(store=store),
+            trigger_catalog_service_pb2_grpc.add_TriggerCatalogServiceServicer_to_server,
+            f"{PACKAGE}.TriggerCatalogService",
         )
         await runtime.until_stopped()

@@ -1,6 +1,5 @@
 """Writes what a source holds, in one transaction: new versions where the content is new."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ import orjson
 
 from flowmesh.definition.audit import change_to
 from flowmesh.definition.checking import Checked, refs_of
+from flowmesh.definition.compiled import Compiled
 from flowmesh.definition.records import (
     Applied,
     Author,
@@ -20,6 +20,7 @@ from flowmesh.definition.records import (
 )
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definition.transaction import Newest, Transaction
+from flowmesh.definition.trigger_catalog import triggers_of
 from flowmesh.definitions import (
     Read,
     Reading,
@@ -27,7 +28,6 @@ from flowmesh.definitions import (
     TaskRef,
     Workflow,
     WorkflowTemplate,
-    analyse,
 )
 
 # The database dates the rows it writes.
@@ -54,6 +54,7 @@ class _Locked:
 
 async def write(
     store: DefinitionStore,
+    compiled: Compiled,
     namespace: str,
     reading: Reading,
     checked: Checked,
@@ -75,7 +76,8 @@ async def write(
             newest = locked.of(read)
             if newest.digest != read.digest:
                 await change.note(await change_to(change, read, newest), author)
-                await _write(change, namespace, read, newest.version + 1, checked, locked)
+                version = newest.version + 1
+                await _write(change, compiled, namespace, read, version, checked, locked)
             applied.append(
                 Applied(
                     read.kind,
@@ -105,6 +107,7 @@ async def _lock(change: Transaction, reading: Reading, checked: Checked) -> _Loc
 
 async def _write(
     change: Transaction,
+    compiled: Compiled,
     namespace: str,
     read: Read,
     version: int,
@@ -128,7 +131,8 @@ async def _write(
             own = {TaskRef(namespace, name) for name in locked.tasks}
             known = checked.references.keys() | own
             await change.add_workflow(row, refs_of(namespace, workflow.task_refs) & known)
-            analysis = await asyncio.to_thread(analyse, workflow)
+            await change.set_triggers(triggers_of(namespace, workflow, version))
+            analysis = await compiled.analysis(read.digest, lambda: workflow)
             await change.add_analysis(workflow.id, version, analysis.SerializeToString())
         case Task() as task:
             await change.add_task(

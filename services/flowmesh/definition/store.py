@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.paging import Filter
 from flowmesh.definition.records import (
@@ -142,6 +143,30 @@ class DefinitionStore:
             if row["task"]
         )
         return PlanKey(namespace, workflow_id, rows[0]["version"], tasks)
+
+    # --- triggers ---
+
+    async def triggers_of(
+        self, namespace: str, ids: Collection[str]
+    ) -> list[trigger_pb2.WorkflowTriggers]:
+        """Those of the names that there ever were."""
+        rows = self._sql.triggers_of(self._pool, namespace=namespace, ids=list(ids))
+        found = []
+        async for row in rows:
+            kept = trigger_pb2.WorkflowTriggers.FromString(row["body"] or b"")
+            kept.namespace, kept.workflow_id = namespace, row["id"]
+            kept.version, kept.live = row["version"], row["live"]
+            found.append(kept)
+        return found
+
+    async def triggers_page(
+        self, after_namespace: str, after: str, count: int
+    ) -> list[trigger_pb2.WorkflowTriggers]:
+        """Of all workflows that have some, by namespace and id."""
+        rows = self._sql.triggers_page(
+            self._pool, after_namespace=after_namespace, after=after, count=count
+        )
+        return [trigger_pb2.WorkflowTriggers.FromString(row["body"]) async for row in rows]
 
     # --- labels and changes ---
 

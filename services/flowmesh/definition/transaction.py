@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.records import (
     Author,
@@ -195,6 +196,20 @@ class Transaction:
                 task_versions=columns["versions"],
             )
 
+    async def set_triggers(self, triggers: trigger_pb2.WorkflowTriggers) -> None:
+        """What starts the newest version. Raises HOOK_TAKEN where another workflow has a URL."""
+        named = {"namespace": self._namespace, "workflow": triggers.workflow_id}
+        body = triggers.SerializeToString() if triggers.triggers else b""
+        await self._sql.set_triggers(self._connection, **named, body=body)
+        await self._sql.free_hooks(self._connection, **named)
+        hooks = [each.webhook.hook for each in triggers.triggers if each.HasField("webhook")]
+        if not hooks:
+            return
+        await self._sql.take_hooks(self._connection, **named, hooks=hooks)
+        async for row in self._sql.hooks_of_others(self._connection, **named, hooks=hooks):
+            message = f"the URL {row['hook']!r} is that of workflow {row['workflow']!r}"
+            raise Conflict("HOOK_TAKEN", f"{message}; choose another path for the webhook")
+
     async def add_analysis(self, workflow_id: str, version: int, analysis: bytes) -> None:
         await self._sql.add_analysis(
             self._connection,
@@ -210,6 +225,8 @@ class Transaction:
         if await self._sql.retire_workflow(self._connection, **named) is None:
             return False
         await self._sql.delete_workflow_versions(self._connection, **named)
+        nothing = trigger_pb2.WorkflowTriggers(workflow_id=workflow_id)
+        await self.set_triggers(nothing)
         return True
 
     # --- templates ---

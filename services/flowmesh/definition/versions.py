@@ -8,7 +8,6 @@ from datetime import datetime
 import orjson
 
 from flowmesh.definition import limits
-from flowmesh.definition.checking import Checker
 from flowmesh.definition.library import Library, no_label, no_workflow, request_of
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.paging import last_of, page_size, page_token
@@ -51,7 +50,6 @@ class Versions:
         self._store = store
         self._library = library
         self._notices = notices
-        self._checker = Checker(store)
 
     # --- labels ---
 
@@ -163,7 +161,7 @@ class Versions:
                 message = f"a workflow has at most {limits.LABELS_MAX} labels; remove one"
                 raise WrongState("LABELS_FULL", message)
             version = await where(before)
-            problems, references = await self._checker.check_version(
+            problems, references = await self._library.checker.check_version(
                 (namespace, workflow_id, version)
             )
             refuse(problems)

@@ -15,9 +15,10 @@ from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import Unavailable
 from flowmesh.event.backlog import Backlog
-from flowmesh.event.cursors import Cursor, Place
+from flowmesh.event.cursors import Commit, Cursor, Passed, Place, Spots
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.selection import Selection
+from flowmesh.event.sequencer import Arrival
 from flowmesh.runtime import Clock
 
 STREAMS_MAX: Final = 10_000
@@ -31,9 +32,10 @@ class Row:
     execution_id: str
     workflow_id: str
     events: Sequence[history_event_pb2.HistoryEvent]
-    # Of its first event; `exact` is false where only a place before the row is known.
+    # Of its first event; `exact` is false where only a place before the commit is known.
     cursor: Cursor
     exact: bool
+    commit: Commit
     # The message it came in, and which stream that counts in; 0 from the outbox.
     stream_made_us: int
     stream_sequence: int
@@ -54,10 +56,12 @@ class Row:
 
     def cursor_of(self, index: int) -> Cursor:
         """From where to resume after this event."""
+        cursor = self.cursor
         if not self.exact:
-            return self.cursor
-        place = self.cursor.place
-        return Cursor(self.cursor.stream_made_us, Place(place.sequence, place.row, index))
+            incarnation, position, part, row = self.commit
+            return Passed(((incarnation, (position, part, row, index)),)).joined(cursor)
+        place = Place(cursor.place.sequence, cursor.place.row, index)
+        return Cursor(cursor.stream_made_us, place, cursor.passed)
 
 
 class Feed:
@@ -114,30 +118,28 @@ class Fanout:
                 if not watching:
                     self._by_namespace.pop(namespace, None)
 
-    def publish(
-        self,
-        rows: Sequence[history_service_pb2.EventRow],
-        *,
-        stream_made_us: int,
-        stream_sequence: int,
-        resume: Cursor | None,
-    ) -> None:
-        """Offers the rows of a commit. `resume` is a place before them where theirs is unsure."""
+    def publish(self, arrival: Arrival, passed: Spots, resume: Cursor | None) -> None:
+        """Offers the rows of a commit. `resume` is a place before it where its own is unsure.
+
+        `passed` is what was sent before it, as far as its place in the stream does not tell.
+        """
         if not self._streams:
             return
-        for index, row in enumerate(rows):
+        batch = arrival.batch
+        made_us, sequence = arrival.stream_made_us, arrival.stream_sequence
+        for index, row in enumerate(batch.rows):
             feeds = (
                 *self._by_execution.get((row.namespace, row.execution_id), ()),
                 *self._by_namespace.get(row.namespace, ()),
             )
             if feeds:
-                cursor = resume or Cursor(stream_made_us, Place(stream_sequence, index, 0))
                 parsed = parse_row(
                     row,
-                    cursor,
+                    resume or Cursor(made_us, Place(sequence, index, 0), passed),
                     exact=resume is None,
-                    stream_made_us=stream_made_us,
-                    stream_sequence=stream_sequence,
+                    commit=(batch.incarnation, batch.position, arrival.part, index),
+                    stream_made_us=made_us,
+                    stream_sequence=sequence,
                 )
                 self._observe(row, parsed)
                 for feed in feeds:
@@ -170,6 +172,7 @@ def parse_row(
     cursor: Cursor,
     *,
     exact: bool,
+    commit: Commit,
     stream_made_us: int,
     stream_sequence: int,
 ) -> Row:
@@ -185,6 +188,7 @@ def parse_row(
         events=events,
         cursor=cursor,
         exact=exact,
+        commit=commit,
         stream_made_us=stream_made_us,
         stream_sequence=stream_sequence,
         size=len(row.events),

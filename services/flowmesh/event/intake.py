@@ -11,11 +11,11 @@ from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.bus import Message
 from flowmesh.errors import FlowmeshError
-from flowmesh.event.cursors import Cursor, Place
+from flowmesh.event.cursors import END, PASSED_MAX, Cursor, Passed, Place, Spot
 from flowmesh.event.fanout import Fanout
 from flowmesh.event.keeper import Keeper
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.sequencer import Arrival, Need, Sequencer
+from flowmesh.event.sequencer import Arrival, Need, Sequencer, whole
 from flowmesh.event.stream import EventStream
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Loop
@@ -50,11 +50,12 @@ class Intake:
         # Of the last message that came, and of the last one before which nothing is held.
         self.last_sequence = 0
         self.settled = 0
+        self._passed = Passed()
 
     @property
     def here(self) -> Cursor:
         """From where to resume without missing anything that was not processed yet."""
-        return Cursor(self.stream_made_us, Place(self.settled))
+        return Cursor(self.stream_made_us, Place(self.settled), self._passed.spots)
 
     async def run(self) -> None:
         """Reads the stream from where the keeper says; ends only by an error."""
@@ -78,6 +79,8 @@ class Intake:
         first = max(0, state.first - 1)
         self.settled = max(first, known.sequence) if known is not None and same else first
         self.last_sequence = self.settled
+        if not same:
+            self._passed.reset(self._sequencer.spots(PASSED_MAX))
         self._keeper.stream_made_us = state.made_us
         self._begun.set()
 
@@ -90,6 +93,8 @@ class Intake:
         self.stream_made_us = (await self._stream.state()).made_us
         self._keeper.stream_made_us = self.stream_made_us
         self.last_sequence = self.settled = 0
+        # Publishers send again what was sent out of the lost one.
+        self._passed.reset(self._sequencer.spots(PASSED_MAX))
 
     def _receive(self, message: Message) -> None:
         failpoint("event.received")
@@ -114,8 +119,10 @@ class Intake:
         ready = self._sequencer.offer(arrival)
         # Only what passes at once has a place of its own: what was held comes out of the
         # stream's order, and whoever resumes must not miss what was behind it.
-        passed = in_order and len(ready) == 1
-        self._process(ready, None if passed else self.here)
+        exact = in_order and len(ready) == 1
+        if in_order and not self._sequencer.waiting:
+            self._passed.forget(batch.incarnation, _behind(arrival))
+        self._process(ready, exact=exact)
         self._settle()
 
     def filled(self, need: Need, answer: pb.ReadOutboxResponse) -> int:
@@ -128,7 +135,7 @@ class Intake:
                 incarnation=need.incarnation,
                 count=self._sequencer.skipped - skipped,
             )
-        self._process(ready, self.here)
+        self._process(ready, exact=False)
         self._settle()
         self._metrics.filled.inc(len(answer.batches))
         return len(ready)
@@ -144,15 +151,12 @@ class Intake:
         await self._needed.wait()
         self._needed.clear()
 
-    def _process(self, ready: list[Arrival], resume: Cursor | None) -> None:
+    def _process(self, ready: list[Arrival], *, exact: bool) -> None:
         for arrival in ready:
-            self._fanout.publish(
-                arrival.batch.rows,
-                stream_made_us=arrival.stream_made_us,
-                stream_sequence=arrival.stream_sequence,
-                resume=resume,
-            )
+            self._fanout.publish(arrival, self._passed.spots, None if exact else self.here)
             self._keeper.take(arrival)
+            if not exact:
+                self._passed.note(arrival.batch.incarnation, _behind(arrival))
 
     def _settle(self) -> None:
         held = self._sequencer.stream_sequence_held()
@@ -160,6 +164,11 @@ class Intake:
         self._keeper.settled = self.settled
         if self._sequencer.waiting:
             self._needed.set()
+
+
+def _behind(arrival: Arrival) -> Spot:
+    position = arrival.batch.position
+    return whole(position) if arrival.last_part else (position, arrival.part, END, END)
 
 
 class IntakeLoop(Loop):

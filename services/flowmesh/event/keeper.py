@@ -14,8 +14,10 @@ from structlog.typing import FilteringBoundLogger
 
 from flowmesh.event.callbacks import Callback, callbacks_of
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.published import Lifecycle
 from flowmesh.event.sequencer import Arrival
 from flowmesh.event.store import EventStore, Place
+from flowmesh.event.trigger_store import Firing
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock, Loop
 
@@ -30,6 +32,7 @@ class _Pending:
     positions: dict[int, int] = field(default_factory=dict)
     callbacks: list[Callback] = field(default_factory=list)
     callback_bytes: int = 0
+    firings: list[Firing] = field(default_factory=list)
 
     def add(self, callbacks: Iterable[Callback]) -> None:
         for callback in callbacks:
@@ -39,8 +42,13 @@ class _Pending:
     @property
     def full(self) -> bool:
         return (
-            len(self.callbacks) >= PENDING_CALLBACKS_MAX or self.callback_bytes >= PENDING_BYTES_MAX
+            len(self.callbacks) + len(self.firings) >= PENDING_CALLBACKS_MAX
+            or self.callback_bytes >= PENDING_BYTES_MAX
         )
+
+    @property
+    def urgent(self) -> bool:
+        return bool(self.callbacks or self.firings)
 
 
 class Keeper:
@@ -56,12 +64,14 @@ class Keeper:
         metrics: EventMetrics,
         log: FilteringBoundLogger,
         on_callbacks: Callable[[], None],
+        lifecycle: Lifecycle | None = None,
     ) -> None:
         self._store = store
         self._stream = stream
         self._metrics = metrics
         self._log = log
         self._on_callbacks = on_callbacks
+        self._lifecycle = lifecycle
         self._pending = _Pending()
         self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -96,10 +106,12 @@ class Keeper:
                 pending.add(callbacks_of(row))
             except DecodeError:
                 self._log.error("event_row_malformed", execution_id=row.execution_id)
+        if self._lifecycle is not None:
+            pending.firings += self._lifecycle.firings_of(arrival.batch.rows)
         if arrival.last_part:
             pending.positions[arrival.batch.incarnation] = arrival.batch.position
         self._changed.set()
-        if pending.callbacks:
+        if pending.urgent:
             self._urgent.set()
 
     async def until_due(self) -> None:
@@ -119,6 +131,9 @@ class Keeper:
         self._changed.clear()
         self._urgent.clear()
         try:
+            # First: who was not heard of to be taken in comes again, and fires the same again.
+            if pending.firings and self._lifecycle is not None:
+                await self._lifecycle.store(pending.firings)
             new = await self._store.take_in(pending.positions, place, pending.callbacks)
         except BaseException:
             self._put_back(pending)
@@ -137,9 +152,10 @@ class Keeper:
     def _put_back(self, pending: _Pending) -> None:
         pending.positions.update(self._pending.positions)
         pending.add(self._pending.callbacks)
+        pending.firings += self._pending.firings
         self._pending = pending
         self._changed.set()
-        if pending.callbacks:
+        if pending.urgent:
             self._urgent.set()
 
 

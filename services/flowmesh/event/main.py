@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from flowmesh.api.event.v1 import event_service_pb2_grpc
+from flowmesh.api.event.v1 import event_service_pb2_grpc, trigger_service_pb2_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.egress import Egress, Policy
@@ -13,16 +13,20 @@ from flowmesh.event.flows import Flows
 from flowmesh.event.intake import FillLoop, Intake, IntakeLoop
 from flowmesh.event.keeper import Keeper, KeepLoop
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.published import Lifecycle
 from flowmesh.event.reports import ORCHESTRATOR, Orchestrators, ReportLoop
 from flowmesh.event.sequencer import Sequencer
 from flowmesh.event.server import EventServer
 from flowmesh.event.store import MIGRATIONS, EventStore
 from flowmesh.event.stream import EventStream
+from flowmesh.event.trigger_main import trigger_parts
+from flowmesh.event.trigger_store import TriggerStore
 from flowmesh.event.watch_events import NamespaceWatch
 from flowmesh.event.watch_execution import ExecutionWatch
 from flowmesh.runtime import Runtime
 
 SERVICE = "flowmesh.api.event.v1.EventService"
+TRIGGER_SERVICE = "flowmesh.api.event.v1.TriggerService"
 
 
 async def run(runtime: Runtime) -> None:
@@ -32,11 +36,18 @@ async def run(runtime: Runtime) -> None:
         policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
         egress = await stack.enter_async_context(Egress(policy))
         store = EventStore(pool)
-        parts = _Parts(runtime, EventMetrics(runtime.metrics))
+        metrics = EventMetrics(runtime.metrics)
+        parts = _Parts(runtime, metrics)
         deliveries = parts.deliveries(store, egress)
-        intake = await parts.intake(store, deliveries)
+        triggers = await trigger_parts(runtime, TriggerStore(pool), metrics)
+        intake = await parts.intake(store, deliveries, triggers.lifecycle)
         server = parts.server(store, intake)
         runtime.serve(server, event_service_pb2_grpc.add_EventServiceServicer_to_server, SERVICE)
+        runtime.serve(
+            triggers.server,
+            trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server,
+            TRIGGER_SERVICE,
+        )
         await runtime.until_stopped()
 
 
@@ -65,7 +76,9 @@ class _Parts:
         self._runtime.on_drain(loop.drain)
         return loop
 
-    async def intake(self, store: EventStore, deliveries: DeliveryLoop) -> Intake:
+    async def intake(
+        self, store: EventStore, deliveries: DeliveryLoop, lifecycle: Lifecycle
+    ) -> Intake:
         runtime, metrics = self._runtime, self._metrics
         positions = await store.positions()
         keeper = Keeper(
@@ -76,6 +89,7 @@ class _Parts:
             metrics=metrics,
             log=runtime.log,
             on_callbacks=deliveries.look,
+            lifecycle=lifecycle,
         )
         intake = Intake(
             stream=self._stream,

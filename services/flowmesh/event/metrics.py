@@ -35,6 +35,9 @@ class EventMetrics:
         self.attempts = metrics.counter(
             "flowmesh_event_delivery_attempts_total", "Delivery attempts.", ("outcome",)
         )
+        self.firings = metrics.counter(
+            "flowmesh_event_firings_total", "Firings of triggers that ended.", ("outcome",)
+        )
         self.delivery_seconds = metrics.histogram(
             "flowmesh_event_delivery_seconds", "Time of a delivery attempt."
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from flowmesh.api.history.v1 import history_service_pb2 as pb
+from flowmesh.event.cursors import END, Spot
 
 # What is held while the outbox is asked. Beyond it arrivals are dropped and read from there too.
 HELD_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -54,6 +55,15 @@ class _Line:
     def next(self) -> tuple[int, int]:
         return self.done + 1, self.part
 
+    @property
+    def spot(self) -> Spot:
+        return (self.done + 1, self.part - 1, END, END) if self.part else whole(self.done)
+
+
+def whole(position: int) -> Spot:
+    """Just behind a commit."""
+    return position, END, END, END
+
 
 class Sequencer:
     """Takes arrivals in any order, gives them back in the order in which to process them."""
@@ -71,6 +81,11 @@ class Sequencer:
         """The last position of which every part was given back."""
         line = self._lines.get(incarnation)
         return line.done if line else 0
+
+    def spots(self, count: int) -> dict[int, Spot]:
+        """Up to where the incarnations were given back, of those that moved last."""
+        last = [i for i, line in self._lines.items() if line.done or line.part][-count:]
+        return {incarnation: self._lines[incarnation].spot for incarnation in last}
 
     @property
     def waiting(self) -> bool:
@@ -146,6 +161,9 @@ class Sequencer:
         return all(self.done(p.incarnation) >= p.position for p in arrival.batch.after)
 
     def _advance(self, line: _Line, arrival: Arrival) -> None:
+        # Those that moved last stand last.
+        incarnation = arrival.batch.incarnation
+        self._lines[incarnation] = self._lines.pop(incarnation)
         if arrival.last_part:
             line.done, line.part = arrival.batch.position, 0
         else:

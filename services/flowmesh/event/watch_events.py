@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, aclosing
+from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.errors import Gone, Overloaded
-from flowmesh.event.cursors import END, Cursor, Place, decode, encode
+from flowmesh.event.cursors import END, Cursor, Passed, Place, decode, encode
 from flowmesh.event.fanout import Fanout, Feed, Row, parse_row
 from flowmesh.event.flows import Flows
 from flowmesh.event.intake import Intake
@@ -44,17 +45,19 @@ class NamespaceWatch:
         await self._intake.until_begun()
         after = await self._checked(asked) if cursor else asked
         with ExitStack() as stack:
-            joined = _Joined(lambda: self._fanout.follow_namespace(namespace, selection), stack)
+            joined = _Joined(
+                lambda: self._fanout.follow_namespace(namespace, selection), stack, after
+            )
             if cursor:
                 yield pb.WatchEventsResponse(cursor=cursor, subscribed=True)
                 async for row in self._replayed(namespace, selection, after, joined):
-                    async for response in self._responses(row, selection, after):
+                    async for response in self._responses(row, selection, joined):
                         yield response
             else:
                 joined.join(Cursor(0, Place(0)))
                 yield pb.WatchEventsResponse(cursor=encode(self._intake.here), subscribed=True)
             async for row in self._live(joined):
-                async for response in self._responses(row, selection, after):
+                async for response in self._responses(row, selection, joined):
                     yield response
 
     async def _checked(self, cursor: Cursor) -> Cursor:
@@ -93,6 +96,7 @@ class NamespaceWatch:
                             row,
                             Cursor(made_us, Place(sequence, index, 0)),
                             exact=True,
+                            commit=(batch.incarnation, batch.position, batch.part, index),
                             stream_made_us=made_us,
                             stream_sequence=sequence,
                         )
@@ -120,14 +124,13 @@ class NamespaceWatch:
                     yield row
 
     async def _responses(
-        self, row: Row, selection: Selection, after: Cursor
+        self, row: Row, selection: Selection, joined: "_Joined"
     ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
+        sent = joined.sent(row)
         for index, event in enumerate(row.events):
-            here = row.cursor_of(index)
-            same = here.stream_made_us == after.stream_made_us
-            if row.exact and same and here.place <= after.place:
+            if index < sent:
                 continue
-            cursor = encode(here)
+            cursor = encode(joined.cursor(row, index))
             message = row.message(index)
             if selection.wants_itself(event):
                 yield pb.WatchEventsResponse(event=message, cursor=cursor)
@@ -152,10 +155,12 @@ class _Joined:
     """When and where a stream goes over to the live events."""
 
     def __init__(
-        self, follow: Callable[[], AbstractContextManager[Feed]], stack: ExitStack
+        self, follow: Callable[[], AbstractContextManager[Feed]], stack: ExitStack, after: Cursor
     ) -> None:
         self._follow = follow
         self._stack = stack
+        self._after = after
+        self._passed = Passed(after.passed)
         self._feed: Feed | None = None
         self._reached = Cursor(0, Place(0))
 
@@ -170,6 +175,27 @@ class _Joined:
             0 < row.stream_sequence <= self._reached.place.sequence
             and row.stream_made_us == self._reached.stream_made_us
         )
+
+    def sent(self, row: Row) -> int:
+        """How many of the events of a row were sent before the cursor that this began with."""
+        after, here = self._after, row.cursor
+        if row.exact and here.stream_made_us == after.stream_made_us:
+            if (here.place.sequence, here.place.row) < (after.place.sequence, after.place.row):
+                return END
+            if (here.place.sequence, here.place.row) == (after.place.sequence, after.place.row):
+                return after.place.event + 1
+        sent = self._passed.sent(row.commit)
+        if row.exact and not sent:
+            incarnation, position, part, number = row.commit
+            self._passed.forget(incarnation, (position, part, number, END))
+        return sent
+
+    def cursor(self, row: Row, index: int) -> Cursor:
+        """From where to resume after an event."""
+        here, reached = row.cursor_of(index), self._reached
+        if here.stream_made_us == reached.stream_made_us and here.place < reached.place:
+            here = replace(here, place=reached.place)
+        return self._passed.joined(here)
 
     def join(self, reached: Cursor) -> None:
         """All messages up to `reached` have been sent otherwise."""

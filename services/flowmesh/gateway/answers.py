@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+CompensationWord = Literal["compensating", "compensated", "failed"]
 ExecutionWord = Literal["pending", "running", "paused", "completed", "failed", "canceled"]
 StepWord = Literal["pending", "running", "success", "failed", "skipped", "canceled"]
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -111,6 +112,15 @@ class StepResult(Answer, kw_only=True):
     error: StepFailure | UnsetType = UNSET
     start_time: Annotated[int, Meta(description="Epoch seconds.")] | UnsetType = UNSET
     end_time: int | UnsetType = UNSET
+    child_execution_id: str | UnsetType = UNSET
+
+
+class ParentStep(Answer, kw_only=True):
+    """The step of another execution that started this one; a detached one is not waited for."""
+
+    execution_id: str
+    step_id: str
+    detached: bool | UnsetType = UNSET
 
 
 class StepExecution(Answer, kw_only=True):
@@ -126,6 +136,10 @@ class StepExecution(Answer, kw_only=True):
     failed_steps: list[str]
     skipped_steps: list[str]
     step_results: dict[str, StepResult]
+    parent: ParentStep | UnsetType = UNSET
+    continued_from: str | UnsetType = UNSET
+    continued_as: str | UnsetType = UNSET
+    first_run: str | UnsetType = UNSET
     context: dict[str, Any]
     error: StepFailure | UnsetType = UNSET
 
@@ -284,6 +298,47 @@ class TaskState(RunTask, kw_only=True):
     worker_id: str | UnsetType = UNSET
     output: Json | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
+    # Of a task that waits for a call: where.
+    url: str | UnsetType = UNSET
+    held: Annotated[bool, Meta(description="It waits for somebody.")] | UnsetType = UNSET
+    undoes: Annotated[str, Meta(description="The task it undoes.")] | UnsetType = UNSET
+    approval: "ApprovalValue | UnsetType" = UNSET
+
+
+class DecisionValue(Answer, kw_only=True):
+    """What one of them said."""
+
+    by: str
+    approved: bool
+    comment: str | UnsetType = UNSET
+    form: Json | UnsetType = UNSET
+    at: Instant
+
+
+class ApprovalValue(Answer, kw_only=True):
+    """Whom a task waits for; nobody is anybody."""
+
+    assignees: list[str]
+    needed: int
+    due_at: Instant | UnsetType = UNSET
+    escalated: bool
+    details: Json
+    form: Annotated[Json, Meta(description="JSON Schema of what is filled in.")] | UnsetType = UNSET
+    decisions: list[DecisionValue]
+
+
+class Origin(Answer, kw_only=True):
+    """The execution that this one repeats, from some nodes on or all of it."""
+
+    execution_id: str
+    from_nodes: list[str]
+
+
+class Breakpoints(Answer, kw_only=True):
+    """Where it stops."""
+
+    all: bool
+    nodes: list[str]
 
 
 class SignalValue(Answer, kw_only=True):
@@ -309,6 +364,17 @@ class ExecutionSummary(Answer, kw_only=True):
     last_sequence: int | UnsetType = UNSET
     request_id: str | UnsetType = UNSET
     error: FailureValue | UnsetType = UNSET
+    archived: Annotated[bool, Meta(description="This is its copy in the archive.")] | UnsetType = (
+        UNSET
+    )
+
+
+class ErasureValue(Answer, kw_only=True):
+    """Who had the values of an execution erased, when and why."""
+
+    at: Instant
+    actor: str
+    reason: str
 
 
 class ExecutionAnswer(ExecutionSummary, kw_only=True):
@@ -318,6 +384,13 @@ class ExecutionAnswer(ExecutionSummary, kw_only=True):
     output: Json | UnsetType = UNSET
     tasks: dict[str, TaskState]
     signals: list[SignalValue]
+    compensation: CompensationWord | UnsetType = UNSET
+    origin: Origin | UnsetType = UNSET
+    breakpoints: Breakpoints | UnsetType = UNSET
+    search: Annotated[
+        dict[str, Json], Meta(description="Labels, attributes and input values it is found by.")
+    ]
+    erased: ErasureValue | UnsetType = UNSET
 
 
 class ExecutionList(Answer, kw_only=True):
@@ -339,6 +412,12 @@ class Signaled(Answer, kw_only=True):
 
     execution_id: str
     sequence: int
+
+
+class KeyedSignaled(Answer, kw_only=True):
+    """Those who were waiting for the signal; `sequence` is 0 where one had ended meanwhile."""
+
+    executions: list[Signaled]
 
 
 class Event(Answer, kw_only=True):
@@ -377,30 +456,6 @@ class StoredPayload(Answer, kw_only=True):
     """Put it where an input is expected."""
 
     payload: PayloadReferenceValue = msgspec.field(name="$payload")
-
-
-class OperationExample(Answer, kw_only=True):
-    """What an operation makes of an input."""
-
-    input: Json
-    parameters: Json
-    output: Json
-
-
-class OperationValue(Answer, kw_only=True):
-    """An operation of transform pipelines; `parameters` is a JSON Schema."""
-
-    name: str
-    category: str
-    summary: str
-    parameters: dict[str, Any]
-    example: OperationExample
-
-
-class OperationList(Answer, kw_only=True):
-    """All operations a pipeline may use."""
-
-    operations: list[OperationValue]
 
 
 class ServiceValue(Answer, kw_only=True):

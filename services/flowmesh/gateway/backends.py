@@ -9,11 +9,18 @@ from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionSer
 from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceStub
 from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceStub
 from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
+from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
+from flowmesh.api.execution.v1.bulk_service_pb2_grpc import BulkServiceStub
+from flowmesh.api.execution.v1.control_service_pb2_grpc import ControlServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
     ExecutionServiceStub,
     PayloadServiceStub,
 )
+from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceStub
+from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServiceStub
+from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
 if TYPE_CHECKING:
@@ -21,11 +28,18 @@ if TYPE_CHECKING:
     from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceAsyncStub
     from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceAsyncStub
     from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceAsyncStub
+    from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceAsyncStub
+    from flowmesh.api.execution.v1.bulk_service_pb2_grpc import BulkServiceAsyncStub
+    from flowmesh.api.execution.v1.control_service_pb2_grpc import ControlServiceAsyncStub
     from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
         ExecutionServiceAsyncStub,
         PayloadServiceAsyncStub,
     )
+    from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceAsyncStub
+    from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServiceAsyncStub
+    from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceAsyncStub
     from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
+    from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceAsyncStub
     from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
     from flowmesh.runtime import Clock, Runtime
 
@@ -38,10 +52,17 @@ class Backends:
     versions: VersionServiceAsyncStub
     templates: TemplateServiceAsyncStub
     executions: ExecutionServiceAsyncStub
+    control: ControlServiceAsyncStub
     payloads: PayloadServiceAsyncStub
+    limits: LimitServiceAsyncStub
     histories: HistoryServiceAsyncStub
+    insights: InsightServiceAsyncStub
     events: EventServiceAsyncStub
     registry: RegistryServiceAsyncStub
+    triggers: TriggerServiceAsyncStub
+    searches: SearchServiceAsyncStub
+    bulks: BulkServiceAsyncStub
+    retention: RetentionServiceAsyncStub
     clock: Clock
 
 
@@ -52,9 +73,16 @@ def backends_of(runtime: Runtime) -> Backends:
         versions=runtime.stub(VersionServiceStub, "definition"),
         templates=runtime.stub(TemplateServiceStub, "definition"),
         executions=runtime.stub(ExecutionServiceStub, "orchestrator"),
+        control=runtime.stub(ControlServiceStub, "orchestrator"),
         payloads=runtime.stub(PayloadServiceStub, "orchestrator"),
+        limits=runtime.stub(LimitServiceStub, "orchestrator"),
         histories=runtime.stub(HistoryServiceStub, "orchestrator"),
+        insights=runtime.stub(InsightServiceStub, "orchestrator"),
         events=runtime.stub(EventServiceStub, "event"),
         registry=runtime.stub(RegistryServiceStub, "registry"),
+        triggers=runtime.stub(TriggerServiceStub, "event"),
+        searches=runtime.stub(SearchServiceStub, "orchestrator"),
+        bulks=runtime.stub(BulkServiceStub, "orchestrator"),
+        retention=runtime.stub(RetentionServiceStub, "orchestrator"),
         clock=runtime.clock,
     )

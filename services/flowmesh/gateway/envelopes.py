@@ -8,7 +8,7 @@ import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from flowmesh.errors import Invalid, Violation
 from flowmesh.gateway.ids import ID_PATTERN, checked_id
@@ -52,6 +52,9 @@ Version = Annotated[
 ]
 
 
+Labels = Annotated[dict[str, str], Meta(description="What the execution is found by.")]
+
+
 class StartStepsRequest(Envelope, frozen=True, kw_only=True):
     """`POST /executions/start`."""
 
@@ -59,6 +62,7 @@ class StartStepsRequest(Envelope, frozen=True, kw_only=True):
     context: Input = {}
     request_id: RequestId = ""
     version: Version = 0
+    labels: Labels = {}
 
 
 class StartRequest(Envelope, frozen=True, kw_only=True):
@@ -67,6 +71,7 @@ class StartRequest(Envelope, frozen=True, kw_only=True):
     input: Input = {}
     request_id: RequestId = ""
     version: Version = 0
+    labels: Labels = {}
 
 
 class ExecuteRequest(StartRequest, frozen=True, kw_only=True):
@@ -106,8 +111,64 @@ class DryRunSourceRequest(DryRunRequest, frozen=True, kw_only=True):
 
 
 class StopRequest(Envelope, frozen=True, kw_only=True):
-    """Cancels, terminates, pauses or resumes an execution."""
+    """Pauses or resumes an execution."""
 
+    reason: str = ""
+    request_id: RequestId = ""
+
+
+class EndRequest(StopRequest, frozen=True, kw_only=True):
+    """Cancels or terminates an execution."""
+
+    compensate: Annotated[
+        bool | None,
+        Meta(description="Whether what was done is undone first; else as the workflow says."),
+    ] = None
+
+
+class SteerRequest(Envelope, frozen=True, kw_only=True):
+    """Says what becomes of a node."""
+
+    input: Annotated[
+        Any, Meta(description="What its next attempt gets, for `retry` and `continue`.")
+    ] = UNSET
+    output: Annotated[Any, Meta(description="For `complete` and `override`.")] = UNSET
+    reason: str = ""
+    request_id: RequestId = ""
+
+
+class DecisionRequest(Envelope, frozen=True, kw_only=True):
+    """Approves or rejects."""
+
+    approved: bool
+    by: Annotated[str, Meta(description="Who decides; else the `Flowmesh-Actor`.")] = ""
+    comment: str = ""
+    form: Annotated[Any, Meta(description="What was filled in.")] = UNSET
+    request_id: RequestId = ""
+
+
+class BreakpointsRequest(Envelope, frozen=True, kw_only=True):
+    """Where to stop; with neither nowhere any more, and what has stopped goes on."""
+
+    all: Annotated[bool, Meta(description="Before every node.")] = False
+    nodes: Annotated[list[str], Meta(description="Before these; of one in a body `map/node`.")] = []
+    request_id: RequestId = ""
+
+
+class RerunRequest(Envelope, frozen=True, kw_only=True):
+    """Runs an execution again that has ended."""
+
+    from_nodes: Annotated[
+        list[str], Meta(description="These run again with all behind them; none is every node.")
+    ] = []
+    input: Annotated[Any, Meta(description="In place of the input it had.")] = UNSET
+    node_inputs: Annotated[
+        dict[str, Any], Meta(description="Inputs of nodes in place of their definition's.")
+    ] = {}
+    newest_version: Annotated[bool, Meta(description="Of the workflow, not the one it ran.")] = (
+        False
+    )
+    dry_run: Annotated[bool, Meta(description="Answers the plan and starts nothing.")] = False
     reason: str = ""
     request_id: RequestId = ""
 
@@ -140,6 +201,12 @@ class SignalRequest(Envelope, frozen=True, kw_only=True):
     name: Id
     payload: Annotated[Any, Meta(description="Any JSON value.")] = None
     request_id: RequestId = ""
+
+
+class KeyedSignalRequest(SignalRequest, frozen=True, kw_only=True):
+    """Sends a signal to those who wait for it with a key."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=256, description="What they wait with.")]
 
 
 def version_choice(version: int | str) -> dict[str, Any]:

@@ -12,9 +12,16 @@ from flowmesh.api.definition.v1 import (
     template_service_pb2,
     version_service_pb2,
 )
-from flowmesh.api.event.v1 import event_service_pb2
-from flowmesh.api.execution.v1 import execution_service_pb2
-from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.api.event.v1 import event_service_pb2, trigger_service_pb2
+from flowmesh.api.execution.v1 import (
+    bulk_service_pb2,
+    control_service_pb2,
+    execution_service_pb2,
+    limits_service_pb2,
+    retention_service_pb2,
+    search_service_pb2,
+)
+from flowmesh.api.history.v1 import history_service_pb2, insight_service_pb2
 from flowmesh.api.registry.v1 import registry_service_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2
 
@@ -28,8 +35,15 @@ PUBLIC = (
     ("definition", template_service_pb2, "TemplateService"),
     ("orchestrator", execution_service_pb2, "ExecutionService"),
     ("orchestrator", execution_service_pb2, "PayloadService"),
+    ("orchestrator", control_service_pb2, "ControlService"),
+    ("orchestrator", search_service_pb2, "SearchService"),
+    ("orchestrator", bulk_service_pb2, "BulkService"),
+    ("orchestrator", retention_service_pb2, "RetentionService"),
+    ("orchestrator", limits_service_pb2, "LimitService"),
     ("orchestrator", history_service_pb2, "HistoryService"),
+    ("orchestrator", insight_service_pb2, "InsightService"),
     ("event", event_service_pb2, "EventService"),
+    ("event", trigger_service_pb2, "TriggerService"),
     ("worker", worker_service_pb2, "WorkerService"),
     ("registry", registry_service_pb2, "RegistryService"),
 )

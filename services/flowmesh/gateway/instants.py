@@ -11,8 +11,11 @@ def instant_us(request: Request, name: str) -> int:
     """A query parameter in RFC 3339 as microseconds since the epoch; 0 without one."""
     # A plus sign of an offset that was not encoded arrives as a space.
     text = request.text(name).replace(" ", "+")
-    if not text:
-        return 0
+    return us_of(name, text) if text else 0
+
+
+def us_of(name: str, text: str) -> int:
+    """A time in RFC 3339, as a field has it, in microseconds since the epoch."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

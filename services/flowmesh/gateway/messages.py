@@ -75,6 +75,16 @@ class Head:
                 return str(value, "latin-1")
         return ""
 
+    def headers(self) -> list[tuple[str, str]]:
+        """All of them, names in lower case."""
+        return [
+            (str(key, "latin-1"), str(value, "latin-1")) for key, value in self._scope["headers"]
+        ]
+
+    def param(self, name: str) -> str:
+        """A path parameter as it is."""
+        return self._params[name]
+
     @property
     def namespace(self) -> str:
         value = self.header(b"flowmesh-namespace")
@@ -83,6 +93,10 @@ class Head:
     def id(self, name: str) -> str:
         """A path parameter that is an id."""
         return checked_id(name, self._params[name])
+
+    def node(self, name: str) -> str:
+        """The name of a node in its execution, such as `each[3]/charge`."""
+        return checked_text(name, self._params[name])
 
     @cached_property
     def _query(self) -> dict[str, list[str]]:
@@ -172,10 +186,10 @@ class Request(Head):
             if piece:
                 yield piece
 
-    async def body(self) -> bytes:
+    async def body(self, bytes_max: int = BODY_BYTES_MAX, reason: str = "BODY_TOO_LARGE") -> bytes:
         try:
             async with asyncio.timeout(BODY_READ_S):
-                pieces = [piece async for piece in self.pieces(BODY_BYTES_MAX, "BODY_TOO_LARGE")]
+                pieces = [piece async for piece in self.pieces(bytes_max, reason)]
         except TimeoutError:
             text = f"The body did not come within {BODY_READ_S:.0f} s."
             raise Timeout("DEADLINE_EXCEEDED", text) from None
@@ -211,7 +225,9 @@ def invalid_field(field: str, what: str) -> Invalid:
 
 
 def _too_large(reason: str, bytes_max: int) -> TooLarge:
-    return TooLarge(reason, f"The body is limited to {bytes_max // (1024 * 1024)} MiB.")
+    mebibytes, rest = divmod(bytes_max, 1024 * 1024)
+    size = f"{bytes_max // 1024} KiB" if rest else f"{mebibytes} MiB"
+    return TooLarge(reason, f"The body is limited to {size}.")
 
 
 def _unsupported(media_type: str, wanted: str) -> UnsupportedMediaType:

@@ -21,6 +21,7 @@ _TAGS = {
 }
 _ERRORS = {
     400: "Malformed or invalid; `details` says where.",
+    401: "Not signed as it must be.",
     404: "Not found.",
     405: "The path is not served for this method; `Allow` lists those it is.",
     409: "The state, a version or the request id does not fit.",
@@ -80,8 +81,7 @@ def _shapes(operations: list[Operation]) -> list[Any]:
     shapes: dict[Any, None] = {answers.ErrorAnswer: None, answers.StateErrorAnswer: None}
     for operation in operations:
         for answer in operation.answers:
-            if answer.shape is not None:
-                shapes[answer.shape] = None
+            shapes |= dict.fromkeys(each for each in (answer.shape, answer.other) if each)
         if operation.body is not None and operation.body.shape is not None:
             shapes[operation.body.shape] = None
     return list(shapes)
@@ -167,7 +167,10 @@ def _responses(operation: Operation, by_shape: dict[Any, dict[str, Any]]) -> dic
 
 def _answer(answer: Answer, by_shape: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.description}
-    if answer.shape is not None:
+    if answer.other is not None:
+        either = [by_shape[answer.shape], by_shape[answer.other]]
+        described["content"] = {answer.media_type: {"schema": {"oneOf": either}}}
+    elif answer.shape is not None:
         described["content"] = {answer.media_type: {"schema": by_shape[answer.shape]}}
     elif answer.media_type != JSON:
         described["content"] = {answer.media_type: {"schema": _ANY_SCHEMA}}

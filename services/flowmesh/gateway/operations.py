@@ -10,6 +10,7 @@ from flowmesh.gateway.sockets import Socket
 EXECUTE = "Execute"
 TEST = "Test"
 MANAGE = "Manage"
+HOOKS = "/api/v1/hooks/"
 
 
 class Endpoint(Protocol):
@@ -58,12 +59,16 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is no error; `shape` is `None` where it is not JSON."""
+    """An answer that is no error; `shape` is `None` where it is not JSON.
+
+    `other` is the shape that a query parameter asks for in its place.
+    """
 
     status: int
     description: str
     shape: Any = None
     media_type: str = JSON
+    other: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +106,9 @@ class Route:
 
     @property
     def strict_query(self) -> bool:
-        """Clients of the step-JSON routes came before us; elsewhere a misspelling is told."""
-        return self.path.startswith("/api/")
+        """Clients of the step-JSON routes came before us, and callers of webhooks ask as they like;
+        elsewhere a misspelling is told."""
+        return self.path.startswith("/api/") and not self.path.startswith(HOOKS)
 
 
 @dataclass(frozen=True, slots=True)

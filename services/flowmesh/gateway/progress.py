@@ -43,7 +43,8 @@ class MapProgress(Answer, kw_only=True):
 class StateAnswer(Answer, kw_only=True):
     """An execution as its graph: the version it is pinned to, each task, each listed path.
 
-    `nodes` has those of items in progress as `<map>[<item>]/<id>`, `maps` how far each map is.
+    `nodes` has those of items in progress as `<map>[<item>]/<id>`, `maps` how far each map is,
+    `activePaths` the places in `paths` of those that were taken or still may be.
     """
 
     execution_id: str
@@ -55,6 +56,7 @@ class StateAnswer(Answer, kw_only=True):
     nodes: dict[str, StepWord]
     maps: dict[str, MapProgress]
     paths: list[PathProgress]
+    active_paths: list[int]
     graph: AnalysisAnswer
 
 
@@ -63,6 +65,7 @@ def state_answer(
 ) -> StateAnswer:
     summary = execution_summary(execution)
     nodes = {node.id: cast(StepWord, node_status(node.status)) for node in execution.nodes}
+    paths = _paths(execution, analysed.analysis, nodes)
     return StateAnswer(
         execution_id=summary.execution_id,
         workflow=summary.workflow,
@@ -72,7 +75,8 @@ def state_answer(
         last_sequence=execution.last_sequence,
         nodes=nodes,
         maps={node.id: _map(node.map) for node in execution.nodes if node.HasField("map")},
-        paths=_paths(execution, analysed.analysis, nodes),
+        paths=paths,
+        active_paths=[place for place, path in enumerate(paths) if path.status != "notTaken"],
         graph=analysis_answer(analysed.workflow_id, analysed.version, analysed.analysis),
     )
 

@@ -12,9 +12,9 @@ from msgspec import UNSET, UnsetType
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.gateway.answers import Answer, FailureValue, Instant, Json
-from flowmesh.gateway.traces import AttemptTimes, TaskTimes, times_of
-from flowmesh.gateway.views import failure_value, raw_json, raw_value
-from flowmesh.views import instant, node_status
+from flowmesh.gateway.views import failure_value
+from flowmesh.insight.times import AttemptTimes, NodeTimes, read
+from flowmesh.views import instant, node_status, raw_json, raw_value
 
 NodeWord = Literal["pending", "running", "completed", "failed", "skipped"]
 
@@ -81,8 +81,8 @@ class NodeRecords(Answer, kw_only=True):
 def records_of(
     execution: execution_pb2.Execution, events: Iterable[pb.HistoryEvent], *, truncated: bool
 ) -> NodeRecords:
-    times = times_of(execution, events)
-    nodes = [_node(execution, node, times[node.id]) for node in execution.nodes]
+    history = read(events)
+    nodes = [_node(execution, node, history.node(node.id)) for node in execution.nodes]
     return NodeRecords(
         execution_id=execution.execution_id,
         nodes=nodes,
@@ -92,7 +92,7 @@ def records_of(
 
 
 def _node(
-    execution: execution_pb2.Execution, node: execution_pb2.Node, times: TaskTimes
+    execution: execution_pb2.Execution, node: execution_pb2.Node, times: NodeTimes
 ) -> NodeExecution:
     status = _word(node, bool(times.attempts))
     completed = status == "completed"
@@ -123,7 +123,7 @@ def _word(node: execution_pb2.Node, ran: bool) -> NodeWord:
 
 def _attempt(times: AttemptTimes, output: Json | UnsetType) -> NodeExecutionAttempt:
     """The output is that of the attempt that completed, which is the last."""
-    failed = times.error is not UNSET
+    failed = times.failure is not None
     running = not times.ended_us
     return NodeExecutionAttempt(
         attempt_number=times.number,
@@ -131,7 +131,7 @@ def _attempt(times: AttemptTimes, output: Json | UnsetType) -> NodeExecutionAtte
         end_time=UNSET if running else instant(times.ended_us),
         status="running" if running else "failed" if failed or output is UNSET else "completed",
         output=UNSET if running or failed else output,
-        error=_error(times.error) if isinstance(times.error, FailureValue) else UNSET,
+        error=_error(failure_value(times.failure)) if times.failure is not None else UNSET,
     )
 
 

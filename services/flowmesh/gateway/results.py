@@ -6,7 +6,8 @@ from msgspec import UNSET, UnsetType
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.gateway.answers import Answer, FailureValue, Instant, Json
-from flowmesh.gateway.views import failure_value, instant_or_unset, raw_value, read_members
+from flowmesh.gateway.views import failure_value, instant_or_unset, read_members
+from flowmesh.views import raw_value
 
 View = Literal["tasks", "steps", "context", "nodes"]
 VIEWS: tuple[View, ...] = ("tasks", "steps", "context", "nodes")

@@ -3,6 +3,8 @@
 The step-JSON shapes and events, which callbacks show too, are those of `flowmesh.views`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 import msgspec
@@ -14,17 +16,21 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.registry.v1 import registry_service_pb2
 from flowmesh.gateway import answers
 from flowmesh.gateway.messages import JSON
-from flowmesh.views import execution_status, instant, json_value, node_status
+from flowmesh.views import (
+    execution_status,
+    instant,
+    node_status,
+    raw_json,
+    raw_value,
+    search_view,
+)
 
-_NULL = Raw(b"null")
+_COMPENSATION: dict[int, Any] = {
+    execution_pb2.COMPENSATION_STATE_COMPENSATING: "compensating",
+    execution_pb2.COMPENSATION_STATE_COMPENSATED: "compensated",
+    execution_pb2.COMPENSATION_STATE_FAILED: "failed",
+}
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-
-
-def raw_value(payload: payload_pb2.Payload) -> Any:
-    """The value of a payload; JSON is passed on as it is, never parsed and written again."""
-    if payload.HasField("reference") or (payload.encoding or JSON) != JSON:
-        return json_value(payload)
-    return raw_json(payload.data)
 
 
 def read_members(payload: payload_pb2.Payload) -> Any:
@@ -33,18 +39,6 @@ def read_members(payload: payload_pb2.Payload) -> Any:
         return raw_value(payload)
     value = raw_json(payload.data)
     return _MEMBERS.decode(payload.data) if isinstance(value, Raw) else value
-
-
-def raw_json(data: bytes) -> Any:
-    """JSON text to embed; null for none, the text itself where it is no JSON after all."""
-    if not data:
-        return _NULL
-    try:
-        if not data.isascii():
-            data.decode("utf-8")
-        return msgspec.json.decode(data, type=Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return data.decode("utf-8", "replace")
 
 
 def run_answer(execution: execution_pb2.Execution) -> answers.RunAnswer:
@@ -68,12 +62,15 @@ def execution_summary(execution: execution_pb2.Execution) -> answers.ExecutionSu
     return answers.ExecutionSummary(**_summary(execution))
 
 
-def execution_answer(execution: execution_pb2.Execution) -> answers.ExecutionAnswer:
+def execution_answer(
+    execution: execution_pb2.Execution, urls: Mapping[str, str] = MappingProxyType({})
+) -> answers.ExecutionAnswer:
+    """`urls` are those that nodes wait for a call of."""
     return answers.ExecutionAnswer(
         **_summary(execution),
         input=raw_value(execution.input),
         output=raw_value(execution.output) if execution.HasField("output") else UNSET,
-        tasks={node.id: _task_state(node) for node in execution.nodes},
+        tasks={node.id: _task_state(node, urls.get(node.id)) for node in execution.nodes},
         signals=[
             answers.SignalValue(
                 name=signal.name,
@@ -82,6 +79,29 @@ def execution_answer(execution: execution_pb2.Execution) -> answers.ExecutionAns
             )
             for signal in execution.signals
         ],
+        search={value.name: search_view(value) for value in execution.search},
+        erased=_erasure(execution),
+        compensation=_COMPENSATION.get(execution.compensation, UNSET),
+        origin=answers.Origin(
+            execution_id=execution.origin.execution_id,
+            from_nodes=list(execution.origin.from_nodes),
+        )
+        if execution.HasField("origin")
+        else UNSET,
+        breakpoints=answers.Breakpoints(
+            all=execution.stops_everywhere, nodes=list(execution.breakpoints)
+        )
+        if execution.stops_everywhere or execution.breakpoints
+        else UNSET,
+    )
+
+
+def _erasure(execution: execution_pb2.Execution) -> answers.ErasureValue | UnsetType:
+    if not execution.HasField("erasure"):
+        return UNSET
+    erasure = execution.erasure
+    return answers.ErasureValue(
+        at=instant(erasure.at_us), actor=erasure.actor, reason=erasure.reason
     )
 
 
@@ -189,6 +209,7 @@ def _summary(execution: execution_pb2.Execution) -> dict[str, Any]:
         "last_sequence": execution.last_sequence or UNSET,
         "request_id": execution.request_id or UNSET,
         "error": _failure(execution),
+        "archived": execution.archived or UNSET,
     }
 
 
@@ -207,7 +228,7 @@ def _run_task(node: execution_pb2.Node) -> answers.RunTask:
     return answers.RunTask(**_task(node))
 
 
-def _task_state(node: execution_pb2.Node) -> answers.TaskState:
+def _task_state(node: execution_pb2.Node, url: str | None) -> answers.TaskState:
     completed = node.status == execution_pb2.NODE_STATUS_COMPLETED
     return answers.TaskState(
         **_task(node),
@@ -222,6 +243,31 @@ def _task_state(node: execution_pb2.Node) -> answers.TaskState:
         worker_id=node.worker_id or UNSET,
         output=raw_value(node.output) if completed else UNSET,
         metadata=raw_json(node.metadata) if node.metadata else UNSET,
+        url=url or UNSET,
+        held=node.held or UNSET,
+        undoes=node.undoes or UNSET,
+        approval=approval_value(node.approval) if node.HasField("approval") else UNSET,
+    )
+
+
+def approval_value(message: execution_pb2.Approval) -> answers.ApprovalValue:
+    return answers.ApprovalValue(
+        assignees=list(message.assignees),
+        needed=message.needed,
+        due_at=instant_or_unset(message.due_at_us),
+        escalated=message.escalated,
+        details=raw_value(message.details),
+        form=raw_json(message.form) if message.form else UNSET,
+        decisions=[
+            answers.DecisionValue(
+                by=one.by,
+                approved=one.approved,
+                comment=one.comment or UNSET,
+                form=raw_value(one.form) if one.HasField("form") else UNSET,
+                at=instant(one.at_us),
+            )
+            for one in message.decisions
+        ],
     )
 
 

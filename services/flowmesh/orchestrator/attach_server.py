@@ -113,9 +113,13 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         dispatcher = self._dispatcher
         if request.HasField("hello"):
             dispatcher.attach(stream, request.hello)
+        if request.breakers:
+            dispatcher.hear_breakers(stream, request.breakers)
         if request.held:
             # Before what the same frame says of their end.
             dispatcher.held(stream, request.held)
+        if request.records:
+            dispatcher.journals.record(stream, request.records)
         if request.results:
             failpoint("orchestrator.result_received")
             frame = acknowledger.frame(request.results_frame, len(request.results))
@@ -129,6 +133,7 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         dispatcher.lost(request.lost)
         dispatcher.returned(request.returned)
         dispatcher.recall(stream, request.recalls)
+        stream.forget(request.gone_sets)
         for refused in request.refused:
             dispatcher.returned([refused.token])
             self._spawn(self._ownership.raise_epoch(refused.partition, refused.epoch_seen))

@@ -24,9 +24,9 @@ class WorkerSet:
         "grant",
         "granted_since",
         "keys",
+        "labels",
         "set_id",
         "stream",
-        "turn",
         "worker_id",
     )
 
@@ -38,16 +38,17 @@ class WorkerSet:
         self.credit = 0
         self.backlog_said = 0
         self.granted_since = False
-        self.turn = 0
-        self.keys = [key for key in keys if self.takes(key)]
+        self.labels = frozenset(f"{name}={value}" for name, value in grant.labels.items())
+        self.keys = {key: None for key in keys if self.takes(key)}
 
     def takes(self, key: Key) -> bool:
-        namespace, queue, task_type = key
+        namespace, queue, task_type, requires = key
         grant = self.grant
         return (
             task_type in grant.task_types
             and (not grant.namespaces or namespace in grant.namespaces)
             and (not grant.queues or queue in grant.queues)
+            and (not requires or self.labels.issuperset(requires.split(",")))
         )
 
 
@@ -108,11 +109,16 @@ class Attached:
             for set_id in gone:
                 del self.sets[set_id]
 
+    def forget(self, set_ids: Iterable[str]) -> None:
+        """Workers have left for good, with the credit of their sets."""
+        for set_id in set_ids:
+            self.sets.pop(set_id, None)
+
     def know(self, key: Key) -> None:
         """A kind of task was seen for the first time."""
         for worker_set in self.sets.values():
             if key not in worker_set.keys and worker_set.takes(key):
-                worker_set.keys.append(key)
+                worker_set.keys[key] = None
 
     def report_backlog(self, ready: ReadyQueues) -> None:
         """Says how much waits for sets without credit, when that begins and when it ends.

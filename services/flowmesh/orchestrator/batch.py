@@ -5,10 +5,25 @@ from itertools import islice
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import State, Transition
+from flowmesh.engine.searching import NOTHING_FOUND
 from flowmesh.orchestrator.ids import is_digest
+from flowmesh.orchestrator.searched import Stored, searched
 
 DAY_US = 86_400_000_000
 _NO_LANES: Mapping[int, int] = {}
+_NO_WAITS: frozenset[str] = frozenset()
+
+
+def approval_name(assignee: str) -> str:
+    """Under which an execution waits for somebody's approval; no signal begins with a blank."""
+    return f" approval {assignee}"
+
+
+def approvals_of(state: State) -> frozenset[str]:
+    """Everybody who can approve something; where nobody is named, the one without a name."""
+    asked = (node.approval for node in state.asking.values())
+    names = (name for one in asked if one is not None for name in one.assignees or ("",))
+    return frozenset(map(approval_name, names))
 
 
 class StartRow:
@@ -21,19 +36,41 @@ class StartRow:
         self.start_digest = start_digest
 
 
+class Message:
+    """What an execution has to tell another one. `target` is the execution or, as long as that has
+    not begun, the request it begins with; messages to one target are told in order.
+    """
+
+    __slots__ = ("command", "id", "partition", "target")
+
+    def __init__(self, partition: int, message_id: str, target: str, command: bytes) -> None:
+        self.partition = partition
+        self.id = message_id
+        self.target = target
+        self.command = command
+
+
 class Row:
     """The queryable columns of an execution, as last written; compared to know what changed.
 
     `lanes` are the lanes of its plan in which it has open tasks, each with the time since when: the
-    first is in the execution's row, each further one a row of `ready`.
+    first is in the execution's row, each further one a row of `ready`. `waits` are the signals with
+    a key it waits for and the people it asks, each a row of `waits`.
     """
 
-    __slots__ = ("lanes", "status", "wake_at_us")
+    __slots__ = ("failure", "lanes", "search", "status", "waits", "wake_at_us")
 
     def __init__(self, state: State, ready_since: int, previous: "Row | None") -> None:
         self.status = state.status
         self.wake_at_us = 0 if state.ended else state.wake_at_us
+        self.search = state.search
+        self.failure = state.failure
         self.lanes: Mapping[int, int] = _NO_LANES
+        self.waits = _NO_WAITS
+        if state.awaiting and not state.ended:
+            self.waits = frozenset(name for name in state.awaiting if " " in name)
+        if state.asking and not state.ended:
+            self.waits |= approvals_of(state)
         if state.open_lanes and not state.ended:
             known = previous.lanes if previous is not None else _NO_LANES
             # In the plan's order: the same however the state was come by.
@@ -53,6 +90,12 @@ class Row:
             and self.first_lane == other.first_lane
         )
 
+    def found_as(self, other: "Row | None") -> bool:
+        """Whether what the execution is found by is as it was."""
+        if other is None:
+            return self.search is NOTHING_FOUND and self.failure is None
+        return self.search is other.search and self.failure is other.failure
+
     def further_lanes(self) -> dict[int, int]:
         return dict(islice(self.lanes.items(), 1, None))
 
@@ -71,7 +114,11 @@ class CommitBatch:
         self.lanes: list[tuple[str, int, str, str, int, int | None, bool]] = []
         self.histories: list[tuple[int, str, int, bytes, int, bool]] = []
         self.references: list[tuple[str, str, str, int]] = []
+        self.values: list[tuple[str, int, str, str, str | None, float | None, bool]] = []
         self.snapshots: list[tuple[str, int, bytes, int]] = []
+        self.messages: list[tuple[int, str, str, bytes, str, bool]] = []
+        self.answered: list[tuple[int, str]] = []
+        self.waits: list[tuple[str, str, str, int, bool, bool]] = []
         self.served: dict[int, int] = {}
         self.after: bytes | None = None
         self.bytes = 0
@@ -158,10 +205,59 @@ class CommitBatch:
                 (state.plan.namespace, payload.reference.digest, state.execution_id, partition)
             )
 
+    def add_values(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
+        """Adds what changed of what an execution is found by."""
+        before = searched(previous.search, previous.failure) if previous is not None else {}
+        after = searched(row.search, row.failure)
+        changed: dict[str, Stored] = {n: (None, None) for n in before if n not in after}
+        changed.update((n, value) for n, value in after.items() if before.get(n) != value)
+        execution_id, namespace, is_start = (
+            state.execution_id,
+            state.plan.namespace,
+            previous is None,
+        )
+        for name, (text, number) in changed.items():
+            self.values.append((execution_id, partition, namespace, name, text, number, is_start))
+
+    def add_messages(
+        self, state: State, partition: int, transition: Transition, *, is_start: bool
+    ) -> list[Message]:
+        """Adds what a transition has to tell; returns it as stored."""
+        told = []
+        for number, message in enumerate(transition.messages):
+            # In the order of what they follow from, as texts too.
+            message_id = f"{state.execution_id}:{state.sequence:010d}:{number:05d}"
+            kind = message.WhichOneof("command")
+            if kind == "start":
+                target = message.start.request.request_id
+            elif kind == "stop":
+                target = message.stop.request_id
+            else:
+                target = message.outcome.parent_id
+            told.append(Message(partition, message_id, target, message.SerializeToString()))
+            self.bytes += len(told[-1].command)
+        self.messages.extend(
+            (one.partition, one.id, one.target, one.command, state.execution_id, is_start)
+            for one in told
+        )
+        return told
+
+    def add_waits(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
+        """Adds what changed of the signals with a key that an execution waits for."""
+        before = previous.waits if previous is not None else _NO_WAITS
+        for name in sorted(row.waits ^ before):
+            one = (state.plan.namespace, name, state.execution_id, partition)
+            self.waits.append((*one, previous is None, name in row.waits))
+
+    @property
+    def tells(self) -> bool:
+        """Whether it needs the statement that goes beyond executions."""
+        return bool(self.messages or self.answered or self.waits)
+
     def arguments(
         self, incarnation: int, position: int, epochs: Mapping[int, int]
     ) -> tuple[object, ...]:
-        """The parameters of the statement, $1 to $49."""
+        """The parameters of the statement, $1 to $56, and if it tells to $70."""
         starts = _columns(self.starts, 9)
         states = _columns(self.states, 10)
         return (
@@ -181,6 +277,15 @@ class CommitBatch:
             *_columns(self.snapshots, 4),
             states[9],
             *_columns(self.lanes, 7),
+            *_columns(self.values, 7),
+            *(self._told() if self.tells else ()),
+        )
+
+    def _told(self) -> tuple[list[object], ...]:
+        return (
+            *_columns(self.messages, 6),
+            *_columns(self.answered, 2),
+            *_columns(self.waits, 6),
         )
 
 

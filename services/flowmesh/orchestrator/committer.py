@@ -7,10 +7,21 @@ at a time. Under load the batch grows while commands keep arriving, at most LING
 import asyncio
 from collections.abc import Callable, Iterable
 
-from flowmesh.engine import Ended, SignalsFull, State, TaskEnded, Transition, Unfit, decide
+from flowmesh.engine import (
+    Ended,
+    NodeMissing,
+    NodeUnfit,
+    SignalsFull,
+    State,
+    StillOpen,
+    TaskEnded,
+    Transition,
+    Unfit,
+    decide,
+)
 from flowmesh.errors import Conflict
 from flowmesh.failpoints import failpoint
-from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
+from flowmesh.orchestrator.batch import CommitBatch, Message, Row, StartRow
 from flowmesh.orchestrator.cold import ColdWorks
 from flowmesh.orchestrator.errors import (
     IncarnationOver,
@@ -19,6 +30,9 @@ from flowmesh.orchestrator.errors import (
     StorageFull,
     command_failed,
     execution_ended,
+    execution_open,
+    node_not_found,
+    node_unfit,
     signals_full,
     storage_full,
     storage_unavailable,
@@ -32,6 +46,7 @@ from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.snapshots import snapshot, snapshot_due
 from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
+from flowmesh.orchestrator.touched import Touched
 from flowmesh.orchestrator.views import status_name
 from flowmesh.orchestrator.works import STALE, Answer, Started, StartWork, Work
 from flowmesh.runtime import Clock
@@ -42,27 +57,11 @@ LINGER_BUSY = 0.45
 """Larger batches pay only for a process that is at work for this part of the time; one that has
 time to spare commits at once."""
 
+ANSWERED_MAX = 1_000
+"""Messages that were answered whose rows one commit deletes."""
+
 LINGER_STEP_S = 0.001
 LINGER_MS_MAX = 5
-
-
-class Touched:
-    """One execution in a batch: its state, what followed, and who waits for it.
-
-    `kept` says after the commit that its partition is ours still, at the epoch of the commit.
-    """
-
-    __slots__ = ("entry", "events", "kept", "partition", "row", "start", "transition", "works")
-
-    def __init__(self, entry: Entry, partition: int, start: StartWork | None) -> None:
-        self.entry = entry
-        self.partition = partition
-        self.start = start
-        self.transition = Transition(entry.state)
-        self.works: list[Work] = []
-        self.row: Row | None = None
-        self.events = b""
-        self.kept = False
 
 
 AfterCommit = Callable[[int, list[Touched], bytes | None], None]
@@ -99,6 +98,7 @@ class Committer:
         self._inbox = Inbox(ownership.now_us)
         self._committing = asyncio.Lock()
         self._served: dict[int, int] = {}
+        self._answered: list[tuple[int, str]] = []
         self._in_flight: set[str] = set()
         self._cold = ColdWorks(
             states=states,
@@ -126,6 +126,18 @@ class Committer:
     def serve_outbox(self, incarnation: int, position: int) -> None:
         """Outbox rows up to this position may go with a later commit."""
         self._served[incarnation] = max(position, self._served.get(incarnation, 0))
+
+    def answered(self, message: Message) -> None:
+        """What was to be told is known where it belongs: its row may go with a later commit."""
+        self._answered.append((message.partition, message.id))
+
+    def _take_answered(self, batch: CommitBatch, epochs: dict[int, int]) -> None:
+        """Those of partitions that are ours still; others the new owner tells again."""
+        mine = self._ownership.epochs
+        taken, self._answered = self._answered[:ANSWERED_MAX], self._answered[ANSWERED_MAX:]
+        batch.answered = [one for one in taken if one[0] in mine]
+        for partition, _ in batch.answered:
+            epochs[partition] = mine[partition]
 
     def _take_served(self) -> dict[int, int]:
         """Served rows of our own and of incarnations that are over; others delete their own."""
@@ -194,6 +206,8 @@ class Committer:
         for one in touched:
             epochs[one.partition] = self._ownership.epochs[one.partition]
             self._fill(batch, one)
+        if self._answered:
+            self._take_answered(batch, epochs)
         after = batch.after = self._ownership.take_after()
         batch.served = self._take_served()
         failpoint("orchestrator.decided")
@@ -202,10 +216,12 @@ class Committer:
                 committed = await self._line.commit(batch, epochs)
         except StatementRefused as error:
             self._ownership.give_back_after(after)
+            self._answered += batch.answered
             self._refused(touched, error)
             return
         except StorageFull:
             self._ownership.give_back_after(after)
+            self._answered += batch.answered
             await self._full(touched)
             return
         except IncarnationOver:
@@ -267,6 +283,12 @@ class Committer:
             return execution_ended(work.execution_id, status_name(ended.status))
         except Unfit as unfit:
             return wrong_status(work.execution_id, status_name(unfit.status))
+        except NodeMissing as missing:
+            return node_not_found(str(missing))
+        except NodeUnfit as unfit_node:
+            return node_unfit(str(unfit_node))
+        except StillOpen as still:
+            return execution_open(work.execution_id, status_name(still.status))
         except SignalsFull as full:
             return signals_full(work.execution_id, str(full))
         if followed:
@@ -339,6 +361,12 @@ class Committer:
             batch.add_state(state, partition, row, is_start=is_start)
         if len(row.lanes) > 1 or (one.entry.row is not None and len(one.entry.row.lanes) > 1):
             batch.add_lanes(state, partition, row, one.entry.row)
+        if not row.found_as(one.entry.row):
+            batch.add_values(state, partition, row, one.entry.row)
+        if row.waits or (one.entry.row is not None and one.entry.row.waits):
+            batch.add_waits(state, partition, row, one.entry.row)
+        if one.transition.messages:
+            one.messages = batch.add_messages(state, partition, one.transition, is_start=is_start)
         one.row = row
         one.events = batch.add_history(state, partition, one.transition, is_start=is_start)
         for event in one.transition.history.events:
@@ -348,6 +376,15 @@ class Committer:
                 batch.add_reference(state, partition, event.workflow_completed.output)
             elif event.HasField("signal_received"):
                 batch.add_reference(state, partition, event.signal_received.payload)
+            elif event.HasField("result_reused"):
+                batch.add_reference(state, partition, event.result_reused.output)
+            elif event.HasField("node_steered"):
+                batch.add_reference(state, partition, event.node_steered.input)
+                batch.add_reference(state, partition, event.node_steered.output)
+            elif event.HasField("journal_appended"):
+                for record in event.journal_appended.records:
+                    batch.add_reference(state, partition, record.output)
+                    batch.add_reference(state, partition, record.call.input)
         if snapshot_due(state, one.entry.snapshot_sequence):
             body = snapshot(state)
             batch.snapshots.append((state.execution_id, state.sequence, body, partition))

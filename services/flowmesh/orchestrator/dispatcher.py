@@ -5,40 +5,39 @@ state. This is the one admission point, where priority is decided and limits wil
 """
 
 import asyncio
-import heapq
-import math
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded, TaskRuns
+from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.attached import Attached, WorkerSet
+from flowmesh.orchestrator.breakers import Breakers
+from flowmesh.orchestrator.claims import Claims
 from flowmesh.orchestrator.failures import failure
+from flowmesh.orchestrator.gate import Gate
 from flowmesh.orchestrator.ids import parse_token, partition_of, token_of
+from flowmesh.orchestrator.journals import Journals, journal_of, suspend_of
 from flowmesh.orchestrator.leases import Lease, Leases
+from flowmesh.orchestrator.lending import Permits
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX
 from flowmesh.orchestrator.ready import Key, ReadyQueues, ReadyTask, key_of
+from flowmesh.orchestrator.retry_budgets import RetryBudgets
+from flowmesh.orchestrator.rules import Rules
+from flowmesh.orchestrator.runs_long import RunsLong
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.works import Answer, Reply, Work, no_reply
-from flowmesh.plan import NotAtHand, PlanNode, render_input
+from flowmesh.plan import NotAtHand, render_input
 from flowmesh.runtime import Clock
-
-MARK_RUNNING_AFTER_MS = 50
-"""A task that is still out so long after dispatch gets its TaskStarted in the next batch."""
 
 PREPARING_MAX = 64
 """Tasks whose execution or payloads are being fetched at a time."""
 
 TASK_BYTES = 300
 """What a task weighs in a frame beside its input, about."""
-
-TIMEOUT_GRACE_MS = 1_000
-"""The worker ends an attempt at its timeout; the orchestrator so much later, if it does not."""
 
 
 class Dispatcher:
@@ -56,6 +55,7 @@ class Dispatcher:
         prepare: Callable[[ReadyTask], None],
         refill: Callable[[set[tuple[Key, int]]], None],
         verify: Callable[[set[str]], None],
+        permits: Permits,
     ) -> None:
         self._states = states
         self._ownership = ownership
@@ -66,17 +66,24 @@ class Dispatcher:
         self._refill = refill
         self._verify = verify
         self._attached: list[Attached] = []
-        self._fresh: deque[Lease] = deque()
-        self._deadlines: list[tuple[float, str]] = []
-        self._sweep: asyncio.TimerHandle | None = None
-        self._sweep_at_ms = math.inf
         self._turn = 0
-        self._claims: list[tuple[dict[Attached, set[int]], asyncio.Event]] = []
+        self._pump_due = False
+        self._claims = Claims()
         self._ending: set[str] = set()
         self._preparing = 0
-        self.ready = ReadyQueues()
-        self.leases = Leases(clock=clock, lost=self._delivery_lost)
+        self.gate = Gate(permits=permits, came_free=self._came_free)
+        self.ready = ReadyQueues(self.gate.weight)
+        self.leases = Leases(clock=clock, lost=self._delivery_lost, freed=permits.release)
+        self.journals = Journals(states, self.leases, submit, self._adopt)
+        self._runs_long = RunsLong(
+            clock=clock, leases=self.leases, submit=submit, overdue=self._overdue
+        )
+        self.breakers = Breakers(clock)
+        self._budgets = RetryBudgets(clock)
+        # Attempts that failed, by kind.
+        self.failed: dict[Key, int] = {}
         metrics.tasks_ready.set_function(lambda: self.ready.count)
+        metrics.tasks_held_back.set_function(lambda: self.gate.held_count)
         metrics.tasks_out.set_function(lambda: len(self.leases))
 
     # --- tasks in ---
@@ -86,13 +93,18 @@ class Dispatcher:
         key = key_of(state.plan, node.planned)
         priority = node.planned.priority
         task = ReadyTask(state.execution_id, node.id, node.attempt, partition, key, priority)
+        task.since_ms = self._ownership.now_us() / 1000
+        if state.plan.limits is not None or node.planned.limits is not None:
+            task.fair, task.needs = self.gate.declared.of(state, node)
         if self.ready.push(task):
             for stream in self._attached:
                 stream.know(key)
 
     def cancel(self, execution_id: str, node_id: str, attempt: int) -> None:
         """Tells the worker that has an attempt to stop it."""
-        lease = self.leases.pop(token_of(execution_id, node_id, attempt))
+        token = token_of(execution_id, node_id, attempt)
+        lease = self.leases.pop(token)
+        self.gate.canceled(token)
         if lease is not None and lease.stream is not None:
             lease.stream.out.cancels.append(lease.token)
             lease.stream.flush_soon()
@@ -101,6 +113,7 @@ class Dispatcher:
         gone = set(partitions)
         self.leases.drop_partitions(gone)
         self.ready.drop_partitions(gone)
+        self.gate.drop_partitions(gone)
         for stream in self._attached:
             stream.report_backlog(self.ready)
 
@@ -112,6 +125,7 @@ class Dispatcher:
             return
         if self.ready.count:
             self._pump()
+        self.ready.left_to_rows(self.gate.take_left())
         drained = self.ready.take_drained()
         if drained:
             self._refill(drained)
@@ -131,11 +145,22 @@ class Dispatcher:
     def _serve(self, worker_set: WorkerSet, share: int) -> bool:
         """Sends at most `share` tasks; False when the set can take no more now."""
         for _ in range(min(share, worker_set.credit)):
-            worker_set.turn += 1
-            task = self.ready.pop(worker_set.keys, worker_set.turn)
+            task = self.ready.pop(worker_set.keys)
             if task is None or not self._send(task, worker_set):
                 return False
         return worker_set.credit > 0
+
+    def _came_free(self, tasks: list[ReadyTask]) -> None:
+        """Nothing holds these back any more; they leave in one go with what else comes free."""
+        for task in reversed(tasks):
+            self.ready.push_front(task, its_turn=False)
+        if not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump_freed)
+
+    def _pump_freed(self) -> None:
+        self._pump_due = False
+        self.pump()
 
     def _bring_to_hand(self, task: ReadyTask) -> bool:
         """Has what a task needs fetched, some at a time; False if it must wait for its turn."""
@@ -157,25 +182,37 @@ class Dispatcher:
         """Sends a task if it is still to be sent; False if nothing can be sent for now."""
         epoch = self._ownership.epochs.get(task.partition)
         token = token_of(task.execution_id, task.node_id, task.attempt)
-        if epoch is None or token in self.leases or token in self._ending:
+        if token in self.leases:
             return True
+        if epoch is None or token in self._ending:
+            return self._not_sent(task, token)
         entry = self._states.get(task.execution_id)
         if entry is None:
             return self._bring_to_hand(task)
         state = entry.state
         node = state.at_workers.get(task.node_id)
         if node is None or node.attempt != task.attempt or state.paused:
-            return True
+            return self._not_sent(task, token)
         try:
             payload = task.rendered or render_input(state, node)
         except NotAtHand:
             return self._bring_to_hand(task)
         except RenderError as error:
             self.render_failed(task, str(error))
-            return True
+            return self._not_sent(task, token)
         if len(payload.data) > INLINE_BYTES_MAX:
             return self._bring_to_hand(task)
-        self._send_rendered(task, worker_set, state, node.planned, payload, token, epoch)
+        gate = self.gate
+        if (task.needs or gate.rules.any) and not gate.admits(
+            task, node.planned, state.plan, token
+        ):
+            return True
+        self._send_rendered(task, worker_set, state, node, payload, token, epoch)
+        return True
+
+    def _not_sent(self, task: ReadyTask, token: str) -> bool:
+        """A task that nobody wants any more; the next one may be sent."""
+        self.gate.withdraw(task, token)
         return True
 
     def _send_rendered(
@@ -183,12 +220,12 @@ class Dispatcher:
         task: ReadyTask,
         worker_set: WorkerSet,
         state: State,
-        node: PlanNode,
+        attempted: NodeState,
         payload: payload_pb2.Payload,
         token: str,
         epoch: int,
     ) -> None:
-        spec = node.spec
+        node, spec, journal = attempted.planned, attempted.planned.spec, journal_of(attempted)
         assert spec is not None
         stream = worker_set.stream
         stream.send_spec(spec)
@@ -211,11 +248,14 @@ class Dispatcher:
                 epoch=epoch,
                 traceparent=state.traceparent,
                 queue=node.queue,
+                journal=journal,
             ),
         )
-        stream.grew(len(payload.data) + TASK_BYTES)
+        stream.grew(len(payload.data) + TASK_BYTES + (journal.ByteSize() if journal else 0))
         stream.flush_soon()
         worker_set.credit -= 1
+        if state.plan.limits is not None:
+            self._budgets.begun(state.plan)
         lease = Lease(
             token,
             task.execution_id,
@@ -228,10 +268,11 @@ class Dispatcher:
             self._ownership.now_us(),
             node.timeout_ms,
             node.heartbeat_timeout_ms,
+            key=task.key,
+            permitted=task.permitted,
         )
         self.leases.put(lease)
-        self._fresh.append(lease)
-        self._sweep_by(lease.sent_at_ms + MARK_RUNNING_AFTER_MS)
+        self._runs_long.sent(lease)
 
     def render_failed(self, task: ReadyTask, message: str) -> None:
         command = TaskEnded(
@@ -242,63 +283,34 @@ class Dispatcher:
         )
         self.submit(Work(task.execution_id, task.partition, command))
 
-    # --- what runs long ---
+    def adopted(self, lease: Lease, state: State, node: NodeState) -> None:
+        """A task that runs already is known now: it has its time, and holds its permits."""
+        lease.key = key_of(state.plan, node.planned)
+        needs = self.gate.rules.needs(
+            state.plan, node.planned, self.gate.declared.of(state, node)[1]
+        )
+        if needs:
+            lease.permitted = True
+            self.gate.permits.hold(state.plan.namespace, lease.token, needs)
+        self._runs_long.watch(lease, node.planned)
 
-    def _sweep_by(self, at_ms: float) -> None:
-        """Looks at what runs long at this time, or earlier if that is planned already."""
-        if self._sweep is not None:
-            if self._sweep_at_ms <= at_ms:
-                return
-            self._sweep.cancel()
-        self._sweep_at_ms = at_ms
-        delay_s = max(at_ms - self._clock.monotonic_ms(), 1) / 1000
-        self._sweep = asyncio.get_running_loop().call_later(delay_s, self._swept)
+    def limits_changed(self, rules: Rules) -> None:
+        """Limits and stops that were set at run time are others now; what runs counts too."""
+        running = []
+        for lease in self.leases.all():
+            entry = self._states.get(lease.execution_id)
+            node = entry.state.at_workers.get(lease.node_id) if entry is not None else None
+            if entry is None or node is None or node.attempt != lease.attempt:
+                continue
+            plan = entry.state.plan
+            needs = rules.needs(plan, node.planned, self.gate.declared.of(entry.state, node)[1])
+            if needs or lease.permitted:
+                lease.permitted = True
+                running.append((plan.namespace, lease.token, needs))
+        self.gate.changed(rules, running)
 
-    def _swept(self) -> None:
-        """Marks what still runs as started, and ends attempts that are over their time."""
-        self._sweep = None
-        now_ms = self._clock.monotonic_ms()
-        while self._fresh and self._fresh[0].sent_at_ms <= now_ms - MARK_RUNNING_AFTER_MS:
-            lease = self._fresh.popleft()
-            if self.leases.get(lease.token) is lease:
-                self._mark_running(lease)
-        while self._deadlines and self._deadlines[0][0] <= now_ms:
-            _, token = heapq.heappop(self._deadlines)
-            self._check_deadline(token, now_ms)
-        waits = []
-        if self._fresh:
-            waits.append(self._fresh[0].sent_at_ms + MARK_RUNNING_AFTER_MS - now_ms)
-        if self._deadlines:
-            waits.append(self._deadlines[0][0] - now_ms)
-        if waits:
-            self._sweep_by(now_ms + min(waits))
-
-    def watch(self, lease: Lease, node: PlanNode) -> None:
-        """Bounds an adopted task by the limits of its node, counted from now."""
-        if lease.timeout_ms or lease.heartbeat_timeout_ms:
-            return
-        lease.timeout_ms = node.timeout_ms
-        lease.heartbeat_timeout_ms = node.heartbeat_timeout_ms
-        deadline = lease.deadline_ms(TIMEOUT_GRACE_MS)
-        if deadline:
-            heapq.heappush(self._deadlines, (deadline, lease.token))
-            self._sweep_by(deadline)
-
-    def _mark_running(self, lease: Lease) -> None:
-        command = TaskRuns(lease.node_id, lease.attempt, lease.worker_id, lease.sent_at_us)
-        self.submit(Work(lease.execution_id, lease.partition, command))
-        deadline = lease.deadline_ms(TIMEOUT_GRACE_MS)
-        if deadline:
-            heapq.heappush(self._deadlines, (deadline, lease.token))
-
-    def _check_deadline(self, token: str, now_ms: float) -> None:
-        lease = self.leases.get(token)
-        if lease is None:
-            return
-        deadline = lease.deadline_ms(TIMEOUT_GRACE_MS)
-        if deadline > now_ms:
-            heapq.heappush(self._deadlines, (deadline, token))
-            return
+    def _overdue(self, lease: Lease) -> None:
+        """An attempt that is over its time, which its worker has not said."""
         self.cancel(lease.execution_id, lease.node_id, lease.attempt)
         command = TaskEnded(
             lease.node_id,
@@ -308,7 +320,7 @@ class Dispatcher:
             started_at_us=lease.sent_at_us,
             draw=self._draw(),
         )
-        reply = self._end(token, no_reply)
+        reply = self._end(lease.token, no_reply)
         self.submit(Work(lease.execution_id, lease.partition, command, reply))
 
     # --- from worker services ---
@@ -325,48 +337,33 @@ class Dispatcher:
         self._attached.append(stream)
         self.leases.reattached(hello.worker_service_id)
 
+    def hear_breakers(self, stream: Attached, breakers: Iterable[pb.Breaker]) -> None:
+        self.breakers.heard(stream, breakers, self._attached)
+
+    def served_by(self, key: Key) -> tuple[int, int]:
+        """Worker sets that take tasks of a kind, and the credit they have given."""
+        sets = [
+            each for stream in self._attached for each in stream.sets.values() if each.takes(key)
+        ]
+        return len(sets), sum(each.credit for each in sets)
+
     def detach(self, stream: Attached) -> None:
         if stream in self._attached:
             self._attached.remove(stream)
+            self.breakers.gone(stream)
             self.leases.orphan(stream)
-            self._claim_answered(stream)
+            self._claims.answered(stream)
 
     def claim(self, partitions: Iterable[int]) -> asyncio.Event:
         """Asks every attached worker service what it holds; the event says that all answered."""
-        answered = asyncio.Event()
-        epochs = self._ownership.epochs
-        mine = [partition for partition in partitions if partition in epochs]
-        for stream in self._attached:
-            stream.out.claim_partitions.extend(mine)
-            stream.out.claim_epochs.extend(epochs[partition] for partition in mine)
-            stream.flush_soon()
-        waiting = {stream: set(mine) for stream in self._attached} if mine else {}
-        if waiting:
-            self._claims.append((waiting, answered))
-        else:
-            answered.set()
-        return answered
+        return self._claims.ask(self._attached, partitions, self._ownership.epochs)
 
     def held(self, stream: Attached, answers: Iterable[pb.HeldTasks]) -> None:
         partitions = set()
         for answer in answers:
             partitions.add(answer.partition)
             self._adopt(stream, answer.tasks)
-        self._claim_answered(stream, partitions)
-
-    def _claim_answered(self, stream: Attached, partitions: set[int] | None = None) -> None:
-        """A stream has answered for these partitions, or is gone and answers for none.
-
-        Partitions are handed over one by one: the answer about one says nothing of the next.
-        """
-        for waiting, answered in self._claims:
-            if stream in waiting:
-                waiting[stream] -= waiting[stream] if partitions is None else partitions
-                if not waiting[stream]:
-                    del waiting[stream]
-            if not waiting:
-                answered.set()
-        self._claims = [claim for claim in self._claims if claim[0]]
+        self._claims.answered(stream, partitions)
 
     def _adopt(self, stream: Attached, held: Iterable[pb.HeldTask]) -> None:
         cold: set[str] = set()
@@ -429,8 +426,13 @@ class Dispatcher:
             reply(ValueError("not a token"))
             return
         execution_id, node_id, attempt = parsed
-        lease = self.leases.pop(result.token)
         failed = result.WhichOneof("outcome") == "failure"
+        spent = failed and self._attempt_failed(result, execution_id, node_id)
+        lease = self.leases.pop(result.token)
+        if result.HasField("suspended"):
+            suspend = suspend_of(result.suspended, parsed, lease)
+            self.submit(Work(execution_id, partition, suspend, self._end(result.token, reply)))
+            return
         command = TaskEnded(
             node_id,
             attempt,
@@ -440,8 +442,22 @@ class Dispatcher:
             worker_id=result.worker_id or (lease.worker_id if lease is not None else ""),
             started_at_us=lease.sent_at_us if lease is not None else 0,
             draw=self._draw() if failed else 0.0,
+            spent=spent,
         )
         self.submit(Work(execution_id, partition, command, self._end(result.token, reply)))
+
+    def _attempt_failed(self, result: task_pb2.TaskResult, execution_id: str, node_id: str) -> bool:
+        """Counts an attempt that failed; whether its workflow has no retries left."""
+        lease = self.leases.get(result.token)
+        if lease is not None and lease.key is not None:
+            self.failed[lease.key] = self.failed.get(lease.key, 0) + 1
+        if lease is not None and lease.permitted and result.failure.retry_after_ms:
+            self.gate.permits.close(lease.token, result.failure.retry_after_ms)
+        entry = self._states.get(execution_id)
+        node = entry.state.at_workers.get(node_id) if entry is not None else None
+        if entry is None or node is None:
+            return False
+        return self._budgets.spent(entry.state.plan, node, result.failure)
 
     def _end(self, token: str, reply: Reply) -> Reply:
         """A task whose end waits for its commit has no lease any more, and must not go out again.
@@ -457,11 +473,7 @@ class Dispatcher:
         return ended
 
     def heartbeat(self, heartbeats: Iterable[task_pb2.Heartbeat]) -> None:
-        now_ms = self._clock.monotonic_ms()
-        for heartbeat in heartbeats:
-            lease = self.leases.get(heartbeat.token)
-            if lease is not None:
-                lease.heartbeat_at_ms = now_ms
+        self.leases.heard(heartbeat.token for heartbeat in heartbeats)
 
     def lost(self, tasks: Iterable[pb.LostTask]) -> None:
         for task in tasks:

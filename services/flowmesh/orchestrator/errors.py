@@ -52,10 +52,27 @@ def execution_ended(execution_id: str, status: str) -> WrongState:
     return WrongState("EXECUTION_ENDED", f"execution {execution_id} is {status} already")
 
 
+def execution_open(execution_id: str, status: str) -> WrongState:
+    return WrongState(
+        "EXECUTION_RUNNING", f"execution {execution_id} is {status}; it must have ended"
+    )
+
+
 def wrong_status(execution_id: str, status: str) -> WrongState:
-    """The refusal of a pause of what is paused, or of a resumption of what is not."""
-    reason = "EXECUTION_PAUSED" if status == "paused" else "EXECUTION_NOT_PAUSED"
+    """The refusal of what does not fit whether an execution is paused or being undone."""
+    reason = _REASONS.get(status, "EXECUTION_NOT_PAUSED")
     return WrongState(reason, f"execution {execution_id} is {status}")
+
+
+_REASONS = {"paused": "EXECUTION_PAUSED", "compensating": "EXECUTION_COMPENSATING"}
+
+
+def node_not_found(node: str) -> NotFound:
+    return NotFound("NODE_NOT_FOUND", f"the execution has no node {node[:128]!r}")
+
+
+def node_unfit(what: str) -> WrongState:
+    return WrongState("NODE_STATE_WRONG", what)
 
 
 def signals_full(execution_id: str, held: str) -> WrongState:

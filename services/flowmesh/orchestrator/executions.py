@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
-from flowmesh.engine import Cancel, Command, Pause, Resume, Signal, Start, State, Terminate
+from flowmesh.engine import (
+    Breakpoints,
+    Cancel,
+    Command,
+    Pause,
+    Resume,
+    Signal,
+    Start,
+    State,
+    Terminate,
+)
+from flowmesh.engine.state import EXECUTION_CONTINUED
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation, WrongState
+from flowmesh.orchestrator.attributes import Values, start_values
+from flowmesh.orchestrator.deliveries import Deliveries, only_by_callers
 from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
 from flowmesh.orchestrator.ids import partition_of, partition_of_request
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
 from flowmesh.orchestrator.peers import FORWARDED, Peers
-from flowmesh.orchestrator.plans import name_of
+from flowmesh.orchestrator.plans import check_breakpoints, name_of
 from flowmesh.orchestrator.stats import merged
-from flowmesh.orchestrator.views import execution_message, listed_message
-from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
+from flowmesh.orchestrator.views import execution_message
+from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work, start_digest
 from flowmesh.plan import Plan
-from flowmesh.rpc import known_choices, namespace_of, valid_id
+from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.telemetry import current_traceparent
 
 WAIT_DEFAULT_MS = 30_000
 WAIT_MAX_MS = 300_000
-PAGE_DEFAULT = 100
-PAGE_MAX = 1_000
-WHOLE_PAGE_BYTES_MAX = 4 << 20
 FORWARD_FOR_MS = 8_000
 """How long a call looks for the owner of a partition that is changing hands."""
 
@@ -54,6 +61,8 @@ class Executions:
         self._stub_at = stub_at
         self._peers = Peers(stub_at)
         self._turn = 0
+        self.deliveries = Deliveries(executions=self, core=core)
+        core.messenger.deliver = self.deliveries.deliver
 
     async def close(self) -> None:
         """Ends the streams to other orchestrators."""
@@ -65,8 +74,10 @@ class Executions:
         self, request: pb.StartExecutionRequest, *, forwarded: bool
     ) -> pb.StartExecutionResponse:
         self._core.committer.admit()
+        if not forwarded:
+            only_by_callers(request)
         plan = await self.plan_for(request)
-        started = await self._start(request, plan, forwarded=forwarded)
+        started = await self.start_planned(request, plan, forwarded=forwarded)
         execution = None
         if request.wait_ms > 0:
             asked = pb.WaitExecutionRequest(
@@ -85,8 +96,14 @@ class Executions:
         """The plan a start uses; refuses what is wrong with the request itself."""
         plans = self._core.plans
         name = name_of(request)
-        plan = plans.cached(name) or await plans.resolve(name)
+        plan = await plans.stored(request.plan_digest, self._core.store)
+        plan = plan or plans.cached(name) or await plans.resolve(name)
         self.check_start(request)
+        if request.plan_digest:
+            # What it begins with was checked by the run before it.
+            return plan
+        if request.breakpoints:
+            check_breakpoints(plan, request.breakpoints)
         if request.input.HasField("reference"):
             digest = request.input.reference.digest
             await self._keep(plan.namespace, digest)
@@ -98,21 +115,22 @@ class Executions:
     def check_start(self, request: pb.StartExecutionRequest) -> None:
         """Refuses what is wrong with a start whatever its plan says."""
         check_inline(request.input, "input")
-        _check_text(request.request_id, "request_id", REQUEST_ID_MAX)
-        _check_text(request.actor, "actor", TEXT_MAX)
+        check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        check_text(request.actor, "actor", TEXT_MAX)
         if request.version and request.version_label:
             message = "name a version by its number or by a label, not by both"
             violation = Violation("version_label", message, "REQUEST_INVALID")
             raise Invalid("REQUEST_INVALID", message, violations=(violation,))
 
-    async def _start(
+    async def start_planned(
         self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
     ) -> Started:
         partition = self.partition_for(request, plan)
 
         async def here() -> Started:
-            answer = await self._submitted(
-                lambda reply: self.work_for(request, plan, partition, reply)
+            search = await self.search_values(request.labels, plan, request.input)
+            answer = await self.submitted(
+                lambda reply: self.work_for(request, plan, partition, reply, search)
             )
             assert isinstance(answer, Started)
             return answer
@@ -127,9 +145,9 @@ class Executions:
             response = await stub.StartExecution(asked, metadata=FORWARDED)
             return Started(response.execution_id, response.created)
 
-        return await self._at_owner(partition, here, there, forwarded=forwarded)
+        return await self.at_owner(partition, here, there, forwarded=forwarded)
 
-    def partition_for(self, request: pb.StartExecutionRequest, plan: Plan) -> int:
+    def partition_for(self, request: Any, plan: Plan) -> int:
         """Where the execution will live: by its request id, or any partition of our own."""
         if request.request_id:
             return partition_of_request(plan.namespace, request.request_id)
@@ -139,12 +157,34 @@ class Executions:
         self._turn += 1
         return mine[self._turn % len(mine)]
 
+    async def search_values(
+        self, labels: Mapping[str, str], plan: Plan, given: payload_pb2.Payload
+    ) -> Values:
+        """What an execution with this input is found by from its start on."""
+        data = given.data
+        if plan.search and given.HasField("reference"):
+            data = await self._core.payloads.read(plan.namespace, given.reference.digest)
+        return start_values(labels, plan, data)
+
     def work_for(
-        self, request: pb.StartExecutionRequest, plan: Plan, partition: int, reply: Reply
+        self,
+        request: pb.StartExecutionRequest,
+        plan: Plan,
+        partition: int,
+        reply: Reply,
+        search: Values,
     ) -> StartWork:
         traceparent = current_traceparent()
-        command = Start(request.input, request.request_id, request.actor, traceparent)
-        return StartWork(partition, command, reply, plan=plan, start_digest=_start_digest(request))
+        command = Start(
+            request.input, request.request_id, request.actor, traceparent, search=search
+        )
+        if request.HasField("link"):
+            command.link, command.signals = request.link, request.signals
+        if request.stop_everywhere or request.breakpoints:
+            command.breakpoints = Breakpoints(
+                request.stop_everywhere, frozenset(request.breakpoints), actor=request.actor
+            )
+        return StartWork(partition, command, reply, plan=plan, start_digest=start_digest(request))
 
     async def _keep(self, namespace: str, digest: str) -> None:
         if not await self._core.payloads.keep(namespace, digest):
@@ -169,45 +209,9 @@ class Executions:
             raise execution_not_found(execution_id)
         return entry.state
 
-    async def list(self, request: pb.ListExecutionsRequest) -> pb.ListExecutionsResponse:
-        namespace = namespace_of(request)
-        size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-        known_choices(request.statuses, execution_pb2.ExecutionStatus, "statuses")
-        rows = await self._core.store.rows(
-            "list_executions",
-            namespace=namespace,
-            workflow_id=request.workflow_id and valid_id(request.workflow_id, "workflow_id"),
-            statuses=list(request.statuses),
-            started_after=request.started_after_us,
-            started_before=request.started_before_us,
-            before_id=_page_start(request.page_token),
-            rows_max=size + 1,
-        )
-        response = pb.ListExecutionsResponse()
-        if request.with_nodes:
-            await self._add_whole(namespace, response, [row["id"] for row in rows[:size]])
-        else:
-            response.executions.extend(listed_message(row, namespace) for row in rows[:size])
-        listed = len(response.executions)
-        if len(rows) > listed:
-            response.next_page_token = _page_token(rows[listed - 1]["id"])
-        return response
-
-    async def _add_whole(
-        self, namespace: str, response: pb.ListExecutionsResponse, ids: Sequence[str]
-    ) -> None:
-        """Adds executions with their nodes, in order, until the page is heavy; at least one."""
-        states = self._core.states
-        loaded = await states.load([i for i in ids if states.get(i) is None])
-        weight = 0
-        for execution_id in ids:
-            entry = loaded.get(execution_id)
-            state = entry.state if entry is not None else await self.state(namespace, execution_id)
-            message = execution_message(state)
-            weight += message.ByteSize()
-            if weight > WHOLE_PAGE_BYTES_MAX and response.executions:
-                return
-            response.executions.append(message)
+    def evict(self, execution_id: str) -> None:
+        """Lets an execution that was deleted go from memory."""
+        self._core.states.evict(execution_id)
 
     async def wait(
         self, request: pb.WaitExecutionRequest, *, forwarded: bool
@@ -215,7 +219,11 @@ class Executions:
         """Waits for the end, at most as long as the request says."""
         namespace, execution_id = namespace_of(request), request.execution_id
         timeout_ms = min(request.timeout_ms or WAIT_DEFAULT_MS, WAIT_MAX_MS)
+        until = asyncio.get_running_loop().time() + timeout_ms / 1000
         ended = await self.outcome(namespace, execution_id, timeout_ms, forwarded=forwarded)
+        if ended is not None and ended.status == EXECUTION_CONTINUED:
+            later = await self.deliveries.next_wait(request, until)
+            return await self.wait(later, forwarded=forwarded)
         if ended is None:
             return pb.WaitExecutionResponse()
         if not isinstance(ended, State):
@@ -261,7 +269,7 @@ class Executions:
 
         partition = _partition(execution_id)
         try:
-            return await self._at_owner(partition, here, there, forwarded=forwarded, until=until)
+            return await self.at_owner(partition, here, there, forwarded=forwarded, until=until)
         except Unavailable:
             if loop.time() >= until:
                 return None
@@ -305,54 +313,40 @@ class Executions:
     # --- change ---
 
     async def cancel(self, request: pb.CancelExecutionRequest, *, forwarded: bool) -> None:
-        _check_text(request.reason, "reason", TEXT_MAX)
-        command = Cancel(request.reason, request.request_id, request.actor)
-        await self._change(
-            request,
-            command,
-            lambda stub: stub.CancelExecution(request, metadata=FORWARDED),
-            forwarded,
-        )
+        command = Cancel(request.reason, request.request_id, request.actor, _compensate(request))
+        await self._steer(request, command, "CancelExecution", forwarded)
 
     async def pause(self, request: pb.PauseExecutionRequest, *, forwarded: bool) -> None:
-        _check_text(request.reason, "reason", TEXT_MAX)
         command = Pause(request.reason, request.request_id, request.actor)
-        await self._change(
-            request,
-            command,
-            lambda stub: stub.PauseExecution(request, metadata=FORWARDED),
-            forwarded,
-        )
+        await self._steer(request, command, "PauseExecution", forwarded)
 
     async def resume(self, request: pb.ResumeExecutionRequest, *, forwarded: bool) -> None:
-        _check_text(request.reason, "reason", TEXT_MAX)
         command = Resume(request.reason, request.request_id, request.actor)
-        await self._change(
-            request,
-            command,
-            lambda stub: stub.ResumeExecution(request, metadata=FORWARDED),
-            forwarded,
-        )
+        await self._steer(request, command, "ResumeExecution", forwarded)
 
     async def terminate(self, request: pb.TerminateExecutionRequest, *, forwarded: bool) -> None:
-        _check_text(request.reason, "reason", TEXT_MAX)
-        command = Terminate(request.reason, request.request_id, request.actor)
-        await self._change(
-            request,
-            command,
-            lambda stub: stub.TerminateExecution(request, metadata=FORWARDED),
-            forwarded,
-        )
+        command = Terminate(request.reason, request.request_id, request.actor, _compensate(request))
+        await self._steer(request, command, "TerminateExecution", forwarded)
+
+    async def _steer(self, request: Any, command: Command, rpc: str, forwarded: bool) -> None:
+        check_text(request.reason, "reason", TEXT_MAX)
+
+        def call(stub: Any) -> Awaitable[Any]:
+            answer: Awaitable[Any] = getattr(stub, rpc)(request, metadata=FORWARDED)
+            return answer
+
+        await self.change(request, command, call, forwarded)
 
     async def signal(
-        self, request: pb.SignalExecutionRequest, *, forwarded: bool
+        self, request: pb.SignalExecutionRequest, *, forwarded: bool, keyed: bool = False
     ) -> pb.SignalExecutionResponse:
-        valid_id(request.name, "name")
+        if not (forwarded or keyed):
+            valid_id(request.name, "name")
         check_inline(request.payload, "payload")
         if request.payload.HasField("reference"):
             await self._keep(namespace_of(request), request.payload.reference.digest)
         command = Signal(request.name, request.payload, request.request_id, request.actor)
-        sequence = await self._change(
+        sequence = await self.change(
             request,
             command,
             lambda stub: stub.SignalExecution(request, metadata=FORWARDED),
@@ -362,33 +356,34 @@ class Executions:
             return sequence
         return pb.SignalExecutionResponse(sequence=sequence)
 
-    async def _change(
+    async def change(
         self,
         request: Any,
         command: Command,
-        call: Callable[[Stub], Awaitable[Any]],
+        call: Callable[[Any], Awaitable[Any]],
         forwarded: bool,
+        stub_at: Callable[[str], Any] | None = None,
     ) -> Any:
+        """Applies a command where its execution is owned; `call` asks another owner the same."""
         namespace = namespace_of(request)
-        _check_text(request.request_id, "request_id", REQUEST_ID_MAX)
-        _check_text(request.actor, "actor", TEXT_MAX)
+        check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        check_text(request.actor, "actor", TEXT_MAX)
         execution_id = request.execution_id
         await self.state(namespace, execution_id)
         partition = _partition(execution_id)
+        stub_at = stub_at or self._stub_at
 
         async def here() -> Answer:
-            return await self._submitted(
-                lambda reply: Work(execution_id, partition, command, reply)
-            )
+            return await self.submitted(lambda reply: Work(execution_id, partition, command, reply))
 
         async def there(address: str) -> Any:
-            return await call(self._stub_at(address))
+            return await call(stub_at(address))
 
-        return await self._at_owner(partition, here, there, forwarded=forwarded)
+        return await self.at_owner(partition, here, there, forwarded=forwarded)
 
     # --- owners ---
 
-    async def _submitted(self, work: Callable[[Reply], Work]) -> Answer:
+    async def submitted(self, work: Callable[[Reply], Work]) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(answer: Answer | Exception) -> None:
@@ -402,7 +397,7 @@ class Executions:
         self._core.committer.submit(work(reply))
         return await future
 
-    async def _at_owner(
+    async def at_owner(
         self,
         partition: int,
         here: Callable[[], Awaitable[M]],
@@ -438,6 +433,12 @@ class Executions:
 RETRIED_REASONS = frozenset({"PARTITION_UNAVAILABLE", "SERVICE_UNAVAILABLE", "DRAINING"})
 
 
+def _compensate(
+    request: pb.CancelExecutionRequest | pb.TerminateExecutionRequest,
+) -> bool | None:
+    return request.compensate if request.HasField("compensate") else None
+
+
 def _expire(future: asyncio.Future[State]) -> None:
     if not future.done():
         future.set_exception(TimeoutError())
@@ -450,35 +451,10 @@ def _partition(execution_id: str) -> int:
     return partition
 
 
-def _start_digest(request: pb.StartExecutionRequest) -> bytes:
-    """What a repeated start must have in common with the first one."""
-    digest = hashlib.blake2b(digest_size=16)
-    chosen = request.version_label or request.version
-    digest.update(f"{request.workflow_id}\0{chosen}\0".encode())
-    digest.update(request.input.SerializeToString(deterministic=True))
-    return digest.digest()
-
-
-def _check_text(value: str, field: str, length_max: int) -> None:
+def check_text(value: str, field: str, length_max: int) -> None:
     if len(value) > length_max:
         raise Invalid(
             "REQUEST_INVALID", f"{field} has {len(value)} characters, at most {length_max}"
         )
     if "\0" in value:
         raise Invalid("STRING_HAS_NUL", f"{field} holds a NUL character")
-
-
-def _page_token(execution_id: str) -> str:
-    return base64.urlsafe_b64encode(execution_id.encode()).decode()
-
-
-def _page_start(token: str) -> str:
-    if not token:
-        return ""
-    try:
-        execution_id = base64.urlsafe_b64decode(token.encode()).decode()
-    except (binascii.Error, UnicodeError, ValueError):
-        execution_id = ""
-    if partition_of(execution_id) is None:
-        raise Invalid("PAGE_TOKEN_INVALID", "the page token is not one this list gave out")
-    return execution_id

@@ -63,4 +63,6 @@ class Histories:
 
 def _is_end(event: history_event_pb2.HistoryEvent) -> bool:
     kind = event.WhichOneof("event") or ""
+    if kind == "payloads_erased":
+        return True  # behind the end
     return kind.startswith("workflow_") and kind != "workflow_started"

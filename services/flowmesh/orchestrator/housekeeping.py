@@ -1,14 +1,26 @@
-"""What must be done now and then: days made ahead, and what is past its retention deleted."""
+"""What must be done now and then: days made ahead, and what is past its retention deleted.
 
+How long an ended execution is kept its workflow says, else its namespace, else a setting.
+"""
+
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.ids import first_id_of
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.runtime import Clock, Loop
 
-DELETE_ROWS_MAX = 1_000
+DELETE_ROWS_MAX = 200
+"""Executions deleted, and before that archived as one file, in one statement."""
+
+PLANS_READ_MAX = 500
+BULKS_KEPT_US = 30 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,10 @@ class Cleaned:
 
 
 class HousekeepingLoop(Loop):
-    """Every ten minutes; nothing waits for it, and any number of processes may do it."""
+    """Every ten minutes; nothing waits for it, and any number of processes may do it.
+
+    `finish_erasures` completes what a crash interrupted.
+    """
 
     interval_ms = 600_000
 
@@ -33,35 +48,79 @@ class HousekeepingLoop(Loop):
         clock: Clock,
         metrics: OrchestratorMetrics,
         retention_days: float,
+        archiving: Archiving,
+        finish_erasures: Callable[[], Awaitable[int]],
+        log: Any,
     ) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
-        self._retention_days = retention_days
+        self._retention_us = int(retention_days * DAY_US)
+        self._archiving = archiving
+        self._finish_erasures = finish_erasures
+        self._log = log
 
     async def run_once(self) -> Cleaned:
         now_us = self._clock.now_us()
         await self._store.ensure_history_days(now_us // DAY_US)
-        expired_us = now_us - int(self._retention_days * DAY_US)
+        await self._finish_erasures()
+        await self._read_plans()
+        try:
+            executions = await self._delete_expired(now_us)
+        except OSError as error:
+            # What cannot be archived is not deleted either; the next round tries again.
+            self._log.error("archive_failed", problem=type(error).__name__)
+            executions = 0
         cleaned = Cleaned(
-            executions=await self._delete_ended(expired_us),
+            executions=executions,
             snapshots=await self._store.one("delete_snapshots"),
             payloads=await self._store.one("collect_payloads"),
-            days=await self._store.drop_empty_days(expired_us // DAY_US),
+            # Nothing is added to a day before yesterday; what is empty there stays empty.
+            days=await self._store.drop_empty_days(now_us // DAY_US - 1),
         )
-        self._metrics.executions_deleted.inc(cleaned.executions)
+        await self._store.one("delete_bulks", ended_before=now_us - BULKS_KEPT_US)
+        await self._store.one("delete_keyed_signals")
         return cleaned
 
-    async def _delete_ended(self, expired_us: int) -> int:
-        """Deletes in small statements, so that no commit waits long for a lock."""
+    async def _read_plans(self) -> None:
+        """Writes beside each new plan how long it asks to keep its executions."""
+        while rows := await self._store.rows("unread_plans", rows_max=PLANS_READ_MAX):
+            for row in rows:
+                plan = plan_pb2.Plan.FromString(row["body"])
+                await self._store.one(
+                    "note_plan",
+                    digest=row["digest"],
+                    namespace=plan.namespace,
+                    workflow_id=plan.workflow_id,
+                    retention_ms=plan.retention_ms,
+                )
+
+    async def _delete_expired(self, now_us: int) -> int:
         total = 0
+        for row in await self._store.rows("kept_by_plans"):
+            names = {name: row[name] for name in ("namespace", "workflow_id", "digests")}
+            find = partial(self._store.rows, "expired_of_plans", **names)
+            total += await self._delete(find, now_us - row["retention_ms"] * 1_000)
+        for row in await self._store.rows("kept_by_namespaces"):
+            find = partial(self._store.rows, "expired_of_namespace", namespace=row["namespace"])
+            total += await self._delete(find, now_us - row["retention_ms"] * 1_000)
+        find = partial(self._store.rows, "expired_elsewhere")
+        return total + await self._delete(find, now_us - self._retention_us)
+
+    async def _delete(self, find: Callable[..., Awaitable[list[Any]]], expired_us: int) -> int:
+        """In small statements, so that no commit waits long for a lock; archived before."""
+        total, last = 0, ""
         while True:
-            deleted: int = await self._store.one(
-                "delete_ended",
-                started_before_id=first_id_of(expired_us),
+            rows = await find(
+                after_id=last,
+                before_id=first_id_of(expired_us),
                 ended_before=expired_us,
                 rows_max=DELETE_ROWS_MAX,
             )
-            total += deleted
-            if deleted < DELETE_ROWS_MAX:
+            if not rows:
                 return total
+            ids = [row["id"] for row in rows]
+            await self._archiving.take(ids)
+            deleted: int = await self._store.one("delete_executions", ids=ids)
+            self._metrics.executions_deleted.inc(deleted)
+            total, last = total + deleted, ids[-1]

@@ -4,7 +4,18 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from flowmesh.engine import Cancel, Pause, Resume, Signal, Start, Terminate
+from flowmesh.engine import (
+    Cancel,
+    Erase,
+    Pause,
+    Record,
+    Resume,
+    SetAttributes,
+    Signal,
+    Start,
+    Terminate,
+)
+from flowmesh.engine.journal import size_of
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.admission import Admission
 from flowmesh.orchestrator.works import Work
@@ -21,7 +32,7 @@ RETRY_AFTER_MS = 100
 WORK_BYTES = 200
 """What a command weighs beside its payload, about."""
 
-BY_CALLERS = (Start, Signal, Cancel, Pause, Resume, Terminate)
+BY_CALLERS = (Start, Signal, Cancel, Pause, Resume, Terminate, SetAttributes, Erase)
 """Commands whose sender waits, and may ask again."""
 
 
@@ -107,6 +118,8 @@ class Inbox:
 
 def _size_of(work: Work) -> int:
     command = work.command
+    if isinstance(command, Record):
+        return WORK_BYTES + sum(map(size_of, command.records))
     payload = (
         getattr(command, "output", None)
         or getattr(command, "input", None)

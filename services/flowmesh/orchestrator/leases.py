@@ -1,10 +1,11 @@
 """Who has which task. In memory only: a new owner learns it from the worker services."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from flowmesh.orchestrator.attached import Attached
+from flowmesh.orchestrator.ready import Key
 from flowmesh.runtime import Clock
 
 BUILTIN_GRACE_MS = 400
@@ -30,6 +31,10 @@ class Lease:
     timeout_ms: int
     heartbeat_timeout_ms: int
     heartbeat_at_ms: float = 0.0
+    # None of a task that was adopted and whose execution has not been read yet.
+    key: Key | None = None
+    # Holds permits of limits.
+    permitted: bool = False
 
     def deadline_ms(self, grace_ms: int) -> float:
         """When the attempt is over its time or its heartbeats; 0 is never."""
@@ -45,8 +50,15 @@ class Lease:
 class Leases:
     """All tasks that are out, and those whose worker service is gone for the moment."""
 
-    def __init__(self, *, clock: Clock, lost: Callable[[Lease, str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        lost: Callable[[Lease, str], None],
+        freed: Callable[[str], None],
+    ) -> None:
         self._clock = clock
+        self._freed = freed
         self._lost = lost
         self._leases: dict[str, Lease] = {}
         self._orphans: dict[str, list[list[Lease]]] = {}
@@ -63,11 +75,24 @@ class Leases:
     def of(self, execution_ids: set[str]) -> list[Lease]:
         return [each for each in self._leases.values() if each.execution_id in execution_ids]
 
+    def heard(self, tokens: Iterable[str]) -> None:
+        """The handlers of these tasks have said that they live."""
+        now_ms = self._clock.monotonic_ms()
+        for token in tokens:
+            if (lease := self._leases.get(token)) is not None:
+                lease.heartbeat_at_ms = now_ms
+
     def put(self, lease: Lease) -> None:
         self._leases[lease.token] = lease
 
+    def all(self) -> Iterable[Lease]:
+        return self._leases.values()
+
     def pop(self, token: str) -> Lease | None:
-        return self._leases.pop(token, None)
+        lease = self._leases.pop(token, None)
+        if lease is not None and lease.permitted:
+            self._freed(token)
+        return lease
 
     def adopt(self, lease: Lease, stream: Attached, worker_id: str) -> None:
         """The task is with this worker service now, whoever had it before."""
@@ -112,5 +137,5 @@ class Leases:
 
     def _give_up(self, lease: Lease) -> None:
         if self._leases.get(lease.token) is lease and lease.stream is None:
-            del self._leases[lease.token]
+            self.pop(lease.token)
             self._lost(lease, "WORKER_LOST")

@@ -7,20 +7,40 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc
+from flowmesh.api.execution.v1 import bulk_service_pb2_grpc as bulk_grpc
+from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
+from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
+from flowmesh.api.execution.v1 import receiver_service_pb2_grpc
+from flowmesh.api.execution.v1 import retention_service_pb2_grpc as retention_grpc
+from flowmesh.api.execution.v1 import search_service_pb2_grpc as search_grpc
 from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
+from flowmesh.api.history.v1 import insight_service_pb2_grpc as insight_grpc
 from flowmesh.api.worker.v1 import dispatch_service_pb2_grpc
 from flowmesh.bus import Message
+from flowmesh.orchestrator.archive import Archive
+from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.attach_server import DispatchServer
+from flowmesh.orchestrator.bulk_server import BulkServer
+from flowmesh.orchestrator.bulks import Bulks
+from flowmesh.orchestrator.control import Control, ControlServer
+from flowmesh.orchestrator.dead_letters import DeadLetters
+from flowmesh.orchestrator.erasing import Erasing
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.histories import Histories
 from flowmesh.orchestrator.housekeeping import HousekeepingLoop
 from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.insight_server import InsightServer
+from flowmesh.orchestrator.insights import Insights
+from flowmesh.orchestrator.limits import Limits
+from flowmesh.orchestrator.limits_server import LimitServer, PermitServer
+from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.outbox import Outbox
 from flowmesh.orchestrator.owner import Orchestrator
@@ -28,6 +48,10 @@ from flowmesh.orchestrator.ownership import ClaimTimer, LeaseLoop
 from flowmesh.orchestrator.payloads import Payloads
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.publisher import Publisher
+from flowmesh.orchestrator.receivers import ReceiverServer
+from flowmesh.orchestrator.retention_server import RetentionServer
+from flowmesh.orchestrator.search_server import SearchServer
+from flowmesh.orchestrator.searches import Searches
 from flowmesh.orchestrator.server import (
     ExecutionServer,
     HistoryServer,
@@ -48,7 +72,7 @@ async def run(runtime: Runtime) -> None:
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))
         metrics = OrchestratorMetrics(runtime.metrics)
         core = _core(runtime, OrchestratorStore(pool), metrics)
-        executions = _serve(runtime, core)
+        executions, housekeeping = _serve(runtime, core, metrics)
         stack.push_async_callback(executions.close)
         await _listen(runtime, core)
         await core.begin()
@@ -58,14 +82,7 @@ async def run(runtime: Runtime) -> None:
             task = asyncio.create_task(_kept_up(run_it, runtime.log))
             stack.push_async_callback(_stop, task)
         runtime.add_loop(LeaseLoop(core.ownership, core.lease_expired))
-        runtime.add_loop(
-            HousekeepingLoop(
-                store=core.store,
-                clock=runtime.clock,
-                metrics=metrics,
-                retention_days=runtime.settings.retention_days,
-            )
-        )
+        runtime.add_loop(housekeeping)
         runtime.on_drain(core.ownership.drain)
         await runtime.until_stopped()
 
@@ -95,10 +112,13 @@ def _core(runtime: Runtime, store: OrchestratorStore, metrics: OrchestratorMetri
         partition_stub=lambda address: runtime.stub_at(
             execution_grpc.PartitionServiceStub, address
         ),
+        permit_stub=lambda address: runtime.stub_at(limits_grpc.PermitServiceStub, address),
     )
 
 
-def _serve(runtime: Runtime, core: Orchestrator) -> Executions:
+def _serve(
+    runtime: Runtime, core: Orchestrator, metrics: OrchestratorMetrics
+) -> tuple[Executions, HousekeepingLoop]:
     executions = Executions(
         core=core,
         stub_at=lambda address: runtime.stub_at(execution_grpc.ExecutionServiceStub, address),
@@ -106,19 +126,130 @@ def _serve(runtime: Runtime, core: Orchestrator) -> Executions:
     dispatch = DispatchServer(
         dispatcher=core.dispatcher, ownership=core.ownership, spawn=core.spawn
     )
+    searches = Searches(pool=core.store.pool, clock=runtime.clock)
+    listing = Listing(searches=searches, states=core.states, state_of=executions.state)
+    folder = runtime.settings.archive_dir
+    archive = Archive(Path(folder)) if folder else None
+    archiving = Archiving(store=core.store, plans=core.plans, archive=archive)
     runtime.serve(
-        ExecutionServer(executions=executions, core=core),
+        ExecutionServer(executions=executions, listing=listing, archiving=archiving, core=core),
         execution_grpc.add_ExecutionServiceServicer_to_server,
     )
+    control = Control(
+        core=core,
+        executions=executions,
+        stub_at=lambda address: runtime.stub_at(control_grpc.ControlServiceStub, address),
+    )
+    runtime.serve(ControlServer(control=control), control_grpc.add_ControlServiceServicer_to_server)
+    _serve_searches(runtime, core, executions, searches)
     runtime.serve(PayloadServer(core=core), execution_grpc.add_PayloadServiceServicer_to_server)
-    runtime.serve(PartitionServer(core=core), execution_grpc.add_PartitionServiceServicer_to_server)
     runtime.serve(
-        HistoryServer(histories=Histories(store=core.store)),
+        PartitionServer(core=core, executions=executions),
+        execution_grpc.add_PartitionServiceServicer_to_server,
+    )
+    runtime.serve(
+        HistoryServer(histories=Histories(store=core.store), archiving=archiving),
         history_grpc.add_HistoryServiceServicer_to_server,
     )
+    _serve_insights(runtime, core, executions, archiving)
+    runtime.serve(
+        ReceiverServer(executions=executions),
+        receiver_service_pb2_grpc.add_ReceiverServiceServicer_to_server,
+    )
     runtime.serve(OutboxServer(core=core), history_grpc.add_OutboxServiceServicer_to_server)
+    limits = Limits(
+        core=core,
+        stub_at=lambda at: runtime.stub_at(limits_grpc.LimitServiceStub, at),
+        permit_stub=lambda at: runtime.stub_at(limits_grpc.PermitServiceStub, at),
+    )
+    runtime.serve(
+        LimitServer(
+            limits=limits,
+            dead_letters=DeadLetters(listing=listing, states=core.states),
+        ),
+        limits_grpc.add_LimitServiceServicer_to_server,
+    )
+    runtime.serve(PermitServer(core=core), limits_grpc.add_PermitServiceServicer_to_server)
     runtime.serve(dispatch, dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server)
-    return executions
+    return executions, _serve_retention(runtime, core, executions, archiving, metrics)
+
+
+def _serve_insights(
+    runtime: Runtime, core: Orchestrator, executions: Executions, archiving: Archiving
+) -> None:
+    """What histories tell."""
+    runtime.serve(
+        InsightServer(
+            insights=Insights(
+                core=core,
+                executions=executions,
+                archiving=archiving,
+                stub_at=lambda address: runtime.stub_at(insight_grpc.InsightServiceStub, address),
+            )
+        ),
+        insight_grpc.add_InsightServiceServicer_to_server,
+    )
+
+
+def _serve_searches(
+    runtime: Runtime, core: Orchestrator, executions: Executions, searches: Searches
+) -> None:
+    runtime.serve(
+        SearchServer(
+            executions=executions,
+            searches=searches,
+            stub_at=lambda address: runtime.stub_at(search_grpc.SearchServiceStub, address),
+        ),
+        search_grpc.add_SearchServiceServicer_to_server,
+    )
+    bulks = Bulks(
+        store=core.store,
+        searches=searches,
+        executions=executions,
+        owned=core.ownership.epochs,
+        clock=runtime.clock,
+        ids=ExecutionIds(secrets.randbits(25)),
+        spawn=core.spawn,
+    )
+    core.on_gained.append(bulks.gained)
+    runtime.serve(BulkServer(bulks), bulk_grpc.add_BulkServiceServicer_to_server)
+
+
+def _serve_retention(
+    runtime: Runtime,
+    core: Orchestrator,
+    executions: Executions,
+    archiving: Archiving,
+    metrics: OrchestratorMetrics,
+) -> HousekeepingLoop:
+    """Serves what becomes of ended executions; returns the loop that sees to it."""
+    retention_days = runtime.settings.retention_days
+    erasing = Erasing(
+        store=core.store,
+        executions=executions,
+        payloads=core.payloads,
+        stub_at=lambda address: runtime.stub_at(retention_grpc.RetentionServiceStub, address),
+    )
+    runtime.serve(
+        RetentionServer(
+            store=core.store,
+            executions=executions,
+            archiving=archiving,
+            erasing=erasing,
+            clock=runtime.clock,
+            retention_days=retention_days,
+        ),
+        retention_grpc.add_RetentionServiceServicer_to_server,
+    )
+    return HousekeepingLoop(
+        store=core.store,
+        clock=runtime.clock,
+        metrics=metrics,
+        retention_days=retention_days,
+        archiving=archiving,
+        finish_erasures=erasing.finish,
+        log=runtime.log,
+    )
 
 
 async def _listen(runtime: Runtime, core: Orchestrator) -> None:

@@ -50,6 +50,9 @@ class OrchestratorMetrics:
             "flowmesh_partitions_owned", "Partitions this process owns."
         )
         self.tasks_ready = metrics.gauge("flowmesh_tasks_ready", "Tasks that wait for a worker.")
+        self.tasks_held_back = metrics.gauge(
+            "flowmesh_tasks_held_back", "Ready tasks that a limit or a stop holds back."
+        )
         self.tasks_out = metrics.gauge("flowmesh_tasks_out", "Tasks that are at workers.")
         self.snapshot_bytes = metrics.histogram(
             "flowmesh_snapshot_bytes",

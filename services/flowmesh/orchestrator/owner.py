@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
-from flowmesh.api.execution.v1 import execution_service_pb2_grpc
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc, limits_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.engine import HISTORY_EVENTS_WARN, State, Transition
-from flowmesh.orchestrator.committer import Committer, Touched
+from flowmesh.orchestrator.committer import Committer
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.lending import Permits
+from flowmesh.orchestrator.limits import LimitKeeper
+from flowmesh.orchestrator.messenger import Messenger
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.outbox import Outbox, event_row
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.payloads import Payloads
+from flowmesh.orchestrator.permits import Numbers
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.preparing import Preparing
 from flowmesh.orchestrator.publisher import Publisher, size_of
-from flowmesh.orchestrator.ready import Key
+from flowmesh.orchestrator.ready import Key, Need, urgent_first
 from flowmesh.orchestrator.recovery import Recovery
+from flowmesh.orchestrator.rules import Rules
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.stats import Stats
-from flowmesh.orchestrator.store import CONNECTION_LOST, RETRY_S, CommitLine, OrchestratorStore
+from flowmesh.orchestrator.store import (
+    CONNECTION_LOST,
+    RETRY_S,
+    CommitLine,
+    OrchestratorStore,
+    Tenure,
+    until_answered,
+)
 from flowmesh.orchestrator.telemetry import ExecutionTelemetry
 from flowmesh.orchestrator.timers import Timers
+from flowmesh.orchestrator.touched import Touched
 from flowmesh.orchestrator.waiters import Waiters
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Spans
@@ -55,6 +69,7 @@ class Orchestrator:
         ids: ExecutionIds,
         draw: Callable[[], float],
         partition_stub: Callable[[str], execution_service_pb2_grpc.PartitionServiceAsyncStub],
+        permit_stub: Callable[[str], limits_service_pb2_grpc.PermitServiceAsyncStub],
     ) -> None:
         self.store, self.plans, self.payloads = store, plans, payloads
         self.clock, self.log, self._metrics = clock, log, metrics
@@ -65,6 +80,8 @@ class Orchestrator:
         # Kinds and priorities of tasks of which the rows have more than there was room for.
         self._wanted: set[tuple[Key, int]] = set()
         self._refilling = False
+        # Told of partitions that have become this process's, once their tasks are at hand.
+        self.on_gained: list[Callable[[list[int]], Awaitable[None]]] = []
         # How often the incarnation was over since it last began.
         self._beginnings = 0
         self.outbox = Outbox(store=store, plans=plans)
@@ -82,6 +99,9 @@ class Orchestrator:
         self.states = States(store=store, plans=plans, epochs=self.ownership.epochs, log=log)
         self.committer = self._made_committer(ids)
         self.preparing = self._made_preparing()
+        self.permits = self._made_permits(address, permit_stub)
+        self.limits = LimitKeeper(store=store, changed=self._limits_changed)
+        self.ownership.renewed = self._renewed
         self.dispatcher = Dispatcher(
             states=self.states,
             ownership=self.ownership,
@@ -92,6 +112,7 @@ class Orchestrator:
             prepare=lambda task: self.preparing.task(task, self.dispatcher),
             refill=self._refill,
             verify=lambda ids: self.spawn(self.recovery.verify(ids)),
+            permits=self.permits,
         )
         self.timers = Timers(
             store=store,
@@ -99,7 +120,18 @@ class Orchestrator:
             epochs=self.ownership.epochs,
             submit=self.committer.submit,
         )
+        self.draw, self.partition_stub = draw, partition_stub
+        self.messenger = self._made_messenger()
         self.recovery = self._made_recovery()
+
+    def _made_messenger(self) -> Messenger:
+        return Messenger(
+            store=self.store,
+            epochs=self.ownership.epochs,
+            spawn=self.spawn,
+            answered=self.committer.answered,
+            log=self.log,
+        )
 
     def _made_committer(self, ids: ExecutionIds) -> Committer:
         return Committer(
@@ -124,6 +156,22 @@ class Orchestrator:
             spawn=self.spawn,
         )
 
+    def _made_permits(
+        self,
+        address: str,
+        stub_at: Callable[[str], limits_service_pb2_grpc.PermitServiceAsyncStub],
+    ) -> Permits:
+        return Permits(
+            ownership=self.ownership,
+            clock=self.clock,
+            address=address,
+            numbers=self._numbers,
+            wake_at=self._wake_at,
+            stub_at=stub_at,
+            spawn=self.spawn,
+            granted=self._granted,
+        )
+
     def _made_recovery(self) -> Recovery:
         return Recovery(
             store=self.store,
@@ -138,6 +186,7 @@ class Orchestrator:
     async def begin(self) -> None:
         """Becomes an incarnation; partitions come with the first renewal of its lease."""
         await self.store.ensure_history_days(self.clock.now_us() // 86_400_000_000)
+        await self.limits.load()
         incarnation = await self.ownership.register()
         await self.committer.line.begin(incarnation)
         self.publisher.begin(incarnation, 0)
@@ -206,6 +255,7 @@ class Orchestrator:
             try:
                 await self.timers.load(mine)
                 await self.recovery.finish_stranded(mine)
+                await self.messenger.load(mine)
                 break
             except CONNECTION_LOST as error:
                 self.log.info("take_over_waits", problem=type(error).__name__)
@@ -214,6 +264,8 @@ class Orchestrator:
         planned = planned and not self.ownership.young
         found = await self.recovery.recover(mine, planned=planned)
         self.log.info("partitions_recovered", partitions=len(mine), open_tasks=found)
+        for go_on in self.on_gained:
+            await until_answered(partial(go_on, mine))
 
     def _still_ours(self, partitions: dict[int, int]) -> list[int]:
         epochs = self.ownership.epochs
@@ -231,6 +283,27 @@ class Orchestrator:
 
     async def barrier(self) -> None:
         await self.committer.barrier()
+
+    # --- limits ---
+
+    def _renewed(self, tenure: Tenure) -> None:
+        self.permits.renewed()
+        if tenure.limits_version != self.limits.version:
+            self.spawn(self.limits.load())
+
+    def _limits_changed(self, rules: Rules) -> None:
+        self.dispatcher.limits_changed(rules)
+        self.dispatcher.pump()
+
+    def _numbers(self, namespace: str, need: Need) -> Numbers:
+        return self.dispatcher.gate.rules.numbers(namespace, need)
+
+    def _granted(self, token: str) -> bool:
+        return self.dispatcher.gate.granted(token)
+
+    def _wake_at(self, at_ms: float, wake: Callable[[], None]) -> None:
+        delay_s = max(at_ms - self.clock.monotonic_ms(), 0) / 1000
+        asyncio.get_running_loop().call_later(delay_s, wake)
 
     # --- after a commit ---
 
@@ -253,8 +326,12 @@ class Orchestrator:
                 continue
             for node_id, attempt in transition.cancel:
                 self.dispatcher.cancel(state.execution_id, node_id, attempt)
-            for node in transition.dispatch:
+            together = transition.dispatch
+            for node in together if len(together) < 2 else urgent_first(together):
                 self.dispatcher.add(state, node, one.partition)
+            self.messenger.send(one.messages)
+            if transition.told is not None:
+                self._tell(state, transition)
             self._settle(one, state)
         self.stats.tell()
         self._metrics.states_cached.set(len(self.states))
@@ -275,7 +352,8 @@ class Orchestrator:
         wake_at_us = one.row.wake_at_us if one.row is not None else 0
         self.timers.set(state.execution_id, wake_at_us)
         soon = self.ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
-        if not state.at_workers and wake_at_us > soon and not state.signals:
+        spoken_to = bool(state.signals) or "" in state.awaiting
+        if not state.at_workers and wake_at_us > soon and not spoken_to:
             # One that sleeps is a row, not memory; one that is spoken to is read over and over.
             self.states.evict(state.execution_id)
 
@@ -286,8 +364,13 @@ class Orchestrator:
         for node in transition.asks:
             self.preparing.body(state, node, partition)
 
+    def _tell(self, state: State, transition: Transition) -> None:
+        for node, known in (transition.told or {}).values():
+            self.dispatcher.journals.grew(state, node, known)
+
     def _unchanged(self, state: State, transition: Transition, partition: int) -> None:
         """Commands changed nothing of this execution: what it waits for must still come."""
+        self._tell(state, transition)
         self._serve(state, transition, partition)
         self.timers.set(state.execution_id, 0 if state.ended else state.wake_at_us)
 

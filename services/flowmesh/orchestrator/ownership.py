@@ -96,6 +96,8 @@ class Ownership:
         self._moves = 0
         self.log = log
         self.owner: Owner
+        # Called with every renewal of the lease.
+        self.renewed: Callable[[Tenure], None] = _nothing
         self.incarnation = 0
         self.epochs: dict[int, int] = {}
         self.inherited: dict[int, int] = {}
@@ -203,6 +205,7 @@ class Ownership:
                 return tenure
             if moves == self._moves:
                 await self._follow(tenure)
+        self.renewed(tenure)
         if self._lapsed:
             self._lapsed = False
             self.owner.resumed()
@@ -374,6 +377,10 @@ class Ownership:
         self._over = True
         self.lost(list(self.epochs))
         self._after = {}
+
+
+def _nothing(_tenure: Tenure) -> None:
+    """Nobody wants to know."""
 
 
 class LeaseLoop(Loop):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -83,6 +83,11 @@ class Payloads:
                 self._cached_bytes -= len(self._cache.popitem(last=False)[1])
         self._cache.move_to_end(key)
         return self._cache[key]
+
+    def forget(self, namespace: str, digests: Iterable[str]) -> None:
+        """Lets payloads that were erased go from memory."""
+        for digest in digests:
+            self._cached_bytes -= len(self._cache.pop((namespace, digest), b""))
 
     def at_hand(self, namespace: str, payload: payload_pb2.Payload) -> bytes | None:
         """Bytes of a payload without asking the database; None if that is needed."""

@@ -22,6 +22,13 @@ FRAME_BYTES_MAX = 1 << 20
 """A frame is closed above this."""
 
 FORWARDED = (("flowmesh-forwarded", "1"),)
+
+
+def was_forwarded(context: Any) -> bool:
+    """Whether another orchestrator passed the call on."""
+    return any(key == FORWARDED[0][0] for key, _ in context.invocation_metadata() or ())
+
+
 """Marks a call that an orchestrator passed on: the receiver answers it or refuses it."""
 
 

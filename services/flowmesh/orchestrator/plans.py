@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any, Protocol
 
@@ -21,12 +21,14 @@ from flowmesh.api.definition.v1 import (
 )
 from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation
+from flowmesh.orchestrator.errors import node_not_found
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.runtime import Clock
 
 FRESH_MS = 30_000
 PLANS_MAX = 1_000
+BREAKPOINTS_MAX = 1_000
 
 # The namespace, the workflow, and a version by its number or a label.
 Name = tuple[str, str, int | str]
@@ -41,6 +43,17 @@ def name_of(request: execution_service_pb2.StartExecutionRequest) -> Name:
         valid_id(request.workflow_id, "workflow_id"),
         request.version_label or request.version,
     )
+
+
+def check_breakpoints(plan: Plan, nodes: Collection[str]) -> None:
+    """Raises NODE_NOT_FOUND for a node that the plan does not have."""
+    if len(nodes) > BREAKPOINTS_MAX:
+        raise Invalid("REQUEST_INVALID", f"at most {BREAKPOINTS_MAX:,} breakpoints")
+    for node in nodes:
+        try:
+            plan.at(node)
+        except (KeyError, AssertionError):
+            raise node_not_found(node) from None
 
 
 class PlanStore(Protocol):
@@ -84,6 +97,12 @@ class PlanCache:
         if missing:
             for row in await store.rows("plan_bodies", digests=missing):
                 self.remember(plan_pb2.Plan.FromString(row["body"]))
+
+    async def stored(self, digest: str, store: PlanStore) -> Plan | None:
+        """The plan of an execution that runs, or has run; None where no digest is given."""
+        if digest:
+            await self.fetch((digest,), store)
+        return self.by_digest.get(digest)
 
     def cached(self, name: Name) -> Plan | None:
         """The plan of a name if what is known of it is fresh."""

@@ -17,6 +17,7 @@ from flowmesh.engine import (
     Finish,
     MapState,
     NodeState,
+    Rendered,
     State,
     encode_output,
 )
@@ -142,7 +143,9 @@ class Preparing:
         of = node.map
         try:
             if of is not None and of.begun == of.total:
-                command: Expand | Collect = await self._collected(state, node, of)
+                command: Expand | Collect | Rendered = await self._collected(state, node, of)
+            elif node.planned.waits:
+                command = await self._linked(state, node)
             elif node.machine is not None or node.is_group:
                 command = Expand(node.id)
             elif node.planned.kind == plan_pb2.NODE_KIND_STATES:
@@ -167,6 +170,11 @@ class Preparing:
             return Expand(node.id, value=value)
         except (FlowmeshError, RenderError) as error:
             return Expand(node.id, failure=_invalid(f"input of {node.id}: {error}"))
+
+    async def _linked(self, state: State, node: NodeState) -> Rendered:
+        """The input of a child or of the next run, or the key of a wait."""
+        begun = await self._begun(state, node)
+        return Rendered(node.id, node.attempt, begun.value, begun.failure)
 
     async def _items(self, state: State, node: NodeState) -> list[Any]:
         return await self._rendered(state, {}, lambda read: render_items(state, node, read))

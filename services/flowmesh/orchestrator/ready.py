@@ -1,10 +1,17 @@
-"""Tasks that wait for credit: by namespace, queue and task type, and within these by priority."""
+"""Tasks that wait for credit, and who of them is next.
 
-from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+Namespaces take turns, each with as many tasks as it has weight (deficit round robin; a task costs
+one). Within a namespace the priority decides, and how long a task has waited: each level of
+priority is worth `AGING_MS` of waiting, so that nothing waits for ever. Equals take turns by kind
+and by the key of their workflow's limits, and leave in the order they came.
+"""
 
-from flowmesh.api.common.v1 import payload_pb2, priority_pb2
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.engine import NodeState
 from flowmesh.plan import Plan, PlanNode
 
 READY_MAX = 50_000
@@ -13,20 +20,53 @@ READY_MAX = 50_000
 READY_KEY_MIN = 1_000
 """So many of each key and priority have room however many others wait, which may be for ever."""
 
-Key = tuple[str, str, str]
-"""Namespace, queue and task type."""
-_PRIORITIES = range(priority_pb2.PRIORITY_CRITICAL, priority_pb2.PRIORITY_UNSPECIFIED, -1)
+AGING_MS = 30_000
+"""A task goes before those of the next higher priority that came so much later than it."""
+
+Key = tuple[str, str, str, str]
+"""Namespace, queue, task type, and the labels that a worker must have."""
 
 
 def key_of(plan: Plan, node: PlanNode) -> Key:
     """What decides which workers may take a node's tasks."""
     assert node.spec is not None
-    return plan.namespace, node.queue, node.spec.task_type
+    return plan.namespace, node.queue, node.spec.task_type, node.requires
+
+
+def urgent_first(nodes: Iterable[NodeState]) -> list[NodeState]:
+    """Tasks of one execution that are ready together: those with the longest way to the end first,
+    of equals those whose failure fails the execution."""
+    return sorted(
+        nodes,
+        key=lambda node: (
+            -node.scope.graph.depth(node.planned.index),
+            not node.planned.critical,
+        ),
+    )
+
+
+@dataclass(slots=True)
+class Need:
+    """A permit of one limit that a task needs before it leaves.
+
+    `rule` names the limit where it can be set at run time, `counter` what is counted: the rule, and
+    the value of its key. The numbers are those of the definition; 0 is none.
+    """
+
+    rule: str
+    counter: str
+    concurrency: int = 0
+    rate: float = 0.0
+    burst: int = 0
 
 
 @dataclass(slots=True)
 class ReadyTask:
-    """One attempt that waits for a worker; `rendered` is its input where that took a fetch."""
+    """One attempt that waits for a worker; `rendered` is its input where that took a fetch.
+
+    `fair` is what takes turns within a kind. `needs` are the permits that its definition asks for,
+    and `permitted` says that it has been given those it needs.
+    """
 
     execution_id: str
     node_id: str
@@ -35,13 +75,104 @@ class ReadyTask:
     key: Key
     priority: int
     rendered: payload_pb2.Payload | None = None
+    since_ms: float = 0.0
+    fair: str = ""
+    needs: tuple[Need, ...] = ()
+    permitted: bool = False
+
+    @property
+    def due_ms(self) -> float:
+        """Who comes first: the time since when it waits, less what its priority is worth."""
+        return self.since_ms - self.priority * AGING_MS
+
+
+class _Kind:
+    """Tasks of one key and priority; those with different values of a limit's key take turns."""
+
+    __slots__ = ("count", "queues")
+
+    def __init__(self) -> None:
+        self.queues: OrderedDict[str, deque[ReadyTask]] = OrderedDict()
+        self.count = 0
+
+    def push(self, task: ReadyTask) -> None:
+        queue = self.queues.get(task.fair)
+        if queue is None:
+            queue = self.queues[task.fair] = deque()
+        queue.append(task)
+        self.count += 1
+
+    def push_front(self, task: ReadyTask) -> None:
+        self.queues.setdefault(task.fair, deque()).appendleft(task)
+        self.queues.move_to_end(task.fair, last=False)
+        self.count += 1
+
+    @property
+    def first(self) -> ReadyTask:
+        return next(iter(self.queues.values()))[0]
+
+    def pop(self) -> ReadyTask:
+        fair, queue = next(iter(self.queues.items()))
+        task = queue.popleft()
+        self.count -= 1
+        if not queue:
+            del self.queues[fair]
+        elif len(self.queues) > 1:
+            self.queues.move_to_end(fair)
+        return task
+
+
+@dataclass(slots=True)
+class _Namespace:
+    """What waits of one namespace: by priority, and within it by key in turn."""
+
+    levels: dict[int, OrderedDict[Key, _Kind]] = field(default_factory=dict)
+    turns: int = 0
+
+    def next(self, keys: Collection[Key]) -> tuple[int, Key] | None:
+        """Priority and key of the task that is next among these keys."""
+        best: tuple[int, Key] | None = None
+        best_ms = 0.0
+        for priority, kinds in self.levels.items():
+            for key, kind in kinds.items():
+                if key in keys:
+                    due_ms = kind.first.due_ms if len(self.levels) > 1 else 0.0
+                    if best is None or due_ms < best_ms:
+                        best, best_ms = (priority, key), due_ms
+                    break
+        return best
+
+    def kind(self, priority: int, key: Key) -> _Kind:
+        kinds = self.levels.get(priority)
+        if kinds is None:
+            kinds = self.levels[priority] = OrderedDict()
+        kind = kinds.get(key)
+        if kind is None:
+            kind = kinds[key] = _Kind()
+        return kind
+
+    def pop(self, priority: int, key: Key) -> ReadyTask:
+        kinds = self.levels[priority]
+        task = kinds[key].pop()
+        if not kinds[key].count:
+            del kinds[key]
+            if not kinds:
+                del self.levels[priority]
+        elif len(kinds) > 1:
+            kinds.move_to_end(key)
+        return task
+
+
+def _same_weight(_namespace: str) -> int:
+    return 1
 
 
 class ReadyQueues:
-    """First in, first out within one key and priority; a higher priority always leaves first."""
+    """All tasks that are ready here. `weight` says how many tasks a namespace has a turn."""
 
-    def __init__(self) -> None:
-        self._queues: dict[int, dict[Key, deque[ReadyTask]]] = {p: {} for p in _PRIORITIES}
+    def __init__(self, weight: Callable[[str], int] = _same_weight) -> None:
+        self._weight = weight
+        self._namespaces: OrderedDict[str, _Namespace] = OrderedDict()
         self.keys: dict[Key, None] = {}
         self.counts: dict[Key, int] = {}
         self.count = 0
@@ -49,59 +180,103 @@ class ReadyQueues:
 
     def push(self, task: ReadyTask) -> bool:
         """Queues a task; True when nothing with its key was ever queued before."""
-        queue = self._queues[task.priority].get(task.key)
-        if queue is None:
-            queue = self._queues[task.priority][task.key] = deque()
-        if self.count >= READY_MAX and len(queue) >= READY_KEY_MIN:
+        of = self._namespaces.get(task.key[0])
+        if of is None:
+            of = self._namespaces[task.key[0]] = _Namespace()
+        kind = of.kind(task.priority, task.key)
+        if self.count >= READY_MAX and kind.count >= READY_KEY_MIN:
             self._overflowed.add((task.key, task.priority))
             return False
-        queue.append(task)
-        self.count += 1
-        self.counts[task.key] = self.counts.get(task.key, 0) + 1
+        kind.push(task)
+        self._counted(task)
         if task.key in self.keys:
             return False
         self.keys[task.key] = None
         return True
 
-    def push_front(self, task: ReadyTask) -> None:
-        """Puts a task that was popped back to where it was."""
-        self._queues[task.priority][task.key].appendleft(task)
+    def push_front(self, task: ReadyTask, *, its_turn: bool = True) -> None:
+        """Puts a task that was popped back to where it was; with `its_turn` it is the next."""
+        namespace = task.key[0]
+        of = self._namespaces.setdefault(namespace, _Namespace())
+        of.kind(task.priority, task.key).push_front(task)
+        of.levels[task.priority].move_to_end(task.key, last=False)
+        if its_turn:
+            of.turns += 1
+            self._namespaces.move_to_end(namespace, last=False)
+        self._counted(task)
+
+    def _counted(self, task: ReadyTask) -> None:
         self.count += 1
-        self.counts[task.key] += 1
+        self.counts[task.key] = self.counts.get(task.key, 0) + 1
 
     def has_room(self, key: Key, priority: int) -> bool:
         """Whether none of these had to be left to the rows since they were last read."""
         return (key, priority) not in self._overflowed
 
+    def has_more(self, key: Key) -> bool:
+        """Whether the rows have tasks of a key that had no room."""
+        return any(each == key for each, _ in self._overflowed)
+
+    def left_to_rows(self, kinds: Iterable[tuple[Key, int]]) -> None:
+        """More of these is in the rows, and is read again when none of them is left here."""
+        self._overflowed.update(kinds)
+
     def take_drained(self) -> set[tuple[Key, int]]:
         """Keys and priorities of which some had no room and none is left: the rows have more."""
-        drained = {(key, p) for key, p in self._overflowed if not self._queues[p].get(key)}
+        if not self._overflowed:
+            return set()
+        drained = {each for each in self._overflowed if not self._waits(*each)}
         self._overflowed -= drained
         return drained
 
-    def pop(self, keys: Sequence[Key], turn: int = 0) -> ReadyTask | None:
-        """The next task of any of the keys; None if they have none. Keys take turns."""
-        start = turn % len(keys) if keys else 0
-        in_turn = [*keys[start:], *keys[:start]] if start else keys
-        for priority in _PRIORITIES:
-            queues = self._queues[priority]
-            for key in in_turn:
-                queue = queues.get(key)
-                if queue:
-                    self.count -= 1
-                    self.counts[key] -= 1
-                    return queue.popleft()
+    def _waits(self, key: Key, priority: int) -> bool:
+        of = self._namespaces.get(key[0])
+        return of is not None and key in of.levels.get(priority, ())
+
+    def pop(self, keys: Collection[Key]) -> ReadyTask | None:
+        """The next task of any of the keys; None if they have none."""
+        for namespace, of in self._namespaces.items():
+            found = of.next(keys)
+            if found is None:
+                continue
+            task = of.pop(*found)
+            self.count -= 1
+            self.counts[task.key] -= 1
+            self._had_turn(namespace, of)
+            return task
         return None
+
+    def _had_turn(self, namespace: str, of: _Namespace) -> None:
+        if not of.levels:
+            del self._namespaces[namespace]
+        elif len(self._namespaces) > 1:
+            if of.turns < 1:
+                of.turns = self._weight(namespace)
+            of.turns -= 1
+            if of.turns < 1:
+                self._namespaces.move_to_end(namespace)
 
     def waiting(self, keys: Iterable[Key]) -> int:
         return sum(self.counts.get(key, 0) for key in keys)
 
+    def tasks(self) -> Iterable[ReadyTask]:
+        """All of them, in no order that means anything."""
+        for of in self._namespaces.values():
+            for kinds in of.levels.values():
+                for kind in kinds.values():
+                    for queue in kind.queues.values():
+                        yield from queue
+
     def drop_partitions(self, gone: set[int]) -> None:
-        for queues in self._queues.values():
-            for key, queue in queues.items():
-                kept = deque(task for task in queue if task.partition not in gone)
-                dropped = len(queue) - len(kept)
-                if dropped:
-                    queues[key] = kept
-                    self.count -= dropped
-                    self.counts[key] -= dropped
+        kept = [task for task in self.tasks() if task.partition not in gone]
+        if len(kept) == self.count:
+            return
+        self._namespaces.clear()
+        self.counts.clear()
+        self.count = 0
+        for task in kept:
+            # What had room has it still.
+            self._namespaces.setdefault(task.key[0], _Namespace()).kind(
+                task.priority, task.key
+            ).push(task)
+            self._counted(task)

@@ -44,8 +44,11 @@ class Recovery:
     async def recover(self, partitions: Iterable[int], *, planned: bool) -> int:
         """Adopts or sends every open task of the partitions; returns how many were open."""
         mine = list(partitions)
-        if not await self._lanes(mine):
-            return 0
+        found = await self._found(mine, planned) if await self._lanes(mine) else 0
+        self._dispatcher.gate.permits.recovered(mine)
+        return found
+
+    async def _found(self, mine: list[int], planned: bool) -> int:
         answered = self._dispatcher.claim(mine)
         try:
             async with asyncio.timeout(CLAIM_WAIT_S):
@@ -73,7 +76,7 @@ class Recovery:
 
     async def refill(self, partitions: list[int], key: Key, priority: int) -> None:
         """Queues tasks of one kind that nobody holds, as many as there is room for."""
-        namespace, queue, _ = key
+        namespace, queue, *_ = key
         lane = {"namespace": namespace, "queue": queue, "priority": priority}
         async for states in self._executions(partitions, lane):
             for state in states:
@@ -126,7 +129,7 @@ class Recovery:
             token = token_of(state.execution_id, node.id, node.attempt)
             lease = self._dispatcher.leases.get(token)
             if lease is not None:
-                self._dispatcher.watch(lease, node.planned)
+                self._dispatcher.adopted(lease, state, node)
             elif node.delivery:
                 command = DeliveryLost(node.id, node.attempt, "OWNER_LOST")
                 self._dispatcher.submit(Work(state.execution_id, partition, command))

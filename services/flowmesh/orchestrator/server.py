@@ -3,91 +3,117 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.api.history.v1 import history_service_pb2 as history
 from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
+from flowmesh.errors import NotFound
+from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.histories import Histories
+from flowmesh.orchestrator.keyed_signals import KeyedSignals
+from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import CHUNK_BYTES
+from flowmesh.orchestrator.peers import was_forwarded
 from flowmesh.orchestrator.session import Session
 from flowmesh.orchestrator.views import execution_message
-from flowmesh.rpc import namespace_of
+from flowmesh.rpc import known_choices, namespace_of
 
 OUTBOX_POSITIONS_DEFAULT = 100
 OUTBOX_POSITIONS_MAX = 1_000
 
 
-def _forwarded(context: Any) -> bool:
-    return any(key == "flowmesh-forwarded" for key, _ in context.invocation_metadata() or ())
-
-
 class ExecutionServer(pb_grpc.ExecutionServiceServicer):
     """Starts, shows and changes executions."""
 
-    def __init__(self, *, executions: Executions, core: Orchestrator) -> None:
+    def __init__(
+        self,
+        *,
+        executions: Executions,
+        listing: Listing,
+        archiving: Archiving,
+        core: Orchestrator,
+    ) -> None:
         self._executions = executions
+        self._archiving = archiving
+        self._listing = listing
         self._core = core
+        self._keyed_signals = KeyedSignals(executions=executions, store=core.store)
 
     async def StartExecution(
         self, request: pb.StartExecutionRequest, context: Any
     ) -> pb.StartExecutionResponse:
-        return await self._executions.start(request, forwarded=_forwarded(context))
+        return await self._executions.start(request, forwarded=was_forwarded(context))
 
     async def GetExecution(
         self, request: pb.GetExecutionRequest, context: Any
     ) -> pb.GetExecutionResponse:
-        state = await self._executions.state(namespace_of(request), request.execution_id)
-        return pb.GetExecutionResponse(execution=execution_message(state))
+        namespace, execution_id = namespace_of(request), request.execution_id
+        try:
+            state = await self._executions.state(namespace, execution_id)
+        except NotFound:
+            found = await self._archiving.execution(namespace, execution_id)
+            if found is None:
+                raise
+            return pb.GetExecutionResponse(execution=found)
+        execution = execution_message(state)
+        execution.continued_as = await self._executions.deliveries.continued_as(state)
+        return pb.GetExecutionResponse(execution=execution)
 
     async def ListExecutions(
         self, request: pb.ListExecutionsRequest, context: Any
     ) -> pb.ListExecutionsResponse:
-        return await self._executions.list(request)
+        return await self._listing.list(request)
 
     async def WaitExecution(
         self, request: pb.WaitExecutionRequest, context: Any
     ) -> pb.WaitExecutionResponse:
-        return await self._executions.wait(request, forwarded=_forwarded(context))
+        return await self._executions.wait(request, forwarded=was_forwarded(context))
 
     async def CancelExecution(
         self, request: pb.CancelExecutionRequest, context: Any
     ) -> pb.CancelExecutionResponse:
-        await self._executions.cancel(request, forwarded=_forwarded(context))
+        await self._executions.cancel(request, forwarded=was_forwarded(context))
         return pb.CancelExecutionResponse()
 
     async def PauseExecution(
         self, request: pb.PauseExecutionRequest, context: Any
     ) -> pb.PauseExecutionResponse:
-        await self._executions.pause(request, forwarded=_forwarded(context))
+        await self._executions.pause(request, forwarded=was_forwarded(context))
         return pb.PauseExecutionResponse()
 
     async def ResumeExecution(
         self, request: pb.ResumeExecutionRequest, context: Any
     ) -> pb.ResumeExecutionResponse:
-        await self._executions.resume(request, forwarded=_forwarded(context))
+        await self._executions.resume(request, forwarded=was_forwarded(context))
         return pb.ResumeExecutionResponse()
 
     async def TerminateExecution(
         self, request: pb.TerminateExecutionRequest, context: Any
     ) -> pb.TerminateExecutionResponse:
-        await self._executions.terminate(request, forwarded=_forwarded(context))
+        await self._executions.terminate(request, forwarded=was_forwarded(context))
         return pb.TerminateExecutionResponse()
 
     async def SignalExecution(
         self, request: pb.SignalExecutionRequest, context: Any
     ) -> pb.SignalExecutionResponse:
-        return await self._executions.signal(request, forwarded=_forwarded(context))
+        return await self._executions.signal(request, forwarded=was_forwarded(context))
+
+    async def SignalByKey(
+        self, request: pb.SignalByKeyRequest, context: Any
+    ) -> pb.SignalByKeyResponse:
+        return await self._keyed_signals.send(request)
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Any) -> pb.GetStatsResponse:
-        return await self._executions.stats(request, forwarded=_forwarded(context))
+        return await self._executions.stats(request, forwarded=was_forwarded(context))
 
     async def Session(
         self, request_iterator: AsyncIterator[pb.SessionRequest], context: Any
     ) -> AsyncIterator[pb.SessionResponse]:
         session = Session(
-            executions=self._executions, core=self._core, forwarded=_forwarded(context)
+            executions=self._executions, core=self._core, forwarded=was_forwarded(context)
         )
         async for response in session.serve(request_iterator):
             yield response
@@ -115,8 +141,17 @@ class PayloadServer(pb_grpc.PayloadServiceServicer):
 class PartitionServer(pb_grpc.PartitionServiceServicer):
     """Hand-over between orchestrators."""
 
-    def __init__(self, *, core: Orchestrator) -> None:
+    def __init__(self, *, core: Orchestrator, executions: Executions) -> None:
         self._ownership = core.ownership
+        self._executions = executions
+
+    async def DeliverMessage(
+        self, request: pb.DeliverMessageRequest, context: Any
+    ) -> pb.DeliverMessageResponse:
+        status = request.message.outcome.status
+        known_choices([status], execution_pb2.ExecutionStatus, "message.outcome.status")
+        await self._executions.deliveries.outcome(request.message, forwarded=True)
+        return pb.DeliverMessageResponse()
 
     async def ReceivePartitions(
         self, request: pb.ReceivePartitionsRequest, context: Any
@@ -128,13 +163,20 @@ class PartitionServer(pb_grpc.PartitionServiceServicer):
 class HistoryServer(history_grpc.HistoryServiceServicer):
     """Histories, of any execution."""
 
-    def __init__(self, *, histories: Histories) -> None:
+    def __init__(self, *, histories: Histories, archiving: Archiving) -> None:
         self._histories = histories
+        self._archiving = archiving
 
     async def ListHistoryEvents(
         self, request: history.ListHistoryEventsRequest, context: Any
     ) -> history.ListHistoryEventsResponse:
-        return await self._histories.page(request)
+        try:
+            return await self._histories.page(request)
+        except NotFound:
+            found = await self._archiving.history(request, namespace_of(request))
+            if found is None:
+                raise
+            return found
 
 
 class OutboxServer(history_grpc.OutboxServiceServicer):

@@ -13,7 +13,9 @@ import grpc
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import State
+from flowmesh.engine.state import EXECUTION_CONTINUED
 from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
+from flowmesh.orchestrator.attributes import start_values
 from flowmesh.orchestrator.errors import Moved, storage_unavailable
 from flowmesh.orchestrator.executions import WAIT_MAX_MS, Executions
 from flowmesh.orchestrator.owner import Orchestrator
@@ -157,13 +159,15 @@ class Session:
         chosen = request.version_label or request.version
         name = (request.namespace or "default", request.workflow_id, chosen)
         plan = self._core.plans.cached(name)
-        if plan is None or request.input.HasField("reference"):
+        linked = request.HasField("link")
+        if plan is None or linked or request.input.HasField("reference"):
             self._spawn(self._start_slowly(start))
             return
         try:
             self._executions.check_start(request)
             self._core.plans.check_input(plan, request.input.data)
             partition = self._executions.partition_for(request, plan)
+            search = start_values(request.labels, plan, request.input.data)
         except FlowmeshError as error:
             self._done()
             self._refuse(start.call_id, error)
@@ -172,7 +176,8 @@ class Session:
             self._spawn(self._start_slowly(start))
             return
         reply = self._reply_to(start, plan.namespace)
-        self._core.committer.submit(self._executions.work_for(request, plan, partition, reply))
+        work = self._executions.work_for(request, plan, partition, reply, search)
+        self._core.committer.submit(work)
 
     def _reply_to(
         self, start: pb.SessionStart, namespace: str
@@ -218,7 +223,7 @@ class Session:
         if entry is None or not answer.created:
             self._spawn(self._wait(start.call_id, namespace, answer.execution_id))
         elif entry.state.ended:
-            self._result(start.call_id, answer.execution_id, entry.state)
+            self._result(start.call_id, namespace, answer.execution_id, entry.state)
         else:
             self._watch(start.call_id, namespace, answer.execution_id)
 
@@ -228,7 +233,7 @@ class Session:
             if state is None:
                 self._spawn(self._wait(call_id, namespace, execution_id))
             else:
-                self._result(call_id, execution_id, state)
+                self._result(call_id, namespace, execution_id, state)
 
         self._watched.add((execution_id, ended))
         self._core.waiters.call(execution_id, ended)
@@ -252,10 +257,26 @@ class Session:
                 self._refuse(call_id, error)
                 return
             if ended is not None:
-                self._result(call_id, execution_id, ended)
+                self._result(call_id, namespace, execution_id, ended)
                 return
 
-    def _result(self, call_id: int, execution_id: str, ended: State | pb.SessionResult) -> None:
+    async def _follow(self, call_id: int, namespace: str, execution_id: str) -> None:
+        """The result of one that continued as new is that of its last run."""
+        while True:
+            until = asyncio.get_running_loop().time() + WAIT_MAX_MS / 1000
+            try:
+                found = await self._executions.deliveries.next_run(namespace, execution_id, until)
+            except (Unavailable, *CONNECTION_LOST):
+                continue
+            await self._wait(call_id, namespace, found)
+            return
+
+    def _result(
+        self, call_id: int, namespace: str, execution_id: str, ended: State | pb.SessionResult
+    ) -> None:
+        if ended.status == EXECUTION_CONTINUED and not self._forwarded:
+            self._spawn(self._follow(call_id, namespace, execution_id))
+            return
         output, failure = ended.output, ended.failure
         if not isinstance(ended, State):
             output = output if ended.HasField("output") else None

@@ -4,8 +4,19 @@ from collections.abc import Iterable
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import snapshot_pb2
-from flowmesh.engine import MachineState, MapState, NodeState, Scope, State
-from flowmesh.engine.state import RUNNING
+from flowmesh.engine import (
+    ChildState,
+    Journal,
+    MachineState,
+    MapState,
+    NodeState,
+    Scope,
+    State,
+    search_messages,
+)
+from flowmesh.engine import journal as journals
+from flowmesh.engine.searching import found_values
+from flowmesh.engine.state import PENDING, RUNNING
 from flowmesh.plan import Plan
 
 EVENTS_BETWEEN_SNAPSHOTS = 2_000
@@ -25,7 +36,11 @@ _NODE_FIELDS = (
     "metadata",
     "worker_id",
     "because_of",
+    "key",
+    "begun_at_us",
+    "by_hand",
 )
+_CHILD_FIELDS = ("request_id", "execution_id", "version", "open")
 _STATE_FIELDS = (
     "sequence",
     "status",
@@ -33,6 +48,7 @@ _STATE_FIELDS = (
     "ended_at_us",
     "request_id",
     "traceparent",
+    "stops_everywhere",
 )
 
 
@@ -52,11 +68,24 @@ def snapshot(state: State) -> bytes:
         signals=state.signals,
         at_workers=_at_workers(state, state.scope),
         signals_taken=state.signals_taken,
+        origin=state.origin,
+        undo=[node.id for node in state.undo],
+        closing=state.closing,
+        edits=state.edits,
+        breakpoints=sorted(state.breakpoints),
+        stopped=state.stopped,
+        passed=sorted(state.passed),
+        search=search_messages(state.search),
+        erasure=state.erasure,
+        link=state.link,
         **{field: getattr(state, field) for field in _STATE_FIELDS},
     )
     message.nodes.extend(_nodes(state, state.scope))
     for request_id, sequence in state.requests.items():
         message.requests.add(request_id=request_id, sequence=sequence)
+    for scope in state.scopes.values():
+        if scope.kept and scope.owner is not None and scope.item not in scope.owner.scopes:
+            message.kept.add(owner=scope.owner.id, scope=_scope(state, scope))
     return message.SerializeToString()
 
 
@@ -66,12 +95,19 @@ def _nodes(state: State, scope: Scope) -> Iterable[snapshot_pb2.NodeSnapshot]:
             index=index,
             output=node.output,
             failure=node.failure,
+            held=node.id in state.on_hold,
+            approval=node.approval,
             **{field: getattr(node, field) for field in _NODE_FIELDS},
         )
         if node.map is not None:
             _put_map(state, node.map, message.map)
         if node.machine is not None:
             _put_machine(state, node.machine, message.states)
+        if node.child is not None:
+            for field in _CHILD_FIELDS:
+                setattr(message.child, field, getattr(node.child, field))
+        if node.journal is not None:
+            _put_journal(state, node.journal, message.journal)
         yield message
 
 
@@ -92,8 +128,17 @@ def _put_machine(state: State, machine: MachineState, message: snapshot_pb2.Stat
         message.error.CopyFrom(machine.error)
     if machine.failure is not None:
         message.failure.CopyFrom(machine.failure)
+    if machine.deferred is not None:
+        message.deferred.CopyFrom(machine.deferred)
     for scope in machine.scopes.values():
         message.scope.CopyFrom(_scope(state, scope))
+
+
+def _put_journal(state: State, journal: Journal, message: snapshot_pb2.JournalSnapshot) -> None:
+    message.records.extend(journal.records)
+    message.began_at_us, message.resumed = journal.began_at_us, journal.resumed
+    message.suspended = journal.suspended
+    message.calls.extend(_scope(state, scope) for scope in journal.scopes.values())
 
 
 def _scope(state: State, scope: Scope) -> snapshot_pb2.ScopeSnapshot:
@@ -130,9 +175,23 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
     state.signals_bytes = sum(len(signal.payload.data) for signal in message.signals)
     state.requests = {request.request_id: request.sequence for request in message.requests}
     state.signals_taken = dict(message.signals_taken)
+    state.edits = dict(message.edits)
+    state.breakpoints = frozenset(message.breakpoints)
+    state.passed = set(message.passed)
+    state.closing = message.closing if message.HasField("closing") else None
+    state.origin = message.origin if message.HasField("origin") else None
+    if message.search:
+        state.search = found_values(message.search)
+    state.erasure = message.erasure if message.HasField("erasure") else None
+    state.link = message.link if message.HasField("link") else None
     _fill(state, state.scope, message)
+    for kept in message.kept:
+        _fill_kept(state, kept)
+    for node_id in message.undo:
+        state.keep_for_undo(state.reach(node_id))
+    state.stopped = {node_id: state.place(node_id) for node_id in message.stopped}
     if state.ended:
-        state.scopes.clear()
+        state.keep_only_kept()
     return state
 
 
@@ -142,16 +201,23 @@ def _fill(
     message: snapshot_pb2.ExecutionSnapshot | snapshot_pb2.ScopeSnapshot,
 ) -> None:
     for stored in message.nodes:
-        node = scope.node(scope.graph.nodes[stored.index])
+        node = scope.node(scope.graph.node(stored.index))
         for field in _NODE_FIELDS:
             setattr(node, field, getattr(stored, field))
         node.output = stored.output if stored.HasField("output") else None
         node.failure = stored.failure if stored.HasField("failure") else None
-        _count(state, node)
+        if stored.HasField("child"):
+            node.child = ChildState(stored.child.request_id)
+            for field in _CHILD_FIELDS:
+                setattr(node.child, field, getattr(stored.child, field))
+        node.approval = stored.approval if stored.HasField("approval") else None
+        _count(state, node, held=stored.held)
         if stored.HasField("map"):
             _fill_map(state, node, stored.map)
         if stored.HasField("states"):
             _fill_machine(state, node, stored.states)
+        if stored.HasField("journal"):
+            _fill_journal(state, node, stored.journal)
     for index in message.at_workers:
         state.send(scope.nodes[index])
     if message.failed_node:
@@ -176,6 +242,7 @@ def _fill_machine(state: State, node: NodeState, message: snapshot_pb2.StatesSna
     machine = node.machine = MachineState(message.value, None)
     machine.error = message.error if message.HasField("error") else None
     machine.failure = message.failure if message.HasField("failure") else None
+    machine.deferred = message.deferred if message.HasField("deferred") else None
     if message.HasField("scope"):
         machine.begun = message.scope.index
         _fill(state, state.open_scope(node), message.scope)
@@ -183,15 +250,46 @@ def _fill_machine(state: State, node: NodeState, message: snapshot_pb2.StatesSna
     machine.next = message.next - 1 if message.next else None
 
 
-def _count(state: State, node: NodeState) -> None:
+def _fill_journal(state: State, node: NodeState, message: snapshot_pb2.JournalSnapshot) -> None:
+    journal = node.journal = Journal(message.began_at_us)
+    journal.resumed, journal.suspended = message.resumed, message.suspended
+    for record in message.records:
+        journal.add(record)
+    for stored in message.calls:
+        scope = journals.open_call(state, node, journal.open[stored.index])
+        _fill(state, scope, stored)
+    if node.status == RUNNING:
+        journals.await_signals(state, node, journal)
+
+
+def _fill_kept(state: State, message: snapshot_pb2.KeptScope) -> None:
+    """A graph that has ended, with what may have to be undone in it."""
+    owner = state.reach(message.owner)
+    assert owner.planned.body is not None
+    scope = Scope(owner.planned.body, owner, message.scope.index)
+    scope.kept = True
+    state.scopes[scope.prefix] = scope
+    _fill(state, scope, message.scope)
+
+
+def _count(state: State, node: NodeState, *, held: bool) -> None:
     """Brings the counters to what this node's events had made of them."""
     scope = node.scope
+    if node.status == PENDING:
+        return
     if node.status == RUNNING:
+        if held:
+            state.on_hold[node.id] = node
+            return
         state.running_count += node.planned.is_task
-        if node.due_at_us:
-            state.set_timer(node.id, node.due_at_us)
-        if node.planned.signal:
+        if node.due_at_us or node.expires_at_us:
+            state.set_due(node, node.due_at_us)
+        if node.awaits:
             state.await_signal(node)
+        if node.approval is not None:
+            state.asking[node.id] = node
+        return
+    if node.planned.undoes is not None:
         return
     scope.open_count -= 1
     for successor in node.planned.successors:

@@ -19,6 +19,7 @@ from flowmesh.orchestrator.ids import partition_of
 T = TypeVar("T")
 
 _SQL = files("flowmesh.orchestrator.sql")
+QUERIES = ("queries.sql", "retention.sql", "bulks.sql")
 CONNECTION_LOST = (
     OSError,
     TimeoutError,
@@ -75,13 +76,14 @@ class Tenure:
     """How ownership stands, as the renewal of the lease saw it.
 
     `alive` maps incarnations to address and milliseconds of lease left; `partitions` maps
-    partitions to epoch and incarnation.
+    partitions to epoch and incarnation. `limits_version` grows with every change of a limit.
     """
 
     now_us: int
     renewed: bool
     alive: dict[int, tuple[str, int]]
     partitions: dict[int, tuple[int, int | None]]
+    limits_version: int
 
 
 class OrchestratorStore:
@@ -89,7 +91,8 @@ class OrchestratorStore:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
-        self._sql: Any = aiosql.from_str((_SQL / "queries.sql").read_text(), "asyncpg")
+        named = "\n".join((_SQL / name).read_text() for name in QUERIES)
+        self._sql: Any = aiosql.from_str(named, "asyncpg")
 
     async def rows(self, name: str, connection: Any = None, **values: object) -> list[Any]:
         """All rows of a named query."""
@@ -112,6 +115,7 @@ class OrchestratorStore:
             renewed=row["renewed"],
             alive={i: (address, left) for i, address, left in orjson.loads(row["alive"])},
             partitions={p: (epoch, i) for p, epoch, i in orjson.loads(row["partitions"])},
+            limits_version=row["limits_version"],
         )
 
     async def claim(self, incarnation: int, partitions_max: int) -> list[asyncpg.Record]:
@@ -208,19 +212,22 @@ class CommitLine:
     def __init__(self, store: OrchestratorStore) -> None:
         self._store = store
         self.statement = (_SQL / "commit.sql").read_text()
+        # What a batch with messages does besides stands between the parts of the same statement.
+        besides = (_SQL / "messages.sql").read_text()
+        self.telling = self.statement.replace(") -- messages.sql\n", f"),\n{besides}")
         self._connection: Any = None
-        self._prepared: Any = None
+        self._prepared: dict[bool, Any] = {}
         self.incarnation = 0
         self.position = 0
 
     async def begin(self, incarnation: int) -> None:
         """Commits for this incarnation from now on, with the statement prepared beforehand."""
         self.incarnation, self.position = incarnation, 0
-        await self._ready()
+        await self._ready(tells=False)
 
     async def close(self) -> None:
         if self._connection is not None:
-            connection, self._connection, self._prepared = self._connection, None, None
+            connection, self._connection, self._prepared = self._connection, None, {}
             await self._store.pool.release(connection)
 
     async def commit(self, batch: CommitBatch, epochs: Mapping[int, int]) -> Committed:
@@ -233,7 +240,7 @@ class CommitLine:
         tries = 0
         while True:
             try:
-                statement = await self._ready()
+                statement = await self._ready(tells=batch.tells)
                 row = await statement.fetchrow(*arguments)
                 if row["applied"]:
                     self.position += 1
@@ -268,15 +275,18 @@ class CommitLine:
             now_us,
         )
 
-    async def _ready(self) -> Any:
-        if self._prepared is None:
+    async def _ready(self, *, tells: bool) -> Any:
+        if self._connection is None:
             self._connection = await self._store.pool.acquire()
             await self._connection.execute("set plan_cache_mode = force_generic_plan")
-            self._prepared = await self._connection.prepare(self.statement)
-        return self._prepared
+        prepared = self._prepared.get(tells)
+        if prepared is None:
+            text = self.telling if tells else self.statement
+            prepared = self._prepared[tells] = await self._connection.prepare(text)
+        return prepared
 
     async def _drop(self) -> None:
-        connection, self._connection, self._prepared = self._connection, None, None
+        connection, self._connection, self._prepared = self._connection, None, {}
         if connection is not None:
             # A connection that the server closed has gone back to the pool by itself.
             with contextlib.suppress(asyncpg.InterfaceError):

@@ -6,7 +6,8 @@ from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.engine import NodeState, Scope, State
+from flowmesh.engine import NodeState, Scope, State, search_messages, tries
+from flowmesh.plan import PlanNode
 
 NODES_SHOWN_MAX = 12_000
 """An answer shows no further bodies in progress once it has so many nodes."""
@@ -18,6 +19,9 @@ _TASK_TYPES = {
     plan_pb2.NODE_KIND_GROUP: "group",
     plan_pb2.NODE_KIND_STATES: "states",
     plan_pb2.NODE_KIND_SIGNAL: "signal",
+    plan_pb2.NODE_KIND_CHILD: "subworkflow",
+    plan_pb2.NODE_KIND_CONTINUE: "continueAsNew",
+    plan_pb2.NODE_KIND_APPROVAL: "approval",
 }
 
 
@@ -46,10 +50,28 @@ def execution_message(state: State, *, nodes: bool = True) -> execution_pb2.Exec
         request_id=state.request_id,
         format=plan_pb2.Dialect.Name(plan.message.dialect).removeprefix("DIALECT_").lower(),
         signals=state.signals,
+        compensation=state.compensation,
+        origin=state.origin,
+        stops_everywhere=state.stops_everywhere,
+        breakpoints=sorted(state.breakpoints),
+        search=search_messages(state.search),
+        erasure=state.erasure,
+        link=state.link,
     )
     if nodes:
         _add_nodes(message, state.scope)
+        for scope in state.all_scopes():
+            for undo in scope.graph.undos:
+                if undo.index in scope.nodes and len(message.nodes) < NODES_SHOWN_MAX:
+                    _add_node(message, scope.nodes[undo.index])
+        _mark_held(message, state)
     return message
+
+
+def _mark_held(message: execution_pb2.Execution, state: State) -> None:
+    if state.on_hold or state.stopped:
+        for node in message.nodes:
+            node.held = node.id in state.on_hold or node.id in state.stopped
 
 
 def _add_nodes(message: execution_pb2.Execution, scope: Scope) -> None:
@@ -66,13 +88,23 @@ def _add_nodes(message: execution_pb2.Execution, scope: Scope) -> None:
                 _add_nodes(message, item)
 
 
+def approval_message(node: NodeState) -> execution_pb2.Approval | None:
+    """What people are asked, with the form they fill in."""
+    approval = node.approval
+    if approval is None or node.planned.approval is None or not node.planned.approval.form:
+        return approval
+    shown = execution_pb2.Approval(form=node.planned.approval.form)
+    shown.MergeFrom(approval)
+    return shown
+
+
 def _add_node(message: execution_pb2.Execution, node: NodeState) -> execution_pb2.Node:
     planned, scope = node.planned, node.scope
-    return message.nodes.add(
+    added = message.nodes.add(
         id=node.id,
         name=planned.name,
         status=node.status,
-        attempts=node.attempt,
+        attempts=tries(node),
         scheduled_at_us=node.scheduled_at_us,
         started_at_us=node.started_at_us,
         ended_at_us=node.ended_at_us,
@@ -82,10 +114,22 @@ def _add_node(message: execution_pb2.Execution, node: NodeState) -> execution_pb
         metadata=node.metadata,
         worker_id=node.worker_id,
         due_at_us=node.due_at_us,
-        task_type=planned.spec.task_type
-        if planned.spec is not None
-        else _TASK_TYPES.get(planned.kind, ""),
+        approval=approval_message(node),
+        task_type=planned.spec.task_type if planned.spec is not None else _task_type(planned),
+        undoes=scope.prefix + planned.undoes.id if planned.undoes is not None else "",
     )
+    if node.child is not None:
+        added.child_execution_id = node.child.execution_id
+        added.child_version = node.child.version
+    if planned.child is not None:
+        added.child_workflow_id = planned.child.workflow_id
+    return added
+
+
+def _task_type(planned: PlanNode) -> str:
+    if planned.receiver is not None:
+        return "webhook.receive"
+    return _TASK_TYPES.get(planned.kind, "")
 
 
 def listed_message(row: Any, namespace: str) -> execution_pb2.Execution:

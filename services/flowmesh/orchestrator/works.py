@@ -1,8 +1,10 @@
 """What waits to be committed, and how its sender is answered."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Command, Start
 from flowmesh.plan import Plan
 
@@ -77,3 +79,16 @@ class StartWork(Work):
         self.namespace = plan.namespace
         self.request_id = command.request_id
         self.start_digest = start_digest
+
+
+def start_digest(request: pb.StartExecutionRequest) -> bytes:
+    """What a repeated start must have in common with the first one."""
+    digest = hashlib.blake2b(digest_size=16)
+    chosen = request.version_label or request.version
+    if request.HasField("link"):
+        chosen = ""  # The version is found when it starts: told again, it may be another.
+    digest.update(f"{request.workflow_id}\0{chosen}\0".encode())
+    digest.update(request.input.SerializeToString(deterministic=True))
+    for name in sorted(request.labels):
+        digest.update(f"\0{name}\0{request.labels[name]}".encode())
+    return digest.digest()

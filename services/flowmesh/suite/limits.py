@@ -13,8 +13,9 @@ from flowmesh.definitions.checks import bodies as checks
 from flowmesh.egress import bodies, client, headers
 from flowmesh.executors import limits as executors
 from flowmesh.expressions import cel_source, conditions, jsonpath, parser, templates
+from flowmesh.filters import terms as filters
 from flowmesh.gateway import limits as gateway
-from flowmesh.orchestrator import executions, payloads
+from flowmesh.orchestrator import attributes, bulks, executions, payloads
 from flowmesh.plan import scope
 from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
@@ -394,7 +395,16 @@ EXECUTIONS = (
         "orchestrator",
         "those that are stored and referred to are not counted",
     ),
-)
+    Limit("filter", filters.FILTER_BYTES_MAX, "bytes", "FILTER_INVALID", "orchestrator"),
+    Limit("values of a filter", filters.FILTER_TERMS_MAX, "values", "FILTER_INVALID",
+          "orchestrator"),
+    Limit("nesting of a filter", filters.FILTER_DEPTH_MAX, "levels", "FILTER_INVALID",
+          "orchestrator"),
+    Limit("labels of an execution", attributes.LABELS_MAX, "labels", "SEARCH_ATTRIBUTE_INVALID",
+          "orchestrator"),
+    Limit("pace of a bulk", bulks.RATE_MAX, "executions a second", "REQUEST_INVALID",
+          "orchestrator"),
+)  # fmt: skip
 PROCESSES = (
     Limit("slots of a worker", worker.WORKER_SLOTS_MAX, "slots", "HELLO_INVALID", "worker"),
     Limit("task types of a worker", worker.WORKER_NAMES_MAX, "names", "HELLO_INVALID", "worker"),

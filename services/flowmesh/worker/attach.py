@@ -16,12 +16,13 @@ from flowmesh.api.worker.v1.dispatch_service_pb2 import (
     AttachHello,
     AttachRequest,
     AttachResponse,
+    Breaker,
     Grant,
     HeldTasks,
     LostTask,
     RefusedTask,
 )
-from flowmesh.api.worker.v1.task_pb2 import Heartbeat
+from flowmesh.api.worker.v1.task_pb2 import Heartbeat, TaskRecords
 from flowmesh.errors import FlowmeshError
 from flowmesh.failpoints import failpoint
 from flowmesh.worker import limits
@@ -84,6 +85,7 @@ class Link:
         self._hello: AttachHello | None = None
         self._say = AttachRequest()
         self._queued: deque[Lease] = deque()
+        self._records: deque[TaskRecords] = deque()
         self._frames: OrderedDict[int, list[Lease]] = OrderedDict()
         self._last_frame = 0
         self._sent_at_ms = self._monotonic_ms()
@@ -101,8 +103,16 @@ class Link:
         self._say.recalls.append(set_id)
         self._wake.set()
 
+    def gone(self, set_id: str) -> None:
+        self._say.gone_sets.append(set_id)
+        self._wake.set()
+
     def heartbeat(self, heartbeats: Iterable[Heartbeat]) -> None:
         self._say.heartbeats.extend(heartbeats)
+        self._wake.set()
+
+    def record(self, records: TaskRecords) -> None:
+        self._records.append(records)
         self._wake.set()
 
     def lost(self, lost: LostTask) -> None:
@@ -119,6 +129,10 @@ class Link:
 
     def hold(self, held: HeldTasks) -> None:
         self._say.held.append(held)
+        self._wake.set()
+
+    def tell_breakers(self, breakers: Iterable[Breaker]) -> None:
+        self._say.breakers.extend(breakers)
         self._wake.set()
 
     def claim(self, hello: AttachHello) -> None:
@@ -241,7 +255,7 @@ class Link:
                 yield request
                 if request.results:
                     failpoint("worker.result_sent")
-                if not self._queued:
+                if not self._queued and not self._records:
                     break
             if wake is not self._wake or self._finishing:
                 return
@@ -251,6 +265,11 @@ class Link:
         request, self._say = self._say, AttachRequest()
         sent: list[Lease] = []
         size = 0
+        # Before results: a handler ends after what it asked for.
+        while self._records and size < limits.FRAME_BYTES_MAX:
+            records = self._records.popleft()
+            request.records.append(records)
+            size += records.ByteSize()
         while self._queued and size < limits.FRAME_BYTES_MAX:
             lease = self._queued.popleft()
             if self._unacknowledged.get(lease.token) is not lease or lease.result is None:

@@ -28,6 +28,7 @@ MOVED_RETRY_MS = 500
 
 # remote workers
 WORKER_SLOTS_MAX = 10_000
+WORKER_LABELS_MAX = 64
 WORKER_NAMES_MAX = 100
 HELD_TOKENS_MAX = 10_000
 # Results of one worker that wait for an acknowledgement.

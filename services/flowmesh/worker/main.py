@@ -1,22 +1,33 @@
 """Composition root of the worker service."""
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
+from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
 from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from flowmesh.api.worker.v1.worker_service_pb2_grpc import add_WorkerServiceServicer_to_server
 from flowmesh.egress import Egress, Policy
+from flowmesh.executors.breakers import Breakers, GuardedSender
 from flowmesh.executors.builtin import builtin_executors
+from flowmesh.executors.databases import Connections
+from flowmesh.executors.outside import Outside
+from flowmesh.executors.publish import Subjects
+from flowmesh.executors.python import Interpreters
+from flowmesh.executors.rpc import Channels
 from flowmesh.executors.specs import ReadySpecs
-from flowmesh.runtime import Endpoint, Runtime
+from flowmesh.runtime import Endpoint, Runtime, Settings, StartError
 from flowmesh.sandbox import Sandbox
+from flowmesh.sandbox.python import MIB, Limits
 from flowmesh.worker import limits
 from flowmesh.worker.attach import Attach, Link, Orchestrators
+from flowmesh.worker.events import Events, Triggers
 from flowmesh.worker.loops import RelayLoop
+from flowmesh.worker.memo import Memo
 from flowmesh.worker.payloads import PayloadCalls, Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
@@ -37,20 +48,41 @@ async def run(runtime: Runtime) -> None:
         service_id = f"worker-{uuid.uuid4()}"
         relay = Relay(worker_service_id=service_id, monotonic_ms=monotonic_ms)
         calls = runtime.stub(PayloadServiceStub, "orchestrator")
-        executors = builtin_executors(egress=egress, sandbox=sandbox, now_us=now_us)
+        breakers = Breakers(monotonic_ms=monotonic_ms)
+        relay.show_breakers(breakers)
+        guarded = GuardedSender(egress, breakers)
+        databases = await stack.enter_async_context(_connections(settings.databases))
+        channels = await stack.enter_async_context(Channels(egress))
+        triggers = runtime.stub(TriggerServiceStub, "event")
+        subjects = Subjects(runtime.bus, settings.publish_prefix)
+        events = Events(cast(Triggers, triggers), subjects)
+        outside = Outside(databases=databases, caller=channels, publisher=events)
+        executors = builtin_executors(
+            egress=guarded,
+            sandbox=sandbox,
+            now_us=now_us,
+            python=await stack.enter_async_context(_interpreters(settings)),
+            outside=outside,
+            log=runtime.log,
+        )
         pool = BuiltinPool(
             worker_id=service_id,
-            specs=ReadySpecs(executors),
+            specs=ReadySpecs(executors, now_us),
             payloads=Payloads(cast(PayloadCalls, calls)),
             sink=relay,
             monotonic_ms=monotonic_ms,
             telemetry=PoolTelemetry(runtime.metrics, runtime.spans, runtime.log),
             slots=settings.worker_slots,
+            memo=Memo(runtime.cache, settings.bus_prefix, runtime.metrics, now_us, monotonic_ms),
         )
         relay.add_set(pool)
         server = WorkServer(relay=relay, monotonic_ms=monotonic_ms, new_id=_short_id)
         runtime.serve(server, add_WorkerServiceServicer_to_server, SERVICE)
         runtime.add_loop(RelayLoop(relay, runtime.metrics))
+        open_breakers = runtime.metrics.gauge(
+            "flowmesh_breakers_open", "Circuit breakers that let no call leave, or one that tries."
+        )
+        open_breakers.set_function(lambda: len(breakers.not_closed()))
 
         def make_link(instance_id: str, address: str) -> Link:
             stub: Any = runtime.stub_at(DispatchServiceStub, address)
@@ -68,6 +100,22 @@ async def run(runtime: Runtime) -> None:
         stack.callback(follower.cancel)
         runtime.on_drain(lambda: drain(relay, pool, server, orchestrators))
         await runtime.until_stopped()
+
+
+def _connections(path: str) -> Connections:
+    try:
+        return Connections.read(path)
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+
+@asynccontextmanager
+async def _interpreters(settings: Settings) -> AsyncIterator[Interpreters]:
+    """Processes of their own for Python, so that what computes long holds up nobody else."""
+    processes = settings.python_processes or os.cpu_count() or 1
+    async with Sandbox(children_max=processes) as sandbox:
+        most = Limits(settings.python_memory_mib * MIB, settings.python_cpu_s)
+        yield Interpreters(sandbox, most)
 
 
 async def _follow(

@@ -5,6 +5,7 @@ Cheap steps run at once and their results leave together; the others get an asyn
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
@@ -18,6 +19,7 @@ from flowmesh.executors.specs import ReadySpec, ReadySpecs
 from flowmesh.failpoints import failpoint
 from flowmesh.worker import limits
 from flowmesh.worker.leases import Receipt
+from flowmesh.worker.memo import Memo
 from flowmesh.worker.payloads import Payloads
 from flowmesh.worker.sets import WorkerSet
 from flowmesh.worker.telemetry import COMPLETED, PoolTelemetry
@@ -45,10 +47,12 @@ class BuiltinPool(WorkerSet):
         monotonic_ms: Callable[[], float],
         telemetry: PoolTelemetry,
         slots: int,
+        memo: Memo | None = None,
     ) -> None:
         super().__init__(set_id=f"{worker_id}/builtin", worker_id=worker_id, slots=slots)
         self._specs = specs
         self._payloads = payloads
+        self._memo = memo
         self._sink = sink
         self._monotonic_ms = monotonic_ms
         self._telemetry = telemetry
@@ -154,12 +158,11 @@ class BuiltinPool(WorkerSet):
                 data = await self._payloads.read(task.namespace, task.input)
                 attempt = Attempt(task, data, timeout_ms)
                 _check_input(spec, attempt)
-                if isinstance(spec.step, InlineStep):
-                    output = spec.step.run(attempt)
+                if spec.memo is not None and self._memo is not None:
+                    run = partial(_ran, spec, attempt)
+                    output = await self._memo.through(spec.memo, attempt, run)
                 else:
-                    failpoint("worker.before_effect")
-                    output = await spec.step.run(attempt)
-                    failpoint("worker.effect_done")
+                    output = await _ran(spec, attempt)
                 _check_output(spec, output)
                 payload = await self._payloads.write(task.namespace, output.data)
         except TimeoutError:
@@ -178,9 +181,19 @@ class BuiltinPool(WorkerSet):
         return TaskFailure(failures.INTERNAL, f"the {task.task_type} executor failed")
 
 
+async def _ran(spec: ReadySpec, attempt: Attempt) -> Output:
+    if isinstance(spec.step, InlineStep):
+        return spec.step.run(attempt)
+    failpoint("worker.before_effect")
+    output = await spec.step.run(attempt)
+    failpoint("worker.effect_done")
+    return output
+
+
 def _is_inline(task: Task, spec: ReadySpec) -> bool:
     return (
         isinstance(spec.step, InlineStep)
+        and spec.memo is None
         and len(task.input.data) <= INLINE_BYTES_MAX
         and not task.input.HasField("reference")
     )

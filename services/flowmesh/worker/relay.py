@@ -7,6 +7,7 @@ to be said on a stream is collected and leaves once per pass of the loop.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1.dispatch_service_pb2 import (
     AttachHello,
     AttachResponse,
@@ -21,8 +22,11 @@ from flowmesh.api.worker.v1.task_pb2 import (
     Heartbeat,
     ResultException,
     Task,
+    TaskRecorded,
+    TaskRecords,
     TaskResult,
 )
+from flowmesh.executors.breakers import Breaker, Breakers, State
 from flowmesh.failpoints import failpoint
 from flowmesh.worker import limits
 from flowmesh.worker.attach import Link
@@ -30,6 +34,11 @@ from flowmesh.worker.leases import Lease, Leases, Receipt
 from flowmesh.worker.sets import WorkerSet
 
 WORKER_LOST = "WORKER_LOST"
+_BREAKER_STATES = {
+    State.CLOSED: pb.BREAKER_STATE_CLOSED,
+    State.OPEN: pb.BREAKER_STATE_OPEN,
+    State.HALF_OPEN: pb.BREAKER_STATE_HALF_OPEN,
+}
 
 
 class Relay:
@@ -50,8 +59,30 @@ class Relay:
         # In the order in which they changed: a run must not depend on where an object lies.
         self._changed: dict[WorkerSet, None] = {}
         self._pass_due = False
+        self._breakers: Breakers | None = None
         # Set when a lease or a stream has ended.
         self._news = asyncio.Event()
+
+    # circuit breakers, here and elsewhere
+
+    def show_breakers(self, breakers: Breakers) -> None:
+        """Tells every orchestrator of breakers that change, and hears of those of others."""
+        self._breakers = breakers
+        breakers.changed = self._breaker_changed
+
+    def _breaker_changed(self, breaker: Breaker) -> None:
+        for link in self._links.values():
+            link.tell_breakers([self._breaker_message(breaker)])
+
+    def _breaker_message(self, breaker: Breaker) -> pb.Breaker:
+        assert self._breakers is not None
+        return pb.Breaker(
+            upstream=breaker.upstream,
+            state=_BREAKER_STATES[breaker.state],
+            retry_after_ms=self._breakers.wait_ms(breaker),
+            calls=breaker.calls,
+            failures=breaker.failures,
+        )
 
     # streams to orchestrators
 
@@ -63,6 +94,8 @@ class Relay:
 
     def connected(self, link: Link) -> None:
         self._links[link.id] = link
+        if self._breakers is not None:
+            link.tell_breakers(map(self._breaker_message, self._breakers.not_closed()))
         for lease in list(self._waiting.values()):
             if lease.link is None or lease.link is link:
                 self._send(lease, link)
@@ -102,10 +135,27 @@ class Relay:
             if worker_set := self._sets.get(backlog.set_id):
                 worker_set.credit.say_backlog(link.id, backlog.tasks)
                 self._change([worker_set])
+        if self._breakers is not None:
+            for breaker in response.breakers:
+                self._breakers.opened_elsewhere(breaker.upstream, breaker.retry_after_ms)
         if response.tasks:
             self._dispatched(link, response.tasks)
+        if response.recorded:
+            self._recorded(response.recorded)
         if response.cancels:
             self._cancel(response.cancels)
+
+    def _recorded(self, recorded: Iterable[TaskRecorded]) -> None:
+        """Journals of handlers grew: each worker hears of its own."""
+        for each in recorded:
+            lease = self._leases.get(each.token)
+            if lease is None or lease.result is not None:
+                continue
+            if each.moved:
+                # Sent again before long, and then to all of them.
+                lease.shared = True
+            elif lease.worker_set is not None:
+                lease.worker_set.recorded(each)
 
     def _dispatched(self, link: Link, dispatched: Iterable[DispatchedTask]) -> None:
         deliveries: dict[WorkerSet, list[Task]] = {}
@@ -241,6 +291,7 @@ class Relay:
         for link in self._links.values():
             if worker_set.credit.granted(link.id):
                 link.recall(worker_set.set_id)
+            link.gone(worker_set.set_id)
         running = self._leases.running_at(worker_set)
         for lease in running:
             lease.worker_set = None
@@ -315,6 +366,16 @@ class Relay:
         failpoint("worker.heartbeat")
         for link, beats in by_link.items():
             link.heartbeat(beats)
+
+    def records(self, worker_set: WorkerSet, records: Iterable[TaskRecords]) -> None:
+        """What handlers of a set ask for; sent again by them when nobody answers."""
+        for each in records:
+            lease = self._leases.get(each.token)
+            if lease is None or (lease.result is None and lease.worker_set is not worker_set):
+                worker_set.recorded(TaskRecorded(token=each.token, elsewhere=True))
+            elif lease.result is None:
+                for link in self._about(lease):
+                    link.record(each)
 
     def runs(self, token: str) -> bool:
         lease = self._leases.get(token)

@@ -10,6 +10,7 @@ from flowmesh.api.worker.v1.task_pb2 import (
     RESULT_EXCEPTION_KIND_STALE,
     ResultException,
     Task,
+    TaskRecorded,
     TaskResult,
 )
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
@@ -52,6 +53,7 @@ class RemoteWorker(WorkerSet):
             queues=hello.queues or ["default"],
             task_types=hello.task_types,
             worker_id=self.worker_id,
+            labels=hello.labels,
         )
 
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:
@@ -61,6 +63,10 @@ class RemoteWorker(WorkerSet):
 
     def cancel(self, tokens: Sequence[str]) -> None:
         self._say.cancels.extend(tokens)
+        self._wake.set()
+
+    def recorded(self, recorded: TaskRecorded) -> None:
+        self._say.recorded.append(recorded)
         self._wake.set()
 
     def settled(self, receipts: Sequence[Receipt], stale: Sequence[str]) -> None:
@@ -108,6 +114,8 @@ class RemoteWorker(WorkerSet):
                 message = f"more than {limits.WORKER_RESULTS_MAX} results are unacknowledged"
                 raise Overloaded("OVERLOADED", message, retry_after_ms=1_000)
             self._relay.complete(self, _bounded(request), receipt)
+        if request.records:
+            self._relay.records(self, request.records)
         if request.heartbeats:
             self._relay.heartbeats(request.heartbeats)
         if request.slots:

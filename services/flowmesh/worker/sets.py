@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
-from flowmesh.api.worker.v1.task_pb2 import Task
+from flowmesh.api.worker.v1.task_pb2 import Task, TaskRecorded
 from flowmesh.worker.credit import Credit
 from flowmesh.worker.leases import Receipt
 
@@ -35,6 +35,9 @@ class WorkerSet(ABC):
     @abstractmethod
     def settled(self, receipts: Sequence[Receipt], stale: Sequence[str]) -> None:
         """These frames of results are settled as a whole; these tokens were not applied."""
+
+    def recorded(self, recorded: TaskRecorded) -> None:  # noqa: B027 (most sets keep no journals)
+        """The journal of a handler that runs here grew."""
 
     def check_alive(self, now_ms: float) -> None:  # noqa: B027 (most sets cannot fall silent)
         """Called every tick; a set that has gone silent ends itself."""

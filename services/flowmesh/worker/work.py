@@ -94,7 +94,8 @@ def _checked(request: WorkRequest) -> WorkHello:
         message = f"hello.{problems[0].field}: {problems[0].description}"
         raise Invalid("HELLO_INVALID", message, violations=tuple(problems))
     valid_id(hello.worker_id, "hello.worker_id")
-    for name in (hello.namespace, *hello.queues, *hello.task_types):
+    labels = (part for label in hello.labels.items() for part in label)
+    for name in (hello.namespace, *hello.queues, *hello.task_types, *labels):
         if name:
             valid_id(name, "hello")
     return hello
@@ -113,6 +114,8 @@ def _problems(hello: WorkHello) -> list[tuple[str, str]]:
         problems.append(("slots", f"slots are 1 to {limits.WORKER_SLOTS_MAX}"))
     if max(len(hello.task_types), len(hello.queues)) > limits.WORKER_NAMES_MAX:
         problems.append(("task_types", f"at most {limits.WORKER_NAMES_MAX} types and queues"))
+    if len(hello.labels) > limits.WORKER_LABELS_MAX:
+        problems.append(("labels", f"at most {limits.WORKER_LABELS_MAX} labels"))
     if len(hello.held) > limits.HELD_TOKENS_MAX:
         problems.append(("held", f"at most {limits.HELD_TOKENS_MAX} tokens"))
     return problems

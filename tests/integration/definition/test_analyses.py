@@ -23,7 +23,7 @@ async def test_an_analysis_is_stored_with_its_version_and_served_from_there(
     def fail(*_arguments: object) -> None:
         raise AssertionError("it was analysed again")
 
-    monkeypatch.setattr("flowmesh.definition.library.analyse", fail)
+    monkeypatch.setattr("flowmesh.definition.compiled.analyse", fail)
     version, analysis = await library.analysis(NS, "w", 0, 0, {})
     posted = load_workflow(json.loads(steps("w", "a", "b")))
     assert (version, analysis) == (1, analyse(posted))

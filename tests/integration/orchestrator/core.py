@@ -170,6 +170,7 @@ class Core:
             ids=ExecutionIds(11),
             draw=lambda: 0.0,
             partition_stub=self._no_stub,
+            permit_stub=self._no_stub,
         )
 
     def _no_stub(self, address: str) -> Any:

@@ -289,7 +289,7 @@ async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
         start = pb.StartExecutionRequest(workflow_id="w", input=used)
         plan = await executions.plan_for(start)
         assert await store.one("collect_payloads") == 1
-        await core.ask(lambda reply: executions.work_for(start, plan, 1, reply))
+        await core.ask(lambda reply: executions.work_for(start, plan, 1, reply, ()))
 
         start.input.CopyFrom(unused)
         with pytest.raises(WrongState) as refused:

@@ -1,21 +1,29 @@
 """Nothing is kept for ever: ended executions go after their retention, days when they are empty."""
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
 from flowmesh import failpoints
+from flowmesh.orchestrator.archive import Archive
+from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.batch import DAY_US, CommitBatch
 from flowmesh.orchestrator.housekeeping import HousekeepingLoop
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.plan import Plan, compile_plan
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import until
 from tests.integration.orchestrator import factories
 from tests.integration.orchestrator.conftest import NewNode
 from tests.integration.orchestrator.factories import completed, started
+from tests.unit.engine.factories import node as one_node
+from tests.unit.engine.factories import plan
 
 PENDING = "select exists (select from pg_inherits where inhdetachpending)"
 DAY_ZERO = "select to_regclass('orchestrator.history_0')"
@@ -31,9 +39,24 @@ class LaterClock(Clock):
         return self._day * DAY_US
 
 
-def housekeeping(store: OrchestratorStore, day: int) -> HousekeepingLoop:
+def housekeeping(
+    store: OrchestratorStore, day: int, archive: Archive | None = None
+) -> HousekeepingLoop:
     metrics = OrchestratorMetrics(Metrics())
-    return HousekeepingLoop(store=store, clock=LaterClock(day), metrics=metrics, retention_days=30)
+    plans: Any = None
+
+    async def none_open() -> int:
+        return 0
+
+    return HousekeepingLoop(
+        store=store,
+        clock=LaterClock(day),
+        metrics=metrics,
+        retention_days=30,
+        archiving=Archiving(store=store, plans=plans, archive=archive),
+        finish_erasures=none_open,
+        log=structlog.get_logger("test"),
+    )
 
 
 async def test_ended_executions_go_after_their_retention(
@@ -95,3 +118,62 @@ async def test_a_day_half_detached_is_dropped_by_the_next_round(store: Orchestra
 
     assert await store.drop_empty_days(1) == 1
     assert await store.pool.fetchval(DAY_ZERO) is None
+
+
+def kept_for(days: int, name: str) -> Plan:
+    """A workflow of one step that says how long its executions are kept."""
+    of = plan(one_node("a"))
+    of.message.workflow_id = name
+    of.message.namespace = "default"
+    of.message.retention_ms = days * DAY_US // 1_000
+    return factories.digested(compile_plan(of.message))
+
+
+async def test_workflows_and_namespaces_say_how_long_they_keep(
+    new_node: NewNode, store: OrchestratorStore
+) -> None:
+    """The workflow's word counts, else its namespace's, else the setting's."""
+    node = await new_node()
+    await node.claim()
+    ended = {}
+    for name, days in (("brief", 2), ("long", 90), ("silent", 0)):
+        batch = CommitBatch()
+        ended[name] = started(batch, 1, of=kept_for(days, name)).execution_id
+        await node.commit(batch)
+    await store.pool.execute("update executions set status = 4, ended_at = 0")
+
+    async def left() -> set[str]:
+        rows = await store.pool.fetch("select id from executions")
+        return {name for name, each in ended.items() if each in {row["id"] for row in rows}}
+
+    assert (await housekeeping(store, 1).run_once()).executions == 0
+    assert (await housekeeping(store, 4).run_once()).executions == 1
+    assert await left() == {"long", "silent"}
+    await store.one("set_retention", namespace="default", retention_ms=6 * DAY_US // 1_000)
+    assert (await housekeeping(store, 5).run_once()).executions == 0
+    assert (await housekeeping(store, 8).run_once()).executions == 1
+    assert await left() == {"long"}
+    assert (await housekeeping(store, 100).run_once()).executions == 1
+
+
+async def test_what_cannot_be_archived_is_not_deleted(
+    new_node: NewNode, store: OrchestratorStore, tmp_path: Path
+) -> None:
+    """The next round tries again; a file that was written before the crash does no harm."""
+    node = await new_node()
+    await node.claim()
+    batch = CommitBatch()
+    execution_id = started(batch, 1, of=kept_for(2, "filed")).execution_id
+    await node.commit(batch)
+    await store.pool.execute("update executions set status = 4, ended_at = 0")
+    blocked = tmp_path / "archive"
+    blocked.write_text("a file where a folder is to be")
+    assert (await housekeeping(store, 4, Archive(blocked)).run_once()).executions == 0
+    archive = Archive(tmp_path / "other")
+    plans: Any = None
+    await Archiving(store=store, plans=plans, archive=archive).take([execution_id])
+    assert (await housekeeping(store, 4, archive).run_once()).executions == 1
+    assert archive.find("default", execution_id) is not None
+    assert archive.replace("default", execution_id, lambda _document: None)
+    assert archive.find("default", execution_id) is None
+    assert archive.find("..", execution_id) is None

@@ -16,7 +16,7 @@ from flowmesh.testing.suite import Suite
 
 BARE = (sys.executable, "-m", "flowmesh.suite", "dev")
 DEV = (*BARE, "--http-port", "0", "--grpc-port", "0")
-IDLE_BYTES_MAX = 350 * 1024 * 1024
+IDLE_BYTES_MAX = 420 * 1024 * 1024
 HELLO = {
     "id": "hello",
     "name": "Hello",

@@ -59,7 +59,8 @@ class Worker:
         self.pool = BuiltinPool(
             worker_id=service_id,
             specs=ReadySpecs(
-                builtin_executors(egress=egress, sandbox=sandbox, now_us=clock.now_us)
+                builtin_executors(egress=egress, sandbox=sandbox, now_us=clock.now_us),
+                clock.now_us,
             ),
             payloads=Payloads(self),
             sink=self.relay,

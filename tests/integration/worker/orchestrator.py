@@ -215,6 +215,8 @@ class Orchestrator(dispatch_grpc.DispatchServiceServicer, execution_grpc.Payload
             if self.answers_recalls:
                 left = stream.credit.pop(set_id, 0)
                 response.recalled.append(Recall(set_id=set_id, slots=left))
+        for set_id in request.gone_sets:
+            stream.grants.pop(set_id, None)
         for result in request.results:
             if result.token in self.moves:
                 kind = RESULT_EXCEPTION_KIND_MOVED

@@ -157,6 +157,20 @@ async def test_an_orchestrator_that_learned_of_a_task_from_a_hello_hears_of_its_
     await other.stop()
 
 
+async def test_an_orchestrator_is_told_which_workers_have_left(
+    orchestrator: Orchestrator, worker: Worker
+) -> None:
+    """It can say then that nobody takes a task, and not only that all are busy."""
+
+    def known() -> bool:
+        grants = [one for each in orchestrator.streams for one in each.grants.values()]
+        return any("custom" in each.task_types for each in grants)
+
+    async with RemoteClient(worker.address):
+        await orchestrator.until(known)
+    await orchestrator.until(lambda: not known())
+
+
 async def test_a_worker_that_comes_back_keeps_its_tasks(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:

@@ -150,12 +150,17 @@ def test_edges_lead_from_node_to_node(changed: Json, code: str, place: str) -> N
         ),
         (
             made("a", "trigger", data={"triggerType": "scheduled"}),
-            "FEATURE_UNSUPPORTED",
-            "nodes[0].data.triggerType",
+            "DEFINITION_INVALID",
+            "nodes[0].data.config.expression",
         ),
         (
             made("a", "webhook", data={"provider": "github"}),
-            "FEATURE_UNSUPPORTED",
+            "TRIGGER_INVALID",
+            "nodes[0].data",
+        ),
+        (
+            made("a", "webhook", data={"provider": "carrier-pigeon"}),
+            "DEFINITION_INVALID",
             "nodes[0].data.provider",
         ),
         (made("a", join="2 of 3"), "FEATURE_UNSUPPORTED", "nodes[0].join"),

@@ -221,3 +221,19 @@ def test_a_body_that_has_begun_must_be_the_same() -> None:
     assert why_not(plan(each(1)), plan(each(2)), started) == [
         "each has started and differs in body"
     ]
+
+
+def test_what_follows_from_failures_differs_and_keeps_an_execution_where_it_is() -> None:
+    """Policies, undoing and joins are told; what has begun with others cannot move."""
+    undo = {"taskRef": "transform", "input": {"source": 1, "pipeline": []}}
+    old = workflow(node("a"), node("b", "a", join="ANY"))
+    new = workflow(
+        node("a", onFailure="HOLD", undo=undo),
+        node("b", "a", join={"count": 1, "required": ["a"]}),
+        onFailure="STOP",
+    )
+    told = "\n".join(lines(old, new))
+    for part in ("on_failure", "undo", "join", "STOP", "HOLD"):
+        assert part in told
+    moved = why_not(plan(node("a")), plan(node("a", undo=undo)), ["a"])
+    assert moved == ["a has started and differs in what undoes it"]

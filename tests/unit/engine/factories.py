@@ -4,22 +4,26 @@ from typing import Any
 
 import orjson
 
-from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.common.v1 import failure_pb2, link_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1.execution_pb2 import NodeAction
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import (
     Collect,
     Command,
     Expand,
+    NodeState,
+    Rendered,
     Start,
     State,
+    Steer,
     TaskEnded,
     Transition,
     decide,
     replay,
 )
 from flowmesh.engine.state import RUNNING
-from flowmesh.plan import Plan, compile_plan, inline, render_input, render_items
+from flowmesh.plan import Plan, RenderError, compile_plan, inline, render_input, render_items
 
 NOW = 1_000_000
 SERVED_MAX = 2_000
@@ -101,8 +105,39 @@ def signal(node_id: str, *after: str, name: str, **fields: Any) -> dict[str, Any
     return node(node_id, *after, kind=plan_pb2.NODE_KIND_SIGNAL, signal=name, **fields)
 
 
+def child(node_id: str, *after: str, workflow: str = "c", **fields: Any) -> dict[str, Any]:
+    """A node that starts a workflow with the execution's input; `detached`, `on_cancel`."""
+    call = plan_pb2.ChildCall(
+        workflow_id=workflow,
+        detached=fields.pop("detached", False),
+        on_cancel=fields.pop("on_cancel", plan_pb2.ON_CANCEL_CANCEL),
+    )
+    fields.setdefault("input_template", b'"{{input}}"')
+    fields.setdefault("input_mode", plan_pb2.INPUT_MODE_TEMPLATE)
+    return node(node_id, *after, kind=plan_pb2.NODE_KIND_CHILD, child=call, **fields)
+
+
+def again(node_id: str, *after: str, given: Any = None, **fields: Any) -> dict[str, Any]:
+    """A node that lets the execution go on as a new one."""
+    return node(
+        node_id,
+        *after,
+        kind=plan_pb2.NODE_KIND_CONTINUE,
+        input_mode=plan_pb2.INPUT_MODE_TEMPLATE,
+        input_template=orjson.dumps(given),
+        **fields,
+    )
+
+
 def edge(dependency: int, label: str = "", *, on_failure: bool = False) -> plan_pb2.EdgeRule:
     return plan_pb2.EdgeRule(dependency=dependency, label=label, on_failure=on_failure)
+
+
+def undo(node_id: str, **fields: Any) -> plan_pb2.PlanNode:
+    """The task that undoes a node of this id."""
+    fields = {"input_mode": plan_pb2.INPUT_MODE_TEMPLATE, "critical": True} | fields
+    fields.setdefault("input_template", b'"{{undo.output}}"')
+    return plan_pb2.PlanNode(id=f"{node_id}:undo", kind=plan_pb2.NODE_KIND_TASK, **fields)
 
 
 def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
@@ -115,12 +150,16 @@ def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
         single, steps_max = given.pop("single", False), given.pop("steps_max", 0)
         given.setdefault("kind", plan_pb2.NODE_KIND_TASK)
         given.setdefault("critical", True)
+        undo, tolerated = given.pop("undo", None), given.pop("tolerated", 0)
         message = messages.add(dependencies=after, **given)
+        if undo is not None:
+            message.undo.CopyFrom(undo)
         if then is not None:
             _follow(message.follow, then, {"": -1, **index})
         match message.kind:
             case plan_pb2.NODE_KIND_MAP:
                 message.map.concurrency = concurrency
+                message.map.tolerated_failures = tolerated
                 _fill(message.map.nodes, body)
             case plan_pb2.NODE_KIND_GROUP:
                 message.group.race, message.group.single = race, single
@@ -151,12 +190,18 @@ def json(data: bytes) -> payload_pb2.Payload:
 class Run:
     """An execution driven by commands, with every event it produced."""
 
-    def __init__(self, of: Plan, start: bytes = b"{}") -> None:
+    def __init__(
+        self, of: Plan, start: bytes = b"{}", *, link: link_pb2.Link | None = None
+    ) -> None:
         self.state = State("exec-1", of)
         self.events: list[history.HistoryEvent] = []
         self.now = NOW
         self.last = Transition(self.state)
-        self.do(Start(json(start)))
+        self.do(Start(json(start), link=link))
+
+    def steer(self, node_id: str, action: str, **fields: Any) -> bool:
+        """Says what becomes of a node."""
+        return self.do(Steer(node_id, NodeAction.Value(f"NODE_ACTION_{action}"), **fields))
 
     def do(self, command: Command, *, after_us: int = 0) -> bool:
         """Decides one command `after_us` later; the transition is in `last`."""
@@ -184,16 +229,24 @@ class Run:
                     break
                 most -= 1
                 begun = one.map is not None and one.map.begun == one.map.total
-                if one.machine is not None or (one.is_group and not begun):
+                if one.planned.waits:
+                    value = render_input(self.state, one)
+                    self.do(Rendered(one.id, one.attempt, value))
+                elif one.machine is not None or (one.is_group and not begun):
                     self.do(Expand(one.id))
                 elif one.planned.kind == plan_pb2.NODE_KIND_STATES:
                     self.do(Expand(one.id, value=render_input(self.state, one)))
                 elif not begun:
-                    items = render_items(self.state, one, inline)
-                    self.do(Expand(one.id, items))
+                    self.do(self._expanded(one))
                 else:
                     self.do(Collect(one.id, json(b"[]")))
                 asked += self.last.asks
+
+    def _expanded(self, one: NodeState) -> Expand:
+        try:
+            return Expand(one.id, render_items(self.state, one, inline))
+        except RenderError:
+            return Expand(one.id, failure=failed("ValidationError"))
 
     @property
     def dispatched(self) -> list[str]:

@@ -40,11 +40,11 @@ def test_a_flow_is_derived_from_the_first_schedule_only() -> None:
 
 @pytest.mark.parametrize("field", list(EVENT_TYPES))
 def test_exactly_the_workflow_ends_end_a_stream(field: str) -> None:
-    """Completed, failed, canceled and terminated."""
+    """Completed, failed, canceled, terminated, and gone on as a new execution."""
     event = pb.HistoryEvent()
     getattr(event, field).SetInParent()
-    ends = ("workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated")
-    assert is_end(event) == (field in ends)
+    ends = ("completed", "failed", "canceled", "terminated", "continued")
+    assert is_end(event) == (field in [f"workflow_{end}" for end in ends])
 
 
 def test_workflow_and_execution_narrow_rows() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.event import sequencer
+from flowmesh.event.cursors import END
 from flowmesh.event.sequencer import Arrival, Need, Sequencer
 
 
@@ -200,3 +201,16 @@ def _assert_ordered(
         for former in by_key[incarnation, position, part].after:
             assert seen.get(former.incarnation, 0) >= former.position
         seen[incarnation] = position
+
+
+def test_it_says_how_far_the_incarnations_are_that_moved_last() -> None:
+    """Behind the last part that was given back, of so many; nothing of those that never moved."""
+    line = Sequencer({1: 4, 2: 5, 3: 0})
+    line.offer(arrival(batch(1, 5)))
+    line.offer(arrival(batch(4, 1, 0, last=False)))
+    assert line.spots(9) == {
+        2: (5, END, END, END),
+        1: (5, END, END, END),
+        4: (1, 0, END, END),
+    }
+    assert list(line.spots(2)) == [1, 4]

@@ -202,7 +202,7 @@ def test_all_mistakes_of_an_expression_are_found_at_once() -> None:
     assert [(code, offset) for code, offset, _ in found] == [
         ("TEMPLATE_UNKNOWN_FUNCTION", 10),
         ("TEMPLATE_ARGUMENTS_INVALID", 19),
-        ("TEMPLATE_UNKNOWN_REFERENCE", 0),
+        ("TEMPLATE_UNKNOWN_REFERENCE", 29),
     ]
 
 

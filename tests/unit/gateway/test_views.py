@@ -11,7 +11,8 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.errors import REASONS, Overloaded, Unavailable, Violation
 from flowmesh.errors.tree import FlowmeshError
 from flowmesh.gateway.errors import error_response
-from flowmesh.gateway.views import execution_answer, raw_value, read_members, run_answer
+from flowmesh.gateway.views import execution_answer, read_members, run_answer
+from flowmesh.views import raw_value
 
 
 def shown(value: Any) -> Any:

@@ -5,7 +5,7 @@ from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.ready import ReadyQueues, ReadyTask
 
-KEY = ("default", "", "work")
+KEY = ("default", "", "work", "")
 
 
 def ready(count: int) -> ReadyQueues:
@@ -57,3 +57,12 @@ def test_without_a_backlog_nothing_is_said() -> None:
         spend(stream, queues)
         grant(stream, queues, 1)
         assert said(stream, queues) == []
+
+
+def test_workers_that_have_left_are_forgotten_with_their_credit() -> None:
+    """Nothing is sent to them, and nobody counts on them."""
+    stream, queues = Attached(), ready(1)
+    grant(stream, queues, 3)
+    stream.forget(["s", "never-seen"])
+    assert stream.sets == {}
+    assert said(stream, queues) == []

@@ -47,7 +47,11 @@ def test_each_break_of_a_stream_has_a_grace_of_its_own(
     time = Loop()
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: time)
     lost: list[str] = []
-    leases = Leases(clock=Clock(), lost=lambda lease, _: lost.append(lease.worker_id))
+    leases = Leases(
+        clock=Clock(),
+        lost=lambda lease, _: lost.append(lease.worker_id),
+        freed=lambda _: None,
+    )
     first, second = attached(), attached()
     remote, builtin = held(leases, first, "remote"), held(leases, first, "service")
     leases.orphan(first)

@@ -1,10 +1,21 @@
 """The ready queues decide who leaves first."""
 
-from flowmesh.api.common.v1 import priority_pb2 as p
-from flowmesh.orchestrator.ready import READY_KEY_MIN, READY_MAX, Key, ReadyQueues, ReadyTask
+from collections import Counter
 
-HTTP: Key = ("default", "default", "http")
-OTHER: Key = ("default", "default", "other")
+from flowmesh.api.common.v1 import priority_pb2 as p
+from flowmesh.orchestrator.ready import (
+    AGING_MS,
+    READY_KEY_MIN,
+    READY_MAX,
+    Key,
+    ReadyQueues,
+    ReadyTask,
+    urgent_first,
+)
+from tests.unit.engine.factories import Run, node, plan
+
+HTTP: Key = ("default", "default", "http", "")
+OTHER: Key = ("default", "default", "other", "")
 NORMAL = p.PRIORITY_NORMAL
 
 
@@ -92,7 +103,7 @@ def test_kinds_take_turns() -> None:
     for number in range(10):
         queues.push(task(f"many-{number}"))
     queues.push(task("few", key=OTHER))
-    left = [queues.pop([HTTP, OTHER], turn) for turn in range(2)]
+    left = [queues.pop([HTTP, OTHER]) for _ in range(2)]
     assert {one.node_id for one in left if one is not None} == {"many-0", "few"}
 
 
@@ -115,3 +126,92 @@ def test_tasks_of_a_lost_partition_are_dropped() -> None:
     queues.drop_partitions({2})
     assert queues.count == 1
     assert names(queues, HTTP) == ["kept"]
+
+
+def at(name: str, since_ms: float, priority: int = NORMAL) -> ReadyTask:
+    """A task that came at this time."""
+    found = task(name, priority)
+    found.since_ms = since_ms
+    return found
+
+
+def test_nothing_waits_for_ever_behind_what_is_more_urgent() -> None:
+    """A task is overtaken only by those that come within 30 s a level after it."""
+    queues = ReadyQueues()
+    queues.push(at("low", 0.0, p.PRIORITY_LOW))
+    bound_ms = (p.PRIORITY_CRITICAL - p.PRIORITY_LOW) * AGING_MS
+    overtook = 0
+    now_ms = 0.0
+    while True:
+        # Always more of the highest priority than can leave.
+        queues.push(at("critical", now_ms, p.PRIORITY_CRITICAL))
+        popped = queues.pop([HTTP])
+        assert popped is not None
+        if popped.node_id == "low":
+            break
+        overtook += 1
+        assert popped.since_ms <= bound_ms
+        now_ms += 1_000.0
+    assert overtook == bound_ms / 1_000.0
+
+
+def of(namespace: str, number: int) -> ReadyTask:
+    return task(str(number), key=(namespace, "default", "http", ""))
+
+
+def test_namespaces_take_turns_by_their_weight() -> None:
+    """However many tasks one has: a share of the slots goes to each that has any."""
+    queues = ReadyQueues(lambda namespace: 3 if namespace == "heavy" else 1)
+    for number in range(1_000):
+        queues.push(of("flood", number))
+        if number < 40:
+            queues.push(of("quiet", number))
+            queues.push(of("heavy", number))
+    keys = list(queues.keys)
+    first = [queues.pop(keys) for _ in range(50)]
+    counts = Counter(one.key[0] for one in first if one is not None)
+    assert counts == {"heavy": 30, "quiet": 10, "flood": 10}
+
+
+def test_a_namespace_that_comes_back_does_not_catch_up() -> None:
+    """Turns are not saved for later: what waits now shares what is free now."""
+    queues = ReadyQueues()
+    for number in range(100):
+        queues.push(of("flood", number))
+    keys = [*queues.keys, ("late", "default", "http", "")]
+    for _ in range(50):
+        queues.pop(keys)
+    for number in range(10):
+        queues.push(of("late", number))
+    left = [queues.pop(keys) for _ in range(10)]
+    assert Counter(one.key[0] for one in left if one is not None) == {"late": 5, "flood": 5}
+
+
+def test_the_values_of_a_key_take_turns() -> None:
+    """A customer with many tasks does not hold up one with few."""
+    queues = ReadyQueues()
+    for number in range(10):
+        many = task(f"many-{number}")
+        many.fair = "many"
+        queues.push(many)
+    few = task("few")
+    few.fair = "few"
+    queues.push(few)
+    assert "few" in names(queues, HTTP)[:2]
+
+
+def test_the_critical_path_goes_first() -> None:
+    """Of what an execution begins at once, the longest way to its end; then what may fail it."""
+    run = Run(
+        plan(
+            node("short"),
+            node("optional", critical=False),
+            node("long"),
+            node("middle", "long"),
+            node("end", "middle"),
+        )
+    )
+    begun = run.last.dispatch
+    assert [one.id for one in begun] == ["short", "optional", "long"]
+    swapped = [begun[1], begun[0], begun[2]]
+    assert [one.id for one in urgent_first(swapped)] == ["long", "short", "optional"]

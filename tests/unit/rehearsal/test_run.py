@@ -236,3 +236,18 @@ async def test_tasks_of_the_standards_run_around_their_call(run: Rehearse) -> No
     done = await run(machine, {"a": 1}, mocks={"A": {"output": [7]}})
     assert (done.status, done.output) == ("completed", [7])
     assert done.calls[0].body == {"b": 1}
+
+
+async def test_people_are_stood_in_for(run: Rehearse) -> None:
+    """What is to be approved is, and what would be held for somebody fails."""
+    source = (
+        TASK % ("ask", "{type: asker, retry: {maxAttempts: 1}}")
+        + WORKFLOW
+        + "  tasks:\n"
+        + "    - {id: ok, approval: {assignees: [ann], deadline: 2h}}\n"
+        + "    - {id: yes, taskRef: noop, dependsOn: [{task: ok, on: approved}]}\n"
+        + "    - {id: stuck, taskRef: ask, onFailure: HOLD, dependsOn: [yes]}\n"
+    )
+    mocks = {"stuck": {"failure": {"class": "ServerError", "message": "no"}}}
+    done = await run(source, mocks=mocks)
+    assert (done.status, done.path) == ("failed", ["ok", "yes", "stuck"])

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Literal, cast
 
 from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
+from flowmesh.definitions.checks.calls import check_statement
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
 from flowmesh.definitions.model import Dialect, Json, Node, Task
@@ -26,6 +27,7 @@ from flowmesh.transforms import PipelineProblem, pipeline_problems
 _JSON_BEGINNINGS = ("{", "[")
 CONDITIONS_MAX = 100
 """Of one decision."""
+_LANGUAGES = {"javascript": "JavaScript", "python": "Python"}
 Mode = Literal["json", "text", "url", "header"]
 
 
@@ -34,7 +36,7 @@ class Bodies:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._syntax: dict[str, str] = {}
+        self._syntax: dict[tuple[str, str], str] = {}
         self._conditions: dict[tuple[Dialect, str, str], ExpressionInvalid | None] = {}
 
     def check(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
@@ -47,6 +49,12 @@ class Bodies:
             "condition": partial(self._condition, task, steps, problems),
             "decision": partial(self._decision, task, steps, problems),
             "delay": partial(self._delay, task, problems),
+            "db.query": partial(self._database, task, problems),
+            "db.exec": partial(self._database, task, problems),
+            "grpc.call": partial(self._unary, task, problems),
+            "publish": partial(self._values, task, problems, "subject", "type", "data"),
+            "log": partial(self._values, task, problems, "message", "fields"),
+            "python": partial(self._code, task, problems, "python"),
             "noop": lambda: None,
         }
         checks.get(task.executor, partial(self._custom, task, problems))()
@@ -103,12 +111,17 @@ class Bodies:
             path = task.at("pipeline")
             _note_pipeline(pipeline_problems(task.config["pipeline"]), path, problems)
 
-    def _code(self, task: Task, problems: Problems) -> None:
+    def _code(
+        self,
+        task: Task,
+        problems: Problems,
+        language: Literal["javascript", "python"] = "javascript",
+    ) -> None:
         code = str(task.config.get("code", ""))
-        if code not in self._syntax:
-            self._syntax[code] = check_syntax("javascript", code)
-        if self._syntax[code]:
-            message = f"not JavaScript: {self._syntax[code]}"
+        if (language, code) not in self._syntax:
+            self._syntax[language, code] = check_syntax(language, code)
+        if wrong := self._syntax[language, code]:
+            message = f"not {_LANGUAGES[language]}: {wrong}"
             problems.add("EXPRESSION_INVALID", message, task.at("code"))
 
     def _condition(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
@@ -150,12 +163,27 @@ class Bodies:
             self._conditions[key] = _compiled(source, language, task, ids_in(source, steps))
         error = self._conditions[key]
         if error is not None:
-            problems.add(error.reason, error.message, path)
+            problems.add(error.reason, error.message, path, offset=error.offset, inside=source)
 
     def _delay(self, task: Task, problems: Problems) -> None:
         value = task.config.get("duration")
         if isinstance(value, str):
             self._value(task, value, task.at("duration"), problems)
+
+    def _database(self, task: Task, problems: Problems) -> None:
+        check_statement(task, problems)
+        self._values(task, problems, "parameters", "identifiers")
+
+    def _values(self, task: Task, problems: Problems, *keys: str) -> None:
+        for key in keys:
+            self._value(task, task.config.get(key), task.at(key), problems)
+
+    def _unary(self, task: Task, problems: Problems) -> None:
+        config = task.config
+        self._text(task, str(config.get("target", "")), "text", task.at("target"), problems)
+        for name, value in (config.get("metadata") or {}).items():
+            self._text(task, value, "header", task.at("metadata", name), problems)
+        self._value(task, config.get("request"), task.at("request"), problems)
 
     def _custom(self, task: Task, problems: Problems) -> None:
         """A remote worker's own business, but templates in step JSON are rendered here."""

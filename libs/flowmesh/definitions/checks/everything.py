@@ -4,15 +4,18 @@ from collections.abc import Callable
 
 from flowmesh.definitions.builtins import BUILT_IN_NAMES, built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
+from flowmesh.definitions.checks.calls import check_cache
 from flowmesh.definitions.checks.graphs import check_graph, check_size
 from flowmesh.definitions.checks.known import Known, TaskOf
 from flowmesh.definitions.checks.missing import check_missing
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.checks.templates import check_templates
+from flowmesh.definitions.checks.triggers import check_triggers
 from flowmesh.definitions.checks.types import check_types
 from flowmesh.definitions.instantiation import check_template
 from flowmesh.definitions.model import (
+    APPROVAL,
     Dialect,
     Node,
     Task,
@@ -121,6 +124,7 @@ def _check_workflow(
     check_templates(workflow, scope, known, problems)
     check_types(workflow, scope, known, task_of_node, problems)
     check_missing(workflow, scope, problems)
+    check_triggers(workflow, problems)
 
 
 def _check_tasks(
@@ -132,9 +136,18 @@ def _check_tasks(
 ) -> None:
     steps = frozenset(node.id for node in workflow.nodes)
     for node in every_node(workflow.nodes):
+        if node.cache is not None:
+            check_cache(node, task_of_node(node), problems)
         if decides(node):
             continue  # its conditions are checked with those of other nodes
-        if node.task is not None:
+        if node.task is not None and node.task.executor == APPROVAL:
+            check_schema(node.task.config["form"], (*node.task.config_path, "form"), problems)
+        elif node.task is not None:
+            for key, schema in (
+                ("inputSchema", node.task.input_schema),
+                ("outputSchema", node.task.output_schema),
+            ):
+                check_schema(schema, node.task.at(key), problems)
             bodies.check(node.task, steps, problems)
         elif built_in(node.task_ref) is not None:
             check_built_in(node, problems)

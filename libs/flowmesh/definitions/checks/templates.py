@@ -7,7 +7,15 @@ import orjson
 
 from flowmesh.definitions.checks.known import Known, items_source
 from flowmesh.definitions.checks.parts import Parts
-from flowmesh.definitions.model import ITEM_NAMES, Node, Workflow
+from flowmesh.definitions.model import (
+    ITEM_NAMES,
+    Limits,
+    Node,
+    SearchField,
+    SearchKind,
+    Workflow,
+    every_node,
+)
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.references import (
     NATIVE_ROOTS,
@@ -43,14 +51,15 @@ def split_path(text: str) -> Path:
 
 def note_invalid(error: TemplateInvalid, base: Path, problems: Problems) -> None:
     for found in error.problems:
-        problems.add(found.code, found.message, (*base, *split_path(found.path)))
+        path = (*base, *split_path(found.path))
+        problems.add(found.code, found.message, path, offset=found.offset)
 
 
 def check_templates(workflow: Workflow, scope: Scope, known: Known, problems: Problems) -> None:
     """The inputs and conditions of all nodes, and the workflow's own output."""
     checker = _Checker(known, problems)
     for inner in scope.every():
-        for node in inner.nodes:
+        for node in (*inner.nodes, *inner.undos()):
             base = node.input_path
             if node.path in inner.invalid:
                 note_invalid(inner.invalid[node.path], base, problems)
@@ -58,6 +67,11 @@ def check_templates(workflow: Workflow, scope: Scope, known: Known, problems: Pr
                 checker.references(inner, inner.inputs[node.path].references, base)
             for condition, path in conditions_of(node):
                 checker.condition(inner, node, condition, path)
+    for each in workflow.search:
+        checker.found_by(scope, each)
+    for limits in (workflow.limits, *(node.limits for node in every_node(workflow.nodes))):
+        if limits is not None and limits.key:
+            checker.key(scope, limits)
     if workflow.has_output:
         base = (*workflow.schema_path, "output")
         try:
@@ -88,17 +102,37 @@ class _Checker:
                 case "item":
                     self._item_field(scope, reference, path)
 
+    def found_by(self, scope: Scope, field: SearchField) -> None:
+        """A search attribute reads the input and nothing else: it is computed at the start."""
+        if field.template is None:
+            return
+        base = (*field.path, "from") if field.kind is not SearchKind.ANY else field.path
+        try:
+            compiled = compile_template(field.template, frozenset({"input"}))
+            self.references(scope, compiled.references, base)
+        except TemplateInvalid as error:
+            note_invalid(error, base, self._problems)
+
+    def key(self, scope: Scope, limits: Limits) -> None:
+        """The key of a limit, which is known before any task has run."""
+        base = (*limits.path, "key")
+        try:
+            template = compile_template(limits.key, frozenset({"input"}))
+            self.references(scope, template.references, base)
+        except TemplateInvalid as error:
+            note_invalid(error, base, self._problems)
+
     def _task_output(self, scope: Scope, reference: Reference, path: Path) -> None:
         name = task_of(reference)
         if not name:
             message = f"{reference}: name a task, as in tasks.<id>.output"
-            self._problems.add(_UNKNOWN, message, path)
+            self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
         elif name not in scope.visible:
             message = f"{reference}: there is no task {name!r}{_hint(name, scope)}"
-            self._problems.add(_UNKNOWN, message, path)
+            self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
         elif len(reference.path) > 1 and reference.path[1] != "output":
             message = f"{reference}: a task has output, not {str(reference.path[1])[:64]!r}"
-            self._problems.add(_UNKNOWN, message, path)
+            self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
         else:
             self._output_field(scope, reference, scope.visible[name], path)
 
@@ -106,7 +140,8 @@ class _Checker:
         keys = reference.path[2:]
         if node.map is not None and keys and isinstance(keys[0], str):
             message = f"{reference}: the output of {node.id} is the list of its items' outputs"
-            self._problems.add(_UNKNOWN, f"{message}; [0] is the first of them", path)
+            message += "; [0] is the first of them"
+            self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
             return
         output = self._known.output(scope, node)
         self._declared(reference, keys, output, path, f"the output of {node.id}")
@@ -141,20 +176,24 @@ class _Checker:
                 message = f"{reference}: {what} has no {said}"
                 if isinstance(key, str):
                     message += nearest(key, parts.listed(here))
-                self._problems.add(_UNKNOWN, message, path)
+                self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
                 return
 
     def condition(self, scope: Scope, node: Node, condition: str, path: Path) -> None:
         steps = ids_in(condition, scope.visible)
         roots = condition_roots_of(node)
+        written = condition
         try:
-            compile_condition(condition, dialect="cel", steps=steps, roots=roots)
+            compile_condition(written, dialect="cel", steps=steps, roots=roots)
             if node.bound:
                 _check_bound(node, condition)
             # As it will run, which is a little longer.
-            compile_condition(under_input(condition, roots), dialect="cel", steps=steps)
+            written = under_input(condition, roots)
+            compile_condition(written, dialect="cel", steps=steps)
         except ExpressionInvalid as error:
-            self._problems.add(error.reason, _hiding(node, condition) or error.message, path)
+            message = _hiding(node, condition) or error.message
+            offset = error.offset if written == condition else -1
+            self._problems.add(error.reason, message, path, offset=offset, inside=condition)
             return
         for name in tasks_in_condition(condition, scope.visible):
             if name not in scope.visible:
@@ -210,5 +249,6 @@ def check_input_field(
         here, part = part, parts.at(part, (key,)).part
         if not parts.possible(part) or (isinstance(key, str) and parts.leaves_out(here, key)):
             hint = nearest(key, parts.listed(here)) if isinstance(key, str) else ""
-            problems.add(_UNKNOWN, f"{reference}: {what} has no field {key!r}{hint}", path)
+            message = f"{reference}: {what} has no field {key!r}{hint}"
+            problems.add(_UNKNOWN, message, path, offset=reference.offset)
             return

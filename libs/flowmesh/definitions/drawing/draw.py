@@ -1,6 +1,6 @@
 """One workflow in one of the kinds of drawing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -21,12 +21,13 @@ MEDIA_TYPES = {
 }
 
 
-def draw(workflow: Workflow, kind: str) -> str:
+def draw(workflow: Workflow, kind: str, statuses: Mapping[str, str] | None = None) -> str:
     """A checked workflow as a drawing, `kind` one of DRAWINGS.
 
+    With `statuses` of its nodes in the words of REST each is coloured by what became of it.
     Raises TooLarge GRAPH_TOO_LARGE where nobody could read it.
     """
-    picture = picture_of(workflow)
+    picture = picture_of(workflow, statuses)
     count = picture.count()
     if count > NODES_DRAWN_MAX:
         message = f"a drawing has at most {NODES_DRAWN_MAX:,} nodes, this one {count:,}"
@@ -48,6 +49,8 @@ def _placed(whole: Placed) -> dict[str, Any]:
         shown: dict[str, Any] = {"id": box.id, "title": box.title, "type": box.kind}
         if box.note:
             shown["note"] = box.note
+        if box.status:
+            shown["status"] = box.status
         shown |= {"x": round(x, 1), "y": round(y, 1), "width": width, "height": height}
         if index in whole.inner:
             shown["body"] = _placed(whole.inner[index])

@@ -1,6 +1,6 @@
 """A workflow as boxes and arrows, before anybody knows where they are on the paper."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowmesh.definitions.analysis import leaving, shown, type_of
@@ -20,13 +20,14 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node; `inner` is the body of one that has a body."""
+    """A node; `inner` is the body of one that has a body, `status` what became of it in a run."""
 
     id: str
     title: str
     kind: str
     note: str = ""
     inner: "Picture | None" = None
+    status: str = ""
 
 
 @dataclass(slots=True)
@@ -39,17 +40,20 @@ class Picture:
         return sum(1 + (box.inner.count() if box.inner else 0) for box in self.boxes)
 
 
-def picture_of(workflow: Workflow) -> Picture:
-    return _picture(Scope(workflow.nodes))
+def picture_of(workflow: Workflow, statuses: Mapping[str, str] | None = None) -> Picture:
+    """The picture of a workflow, with `statuses` of its nodes where it shows an execution."""
+    return _picture(Scope(workflow.nodes), statuses or {})
 
 
-def _picture(scope: Scope) -> Picture:
+def _picture(scope: Scope, statuses: Mapping[str, str]) -> Picture:
     nodes, graph = shown(scope)
     picture = Picture()
     for node in nodes:
         inner = scope.bodies.get(node.path)
-        body = None if inner is None or node.body is None else _picture(inner)
-        box = Box(node.id, node.name or node.id, type_of(node), _note(node), body)
+        # Of a body each item has a fate of its own.
+        body = None if inner is None or node.body is None else _picture(inner, {})
+        status = statuses.get(node.id, "")
+        box = Box(node.id, node.name or node.id, type_of(node), _note(node), body, status)
         picture.boxes.append(box)
     if isinstance(scope.owner.body if scope.owner is not None else None, StatesBody):
         picture.arrows = list(_transitions(nodes))

@@ -25,11 +25,14 @@ svg{font:13px system-ui,-apple-system,"Segoe UI",sans-serif}
 .decision{fill:#fff8c5;stroke:#9a6700}.wait{fill:#ddf4ff;stroke:#0969da}
 text{fill:#1f2328}.kind,.note,.label{fill:#57606a;font-size:11px}
 path{fill:none;stroke:#57606a}.error{stroke:#cf222e;stroke-dasharray:5 3}
+.success{fill:#dafbe1;stroke:#1a7f37}.failed{fill:#ffebe9;stroke:#cf222e}
+.running{fill:#ddf4ff;stroke:#0969da;stroke-width:2}.skipped,.canceled{opacity:.45}
 .halo{stroke:#fff;stroke-width:4px;paint-order:stroke;stroke-linejoin:round}
 @media(prefers-color-scheme:dark){.page{fill:#0d1117}.box{fill:#161b22;stroke:#8b949e}
 .decision{fill:#272115;stroke:#bb8009}.wait{fill:#121d2f;stroke:#388bfd}
 text{fill:#e6edf3}.kind,.note,.label{fill:#9da7b3}path{stroke:#8b949e}.error{stroke:#f85149}
-.halo{stroke:#0d1117}}"""
+.success{fill:#12261e;stroke:#3fb950}.failed{fill:#25171c;stroke:#f85149}
+.running{fill:#121d2f;stroke:#388bfd}.halo{stroke:#0d1117}}"""
 _CLASSES = {"decision": "decision", "condition": "decision"} | dict.fromkeys(
     ("delay", "webhook", "signal", "wait"), "wait"
 )
@@ -108,8 +111,9 @@ def _drawn(whole: Placed, left: float, top: float) -> Iterator[str]:
 
 def _box(box: Box, x: float, y: float, width: float, height: float) -> Iterator[str]:
     kind = "body" if box.inner is not None else _CLASSES.get(box.kind, "")
+    classes = " ".join(filter(None, ("box", kind, box.status)))
     yield (
-        f'<rect class="box {kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}"'
+        f'<rect class="{classes}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}"'
         f' height="{height:.1f}" rx="6"/>'
     )
     middle = x + width / 2

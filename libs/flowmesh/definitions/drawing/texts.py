@@ -6,6 +6,14 @@ from collections.abc import Iterator
 from flowmesh.definitions.drawing.picture import Arrow, Box, Picture
 from flowmesh.definitions.drawing.svg import cut
 
+# Fill and line by status; a status without them looks as one that has not begun.
+_COLORS = {
+    "success": ("#dafbe1", "#1a7f37"),
+    "failed": ("#ffebe9", "#cf222e"),
+    "running": ("#ddf4ff", "#0969da"),
+    "skipped": ("#ffffff", "#d0d7de"),
+    "canceled": ("#ffffff", "#d0d7de"),
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -30,6 +38,8 @@ def _mermaid(picture: Picture, prefix: str, depth: int) -> Iterator[str]:
             yield f'{indent}{name}{{"{text}"}}'
         else:
             yield f'{indent}{name}["{text}"]'
+        if colors := _COLORS.get(box.status):
+            yield f"{indent}style {name} fill:{colors[0]},stroke:{colors[1]}"
     for arrow in picture.arrows:
         label = _label(arrow)
         said = f'|"{_mermaid_text(label)}"|' if label else ""
@@ -62,6 +72,8 @@ def _dot(picture: Picture, prefix: str, depth: int) -> Iterator[str]:
             yield f"{indent}}}"
         else:
             shape = " shape=diamond" if box.kind in ("decision", "condition") else ""
+            if colors := _COLORS.get(box.status):
+                shape += f' style="rounded,filled" fillcolor="{colors[0]}" color="{colors[1]}"'
             yield f"{indent}{name} [label={text}{shape}];"
     for arrow in picture.arrows:
         said = [f"label={_quoted(label)}"] if (label := _label(arrow)) else []

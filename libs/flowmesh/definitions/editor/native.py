@@ -1,6 +1,13 @@
 """Schemas of the resources `Workflow` and `WorkflowTask` of `workflow.io/v1`."""
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.editor.calls import (
+    BLOCKS,
+    authentication_schema,
+    cache_schema,
+    call_blocks,
+    function_block,
+)
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
     DURATION,
@@ -9,6 +16,7 @@ from flowmesh.definitions.editor.parts import (
     IDS,
     JSON_SCHEMA,
     LABELS,
+    SEARCH,
     TASK_REF,
     TEMPLATE,
     Schema,
@@ -24,12 +32,16 @@ from flowmesh.definitions.editor.parts import (
     text,
     url,
 )
+from flowmesh.definitions.editor.triggers import triggers
+from flowmesh.definitions.formats.approvals import ASSIGNEES_MAX, DEADLINES, NEEDS, REJECTIONS
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.native import API_VERSION, FORMS, LANGUAGES
+from flowmesh.definitions.formats.native_links import KINDS, ON_CANCEL, VERSION_MAX
+from flowmesh.definitions.formats.outcomes import ON_FAILURE, ORDERS, POLICIES
 from flowmesh.definitions.model import Join, Priority
 
 _TIMEOUT = said("Limit of one attempt.", or_null(DURATION))
-_RETRY = retry("multiplier", or_null(DURATION))
+_RETRY = retry("multiplier", or_null(DURATION), elapsed=True)
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
 _WAITED_FOR: Schema = {
     "type": ["array", "null"],
@@ -41,6 +53,40 @@ _WAITED_FOR: Schema = {
     },
 }
 _FORM = said("How templates are written.", choice(FORMS, FORMS[0]))
+_COMPENSATION = members(
+    {
+        "onFailure": flag(True),
+        "onCancel": flag(True),
+        "onTerminate": flag(False),
+        "order": choice(ORDERS, ORDERS[0]),
+    },
+    text="When what was done is undone, and in which order.",
+)
+_JOIN = members(
+    {
+        "mode": choice(("ANY", "ALL"), "ANY"),
+        "count": said("Edges that must be taken.", number(1, limits.NODES_MAX, whole=True)),
+        "required": said("Nodes whose edges must be among them.", IDS),
+    }
+)
+_NAMES: Schema = {"anyOf": [text(), {"type": "array", "items": text()}, {"type": "null"}]}
+_APPROVAL = members(
+    {
+        "assignees": said("Who may decide: names or templates of them; nobody is anybody.", _NAMES),
+        "needs": {
+            "anyOf": [choice(NEEDS, NEEDS[0]), number(1, ASSIGNEES_MAX, whole=True)],
+            "description": "How many of them must approve.",
+        },
+        "title": said("What they are asked.", ANYTHING),
+        "data": said("What they are shown.", ANYTHING),
+        "form": said("What they fill in.", JSON_SCHEMA),
+        "deadline": or_null(DURATION),
+        "escalateTo": said("Who is asked besides once the deadline has passed.", _NAMES),
+        "onDeadline": choice(DEADLINES, DEADLINES[0]),
+        "onReject": choice(REJECTIONS, REJECTIONS[0]),
+    },
+    text="Waits for people to approve.",
+)
 _CODE = code("JavaScript that returns the output.")
 _CONDITION = text(
     limits.CODE_CHARACTERS_MAX, "CEL over input and tasks; must hold for the node to run."
@@ -61,12 +107,20 @@ def workflow_schema() -> Schema:
                 number(0, limits.NODES_MAX, whole=True),
             ),
             "timeout": said("Limit of the whole execution.", or_null(DURATION)),
+            "onFailure": said(
+                "What the others do once a critical task has failed.", choice(POLICIES, POLICIES[0])
+            ),
+            "compensation": or_null(_COMPENSATION),
+            "triggers": triggers(),
             "templates": _FORM,
+            **SEARCH,
+            "limits": _limits(),
         },
         "tasks",
     )
     schema = _resource("Workflow", spec)
     schema["$defs"] = {
+        "undo": _undo(),
         "tasks": {
             "type": "array",
             "minItems": 1,
@@ -83,14 +137,20 @@ def task_schema() -> Schema:
     """Of `kind: WorkflowTask`."""
     blocks: dict[str, Schema] = {
         "http": members(
-            {"method": choice(METHODS, "GET"), "url": url(), "headers": HEADERS, "body": ANYTHING},
+            {
+                "method": choice(METHODS, "GET"),
+                "url": url(),
+                "headers": HEADERS,
+                "body": ANYTHING,
+                "authentication": authentication_schema(),
+            },
             "url",
         ),
         "transform": {
             **or_null(members({"code": _CODE, "pipeline": {"type": "array"}})),
-            "not": {"required": ["code", "pipeline"]},
+            "not": {"type": "object", "required": ["code", "pipeline"]},
         },
-        "function": members({"code": _CODE}, "code"),
+        "function": function_block(),
         "delay": members(
             {"duration": {"anyOf": [DURATION, {"type": "string", "pattern": TEMPLATE}]}},
             "duration",
@@ -99,7 +159,9 @@ def task_schema() -> Schema:
         "condition": members({"expression": code("CEL over input.")}, "expression"),
         "decision": _decision(*LANGUAGES),
         "noop": or_null(members({})),
+        **call_blocks(),
     }
+    types = {name: name for name in blocks if name not in BLOCKS.values()} | BLOCKS
     common: dict[str, Schema] = {
         "description": _DESCRIPTION,
         "type": said("What runs it: built in, or a task type of your workers.", ID),
@@ -115,7 +177,7 @@ def task_schema() -> Schema:
         "required": ["type"],
         "properties": {
             **common,
-            "type": {**common["type"], "examples": list(blocks)},
+            "type": {**common["type"], "examples": list(types)},
             **{name: {"$ref": f"#/$defs/{name}"} for name in blocks},
             "config": {"type": ["object", "null"]},
         },
@@ -123,15 +185,15 @@ def task_schema() -> Schema:
             {
                 "if": {"required": ["type"], "properties": {"type": {"const": name}}},
                 "then": members(
-                    {**dict.fromkeys(common, True), name: True},
-                    *([] if name in ("transform", "noop") else [name]),
+                    {**dict.fromkeys(common, True), block: True},
+                    *([] if block in ("transform", "noop") else [block]),
                 ),
             }
-            for name in blocks
+            for name, block in types.items()
         ]
         + [
             {
-                "if": {"properties": {"type": {"not": {"enum": list(blocks)}}}},
+                "if": {"properties": {"type": {"not": {"enum": list(types)}}}},
                 "then": members({**dict.fromkeys(common, True), "config": True}),
             }
         ],
@@ -139,6 +201,25 @@ def task_schema() -> Schema:
     schema = _resource("WorkflowTask", spec)
     schema["$defs"] = blocks
     return document("WorkflowTask of workflow.io/v1", schema)
+
+
+def template_schema() -> Schema:
+    """Of `kind: WorkflowTemplate`; what it makes is checked when it is made."""
+    spec = members(
+        {
+            "description": _DESCRIPTION,
+            "parameters": said("A JSON Schema of what it is made with.", JSON_SCHEMA),
+            "resources": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": limits.TEMPLATE_RESOURCES_MAX,
+                "items": {"type": "object"},
+                "description": 'Resources, with "{{parameters.name}}" in them.',
+            },
+        },
+        "resources",
+    )
+    return document("WorkflowTemplate of workflow.io/v1", _resource("WorkflowTemplate", spec))
 
 
 def _resource(kind: str, spec: Schema) -> Schema:
@@ -171,9 +252,27 @@ def _shared() -> dict[str, Schema]:
         "name": text(),
         "condition": _CONDITION,
         "dependsOn": said("Nodes that must have ended before, and how.", _WAITED_FOR),
-        "join": choice([join.name for join in Join], Join.STRICT.name),
+        "join": {"anyOf": [choice([join.name for join in Join], Join.STRICT.name), _JOIN]},
+        "onFailure": said("What its failure means.", choice(ON_FAILURE, ON_FAILURE[0])),
+        "fallback": said("Its output where it failed and the others go on.", ANYTHING),
+        "undo": {"$ref": "#/$defs/undo"},
+        "totalTimeout": said("Limit of all attempts together.", or_null(DURATION)),
         "critical": said("Whether its failure fails the workflow.", flag(True)),
     }
+
+
+def _undo() -> Schema:
+    return members(
+        {
+            "taskRef": TASK_REF,
+            "input": said("Templates that see undo.input and undo.output besides.", ANYTHING),
+            "retry": _RETRY,
+            "timeout": _TIMEOUT,
+            "queue": ID,
+        },
+        "taskRef",
+        text="The task that undoes this one once it has completed.",
+    )
 
 
 def _node() -> Schema:
@@ -185,16 +284,87 @@ def _node() -> Schema:
                 TASK_REF,
             ),
             "decision": _decision(),
+            **_links(),
+            "approval": _APPROVAL,
             "input": said("Templates at any depth, over input and tasks.", ANYTHING),
+            "cache": cache_schema(DURATION),
             "retry": _RETRY,
             "timeout": _TIMEOUT,
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
+            "limits": _limits(),
+            "requires": said(
+                "Labels that its workers must have.",
+                {
+                    "type": ["object", "null"],
+                    "propertyNames": ID,
+                    "additionalProperties": ID,
+                    "maxProperties": limits.REQUIRES_MAX,
+                },
+            ),
         },
         "id",
     )
-    schema["anyOf"] = [{"required": ["taskRef"]}, {"required": ["decision"]}]
+    schema["anyOf"] = [{"required": [kind]} for kind in ("taskRef", *KINDS)]
     return schema
+
+
+def _limits() -> Schema:
+    most = limits.LIMIT_CONCURRENCY_MAX
+    return or_null(
+        members(
+            {
+                "concurrency": said("Tasks at workers at once.", number(0, most, whole=True)),
+                "rate": said("Tasks that may begin in a second.", number(0, limits.LIMIT_RATE_MAX)),
+                "burst": said("As many at once after a pause.", number(0, most, whole=True)),
+                "key": text(
+                    limits.CODE_CHARACTERS_MAX,
+                    "Template over input; each of its values is limited by itself.",
+                ),
+                "retries": said(
+                    "Retries per task that began, as a share.", number(0, limits.LIMIT_RETRIES_MAX)
+                ),
+            }
+        )
+    )
+
+
+def _links() -> dict[str, Schema]:
+    """What reaches beyond the execution: another workflow, the next run, an awaited event."""
+    version: Schema = {
+        "description": "A number, a label, or latest: the newest when it starts.",
+        "anyOf": [ID, number(1, VERSION_MAX, whole=True)],
+    }
+    given = said("Its input; templates over input and tasks.", ANYTHING)
+    return {
+        "subworkflow": members(
+            {
+                "workflow": said("The workflow to start.", ID),
+                "version": version,
+                "input": given,
+                "wait": said("Whether the task ends with it, or when it has started.", flag(True)),
+                "onCancel": said(
+                    "What becomes of it when the task is canceled.",
+                    choice(ON_CANCEL, ON_CANCEL[0]),
+                ),
+            },
+            "workflow",
+            text="Starts another workflow; its output is that of the task.",
+        ),
+        "continueAsNew": members(
+            {"input": given, "version": version},
+            text="Ends the execution, which goes on as a new one.",
+        ),
+        "wait": members(
+            {
+                "event": said("The signal to wait for.", ID),
+                "correlate": said("The key it must come with, as a template.", ANYTHING),
+                "onTimeout": said("The output when the timeout is over; else it fails.", ANYTHING),
+            },
+            "event",
+            text="Waits for a signal, of a key if one is named.",
+        ),
+    }
 
 
 def _decision(*languages: str) -> Schema:
@@ -229,6 +399,11 @@ def _body(kind: str, body: Schema) -> Schema:
     return members({**_shared(), kind: body}, "id", kind)
 
 
+def _one_of(schema: Schema, *keys: str) -> Schema:
+    """With one of these members at least."""
+    return {**schema, "anyOf": [{"required": [key]} for key in keys]}
+
+
 def _bodies() -> dict[str, Schema]:
     tasks: Schema = {"$ref": "#/$defs/tasks"}
     limit, default = limits.MAP_CONCURRENCY_MAX, limits.MAP_CONCURRENCY_DEFAULT
@@ -238,6 +413,20 @@ def _bodies() -> dict[str, Schema]:
                 "items": said('The list to run for, such as "{{input.orders}}".', ANYTHING),
                 "tasks": tasks,
                 "concurrency": number(1, limit, whole=True, default=default),
+                "batch": said(
+                    "item is a list of so many.", number(1, limits.MAP_BATCH_MAX, whole=True)
+                ),
+                "tolerate": said(
+                    "How many items may fail: so many, or this share of them.",
+                    or_null(
+                        members(
+                            {
+                                "count": number(0, limits.MAP_ITEMS_MAX, whole=True),
+                                "share": number(0, 1),
+                            }
+                        )
+                    ),
+                ),
             },
             "items",
             "tasks",
@@ -256,16 +445,20 @@ def _bodies() -> dict[str, Schema]:
             "tasks",
             text="Runs its tasks as long as a condition holds; templates see state.",
         ),
-        "try": members(
-            {
-                "tasks": tasks,
-                "catch": {
-                    "type": "array",
-                    "items": members({"errors": IDS, "tasks": tasks}, "tasks"),
+        "try": _one_of(
+            members(
+                {
+                    "tasks": tasks,
+                    "catch": {
+                        "type": "array",
+                        "items": members({"errors": IDS, "tasks": tasks}, "tasks"),
+                    },
+                    "finally": members({"tasks": tasks}, "tasks", text="Runs however it went."),
                 },
-            },
-            "tasks",
+                "tasks",
+                text="Runs its tasks, others for what fails in them, and some however it went.",
+            ),
             "catch",
-            text="Runs its tasks, and others for what fails in them, by the class of the failure.",
+            "finally",
         ),
     }

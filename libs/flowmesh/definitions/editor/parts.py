@@ -108,15 +108,16 @@ CLASSES: Schema = {
     "type": "array",
     "maxItems": limits.RETRY_CLASSES_MAX,
     "items": {"type": "string", "minLength": 1, "maxLength": limits.ID_CHARACTERS_MAX},
-    "description": "Failure classes that are tried again.",
     "examples": [["Timeout", "NetworkError", "RateLimitError", "ServerError"]],
 }
 
 
-def retry(multiplier: str, delay: Schema, *, more: bool = False) -> Schema:
+def retry(multiplier: str, delay: Schema, *, more: bool = False, elapsed: bool = False) -> Schema:
     """A retry policy whose delays the format writes in its own way."""
+    limit = {"maxElapsed": said("No attempt begins after it.", delay)} if elapsed else {}
     policy = members(
         {
+            **limit,
             "maxAttempts": said(
                 "Attempts in all, the first included.",
                 number(1, limits.RETRY_ATTEMPTS_MAX, whole=True),
@@ -125,8 +126,44 @@ def retry(multiplier: str, delay: Schema, *, more: bool = False) -> Schema:
             multiplier: number(1, limits.RETRY_MULTIPLIER_MAX),
             "maxDelay": delay,
             "jitter": said("Share of a delay drawn at random.", number(0, 1)),
-            "retryOn": CLASSES,
+            "retryOn": said("Failure classes that are tried again.", CLASSES),
+            "neverOn": said("Failure classes that are not, whatever retryOn says.", CLASSES),
         },
         more=more,
     )
     return or_null(policy)
+
+
+SEARCH: dict[str, Schema] = {
+    "searchAttributes": said(
+        "What executions are found by, as attr.<name>.",
+        {
+            "type": ["object", "null"],
+            "propertyNames": {"pattern": r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}$"},
+            "additionalProperties": or_null(
+                members(
+                    {
+                        "type": choice(("TEXT", "NUMBER", "BOOL", "TIME"), ""),
+                        "from": said("A template over input.", ANYTHING),
+                    },
+                    "type",
+                )
+            ),
+        },
+    ),
+    "searchable": said(
+        "Parts of the input that executions are found by, as input.customerId.",
+        {
+            "type": ["array", "null"],
+            "items": {"type": "string", "pattern": r"^input(\.[A-Za-z_][A-Za-z0-9_]*){1,8}$"},
+            "uniqueItems": True,
+        },
+    ),
+    "retention": said(
+        "How long ended executions are kept.",
+        {
+            "anyOf": [DURATION, {"type": "string", "pattern": "^[0-9]{1,4}d$"}, {"type": "null"}],
+            "examples": ["12h", "30d"],
+        },
+    ),
+}

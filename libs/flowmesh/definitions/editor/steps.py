@@ -1,6 +1,12 @@
 """Schema of step JSON. Members that are not known are kept, so it refuses none."""
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.editor.calls import (
+    BLOCKS,
+    authentication_schema,
+    cache_schema,
+    call_blocks,
+)
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
     HEADERS,
@@ -8,6 +14,7 @@ from flowmesh.definitions.editor.parts import (
     IDS,
     JSON_SCHEMA,
     LABELS,
+    SEARCH,
     TEMPLATE,
     Schema,
     choice,
@@ -22,7 +29,7 @@ from flowmesh.definitions.editor.parts import (
     text,
     url,
 )
-from flowmesh.definitions.formats.common import METHODS
+from flowmesh.definitions.formats.common import METHODS, SCRIPTS
 from flowmesh.definitions.model import Priority
 
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
@@ -37,21 +44,28 @@ _DURATION: Schema = {
 }
 _PARAMS: dict[str, Schema] = {
     "http.request": members(
-        {"method": choice(METHODS, "GET"), "url": url(), "headers": HEADERS, "body": ANYTHING},
+        {
+            "method": choice(METHODS, "GET"),
+            "url": url(),
+            "headers": HEADERS,
+            "body": ANYTHING,
+            "authentication": authentication_schema(),
+        },
         "url",
         more=True,
     ),
     "delay": members({"duration": _DURATION}, "duration", more=True),
     "transform": {
-        **or_null(
-            members({"code": _CODE, "pipeline": {"type": "array"}, "inputKey": text()}, more=True)
-        ),
-        "not": {"required": ["code", "pipeline"]},
+        **members({"code": _CODE, "pipeline": {"type": "array"}, "inputKey": text()}, more=True),
+        "oneOf": [{"required": ["code"]}, {"required": ["pipeline"]}],
     },
-    "function": members({"code": _CODE}, "code", more=True),
+    "function": members(
+        {"code": _CODE, "language": choice(SCRIPTS, SCRIPTS[0])}, "code", more=True
+    ),
     "condition": members({"expression": code("JavaScript over context.")}, "expression", more=True),
     "webhook": members({"url": url(), "headers": HEADERS, "payload": ANYTHING}, "url", more=True),
     "noop": or_null(members({}, more=True)),
+    **{name: call_blocks(more=True)[block] for name, block in BLOCKS.items()},
 }
 
 
@@ -77,6 +91,7 @@ def steps_schema() -> Schema:
             ),
             "timeout": _TIMEOUT_MS,
             "labels": LABELS,
+            **SEARCH,
             "webhooks": or_null(webhooks),
             "steps": {
                 "type": "array",
@@ -111,6 +126,9 @@ def _step() -> Schema:
             "critical": said("Whether its failure fails the workflow.", flag(True)),
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
+            "cache": cache_schema(
+                number(limits.CACHE_TTL_MS_MIN, limits.CACHE_TTL_MS_MAX, whole=True)
+            ),
         },
         "id",
         more=True,
@@ -120,7 +138,7 @@ def _step() -> Schema:
             "if": {"required": ["action"], "properties": {"action": {"const": name}}},
             "then": {
                 "properties": {"params": {"$ref": f"#/$defs/{name}"}},
-                **({} if name in ("transform", "noop") else {"required": ["params"]}),
+                **({} if name == "noop" else {"required": ["params"]}),
             },
         }
         for name in _PARAMS

@@ -9,7 +9,9 @@ from flowmesh.definitions.drawing.svg import Placed, placed
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import (
     Document,
+    found_by,
     params_of,
+    policies_of,
     policy,
     said_of,
     webhooks,
@@ -45,8 +47,10 @@ def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
         found["maxConcurrency"] = workflow.parallelism
     if workflow.timeout_ms:
         found["timeout"] = workflow.timeout_ms
+    found |= policies_of(workflow)
     if workflow.labels:
         found["labels"] = workflow.labels
+    found |= found_by(workflow)
     if said := webhooks(workflow.callbacks):
         found["webhooks"] = said
     metadata = document.get("metadata", {})
@@ -79,6 +83,10 @@ def _graph(workflow: Workflow, drawn: Placed, people: dict[str, Document], lost:
         sources = [scope.graph.ids[before] for before in scope.graph.dependencies[index]]
         if node.join is not (Join.ALL if len(sources) > 1 else Join.STRICT):
             each["join"] = node.join.value
+        if node.join_count > 1 or node.join_required:
+            counted: Document = {"type": node.join.value, "count": node.join_count}
+            required = {"required": list(node.join_required)} if node.join_required else {}
+            each["join"] = counted | required
         if metadata:
             each["metadata"] = metadata
         made.append(each)
@@ -106,6 +114,8 @@ def _data(node: Node, lost: Lost) -> tuple[str, Document]:
         lost.note("a node with a body, or a task that is not written into it", node.id)
     else:
         kind, data = _task(node, node.task, lost)
+    if node.cache is not None:
+        lost.note("a cache of results", node.id)
     if node.retry is not None:
         data["retryPolicy"] = policy(node.retry)
     if node.timeout_ms:

@@ -5,7 +5,15 @@ of step JSON has no place here. What only editors read of a node, such as positi
 """
 
 from flowmesh.definitions.exports.lost import Lost
-from flowmesh.definitions.exports.parts import Document, native_policy, said_of, written_nodes
+from flowmesh.definitions.exports.parts import (
+    Document,
+    found_by,
+    native_policy,
+    outcome_of,
+    policies_of,
+    said_of,
+    written_nodes,
+)
 from flowmesh.definitions.formats.graph_nodes import NATIVE_KEYS
 from flowmesh.definitions.formats.native import API_VERSION
 from flowmesh.definitions.model import (
@@ -21,6 +29,10 @@ from flowmesh.definitions.references import has_template, texts_of
 # The types of WorkflowTasks by what runs them; what they do stands under their name.
 _TYPES = {"http.request": "http", "function": "function", "transform": "transform"}
 
+# What a document of another format says in its own way.
+_NOT_NATIVE = frozenset(
+    {"approval", "decision", "signal", "condition", "webhook", "subworkflow", "continueAsNew"}
+)
 _OUTCOMES = frozenset({"success", "failure"})
 
 
@@ -45,6 +57,8 @@ def native_documents(workflow: Workflow, document: Document, lost: Lost) -> list
         spec["parallelism"] = workflow.parallelism
     if workflow.timeout_ms:
         spec["timeout"] = f"{workflow.timeout_ms}ms"
+    spec |= policies_of(workflow)
+    spec |= found_by(workflow)
     callbacks = workflow.callbacks
     if callbacks.on_complete or callbacks.on_failure or callbacks.on_step:
         lost.note("webhooks that are told how an execution goes")
@@ -75,6 +89,10 @@ def _node(
         found["dependsOn"] = [_dependency(node, source, lost) for source in node.dependencies]
     if node.join is not Join.STRICT:
         found["join"] = node.join.value
+    if node.join_count > 1 or node.join_required:
+        found["join"] = {"mode": node.join.value.upper(), "count": node.join_count}
+        if node.join_required:
+            found["join"]["required"] = list(node.join_required)
     return found
 
 
@@ -95,7 +113,9 @@ def _made(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> 
         found["retry"] = native_policy(node.retry or NO_RETRY)
     if node.timeout_ms:
         found["timeout"] = f"{node.timeout_ms}ms"
-    return found | said_of(node)
+    if node.cache is not None:
+        lost.note("a cache of results", node.id)
+    return found | said_of(node) | outcome_of(node)
 
 
 def _does(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> Document:
@@ -111,7 +131,7 @@ def _does(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> 
         if has_template(value) or not isinstance(value, int):
             lost.note("a delay that is computed from the context", node.id)
         return {"taskRef": "delay", "input": {"duration": f"{value}ms"}}
-    if task.executor in ("decision", "signal", "condition", "webhook"):
+    if task.executor in _NOT_NATIVE:
         lost.note(f"a node of type {task.type}", node.id)
         return {}
     if _reads_context(node, task):

@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from flowmesh.definitions.model import Callbacks, Json, Node, Retry, Task, Workflow
+from flowmesh.definitions.model import (
+    Callbacks,
+    Compensation,
+    FailurePolicy,
+    Json,
+    Node,
+    OnFailure,
+    Retry,
+    SearchKind,
+    Task,
+    Workflow,
+)
 
 Document = dict[str, Any]
 
@@ -25,12 +36,18 @@ def native_policy(retry: Retry) -> Document:
         "multiplier": retry.multiplier,
         "maxDelay": f"{retry.max_delay_ms}ms",
     }
+    if retry.max_elapsed_ms:
+        found["maxElapsed"] = f"{retry.max_elapsed_ms}ms"
     return found | _more(retry)
 
 
 def _more(retry: Retry) -> Document:
     found: Document = {"jitter": retry.jitter} if retry.jitter else {}
-    return found | ({"retryOn": list(retry.retry_on)} if retry.retry_on else {})
+    if retry.retry_on:
+        found["retryOn"] = list(retry.retry_on)
+    if retry.never_on:
+        found["neverOn"] = list(retry.never_on)
+    return found
 
 
 def webhooks(callbacks: Callbacks) -> Document:
@@ -41,6 +58,46 @@ def webhooks(callbacks: Callbacks) -> Document:
         "secret": callbacks.secret,
     }
     return {key: value for key, value in said.items() if value}
+
+
+def policies_of(workflow: Workflow) -> Document:
+    """What a workflow says of failures, where it is not as by default."""
+    found: Document = {}
+    if workflow.on_failure is not FailurePolicy.FINISH_OTHERS:
+        found["onFailure"] = workflow.on_failure.name
+    said = workflow.compensation
+    if said != Compensation():
+        found["compensation"] = {
+            "onFailure": said.on_failure,
+            "onCancel": said.on_cancel,
+            "onTerminate": said.on_terminate,
+            "order": "PARALLEL" if said.parallel else "REVERSE",
+        }
+    return found
+
+
+def outcome_of(node: Node) -> Document:
+    """What follows from a node's failure, and what undoes it."""
+    outcome = node.outcome
+    found: Document = {}
+    if outcome.on_failure is not OnFailure.FAIL:
+        found["onFailure"] = outcome.on_failure.name
+    if outcome.fallback is not None:
+        found["fallback"] = outcome.fallback
+    if outcome.total_timeout_ms:
+        found["totalTimeout"] = f"{outcome.total_timeout_ms}ms"
+    undo = outcome.undo
+    if undo is not None:
+        found["undo"] = {"taskRef": undo.task_ref}
+        if undo.has_input:
+            found["undo"]["input"] = undo.input
+        if undo.retry is not None:
+            found["undo"]["retry"] = native_policy(undo.retry)
+        if undo.timeout_ms:
+            found["undo"]["timeout"] = f"{undo.timeout_ms}ms"
+        if undo.queue:
+            found["undo"]["queue"] = undo.queue
+    return found
 
 
 def said_of(node: Node) -> Document:
@@ -71,3 +128,20 @@ def params_of(task: Task) -> Document:
     return {
         renamed.get(key, key): value for key, value in task.config.items() if key not in left_out
     }
+
+
+def found_by(workflow: Workflow) -> Document:
+    """What its executions are found by, and how long they are kept."""
+    found: Document = {}
+    attributes: Document = {}
+    for each in workflow.search:
+        if each.kind is SearchKind.ANY:
+            found.setdefault("searchable", []).append(each.name)
+        else:
+            given = {"from": each.template} if each.template is not None else {}
+            attributes[each.name.removeprefix("attr.")] = {"type": each.kind.value, **given}
+    if attributes:
+        found["searchAttributes"] = attributes
+    if workflow.retention_ms:
+        found["retention"] = f"{workflow.retention_ms}ms"
+    return found

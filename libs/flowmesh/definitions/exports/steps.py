@@ -3,13 +3,22 @@
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import (
     Document,
+    found_by,
     params_of,
     policy,
     said_of,
     webhooks,
     written_nodes,
 )
-from flowmesh.definitions.model import Dialect, Join, Node, Workflow
+from flowmesh.definitions.model import (
+    Compensation,
+    Dialect,
+    FailurePolicy,
+    Join,
+    Node,
+    Outcome,
+    Workflow,
+)
 
 _ELSEWHERE = {
     "decision": "a decision",
@@ -30,6 +39,10 @@ def steps_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
     ):
         if schema is not None:
             found[key] = schema
+    if workflow.on_failure is not FailurePolicy.FINISH_OTHERS:
+        lost.note("a workflow that does not finish the others when a step fails")
+    if workflow.compensation != Compensation():
+        lost.note("a compensation")
     if workflow.has_output:
         lost.note("an output that the workflow puts together")
     if workflow.parallelism:
@@ -38,6 +51,7 @@ def steps_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
         found["timeout"] = workflow.timeout_ms
     if workflow.labels:
         found["labels"] = workflow.labels
+    found |= found_by(workflow)
     if said := webhooks(workflow.callbacks):
         found["webhooks"] = said
     if document.get("metadata") and workflow.dialect is not Dialect.NATIVE:
@@ -58,6 +72,10 @@ def _step(node: Node, shown: Document, lost: Lost) -> Document:
             lost.note("an edge that is taken on failure", node.id)
     if node.join is not Join.STRICT:
         lost.note(f"the join {node.join.value!r} (steps wait as with 'strict')", node.id)
+    if node.outcome != Outcome():
+        lost.note("what follows from the failure of a node", node.id)
+    if node.cache is not None:
+        lost.note("a cache of results", node.id)
     if node.condition:
         lost.note("a condition of a node", node.id)
     if node.retry is not None:

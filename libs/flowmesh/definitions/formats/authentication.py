@@ -9,7 +9,7 @@ from flowmesh.definitions.model import Json
 from flowmesh.definitions.reader import Reader
 
 # Members of `config` by type: those that must be there, and those that may.
-_MEMBERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+SCHEMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "basic": (("username", "password"), ()),
     "bearer": (("token",), ()),
     "apiKey": (("value",), ("name", "in")),
@@ -20,12 +20,12 @@ _PLACES = ("header", "query")
 
 def authentication_of(reader: Reader) -> dict[str, Json]:
     kind = reader.raw("type")
-    if not isinstance(kind, str) or kind not in _MEMBERS:
-        message = f"type must be one of {', '.join(_MEMBERS)}"
+    if not isinstance(kind, str) or kind not in SCHEMES:
+        message = f"type must be one of {', '.join(SCHEMES)}"
         reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "type"))
         return {}
     config = reader.object("config")
-    needed, more = _MEMBERS[kind]
+    needed, more = SCHEMES[kind]
     found: dict[str, Json] = {"type": kind}
     for key in needed:
         if not config.has(key):

@@ -3,7 +3,9 @@
 from flowmesh.definitions import limits
 from flowmesh.definitions.model import Callbacks, Json, Retry
 from flowmesh.definitions.reader import Reader
+from flowmesh.sandbox.typescript import TypeScriptInvalid, javascript_of
 
+SCRIPTS = ("JAVASCRIPT", "TYPESCRIPT")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _RETRY = "RETRY_INVALID"
 
@@ -29,21 +31,10 @@ def retry_of(
     multiplier: str,
     initial_delay_ms: int,
     max_delay_ms: int,
+    max_elapsed_ms: int = 0,
 ) -> Retry:
     """A retry policy whose delays the format has read already."""
     most = limits.RETRY_ATTEMPTS_MAX
-    classes: list[str] = []
-    named = reader.items("retryOn")
-    if len(named) > limits.RETRY_CLASSES_MAX:
-        message = f"retryOn names at most {limits.RETRY_CLASSES_MAX} failure classes"
-        reader.problems.add(_RETRY, message, (*reader.path, "retryOn"))
-        named = []
-    for index, value in enumerate(named):
-        if isinstance(value, str) and 0 < len(value) <= limits.ID_CHARACTERS_MAX:
-            classes.append(value)
-        else:
-            path = (*reader.path, "retryOn", index)
-            reader.problems.add(_RETRY, "retryOn holds names of failure classes", path)
     return Retry(
         max_attempts=reader.integer("maxAttempts", defaults.max_attempts, 1, most, _RETRY),
         initial_delay_ms=initial_delay_ms,
@@ -52,8 +43,26 @@ def retry_of(
         ),
         max_delay_ms=max_delay_ms,
         jitter=reader.number("jitter", 0.0, 0, 1, _RETRY),
-        retry_on=tuple(classes),
+        retry_on=_classes(reader, "retryOn"),
+        never_on=_classes(reader, "neverOn"),
+        max_elapsed_ms=max_elapsed_ms,
     )
+
+
+def _classes(reader: Reader, key: str) -> tuple[str, ...]:
+    classes: list[str] = []
+    named = reader.items(key)
+    if len(named) > limits.RETRY_CLASSES_MAX:
+        message = f"{key} names at most {limits.RETRY_CLASSES_MAX} failure classes"
+        reader.problems.add(_RETRY, message, (*reader.path, key))
+        named = []
+    for index, value in enumerate(named):
+        if isinstance(value, str) and 0 < len(value) <= limits.ID_CHARACTERS_MAX:
+            classes.append(value)
+        else:
+            path = (*reader.path, key, index)
+            reader.problems.add(_RETRY, f"{key} holds names of failure classes", path)
+    return tuple(classes)
 
 
 def callbacks_of(reader: Reader) -> Callbacks:
@@ -85,9 +94,22 @@ def method_of(reader: Reader) -> str:
     return reader.choice("method", METHODS, "GET")
 
 
-def headers_of(reader: Reader) -> dict[str, Json]:
+def javascript(reader: Reader, key: str) -> str:
+    """Code as JavaScript, whichever of the two languages `language` says that it is in."""
+    code = reader.required_text(key, "JavaScript that returns the output")
+    if reader.choice("language", SCRIPTS, SCRIPTS[0]) != "TYPESCRIPT":
+        return code
+    try:
+        return javascript_of(code)
+    except TypeScriptInvalid as error:
+        message = f"not TypeScript: {error}"
+        reader.problems.add("EXPRESSION_INVALID", message, (*reader.path, key))
+        return ""
+
+
+def headers_of(reader: Reader, key: str = "headers") -> dict[str, Json]:
     """Header names and values; numbers and booleans are written as text."""
-    headers = reader.object("headers")
+    headers = reader.object(key)
     found: dict[str, Json] = {}
     for name, value in headers.value.items():
         if isinstance(value, bool):

@@ -11,7 +11,7 @@ from typing import Any
 
 from flowmesh.definitions.builtins import TRANSFORM
 from flowmesh.definitions.checks.templates import split_path
-from flowmesh.definitions.model import Json, Node, Task, Workflow
+from flowmesh.definitions.model import Json, Node, SearchKind, Task, Workflow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.expressions import Problem, Reference
 from flowmesh.expressions.go_templates import Fields, Locate, rewrite_value
@@ -34,6 +34,12 @@ def _workflow(workflow: Workflow, problems: Problems) -> Workflow:
         nodes=tuple(_node(node, problems) for node in workflow.nodes),
         output=_value(
             workflow.output, _of_workflow(()), (*workflow.schema_path, "output"), problems
+        ),
+        search=tuple(
+            replace(each, template=_value(each.template, _of_workflow(()), each.path, problems))
+            if each.kind is not SearchKind.ANY
+            else each
+            for each in workflow.search
         ),
     )
 
@@ -59,7 +65,10 @@ def _node(node: Node, problems: Problems) -> Node:
     body = node.body
     if body is not None:
         body = replace(body, nodes=tuple(_node(inner, problems) for inner in body.nodes))
-    return replace(node, input=given, body=body)
+    outcome = node.outcome
+    if outcome.undo is not None:
+        outcome = replace(outcome, undo=_node(outcome.undo, problems))
+    return replace(node, input=given, body=body, outcome=outcome)
 
 
 def _value(value: Json, locate: Locate, path: Path, problems: Problems) -> Json:

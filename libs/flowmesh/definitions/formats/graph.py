@@ -3,6 +3,7 @@
 The dialect is open: unknown members are kept and returned, with a warning outside of `data`.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from flowmesh.definitions import limits
@@ -18,6 +19,7 @@ from flowmesh.definitions.formats.graph_edges import (
 )
 from flowmesh.definitions.formats.graph_nodes import (
     AFTER_SUFFIX,
+    BEFORE_SUFFIX,
     CONTEXT,
     NATIVE_KEYS,
     NODE_TYPES,
@@ -26,7 +28,10 @@ from flowmesh.definitions.formats.graph_nodes import (
     read_meaning,
 )
 from flowmesh.definitions.formats.native import read_task
+from flowmesh.definitions.formats.outcomes import read_compensation, read_outcome, read_policy
+from flowmesh.definitions.formats.searching import read_retention, read_search
 from flowmesh.definitions.formats.steps import read_retry, read_timeout
+from flowmesh.definitions.formats.triggers import receiving_node, trigger_node
 from flowmesh.definitions.model import (
     NATIVE_RETRY,
     Dialect,
@@ -39,9 +44,11 @@ from flowmesh.definitions.model import (
 )
 from flowmesh.definitions.problems import Path, nearest
 from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.triggers import Trigger
 
 _PRIORITIES = tuple(priority.name for priority in Priority)
 _JOINS = tuple(join.value for join in Join)
+N_OF_M = "n-of-m"
 _INVALID = "DEFINITION_INVALID"
 # Where runs begin, if a graph has one of them.
 _ENTRANCES = frozenset({"trigger", "webhook"})
@@ -81,11 +88,13 @@ def load(reader: Reader) -> Workflow:
     if reader.raw("metadata") is not None:
         _metadata(reader.object("metadata"))
     webhooks = reader.object("webhooks")
+    graph = _Graph(reader, workflow_id)
+    nodes = _nodes(graph)
     workflow = Workflow(
         id=workflow_id,
         name=reader.text("name") or workflow_id,
         dialect=Dialect.GRAPH,
-        nodes=_nodes(_Graph(reader, workflow_id)),
+        nodes=nodes,
         input_schema=reader.raw("inputSchema"),
         output_schema=reader.raw("outputSchema"),
         output=reader.raw("output"),
@@ -95,10 +104,25 @@ def load(reader: Reader) -> Workflow:
         callbacks=callbacks_of(webhooks),
         labels=reader.labels(),
         nodes_path=("nodes",),
+        on_failure=read_policy(reader),
+        compensation=read_compensation(reader),
+        triggers=tuple(_triggers(graph, nodes)),
+        search=read_search(reader),
+        retention_ms=read_retention(reader),
     )
     webhooks.warn_of_unknown()
     reader.warn_of_unknown()
     return workflow
+
+
+def _triggers(graph: _Graph, nodes: tuple[Node, ...]) -> Iterator[Trigger]:
+    """What starts runs: triggers that say when, and receivers that nothing comes before."""
+    first = {node.id.removesuffix(BEFORE_SUFFIX) for node in nodes if not node.dependencies}
+    for each in graph.found:
+        if each.kind == "trigger" and each.id:
+            yield from trigger_node(each.id, each.data)
+        elif each.kind == "webhook" and each.id in first and graph.workflow_id:
+            yield receiving_node(each.id, each.data, graph.workflow_id)
 
 
 def _metadata(metadata: Reader) -> None:
@@ -196,8 +220,9 @@ def _made(each: _Found, wiring: Wiring, kinds: dict[str, str]) -> list[Node]:
         dependencies=tuple(edge.source for edge in edges),
         dependencies_key="edges",
         edges=edges,
-        join=_join(each.reader, len(edges)),
+        join=_join(each.reader, edges),
     )
+    node = _with_count(node, each.reader)
     if each.id in wiring.configs and node.task is not None:
         config, places = wiring.configs[each.id]
         node = replace(node, task=replace(node.task, config=config, places=places))
@@ -205,10 +230,22 @@ def _made(each: _Found, wiring: Wiring, kinds: dict[str, str]) -> list[Node]:
     hidden = list(wiring.between.get(each.id, ())) if each.id else []
     if meaning.before is not None:
         first = replace(
-            meaning.before, dependencies=node.dependencies, edges=node.edges, join=node.join
+            meaning.before,
+            dependencies=node.dependencies,
+            edges=node.edges,
+            join=node.join,
+            join_count=node.join_count,
+            join_required=node.join_required,
         )
         after = Edge(first.id, node.path)
-        node = replace(node, dependencies=(first.id,), edges=(after,), join=Join.STRICT)
+        node = replace(
+            node,
+            dependencies=(first.id,),
+            edges=(after,),
+            join=Join.STRICT,
+            join_count=1,
+            join_required=(),
+        )
         hidden.append(first)
     behind = wiring.behind.get(each.id) if each.id else None
     return [*hidden, node, *([behind] if behind is not None else [])]
@@ -229,6 +266,7 @@ def _node(each: _Found, meaning: Meaning) -> Node:
         critical=reader.flag("critical", True),
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
+        outcome=read_outcome(reader, each.id, frozenset()),
         bound=CONTEXT if meaning.has_input else frozenset(),
     )
 
@@ -253,23 +291,50 @@ def _with_native_retries(node: Node) -> Node:
     if node.body is not None:
         nodes = tuple(_with_native_retries(inner) for inner in node.body.nodes)
         return replace(node, body=replace(node.body, nodes=nodes))
-    if node.task is None or node.retry is not None:
+    # A workflow that is started is tried once, there too.
+    if node.task is None or node.retry is not None or node.task.executor == "subworkflow":
         return node
     return replace(node, retry=NATIVE_RETRY)
 
 
-def _join(reader: Reader, edges: int) -> Join:
+def _join(reader: Reader, edges: tuple[Edge, ...]) -> Join:
     value: Json = reader.raw("join")
     if isinstance(value, dict):
-        value = value.get("type")
-    default = Join.ALL if edges > 1 else Join.STRICT
+        value = value.get("type", N_OF_M)
+    default = Join.ALL if len(edges) > 1 else Join.STRICT
     if value is None:
         return default
+    if value == N_OF_M:
+        return Join.ANY
     if isinstance(value, str) and value.lower() in _JOINS:
         return Join(value.lower())
-    message = f"the join {str(value)[:64]!r}; there are {', '.join(_JOINS)}"
+    message = f"the join {str(value)[:64]!r}; there are {', '.join((*_JOINS, N_OF_M))}"
     reader.problems.add("FEATURE_UNSUPPORTED", message, (*reader.path, "join"))
     return default
+
+
+def _with_count(node: Node, reader: Reader) -> Node:
+    """How many of its edges a join needs, and which, where it says so in an object."""
+    if not isinstance(reader.raw("join"), dict):
+        return node
+    said = reader.object("join")
+    said.text("type")
+    sources = dict.fromkeys(node.dependencies)
+    count = said.integer("count", 1, 1, max(1, len(sources)))
+    required = said.identifiers("required")
+    for number, name in enumerate(required):
+        if name and not _sources_of(name, sources):
+            message = f"no edge leads here from {name!r}{nearest(name, sources)}"
+            path = (*said.path, "required", number)
+            said.problems.add("GRAPH_UNKNOWN_NODE", message, path)
+    said.refuse_unknown()
+    known = (source for name in required for source in _sources_of(name, sources))
+    return replace(node, join_count=count, join_required=tuple(known))
+
+
+def _sources_of(name: str, sources: Iterable[str]) -> list[str]:
+    """The edges from a node, which may come from a hidden one behind it."""
+    return [source for source in sources if source in (name, name + AFTER_SUFFIX)]
 
 
 def _check_entrances(graph: _Graph, drawn: list[Drawn]) -> None:

@@ -15,7 +15,7 @@ from flowmesh.definitions.reader import Reader, kind_of
 
 _INVALID = "DEFINITION_INVALID"
 _ERROR = "error"
-_LANGUAGES = ("javascript", "jsonpath", "cel", "jq")
+LANGUAGES = ("javascript", "jsonpath", "cel", "jq")
 _LAST = float("inf")
 
 
@@ -132,10 +132,13 @@ def read_decision(data: Reader) -> Decision:
         name = reader.required_text("id", "the name of the condition, which edges refer to")
         expression = reader.required_text("expression", "JavaScript, or a JSONPath from $ on")
         reader.has("description")
-        language = reader.raw("language") or language_of(expression)
-        if language not in _LANGUAGES:
-            message = f"language must be one of {', '.join(_LANGUAGES)}"
+        language = reader.raw("language")
+        if language in (None, ""):
+            language = language_of(expression)
+        elif language not in LANGUAGES:
+            message = f"language must be one of {', '.join(LANGUAGES)}"
             data.problems.add(_INVALID, message, (*path, "language"))
+            language = language_of(expression)
         reader.warn_of_unknown()
         if name in found.conditions:
             message = f"the id {name!r} is taken by another condition"

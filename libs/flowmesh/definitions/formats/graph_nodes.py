@@ -5,17 +5,18 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.durations import duration_ms
-from flowmesh.definitions.formats import native_bodies
+from flowmesh.definitions.formats import native_bodies, native_links
 from flowmesh.definitions.formats.authentication import authentication_of
-from flowmesh.definitions.formats.common import headers_of, method_of, url_of
+from flowmesh.definitions.formats.common import headers_of, javascript, method_of, url_of
 from flowmesh.definitions.formats.steps import read_task
+from flowmesh.definitions.formats.triggers import read_receiver
 from flowmesh.definitions.model import Dialect, Json, Node, Task
-from flowmesh.definitions.problems import Path
+from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reader import Reader
 
 # Appended to the id of a node: what runs before it, and what runs behind it.
@@ -23,7 +24,7 @@ BEFORE_SUFFIX = ":before"
 AFTER_SUFFIX = ":after"
 CONTEXT = frozenset({"context"})
 _UNSUPPORTED = "FEATURE_UNSUPPORTED"
-_OPERATIONS = {"map": "map", "filter": "filter", "reduce": "reduce", "enrichment": "enrich"}
+OPERATIONS = {"map": "map", "filter": "filter", "reduce": "reduce", "enrichment": "enrich"}
 # What JavaScript makes of one item, or of a whole list, by the type of the transformation.
 _EXPRESSIONS = {
     "map": "return input.map((item, index) => ({code}))",
@@ -32,7 +33,7 @@ _EXPRESSIONS = {
     "enrichment": "return input.map((item, index) => ({{...item, ...({code})}}))",
 }
 # Marks of data that is a task as native resources have it.
-NATIVE_KEYS = ("taskRef", "decision", *native_bodies.KINDS)
+NATIVE_KEYS = ("taskRef", *native_links.KINDS, *native_bodies.KINDS)
 # Of the data of a custom node: what is said to us, all else being for its worker.
 _OURS = frozenset(
     {"taskType", "handlerId", "timeout", "retryPolicy", "inputSchema", "outputSchema"}
@@ -99,7 +100,7 @@ def _function(place: Place) -> Meaning:
             place.problem("a function has either functionCode or handlerId, not both", "handlerId")
         handler = data.identifier("handlerId", "the task type of a worker")
         return place.given(place.task("function", handler, {}), "{{context}}")
-    code = data.required_text("functionCode", "JavaScript; or handlerId, a worker's task type")
+    code = javascript(data, "functionCode")
     if name and re.search(rf"\b(?:function\*?|const|let|var|class)\s+{re.escape(name)}\b", code):
         code += f"\nreturn {name}(input, context)"
     places: dict[Path, Path] = {("code",): (*data.path, "functionCode")}
@@ -163,7 +164,7 @@ def _computed_delay(place: Place, code: str, places: dict[Path, Path]) -> Meanin
 
 def _transformation(place: Place) -> Meaning:
     data = place.data
-    kind = _word(place, "transformationType", tuple(_OPERATIONS))
+    kind = _word(place, "transformationType", tuple(OPERATIONS))
     if not data.has("transformationConfig"):
         data.missing("transformationConfig", "parameters of the operation, or an expression")
     config = data.object("transformationConfig")
@@ -178,7 +179,7 @@ def _transformation(place: Place) -> Meaning:
         does: dict[str, Json] = {"code": made}
         places["code",] = (*config.path, "expression")
     else:
-        does = {"pipeline": [{"operation": _OPERATIONS[kind], **config.value}]}
+        does = {"pipeline": [{"operation": OPERATIONS[kind], **config.value}]}
         places["pipeline", 0] = config.path
         places["pipeline",] = config.path
     previous = f'{{{{tasks["{place.previous}"].output}}}}' if place.previous else "{{context}}"
@@ -193,12 +194,10 @@ def _decision(place: Place) -> Meaning:
 def _webhook(place: Place) -> Meaning:
     """A receiver: it waits for a signal; what came is checked and turned by a task behind that."""
     data = place.data
-    if data.has("provider") and data.raw("provider") not in ("generic", "custom"):
-        message = f"provider {str(data.raw('provider'))[:64]!r} of a webhook; use generic"
-        place.problem(message, "provider", code=_UNSUPPORTED)
     signal_name = data.identifier("webhookId", "", required=False) or place.id
-    signal = Task("webhook", "signal", {"name": signal_name}, Dialect.STEPS, path=data.path)
-    template, schema = data.raw("transformationTemplate"), data.raw("payloadSchema")
+    does = {"name": signal_name, "receiver": asdict(read_receiver(data))}
+    signal = Task("webhook", "signal", does, Dialect.STEPS, path=data.path)
+    template, schema = data.raw("transformationTemplate"), _payload_schema(data)
     if template is None and schema is None:
         return Meaning(signal)
     hidden = place.id + BEFORE_SUFFIX
@@ -211,11 +210,22 @@ def _webhook(place: Place) -> Meaning:
         value = {"payload": value, "value": _with_payload(template, f"{{{{{received}")}
         config["input_key"] = "value"
         # A schema of its own, so that what refers into it still does.
-        within = {"$id": "urn:payload", **schema} if isinstance(schema, dict) else True
+        within = (
+            {"$id": "urn:payload", **schema} if isinstance(schema, dict) else schema is not False
+        )
         schema = {"properties": {"payload": within}}
     task = place.task("webhook", "transform", config, Dialect.NATIVE)
     task = replace(task, input_schema=schema)
     return Meaning(task, input=value, has_input=True, before=before)
+
+
+def _payload_schema(data: Reader) -> Json:
+    """None where there is none, or where it is wrong, which is told with all of the receiver."""
+    # The checks read definitions, which the formats are part of.
+    from flowmesh.definitions.checks.schemas import check_schema
+
+    schema = data.raw("payloadSchema")
+    return schema if check_schema(schema, (), Problems()) else None
 
 
 def _with_payload(template: Json, received: str) -> Json:
@@ -231,9 +241,8 @@ def _with_payload(template: Json, received: str) -> Json:
 def _trigger(place: Place) -> Meaning:
     kind = _word(place, "triggerType", ("manual", "api", "scheduled", "event"))
     place.data.object("config")
-    if kind in ("scheduled", "event"):
-        message = f"a trigger of type {kind}: executions begin by API here (manual, api)"
-        place.problem(message, "triggerType", code=_UNSUPPORTED)
+    if kind in ("scheduled", "event") and not place.data.has("config"):
+        place.data.missing("config", "when it fires, such as {cron: ...} or {type: ...}")
     return Meaning(place.task("trigger", "noop", {}))
 
 

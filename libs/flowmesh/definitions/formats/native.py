@@ -4,24 +4,34 @@ from collections.abc import Callable
 from types import NoneType
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.durations import duration_ms
-from flowmesh.definitions.formats import templates
-from flowmesh.definitions.formats.common import headers_of, method_of, node_list, retry_of, url_of
+from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
+from flowmesh.definitions.formats import calls, templates
+from flowmesh.definitions.formats.authentication import authentication_of
+from flowmesh.definitions.formats.common import (
+    headers_of,
+    javascript,
+    method_of,
+    node_list,
+    url_of,
+)
 from flowmesh.definitions.formats.go_form import from_go
 from flowmesh.definitions.formats.native_bodies import (
     Place,
     body_kind,
     read_body,
-    read_decision,
     read_edges,
 )
+from flowmesh.definitions.formats.native_limits import read_limits, read_requires
+from flowmesh.definitions.formats.native_links import read_written, written_kind
+from flowmesh.definitions.formats.native_times import read_duration, read_retry, read_timeout
+from flowmesh.definitions.formats.outcomes import read_compensation, read_outcome, read_policy
+from flowmesh.definitions.formats.searching import read_retention, read_search
+from flowmesh.definitions.formats.triggers import read_triggers
 from flowmesh.definitions.model import (
-    NATIVE_RETRY,
     Dialect,
     Json,
     Node,
     Priority,
-    Retry,
     Task,
     Visibility,
     Workflow,
@@ -83,10 +93,16 @@ def _workflow(name: str, labels: dict[str, str], spec: Reader) -> Workflow:
         output=spec.raw("output"),
         has_output=spec.has("output"),
         parallelism=spec.integer("parallelism", 0, 0, limits.NODES_MAX),
-        timeout_ms=_timeout(spec),
+        timeout_ms=read_timeout(spec),
         labels=labels,
         nodes_path=("spec", "tasks"),
+        search=read_search(spec),
+        retention_ms=read_retention(spec),
         schema_path=("spec",),
+        on_failure=read_policy(spec),
+        compensation=read_compensation(spec),
+        triggers=read_triggers(spec, name),
+        limits=read_limits(spec),
     )
 
 
@@ -113,68 +129,36 @@ def read_task(reader: Reader, place: Place) -> Node:
 
 def _node(reader: Reader, place: Place) -> Node:
     node_id = reader.identifier("id", "the name of the task in this workflow")
-    decides = reader.has("decision")
-    task_ref = reader.task_ref("taskRef", required=not decides)
+    kind = written_kind(reader)
+    written = read_written(reader, kind, place) if kind else None
+    task_ref = reader.task_ref("taskRef", required=written is None)
     edges = read_edges(reader)
     return Node(
         id=node_id,
         path=reader.path,
         name=reader.text("name") or node_id,
         task_ref=task_ref,
-        task=read_decision(reader) if decides else None,
-        input=reader.raw("input"),
-        has_input=reader.has("input"),
+        task=written.task if written is not None else None,
+        input=written.input if written is not None else reader.raw("input"),
+        has_input=written.has_input if written is not None else reader.has("input"),
         condition=reader.text("condition", most=limits.CODE_CHARACTERS_MAX),
         dependencies=edges.dependencies,
         dependencies_key="dependsOn",
-        retry=_retry(reader),
-        timeout_ms=_timeout(reader),
+        retry=read_retry(reader),
+        timeout_ms=read_timeout(reader),
         critical=reader.flag("critical", True),
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
         edges=edges.edges,
         join=edges.join,
+        join_count=edges.count,
+        join_required=edges.required,
+        outcome=read_outcome(reader, node_id, place.bound),
         bound=place.bound,
+        cache=calls.read_cache(reader, read_duration),
+        limits=read_limits(reader),
+        requires=read_requires(reader),
     )
-
-
-def _timeout(reader: Reader) -> int:
-    return _duration(
-        reader, "timeout", 0, limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, "TIMEOUT_INVALID"
-    )
-
-
-def _duration(reader: Reader, key: str, default: int, least: int, most: int, code: str) -> int:
-    value = reader.raw(key)
-    if value is None:
-        return default
-    found = duration_ms(value) if isinstance(value, str) else None
-    if found is None:
-        reader.wrong(key, 'a duration such as "500ms", "30s", "5m" or "1h"', code)
-        return default
-    if not least <= found <= most:
-        message = f"{key} is {found} ms; it must be from {least} to {most} ms"
-        reader.problems.add(code, message, (*reader.path, key))
-        return default
-    return found
-
-
-def _retry(reader: Reader) -> Retry | None:
-    if reader.raw("retry") is None:
-        return None
-    policy = reader.object("retry")
-    most, code = limits.RETRY_DELAY_MS_MAX, "RETRY_INVALID"
-    retry = retry_of(
-        policy,
-        NATIVE_RETRY,
-        multiplier="multiplier",
-        initial_delay_ms=_duration(
-            policy, "initialDelay", NATIVE_RETRY.initial_delay_ms, 0, most, code
-        ),
-        max_delay_ms=_duration(policy, "maxDelay", NATIVE_RETRY.max_delay_ms, 0, most, code),
-    )
-    policy.refuse_unknown()
-    return retry
 
 
 def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
@@ -191,6 +175,8 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
     config = {} if wrong else read(body)
     if read is not _custom:
         body.refuse_unknown()
+    if read is _function:
+        executor = config.pop("handler", executor)
     return Task(
         type=task_type,
         executor=executor,
@@ -199,8 +185,8 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
         name=name,
         input_schema=spec.raw("inputSchema"),
         output_schema=spec.raw("outputSchema"),
-        retry=_retry(spec),
-        timeout_ms=_timeout(spec),
+        retry=read_retry(spec),
+        timeout_ms=read_timeout(spec),
         queue=spec.identifier("queue", "", required=False),
         labels=labels,
         visibility=Visibility[spec.choice("visibility", _VISIBILITIES, "NAMESPACE")],
@@ -218,6 +204,8 @@ def _http(body: Reader) -> dict[str, Json]:
         config["headers"] = headers
     if body.has("body"):
         config["body"] = body.raw("body")
+    if body.raw("authentication") is not None:
+        config["authentication"] = authentication_of(body.object("authentication"))
     return config
 
 
@@ -234,7 +222,16 @@ def _transform(body: Reader) -> dict[str, Json]:
 
 
 def _function(body: Reader) -> dict[str, Json]:
-    return {"code": body.required_text("code", "JavaScript that returns the output")}
+    if not body.has("handlerId"):
+        return {"code": javascript(body, "code")}
+    handler = body.identifier("handlerId", "the task type of a worker")
+    if body.has("code"):
+        message = "a function has either code or handlerId, not both"
+        body.problems.add("DEFINITION_INVALID", message, (*body.path, "handlerId"), at_key=True)
+    elif handler in BUILT_IN_EXECUTORS:
+        message = f"{handler} is built in; a handler is the task type of a worker"
+        body.problems.add("DEFINITION_INVALID", message, (*body.path, "handlerId"))
+    return {"handler": handler}
 
 
 def _delay(body: Reader) -> dict[str, Json]:
@@ -244,7 +241,7 @@ def _delay(body: Reader) -> dict[str, Json]:
     if isinstance(value, str) and "{{" in value:
         return {"duration": value}
     code = "TIMEOUT_INVALID"
-    return {"duration": _duration(body, "duration", 0, 0, limits.DELAY_MS_MAX, code)}
+    return {"duration": read_duration(body, "duration", 0, 0, limits.DELAY_MS_MAX, code)}
 
 
 def _webhook(body: Reader) -> dict[str, Json]:
@@ -300,7 +297,12 @@ def _custom(body: Reader) -> dict[str, Json]:
 
 
 _Read = Callable[[Reader], dict[str, Json]]
-_REQUIRED: frozenset[_Read] = frozenset({_http, _function, _delay, _webhook, _condition, _decision})
+_REQUIRED: frozenset[_Read] = frozenset(
+    {
+        _http, _function, _delay, _webhook, _condition, _decision,
+        calls.database, calls.unary, calls.python, calls.publish, calls.log,
+    }
+)  # fmt: skip
 _TYPES: dict[str, tuple[str, str, _Read]] = {
     "http": ("http.request", "http", _http),
     "transform": ("transform", "transform", _transform),
@@ -310,6 +312,12 @@ _TYPES: dict[str, tuple[str, str, _Read]] = {
     "condition": ("condition", "condition", _condition),
     "decision": ("decision", "decision", _decision),
     "noop": ("noop", "noop", _noop),
+    "db.query": ("db.query", "db", calls.database),
+    "db.exec": ("db.exec", "db", calls.database),
+    "grpc.call": ("grpc.call", "grpc", calls.unary),
+    "python": ("python", "python", calls.python),
+    "publish": ("publish", "publish", calls.publish),
+    "log": ("log", "log", calls.log),
 }
 _KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task | WorkflowTemplate]] = {
     "Workflow": _workflow,

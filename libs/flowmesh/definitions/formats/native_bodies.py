@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.formats.outcomes import read_outcome
 from flowmesh.definitions.model import (
     ITEM_NAMES,
     STATE_NAMES,
@@ -23,7 +24,7 @@ from flowmesh.definitions.model import (
     StatesBody,
     Task,
 )
-from flowmesh.definitions.problems import Path
+from flowmesh.definitions.problems import Path, nearest
 from flowmesh.definitions.reader import Reader, kind_of
 
 KINDS = ("map", "group", "race", "loop", "try")
@@ -63,6 +64,8 @@ class Edges:
     dependencies: tuple[str, ...]
     edges: tuple[Edge, ...]
     join: Join
+    count: int = 1
+    required: tuple[str, ...] = ()
 
 
 ReadNodes = Callable[[Reader, str, Place], tuple[Node, ...]]
@@ -92,6 +95,9 @@ def read_body(reader: Reader, kind: str, place: Place, read_nodes: ReadNodes) ->
         critical=reader.flag("critical", True),
         edges=edges.edges,
         join=edges.join,
+        join_count=edges.count,
+        join_required=edges.required,
+        outcome=read_outcome(reader, node_id, place.bound),
         bound=place.bound,
     )
     body = reader.object(kind)
@@ -119,8 +125,24 @@ def read_edges(reader: Reader) -> Edges:
         return name
 
     names = reader.identifiers("dependsOn", edge)
-    join = reader.choice("join", _JOINS, Join.STRICT.name)
-    return Edges(names, tuple(edges), Join[join])
+    if not isinstance(reader.raw("join"), dict):
+        join = reader.choice("join", _JOINS, Join.STRICT.name)
+        return Edges(names, tuple(edges), Join[join])
+    return _joined(reader.object("join"), names, tuple(edges))
+
+
+def _joined(said: Reader, names: tuple[str, ...], edges: tuple[Edge, ...]) -> Edges:
+    """A join by how many edges are taken, or by which."""
+    join = Join[said.choice("mode", ("ANY", "ALL"), "ANY")]
+    count = said.integer("count", 1, 1, max(1, len(set(names))), "DEFINITION_INVALID")
+    required = said.identifiers("required")
+    for number, name in enumerate(required):
+        if name and name not in names:
+            message = f"{name!r} is required and not among what it depends on"
+            path = (*said.path, "required", number)
+            said.problems.add("GRAPH_UNKNOWN_NODE", message + nearest(name, names), path)
+    said.refuse_unknown()
+    return Edges(names, edges, join, count, tuple(name for name in required if name in names))
 
 
 def read_decision(reader: Reader) -> Task:
@@ -152,14 +174,29 @@ def read_decision(reader: Reader) -> Task:
 def _map(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
     if not body.has("items"):
         body.missing("items", 'the list to run for, such as "{{input.orders}}"')
+    tolerated, share = _tolerated(body)
     made = MapBody(
         nodes=read_nodes(body, "map", place.inside(ITEM_NAMES)),
         concurrency=body.integer(
             "concurrency", limits.MAP_CONCURRENCY_DEFAULT, 1, limits.MAP_CONCURRENCY_MAX
         ),
         path=body.path,
+        tolerated=tolerated,
+        tolerated_share=share,
+        batch=body.integer("batch", 0, 1, limits.MAP_BATCH_MAX),
     )
     return replace(node, input=body.raw("items"), has_input=body.has("items"), body=made)
+
+
+def _tolerated(body: Reader) -> tuple[int, float]:
+    """How many items may fail: a number of them, or a share."""
+    if body.raw("tolerate") is None:
+        return 0, 0.0
+    said = body.object("tolerate")
+    count = said.integer("count", 0, 0, limits.MAP_ITEMS_MAX)
+    share = said.number("share", 0.0, 0, 1)
+    said.refuse_unknown()
+    return count, share
 
 
 def _group(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
@@ -202,12 +239,17 @@ def _loop(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node
 
 
 def _try(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
-    """The tasks, and for what fails in them other tasks, by the class of the failure."""
+    """The tasks, for what fails in them other tasks by the class of the failure, and tasks that run
+    in the end however it went.
+    """
     inside = place.inside(STATE_NAMES)
     catches: list[Catch] = []
     handlers: list[Node] = []
-    if not body.has("catch"):
-        body.missing("catch", "a list of {errors, tasks}")
+    if not body.has("catch") and not body.has("finally"):
+        body.missing("catch", "a list of {errors, tasks}, or finally with tasks")
+    last = _finally(node, body, inside, read_nodes) if body.has("finally") else None
+    then = last.id if last is not None else ""
+    again = (Catch(("*",), then, defers=True),) if last is not None else ()
     for index, item in enumerate(body.items("catch") if body.has("catch") else ()):
         path: Path = (*body.path, "catch", index)
         if not isinstance(item, dict):
@@ -220,7 +262,7 @@ def _try(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
             id=f"{node.id}:catch{index}",
             path=path,
             body=GroupBody(read_nodes(one, "catch", inside), path, single=True),
-            follow=Follow(),
+            follow=Follow(next=then, catches=again),
             bound=inside.bound,
         )
         one.refuse_unknown()
@@ -230,11 +272,25 @@ def _try(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
         id=f"{node.id}:tasks",
         path=(*body.path, "tasks"),
         body=GroupBody(read_nodes(body, "try", inside), body.path, single=True),
-        follow=Follow(catches=tuple(catches)),
+        follow=Follow(next=then, catches=(*catches, *again)),
         bound=inside.bound,
     )
-    machine = StatesBody((tried, *handlers), tried.id, body.path)
+    end = (last,) if last is not None else ()
+    machine = StatesBody((tried, *handlers, *end), tried.id, body.path)
     return replace(node, input=None, has_input=True, body=machine)
+
+
+def _finally(node: Node, body: Reader, inside: Place, read_nodes: ReadNodes) -> Node:
+    said = body.object("finally")
+    nodes = read_nodes(said, "finally", inside)
+    said.refuse_unknown()
+    return Node(
+        id=f"{node.id}:finally",
+        path=said.path,
+        body=GroupBody(nodes, said.path, single=True),
+        follow=Follow(keeps=True),
+        bound=inside.bound,
+    )
 
 
 _Read = Callable[[Node, Reader, Place, ReadNodes], Node]

@@ -13,7 +13,8 @@ from flowmesh.standards.jq_values import is_variable
 
 # Lays the inside of a block out in a machine; given what follows, it answers its first node.
 Inside = Callable[[Machine, Around], str]
-_ERROR_MEMBERS = ("type", "status", "instance", "title", "detail", "details")
+BACKOFFS = ("constant", "exponential", "linear")
+ERROR_MEMBERS = ("type", "status", "instance", "title", "detail", "details")
 
 
 def block(at: At, inside: Inside, *, opens: bool = False, begins: Made | None = None) -> None:
@@ -186,7 +187,7 @@ def lay_try(at: At) -> None:
 def _filter(at: At, catch: Reader) -> Made:
     errors = catch.object("errors")
     wanted = errors.object("with")
-    for key in _ERROR_MEMBERS:
+    for key in ERROR_MEMBERS:
         wanted.has(key)
     wanted.refuse_unknown()
     errors.refuse_unknown()
@@ -213,7 +214,7 @@ def _retry(at: At, catch: Reader, names: frozenset[str]) -> Made:
     made: Made = {"delay_ms": _constant(at, policy, "delay"), "jitter_ms": [0, 0]}
     made |= _conditions(at, policy, names)
     backoff = policy.object("backoff")
-    kinds = [key for key in ("constant", "exponential", "linear") if backoff.has(key)]
+    kinds = [key for key in BACKOFFS if backoff.has(key)]
     for kind in kinds:
         if backoff.object(kind).value:
             at.refuse(f"parameters of {kind} backoff", "catch", "retry", "backoff", kind)

@@ -11,7 +11,7 @@ from flowmesh.definitions.model import Json
 from flowmesh.definitions.reader import Reader
 from flowmesh.definitions.specs import HTTP_TIMEOUT_MS
 
-_ANSWERS = ("content", "response", "raw")
+ANSWERS = ("content", "response", "raw")
 _OTHER_SCHEMES = ("certificate", "digest", "oauth2", "oidc")
 
 
@@ -23,8 +23,8 @@ def lay_http(at: At) -> None:
         given.missing("method", "get, post, put …")
     method = given.choice("method", METHODS, "GET")
     answer = given.text("output") or "content"
-    if answer not in _ANSWERS:
-        given.wrong("output", "one of " + ", ".join(_ANSWERS))
+    if answer not in ANSWERS:
+        given.wrong("output", "one of " + ", ".join(ANSWERS))
     # The parts become the members of one program, so that one evaluation makes the request.
     parts = {"uri": _endpoint(at, given)}
     for key in ("headers", "query", "body"):
@@ -59,7 +59,8 @@ def _endpoint(at: At, given: Reader) -> str:
     if not given.has("endpoint"):
         given.missing("endpoint", "a URI, or an object with one")
     holder = given.object("endpoint")
-    uri = holder.required_text("uri", "an http or https URI") if holder.value else ""
+    given_one = isinstance(endpoint, dict)
+    uri = holder.required_text("uri", "an http or https URI") if given_one else ""
     return at.expressions.uri(uri, (*holder.path, "uri"), at.names)
 
 

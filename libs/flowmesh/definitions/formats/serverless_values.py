@@ -24,11 +24,11 @@ Made = dict[str, Json]
 # What expressions may name besides the variables of the blocks around them.
 ALWAYS = frozenset({"workflow", "runtime"})
 IN_TASK = ALWAYS | {"context", "task"}
-_DURATION = re.compile(
+ISO_DURATION = re.compile(
     r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,3})\d*)?S)?)?\Z", re.ASCII
 )
 _BATCH_CHARACTERS_MAX = 32 * 1024
-_UNITS_MS = {
+UNITS_MS = {
     "days": 86_400_000,
     "hours": 3_600_000,
     "minutes": 60_000,
@@ -156,7 +156,7 @@ def duration_of(reader: Reader, key: str) -> int | None:
         reader.problems.add("TIMEOUT_INVALID", "the duration is empty", parts.path)
     most = float(limits.DELAY_MS_MAX)
     total = sum(
-        parts.number(unit, 0, 0, most, "TIMEOUT_INVALID") * ms for unit, ms in _UNITS_MS.items()
+        parts.number(unit, 0, 0, most, "TIMEOUT_INVALID") * ms for unit, ms in UNITS_MS.items()
     )
     parts.refuse_unknown()
     if total > most:
@@ -168,7 +168,7 @@ def duration_of(reader: Reader, key: str) -> int | None:
 
 def iso_duration_ms(text: str) -> int | None:
     """Milliseconds of an ISO 8601 duration without years and months; None for anything else."""
-    match = _DURATION.match(text) if len(text) <= limits.ID_CHARACTERS_MAX else None
+    match = ISO_DURATION.match(text) if len(text) <= limits.ID_CHARACTERS_MAX else None
     if match is None or text.endswith(("P", "T")):
         return None
     days, hours, minutes, seconds, fraction = match.groups()

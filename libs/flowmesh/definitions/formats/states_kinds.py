@@ -3,6 +3,7 @@
 import re
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
 from flowmesh.definitions.formats.machines import Machine, everything
 from flowmesh.definitions.formats.states_layout import (
     At,
@@ -31,17 +32,13 @@ _REMOTE = re.compile(
     r":([\w.-]+)(?::[\w$.-]+)?\Z"
 )
 _LIBRARY = "flowmesh:"
-# What Flowmesh runs itself is not the task of somebody's worker.
-_BUILT_IN = frozenset(
-    {
-        "builtin.noop", "condition", "delay", "function", "http.request", "noop",
-        "serverless.task", "signal", "states.task", "transform", "webhook",
-    }
-)  # fmt: skip
 _IN_OUT = ("InputPath", "OutputPath")
 _HTTP_KNOWN = frozenset(
     {"ApiEndpoint", "Method", "Headers", "QueryParameters", "RequestBody"}
 )  # fmt: skip
+# How long a Wait is, and what a Map runs: one of each.
+WAITS = ("Seconds", "Timestamp", "SecondsPath", "TimestampPath")
+PROCESSORS = ("ItemProcessor", "Iterator")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z")
 
 
@@ -71,9 +68,9 @@ def lay_fail(at: At) -> None:
 
 def lay_wait(at: At) -> None:
     reader = at.reader
-    given = [k for k in ("Seconds", "Timestamp", "SecondsPath", "TimestampPath") if reader.has(k)]
+    given = [key for key in WAITS if reader.has(key)]
     if len(given) != 1:
-        message = "a Wait has one of Seconds, Timestamp, SecondsPath, TimestampPath"
+        message = f"a Wait has one of {', '.join(WAITS)}"
         at.problems.add("DEFINITION_INVALID", message, at.path)
         return
     shape = at.shape(*_IN_OUT)
@@ -191,7 +188,7 @@ def _resolved(at: At, resource: str) -> tuple[str, Task | None]:
         return "", None
     if resource.startswith(_LIBRARY):
         return name, None
-    if name in _BUILT_IN:
+    if name in BUILT_IN_EXECUTORS:
         at.refuse(f"the built-in task {name}", "Resource", why="refer to a WorkflowTask")
         return "", None
     return "", Task(name, name, {}, Dialect.NATIVE, retry=NO_RETRY)
@@ -320,7 +317,7 @@ def lay_map(at: At) -> None:
 
 
 def _processor(at: At, inner: Machine) -> str:
-    keys = [key for key in ("ItemProcessor", "Iterator") if at.reader.has(key)]
+    keys = [key for key in PROCESSORS if at.reader.has(key)]
     if len(keys) != 1:
         at.reader.missing("ItemProcessor", "StartAt and States of what runs for each item")
         return ""

@@ -6,14 +6,18 @@ Unknown members are kept and returned, with a warning. A step without an action 
 from collections.abc import Callable
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.formats import calls
+from flowmesh.definitions.formats.authentication import authentication_of
 from flowmesh.definitions.formats.common import (
     callbacks_of,
     headers_of,
+    javascript,
     method_of,
     node_list,
     retry_of,
     url_of,
 )
+from flowmesh.definitions.formats.searching import read_retention, read_search
 from flowmesh.definitions.model import (
     STEPS_RETRY,
     Dialect,
@@ -50,6 +54,8 @@ def load(reader: Reader) -> Workflow:
         callbacks=callbacks_of(webhooks),
         labels=reader.labels(),
         nodes_path=("steps",),
+        search=read_search(reader),
+        retention_ms=read_retention(reader),
     )
     webhooks.warn_of_unknown()
     reader.warn_of_unknown()
@@ -96,6 +102,7 @@ def _node(reader: Reader) -> Node:
         critical=reader.flag("critical", True),
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
+        cache=calls.read_cache(reader, Reader.integer),
     )
     reader.warn_of_unknown()
     return node
@@ -146,6 +153,8 @@ def _http(params: Reader) -> dict[str, Json]:
         config["body"] = params.raw("body")
     elif method in _BODY_METHODS:
         config["send_context"] = True
+    if params.raw("authentication") is not None:
+        config["authentication"] = authentication_of(params.object("authentication"))
     return config
 
 
@@ -178,7 +187,7 @@ def _code(params: Reader) -> str:
 
 
 def _function(params: Reader) -> dict[str, Json]:
-    return {"code": _code(params)}
+    return {"code": javascript(params, "code")}
 
 
 def _condition(params: Reader) -> dict[str, Json]:
@@ -212,4 +221,10 @@ _ACTIONS: dict[str, tuple[str, Callable[[Reader], dict[str, Json]]]] = {
     "function": ("function", _function),
     "condition": ("condition", _condition),
     "webhook": ("webhook", _webhook),
+    "db.query": ("db.query", calls.database),
+    "db.exec": ("db.exec", calls.database),
+    "grpc.call": ("grpc.call", calls.unary),
+    "python": ("python", calls.python),
+    "publish": ("publish", calls.publish),
+    "log": ("log", calls.log),
 }

@@ -14,7 +14,12 @@ from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions import TemplateInvalid, compile_template
 
 # What these do stays here; every other task calls somebody.
-_INWARD = frozenset({"transform", "function", "condition", "decision", "noop", "delay", "signal"})
+_INWARD = frozenset(
+    {
+        "approval", "condition", "decision", "delay", "function", "log", "noop", "python",
+        "signal", "transform", "subworkflow", "continueAsNew",
+    }
+)  # fmt: skip
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -78,7 +83,7 @@ def changes(task: Task | None) -> bool:
         return False
     if task.executor == "http.request":
         return task.config.get("method") in _CHANGING
-    return task.executor == "webhook"
+    return task.executor in ("webhook", "db.exec", "publish")
 
 
 def only_reads(task: Task | None) -> bool:
@@ -87,4 +92,4 @@ def only_reads(task: Task | None) -> bool:
         return False
     if task.executor == "http.request":
         return task.config.get("method") in ("GET", "HEAD", "OPTIONS")
-    return task.executor in ("transform", "function")
+    return task.executor in ("transform", "function", "python", "db.query")

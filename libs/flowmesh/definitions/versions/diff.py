@@ -13,14 +13,18 @@ from flowmesh.definitions.model import (
     GroupBody,
     Join,
     Json,
+    Limits,
     MapBody,
     Node,
+    OnFailure,
+    Outcome,
     Retry,
     StatesBody,
     Task,
     Workflow,
 )
 from flowmesh.definitions.scopes import Scope
+from flowmesh.definitions.triggers import Trigger
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 _ARROW = " -> "
@@ -97,7 +101,12 @@ def _workflow_facts(workflow: Workflow) -> Facts:
         ("policy", ""): {
             "timeout_ms": workflow.timeout_ms,
             "parallelism": workflow.parallelism,
+            "retention_ms": workflow.retention_ms,
+            "on_failure": workflow.on_failure.name,
+            "compensation": asdict(workflow.compensation),
+            **_limits(workflow.limits),
         },
+        ("search", ""): {each.name: [each.kind.value, each.template] for each in workflow.search},
         ("output", ""): {"": workflow.output},
     }
     callbacks = workflow.callbacks
@@ -110,8 +119,27 @@ def _workflow_facts(workflow: Workflow) -> Facts:
         if url:
             facts["callback", name] = {"": url}
     facts |= {("label", name): {"": value} for name, value in workflow.labels.items()}
+    facts |= {("trigger", each.id): _trigger_fields(each) for each in workflow.triggers}
     _add_nodes(Scope(workflow.nodes), "", facts)
     return facts
+
+
+def _trigger_fields(trigger: Trigger) -> Fields:
+    fields = _without_secret(asdict(trigger.source))
+    return fields | {"kind": type(trigger.source).__name__.lower(), "input": trigger.input}
+
+
+def _without_secret(fields: Fields) -> Fields:
+    """The same, with the secret of a receiver of calls masked."""
+    receiver = fields.get("receiver")
+    if receiver is None:
+        return fields
+    return fields | {"receiver": receiver | {"secret": _masked(receiver["secret"])}}
+
+
+def _limits(limits: Limits | None) -> dict[str, Json]:
+    """Without the place where they stand."""
+    return {"limits": {**asdict(limits), "path": None}} if limits is not None else {}
 
 
 def _masked(secret: str) -> str:
@@ -127,6 +155,8 @@ def _add_nodes(scope: Scope, prefix: str, facts: Facts) -> None:
         facts["policy", subject] = _policy(node.retry, node.timeout_ms, node.queue) | {
             "critical": node.critical,
             "priority": node.priority.name,
+            "requires": node.requires,
+            **_limits(node.limits),
         }
         if node.task is not None:
             _add_task(node.task, f"{subject}/", facts, area="node", subject=subject)
@@ -165,15 +195,45 @@ def _node_fields(node: Node) -> Fields:
     }
     if node.join is not Join.STRICT:
         fields["join"] = node.join.value
+    if node.join_count > 1 or node.join_required:
+        fields["join"] = [node.join.value, node.join_count, *node.join_required]
+    fields |= _outcome_fields(node.outcome)
     if node.body is not None:
         fields["body"] = _body_fields(node.body)
+    return fields
+
+
+def _outcome_fields(outcome: Outcome) -> Fields:
+    """What follows from a failure, where it is not as by default."""
+    fields: Fields = {}
+    if outcome.on_failure is not OnFailure.FAIL:
+        fields["on_failure"] = outcome.on_failure.name
+        fields["fallback"] = outcome.fallback
+    if outcome.total_timeout_ms:
+        fields["total_timeout_ms"] = outcome.total_timeout_ms
+    undo = outcome.undo
+    if undo is not None:
+        retry = asdict(undo.retry) if undo.retry is not None else None
+        fields["undo"] = {
+            "task": undo.task_ref,
+            "input": undo.input,
+            "retry": retry,
+            "timeout_ms": undo.timeout_ms,
+            "queue": undo.queue,
+        }
     return fields
 
 
 def _body_fields(body: Body) -> Fields:
     match body:
         case MapBody():
-            return {"kind": "map", "concurrency": body.concurrency}
+            return {
+                "kind": "map",
+                "concurrency": body.concurrency,
+                "tolerated": body.tolerated,
+                "tolerated_share": body.tolerated_share,
+                "batch": body.batch,
+            }
         case GroupBody():
             return {"kind": "group", "race": body.race}
         case StatesBody():
@@ -188,7 +248,7 @@ def _library_task_facts(task: Task) -> Facts:
 
 
 def _add_task(task: Task, prefix: str, facts: Facts, *, area: str, subject: str) -> None:
-    facts[area, subject] |= {"type": task.type, "config": task.config}
+    facts[area, subject] |= {"type": task.type, "config": _without_secret(task.config)}
     facts["schema", f"{prefix}input"] = {"": task.input_schema}
     facts["schema", f"{prefix}output"] = {"": task.output_schema}
     own = _policy(task.retry, task.timeout_ms, task.queue)

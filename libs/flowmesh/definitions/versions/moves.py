@@ -38,6 +38,10 @@ def _described(nodes: Iterable[plan_pb2.PlanNode], specs: Any) -> dict[str, dict
     return {node.id: _node(node, listed, specs) for node in listed}
 
 
+def _undoing(node: plan_pb2.PlanNode, specs: Any) -> dict[str, Any] | None:
+    return _node(node.undo, [], specs) if node.HasField("undo") else None
+
+
 def _node(node: plan_pb2.PlanNode, nodes: list[plan_pb2.PlanNode], specs: Any) -> dict[str, Any]:
     def named(index: int) -> str:
         return nodes[index - 1].id if index else ""
@@ -49,7 +53,10 @@ def _node(node: plan_pb2.PlanNode, nodes: list[plan_pb2.PlanNode], specs: Any) -
         "edges before it": {
             nodes[index].id: rules.get(place) for place, index in enumerate(node.dependencies)
         },
-        "join": node.join,
+        "join": (node.join, node.join_count, list(node.join_required)),
+        "what follows its failure": (node.on_failure, node.fallback, node.total_timeout_ms),
+        "what undoes it": _undoing(node, specs),
+        "whom it asks": node.approval.SerializeToString(deterministic=True),
         "input": (node.input_mode, node.input_template),
         "policies": (
             node.retry.SerializeToString(deterministic=True),
@@ -59,7 +66,8 @@ def _node(node: plan_pb2.PlanNode, nodes: list[plan_pb2.PlanNode], specs: Any) -
             node.critical,
         ),
         "delay": node.delay_ms,
-        "signal": node.signal,
+        "signal": (node.signal, node.on_timeout),
+        "workflow it starts": node.child.SerializeToString(deterministic=True),
         "what follows it": (
             named(node.follow.next),
             [(list(catch.classes), named(catch.next)) for catch in node.follow.catches],
@@ -74,6 +82,9 @@ def _node(node: plan_pb2.PlanNode, nodes: list[plan_pb2.PlanNode], specs: Any) -
             described["body's rules"] = (
                 field,
                 getattr(body, "concurrency", 0),
+                getattr(body, "tolerated_failures", 0),
+                getattr(body, "tolerated_share", 0.0),
+                getattr(body, "batch", 0),
                 getattr(body, "race", False),
                 getattr(body, "start", 0),
             )

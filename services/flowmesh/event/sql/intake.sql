@@ -1,6 +1,6 @@
 -- name: load-positions()
--- Where each incarnation stands.
-select incarnation, position from positions;
+-- Where each incarnation stands, those that moved last at the end.
+select incarnation, position from positions order by updated_at;
 
 -- name: load-place(stream)^
 -- Where to go on reading the stream.

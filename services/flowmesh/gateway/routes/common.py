@@ -12,7 +12,7 @@ from flowmesh.errors import Invalid, Violation, WrongState
 from flowmesh.gateway import answers
 from flowmesh.gateway.answers import ExecutionWord
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import StopRequest
+from flowmesh.gateway.envelopes import EndRequest, StopRequest
 from flowmesh.gateway.errors import error_response
 from flowmesh.gateway.ids import checked_id, checked_text
 from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
@@ -22,6 +22,7 @@ from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
 IDEMPOTENCY_KEY = RequestHeader(
     "Idempotency-Key", "The same as `requestId`: again with the same key answers as the first time."
 )
+FILTER = Query("filter", 'Such as `status = failed AND label.team = "pay"`; see docs/search.md.')
 ACTOR = RequestHeader("Flowmesh-Actor", "Who asks; kept with what is changed.")
 PAGING = (
     Query("pageSize", "How many at most.", "integer"),
@@ -76,17 +77,25 @@ def statuses_of(request: Request) -> list[execution_pb2.ExecutionStatus.ValueTyp
     return statuses
 
 
-def steering(rpc: str, message: Callable[..., Any], status: ExecutionWord) -> Endpoint:
+def steering(
+    rpc: str,
+    message: Callable[..., Any],
+    status: ExecutionWord,
+    body: type[StopRequest] = StopRequest,
+) -> Endpoint:
     """A route that brings an execution to a status by one call with a reason."""
 
     async def steer(backends: Backends, request: Request) -> Response:
         execution_id = request.id("executionId")
-        envelope = await request.envelope(StopRequest)
+        envelope = await request.envelope(body)
+        undoes = {"compensate": envelope.compensate} if isinstance(envelope, EndRequest) else {}
         call = message(
             namespace=request.namespace,
             execution_id=execution_id,
             reason=checked_text("reason", envelope.reason),
             request_id=request_id_of(request, envelope.request_id),
+            actor=actor_of(request),
+            **undoes,
         )
         try:
             await getattr(backends.executions, rpc)(call)
@@ -113,7 +122,7 @@ async def wrong_state(
     )
 
 
-cancel = steering("CancelExecution", pb.CancelExecutionRequest, "canceled")
-terminate = steering("TerminateExecution", pb.TerminateExecutionRequest, "canceled")
+cancel = steering("CancelExecution", pb.CancelExecutionRequest, "canceled", EndRequest)
+terminate = steering("TerminateExecution", pb.TerminateExecutionRequest, "canceled", EndRequest)
 pause = steering("PauseExecution", pb.PauseExecutionRequest, "paused")
 resume = steering("ResumeExecution", pb.ResumeExecutionRequest, "running")

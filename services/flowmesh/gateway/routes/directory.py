@@ -9,6 +9,7 @@ from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.limits import PAGE_SIZE_MAX, PAYLOAD_BYTES_MAX
 from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
+from flowmesh.gateway.operation_answers import OperationList
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
 from flowmesh.gateway.payloads import get_payload, put_payload
 from flowmesh.gateway.routes.common import PAGING, json_response
@@ -134,7 +135,7 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="Operations of transform pipelines",
-            answers=(Answer(200, "All of them.", answers.OperationList),),
+            answers=(Answer(200, "All of them.", OperationList),),
         ),
     ),
     Route(

@@ -39,8 +39,7 @@ from flowmesh.gateway.streams import (
     heartbeat,
     stream_head,
 )
-from flowmesh.gateway.views import raw_value
-from flowmesh.views import END_TYPES, event_type, event_view
+from flowmesh.views import END_TYPES, event_type, event_view, raw_value
 
 # What a stream says when it ends before the last event; clients resume from the last id.
 STREAM_ERROR = "StreamError"

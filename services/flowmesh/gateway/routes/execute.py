@@ -63,6 +63,7 @@ async def _start_of(
         actor=actor_of(request),
         request_id=request_id_of(request, envelope.request_id),
         input=await payload_of(backends, namespace, "input", envelope.input),
+        labels=envelope.labels,
     )
 
 

@@ -10,7 +10,12 @@ from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import WrongState
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import SignalRequest, StopRequest
+from flowmesh.gateway.envelopes import (
+    EndRequest,
+    KeyedSignalRequest,
+    SignalRequest,
+    StopRequest,
+)
 from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.instants import instant_us
 from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, PAGE_SIZE_MAX, TRACE_EVENTS_MAX
@@ -29,6 +34,7 @@ from flowmesh.gateway.progress import StateAnswer, state_answer
 from flowmesh.gateway.records import NodeRecords, records_of
 from flowmesh.gateway.results import VIEWS, Results, results
 from flowmesh.gateway.routes.common import (
+    FILTER,
     IDEMPOTENCY_KEY,
     PAGING,
     cancel,
@@ -40,9 +46,11 @@ from flowmesh.gateway.routes.common import (
     terminate,
     wrong_state,
 )
-from flowmesh.gateway.traces import Trace, trace_of
-from flowmesh.gateway.views import execution_answer, execution_summary, raw_value
-from flowmesh.views import event_view
+from flowmesh.gateway.routes.insights import state_at
+from flowmesh.gateway.routes.triggers import waiting_urls
+from flowmesh.gateway.views import execution_answer, execution_summary
+from flowmesh.insight.moments import StateAt
+from flowmesh.views import event_view, raw_value
 
 
 async def list_executions(backends: Backends, request: Request) -> Response:
@@ -56,6 +64,8 @@ async def list_executions(backends: Backends, request: Request) -> Response:
             started_before_us=instant_us(request, "startedBefore"),
             page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
             page_token=request.text("pageToken"),
+            filter=request.text("filter"),
+            order_by=request.text("orderBy"),
         )
     )
     return json_response(
@@ -71,7 +81,7 @@ async def get_execution(backends: Backends, request: Request) -> Response:
         pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
     )
     execution = await brought_in(backends, response.execution)
-    return json_response(execution_answer(execution))
+    return json_response(execution_answer(execution, await waiting_urls(backends, execution)))
 
 
 async def get_results(backends: Backends, request: Request) -> Response:
@@ -82,6 +92,9 @@ async def get_results(backends: Backends, request: Request) -> Response:
         pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
     )
     execution = await brought_in(backends, response.execution)
+    if execution.HasField("erasure"):
+        message = f"the values of {execution.execution_id} were erased on request"
+        raise WrongState("PAYLOAD_ERASED", message)
     return json_response(results(execution, view))
 
 
@@ -108,12 +121,6 @@ async def get_history(backends: Backends, request: Request) -> Response:
     return json_response(
         {"events": events, "nextAfter": response.next_after, "ended": response.ended}
     )
-
-
-async def get_trace(backends: Backends, request: Request) -> Response:
-    execution, events, truncated = await _with_history(backends, request)
-    now_us = backends.clock.now_us()
-    return json_response(trace_of(execution, events, now_us=now_us, truncated=truncated))
 
 
 async def get_nodes(backends: Backends, request: Request) -> Response:
@@ -149,6 +156,8 @@ async def _with_history(
 
 
 async def get_state(backends: Backends, request: Request) -> Response:
+    if at := request.text("at"):
+        return await state_at(backends, request, at)
     found = await backends.executions.GetExecution(
         pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
     )
@@ -182,6 +191,25 @@ async def signal(backends: Backends, request: Request) -> Response:
     )
 
 
+async def signal_by_key(backends: Backends, request: Request) -> Response:
+    namespace = request.namespace
+    envelope = await request.envelope(KeyedSignalRequest)
+    response = await backends.executions.SignalByKey(
+        pb.SignalByKeyRequest(
+            namespace=namespace,
+            name=checked_id("name", envelope.name),
+            key=envelope.key,
+            payload=await payload_of(backends, namespace, "payload", envelope.payload),
+            request_id=request_id_of(request, envelope.request_id),
+        )
+    )
+    told = [
+        answers.Signaled(execution_id=one.execution_id, sequence=one.sequence)
+        for one in response.executions
+    ]
+    return json_response(answers.KeyedSignaled(executions=told), HTTPStatus.ACCEPTED)
+
+
 async def _workflow_of(backends: Backends, namespace: str, execution_id: str) -> str:
     response = await backends.executions.GetExecution(
         pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
@@ -199,6 +227,11 @@ ROUTES = (
             tag=TEST,
             summary="List executions, newest first",
             query=(
+                FILTER,
+                Query(
+                    "orderBy",
+                    "started, ended, label.<name>, attr.<name> or input.<path>, then asc or desc.",
+                ),
                 Query("workflow", "Only executions of this workflow."),
                 Query("workflowId", "The same as `workflow`."),
                 Query("status", "Only these states; several by commas.", repeated=True),
@@ -265,19 +298,16 @@ ROUTES = (
         get_state,
         Operation(
             tag=TEST,
-            summary="How far an execution is in its graph",
-            answers=(Answer(200, "Each task, each path, and the graph.", StateAnswer),),
-            errors=(404,),
-        ),
-    ),
-    Route(
-        "GET",
-        "/api/v1/executions/{executionId}/trace",
-        get_trace,
-        Operation(
-            tag=TEST,
-            summary="Where the time of an execution went",
-            answers=(Answer(200, "Waits, runs, groups, the critical path.", Trace),),
+            summary="How far an execution is in its graph, or what it was at a time",
+            query=(Query("at", "A sequence of its history, or a time in RFC 3339."),),
+            answers=(
+                Answer(
+                    200,
+                    "Each task, each path, and the graph; with `at` what was known then.",
+                    StateAnswer,
+                    other=StateAt,
+                ),
+            ),
             errors=(404,),
         ),
     ),
@@ -288,7 +318,7 @@ ROUTES = (
         Operation(
             tag=EXECUTE,
             summary="Cancel an execution",
-            body=Body(StopRequest, required=False),
+            body=Body(EndRequest, required=False),
             headers=(IDEMPOTENCY_KEY,),
             answers=(Answer(202, "It is canceled.", answers.Stopped),),
             errors=_STOP,
@@ -301,8 +331,8 @@ ROUTES = (
         terminate,
         Operation(
             tag=EXECUTE,
-            summary="Terminate an execution, without any clean-up",
-            body=Body(StopRequest, required=False),
+            summary="Terminate an execution, undoing nothing unless it says so",
+            body=Body(EndRequest, required=False),
             headers=(IDEMPOTENCY_KEY,),
             answers=(Answer(202, "It is terminated.", answers.Stopped),),
             errors=_STOP,
@@ -344,6 +374,19 @@ ROUTES = (
             body=Body(SignalRequest),
             headers=(IDEMPOTENCY_KEY,),
             answers=(Answer(202, "It is stored.", answers.Signaled),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/signals",
+        signal_by_key,
+        Operation(
+            tag=EXECUTE,
+            summary="Send a signal to those who wait for it with a key",
+            body=Body(KeyedSignalRequest),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "They have it.", answers.KeyedSignaled),),
             errors=_STOP,
         ),
     ),

@@ -1,10 +1,12 @@
 """Workflows in other forms than they were posted in: other formats, and drawings."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
 from flowmesh.gateway import operations
 from flowmesh.gateway.answers import Answer, Json
 from flowmesh.gateway.backends import Backends
@@ -12,7 +14,7 @@ from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
 from flowmesh.gateway.operations import MANAGE, TEST, Operation, Query, Route
 from flowmesh.gateway.routes.common import PAGING, json_response
-from flowmesh.gateway.views import raw_json
+from flowmesh.views import node_status, raw_json
 
 if TYPE_CHECKING:
     from flowmesh.definitions import Workflow
@@ -64,11 +66,37 @@ async def list_public_nodes(backends: Backends, request: Request) -> Response:
 
 
 async def draw_workflow(backends: Backends, request: Request) -> Response:
+    return await _drawing(request, await _stored(backends, request))
+
+
+async def draw_execution(backends: Backends, request: Request) -> Response:
+    """The version it is pinned to, each node coloured by its status."""
+    found = await backends.executions.GetExecution(
+        execution_pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.id("executionId")
+        )
+    )
+    execution = found.execution
+    stored = await backends.definitions.GetWorkflow(
+        pb.GetWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=execution.workflow_id,
+            version=execution.workflow_version,
+        )
+    )
+    statuses = {node.id: node_status(node.status) for node in execution.nodes}
+    return await _drawing(request, stored.workflow, statuses)
+
+
+async def _drawing(
+    request: Request,
+    stored: definition_pb2.Workflow,
+    statuses: Mapping[str, str] | None = None,
+) -> Response:
     from flowmesh.definitions.drawing import DRAWINGS, MEDIA_TYPES, draw
 
     kind = _one_of(request, "format", DRAWINGS)
-    stored = await _stored(backends, request)
-    drawn = await asyncio.to_thread(lambda: draw(_workflow(stored.definition), kind))
+    drawn = await asyncio.to_thread(lambda: draw(_workflow(stored.definition), kind, statuses))
     # A picture of names that others chose: shown, it may load and run nothing.
     headers = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
     return Response(200, drawn.encode(), MEDIA_TYPES[kind], headers)
@@ -154,6 +182,18 @@ ROUTES = (
             tag=TEST,
             summary="A drawing of a workflow",
             query=(Query("format", "svg (as without it), mermaid, dot or json."), _VERSION),
+            answers=(operations.Answer(200, "Boxes and arrows.", None, "image/svg+xml"),),
+            errors=(404, 413),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/graph",
+        draw_execution,
+        Operation(
+            tag=TEST,
+            summary="A drawing of an execution: its workflow, coloured by what became of each node",
+            query=(Query("format", "svg (as without it), mermaid, dot or json."),),
             answers=(operations.Answer(200, "Boxes and arrows.", None, "image/svg+xml"),),
             errors=(404, 413),
         ),

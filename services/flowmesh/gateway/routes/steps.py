@@ -31,8 +31,8 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
     statuses_of,
 )
-from flowmesh.gateway.views import problems, raw_json, read_members
-from flowmesh.views import execution_view, visualize_view
+from flowmesh.gateway.views import problems, read_members
+from flowmesh.views import execution_view, raw_json, visualize_view
 
 
 async def register_workflow(backends: Backends, request: Request) -> Response:
@@ -91,6 +91,7 @@ async def start_steps(backends: Backends, request: Request) -> Response:
         actor=actor_of(request),
         request_id=request_id_of(request, envelope.request_id),
         input=await payload_of(backends, namespace, "context", envelope.context),
+        labels=envelope.labels,
     )
     response = await backends.executions.StartExecution(start)
     return json_response(answers.Started(execution_id=response.execution_id))

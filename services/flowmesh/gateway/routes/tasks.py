@@ -15,7 +15,8 @@ from flowmesh.gateway.messages import Request, Response, invalid_field
 from flowmesh.gateway.operations import Query, Route
 from flowmesh.gateway.routes.common import PAGING, actor_of, json_response, request_id_of
 from flowmesh.gateway.routes.resources import delete, read
-from flowmesh.gateway.views import raw_json, references, timestamp
+from flowmesh.gateway.views import references, timestamp
+from flowmesh.views import raw_json
 
 
 class TaskAnswer(answers.Answer, kw_only=True):

@@ -22,7 +22,8 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
 )
 from flowmesh.gateway.routes.resources import delete, read
-from flowmesh.gateway.views import applied_resources, problems, raw_json, timestamp
+from flowmesh.gateway.views import applied_resources, problems, timestamp
+from flowmesh.views import raw_json
 
 
 class TemplateAnswer(answers.Answer, kw_only=True):

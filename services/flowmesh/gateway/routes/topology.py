@@ -17,10 +17,14 @@ from flowmesh.gateway.routes.common import json_response
 HUB = "flowmesh"
 COMPUTED = "(computed)"
 _CALLS = frozenset({"http.request", "webhook"})
+_DATABASES = frozenset({"db.query", "db.exec"})
 # Run by the suite itself.
 _OWN = frozenset(
-    {"condition", "decision", "function", "noop", "serverless.task", "states.task", "transform"}
-)
+    {
+        "condition", "decision", "function", "log", "noop", "python", "serverless.task",
+        "states.task", "transform",
+    }
+)  # fmt: skip
 
 
 class Spoke(answers.Answer, kw_only=True):
@@ -83,6 +87,13 @@ def _service(spec: plan_pb2.TaskSpec) -> str:
         if "{{" in url.partition("/")[0] or "{{" in origin.netloc or not origin.netloc:
             return COMPUTED
         return f"{origin.scheme}://{origin.netloc}"
+    if spec.task_type == "grpc.call":
+        target = str(orjson.loads(spec.config).get("target") or "")
+        return COMPUTED if "{{" in target else f"grpc://{target}"
+    if spec.task_type == "publish":
+        return "subscribers"
+    if spec.task_type in _DATABASES:
+        return f"db:{orjson.loads(spec.config).get('connection')}"
     return "" if spec.task_type in _OWN else f"workers of {spec.task_type}"
 
 

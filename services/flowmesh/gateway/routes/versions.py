@@ -24,7 +24,8 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
-from flowmesh.gateway.views import raw_json, timestamp
+from flowmesh.gateway.views import timestamp
+from flowmesh.views import raw_json
 
 VerdictWord = Literal["compatible", "breaking", "unknown"]
 

@@ -16,6 +16,8 @@
 --  $38 snapshots: execution_id[], $39 seq[], $40 body[], $41 partition[]
 --  $43 further lanes: execution_id[], $44 partition[], $45 namespace[], $46 queue[],
 --      $47 priority[], $48 ready_since[] (null: no longer open), $49 is_start[]
+--  $50 search values: execution_id[], $51 partition[], $52 namespace[], $53 name[], $54 text[],
+--      $55 number[] (both null: no longer there), $56 is_start[]
 with me as (
     update incarnations set position = position + 1
     where id = $1 and position = $2
@@ -100,6 +102,24 @@ with me as (
                     filter (where a.seq is not null), '{}'), $31::bytea
     from me left join appended a on true
     group by me.id
+), value as materialized (
+    select u.*
+    from unnest($50::text[], $51::int[], $52::text[], $53::text[], $54::text[],
+                $55::double precision[], $56::bool[])
+         as u (execution_id, partition, namespace, name, text, number, is_start)
+    join fence f on f.id = u.partition
+), valued as (
+    insert into search_values (execution_id, name, namespace, text, number)
+    select v.execution_id, v.name, v.namespace, v.text, v.number
+    from value v
+    where num_nonnulls(v.text, v.number) > 0
+      and (not v.is_start or v.execution_id in (select id from started))
+    order by v.execution_id, v.name
+    on conflict (execution_id, name) do update set text = excluded.text, number = excluded.number
+), unvalued as (
+    delete from search_values s using value v
+    where num_nonnulls(v.text, v.number) = 0
+      and s.execution_id = v.execution_id and s.name = v.name
 ), served as (
     delete from outbox o
     using unnest($32::bigint[], $33::bigint[]) as v (incarnation, position)
@@ -127,7 +147,7 @@ with me as (
     join fence f on f.id = n.partition
     order by 1
     on conflict (execution_id) do update set seq = excluded.seq, body = excluded.body
-)
+) -- messages.sql
 select exists (select from me) as applied,
        array(select id from fence) as partitions,
        array(select id from started) as started,

@@ -22,7 +22,8 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us,
                    (extract(epoch from i.lease_until - clock_timestamp()) * 1000)::bigint)), '[]')
         from incarnations i where i.lease_until > clock_timestamp()) as alive,
        (select json_agg(json_build_array(p.id, p.epoch, p.incarnation) order by p.id)
-        from partitions p) as partitions;
+        from partitions p) as partitions,
+       (select version from limits_version) as limits_version;
 
 -- name: end_lease(incarnation)!
 update incarnations set lease_until = '-infinity' where id = :incarnation;
@@ -166,16 +167,10 @@ where (namespace, request_id) in (select * from unnest(:namespaces::text[], :req
 select id, partition, workflow_id, plan_digest, status, started_at from executions
 where id = :execution_id and namespace = :namespace;
 
--- name: list_executions(namespace, workflow_id, statuses, started_after, started_before, before_id, rows_max)
-select id, workflow_id, workflow_name, workflow_version, plan_digest, status, started_at, ended_at,
-       request_id
-from executions
-where namespace = :namespace
-  and (:workflow_id::text = '' or workflow_id = :workflow_id)
-  and (cardinality(:statuses::smallint[]) = 0 or status = any (:statuses::smallint[]))
-  and (:started_after::bigint = 0 or started_at > :started_after)
-  and (:started_before::bigint = 0 or started_at < :started_before)
-  and (:before_id::text = '' or id < :before_id collate "C")
+-- name: last_ended(namespace, workflow_id, statuses, rows_max)
+select id from executions
+where namespace = :namespace and workflow_id = :workflow_id
+  and status = any (:statuses::smallint[])
 order by id desc
 limit :rows_max;
 
@@ -218,23 +213,6 @@ where partition = any (:partitions::int[]) and status = 2
   and ready_since is null and wake_at is null
 limit 10000;
 
--- name: delete_ended(started_before_id, ended_before, rows_max)$
--- Deletes executions past their retention with all that belongs to them, oldest first.
-with gone as (
-    select id, (started_at / 86400000000)::int as start_day from executions
-    where id < :started_before_id and ended_at < :ended_before
-    order by id limit :rows_max
-), histories as (
-    delete from history h using gone g where h.start_day = g.start_day and h.execution_id = g.id
-), kept as (
-    delete from snapshots s using gone g where s.execution_id = g.id
-), referred as (
-    delete from payload_refs r using gone g where r.execution_id = g.id
-), ended as (
-    delete from executions e using gone g where e.id = g.id returning 1
-)
-select count(*) from ended;
-
 -- name: delete_snapshots()$
 -- Nobody rebuilds an execution that has ended from a snapshot.
 with gone as (
@@ -243,3 +221,135 @@ with gone as (
     returning 1
 )
 select count(*) from gone;
+
+-- name: limits_version()$
+select version from limits_version;
+
+-- name: limits_set()
+select namespace, kind, subject, concurrency, rate, burst, weight, actor, reason, updated_at
+from limits order by namespace, kind, subject;
+
+-- name: dispatch_stops()
+select namespace, workflow_id, reason, actor, stopped_at from dispatch_stops
+order by namespace, workflow_id;
+
+-- name: set_limit(namespace, kind, subject, concurrency, rate, burst, weight, actor, reason, what)!
+with moved as (
+    update limits_version set version = version + 1
+), noted as (
+    insert into limit_changes (namespace, action, subject, actor, reason, at)
+    values (:namespace, 'set', :what, :actor, :reason,
+            (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+)
+insert into limits (namespace, kind, subject, concurrency, rate, burst, weight, actor, reason,
+                    updated_at)
+values (:namespace, :kind, :subject, :concurrency, :rate, :burst, :weight, :actor, :reason,
+        (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+on conflict (namespace, kind, subject) do update
+set concurrency = excluded.concurrency, rate = excluded.rate, burst = excluded.burst,
+    weight = excluded.weight, actor = excluded.actor, reason = excluded.reason,
+    updated_at = excluded.updated_at;
+
+-- name: delete_limit(namespace, kind, subject, actor, reason, what)$
+with gone as (
+    delete from limits where namespace = :namespace and kind = :kind and subject = :subject
+    returning 1
+), moved as (
+    update limits_version set version = version + 1 where exists (select from gone)
+), noted as (
+    insert into limit_changes (namespace, action, subject, actor, reason, at)
+    select :namespace, 'delete', :what, :actor, :reason,
+           (extract(epoch from clock_timestamp()) * 1000000)::bigint
+    from gone
+)
+select count(*) from gone;
+
+-- name: stop_dispatch(namespace, workflow_id, actor, reason, what)$
+with stopped as (
+    insert into dispatch_stops (namespace, workflow_id, reason, actor, stopped_at)
+    values (:namespace, :workflow_id, :reason, :actor,
+            (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+    on conflict do nothing
+    returning 1
+), moved as (
+    update limits_version set version = version + 1 where exists (select from stopped)
+), noted as (
+    insert into limit_changes (namespace, action, subject, actor, reason, at)
+    select :namespace, 'stop', :what, :actor, :reason,
+           (extract(epoch from clock_timestamp()) * 1000000)::bigint
+    from stopped
+)
+select count(*) from stopped;
+
+-- name: start_dispatch(namespace, workflow_id, actor, reason, what)$
+with started as (
+    delete from dispatch_stops where namespace = :namespace and workflow_id = :workflow_id
+    returning 1
+), moved as (
+    update limits_version set version = version + 1 where exists (select from started)
+), noted as (
+    insert into limit_changes (namespace, action, subject, actor, reason, at)
+    select :namespace, 'start', :what, :actor, :reason,
+           (extract(epoch from clock_timestamp()) * 1000000)::bigint
+    from started
+)
+select count(*) from started;
+
+-- name: limit_changes(namespace, before_id, rows_max)
+select id, action, subject, actor, reason, at from limit_changes
+where namespace = :namespace and (:before_id::bigint = 0 or id < :before_id)
+order by id desc limit :rows_max;
+-- name: pending_messages(partitions, rows_max)
+-- What was committed to be told and is not known to have been, in the order it was.
+select partition, id, target, command from messages
+where partition = any (:partitions::int[])
+order by partition, id limit :rows_max;
+
+-- name: linked_under(namespace, request_id)^
+-- The execution that one of another asked for.
+select id, workflow_version, status from executions
+where namespace = :namespace and request_id = :request_id;
+
+-- name: waiting_under(namespace, signal, rows_max)
+-- Executions that wait for a signal with a key.
+select execution_id from waits
+where namespace = :namespace and name = :signal
+order by execution_id limit :rows_max;
+
+-- name: send_keyed_signal(namespace, request_id, signal, rows_max)^
+-- Notes to whom a signal goes; again under the same request it answers as the first time. Nothing
+-- is noted where nobody waits.
+with waiting as (
+    select array_agg(execution_id order by execution_id) as ids
+    from (select execution_id from waits
+          where namespace = :namespace and name = :signal
+          order by execution_id limit :rows_max) w
+), sent as (
+    insert into keyed_signals (namespace, request_id, name, execution_ids)
+    select :namespace::text, :request_id::text, :signal::text, ids
+    from waiting where ids is not null
+    on conflict (namespace, request_id) do nothing
+    returning name, execution_ids
+)
+select name, execution_ids from keyed_signals
+where namespace = :namespace and request_id = :request_id
+union all
+select name, execution_ids from sent
+limit 1;
+
+-- name: delete_keyed_signals()$
+with gone as (
+    delete from keyed_signals where at < now() - interval '24 hours' returning 1
+)
+select count(*) from gone;
+
+-- name: executions_that_ask(namespace, names, after, rows_max)
+select distinct execution_id from waits
+where namespace = :namespace and name = any (:names::text[]) and execution_id > :after
+order by execution_id limit :rows_max;
+
+-- name: all_executions_that_ask(namespace, after, rows_max)
+select distinct execution_id from waits
+where namespace = :namespace and name >= ' approval ' and name < ' approval!'
+  and execution_id > :after
+order by execution_id limit :rows_max;

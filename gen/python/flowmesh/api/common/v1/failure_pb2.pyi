@@ -64,6 +64,8 @@ class RetryPolicy(_message.Message):
     MAX_DELAY_MS_FIELD_NUMBER: _builtins.int
     JITTER_FIELD_NUMBER: _builtins.int
     RETRY_ON_FIELD_NUMBER: _builtins.int
+    NEVER_ON_FIELD_NUMBER: _builtins.int
+    MAX_ELAPSED_MS_FIELD_NUMBER: _builtins.int
     max_attempts: _builtins.int
     """Attempts in all, the first included; 0 and 1 both mean no retry."""
     initial_delay_ms: _builtins.int
@@ -73,11 +75,17 @@ class RetryPolicy(_message.Message):
     """Upper bound of any delay; 0 is no bound."""
     jitter: _builtins.float
     """Share of the delay that is drawn at random, 0 (none) to 1 (full jitter)."""
+    max_elapsed_ms: _builtins.int
+    """No further attempt begins once so much time has passed since the node began; 0 is no limit."""
     @_builtins.property
     def retry_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Error classes that are retried; empty means Timeout, NetworkError, RateLimitError and
         ServerError. `*` means every class except Cancelled.
         """
+
+    @_builtins.property
+    def never_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Error classes that are never retried, whatever `retry_on` says."""
 
     def __init__(
         self,
@@ -88,10 +96,12 @@ class RetryPolicy(_message.Message):
         max_delay_ms: _builtins.int = ...,
         jitter: _builtins.float = ...,
         retry_on: _abc.Iterable[_builtins.str] | None = ...,
+        never_on: _abc.Iterable[_builtins.str] | None = ...,
+        max_elapsed_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial_delay_ms", b"initial_delay_ms", "jitter", b"jitter", "max_attempts", b"max_attempts", "max_delay_ms", b"max_delay_ms", "multiplier", b"multiplier", "retry_on", b"retry_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial_delay_ms", b"initial_delay_ms", "jitter", b"jitter", "max_attempts", b"max_attempts", "max_delay_ms", b"max_delay_ms", "max_elapsed_ms", b"max_elapsed_ms", "multiplier", b"multiplier", "never_on", b"never_on", "retry_on", b"retry_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

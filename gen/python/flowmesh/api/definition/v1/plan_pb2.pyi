@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from flowmesh.api.common.v1 import failure_pb2 as _failure_pb2
 from flowmesh.api.common.v1 import priority_pb2 as _priority_pb2
+from flowmesh.api.definition.v1 import trigger_pb2 as _trigger_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -20,6 +21,53 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SearchType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SearchTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEARCH_TYPE_UNSPECIFIED: _SearchType.ValueType  # 0
+    """Whatever the value is: text, a number or a flag."""
+    SEARCH_TYPE_TEXT: _SearchType.ValueType  # 1
+    SEARCH_TYPE_NUMBER: _SearchType.ValueType  # 2
+    SEARCH_TYPE_FLAG: _SearchType.ValueType  # 3
+    SEARCH_TYPE_TIME: _SearchType.ValueType  # 4
+
+class SearchType(_SearchType, metaclass=_SearchTypeEnumTypeWrapper): ...
+
+SEARCH_TYPE_UNSPECIFIED: SearchType.ValueType  # 0
+"""Whatever the value is: text, a number or a flag."""
+SEARCH_TYPE_TEXT: SearchType.ValueType  # 1
+SEARCH_TYPE_NUMBER: SearchType.ValueType  # 2
+SEARCH_TYPE_FLAG: SearchType.ValueType  # 3
+SEARCH_TYPE_TIME: SearchType.ValueType  # 4
+Global___SearchType: _TypeAlias = SearchType  # noqa: Y015
+
+class _FailurePolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FailurePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailurePolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FAILURE_POLICY_UNSPECIFIED: _FailurePolicy.ValueType  # 0
+    """What does not depend on it goes on; then the execution fails."""
+    FAILURE_POLICY_STOP: _FailurePolicy.ValueType  # 1
+    """What runs is let end, nothing further begins."""
+    FAILURE_POLICY_CANCEL: _FailurePolicy.ValueType  # 2
+    """What runs is canceled."""
+
+class FailurePolicy(_FailurePolicy, metaclass=_FailurePolicyEnumTypeWrapper):
+    """What the execution does once a critical node has failed."""
+
+FAILURE_POLICY_UNSPECIFIED: FailurePolicy.ValueType  # 0
+"""What does not depend on it goes on; then the execution fails."""
+FAILURE_POLICY_STOP: FailurePolicy.ValueType  # 1
+"""What runs is let end, nothing further begins."""
+FAILURE_POLICY_CANCEL: FailurePolicy.ValueType  # 2
+"""What runs is canceled."""
+Global___FailurePolicy: _TypeAlias = FailurePolicy  # noqa: Y015
 
 class _Dialect:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -54,6 +102,76 @@ DIALECT_SERVERLESS: Dialect.ValueType  # 4
 DIALECT_STATES: Dialect.ValueType  # 5
 """Amazon States Language."""
 Global___Dialect: _TypeAlias = Dialect  # noqa: Y015
+
+class _Deadline:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeadlineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deadline.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEADLINE_UNSPECIFIED: _Deadline.ValueType  # 0
+    """It fails as `Timeout`."""
+    DEADLINE_APPROVE: _Deadline.ValueType  # 1
+    DEADLINE_REJECT: _Deadline.ValueType  # 2
+
+class Deadline(_Deadline, metaclass=_DeadlineEnumTypeWrapper):
+    """How an approval is decided when its deadline has passed."""
+
+DEADLINE_UNSPECIFIED: Deadline.ValueType  # 0
+"""It fails as `Timeout`."""
+DEADLINE_APPROVE: Deadline.ValueType  # 1
+DEADLINE_REJECT: Deadline.ValueType  # 2
+Global___Deadline: _TypeAlias = Deadline  # noqa: Y015
+
+class _NodeFailurePolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NodeFailurePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeFailurePolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NODE_FAILURE_POLICY_UNSPECIFIED: _NodeFailurePolicy.ValueType  # 0
+    """As `critical` and the execution's own policy say."""
+    NODE_FAILURE_POLICY_CONTINUE: _NodeFailurePolicy.ValueType  # 1
+    """Nodes behind it begin as though it had completed, with `fallback` as its output."""
+    NODE_FAILURE_POLICY_HOLD: _NodeFailurePolicy.ValueType  # 2
+    """It waits for somebody who says how it goes on."""
+    NODE_FAILURE_POLICY_COMPENSATE: _NodeFailurePolicy.ValueType  # 3
+    """What runs is canceled and what was done is undone, at once."""
+
+class NodeFailurePolicy(_NodeFailurePolicy, metaclass=_NodeFailurePolicyEnumTypeWrapper):
+    """What becomes of the execution when a node has failed."""
+
+NODE_FAILURE_POLICY_UNSPECIFIED: NodeFailurePolicy.ValueType  # 0
+"""As `critical` and the execution's own policy say."""
+NODE_FAILURE_POLICY_CONTINUE: NodeFailurePolicy.ValueType  # 1
+"""Nodes behind it begin as though it had completed, with `fallback` as its output."""
+NODE_FAILURE_POLICY_HOLD: NodeFailurePolicy.ValueType  # 2
+"""It waits for somebody who says how it goes on."""
+NODE_FAILURE_POLICY_COMPENSATE: NodeFailurePolicy.ValueType  # 3
+"""What runs is canceled and what was done is undone, at once."""
+Global___NodeFailurePolicy: _TypeAlias = NodeFailurePolicy  # noqa: Y015
+
+class _OnCancel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OnCancelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnCancel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ON_CANCEL_UNSPECIFIED: _OnCancel.ValueType  # 0
+    ON_CANCEL_CANCEL: _OnCancel.ValueType  # 1
+    ON_CANCEL_TERMINATE: _OnCancel.ValueType  # 2
+    ON_CANCEL_ABANDON: _OnCancel.ValueType  # 3
+    """It goes on, and nobody is told how it ends."""
+
+class OnCancel(_OnCancel, metaclass=_OnCancelEnumTypeWrapper):
+    """What becomes of a child whose node is canceled."""
+
+ON_CANCEL_UNSPECIFIED: OnCancel.ValueType  # 0
+ON_CANCEL_CANCEL: OnCancel.ValueType  # 1
+ON_CANCEL_TERMINATE: OnCancel.ValueType  # 2
+ON_CANCEL_ABANDON: OnCancel.ValueType  # 3
+"""It goes on, and nobody is told how it ends."""
+Global___OnCancel: _TypeAlias = OnCancel  # noqa: Y015
 
 class _Join:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -101,7 +219,15 @@ class _NodeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeKind.Val
     NODE_KIND_STATES: _NodeKind.ValueType  # 6
     """A state machine. `input_template` renders to its first value."""
     NODE_KIND_SIGNAL: _NodeKind.ValueType  # 7
-    """Completes with the payload of the first signal of this name that no other node has had."""
+    """Completes with the payload of the first signal of this name that no other node has had.
+    With an `input_template`, which renders to a key, it waits for a signal of its name and that key.
+    """
+    NODE_KIND_APPROVAL: _NodeKind.ValueType  # 10
+    """Waits for people to approve."""
+    NODE_KIND_CHILD: _NodeKind.ValueType  # 8
+    """Starts another workflow, and completes with its output."""
+    NODE_KIND_CONTINUE: _NodeKind.ValueType  # 9
+    """Ends the execution, which goes on as a new one with what `input_template` renders to."""
 
 class NodeKind(_NodeKind, metaclass=_NodeKindEnumTypeWrapper): ...
 
@@ -121,7 +247,15 @@ NODE_KIND_GROUP: NodeKind.ValueType  # 5
 NODE_KIND_STATES: NodeKind.ValueType  # 6
 """A state machine. `input_template` renders to its first value."""
 NODE_KIND_SIGNAL: NodeKind.ValueType  # 7
-"""Completes with the payload of the first signal of this name that no other node has had."""
+"""Completes with the payload of the first signal of this name that no other node has had.
+With an `input_template`, which renders to a key, it waits for a signal of its name and that key.
+"""
+NODE_KIND_APPROVAL: NodeKind.ValueType  # 10
+"""Waits for people to approve."""
+NODE_KIND_CHILD: NodeKind.ValueType  # 8
+"""Starts another workflow, and completes with its output."""
+NODE_KIND_CONTINUE: NodeKind.ValueType  # 9
+"""Ends the execution, which goes on as a new one with what `input_template` renders to."""
 Global___NodeKind: _TypeAlias = NodeKind  # noqa: Y015
 
 class _InputMode:
@@ -150,6 +284,28 @@ INPUT_MODE_CONTEXT: InputMode.ValueType  # 3
 """The context: the execution's input with the outputs of the ended nodes under their ids."""
 Global___InputMode: _TypeAlias = InputMode  # noqa: Y015
 
+class _CacheScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CacheScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CACHE_SCOPE_UNSPECIFIED: _CacheScope.ValueType  # 0
+    CACHE_SCOPE_WORKFLOW: _CacheScope.ValueType  # 1
+    """Those of tasks of the same workflow."""
+    CACHE_SCOPE_NAMESPACE: _CacheScope.ValueType  # 2
+    """Those of equal tasks in the namespace."""
+
+class CacheScope(_CacheScope, metaclass=_CacheScopeEnumTypeWrapper):
+    """Whose results may be used."""
+
+CACHE_SCOPE_UNSPECIFIED: CacheScope.ValueType  # 0
+CACHE_SCOPE_WORKFLOW: CacheScope.ValueType  # 1
+"""Those of tasks of the same workflow."""
+CACHE_SCOPE_NAMESPACE: CacheScope.ValueType  # 2
+"""Those of equal tasks in the namespace."""
+Global___CacheScope: _TypeAlias = CacheScope  # noqa: Y015
+
 @_typing.final
 class Plan(_message.Message):
     """What an execution runs: a workflow version with every task version it resolved at start.
@@ -175,6 +331,11 @@ class Plan(_message.Message):
     OUTPUT_TEMPLATE_FIELD_NUMBER: _builtins.int
     CALLBACKS_FIELD_NUMBER: _builtins.int
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
+    COMPENSATION_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    RETENTION_MS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Lower-case hex SHA-256 of this message, serialized deterministically with `digest` empty."""
     namespace: _builtins.str
@@ -196,6 +357,10 @@ class Plan(_message.Message):
     """
     timeout_ms: _builtins.int
     """Limit of the whole execution in ms; 0 is none."""
+    on_failure: Global___FailurePolicy.ValueType
+    """What a failed node makes of the others."""
+    retention_ms: _builtins.int
+    """How long its ended executions are kept; 0 is as long as the namespace says."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]:
         """Nodes in definition order; `dependencies` and `spec` are indices into these lists."""
@@ -204,6 +369,16 @@ class Plan(_message.Message):
     def specs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskSpec]: ...
     @_builtins.property
     def callbacks(self) -> Global___Callbacks: ...
+    @_builtins.property
+    def compensation(self) -> Global___Compensation: ...
+    @_builtins.property
+    def search(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchAttribute]:
+        """What its executions are found by, computed from their input when they start."""
+
+    @_builtins.property
+    def limits(self) -> Global___Limits:
+        """Of all its executions together."""
+
     def __init__(
         self,
         *,
@@ -222,14 +397,124 @@ class Plan(_message.Message):
         output_template: _builtins.bytes = ...,
         callbacks: Global___Callbacks | None = ...,
         timeout_ms: _builtins.int = ...,
+        on_failure: Global___FailurePolicy.ValueType = ...,
+        compensation: Global___Compensation | None = ...,
+        search: _abc.Iterable[Global___SearchAttribute] | None = ...,
+        retention_ms: _builtins.int = ...,
+        limits: Global___Limits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "compensation", b"compensation", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "dialect", b"dialect", "digest", b"digest", "input_schema", b"input_schema", "name", b"name", "namespace", b"namespace", "nodes", b"nodes", "output_schema", b"output_schema", "output_template", b"output_template", "parallelism", b"parallelism", "specs", b"specs", "timeout_ms", b"timeout_ms", "version", b"version", "version_digest", b"version_digest", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "compensation", b"compensation", "dialect", b"dialect", "digest", b"digest", "input_schema", b"input_schema", "limits", b"limits", "name", b"name", "namespace", b"namespace", "nodes", b"nodes", "on_failure", b"on_failure", "output_schema", b"output_schema", "output_template", b"output_template", "parallelism", b"parallelism", "retention_ms", b"retention_ms", "search", b"search", "specs", b"specs", "timeout_ms", b"timeout_ms", "version", b"version", "version_digest", b"version_digest", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Plan: _TypeAlias = Plan  # noqa: Y015
+
+@_typing.final
+class SearchAttribute(_message.Message):
+    """Something executions are found by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`attr.<name>`, or `input.<path>` for a part of the input."""
+    type: Global___SearchType.ValueType
+    template: _builtins.bytes
+    """JSON document with `{{ }}` templates over `input`; empty where it is only set later."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        type: Global___SearchType.ValueType = ...,
+        template: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "template", b"template", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAttribute: _TypeAlias = SearchAttribute  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
+    """What holds tasks back although workers are free. A limit that is set at run time takes the place
+    of the numbers here.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    RATE_PER_SECOND_FIELD_NUMBER: _builtins.int
+    BURST_FIELD_NUMBER: _builtins.int
+    KEY_TEMPLATE_FIELD_NUMBER: _builtins.int
+    RETRY_RATIO_FIELD_NUMBER: _builtins.int
+    concurrency: _builtins.int
+    """Tasks at workers at once; 0 is no limit."""
+    rate_per_second: _builtins.float
+    """Tasks that may begin in a second, and how many at once after a pause; 0 is no limit."""
+    burst: _builtins.int
+    key_template: _builtins.bytes
+    """JSON string with templates over `input`: each value is limited by itself, and values take
+    turns. Empty: all tasks together.
+    """
+    retry_ratio: _builtins.float
+    """Retries per task that began, of the last minute, beyond which none is made; 0 is no limit."""
+    def __init__(
+        self,
+        *,
+        concurrency: _builtins.int = ...,
+        rate_per_second: _builtins.float = ...,
+        burst: _builtins.int = ...,
+        key_template: _builtins.bytes = ...,
+        retry_ratio: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burst", b"burst", "concurrency", b"concurrency", "key_template", b"key_template", "rate_per_second", b"rate_per_second", "retry_ratio", b"retry_ratio"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class Compensation(_message.Message):
+    """When nodes are undone that have an `undo`, and in which order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOT_ON_FAILURE_FIELD_NUMBER: _builtins.int
+    NOT_ON_CANCEL_FIELD_NUMBER: _builtins.int
+    ON_TERMINATE_FIELD_NUMBER: _builtins.int
+    PARALLEL_FIELD_NUMBER: _builtins.int
+    not_on_failure: _builtins.bool
+    """Not when the execution fails, or is canceled."""
+    not_on_cancel: _builtins.bool
+    on_terminate: _builtins.bool
+    """When it is terminated too."""
+    parallel: _builtins.bool
+    """As their dependencies say, reversed, at once where they allow it; else one after the other,
+    what completed last first.
+    """
+    def __init__(
+        self,
+        *,
+        not_on_failure: _builtins.bool = ...,
+        not_on_cancel: _builtins.bool = ...,
+        on_terminate: _builtins.bool = ...,
+        parallel: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["not_on_cancel", b"not_on_cancel", "not_on_failure", b"not_on_failure", "on_terminate", b"on_terminate", "parallel", b"parallel"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Compensation: _TypeAlias = Compensation  # noqa: Y015
 
 @_typing.final
 class PlanNode(_message.Message):
@@ -259,6 +544,18 @@ class PlanNode(_message.Message):
     JOIN_FIELD_NUMBER: _builtins.int
     FOLLOW_FIELD_NUMBER: _builtins.int
     SIGNAL_FIELD_NUMBER: _builtins.int
+    JOIN_COUNT_FIELD_NUMBER: _builtins.int
+    JOIN_REQUIRED_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
+    UNDO_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    TOTAL_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    REQUIRES_FIELD_NUMBER: _builtins.int
+    CHILD_FIELD_NUMBER: _builtins.int
+    ON_TIMEOUT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique in its scope."""
     name: _builtins.str
@@ -286,6 +583,17 @@ class PlanNode(_message.Message):
     join: Global___Join.ValueType
     signal: _builtins.str
     """Name of the signal that a NODE_KIND_SIGNAL waits for."""
+    join_count: _builtins.int
+    """How many edges must be taken, of a JOIN_ALL or JOIN_ANY; 0 is 1."""
+    on_failure: Global___NodeFailurePolicy.ValueType
+    fallback: _builtins.bytes
+    """JSON: its output where it failed and the execution goes on; empty is null."""
+    total_timeout_ms: _builtins.int
+    """Limit in ms of all attempts with the pauses between them; 0 is none."""
+    on_timeout: _builtins.bytes
+    """Of a NODE_KIND_SIGNAL with a limit (`timeout_ms`): JSON that it completes with when the limit is
+    over; empty fails it as `Timeout`.
+    """
     @_builtins.property
     def dependencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Indices of the nodes that must have ended before this one starts."""
@@ -307,6 +615,38 @@ class PlanNode(_message.Message):
     @_builtins.property
     def follow(self) -> Global___Follow:
         """Of a node in the body of a NODE_KIND_STATES."""
+
+    @_builtins.property
+    def join_required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Positions in `dependencies` of those that must be among them."""
+
+    @_builtins.property
+    def undo(self) -> Global___PlanNode:
+        """The task that undoes this one once it has completed. Its templates see `undo.input` and
+        `undo.output` of this one besides.
+        """
+
+    @_builtins.property
+    def approval(self) -> Global___Approval:
+        """Of a NODE_KIND_APPROVAL, whose `input_template` renders to an object with `assignees`, and what
+        they are to know.
+        """
+
+    @_builtins.property
+    def receiver(self) -> _trigger_pb2.Receiver:
+        """Of a NODE_KIND_SIGNAL that has a URL of its own: which calls of it are taken as its signal."""
+
+    @_builtins.property
+    def limits(self) -> Global___Limits:
+        """Of the tasks of this node in all executions of its workflow."""
+
+    @_builtins.property
+    def requires(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels that its workers must have: `name=value`, sorted."""
+
+    @_builtins.property
+    def child(self) -> Global___ChildCall:
+        """Of a NODE_KIND_CHILD."""
 
     def __init__(
         self,
@@ -333,14 +673,100 @@ class PlanNode(_message.Message):
         join: Global___Join.ValueType = ...,
         follow: Global___Follow | None = ...,
         signal: _builtins.str = ...,
+        join_count: _builtins.int = ...,
+        join_required: _abc.Iterable[_builtins.int] | None = ...,
+        on_failure: Global___NodeFailurePolicy.ValueType = ...,
+        fallback: _builtins.bytes = ...,
+        undo: Global___PlanNode | None = ...,
+        approval: Global___Approval | None = ...,
+        total_timeout_ms: _builtins.int = ...,
+        receiver: _trigger_pb2.Receiver | None = ...,
+        limits: Global___Limits | None = ...,
+        requires: _abc.Iterable[_builtins.str] | None = ...,
+        child: Global___ChildCall | None = ...,
+        on_timeout: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["follow", b"follow", "group", b"group", "map", b"map", "retry", b"retry", "states", b"states"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "follow", b"follow", "group", b"group", "limits", b"limits", "map", b"map", "receiver", b"receiver", "retry", b"retry", "states", b"states", "undo", b"undo"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "edges", b"edges", "follow", b"follow", "gate", b"gate", "group", b"group", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "join", b"join", "kind", b"kind", "map", b"map", "name", b"name", "priority", b"priority", "queue", b"queue", "retry", b"retry", "signal", b"signal", "spec", b"spec", "states", b"states", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "edges", b"edges", "fallback", b"fallback", "follow", b"follow", "gate", b"gate", "group", b"group", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "join", b"join", "join_count", b"join_count", "join_required", b"join_required", "kind", b"kind", "limits", b"limits", "map", b"map", "name", b"name", "on_failure", b"on_failure", "on_timeout", b"on_timeout", "priority", b"priority", "queue", b"queue", "receiver", b"receiver", "requires", b"requires", "retry", b"retry", "signal", b"signal", "spec", b"spec", "states", b"states", "timeout_ms", b"timeout_ms", "total_timeout_ms", b"total_timeout_ms", "undo", b"undo"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanNode: _TypeAlias = PlanNode  # noqa: Y015
+
+@_typing.final
+class Approval(_message.Message):
+    """A decision of people."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEEDED_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    DEADLINE_MS_FIELD_NUMBER: _builtins.int
+    ON_DEADLINE_FIELD_NUMBER: _builtins.int
+    GOES_ON_REJECTED_FIELD_NUMBER: _builtins.int
+    needed: _builtins.int
+    """How many must approve; 0 is all of them, or one where nobody is named."""
+    form: _builtins.bytes
+    """JSON Schema of what is to be filled in; empty asks for nothing."""
+    deadline_ms: _builtins.int
+    """Then it is escalated, if there is somebody for that, and after as long again decided without
+    them; 0 is never.
+    """
+    on_deadline: Global___Deadline.ValueType
+    goes_on_rejected: _builtins.bool
+    """A rejection completes the node; else it fails as `Rejected`."""
+    def __init__(
+        self,
+        *,
+        needed: _builtins.int = ...,
+        form: _builtins.bytes = ...,
+        deadline_ms: _builtins.int = ...,
+        on_deadline: Global___Deadline.ValueType = ...,
+        goes_on_rejected: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline_ms", b"deadline_ms", "form", b"form", "goes_on_rejected", b"goes_on_rejected", "needed", b"needed", "on_deadline", b"on_deadline"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Approval: _TypeAlias = Approval  # noqa: Y015
+
+@_typing.final
+class ChildCall(_message.Message):
+    """Another workflow that a node starts; `input_template` renders to its input."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    VERSION_LABEL_FIELD_NUMBER: _builtins.int
+    DETACHED_FIELD_NUMBER: _builtins.int
+    ON_CANCEL_FIELD_NUMBER: _builtins.int
+    workflow_id: _builtins.str
+    version: _builtins.int
+    """0 without a label is the newest when the child starts."""
+    version_label: _builtins.str
+    detached: _builtins.bool
+    """The node completes as soon as the child has started."""
+    on_cancel: Global___OnCancel.ValueType
+    def __init__(
+        self,
+        *,
+        workflow_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        version_label: _builtins.str = ...,
+        detached: _builtins.bool = ...,
+        on_cancel: Global___OnCancel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "on_cancel", b"on_cancel", "version", b"version", "version_label", b"version_label", "workflow_id", b"workflow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChildCall: _TypeAlias = ChildCall  # noqa: Y015
 
 @_typing.final
 class GroupBody(_message.Message):
@@ -448,7 +874,10 @@ class Catch(_message.Message):
 
     CLASSES_FIELD_NUMBER: _builtins.int
     NEXT_FIELD_NUMBER: _builtins.int
+    DEFERS_FIELD_NUMBER: _builtins.int
     next: _builtins.int
+    defers: _builtins.bool
+    """The machine fails with it in the end, whatever comes between."""
     @_builtins.property
     def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Failure classes; `*` is every one."""
@@ -458,10 +887,11 @@ class Catch(_message.Message):
         *,
         classes: _abc.Iterable[_builtins.str] | None = ...,
         next: _builtins.int = ...,
+        defers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "next", b"next"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "defers", b"defers", "next", b"next"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -507,8 +937,16 @@ class MapBody(_message.Message):
 
     NODES_FIELD_NUMBER: _builtins.int
     CONCURRENCY_FIELD_NUMBER: _builtins.int
+    TOLERATED_FAILURES_FIELD_NUMBER: _builtins.int
+    TOLERATED_SHARE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     concurrency: _builtins.int
     """Items in progress at once, at least 1."""
+    tolerated_failures: _builtins.int
+    """How many items may fail without the map failing: so many, or this share of them."""
+    tolerated_share: _builtins.float
+    batch: _builtins.int
+    """`item` is a list of so many; 0 is the item itself."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]:
         """As Plan.nodes; `dependencies` are indices into this list."""
@@ -518,10 +956,13 @@ class MapBody(_message.Message):
         *,
         nodes: _abc.Iterable[Global___PlanNode] | None = ...,
         concurrency: _builtins.int = ...,
+        tolerated_failures: _builtins.int = ...,
+        tolerated_share: _builtins.float = ...,
+        batch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "nodes", b"nodes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "concurrency", b"concurrency", "nodes", b"nodes", "tolerated_failures", b"tolerated_failures", "tolerated_share", b"tolerated_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -540,6 +981,7 @@ class TaskSpec(_message.Message):
     CONFIG_FIELD_NUMBER: _builtins.int
     INPUT_SCHEMA_FIELD_NUMBER: _builtins.int
     OUTPUT_SCHEMA_FIELD_NUMBER: _builtins.int
+    CACHE_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Lower-case hex SHA-256 of this message with `digest` empty."""
     task_type: _builtins.str
@@ -554,6 +996,10 @@ class TaskSpec(_message.Message):
     input_schema: _builtins.bytes
     """JSON Schemas of the task's input and output; empty is any value."""
     output_schema: _builtins.bytes
+    @_builtins.property
+    def cache(self) -> Global___CacheRule:
+        """Absent: every task is run."""
+
     def __init__(
         self,
         *,
@@ -564,10 +1010,11 @@ class TaskSpec(_message.Message):
         config: _builtins.bytes = ...,
         input_schema: _builtins.bytes = ...,
         output_schema: _builtins.bytes = ...,
+        cache: Global___CacheRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "dialect", b"dialect", "digest", b"digest", "input_schema", b"input_schema", "output_schema", b"output_schema", "task_name", b"task_name", "task_type", b"task_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "config", b"config", "dialect", b"dialect", "digest", b"digest", "input_schema", b"input_schema", "output_schema", b"output_schema", "task_name", b"task_name", "task_type", b"task_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -603,3 +1050,32 @@ class Callbacks(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Callbacks: _TypeAlias = Callbacks  # noqa: Y015
+
+@_typing.final
+class CacheRule(_message.Message):
+    """When an earlier result of a task may stand for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TTL_MS_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    KEY_TEMPLATE_FIELD_NUMBER: _builtins.int
+    ttl_ms: _builtins.int
+    """How long a result is good, in ms; above 0."""
+    scope: Global___CacheScope.ValueType
+    key_template: _builtins.bytes
+    """JSON document with `{{ }}` templates, as those of the config; empty is the whole input."""
+    def __init__(
+        self,
+        *,
+        ttl_ms: _builtins.int = ...,
+        scope: Global___CacheScope.ValueType = ...,
+        key_template: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_template", b"key_template", "scope", b"scope", "ttl_ms", b"ttl_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheRule: _TypeAlias = CacheRule  # noqa: Y015

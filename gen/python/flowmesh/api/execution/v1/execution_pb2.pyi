@@ -5,7 +5,9 @@ isort:skip_file
 
 from collections import abc as _abc
 from flowmesh.api.common.v1 import failure_pb2 as _failure_pb2
+from flowmesh.api.common.v1 import link_pb2 as _link_pb2
 from flowmesh.api.common.v1 import payload_pb2 as _payload_pb2
+from flowmesh.api.common.v1 import search_pb2 as _search_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -35,6 +37,10 @@ class _ExecutionStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Execu
     EXECUTION_STATUS_FAILED: _ExecutionStatus.ValueType  # 5
     EXECUTION_STATUS_CANCELED: _ExecutionStatus.ValueType  # 6
     EXECUTION_STATUS_TERMINATED: _ExecutionStatus.ValueType  # 7
+    EXECUTION_STATUS_COMPENSATING: _ExecutionStatus.ValueType  # 8
+    """What was done is being undone; it ends as failed, canceled or terminated then."""
+    EXECUTION_STATUS_CONTINUED: _ExecutionStatus.ValueType  # 9
+    """It has ended and goes on as a new execution of the same workflow."""
 
 class ExecutionStatus(_ExecutionStatus, metaclass=_ExecutionStatusEnumTypeWrapper): ...
 
@@ -46,6 +52,10 @@ EXECUTION_STATUS_COMPLETED: ExecutionStatus.ValueType  # 4
 EXECUTION_STATUS_FAILED: ExecutionStatus.ValueType  # 5
 EXECUTION_STATUS_CANCELED: ExecutionStatus.ValueType  # 6
 EXECUTION_STATUS_TERMINATED: ExecutionStatus.ValueType  # 7
+EXECUTION_STATUS_COMPENSATING: ExecutionStatus.ValueType  # 8
+"""What was done is being undone; it ends as failed, canceled or terminated then."""
+EXECUTION_STATUS_CONTINUED: ExecutionStatus.ValueType  # 9
+"""It has ended and goes on as a new execution of the same workflow."""
 Global___ExecutionStatus: _TypeAlias = ExecutionStatus  # noqa: Y015
 
 class _NodeStatus:
@@ -77,6 +87,93 @@ NODE_STATUS_SKIPPED: NodeStatus.ValueType  # 5
 NODE_STATUS_CANCELED: NodeStatus.ValueType  # 6
 Global___NodeStatus: _TypeAlias = NodeStatus  # noqa: Y015
 
+class _NodeAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NodeActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NODE_ACTION_UNSPECIFIED: _NodeAction.ValueType  # 0
+    NODE_ACTION_RETRY: _NodeAction.ValueType  # 1
+    """Another attempt of one that failed, or begins anew what has a body."""
+    NODE_ACTION_SKIP: _NodeAction.ValueType  # 2
+    """It does not run; what is behind it goes on as though it had completed, without an output."""
+    NODE_ACTION_COMPLETE: _NodeAction.ValueType  # 3
+    """It counts as completed with the output given."""
+    NODE_ACTION_OVERRIDE: _NodeAction.ValueType  # 4
+    """Another output for one that completed, as long as nothing behind it has begun."""
+    NODE_ACTION_CONTINUE: _NodeAction.ValueType  # 5
+    """Lets one begin that stopped at a breakpoint."""
+    NODE_ACTION_FAIL: _NodeAction.ValueType  # 6
+    """Fails one that is held, with the failure it had."""
+
+class NodeAction(_NodeAction, metaclass=_NodeActionEnumTypeWrapper):
+    """What somebody may do about one node."""
+
+NODE_ACTION_UNSPECIFIED: NodeAction.ValueType  # 0
+NODE_ACTION_RETRY: NodeAction.ValueType  # 1
+"""Another attempt of one that failed, or begins anew what has a body."""
+NODE_ACTION_SKIP: NodeAction.ValueType  # 2
+"""It does not run; what is behind it goes on as though it had completed, without an output."""
+NODE_ACTION_COMPLETE: NodeAction.ValueType  # 3
+"""It counts as completed with the output given."""
+NODE_ACTION_OVERRIDE: NodeAction.ValueType  # 4
+"""Another output for one that completed, as long as nothing behind it has begun."""
+NODE_ACTION_CONTINUE: NodeAction.ValueType  # 5
+"""Lets one begin that stopped at a breakpoint."""
+NODE_ACTION_FAIL: NodeAction.ValueType  # 6
+"""Fails one that is held, with the failure it had."""
+Global___NodeAction: _TypeAlias = NodeAction  # noqa: Y015
+
+class _CompensationState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CompensationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CompensationState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMPENSATION_STATE_UNSPECIFIED: _CompensationState.ValueType  # 0
+    COMPENSATION_STATE_COMPENSATING: _CompensationState.ValueType  # 1
+    COMPENSATION_STATE_COMPENSATED: _CompensationState.ValueType  # 2
+    COMPENSATION_STATE_FAILED: _CompensationState.ValueType  # 3
+    """An undoing failed for good: somebody retries it, skips it or completes it by hand."""
+
+class CompensationState(_CompensationState, metaclass=_CompensationStateEnumTypeWrapper):
+    """Whether, and how far, what was done has been undone."""
+
+COMPENSATION_STATE_UNSPECIFIED: CompensationState.ValueType  # 0
+COMPENSATION_STATE_COMPENSATING: CompensationState.ValueType  # 1
+COMPENSATION_STATE_COMPENSATED: CompensationState.ValueType  # 2
+COMPENSATION_STATE_FAILED: CompensationState.ValueType  # 3
+"""An undoing failed for good: somebody retries it, skips it or completes it by hand."""
+Global___CompensationState: _TypeAlias = CompensationState  # noqa: Y015
+
+@_typing.final
+class Origin(_message.Message):
+    """What an execution repeats."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    FROM_NODES_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    @_builtins.property
+    def from_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The nodes from which on it ran anew; empty where all of it did."""
+
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        from_nodes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "from_nodes", b"from_nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Origin: _TypeAlias = Origin  # noqa: Y015
+
 @_typing.final
 class Execution(_message.Message):
     """One running or finished workflow."""
@@ -100,6 +197,15 @@ class Execution(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
+    COMPENSATION_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    STOPS_EVERYWHERE_FIELD_NUMBER: _builtins.int
+    BREAKPOINTS_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    ARCHIVED_FIELD_NUMBER: _builtins.int
+    ERASURE_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    CONTINUED_AS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     workflow_id: _builtins.str
@@ -115,6 +221,13 @@ class Execution(_message.Message):
     request_id: _builtins.str
     format: _builtins.str
     """The format the workflow was written in: `native` or `steps`."""
+    compensation: Global___CompensationState.ValueType
+    stops_everywhere: _builtins.bool
+    """Where it stops: before every node, or before these."""
+    archived: _builtins.bool
+    """It is past its retention: this is its copy in the archive."""
+    continued_as: _builtins.str
+    """The execution it goes on as; only GetExecution and WaitExecution say."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -127,6 +240,24 @@ class Execution(_message.Message):
 
     @_builtins.property
     def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Signal]: ...
+    @_builtins.property
+    def origin(self) -> Global___Origin:
+        """Set where it repeats another one."""
+
+    @_builtins.property
+    def breakpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def search(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.SearchValue]:
+        """What it is found by."""
+
+    @_builtins.property
+    def erasure(self) -> Global___Erasure:
+        """Set once its values were erased on request; they are empty since."""
+
+    @_builtins.property
+    def link(self) -> _link_pb2.Link:
+        """Its parent, and the run it goes on from."""
+
     def __init__(
         self,
         *,
@@ -147,14 +278,50 @@ class Execution(_message.Message):
         request_id: _builtins.str = ...,
         format: _builtins.str = ...,
         signals: _abc.Iterable[Global___Signal] | None = ...,
+        compensation: Global___CompensationState.ValueType = ...,
+        origin: Global___Origin | None = ...,
+        stops_everywhere: _builtins.bool = ...,
+        breakpoints: _abc.Iterable[_builtins.str] | None = ...,
+        search: _abc.Iterable[_search_pb2.SearchValue] | None = ...,
+        archived: _builtins.bool = ...,
+        erasure: Global___Erasure | None = ...,
+        link: _link_pb2.Link | None = ...,
+        continued_as: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "input", b"input", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure", "failure", b"failure", "input", b"input", "link", b"link", "origin", b"origin", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_at_us", b"ended_at_us", "execution_id", b"execution_id", "failure", b"failure", "format", b"format", "input", b"input", "last_sequence", b"last_sequence", "namespace", b"namespace", "nodes", b"nodes", "output", b"output", "plan_digest", b"plan_digest", "request_id", b"request_id", "signals", b"signals", "started_at_us", b"started_at_us", "status", b"status", "workflow_id", b"workflow_id", "workflow_name", b"workflow_name", "workflow_version", b"workflow_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "breakpoints", b"breakpoints", "compensation", b"compensation", "continued_as", b"continued_as", "ended_at_us", b"ended_at_us", "erasure", b"erasure", "execution_id", b"execution_id", "failure", b"failure", "format", b"format", "input", b"input", "last_sequence", b"last_sequence", "link", b"link", "namespace", b"namespace", "nodes", b"nodes", "origin", b"origin", "output", b"output", "plan_digest", b"plan_digest", "request_id", b"request_id", "search", b"search", "signals", b"signals", "started_at_us", b"started_at_us", "status", b"status", "stops_everywhere", b"stops_everywhere", "workflow_id", b"workflow_id", "workflow_name", b"workflow_name", "workflow_version", b"workflow_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Execution: _TypeAlias = Execution  # noqa: Y015
+
+@_typing.final
+class Erasure(_message.Message):
+    """Who had the values of an execution erased, when and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_US_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    at_us: _builtins.int
+    actor: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        at_us: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_us", b"at_us", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Erasure: _TypeAlias = Erasure  # noqa: Y015
 
 @_typing.final
 class Node(_message.Message):
@@ -175,6 +342,12 @@ class Node(_message.Message):
     DUE_AT_US_FIELD_NUMBER: _builtins.int
     TASK_TYPE_FIELD_NUMBER: _builtins.int
     MAP_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    UNDOES_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    CHILD_EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    CHILD_VERSION_FIELD_NUMBER: _builtins.int
+    CHILD_WORKFLOW_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     status: Global___NodeStatus.ValueType
@@ -188,6 +361,14 @@ class Node(_message.Message):
     due_at_us: _builtins.int
     """When the next attempt or the timer is due; 0 is none."""
     task_type: _builtins.str
+    held: _builtins.bool
+    """It waits for somebody: its last attempt failed, or it stopped at a breakpoint."""
+    undoes: _builtins.str
+    """The node whose work this one undoes."""
+    child_execution_id: _builtins.str
+    """Of a node that starts a workflow: the execution it started last, and its version."""
+    child_version: _builtins.int
+    child_workflow_id: _builtins.str
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -199,6 +380,10 @@ class Node(_message.Message):
     @_builtins.property
     def map(self) -> Global___MapProgress:
         """Of a map whose items are known."""
+
+    @_builtins.property
+    def approval(self) -> Global___Approval:
+        """Whom it waits for."""
 
     def __init__(
         self,
@@ -218,14 +403,100 @@ class Node(_message.Message):
         due_at_us: _builtins.int = ...,
         task_type: _builtins.str = ...,
         map: Global___MapProgress | None = ...,
+        held: _builtins.bool = ...,
+        undoes: _builtins.str = ...,
+        approval: Global___Approval | None = ...,
+        child_execution_id: _builtins.str = ...,
+        child_version: _builtins.int = ...,
+        child_workflow_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "map", b"map", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "failure", b"failure", "map", b"map", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "dependencies", b"dependencies", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "id", b"id", "map", b"map", "metadata", b"metadata", "name", b"name", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "status", b"status", "task_type", b"task_type", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "attempts", b"attempts", "child_execution_id", b"child_execution_id", "child_version", b"child_version", "child_workflow_id", b"child_workflow_id", "dependencies", b"dependencies", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "held", b"held", "id", b"id", "map", b"map", "metadata", b"metadata", "name", b"name", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "status", b"status", "task_type", b"task_type", "undoes", b"undoes", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Node: _TypeAlias = Node  # noqa: Y015
+
+@_typing.final
+class Approval(_message.Message):
+    """What people are asked, and what they said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNEES_FIELD_NUMBER: _builtins.int
+    NEEDED_FIELD_NUMBER: _builtins.int
+    DUE_AT_US_FIELD_NUMBER: _builtins.int
+    ESCALATED_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    needed: _builtins.int
+    """So many must approve."""
+    due_at_us: _builtins.int
+    escalated: _builtins.bool
+    form: _builtins.bytes
+    """JSON Schema of what is to be filled in."""
+    @_builtins.property
+    def assignees(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nobody is anybody."""
+
+    @_builtins.property
+    def details(self) -> _payload_pb2.Payload:
+        """Title and data, as JSON."""
+
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decision]: ...
+    def __init__(
+        self,
+        *,
+        assignees: _abc.Iterable[_builtins.str] | None = ...,
+        needed: _builtins.int = ...,
+        due_at_us: _builtins.int = ...,
+        escalated: _builtins.bool = ...,
+        details: _payload_pb2.Payload | None = ...,
+        decisions: _abc.Iterable[Global___Decision] | None = ...,
+        form: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignees", b"assignees", "decisions", b"decisions", "details", b"details", "due_at_us", b"due_at_us", "escalated", b"escalated", "form", b"form", "needed", b"needed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Approval: _TypeAlias = Approval  # noqa: Y015
+
+@_typing.final
+class Decision(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BY_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    AT_US_FIELD_NUMBER: _builtins.int
+    by: _builtins.str
+    approved: _builtins.bool
+    comment: _builtins.str
+    at_us: _builtins.int
+    @_builtins.property
+    def form(self) -> _payload_pb2.Payload: ...
+    def __init__(
+        self,
+        *,
+        by: _builtins.str = ...,
+        approved: _builtins.bool = ...,
+        comment: _builtins.str = ...,
+        form: _payload_pb2.Payload | None = ...,
+        at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "at_us", b"at_us", "by", b"by", "comment", b"comment", "form", b"form"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Decision: _TypeAlias = Decision  # noqa: Y015
 
 @_typing.final
 class MapProgress(_message.Message):

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from flowmesh.api.common.v1 import failure_pb2 as _failure_pb2
+from flowmesh.api.common.v1 import link_pb2 as _link_pb2
 from flowmesh.api.common.v1 import payload_pb2 as _payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2 as _execution_pb2
 from google.protobuf import descriptor as _descriptor
@@ -25,6 +26,26 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class StartExecutionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAMESPACE_FIELD_NUMBER: _builtins.int
     WORKFLOW_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
@@ -34,6 +55,12 @@ class StartExecutionRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     WITHOUT_NODES_FIELD_NUMBER: _builtins.int
     VERSION_LABEL_FIELD_NUMBER: _builtins.int
+    STOP_EVERYWHERE_FIELD_NUMBER: _builtins.int
+    BREAKPOINTS_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    SIGNALS_FIELD_NUMBER: _builtins.int
+    PLAN_DIGEST_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
@@ -46,8 +73,24 @@ class StartExecutionRequest(_message.Message):
     """The execution in the answer is without its nodes: for who wants the outcome only."""
     version_label: _builtins.str
     """In place of `version`: the label of the workflow that points to it."""
+    stop_everywhere: _builtins.bool
+    """Where it stops: before every node, or before these."""
+    plan_digest: _builtins.str
+    """Of the plan it runs, where that is known already."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
+    @_builtins.property
+    def breakpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """At most 20; names are ids of at most 63 characters, values have at most 256."""
+
+    @_builtins.property
+    def link(self) -> _link_pb2.Link:
+        """Only between orchestrators: where it comes from, and signals that it begins with."""
+
+    @_builtins.property
+    def signals(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Signal]: ...
     def __init__(
         self,
         *,
@@ -60,10 +103,16 @@ class StartExecutionRequest(_message.Message):
         actor: _builtins.str = ...,
         without_nodes: _builtins.bool = ...,
         version_label: _builtins.str = ...,
+        stop_everywhere: _builtins.bool = ...,
+        breakpoints: _abc.Iterable[_builtins.str] | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        link: _link_pb2.Link | None = ...,
+        signals: _abc.Iterable[_execution_pb2.Signal] | None = ...,
+        plan_digest: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "link", b"link"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "namespace", b"namespace", "request_id", b"request_id", "version", b"version", "version_label", b"version_label", "wait_ms", b"wait_ms", "without_nodes", b"without_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "breakpoints", b"breakpoints", "input", b"input", "labels", b"labels", "link", b"link", "namespace", b"namespace", "plan_digest", b"plan_digest", "request_id", b"request_id", "signals", b"signals", "stop_everywhere", b"stop_everywhere", "version", b"version", "version_label", b"version_label", "wait_ms", b"wait_ms", "without_nodes", b"without_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -152,6 +201,8 @@ class ListExecutionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     WITH_NODES_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     started_after_us: _builtins.int
@@ -162,6 +213,14 @@ class ListExecutionsRequest(_message.Message):
     with_nodes: _builtins.bool
     """With all of each execution, as GetExecution shows it. Such a page ends early when its
     executions weigh more than 4 MiB.
+    """
+    filter: _builtins.str
+    """As `workflow = "orders" AND status IN (running, paused)`; docs/search.md has the grammar. At
+    most 4 KiB.
+    """
+    order_by: _builtins.str
+    """`started`, `ended` or a label, attribute or input value, with ` asc` or ` desc` behind it;
+    empty is `started desc`.
     """
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_execution_pb2.ExecutionStatus.ValueType]: ...
@@ -176,10 +235,12 @@ class ListExecutionsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         with_nodes: _builtins.bool = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "started_after_us", b"started_after_us", "started_before_us", b"started_before_us", "statuses", b"statuses", "with_nodes", b"with_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "namespace", b"namespace", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "started_after_us", b"started_after_us", "started_before_us", b"started_before_us", "statuses", b"statuses", "with_nodes", b"with_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -275,11 +336,14 @@ class CancelExecutionRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    COMPENSATE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     reason: _builtins.str
     request_id: _builtins.str
     actor: _builtins.str
+    compensate: _builtins.bool
+    """Whether what was done is undone first; without it as the workflow says."""
     def __init__(
         self,
         *,
@@ -288,12 +352,15 @@ class CancelExecutionRequest(_message.Message):
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
+        compensate: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_compensate", b"_compensate", "compensate", b"compensate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "execution_id", b"execution_id", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compensate", b"_compensate", "actor", b"actor", "compensate", b"compensate", "execution_id", b"execution_id", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__compensate: _TypeAlias = _typing.Literal["compensate"]  # noqa: Y015
+    _WhichOneofArgType__compensate: _TypeAlias = _typing.Literal["_compensate", b"_compensate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__compensate) -> _WhichOneofReturnType__compensate | None: ...
 
 Global___CancelExecutionRequest: _TypeAlias = CancelExecutionRequest  # noqa: Y015
 
@@ -413,11 +480,14 @@ class TerminateExecutionRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    COMPENSATE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     reason: _builtins.str
     request_id: _builtins.str
     actor: _builtins.str
+    compensate: _builtins.bool
+    """Whether what was done is undone first; without it as the workflow says."""
     def __init__(
         self,
         *,
@@ -426,12 +496,15 @@ class TerminateExecutionRequest(_message.Message):
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
+        compensate: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_compensate", b"_compensate", "compensate", b"compensate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "execution_id", b"execution_id", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compensate", b"_compensate", "actor", b"actor", "compensate", b"compensate", "execution_id", b"execution_id", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__compensate: _TypeAlias = _typing.Literal["compensate"]  # noqa: Y015
+    _WhichOneofArgType__compensate: _TypeAlias = _typing.Literal["_compensate", b"_compensate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__compensate) -> _WhichOneofReturnType__compensate | None: ...
 
 Global___TerminateExecutionRequest: _TypeAlias = TerminateExecutionRequest  # noqa: Y015
 
@@ -902,3 +975,261 @@ class ReceivePartitionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReceivePartitionsResponse: _TypeAlias = ReceivePartitionsResponse  # noqa: Y015
+
+@_typing.final
+class ExecutionMessage(_message.Message):
+    """What one execution has to tell another, written by the commit it follows from and kept until the
+    other's commit has answered.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    STOP_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    execution_id: _builtins.str
+    """The sender."""
+    traceparent: _builtins.str
+    """W3C trace context of the sender."""
+    @_builtins.property
+    def start(self) -> Global___StartRequested: ...
+    @_builtins.property
+    def stop(self) -> Global___StopRequested: ...
+    @_builtins.property
+    def outcome(self) -> Global___ChildOutcome: ...
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        traceparent: _builtins.str = ...,
+        start: Global___StartRequested | None = ...,
+        stop: Global___StopRequested | None = ...,
+        outcome: Global___ChildOutcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "outcome", b"outcome", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "execution_id", b"execution_id", "namespace", b"namespace", "outcome", b"outcome", "start", b"start", "stop", b"stop", "traceparent", b"traceparent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["start", "stop", "outcome"]  # noqa: Y015
+    _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
+
+Global___ExecutionMessage: _TypeAlias = ExecutionMessage  # noqa: Y015
+
+@_typing.final
+class StartRequested(_message.Message):
+    """Start a child, or the next run of a workflow that continues as new (`node` is empty)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    PLAN_DIGEST_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    plan_digest: _builtins.str
+    """Of the plan the next run has where the version it asks for is not there or refuses its input."""
+    @_builtins.property
+    def request(self) -> Global___StartExecutionRequest: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        request: Global___StartExecutionRequest | None = ...,
+        plan_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node", "plan_digest", b"plan_digest", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRequested: _TypeAlias = StartRequested  # noqa: Y015
+
+@_typing.final
+class StopRequested(_message.Message):
+    """Stop the child that was, or is to be, started under this request id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TERMINATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    terminate: _builtins.bool
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        terminate: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "request_id", b"request_id", "terminate", b"terminate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopRequested: _TypeAlias = StopRequested  # noqa: Y015
+
+@_typing.final
+class ChildOutcome(_message.Message):
+    """How a child ended, for its parent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    parent_id: _builtins.str
+    node: _builtins.str
+    attempt: _builtins.int
+    status: _execution_pb2.ExecutionStatus.ValueType
+    @_builtins.property
+    def output(self) -> _payload_pb2.Payload: ...
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure: ...
+    def __init__(
+        self,
+        *,
+        parent_id: _builtins.str = ...,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        status: _execution_pb2.ExecutionStatus.ValueType = ...,
+        output: _payload_pb2.Payload | None = ...,
+        failure: _failure_pb2.Failure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "output", b"output"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failure", b"failure", "node", b"node", "output", b"output", "parent_id", b"parent_id", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChildOutcome: _TypeAlias = ChildOutcome  # noqa: Y015
+
+@_typing.final
+class DeliverMessageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def message(self) -> Global___ExecutionMessage: ...
+    def __init__(
+        self,
+        *,
+        message: Global___ExecutionMessage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverMessageRequest: _TypeAlias = DeliverMessageRequest  # noqa: Y015
+
+@_typing.final
+class DeliverMessageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverMessageResponse: _TypeAlias = DeliverMessageResponse  # noqa: Y015
+
+@_typing.final
+class SignalByKeyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    name: _builtins.str
+    key: _builtins.str
+    """1 to 256 printable characters."""
+    request_id: _builtins.str
+    actor: _builtins.str
+    @_builtins.property
+    def payload(self) -> _payload_pb2.Payload: ...
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        name: _builtins.str = ...,
+        key: _builtins.str = ...,
+        payload: _payload_pb2.Payload | None = ...,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "key", b"key", "name", b"name", "namespace", b"namespace", "payload", b"payload", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignalByKeyRequest: _TypeAlias = SignalByKeyRequest  # noqa: Y015
+
+@_typing.final
+class SignalByKeyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def executions(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyedSignal]:
+        """Those that were waiting for it."""
+
+    def __init__(
+        self,
+        *,
+        executions: _abc.Iterable[Global___KeyedSignal] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executions", b"executions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignalByKeyResponse: _TypeAlias = SignalByKeyResponse  # noqa: Y015
+
+@_typing.final
+class KeyedSignal(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    sequence: _builtins.int
+    """Sequence of the SignalReceived event; 0 where the execution had ended meanwhile."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyedSignal: _TypeAlias = KeyedSignal  # noqa: Y015

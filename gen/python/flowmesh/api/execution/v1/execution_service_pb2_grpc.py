@@ -89,6 +89,11 @@ class ExecutionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalExecutionRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalExecutionResponse.FromString,
                 _registered_method=True)
+        self.SignalByKey = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ExecutionService/SignalByKey',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalByKeyRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalByKeyResponse.FromString,
+                _registered_method=True)
         self.GetStats = channel.unary_unary(
                 '/flowmesh.api.execution.v1.ExecutionService/GetStats',
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.GetStatsRequest.SerializeToString,
@@ -144,8 +149,10 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListExecutions(self, request, context):
-        """Executions of the namespace, newest first.
+        """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
 
+        INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is wrong; the violation says where
+        DEADLINE_EXCEEDED / SEARCH_TOO_BROAD it went through too many rows; narrow it by `started`
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -162,9 +169,10 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelExecution(self, request, context):
-        """Ends an execution: open nodes are canceled, their workers told, no further node starts.
+        """Ends an execution: open nodes are canceled, their workers told, no further node starts. Where
+        nodes have an undo, what was done is undone first.
 
-        Written: TaskCanceled per open node and WorkflowCanceled.
+        Written: TaskCanceled per open node and WorkflowCanceled, CompensationStarted before it.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED   it has ended; the message names the status
@@ -174,7 +182,8 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TerminateExecution(self, request, context):
-        """As CancelExecution, without any clean-up a definition may ask for; ends as terminated.
+        """As CancelExecution; what was done is undone only where the workflow or the call says so. Also ends
+        one that is undoing. Ends as terminated.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
@@ -212,6 +221,20 @@ class ExecutionServiceServicer:
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
         FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+        RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignalByKey(self, request, context):
+        """Stores a signal in the history of every execution that waits for it with this key, at most
+        1,000 of them. One that does not wait yet is not told: the call is refused and may be repeated.
+
+        Again with the same request_id: answers as the first time.
+
+        NOT_FOUND / WAIT_NOT_FOUND            nobody waits for a signal of this name with this key
+        ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -280,6 +303,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.SignalExecution,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalExecutionRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalExecutionResponse.SerializeToString,
+            ),
+            'SignalByKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignalByKey,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalByKeyRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalByKeyResponse.SerializeToString,
             ),
             'GetStats': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStats,
@@ -556,6 +584,33 @@ class ExecutionService:
             _registered_method=True)
 
     @staticmethod
+    def SignalByKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ExecutionService/SignalByKey',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalByKeyRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.SignalByKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetStats(request,
             target,
             options=(),
@@ -751,6 +806,11 @@ class PartitionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ReceivePartitionsRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ReceivePartitionsResponse.FromString,
                 _registered_method=True)
+        self.DeliverMessage = channel.unary_unary(
+                '/flowmesh.api.execution.v1.PartitionService/DeliverMessage',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.DeliverMessageRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.DeliverMessageResponse.FromString,
+                _registered_method=True)
 
 
 class PartitionServiceServicer:
@@ -764,6 +824,16 @@ class PartitionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeliverMessage(self, request, context):
+        """Tells an execution of this owner what another one has to say; answered after the commit. Again
+        with the same message: changes nothing.
+
+        UNAVAILABLE / PARTITION_UNAVAILABLE  the execution is not this one's
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PartitionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -771,6 +841,11 @@ def add_PartitionServiceServicer_to_server(servicer, server):
                     servicer.ReceivePartitions,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ReceivePartitionsRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ReceivePartitionsResponse.SerializeToString,
+            ),
+            'DeliverMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeliverMessage,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.DeliverMessageRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.DeliverMessageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -801,6 +876,33 @@ class PartitionService:
             '/flowmesh.api.execution.v1.PartitionService/ReceivePartitions',
             flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ReceivePartitionsRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.ReceivePartitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.PartitionService/DeliverMessage',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.DeliverMessageRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.DeliverMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,8 +65,10 @@ class ExecutionServiceStub:
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     ListExecutions: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListExecutionsRequest, _execution_service_pb2.ListExecutionsResponse]
-    """Executions of the namespace, newest first.
+    """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
 
+      INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is wrong; the violation says where
+      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD it went through too many rows; narrow it by `started`
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     WaitExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.WaitExecutionRequest, _execution_service_pb2.WaitExecutionResponse]
@@ -75,15 +77,17 @@ class ExecutionServiceStub:
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     CancelExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.CancelExecutionRequest, _execution_service_pb2.CancelExecutionResponse]
-    """Ends an execution: open nodes are canceled, their workers told, no further node starts.
+    """Ends an execution: open nodes are canceled, their workers told, no further node starts. Where
+    nodes have an undo, what was done is undone first.
 
-    Written: TaskCanceled per open node and WorkflowCanceled.
+    Written: TaskCanceled per open node and WorkflowCanceled, CompensationStarted before it.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED   it has ended; the message names the status
     """
     TerminateExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.TerminateExecutionRequest, _execution_service_pb2.TerminateExecutionResponse]
-    """As CancelExecution, without any clean-up a definition may ask for; ends as terminated.
+    """As CancelExecution; what was done is undone only where the workflow or the call says so. Also ends
+    one that is undoing. Ends as terminated.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
@@ -109,6 +113,16 @@ class ExecutionServiceStub:
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
       FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+      RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
+    """
+    SignalByKey: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.SignalByKeyRequest, _execution_service_pb2.SignalByKeyResponse]
+    """Stores a signal in the history of every execution that waits for it with this key, at most
+    1,000 of them. One that does not wait yet is not told: the call is refused and may be repeated.
+
+    Again with the same request_id: answers as the first time.
+
+      NOT_FOUND / WAIT_NOT_FOUND            nobody waits for a signal of this name with this key
+      ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
     """
     GetStats: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.GetStatsRequest, _execution_service_pb2.GetStatsResponse]
@@ -155,8 +169,10 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     ListExecutions: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListExecutionsRequest, _execution_service_pb2.ListExecutionsResponse]  # type: ignore[assignment]
-    """Executions of the namespace, newest first.
+    """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
 
+      INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is wrong; the violation says where
+      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD it went through too many rows; narrow it by `started`
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     WaitExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.WaitExecutionRequest, _execution_service_pb2.WaitExecutionResponse]  # type: ignore[assignment]
@@ -165,15 +181,17 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     CancelExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.CancelExecutionRequest, _execution_service_pb2.CancelExecutionResponse]  # type: ignore[assignment]
-    """Ends an execution: open nodes are canceled, their workers told, no further node starts.
+    """Ends an execution: open nodes are canceled, their workers told, no further node starts. Where
+    nodes have an undo, what was done is undone first.
 
-    Written: TaskCanceled per open node and WorkflowCanceled.
+    Written: TaskCanceled per open node and WorkflowCanceled, CompensationStarted before it.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED   it has ended; the message names the status
     """
     TerminateExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.TerminateExecutionRequest, _execution_service_pb2.TerminateExecutionResponse]  # type: ignore[assignment]
-    """As CancelExecution, without any clean-up a definition may ask for; ends as terminated.
+    """As CancelExecution; what was done is undone only where the workflow or the call says so. Also ends
+    one that is undoing. Ends as terminated.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
@@ -199,6 +217,16 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
       FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+      RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
+    """
+    SignalByKey: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.SignalByKeyRequest, _execution_service_pb2.SignalByKeyResponse]  # type: ignore[assignment]
+    """Stores a signal in the history of every execution that waits for it with this key, at most
+    1,000 of them. One that does not wait yet is not told: the call is refused and may be repeated.
+
+    Again with the same request_id: answers as the first time.
+
+      NOT_FOUND / WAIT_NOT_FOUND            nobody waits for a signal of this name with this key
+      ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
     """
     GetStats: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.GetStatsRequest, _execution_service_pb2.GetStatsResponse]  # type: ignore[assignment]
@@ -260,8 +288,10 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.ListExecutionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ListExecutionsResponse, _abc.Awaitable[_execution_service_pb2.ListExecutionsResponse]]:
-        """Executions of the namespace, newest first.
+        """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
 
+          INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is wrong; the violation says where
+          DEADLINE_EXCEEDED / SEARCH_TOO_BROAD it went through too many rows; narrow it by `started`
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
 
@@ -282,9 +312,10 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.CancelExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.CancelExecutionResponse, _abc.Awaitable[_execution_service_pb2.CancelExecutionResponse]]:
-        """Ends an execution: open nodes are canceled, their workers told, no further node starts.
+        """Ends an execution: open nodes are canceled, their workers told, no further node starts. Where
+        nodes have an undo, what was done is undone first.
 
-        Written: TaskCanceled per open node and WorkflowCanceled.
+        Written: TaskCanceled per open node and WorkflowCanceled, CompensationStarted before it.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED   it has ended; the message names the status
@@ -296,7 +327,8 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.TerminateExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.TerminateExecutionResponse, _abc.Awaitable[_execution_service_pb2.TerminateExecutionResponse]]:
-        """As CancelExecution, without any clean-up a definition may ask for; ends as terminated.
+        """As CancelExecution; what was done is undone only where the workflow or the call says so. Also ends
+        one that is undoing. Ends as terminated.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
@@ -340,6 +372,22 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
           FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+          RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
+        """
+
+    @_abc_1.abstractmethod
+    def SignalByKey(
+        self,
+        request: _execution_service_pb2.SignalByKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.SignalByKeyResponse, _abc.Awaitable[_execution_service_pb2.SignalByKeyResponse]]:
+        """Stores a signal in the history of every execution that waits for it with this key, at most
+        1,000 of them. One that does not wait yet is not told: the call is refused and may be repeated.
+
+        Again with the same request_id: answers as the first time.
+
+          NOT_FOUND / WAIT_NOT_FOUND            nobody waits for a signal of this name with this key
+          ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
           RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
         """
 
@@ -439,6 +487,12 @@ class PartitionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PartitionServiceAsyncStub: ...
     ReceivePartitions: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ReceivePartitionsRequest, _execution_service_pb2.ReceivePartitionsResponse]
     """Tells the receiver that partitions are its own now; the database says so already."""
+    DeliverMessage: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.DeliverMessageRequest, _execution_service_pb2.DeliverMessageResponse]
+    """Tells an execution of this owner what another one has to say; answered after the commit. Again
+    with the same message: changes nothing.
+
+      UNAVAILABLE / PARTITION_UNAVAILABLE  the execution is not this one's
+    """
 
 @_typing.type_check_only
 class PartitionServiceAsyncStub(PartitionServiceStub):
@@ -447,6 +501,12 @@ class PartitionServiceAsyncStub(PartitionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReceivePartitions: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ReceivePartitionsRequest, _execution_service_pb2.ReceivePartitionsResponse]  # type: ignore[assignment]
     """Tells the receiver that partitions are its own now; the database says so already."""
+    DeliverMessage: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.DeliverMessageRequest, _execution_service_pb2.DeliverMessageResponse]  # type: ignore[assignment]
+    """Tells an execution of this owner what another one has to say; answered after the commit. Again
+    with the same message: changes nothing.
+
+      UNAVAILABLE / PARTITION_UNAVAILABLE  the execution is not this one's
+    """
 
 class PartitionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Between orchestrators: planned hand-over of partitions."""
@@ -458,5 +518,17 @@ class PartitionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ReceivePartitionsResponse, _abc.Awaitable[_execution_service_pb2.ReceivePartitionsResponse]]:
         """Tells the receiver that partitions are its own now; the database says so already."""
+
+    @_abc_1.abstractmethod
+    def DeliverMessage(
+        self,
+        request: _execution_service_pb2.DeliverMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.DeliverMessageResponse, _abc.Awaitable[_execution_service_pb2.DeliverMessageResponse]]:
+        """Tells an execution of this owner what another one has to say; answered after the commit. Again
+        with the same message: changes nothing.
+
+          UNAVAILABLE / PARTITION_UNAVAILABLE  the execution is not this one's
+        """
 
 def add_PartitionServiceServicer_to_server(servicer: PartitionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,58 +23,98 @@ _sym_db = _symbol_database.Default()
 
 
 from flowmesh.api.common.v1 import failure_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_failure__pb2
+from flowmesh.api.common.v1 import link_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_link__pb2
+from flowmesh.api.common.v1 import journal_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_journal__pb2
 from flowmesh.api.common.v1 import payload_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_payload__pb2
+from flowmesh.api.execution.v1 import execution_pb2 as flowmesh_dot_api_dot_execution_dot_v1_dot_execution__pb2
+from flowmesh.api.common.v1 import search_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_search__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/history/v1/history_event.proto\x12\x17\x66lowmesh.api.history.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xd4\x0c\n\x0cHistoryEvent\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x13\n\x05\x61t_us\x18\x02 \x01(\x03R\x04\x61tUs\x12U\n\x10workflow_started\x18\n \x01(\x0b\x32(.flowmesh.api.history.v1.WorkflowStartedH\x00R\x0fworkflowStarted\x12[\n\x12workflow_completed\x18\x0b \x01(\x0b\x32*.flowmesh.api.history.v1.WorkflowCompletedH\x00R\x11workflowCompleted\x12R\n\x0fworkflow_failed\x18\x0c \x01(\x0b\x32\'.flowmesh.api.history.v1.WorkflowFailedH\x00R\x0eworkflowFailed\x12X\n\x11workflow_canceled\x18\r \x01(\x0b\x32).flowmesh.api.history.v1.WorkflowCanceledH\x00R\x10workflowCanceled\x12^\n\x13workflow_terminated\x18\x0e \x01(\x0b\x32+.flowmesh.api.history.v1.WorkflowTerminatedH\x00R\x12workflowTerminated\x12R\n\x0fworkflow_paused\x18\x0f \x01(\x0b\x32\'.flowmesh.api.history.v1.WorkflowPausedH\x00R\x0eworkflowPaused\x12U\n\x10workflow_resumed\x18\x10 \x01(\x0b\x32(.flowmesh.api.history.v1.WorkflowResumedH\x00R\x0fworkflowResumed\x12O\n\x0etask_scheduled\x18\x14 \x01(\x0b\x32&.flowmesh.api.history.v1.TaskScheduledH\x00R\rtaskScheduled\x12I\n\x0ctask_started\x18\x15 \x01(\x0b\x32$.flowmesh.api.history.v1.TaskStartedH\x00R\x0btaskStarted\x12O\n\x0etask_completed\x18\x16 \x01(\x0b\x32&.flowmesh.api.history.v1.TaskCompletedH\x00R\rtaskCompleted\x12\x46\n\x0btask_failed\x18\x17 \x01(\x0b\x32#.flowmesh.api.history.v1.TaskFailedH\x00R\ntaskFailed\x12L\n\rtask_retrying\x18\x18 \x01(\x0b\x32%.flowmesh.api.history.v1.TaskRetryingH\x00R\x0ctaskRetrying\x12I\n\x0ctask_skipped\x18\x19 \x01(\x0b\x32$.flowmesh.api.history.v1.TaskSkippedH\x00R\x0btaskSkipped\x12L\n\rtask_canceled\x18\x1a \x01(\x0b\x32%.flowmesh.api.history.v1.TaskCanceledH\x00R\x0ctaskCanceled\x12\x46\n\x0bmap_started\x18\x1b \x01(\x0b\x32#.flowmesh.api.history.v1.MapStartedH\x00R\nmapStarted\x12O\n\x0estates_started\x18\x1c \x01(\x0b\x32&.flowmesh.api.history.v1.StatesStartedH\x00R\rstatesStarted\x12L\n\rtimer_started\x18\x1e \x01(\x0b\x32%.flowmesh.api.history.v1.TimerStartedH\x00R\x0ctimerStarted\x12\x46\n\x0btimer_fired\x18\x1f \x01(\x0b\x32#.flowmesh.api.history.v1.TimerFiredH\x00R\ntimerFired\x12R\n\x0fsignal_received\x18  \x01(\x0b\x32\'.flowmesh.api.history.v1.SignalReceivedH\x00R\x0esignalReceivedB\x07\n\x05\x65vent\"N\n\rHistoryEvents\x12=\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.flowmesh.api.history.v1.HistoryEventR\x06\x65vents\"\x99\x02\n\x0fWorkflowStarted\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x1f\n\x0bplan_digest\x18\x04 \x01(\tR\nplanDigest\x12\x35\n\x05input\x18\x05 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x07 \x01(\tR\x05\x61\x63tor\x12 \n\x0btraceparent\x18\x08 \x01(\tR\x0btraceparent\"L\n\x11WorkflowCompleted\x12\x37\n\x06output\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\"K\n\x0eWorkflowFailed\x12\x39\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\"_\n\x10WorkflowCanceled\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"a\n\x12WorkflowTerminated\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"]\n\x0eWorkflowPaused\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"^\n\x0fWorkflowResumed\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"=\n\rTaskScheduled\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\"\x98\x01\n\x0bTaskStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x1b\n\tworker_id\x18\x03 \x01(\tR\x08workerId\x12\x1a\n\x08\x64\x65livery\x18\x04 \x01(\rR\x08\x64\x65livery\x12\"\n\rstarted_at_us\x18\x05 \x01(\x03R\x0bstartedAtUs\"\x92\x01\n\rTaskCompleted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x37\n\x06output\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\x12\x1a\n\x08metadata\x18\x04 \x01(\x0cR\x08metadata\"u\n\nTaskFailed\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x39\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\"\x97\x01\n\x0cTaskRetrying\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x39\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\x12\x1e\n\x0bretry_at_us\x18\x04 \x01(\x03R\tretryAtUs\"}\n\x0bTaskSkipped\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12;\n\x06reason\x18\x02 \x01(\x0e\x32#.flowmesh.api.history.v1.SkipReasonR\x06reason\x12\x1d\n\nbecause_of\x18\x03 \x01(\tR\tbecauseOf\"<\n\x0cTaskCanceled\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\"6\n\nMapStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05\x63ount\x18\x02 \x01(\rR\x05\x63ount\"Z\n\rStatesStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05value\"@\n\x0cTimerStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n\nfire_at_us\x18\x02 \x01(\x03R\x08\x66ireAtUs\" \n\nTimerFired\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\"\x94\x01\n\x0eSignalReceived\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x39\n\x07payload\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x07payload\x12\x14\n\x05\x61\x63tor\x18\x03 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId*\x91\x01\n\nSkipReason\x12\x1b\n\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dSKIP_REASON_DEPENDENCY_FAILED\x10\x01\x12\"\n\x1eSKIP_REASON_DEPENDENCY_SKIPPED\x10\x02\x12\x1f\n\x1bSKIP_REASON_CONDITION_FALSE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/history/v1/history_event.proto\x12\x17\x66lowmesh.api.history.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a!flowmesh/api/common/v1/link.proto\x1a$flowmesh/api/common/v1/journal.proto\x1a$flowmesh/api/common/v1/payload.proto\x1a)flowmesh/api/execution/v1/execution.proto\x1a#flowmesh/api/common/v1/search.proto\"\xc0\x18\n\x0cHistoryEvent\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x13\n\x05\x61t_us\x18\x02 \x01(\x03R\x04\x61tUs\x12U\n\x10workflow_started\x18\n \x01(\x0b\x32(.flowmesh.api.history.v1.WorkflowStartedH\x00R\x0fworkflowStarted\x12[\n\x12workflow_completed\x18\x0b \x01(\x0b\x32*.flowmesh.api.history.v1.WorkflowCompletedH\x00R\x11workflowCompleted\x12R\n\x0fworkflow_failed\x18\x0c \x01(\x0b\x32\'.flowmesh.api.history.v1.WorkflowFailedH\x00R\x0eworkflowFailed\x12X\n\x11workflow_canceled\x18\r \x01(\x0b\x32).flowmesh.api.history.v1.WorkflowCanceledH\x00R\x10workflowCanceled\x12^\n\x13workflow_terminated\x18\x0e \x01(\x0b\x32+.flowmesh.api.history.v1.WorkflowTerminatedH\x00R\x12workflowTerminated\x12R\n\x0fworkflow_paused\x18\x0f \x01(\x0b\x32\'.flowmesh.api.history.v1.WorkflowPausedH\x00R\x0eworkflowPaused\x12U\n\x10workflow_resumed\x18\x10 \x01(\x0b\x32(.flowmesh.api.history.v1.WorkflowResumedH\x00R\x0fworkflowResumed\x12O\n\x0etask_scheduled\x18\x14 \x01(\x0b\x32&.flowmesh.api.history.v1.TaskScheduledH\x00R\rtaskScheduled\x12I\n\x0ctask_started\x18\x15 \x01(\x0b\x32$.flowmesh.api.history.v1.TaskStartedH\x00R\x0btaskStarted\x12O\n\x0etask_completed\x18\x16 \x01(\x0b\x32&.flowmesh.api.history.v1.TaskCompletedH\x00R\rtaskCompleted\x12\x46\n\x0btask_failed\x18\x17 \x01(\x0b\x32#.flowmesh.api.history.v1.TaskFailedH\x00R\ntaskFailed\x12L\n\rtask_retrying\x18\x18 \x01(\x0b\x32%.flowmesh.api.history.v1.TaskRetryingH\x00R\x0ctaskRetrying\x12I\n\x0ctask_skipped\x18\x19 \x01(\x0b\x32$.flowmesh.api.history.v1.TaskSkippedH\x00R\x0btaskSkipped\x12L\n\rtask_canceled\x18\x1a \x01(\x0b\x32%.flowmesh.api.history.v1.TaskCanceledH\x00R\x0ctaskCanceled\x12\x46\n\x0bmap_started\x18\x1b \x01(\x0b\x32#.flowmesh.api.history.v1.MapStartedH\x00R\nmapStarted\x12O\n\x0estates_started\x18\x1c \x01(\x0b\x32&.flowmesh.api.history.v1.StatesStartedH\x00R\rstatesStarted\x12L\n\rtimer_started\x18\x1e \x01(\x0b\x32%.flowmesh.api.history.v1.TimerStartedH\x00R\x0ctimerStarted\x12\x46\n\x0btimer_fired\x18\x1f \x01(\x0b\x32#.flowmesh.api.history.v1.TimerFiredH\x00R\ntimerFired\x12R\n\x0fsignal_received\x18  \x01(\x0b\x32\'.flowmesh.api.history.v1.SignalReceivedH\x00R\x0esignalReceived\x12I\n\x0cnode_steered\x18! \x01(\x0b\x32$.flowmesh.api.history.v1.NodeSteeredH\x00R\x0bnodeSteered\x12@\n\ttask_held\x18\" \x01(\x0b\x32!.flowmesh.api.history.v1.TaskHeldH\x00R\x08taskHeld\x12R\n\x0f\x62reakpoints_set\x18# \x01(\x0b\x32\'.flowmesh.api.history.v1.BreakpointsSetH\x00R\x0e\x62reakpointsSet\x12[\n\x12\x62reakpoint_reached\x18$ \x01(\x0b\x32*.flowmesh.api.history.v1.BreakpointReachedH\x00R\x11\x62reakpointReached\x12\x61\n\x14\x63ompensation_started\x18% \x01(\x0b\x32,.flowmesh.api.history.v1.CompensationStartedH\x00R\x13\x63ompensationStarted\x12L\n\rresult_reused\x18& \x01(\x0b\x32%.flowmesh.api.history.v1.ResultReusedH\x00R\x0cresultReused\x12[\n\x12\x61pproval_requested\x18\' \x01(\x0b\x32*.flowmesh.api.history.v1.ApprovalRequestedH\x00R\x11\x61pprovalRequested\x12U\n\x10\x61pproval_decided\x18( \x01(\x0b\x32(.flowmesh.api.history.v1.ApprovalDecidedH\x00R\x0f\x61pprovalDecided\x12[\n\x12\x61pproval_escalated\x18) \x01(\x0b\x32*.flowmesh.api.history.v1.ApprovalEscalatedH\x00R\x11\x61pprovalEscalated\x12\x62\n\x15search_attributes_set\x18K \x01(\x0b\x32,.flowmesh.api.history.v1.SearchAttributesSetH\x00R\x13searchAttributesSet\x12R\n\x0fpayloads_erased\x18L \x01(\x0b\x32\'.flowmesh.api.history.v1.PayloadsErasedH\x00R\x0epayloadsErased\x12R\n\x0f\x63hild_requested\x18\x41 \x01(\x0b\x32\'.flowmesh.api.history.v1.ChildRequestedH\x00R\x0e\x63hildRequested\x12L\n\rchild_started\x18\x42 \x01(\x0b\x32%.flowmesh.api.history.v1.ChildStartedH\x00R\x0c\x63hildStarted\x12\x46\n\x0b\x63hild_ended\x18\x43 \x01(\x0b\x32#.flowmesh.api.history.v1.ChildEndedH\x00R\nchildEnded\x12[\n\x12workflow_continued\x18\x44 \x01(\x0b\x32*.flowmesh.api.history.v1.WorkflowContinuedH\x00R\x11workflowContinued\x12\x43\n\nwait_keyed\x18\x45 \x01(\x0b\x32\".flowmesh.api.history.v1.WaitKeyedH\x00R\twaitKeyed\x12U\n\x10journal_appended\x18< \x01(\x0b\x32(.flowmesh.api.history.v1.JournalAppendedH\x00R\x0fjournalAppended\x12O\n\x0etask_suspended\x18= \x01(\x0b\x32&.flowmesh.api.history.v1.TaskSuspendedH\x00R\rtaskSuspendedB\x07\n\x05\x65vent\"N\n\rHistoryEvents\x12=\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.flowmesh.api.history.v1.HistoryEventR\x06\x65vents\"\xc3\x03\n\x0fWorkflowStarted\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x1f\n\x0bplan_digest\x18\x04 \x01(\tR\nplanDigest\x12\x35\n\x05input\x18\x05 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x07 \x01(\tR\x05\x61\x63tor\x12 \n\x0btraceparent\x18\x08 \x01(\tR\x0btraceparent\x12\x39\n\x06origin\x18\t \x01(\x0b\x32!.flowmesh.api.execution.v1.OriginR\x06origin\x12;\n\x06search\x18\x14 \x03(\x0b\x32#.flowmesh.api.common.v1.SearchValueR\x06search\x12\x30\n\x04link\x18# \x01(\x0b\x32\x1c.flowmesh.api.common.v1.LinkR\x04link\"L\n\x11WorkflowCompleted\x12\x37\n\x06output\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\"K\n\x0eWorkflowFailed\x12\x39\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\"_\n\x10WorkflowCanceled\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"a\n\x12WorkflowTerminated\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"]\n\x0eWorkflowPaused\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"^\n\x0fWorkflowResumed\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"=\n\rTaskScheduled\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\"\x98\x01\n\x0bTaskStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x1b\n\tworker_id\x18\x03 \x01(\tR\x08workerId\x12\x1a\n\x08\x64\x65livery\x18\x04 \x01(\rR\x08\x64\x65livery\x12\"\n\rstarted_at_us\x18\x05 \x01(\x03R\x0bstartedAtUs\"\xaf\x01\n\rTaskCompleted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x37\n\x06output\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\x12\x1a\n\x08metadata\x18\x04 \x01(\x0cR\x08metadata\x12\x1b\n\ttimed_out\x18\x05 \x01(\x08R\x08timedOut\"\xae\x01\n\nTaskFailed\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x39\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\x12\x37\n\x06output\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\"\x97\x01\n\x0cTaskRetrying\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x39\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\x12\x1e\n\x0bretry_at_us\x18\x04 \x01(\x03R\tretryAtUs\"}\n\x0bTaskSkipped\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12;\n\x06reason\x18\x02 \x01(\x0e\x32#.flowmesh.api.history.v1.SkipReasonR\x06reason\x12\x1d\n\nbecause_of\x18\x03 \x01(\tR\tbecauseOf\"<\n\x0cTaskCanceled\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\"6\n\nMapStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05\x63ount\x18\x02 \x01(\rR\x05\x63ount\"Z\n\rStatesStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05value\"@\n\x0cTimerStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n\nfire_at_us\x18\x02 \x01(\x03R\x08\x66ireAtUs\" \n\nTimerFired\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\"\x94\x01\n\x0eSignalReceived\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x39\n\x07payload\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x07payload\x12\x14\n\x05\x61\x63tor\x18\x03 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"\xb9\x02\n\x0bNodeSteered\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12=\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32%.flowmesh.api.execution.v1.NodeActionR\x06\x61\x63tion\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x04 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12\x35\n\x05input\x18\x06 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x37\n\x06output\x18\x07 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\x12\x1a\n\x08reopened\x18\x08 \x03(\tR\x08reopened\"s\n\x08TaskHeld\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x39\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\"m\n\x0e\x42reakpointsSet\x12\x10\n\x03\x61ll\x18\x01 \x01(\x08R\x03\x61ll\x12\x14\n\x05nodes\x18\x02 \x03(\tR\x05nodes\x12\x14\n\x05\x61\x63tor\x18\x03 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"\'\n\x11\x42reakpointReached\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\"\xe3\x01\n\x13\x43ompensationStarted\x12\x44\n\x07outcome\x18\x01 \x01(\x0e\x32*.flowmesh.api.execution.v1.ExecutionStatusR\x07outcome\x12\x39\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x04 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\"\xb2\x01\n\x0cResultReused\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x37\n\x06output\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x06output\x12\x1a\n\x08metadata\x18\x03 \x01(\x0cR\x08metadata\x12\x39\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureR\x07\x66\x61ilure\"\xb4\x01\n\x11\x41pprovalRequested\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n\tassignees\x18\x02 \x03(\tR\tassignees\x12\x16\n\x06needed\x18\x03 \x01(\rR\x06needed\x12\x1a\n\tdue_at_us\x18\x04 \x01(\x03R\x07\x64ueAtUs\x12\x39\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x07\x64\x65tails\"\xbf\x01\n\x0f\x41pprovalDecided\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x0e\n\x02\x62y\x18\x02 \x01(\tR\x02\x62y\x12\x1a\n\x08\x61pproved\x18\x03 \x01(\x08R\x08\x61pproved\x12\x18\n\x07\x63omment\x18\x04 \x01(\tR\x07\x63omment\x12\x33\n\x04\x66orm\x18\x05 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x04\x66orm\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\"a\n\x11\x41pprovalEscalated\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n\tassignees\x18\x02 \x03(\tR\tassignees\x12\x1a\n\tdue_at_us\x18\x03 \x01(\x03R\x07\x64ueAtUs\"\xa1\x01\n\x13SearchAttributesSet\x12;\n\x06values\x18\x01 \x03(\x0b\x32#.flowmesh.api.common.v1.SearchValueR\x06values\x12\x18\n\x07removed\x18\x02 \x03(\tR\x07removed\x12\x14\n\x05\x61\x63tor\x18\x03 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"]\n\x0ePayloadsErased\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"]\n\x0e\x43hildRequested\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"y\n\x0c\x43hildStarted\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12!\n\x0c\x65xecution_id\x18\x03 \x01(\tR\x0b\x65xecutionId\x12\x18\n\x07version\x18\x04 \x01(\rR\x07version\"\xa1\x01\n\nChildEnded\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12!\n\x0c\x65xecution_id\x18\x03 \x01(\tR\x0b\x65xecutionId\x12\x42\n\x06status\x18\x04 \x01(\x0e\x32*.flowmesh.api.execution.v1.ExecutionStatusR\x06status\"i\n\x11WorkflowContinued\x12\x35\n\x05input\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"1\n\tWaitKeyed\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\"\xa0\x01\n\x0fJournalAppended\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt\x12?\n\x07records\x18\x03 \x03(\x0b\x32%.flowmesh.api.common.v1.JournalRecordR\x07records\x12\x1e\n\x0b\x62\x65gan_at_us\x18\x04 \x01(\x03R\tbeganAtUs\"=\n\rTaskSuspended\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\rR\x07\x61ttempt*\xc3\x01\n\nSkipReason\x12\x1b\n\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dSKIP_REASON_DEPENDENCY_FAILED\x10\x01\x12\"\n\x1eSKIP_REASON_DEPENDENCY_SKIPPED\x10\x02\x12\x1f\n\x1bSKIP_REASON_CONDITION_FALSE\x10\x03\x12\x17\n\x13SKIP_REASON_BY_HAND\x10\x04\x12\x17\n\x13SKIP_REASON_STOPPED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.history.v1.history_event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SKIPREASON']._serialized_start=3906
-  _globals['_SKIPREASON']._serialized_end=4051
-  _globals['_HISTORYEVENT']._serialized_start=149
-  _globals['_HISTORYEVENT']._serialized_end=1769
-  _globals['_HISTORYEVENTS']._serialized_start=1771
-  _globals['_HISTORYEVENTS']._serialized_end=1849
-  _globals['_WORKFLOWSTARTED']._serialized_start=1852
-  _globals['_WORKFLOWSTARTED']._serialized_end=2133
-  _globals['_WORKFLOWCOMPLETED']._serialized_start=2135
-  _globals['_WORKFLOWCOMPLETED']._serialized_end=2211
-  _globals['_WORKFLOWFAILED']._serialized_start=2213
-  _globals['_WORKFLOWFAILED']._serialized_end=2288
-  _globals['_WORKFLOWCANCELED']._serialized_start=2290
-  _globals['_WORKFLOWCANCELED']._serialized_end=2385
-  _globals['_WORKFLOWTERMINATED']._serialized_start=2387
-  _globals['_WORKFLOWTERMINATED']._serialized_end=2484
-  _globals['_WORKFLOWPAUSED']._serialized_start=2486
-  _globals['_WORKFLOWPAUSED']._serialized_end=2579
-  _globals['_WORKFLOWRESUMED']._serialized_start=2581
-  _globals['_WORKFLOWRESUMED']._serialized_end=2675
-  _globals['_TASKSCHEDULED']._serialized_start=2677
-  _globals['_TASKSCHEDULED']._serialized_end=2738
-  _globals['_TASKSTARTED']._serialized_start=2741
-  _globals['_TASKSTARTED']._serialized_end=2893
-  _globals['_TASKCOMPLETED']._serialized_start=2896
-  _globals['_TASKCOMPLETED']._serialized_end=3042
-  _globals['_TASKFAILED']._serialized_start=3044
-  _globals['_TASKFAILED']._serialized_end=3161
-  _globals['_TASKRETRYING']._serialized_start=3164
-  _globals['_TASKRETRYING']._serialized_end=3315
-  _globals['_TASKSKIPPED']._serialized_start=3317
-  _globals['_TASKSKIPPED']._serialized_end=3442
-  _globals['_TASKCANCELED']._serialized_start=3444
-  _globals['_TASKCANCELED']._serialized_end=3504
-  _globals['_MAPSTARTED']._serialized_start=3506
-  _globals['_MAPSTARTED']._serialized_end=3560
-  _globals['_STATESSTARTED']._serialized_start=3562
-  _globals['_STATESSTARTED']._serialized_end=3652
-  _globals['_TIMERSTARTED']._serialized_start=3654
-  _globals['_TIMERSTARTED']._serialized_end=3718
-  _globals['_TIMERFIRED']._serialized_start=3720
-  _globals['_TIMERFIRED']._serialized_end=3752
-  _globals['_SIGNALRECEIVED']._serialized_start=3755
-  _globals['_SIGNALRECEIVED']._serialized_end=3903
+  _globals['_SKIPREASON']._serialized_start=8329
+  _globals['_SKIPREASON']._serialized_end=8524
+  _globals['_HISTORYEVENT']._serialized_start=302
+  _globals['_HISTORYEVENT']._serialized_end=3438
+  _globals['_HISTORYEVENTS']._serialized_start=3440
+  _globals['_HISTORYEVENTS']._serialized_end=3518
+  _globals['_WORKFLOWSTARTED']._serialized_start=3521
+  _globals['_WORKFLOWSTARTED']._serialized_end=3972
+  _globals['_WORKFLOWCOMPLETED']._serialized_start=3974
+  _globals['_WORKFLOWCOMPLETED']._serialized_end=4050
+  _globals['_WORKFLOWFAILED']._serialized_start=4052
+  _globals['_WORKFLOWFAILED']._serialized_end=4127
+  _globals['_WORKFLOWCANCELED']._serialized_start=4129
+  _globals['_WORKFLOWCANCELED']._serialized_end=4224
+  _globals['_WORKFLOWTERMINATED']._serialized_start=4226
+  _globals['_WORKFLOWTERMINATED']._serialized_end=4323
+  _globals['_WORKFLOWPAUSED']._serialized_start=4325
+  _globals['_WORKFLOWPAUSED']._serialized_end=4418
+  _globals['_WORKFLOWRESUMED']._serialized_start=4420
+  _globals['_WORKFLOWRESUMED']._serialized_end=4514
+  _globals['_TASKSCHEDULED']._serialized_start=4516
+  _globals['_TASKSCHEDULED']._serialized_end=4577
+  _globals['_TASKSTARTED']._serialized_start=4580
+  _globals['_TASKSTARTED']._serialized_end=4732
+  _globals['_TASKCOMPLETED']._serialized_start=4735
+  _globals['_TASKCOMPLETED']._serialized_end=4910
+  _globals['_TASKFAILED']._serialized_start=4913
+  _globals['_TASKFAILED']._serialized_end=5087
+  _globals['_TASKRETRYING']._serialized_start=5090
+  _globals['_TASKRETRYING']._serialized_end=5241
+  _globals['_TASKSKIPPED']._serialized_start=5243
+  _globals['_TASKSKIPPED']._serialized_end=5368
+  _globals['_TASKCANCELED']._serialized_start=5370
+  _globals['_TASKCANCELED']._serialized_end=5430
+  _globals['_MAPSTARTED']._serialized_start=5432
+  _globals['_MAPSTARTED']._serialized_end=5486
+  _globals['_STATESSTARTED']._serialized_start=5488
+  _globals['_STATESSTARTED']._serialized_end=5578
+  _globals['_TIMERSTARTED']._serialized_start=5580
+  _globals['_TIMERSTARTED']._serialized_end=5644
+  _globals['_TIMERFIRED']._serialized_start=5646
+  _globals['_TIMERFIRED']._serialized_end=5678
+  _globals['_SIGNALRECEIVED']._serialized_start=5681
+  _globals['_SIGNALRECEIVED']._serialized_end=5829
+  _globals['_NODESTEERED']._serialized_start=5832
+  _globals['_NODESTEERED']._serialized_end=6145
+  _globals['_TASKHELD']._serialized_start=6147
+  _globals['_TASKHELD']._serialized_end=6262
+  _globals['_BREAKPOINTSSET']._serialized_start=6264
+  _globals['_BREAKPOINTSSET']._serialized_end=6373
+  _globals['_BREAKPOINTREACHED']._serialized_start=6375
+  _globals['_BREAKPOINTREACHED']._serialized_end=6414
+  _globals['_COMPENSATIONSTARTED']._serialized_start=6417
+  _globals['_COMPENSATIONSTARTED']._serialized_end=6644
+  _globals['_RESULTREUSED']._serialized_start=6647
+  _globals['_RESULTREUSED']._serialized_end=6825
+  _globals['_APPROVALREQUESTED']._serialized_start=6828
+  _globals['_APPROVALREQUESTED']._serialized_end=7008
+  _globals['_APPROVALDECIDED']._serialized_start=7011
+  _globals['_APPROVALDECIDED']._serialized_end=7202
+  _globals['_APPROVALESCALATED']._serialized_start=7204
+  _globals['_APPROVALESCALATED']._serialized_end=7301
+  _globals['_SEARCHATTRIBUTESSET']._serialized_start=7304
+  _globals['_SEARCHATTRIBUTESSET']._serialized_end=7465
+  _globals['_PAYLOADSERASED']._serialized_start=7467
+  _globals['_PAYLOADSERASED']._serialized_end=7560
+  _globals['_CHILDREQUESTED']._serialized_start=7562
+  _globals['_CHILDREQUESTED']._serialized_end=7655
+  _globals['_CHILDSTARTED']._serialized_start=7657
+  _globals['_CHILDSTARTED']._serialized_end=7778
+  _globals['_CHILDENDED']._serialized_start=7781
+  _globals['_CHILDENDED']._serialized_end=7942
+  _globals['_WORKFLOWCONTINUED']._serialized_start=7944
+  _globals['_WORKFLOWCONTINUED']._serialized_end=8049
+  _globals['_WAITKEYED']._serialized_start=8051
+  _globals['_WAITKEYED']._serialized_end=8100
+  _globals['_JOURNALAPPENDED']._serialized_start=8103
+  _globals['_JOURNALAPPENDED']._serialized_end=8263
+  _globals['_TASKSUSPENDED']._serialized_start=8265
+  _globals['_TASKSUSPENDED']._serialized_end=8326
 # @@protoc_insertion_point(module_scope)

@@ -5,7 +5,11 @@ isort:skip_file
 
 from collections import abc as _abc
 from flowmesh.api.common.v1 import failure_pb2 as _failure_pb2
+from flowmesh.api.common.v1 import journal_pb2 as _journal_pb2
+from flowmesh.api.common.v1 import link_pb2 as _link_pb2
 from flowmesh.api.common.v1 import payload_pb2 as _payload_pb2
+from flowmesh.api.common.v1 import search_pb2 as _search_pb2
+from flowmesh.api.execution.v1 import execution_pb2 as _execution_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -31,6 +35,10 @@ class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason
     SKIP_REASON_DEPENDENCY_FAILED: _SkipReason.ValueType  # 1
     SKIP_REASON_DEPENDENCY_SKIPPED: _SkipReason.ValueType  # 2
     SKIP_REASON_CONDITION_FALSE: _SkipReason.ValueType  # 3
+    SKIP_REASON_BY_HAND: _SkipReason.ValueType  # 4
+    """Somebody skipped it; nodes behind it begin as though it had completed."""
+    SKIP_REASON_STOPPED: _SkipReason.ValueType  # 5
+    """It had not begun when the execution stopped beginning anything, because a node had failed."""
 
 class SkipReason(_SkipReason, metaclass=_SkipReasonEnumTypeWrapper): ...
 
@@ -38,6 +46,10 @@ SKIP_REASON_UNSPECIFIED: SkipReason.ValueType  # 0
 SKIP_REASON_DEPENDENCY_FAILED: SkipReason.ValueType  # 1
 SKIP_REASON_DEPENDENCY_SKIPPED: SkipReason.ValueType  # 2
 SKIP_REASON_CONDITION_FALSE: SkipReason.ValueType  # 3
+SKIP_REASON_BY_HAND: SkipReason.ValueType  # 4
+"""Somebody skipped it; nodes behind it begin as though it had completed."""
+SKIP_REASON_STOPPED: SkipReason.ValueType  # 5
+"""It had not begun when the execution stopped beginning anything, because a node had failed."""
 Global___SkipReason: _TypeAlias = SkipReason  # noqa: Y015
 
 @_typing.final
@@ -70,6 +82,24 @@ class HistoryEvent(_message.Message):
     TIMER_STARTED_FIELD_NUMBER: _builtins.int
     TIMER_FIRED_FIELD_NUMBER: _builtins.int
     SIGNAL_RECEIVED_FIELD_NUMBER: _builtins.int
+    NODE_STEERED_FIELD_NUMBER: _builtins.int
+    TASK_HELD_FIELD_NUMBER: _builtins.int
+    BREAKPOINTS_SET_FIELD_NUMBER: _builtins.int
+    BREAKPOINT_REACHED_FIELD_NUMBER: _builtins.int
+    COMPENSATION_STARTED_FIELD_NUMBER: _builtins.int
+    RESULT_REUSED_FIELD_NUMBER: _builtins.int
+    APPROVAL_REQUESTED_FIELD_NUMBER: _builtins.int
+    APPROVAL_DECIDED_FIELD_NUMBER: _builtins.int
+    APPROVAL_ESCALATED_FIELD_NUMBER: _builtins.int
+    SEARCH_ATTRIBUTES_SET_FIELD_NUMBER: _builtins.int
+    PAYLOADS_ERASED_FIELD_NUMBER: _builtins.int
+    CHILD_REQUESTED_FIELD_NUMBER: _builtins.int
+    CHILD_STARTED_FIELD_NUMBER: _builtins.int
+    CHILD_ENDED_FIELD_NUMBER: _builtins.int
+    WORKFLOW_CONTINUED_FIELD_NUMBER: _builtins.int
+    WAIT_KEYED_FIELD_NUMBER: _builtins.int
+    JOURNAL_APPENDED_FIELD_NUMBER: _builtins.int
+    TASK_SUSPENDED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 … per execution, no gap."""
     at_us: _builtins.int
@@ -112,6 +142,42 @@ class HistoryEvent(_message.Message):
     def timer_fired(self) -> Global___TimerFired: ...
     @_builtins.property
     def signal_received(self) -> Global___SignalReceived: ...
+    @_builtins.property
+    def node_steered(self) -> Global___NodeSteered: ...
+    @_builtins.property
+    def task_held(self) -> Global___TaskHeld: ...
+    @_builtins.property
+    def breakpoints_set(self) -> Global___BreakpointsSet: ...
+    @_builtins.property
+    def breakpoint_reached(self) -> Global___BreakpointReached: ...
+    @_builtins.property
+    def compensation_started(self) -> Global___CompensationStarted: ...
+    @_builtins.property
+    def result_reused(self) -> Global___ResultReused: ...
+    @_builtins.property
+    def approval_requested(self) -> Global___ApprovalRequested: ...
+    @_builtins.property
+    def approval_decided(self) -> Global___ApprovalDecided: ...
+    @_builtins.property
+    def approval_escalated(self) -> Global___ApprovalEscalated: ...
+    @_builtins.property
+    def search_attributes_set(self) -> Global___SearchAttributesSet: ...
+    @_builtins.property
+    def payloads_erased(self) -> Global___PayloadsErased: ...
+    @_builtins.property
+    def child_requested(self) -> Global___ChildRequested: ...
+    @_builtins.property
+    def child_started(self) -> Global___ChildStarted: ...
+    @_builtins.property
+    def child_ended(self) -> Global___ChildEnded: ...
+    @_builtins.property
+    def workflow_continued(self) -> Global___WorkflowContinued: ...
+    @_builtins.property
+    def wait_keyed(self) -> Global___WaitKeyed: ...
+    @_builtins.property
+    def journal_appended(self) -> Global___JournalAppended: ...
+    @_builtins.property
+    def task_suspended(self) -> Global___TaskSuspended: ...
     def __init__(
         self,
         *,
@@ -136,12 +202,30 @@ class HistoryEvent(_message.Message):
         timer_started: Global___TimerStarted | None = ...,
         timer_fired: Global___TimerFired | None = ...,
         signal_received: Global___SignalReceived | None = ...,
+        node_steered: Global___NodeSteered | None = ...,
+        task_held: Global___TaskHeld | None = ...,
+        breakpoints_set: Global___BreakpointsSet | None = ...,
+        breakpoint_reached: Global___BreakpointReached | None = ...,
+        compensation_started: Global___CompensationStarted | None = ...,
+        result_reused: Global___ResultReused | None = ...,
+        approval_requested: Global___ApprovalRequested | None = ...,
+        approval_decided: Global___ApprovalDecided | None = ...,
+        approval_escalated: Global___ApprovalEscalated | None = ...,
+        search_attributes_set: Global___SearchAttributesSet | None = ...,
+        payloads_erased: Global___PayloadsErased | None = ...,
+        child_requested: Global___ChildRequested | None = ...,
+        child_started: Global___ChildStarted | None = ...,
+        child_ended: Global___ChildEnded | None = ...,
+        workflow_continued: Global___WorkflowContinued | None = ...,
+        wait_keyed: Global___WaitKeyed | None = ...,
+        journal_appended: Global___JournalAppended | None = ...,
+        task_suspended: Global___TaskSuspended | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "map_started", b"map_started", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "wait_keyed", b"wait_keyed", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "event", b"event", "map_started", b"map_started", "sequence", b"sequence", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_failed", b"workflow_failed", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "at_us", b"at_us", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "sequence", b"sequence", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "wait_keyed", b"wait_keyed", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "workflow_paused", "workflow_resumed", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "states_started", "timer_started", "timer_fired", "signal_received"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "workflow_paused", "workflow_resumed", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "states_started", "timer_started", "timer_fired", "signal_received", "node_steered", "task_held", "breakpoints_set", "breakpoint_reached", "compensation_started", "result_reused", "approval_requested", "approval_decided", "approval_escalated", "search_attributes_set", "payloads_erased", "child_requested", "child_started", "child_ended", "workflow_continued", "wait_keyed", "journal_appended", "task_suspended"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -181,6 +265,9 @@ class WorkflowStarted(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
@@ -194,6 +281,16 @@ class WorkflowStarted(_message.Message):
     """
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
+    @_builtins.property
+    def origin(self) -> _execution_pb2.Origin:
+        """The execution it repeats, with the node from which on that is."""
+
+    @_builtins.property
+    def search(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.SearchValue]:
+        """What it is found by from the start on."""
+
+    @_builtins.property
+    def link(self) -> _link_pb2.Link: ...
     def __init__(
         self,
         *,
@@ -205,10 +302,13 @@ class WorkflowStarted(_message.Message):
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
         traceparent: _builtins.str = ...,
+        origin: _execution_pb2.Origin | None = ...,
+        search: _abc.Iterable[_search_pb2.SearchValue] | None = ...,
+        link: _link_pb2.Link | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "link", b"link", "origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "namespace", b"namespace", "plan_digest", b"plan_digest", "request_id", b"request_id", "traceparent", b"traceparent", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "link", b"link", "namespace", b"namespace", "origin", b"origin", "plan_digest", b"plan_digest", "request_id", b"request_id", "search", b"search", "traceparent", b"traceparent", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -433,10 +533,13 @@ class TaskCompleted(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    TIMED_OUT_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     attempt: _builtins.int
     metadata: _builtins.bytes
     """JSON with more: HTTP status and headers."""
+    timed_out: _builtins.bool
+    """The limit of a wait was over: it took no signal."""
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     def __init__(
@@ -446,10 +549,11 @@ class TaskCompleted(_message.Message):
         attempt: _builtins.int = ...,
         output: _payload_pb2.Payload | None = ...,
         metadata: _builtins.bytes = ...,
+        timed_out: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "metadata", b"metadata", "node", b"node", "output", b"output"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "metadata", b"metadata", "node", b"node", "output", b"output", "timed_out", b"timed_out"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -464,20 +568,26 @@ class TaskFailed(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     attempt: _builtins.int
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure: ...
+    @_builtins.property
+    def output(self) -> _payload_pb2.Payload:
+        """What nodes behind it see as its output, where the execution goes on in spite of the failure."""
+
     def __init__(
         self,
         *,
         node: _builtins.str = ...,
         attempt: _builtins.int = ...,
         failure: _failure_pb2.Failure | None = ...,
+        output: _payload_pb2.Payload | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failure", b"failure", "node", b"node"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failure", b"failure", "node", b"node", "output", b"output"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -686,3 +796,569 @@ class SignalReceived(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SignalReceived: _TypeAlias = SignalReceived  # noqa: Y015
+
+@_typing.final
+class NodeSteered(_message.Message):
+    """Somebody changed what becomes of a node; the events that say how it goes on follow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    REOPENED_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    action: _execution_pb2.NodeAction.ValueType
+    reason: _builtins.str
+    actor: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def input(self) -> _payload_pb2.Payload:
+        """What its next attempt gets as input in place of what its definition says."""
+
+    @_builtins.property
+    def output(self) -> _payload_pb2.Payload:
+        """In place of the output it had, for NODE_ACTION_OVERRIDE."""
+
+    @_builtins.property
+    def reopened(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes behind it that had been skipped because of it and are open again."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        action: _execution_pb2.NodeAction.ValueType = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        input: _payload_pb2.Payload | None = ...,
+        output: _payload_pb2.Payload | None = ...,
+        reopened: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "output", b"output"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "input", b"input", "node", b"node", "output", b"output", "reason", b"reason", "reopened", b"reopened", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NodeSteered: _TypeAlias = NodeSteered  # noqa: Y015
+
+@_typing.final
+class TaskHeld(_message.Message):
+    """The last attempt failed and the node waits for somebody to say how it goes on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        failure: _failure_pb2.Failure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failure", b"failure", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskHeld: _TypeAlias = TaskHeld  # noqa: Y015
+
+@_typing.final
+class BreakpointsSet(_message.Message):
+    """Where the execution stops from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALL_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """Before every node."""
+    actor: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Before each of these."""
+
+    def __init__(
+        self,
+        *,
+        all: _builtins.bool = ...,
+        nodes: _abc.Iterable[_builtins.str] | None = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "all", b"all", "nodes", b"nodes", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakpointsSet: _TypeAlias = BreakpointsSet  # noqa: Y015
+
+@_typing.final
+class BreakpointReached(_message.Message):
+    """A node is ready and waits for somebody to let it begin."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakpointReached: _TypeAlias = BreakpointReached  # noqa: Y015
+
+@_typing.final
+class CompensationStarted(_message.Message):
+    """What was done is undone, before the execution ends as `outcome` says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    outcome: _execution_pb2.ExecutionStatus.ValueType
+    reason: _builtins.str
+    actor: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure: ...
+    def __init__(
+        self,
+        *,
+        outcome: _execution_pb2.ExecutionStatus.ValueType = ...,
+        failure: _failure_pb2.Failure | None = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "failure", b"failure", "outcome", b"outcome", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompensationStarted: _TypeAlias = CompensationStarted  # noqa: Y015
+
+@_typing.final
+class ResultReused(_message.Message):
+    """A node's result was taken over from another execution; the node does not run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    metadata: _builtins.bytes
+    @_builtins.property
+    def output(self) -> _payload_pb2.Payload: ...
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure:
+        """Set where the node had failed there and the execution went on."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        output: _payload_pb2.Payload | None = ...,
+        metadata: _builtins.bytes = ...,
+        failure: _failure_pb2.Failure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "output", b"output"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "metadata", b"metadata", "node", b"node", "output", b"output"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResultReused: _TypeAlias = ResultReused  # noqa: Y015
+
+@_typing.final
+class ApprovalRequested(_message.Message):
+    """People are asked to approve. `needed` of them must; nobody named is anybody."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ASSIGNEES_FIELD_NUMBER: _builtins.int
+    NEEDED_FIELD_NUMBER: _builtins.int
+    DUE_AT_US_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    needed: _builtins.int
+    due_at_us: _builtins.int
+    """When it is escalated or decided without them; 0 is never."""
+    @_builtins.property
+    def assignees(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def details(self) -> _payload_pb2.Payload:
+        """What they are to know: title and data, as JSON."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        assignees: _abc.Iterable[_builtins.str] | None = ...,
+        needed: _builtins.int = ...,
+        due_at_us: _builtins.int = ...,
+        details: _payload_pb2.Payload | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignees", b"assignees", "details", b"details", "due_at_us", b"due_at_us", "needed", b"needed", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalRequested: _TypeAlias = ApprovalRequested  # noqa: Y015
+
+@_typing.final
+class ApprovalDecided(_message.Message):
+    """One of them has decided."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    by: _builtins.str
+    approved: _builtins.bool
+    comment: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def form(self) -> _payload_pb2.Payload:
+        """What they filled in."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        by: _builtins.str = ...,
+        approved: _builtins.bool = ...,
+        comment: _builtins.str = ...,
+        form: _payload_pb2.Payload | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "by", b"by", "comment", b"comment", "form", b"form", "node", b"node", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalDecided: _TypeAlias = ApprovalDecided  # noqa: Y015
+
+@_typing.final
+class ApprovalEscalated(_message.Message):
+    """They did not decide in time; others are asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ASSIGNEES_FIELD_NUMBER: _builtins.int
+    DUE_AT_US_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    due_at_us: _builtins.int
+    @_builtins.property
+    def assignees(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        assignees: _abc.Iterable[_builtins.str] | None = ...,
+        due_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignees", b"assignees", "due_at_us", b"due_at_us", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalEscalated: _TypeAlias = ApprovalEscalated  # noqa: Y015
+
+@_typing.final
+class SearchAttributesSet(_message.Message):
+    """Search attributes have other values from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.SearchValue]:
+        """Names with `attr.`, here and below."""
+
+    @_builtins.property
+    def removed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_search_pb2.SearchValue] | None = ...,
+        removed: _abc.Iterable[_builtins.str] | None = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "removed", b"removed", "request_id", b"request_id", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAttributesSet: _TypeAlias = SearchAttributesSet  # noqa: Y015
+
+@_typing.final
+class PayloadsErased(_message.Message):
+    """All values of this history were erased on request; the only event behind an end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    actor: _builtins.str
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PayloadsErased: _TypeAlias = PayloadsErased  # noqa: Y015
+
+@_typing.final
+class ChildRequested(_message.Message):
+    """A node asked for a child: the request is committed with this event and sent until it is answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    request_id: _builtins.str
+    """Under which the child is started, once however often it is asked for."""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChildRequested: _TypeAlias = ChildRequested  # noqa: Y015
+
+@_typing.final
+class ChildStarted(_message.Message):
+    """The child of a node has started, of the version that was the right one then."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    execution_id: _builtins.str
+    version: _builtins.int
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        execution_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "execution_id", b"execution_id", "node", b"node", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChildStarted: _TypeAlias = ChildStarted  # noqa: Y015
+
+@_typing.final
+class ChildEnded(_message.Message):
+    """The child of a node has ended, was given up (`status` is unspecified), or could not be started
+    (`execution_id` is empty). TaskCompleted, TaskFailed or TaskRetrying follows.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    execution_id: _builtins.str
+    status: _execution_pb2.ExecutionStatus.ValueType
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        execution_id: _builtins.str = ...,
+        status: _execution_pb2.ExecutionStatus.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "execution_id", b"execution_id", "node", b"node", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChildEnded: _TypeAlias = ChildEnded  # noqa: Y015
+
+@_typing.final
+class WorkflowContinued(_message.Message):
+    """The last event of an execution that goes on as a new one, with this input."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Under which the new one is started."""
+    @_builtins.property
+    def input(self) -> _payload_pb2.Payload: ...
+    def __init__(
+        self,
+        *,
+        input: _payload_pb2.Payload | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkflowContinued: _TypeAlias = WorkflowContinued  # noqa: Y015
+
+@_typing.final
+class WaitKeyed(_message.Message):
+    """The key that a node waits for is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    key: _builtins.str
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitKeyed: _TypeAlias = WaitKeyed  # noqa: Y015
+
+@_typing.final
+class JournalAppended(_message.Message):
+    """Records of a node's journal, from its worker or from what they waited for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    BEGAN_AT_US_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    began_at_us: _builtins.int
+    """In the first: when the handler began, as it was told."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        records: _abc.Iterable[_journal_pb2.JournalRecord] | None = ...,
+        began_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "began_at_us", b"began_at_us", "node", b"node", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JournalAppended: _TypeAlias = JournalAppended  # noqa: Y015
+
+@_typing.final
+class TaskSuspended(_message.Message):
+    """A durable handler waits and is not at its worker any more. The attempt that goes on has the next
+    number.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskSuspended: _TypeAlias = TaskSuspended  # noqa: Y015

@@ -5,8 +5,12 @@ isort:skip_file
 
 from collections import abc as _abc
 from flowmesh.api.common.v1 import failure_pb2 as _failure_pb2
+from flowmesh.api.common.v1 import journal_pb2 as _journal_pb2
+from flowmesh.api.common.v1 import link_pb2 as _link_pb2
 from flowmesh.api.common.v1 import payload_pb2 as _payload_pb2
+from flowmesh.api.common.v1 import search_pb2 as _search_pb2
 from flowmesh.api.execution.v1 import execution_pb2 as _execution_pb2
+from flowmesh.api.history.v1 import history_event_pb2 as _history_event_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -49,6 +53,27 @@ class ExecutionSnapshot(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class EditsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _payload_pb2.Payload: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _payload_pb2.Payload | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SEQUENCE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     STARTED_AT_US_FIELD_NUMBER: _builtins.int
@@ -64,6 +89,18 @@ class ExecutionSnapshot(_message.Message):
     AT_WORKERS_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     SIGNALS_TAKEN_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    UNDO_FIELD_NUMBER: _builtins.int
+    CLOSING_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    STOPS_EVERYWHERE_FIELD_NUMBER: _builtins.int
+    BREAKPOINTS_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    ERASURE_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     status: _execution_pb2.ExecutionStatus.ValueType
     started_at_us: _builtins.int
@@ -73,6 +110,7 @@ class ExecutionSnapshot(_message.Message):
     """Index of the critical node that failed first, plus 1; 0 is none."""
     traceparent: _builtins.str
     """W3C trace context of the start."""
+    stops_everywhere: _builtins.bool
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -95,6 +133,38 @@ class ExecutionSnapshot(_message.Message):
     def signals_taken(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """How many signals of each name nodes have had."""
 
+    @_builtins.property
+    def origin(self) -> _execution_pb2.Origin: ...
+    @_builtins.property
+    def kept(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptScope]:
+        """Graphs that have ended with work in them that may be undone, the outer before the inner."""
+
+    @_builtins.property
+    def undo(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes whose work is to be undone if it comes to that, in the order they completed."""
+
+    @_builtins.property
+    def closing(self) -> _history_event_pb2.CompensationStarted:
+        """Set once what was done is being undone."""
+
+    @_builtins.property
+    def edits(self) -> _containers.MessageMap[_builtins.str, _payload_pb2.Payload]:
+        """Inputs that somebody wrote, by node."""
+
+    @_builtins.property
+    def breakpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def stopped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes that have stopped there, and those that were let go on."""
+
+    @_builtins.property
+    def passed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def search(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.SearchValue]: ...
+    @_builtins.property
+    def erasure(self) -> _execution_pb2.Erasure: ...
+    @_builtins.property
+    def link(self) -> _link_pb2.Link: ...
     def __init__(
         self,
         *,
@@ -113,14 +183,51 @@ class ExecutionSnapshot(_message.Message):
         at_workers: _abc.Iterable[_builtins.int] | None = ...,
         traceparent: _builtins.str = ...,
         signals_taken: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        origin: _execution_pb2.Origin | None = ...,
+        kept: _abc.Iterable[Global___KeptScope] | None = ...,
+        undo: _abc.Iterable[_builtins.str] | None = ...,
+        closing: _history_event_pb2.CompensationStarted | None = ...,
+        edits: _abc.Mapping[_builtins.str, _payload_pb2.Payload] | None = ...,
+        stops_everywhere: _builtins.bool = ...,
+        breakpoints: _abc.Iterable[_builtins.str] | None = ...,
+        stopped: _abc.Iterable[_builtins.str] | None = ...,
+        passed: _abc.Iterable[_builtins.str] | None = ...,
+        search: _abc.Iterable[_search_pb2.SearchValue] | None = ...,
+        erasure: _execution_pb2.Erasure | None = ...,
+        link: _link_pb2.Link | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "input", b"input", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "erasure", b"erasure", "failure", b"failure", "input", b"input", "link", b"link", "origin", b"origin", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_workers", b"at_workers", "ended_at_us", b"ended_at_us", "failed_node", b"failed_node", "failure", b"failure", "input", b"input", "nodes", b"nodes", "output", b"output", "request_id", b"request_id", "requests", b"requests", "sequence", b"sequence", "signals", b"signals", "signals_taken", b"signals_taken", "started_at_us", b"started_at_us", "status", b"status", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_workers", b"at_workers", "breakpoints", b"breakpoints", "closing", b"closing", "edits", b"edits", "ended_at_us", b"ended_at_us", "erasure", b"erasure", "failed_node", b"failed_node", "failure", b"failure", "input", b"input", "kept", b"kept", "link", b"link", "nodes", b"nodes", "origin", b"origin", "output", b"output", "passed", b"passed", "request_id", b"request_id", "requests", b"requests", "search", b"search", "sequence", b"sequence", "signals", b"signals", "signals_taken", b"signals_taken", "started_at_us", b"started_at_us", "status", b"status", "stopped", b"stopped", "stops_everywhere", b"stops_everywhere", "traceparent", b"traceparent", "undo", b"undo"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExecutionSnapshot: _TypeAlias = ExecutionSnapshot  # noqa: Y015
+
+@_typing.final
+class KeptScope(_message.Message):
+    """A graph that is not in progress any more, with the node whose body it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    @_builtins.property
+    def scope(self) -> Global___ScopeSnapshot: ...
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        scope: Global___ScopeSnapshot | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptScope: _TypeAlias = KeptScope  # noqa: Y015
 
 @_typing.final
 class NodeSnapshot(_message.Message):
@@ -143,6 +250,13 @@ class NodeSnapshot(_message.Message):
     BECAUSE_OF_FIELD_NUMBER: _builtins.int
     MAP_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    BY_HAND_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    BEGUN_AT_US_FIELD_NUMBER: _builtins.int
+    CHILD_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    JOURNAL_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     status: _execution_pb2.NodeStatus.ValueType
     attempt: _builtins.int
@@ -154,6 +268,12 @@ class NodeSnapshot(_message.Message):
     metadata: _builtins.bytes
     worker_id: _builtins.str
     because_of: _builtins.str
+    held: _builtins.bool
+    """It waits for somebody to say how it goes on."""
+    by_hand: _builtins.bool
+    begun_at_us: _builtins.int
+    key: _builtins.str
+    """Of a node that waits for a signal with a key."""
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -165,6 +285,18 @@ class NodeSnapshot(_message.Message):
     @_builtins.property
     def states(self) -> Global___StatesSnapshot:
         """Of a state machine that has its first value."""
+
+    @_builtins.property
+    def approval(self) -> _execution_pb2.Approval:
+        """Of a node that waits for people, or did."""
+
+    @_builtins.property
+    def child(self) -> Global___ChildSnapshot:
+        """Of a node that has a child."""
+
+    @_builtins.property
+    def journal(self) -> Global___JournalSnapshot:
+        """Of a durable handler that has asked for something."""
 
     def __init__(
         self,
@@ -184,14 +316,49 @@ class NodeSnapshot(_message.Message):
         because_of: _builtins.str = ...,
         map: Global___MapSnapshot | None = ...,
         states: Global___StatesSnapshot | None = ...,
+        held: _builtins.bool = ...,
+        by_hand: _builtins.bool = ...,
+        approval: _execution_pb2.Approval | None = ...,
+        begun_at_us: _builtins.int = ...,
+        child: Global___ChildSnapshot | None = ...,
+        key: _builtins.str = ...,
+        journal: Global___JournalSnapshot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "map", b"map", "output", b"output", "states", b"states"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "failure", b"failure", "journal", b"journal", "map", b"map", "output", b"output", "states", b"states"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "because_of", b"because_of", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "index", b"index", "map", b"map", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "states", b"states", "status", b"status", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "attempt", b"attempt", "because_of", b"because_of", "begun_at_us", b"begun_at_us", "by_hand", b"by_hand", "child", b"child", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "held", b"held", "index", b"index", "journal", b"journal", "key", b"key", "map", b"map", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "states", b"states", "status", b"status", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NodeSnapshot: _TypeAlias = NodeSnapshot  # noqa: Y015
+
+@_typing.final
+class ChildSnapshot(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    execution_id: _builtins.str
+    version: _builtins.int
+    open: _builtins.bool
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        open: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "open", b"open", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChildSnapshot: _TypeAlias = ChildSnapshot  # noqa: Y015
 
 @_typing.final
 class MapSnapshot(_message.Message):
@@ -253,6 +420,7 @@ class StatesSnapshot(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     BEGUN_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    DEFERRED_FIELD_NUMBER: _builtins.int
     next: _builtins.int
     """Index in its body of the node that is to begin, plus 1; 0 is the end."""
     begun: _builtins.int
@@ -271,6 +439,10 @@ class StatesSnapshot(_message.Message):
     def scope(self) -> Global___ScopeSnapshot:
         """The one in progress."""
 
+    @_builtins.property
+    def deferred(self) -> _failure_pb2.Failure:
+        """What it fails with in the end."""
+
     def __init__(
         self,
         *,
@@ -280,10 +452,11 @@ class StatesSnapshot(_message.Message):
         failure: _failure_pb2.Failure | None = ...,
         begun: _builtins.int = ...,
         scope: Global___ScopeSnapshot | None = ...,
+        deferred: _failure_pb2.Failure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "failure", b"failure", "scope", b"scope", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deferred", b"deferred", "error", b"error", "failure", b"failure", "scope", b"scope", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "error", b"error", "failure", b"failure", "next", b"next", "scope", b"scope", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "deferred", b"deferred", "error", b"error", "failure", b"failure", "next", b"next", "scope", b"scope", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,3 +515,44 @@ class RequestSnapshot(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequestSnapshot: _TypeAlias = RequestSnapshot  # noqa: Y015
+
+@_typing.final
+class JournalSnapshot(_message.Message):
+    """The journal of a durable handler."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    BEGAN_AT_US_FIELD_NUMBER: _builtins.int
+    RESUMED_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    began_at_us: _builtins.int
+    resumed: _builtins.int
+    """Attempts that were not new tries: it had been suspended."""
+    suspended: _builtins.bool
+    """It waits, and is not at a worker."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]:
+        """All of them; of a node that failed those of what had ended, and none once it ended otherwise."""
+
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopeSnapshot]:
+        """Tasks it has called that are in progress; `index` is that of the record."""
+
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[_journal_pb2.JournalRecord] | None = ...,
+        began_at_us: _builtins.int = ...,
+        resumed: _builtins.int = ...,
+        suspended: _builtins.bool = ...,
+        calls: _abc.Iterable[Global___ScopeSnapshot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at_us", b"began_at_us", "calls", b"calls", "records", b"records", "resumed", b"resumed", "suspended", b"suspended"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JournalSnapshot: _TypeAlias = JournalSnapshot  # noqa: Y015

@@ -9,6 +9,7 @@ from flowmesh.api.worker.v1 import task_pb2 as _task_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,31 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _BreakerState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakerState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAKER_STATE_UNSPECIFIED: _BreakerState.ValueType  # 0
+    BREAKER_STATE_CLOSED: _BreakerState.ValueType  # 1
+    """Calls leave."""
+    BREAKER_STATE_OPEN: _BreakerState.ValueType  # 2
+    """No call leaves."""
+    BREAKER_STATE_HALF_OPEN: _BreakerState.ValueType  # 3
+    """A single call is trying."""
+
+class BreakerState(_BreakerState, metaclass=_BreakerStateEnumTypeWrapper): ...
+
+BREAKER_STATE_UNSPECIFIED: BreakerState.ValueType  # 0
+BREAKER_STATE_CLOSED: BreakerState.ValueType  # 1
+"""Calls leave."""
+BREAKER_STATE_OPEN: BreakerState.ValueType  # 2
+"""No call leaves."""
+BREAKER_STATE_HALF_OPEN: BreakerState.ValueType  # 3
+"""A single call is trying."""
+Global___BreakerState: _TypeAlias = BreakerState  # noqa: Y015
 
 @_typing.final
 class AttachRequest(_message.Message):
@@ -34,6 +60,9 @@ class AttachRequest(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     RECALLS_FIELD_NUMBER: _builtins.int
+    BREAKERS_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    GONE_SETS_FIELD_NUMBER: _builtins.int
     results_frame: _builtins.int
     """Frame number of `results`: 1, 2, 3 … per stream; 0 when there are none."""
     @_builtins.property
@@ -70,6 +99,18 @@ class AttachRequest(_message.Message):
         AttachResponse.recalled within 1 s, or the worker service closes the stream.
         """
 
+    @_builtins.property
+    def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Breaker]:
+        """Breakers that have changed; in the first message of a stream all that are not closed."""
+
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.TaskRecords]:
+        """Of durable handlers; answered by AttachResponse.recorded, or not at all by who is not the owner."""
+
+    @_builtins.property
+    def gone_sets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sets whose workers have left, with all their credit. One that comes back is a set of its own."""
+
     def __init__(
         self,
         *,
@@ -83,10 +124,13 @@ class AttachRequest(_message.Message):
         held: _abc.Iterable[Global___HeldTasks] | None = ...,
         refused: _abc.Iterable[Global___RefusedTask] | None = ...,
         recalls: _abc.Iterable[_builtins.str] | None = ...,
+        breakers: _abc.Iterable[Global___Breaker] | None = ...,
+        records: _abc.Iterable[_task_pb2.TaskRecords] | None = ...,
+        gone_sets: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "heartbeats", b"heartbeats", "held", b"held", "hello", b"hello", "lost", b"lost", "recalls", b"recalls", "refused", b"refused", "results", b"results", "results_frame", b"results_frame", "returned", b"returned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakers", b"breakers", "gone_sets", b"gone_sets", "grants", b"grants", "heartbeats", b"heartbeats", "held", b"held", "hello", b"hello", "lost", b"lost", "recalls", b"recalls", "records", b"records", "refused", b"refused", "results", b"results", "results_frame", b"results_frame", "returned", b"returned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -146,12 +190,33 @@ class Grant(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SET_ID_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     NAMESPACES_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
     TASK_TYPES_FIELD_NUMBER: _builtins.int
     WORKER_ID_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     set_id: _builtins.str
     slots: _builtins.int
     worker_id: _builtins.str
@@ -166,6 +231,8 @@ class Grant(_message.Message):
 
     @_builtins.property
     def task_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
         self,
         *,
@@ -175,14 +242,51 @@ class Grant(_message.Message):
         queues: _abc.Iterable[_builtins.str] | None = ...,
         task_types: _abc.Iterable[_builtins.str] | None = ...,
         worker_id: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespaces", b"namespaces", "queues", b"queues", "set_id", b"set_id", "slots", b"slots", "task_types", b"task_types", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "namespaces", b"namespaces", "queues", b"queues", "set_id", b"set_id", "slots", b"slots", "task_types", b"task_types", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Grant: _TypeAlias = Grant  # noqa: Y015
+
+@_typing.final
+class Breaker(_message.Message):
+    """A circuit breaker of one worker service: whether it lets calls to an upstream leave."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    upstream: _builtins.str
+    """Host and port of an HTTP service, or what else the executor names it."""
+    state: Global___BreakerState.ValueType
+    retry_after_ms: _builtins.int
+    """When an open one lets a call try again, from now, in ms."""
+    calls: _builtins.int
+    """Calls and failures in its window."""
+    failures: _builtins.int
+    def __init__(
+        self,
+        *,
+        upstream: _builtins.str = ...,
+        state: Global___BreakerState.ValueType = ...,
+        retry_after_ms: _builtins.int = ...,
+        calls: _builtins.int = ...,
+        failures: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "failures", b"failures", "retry_after_ms", b"retry_after_ms", "state", b"state", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Breaker: _TypeAlias = Breaker  # noqa: Y015
 
 @_typing.final
 class LostTask(_message.Message):
@@ -293,6 +397,8 @@ class AttachResponse(_message.Message):
     CLAIM_PARTITIONS_FIELD_NUMBER: _builtins.int
     CLAIM_EPOCHS_FIELD_NUMBER: _builtins.int
     RECALLED_FIELD_NUMBER: _builtins.int
+    BREAKERS_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
     acknowledged_frame: _builtins.int
     """Results up to this frame number are committed or answered in `exceptions`; 0 is no news."""
     @_builtins.property
@@ -327,6 +433,14 @@ class AttachResponse(_message.Message):
         Tasks that used the rest have been sent in this or an earlier frame.
         """
 
+    @_builtins.property
+    def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Breaker]:
+        """Breakers that another worker service has opened: open here too."""
+
+    @_builtins.property
+    def recorded(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.TaskRecorded]:
+        """What was added to the journals of handlers that run there."""
+
     def __init__(
         self,
         *,
@@ -339,10 +453,12 @@ class AttachResponse(_message.Message):
         claim_partitions: _abc.Iterable[_builtins.int] | None = ...,
         claim_epochs: _abc.Iterable[_builtins.int] | None = ...,
         recalled: _abc.Iterable[Global___Recall] | None = ...,
+        breakers: _abc.Iterable[Global___Breaker] | None = ...,
+        recorded: _abc.Iterable[_task_pb2.TaskRecorded] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "backlogs", b"backlogs", "cancels", b"cancels", "claim_epochs", b"claim_epochs", "claim_partitions", b"claim_partitions", "exceptions", b"exceptions", "recalled", b"recalled", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "backlogs", b"backlogs", "breakers", b"breakers", "cancels", b"cancels", "claim_epochs", b"claim_epochs", "claim_partitions", b"claim_partitions", "exceptions", b"exceptions", "recalled", b"recalled", "recorded", b"recorded", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,10 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from flowmesh.api.common.v1 import failure_pb2 as _failure_pb2
+from flowmesh.api.common.v1 import journal_pb2 as _journal_pb2
 from flowmesh.api.common.v1 import payload_pb2 as _payload_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -62,6 +65,7 @@ class Task(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
+    JOURNAL_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Opaque; names execution, node and attempt, and comes back with the result."""
     namespace: _builtins.str
@@ -85,6 +89,10 @@ class Task(_message.Message):
     queue: _builtins.str
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
+    @_builtins.property
+    def journal(self) -> Global___TaskJournal:
+        """Of a durable handler that has asked for something before: it goes on from there."""
+
     def __init__(
         self,
         *,
@@ -104,10 +112,11 @@ class Task(_message.Message):
         epoch: _builtins.int = ...,
         traceparent: _builtins.str = ...,
         queue: _builtins.str = ...,
+        journal: Global___TaskJournal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "journal", b"journal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "epoch", b"epoch", "execution_id", b"execution_id", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "idempotency_key", b"idempotency_key", "input", b"input", "namespace", b"namespace", "node", b"node", "partition", b"partition", "queue", b"queue", "spec_digest", b"spec_digest", "task_type", b"task_type", "timeout_ms", b"timeout_ms", "token", b"token", "traceparent", b"traceparent", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "epoch", b"epoch", "execution_id", b"execution_id", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "idempotency_key", b"idempotency_key", "input", b"input", "journal", b"journal", "namespace", b"namespace", "node", b"node", "partition", b"partition", "queue", b"queue", "spec_digest", b"spec_digest", "task_type", b"task_type", "timeout_ms", b"timeout_ms", "token", b"token", "traceparent", b"traceparent", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -122,6 +131,7 @@ class TaskResult(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     WORKER_ID_FIELD_NUMBER: _builtins.int
     token: _builtins.str
@@ -132,20 +142,27 @@ class TaskResult(_message.Message):
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure: ...
+    @_builtins.property
+    def suspended(self) -> Global___TaskRecords:
+        """The handler waits for what it asked for, and leaves its slot meanwhile. It is sent again, with
+        its journal and a new token, when there is more in there than it knows.
+        """
+
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
         output: _payload_pb2.Payload | None = ...,
         failure: _failure_pb2.Failure | None = ...,
+        suspended: Global___TaskRecords | None = ...,
         metadata: _builtins.bytes = ...,
         worker_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "output", b"output", "suspended", b"suspended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "metadata", b"metadata", "outcome", b"outcome", "output", b"output", "token", b"token", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "metadata", b"metadata", "outcome", b"outcome", "output", b"output", "suspended", b"suspended", "token", b"token", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["output", "failure"]  # noqa: Y015
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["output", "failure", "suspended"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
@@ -197,3 +214,105 @@ class ResultException(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResultException: _TypeAlias = ResultException  # noqa: Y015
+
+@_typing.final
+class TaskJournal(_message.Message):
+    """What a durable handler has asked for, and how that ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    BEGAN_AT_US_FIELD_NUMBER: _builtins.int
+    began_at_us: _builtins.int
+    """When the handler began first, as it said itself."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]: ...
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[_journal_pb2.JournalRecord] | None = ...,
+        began_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at_us", b"began_at_us", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskJournal: _TypeAlias = TaskJournal  # noqa: Y015
+
+@_typing.final
+class TaskRecords(_message.Message):
+    """What a handler asks for and what its steps came to, to be committed before it is acted on. May be
+    sent again: what is in the journal already is passed over.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    BEGAN_AT_US_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    known: _builtins.int
+    """Records of the journal that the worker has. The answer holds what comes after them."""
+    began_at_us: _builtins.int
+    """With the first: when the handler began."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]: ...
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        known: _builtins.int = ...,
+        records: _abc.Iterable[_journal_pb2.JournalRecord] | None = ...,
+        began_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at_us", b"began_at_us", "known", b"known", "records", b"records", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskRecords: _TypeAlias = TaskRecords  # noqa: Y015
+
+@_typing.final
+class TaskRecorded(_message.Message):
+    """Committed records of a task's journal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    start: _builtins.int
+    """Position of the first, from 0."""
+    stale: _builtins.bool
+    """The token is not the node's current attempt: stop."""
+    elsewhere: _builtins.bool
+    """Another worker has the task: stop, without a result."""
+    moved: _builtins.bool
+    """To worker services: the partition has another owner, which any of the others may be."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]: ...
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        start: _builtins.int = ...,
+        records: _abc.Iterable[_journal_pb2.JournalRecord] | None = ...,
+        stale: _builtins.bool = ...,
+        elsewhere: _builtins.bool = ...,
+        moved: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elsewhere", b"elsewhere", "moved", b"moved", "records", b"records", "stale", b"stale", "start", b"start", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskRecorded: _TypeAlias = TaskRecorded  # noqa: Y015

@@ -26,19 +26,23 @@ from flowmesh.api.definition.v1 import plan_pb2 as flowmesh_dot_api_dot_definiti
 from flowmesh.api.worker.v1 import task_pb2 as flowmesh_dot_api_dot_worker_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/worker/v1/worker_service.proto\x12\x16\x66lowmesh.api.worker.v1\x1a%flowmesh/api/definition/v1/plan.proto\x1a!flowmesh/api/worker/v1/task.proto\"\xac\x02\n\x0bWorkRequest\x12\x37\n\x05hello\x18\x01 \x01(\x0b\x32!.flowmesh.api.worker.v1.WorkHelloR\x05hello\x12#\n\rresults_frame\x18\x02 \x01(\x03R\x0cresultsFrame\x12<\n\x07results\x18\x03 \x03(\x0b\x32\".flowmesh.api.worker.v1.TaskResultR\x07results\x12\x41\n\nheartbeats\x18\x04 \x03(\x0b\x32!.flowmesh.api.worker.v1.HeartbeatR\nheartbeats\x12\x12\n\x04ping\x18\x05 \x01(\x08R\x04ping\x12\x14\n\x05\x64rain\x18\x06 \x01(\x08R\x05\x64rain\x12\x14\n\x05slots\x18\x07 \x01(\rR\x05slots\"\xd0\x01\n\tWorkHello\x12\x1b\n\tworker_id\x18\x01 \x01(\tR\x08workerId\x12\x1c\n\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x16\n\x06queues\x18\x03 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x04 \x03(\tR\ttaskTypes\x12\x14\n\x05slots\x18\x05 \x01(\rR\x05slots\x12\x12\n\x04held\x18\x06 \x03(\tR\x04held\x12\'\n\x0f\x63ontract_digest\x18\x07 \x01(\tR\x0e\x63ontractDigest\"\xba\x02\n\x0cWorkResponse\x12:\n\x05specs\x18\x01 \x03(\x0b\x32$.flowmesh.api.definition.v1.TaskSpecR\x05specs\x12\x32\n\x05tasks\x18\x02 \x03(\x0b\x32\x1c.flowmesh.api.worker.v1.TaskR\x05tasks\x12-\n\x12\x61\x63knowledged_frame\x18\x03 \x01(\x03R\x11\x61\x63knowledgedFrame\x12G\n\nexceptions\x18\x04 \x03(\x0b\x32\'.flowmesh.api.worker.v1.ResultExceptionR\nexceptions\x12\x18\n\x07\x63\x61ncels\x18\x05 \x03(\tR\x07\x63\x61ncels\x12\x12\n\x04pong\x18\x06 \x01(\x08R\x04pong\x12\x14\n\x05\x64rain\x18\x07 \x01(\x08R\x05\x64rain2f\n\rWorkerService\x12U\n\x04Work\x12#.flowmesh.api.worker.v1.WorkRequest\x1a$.flowmesh.api.worker.v1.WorkResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/worker/v1/worker_service.proto\x12\x16\x66lowmesh.api.worker.v1\x1a%flowmesh/api/definition/v1/plan.proto\x1a!flowmesh/api/worker/v1/task.proto\"\xeb\x02\n\x0bWorkRequest\x12\x37\n\x05hello\x18\x01 \x01(\x0b\x32!.flowmesh.api.worker.v1.WorkHelloR\x05hello\x12#\n\rresults_frame\x18\x02 \x01(\x03R\x0cresultsFrame\x12<\n\x07results\x18\x03 \x03(\x0b\x32\".flowmesh.api.worker.v1.TaskResultR\x07results\x12\x41\n\nheartbeats\x18\x04 \x03(\x0b\x32!.flowmesh.api.worker.v1.HeartbeatR\nheartbeats\x12\x12\n\x04ping\x18\x05 \x01(\x08R\x04ping\x12\x14\n\x05\x64rain\x18\x06 \x01(\x08R\x05\x64rain\x12\x14\n\x05slots\x18\x07 \x01(\rR\x05slots\x12=\n\x07records\x18\x1e \x03(\x0b\x32#.flowmesh.api.worker.v1.TaskRecordsR\x07records\"\xd2\x02\n\tWorkHello\x12\x1b\n\tworker_id\x18\x01 \x01(\tR\x08workerId\x12\x1c\n\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x16\n\x06queues\x18\x03 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x04 \x03(\tR\ttaskTypes\x12\x14\n\x05slots\x18\x05 \x01(\rR\x05slots\x12\x12\n\x04held\x18\x06 \x03(\tR\x04held\x12\'\n\x0f\x63ontract_digest\x18\x07 \x01(\tR\x0e\x63ontractDigest\x12\x45\n\x06labels\x18\x08 \x03(\x0b\x32-.flowmesh.api.worker.v1.WorkHello.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xfc\x02\n\x0cWorkResponse\x12:\n\x05specs\x18\x01 \x03(\x0b\x32$.flowmesh.api.definition.v1.TaskSpecR\x05specs\x12\x32\n\x05tasks\x18\x02 \x03(\x0b\x32\x1c.flowmesh.api.worker.v1.TaskR\x05tasks\x12-\n\x12\x61\x63knowledged_frame\x18\x03 \x01(\x03R\x11\x61\x63knowledgedFrame\x12G\n\nexceptions\x18\x04 \x03(\x0b\x32\'.flowmesh.api.worker.v1.ResultExceptionR\nexceptions\x12\x18\n\x07\x63\x61ncels\x18\x05 \x03(\tR\x07\x63\x61ncels\x12\x12\n\x04pong\x18\x06 \x01(\x08R\x04pong\x12\x14\n\x05\x64rain\x18\x07 \x01(\x08R\x05\x64rain\x12@\n\x08recorded\x18\x1e \x03(\x0b\x32$.flowmesh.api.worker.v1.TaskRecordedR\x08recorded2f\n\rWorkerService\x12U\n\x04Work\x12#.flowmesh.api.worker.v1.WorkRequest\x1a$.flowmesh.api.worker.v1.WorkResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.worker.v1.worker_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_WORKHELLO_LABELSENTRY']._loaded_options = None
+  _globals['_WORKHELLO_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_WORKREQUEST']._serialized_start=146
-  _globals['_WORKREQUEST']._serialized_end=446
-  _globals['_WORKHELLO']._serialized_start=449
-  _globals['_WORKHELLO']._serialized_end=657
-  _globals['_WORKRESPONSE']._serialized_start=660
-  _globals['_WORKRESPONSE']._serialized_end=974
-  _globals['_WORKERSERVICE']._serialized_start=976
-  _globals['_WORKERSERVICE']._serialized_end=1078
+  _globals['_WORKREQUEST']._serialized_end=509
+  _globals['_WORKHELLO']._serialized_start=512
+  _globals['_WORKHELLO']._serialized_end=850
+  _globals['_WORKHELLO_LABELSENTRY']._serialized_start=793
+  _globals['_WORKHELLO_LABELSENTRY']._serialized_end=850
+  _globals['_WORKRESPONSE']._serialized_start=853
+  _globals['_WORKRESPONSE']._serialized_end=1233
+  _globals['_WORKERSERVICE']._serialized_start=1235
+  _globals['_WORKERSERVICE']._serialized_end=1337
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,7 @@ class WorkRequest(_message.Message):
     PING_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
     results_frame: _builtins.int
     ping: _builtins.bool
     """Keeps the worker alive when there is nothing else to say; every 3 s."""
@@ -46,6 +47,12 @@ class WorkRequest(_message.Message):
     def results(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.TaskResult]: ...
     @_builtins.property
     def heartbeats(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.Heartbeat]: ...
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.TaskRecords]:
+        """Of durable handlers. Answered after their commit by WorkResponse.recorded; what is not answered
+        within a second is sent again.
+        """
+
     def __init__(
         self,
         *,
@@ -56,10 +63,11 @@ class WorkRequest(_message.Message):
         ping: _builtins.bool = ...,
         drain: _builtins.bool = ...,
         slots: _builtins.int = ...,
+        records: _abc.Iterable[_task_pb2.TaskRecords] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain", b"drain", "heartbeats", b"heartbeats", "hello", b"hello", "ping", b"ping", "results", b"results", "results_frame", b"results_frame", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain", b"drain", "heartbeats", b"heartbeats", "hello", b"hello", "ping", b"ping", "records", b"records", "results", b"results", "results_frame", b"results_frame", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -69,6 +77,26 @@ Global___WorkRequest: _TypeAlias = WorkRequest  # noqa: Y015
 class WorkHello(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     WORKER_ID_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
@@ -76,6 +104,7 @@ class WorkHello(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
     CONTRACT_DIGEST_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """Identity of the worker process; the same after a reconnect, never reused."""
     namespace: _builtins.str
@@ -93,6 +122,10 @@ class WorkHello(_message.Message):
     def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens it still runs, after a reconnect."""
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What it has that tasks may require (`gpu: "true"`); tasks that require nothing come too."""
+
     def __init__(
         self,
         *,
@@ -103,10 +136,11 @@ class WorkHello(_message.Message):
         slots: _builtins.int = ...,
         held: _abc.Iterable[_builtins.str] | None = ...,
         contract_digest: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_digest", b"contract_digest", "held", b"held", "namespace", b"namespace", "queues", b"queues", "slots", b"slots", "task_types", b"task_types", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_digest", b"contract_digest", "held", b"held", "labels", b"labels", "namespace", b"namespace", "queues", b"queues", "slots", b"slots", "task_types", b"task_types", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -123,6 +157,7 @@ class WorkResponse(_message.Message):
     CANCELS_FIELD_NUMBER: _builtins.int
     PONG_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
     acknowledged_frame: _builtins.int
     pong: _builtins.bool
     """Answers `ping`, and the hello."""
@@ -136,6 +171,10 @@ class WorkResponse(_message.Message):
     def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.ResultException]: ...
     @_builtins.property
     def cancels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def recorded(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.TaskRecorded]:
+        """What was added to the journals of handlers that run here."""
+
     def __init__(
         self,
         *,
@@ -146,10 +185,11 @@ class WorkResponse(_message.Message):
         cancels: _abc.Iterable[_builtins.str] | None = ...,
         pong: _builtins.bool = ...,
         drain: _builtins.bool = ...,
+        recorded: _abc.Iterable[_task_pb2.TaskRecorded] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "cancels", b"cancels", "drain", b"drain", "exceptions", b"exceptions", "pong", b"pong", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_frame", b"acknowledged_frame", "cancels", b"cancels", "drain", b"drain", "exceptions", b"exceptions", "pong", b"pong", "recorded", b"recorded", "specs", b"specs", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

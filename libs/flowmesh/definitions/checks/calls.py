@@ -1,0 +1,79 @@
+"""Whether a statement can be run, before it is known where, and whether a result can be kept."""
+
+from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
+from flowmesh.definitions.checks.templates import note_invalid
+from flowmesh.definitions.model import Node, Task
+from flowmesh.definitions.problems import Problems
+from flowmesh.definitions.references import config_roots
+from flowmesh.expressions import TemplateInvalid, compile_template
+from flowmesh.sql import SqlForbidden, Statement, read_statement
+
+_CODE = "SQL_FORBIDDEN"
+_NEVER_RUN = frozenset({"approval", "delay", "noop", "signal", "webhook.receive"})
+_EFFECTS = frozenset({"db.exec", "log", "publish", "webhook"})
+# There without being given; see the executor.
+_ALWAYS_THERE = frozenset({"idempotency_key"})
+
+
+def check_statement(task: Task, problems: Problems) -> None:
+    """Notes what is wrong with it; which tables it may touch is known to the worker alone."""
+    text, path = str(task.config.get("statement", "")), task.at("statement")
+    identifiers = task.config.get("identifiers") or {}
+    if not text or not all(each["of"] for each in identifiers.values()):
+        return  # which is noted already
+    if "{{" in text:
+        message = "a statement holds no templates; write :name and give it as a parameter"
+        problems.add(_CODE, message, path)
+        return
+    first = {name: each["of"][0] for name, each in identifiers.items()}
+    try:
+        statement = _read(text, first)
+    except SqlForbidden as error:
+        problems.add(_CODE, error.message, path)
+        return
+    _check_kind(task, statement, problems)
+    given = {*(task.config.get("parameters") or {})}
+    for name in statement.parameters:
+        if name not in given | _ALWAYS_THERE:
+            message = f"the statement uses :{name}, which is not among its parameters"
+            problems.add("DEFINITION_INVALID", message, path)
+    for name in sorted(given - {*statement.parameters}):
+        message = f"the statement does not use :{name}"
+        problems.warn("DEFINITION_INVALID", message, task.at("parameters", name))
+
+
+def _read(text: str, identifiers: dict[str, str]) -> Statement:
+    try:
+        return read_statement(text, "postgres", identifiers)
+    except SqlForbidden as error:
+        try:
+            return read_statement(text, "sqlite", identifiers)
+        except SqlForbidden:
+            raise error from None
+
+
+def _check_kind(task: Task, statement: Statement, problems: Problems) -> None:
+    if task.executor == "db.query" and not statement.reads_only:
+        message = "db.query only reads; use db.exec for what writes"
+    elif task.executor == "db.exec" and statement.reads_only:
+        message = "db.exec inserts, updates or deletes; use db.query to read"
+    else:
+        return
+    problems.add(_CODE, message, task.at("statement"))
+
+
+def check_cache(node: Node, task: Task | None, problems: Problems) -> None:
+    """Whether a result of its task may stand for another."""
+    cache = node.cache
+    if cache is None or task is None:
+        return
+    if task.executor not in BUILT_IN_EXECUTORS - _NEVER_RUN:
+        message = f"results of {task.executor} cannot be cached: it is not run by the suite"
+        problems.add("FEATURE_UNSUPPORTED", message, cache.path)
+    elif task.executor in _EFFECTS:
+        message = f"{task.executor} is there for its effect, which a cached result does not have"
+        problems.add("DEFINITION_INVALID", message, cache.path)
+    try:
+        compile_template(cache.key, config_roots(task))
+    except TemplateInvalid as error:
+        note_invalid(error, (*cache.path, "key"), problems)

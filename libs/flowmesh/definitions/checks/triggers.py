@@ -1,0 +1,126 @@
+"""Whether triggers can fire: schedules, filters, secrets, and the templates of their inputs."""
+
+import base64
+import re
+from typing import Final
+
+from flowmesh.definitions.builtins import RECEIVE
+from flowmesh.definitions.checks.schemas import check_schema
+from flowmesh.definitions.checks.templates import note_invalid
+from flowmesh.definitions.model import Json, Workflow, every_node
+from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.receivers import given_receiver
+from flowmesh.definitions.triggers import Cron, Events, Receiver, Trigger, Webhook
+from flowmesh.expressions import (
+    ExpressionInvalid,
+    RenderError,
+    TemplateInvalid,
+    compile_condition,
+    compile_template,
+)
+from flowmesh.triggers import (
+    CRON_ROOTS,
+    EVENT_ROOTS,
+    WEBHOOK_ROOTS,
+    Schedule,
+    ScheduleInvalid,
+)
+
+_INVALID: Final = "TRIGGER_INVALID"
+# What schedules are always given.
+_SAMPLE: Final = {
+    "trigger": {"id": "t", "workflow": "w", "scheduledAt": "2030-01-31T08:00:00.000000Z"}
+}
+_HEADER: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")
+
+
+def check_triggers(workflow: Workflow, problems: Problems) -> None:
+    """The triggers of a workflow, and the nodes that wait for calls."""
+    ids: set[str] = set()
+    hooks: set[str] = set()
+    for trigger in workflow.triggers:
+        if trigger.id in ids:
+            message = f"the id {trigger.id!r} is taken by another trigger"
+            problems.add(_INVALID, message, trigger.path)
+        ids.add(trigger.id)
+        if isinstance(trigger.source, Webhook) and trigger.source.hook in hooks:
+            message = f"the URL {trigger.source.hook!r} is taken by another trigger"
+            problems.add(_INVALID, message, trigger.path)
+        elif isinstance(trigger.source, Webhook):
+            hooks.add(trigger.source.hook)
+        _check(trigger, problems)
+    for node in every_node(workflow.nodes):
+        if node.task_ref == RECEIVE:
+            path = (*node.path, "input")
+            check_receiver(given_receiver(node, problems), path, problems)
+        elif node.task is not None and "receiver" in node.task.config:
+            check_receiver(Receiver(**node.task.config["receiver"]), node.path, problems)
+
+
+def _check(trigger: Trigger, problems: Problems) -> None:
+    match trigger.source:
+        case Cron() as cron:
+            _check_cron(cron, trigger.path, problems)
+            roots = CRON_ROOTS
+        case Events() as events:
+            _check_filter(events, trigger.path, problems)
+            roots = EVENT_ROOTS
+        case Webhook() as webhook:
+            # That of a node is checked with the node.
+            if not webhook.signal:
+                check_receiver(webhook.receiver, trigger.path, problems)
+            roots = WEBHOOK_ROOTS
+    if trigger.has_input:
+        _check_input(trigger.input, roots, (*trigger.path, "input"), problems)
+
+
+def _check_cron(cron: Cron, path: Path, problems: Problems) -> None:
+    if not cron.expression:
+        return
+    try:
+        schedule = Schedule(cron.expression, cron.time_zone)
+    except ScheduleInvalid as error:
+        wrong = "timezone" if "time zone" in str(error) else "expression"
+        problems.add(_INVALID, str(error), (*path, wrong))
+        return
+    if schedule.next_after(0) is None:
+        message = f"{cron.expression!r} never comes"
+        problems.add(_INVALID, message, (*path, "expression"))
+
+
+def _check_filter(events: Events, path: Path, problems: Problems) -> None:
+    if not events.filter:
+        return
+    try:
+        compile_condition(events.filter, dialect="cel", roots=("event",))
+    except ExpressionInvalid as error:
+        problems.add(error.reason, error.message, (*path, "filter"))
+
+
+def check_receiver(receiver: Receiver, path: Path, problems: Problems) -> None:
+    check_schema(receiver.payload_schema, (*path, "payloadSchema"), problems)
+    if receiver.provider == "standard" and receiver.secret and not _signs(receiver.secret):
+        message = "the secret of Standard Webhooks is base64 with the prefix whsec_"
+        problems.add(_INVALID, message, (*path, "secret"))
+    if receiver.signature_header and not _HEADER.match(receiver.signature_header):
+        message = f"{receiver.signature_header[:64]!r} is no name of a header"
+        problems.add(_INVALID, message, (*path, "signatureHeader"))
+
+
+def _signs(secret: str) -> bool:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return len(key) > 0
+
+
+def _check_input(value: Json, roots: frozenset[str], path: Path, problems: Problems) -> None:
+    try:
+        template = compile_template(value, roots)
+        if roots == CRON_ROOTS:
+            template.render(_SAMPLE)
+    except TemplateInvalid as error:
+        note_invalid(error, path, problems)
+    except RenderError as error:
+        problems.add("TEMPLATE_UNKNOWN_REFERENCE", str(error), path)

@@ -1,0 +1,172 @@
+"""Schemas of the blocks of tasks that formats/calls reads."""
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.editor.parts import (
+    ANYTHING,
+    HEADERS,
+    ID,
+    TEMPLATE,
+    Schema,
+    choice,
+    code,
+    flag,
+    members,
+    number,
+    or_null,
+    said,
+    text,
+)
+from flowmesh.definitions.formats.authentication import SCHEMES
+from flowmesh.definitions.formats.calls import CACHE_SCOPES, LEVELS
+from flowmesh.definitions.formats.common import SCRIPTS
+from flowmesh.sql import STATEMENT_CHARACTERS_MAX
+
+# The word of the block that each of these types of tasks is configured in.
+BLOCKS = {
+    "db.query": "db",
+    "db.exec": "db",
+    "grpc.call": "grpc",
+    "python": "python",
+    "publish": "publish",
+    "log": "log",
+}
+_WORD = "[A-Za-z0-9_-]+"
+_SUBJECT = rf"^{_WORD}(\.{_WORD})*$|{TEMPLATE}"
+
+
+def call_blocks(*, more: bool = False) -> dict[str, Schema]:
+    """By the word of the block; others than known members are refused unless there may be more."""
+    return {
+        "db": _database(more),
+        "grpc": _unary(more),
+        "python": _python(more),
+        "publish": _publish(more),
+        "log": _log(more),
+    }
+
+
+def _publish(more: bool) -> Schema:
+    return members(
+        {
+            "subject": said(
+                "Words with dots between them; a template.",
+                {"type": "string", "maxLength": limits.CODE_CHARACTERS_MAX, "pattern": _SUBJECT},
+            ),
+            "type": text(about="Type of the event; the subject unless said."),
+            "data": said("The payload; templates.", ANYTHING),
+        },
+        "subject",
+        more=more,
+    )
+
+
+def _log(more: bool) -> Schema:
+    return members(
+        {
+            "message": code("What is said; a template."),
+            "level": choice(LEVELS, "INFO"),
+            "fields": {"type": ["object", "null"], "maxProperties": limits.PARAMETERS_MAX},
+        },
+        "message",
+        more=more,
+    )
+
+
+def authentication_schema() -> Schema:
+    """Of a call over HTTP: a type, and the members that the type has."""
+    kinds = [
+        members(
+            {
+                "type": {"const": kind},
+                "config": members({name: text() for name in (*needed, *may)}, *needed),
+            },
+            "type",
+            "config",
+        )
+        for kind, (needed, may) in SCHEMES.items()
+    ]
+    return said("How the request proves who sends it.", {"anyOf": [*kinds, {"type": "null"}]})
+
+
+def cache_schema(ttl: Schema) -> Schema:
+    """Of a node in a format that writes durations like this."""
+    cache = members(
+        {
+            "ttl": said("How long a result is good.", ttl),
+            "scope": choice(CACHE_SCOPES, CACHE_SCOPES[0]),
+            "key": said("What makes results the same; the input unless said.", ANYTHING),
+        },
+        "ttl",
+        text="An earlier result may stand for that of the task.",
+    )
+    return or_null(cache)
+
+
+def function_block() -> Schema:
+    """Code of ours to run, or a handler of a worker."""
+    inline = {
+        "code": code("JavaScript that returns the output."),
+        "language": choice(SCRIPTS, SCRIPTS[0]),
+    }
+    handler = {"handlerId": said("A task type of your workers.", ID)}
+    schema = members({**inline, **handler})
+    schema["oneOf"] = [{"required": ["code"]}, {"required": ["handlerId"]}]
+    return schema
+
+
+def _unary(more: bool) -> Schema:
+    return members(
+        {
+            "target": code("host:port of the service."),
+            "method": {"type": "string", "pattern": r"^[A-Za-z_][\w.]{0,255}/[A-Za-z_]\w{0,127}$"},
+            "request": said("The request message; templates.", ANYTHING),
+            "metadata": HEADERS,
+            "tls": flag(True),
+            "ca": text(limits.CODE_CHARACTERS_MAX, "Certificates to trust, PEM."),
+            "serverName": text(about="Name in the server's certificate, where not the host."),
+            "descriptors": text(
+                limits.DESCRIPTORS_CHARACTERS_MAX,
+                "FileDescriptorSet in base64; without it the server is asked.",
+            ),
+        },
+        "target",
+        "method",
+        more=more,
+    )
+
+
+def _python(more: bool) -> Schema:
+    asked = members(
+        {
+            "memoryMiB": number(1, limits.PYTHON_MEMORY_MIB_MAX, whole=True, default=128),
+            "cpuSeconds": number(1, limits.PYTHON_CPU_S_MAX, whole=True, default=10),
+            "outputBytes": number(1, limits.PYTHON_OUTPUT_BYTES_MAX, whole=True),
+        },
+        text="Above what the worker allows, the task fails.",
+    )
+    returns = code("Python that returns the output; it computes and reaches nothing else.")
+    return members({"code": returns, "limits": or_null(asked)}, "code", more=more)
+
+
+def _database(more: bool) -> Schema:
+    statement = code("One SQL statement; values are written as :name.")
+    listed = {"type": "array", "minItems": 1, "items": ID}
+    identifier = members({"value": code("What chooses it."), "of": listed}, "value", "of")
+    named = {"type": ["object", "null"], "maxProperties": limits.PARAMETERS_MAX}
+    return members(
+        {
+            "connection": said("Name of a database that the worker knows.", ID),
+            "statement": {**statement, "maxLength": STATEMENT_CHARACTERS_MAX},
+            "parameters": said("Values by name; templates.", {**named, **ANYTHING}),
+            "identifiers": said(
+                "Names of columns that are chosen, each out of a list.",
+                {**named, "additionalProperties": identifier},
+            ),
+            "maxRows": said(
+                "More rows fail the task.", number(1, limits.ROWS_MAX, whole=True, default=1_000)
+            ),
+        },
+        "connection",
+        "statement",
+        more=more,
+    )

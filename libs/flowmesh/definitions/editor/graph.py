@@ -1,0 +1,241 @@
+"""Schema of graph JSON. Members that are not known are kept, so it refuses none."""
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.editor.parts import (
+    ANYTHING,
+    HEADERS,
+    ID,
+    IDS,
+    JSON_SCHEMA,
+    LABELS,
+    Schema,
+    choice,
+    code,
+    document,
+    flag,
+    members,
+    number,
+    or_null,
+    retry,
+    said,
+    text,
+    url,
+)
+from flowmesh.definitions.formats.authentication import SCHEMES
+from flowmesh.definitions.formats.common import METHODS
+from flowmesh.definitions.formats.graph import N_OF_M
+from flowmesh.definitions.formats.graph_edges import LANGUAGES
+from flowmesh.definitions.formats.graph_nodes import NATIVE_KEYS, NODE_TYPES, OPERATIONS
+from flowmesh.definitions.model import Join, Priority
+
+_DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
+# One of them says what a custom node does.
+_CUSTOM = ("taskType", "handlerId", "action", *NATIVE_KEYS)
+_TIMEOUT_MS = said("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
+_WEBHOOKS = or_null(
+    members(
+        {
+            **dict.fromkeys(("onComplete", "onFailure", "onStep"), url(required=False)),
+            "secret": text(),
+        },
+        more=True,
+    )
+)
+_METADATA = or_null(
+    members(
+        {
+            **dict.fromkeys(("createdAt", "updatedAt", "createdBy", "category"), text()),
+            "tags": {"type": "array", "items": {"type": "string"}},
+            "isPublic": said("Whether others may copy it.", flag(False)),
+        },
+        more=True,
+    )
+)
+
+
+def graph_schema() -> Schema:
+    """Of a workflow in graph JSON."""
+    schema = members(
+        {
+            "id": said("The name the workflow is started by.", ID),
+            "name": text(),
+            "description": _DESCRIPTION,
+            "metadata": _METADATA,
+            "nodes": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": limits.NODES_MAX,
+                "items": _node(),
+            },
+            "edges": {"type": "array", "maxItems": limits.EDGES_MAX, "items": _edge()},
+            "inputSchema": JSON_SCHEMA,
+            "outputSchema": JSON_SCHEMA,
+            "output": said("What the workflow answers; templates over input and tasks.", ANYTHING),
+            "maxConcurrency": said(
+                "Nodes that may run at once; 0 is no limit.",
+                number(0, limits.NODES_MAX, whole=True),
+            ),
+            "timeout": _TIMEOUT_MS,
+            "labels": LABELS,
+            "webhooks": _WEBHOOKS,
+        },
+        "id",
+        "nodes",
+        more=True,
+    )
+    schema["$defs"] = _data()
+    return document("Workflow in graph JSON", schema)
+
+
+def _node() -> Schema:
+    at = {"type": ["number", "null"]}
+    join = choice([*(join.value for join in Join), N_OF_M], Join.STRICT.value)
+    counted = members(
+        {
+            "type": join,
+            "count": said("Of how many edges it needs the end.", number(1, limits.EDGES_MAX)),
+            "required": said("Nodes that must be among them.", IDS),
+        }
+    )
+    node = members(
+        {
+            "id": ID,
+            "type": {"enum": list(NODE_TYPES)},
+            "name": text(),
+            "description": _DESCRIPTION,
+            "position": or_null(members({"x": at, "y": at}, "x", "y", more=True)),
+            "data": said("What the node does, by its type.", {"type": ["object", "null"]}),
+            "metadata": _METADATA,
+            "join": {"anyOf": [join, counted]},
+            "critical": said("Whether its failure fails the workflow.", flag(True)),
+            "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
+            "queue": ID,
+        },
+        "id",
+        "type",
+        more=True,
+    )
+    node["allOf"] = [
+        {
+            "if": {"required": ["type"], "properties": {"type": {"const": name}}},
+            "then": {
+                "properties": {"data": {"$ref": f"#/$defs/{name}"}},
+                **({} if name == "webhook" else {"required": ["data"]}),
+            },
+        }
+        for name in NODE_TYPES
+    ]
+    return node
+
+
+def _edge() -> Schema:
+    return members(
+        {
+            "id": {"type": "string", "pattern": r"\S"},
+            "source": ID,
+            "target": ID,
+            "condition": text(
+                limits.CODE_CHARACTERS_MAX, "The id of a condition, an expression, or error."
+            ),
+            "outcome": text(about="What the output of the source names for it to be taken."),
+            "priority": number(-1e9, 1e9),
+            "type": {**text(), "examples": ["error"]},
+        },
+        "id",
+        "source",
+        "target",
+        more=True,
+    )
+
+
+def _data() -> dict[str, Schema]:
+    """What the data of each type of node holds."""
+    delay = number(0, limits.RETRY_DELAY_MS_MAX, whole=True)
+    common: dict[str, Schema] = {
+        "input": ANYTHING,
+        "inputSchema": JSON_SCHEMA,
+        "outputSchema": JSON_SCHEMA,
+        "timeout": _TIMEOUT_MS,
+        "retryPolicy": retry("backoffMultiplier", delay, more=True),
+    }
+
+    def data(known: dict[str, Schema], *required: str) -> Schema:
+        return members({**common, **known}, *required, more=True)
+
+    return {
+        "function": {
+            **data({"functionName": text(), "functionCode": code("JavaScript."), "handlerId": ID}),
+            "oneOf": [{"required": ["functionCode"]}, {"required": ["handlerId"]}],
+        },
+        "http": data(
+            {
+                "method": choice(METHODS, "GET"),
+                "url": url(),
+                "headers": HEADERS,
+                "body": ANYTHING,
+                "sendContext": flag(False),
+                "authentication": _authentication(),
+            },
+            "url",
+        ),
+        "decision": data(
+            {
+                "conditions": {"type": "array", "items": _condition()},
+                "defaultPath": said("The id of an edge.", text()),
+                "match": {"enum": ["first", "all"]},
+            },
+            "conditions",
+        ),
+        "webhook": or_null(
+            data({"webhookId": ID, "payloadSchema": JSON_SCHEMA, "transformationTemplate": {}})
+        ),
+        "trigger": data(
+            {
+                "triggerType": {"enum": ["manual", "api", "scheduled", "event"]},
+                "config": {"type": ["object", "null"]},
+            },
+            "triggerType",
+        ),
+        "delay": data(
+            {
+                "delayType": {"enum": ["fixed", "until", "expression"]},
+                "delayValue": said("Ms, an instant, or an expression.", ANYTHING),
+            },
+            "delayType",
+            "delayValue",
+        ),
+        "transformation": data(
+            {
+                "transformationType": {"enum": list(OPERATIONS)},
+                "transformationConfig": {"type": ["object", "null"]},
+            },
+            "transformationType",
+            "transformationConfig",
+        ),
+        "custom": {"type": "object", "anyOf": [{"required": [key]} for key in _CUSTOM]},
+    }
+
+
+def _condition() -> Schema:
+    known: dict[str, Schema] = {
+        "id": {"type": "string", "pattern": r"\S"},
+        "expression": code("JavaScript, or a JSONPath."),
+        "language": {"enum": [*LANGUAGES, None, ""]},
+    }
+    return members(known, "id", "expression", more=True)
+
+
+def _authentication() -> Schema:
+    """By the type of it, what its config needs and what it may have."""
+    schemes = [
+        members(
+            {
+                "type": {"const": kind},
+                "config": members({key: {"type": "string"} for key in (*needed, *more)}, *needed),
+            },
+            "type",
+            "config",
+        )
+        for kind, (needed, more) in SCHEMES.items()
+    ]
+    return {"anyOf": [*schemes, {"type": "null"}]}

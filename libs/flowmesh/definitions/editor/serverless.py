@@ -1,0 +1,282 @@
+"""Schema of Serverless Workflow documents, as far as they run here; what does not is refused.
+
+What `use` defines has to have its form whether it is used or not.
+"""
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.editor.parts import (
+    ANYTHING,
+    ID,
+    JSON_SCHEMA,
+    LABELS,
+    Schema,
+    choice,
+    code,
+    document,
+    flag,
+    members,
+    number,
+    or_null,
+    said,
+    text,
+)
+from flowmesh.definitions.formats.common import METHODS
+from flowmesh.definitions.formats.serverless_blocks import BACKOFFS, ERROR_MEMBERS
+from flowmesh.definitions.formats.serverless_http import ANSWERS
+from flowmesh.definitions.formats.serverless_tasks import KINDS
+from flowmesh.definitions.formats.serverless_values import ISO_DURATION, UNITS_MS
+
+_TEXT: Schema = {"type": "string", "pattern": r"\S"}
+_EXPRESSION = said("A jq expression.", {"type": "string"})
+_NAME = said("The name of a variable, without its $.", {"type": "string"})
+_ERROR: Schema = {"$ref": "#/$defs/error"}
+_TASKS: Schema = {"$ref": "#/$defs/tasks"}
+_DURATION: Schema = {"$ref": "#/$defs/duration"}
+# Not supported: there if it is empty.
+_NOTHING: Schema = {"enum": [None, False, 0, "", {}, []]}
+
+
+def serverless_schema() -> Schema:
+    """Of a document of DSL 1.0."""
+    schema = members(
+        {
+            "document": members(
+                {
+                    "dsl": {"type": "string", "pattern": r"^1\.0\.\d+([-+].*)?$"},
+                    "namespace": ID,
+                    "name": said("The name the workflow is started by.", ID),
+                    "version": _TEXT,
+                    "title": text(),
+                    "summary": text(limits.DESCRIPTION_CHARACTERS_MAX),
+                    "metadata": {"type": ["object", "null"]},
+                    "tags": LABELS,
+                },
+                "dsl",
+                "namespace",
+                "name",
+                "version",
+            ),
+            "input": _shaped("from"),
+            "output": _shaped("as"),
+            "timeout": _timeout(),
+            "evaluate": or_null(
+                members({"language": {"enum": ["jq", ""]}, "mode": {"enum": ["strict", ""]}})
+            ),
+            "use": _use(),
+            "do": _TASKS,
+        },
+        "document",
+        "do",
+    )
+    schema["$defs"] = {
+        "tasks": {"type": "array", "minItems": 1, "items": _named({"$ref": "#/$defs/task"})},
+        "task": _task(),
+        "duration": _duration(),
+        "error": _error(),
+        "retry": _retry(),
+        **_kinds(),
+    }
+    return document("Workflow in Serverless Workflow DSL 1.0", schema)
+
+
+def _named(schema: Schema) -> Schema:
+    """An object with one member, the name."""
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": schema,
+    }
+
+
+def _shaped(member: str) -> Schema:
+    schema = or_null(members({"format": text(), "document": JSON_SCHEMA}))
+    return or_null(members({"schema": schema, member: ANYTHING}))
+
+
+def _duration() -> Schema:
+    """Written out, by ISO 8601, or an expression."""
+    iso = ISO_DURATION.pattern.removesuffix(r"\Z")
+    units = members({unit: number(0, limits.DELAY_MS_MAX) for unit in UNITS_MS})
+    units["minProperties"] = 1
+    written = {"type": "string", "pattern": rf"^{iso}$|\$\{{", "examples": ["PT15S"]}
+    return {"anyOf": [written, units]}
+
+
+def _timeout() -> Schema:
+    named = said("A name in use.timeouts.", text())
+    return {"anyOf": [named, members({"after": _DURATION}, "after"), {"type": "null"}]}
+
+
+def _use() -> Schema:
+    def by_name(schema: Schema) -> Schema:
+        return {"type": ["object", "null"], "additionalProperties": schema}
+
+    return or_null(
+        members(
+            {
+                "authentications": by_name(_authentication()),
+                "errors": by_name(_ERROR),
+                "functions": by_name({"$ref": "#/$defs/task"}),
+                "retries": by_name({"$ref": "#/$defs/retry"}),
+                "timeouts": by_name(members({"after": _DURATION}, "after")),
+                **dict.fromkeys(("catalogs", "extensions", "secrets"), _NOTHING),
+            }
+        )
+    )
+
+
+def _authentication() -> Schema:
+    basic = members({"username": _TEXT, "password": _TEXT}, "username", "password")
+    return members({"basic": basic, "bearer": members({"token": _TEXT}, "token")})
+
+
+def _error() -> Schema:
+    known: dict[str, Schema] = {
+        "type": said("The URI of the kind of error.", _TEXT),
+        "status": number(100, 599, whole=True),
+        **dict.fromkeys(("instance", "title", "detail"), text(limits.CODE_CHARACTERS_MAX)),
+    }
+    return members(known, "type", "status")
+
+
+def _retry() -> Schema:
+    nothing = or_null({"type": "object", "maxProperties": 0})
+    attempt = members({"count": number(0, limits.RETRY_ATTEMPTS_MAX, whole=True)})
+    return members(
+        {
+            "when": _EXPRESSION,
+            "exceptWhen": _EXPRESSION,
+            "delay": _DURATION,
+            "backoff": or_null(members(dict.fromkeys(BACKOFFS, nothing))),
+            "limit": or_null(members({"attempt": or_null(attempt), "duration": _DURATION})),
+            "jitter": or_null(members({"from": _DURATION, "to": _DURATION})),
+        }
+    )
+
+
+def _task() -> Schema:
+    """One of the kinds, by the member that names it; `for` has a `do` of its own."""
+    schema: Schema = {"anyOf": [{"required": [kind]} for kind in KINDS]}
+    for kind in sorted(KINDS, key=lambda kind: kind == "for"):
+        schema = {"if": {"required": [kind]}, "then": {"$ref": f"#/$defs/{kind}"}, "else": schema}
+    return {"type": "object", **schema}
+
+
+def _kinds() -> dict[str, Schema]:
+    own: dict[str, tuple[dict[str, Schema], tuple[str, ...]]] = {
+        "call": (
+            {"call": said("http, a function, or a WorkflowTask.", _TEXT), "with": ANYTHING},
+            (),
+        ),
+        "do": ({"do": _TASKS}, ()),
+        "emit": ({"emit": ANYTHING}, ()),
+        "for": (
+            {
+                "for": members({"each": _NAME, "in": _EXPRESSION, "at": _NAME}, "in"),
+                "while": _EXPRESSION,
+                "do": _TASKS,
+            },
+            ("do",),
+        ),
+        "fork": ({"fork": members({"branches": _TASKS, "compete": flag(False)}, "branches")}, ()),
+        "listen": ({"listen": _listen()}, ()),
+        "raise": (
+            {"raise": members({"error": {"anyOf": [{"type": "string"}, _ERROR]}}, "error")},
+            (),
+        ),
+        "run": ({"run": _run()}, ()),
+        "set": ({"set": {"type": ["object", "string"]}}, ()),
+        "switch": (
+            {"switch": {"type": "array", "minItems": 1, "items": _named(_case())}},
+            (),
+        ),
+        "try": ({"try": _TASKS, "catch": or_null(_catch())}, ("catch",)),
+        "wait": ({"wait": _DURATION}, ()),
+    }
+    kinds = {kind: _kind(kind, *own[kind]) for kind in KINDS}
+    request = {"properties": {"with": _request()}, "required": ["with"]}
+    kinds["call"] |= {"if": {"properties": {"call": {"const": "http"}}}, "then": request}
+    return kinds
+
+
+def _kind(kind: str, own: dict[str, Schema], required: tuple[str, ...]) -> Schema:
+    return members(
+        {
+            "if": said("A jq expression; the task is passed over where it does not hold.", {}),
+            "input": _shaped("from"),
+            "output": _shaped("as"),
+            "export": _shaped("as"),
+            "timeout": _timeout(),
+            "then": said("A task of this list, or continue, exit, end.", {"type": "string"}),
+            "metadata": ANYTHING,
+            **own,
+        },
+        kind,
+        *required,
+    )
+
+
+def _request() -> Schema:
+    authentication: Schema = {
+        "anyOf": [
+            said("A name in use.authentications.", {"type": ["string", "null"]}),
+            members({"use": _TEXT}, "use"),
+            _authentication(),
+        ]
+    }
+    endpoint = members({"uri": _TEXT, "authentication": authentication}, "uri")
+    parts: Schema = {"type": ["object", "string"]}
+    return members(
+        {
+            "method": choice(METHODS, "GET"),
+            "endpoint": {"anyOf": [{"type": "string"}, endpoint]},
+            "headers": parts,
+            "query": parts,
+            "body": ANYTHING,
+            "output": {"enum": [*ANSWERS, ""]},
+            "redirect": flag(False),
+        },
+        "method",
+        "endpoint",
+    )
+
+
+def _listen() -> Schema:
+    wanted = members({"type": said("The type of the event, the name of a signal.", ID)}, "type")
+    event = members({"with": wanted}, "with")
+    events: Schema = {"type": "array", "minItems": 1, "items": event}
+    to = members({"one": event, "any": events, "all": events})
+    to |= {"minProperties": 1, "maxProperties": 1}
+    return members({"to": to, "read": {"enum": ["data", ""]}}, "to")
+
+
+def _run() -> Schema:
+    script = members(
+        {
+            "language": {"type": "string", "pattern": "^([jJ][sS]|[jJ]ava[sS]cript|JAVASCRIPT)$"},
+            "code": code("JavaScript that returns the output."),
+            "arguments": {"type": ["object", "null"]},
+        },
+        "language",
+        "code",
+    )
+    return members({"script": script, "await": flag(True), "return": {"const": "stdout"}}, "script")
+
+
+def _case() -> Schema:
+    return members({"when": _EXPRESSION, "then": {"type": "string"}}, "then")
+
+
+def _catch() -> Schema:
+    wanted = members(dict.fromkeys(ERROR_MEMBERS, ANYTHING))
+    return members(
+        {
+            "errors": or_null(members({"with": or_null(wanted)})),
+            "as": _NAME,
+            "when": _EXPRESSION,
+            "exceptWhen": _EXPRESSION,
+            "retry": {"anyOf": [{"type": ["string", "null"]}, {"$ref": "#/$defs/retry"}]},
+            "do": _TASKS,
+        }
+    )

@@ -1,0 +1,198 @@
+"""Schema of the Amazon States Language, as far as it runs here; what does not is refused."""
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.editor.parts import (
+    ANYTHING,
+    ID,
+    Schema,
+    choice,
+    document,
+    flag,
+    members,
+    number,
+    or_null,
+    said,
+    text,
+)
+from flowmesh.definitions.formats.states_kinds import KINDS, PROCESSORS, WAITS
+from flowmesh.standards.choices import OPERATORS
+
+_COMMENT = text(limits.DESCRIPTION_CHARACTERS_MAX)
+_TEXT: Schema = {"type": "string", "pattern": r"\S"}
+_PATH: Schema = {"type": ["string", "null"], "examples": ["$", "$.order"]}
+_LANGUAGE: Schema = {"enum": ["JSONPath", ""]}
+_STATE = said("The name of a state.", _TEXT)
+_SECONDS = number(1, limits.TIMEOUT_MS_MAX // 1_000, whole=True)
+_DELAY = number(1, limits.RETRY_DELAY_MS_MAX // 1_000, whole=True)
+_ERRORS: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "string", "minLength": 1},
+    "examples": [["States.ALL"], ["States.Timeout"]],
+}
+_IN_OUT = {"InputPath": _PATH, "OutputPath": _PATH}
+_RESULT = {"ResultPath": _PATH, "ResultSelector": ANYTHING}
+_HANDLING: dict[str, Schema] = {
+    "Retry": {"type": "array", "items": {"$ref": "#/$defs/retrier"}},
+    "Catch": {"type": "array", "items": {"$ref": "#/$defs/catcher"}},
+}
+
+
+def states_schema() -> Schema:
+    """Of a state machine."""
+    machine = members(
+        {
+            "Name": said("The name the workflow is started by.", ID),
+            "Comment": _COMMENT,
+            "Version": {"enum": ["1.0", ""]},
+            "TimeoutSeconds": _SECONDS,
+            **_machine(),
+        },
+        "StartAt",
+        "States",
+    )
+    kinds = _kinds()
+    machine["$defs"] = {
+        "states": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"$ref": "#/$defs/state"},
+        },
+        "state": {
+            "type": "object",
+            "required": ["Type"],
+            "properties": {"Type": {"enum": list(KINDS)}},
+            "allOf": [
+                {
+                    "if": {"required": ["Type"], "properties": {"Type": {"const": kind}}},
+                    "then": {"$ref": f"#/$defs/{kind}"},
+                }
+                for kind in KINDS
+            ],
+        },
+        "rule": _rule(),
+        "retrier": _retrier(),
+        "catcher": members(
+            {"ErrorEquals": _ERRORS, "Next": _STATE, "ResultPath": _PATH, "Comment": _COMMENT},
+            "ErrorEquals",
+            "Next",
+        ),
+        **{kind: kinds[kind] for kind in KINDS},
+    }
+    return document("State machine in the Amazon States Language", machine)
+
+
+def _machine() -> dict[str, Schema]:
+    states: Schema = {"$ref": "#/$defs/states"}
+    return {"StartAt": _STATE, "States": states, "QueryLanguage": _LANGUAGE}
+
+
+def _kinds() -> dict[str, Schema]:
+    branch = members({**_machine(), "Comment": _COMMENT}, "StartAt", "States")
+    configuration = members({"Mode": {"enum": ["INLINE", ""]}, "ExecutionType": text()})
+    processor = members(
+        {**_machine(), "Comment": _COMMENT, "ProcessorConfig": or_null(configuration)},
+        "StartAt",
+        "States",
+    )
+    most = limits.DELAY_MS_MAX // 1_000
+    waits: dict[str, Schema] = {
+        "Seconds": number(0, most, whole=True),
+        "Timestamp": said("An instant such as 2030-01-31T12:00:00Z.", _TEXT),
+        "SecondsPath": _TEXT,
+        "TimestampPath": _TEXT,
+    }
+    fails = dict.fromkeys(("Error", "Cause"), _COMMENT)
+    paths = dict.fromkeys(("ErrorPath", "CausePath"), _TEXT)
+    choice_: Schema = {"allOf": [{"$ref": "#/$defs/rule"}, {"required": ["Next"]}]}
+    choices: Schema = {"type": "array", "minItems": 1, "items": choice_}
+    made = {**_IN_OUT, "Parameters": ANYTHING}
+    return {
+        "Pass": _going_on({**made, "Result": ANYTHING, "ResultPath": _PATH}),
+        "Task": _going_on(
+            {
+                **made,
+                **_RESULT,
+                **_HANDLING,
+                "Resource": said("A worker's task type, flowmesh:NAME, or an ARN.", _TEXT),
+                "TimeoutSeconds": _SECONDS,
+                "HeartbeatSeconds": _SECONDS,
+            },
+            "Resource",
+        ),
+        "Choice": _state({**_IN_OUT, "Choices": choices, "Default": _STATE}, "Choices"),
+        "Wait": {
+            **_going_on({**_IN_OUT, **{key: waits[key] for key in WAITS}}),
+            "oneOf": [{"required": [key]} for key in WAITS],
+        },
+        "Succeed": _state(_IN_OUT),
+        "Fail": {
+            **_state({**fails, **paths}),
+            "not": {"anyOf": [{"required": [name, f"{name}Path"]} for name in fails]},
+        },
+        "Parallel": _going_on(
+            {
+                **made,
+                **_RESULT,
+                **_HANDLING,
+                "Branches": {"type": "array", "minItems": 1, "items": branch},
+            },
+            "Branches",
+        ),
+        "Map": {
+            **_going_on(
+                {
+                    **made,
+                    **_RESULT,
+                    **_HANDLING,
+                    **dict.fromkeys(PROCESSORS, processor),
+                    "ItemsPath": _TEXT,
+                    "ItemSelector": ANYTHING,
+                    "MaxConcurrency": number(0, limits.MAP_CONCURRENCY_MAX, whole=True),
+                }
+            ),
+            "oneOf": [{"required": [key]} for key in PROCESSORS],
+        },
+    }
+
+
+def _state(known: dict[str, Schema], *required: str) -> Schema:
+    return members(
+        {"Type": True, "Comment": _COMMENT, "QueryLanguage": _LANGUAGE, **known}, *required
+    )
+
+
+def _going_on(known: dict[str, Schema], *required: str) -> Schema:
+    """A state that another one follows, or none."""
+    schema = _state({**known, "Next": _STATE, "End": flag(False)}, *required)
+    ends = {"required": ["End"], "properties": {"End": {"const": True}}}
+    return {**schema, "allOf": [{"oneOf": [{"required": ["Next"]}, ends]}]}
+
+
+def _rule() -> Schema:
+    """A comparison, or rules that are combined."""
+    rules: Schema = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"}}
+    known: dict[str, Schema] = {
+        **dict.fromkeys(sorted(OPERATORS), ANYTHING),
+        "And": rules,
+        "Or": rules,
+        "Not": {"$ref": "#/$defs/rule"},
+    }
+    names = list(known)
+    rule = members({**known, "Variable": _TEXT, "Next": _STATE, "Comment": ANYTHING})
+    return {**rule, "oneOf": [{"required": [name]} for name in names]}
+
+
+def _retrier() -> Schema:
+    return members(
+        {
+            "ErrorEquals": _ERRORS,
+            "IntervalSeconds": _DELAY,
+            "MaxAttempts": number(0, limits.RETRY_ATTEMPTS_MAX, whole=True),
+            "BackoffRate": number(1, limits.RETRY_MULTIPLIER_MAX),
+            "MaxDelaySeconds": _DELAY,
+            "JitterStrategy": choice(("FULL", "NONE"), "NONE"),
+            "Comment": _COMMENT,
+        },
+        "ErrorEquals",
+    )

@@ -1,0 +1,74 @@
+"""Schemas of what starts executions of a native workflow."""
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.editor.parts import (
+    ANYTHING,
+    ID,
+    JSON_SCHEMA,
+    Schema,
+    choice,
+    code,
+    members,
+    number,
+    or_null,
+    said,
+    text,
+)
+from flowmesh.definitions.triggers import (
+    CATCH_UP_DEFAULT,
+    CATCH_UP_MAX,
+    CATCH_UPS,
+    PROVIDERS,
+    TRIGGERS_MAX,
+)
+
+_INPUT = said("What the execution gets; templates over what fired.", ANYTHING)
+# Words of graph JSON that are taken here too.
+_WORDS = (*(word.upper() for word in PROVIDERS), "GENERIC", "CUSTOM")
+
+
+def triggers() -> Schema:
+    """Of `spec.triggers`."""
+    kinds: dict[str, Schema] = {
+        "cron": members(
+            {
+                "expression": code("Five fields, or six with seconds first; or @daily."),
+                "timezone": text(about="As in Europe/Berlin; UTC without it."),
+                "catchUp": choice([word.upper() for word in CATCH_UPS], "NONE"),
+                "catchUpMax": number(1, CATCH_UP_MAX, whole=True, default=CATCH_UP_DEFAULT),
+                "input": _INPUT,
+            },
+            "expression",
+        ),
+        "event": {
+            **members(
+                {
+                    "type": text(about="Such as order.paid, order.* or flowmesh.workflow.*."),
+                    "source": text(limits.URL_CHARACTERS_MAX, "Where it happened."),
+                    "filter": text(limits.CODE_CHARACTERS_MAX, "CEL over event."),
+                    "input": _INPUT,
+                }
+            ),
+            "minProperties": 1,
+        },
+        "webhook": or_null(
+            members(
+                {
+                    "path": ID,
+                    "provider": choice(_WORDS, "NONE"),
+                    "secret": text(about="What the provider signs with."),
+                    "signatureHeader": text(about="Where HMAC signatures are."),
+                    "payloadSchema": JSON_SCHEMA,
+                    "input": _INPUT,
+                }
+            )
+        ),
+    }
+    return {
+        "type": ["array", "null"],
+        "maxItems": TRIGGERS_MAX,
+        "items": {
+            **members({"id": ID, **kinds}, "id"),
+            "oneOf": [{"required": [kind]} for kind in kinds],
+        },
+    }

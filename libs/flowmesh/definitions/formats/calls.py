@@ -1,0 +1,167 @@
+"""The blocks of tasks that call databases and gRPC services, publish, log, or run Python.
+
+Both formats read them alike; what is read here is what the executors get.
+"""
+
+import re
+from base64 import b64decode
+from collections.abc import Callable
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.formats.common import headers_of
+from flowmesh.definitions.model import Cache, Json
+from flowmesh.definitions.problems import Path
+from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.sql import STATEMENT_CHARACTERS_MAX
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_SUBJECT = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
+_METHOD = re.compile(r"[A-Za-z_][\w.]{0,255}/[A-Za-z_]\w{0,127}\Z", re.ASCII)
+
+
+CACHE_SCOPES = ("WORKFLOW", "NAMESPACE")
+TtlOf = Callable[[Reader, str, int, int, int, str], int]
+
+
+def read_cache(node: Reader, ttl_of: TtlOf) -> Cache | None:
+    """The `cache` of a node, where it has one; `ttl_of` reads a duration as the format has it."""
+    if node.raw("cache") is None:
+        return None
+    body = node.object("cache")
+    if not body.has("ttl"):
+        body.missing("ttl", "how long a result is good")
+    least, most = limits.CACHE_TTL_MS_MIN, limits.CACHE_TTL_MS_MAX
+    cache = Cache(
+        ttl_ms=ttl_of(body, "ttl", least, least, most, "TIMEOUT_INVALID"),
+        everywhere=body.choice("scope", CACHE_SCOPES, CACHE_SCOPES[0]) == "NAMESPACE",
+        key=body.raw("key"),
+        path=body.path,
+    )
+    body.refuse_unknown()
+    return cache
+
+
+def database(body: Reader) -> dict[str, Json]:
+    """Of `db.query` and `db.exec`."""
+    config: dict[str, Json] = {
+        "connection": body.identifier("connection", "the name of a database of the worker"),
+        "statement": _statement(body),
+    }
+    if parameters := body.object("parameters").value:
+        config["parameters"] = parameters
+        _check_count(body, "parameters", len(parameters), limits.PARAMETERS_MAX)
+    if identifiers := _identifiers(body.object("identifiers")):
+        config["identifiers"] = identifiers
+    if body.has("maxRows"):
+        config["maxRows"] = body.integer("maxRows", 1, 1, limits.ROWS_MAX)
+    return config
+
+
+def unary(body: Reader) -> dict[str, Json]:
+    """Of `grpc.call`."""
+    config: dict[str, Json] = {
+        "target": body.required_text("target", "host:port of the service"),
+        "method": body.required_text("method", "package.Service/Method"),
+        "tls": body.flag("tls", True),
+    }
+    if config["method"] and not _METHOD.match(config["method"]):
+        message = "method is package.Service/Method"
+        body.problems.add("DEFINITION_INVALID", message, (*body.path, "method"))
+    if body.has("request"):
+        config["request"] = body.raw("request")
+    if metadata := headers_of(body, "metadata"):
+        config["metadata"] = metadata
+    if authorities := body.text("ca", most=limits.CODE_CHARACTERS_MAX):
+        config["ca"] = authorities
+    if server_name := body.text("serverName"):
+        config["serverName"] = server_name
+    if descriptors := body.text("descriptors", most=limits.DESCRIPTORS_CHARACTERS_MAX):
+        config["descriptors"] = descriptors
+        _check_descriptors(body, descriptors)
+    return config
+
+
+def _check_descriptors(body: Reader, text: str) -> None:
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        message = "descriptors is a FileDescriptorSet in base64"
+        body.problems.add("DEFINITION_INVALID", message, (*body.path, "descriptors"))
+
+
+def python(body: Reader) -> dict[str, Json]:
+    """Of `python`."""
+    config: dict[str, Json] = {
+        "code": body.required_text("code", "Python that returns the output"),
+    }
+    if body.has("limits"):
+        asked = body.object("limits")
+        found = {
+            "memoryMiB": asked.integer("memoryMiB", 0, 1, limits.PYTHON_MEMORY_MIB_MAX),
+            "cpuSeconds": asked.integer("cpuSeconds", 0, 1, limits.PYTHON_CPU_S_MAX),
+            "outputBytes": asked.integer("outputBytes", 0, 1, limits.PYTHON_OUTPUT_BYTES_MAX),
+        }
+        asked.refuse_unknown()
+        config["limits"] = {name: value for name, value in found.items() if value}
+    return config
+
+
+def publish(body: Reader) -> dict[str, Json]:
+    """Of `publish`."""
+    subject = body.required_text("subject", "words with dots between them, as in orders.paid")
+    if subject and "{{" not in subject and not _SUBJECT.match(subject):
+        message = "subject is words of letters, digits, - and _ with dots between them"
+        body.problems.add("DEFINITION_INVALID", message, (*body.path, "subject"))
+    config: dict[str, Json] = {"subject": subject}
+    if kind := body.text("type"):
+        config["type"] = kind
+    if body.has("data"):
+        config["data"] = body.raw("data")
+    return config
+
+
+def log(body: Reader) -> dict[str, Json]:
+    """Of `log`."""
+    config: dict[str, Json] = {
+        "message": body.required_text("message", "what is said; a template"),
+        "level": body.choice("level", LEVELS, "INFO").lower(),
+    }
+    if fields := body.object("fields").value:
+        config["fields"] = fields
+        _check_count(body, "fields", len(fields), limits.PARAMETERS_MAX)
+    return config
+
+
+def _statement(body: Reader) -> str:
+    text = body.required_text("statement", "one SQL statement, with values as :name")
+    if len(text) > STATEMENT_CHARACTERS_MAX:
+        message = f"a statement has at most {STATEMENT_CHARACTERS_MAX} characters"
+        body.problems.add("SQL_FORBIDDEN", message, (*body.path, "statement"))
+    return text
+
+
+def _identifiers(given: Reader) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    _check_count(given, "", len(given.value), limits.PARAMETERS_MAX)
+    for name, value in given.value.items():
+        path: Path = (*given.path, name)
+        if not isinstance(value, dict):
+            message = f"an identifier is an object with value and of, not {kind_of(value)}"
+            given.problems.add("DEFINITION_INVALID", message, path)
+            continue
+        each = Reader(value, path, given.problems)
+        found[name] = {
+            "value": each.required_text("value", "what chooses it, as in {{input.sort}}"),
+            "of": list(each.identifiers("of")),
+        }
+        if not each.has("of") or each.value["of"] == []:
+            each.missing("of", "the list of the names that there are")
+        each.refuse_unknown()
+    return found
+
+
+def _check_count(reader: Reader, key: str, count: int, most: int) -> None:
+    if count > most:
+        path = (*reader.path, key) if key else reader.path
+        message = f"at most {most} are allowed here, not {count}"
+        reader.problems.add("DEFINITION_INVALID", message, path)

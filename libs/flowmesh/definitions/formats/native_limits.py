@@ -1,0 +1,43 @@
+"""`limits` and `requires` of native resources: what holds tasks back, and who may take them."""
+
+from flowmesh.definitions import limits as bounds
+from flowmesh.definitions.model import Limits
+from flowmesh.definitions.reader import Reader, is_id
+
+
+def read_limits(reader: Reader) -> Limits | None:
+    """The `limits` of a workflow or of a task in it."""
+    if reader.raw("limits") is None:
+        return None
+    found = reader.object("limits")
+    most = bounds.LIMIT_CONCURRENCY_MAX
+    limits = Limits(
+        concurrency=found.integer("concurrency", 0, 0, most),
+        rate=found.number("rate", 0.0, 0.0, bounds.LIMIT_RATE_MAX),
+        burst=found.integer("burst", 0, 0, most),
+        key=found.text("key", most=bounds.CODE_CHARACTERS_MAX),
+        retries=found.number("retries", 0.0, 0.0, bounds.LIMIT_RETRIES_MAX),
+        path=found.path,
+    )
+    found.refuse_unknown()
+    return limits
+
+
+def read_requires(reader: Reader) -> dict[str, str]:
+    """Labels that the workers of a task must have."""
+    if reader.raw("requires") is None:
+        return {}
+    found = reader.object("requires")
+    labels = {}
+    for name, value in found.value.items():
+        if is_id(name) and isinstance(value, str) and is_id(value):
+            labels[name] = value
+        else:
+            message = "a label is a name and a text of A-Z a-z 0-9 . _ : - (quote true and numbers)"
+            found.problems.add("DEFINITION_INVALID", message, (*found.path, name))
+    if len(found.value) > bounds.REQUIRES_MAX:
+        message = (
+            f"requires holds {len(found.value)} labels; at most {bounds.REQUIRES_MAX} are allowed"
+        )
+        found.problems.add("DEFINITION_INVALID", message, found.path)
+    return labels

@@ -1,0 +1,76 @@
+"""Triggers of a workflow in the canonical model."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flowmesh.api.definition.v1 import trigger_pb2 as pb
+from flowmesh.definitions.problems import Path
+
+Json = Any
+
+TRIGGERS_MAX: Final = 100
+CATCH_UP_MAX: Final = 1_000
+CATCH_UP_DEFAULT: Final = 100
+
+PROVIDERS: Final = {
+    "none": pb.WEBHOOK_PROVIDER_TYPE_UNSPECIFIED,
+    "standard": pb.WEBHOOK_PROVIDER_TYPE_STANDARD,
+    "github": pb.WEBHOOK_PROVIDER_TYPE_GITHUB,
+    "stripe": pb.WEBHOOK_PROVIDER_TYPE_STRIPE,
+    "slack": pb.WEBHOOK_PROVIDER_TYPE_SLACK,
+    "hmac": pb.WEBHOOK_PROVIDER_TYPE_HMAC,
+}
+CATCH_UPS: Final = {
+    "none": pb.CATCH_UP_UNSPECIFIED,
+    "one": pb.CATCH_UP_ONE,
+    "all": pb.CATCH_UP_ALL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Instants; what becomes of missed ones is said by `catch_up`, a key of CATCH_UPS."""
+
+    expression: str
+    time_zone: str = ""
+    catch_up: str = "none"
+    catch_up_max: int = CATCH_UP_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Events that match all of it."""
+
+    type: str = ""
+    source: str = ""
+    filter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Which calls are taken; `provider` is a key of PROVIDERS."""
+
+    provider: str = "none"
+    secret: str = ""
+    payload_schema: Json = None
+    signature_header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Calls of a URL; a call is sent to what it starts as `signal` too, if that is said."""
+
+    hook: str
+    receiver: Receiver
+    signal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What starts executions; `path` leads to where `source` is written."""
+
+    id: str
+    source: Cron | Events | Webhook
+    path: Path
+    input: Json = None
+    has_input: bool = False

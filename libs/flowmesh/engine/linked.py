@@ -1,0 +1,44 @@
+"""What can be asked of a node that starts an execution, or waits for a signal with a key."""
+
+from dataclasses import dataclass
+
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+
+
+@dataclass(slots=True)
+class Rendered:
+    """The input of a child or of the next run, or the key of a wait; `failure` says why not."""
+
+    node: str
+    attempt: int
+    value: payload_pb2.Payload | None = None
+    failure: failure_pb2.Failure | None = None
+
+
+@dataclass(slots=True)
+class ChildBegan:
+    """The child that a node asked for has started; `failure` says why it cannot."""
+
+    node: str
+    attempt: int
+    execution_id: str = ""
+    version: int = 0
+    failure: failure_pb2.Failure | None = None
+    draw: float = 0.0
+
+
+@dataclass(slots=True)
+class ChildDone:
+    """The child of a node has ended. `draw` in [0, 1) decides the jitter of a retry."""
+
+    node: str
+    attempt: int
+    execution_id: str
+    status: execution_pb2.ExecutionStatus.ValueType
+    output: payload_pb2.Payload | None = None
+    failure: failure_pb2.Failure | None = None
+    draw: float = 0.0
+
+
+Linked = Rendered | ChildBegan | ChildDone

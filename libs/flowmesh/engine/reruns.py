@@ -1,0 +1,108 @@
+"""What a rerun of an execution would run again, and which results it takes over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.engine import state as s
+from flowmesh.engine.state import NodeState, State
+from flowmesh.plan import Plan, PlanNode
+
+_WITHOUT_EFFECT = frozenset(
+    {"", "condition", "decision", "function", "transform", "jq", "jmespath", "log", "schema"}
+)
+"""Task types that do nothing to anybody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What becomes of one node: its result is taken over, or it runs for the reason given.
+
+    `effect` says that it completed before and may do again what it did to other systems.
+    """
+
+    planned: PlanNode
+    reused: history.ResultReused | None
+    reason: str
+    effect: bool
+
+
+def plan_rerun(state: State, plan: Plan, from_nodes: Iterable[str]) -> list[Repeat]:
+    """Every node of the plan, which may be another version than the one that ran.
+
+    With no node to run from all of it runs again. Raises KeyError for a node that is not in the
+    plan.
+    """
+    named = {plan.by_id[name].index for name in from_nodes}
+    again: dict[int, str] = {}
+    repeats: list[Repeat] = []
+    for planned in _in_order(plan):
+        ran = _node_of(state, planned)
+        reason = _why_again(state, planned, ran, named, again)
+        reused = None
+        if reason:
+            again[planned.index] = reason
+        elif ran is not None and ran.status != s.SKIPPED:
+            reused = history.ResultReused(node=planned.id, output=ran.output, metadata=ran.metadata)
+            if ran.status == s.FAILED:
+                reused.failure.CopyFrom(ran.failure or reused.failure)
+        # What was skipped, and what it is decided by is taken over, is skipped again.
+        before = ran is not None and ran.status == s.COMPLETED
+        effect = bool(reason) and before and _has_effect(planned)
+        repeats.append(Repeat(planned, reused, reason or "its result is taken over", effect))
+    return sorted(repeats, key=lambda each: each.planned.index)
+
+
+def _why_again(
+    state: State,
+    planned: PlanNode,
+    ran: NodeState | None,
+    named: set[int],
+    again: dict[int, str],
+) -> str:
+    if not named:
+        return "all of it runs again"
+    if planned.index in named:
+        return "it was named"
+    earlier = next((index for index in planned.dependencies if index in again), None)
+    if earlier is not None:
+        return "a node before it runs again"
+    if ran is None or ran.status not in (s.COMPLETED, s.FAILED, s.SKIPPED):
+        return "it has no result"
+    if ran.status == s.FAILED and not (ran.passes or planned.excused or not planned.critical):
+        return "it failed"
+    if ran.status == s.COMPLETED and planned.undo is not None and state.closing is not None:
+        return "what it did was undone"
+    return ""
+
+
+def _in_order(plan: Plan) -> Iterable[PlanNode]:
+    """Each node behind those it depends on."""
+    waiting = [len(node.dependencies) for node in plan.nodes]
+    ready = list(plan.roots)
+    while ready:
+        node = ready.pop()
+        yield node
+        for successor in node.successors:
+            waiting[successor.index] -= 1
+            if not waiting[successor.index]:
+                ready.append(successor)
+
+
+def _node_of(state: State, planned: PlanNode) -> NodeState | None:
+    own = state.plan.by_id.get(planned.id)
+    return state.scope.nodes.get(own.index) if own is not None else None
+
+
+def _has_effect(planned: PlanNode) -> bool:
+    if planned.body is not None:
+        return any(_has_effect(node) for node in planned.body.nodes)
+    if planned.spec is None or planned.spec.task_type in _WITHOUT_EFFECT:
+        return False
+    if planned.spec.task_type != "http.request":
+        return True
+    config = json.loads(planned.spec.config or b"{}")
+    return str(config.get("method", "GET")).upper() not in ("GET", "HEAD", "OPTIONS")

@@ -1,0 +1,70 @@
+"""`db.query` and `db.exec`: one statement on a database that the worker knows by name.
+
+What a definition says of the statement is fixed; what comes from an execution is a bound value,
+or one of the identifiers that the definition lists.
+"""
+
+from typing import Any
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.executors.answers import NowUs
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.databases.calls import DatabaseCall, Databases
+from flowmesh.executors.failures import invalid
+from flowmesh.executors.templates import Rendered
+
+ROWS_DEFAULT = 1_000
+# A parameter that is always there: the same for all attempts of a node.
+IDEMPOTENCY_KEY = "idempotency_key"
+
+
+class DatabaseStep(Step):
+    def __init__(
+        self, spec: TaskSpec, config: dict[str, Json], databases: Databases, now_us: NowUs
+    ) -> None:
+        self._databases = databases
+        self._writes = spec.task_type == "db.exec"
+        self._connection = str(config["connection"])
+        self._statement = str(config["statement"])
+        self._rows_max = int(config.get("maxRows") or ROWS_DEFAULT)
+        identifiers = config.get("identifiers") or {}
+        self._allowed = {name: each["of"] for name, each in identifiers.items()}
+        given = {
+            "values": config.get("parameters") or {},
+            "identifiers": {name: each["value"] for name, each in identifiers.items()},
+        }
+        self._given = Rendered(given, spec.dialect, now_us)
+
+    async def run(self, attempt: Attempt) -> Output:
+        given = self._given.over(attempt)
+        values = {IDEMPOTENCY_KEY: attempt.task.idempotency_key, **given["values"]}
+        answer = await self._databases.run(
+            DatabaseCall(
+                connection=self._connection,
+                namespace=attempt.task.namespace,
+                statement=self._statement,
+                writes=self._writes,
+                rows_max=self._rows_max,
+                timeout_ms=attempt.timeout_ms,
+                values=values,
+                identifiers=self._chosen(given["identifiers"]),
+            )
+        )
+        return Output.of({"rows": answer.rows, "count": answer.count})
+
+    def _chosen(self, given: dict[str, Any]) -> dict[str, str]:
+        for name, value in given.items():
+            if value not in self._allowed[name]:
+                listed = ", ".join(self._allowed[name])
+                message = f"the identifier {name} is {str(value)[:64]!r}, not one of {listed}"
+                raise invalid(message, reason="SQL_FORBIDDEN")
+        return given
+
+
+def database_executor(databases: Databases, now_us: NowUs) -> Executor:
+    """The executor of `db.query` and `db.exec`."""
+
+    def prepare(spec: TaskSpec, config: dict[str, Json]) -> DatabaseStep:
+        return DatabaseStep(spec, config, databases, now_us)
+
+    return prepare

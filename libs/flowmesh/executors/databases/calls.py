@@ -1,0 +1,62 @@
+"""What a task asks of a database and what it gets, whichever database it is."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from flowmesh.executors.failures import invalid
+
+Json = Any
+RESULT_BYTES_MAX = 4 * 1024 * 1024
+COLUMNS_MAX = 1_600
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseCall:
+    """One statement over a named connection; `writes` says that it may change what is there."""
+
+    connection: str
+    namespace: str
+    statement: str
+    writes: bool
+    rows_max: int
+    timeout_ms: int
+    values: Mapping[str, Json] = field(default_factory=dict)
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows it answered; `count` is that of the rows it changed, where it changed any."""
+
+    rows: list[dict[str, Json]]
+    count: int
+
+
+class Databases(Protocol):
+    """Who runs statements: `Connections`, or whoever only wants to know of them."""
+
+    async def run(self, call: DatabaseCall) -> Rows:
+        """Raises TaskFailure."""
+
+
+def kept(
+    columns: Sequence[str], rows: Iterable[Sequence[Json]], rows_max: int
+) -> Iterator[dict[str, Json]]:
+    """The rows as objects, as long as they are within their bounds; refused above, never cut."""
+    if len(set(columns)) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise invalid(f"two columns of the answer are named {twice}; rename one with AS")
+    size = 0
+    for number, row in enumerate(rows, 1):
+        if number > rows_max:
+            message = f"the answer has more than {rows_max} rows; add a LIMIT, or raise maxRows"
+            raise invalid(message, reason="RESULT_TOO_LARGE")
+        found = dict(zip(columns, row, strict=True))
+        size += len(orjson.dumps(found))
+        if size > RESULT_BYTES_MAX:
+            message = f"the answer has more than {RESULT_BYTES_MAX} bytes"
+            raise invalid(message, reason="RESULT_TOO_LARGE")
+        yield found

@@ -1,0 +1,195 @@
+"""Statements on PostgreSQL, each in a transaction of its own that ends in bounded time.
+
+Values of types that JSON has not (dates, decimals, UUIDs) go in and come out as text, so that
+nothing is rounded.
+"""
+
+import asyncio
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from flowmesh.executors import failures
+from flowmesh.executors.databases.calls import DatabaseCall, Json, Rows, kept
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.sql import Statement
+
+if TYPE_CHECKING:
+    import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connected = PoolConnectionProxy[asyncpg.Record]
+
+CONNECT_TIMEOUT_S = 10.0
+IDLE_CONNECTION_S = 60.0
+# Of a pool that closes: what still runs is broken off after it.
+CLOSE_TIMEOUT_S = 1.0
+_FETCHED_AT_ONCE = 100
+_AS_TEXT = (
+    "date", "time", "timetz", "timestamp", "timestamptz", "interval", "numeric", "uuid", "inet",
+    "cidr", "macaddr", "bit", "varbit", "money", "point",
+)  # fmt: skip
+# SQLSTATE classes, and single states first, as classes of failures.
+_STATES = {
+    "40001": failures.SERVER,  # serialization failure
+    "40P01": failures.SERVER,  # deadlock
+    "55P03": failures.SERVER,  # lock not available
+    "57014": failures.TIMEOUT,
+    "42501": failures.AUTHENTICATION,
+    "08": failures.NETWORK,
+    "28": failures.AUTHENTICATION,
+    "53": failures.SERVER,
+    "57": failures.NETWORK,
+    "58": failures.SERVER,
+    "XX": failures.SERVER,
+}
+
+
+class Postgres:
+    """A pool of connections to one server, opened for the first statement."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self._url = url
+        self._size = size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+
+    async def run(self, statement: Statement, call: DatabaseCall) -> Rows:
+        import asyncpg
+
+        try:
+            async with asyncio.timeout(call.timeout_ms / 1000):
+                pool = await self._opened()
+                async with pool.acquire() as connection:
+                    return await _run(connection, statement, call)
+        except TimeoutError:
+            message = f"the database did not answer within {call.timeout_ms} ms"
+            raise TaskFailure(failures.TIMEOUT, message) from None
+        except asyncpg.PostgresError as error:
+            raise _failure(error) from error
+        except asyncpg.InterfaceError as error:
+            if isinstance(error, asyncpg.exceptions.DataError | ValueError):
+                raise invalid(f"a parameter does not fit: {_first_line(error)}") from error
+            message = "the connection to the database is gone"
+            raise TaskFailure(failures.NETWORK, message) from error
+        except (OSError, asyncpg.InternalClientError) as error:
+            message = "the database cannot be reached"
+            raise TaskFailure(failures.NETWORK, message) from error
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._pool.close()
+            except TimeoutError:
+                self._pool.terminate()
+
+    async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+        import asyncpg
+
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=self._size,
+                    max_inactive_connection_lifetime=IDLE_CONNECTION_S,
+                    timeout=CONNECT_TIMEOUT_S,
+                    init=_init,
+                    server_settings={"application_name": "flowmesh-task", "TimeZone": "UTC"},
+                )
+            return self._pool
+
+
+async def _init(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    for name in _AS_TEXT:
+        await connection.set_type_codec(
+            name, encoder=_text, decoder=str, schema="pg_catalog", format="text"
+        )
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, encoder=_json, decoder=orjson.loads, schema="pg_catalog", format="text"
+        )
+    await connection.set_type_codec(
+        "bytea", encoder=b64decode, decoder=_base64, schema="pg_catalog", format="binary"
+    )
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _json(value: Json) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode()
+
+
+async def _run(connection: "Connected", statement: Statement, call: DatabaseCall) -> Rows:
+    values = [call.values[name] for name in statement.parameters]
+    async with connection.transaction(readonly=not call.writes):
+        limit = "select set_config('statement_timeout', $1, true)"
+        await connection.execute(limit, str(call.timeout_ms))
+        prepared = await connection.prepare(statement.text)
+        _check_types(prepared.get_parameters(), values, statement)
+        columns = [attribute.name for attribute in prepared.get_attributes()]
+        if not columns:
+            await prepared.fetch(*values)
+            return Rows([], _changed(prepared.get_statusmsg()))
+        found: list[Any] = []
+        cursor = await prepared.cursor(*values)
+        while len(found) <= call.rows_max:
+            more = await cursor.fetch(_FETCHED_AT_ONCE)
+            found += more
+            if len(more) < _FETCHED_AT_ONCE:
+                break
+        rows = [*kept(columns, [_plain(each.values()) for each in found], call.rows_max)]
+        return Rows(rows, len(rows))
+
+
+def _check_types(types: Any, values: list[Json], statement: Statement) -> None:
+    """Numbers where the statement has text would be an error of the driver that names no one."""
+    for index, (type_, value) in enumerate(zip(types, values, strict=True)):
+        if type_.name in ("text", "varchar", "bpchar", "name") and not isinstance(
+            value, str | None
+        ):
+            name = statement.parameters[index]
+            raise invalid(f"the parameter {name} must be text here; cast it: :{name}::int")
+
+
+def _plain(values: Any) -> list[Json]:
+    return [_plain_value(value) for value in values]
+
+
+def _plain_value(value: Any) -> Json:
+    """What the driver makes of types without a codec of ours, as JSON has it."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain_value(each) for each in value]
+    return str(value)
+
+
+def _changed(status: str | None) -> int:
+    """`UPDATE 3`, `INSERT 0 1`."""
+    last = (status or "").rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0
+
+
+def _failure(error: "asyncpg.PostgresError") -> TaskFailure:
+    state = str(getattr(error, "sqlstate", "") or "")
+    class_ = _STATES.get(state) or _STATES.get(state[:2]) or failures.VALIDATION
+    details: dict[str, Any] = {"sqlState": state}
+    if constraint := getattr(error, "constraint_name", None):
+        details["constraint"] = constraint
+    return TaskFailure(class_, f"the database refused: {_first_line(error)}", details=details)
+
+
+def _first_line(error: Exception) -> str:
+    """Without what the database adds: it may hold values of other rows."""
+    return str(getattr(error, "message", None) or error).partition("\n")[0][:500]

@@ -1,0 +1,167 @@
+"""Statements on SQLite files, in threads, broken off when their time is up.
+
+A second wall stands in SQLite itself: a reading statement opens the file read-only, and an
+authorizer refuses to attach, to load and to change anything but rows.
+"""
+
+import asyncio
+import math
+import sqlite3
+import threading
+from base64 import b64encode
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from flowmesh.executors import failures
+from flowmesh.executors.databases.calls import (
+    COLUMNS_MAX,
+    RESULT_BYTES_MAX,
+    DatabaseCall,
+    Json,
+    Rows,
+    kept,
+)
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.sql import Statement
+
+_WRITES = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
+_ALLOWED = _WRITES | {
+    sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION,
+}  # fmt: skip
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_BROKEN = frozenset(
+    {
+        sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL,
+    }
+)  # fmt: skip
+_INTEGER_MAX = 2**63 - 1
+
+
+class Sqlite:
+    """One file; at most `size` statements run on it at once."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self._slots = asyncio.Semaphore(size)
+
+    async def run(self, statement: Statement, call: DatabaseCall) -> Rows:
+        values = {name: _bound(name, call.values[name]) for name in statement.parameters}
+        try:
+            async with asyncio.timeout(call.timeout_ms / 1000), self._slots:
+                work = _Work(self._path, statement, call, values)
+                try:
+                    return await asyncio.to_thread(work.run)
+                except asyncio.CancelledError:
+                    # Nothing of it may be kept when the attempt is said to have ended.
+                    work.stop()
+                    raise
+        except TimeoutError:
+            message = f"the statement did not end within {call.timeout_ms} ms"
+            raise TaskFailure(failures.TIMEOUT, message) from None
+        except sqlite3.Error as error:
+            raise _failure(error) from error
+
+    async def close(self) -> None:
+        """Every statement has a connection of its own."""
+
+
+class _Work:
+    """One statement in a thread, and what breaks it off."""
+
+    def __init__(
+        self, path: Path, statement: Statement, call: DatabaseCall, values: Mapping[str, Json]
+    ) -> None:
+        self._path = path
+        self._statement = statement
+        self._call = call
+        self._values = values
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            if self._connection is not None:
+                self._connection.interrupt()
+
+    def run(self) -> Rows:
+        mode = "rw" if self._call.writes else "ro"
+        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        opened = sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=self._call.timeout_ms / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        with closing(opened) as connection:
+            self._guard(connection)
+            connection.execute("BEGIN IMMEDIATE" if self._call.writes else "BEGIN")
+            rows = self._rows(connection)
+            with self._lock:
+                if self._stopped:
+                    connection.rollback()
+                else:
+                    connection.commit()
+                self._connection = None
+            return rows
+
+    def _guard(self, connection: sqlite3.Connection) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, RESULT_BYTES_MAX)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, COLUMNS_MAX)
+        connection.set_authorizer(_authorize)
+        with self._lock:
+            self._connection = connection
+            if self._stopped:
+                connection.interrupt()
+
+    def _rows(self, connection: sqlite3.Connection) -> Rows:
+        cursor = connection.execute(self._statement.text, self._values)
+        columns = [column[0] for column in cursor.description or ()]
+        plain = ([_plain(value) for value in row] for row in cursor)
+        rows = [*kept(columns, plain, self._call.rows_max)]
+        return Rows(rows, max(cursor.rowcount, len(rows)) if self._call.writes else len(rows))
+
+
+def _authorize(action: int, name: str | None, *_: str | None) -> int:
+    if action not in _ALLOWED or (action in _WRITES and str(name).startswith("sqlite_")):
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
+
+
+def _bound(name: str, value: Json) -> Json:
+    """A value as SQLite takes it: lists and objects as JSON text."""
+    if isinstance(value, list | dict):
+        return orjson.dumps(value).decode()
+    if isinstance(value, int) and not -_INTEGER_MAX - 1 <= value <= _INTEGER_MAX:
+        raise invalid(f"the parameter {name} is a number that SQLite cannot hold")
+    return value
+
+
+def _plain(value: Any) -> Json:
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _failure(error: sqlite3.Error) -> TaskFailure:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if code == sqlite3.SQLITE_INTERRUPT:
+        class_ = failures.TIMEOUT
+    elif code in _BUSY or code in _BROKEN:
+        class_ = failures.SERVER
+    else:
+        class_ = failures.VALIDATION
+    text = "the file cannot be used" if code in _BROKEN else str(error)[:500]
+    return TaskFailure(class_, f"the database refused: {text}", details={"sqliteError": name})

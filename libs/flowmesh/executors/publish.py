@@ -1,0 +1,115 @@
+"""`publish`: an event to whoever subscribes, as CloudEvents 1.0 in JSON.
+
+A task names a subject; which subjects of the bus that may be is not its to say.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import orjson
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.errors import FlowmeshError, Invalid, TooLarge
+from flowmesh.executors import failures
+from flowmesh.executors.answers import NowUs
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.templates import Rendered
+
+EVENT_BYTES_MAX = 256 * 1024
+SUBJECT = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
+SUBJECT_SAID = "words of letters, digits, - and _ with dots between them"
+_TYPE_CHARACTERS_MAX = 256
+_HEADERS = {"content-type": "application/cloudevents+json; charset=utf-8"}
+
+
+class Publisher(Protocol):
+    """Who has the event sent: `Subjects`, who does more than that, or whoever notes it only."""
+
+    async def publish(
+        self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
+    ) -> None:
+        """Returns when it is on its way; raises FlowmeshError."""
+
+
+class EventBus(Protocol):
+    """The part of `flowmesh.bus.Bus` that it takes."""
+
+    async def publish_core(
+        self, subject: str, data: bytes, *, headers: dict[str, str] | None = None
+    ) -> None: ...
+    async def flush(self) -> None: ...
+
+
+class Subjects:
+    """Sends to `<prefix>.<namespace>.<subject>` of NATS, and nowhere else.
+
+    The message id is the event's, so a stream over these subjects keeps a repeated one once.
+    """
+
+    def __init__(self, bus: EventBus, prefix: str) -> None:
+        self._bus = bus
+        self._prefix = prefix
+
+    async def publish(
+        self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
+    ) -> None:
+        # One word for each namespace, so that none reaches into another.
+        word = re.sub(r"[^A-Za-z0-9_-]", lambda found: f"%{ord(found[0]):02X}", namespace)
+        data = orjson.dumps(event)
+        if len(data) > EVENT_BYTES_MAX:
+            raise invalid(f"the event has {len(data)} bytes; at most {EVENT_BYTES_MAX} are sent")
+        sent = {**headers, "Nats-Msg-Id": str(event["id"])}
+        await self._bus.publish_core(f"{self._prefix}.{word}.{subject}", data, headers=sent)
+        await self._bus.flush()
+
+
+class PublishStep(Step):
+    def __init__(
+        self, spec: TaskSpec, config: dict[str, Json], publisher: Publisher, now_us: NowUs
+    ) -> None:
+        self._publisher = publisher
+        self._now_us = now_us
+        given = {key: config.get(key) for key in ("subject", "type", "data")}
+        self._given = Rendered(given, spec.dialect, now_us)
+
+    async def run(self, attempt: Attempt) -> Output:
+        given = self._given.over(attempt)
+        subject = given["subject"]
+        if not isinstance(subject, str) or not SUBJECT.match(subject):
+            raise invalid(f"the subject must be {SUBJECT_SAID}")
+        event = self._event(attempt, subject, given)
+        try:
+            await self._publisher.publish(attempt.task.namespace, subject, event, _HEADERS)
+        except (Invalid, TooLarge) as error:
+            raise invalid(error.message, reason=error.reason) from error
+        except FlowmeshError as error:
+            raise TaskFailure(
+                failures.NETWORK, error.message, retry_after_ms=error.retry_after_ms
+            ) from error
+        return Output.of({"id": event["id"], "subject": subject})
+
+    def _event(self, attempt: Attempt, subject: str, given: dict[str, Any]) -> dict[str, Json]:
+        task = attempt.task
+        now = datetime.fromtimestamp(self._now_us() / 1_000_000, UTC)
+        return {
+            "specversion": "1.0",
+            "id": task.idempotency_key,
+            "source": f"/namespaces/{task.namespace}/workflows/{task.workflow_id}",
+            "type": str(given["type"] or subject)[:_TYPE_CHARACTERS_MAX],
+            "subject": task.execution_id,
+            "time": now.isoformat().replace("+00:00", "Z"),
+            "datacontenttype": "application/json",
+            "data": given["data"],
+        }
+
+
+def publish_executor(publisher: Publisher, now_us: NowUs) -> Executor:
+    """The executor of `publish`."""
+
+    def prepare(spec: TaskSpec, config: dict[str, Json]) -> PublishStep:
+        return PublishStep(spec, config, publisher, now_us)
+
+    return prepare

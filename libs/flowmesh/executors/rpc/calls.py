@@ -1,0 +1,51 @@
+"""What a task asks of a gRPC service and what it gets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom to connect to; calls to equal targets share a connection.
+
+    `authorities` are PEM certificates to trust instead of the system's, `server_name` the name
+    that the server's certificate must have instead of the host's.
+    """
+
+    address: str
+    tls: bool = True
+    authorities: str = field(default="", repr=False)
+    server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """One call of `package.Service/Method`; `descriptors` is a serialized FileDescriptorSet.
+
+    Without descriptors the server is asked what its messages look like.
+    """
+
+    target: Target
+    method: str
+    request: Json
+    metadata: Mapping[str, str] = field(repr=False)
+    timeout_ms: int
+    descriptors: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RpcAnswer:
+    """The response as JSON, and the metadata that came with it."""
+
+    response: Json
+    metadata: dict[str, str]
+
+
+class Caller(Protocol):
+    """Who makes the call: `Channels`, or whoever only wants to know of it."""
+
+    async def call(self, rpc: Rpc) -> RpcAnswer:
+        """Raises TaskFailure."""

@@ -1,0 +1,201 @@
+"""Connections to gRPC services, one for each target, and calls over them.
+
+Names are resolved here and only admitted addresses are connected to; the library would resolve
+them by itself and go through proxies of the environment.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import grpc
+import grpc.aio
+
+from flowmesh.egress import EgressBlocked, EgressFailure
+from flowmesh.egress.headers import check_headers
+from flowmesh.errors import FlowmeshError
+from flowmesh.executors import failures
+from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.limits import INLINE_BYTES_MAX
+from flowmesh.executors.rpc.calls import Rpc, RpcAnswer, Target
+from flowmesh.executors.rpc.statuses import failure_of
+
+if TYPE_CHECKING:
+    from flowmesh.executors.rpc.descriptors import Method, Methods
+
+CHANNELS_MAX = 100
+# Names are resolved again, and descriptors read again, after so long.
+CHANNEL_LIFE_S = 300.0
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+CLOSE_GRACE_S = 30.0
+_PORTS = range(1, 65536)
+
+
+class Resolver(Protocol):
+    """Who knows the addresses of a host: `flowmesh.egress.Egress`."""
+
+    async def addresses(self, host: str, port: int) -> Sequence[str]:
+        """Numeric addresses that may be called; raises EgressBlocked and EgressFailure."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A channel, since when it is there, and what is known of the services behind it."""
+
+    channel: grpc.aio.Channel
+    since_s: float
+    methods: dict[tuple[str, bytes], "Methods"] = field(default_factory=dict)
+    learning: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Channels:
+    """The channels of a worker. An async context manager: leaving it closes them."""
+
+    def __init__(
+        self, resolver: Resolver, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._resolver = resolver
+        self._monotonic_s = monotonic_s
+        self._open: OrderedDict[Target, _Open] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.gather(*(each.channel.close() for each in self._open.values()))
+        self._open.clear()
+
+    async def call(self, rpc: Rpc) -> RpcAnswer:
+        metadata = _checked(rpc)
+        try:
+            async with asyncio.timeout(rpc.timeout_ms / 1000):
+                return await self._call(rpc, metadata)
+        except TimeoutError:
+            message = f"no answer within {rpc.timeout_ms} ms"
+            raise TaskFailure(failures.TIMEOUT, message) from None
+        except grpc.aio.AioRpcError as error:
+            raise failure_of(error) from error
+        except EgressFailure as error:
+            raise TaskFailure(failures.NETWORK, str(error)) from error
+        except EgressBlocked as error:
+            details = {"reason": error.reason}
+            raise TaskFailure(failures.EGRESS_BLOCKED, error.message, details=details) from error
+        except FlowmeshError as error:
+            raise invalid(error.message, reason=error.reason) from error
+
+    async def _call(self, rpc: Rpc, metadata: list[tuple[str, str]]) -> RpcAnswer:
+        opened = await self._opened(rpc.target)
+        method = await self._method(opened, rpc)
+        request = await _off_loop(rpc.request, method.encoded)
+        if len(request) > MESSAGE_BYTES_MAX:
+            raise invalid(f"the request has more than {MESSAGE_BYTES_MAX} bytes")
+        unary: Any = opened.channel.unary_unary(f"/{rpc.method}")
+        call = unary(request, metadata=metadata, timeout=rpc.timeout_ms / 1000)
+        data = await call
+        response = await _off_loop(data, method.decoded)
+        return RpcAnswer(response, _plain(await call.initial_metadata()))
+
+    async def _method(self, opened: _Open, rpc: Rpc) -> "Method":
+        from flowmesh.executors.rpc.descriptors import methods_in, reflected
+
+        service = rpc.method.partition("/")[0]
+        key = (service, rpc.descriptors)
+        async with opened.learning:
+            if key not in opened.methods:
+                if rpc.descriptors:
+                    opened.methods[key] = methods_in(rpc.descriptors)
+                else:
+                    opened.methods[key] = await reflected(opened.channel, service)
+        return opened.methods[key].method(rpc.method)
+
+    async def _opened(self, target: Target) -> _Open:
+        now_s = self._monotonic_s()
+        found = self._open.get(target)
+        if found is not None and now_s - found.since_s < CHANNEL_LIFE_S:
+            self._open.move_to_end(target)
+            return found
+        host, port = _host_and_port(target.address)
+        addresses = await self._resolver.addresses(host, port)
+        made = _Open(_channel(target, host, port, addresses), now_s)
+        if (replaced := self._open.pop(target, None)) is not None:
+            self._close(replaced)
+        self._open[target] = made
+        while len(self._open) > CHANNELS_MAX:
+            self._close(self._open.popitem(last=False)[1])
+        return made
+
+    def _close(self, opened: _Open) -> None:
+        """Lets the calls that run on it end."""
+        task = asyncio.create_task(opened.channel.close(CLOSE_GRACE_S))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _channel(target: Target, host: str, port: int, addresses: Sequence[str]) -> grpc.aio.Channel:
+    version = ip_address(addresses[0].partition("%")[0]).version
+    same = [each for each in addresses if (":" in each) == (version == 6)]
+    listed = ",".join(f"[{each}]:{port}" if version == 6 else f"{each}:{port}" for each in same)
+    options: list[tuple[str, Any]] = [
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.enable_retries", 0),
+        ("grpc.service_config_disable_resolution", 1),
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+        ("grpc.primary_user_agent", "flowmesh"),
+    ]
+    address = f"ipv{version}:{listed}"
+    if not target.tls:
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        options.append(("grpc.default_authority", authority))
+        return grpc.aio.insecure_channel(address, options)
+    # It is the authority too: the library takes no other beside it.
+    options.append(("grpc.ssl_target_name_override", target.server_name or host))
+    authorities = target.authorities.encode() or None
+    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(authorities), options)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdigit() or int(port) not in _PORTS:
+        raise invalid("the target is not host:port")
+    if any(character in host for character in "/,@% \t\r\n\0"):
+        raise invalid("the target names no host that can be called")
+    return host, int(port)
+
+
+def _checked(rpc: Rpc) -> list[tuple[str, str]]:
+    """The metadata as it is sent; raises TaskFailure for what no call may have."""
+    try:
+        check_headers(rpc.metadata)
+    except FlowmeshError as error:
+        raise invalid(error.message, reason=error.reason) from error
+    for name, value in rpc.metadata.items():
+        if name.lower().startswith("grpc-") or name.lower().endswith("-bin"):
+            message = f"metadata {name[:64]} is gRPC's own or binary, and cannot be given"
+        elif not value.isascii():
+            message = f"the value of metadata {name[:64]} is not ASCII"
+        else:
+            continue
+        raise invalid(message, reason="HEADER_INVALID")
+    return [(name.lower(), value) for name, value in rpc.metadata.items()]
+
+
+def _plain(metadata: Any) -> dict[str, str]:
+    return {name: value for name, value in metadata or () if isinstance(value, str)}
+
+
+async def _off_loop(value: Any, work: Callable[[Any], Any]) -> Any:
+    """Small bytes and values are worked on at once; large bytes in a thread."""
+    if isinstance(value, bytes) and len(value) > INLINE_BYTES_MAX:
+        converted: Awaitable[Any] = asyncio.to_thread(work, value)
+        return await converted
+    return work(value)

@@ -1,0 +1,206 @@
+"""What the messages of a service look like, from the server itself or from a descriptor set.
+
+Descriptors are others' data: how many there are, and how large, is bounded, and what does not fit
+together fails the attempt. Messages are JSON as protobuf maps it, with defaults for what is absent.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc.aio
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf.message import DecodeError, Message
+
+from flowmesh.executors import failures
+from flowmesh.executors.failures import TaskFailure, invalid
+
+Json = Any
+DESCRIPTOR_BYTES_MAX = 1024 * 1024
+FILES_MAX = 500
+NESTING_MAX = 64
+_REFLECTION = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
+_VERSIONS = ("v1", "v1alpha")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How the messages of one method are written and read."""
+
+    request: type[Message]
+    response: type[Message]
+    pool: descriptor_pool.DescriptorPool
+
+    def encoded(self, value: Json) -> bytes:
+        """The bytes of a request; raises TaskFailure where the value does not fit."""
+        if value is not None and not isinstance(value, dict):
+            raise invalid("the request is a JSON object")
+        try:
+            message = json_format.ParseDict(
+                value or {},
+                self.request(),
+                descriptor_pool=self.pool,
+                max_recursion_depth=NESTING_MAX,
+            )
+        except (json_format.ParseError, ValueError, TypeError, AttributeError) as error:
+            raise invalid(f"the request does not fit: {_short(error)}") from error
+        return message.SerializeToString()
+
+    def decoded(self, data: bytes) -> Json:
+        try:
+            return json_format.MessageToDict(
+                self.response.FromString(data),
+                always_print_fields_with_no_presence=True,
+                descriptor_pool=self.pool,
+            )
+        except (DecodeError, json_format.Error, TypeError, ValueError) as error:
+            message = f"the response is not what its descriptor says: {_short(error)}"
+            raise TaskFailure(failures.SERVER, message) from error
+
+
+class Methods:
+    """The methods of the services in a pool of descriptors."""
+
+    def __init__(self, pool: descriptor_pool.DescriptorPool) -> None:
+        self._pool = pool
+
+    def method(self, name: str) -> Method:
+        """By `package.Service/Method`; raises TaskFailure where there is no such unary method."""
+        service_name, _, method_name = name.partition("/")
+        try:
+            service = self._pool.FindServiceByName(service_name)
+        except KeyError:
+            raise invalid(f"there is no service {service_name[:128]}") from None
+        found = service.methods_by_name.get(method_name)
+        if found is None:
+            listed = ", ".join(sorted(service.methods_by_name)[:20])
+            message = f"{service_name[:128]} has no method {method_name[:64]!r}; it has {listed}"
+            raise invalid(message)
+        if found.client_streaming or found.server_streaming:
+            raise invalid(f"{name[:200]} is a stream; only unary methods can be called")
+        get = message_factory.GetMessageClass
+        return Method(get(found.input_type), get(found.output_type), self._pool)
+
+
+def methods_in(data: bytes) -> Methods:
+    """Of a serialized FileDescriptorSet; what it imports of protobuf itself need not be in it."""
+    if len(data) > DESCRIPTOR_BYTES_MAX:
+        raise invalid(f"descriptors have at most {DESCRIPTOR_BYTES_MAX} bytes")
+    try:
+        files = descriptor_pb2.FileDescriptorSet.FromString(data).file
+    except DecodeError:
+        raise invalid("the descriptors are not a FileDescriptorSet") from None
+    return _methods({file.name: file for file in files})
+
+
+async def reflected(channel: grpc.aio.Channel, service: str) -> Methods:
+    """Of a service that tells of itself; raises AioRpcError where it does not."""
+    for version in _VERSIONS:
+        try:
+            return _methods(await _asked(channel, service, version))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise
+    message = "the server does not tell of its services; give `descriptors`, or enable reflection"
+    raise invalid(message)
+
+
+Files = dict[str, descriptor_pb2.FileDescriptorProto]
+
+
+async def _asked(channel: grpc.aio.Channel, service: str, version: str) -> Files:
+    """The file of the service and all that it imports, asked for one after the other."""
+    from grpc_reflection.v1alpha import reflection_pb2
+
+    stream: Any = channel.stream_stream(
+        _REFLECTION.format(version),
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    call = stream()
+    files: Files = {}
+    asked = {service}
+    requests = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)]
+    size = 0
+    try:
+        while requests:
+            await call.write(requests.pop())
+            answer = await call.read()
+            if answer is grpc.aio.EOF or not answer.HasField("file_descriptor_response"):
+                raise invalid(f"the server does not know {service[:128]}")
+            for data in answer.file_descriptor_response.file_descriptor_proto:
+                size += len(data)
+                file = _file(data)
+                files[file.name] = file
+            for name in _missing(files):
+                if name not in asked:
+                    asked.add(name)
+                    requests.append(reflection_pb2.ServerReflectionRequest(file_by_filename=name))
+            if size > DESCRIPTOR_BYTES_MAX or len(asked) > FILES_MAX:
+                raise invalid(f"the descriptors of {service[:128]} are too large")
+    finally:
+        call.cancel()
+    return files
+
+
+def _file(data: bytes) -> descriptor_pb2.FileDescriptorProto:
+    try:
+        return descriptor_pb2.FileDescriptorProto.FromString(data)
+    except DecodeError:
+        raise TaskFailure(failures.SERVER, "the server's reflection is damaged") from None
+
+
+def _missing(files: Files) -> Iterator[str]:
+    for file in list(files.values()):
+        for name in file.dependency:
+            if name not in files and _own(name) is None:
+                yield name
+
+
+def _own(name: str) -> bytes | None:
+    """A file of protobuf itself, which is known here."""
+    if not name.startswith("google/protobuf/"):
+        return None
+    try:
+        data: bytes = descriptor_pool.Default().FindFileByName(name).serialized_pb
+    except KeyError:
+        return None
+    return data
+
+
+def _methods(files: Files) -> Methods:
+    if len(files) > FILES_MAX:
+        raise invalid(f"there are at most {FILES_MAX} files of descriptors")
+    pool = descriptor_pool.DescriptorPool()
+    try:
+        for name in _in_order(files):
+            own = _own(name) if name not in files else None
+            pool.AddSerializedFile(own or files[name].SerializeToString())
+    except (TypeError, KeyError, ValueError) as error:
+        raise invalid(f"the descriptors do not fit together: {_short(error)}") from error
+    return Methods(pool)
+
+
+def _in_order(files: Files) -> Iterable[str]:
+    """Every file after those that it imports; a circle is left to the pool to refuse."""
+    done: dict[str, None] = {}
+    begun: set[str] = set()
+    waiting = [*files]
+    while waiting:
+        name = waiting[-1]
+        imports = files[name].dependency if name in files else _imports_of_own(name)
+        more = [each for each in imports if each not in begun]
+        if name in begun or not more:
+            done.setdefault(waiting.pop())
+        begun.add(name)
+        waiting += more if name not in done else []
+    return done
+
+
+def _imports_of_own(name: str) -> Iterable[str]:
+    data = _own(name)
+    return descriptor_pb2.FileDescriptorProto.FromString(data).dependency if data else ()
+
+
+def _short(error: Exception) -> str:
+    return str(error).partition("\n")[0][:300]

@@ -1,0 +1,62 @@
+"""The filter grammar of executions, the same over gRPC, REST, the SDK and the command line.
+
+`parse_filter` makes a tree of terms of a text, `parse_order` and `parse_groups` read the names
+lists are ordered and counted by. Nothing here knows how executions are stored. FILTER_INVALID
+says at which character something is wrong and what would be right.
+
+    filter   = and *( "OR" and )
+    and      = not *( "AND" not )
+    not      = [ "NOT" ] ( "(" filter ")" / term )
+    term     = field ( op value / [ "NOT" ] "IN" "(" value *( "," value ) ")" )
+    op       = "=" / "!=" / "<" / "<=" / ">" / ">=" / "^=" / "~"
+    value    = text in quotes / word / number / "true" / "false" / "null"
+"""
+
+from flowmesh.filters.fields import (
+    FAMILIES,
+    LABEL_NAME,
+    Field,
+    Kind,
+    status_names,
+    suggestion,
+)
+from flowmesh.filters.orders import GROUPS_MAX, Order, parse_groups, parse_order
+from flowmesh.filters.parser import parse_filter
+from flowmesh.filters.terms import (
+    FILTER_BYTES_MAX,
+    FILTER_DEPTH_MAX,
+    FILTER_TERMS_MAX,
+    AllOf,
+    AnyOf,
+    Filter,
+    Instant,
+    Not,
+    Op,
+    Term,
+    Value,
+)
+
+__all__ = [
+    "FAMILIES",
+    "FILTER_BYTES_MAX",
+    "FILTER_DEPTH_MAX",
+    "FILTER_TERMS_MAX",
+    "GROUPS_MAX",
+    "LABEL_NAME",
+    "AllOf",
+    "AnyOf",
+    "Field",
+    "Filter",
+    "Instant",
+    "Kind",
+    "Not",
+    "Op",
+    "Order",
+    "Term",
+    "Value",
+    "parse_filter",
+    "parse_groups",
+    "parse_order",
+    "status_names",
+    "suggestion",
+]

@@ -1,0 +1,89 @@
+"""What executions can be filtered by: fixed fields, and the families of names users choose."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+
+from flowmesh.api.execution.v1 import execution_pb2
+
+
+class Kind(Enum):
+    """What a field holds, which decides how it may be compared."""
+
+    TEXT = "text"
+    STATUS = "a status"
+    NUMBER = "a number"
+    TIME = "a time"
+    DURATION = "a duration"
+    ERROR = "text of an error"
+    ANY = "text, a number, a flag or a time"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`name` as it was written; of a label, an attribute or an input value with its family."""
+
+    name: str
+    kind: Kind
+
+    @property
+    def stored_name(self) -> str:
+        """Its name among the search values; empty for a column of the execution itself."""
+        in_family = self.name.partition(".")[0] in FAMILIES or self.name in _STORED
+        return self.name if in_family else ""
+
+
+FIELDS = {
+    "id": Kind.TEXT,
+    "workflow": Kind.TEXT,
+    "version": Kind.NUMBER,
+    "status": Kind.STATUS,
+    "started": Kind.TIME,
+    "ended": Kind.TIME,
+    "duration": Kind.DURATION,
+    "requestId": Kind.TEXT,
+    "error": Kind.ERROR,
+    "error.class": Kind.TEXT,
+}
+FAMILIES = {"label": Kind.TEXT, "attr": Kind.ANY, "input": Kind.ANY}
+LABEL_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")
+_STORED = frozenset({"error", "error.class"})
+_IN_FAMILY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,190}")
+NAME_CHARACTERS_MAX = 200
+
+
+def field_of(name: str) -> Field | None:
+    """The field of this name; None if there is none."""
+    kind = FIELDS.get(name)
+    family, _, rest = name.partition(".")
+    if kind is None and family in FAMILIES and len(name) <= NAME_CHARACTERS_MAX:
+        kind = FAMILIES[family] if _IN_FAMILY.fullmatch(rest) else None
+    return Field(name, kind) if kind is not None else None
+
+
+def unknown_field(name: str) -> str:
+    """What to say of a name that is no field."""
+    families = [f"{family}.<name>" for family in FAMILIES]
+    close = suggestion(name, [*FIELDS, *FAMILIES])
+    return f"{name[:64]!r} is no field; known: {', '.join([*FIELDS, *families])}{close}"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean …?` where a known name is near."""
+    family, dot, rest = name.partition(".")
+    for written, tail in ((name, ""), (family, dot + rest)):
+        near = get_close_matches(written[:64], list(known), n=1)
+        if near:
+            return f"; did you mean {near[0] + tail!r}?"
+    return ""
+
+
+def status_names() -> dict[str, int]:
+    """The words of the statuses and their numbers."""
+    return {
+        name.removeprefix("EXECUTION_STATUS_").lower(): number
+        for name, number in execution_pb2.ExecutionStatus.items()
+        if number
+    }

@@ -1,0 +1,48 @@
+"""What differs between two JSON values, as a list of paths with both sides."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from msgspec import UNSET, UnsetType
+
+from flowmesh.expressions.references import child_path
+from flowmesh.insight.parts import Json, Part
+
+Action = Literal["added", "removed", "changed"]
+
+
+class Difference(Part, kw_only=True):
+    """A place where two values differ; an empty path is the whole value."""
+
+    path: str
+    action: Action
+    before: Json | UnsetType = UNSET
+    after: Json | UnsetType = UNSET
+
+
+def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
+    """Objects are compared by member and lists by place; numbers by value, `true` is no number."""
+    stack = [(path, before, after)]
+    while stack:
+        place, one, other = stack.pop()
+        if isinstance(one, dict) and isinstance(other, dict):
+            members = [*one, *(name for name in other if name not in one)]
+            stack += [
+                (child_path(place, name), one.get(name, UNSET), other.get(name, UNSET))
+                for name in reversed(members)
+            ]
+        elif isinstance(one, list) and isinstance(other, list):
+            stack += [
+                (child_path(place, i), _item(one, i), _item(other, i))
+                for i in reversed(range(max(len(one), len(other))))
+            ]
+        elif one is UNSET:
+            yield Difference(path=place, action="added", after=other)
+        elif other is UNSET:
+            yield Difference(path=place, action="removed", before=one)
+        elif one != other or isinstance(one, bool) != isinstance(other, bool):
+            yield Difference(path=place, action="changed", before=one, after=other)
+
+
+def _item(values: list[Any], index: int) -> Any:
+    return values[index] if index < len(values) else UNSET

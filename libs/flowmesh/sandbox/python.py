@@ -1,0 +1,107 @@
+"""Python of users in the sandbox: the call, and what its answer means."""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from flowmesh.sandbox.child import MEMORY, RESULT_BYTES_MAX, TIMEOUT, TOO_LARGE, VALUE
+from flowmesh.sandbox.errors import SandboxFailure
+from flowmesh.sandbox.pool import (
+    CODE_BYTES_MAX,
+    KILL_GRACE_MS,
+    VARIABLES_BYTES_MAX,
+    Sandbox,
+    class_named,
+)
+from flowmesh.sandbox.process import Call
+
+Json = Any
+TIMEOUT_MS_MAX = 3_600_000
+MIB = 1024 * 1024
+_CPU, _DIED, _UNCONFINED = b"C", b"D", b"U"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use; memory is on top of what Python itself needs."""
+
+    memory_bytes: int = 128 * MIB
+    cpu_s: int = 10
+    output_bytes: int = RESULT_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the code returned, and what it printed."""
+
+    value: Json
+    log: str
+
+
+async def run_python(
+    sandbox: Sandbox, code: str, variables: Mapping[str, Json], limits: Limits, timeout_ms: int
+) -> Outcome:
+    """What the function body `code` returns; raises SandboxFailure, and Overloaded.
+
+    The time counts from when a process has it; the attempt's own limit holds before that.
+    """
+    answer = await sandbox.answer(_call(code, variables, limits, timeout_ms))
+    status, text = answer[:1], answer[1:]
+    if len(text) < 4:  # killed with its process
+        raise SandboxFailure("Timeout", _late(timeout_ms))
+    end = 4 + struct.unpack_from(">I", text)[0]
+    log, result = text[4:end].decode("utf-8", "replace"), text[end:]
+    if status == VALUE:
+        try:
+            return Outcome(orjson.loads(result), log)
+        except orjson.JSONDecodeError:
+            message = "the result is not JSON, or nested too deeply"
+            raise SandboxFailure("ValidationError", message, log) from None
+    raise _failure(status, result, limits, timeout_ms, log)
+
+
+def _call(code: str, variables: Mapping[str, Json], limits: Limits, timeout_ms: int) -> Call:
+    if len(code) > CODE_BYTES_MAX or "\0" in code:
+        raise SandboxFailure("ValidationError", "the code is too long, or holds a NUL character")
+    try:
+        call = Call(
+            "python",
+            code.encode(),
+            orjson.dumps(dict(variables)),
+            orjson.dumps(limits),
+            max(1, min(timeout_ms, TIMEOUT_MS_MAX) - KILL_GRACE_MS),
+        )
+    except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
+        raise SandboxFailure("ValidationError", "the input cannot be written as JSON") from error
+    if len(call.variables) > VARIABLES_BYTES_MAX:
+        message = f"the input is larger than {VARIABLES_BYTES_MAX // MIB} MiB"
+        raise SandboxFailure("ResourceLimit", message)
+    return call
+
+
+def _late(timeout_ms: int) -> str:
+    return f"the code did not end within its {timeout_ms} ms"
+
+
+def _failure(
+    status: bytes, result: bytes, limits: Limits, timeout_ms: int, log: str
+) -> SandboxFailure:
+    told = {
+        _CPU: f"the code used more than its {limits.cpu_s} s of processor time",
+        MEMORY: f"the code needs more than its {limits.memory_bytes // MIB} MiB of memory",
+        TOO_LARGE: f"the result is larger than {limits.output_bytes} bytes",
+        _DIED: "the code ended its process",
+        _UNCONFINED: "this machine cannot confine Python; it takes Linux with seccomp",
+    }
+    if status == TIMEOUT:
+        return SandboxFailure("Timeout", _late(timeout_ms), log)
+    if status in told:
+        return SandboxFailure("ResourceLimit", told[status], log)
+    try:
+        name, message = orjson.loads(result)
+    except (orjson.JSONDecodeError, ValueError):
+        return SandboxFailure("Error", "the code wrote where its result belongs", log)
+    return SandboxFailure(class_named(str(name)), str(message), log)

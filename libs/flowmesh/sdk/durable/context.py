@@ -1,0 +1,183 @@
+"""What a durable handler is given: what it may ask for, journaled before it is acted on."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from flowmesh.api.common.v1.journal_pb2 import JournalCall, JournalRecord
+from flowmesh.errors import Invalid
+from flowmesh.sdk.context import TaskContext
+from flowmesh.sdk.durable.run import CALL, SIGNAL, SLEEP, STEP, Run
+from flowmesh.sdk.handlers import Mode, mode_of
+from flowmesh.sdk.payloads import Json, encode, payload_inline
+from flowmesh.sdk.task_types import Duration, Retry, milliseconds
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from structlog.typing import FilteringBoundLogger
+
+NAME_CHARS_MAX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A function of the handler's own, with how it is tried again."""
+
+    function: Callable[..., Any]
+    mode: Mode
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    retry: Retry | None
+    timeout_ms: int
+
+
+class DurableContext:
+    """`ctx` of `async def handler(ctx, input)`. What it returns is awaited, gathered, raced.
+
+    Ask for the same things in the same order whenever the handler runs: decide by its input, by
+    what was awaited, by `now()`, `random` and `uuid()`, and by nothing else.
+    """
+
+    def __init__(self, run: Run, task: TaskContext) -> None:
+        self._run = run
+        self.task = task
+
+    def step(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *args: Any,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        **kwargs: Any,
+    ) -> "asyncio.Future[Any]":
+        """Runs `function(*args, **kwargs)`, async or not, and journals what it returns.
+
+        It may run again if its worker dies before that is committed; `step_key()` in it is the same
+        then. Raises StepFailed when it raises, once `retry` is used up.
+        """
+        _check_name(name)
+        timeout_ms = milliseconds(timeout) if timeout is not None else 0
+        step = Step(function, mode_of(function), args, kwargs, retry, timeout_ms)
+        return self._run.ask(JournalRecord(kind=STEP, name=name), step)
+
+    def sleep(self, duration: Duration | timedelta) -> "asyncio.Future[Any]":
+        """Sleeps durably: seconds as a number, `"90s"`, `"1h"`, or a timedelta."""
+        return self._run.ask(JournalRecord(kind=SLEEP, delay_ms=max(1, _ms(duration))))
+
+    def sleep_until(self, instant: datetime) -> "asyncio.Future[Any]":
+        """Sleeps durably until an instant, which has a time zone."""
+        if instant.tzinfo is None:
+            raise Invalid("REQUEST_INVALID", f"the instant {instant.isoformat()} has no time zone")
+        fire_at_us = max(1, int(instant.timestamp() * 1e6))
+        return self._run.ask(JournalRecord(kind=SLEEP, fire_at_us=fire_at_us))
+
+    def wait_signal(
+        self, name: str, timeout: Duration | timedelta | None = None
+    ) -> "asyncio.Future[Any]":
+        """The payload of the next signal of this name; TimeoutError where none comes in time."""
+        _check_name(name)
+        delay_ms = max(1, _ms(timeout)) if timeout is not None else 0
+        return self._run.ask(JournalRecord(kind=SIGNAL, name=name, delay_ms=delay_ms))
+
+    def call(
+        self,
+        task_type: str,
+        input: Json = None,
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        config: Json = None,
+    ) -> "asyncio.Future[Any]":
+        """Runs a task of another type, at any worker that handles it; CallFailed when it fails.
+
+        It has the queue and the priority of this handler's node. `config` is what a definition
+        gives such a task beside its input.
+        """
+        call = JournalCall(input=payload_inline(encode(input), "input"))
+        if retry is not None:
+            call.retry.CopyFrom(retry.as_message())
+        if timeout is not None:
+            call.timeout_ms = milliseconds(timeout)
+        if config is not None:
+            call.config = encode(config)
+        return self._run.ask(JournalRecord(kind=CALL, name=task_type, call=call))
+
+    # What is the same whenever the handler runs ----------------------------------------------
+
+    def now(self) -> datetime:
+        """When the last thing happened that the handler knows of."""
+        return datetime.fromtimestamp(self._run.now_us / 1e6, UTC)
+
+    @cached_property
+    def random(self) -> random.Random:
+        """Randomness by the name of the node in its execution."""
+        return random.Random(self.idempotency_key)
+
+    def uuid(self) -> UUID:
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    # What it is told -------------------------------------------------------------------------
+
+    @property
+    def replaying(self) -> bool:
+        """Whether it is being given what it has done before."""
+        return self._run.replaying
+
+    @property
+    def execution_id(self) -> str:
+        return self.task.execution_id
+
+    @property
+    def workflow_id(self) -> str:
+        return self.task.workflow_id
+
+    @property
+    def namespace(self) -> str:
+        return self.task.namespace
+
+    @property
+    def node(self) -> str:
+        return self.task.node
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same whenever this handler runs for this node."""
+        return self.task.idempotency_key
+
+    def log(self, message: str, level: str = "info", **fields: Json) -> None:
+        """As TaskContext.log; said again by a handler that runs again, it is kept once."""
+        self.task.log(message, level, **fields)
+
+    def metric(self, name: str, value: float = 1) -> None:
+        """As TaskContext.metric; of a handler that runs again it counts once."""
+        self.task.metric(name, value)
+
+    @property
+    def logger(self) -> "FilteringBoundLogger":
+        """A structlog logger with the task's ids bound; silent while replaying."""
+        return self._silent if self.replaying else self.task.logger
+
+    @cached_property
+    def _silent(self) -> "FilteringBoundLogger":
+        import logging
+
+        import structlog
+
+        wrapper = structlog.make_filtering_bound_logger(logging.CRITICAL + 1)
+        silent: FilteringBoundLogger = structlog.wrap_logger(None, wrapper_class=wrapper)
+        return silent
+
+
+def _ms(duration: Duration | timedelta) -> int:
+    return milliseconds(duration.total_seconds() if isinstance(duration, timedelta) else duration)
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > NAME_CHARS_MAX:
+        raise Invalid("REQUEST_INVALID", f"a name has 1 to {NAME_CHARS_MAX} characters")

@@ -1,0 +1,132 @@
+"""The event loop a durable handler runs on.
+
+It does no I/O and has no clock of its own: callbacks run in their order until none is ready, then
+the handler waits for its journal. So tasks, gather, wait, timeouts and queues of asyncio behave the
+same each time the handler runs. Timers are durable sleeps.
+"""
+
+import asyncio
+import logging
+from asyncio import events
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, NoReturn, Protocol
+
+_log = logging.getLogger("flowmesh.sdk")
+
+CALLBACKS_MAX = 1_000_000
+"""Callbacks in one go; a handler that goes round for ever is stopped."""
+
+
+class Timers(Protocol):
+    """Durable sleeps for the loop's timers."""
+
+    def now_s(self) -> float: ...
+    def sleeps(self, delay_s: float) -> "asyncio.Future[Any]": ...
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise RuntimeError(
+        "this reaches out of a durable handler, which would do it again whenever it runs again;"
+        " do it in a function given to ctx.step"
+    )
+
+
+class HandlerLoop(asyncio.AbstractEventLoop):
+    """Callbacks in order, and nothing else."""
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self._ready: deque[asyncio.Handle] = deque()
+        self._timed: dict[asyncio.TimerHandle, asyncio.Future[Any]] = {}
+        self._running = False
+        # Those that have not ended.
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    def run_ready(self) -> None:
+        """Runs callbacks until none is ready."""
+        before = events._get_running_loop()
+        events._set_running_loop(self)
+        self._running = True
+        try:
+            for _ in range(CALLBACKS_MAX):
+                if not self._ready:
+                    return
+                handle = self._ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+            raise RuntimeError(f"the handler ran {CALLBACKS_MAX:,} callbacks without waiting")
+        finally:
+            self._running = False
+            events._set_running_loop(before)
+
+    def call_soon(  # type: ignore[override] # callbacks of any kind
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        slept = self._timers.sleeps(max(0.0, when - self.time()))
+        self._timed[handle] = slept
+        slept.add_done_callback(lambda _: self._fire(handle))
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def _fire(self, handle: asyncio.TimerHandle) -> None:
+        if self._timed.pop(handle, None) is not None and not handle._cancelled:
+            handle._run()
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        slept = self._timed.pop(handle, None)
+        if slept is not None:
+            slept.cancel()
+
+    def time(self) -> float:
+        return self._timers.now_s()
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self, coro: Any, *, name: str | None = None, context: Context | None = None
+    ) -> "asyncio.Task[Any]":
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        # One that is let go is no mistake of the handler's.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def is_closed(self) -> bool:
+        return False
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        _log.error("durable handler: %s", context.get("message"), exc_info=context.get("exception"))
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.default_exception_handler(context)
+
+    async def shutdown_asyncgens(self) -> None:
+        return None
+
+    # What reaches out of a handler.
+    create_connection = create_server = create_datagram_endpoint = getaddrinfo = _refuse
+    create_unix_connection = sock_connect = subprocess_exec = subprocess_shell = _refuse
+    run_in_executor = _refuse  # type: ignore[assignment]
+    call_soon_threadsafe = _refuse  # type: ignore[assignment]

@@ -1,0 +1,69 @@
+"""What a handler says of its work besides the output: lines and figures, kept with the node."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import orjson
+
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.sdk import limits
+from flowmesh.sdk.payloads import Json
+
+if TYPE_CHECKING:
+    from flowmesh.sdk.context import TaskContext
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class Notes:
+    """Few and short; what is over a bound is counted and left out."""
+
+    def __init__(self) -> None:
+        self._lines: list[Json] = []
+        self._metrics: dict[str, float] = {}
+        self._left = limits.NOTES_BYTES_MAX
+        self._dropped = 0
+
+    def log(self, level: str, message: str, fields: dict[str, Json]) -> None:
+        if level not in LEVELS:
+            raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
+        line: dict[str, Json] = {"level": level, "message": message[: limits.NOTE_CHARS_MAX]}
+        if fields:
+            line["fields"] = fields
+        self._add(len(orjson.dumps(line, default=str)), lambda: self._lines.append(line))
+
+    def metric(self, name: str, value: float) -> None:
+        """Adds to the figure of that name."""
+        total = self._metrics.get(name, 0) + value
+        size = 0 if name in self._metrics else len(name) + 24
+        self._add(size, lambda: self._metrics.__setitem__(name, total))
+
+    def _add(self, size: int, keep: Callable[[], None]) -> None:
+        if size > self._left:
+            self._dropped += 1
+            return
+        self._left -= size
+        keep()
+
+    def told(self) -> dict[str, Json]:
+        told: dict[str, Json] = {}
+        if self._lines:
+            told["log"] = self._lines
+        if self._metrics:
+            told["metrics"] = self._metrics
+        return told | ({"dropped": self._dropped} if self._dropped else {})
+
+
+def noted(result: task_pb2.TaskResult, context: "TaskContext | None") -> task_pb2.TaskResult:
+    """The result with what its handler noted: as metadata, or among the details of a failure."""
+    notes = None if context is None else context.notes
+    if notes is None:
+        return result
+    told = notes.told()
+    if result.HasField("failure"):
+        details = orjson.loads(result.failure.details or b"{}")
+        if isinstance(details, dict):
+            result.failure.details = orjson.dumps(told | details, default=str)
+    else:
+        result.metadata = orjson.dumps(told, default=str)
+    return result

@@ -1,0 +1,382 @@
+"""A recorded history against what is there now: the definition decides again, handlers run again.
+
+What came from outside (results, signals, time) is taken from the history; what followed from it is
+decided anew and must be what was recorded. Then each durable handler is given its journal.
+"""
+
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
+from flowmesh.api.common.v1.journal_pb2 import JournalRecord
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.engine import (
+    Breakpoints,
+    Cancel,
+    Collect,
+    Command,
+    Decide,
+    DeliveryLost,
+    Expand,
+    Finish,
+    NodeState,
+    Pause,
+    Record,
+    Resume,
+    Signal,
+    Start,
+    State,
+    Steer,
+    Suspend,
+    TaskEnded,
+    TaskRuns,
+    Terminate,
+    TimersDue,
+    Transition,
+    decide,
+    encode_output,
+)
+from flowmesh.engine.journal import CALL, STEP, is_open
+from flowmesh.engine.state import EXECUTION_CANCELED
+from flowmesh.plan import Plan, inline, payload_reader, render_input, render_items, values_of
+from flowmesh.sdk.context import TaskContext
+from flowmesh.sdk.durable.context import DurableContext
+from flowmesh.sdk.durable.failures import NonDeterministic
+from flowmesh.sdk.durable.run import Operation, Run
+from flowmesh.sdk.histories import History
+from flowmesh.sdk.payloads import Json, decode_inline, encode
+
+DurableHandler = Callable[..., Coroutine[Any, Any, Json]]
+
+
+class ReplayMismatch(AssertionError):
+    """What is there now does not go on as was recorded.
+
+    `sequence` is that of the recorded event, `node` the durable handler's where it is one's journal
+    that does not match.
+    """
+
+    def __init__(self, message: str, *, sequence: int = 0, node: str = "") -> None:
+        super().__init__(message)
+        self.sequence = sequence
+        self.node = node
+
+
+class Replay:
+    """One history being replayed."""
+
+    def __init__(
+        self, plan: Plan, history: History, handlers: Mapping[str, DurableHandler]
+    ) -> None:
+        self._plan = plan
+        self._history = history
+        self._handlers = handlers
+        self._state = State(history.execution_id, plan)
+        self._decided: deque[HistoryEvent] = deque()
+        self._asks: deque[NodeState] = deque()
+        self._unfinished = False
+        self._journals: dict[str, _Journal] = {}
+
+    async def run(self) -> None:
+        """Raises ReplayMismatch at the first difference."""
+        events = self._history.events
+        for place, event in enumerate(events):
+            if not self._decided:
+                following = events[place + 1] if place + 1 < len(events) else None
+                self._follow(event, following)
+            if not self._decided:
+                raise ReplayMismatch(
+                    f"event {event.sequence} is {_named(event)}, which cannot happen any more",
+                    sequence=event.sequence,
+                )
+            self._compare(event, self._decided.popleft())
+            self._note(event)
+        if self._decided:
+            extra = _named(self._decided[0])
+            raise ReplayMismatch(
+                f"the history ends with event {len(events)}; now {extra} follows",
+                sequence=len(events),
+            )
+        for node_id, journal in self._journals.items():
+            journal.replay(node_id, self._history.execution_id, self._plan)
+
+    def _follow(self, event: HistoryEvent, following: HistoryEvent | None) -> None:
+        """Decides what an event says has come from outside."""
+        try:
+            command = self._command(event, following)
+            if command is not None:
+                self._decide(command, event.at_us)
+        except (KeyError, ValueError) as error:
+            raise ReplayMismatch(
+                f"event {event.sequence} is {_named(event)}: {error}", sequence=event.sequence
+            ) from error
+
+    def _decide(self, command: Command, at_us: int) -> None:
+        done = Transition(self._state)
+        decide(self._state, command, at_us, done)
+        self._decided.extend(done.history.events)
+        self._asks.extend(done.asks)
+        self._unfinished = bool(done.needs_payload)
+
+    def _command(self, event: HistoryEvent, following: HistoryEvent | None) -> Command | None:
+        kind = event.WhichOneof("event") or ""
+        body = getattr(event, kind)
+        match kind:
+            case "workflow_started":
+                return Start(body.input, body.request_id, body.actor, body.traceparent)
+            case "task_started" if body.delivery > 1:
+                return DeliveryLost(body.node, body.attempt)
+            case "task_started":
+                return TaskRuns(body.node, body.attempt, body.worker_id, body.started_at_us)
+            case "task_completed":
+                if self._asks:
+                    return self._served(body.output)
+                return TaskEnded(body.node, body.attempt, body.output, metadata=body.metadata)
+            case "task_failed" | "task_retrying":
+                return TaskEnded(body.node, body.attempt, failure=body.failure)
+            case "signal_received":
+                return Signal(body.name, body.payload, body.request_id, body.actor)
+            case "workflow_canceled":
+                return Cancel(body.reason, body.request_id, body.actor)
+            case "workflow_terminated":
+                return Terminate(body.reason, body.request_id, body.actor)
+            case "workflow_paused":
+                return Pause(body.reason, body.request_id, body.actor)
+            case "workflow_resumed":
+                return Resume(body.reason, body.request_id, body.actor)
+            case "journal_appended" | "task_suspended":
+                return self._asked(event, following)
+            case "node_steered" | "breakpoints_set" | "approval_decided" | "compensation_started":
+                return _by_hand(event, following)
+            case "task_held":
+                return TaskEnded(body.node, body.attempt, failure=body.failure)
+            case _ if self._asks:
+                return self._served(None)
+            case "workflow_completed" if self._unfinished:
+                return self._finished()
+            case _:
+                return TimersDue()
+
+    def _asked(self, event: HistoryEvent, following: HistoryEvent | None) -> Command:
+        if event.HasField("task_suspended"):
+            body = event.task_suspended
+            node = self._state.reach(body.node)
+            known = len(node.journal.records) if node.journal is not None else 0
+            again = following is not None and following.HasField("task_scheduled")
+            if again and following is not None and following.task_scheduled.node == body.node:
+                known = 0
+            return Suspend(body.node, body.attempt, known=known)
+        appended = event.journal_appended
+        over = (each for each in appended.records if each.kind != STEP and not is_open(each))
+        if any(not each.canceled for each in over):
+            return TimersDue()
+        return Record(
+            appended.node, appended.attempt, appended.records, began_at_us=appended.began_at_us
+        )
+
+    def _served(self, output: payload_pb2.Payload | None) -> Command:
+        node = self._asks.popleft()
+        of = node.map
+        if of is not None and of.begun == of.total:
+            return Collect(node.id, output)
+        if node.machine is not None or node.is_group:
+            return Expand(node.id)
+        if node.planned.kind == plan_pb2.NODE_KIND_STATES:
+            return Expand(node.id, value=render_input(self._state, node))
+        return Expand(node.id, render_items(self._state, node, inline))
+
+    def _finished(self) -> Finish:
+        assert self._plan.output is not None
+        value = self._plan.output.render(values_of(self._state, payload_reader({})))
+        return Finish(stored=payload_pb2.Payload(data=encode_output(value)))
+
+    def _compare(self, recorded: HistoryEvent, decided: HistoryEvent) -> None:
+        if _facts(recorded) == _facts(decided):
+            return
+        raise ReplayMismatch(
+            f"event {recorded.sequence} is {_named(recorded)}; now {_named(decided)} comes instead",
+            sequence=recorded.sequence,
+        )
+
+    def _note(self, event: HistoryEvent) -> None:
+        """Keeps the journals of handlers, and what the handlers came to."""
+        kind = event.WhichOneof("event")
+        if kind == "task_scheduled":
+            node = self._state.node(event.task_scheduled.node)
+            spec = node.planned.spec if node is not None else None
+            handler = self._handlers.get(spec.task_type) if spec is not None else None
+            if node is not None and handler is not None and node.id not in self._journals:
+                self._journals[node.id] = _Journal(handler, render_input(self._state, node))
+        elif kind == "journal_appended":
+            journal = self._journals.get(event.journal_appended.node)
+            if journal is not None:
+                journal.add(event)
+        elif kind in ("task_completed", "task_failed"):
+            body = getattr(event, kind)
+            ended = self._journals.get(body.node)
+            if ended is not None and kind == "task_completed":
+                ended.output = body.output
+            self._note_call(body, event.at_us)
+
+    def _note_call(self, body: Any, at_us: int) -> None:
+        """The end of a task that a handler called is a record of the handler's journal."""
+        owner, _, rest = body.node.rpartition("[")
+        index, _, name = rest.partition("]/")
+        journal = self._journals.get(owner)
+        if journal is None or not index.isdigit():
+            return
+        record = JournalRecord(index=int(index), kind=CALL, name=name, at_us=at_us)
+        if isinstance(getattr(body, "failure", None), failure_pb2.Failure):
+            record.failure.CopyFrom(body.failure)
+        else:
+            record.output.CopyFrom(body.output)
+        journal.records.append(record)
+
+
+def _by_hand(event: HistoryEvent, following: HistoryEvent | None) -> Command:
+    """What somebody said was to happen."""
+    if event.HasField("breakpoints_set"):
+        stops = event.breakpoints_set
+        return Breakpoints(stops.all, frozenset(stops.nodes), stops.request_id, stops.actor)
+    if event.HasField("approval_decided"):
+        said = event.approval_decided
+        form = said.form if said.HasField("form") else None
+        return Decide(said.node, said.by, said.approved, said.comment, form, said.request_id)
+    if event.HasField("compensation_started"):
+        closing = event.compensation_started
+        stops_it = Cancel if closing.outcome == EXECUTION_CANCELED else Terminate
+        return stops_it(closing.reason, closing.request_id, closing.actor, compensate=True)
+    steered = event.node_steered
+    output = steered.output if steered.HasField("output") else None
+    if steered.action == execution_pb2.NODE_ACTION_COMPLETE and following is not None:
+        output = following.task_completed.output
+    return Steer(
+        steered.node,
+        steered.action,
+        steered.input if steered.HasField("input") else None,
+        output,
+        steered.reason,
+        steered.request_id,
+        steered.actor,
+    )
+
+
+class _Journal:
+    """A durable handler with what is recorded of it; the host of a run that does nothing."""
+
+    def __init__(self, handler: DurableHandler, given: payload_pb2.Payload) -> None:
+        self._handler = handler
+        self._given = given
+        self.records: list[JournalRecord] = []
+        self.began_at_us = 0
+        self.output: payload_pb2.Payload | None = None
+        self._value: Json = None
+        self._error: BaseException | None = None
+        self._over = False
+
+    def add(self, event: HistoryEvent) -> None:
+        appended = event.journal_appended
+        self.began_at_us = appended.began_at_us or self.began_at_us
+        for given in appended.records:
+            record = JournalRecord()
+            record.CopyFrom(given)
+            record.at_us = event.at_us
+            self.records.append(record)
+
+    def replay(self, node_id: str, execution_id: str, plan: Plan) -> None:
+        """Raises ReplayMismatch where the handler does not do what is recorded."""
+        task = task_pb2.Task(
+            namespace=plan.namespace,
+            execution_id=execution_id,
+            workflow_id=plan.workflow_id,
+            node=node_id,
+            attempt=1,
+            input=self._given,
+            idempotency_key=f"{execution_id}/{node_id}",
+        )
+        context = TaskContext(
+            task, config=b"", deadline=None, monotonic=lambda: 0.0, report=lambda *_: None
+        )
+        given = decode_inline(self._given)
+        run = Run(
+            handler=lambda one: self._handler(DurableContext(one, context), given),
+            host=self,
+            began_at_us=self.began_at_us,
+            read=_read,
+        )
+        run.committed(self.records)
+        run.turn()
+        run.leave()
+        if isinstance(self._error, NonDeterministic):
+            raise ReplayMismatch(f"{node_id}: {self._error}", node=node_id) from self._error
+        if self.output is None or self.output.HasField("reference"):
+            return
+        if not self._over:
+            message = f"{node_id}: it completed, and now it goes on asking after its whole journal"
+            raise ReplayMismatch(message, node=node_id)
+        if self._error is not None:
+            message = f"{node_id}: it completed, and now it fails: {self._error}"
+            raise ReplayMismatch(message, node=node_id) from self._error
+        recorded = decode_inline(self.output)
+        now = orjson.loads(encode(self._value))
+        if now != recorded:
+            message = f"{node_id}: its output was {recorded!r}, and now it is {now!r}"
+            raise ReplayMismatch(message, node=node_id)
+
+    def commit(self, records: Sequence[JournalRecord]) -> None:
+        """Nothing is committed here."""
+
+    def begin(self, operation: Operation) -> None:
+        """No step runs here."""
+
+    def stop(self, index: int) -> None:
+        """No step runs here."""
+
+    def waits(self) -> None:
+        """The journal is at its end."""
+
+    def ended(self, value: Json, error: BaseException | None) -> None:
+        self._over, self._value, self._error = True, value, error
+
+
+def _read(payload: payload_pb2.Payload) -> Json:
+    """A value; of one that is stored elsewhere no more than its name."""
+    if payload.HasField("reference"):
+        return {"stored": payload.reference.digest}
+    return decode_inline(payload)
+
+
+def _named(event: HistoryEvent) -> str:
+    """`TaskScheduled charge`, as messages name an event."""
+    kind = event.WhichOneof("event") or ""
+    body = getattr(event, kind)
+    name = "".join(part.capitalize() for part in kind.split("_"))
+    of = getattr(body, "node", "") or getattr(body, "name", "")
+    failure = getattr(body, "failure", None) if kind == "workflow_failed" else None
+    because = f": {failure.message}" if failure is not None else ""
+    return f"{name} {of}".strip() + because
+
+
+def _facts(event: HistoryEvent) -> tuple[Any, ...]:
+    """What must be the same of an event; when things happen may differ, and by chance."""
+    kind = event.WhichOneof("event") or ""
+    body = getattr(event, kind)
+    facts: list[Any] = [kind, getattr(body, "node", ""), getattr(body, "attempt", 0)]
+    match kind:
+        case "task_skipped":
+            facts.append(body.reason)
+        case "workflow_completed":
+            facts.append(body.output.data)
+        case "workflow_failed":
+            facts += [getattr(body.failure, "class"), body.failure.node]
+        case "map_started":
+            facts.append(body.count)
+        case "journal_appended":
+            facts += [(each.index, each.kind, each.WhichOneof("outcome")) for each in body.records]
+    return tuple(facts)

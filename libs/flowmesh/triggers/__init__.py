@@ -1,0 +1,19 @@
+"""What triggers are made of, without a server: instants, signatures, inputs. Pure, no I/O."""
+
+from flowmesh.triggers.inputs import CRON_ROOTS, EVENT_ROOTS, WEBHOOK_ROOTS, Inputs, Matcher
+from flowmesh.triggers.schedule import Schedule, ScheduleInvalid
+from flowmesh.triggers.signatures import NOT_JSON, TOLERANCE_S, Call, verified
+
+__all__ = [
+    "CRON_ROOTS",
+    "EVENT_ROOTS",
+    "NOT_JSON",
+    "TOLERANCE_S",
+    "WEBHOOK_ROOTS",
+    "Call",
+    "Inputs",
+    "Matcher",
+    "Schedule",
+    "ScheduleInvalid",
+    "verified",
+]

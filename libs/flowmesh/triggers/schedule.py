@@ -1,0 +1,102 @@
+"""Instants of cron expressions in a time zone, as Debian's cron has them on days of DST.
+
+With five fields, a job at an hour that is skipped runs right after it, one at an hour that comes
+twice runs once; with six (seconds first) an expression is met by the clock on the wall as it goes.
+Instants are microseconds since the epoch.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+EXPRESSION_CHARACTERS_MAX: Final = 256
+_ALIASES: Final = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+ALIASES: Final = tuple(_ALIASES)
+_SECOND_US: Final = 1_000_000
+# Beyond what dates can be computed with, in every zone.
+_LAST_US: Final = int(datetime(9_900, 1, 1, tzinfo=UTC).timestamp()) * _SECOND_US
+_WINDOW_FIRST_US: Final = 60 * _SECOND_US
+
+
+class ScheduleInvalid(ValueError):
+    """The expression or the zone is none; the message says what would be right."""
+
+
+class Schedule:
+    """A cron expression in a time zone."""
+
+    def __init__(self, expression: str, time_zone: str = "") -> None:
+        self._zone = _zone(time_zone)
+        text = expression.strip()
+        if len(text) > EXPRESSION_CHARACTERS_MAX:
+            raise ScheduleInvalid(
+                f"a cron expression has at most {EXPRESSION_CHARACTERS_MAX} characters"
+            )
+        if text.startswith("@"):
+            if text.lower() not in _ALIASES:
+                raise ScheduleInvalid(f"{text[:64]!r} is no alias; there are {', '.join(ALIASES)}")
+            text = _ALIASES[text.lower()]
+        self._expression = text
+        try:
+            self._from(0)
+        except (CronSimError, ValueError, AssertionError, RecursionError) as error:
+            what = f"{error}; " if isinstance(error, CronSimError) else ""
+            form = "five fields, minute hour day month weekday, or six with seconds first"
+            raise ScheduleInvalid(f"{what}a cron expression has {form}") from error
+
+    def next_after(self, at_us: int) -> int | None:
+        """The first instant after this one; None where there is none for decades."""
+        return next(self._after(at_us), None)
+
+    def between(self, from_us: int, to_us: int) -> Iterator[int]:
+        """Instants from the first time (inclusive) to the second (exclusive)."""
+        for instant in self._after(from_us - 1):
+            if instant >= to_us:
+                return
+            yield instant
+
+    def last_between(self, from_us: int, to_us: int, count: int) -> list[int]:
+        """The latest of them, at most `count`; looks at few others, however long the time is."""
+        window_us = _WINDOW_FIRST_US
+        while True:
+            start_us = max(from_us, to_us - window_us)
+            found = deque(self.between(start_us, to_us), maxlen=count)
+            if len(found) == count or start_us <= from_us:
+                return list(found)
+            window_us *= 2
+
+    def _after(self, at_us: int) -> Iterator[int]:
+        if not 0 <= at_us + 1 < _LAST_US:
+            return
+        for moment in self._from(at_us):
+            instant = round(moment.timestamp()) * _SECOND_US
+            if instant > at_us:
+                yield instant
+
+    def _from(self, at_us: int) -> CronSim:
+        # A second earlier: what falls on the very second that a fraction belongs to is after it.
+        moment = datetime.fromtimestamp(max(at_us // _SECOND_US, 0), UTC)
+        return CronSim(self._expression, moment.astimezone(self._zone))
+
+
+def _zone(name: str) -> tzinfo:
+    if name in ("", "UTC", "Z"):
+        return UTC
+    try:
+        return ZoneInfo(name)
+    # Names lead to files, and some of those are folders or no zones.
+    except (KeyError, ValueError, OSError) as error:
+        message = f"{name[:64]!r} is no time zone; one is named as Europe/Berlin"
+        raise ScheduleInvalid(message) from error

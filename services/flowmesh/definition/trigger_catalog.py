@@ -1,0 +1,54 @@
+"""The triggers of workflows: kept with the newest version, told to the event service."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from flowmesh.api.definition.v1 import trigger_catalog_service_pb2 as pb
+from flowmesh.api.definition.v1 import trigger_catalog_service_pb2_grpc as rpc
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.definition.paging import last_of, page_token
+from flowmesh.definition.store import DefinitionStore
+from flowmesh.definitions import Workflow, trigger_message
+from flowmesh.errors import Invalid
+from flowmesh.rpc import namespace_of
+
+NAMES_MAX: Final = 1_000
+PAGE_SIZE: Final = 100
+_LIST: Final = "workflow-triggers"
+
+
+def triggers_of(namespace: str, workflow: Workflow, version: int) -> trigger_pb2.WorkflowTriggers:
+    """The triggers of a version that becomes the newest."""
+    return trigger_pb2.WorkflowTriggers(
+        namespace=namespace,
+        workflow_id=workflow.id,
+        version=version,
+        live=True,
+        triggers=[trigger_message(trigger) for trigger in workflow.triggers],
+    )
+
+
+class TriggerCatalogServer(rpc.TriggerCatalogServiceServicer):
+    """Answers which triggers there are."""
+
+    def __init__(self, *, store: DefinitionStore) -> None:
+        self._store = store
+
+    async def ListWorkflowTriggers(
+        self, request: pb.ListWorkflowTriggersRequest, context: Any
+    ) -> pb.ListWorkflowTriggersResponse:
+        if request.workflow_ids:
+            return await self._named(namespace_of(request), request.workflow_ids)
+        namespace, _, workflow = last_of(request.page_token, _LIST).partition("/")
+        found = await self._store.triggers_page(namespace, workflow, PAGE_SIZE)
+        token = ""
+        if len(found) == PAGE_SIZE:
+            token = page_token(_LIST, f"{found[-1].namespace}/{found[-1].workflow_id}")
+        return pb.ListWorkflowTriggersResponse(workflows=found, next_page_token=token)
+
+    async def _named(self, namespace: str, ids: Sequence[str]) -> pb.ListWorkflowTriggersResponse:
+        if len(ids) > NAMES_MAX:
+            message = f"at most {NAMES_MAX} workflow_ids at once, not {len(ids)}"
+            raise Invalid("REQUEST_INVALID", message)
+        found = await self._store.triggers_of(namespace, ids)
+        return pb.ListWorkflowTriggersResponse(workflows=found)

@@ -1,0 +1,140 @@
+"""What a trigger would have started in a stretch of time, for who makes up for it afterwards."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.event.v1 import trigger_service_pb2 as pb
+from flowmesh.errors import Invalid, Violation, WrongState
+from flowmesh.event.firing import cron_cause, cron_scope
+from flowmesh.event.published import Armory, cause_of, event_value
+from flowmesh.event.trigger_store import Row, TriggerStore, request_id
+from flowmesh.expressions import RenderError
+from flowmesh.triggers import Inputs, Schedule
+
+COUNT_MAX: Final = 1_000_000
+# Events looked at for one page; a page may be short, or empty, for that.
+EVENTS_MAX: Final = 5_000
+
+Place = list[Any]
+
+
+class Causes:
+    """Pages of causes by time; `place` is where the page before ended."""
+
+    def __init__(self, *, store: TriggerStore, armory: Armory) -> None:
+        self._store = store
+        self._armory = armory
+
+    async def count(self, row: Row, from_us: int, to_us: int) -> int:
+        if row["kind"] == "cron":
+            return _counted(_schedule(row), from_us, to_us)
+        count, place = 0, None
+        while True:
+            found, place = await self.page(row, from_us, to_us, place, EVENTS_MAX)
+            count += len(found)
+            if place is None:
+                return count
+
+    async def page(
+        self, row: Row, from_us: int, to_us: int, place: Place | None, size: int
+    ) -> tuple[list[pb.Cause], Place | None]:
+        """At most `size` of them, and where the next page begins; None behind the last."""
+        if not 0 <= from_us < to_us:
+            what = "from must be before to"
+            raise Invalid(
+                "RANGE_INVALID", what, violations=(Violation("from", what, "RANGE_INVALID"),)
+            )
+        if row["kind"] == "cron":
+            return _instants(row, place[0] if place else from_us, to_us, size)
+        if row["kind"] == "event":
+            return await self._events(row, from_us, to_us, place, size)
+        message = f"calls of webhook {row['id']} are not kept; give the inputs themselves"
+        raise WrongState("TRIGGER_KEEPS_NOTHING", message)
+
+    async def _events(
+        self, row: Row, from_us: int, to_us: int, place: Place | None, size: int
+    ) -> tuple[list[pb.Cause], Place | None]:
+        namespace = row["namespace"]
+        armed = self._armory.armed(namespace, row)
+        after = (place[0], place[1], place[2]) if place else (-1, "", "")
+        rows = await self._store.published(namespace, from_us, to_us, after, EVENTS_MAX)
+        found: list[pb.Cause] = []
+        for kept in rows:
+            event = pb.Event.FromString(kept["event"])
+            cause = pb.Cause(name=cause_of(event), at_us=kept["at_us"])
+            cause.request_id = request_id(namespace, row["workflow"], row["id"], cause.name)
+            try:
+                fired = armed.firing(namespace, cause.name, cause.at_us, event_value(event))
+            except RenderError as error:
+                cause.error = str(error)
+            else:
+                if fired is None:
+                    continue
+                cause.input.CopyFrom(payload_pb2.Payload(data=fired.input))
+            found.append(cause)
+            if len(found) == size:
+                return found, [kept["at_us"], kept["source"], kept["id"]]
+        if len(rows) < EVENTS_MAX:
+            return found, None
+        return found, [rows[-1]["at_us"], rows[-1]["source"], rows[-1]["id"]]
+
+
+def _instants(row: Row, from_us: int, to_us: int, size: int) -> tuple[list[pb.Cause], Place | None]:
+    trigger = trigger_pb2.Trigger.FromString(row["body"])
+    inputs = Inputs(trigger)
+    instants = list(islice(_schedule(row).between(from_us, to_us), size + 1))
+    return (
+        list(_cron_causes(row, inputs, instants[:size])),
+        [instants[size]] if len(instants) > size else None,
+    )
+
+
+def _cron_causes(row: Row, inputs: Inputs, instants: list[int]) -> Iterator[pb.Cause]:
+    for at_us in instants:
+        name = cron_cause(at_us)
+        cause = pb.Cause(
+            name=name,
+            at_us=at_us,
+            request_id=request_id(row["namespace"], row["workflow"], row["id"], name),
+        )
+        try:
+            cause.input.data = inputs.of({"trigger": cron_scope(row, at_us)})
+        except RenderError as error:
+            cause.error = str(error)
+        yield cause
+
+
+def _schedule(row: Row) -> Schedule:
+    cron = trigger_pb2.Trigger.FromString(row["body"]).cron
+    return Schedule(cron.expression, cron.time_zone)
+
+
+def _counted(schedule: Schedule, from_us: int, to_us: int) -> int:
+    count = sum(1 for _ in islice(schedule.between(from_us, to_us), COUNT_MAX + 1))
+    if count > COUNT_MAX:
+        message = f"more than {COUNT_MAX:,} instants; take a shorter range"
+        raise Invalid("RANGE_INVALID", message)
+    return count
+
+
+def place_of(token: str) -> Place | None:
+    """Where a page begins, of its token; None for the first. Raises PAGE_TOKEN_INVALID."""
+    if not token:
+        return None
+    try:
+        place = orjson.loads(bytes.fromhex(token))
+    except ValueError:
+        place = None
+    kinds = [type(part) for part in place] if isinstance(place, list) else []
+    if kinds not in ([int], [int, str, str], [str, str]):
+        raise Invalid("PAGE_TOKEN_INVALID", "page_token: not one that this list gave out")
+    return list(place)
+
+
+def token_of(place: Place | None) -> str:
+    return orjson.dumps(place).hex() if place else ""

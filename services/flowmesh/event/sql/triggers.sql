@@ -1,0 +1,171 @@
+-- name: now-us()$
+select (extract(epoch from clock_timestamp()) * 1000000)::bigint;
+
+-- name: known-workflows()
+-- Those that have triggers; others have nothing to lose.
+select distinct namespace, workflow from triggers;
+
+-- name: learn-source(namespace, workflow, version, live)$
+-- True where this is newer than what is known; then the row is locked until the end.
+insert into trigger_sources (namespace, workflow, version, live)
+values (:namespace, :workflow, :version, :live)
+on conflict (namespace, workflow) do update
+set version = excluded.version, live = excluded.live
+where (excluded.version, not excluded.live) > (trigger_sources.version, not trigger_sources.live)
+returning true;
+
+-- name: learn-trigger(namespace, workflow, id, kind, version, body, hook, next_us)!
+-- What a trigger has done, and whether it is paused, outlives versions. A schedule that has not
+-- changed keeps its next instant, even where that is overdue.
+insert into triggers (namespace, workflow, id, kind, version, body, hook, next_us)
+values (:namespace, :workflow, :id, :kind, :version, :body, :hook, :next_us)
+on conflict (namespace, workflow, id) do update
+set kind = excluded.kind, version = excluded.version, body = excluded.body,
+    hook = excluded.hook,
+    next_us = case
+        when triggers.body = excluded.body then triggers.next_us else excluded.next_us
+    end;
+
+-- name: forget-triggers(namespace, workflow, ids)!
+delete from triggers
+where namespace = :namespace and workflow = :workflow and id <> all(:ids::text[]);
+
+-- name: due-schedules(count)
+-- Schedules whose instant has come, locked; nobody else looks at them meanwhile.
+select namespace, workflow, id, body, next_us,
+    (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us
+from triggers
+where next_us <= (extract(epoch from clock_timestamp()) * 1000000)::bigint and not paused
+order by next_us
+limit :count
+for update skip locked;
+
+-- name: move-schedules(namespaces, workflows, ids, next, missed)!
+update triggers
+set next_us = new.next_us, missed = triggers.missed + new.missed
+from unnest(:namespaces::text[], :workflows::text[], :ids::text[], :next::bigint[],
+        :missed::bigint[]) as new (namespace, workflow, id, next_us, missed)
+where (triggers.namespace, triggers.workflow, triggers.id)
+    = (new.namespace, new.workflow, new.id);
+
+-- name: add-firings(ids, namespaces, workflows, triggers, causes, at, inputs, signals, payloads, lease_ms)!
+-- With a lease they are ours to start, for so long.
+insert into firings (
+    id, namespace, workflow, trigger, cause, at_us, input, signal, payload, next_attempt_at
+)
+select new.*, now() + make_interval(secs => :lease_ms::float / 1000)
+from unnest(:ids::text[], :namespaces::text[], :workflows::text[], :triggers::text[],
+    :causes::text[], :at::bigint[], :inputs::bytea[], :signals::text[], :payloads::bytea[]) as new
+order by 1
+on conflict do nothing;
+
+-- name: add-unpaused-firings(ids, namespaces, workflows, triggers, causes, at, inputs, signals, payloads)!
+-- Only those whose trigger is there and not paused, whatever whoever made them knew of it.
+insert into firings (id, namespace, workflow, trigger, cause, at_us, input, signal, payload)
+select new.*
+from unnest(:ids::text[], :namespaces::text[], :workflows::text[], :triggers::text[],
+    :causes::text[], :at::bigint[], :inputs::bytea[], :signals::text[], :payloads::bytea[])
+    as new (id, namespace, workflow, trigger, cause, at_us, input, signal, payload)
+join triggers as t on t.namespace = new.namespace and t.workflow = new.workflow
+    and t.id = new.trigger and not t.paused
+order by new.id
+on conflict do nothing;
+
+-- name: claim-firings(free, lease_ms)
+-- Firings that are to be started now; due again when the lease is over.
+with due as (
+    select id from firings
+    where next_attempt_at <= now()
+    order by next_attempt_at
+    limit :free
+    for update skip locked
+)
+update firings
+set next_attempt_at = now() + make_interval(secs => :lease_ms::float / 1000)
+from due
+where firings.id = due.id
+returning firings.id, namespace, workflow, trigger, cause, at_us, input, signal, payload, attempts;
+
+-- name: put-off-firing(id, attempts, delay_ms)!
+update firings
+set attempts = :attempts, next_attempt_at = now() + make_interval(secs => :delay_ms::float / 1000)
+where id = :id;
+
+-- name: end-firing(id, at_us, execution_id, error)!
+-- Started, or refused for good; what the trigger shows of it.
+with ended as (
+    delete from firings where id = :id returning namespace, workflow, trigger
+)
+update triggers
+set last_us = :at_us, last_execution = :execution_id, last_error = :error, fired = fired + 1
+from ended
+where triggers.namespace = ended.namespace and triggers.workflow = ended.workflow
+    and triggers.id = ended.trigger;
+
+-- name: next-due-ms()$
+-- Until the next instant of a schedule or the next attempt of a firing; null where none waits.
+select ceil(least(
+    (select min(next_us) / 1000.0 from triggers where next_us is not null and not paused)
+        - extract(epoch from clock_timestamp()) * 1000,
+    (select extract(epoch from min(next_attempt_at) - clock_timestamp()) * 1000 from firings)
+))::bigint;
+
+-- name: event-triggers(namespace)
+select workflow, id, body from triggers
+where namespace = :namespace and kind = 'event' and not paused
+order by workflow, id;
+
+-- name: all-event-triggers()
+select namespace, workflow, id, body from triggers where kind = 'event';
+
+-- name: add-published(namespace, source, id, type, at_us, event)$
+-- True where it was not there.
+insert into published (namespace, source, id, type, at_us, event)
+values (:namespace, :source, :id, :type, :at_us, :event)
+on conflict do nothing
+returning true;
+
+-- name: published-between(namespace, from_us, to_us, after_us, after_source, after_id, count)
+select source, id, at_us, event from published
+where namespace = :namespace and at_us >= :from_us and at_us < :to_us
+    and (at_us, source, id) > (:after_us, :after_source, :after_id)
+order by at_us, source, id
+limit :count;
+
+-- name: trigger(namespace, workflow, id)^
+select * from triggers where namespace = :namespace and workflow = :workflow and id = :id;
+
+-- name: trigger-of-hook(namespace, hook)^
+select * from triggers where namespace = :namespace and hook = :hook
+order by version desc
+limit 1;
+
+-- name: list-triggers(namespace, workflow, after_workflow, after, count)
+select * from triggers
+where namespace = :namespace and (:workflow::text = '' or workflow = :workflow::text)
+    and (workflow, id) > (:after_workflow::text, :after::text)
+order by workflow, id
+limit :count;
+
+-- name: set-paused(namespace, workflow, id, paused)^
+update triggers set paused = :paused
+where namespace = :namespace and workflow = :workflow and id = :id and paused <> :paused
+returning *;
+
+-- name: earlier-call(namespace, hook, name)^
+select execution_id, node from calls
+where namespace = :namespace and hook = :hook and name = :name;
+
+-- name: keep-call(namespace, hook, name, execution_id, node)!
+insert into calls (namespace, hook, name, execution_id, node)
+values (:namespace, :hook, :name, :execution_id, :node)
+on conflict do nothing;
+
+-- name: hook-key()$
+select key from hook_keys;
+
+-- name: forget-published(before_us)!
+delete from published where at_us < :before_us;
+
+-- name: forget-calls(hours)!
+delete from calls where at < now() - make_interval(hours => :hours);

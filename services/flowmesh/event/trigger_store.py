@@ -1,0 +1,297 @@
+"""Triggers, what has fired, published events and taken calls as rows. Times are the database's."""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.event.v1 import trigger_service_pb2 as pb
+from flowmesh.storage import load_queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+Row = Mapping[str, Any]
+
+# Within which publishing an event again, or firing for it afterwards, finds it.
+PUBLISHED_KEPT_DAYS: Final = 7
+# Much longer than twice the tolerance of signed times.
+CALLS_KEPT_HOURS: Final = 24
+DAY_US: Final = 24 * 3_600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """Something that a trigger fired for, with the input of the execution that it starts."""
+
+    namespace: str
+    workflow: str
+    trigger: str
+    cause: str
+    at_us: int
+    input: bytes
+    # A call of a node's webhook that starts an execution reaches that node as a signal.
+    signal: str = ""
+    payload: bytes = b""
+    attempts: int = 0
+
+    @property
+    def id(self) -> str:
+        return request_id(self.namespace, self.workflow, self.trigger, self.cause)
+
+
+def request_id(namespace: str, workflow: str, trigger: str, cause: str) -> str:
+    """Of the start of what a trigger fires for: always the same for the same."""
+    text = "\n".join((namespace, workflow, trigger, cause))
+    return f"trg_{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+
+
+class TriggerStore:
+    """Reads, and changes that are one statement each."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"))
+
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator["TriggerChange"]:
+        """Several of them, all or none."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield TriggerChange(self._sql, connection)
+
+    async def now_us(self) -> int:
+        now: int = await self._sql.now_us(self._pool)
+        return now
+
+    async def known_workflows(self) -> set[tuple[str, str]]:
+        return {
+            (row["namespace"], row["workflow"])
+            async for row in self._sql.known_workflows(self._pool)
+        }
+
+    async def next_due_ms(self) -> int | None:
+        """Until something fires or is to be tried again; None where nothing waits."""
+        wait_ms = await self._sql.next_due_ms(self._pool)
+        return None if wait_ms is None else max(0, wait_ms)
+
+    # --- firings ---
+
+    async def claim(self, *, free: int, lease_ms: int) -> list[Firing]:
+        rows = self._sql.claim_firings(self._pool, free=free, lease_ms=lease_ms)
+        return [
+            Firing(**{name: value for name, value in row.items() if name != "id"})
+            async for row in rows
+        ]
+
+    async def end(self, firing: Firing, *, execution_id: str = "", error: str = "") -> None:
+        """Started or refused; nothing of it remains but what its trigger shows."""
+        await self._sql.end_firing(
+            self._pool, id=firing.id, at_us=firing.at_us, execution_id=execution_id, error=error
+        )
+
+    async def put_off(self, firing: Firing, *, attempts: int, delay_ms: int) -> None:
+        await self._sql.put_off_firing(
+            self._pool, id=firing.id, attempts=attempts, delay_ms=delay_ms
+        )
+
+    async def add(self, firings: Sequence[Firing], *, lease_ms: int) -> None:
+        await add_firings(self._sql.add_firings, self._pool, firings, lease_ms=lease_ms)
+
+    async def add_unpaused(self, firings: Sequence[Firing]) -> None:
+        """Those whose trigger is there and not paused."""
+        await add_firings(self._sql.add_unpaused_firings, self._pool, firings)
+
+    # --- triggers ---
+
+    async def trigger(self, namespace: str, workflow: str, trigger: str) -> Row | None:
+        row: Row | None = await self._sql.trigger(
+            self._pool, namespace=namespace, workflow=workflow, id=trigger
+        )
+        return row
+
+    async def trigger_of_hook(self, namespace: str, hook: str) -> Row | None:
+        row: Row | None = await self._sql.trigger_of_hook(
+            self._pool, namespace=namespace, hook=hook
+        )
+        return row
+
+    async def triggers(
+        self, namespace: str, *, workflow: str, after: tuple[str, str], count: int
+    ) -> list[Row]:
+        rows = self._sql.list_triggers(
+            self._pool,
+            namespace=namespace,
+            workflow=workflow,
+            after_workflow=after[0],
+            after=after[1],
+            count=count,
+        )
+        return [row async for row in rows]
+
+    async def set_paused(
+        self, namespace: str, workflow: str, trigger: str, *, paused: bool
+    ) -> Row | None:
+        """The trigger as it is now; None where it was so already."""
+        row: Row | None = await self._sql.set_paused(
+            self._pool, namespace=namespace, workflow=workflow, id=trigger, paused=paused
+        )
+        return row
+
+    async def event_triggers(self, namespace: str) -> list[Row]:
+        return [row async for row in self._sql.event_triggers(self._pool, namespace=namespace)]
+
+    async def all_event_triggers(self) -> list[Row]:
+        return [row async for row in self._sql.all_event_triggers(self._pool)]
+
+    # --- published events ---
+
+    async def published(
+        self, namespace: str, from_us: int, to_us: int, after: tuple[int, str, str], count: int
+    ) -> list[Row]:
+        rows = self._sql.published_between(
+            self._pool,
+            namespace=namespace,
+            from_us=from_us,
+            to_us=to_us,
+            after_us=after[0],
+            after_source=after[1],
+            after_id=after[2],
+            count=count,
+        )
+        return [row async for row in rows]
+
+    # --- calls ---
+
+    async def hook_key(self) -> bytes:
+        key: bytes = await self._sql.hook_key(self._pool)
+        return key
+
+    async def earlier_call(self, namespace: str, hook: str, name: str) -> Row | None:
+        row: Row | None = await self._sql.earlier_call(
+            self._pool, namespace=namespace, hook=hook, name=name
+        )
+        return row
+
+    async def keep_call(
+        self, namespace: str, hook: str, name: str, *, execution_id: str, node: str = ""
+    ) -> None:
+        await self._sql.keep_call(
+            self._pool,
+            namespace=namespace,
+            hook=hook,
+            name=name,
+            execution_id=execution_id,
+            node=node,
+        )
+
+    async def forget(self) -> None:
+        """Deletes what is past its time."""
+        before_us = await self.now_us() - PUBLISHED_KEPT_DAYS * DAY_US
+        await self._sql.forget_published(self._pool, before_us=before_us)
+        await self._sql.forget_calls(self._pool, hours=CALLS_KEPT_HOURS)
+
+
+class TriggerChange:
+    """One transaction."""
+
+    def __init__(self, sql: Any, connection: Any) -> None:
+        self._sql = sql
+        self._connection = connection
+
+    async def now_us(self) -> int:
+        now: int = await self._sql.now_us(self._connection)
+        return now
+
+    async def learn_source(self, found: trigger_pb2.WorkflowTriggers) -> bool:
+        """Whether this is newer than what is known."""
+        return bool(
+            await self._sql.learn_source(
+                self._connection,
+                namespace=found.namespace,
+                workflow=found.workflow_id,
+                version=found.version,
+                live=found.live,
+            )
+        )
+
+    async def learn_trigger(
+        self,
+        found: trigger_pb2.WorkflowTriggers,
+        trigger: trigger_pb2.Trigger,
+        next_us: int | None,
+    ) -> None:
+        await self._sql.learn_trigger(
+            self._connection,
+            namespace=found.namespace,
+            workflow=found.workflow_id,
+            id=trigger.id,
+            kind=trigger.WhichOneof("kind"),
+            version=found.version,
+            body=trigger.SerializeToString(deterministic=True),
+            hook=trigger.webhook.hook,
+            next_us=next_us,
+        )
+
+    async def forget_others(self, found: trigger_pb2.WorkflowTriggers) -> None:
+        """Deletes the triggers that the workflow has no more."""
+        ids = [trigger.id for trigger in found.triggers] if found.live else []
+        await self._sql.forget_triggers(
+            self._connection, namespace=found.namespace, workflow=found.workflow_id, ids=ids
+        )
+
+    async def due_schedules(self, count: int) -> list[Row]:
+        return [row async for row in self._sql.due_schedules(self._connection, count=count)]
+
+    async def move_schedules(
+        self, rows: Sequence[Row], next_us: Sequence[int | None], missed: Sequence[int]
+    ) -> None:
+        await self._sql.move_schedules(
+            self._connection,
+            namespaces=[row["namespace"] for row in rows],
+            workflows=[row["workflow"] for row in rows],
+            ids=[row["id"] for row in rows],
+            next=list(next_us),
+            missed=list(missed),
+        )
+
+    async def add_firings(self, firings: Sequence[Firing], *, lease_ms: int) -> None:
+        await add_firings(self._sql.add_firings, self._connection, firings, lease_ms=lease_ms)
+
+    async def add_published(self, namespace: str, event: pb.Event, at_us: int) -> bool:
+        """Whether it is new."""
+        return bool(
+            await self._sql.add_published(
+                self._connection,
+                namespace=namespace,
+                source=event.source,
+                id=event.id,
+                type=event.type,
+                at_us=at_us,
+                event=event.SerializeToString(),
+            )
+        )
+
+
+async def add_firings(
+    add: Callable[..., Awaitable[None]],
+    connection: Any,
+    firings: Sequence[Firing],
+    **more: Any,
+) -> None:
+    """Those that are there stay as they are."""
+    await add(
+        connection,
+        ids=[each.id for each in firings],
+        namespaces=[each.namespace for each in firings],
+        workflows=[each.workflow for each in firings],
+        triggers=[each.trigger for each in firings],
+        causes=[each.cause for each in firings],
+        at=[each.at_us for each in firings],
+        inputs=[each.input for each in firings],
+        signals=[each.signal for each in firings],
+        payloads=[each.payload for each in firings],
+        **more,
+    )

@@ -1,0 +1,204 @@
+"""Bulks: one action on every execution that a filter takes."""
+
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from flowmesh.api.execution.v1 import bulk_service_pb2 as pb
+from flowmesh.gateway import answers
+from flowmesh.gateway.answers import Instant, Json
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import Envelope, RequestId
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import EXECUTE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.payloads import payload_of
+from flowmesh.gateway.routes.common import (
+    ACTOR,
+    IDEMPOTENCY_KEY,
+    actor_of,
+    json_response,
+    request_id_of,
+)
+from flowmesh.gateway.views import instant_or_unset
+
+BulkWord = Literal["running", "completed", "canceled"]
+_WORDS: dict[int, BulkWord] = {
+    pb.BULK_STATUS_RUNNING: "running",
+    pb.BULK_STATUS_COMPLETED: "completed",
+    pb.BULK_STATUS_CANCELED: "canceled",
+}
+
+
+class BulkRequest(Envelope, frozen=True, kw_only=True):
+    """Begins a bulk, or with `preview` tells what it would be about."""
+
+    filter: str
+    action: Annotated[str, Meta(description="cancel, terminate, pause, resume or signal.")] = ""
+    reason: Annotated[str, Meta(description="Kept in each history.")] = ""
+    signal: Annotated[str, Meta(description="Name of the signal.")] = ""
+    payload: Annotated[Json, Meta(description="Of the signal.")] = None
+    rate_per_second: Annotated[int, Meta(ge=0, le=1_000, description="0 is 100.")] = 0
+    preview: Annotated[bool, Meta(description="Changes nothing.")] = False
+    request_id: RequestId = ""
+
+
+class BulkFailureValue(answers.Answer, kw_only=True):
+    """An execution the action failed on."""
+
+    execution_id: str
+    reason: str
+    message: str
+
+
+class BulkAnswer(answers.Answer, kw_only=True):
+    """How far a bulk is. `skipped` were in a state in which the action has no place."""
+
+    bulk_id: str
+    action: str
+    filter: str
+    status: BulkWord
+    matched: int
+    applied: int
+    skipped: int
+    failed: int
+    failures: list[BulkFailureValue]
+    created_at: Instant | UnsetType = UNSET
+    ended_at: Instant | UnsetType = UNSET
+    rate_per_second: int
+    reason: str
+    actor: str
+
+
+class BulkList(answers.Answer, kw_only=True):
+    """Newest first, at most 100."""
+
+    bulks: list[BulkAnswer]
+
+
+class PreviewAnswer(answers.Answer, kw_only=True):
+    """How many executions a bulk would be about, and the first of them."""
+
+    count: int
+    execution_ids: list[str]
+
+
+async def start_bulk(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(BulkRequest)
+    namespace = request.namespace
+    if envelope.preview:
+        found = await backends.bulks.PreviewBulk(
+            pb.PreviewBulkRequest(namespace=namespace, filter=envelope.filter)
+        )
+        return json_response(
+            PreviewAnswer(count=found.count, execution_ids=list(found.execution_ids))
+        )
+    action = pb.BulkAction(name=envelope.action, reason=envelope.reason, signal=envelope.signal)
+    if envelope.action == "signal":
+        action.payload.CopyFrom(await payload_of(backends, namespace, "payload", envelope.payload))
+    response = await backends.bulks.StartBulk(
+        pb.StartBulkRequest(
+            namespace=namespace,
+            filter=envelope.filter,
+            action=action,
+            rate_per_second=envelope.rate_per_second,
+            request_id=request_id_of(request, envelope.request_id),
+            actor=actor_of(request),
+        )
+    )
+    return json_response(_bulk(response.bulk), HTTPStatus.ACCEPTED)
+
+
+async def get_bulk(backends: Backends, request: Request) -> Response:
+    response = await backends.bulks.GetBulk(
+        pb.GetBulkRequest(namespace=request.namespace, bulk_id=request.id("bulkId"))
+    )
+    return json_response(_bulk(response.bulk))
+
+
+async def list_bulks(backends: Backends, request: Request) -> Response:
+    response = await backends.bulks.ListBulks(pb.ListBulksRequest(namespace=request.namespace))
+    return json_response(BulkList(bulks=[_bulk(each) for each in response.bulks]))
+
+
+async def cancel_bulk(backends: Backends, request: Request) -> Response:
+    response = await backends.bulks.CancelBulk(
+        pb.CancelBulkRequest(namespace=request.namespace, bulk_id=request.id("bulkId"))
+    )
+    return json_response(_bulk(response.bulk), HTTPStatus.ACCEPTED)
+
+
+def _bulk(bulk: pb.Bulk) -> BulkAnswer:
+    return BulkAnswer(
+        bulk_id=bulk.bulk_id,
+        action=bulk.action.name,
+        filter=bulk.filter,
+        status=_WORDS[bulk.status],
+        matched=bulk.matched,
+        applied=bulk.applied,
+        skipped=bulk.skipped,
+        failed=bulk.failed,
+        failures=[
+            BulkFailureValue(
+                execution_id=each.execution_id, reason=each.reason, message=each.message
+            )
+            for each in bulk.failures
+        ],
+        created_at=instant_or_unset(bulk.created_at_us),
+        ended_at=instant_or_unset(bulk.ended_at_us),
+        rate_per_second=bulk.rate_per_second,
+        reason=bulk.action.reason,
+        actor=bulk.actor,
+    )
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/api/v1/bulk",
+        start_bulk,
+        Operation(
+            tag=EXECUTE,
+            summary="Do one thing to every execution that a filter takes",
+            body=Body(BulkRequest),
+            headers=(IDEMPOTENCY_KEY, ACTOR),
+            answers=(
+                Answer(202, "It has begun, and goes on through any crash.", BulkAnswer),
+                Answer(200, "With `preview`.", PreviewAnswer),
+            ),
+            errors=(409, 413, 415, 429),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/bulk",
+        list_bulks,
+        Operation(
+            tag=TEST,
+            summary="Bulks, newest first",
+            answers=(Answer(200, "At most 100.", BulkList),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/bulk/{bulkId}",
+        get_bulk,
+        Operation(
+            tag=TEST,
+            summary="How far a bulk is",
+            answers=(Answer(200, "As last counted.", BulkAnswer),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/bulk/{bulkId}:cancel",
+        cancel_bulk,
+        Operation(
+            tag=EXECUTE,
+            summary="Stop a bulk; what it has done stays done",
+            answers=(Answer(202, "It does nothing further.", BulkAnswer),),
+            errors=(404, 409),
+        ),
+    ),
+)

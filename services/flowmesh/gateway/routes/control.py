@@ -1,0 +1,276 @@
+"""What people do to single nodes of an execution, where it stops, and what runs again."""
+
+from http import HTTPStatus
+from typing import Any
+
+from msgspec import UNSET
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import control_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.errors import WrongState
+from flowmesh.gateway import control_answers as answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import (
+    BreakpointsRequest,
+    DecisionRequest,
+    RerunRequest,
+    SteerRequest,
+)
+from flowmesh.gateway.ids import checked_text
+from flowmesh.gateway.limits import PAGE_SIZE_MAX
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import EXECUTE, Answer, Body, Endpoint, Operation, Query, Route
+from flowmesh.gateway.payloads import payload_of
+from flowmesh.gateway.routes.common import (
+    ACTOR,
+    IDEMPOTENCY_KEY,
+    PAGING,
+    actor_of,
+    json_response,
+    request_id_of,
+    wrong_state,
+)
+from flowmesh.gateway.views import approval_value
+from flowmesh.views import instant
+
+_ACTIONS = {
+    "retry": "Try a node again that failed, or begin a map or loop anew",
+    "skip": "Skip a node; those behind it go on",
+    "complete": "Complete a node by hand",
+    "override": "Replace the output of a node that nobody has seen yet",
+    "continue": "Let a node begin that stopped at a breakpoint",
+    "fail": "Fail a node that is held",
+}
+
+
+async def _given(
+    backends: Backends, namespace: str, field: str, value: Any
+) -> payload_pb2.Payload | None:
+    return None if value is UNSET else await payload_of(backends, namespace, field, value)
+
+
+def _steering(action: str) -> Endpoint:
+    async def steer(backends: Backends, request: Request) -> Response:
+        namespace, execution_id = request.namespace, request.id("executionId")
+        envelope = await request.envelope(SteerRequest)
+        call = pb.SteerNodeRequest(
+            namespace=namespace,
+            execution_id=execution_id,
+            node=request.node("node"),
+            action=execution_pb2.NodeAction.Value(f"NODE_ACTION_{action.upper()}"),
+            input=await _given(backends, namespace, "input", envelope.input),
+            output=await _given(backends, namespace, "output", envelope.output),
+            reason=checked_text("reason", envelope.reason),
+            request_id=request_id_of(request, envelope.request_id),
+            actor=actor_of(request),
+        )
+        try:
+            response = await backends.control.SteerNode(call)
+        except WrongState as error:
+            return await wrong_state(backends, namespace, execution_id, error)
+        return json_response(
+            answers.Steered(execution_id=execution_id, sequence=response.sequence),
+            HTTPStatus.ACCEPTED,
+        )
+
+    # By which the description of the API knows it.
+    steer.__name__ = f"{action}_node"
+    return steer
+
+
+async def decide_approval(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.id("executionId")
+    envelope = await request.envelope(DecisionRequest)
+    call = pb.DecideApprovalRequest(
+        namespace=namespace,
+        execution_id=execution_id,
+        node=request.node("node"),
+        by=checked_text("by", envelope.by) or actor_of(request),
+        approved=envelope.approved,
+        comment=checked_text("comment", envelope.comment),
+        form=await _given(backends, namespace, "form", envelope.form),
+        request_id=request_id_of(request, envelope.request_id),
+        actor=actor_of(request),
+    )
+    try:
+        response = await backends.control.DecideApproval(call)
+    except WrongState as error:
+        return await wrong_state(backends, namespace, execution_id, error)
+    outcome: Any = response.outcome or UNSET
+    return json_response(
+        answers.Decided(execution_id=execution_id, sequence=response.sequence, outcome=outcome),
+        HTTPStatus.ACCEPTED,
+    )
+
+
+async def list_approvals(backends: Backends, request: Request) -> Response:
+    response = await backends.control.ListApprovals(
+        pb.ListApprovalsRequest(
+            namespace=request.namespace,
+            assignee=checked_text("assignee", request.text("assignee")),
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        answers.ApprovalList(
+            approvals=[
+                answers.PendingApproval(
+                    execution_id=one.execution_id,
+                    workflow=one.workflow_id,
+                    task=one.node,
+                    name=one.name,
+                    asked_at=instant(one.asked_at_us),
+                    approval=approval_value(one.approval),
+                )
+                for one in response.approvals
+            ],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def set_breakpoints(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.id("executionId")
+    envelope = await request.envelope(BreakpointsRequest)
+    call = pb.SetBreakpointsRequest(
+        namespace=namespace,
+        execution_id=execution_id,
+        all=envelope.all,
+        nodes=envelope.nodes,
+        request_id=request_id_of(request, envelope.request_id),
+        actor=actor_of(request),
+    )
+    try:
+        response = await backends.control.SetBreakpoints(call)
+    except WrongState as error:
+        return await wrong_state(backends, namespace, execution_id, error)
+    return json_response(
+        answers.Steered(execution_id=execution_id, sequence=response.sequence),
+        HTTPStatus.ACCEPTED,
+    )
+
+
+async def rerun(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.id("executionId")
+    envelope = await request.envelope(RerunRequest)
+    call = pb.RerunExecutionRequest(
+        namespace=namespace,
+        execution_id=execution_id,
+        from_nodes=envelope.from_nodes,
+        input=await _given(backends, namespace, "input", envelope.input),
+        node_inputs={
+            name: await payload_of(backends, namespace, f"nodeInputs.{name}", value)
+            for name, value in envelope.node_inputs.items()
+        },
+        newest_version=envelope.newest_version,
+        reason=checked_text("reason", envelope.reason),
+        request_id=request_id_of(request, envelope.request_id),
+        actor=actor_of(request),
+    )
+    try:
+        planned = await backends.control.PlanRerun(
+            pb.PlanRerunRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                from_nodes=envelope.from_nodes,
+                newest_version=envelope.newest_version,
+            )
+        )
+        started = None if envelope.dry_run else await backends.control.RerunExecution(call)
+    except WrongState as error:
+        return await wrong_state(backends, namespace, execution_id, error)
+    answer = answers.Rerun(
+        execution_id=started.execution_id if started is not None else UNSET,
+        rerun_of=execution_id,
+        version=planned.workflow_version,
+        repeated_effects=planned.repeated_effects,
+        nodes=[
+            answers.RerunNode(
+                node=node.node,
+                type=node.task_type or UNSET,
+                reused=node.reused,
+                reason=node.reason,
+                repeats_effect=node.repeats_effect,
+            )
+            for node in planned.nodes
+        ],
+    )
+    return json_response(answer, HTTPStatus.OK if started is None else HTTPStatus.ACCEPTED)
+
+
+_ERRORS = (400, 404, 409, 413, 415, 429)
+_HEADERS = (IDEMPOTENCY_KEY, ACTOR)
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/approvals",
+        list_approvals,
+        Operation(
+            tag=EXECUTE,
+            summary="What waits for people, the oldest first",
+            query=(Query("assignee", "What this one can decide."), *PAGING),
+            answers=(Answer(200, "A page of them.", answers.ApprovalList),),
+            errors=(400,),
+        ),
+    ),
+    *(
+        Route(
+            "POST",
+            f"/api/v1/executions/{{executionId}}/nodes/{{node}}:{action}",
+            _steering(action),
+            Operation(
+                tag=EXECUTE,
+                summary=summary,
+                body=Body(SteerRequest, required=False),
+                headers=_HEADERS,
+                answers=(Answer(202, "It is in the history.", answers.Steered),),
+                errors=_ERRORS,
+            ),
+        )
+        for action, summary in _ACTIONS.items()
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}/nodes/{node}:decide",
+        decide_approval,
+        Operation(
+            tag=EXECUTE,
+            summary="Approve or reject",
+            body=Body(DecisionRequest),
+            headers=_HEADERS,
+            answers=(Answer(202, "It is in the history.", answers.Decided),),
+            errors=_ERRORS,
+        ),
+    ),
+    Route(
+        "PUT",
+        "/api/v1/executions/{executionId}/breakpoints",
+        set_breakpoints,
+        Operation(
+            tag=EXECUTE,
+            summary="Say where an execution stops",
+            body=Body(BreakpointsRequest),
+            headers=_HEADERS,
+            answers=(Answer(202, "It stops there from now on.", answers.Steered),),
+            errors=_ERRORS,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:rerun",
+        rerun,
+        Operation(
+            tag=EXECUTE,
+            summary="Run an execution again, from some nodes on or all of it",
+            body=Body(RerunRequest, required=False),
+            headers=_HEADERS,
+            answers=(
+                Answer(200, "What would run again, for `dryRun`.", answers.Rerun),
+                Answer(202, "A new execution does.", answers.Rerun),
+            ),
+            errors=_ERRORS,
+        ),
+    ),
+)

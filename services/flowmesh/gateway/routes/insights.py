@@ -1,0 +1,139 @@
+"""What histories tell: states of the past, traces, comparisons, explanations."""
+
+from flowmesh.api.history.v1 import insight_service_pb2 as pb
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.instants import instant_us
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import TEST, Answer, Endpoint, Operation, Query, Route
+from flowmesh.insight.bottlenecks import Bottlenecks
+from flowmesh.insight.causes import Diagnosis, Explanation
+from flowmesh.insight.comparison import Comparison
+from flowmesh.insight.traces import Trace
+from flowmesh.insight.watching import Watch
+
+EXECUTIONS_MAX = 1_000
+
+
+async def state_at(backends: Backends, request: Request, at: str) -> Response:
+    """The state after the event, or at the time, that `at` names."""
+    call = pb.GetStateAtRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    if at.isdigit():
+        call.sequence = request.whole("at", most=2**63 - 1)
+    else:
+        call.at_us = instant_us(request, "at")
+    return Response(200, (await backends.insights.GetStateAt(call)).report)
+
+
+async def get_trace(backends: Backends, request: Request) -> Response:
+    response = await backends.insights.AnalyzeTrace(
+        pb.AnalyzeTraceRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    )
+    return Response(200, response.report)
+
+
+async def compare_executions(backends: Backends, request: Request) -> Response:
+    response = await backends.insights.CompareExecutions(
+        pb.CompareExecutionsRequest(
+            namespace=request.namespace,
+            execution_id=request.id("executionId"),
+            other_execution_id=request.id("otherId"),
+        )
+    )
+    return Response(200, response.report)
+
+
+async def watch_variable(backends: Backends, request: Request) -> Response:
+    response = await backends.insights.WatchVariable(
+        pb.WatchVariableRequest(
+            namespace=request.namespace,
+            execution_id=request.id("executionId"),
+            path=request.text("path"),
+        )
+    )
+    return Response(200, response.report)
+
+
+async def explain_execution(backends: Backends, request: Request) -> Response:
+    response = await backends.insights.ExplainExecution(
+        pb.ExplainExecutionRequest(
+            namespace=request.namespace,
+            execution_id=request.id("executionId"),
+            node=request.text("task"),
+        )
+    )
+    return Response(200, response.report)
+
+
+async def explain_workflow(backends: Backends, request: Request) -> Response:
+    response = await backends.insights.ExplainWorkflow(
+        pb.ExplainWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            version=request.whole("version", most=2**32 - 1),
+        )
+    )
+    return Response(200, response.report)
+
+
+async def get_bottlenecks(backends: Backends, request: Request) -> Response:
+    response = await backends.insights.RankBottlenecks(
+        pb.RankBottlenecksRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            execution_count_max=request.whole("executions", most=EXECUTIONS_MAX),
+        )
+    )
+    return Response(200, response.report)
+
+
+def _get(path: str, endpoint: Endpoint, summary: str, answer: Answer, *query: Query) -> Route:
+    operation = Operation(
+        tag=TEST, summary=summary, query=query, answers=(answer,), errors=(404, 413)
+    )
+    return Route("GET", path, endpoint, operation)
+
+
+_EXECUTION = "/api/v1/executions/{executionId}"
+_WORKFLOW = "/api/v1/workflows/{name}"
+ROUTES = (
+    _get(
+        f"{_EXECUTION}/trace",
+        get_trace,
+        "Where the time of an execution went",
+        Answer(200, "Waits and their reasons, runs, groups, the critical path.", Trace),
+    ),
+    _get(
+        f"{_EXECUTION}/compare/{{otherId}}",
+        compare_executions,
+        "What differs between two executions",
+        Answer(200, "Both sides, each task, and where they first part.", Comparison),
+    ),
+    _get(
+        f"{_EXECUTION}/watch",
+        watch_variable,
+        "One value along the chain of tasks",
+        Answer(200, "Who set it, who read it, what it was after each.", Watch),
+        Query("path", "As templates write it: `tasks.charge.output.amount`."),
+    ),
+    _get(
+        f"{_EXECUTION}/explain",
+        explain_execution,
+        "Why an execution waits now",
+        Answer(200, "Causes with remedies, the innermost ones.", Explanation),
+        Query("task", "Only why this task waits."),
+    ),
+    _get(
+        f"{_WORKFLOW}/bottlenecks",
+        get_bottlenecks,
+        "Where the time of the last executions of a workflow went",
+        Answer(200, "Percentiles by task, and the tasks ranked by what they cost.", Bottlenecks),
+        Query("executions", "Of how many at most; 100 without it.", "integer"),
+    ),
+    _get(
+        f"{_WORKFLOW}/explain",
+        explain_workflow,
+        "What would keep executions of a workflow from ending",
+        Answer(200, "Tasks that no worker takes, limits that do not fit.", Diagnosis),
+        Query("version", "The newest without it.", "integer"),
+    ),
+)

@@ -1,0 +1,476 @@
+"""What holds tasks back: limits, emergency stops, queues, circuit breakers."""
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType
+
+from flowmesh.api.execution.v1 import limits_service_pb2 as pb
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as worker_pb
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import Envelope
+from flowmesh.gateway.ids import checked_id
+from flowmesh.gateway.messages import Request, Response, invalid_field
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.routes.common import ACTOR, PAGING, actor_of, json_response
+from flowmesh.gateway.views import failure_value, instant_or_unset
+
+KINDS = ("namespace", "workflow", "task_type", "node", "upstream", "queue")
+CHANGES_MAX = 1_000
+DEAD_LETTERS_MAX = 200
+_Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class LimitRequest(Envelope, frozen=True, kw_only=True):
+    """Sets a limit, in place of what was set before and of the numbers of a definition."""
+
+    kind: Annotated[str, Meta(description=f"One of {', '.join(KINDS)}.")]
+    subject: Annotated[
+        str, Meta(description="A workflow, a task type, workflow/node, a host, a queue.")
+    ] = ""
+    concurrency: Annotated[_Count, Meta(description="Tasks at workers at once; 0 is no limit.")] = 0
+    rate: Annotated[
+        float, Meta(ge=0, le=1_000_000, description="Tasks that may begin in a second.")
+    ] = 0.0
+    burst: Annotated[_Count, Meta(description="As many at once after a pause.")] = 0
+    weight: Annotated[int, Meta(ge=0, le=1_000, description="Of a namespace: its share.")] = 0
+    reason: str = ""
+
+
+class DispatchRequest(Envelope, frozen=True, kw_only=True):
+    """Stops or starts the dispatch of one workflow, or of the namespace without one."""
+
+    workflow: str = ""
+    reason: str = ""
+
+
+class LimitValue(answers.Answer, kw_only=True):
+    """A limit that is set; 0 is none."""
+
+    kind: str
+    subject: str
+    concurrency: int
+    rate: float
+    burst: int
+    weight: int
+    actor: str
+    reason: str
+    updated_at: answers.Instant | UnsetType = UNSET
+
+
+class LimitUseValue(answers.Answer, kw_only=True):
+    """What is counted under a limit, by each value of its key."""
+
+    kind: str
+    subject: str
+    key: str
+    in_use: int
+    waiting: int
+    concurrency: int
+    rate: float
+
+
+class StopValue(answers.Answer, kw_only=True):
+    """A stop; without a workflow it is of the namespace."""
+
+    workflow: str | UnsetType = UNSET
+    reason: str
+    actor: str
+    stopped_at: answers.Instant | UnsetType = UNSET
+    waiting: int
+
+
+class LimitList(answers.Answer, kw_only=True):
+    """What is set, in use and stopped; `unreachable` orchestrators did not answer."""
+
+    limits: list[LimitValue]
+    uses: list[LimitUseValue]
+    stops: list[StopValue]
+    unreachable: list[str]
+
+
+class LimitAnswer(answers.Answer, kw_only=True):
+    """Done; `unreachable` orchestrators follow within a second."""
+
+    unreachable: list[str]
+
+
+class LimitDeleted(answers.Answer, kw_only=True):
+    """Whether there was one."""
+
+    deleted: bool
+    unreachable: list[str]
+
+
+class LimitChangeValue(answers.Answer, kw_only=True):
+    """Who changed a limit or stopped dispatch, and why."""
+
+    number: int
+    at: answers.Instant | UnsetType = UNSET
+    action: str
+    subject: str
+    actor: str
+    reason: str
+
+
+class LimitChangeList(answers.Answer, kw_only=True):
+    """Newest first."""
+
+    changes: list[LimitChangeValue]
+
+
+class QueueValue(answers.Answer, kw_only=True):
+    """Tasks of one queue and task type; those that are held back are among the ready ones."""
+
+    queue: str
+    task_type: str
+    requires: str | UnsetType = UNSET
+    ready: int
+    waiting_for_limits: int
+    stopped: int
+    running: int
+    oldest_ms: int
+    failed: int
+    free_slots: int
+    worker_sets: int
+    overflowed: bool
+
+
+class QueueList(answers.Answer, kw_only=True):
+    """By queue and task type; `unreachable` orchestrators did not answer."""
+
+    queues: list[QueueValue]
+    unreachable: list[str]
+
+
+class DeadLetterValue(answers.Answer, kw_only=True):
+    """A task whose last attempt failed and failed its execution with it."""
+
+    execution_id: str
+    workflow: str
+    task: str
+    queue: str
+    task_type: str
+    attempts: int
+    error: answers.FailureValue
+    failed_at: answers.Instant | UnsetType = UNSET
+
+
+class DeadLetterList(answers.Answer, kw_only=True):
+    """Those of a page of failed executions, newest first."""
+
+    letters: list[DeadLetterValue]
+    next_page_token: str
+
+
+class BreakerValue(answers.Answer, kw_only=True):
+    """A circuit breaker that is not closed."""
+
+    upstream: str
+    state: str
+    retry_after_ms: int
+    calls: int
+    failures: int
+    worker_service: str
+
+
+class BreakerList(answers.Answer, kw_only=True):
+    """By upstream."""
+
+    breakers: list[BreakerValue]
+
+
+def _kind(word: str) -> Any:
+    if word not in KINDS:
+        raise invalid_field("kind", f"must be one of {', '.join(KINDS)}")
+    return pb.LimitKind.Value(f"LIMIT_KIND_{word.upper()}")
+
+
+def _word(kind: pb.LimitKind.ValueType) -> str:
+    return pb.LimitKind.Name(kind).removeprefix("LIMIT_KIND_").lower()
+
+
+async def set_limit(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(LimitRequest)
+    response = await backends.limits.SetLimit(
+        pb.SetLimitRequest(
+            limit=pb.Limit(
+                namespace=request.namespace,
+                kind=_kind(envelope.kind),
+                subject=envelope.subject,
+                concurrency=envelope.concurrency,
+                rate_per_second=envelope.rate,
+                burst=envelope.burst,
+                weight=envelope.weight,
+            ),
+            actor=actor_of(request),
+            reason=envelope.reason,
+        )
+    )
+    return json_response(LimitAnswer(unreachable=list(response.unreachable)))
+
+
+async def delete_limit(backends: Backends, request: Request) -> Response:
+    response = await backends.limits.DeleteLimit(
+        pb.DeleteLimitRequest(
+            namespace=request.namespace,
+            kind=_kind(request.text("kind")),
+            subject=request.text("subject"),
+            actor=actor_of(request),
+            reason=request.text("reason"),
+        )
+    )
+    unreachable = list(response.unreachable)
+    return json_response(LimitDeleted(deleted=response.deleted, unreachable=unreachable))
+
+
+async def list_limits(backends: Backends, request: Request) -> Response:
+    found = await backends.limits.ListLimits(pb.ListLimitsRequest(namespace=request.namespace))
+    return json_response(
+        LimitList(
+            limits=[_limit(each) for each in found.limits],
+            uses=[
+                LimitUseValue(
+                    kind=_word(each.kind),
+                    subject=each.subject,
+                    key=each.key,
+                    in_use=each.in_use,
+                    waiting=each.waiting,
+                    concurrency=each.concurrency,
+                    rate=each.rate_per_second,
+                )
+                for each in found.uses
+            ],
+            stops=[
+                StopValue(
+                    workflow=each.workflow_id or UNSET,
+                    reason=each.reason,
+                    actor=each.actor,
+                    stopped_at=instant_or_unset(each.stopped_at_us),
+                    waiting=each.waiting,
+                )
+                for each in found.stops
+            ],
+            unreachable=list(found.unreachable),
+        )
+    )
+
+
+def _limit(message: pb.Limit) -> LimitValue:
+    return LimitValue(
+        kind=_word(message.kind),
+        subject=message.subject,
+        concurrency=message.concurrency,
+        rate=message.rate_per_second,
+        burst=message.burst,
+        weight=message.weight,
+        actor=message.actor,
+        reason=message.reason,
+        updated_at=instant_or_unset(message.updated_at_us),
+    )
+
+
+async def list_limit_changes(backends: Backends, request: Request) -> Response:
+    found = await backends.limits.ListLimitChanges(
+        pb.ListLimitChangesRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize", most=CHANGES_MAX),
+            before_id=request.whole("before", most=2**62),
+        )
+    )
+    changes = [
+        LimitChangeValue(
+            number=each.id,
+            at=instant_or_unset(each.at_us),
+            action=each.action,
+            subject=each.subject,
+            actor=each.actor,
+            reason=each.reason,
+        )
+        for each in found.changes
+    ]
+    return json_response(LimitChangeList(changes=changes))
+
+
+async def stop_dispatch(backends: Backends, request: Request) -> Response:
+    return await _switch(backends.limits.StopDispatch, pb.StopDispatchRequest, request)
+
+
+async def start_dispatch(backends: Backends, request: Request) -> Response:
+    return await _switch(backends.limits.StartDispatch, pb.StartDispatchRequest, request)
+
+
+async def _switch(call: Any, message: Any, request: Request) -> Response:
+    envelope = await request.envelope(DispatchRequest)
+    response = await call(
+        message(
+            namespace=request.namespace,
+            workflow_id=checked_id("workflow", envelope.workflow) if envelope.workflow else "",
+            reason=envelope.reason,
+            actor=actor_of(request),
+        )
+    )
+    return json_response(LimitAnswer(unreachable=list(response.unreachable)))
+
+
+async def list_queues(backends: Backends, request: Request) -> Response:
+    found = await backends.limits.ListQueues(pb.ListQueuesRequest(namespace=request.namespace))
+    queues = [
+        QueueValue(
+            queue=each.queue,
+            task_type=each.task_type,
+            requires=each.requires or UNSET,
+            ready=each.ready,
+            waiting_for_limits=each.waiting_for_limits,
+            stopped=each.stopped,
+            running=each.running,
+            oldest_ms=each.oldest_ms,
+            failed=each.failed,
+            free_slots=each.credit,
+            worker_sets=each.worker_sets,
+            overflowed=each.overflowed,
+        )
+        for each in found.queues
+    ]
+    return json_response(QueueList(queues=queues, unreachable=list(found.unreachable)))
+
+
+async def list_dead_letters(backends: Backends, request: Request) -> Response:
+    found = await backends.limits.ListDeadLetters(
+        pb.ListDeadLettersRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize", most=DEAD_LETTERS_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    letters = [
+        DeadLetterValue(
+            execution_id=each.execution_id,
+            workflow=each.workflow_id,
+            task=each.node,
+            queue=each.queue,
+            task_type=each.task_type,
+            attempts=each.attempts,
+            error=failure_value(each.failure),
+            failed_at=instant_or_unset(each.failed_at_us),
+        )
+        for each in found.letters
+    ]
+    return json_response(DeadLetterList(letters=letters, next_page_token=found.next_page_token))
+
+
+async def list_breakers(backends: Backends, _request: Request) -> Response:
+    found = await backends.limits.ListBreakers(pb.ListBreakersRequest())
+    breakers = [
+        BreakerValue(
+            upstream=each.breaker.upstream,
+            state=worker_pb.BreakerState.Name(each.breaker.state)
+            .removeprefix("BREAKER_STATE_")
+            .lower(),
+            retry_after_ms=each.breaker.retry_after_ms,
+            calls=each.breaker.calls,
+            failures=each.breaker.failures,
+            worker_service=each.worker_service_id,
+        )
+        for each in found.breakers
+    ]
+    return json_response(BreakerList(breakers=breakers))
+
+
+def _route(method: str, path: str, endpoint: Any, **said: Any) -> Route:
+    return Route(method, path, endpoint, Operation(**said))
+
+
+ROUTES = (
+    _route(
+        "GET",
+        "/api/v1/limits",
+        list_limits,
+        tag=TEST,
+        summary="Limits that are set, what is in use, what is stopped",
+        answers=(Answer(200, "As all orchestrators have it.", LimitList),),
+    ),
+    _route(
+        "PUT",
+        "/api/v1/limits",
+        set_limit,
+        tag=MANAGE,
+        summary="Set a limit while tasks run",
+        headers=(ACTOR,),
+        body=Body(LimitRequest),
+        answers=(Answer(200, "The limit holds.", LimitAnswer),),
+    ),
+    _route(
+        "DELETE",
+        "/api/v1/limits",
+        delete_limit,
+        tag=MANAGE,
+        summary="Remove a limit; that of a definition holds again",
+        headers=(ACTOR,),
+        query=(
+            Query("kind", f"One of {', '.join(KINDS)}."),
+            Query("subject", "As it was set."),
+            Query("reason", "Why; kept with the change."),
+        ),
+        answers=(Answer(200, "It holds no more.", LimitDeleted),),
+    ),
+    _route(
+        "GET",
+        "/api/v1/limits/changes",
+        list_limit_changes,
+        tag=TEST,
+        summary="Who changed limits or stopped dispatch",
+        query=(
+            Query("pageSize", "How many at most.", "integer"),
+            Query("before", "Number of a change: only those before it.", "integer"),
+        ),
+        answers=(Answer(200, "Newest first.", LimitChangeList),),
+    ),
+    _route(
+        "POST",
+        "/api/v1/dispatch/stop",
+        stop_dispatch,
+        tag=MANAGE,
+        summary="Let no task of a workflow or of the namespace leave any more",
+        headers=(ACTOR,),
+        body=Body(DispatchRequest, required=False),
+        answers=(Answer(200, "It is stopped.", LimitAnswer),),
+        errors=(409,),
+    ),
+    _route(
+        "POST",
+        "/api/v1/dispatch/start",
+        start_dispatch,
+        tag=MANAGE,
+        summary="Undo a stop; what waited leaves",
+        headers=(ACTOR,),
+        body=Body(DispatchRequest, required=False),
+        answers=(Answer(200, "It goes on.", LimitAnswer),),
+        errors=(409,),
+    ),
+    _route(
+        "GET",
+        "/api/v1/queues",
+        list_queues,
+        tag=TEST,
+        summary="How full the queues are, and why tasks wait",
+        answers=(Answer(200, "Of all orchestrators.", QueueList),),
+    ),
+    _route(
+        "GET",
+        "/api/v1/dead-letters",
+        list_dead_letters,
+        tag=TEST,
+        summary="Tasks that were given up and failed their executions",
+        query=PAGING,
+        answers=(Answer(200, "Of a page of failed executions.", DeadLetterList),),
+    ),
+    _route(
+        "GET",
+        "/api/v1/breakers",
+        list_breakers,
+        tag=TEST,
+        summary="Circuit breakers that are not closed",
+        answers=(Answer(200, "Of all worker services.", BreakerList),),
+    ),
+)

@@ -1,0 +1,189 @@
+"""How long ended executions are kept, the archive, and deletion on request."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from msgspec import Meta
+
+from flowmesh.api.execution.v1 import retention_service_pb2 as pb
+from flowmesh.errors import WrongState
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import Envelope, StopRequest
+from flowmesh.gateway.ids import checked_text
+from flowmesh.gateway.instants import instant_us
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.routes.common import (
+    ACTOR,
+    IDEMPOTENCY_KEY,
+    actor_of,
+    json_response,
+    request_id_of,
+    wrong_state,
+)
+from flowmesh.gateway.views import execution_summary
+
+LINES = "application/x-ndjson"
+
+
+class RetentionAnswer(answers.Answer, kw_only=True):
+    """`own`: set for this namespace; else it is the setting of the suite."""
+
+    retention_ms: int
+    own: bool
+
+
+class RetentionRequest(Envelope, frozen=True, kw_only=True):
+    """Sets how long the namespace keeps its ended executions."""
+
+    retention_ms: Annotated[int, Meta(ge=0, description="0 goes back to the setting.")]
+
+
+class ArchivedList(answers.Answer, kw_only=True):
+    """Oldest first; `capped` says that there are more."""
+
+    executions: list[answers.ExecutionSummary]
+    capped: bool
+
+
+async def get_retention(backends: Backends, request: Request) -> Response:
+    found = await backends.retention.GetRetention(
+        pb.GetRetentionRequest(namespace=request.namespace)
+    )
+    return json_response(RetentionAnswer(retention_ms=found.retention_ms, own=found.own))
+
+
+async def set_retention(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(RetentionRequest)
+    await backends.retention.SetRetention(
+        pb.SetRetentionRequest(namespace=request.namespace, retention_ms=envelope.retention_ms)
+    )
+    return await get_retention(backends, request)
+
+
+async def delete_execution(backends: Backends, request: Request) -> Response:
+    execution_id = request.id("executionId")
+    try:
+        await backends.retention.DeleteExecution(
+            pb.DeleteExecutionRequest(namespace=request.namespace, execution_id=execution_id)
+        )
+    except WrongState as error:
+        return await wrong_state(backends, request.namespace, execution_id, error)
+    return Response(HTTPStatus.NO_CONTENT, b"")
+
+
+async def erase_execution(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.id("executionId")
+    envelope = await request.envelope(StopRequest)
+    try:
+        await backends.retention.EraseExecution(
+            pb.EraseExecutionRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                reason=checked_text("reason", envelope.reason),
+                request_id=request_id_of(request, envelope.request_id),
+                actor=actor_of(request),
+            )
+        )
+    except WrongState as error:
+        return await wrong_state(backends, namespace, execution_id, error)
+    return Response(HTTPStatus.NO_CONTENT, b"")
+
+
+async def list_archived(backends: Backends, request: Request) -> Response:
+    found = await backends.retention.ListArchived(
+        pb.ListArchivedRequest(
+            namespace=request.namespace,
+            workflow_id=request.text("workflow"),
+            started_after_us=instant_us(request, "startedAfter"),
+            started_before_us=instant_us(request, "startedBefore"),
+        )
+    )
+    executions = [execution_summary(each) for each in found.executions]
+    return json_response(ArchivedList(executions=executions, capped=found.capped))
+
+
+async def get_archived(backends: Backends, request: Request) -> Response:
+    chunks = backends.retention.GetArchived(
+        pb.GetArchivedRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    )
+    document = b"".join([each.chunk async for each in chunks])
+    return Response(HTTPStatus.OK, document, LINES)
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/retention",
+        get_retention,
+        Operation(
+            tag=MANAGE,
+            summary="How long the namespace keeps its ended executions",
+            answers=(Answer(200, "Workflows may say otherwise.", RetentionAnswer),),
+        ),
+    ),
+    Route(
+        "PUT",
+        "/api/v1/retention",
+        set_retention,
+        Operation(
+            tag=MANAGE,
+            summary="Set how long the namespace keeps its ended executions",
+            body=Body(RetentionRequest),
+            answers=(Answer(200, "From the next housekeeping on.", RetentionAnswer),),
+            errors=(413, 415),
+        ),
+    ),
+    Route(
+        "DELETE",
+        "/api/v1/executions/{executionId}",
+        delete_execution,
+        Operation(
+            tag=MANAGE,
+            summary="Delete an ended execution with its history",
+            answers=(Answer(204, "It is gone, from the archive too."),),
+            errors=(404, 409),
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:erase",
+        erase_execution,
+        Operation(
+            tag=MANAGE,
+            summary="Erase the values of an ended execution and leave a tombstone",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY, ACTOR),
+            answers=(Answer(204, "They are erased."),),
+            errors=(404, 409, 413, 415, 429),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/archive",
+        list_archived,
+        Operation(
+            tag=TEST,
+            summary="Executions in the archive",
+            query=(
+                Query("workflow", "Only executions of this workflow."),
+                Query("startedAfter", "RFC 3339; only executions started later."),
+                Query("startedBefore", "RFC 3339; only executions started earlier."),
+            ),
+            answers=(Answer(200, "Oldest first, at most 1,000.", ArchivedList),),
+            errors=(409,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/archive/{executionId}",
+        get_archived,
+        Operation(
+            tag=TEST,
+            summary="An archived execution as its file has it",
+            answers=(Answer(200, "JSON lines.", media_type=LINES),),
+            errors=(404, 409),
+        ),
+    ),
+)

@@ -1,0 +1,147 @@
+"""Counts of executions by a filter, and what executions are found by."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from flowmesh.api.common.v1 import search_pb2
+from flowmesh.api.execution.v1 import search_service_pb2 as pb
+from flowmesh.errors import WrongState
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import Envelope, RequestId
+from flowmesh.gateway.messages import Request, Response, invalid_field
+from flowmesh.gateway.operations import EXECUTE, TEST, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.routes.common import (
+    ACTOR,
+    FILTER,
+    IDEMPOTENCY_KEY,
+    actor_of,
+    json_response,
+    request_id_of,
+    wrong_state,
+)
+
+
+class GroupValue(answers.Answer, kw_only=True):
+    """Executions with these values, by the names asked for; empty where they have none."""
+
+    values: dict[str, str]
+    count: int
+
+
+class CountAnswer(answers.Answer, kw_only=True):
+    """The largest group first; `groupsCapped` says that there are more."""
+
+    count: int
+    groups: list[GroupValue]
+    groups_capped: bool
+
+
+class AttributesRequest(Envelope, frozen=True, kw_only=True):
+    """Sets search attributes that the workflow declares; null removes one."""
+
+    attributes: Annotated[dict[str, Any], Meta(examples=[{"amount": 120, "region": None}])]
+    times: Annotated[
+        tuple[str, ...], Meta(description="Names of those whose text is an RFC 3339 time.")
+    ] = ()
+    request_id: RequestId = ""
+
+
+async def count_executions(backends: Backends, request: Request) -> Response:
+    names = request.texts("groupBy")
+    response = await backends.searches.CountExecutions(
+        pb.CountExecutionsRequest(
+            namespace=request.namespace, filter=request.text("filter"), group_by=names
+        )
+    )
+    groups = [
+        GroupValue(values=dict(zip(names, group.values, strict=True)), count=group.count)
+        for group in response.groups
+        if names
+    ]
+    return json_response(
+        CountAnswer(count=response.count, groups=groups, groups_capped=response.groups_capped)
+    )
+
+
+async def set_attributes(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.id("executionId")
+    envelope = await request.envelope(AttributesRequest)
+    given = envelope.attributes
+    message = pb.SetSearchAttributesRequest(
+        namespace=namespace,
+        execution_id=execution_id,
+        values=[
+            _value(name, value, is_time=name in envelope.times)
+            for name, value in given.items()
+            if value is not None
+        ],
+        removed=[name for name, value in given.items() if value is None],
+        request_id=request_id_of(request, envelope.request_id),
+        actor=actor_of(request),
+    )
+    try:
+        response = await backends.searches.SetSearchAttributes(message)
+    except WrongState as error:
+        return await wrong_state(backends, namespace, execution_id, error)
+    return json_response(
+        answers.Signaled(execution_id=execution_id, sequence=response.sequence),
+        HTTPStatus.ACCEPTED,
+    )
+
+
+def _value(name: str, value: Any, *, is_time: bool) -> search_pb2.SearchValue:
+    match value:
+        case bool():
+            return search_pb2.SearchValue(name=name, flag=value)
+        case int() | float():
+            return search_pb2.SearchValue(name=name, number=value)
+        case str() if is_time:
+            try:
+                at = datetime.fromisoformat(value[:64])
+            except ValueError:
+                raise invalid_field(f"attributes.{name}", "is no RFC 3339 time") from None
+            at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+            return search_pb2.SearchValue(name=name, time_us=int(at.timestamp() * 1_000_000))
+        case str():
+            return search_pb2.SearchValue(name=name, text=value)
+    raise invalid_field(f"attributes.{name}", "must be text, a number, true, false or null")
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/executions:count",
+        count_executions,
+        Operation(
+            tag=TEST,
+            summary="Count executions by a filter, in groups",
+            query=(
+                FILTER,
+                Query(
+                    "groupBy",
+                    "At most 3 of status, workflow, version, day, hour, error.class,"
+                    " label.<name>, attr.<name>, input.<path>; by commas.",
+                    repeated=True,
+                ),
+            ),
+            answers=(Answer(200, "As last committed.", CountAnswer),),
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:attributes",
+        set_attributes,
+        Operation(
+            tag=EXECUTE,
+            summary="Set search attributes of a running execution",
+            body=Body(AttributesRequest),
+            headers=(IDEMPOTENCY_KEY, ACTOR),
+            answers=(Answer(202, "They are set.", answers.Signaled),),
+            errors=(404, 409, 413, 415, 429),
+        ),
+    ),
+)

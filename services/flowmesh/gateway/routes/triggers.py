@@ -1,0 +1,478 @@
+"""Triggers, what fires them from outside, and what they would have fired for."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import definition_service_pb2, trigger_pb2
+from flowmesh.api.event.v1 import trigger_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.gateway import answers
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import Envelope, RequestId
+from flowmesh.gateway.instants import instant_us, us_of
+from flowmesh.gateway.jsontext import dump_json
+from flowmesh.gateway.limits import PAGE_SIZE_MAX, WEBHOOK_BYTES_MAX
+from flowmesh.gateway.messages import JSON, Request, Response
+from flowmesh.gateway.operations import (
+    EXECUTE,
+    MANAGE,
+    TEST,
+    Answer,
+    Body,
+    Endpoint,
+    Operation,
+    Query,
+    Route,
+)
+from flowmesh.gateway.payloads import payload_of
+from flowmesh.gateway.routes.common import (
+    ACTOR,
+    IDEMPOTENCY_KEY,
+    PAGING,
+    actor_of,
+    json_response,
+    request_id_of,
+)
+from flowmesh.views import instant, raw_json, raw_value
+
+# What the orchestrator calls a node that waits for a call.
+RECEIVER = "webhook.receive"
+_PROVIDERS = {
+    number: name.removeprefix("WEBHOOK_PROVIDER_TYPE_").lower().replace("unspecified", "none")
+    for name, number in trigger_pb2.WebhookProviderType.items()
+}
+
+
+class FireRequest(Envelope, frozen=True, kw_only=True):
+    """Starts an execution as if the trigger had fired."""
+
+    input: Annotated[Any, Meta(description="In place of what the trigger makes of it.")] = UNSET
+    request_id: RequestId = ""
+
+
+class PublishRequest(Envelope, frozen=True, kw_only=True):
+    """An event, as CloudEvents 1.0 names its attributes."""
+
+    type: str
+    id: str = ""
+    source: str = ""
+    subject: str = ""
+    time: str = ""
+    data: Annotated[Any, Meta(description="Any JSON value.")] = None
+    specversion: Literal["1.0"] = "1.0"
+    datacontenttype: Literal["application/json"] = "application/json"
+
+
+class TriggerValue(answers.Answer, kw_only=True):
+    """A trigger and how it goes; `nextAt` of a schedule that fires again."""
+
+    workflow: str
+    id: str
+    kind: Literal["cron", "event", "webhook"]
+    version: int
+    paused: bool
+    next_at: answers.Instant | UnsetType = UNSET
+    last_at: answers.Instant | UnsetType = UNSET
+    last_execution_id: str | UnsetType = UNSET
+    last_error: str | UnsetType = UNSET
+    fired: int
+    missed: int
+    expression: str | UnsetType = UNSET
+    timezone: str | UnsetType = UNSET
+    type: str | UnsetType = UNSET
+    source: str | UnsetType = UNSET
+    filter: str | UnsetType = UNSET
+    provider: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    input: answers.Json | UnsetType = UNSET
+
+
+class TriggerList(answers.Answer, kw_only=True):
+    """By workflow and id."""
+
+    triggers: list[TriggerValue]
+    next_page_token: str
+
+
+class FiredValue(answers.Answer, kw_only=True):
+    """What was started; `created` is false where it was there already."""
+
+    execution_id: str
+    created: bool
+
+
+class PublishedValue(answers.Answer, kw_only=True):
+    """`triggers` fire for it; `created` is false where it was there already."""
+
+    id: str
+    created: bool
+    triggers: int
+
+
+class ReceivedValue(answers.Answer, kw_only=True):
+    """What the call has done: started an execution, or let a node of it go on."""
+
+    execution_id: str
+    created: bool
+    task_id: str | UnsetType = UNSET
+
+
+class CauseValue(answers.Answer, kw_only=True):
+    """Something a trigger fires for, and the request id of what it starts."""
+
+    name: str
+    at: answers.Instant
+    request_id: str
+    input: answers.Json | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+class CauseList(answers.Answer, kw_only=True):
+    """By time; only `count` where that was asked for."""
+
+    causes: list[CauseValue]
+    count: int | UnsetType = UNSET
+    next_page_token: str
+
+
+class HookValue(answers.Answer, kw_only=True):
+    """The URL that a task waits for a call of."""
+
+    task_id: str
+    url: str
+
+
+class HookList(answers.Answer, kw_only=True):
+    """Of one execution."""
+
+    hooks: list[HookValue]
+
+
+async def list_triggers(backends: Backends, request: Request) -> Response:
+    return await _list(backends, request, request.text("workflow"))
+
+
+async def list_workflow_triggers(backends: Backends, request: Request) -> Response:
+    name = request.id("name")
+    # A workflow without triggers has none; one that is not there is told.
+    await backends.definitions.GetWorkflow(
+        definition_service_pb2.GetWorkflowRequest(namespace=request.namespace, workflow_id=name)
+    )
+    return await _list(backends, request, name)
+
+
+async def _list(backends: Backends, request: Request, workflow: str) -> Response:
+    response = await backends.triggers.ListTriggers(
+        pb.ListTriggersRequest(
+            namespace=request.namespace,
+            workflow_id=workflow,
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        TriggerList(
+            triggers=[trigger_value(each) for each in response.triggers],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+def _pausing(rpc: str, message: Any, name: str) -> Endpoint:
+    async def change(backends: Backends, request: Request) -> Response:
+        call = message(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            trigger_id=request.id("trigger"),
+        )
+        response = await getattr(backends.triggers, rpc)(call)
+        return json_response(trigger_value(response.trigger))
+
+    change.__name__ = name
+    return change
+
+
+pause_trigger = _pausing("PauseTrigger", pb.PauseTriggerRequest, "pause_trigger")
+resume_trigger = _pausing("ResumeTrigger", pb.ResumeTriggerRequest, "resume_trigger")
+
+
+async def fire_trigger(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(FireRequest)
+    given = None
+    if envelope.input is not UNSET:
+        given = await payload_of(backends, request.namespace, "input", envelope.input)
+    response = await backends.triggers.FireTrigger(
+        pb.FireTriggerRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            trigger_id=request.id("trigger"),
+            input=given,
+            request_id=request_id_of(request, envelope.request_id),
+            actor=actor_of(request),
+        )
+    )
+    fired = FiredValue(execution_id=response.execution_id, created=response.created)
+    return json_response(fired, HTTPStatus.ACCEPTED)
+
+
+async def list_causes(backends: Backends, request: Request) -> Response:
+    response = await backends.triggers.ListCauses(
+        pb.ListCausesRequest(
+            namespace=request.namespace,
+            workflow_id=request.id("name"),
+            trigger_id=request.id("trigger"),
+            from_us=instant_us(request, "from"),
+            to_us=instant_us(request, "to") or backends.clock.now_us(),
+            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_token=request.text("pageToken"),
+            count_only=request.flag("countOnly"),
+        )
+    )
+    return json_response(
+        CauseList(
+            causes=[
+                CauseValue(
+                    name=each.name,
+                    at=instant(each.at_us),
+                    request_id=each.request_id,
+                    input=raw_value(each.input) if each.HasField("input") else UNSET,
+                    error=each.error or UNSET,
+                )
+                for each in response.causes
+            ],
+            count=response.count if request.flag("countOnly") else UNSET,
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def publish_event(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(PublishRequest)
+    event = pb.Event(
+        id=envelope.id,
+        source=envelope.source,
+        type=envelope.type,
+        subject=envelope.subject,
+        time_us=us_of("time", envelope.time) if envelope.time else 0,
+        data=payload_pb2.Payload(data=dump_json(envelope.data)),
+    )
+    response = await backends.triggers.PublishEvent(
+        pb.PublishEventRequest(namespace=request.namespace, event=event)
+    )
+    published = PublishedValue(
+        id=response.event_id, created=response.created, triggers=response.triggers
+    )
+    return json_response(published, HTTPStatus.ACCEPTED if response.created else HTTPStatus.OK)
+
+
+async def receive_webhook(backends: Backends, request: Request) -> Response:
+    return await _received(
+        backends, request, namespace=request.id("namespace"), hook=request.id("hook")
+    )
+
+
+async def resume_by_webhook(backends: Backends, request: Request) -> Response:
+    return await _received(backends, request, token=request.param("token"))
+
+
+async def _received(backends: Backends, request: Request, **place: str) -> Response:
+    body = await request.body(WEBHOOK_BYTES_MAX, "PAYLOAD_TOO_LARGE")
+    response = await backends.triggers.ReceiveWebhook(
+        pb.ReceiveWebhookRequest(
+            **place,
+            headers=[pb.Header(name=name, value=value) for name, value in request.headers()],
+            body=body,
+        )
+    )
+    if response.challenge:
+        return json_response({"challenge": response.challenge})
+    received = ReceivedValue(
+        execution_id=response.execution_id,
+        created=response.created,
+        task_id=response.node or UNSET,
+    )
+    return json_response(received, HTTPStatus.ACCEPTED if response.created else HTTPStatus.OK)
+
+
+async def list_hooks(backends: Backends, request: Request) -> Response:
+    hooks = await backends.triggers.ListHooks(
+        pb.ListHooksRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    )
+    found = [HookValue(task_id=each.node, url=hook_url(each.token)) for each in hooks.hooks]
+    return json_response(HookList(hooks=found))
+
+
+async def waiting_urls(backends: Backends, execution: execution_pb2.Execution) -> dict[str, str]:
+    """Of the nodes that wait for a call; nobody is asked where none does."""
+    running = execution_pb2.NODE_STATUS_RUNNING
+    if not any(node.task_type == RECEIVER and node.status == running for node in execution.nodes):
+        return {}
+    hooks = await backends.triggers.ListHooks(
+        pb.ListHooksRequest(namespace=execution.namespace, execution_id=execution.execution_id)
+    )
+    return {each.node: hook_url(each.token) for each in hooks.hooks}
+
+
+def hook_url(token: str) -> str:
+    """The path of the URL of a node that waits."""
+    return f"/api/v1/hooks/t/{token}"
+
+
+def trigger_value(state: pb.TriggerState) -> TriggerValue:
+    trigger = state.trigger
+    kind: Any = trigger.WhichOneof("kind")
+    value = TriggerValue(
+        workflow=state.workflow_id,
+        id=trigger.id,
+        kind=kind,
+        version=state.version,
+        paused=state.paused,
+        next_at=instant(state.next_at_us) if state.next_at_us else UNSET,
+        last_at=instant(state.last_at_us) if state.last_at_us else UNSET,
+        last_execution_id=state.last_execution_id or UNSET,
+        last_error=state.last_error or UNSET,
+        fired=state.fired,
+        missed=state.missed,
+        input=raw_json(trigger.input_template) if trigger.input_template else UNSET,
+    )
+    if kind == "cron":
+        value.expression = trigger.cron.expression
+        value.timezone = trigger.cron.time_zone or "UTC"
+    elif kind == "event":
+        value.type = trigger.event.type or UNSET
+        value.source = trigger.event.source or UNSET
+        value.filter = trigger.event.filter or UNSET
+    else:
+        value.provider = _PROVIDERS[trigger.webhook.receiver.provider]
+        value.url = f"/api/v1/hooks/{state.namespace}/{trigger.webhook.hook}"
+    return value
+
+
+_TRIGGERS = "/api/v1/workflows/{name}/triggers"
+_TRIGGER = f"{_TRIGGERS}/{{trigger}}"
+_CALL = Body(None, description="JSON, signed as the provider signs.")
+_CALLED = (
+    Answer(202, "It has done something.", ReceivedValue),
+    Answer(200, "The same call came before; its outcome.", ReceivedValue),
+)
+_CALL_ERRORS = (401, 404, 409, 413)
+
+
+def _changing(summary: str) -> Operation:
+    return Operation(
+        tag=MANAGE,
+        summary=summary,
+        answers=(Answer(200, "As it is now.", TriggerValue),),
+        errors=(404, 409),
+    )
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/triggers",
+        list_triggers,
+        Operation(
+            tag=MANAGE,
+            summary="What starts executions: schedules, events, webhooks",
+            query=(Query("workflow", "Only those of this workflow."), *PAGING),
+            answers=(Answer(200, "By workflow and id.", TriggerList),),
+        ),
+    ),
+    Route(
+        "GET",
+        _TRIGGERS,
+        list_workflow_triggers,
+        Operation(
+            tag=MANAGE,
+            summary="Triggers of a workflow",
+            query=PAGING,
+            answers=(Answer(200, "By id.", TriggerList),),
+        ),
+    ),
+    Route("POST", f"{_TRIGGER}:pause", pause_trigger, _changing("Let a trigger start nothing")),
+    Route("POST", f"{_TRIGGER}:resume", resume_trigger, _changing("Let a trigger go on")),
+    Route(
+        "POST",
+        f"{_TRIGGER}:fire",
+        fire_trigger,
+        Operation(
+            tag=EXECUTE,
+            summary="Start an execution as if a trigger had fired",
+            body=Body(FireRequest, required=False),
+            headers=(IDEMPOTENCY_KEY, ACTOR),
+            answers=(Answer(202, "It is started.", FiredValue),),
+            errors=(404, 409, 413, 415),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{_TRIGGER}/causes",
+        list_causes,
+        Operation(
+            tag=TEST,
+            summary="What a trigger would have started in a stretch of time",
+            query=(
+                Query("from", "RFC 3339; from this time on."),
+                Query("to", "RFC 3339; before this time; now without it."),
+                Query("countOnly", "Only how many.", "boolean"),
+                *PAGING,
+            ),
+            answers=(Answer(200, "By time.", CauseList),),
+            errors=(404, 409),
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/events",
+        publish_event,
+        Operation(
+            tag=EXECUTE,
+            summary="Publish an event; it starts what waits for such",
+            body=Body(PublishRequest, media_types=(JSON,)),
+            answers=(
+                Answer(202, "It is kept.", PublishedValue),
+                Answer(200, "It was there already.", PublishedValue),
+            ),
+            errors=(413, 415),
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/hooks/{namespace}/{hook}",
+        receive_webhook,
+        Operation(
+            tag=EXECUTE,
+            summary="The URL of a webhook that starts executions",
+            body=_CALL,
+            answers=_CALLED,
+            errors=_CALL_ERRORS,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/hooks/t/{token}",
+        resume_by_webhook,
+        Operation(
+            tag=EXECUTE,
+            summary="The URL of a task that waits for a call",
+            body=_CALL,
+            answers=_CALLED,
+            errors=_CALL_ERRORS,
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/hooks",
+        list_hooks,
+        Operation(
+            tag=TEST,
+            summary="URLs of tasks that wait for a call",
+            answers=(Answer(200, "Of those that wait now.", HookList),),
+            errors=(404,),
+        ),
+    ),
+)

@@ -1,0 +1,268 @@
+"""What people do to single nodes, and with executions that have ended."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.api.execution.v1 import control_service_pb2 as pb
+from flowmesh.api.execution.v1 import control_service_pb2_grpc as pb_grpc
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.engine import (
+    Breakpoints,
+    Decide,
+    NodeState,
+    Repeat,
+    Start,
+    State,
+    Steer,
+    outcome_of,
+    plan_rerun,
+)
+from flowmesh.errors import Invalid, Violation, WrongState
+from flowmesh.orchestrator.approvals import Approvals
+from flowmesh.orchestrator.attributes import labels_of
+from flowmesh.orchestrator.errors import node_not_found
+from flowmesh.orchestrator.executions import TEXT_MAX, Executions, check_text
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.payloads import check_inline
+from flowmesh.orchestrator.peers import FORWARDED, was_forwarded
+from flowmesh.orchestrator.plans import check_breakpoints
+from flowmesh.orchestrator.views import status_name
+from flowmesh.orchestrator.works import Answer, Started, StartWork
+from flowmesh.plan import Plan, decode_if_json
+from flowmesh.rpc import known_choices, namespace_of
+from flowmesh.telemetry import current_traceparent
+
+NAME_MAX = 256
+if TYPE_CHECKING:
+    Stub = pb_grpc.ControlServiceAsyncStub
+
+
+class Control:
+    """The calls of ControlService, without their messages' wire form."""
+
+    def __init__(
+        self, *, core: Orchestrator, executions: Executions, stub_at: Callable[[str], Stub]
+    ) -> None:
+        self._core = core
+        self.approvals = Approvals(store=core.store, states=core.states)
+        self._executions = executions
+        self._stub_at = stub_at
+
+    async def steer(self, request: pb.SteerNodeRequest, *, forwarded: bool) -> int:
+        """Sequence of the last event that came of it."""
+        known_choices([request.action], execution_pb2.NodeAction, "action")
+        check_text(request.reason, "reason", TEXT_MAX)
+        if not request.action:
+            raise Invalid("REQUEST_INVALID", "action says what is to become of the node")
+        for field in ("input", "output"):
+            check_inline(getattr(request, field), field)
+        command = Steer(
+            node=request.node,
+            action=request.action,
+            input=request.input if request.HasField("input") else None,
+            output=request.output if request.HasField("output") else None,
+            reason=request.reason,
+            request_id=request.request_id,
+            actor=request.actor,
+        )
+        answer = await self._executions.change(
+            request,
+            command,
+            lambda stub: stub.SteerNode(request, metadata=FORWARDED),
+            forwarded,
+            self._stub_at,
+        )
+        return answer.sequence if isinstance(answer, pb.SteerNodeResponse) else int(answer)
+
+    async def stop_at(self, request: pb.SetBreakpointsRequest, *, forwarded: bool) -> int:
+        """Sequence of the last event that came of it."""
+        state = await self._executions.state(namespace_of(request), request.execution_id)
+        check_breakpoints(state.plan, request.nodes)
+        command = Breakpoints(
+            everywhere=request.all,
+            nodes=frozenset(request.nodes),
+            request_id=request.request_id,
+            actor=request.actor,
+        )
+        answer = await self._executions.change(
+            request,
+            command,
+            lambda stub: stub.SetBreakpoints(request, metadata=FORWARDED),
+            forwarded,
+            self._stub_at,
+        )
+        return answer.sequence if isinstance(answer, pb.SetBreakpointsResponse) else int(answer)
+
+    async def approve(
+        self, request: pb.DecideApprovalRequest, *, forwarded: bool
+    ) -> pb.DecideApprovalResponse:
+        """Sequence of the last event that came of it, and what is decided by now."""
+        check_text(request.comment, "comment", TEXT_MAX)
+        if not valid_text(request.by):
+            raise Invalid("REQUEST_INVALID", "by says who decides")
+        check_inline(request.form, "form")
+        state = await self._executions.state(namespace_of(request), request.execution_id)
+        node = state.node(request.node)
+        if node is not None and node.planned.approval is not None:
+            _check_form(node, request)
+        command = Decide(
+            node=request.node,
+            by=request.by,
+            approved=request.approved,
+            comment=request.comment,
+            form=request.form if request.HasField("form") else None,
+            request_id=request.request_id,
+        )
+        answer = await self._executions.change(
+            request,
+            command,
+            lambda stub: stub.DecideApproval(request, metadata=FORWARDED),
+            forwarded,
+            self._stub_at,
+        )
+        if isinstance(answer, pb.DecideApprovalResponse):
+            return answer
+        state = await self._executions.state(namespace_of(request), request.execution_id)
+        node = state.node(request.node)
+        asked = node.approval if node is not None else None
+        outcome = outcome_of(asked) if asked is not None else ""
+        return pb.DecideApprovalResponse(sequence=int(answer), outcome=outcome)
+
+    async def planned(self, request: pb.PlanRerunRequest) -> pb.PlanRerunResponse:
+        """What a rerun would do."""
+        _, plan, repeats = await self._repeats(request)
+        return pb.PlanRerunResponse(
+            plan_digest=plan.digest,
+            workflow_version=plan.version,
+            repeated_effects=sum(each.effect for each in repeats),
+            nodes=[
+                pb.RerunNode(
+                    node=each.planned.id,
+                    task_type=each.planned.spec.task_type if each.planned.spec else "",
+                    reused=each.reused is not None,
+                    reason=each.reason,
+                    repeats_effect=each.effect,
+                )
+                for each in repeats
+            ],
+        )
+
+    async def rerun(
+        self, request: pb.RerunExecutionRequest, *, forwarded: bool
+    ) -> pb.RerunExecutionResponse:
+        """Starts the new execution."""
+        self._core.committer.admit()
+        check_text(request.reason, "reason", TEXT_MAX)
+        state, plan, repeats = await self._repeats(request)
+        for node in request.node_inputs:
+            if node not in plan.by_id:
+                raise node_not_found(node)
+        value = request.input if request.HasField("input") else state.input
+        check_inline(value, "input")
+        if not value.HasField("reference"):
+            self._core.plans.check_input(plan, value.data)
+        command = Start(
+            value,
+            request.request_id,
+            request.actor,
+            current_traceparent(),
+            origin=execution_pb2.Origin(
+                execution_id=request.execution_id, from_nodes=request.from_nodes
+            ),
+            reused=[each.reused for each in repeats if each.reused is not None],
+            edits=dict(request.node_inputs),
+            search=await self._executions.search_values(labels_of(state), plan, value),
+        )
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(request.SerializeToString(deterministic=True))
+        partition = self._executions.partition_for(request, plan)
+
+        async def here() -> Started:
+            answer: Answer = await self._executions.submitted(
+                lambda reply: StartWork(
+                    partition, command, reply, plan=plan, start_digest=digest.digest()
+                )
+            )
+            assert isinstance(answer, Started)
+            return answer
+
+        async def there(address: str) -> Started:
+            stub = self._stub_at(address)
+            response = await stub.RerunExecution(request, metadata=FORWARDED)
+            return Started(response.execution_id, response.created)
+
+        started = await self._executions.at_owner(partition, here, there, forwarded=forwarded)
+        return pb.RerunExecutionResponse(execution_id=started.execution_id, created=started.created)
+
+    async def _repeats(
+        self, request: pb.PlanRerunRequest | pb.RerunExecutionRequest
+    ) -> tuple[State, Plan, list[Repeat]]:
+        namespace, execution_id = namespace_of(request), request.execution_id
+        state = await self._executions.state(namespace, execution_id)
+        if not state.ended:
+            message = f"execution {execution_id} is {status_name(state.status)}; cancel it first"
+            raise WrongState("EXECUTION_RUNNING", message)
+        plan = state.plan
+        if request.newest_version:
+            plan = await self._core.plans.resolve((namespace, plan.workflow_id, 0))
+        try:
+            return state, plan, plan_rerun(state, plan, request.from_nodes)
+        except KeyError as unknown:
+            raise node_not_found(str(unknown.args[0])) from None
+
+
+def valid_text(name: str) -> bool:
+    return 0 < len(name) <= NAME_MAX and "\0" not in name
+
+
+def _check_form(node: NodeState, request: pb.DecideApprovalRequest) -> None:
+    """Raises FORM_INVALID where what was filled in does not fit; a rejection needs none."""
+    if not request.approved and not request.HasField("form"):
+        return
+    value = decode_if_json(request.form.data)
+    violations = tuple(
+        Violation(f"form{one.path}", one.message, "FORM_INVALID", schema_path=one.schema_path)
+        for one in node.planned.form.problems(value)
+    )
+    if violations:
+        first = violations[0]
+        text = f"form of {node.id}: {first.field}: {first.description}"
+        raise Invalid("FORM_INVALID", text, violations=violations)
+
+
+class ControlServer(pb_grpc.ControlServiceServicer):
+    """Turns messages into calls and back."""
+
+    def __init__(self, *, control: Control) -> None:
+        self._control = control
+
+    async def SteerNode(self, request: pb.SteerNodeRequest, context: Any) -> pb.SteerNodeResponse:
+        sequence = await self._control.steer(request, forwarded=was_forwarded(context))
+        return pb.SteerNodeResponse(sequence=sequence)
+
+    async def SetBreakpoints(
+        self, request: pb.SetBreakpointsRequest, context: Any
+    ) -> pb.SetBreakpointsResponse:
+        sequence = await self._control.stop_at(request, forwarded=was_forwarded(context))
+        return pb.SetBreakpointsResponse(sequence=sequence)
+
+    async def DecideApproval(
+        self, request: pb.DecideApprovalRequest, context: Any
+    ) -> pb.DecideApprovalResponse:
+        return await self._control.approve(request, forwarded=was_forwarded(context))
+
+    async def ListApprovals(
+        self, request: pb.ListApprovalsRequest, context: Any
+    ) -> pb.ListApprovalsResponse:
+        return await self._control.approvals.page(request)
+
+    async def PlanRerun(self, request: pb.PlanRerunRequest, context: Any) -> pb.PlanRerunResponse:
+        return await self._control.planned(request)
+
+    async def RerunExecution(
+        self, request: pb.RerunExecutionRequest, context: Any
+    ) -> pb.RerunExecutionResponse:
+        return await self._control.rerun(request, forwarded=was_forwarded(context))

@@ -1,0 +1,233 @@
+"""What a message from one execution to another asks, done: a start, a stop, the end of a child.
+
+Each can be done again: a start and a stop have a request id, an outcome counts for one attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.engine import ChildBegan, ChildDone, State
+from flowmesh.engine.state import EXECUTION_CONTINUED
+from flowmesh.errors import FlowmeshError, Invalid, NotFound, Overloaded, Unavailable, WrongState
+from flowmesh.orchestrator.failures import failure
+from flowmesh.orchestrator.ids import partition_of
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.works import Work
+from flowmesh.rpc import namespace_of
+
+if TYPE_CHECKING:
+    from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
+        PartitionServiceAsyncStub as PartitionStub,
+    )
+    from flowmesh.orchestrator.executions import Executions
+
+
+NEXT_RUN_PAUSE_S = 0.05
+"""Between two looks for a run that is about to start."""
+
+
+class Deliveries:
+    """Turns messages into calls on executions, here or at their owner."""
+
+    def __init__(self, *, executions: Executions, core: Orchestrator) -> None:
+        self._executions = executions
+        self._core = core
+
+    async def deliver(self, message: pb.ExecutionMessage) -> None:
+        """Returns once it is committed, here or elsewhere; raises Unavailable to be asked again."""
+        match message.WhichOneof("command"):
+            case "start":
+                await self._start(message)
+            case "stop":
+                await self._stop(message)
+            case "outcome":
+                await self.outcome(message, forwarded=False)
+
+    # --- starts ---
+
+    async def _start(self, message: pb.ExecutionMessage) -> None:
+        request = message.start.request
+        try:
+            execution_id, version = await self._started(request)
+            command = ChildBegan("", 0, execution_id, version)
+        except (Unavailable, Overloaded):
+            raise
+        except FlowmeshError as error:
+            if not message.start.node and not request.plan_digest:
+                # The next run goes on with the plan that this one had.
+                request.plan_digest = message.start.plan_digest
+                await self._start(message)
+                return
+            if not message.start.node:
+                raise
+            command = ChildBegan("", 0, failure=_refusal(request, error), draw=self._core.draw())
+        if message.start.node:
+            command.node, command.attempt = message.start.node, message.start.attempt
+            await self._tell(message.execution_id, command, _elsewhere, False)
+
+    async def _started(self, request: pb.StartExecutionRequest) -> tuple[str, int]:
+        """Starts an execution for another one; its id and its version, once however often asked.
+
+        The version is chosen now and kept: whoever is asked again answers with the first.
+        """
+        plan = await self._executions.plan_for(request)
+        chosen = pb.StartExecutionRequest()
+        chosen.CopyFrom(request)
+        chosen.version, chosen.version_label = plan.version, ""
+        started = await self._executions.start_planned(chosen, plan, forwarded=False)
+        if started.created:
+            return started.execution_id, plan.version
+        row = await self._under(request.namespace, request.request_id)
+        return started.execution_id, row["workflow_version"] if row is not None else plan.version
+
+    async def _under(self, namespace: str, request_id: str) -> Any:
+        """The execution that another one asked for under this request id, as it is stored."""
+        return await self._core.store.one(
+            "linked_under", namespace=namespace, request_id=request_id
+        )
+
+    async def next_run(self, namespace: str, execution_id: str, until: float) -> str:
+        """The execution that one goes on as, which starts right after its end."""
+        loop = asyncio.get_running_loop()
+        while True:
+            row = await self._under(namespace, f"{execution_id}/next")
+            if row is not None:
+                return str(row["id"])
+            if loop.time() >= until:
+                raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
+            await asyncio.sleep(NEXT_RUN_PAUSE_S)
+
+    async def next_wait(
+        self, request: pb.WaitExecutionRequest, until: float
+    ) -> pb.WaitExecutionRequest:
+        """The same wait, for what is left of its time, of the next run."""
+        later = pb.WaitExecutionRequest()
+        later.CopyFrom(request)
+        namespace = namespace_of(request)
+        later.execution_id = await self.next_run(namespace, request.execution_id, until)
+        later.timeout_ms = max(1, int((until - asyncio.get_running_loop().time()) * 1000))
+        return later
+
+    async def continued_as(self, state: State) -> str:
+        """The id of the run after this one; empty where there is none, or not yet."""
+        if state.status != EXECUTION_CONTINUED:
+            return ""
+        row = await self._under(state.plan.namespace, f"{state.execution_id}/next")
+        return str(row["id"]) if row is not None else ""
+
+    # --- stops ---
+
+    async def _stop(self, message: pb.ExecutionMessage) -> None:
+        """Stops a child, or the last run of one that has gone on as new."""
+        stop = message.stop
+        request_id = stop.request_id
+        while True:
+            row = await self._under(message.namespace, request_id)
+            if row is None and request_id == stop.request_id:
+                return
+            if row is None:
+                raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
+            try:
+                await self._stopped(message, row["id"])
+            except NotFound:
+                return
+            except WrongState:
+                row = await self._under(message.namespace, request_id)
+                if row is None or row["status"] != EXECUTION_CONTINUED:
+                    return
+                request_id = f"{row['id']}/next"
+                continue
+            return
+
+    async def _stopped(self, message: pb.ExecutionMessage, child_id: str) -> None:
+        stop, told = message.stop, self._executions
+        request_id = f"{message.execution_id}/stop"
+        if stop.terminate:
+            terminate = pb.TerminateExecutionRequest(
+                namespace=message.namespace,
+                execution_id=child_id,
+                reason=stop.reason,
+                request_id=request_id,
+                actor=message.execution_id,
+            )
+            await told.terminate(terminate, forwarded=False)
+            return
+        cancel = pb.CancelExecutionRequest(
+            namespace=message.namespace,
+            execution_id=child_id,
+            reason=stop.reason,
+            request_id=request_id,
+            actor=message.execution_id,
+        )
+        await told.cancel(cancel, forwarded=False)
+
+    # --- outcomes ---
+
+    async def outcome(self, message: pb.ExecutionMessage, *, forwarded: bool) -> None:
+        """Tells a parent how its child ended; one that is gone need not know."""
+        told = message.outcome
+        command = ChildDone(
+            told.node,
+            told.attempt,
+            message.execution_id,
+            told.status,
+            told.output if told.HasField("output") else None,
+            told.failure if told.HasField("failure") else None,
+            self._core.draw(),
+        )
+        await self._tell(
+            told.parent_id,
+            command,
+            lambda stub: stub.DeliverMessage(pb.DeliverMessageRequest(message=message)),
+            forwarded,
+        )
+
+    async def _tell(
+        self,
+        execution_id: str,
+        command: ChildBegan | ChildDone,
+        call: Callable[[PartitionStub], Awaitable[Any]],
+        forwarded: bool,
+    ) -> None:
+        """Has a command decided where the execution is owned; one that is gone need not know."""
+        partition = partition_of(execution_id)
+        if partition is None:
+            return
+
+        async def here() -> object:
+            return await self._executions.submitted(
+                lambda reply: Work(execution_id, partition, command, reply)
+            )
+
+        async def there(address: str) -> object:
+            return await call(self._core.partition_stub(address))
+
+        with contextlib.suppress(NotFound):
+            await self._executions.at_owner(partition, here, there, forwarded=forwarded)
+
+
+def only_by_callers(request: pb.StartExecutionRequest) -> None:
+    """Takes out of a start what only an orchestrator says: where an execution comes from."""
+    for field in ("link", "signals", "plan_digest"):
+        request.ClearField(field)
+
+
+def _elsewhere(_stub: PartitionStub) -> Awaitable[Any]:
+    """Its owner reads the message itself."""
+    raise Unavailable("PARTITION_UNAVAILABLE", "the sender has another owner by now")
+
+
+def _refusal(request: pb.StartExecutionRequest, error: FlowmeshError) -> failure_pb2.Failure:
+    """Why a child cannot be started, as the failure of its node."""
+    class_ = "ValidationError" if isinstance(error, Invalid) else "ChildFailed"
+    made = failure(class_, f"{request.workflow_id} cannot be started: {error.message}")
+    made.details = orjson.dumps({"reason": error.reason})
+    return made

@@ -1,0 +1,407 @@
+"""Permits of limits that span orchestrators: asked for where they are given, given to who asks.
+
+All limits of a namespace are kept by the owner of one partition, which the namespace hashes to, so
+that a task that needs several permits gets them at once or waits for them, and none is held idle.
+What goes between two orchestrators is repeated until it is answered, with the renewal of the lease.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.api.execution.v1 import limits_service_pb2 as pb
+from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
+from flowmesh.errors import FlowmeshError, WrongState
+from flowmesh.orchestrator.ids import PARTITION_COUNT, partition_of, partition_of_request
+from flowmesh.orchestrator.ownership import Ownership
+from flowmesh.orchestrator.permits import Ask, Counter, Numbers, PermitBook
+from flowmesh.orchestrator.ready import Need, ReadyTask
+from flowmesh.runtime import Clock
+
+if TYPE_CHECKING:
+    Stub = pb_grpc.PermitServiceAsyncStub
+
+ASK_AGAIN_MS = 5_000
+"""A permit that has not come is asked for again after so long: a message may be lost."""
+
+CALL_TIMEOUT_S = 1.0
+NAMESPACES_REMEMBERED = 10_000
+_HOME = "limits"
+_HERE, _NOWHERE = "here", "nowhere"
+
+
+@lru_cache(NAMESPACES_REMEMBERED)
+def home_of(namespace: str) -> int:
+    """The partition whose owner gives the permits of a namespace."""
+    return partition_of_request(namespace, _HOME)
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """An ask that waits, whom it was sent to, and when."""
+
+    ask: Ask
+    address: str = _NOWHERE
+    sent_ms: float = 0.0
+
+
+class Permits:
+    """The permits this process holds and waits for, and the books of those it gives."""
+
+    def __init__(
+        self,
+        *,
+        ownership: Ownership,
+        clock: Clock,
+        address: str,
+        numbers: Callable[[str, Need], Numbers],
+        wake_at: Callable[[float, Callable[[], None]], None],
+        stub_at: Callable[[str], "Stub"],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        granted: Callable[[str], bool],
+    ) -> None:
+        self._ownership = ownership
+        self._clock = clock
+        self._address = address
+        self._numbers = numbers
+        self._wake_at = wake_at
+        self._stub_at = stub_at
+        self._spawn = spawn
+        self._granted = granted
+        self._books: dict[int, PermitBook] = {}
+        self._held: dict[str, Ask] = {}
+        self._wanted: dict[str, _Wanted] = {}
+        # What a pass of the loop has collected for others.
+        self._asking: dict[str, dict[str, list[Ask]]] = {}
+        self._granting: dict[tuple[str, str], list[str]] = {}
+        # Tokens to give back, by namespace, until whoever gives them has heard it.
+        self._releasing: dict[str, set[str]] = {}
+        self._flushing = False
+        self._recovered: dict[int, int] = {}
+        # Peers that have not heard yet what recovered partitions hold.
+        self._untold: set[str] = set()
+
+    # --- for the dispatcher ---
+
+    def take(self, task: ReadyTask, token: str, needs: tuple[Need, ...]) -> bool:
+        """Whether a task has its permits now; else `granted` is called with its token later."""
+        if token in self._held:
+            return True
+        namespace = task.key[0]
+        epoch = self._ownership.epochs.get(task.partition, 0)
+        ask = Ask(
+            namespace, token, task.partition, epoch, needs, task.due_ms, task.fair, self._given
+        )
+        book = self._books.get(home_of(namespace))
+        if book is not None and book.take(ask):
+            self._held[token] = ask
+            return True
+        wanted = self._wanted[token] = _Wanted(ask)
+        if not self._ask(wanted):
+            return False
+        del self._wanted[token]
+        self._held[token] = ask
+        return True
+
+    def _ask(self, wanted: _Wanted) -> bool:
+        ask = wanted.ask
+        home = home_of(ask.namespace)
+        if home in self._ownership.epochs:
+            wanted.address = _HERE
+            return self._book(home).take(ask)
+        wanted.address = self._ownership.owner_address(home) or _NOWHERE
+        wanted.sent_ms = self._clock.monotonic_ms()
+        if wanted.address != _NOWHERE:
+            of = self._asking.setdefault(wanted.address, {})
+            of.setdefault(ask.namespace, []).append(ask)
+            self._flush_soon()
+        return False
+
+    def _given(self, ask: Ask) -> None:
+        """The permits have come, from here or from elsewhere."""
+        self._wanted.pop(ask.token, None)
+        self._held[ask.token] = ask
+        if not self._granted(ask.token):
+            self.release(ask.token)
+
+    def hold(self, namespace: str, token: str, needs: tuple[Need, ...]) -> None:
+        """A task that runs already holds permits, whether they were there or not."""
+        partition = partition_of(token.partition("|")[0]) or 0
+        epoch = self._ownership.epochs.get(partition, 0)
+        self._held[token] = Ask(namespace, token, partition, epoch, needs, 0.0, "", self._given)
+
+    def release(self, token: str) -> None:
+        """A task has ended, or does not want to leave any more."""
+        wanted = self._wanted.pop(token, None)
+        ask = self._held.pop(token, None) or (wanted.ask if wanted is not None else None)
+        if ask is None:
+            return
+        home = home_of(ask.namespace)
+        if home in self._ownership.epochs:
+            if home in self._books:
+                self._books[home].release(token, ask.partition)
+            return
+        self._releasing.setdefault(ask.namespace, set()).add(token)
+        self._flush_soon()
+
+    def close(self, token: str, for_ms: int) -> None:
+        """What a task called wants to be left alone for so long."""
+        ask = self._held.get(token)
+        home = home_of(ask.namespace) if ask is not None else -1
+        if ask is None:
+            return
+        if home in self._books:
+            self._books[home].close(token, ask.partition, for_ms)
+            return
+        address = self._ownership.owner_address(home)
+        if address:
+            request = pb.ReleasePermitsRequest(
+                namespace=ask.namespace, tokens=[token], retry_after_ms=for_ms
+            )
+            self._spawn(self._quietly(self._stub_at(address).ReleasePermits, request))
+
+    def drop_partitions(self, gone: set[int]) -> None:
+        """Their new owners say what they hold; permits whose home is gone are given elsewhere."""
+        for partition in gone:
+            self._recovered.pop(partition, None)
+            self._books.pop(partition, None)
+        for wanted in self._wanted.values():
+            if home_of(wanted.ask.namespace) in gone:
+                # The book knows of it no more, whoever has the next one.
+                wanted.address = _NOWHERE
+        for token in [t for t, ask in self._held.items() if ask.partition in gone]:
+            del self._held[token]
+        for token in [t for t, each in self._wanted.items() if each.ask.partition in gone]:
+            del self._wanted[token]
+
+    def recovered(self, partitions: Iterable[int]) -> None:
+        """Everything these partitions have at workers is known, and held here."""
+        epochs = self._ownership.epochs
+        mine = {p: epochs[p] for p in partitions if p in epochs}
+        self._recovered.update(mine)
+        self.tell_anew(mine)
+
+    def tell_anew(self, partitions: dict[int, int] | None = None) -> None:
+        """Says to all who give permits what is held here."""
+        of = self._recovered if partitions is None else partitions
+        held = [ask for ask in self._held.values() if ask.partition in of]
+        for home, book in list(self._books.items()):
+            book.report(of, [ask for ask in held if home_of(ask.namespace) == home])
+        self._untold.update(self._ownership.peers())
+        self._flush_soon()
+
+    def serve(self) -> None:
+        """The limits have changed: some of those that wait may leave."""
+        for book in list(self._books.values()):
+            book.serve_all()
+
+    def counters(self, namespace: str) -> list[Counter]:
+        """What is counted here of a namespace."""
+        book = self._books.get(home_of(namespace))
+        return book.counters(namespace) if book is not None else []
+
+    # --- the books ---
+
+    def _book(self, home: int) -> PermitBook:
+        book = self._books.get(home)
+        if book is None:
+            book = self._books[home] = PermitBook(
+                numbers=self._numbers,
+                now_ms=self._clock.monotonic_ms,
+                wake_at=self._wake_at,
+                partitions=PARTITION_COUNT,
+            )
+            held = [ask for ask in self._held.values() if home_of(ask.namespace) == home]
+            book.report(self._recovered, [ask for ask in held if ask.partition in self._recovered])
+            self._pull()
+        return book
+
+    def _pull(self) -> None:
+        for address in self._ownership.peers():
+            self._spawn(self._pull_from(address))
+
+    async def _pull_from(self, address: str) -> None:
+        answer = await self._quietly(
+            self._stub_at(address).ReportPermits, pb.ReportPermitsRequest()
+        )
+        if answer is not None:
+            self.reported(answer.report)
+
+    def reported(self, report: pb.PermitReport) -> None:
+        """Another orchestrator says what the tasks of its partitions hold."""
+        partitions = dict(zip(report.partitions, report.epochs, strict=False))
+        for home, book in list(self._books.items()):
+            held = [
+                _ask_of(each.namespace, each.ask, _nobody)
+                for each in report.held
+                if home_of(each.namespace) == home
+            ]
+            book.report(partitions, held)
+
+    def report(self) -> pb.PermitReport:
+        report = pb.PermitReport(partitions=self._recovered.keys(), epochs=self._recovered.values())
+        for ask in self._held.values():
+            if ask.partition in self._recovered:
+                report.held.add(namespace=ask.namespace, ask=_ask_message(ask))
+        return report
+
+    # --- from others ---
+
+    def asked(self, request: pb.AskPermitsRequest) -> list[str]:
+        """The tokens that have their permits now; others are told at their address."""
+        home = home_of(request.namespace)
+        if home not in self._ownership.epochs or not self._ownership.lease_valid:
+            raise WrongState("NOT_HOME", "the permits of this namespace are given elsewhere")
+        book = self._book(home)
+        granted = partial(self._grant, request.address)
+        asks = [_ask_of(request.namespace, each, granted) for each in request.asks]
+        return [ask.token for ask in asks if book.take(ask)]
+
+    def _grant(self, address: str, ask: Ask) -> None:
+        self._granting.setdefault((address, ask.namespace), []).append(ask.token)
+        self._flush_soon()
+
+    def granted(self, request: pb.GrantPermitsRequest) -> None:
+        """Permits that were asked for have come."""
+        for token in request.tokens:
+            wanted = self._wanted.get(token)
+            partition = partition_of(token.partition("|")[0])
+            if wanted is not None:
+                self._given(wanted.ask)
+            elif token not in self._held and partition in self._ownership.epochs:
+                self._releasing.setdefault(request.namespace, set()).add(token)
+                self._flush_soon()
+
+    def released(self, request: pb.ReleasePermitsRequest) -> None:
+        home = home_of(request.namespace)
+        if home not in self._ownership.epochs:
+            raise WrongState("NOT_HOME", "the permits of this namespace are given elsewhere")
+        book = self._books.get(home)
+        for token in request.tokens if book is not None else ():
+            assert book is not None
+            partition = partition_of(token.partition("|")[0]) or 0
+            if request.retry_after_ms:
+                book.close(token, partition, request.retry_after_ms)
+            else:
+                book.release(token, partition)
+
+    # --- to others ---
+
+    def renewed(self) -> None:
+        """Once a second, with the lease: repeats what was not answered."""
+        now_ms = self._clock.monotonic_ms()
+        for wanted in list(self._wanted.values()):
+            home = home_of(wanted.ask.namespace)
+            here = home in self._ownership.epochs
+            at = _HERE if here else self._ownership.owner_address(home)
+            late = not here and now_ms - wanted.sent_ms >= ASK_AGAIN_MS
+            if (wanted.address != at or late) and self._ask(wanted):
+                self._given(wanted.ask)
+        if any(book.unreported for book in self._books.values()):
+            self._pull()
+        if self._releasing or self._untold:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._spawn(self._flush())
+
+    async def _flush(self) -> None:
+        self._flushing = False
+        asking, self._asking = self._asking, {}
+        granting, self._granting = self._granting, {}
+        untold, self._untold = self._untold, set()
+        peers = set(self._ownership.peers())
+        calls = [self._tell(address) for address in sorted(untold & peers)]
+        for address, by_namespace in asking.items():
+            calls.extend(
+                self._ask_there(address, namespace, asks)
+                for namespace, asks in by_namespace.items()
+            )
+        for (address, namespace), tokens in granting.items():
+            grant = pb.GrantPermitsRequest(tokens=tokens, namespace=namespace)
+            calls.append(self._quietly(self._stub_at(address).GrantPermits, grant))
+        for namespace, released in self._releasing.items():
+            calls.append(self._release_there(namespace, set(released)))
+        await asyncio.gather(*calls)
+
+    async def _tell(self, address: str) -> None:
+        request = pb.ReportPermitsRequest(report=self.report())
+        if await self._quietly(self._stub_at(address).ReportPermits, request) is None:
+            self._untold.add(address)
+
+    async def _ask_there(self, address: str, namespace: str, asks: list[Ask]) -> None:
+        request = pb.AskPermitsRequest(
+            namespace=namespace, address=self._address, asks=[_ask_message(each) for each in asks]
+        )
+        answer = await self._quietly(self._stub_at(address).AskPermits, request)
+        if answer is not None:
+            self.granted(pb.GrantPermitsRequest(tokens=answer.granted, namespace=namespace))
+
+    async def _release_there(self, namespace: str, tokens: set[str]) -> None:
+        home = home_of(namespace)
+        address = self._ownership.owner_address(home)
+        if home in self._ownership.epochs:
+            for token in tokens if home in self._books else ():
+                partition = partition_of(token.partition("|")[0]) or 0
+                self._books[home].release(token, partition)
+        else:
+            request = pb.ReleasePermitsRequest(namespace=namespace, tokens=sorted(tokens))
+            if address is None or (
+                await self._quietly(self._stub_at(address).ReleasePermits, request) is None
+            ):
+                return
+        left = self._releasing.get(namespace, set())
+        left -= tokens
+        if not left:
+            self._releasing.pop(namespace, None)
+
+    async def _quietly(self, call: Callable[..., Any], request: Any) -> Any:
+        """The answer, or None: whatever was not answered is said again."""
+        try:
+            return await call(request, timeout=CALL_TIMEOUT_S)
+        except FlowmeshError:
+            return None
+
+
+def _nobody(_ask: Ask) -> None:
+    """A permit that is held already is not granted."""
+
+
+def _ask_of(namespace: str, message: pb.PermitAsk, granted: Callable[[Ask], None]) -> Ask:
+    needs = tuple(
+        Need(each.rule, each.counter, each.concurrency, each.rate_per_second, each.burst)
+        for each in message.needs
+    )
+    return Ask(
+        namespace,
+        message.token,
+        message.partition,
+        message.epoch,
+        needs,
+        message.due_ms,
+        message.fair,
+        granted,
+    )
+
+
+def _ask_message(ask: Ask) -> pb.PermitAsk:
+    message = pb.PermitAsk(
+        token=ask.token,
+        partition=ask.partition,
+        epoch=ask.epoch,
+        due_ms=ask.due_ms,
+        fair=ask.fair,
+    )
+    for need in ask.needs:
+        message.needs.add(
+            rule=need.rule,
+            counter=need.counter,
+            concurrency=need.concurrency,
+            rate_per_second=need.rate,
+            burst=need.burst,
+        )
+    return message

@@ -1,0 +1,115 @@
+"""Limits and stops that are set at run time, as this process knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import orjson
+
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import limits_service_pb2 as pb
+from flowmesh.orchestrator.permits import Numbers
+from flowmesh.orchestrator.ready import Need
+from flowmesh.plan import Plan, PlanNode
+
+Kind: TypeAlias = "pb.LimitKind.ValueType"
+_WORDS = {
+    pb.LIMIT_KIND_NAMESPACE: "namespace",
+    pb.LIMIT_KIND_WORKFLOW: "workflow",
+    pb.LIMIT_KIND_TASK_TYPE: "type",
+    pb.LIMIT_KIND_NODE: "node",
+    pb.LIMIT_KIND_UPSTREAM: "upstream",
+    pb.LIMIT_KIND_QUEUE: "queue",
+}
+_KINDS = {word: kind for kind, word in _WORDS.items()}
+UPSTREAMS_MAX = 10_000
+"""Task specs whose host is remembered."""
+
+
+def rule_name(kind: Kind, subject: str) -> str:
+    """What a limit is called: `workflow:orders`."""
+    return f"{_WORDS[kind]}:{subject}"
+
+
+def rule_parts(name: str) -> tuple[Kind, str]:
+    word, _, subject = name.partition(":")
+    return _KINDS[word], subject
+
+
+def upstream_of(spec: plan_pb2.TaskSpec) -> str:
+    """Host and port of an HTTP task whose host is written out; empty where it is not."""
+    if spec.task_type not in ("http.request", "webhook") or not spec.config:
+        return ""
+    url = orjson.loads(spec.config).get("url")
+    if not isinstance(url, str) or "://" not in url:
+        return ""
+    authority = url.split("://", 1)[1].split("/", 1)[0].split("?", 1)[0]
+    return "" if "{{" in authority else authority.rpartition("@")[2].lower()
+
+
+class Rules:
+    """Replaced as a whole whenever anything has changed."""
+
+    def __init__(self, limits: Iterable[Any] = (), stops: Iterable[Any] = ()) -> None:
+        self.limits: dict[tuple[str, str], Any] = {
+            (row["namespace"], rule_name(row["kind"], row["subject"])): row for row in limits
+        }
+        self.stops: dict[tuple[str, str], Any] = {
+            (row["namespace"], row["workflow_id"]): row for row in stops
+        }
+        self._words = {rule.partition(":")[0] for _, rule in self.limits}
+        self._upstreams: dict[str, str] = {}
+        counted = any(row["concurrency"] or row["rate"] for row in self.limits.values())
+        # Whether any task has to be looked at that its definition says nothing of.
+        self.any = counted or bool(self.stops)
+
+    def weight(self, namespace: str) -> int:
+        row = self.limits.get((namespace, "namespace:"))
+        return (row["weight"] if row is not None else 0) or 1
+
+    def numbers(self, namespace: str, need: Need) -> Numbers:
+        """What holds of a need: what is set, else what its definition says."""
+        row = self.limits.get((namespace, need.rule))
+        if row is None:
+            return need.concurrency, need.rate, need.burst
+        return row["concurrency"], row["rate"], row["burst"]
+
+    def stop_of(self, namespace: str, workflow_id: str) -> tuple[str, str] | None:
+        """The stop that holds a workflow back, if there is one."""
+        for stop in ((namespace, ""), (namespace, workflow_id)):
+            if stop in self.stops:
+                return stop
+        return None
+
+    def needs(self, plan: Plan, node: PlanNode, declared: tuple[Need, ...]) -> tuple[Need, ...]:
+        """Every permit a task needs, the widest first."""
+        if not self.limits:
+            return declared
+        assert node.spec is not None
+        names = {need.rule for need in declared}
+        found = []
+        for word, subject in (
+            ("namespace", ""),
+            ("queue", node.queue),
+            ("workflow", plan.workflow_id),
+            ("type", node.spec.task_type),
+            ("node", f"{plan.workflow_id}/{node.id}"),
+        ):
+            rule = f"{word}:{subject}"
+            if rule not in names and (plan.namespace, rule) in self.limits:
+                found.append(Need(rule, rule))
+        found.extend(declared)
+        if "upstream" in self._words:
+            rule = f"upstream:{self._upstream(node.spec)}"
+            if (plan.namespace, rule) in self.limits:
+                found.append(Need(rule, rule))
+        return tuple(found)
+
+    def _upstream(self, spec: plan_pb2.TaskSpec) -> str:
+        found = self._upstreams.get(spec.digest)
+        if found is None:
+            if len(self._upstreams) >= UPSTREAMS_MAX:
+                self._upstreams.clear()
+            found = self._upstreams[spec.digest] = upstream_of(spec)
+        return found

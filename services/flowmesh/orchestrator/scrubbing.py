@@ -1,0 +1,115 @@
+"""States of the past, for those who go through a history step by step.
+
+The last histories looked at stay in memory with the state shown last. One that is longer than a
+report takes is replayed from its rows each time, without being in memory as a whole.
+"""
+
+import asyncio
+from collections import OrderedDict
+from typing import Any
+
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.api.history.v1 import insight_service_pb2 as pb
+from flowmesh.engine import State, apply, restore_held
+from flowmesh.errors import Invalid
+from flowmesh.insight.moments import Scrubber, report_of
+from flowmesh.insight.parts import encode
+from flowmesh.orchestrator.errors import execution_not_found
+from flowmesh.orchestrator.subjects import Events, Subject, Subjects
+from flowmesh.rpc import namespace_of
+
+KEPT_MAX = 4
+KEPT_BYTES_MAX = 64 << 20
+"""Histories kept, and their bytes as they are stored."""
+
+
+class Scrubbing:
+    """Answers for one moment after the other; one question at a time."""
+
+    def __init__(self, subjects: Subjects) -> None:
+        self._subjects = subjects
+        self._kept: OrderedDict[str, tuple[Subject, Scrubber]] = OrderedDict()
+        self._lock = asyncio.Lock()
+
+    async def state_at(self, request: pb.GetStateAtRequest) -> bytes:
+        """The report of the state after an event, or at a time."""
+        if request.sequence and request.at_us:
+            raise Invalid("REQUEST_INVALID", "give a sequence or a time, not both")
+        if request.sequence < 0 or request.at_us < 0:
+            raise Invalid("REQUEST_INVALID", "a sequence and a time are not below 0")
+        namespace, execution_id = namespace_of(request), request.execution_id
+        row = await self._subjects.find(namespace, execution_id)
+        async with self._lock:
+            if row is None:
+                subject = await self._subjects.archived(namespace, execution_id)
+                scrubber = Scrubber(execution_id, subject.plan, subject.events)
+            else:
+                subject, scrubber = await self._at_hand(namespace, row)
+            if subject.truncated:
+                return await self._replayed(subject, row, request)
+            last = len(scrubber.events)
+            sequence = min(request.sequence or last, last)
+            if request.at_us:
+                sequence = scrubber.sequence_at(request.at_us)
+            if not sequence:
+                raise _before()
+            return await asyncio.to_thread(lambda: encode(scrubber.at(sequence)))
+
+    async def _at_hand(self, namespace: str, row: Any) -> tuple[Subject, Scrubber]:
+        """A history with what was committed since it was looked at last."""
+        execution_id = row["id"]
+        known = self._kept.pop(execution_id, None)
+        if known is None:
+            subject = Subject(execution_id, await self._subjects.plan(row), [])
+            known = subject, Scrubber(execution_id, subject.plan, subject.events)
+        subject, _ = known
+        if subject.plan.namespace != namespace:
+            raise execution_not_found(execution_id)
+        await self._subjects.read_on(subject, row)
+        if subject.truncated:
+            subject.events.clear()
+            subject.size = 0
+        self._kept[execution_id] = known
+        while len(self._kept) > 1 and self._too_many():
+            self._kept.popitem(last=False)
+        return known
+
+    def _too_many(self) -> bool:
+        size = sum(subject.size for subject, _ in self._kept.values())
+        return len(self._kept) > KEPT_MAX or size > KEPT_BYTES_MAX
+
+    async def _replayed(self, subject: Subject, row: Any, request: pb.GetStateAtRequest) -> bytes:
+        """From the rows, a page at a time, up to the moment."""
+        state = State(subject.execution_id, subject.plan)
+        shown: history_event_pb2.HistoryEvent | None = None
+        last = 0
+        async for page, _ in self._subjects.pages(row):
+            last = page[-1].sequence
+            wanted = [event for event in page if _is_wanted(event, request)]
+            if wanted:
+                shown = wanted[-1]
+                await asyncio.to_thread(_apply_all, state, wanted)
+        if shown is None:
+            raise _before()
+        at = shown
+
+        def made() -> bytes:
+            restore_held(state)
+            return encode(report_of(state, at, last))
+
+        return await asyncio.to_thread(made)
+
+
+def _is_wanted(event: history_event_pb2.HistoryEvent, request: pb.GetStateAtRequest) -> bool:
+    if request.at_us:
+        return event.at_us <= request.at_us
+    return not request.sequence or event.sequence <= request.sequence
+
+
+def _apply_all(state: State, events: Events) -> None:
+    for event in events:
+        apply(state, event)
+
+
+def _before() -> Invalid:
+    return Invalid("REQUEST_INVALID", "the execution began later than that")

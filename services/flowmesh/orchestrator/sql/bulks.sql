@@ -1,0 +1,43 @@
+-- name: begin_bulk(id, partition, namespace, request_id, action, filter, now_us, matched, rate_per_second, actor, until_id)^
+-- A new bulk; nothing where one was begun under the request id already.
+insert into bulks (id, partition, namespace, request_id, action, filter, now_us, status, matched,
+                   rate_per_second, actor, created_at, until_id)
+values (:id, :partition, :namespace, nullif(:request_id, ''), :action, :filter, :now_us, 1,
+        :matched, :rate_per_second, :actor, :now_us, :until_id)
+on conflict (namespace, request_id) where request_id is not null do nothing
+returning *;
+
+-- name: bulk_under(namespace, request_id)^
+select * from bulks where namespace = :namespace and request_id = :request_id;
+
+-- name: bulk_row(namespace, bulk_id)^
+select * from bulks where namespace = :namespace and id = :bulk_id;
+
+-- name: bulk_rows(namespace, rows_max)
+select * from bulks where namespace = :namespace order by created_at desc limit :rows_max;
+
+-- name: open_bulks(partitions)
+select * from bulks where partition = any (:partitions::int[]) and status = 1 order by id;
+
+-- name: take_page(bulk_id, cursor, page)^
+-- Decides which executions are next; nothing where somebody else went on, or it was stopped.
+update bulks set page = :page::text[]
+where id = :bulk_id and status = 1 and cursor = :cursor and page = '{}'
+returning *;
+
+-- name: count_page(bulk_id, cursor, next_cursor, applied, skipped, failed, failures)^
+-- What became of the page, once.
+update bulks
+set page = '{}', cursor = :next_cursor, applied = applied + :applied, skipped = skipped + :skipped,
+    failed = failed + :failed, failures = failures || :failures::text::jsonb
+where id = :bulk_id and cursor = :cursor and page <> '{}'
+returning *;
+
+-- name: end_bulk(namespace, bulk_id, status, ended_at)^
+update bulks set status = :status, ended_at = :ended_at
+where namespace = :namespace and id = :bulk_id and status = 1
+returning *;
+
+-- name: delete_bulks(ended_before)$
+with gone as (delete from bulks where ended_at < :ended_before returning 1)
+select count(*) from gone;

@@ -1,0 +1,105 @@
+"""Executions to be looked at: their plans and their committed events, read from the rows."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.orchestrator.archiving import Archiving
+from flowmesh.orchestrator.batch import DAY_US
+from flowmesh.orchestrator.errors import execution_not_found
+from flowmesh.orchestrator.ids import partition_of
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.plan import Plan
+
+EVENTS_MAX = 100_000
+EVENTS_BYTES_MAX = 64 << 20
+"""Events of one execution that a report is made of, and their bytes; beyond, it says it is cut."""
+
+ROWS_AT_ONCE = 500
+
+Events = list[history_event_pb2.HistoryEvent]
+
+
+@dataclass(slots=True)
+class Subject:
+    """An execution with its first events; `truncated` where there are more than a report takes."""
+
+    execution_id: str
+    plan: Plan
+    events: Events
+    size: int = 0
+    truncated: bool = False
+
+
+class Subjects:
+    """Reads what was committed; any instance reads any execution."""
+
+    def __init__(self, core: Orchestrator, archiving: Archiving) -> None:
+        self._core = core
+        self._archiving = archiving
+
+    async def find(self, namespace: str, execution_id: str) -> Any:
+        """The row of an execution of which nothing is decided and not committed; None for none."""
+        await self._core.committer.settled(execution_id)
+        if partition_of(execution_id) is None:
+            return None
+        return await self._core.store.one(
+            "execution_row", namespace=namespace, execution_id=execution_id
+        )
+
+    async def plan(self, row: Any) -> Plan:
+        """The plan that an execution has pinned."""
+        plans = self._core.plans
+        await plans.fetch([row["plan_digest"]], self._core.store)
+        return plans.by_digest[row["plan_digest"]]
+
+    async def pages(self, row: Any, after: int = 0) -> AsyncIterator[tuple[Events, int]]:
+        """Its events behind `after`, some rows at a time, with their bytes."""
+        while True:
+            rows = await self._core.store.rows(
+                "history_page",
+                start_day=row["started_at"] // DAY_US,
+                execution_id=row["id"],
+                after=after,
+                rows_max=ROWS_AT_ONCE,
+            )
+            page: Events = []
+            for stored in rows:
+                parsed = history_event_pb2.HistoryEvents.FromString(stored["events"]).events
+                page.extend(event for event in parsed if event.sequence > after)
+            if not page:
+                return
+            after = page[-1].sequence
+            yield page, sum(len(stored["events"]) for stored in rows)
+
+    async def read(self, namespace: str, execution_id: str) -> Subject:
+        """An execution with its events, up to a bound."""
+        row = await self.find(namespace, execution_id)
+        if row is None:
+            return await self.archived(namespace, execution_id)
+        subject = Subject(execution_id, await self.plan(row), [])
+        await self.read_on(subject, row)
+        return subject
+
+    async def archived(self, namespace: str, execution_id: str) -> Subject:
+        """One that is in the archive and in no row any more."""
+        found = None
+        if partition_of(execution_id) is not None:
+            found = await self._archiving.replayable(namespace, execution_id)
+        if found is None:
+            raise execution_not_found(execution_id)
+        plan, events = found
+        return Subject(execution_id, plan, events)
+
+    async def read_on(self, subject: Subject, row: Any) -> None:
+        """Adds what was committed since; nothing once there is too much."""
+        if subject.truncated:
+            return
+        after = subject.events[-1].sequence if subject.events else 0
+        async for page, size in self.pages(row, after):
+            subject.events += page
+            subject.size += size
+            if len(subject.events) > EVENTS_MAX or subject.size > EVENTS_BYTES_MAX:
+                subject.truncated = True
+                return

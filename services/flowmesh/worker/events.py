@@ -1,0 +1,41 @@
+"""Events of tasks: to the triggers of their namespace, durably, then to whoever subscribes."""
+
+from collections.abc import Awaitable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import orjson
+
+from flowmesh.api.common.v1.payload_pb2 import Payload
+from flowmesh.api.event.v1.trigger_service_pb2 import Event, PublishEventRequest
+from flowmesh.executors.publish import Publisher
+
+Json = Any
+
+
+class Triggers(Protocol):
+    """The call of TriggerService that it takes."""
+
+    def PublishEvent(self, request: PublishEventRequest) -> Awaitable[Any]: ...
+
+
+class Events:
+    """The same event again, with its source and id, fires nothing again."""
+
+    def __init__(self, triggers: Triggers, subscribers: Publisher) -> None:
+        self._triggers = triggers
+        self._subscribers = subscribers
+
+    async def publish(
+        self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
+    ) -> None:
+        told = Event(
+            id=event["id"],
+            source=event["source"],
+            type=event["type"],
+            subject=event["subject"],
+            time_us=int(datetime.fromisoformat(event["time"]).timestamp() * 1_000_000),
+            data=Payload(data=orjson.dumps(event["data"])),
+        )
+        await self._triggers.PublishEvent(PublishEventRequest(namespace=namespace, event=told))
+        await self._subscribers.publish(namespace, subject, event, headers)

@@ -1,0 +1,98 @@
+"""One workflow of local functions, calls and workers of one's own; short runs and long ones."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from flowmesh.sdk import Client, Worker
+from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+from tests.features.natives import applied, http_task, resource, workflow
+
+Json = Any
+SLOW_MS = 5_000
+
+
+async def kinds(suite: Suite, name: str, world: World, *more: Json) -> None:
+    """A JavaScript function, a call, and a task of a worker, each behind the one before."""
+    code = "return {sum: input.a + input.b}"
+    await applied(
+        suite,
+        resource("WorkflowTask", f"{name}-add", type="function", function={"code": code}),
+        http_task(f"{name}-call", world.url("called"), retry={"maxAttempts": 1}),
+        resource("WorkflowTask", f"{name}-own", type=f"{name}.own"),
+        *more,
+        workflow(
+            name,
+            {"id": "add", "taskRef": f"{name}-add", "input": {"a": 1, "b": 2}},
+            {"id": "call", "taskRef": f"{name}-call", "input": "{{tasks.add.output}}"},
+            {"id": "own", "taskRef": f"{name}-own", "input": "{{tasks.call.output}}"},
+            output="{{tasks.own.output}}",
+        ),
+    )
+
+
+@pytest.mark.feature("S3-01")
+async def test_functions_and_remote_code_work_together(suite: Suite, world: World) -> None:
+    """The output of each goes to the next, wherever it runs."""
+    world.answers("called", make=lambda call: {"doubled": call.json["sum"] * 2})
+    await kinds(suite, "mixed", world)
+
+    async def own(given: Json) -> Json:
+        return {"last": given["doubled"] + 1}
+
+    async with Client(suite.grpc_address) as client, Worker(client, {"mixed.own": own}):
+        assert await client.run("mixed", {}) == {"last": 7}
+
+
+@pytest.mark.feature("S3-30", "S3-19")
+async def test_workers_run_each_kind_side_by_side_and_tell_of_timeouts(
+    suite: Suite, world: World
+) -> None:
+    """Two branches run at once; what takes too long is told as that and tried again."""
+    world.answers("slow", delay_ms=SLOW_MS, times=1)
+    world.answers("slow", json={"late": False})
+    world.hold("left")
+    world.hold("right")
+    code = "return input"
+    await applied(
+        suite,
+        resource("WorkflowTask", "sides-f", type="function", function={"code": code}),
+        *(http_task(f"sides-{to}", world.url(to)) for to in ("left", "right")),
+        http_task("sides-slow", world.url("slow"), timeout="200ms", retry={"initialDelay": "1ms"}),
+        workflow(
+            "sides",
+            {"id": "root", "taskRef": "sides-f", "input": 1},
+            {"id": "left", "taskRef": "sides-left", "dependsOn": ["root"]},
+            {"id": "right", "taskRef": "sides-right", "dependsOn": ["root"]},
+            {"id": "slow", "taskRef": "sides-slow", "dependsOn": ["left", "right"]},
+        ),
+    )
+    answer = await suite.post("/api/v1/workflows/sides/start", {"input": {}})
+    execution = answer.json["executionId"]
+    await asyncio.gather(world.called("left"), world.called("right"))
+    for side in ("left", "right"):
+        world.release(side)
+    await suite.wait(execution)
+    events = await suite.events(execution)
+    failures = [e["data"]["error"]["class"] for e in events if e["type"] == "TaskRetrying"]
+    assert failures == ["Timeout"]
+    found = (await suite.get(f"/api/v1/executions/{execution}")).json
+    assert found["status"] == "completed"
+    assert found["tasks"]["slow"]["attempts"] == 2
+
+
+@pytest.mark.feature("S0-153")
+async def test_what_takes_long_goes_on_without_its_caller(suite: Suite) -> None:
+    """A call that waits has its limit; the execution it started goes on, and one may just start."""
+    hour = {"id": "nap", "taskRef": "delay", "input": {"duration": "1h"}}
+    await applied(suite, workflow("naps", hour))
+    waited = await suite.post("/api/v1/workflows/naps/execute", {"input": {}, "timeoutMs": 100})
+    assert (waited.status, waited.json["error"]["reason"]) == (504, "SYNC_TIMEOUT"), waited.text
+    started = await suite.post("/api/v1/workflows/naps/start", {"input": {}})
+    assert started.status == 202, started.text
+    for execution in (waited.json["executionId"], started.json["executionId"]):
+        shown = (await suite.get(f"/api/v1/executions/{execution}")).json
+        assert shown["status"] == "running"
+        await suite.post(f"/api/v1/executions/{execution}:cancel", {})

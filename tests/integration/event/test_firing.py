@@ -1,0 +1,278 @@
+"""Firings over a real database: each start once, whoever dies or asks twice in between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+import structlog
+
+from flowmesh import failpoints
+from flowmesh.api.definition.v1 import trigger_catalog_service_pb2 as catalog_pb
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.event.v1 import trigger_service_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import NotFound, Unavailable
+from flowmesh.event.catalog import Catalog
+from flowmesh.event.firing import FiringLoop
+from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.published import Armory, Publisher
+from flowmesh.event.store import MIGRATIONS
+from flowmesh.event.trigger_store import TriggerStore
+from flowmesh.failpoints import Injected
+from flowmesh.storage import open_database
+from flowmesh.telemetry import Metrics
+from flowmesh.testing.polling import done
+
+PATIENCE_S = 20
+
+
+class Orchestrator:
+    """Starts what it is asked to, once for each request id; refuses on demand."""
+
+    def __init__(self) -> None:
+        self.asked: list[pb.StartExecutionRequest] = []
+        self.started: dict[str, str] = {}
+        self.refusals: list[Exception] = []
+
+    async def StartExecution(
+        self, request: pb.StartExecutionRequest, *, timeout: float
+    ) -> pb.StartExecutionResponse:
+        self.asked.append(request)
+        if self.refusals:
+            raise self.refusals.pop(0)
+        created = request.request_id not in self.started
+        execution_id = self.started.setdefault(request.request_id, f"e{len(self.started)}")
+        return pb.StartExecutionResponse(execution_id=execution_id, created=created)
+
+
+class Definitions:
+    """What the definition service would answer."""
+
+    def __init__(self) -> None:
+        self.workflows: dict[str, trigger_pb2.WorkflowTriggers] = {}
+
+    def put(self, version: int, *triggers: trigger_pb2.Trigger, live: bool = True) -> None:
+        self.workflows["w"] = trigger_pb2.WorkflowTriggers(
+            namespace="default", workflow_id="w", version=version, live=live, triggers=triggers
+        )
+
+    async def ListWorkflowTriggers(
+        self, request: catalog_pb.ListWorkflowTriggersRequest
+    ) -> catalog_pb.ListWorkflowTriggersResponse:
+        wanted = request.workflow_ids or [n for n, w in self.workflows.items() if w.triggers]
+        found = [self.workflows[name] for name in wanted if name in self.workflows]
+        return catalog_pb.ListWorkflowTriggersResponse(workflows=found)
+
+
+class Process:
+    """What one process of the event service has of triggers."""
+
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        orchestrator: Orchestrator,
+        definitions: Definitions,
+    ) -> None:
+        self.store = TriggerStore(pool)
+        stub: Any = orchestrator
+        self.loop = FiringLoop(
+            store=self.store,
+            executions=stub,
+            metrics=EventMetrics(Metrics()),
+            log=structlog.get_logger(),
+        )
+        source: Any = definitions
+        self.catalog = Catalog(store=self.store, definitions=source, on_change=self.loop.look)
+        self.publisher = Publisher(
+            store=self.store, armory=Armory(), new_id=lambda: "made", on_firing=self.loop.look
+        )
+
+    async def learn(self) -> int:
+        self.catalog.want_all()
+        return await self.catalog.run_once()
+
+    async def until_started(self, orchestrator: Orchestrator, count: int) -> None:
+        """Runs the loop until the orchestrator has started so many."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(orchestrator.started) < count:
+                await self.loop.run_once()
+            await self.loop.drain()
+
+
+class World:
+    """A database with as many processes on it as a test wants."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.pool = pool
+        self.orchestrator = Orchestrator()
+        self.definitions = Definitions()
+
+    def process(self) -> Process:
+        return Process(self.pool, self.orchestrator, self.definitions)
+
+    async def overdue(self, seconds: int) -> None:
+        """Makes the next instant of each schedule one of the past."""
+        await self.pool.execute(
+            "update triggers set next_us = next_us - 1000000 * $1::bigint"
+            " where next_us is not null",
+            seconds,
+        )
+
+    async def firings(self) -> int:
+        count: int = await self.pool.fetchval("select count(*) from firings")
+        return count
+
+
+@pytest.fixture
+async def world(database: str) -> AsyncIterator[World]:
+    async with open_database(database, schema="event", migrations=MIGRATIONS) as pool:
+        yield World(pool)
+
+
+@pytest.fixture
+def broken() -> Any:
+    """Arms failpoints for one test."""
+    yield failpoints.arm
+    failpoints.arm("")
+
+
+def hourly(**cron: Any) -> trigger_pb2.Trigger:
+    return trigger_pb2.Trigger(
+        id="hourly", cron=trigger_pb2.CronTrigger(expression="0 * * * *", **cron)
+    )
+
+
+def paid() -> trigger_pb2.Trigger:
+    return trigger_pb2.Trigger(id="paid", event=trigger_pb2.EventTrigger(type="order.paid"))
+
+
+async def publish(process: Process, number: int = 1) -> None:
+    event = trigger_service_pb2.Event(id=f"e{number}", source="/shop", type="order.paid")
+    await process.publisher.publish("default", event)
+
+
+async def test_processes_that_fire_the_same_instants_start_each_once(world: World) -> None:
+    """Two of them, at the same time, three missed hours."""
+    world.definitions.put(1, hourly(catch_up=trigger_pb2.CATCH_UP_ALL, catch_up_max=3))
+    one, two = world.process(), world.process()
+    await one.learn()
+    await world.overdue(3 * 3_600)
+    fired = await asyncio.gather(one.loop.fire_schedules(), two.loop.fire_schedules())
+    assert sorted(fired) == [0, 1]
+    assert await world.firings() == 3
+    await one.until_started(world.orchestrator, 3)
+    assert len(world.orchestrator.asked) == 3
+    assert await world.firings() == 0
+    (row,) = await one.store.triggers("default", workflow="w", after=("", ""), count=9)
+    assert (row["fired"], row["last_error"]) == (3, "")
+
+
+@pytest.mark.parametrize("point", ["event.published", "event.started"])
+async def test_who_dies_between_committing_and_starting_loses_nothing(
+    world: World, broken: Any, point: str
+) -> None:
+    """The next process asks under the same request id, so nothing is started twice either."""
+    world.definitions.put(1, paid())
+    one = world.process()
+    await one.learn()
+    broken(f"{point}=error")
+    if point == "event.published":
+        with pytest.raises(Injected):
+            await publish(one)
+    else:
+        await publish(one)
+        await one.loop.run_once()
+        await one.loop.drain()
+        assert len(world.orchestrator.started) == 1
+    assert await world.firings() == 1
+    broken("")
+    # The lease of the dead one is over.
+    await world.pool.execute("update firings set next_attempt_at = now()")
+    two = world.process()
+    await two.loop.run_once()
+    await two.loop.drain()
+    assert len(world.orchestrator.started) == 1
+    assert len({request.request_id for request in world.orchestrator.asked}) == 1
+    assert await world.firings() == 0
+    # Nor does the publisher, who heard nothing, change anything by publishing it again.
+    await publish(two)
+    assert await world.firings() == 0
+
+
+async def test_a_start_is_tried_again_while_the_orchestrator_is_away(world: World) -> None:
+    """And given up, visibly, when it is refused for good."""
+    world.definitions.put(1, paid())
+    process = world.process()
+    await process.learn()
+    away = Unavailable("SERVICE_UNAVAILABLE", "away")
+    world.orchestrator.refusals = [away, away]
+    await publish(process)
+    await process.until_started(world.orchestrator, 1)
+    assert len(world.orchestrator.asked) == 3
+
+    again = world.process()
+    world.orchestrator.refusals = [NotFound("WORKFLOW_NOT_FOUND", "gone")]
+    await publish(again, 2)
+    await again.loop.run_once()
+    await again.loop.drain()
+    assert await world.firings() == 0
+    (row,) = await again.store.triggers("default", workflow="w", after=("", ""), count=9)
+    assert row["last_error"] == "WORKFLOW_NOT_FOUND: gone"
+
+
+async def test_triggers_are_those_of_the_newest_version(world: World) -> None:
+    """What is heard late changes nothing; what is gone fires nothing; a pause outlives versions."""
+    process = world.process()
+
+    async def ids() -> list[str]:
+        rows = await process.store.triggers("default", workflow="", after=("", ""), count=9)
+        return [row["id"] for row in rows]
+
+    world.definitions.put(1, hourly(), paid())
+    assert await process.learn() == 1
+    assert await ids() == ["hourly", "paid"]
+    await process.store.set_paused("default", "w", "paid", paused=True)
+    world.definitions.put(2, paid())
+    assert await process.learn() == 1
+    assert await process.learn() == 0
+    assert await ids() == ["paid"]
+    (row,) = await process.store.triggers("default", workflow="w", after=("", ""), count=9)
+    assert (row["paused"], row["version"]) == (True, 2)
+    world.definitions.put(1, hourly(), paid())
+    assert await process.learn() == 0
+    assert await ids() == ["paid"]
+    world.definitions.put(2, live=False)
+    assert await process.learn() == 1
+    assert await ids() == []
+    world.definitions.put(2, paid())
+    assert await process.learn() == 0
+
+
+async def test_a_pause_keeps_the_instants_for_the_resumption(world: World) -> None:
+    """What `catchUp` says of the time in between holds then."""
+    world.definitions.put(1, hourly(catch_up=trigger_pb2.CATCH_UP_ONE))
+    process = world.process()
+    await process.learn()
+    await process.store.set_paused("default", "w", "hourly", paused=True)
+    await world.overdue(5 * 3_600)
+    assert await process.loop.fire_schedules() == 0
+    await process.store.set_paused("default", "w", "hourly", paused=False)
+    await process.until_started(world.orchestrator, 1)
+    (row,) = await process.store.triggers("default", workflow="w", after=("", ""), count=9)
+    assert (row["fired"], row["missed"]) == (1, 4)
+
+
+async def test_nothing_is_asked_while_nothing_is_due(world: World) -> None:
+    """A schedule that is hours away costs no query until then."""
+    world.definitions.put(1, hourly())
+    process = world.process()
+    await process.learn()
+    await world.pool.execute("update triggers set next_us = next_us + 7200000000")
+    waiting = asyncio.create_task(process.loop.run_once())
+    await done("asleep", lambda: process.loop.asleep, within_s=PATIENCE_S)
+    assert not waiting.done()
+    assert world.pool.get_idle_size() == world.pool.get_size()
+    process.loop.look()
+    assert await waiting == 0

@@ -1,0 +1,86 @@
+"""What a schedule fires for when its instant has come late, or has not been late at all."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from flowmesh.api.definition.v1 import trigger_pb2 as pb
+from flowmesh.event.firing import Due, due_of
+
+MINUTE = 60 * 1_000_000
+NOON = int(datetime(2027, 1, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def due(now_us: int, *, first_us: int = NOON, expression: str = "* * * * *", **cron: Any) -> Due:
+    trigger = pb.Trigger(id="t", cron=pb.CronTrigger(expression=expression, **cron))
+    row = {
+        "namespace": "default",
+        "workflow": "w",
+        "id": "t",
+        "body": trigger.SerializeToString(),
+        "next_us": first_us,
+        "now_us": now_us,
+    }
+    return due_of(row)
+
+
+def fired(found: Due) -> list[int]:
+    return [(each.at_us - NOON) // MINUTE for each in found.firings]
+
+
+def test_an_instant_fires_and_the_next_one_is_set() -> None:
+    """With an input that says which one it is."""
+    found = due(NOON + 5)
+    assert (fired(found), found.missed, found.next_us) == ([0], 0, NOON + MINUTE)
+    assert orjson.loads(found.firings[0].input)["scheduledAt"] == "2027-01-01T12:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("policy", "most", "expected", "missed"),
+    [
+        (pb.CATCH_UP_UNSPECIFIED, 0, [59, 60], 59),
+        (pb.CATCH_UP_ONE, 0, [60], 60),
+        (pb.CATCH_UP_ALL, 3, [58, 59, 60], 58),
+        (pb.CATCH_UP_ALL, 100, list(range(61)), 0),
+    ],
+)
+def test_missed_instants_are_made_up_for_as_the_trigger_says(
+    policy: int, most: int, expected: list[int], missed: int
+) -> None:
+    """After an hour in which nobody fired; those in the last minute were not missed."""
+    found = due(NOON + 60 * MINUTE, catch_up=policy, catch_up_max=most)
+    assert (fired(found), found.missed) == (expected, missed)
+    assert found.next_us == NOON + 61 * MINUTE
+
+
+def test_a_rare_schedule_that_is_hours_late_fires_nothing_unless_it_catches_up() -> None:
+    """Once a day, three hours late."""
+    late = NOON + 180 * MINUTE
+    found = due(late, expression="0 12 * * *")
+    assert (fired(found), found.missed) == ([], 1)
+    assert fired(due(late, expression="0 12 * * *", catch_up=pb.CATCH_UP_ONE)) == [0]
+
+
+def test_a_clock_that_went_back_fires_no_instant_again() -> None:
+    """The next instant is after the last one, whatever time it is."""
+    found = due(NOON + 5)
+    assert found.next_us is not None
+    back = due(found.next_us, first_us=found.next_us)
+    assert fired(back) == [1]
+
+
+def test_years_of_seconds_are_bounded() -> None:
+    """Neither the firings nor the count of the others has no end."""
+    year = 365 * 24 * 60 * MINUTE
+    found = due(NOON + year, expression="* * * * * *", catch_up=pb.CATCH_UP_ALL, catch_up_max=1_000)
+    assert (len(found.firings), found.missed) == (1_000, 1_000)
+
+
+def test_the_same_instant_is_the_same_start() -> None:
+    """Its request id is made of the trigger and the instant."""
+    (first,), (again,) = due(NOON).firings, due(NOON + 3).firings
+    assert first.id == again.id
+    (other,) = due(NOON + MINUTE, first_us=NOON + MINUTE).firings
+    assert other.id != first.id

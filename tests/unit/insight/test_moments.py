@@ -1,0 +1,112 @@
+"""An execution as it was after any of its events."""
+
+import random
+import time
+
+import pytest
+
+from flowmesh.engine import Pause, TaskEnded, replay
+from flowmesh.insight.moments import Scrubber
+from flowmesh.insight.parts import encode
+from tests.unit.engine.factories import Run, json, node, plan, signal
+from tests.unit.engine.test_replay import STEPS_MAX, facts, random_plan, step
+
+EVENTS = 10_000
+SCRUB_MS_MAX = 20.0
+# The machine may do other things too: the time of this thread, and the best of some tries.
+TRIES = 9
+
+
+def history_of(seed: int) -> Run:
+    rng = random.Random(seed)
+    run = Run(random_plan(rng))
+    run.serve()
+    for _ in range(STEPS_MAX):
+        step(run, rng)
+        run.serve()
+    return run
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_moment_is_the_replay_of_the_events_before_it(seed: int) -> None:
+    """Whatever was looked at before, forwards and backwards, in any order."""
+    run = history_of(seed)
+    scrubber = Scrubber("exec-1", run.state.plan, run.events)
+    rng = random.Random(seed)
+    for _ in range(12):
+        sequence = rng.randint(1, len(run.events))
+        with scrubber.state(sequence) as state:
+            expected = replay("exec-1", run.state.plan, run.events[:sequence])
+            assert facts(state) == facts(expected)
+        report = scrubber.at(sequence)
+        assert sum(report.counts.values()) >= len(report.nodes)
+        assert encode(report) == encode(Scrubber("exec-1", run.state.plan, run.events).at(sequence))
+
+
+def test_a_moment_shows_what_waited_for_what() -> None:
+    """Variables, nodes, what was held, queued and awaited, as of then and not of now."""
+    made = plan(
+        node("a"),
+        node("b"),
+        signal("c", name="go"),
+        node("d", "a", "b", "c"),
+        parallelism=1,
+    )
+    run = Run(made, b'{"n":7}')
+    run.complete("a", b'{"x":1}')
+    run.do(Pause("a look", "", "ada"))
+    scrubber = Scrubber("exec-1", made, run.events)
+    begun = scrubber.at(3)
+    assert (begun.queued, begun.held, begun.awaiting) == (["a"], ["b"], {"go": ["c"]})
+    assert (begun.counts, begun.status) == ({"running": 2, "pending": 2}, "running")
+    assert begun.variables.tasks == {}
+    now = scrubber.at(len(run.events))
+    assert (now.status, now.queued, now.event) == ("paused", ["b"], "WorkflowPaused")
+    assert encode(now.variables).startswith(b'{"input":{"n":7},"tasks":{"a":{"x":1}}')
+
+
+def test_a_time_is_the_last_event_before_it() -> None:
+    """Before the first there is none; between two it is the earlier one."""
+    run = Run(plan(node("a"), node("b", "a")))
+    run.do(TaskEnded("a", 1, output=json(b"1")), after_us=1_000)
+    scrubber = Scrubber("exec-1", run.state.plan, run.events)
+    first, last = run.events[0].at_us, run.events[-1].at_us
+    assert scrubber.sequence_at(first - 1) == 0
+    assert scrubber.sequence_at(first) == scrubber.sequence_at(last - 1) == 2
+    assert scrubber.sequence_at(last + 1) == len(run.events)
+
+
+def long_history() -> Run:
+    """Chains of ten tasks, one after the other, until there are 10,000 events."""
+    names = [f"n{number}" for number in range(EVENTS // 3)]
+    nodes = [
+        node(name, *(names[place - 1 : place] if place % 10 else ()))
+        for place, name in enumerate(names)
+    ]
+    run = Run(plan(*nodes))
+    for name in names:
+        run.do(TaskEnded(name, 1, output=json(b'{"a":[1,2,3]}'), worker_id="w"), after_us=10)
+    return run
+
+
+def test_scrubbing_through_ten_thousand_events_is_quick() -> None:
+    """A step forward in a history at hand, with the whole report, in at most 20 ms."""
+    run = long_history()
+    assert len(run.events) >= EVENTS
+    scrubber = Scrubber("exec-1", run.state.plan, run.events)
+    scrubber.at(EVENTS - 100)
+    taken = []
+    for sequence in range(EVENTS - 100 + 1, EVENTS - 100 + 1 + TRIES):
+        begun = time.thread_time()
+        encode(scrubber.at(sequence))
+        taken.append((time.thread_time() - begun) * 1_000)
+    assert min(taken) <= SCRUB_MS_MAX, taken
+
+
+def test_what_no_history_is_leaves_nothing_behind() -> None:
+    """A broken event is told, and the next question begins anew."""
+    run = Run(plan(node("a")))
+    scrubber = Scrubber("exec-1", run.state.plan, [run.events[0], run.events[0]])
+    with pytest.raises(ValueError, match="event 1 after 1"):
+        scrubber.at(2)
+    assert scrubber.at(1).event == "WorkflowStarted"

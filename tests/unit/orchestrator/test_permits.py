@@ -1,0 +1,168 @@
+"""Permits of limits: as many as there are, to who waits longest, and none lost."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from flowmesh.orchestrator.permits import Ask, Numbers, PermitBook
+from flowmesh.orchestrator.ready import Need
+
+TWO = Need("workflow:w", "workflow:w", concurrency=2)
+ONE = Need("node:w/a", "node:w/a", concurrency=1)
+TEN_A_SECOND = Need("upstream:api", "upstream:api", rate=10.0, burst=2)
+
+
+class Desk:
+    """A book with the time and the limits in our hands; remembers who was told later."""
+
+    def __init__(self, partitions: int = 1, *, settled: bool = True) -> None:
+        self.now_ms = 0.0
+        self.set: dict[str, Numbers] = {}
+        self.told: list[str] = []
+        self.wakes: list[tuple[float, Callable[[], None]]] = []
+        self.book = PermitBook(
+            numbers=lambda _, need: self.set.get(
+                need.rule, (need.concurrency, need.rate, need.burst)
+            ),
+            now_ms=lambda: self.now_ms,
+            wake_at=lambda at_ms, wake: self.wakes.append((at_ms, wake)),
+            partitions=partitions,
+        )
+        if settled:
+            self.book.report(dict.fromkeys(range(partitions), 1), [])
+
+    def ask(self, token: str, *needs: Need, due_ms: float = 0.0, fair: str = "") -> Ask:
+        return Ask(
+            "default", token, 0, 1, needs, due_ms, fair, lambda ask: self.told.append(ask.token)
+        )
+
+    def take(self, token: str, *needs: Need, due_ms: float = 0.0, fair: str = "") -> bool:
+        return self.book.take(self.ask(token, *needs, due_ms=due_ms, fair=fair))
+
+    def pass_ms(self, milliseconds: float) -> None:
+        until_ms = self.now_ms + milliseconds
+        while due := sorted(wake for wake in self.wakes if wake[0] <= until_ms):
+            self.wakes.remove(due[0])
+            self.now_ms = due[0][0]
+            due[0][1]()
+        self.now_ms = until_ms
+
+    def in_use(self, name: str) -> int:
+        return next((c.in_use for c in self.book.counters("default") if c.name == name), 0)
+
+
+def test_no_more_than_the_limit_at_once() -> None:
+    """Who comes too late is told when somebody has ended."""
+    desk = Desk()
+    assert [desk.take(token, TWO) for token in "abc"] == [True, True, False]
+    desk.book.release("a", 0)
+    assert desk.told == ["c"]
+    assert desk.in_use("workflow:w") == 2
+
+
+def test_asking_and_giving_back_twice_counts_once() -> None:
+    """A permit belongs to one attempt: messages may be repeated."""
+    desk = Desk()
+    assert desk.take("a", TWO)
+    assert desk.take("a", TWO)
+    assert desk.in_use("workflow:w") == 1
+    desk.book.release("a", 0)
+    desk.book.release("a", 0)
+    assert desk.in_use("workflow:w") == 0
+
+
+def test_several_limits_are_taken_at_once_or_not_at_all() -> None:
+    """A task that waits for one of them does not hold the others."""
+    desk = Desk()
+    assert desk.take("a", TWO, ONE)
+    assert not desk.take("b", TWO, ONE)
+    assert desk.in_use("workflow:w") == 1
+    assert desk.take("c", TWO)
+    desk.book.release("a", 0)
+    assert desk.told == ["b"]
+
+
+def test_who_waits_longest_is_next_and_keys_take_turns() -> None:
+    """Within a key by what is due first."""
+    desk = Desk()
+    desk.take("first", ONE)
+    for token, due_ms, fair in [("a2", 2, "a"), ("a1", 1, "a"), ("b1", 9, "b")]:
+        desk.take(token, ONE, due_ms=due_ms, fair=fair)
+    for token in ("first", "a1", "b1"):
+        desk.book.release(token, 0)
+    assert desk.told == ["a1", "b1", "a2"]
+
+
+def test_a_raised_limit_lets_those_go_that_wait() -> None:
+    """Limits are adjusted while tasks run; a lowered one waits for those that are out."""
+    desk = Desk()
+    for token in "abcd":
+        desk.take(token, TWO)
+    desk.set["workflow:w"] = (3, 0.0, 0)
+    desk.book.serve_all()
+    assert desk.told == ["c"]
+    desk.set["workflow:w"] = (1, 0.0, 0)
+    desk.book.release("a", 0)
+    desk.book.release("b", 0)
+    assert desk.told == ["c"]
+    desk.book.release("c", 0)
+    assert desk.told == ["c", "d"]
+
+
+def test_a_rate_is_held_with_one_burst_after_a_pause() -> None:
+    """Tokens come in one by one; nothing is polled between them."""
+    desk = Desk()
+    tokens = [str(number) for number in range(6)]
+    assert [desk.take(token, TEN_A_SECOND) for token in tokens] == [True, True, *[False] * 4]
+    assert len(desk.wakes) == 1
+    desk.pass_ms(250)
+    assert desk.told == ["2", "3"]
+    desk.pass_ms(10_000)
+    assert desk.told == ["2", "3", "4", "5"]
+    assert [desk.take(f"later-{n}", TEN_A_SECOND) for n in range(3)] == [True, True, False]
+
+
+def test_what_a_service_asks_for_closes_its_bucket() -> None:
+    """After a Retry-After nothing leaves for so long, however many tokens there are."""
+    desk = Desk()
+    assert desk.take("a", TWO, TEN_A_SECOND)
+    desk.book.close("a", 0, 5_000)
+    assert not desk.take("b", TWO, TEN_A_SECOND)
+    desk.pass_ms(4_900)
+    assert desk.told == []
+    desk.pass_ms(200)
+    assert desk.told == ["b"]
+
+
+def test_nothing_is_given_before_all_partitions_have_said_what_they_hold() -> None:
+    """A new giver knows of no permit that is out: it would give too many."""
+    desk = Desk(partitions=2, settled=False)
+    assert not desk.take("new", TWO)
+    held = [replace(desk.ask(token, TWO)) for token in ("old-1", "old-2")]
+    desk.book.report({0: 1}, held)
+    assert desk.told == []
+    desk.book.report({1: 1}, [])
+    assert desk.told == []
+    desk.book.release("old-1", 0)
+    assert desk.told == ["new"]
+
+
+def test_a_new_owner_says_anew_what_its_partition_holds() -> None:
+    """Permits of a dead one are not lost, those of tasks it still runs are not given twice."""
+    desk = Desk()
+    for token in ("ended", "runs", "waits"):
+        desk.take(token, TWO)
+    desk.book.report({0: 2}, [desk.ask("runs", TWO)])
+    assert desk.in_use("workflow:w") == 1
+    # Whoever asked the old owner's way asks again, by the new one.
+    assert desk.told == []
+    again = desk.ask("waits", TWO)
+    again.epoch = 2
+    assert desk.book.take(again)
+
+
+def test_an_owner_of_before_gets_nothing() -> None:
+    """What was still on its way when its partition was taken would never be given back."""
+    desk = Desk()
+    desk.book.report({0: 5}, [])
+    assert not desk.take("late", TWO)
+    assert desk.in_use("workflow:w") == 0
