@@ -1,6 +1,7 @@
 """Fixtures of all tests: one set of real servers, one running suite, a database per test."""
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import grpc.aio
@@ -49,7 +50,10 @@ async def channel(suite: Suite) -> AsyncIterator[grpc.aio.Channel]:
 
 @pytest.fixture(autouse=True)
 def quiet_logs() -> Iterator[None]:
-    """What is logged for debugging does not mix with what a command prints."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    """What the suite of this process logs does not mix with what a command prints."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.__stderr__),
+    )
     yield
     structlog.reset_defaults()
