@@ -188,8 +188,8 @@ async def test_a_stuck_workflow_is_explained(suite: Suite, flowmesh: Run, tmp_pa
     assert [each["cause"] for each in shown.json["findings"]] == ["GRAPH_CYCLE"]
     assert "a" in shown.json["findings"][0]["text"]
 
-    flow = Workflow("stuck-flow", timeout="2s")
-    flow.task("charge", "nobody-has-it", timeout="5s", queue="gpu")
+    flow = Workflow("stuck-flow", timeout="20s")
+    flow.task("charge", "nobody-has-it", timeout="50s", queue="gpu")
     async with Client(suite.grpc_address) as client:
         await client.register(flow)
         handle = await client.start("stuck-flow", {})
@@ -205,7 +205,7 @@ async def test_a_stuck_workflow_is_explained(suite: Suite, flowmesh: Run, tmp_pa
         "LIMIT_TOO_SHORT",
     }
     told = await flowmesh("explain", "stuck-flow")
-    assert "one attempt may take 5000 ms, but the workflow ends after 2000 ms" in " ".join(
+    assert "one attempt may take 50000 ms, but the workflow ends after 20000 ms" in " ".join(
         told.out.split()
     )
 

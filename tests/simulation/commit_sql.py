@@ -1,4 +1,4 @@
-"""The tables of the schema `orchestrator`, and what `sql/commit.sql` does to them."""
+"""The tables of the schema `orchestrator`, and what the statement of a commit does to them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,10 +7,11 @@ from typing import Any
 import asyncpg
 
 from flowmesh.orchestrator.ids import PARTITION_COUNT
+from flowmesh.orchestrator.statements import PARAMETERS, PARTS
 from tests.simulation.history import Commit
 
 _STARTS = "id partition namespace workflow_id workflow_name version plan_digest request_id digest"
-_STATES = "id partition status started_at ended_at wake_at ready_since queue priority"
+_STATES = "id partition status started_at ended_at wake_at ready_since queue priority is_start"
 _MESSAGES = "partition id target command execution_id is_start"
 _WAITS = "namespace name execution_id partition is_start waits"
 _LANES = "execution_id partition namespace queue priority ready_since is_start"
@@ -47,6 +48,14 @@ class Partition:
     incarnation: int | None = None
     # The transaction that has locked the row.
     locked_by: object = None
+
+
+def _besides(parts: Sequence[str], parameters: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    """The parameters of each part; of one that is not there empty columns."""
+    found: dict[str, Sequence[Any]] = {name: [()] * width for name, width in PARTS.items()}
+    for name in parts:
+        found[name], parameters = parameters[: PARTS[name]], parameters[PARTS[name] :]
+    return found
 
 
 def _rows(names: str, columns: Sequence[Sequence[Any]]) -> list[Row]:
@@ -90,23 +99,25 @@ class Rows:
                 held.add(partition)
         return held
 
-    def commit(self, *p: Any) -> Row:
-        """`sql/commit.sql`; `p[n - 1]` is its parameter $n."""
+    def commit(self, parts: Sequence[str], *p: Any) -> Row:
+        """`sql/commit.sql` with some parts; `p[n - 1]` is its parameter $n."""
         incarnation, position = p[0], p[1]
         me = self.incarnations.get(incarnation)
         if me is None or me.position != position:
             return self._answer(applied=False)
         fence = self.fence(incarnation, p[2], p[3])
+        besides = _besides(parts, p[PARAMETERS:])
         starts = _rows(_STARTS, p[6:15])
-        states = {s["id"]: s for s in _rows(_STATES, p[15:24]) if s["partition"] in fence}
-        self._check(starts, states, fence, p)
+        states = {s["id"]: s for s in _rows(_STATES, p[15:25]) if s["partition"] in fence}
+        lanes = _rows(_LANES, besides["finding"][:7])
+        self._check(starts, states, fence, p[25:31], lanes)
         me.position += 1
         if fence:
             for digest, body in zip(p[4], p[5], strict=True):
                 self.plans.setdefault(digest, body)
         started = self._start(starts, states)
-        for state, is_start in zip(_rows(_STATES, p[15:24]), p[41], strict=True):
-            if not is_start and state["partition"] in fence and state["id"] in self.executions:
+        for state in states.values():
+            if not state["is_start"] and state["id"] in self.executions:
                 self.executions[state["id"]].update(
                     (name, state[name])
                     for name in (
@@ -118,19 +129,18 @@ class Rows:
                         "priority",
                     )
                 )
-        self._lanes(_rows(_LANES, p[42:49]), fence, started)
-        self._values(_rows(_VALUES, p[49:56]), fence, started)
-        appended = self._append(p[24:30], fence, started)
+        self._lanes(lanes, fence, started)
+        self._values(_rows(_VALUES, besides["finding"][7:]), fence, started)
+        appended = self._append(p[25:31], fence, started)
         self.outbox.setdefault(incarnation, {})[position + 1] = OutboxRow(
-            [i for i, _ in appended], [seq for _, seq in appended], p[30]
+            [i for i, _ in appended], [seq for _, seq in appended], p[31]
         )
-        self._serve(p[31], p[32])
-        self._refer(p[33:37], fence)
-        for execution_id, seq, body, partition in zip(*p[37:41], strict=True):
+        self._serve(p[32], p[33])
+        self._refer(besides["payloads"][:4], fence)
+        for execution_id, seq, body, partition in zip(*besides["payloads"][4:], strict=True):
             if partition in fence:
                 self.snapshots[execution_id] = (seq, body)
-        if len(p) > 56:
-            self._tell(p[56:], fence, started)
+        self._tell(besides["messages"], fence, started)
         self._record(incarnation, position + 1, p, fence, appended, started)
         return self._answer(applied=True, partitions=sorted(fence), started=sorted(started))
 
@@ -145,7 +155,12 @@ class Rows:
         }
 
     def _check(
-        self, starts: list[Row], states: dict[str, Row], fence: set[int], p: Sequence[Any]
+        self,
+        starts: list[Row],
+        states: dict[str, Row],
+        fence: set[int],
+        history: Sequence[Any],
+        lanes: list[Row],
     ) -> None:
         """Raises what a broken constraint raises, before anything has changed."""
         if any(s["id"] in self.executions for s in starts if s["id"] in states):
@@ -155,12 +170,12 @@ class Rows:
             for s in starts
             if s["request_id"] and (s["namespace"], s["request_id"]) in self.requests
         }
-        for _, execution_id, seq, _, partition, is_start in zip(*p[24:30], strict=True):
+        for _, execution_id, seq, _, partition, is_start in zip(*history, strict=True):
             if partition not in fence or (is_start and execution_id in taken):
                 continue
             if seq in self.history.get(execution_id, ()):
                 raise asyncpg.UniqueViolationError("history_pkey")
-        for lane in _rows(_LANES, p[42:49]):
+        for lane in lanes:
             if lane["partition"] not in fence or lane["ready_since"] is None:
                 continue
             key = (lane["execution_id"], lane["queue"], lane["priority"])

@@ -6,15 +6,22 @@ So its answer may be lost, and it may be applied long after its sender has given
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from types import TracebackType
 from typing import Any
 
+from flowmesh.orchestrator.statements import PARTS, commit_statement
 from flowmesh.orchestrator.store import OrchestratorStore
 from tests.simulation.faults import Fate, Faults
 from tests.simulation.loop import Process, VirtualLoop
 from tests.simulation.tables import Tables
 
 LOCK_POLL_S = 0.001
+_PARTS_OF = {
+    commit_statement(parts): parts
+    for count in range(len(PARTS) + 1)
+    for parts in combinations(PARTS, count)
+}
 QUERIES = frozenset({"history_days", "position_of", "outbox_row"})
 
 
@@ -116,7 +123,7 @@ class Connection:
     async def prepare(self, sql: str) -> "Prepared":
         if self._database.away:
             raise ConnectionRefusedError("prepare")
-        return Prepared(self._database)
+        return Prepared(self._database, sql)
 
     def transaction(self) -> "Connection":
         return self
@@ -166,15 +173,16 @@ class Connection:
 class Prepared:
     """The statement of a commit."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sql: str) -> None:
         self._database = database
+        self._parts = _PARTS_OF[sql]
 
     async def fetchrow(self, *arguments: Any) -> Any:
         tables = self._database.tables
         partitions: Sequence[int] = arguments[2]
         return await self._database.run(
             "commit",
-            lambda: tables.commit(*arguments),
+            lambda: tables.commit(self._parts, *arguments),
             lambda: any(tables.partitions[p].locked_by is not None for p in partitions),
         )
 

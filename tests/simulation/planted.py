@@ -88,7 +88,7 @@ def position_read_again() -> AbstractContextManager[None]:
     async def commit(self: CommitLine, batch: CommitBatch, epochs: Mapping[int, int]) -> Committed:
         arguments = batch.arguments(self.incarnation, self.position, epochs)
         try:
-            row = await (await self._ready(tells=batch.tells)).fetchrow(*arguments)
+            row = await (await self._ready(batch.parts)).fetchrow(*arguments)
             if row["applied"]:
                 self.position += 1
                 return Committed(

@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from flowmesh.orchestrator.batch import DAY_US
-from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
+from flowmesh.orchestrator.statements import commit_statement
+from flowmesh.orchestrator.store import OrchestratorStore
 from tests.simulation.loop import virtual_loop
 from tests.simulation.simulate import run
 from tests.simulation.tables import Tables
@@ -18,8 +19,6 @@ INNER = frozenset({"fence", "unlock", "tick", "told", "now_us", "lock_free_parti
 SKIPPED = frozenset({"history_days", "claim_partitions"})
 ORDERED = frozenset({"ready_lanes", "ready_executions", "read_outbox", "history_rows"})
 MEASURED = frozenset({"now_us", "bytes_so_far", "first_position", "ordinality"})
-# Of a commit that tells nothing to other executions.
-ARGUMENTS = 56
 Said = tuple[str, tuple[Any, ...], dict[str, Any], dict[int, float], Any]
 
 
@@ -61,7 +60,6 @@ class Asked:
 
     def __init__(self, store: OrchestratorStore) -> None:
         self._store = store
-        self._line = CommitLine(store)
 
     async def leases(self, left: dict[int, float]) -> None:
         """Gives every incarnation the lease it had in the run."""
@@ -75,10 +73,8 @@ class Asked:
     async def ask(self, name: str, args: tuple[Any, ...], values: dict[str, Any], said: Any) -> Any:
         try:
             if name == "commit":
-                line, tells = self._line, len(args) > ARGUMENTS
-                return await self._store.pool.fetchrow(
-                    line.telling if tells else line.statement, *args
-                )
+                parts, *parameters = args
+                return await self._store.pool.fetchrow(commit_statement(parts), *parameters)
             if name == "claimed":
                 incarnation, rows = args
                 return await self._store.rows(

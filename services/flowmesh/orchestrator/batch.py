@@ -8,6 +8,7 @@ from flowmesh.engine import State, Transition
 from flowmesh.engine.searching import NOTHING_FOUND
 from flowmesh.orchestrator.ids import is_digest
 from flowmesh.orchestrator.searched import Stored, searched
+from flowmesh.orchestrator.statements import PARTS
 
 DAY_US = 86_400_000_000
 _NO_LANES: Mapping[int, int] = {}
@@ -101,7 +102,7 @@ class Row:
 
 
 class CommitBatch:
-    """Rows of one statement, as columns in the order of `sql/commit.sql`."""
+    """Rows of one statement, as columns in the order of `sql/commit.sql` and its parts."""
 
     def __init__(self) -> None:
         self.plans: dict[str, bytes] = {}
@@ -250,43 +251,51 @@ class CommitBatch:
             self.waits.append((*one, previous is None, name in row.waits))
 
     @property
-    def tells(self) -> bool:
-        """Whether it needs the statement that goes beyond executions."""
-        return bool(self.messages or self.answered or self.waits)
+    def parts(self) -> tuple[str, ...]:
+        """What the statement has to do besides, in the order of `statements.PARTS`."""
+        if not (
+            self.lanes
+            or self.values
+            or self.references
+            or self.snapshots
+            or self.messages
+            or self.answered
+            or self.waits
+        ):
+            return ()
+        needed = {
+            "finding": self.lanes or self.values,
+            "payloads": self.references or self.snapshots,
+            "messages": self.messages or self.answered or self.waits,
+        }
+        return tuple(name for name in PARTS if needed[name])
 
-    def arguments(
-        self, incarnation: int, position: int, epochs: Mapping[int, int]
-    ) -> tuple[object, ...]:
-        """The parameters of the statement, $1 to $56, and if it tells to $70."""
-        starts = _columns(self.starts, 9)
-        states = _columns(self.states, 10)
-        return (
+    def arguments(self, incarnation: int, position: int, epochs: Mapping[int, int]) -> list[object]:
+        """The parameters of the statement with the parts that are needed."""
+        arguments: list[object] = [
             incarnation,
             position,
             list(epochs.keys()),
             list(epochs.values()),
             list(self.plans.keys()),
             list(self.plans.values()),
-            *starts,
-            *states[:9],
+            *_columns(self.starts, 9),
+            *_columns(self.states, 10),
             *_columns(self.histories, 6),
             self.after,
             list(self.served.keys()),
             list(self.served.values()),
-            *_columns(self.references, 4),
-            *_columns(self.snapshots, 4),
-            states[9],
-            *_columns(self.lanes, 7),
-            *_columns(self.values, 7),
-            *(self._told() if self.tells else ()),
-        )
+        ]
+        for part in self.parts:
+            arguments += self._of_part(part)
+        return arguments
 
-    def _told(self) -> tuple[list[object], ...]:
-        return (
-            *_columns(self.messages, 6),
-            *_columns(self.answered, 2),
-            *_columns(self.waits, 6),
-        )
+    def _of_part(self, part: str) -> list[list[object]]:
+        if part == "finding":
+            return _columns(self.lanes, 7) + _columns(self.values, 7)
+        if part == "payloads":
+            return _columns(self.references, 4) + _columns(self.snapshots, 4)
+        return _columns(self.messages, 6) + _columns(self.answered, 2) + _columns(self.waits, 6)
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

@@ -15,6 +15,7 @@ from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver, StatementRefused, StorageFull
 from flowmesh.orchestrator.ids import partition_of
+from flowmesh.orchestrator.statements import commit_statement
 
 T = TypeVar("T")
 
@@ -211,19 +212,15 @@ class CommitLine:
 
     def __init__(self, store: OrchestratorStore) -> None:
         self._store = store
-        self.statement = (_SQL / "commit.sql").read_text()
-        # What a batch with messages does besides stands between the parts of the same statement.
-        besides = (_SQL / "messages.sql").read_text()
-        self.telling = self.statement.replace(") -- messages.sql\n", f"),\n{besides}")
         self._connection: Any = None
-        self._prepared: dict[bool, Any] = {}
+        self._prepared: dict[tuple[str, ...], Any] = {}
         self.incarnation = 0
         self.position = 0
 
     async def begin(self, incarnation: int) -> None:
         """Commits for this incarnation from now on, with the statement prepared beforehand."""
         self.incarnation, self.position = incarnation, 0
-        await self._ready(tells=False)
+        await self._ready(())
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -240,7 +237,7 @@ class CommitLine:
         tries = 0
         while True:
             try:
-                statement = await self._ready(tells=batch.tells)
+                statement = await self._ready(batch.parts)
                 row = await statement.fetchrow(*arguments)
                 if row["applied"]:
                     self.position += 1
@@ -275,14 +272,14 @@ class CommitLine:
             now_us,
         )
 
-    async def _ready(self, *, tells: bool) -> Any:
+    async def _ready(self, parts: tuple[str, ...]) -> Any:
         if self._connection is None:
             self._connection = await self._store.pool.acquire()
             await self._connection.execute("set plan_cache_mode = force_generic_plan")
-        prepared = self._prepared.get(tells)
+        prepared = self._prepared.get(parts)
         if prepared is None:
-            text = self.telling if tells else self.statement
-            prepared = self._prepared[tells] = await self._connection.prepare(text)
+            text = commit_statement(parts)
+            prepared = self._prepared[parts] = await self._connection.prepare(text)
         return prepared
 
     async def _drop(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver
+from flowmesh.orchestrator.statements import commit_statement
 from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
 from tests.integration.orchestrator.conftest import NewNode
 from tests.integration.orchestrator.factories import Node, completed, started
@@ -229,6 +230,5 @@ async def test_the_plans_of_the_statement_use_indexes_on_a_filled_table(
             completed(batch, state, 1, "a")
             arguments = batch.arguments(node.line.incarnation, node.line.position, node.epochs)
             await connection.execute("set local plan_cache_mode = force_generic_plan")
-            statement = node.line.statement
-            await connection.fetchrow(statement, *arguments)
+            await connection.fetchrow(commit_statement(batch.parts), *arguments)
             assert await connection.fetchval(scans) == 0

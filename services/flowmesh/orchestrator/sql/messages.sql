@@ -1,25 +1,25 @@
--- What `commit.sql` does besides in a batch with messages, answers to them, or waits with a key.
+-- Of a batch with messages, answers to them, or waits with a key.
 --
---  $57 messages: partition[], $58 id[], $59 target[], $60 command[], $61 execution_id[],
---      $62 is_start[]
---  $63 answered: partition[], $64 id[]
---  $65 waits: namespace[], $66 name[], $67 execution_id[], $68 partition[], $69 is_start[],
---      $70 waits[] (false: no longer)
+--  $1 messages: partition[], $2 id[], $3 target[], $4 command[], $5 execution_id[],
+--      $6 is_start[]
+--  $7 answered: partition[], $8 id[]
+--  $9 waits: namespace[], $10 name[], $11 execution_id[], $12 partition[], $13 is_start[],
+--      $14 waits[] (false: no longer)
 told as (
     insert into messages (partition, id, target, command)
     select m.partition, m.id, m.target, m.command
-    from unnest($57::int[], $58::text[], $59::text[], $60::bytea[], $61::text[], $62::bool[])
+    from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bool[])
          as m (partition, id, target, command, execution_id, is_start)
     join fence f on f.id = m.partition
     where not m.is_start or m.execution_id in (select id from started)
     order by 1, 2
 ), answered as (
     delete from messages m
-    using unnest($63::int[], $64::text[]) as a (partition, id), fence f
+    using unnest($7::int[], $8::text[]) as a (partition, id), fence f
     where f.id = a.partition and m.partition = a.partition and m.id = a.id
 ), wait as materialized (
     select u.*
-    from unnest($65::text[], $66::text[], $67::text[], $68::int[], $69::bool[], $70::bool[])
+    from unnest($9::text[], $10::text[], $11::text[], $12::int[], $13::bool[], $14::bool[])
          as u (namespace, name, execution_id, partition, is_start, waits)
     join fence f on f.id = u.partition
 ), begun as (

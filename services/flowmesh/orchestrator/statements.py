@@ -1,0 +1,33 @@
+"""The statement of a commit, made of the parts that its batch needs.
+
+A part in which nothing is costs a small commit as much as one that is used, in the database and in
+the driver: most batches have none.
+"""
+
+import re
+from collections.abc import Iterable
+from importlib.resources import files
+
+_SQL = files("flowmesh.orchestrator.sql")
+_END = " -- parts\n"
+PARAMETERS = 34
+"""Of what every commit does; those of its parts follow in the order of `PARTS`."""
+
+PARTS = {"finding": 14, "payloads": 8, "messages": 14}
+"""Parts with the number of their parameters, each the name of a file in `sql/`."""
+
+
+def commit_statement(parts: Iterable[str]) -> str:
+    """The text of the statement with these parts, given in the order of `PARTS`."""
+    text, before = (_SQL / "commit.sql").read_text(), PARAMETERS
+    for part in parts:
+        text = text.replace(_END, f",\n{_shifted(part, before)}{_END}")
+        before += PARTS[part]
+    return text
+
+
+def _shifted(part: str, before: int) -> str:
+    """A part with its parameters counted on."""
+    lines = (_SQL / f"{part}.sql").read_text().rstrip().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("--"))
+    return re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + before}", text)
