@@ -23,7 +23,7 @@ MODULES = {
     "libs/flowmesh/plan": "compiled scope",
     "services/flowmesh/orchestrator": (
         "admission attached batch committer dispatcher executions ids inbox leases owner"
-        " publisher ready snapshots states stats telemetry views waiters works"
+        " publisher ready runs_long snapshots states stats telemetry touched views waiters works"
     ),
     "services/flowmesh/worker": "relay",
 }

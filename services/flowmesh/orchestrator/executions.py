@@ -96,7 +96,9 @@ class Executions:
         """The plan a start uses; refuses what is wrong with the request itself."""
         plans = self._core.plans
         name = name_of(request)
-        plan = await plans.stored(request.plan_digest, self._core.store)
+        plan = None
+        if request.plan_digest:
+            plan = await plans.stored(request.plan_digest, self._core.store)
         plan = plan or plans.cached(name) or await plans.resolve(name)
         self.check_start(request)
         if request.plan_digest:
@@ -128,7 +130,9 @@ class Executions:
         partition = self.partition_for(request, plan)
 
         async def here() -> Started:
-            search = await self.search_values(request.labels, plan, request.input)
+            search: Values = ()
+            if plan.search or request.labels:
+                search = await self.search_values(request.labels, plan, request.input)
             answer = await self.submitted(
                 lambda reply: self.work_for(request, plan, partition, reply, search)
             )

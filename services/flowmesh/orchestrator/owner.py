@@ -329,7 +329,8 @@ class Orchestrator:
             together = transition.dispatch
             for node in together if len(together) < 2 else urgent_first(together):
                 self.dispatcher.add(state, node, one.partition)
-            self.messenger.send(one.messages)
+            if one.messages:
+                self.messenger.send(one.messages)
             if transition.told is not None:
                 self._tell(state, transition)
             self._settle(one, state)

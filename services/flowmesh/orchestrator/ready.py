@@ -8,7 +8,7 @@ and by the key of their workflow's limits, and leave in the order they came.
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import NodeState
@@ -87,7 +87,11 @@ class ReadyTask:
 
 
 class _Kind:
-    """Tasks of one key and priority; those with different values of a limit's key take turns."""
+    """Tasks of one key and priority; those with different values of a limit's key take turns.
+
+    The queue that was emptied last stays for the next task, as do a namespace's last kind and the
+    last namespace: most tasks leave at once, and each would make all of them anew.
+    """
 
     __slots__ = ("count", "queues")
 
@@ -96,16 +100,21 @@ class _Kind:
         self.count = 0
 
     def push(self, task: ReadyTask) -> None:
-        queue = self.queues.get(task.fair)
-        if queue is None:
-            queue = self.queues[task.fair] = deque()
-        queue.append(task)
+        self._queue(task.fair).append(task)
         self.count += 1
 
     def push_front(self, task: ReadyTask) -> None:
-        self.queues.setdefault(task.fair, deque()).appendleft(task)
+        self._queue(task.fair).appendleft(task)
         self.queues.move_to_end(task.fair, last=False)
         self.count += 1
+
+    def _queue(self, fair: str) -> deque[ReadyTask]:
+        queue = self.queues.get(fair)
+        if queue is None:
+            if not self.count:
+                self.queues.clear()
+            queue = self.queues[fair] = deque()
+        return queue
 
     @property
     def first(self) -> ReadyTask:
@@ -115,23 +124,29 @@ class _Kind:
         fair, queue = next(iter(self.queues.items()))
         task = queue.popleft()
         self.count -= 1
-        if not queue:
-            del self.queues[fair]
-        elif len(self.queues) > 1:
-            self.queues.move_to_end(fair)
+        if len(self.queues) > 1:
+            if queue:
+                self.queues.move_to_end(fair)
+            else:
+                del self.queues[fair]
         return task
 
 
-@dataclass(slots=True)
 class _Namespace:
     """What waits of one namespace: by priority, and within it by key in turn."""
 
-    levels: dict[int, OrderedDict[Key, _Kind]] = field(default_factory=dict)
-    turns: int = 0
+    __slots__ = ("count", "levels", "turns")
+
+    def __init__(self) -> None:
+        self.levels: dict[int, OrderedDict[Key, _Kind]] = {}
+        self.turns = 0
+        self.count = 0
 
     def next(self, keys: Collection[Key]) -> tuple[int, Key] | None:
         """Priority and key of the task that is next among these keys."""
         best: tuple[int, Key] | None = None
+        if not self.count:
+            return None
         best_ms = 0.0
         for priority, kinds in self.levels.items():
             for key, kind in kinds.items():
@@ -142,24 +157,40 @@ class _Namespace:
                     break
         return best
 
-    def kind(self, priority: int, key: Key) -> _Kind:
+    def push(self, task: ReadyTask) -> None:
+        self._kind(task.priority, task.key).push(task)
+        self.count += 1
+
+    def push_front(self, task: ReadyTask) -> None:
+        self._kind(task.priority, task.key).push_front(task)
+        self.levels[task.priority].move_to_end(task.key, last=False)
+        self.count += 1
+
+    def _kind(self, priority: int, key: Key) -> _Kind:
         kinds = self.levels.get(priority)
-        if kinds is None:
-            kinds = self.levels[priority] = OrderedDict()
-        kind = kinds.get(key)
+        kind = kinds.get(key) if kinds is not None else None
         if kind is None:
-            kind = kinds[key] = _Kind()
+            if not self.count:
+                self.levels.clear()
+            kind = self.levels.setdefault(priority, OrderedDict())[key] = _Kind()
         return kind
+
+    def waiting(self, priority: int, key: Key) -> int:
+        kinds = self.levels.get(priority)
+        kind = kinds.get(key) if kinds is not None else None
+        return kind.count if kind is not None else 0
 
     def pop(self, priority: int, key: Key) -> ReadyTask:
         kinds = self.levels[priority]
         task = kinds[key].pop()
-        if not kinds[key].count:
-            del kinds[key]
-            if not kinds:
-                del self.levels[priority]
-        elif len(kinds) > 1:
-            kinds.move_to_end(key)
+        self.count -= 1
+        if len(kinds) > 1:
+            if kinds[key].count:
+                kinds.move_to_end(key)
+            else:
+                del kinds[key]
+        elif self.count and not kinds[key].count:
+            del self.levels[priority]
         return task
 
 
@@ -180,14 +211,11 @@ class ReadyQueues:
 
     def push(self, task: ReadyTask) -> bool:
         """Queues a task; True when nothing with its key was ever queued before."""
-        of = self._namespaces.get(task.key[0])
-        if of is None:
-            of = self._namespaces[task.key[0]] = _Namespace()
-        kind = of.kind(task.priority, task.key)
-        if self.count >= READY_MAX and kind.count >= READY_KEY_MIN:
+        of = self._of(task.key[0])
+        if self.count >= READY_MAX and of.waiting(task.priority, task.key) >= READY_KEY_MIN:
             self._overflowed.add((task.key, task.priority))
             return False
-        kind.push(task)
+        of.push(task)
         self._counted(task)
         if task.key in self.keys:
             return False
@@ -197,13 +225,20 @@ class ReadyQueues:
     def push_front(self, task: ReadyTask, *, its_turn: bool = True) -> None:
         """Puts a task that was popped back to where it was; with `its_turn` it is the next."""
         namespace = task.key[0]
-        of = self._namespaces.setdefault(namespace, _Namespace())
-        of.kind(task.priority, task.key).push_front(task)
-        of.levels[task.priority].move_to_end(task.key, last=False)
+        of = self._of(namespace)
+        of.push_front(task)
         if its_turn:
             of.turns += 1
             self._namespaces.move_to_end(namespace, last=False)
         self._counted(task)
+
+    def _of(self, namespace: str) -> _Namespace:
+        of = self._namespaces.get(namespace)
+        if of is None:
+            if not self.count:
+                self._namespaces.clear()
+            of = self._namespaces[namespace] = _Namespace()
+        return of
 
     def _counted(self, task: ReadyTask) -> None:
         self.count += 1
@@ -231,7 +266,7 @@ class ReadyQueues:
 
     def _waits(self, key: Key, priority: int) -> bool:
         of = self._namespaces.get(key[0])
-        return of is not None and key in of.levels.get(priority, ())
+        return of is not None and of.waiting(priority, key) > 0
 
     def pop(self, keys: Collection[Key]) -> ReadyTask | None:
         """The next task of any of the keys; None if they have none."""
@@ -247,9 +282,12 @@ class ReadyQueues:
         return None
 
     def _had_turn(self, namespace: str, of: _Namespace) -> None:
-        if not of.levels:
-            del self._namespaces[namespace]
-        elif len(self._namespaces) > 1:
+        alone = len(self._namespaces) == 1
+        if not of.count:
+            of.turns = 0
+            if not alone:
+                del self._namespaces[namespace]
+        elif not alone:
             if of.turns < 1:
                 of.turns = self._weight(namespace)
             of.turns -= 1
@@ -276,7 +314,5 @@ class ReadyQueues:
         self.count = 0
         for task in kept:
             # What had room has it still.
-            self._namespaces.setdefault(task.key[0], _Namespace()).kind(
-                task.priority, task.key
-            ).push(task)
+            self._of(task.key[0]).push(task)
             self._counted(task)
