@@ -17,6 +17,7 @@ COLUMNS = {
     "flowmesh": "flowmesh",
     "flowmesh-stream": "flowmesh",
     "flowmesh-builtin": "flowmesh",
+    "flowmesh-durable": "flowmesh",
     "roofline": "roofline",
     "roofline-stream": "roofline",
     "temporal-dev": "Temporal dev",
@@ -31,8 +32,8 @@ COLUMNS = {
 """Under which heading a system stands; a row holds one way to start."""
 OWN, ROOFLINE = "flowmesh", "roofline"
 PEERS = tuple(dict.fromkeys(COLUMNS.values()))[2:]
-LIKE_W1 = ("W1s, stream", "W1b")
-"""Peers have one way only: their W1 stands beside each of ours."""
+LIKE = {"W1s, stream": "W1", "W1b": "W1", "W4d": "W4", "W8d": "W8"}
+"""Peers have one way only: it stands beside each of ours."""
 
 
 def heading(sizes: Sizes, workloads: list[str], rounds: int) -> str:
@@ -119,8 +120,9 @@ def _figures(values: Values) -> Table:
     for name in (OWN, ROOFLINE, *present, "÷ roofline", "÷ best peer"):
         table.add_column(name, justify="right")
     for (label, metric), row in rows.items():
-        if label in LIKE_W1:
-            row = {**{peer: rows.get(("W1", metric), {}).get(peer) for peer in present}, **row}
+        if label in LIKE:
+            alike = rows.get((LIKE[label], metric), {})
+            row = {**{peer: alike.get(peer) for peer in present}, **row}
         cells = [_number(row.get(name)) for name in (OWN, ROOFLINE, *present)]
         peers = [figure for name in present if (figure := row.get(name)) is not None]
         best = max if metric.endswith("_per_s") else min

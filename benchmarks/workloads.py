@@ -19,6 +19,8 @@ WORKLOADS = {
     "W6": "starts of workflows that sleep an hour",
     "W7": "step's end to event received, by a subscriber of 40-step workflows",
     "W8": "one workflow of 40 sequential steps",
+    "W4d": "one durable handler of 1,000 steps",
+    "W8d": "one durable handler of 40 steps",
     "W10": "workflows of 5 steps of 100 ms, 200 in flight: what orchestration adds",
     "W4-10000": "one workflow of 10,000 sequential steps",
     "W6-100000": "100,000 sleeping executions",

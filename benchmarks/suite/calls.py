@@ -6,9 +6,10 @@ import time
 from typing import Any
 
 from benchmarks.answering import Handlers
-from benchmarks.load import Metrics, closed_loop, latencies, throughput
+from benchmarks.load import Metrics, closed_loop, latencies, throughput, warm_seconds
 from benchmarks.suite.workflows import (
     BUILTIN,
+    DURABLE,
     RECORDED,
     STAMP,
     WORK,
@@ -100,6 +101,14 @@ class SuiteLoad(UnaryLoad):
         found["last_ms"] = (ends[-1] - ends[-1 - edge]) / edge / 1_000
         return found
 
+    async def w4d(self, steps: int) -> Metrics:
+        began = time.perf_counter()
+        await self._client.run(DURABLE, steps)
+        return {"steps_per_s": steps / (time.perf_counter() - began)}
+
+    async def w8d(self, steps: int, repeats: int) -> Metrics:
+        return await warm_seconds(lambda: self._client.run(DURABLE, steps), repeats)
+
     async def w6s(self, count: int) -> Metrics:
         async with self._client.session() as session:
 
@@ -153,5 +162,12 @@ class SuiteLoad(UnaryLoad):
                 return found
 
     def handlers(self) -> Handlers:
-        more: Handlers = {"define": self.define, "W1s": self.w1s, "W6s": self.w6s, "W7": self.w7}
+        more: Handlers = {
+            "define": self.define,
+            "W1s": self.w1s,
+            "W4d": self.w4d,
+            "W6s": self.w6s,
+            "W7": self.w7,
+            "W8d": self.w8d,
+        }
         return {**super().handlers(), **more}

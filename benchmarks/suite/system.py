@@ -27,6 +27,7 @@ from flowmesh.embedded.nats import free_port
 NAME = "flowmesh"
 STREAM = "flowmesh-stream"
 BUILTIN = "flowmesh-builtin"
+DURABLE = "flowmesh-durable"
 QUIET_S = 3.0
 """After the start, and after the sleepers: the work they cause is not idle work."""
 IN_ADVANCE = 200
@@ -77,6 +78,8 @@ class Suite:
             "W4": partial(ask, "W4", steps=sizes.w4_steps),
             "W7": partial(ask, "W7", repeats=2 * sizes.repeats),
             "W8": partial(ask, "W8", steps=STEPS_W8, repeats=2 * sizes.repeats),
+            "W4d": partial(stand.ask, "W4d", DURABLE, steps=sizes.w4_steps),
+            "W8d": partial(stand.ask, "W8d", DURABLE, steps=STEPS_W8, repeats=2 * sizes.repeats),
             "W10": partial(ask, "W10", count=sizes.w10),
             "W5": partial(stand.recover, NAME, count=sizes.w5, start=restart),
             "W6": partial(self._sleepers, stand),

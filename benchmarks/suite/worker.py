@@ -8,9 +8,9 @@ from collections import Counter
 import uvloop
 
 from benchmarks.answering import answer
-from benchmarks.suite.workflows import NOOP, RECORDED, STAMP, WORK
+from benchmarks.suite.workflows import DURABLE, NOOP, PARAMS, RECORDED, STAMP, WORK
 from benchmarks.workloads import RECORDED_MS, WORK_MS
-from flowmesh.sdk import TaskContext, Worker
+from flowmesh.sdk import DurableContext, TaskContext, Worker
 from flowmesh.sdk.handlers import TaskHandler
 
 SLOTS = 500
@@ -24,6 +24,12 @@ async def noop(params: object) -> object:
 async def stamp(_params: object) -> dict[str, int]:
     """When the step ended, on the clock that the subscriber reads too."""
     return {"ended_at_us": time.time_ns() // 1_000}
+
+
+async def steps(ctx: DurableContext, count: int) -> None:
+    """The same steps one after the other, in a handler whose journal they are kept in."""
+    for _ in range(count):
+        await ctx.step("noop", noop, PARAMS)
 
 
 async def work(params: object) -> object:
@@ -57,7 +63,9 @@ async def main(address: str) -> None:
         WORK: work,
         RECORDED: record.recorded,
     }
-    async with Worker(address, handlers, slots=SLOTS):
+    worker = Worker(address, handlers, slots=SLOTS)
+    worker.durable(DURABLE)(steps)
+    async with worker:
         await answer({"repeated": record.repeated})
 
 

@@ -9,6 +9,8 @@ from flowmesh.definitions.limits import NODES_MAX
 NOOP = "bench.noop"
 STAMP = "bench.stamp"
 BUILTIN = "builtin.noop"
+DURABLE = "bench-durable"
+"""A durable handler of as many steps as its input says."""
 WORK = "bench.work"
 """Takes `WORK_MS`."""
 RECORDED = "bench.recorded"
