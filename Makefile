@@ -5,8 +5,8 @@ SHELL := bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .PHONY: help setup compile pure demo dev cluster test test-compiled simulate faults faults-steady \
-  fuzz conformance test-all check format gen verify bench bench-quick bench-gate profile features \
-  docs lock clean
+  faults-boundaries fuzz conformance test-all check format gen verify bench bench-quick \
+  bench-gate profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -87,6 +87,9 @@ faults: setup ## break processes, servers, disks, clocks and connections; prove 
 faults-steady: setup ## twelve minutes of more load than can be done: owners stay, nothing leaks
 	FAULTS_STEADY_S=600 FAULTS_OVERLOAD_S=120 \
 	  $(BIN)/pytest tests/faults/test_steady.py tests/faults/test_overload.py $(PYTEST_ARGS)
+
+faults-boundaries: setup ## kill at every write of a workflow with a child and undoing; < 25 minutes
+	FAULTS_BOUNDARIES=0 $(BIN)/pytest tests/faults/test_boundaries.py $(PYTEST_ARGS)
 
 fuzz: setup ## every parser with input that nobody would write: make fuzz MINUTES=5
 	$(BIN)/python -m tests.badinput.fuzz $(MINUTES)

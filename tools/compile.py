@@ -17,13 +17,14 @@ from flowmesh import core
 
 MODULES = {
     "libs/flowmesh/engine": (
-        "apply approvals children commands decide durable ending ends journal linked nodes progress"
-        " reruns searching state steering transition undoing"
+        "apply approvals children commands decide durable ending ends journal linked nodes pages"
+        " progress reruns searching starting state steering transition undoing variables waits"
     ),
-    "libs/flowmesh/plan": "compiled scope",
+    "libs/flowmesh/plan": "compiled policies scope",
     "services/flowmesh/orchestrator": (
         "admission attached batch committer dispatcher executions ids inbox leases owner"
-        " publisher ready runs_long snapshots states stats telemetry touched views waiters works"
+        " publisher ready runs_long snapshots states stats telemetry touched verdicts views"
+        " waiters works"
     ),
     "services/flowmesh/worker": "relay",
 }

@@ -30,6 +30,12 @@ ELSEWHERE = {
         "tests/integration/runtime/test_connections.py::test_one_call_more_waits_for_its_turn"
     ),
     "HTTP connections": "tests/badinput/test_connections.py::test_silent_connections",
+    "executions of a key that wait to begin": (
+        "tests/unit/orchestrator/test_lines.py::test_a_line_is_bounded"
+    ),
+    "executions in lines with a key": (
+        "tests/unit/orchestrator/test_lines.py::test_a_line_is_bounded"
+    ),
     "events of a history": (
         "tests/unit/engine/test_bounds.py::test_a_history_at_its_limit_ends_its_execution"
     ),
@@ -64,6 +70,10 @@ ELSEWHERE = {
         "tests/features/test_searches.py::test_labels_and_paces_are_bounded"
     ),
     "pace of a bulk": "tests/features/test_searches.py::test_labels_and_paces_are_bounded",
+    "pages of a map": (
+        "tests/unit/definitions/test_pages.py::test_a_map_by_pages_has_so_many_pages_at_most"
+    ),
+    "cursor of a page": "tests/unit/engine/test_pages.py::test_a_cursor_is_small",
     "input of JavaScript": "tests/unit/sandbox/test_sandbox.py::test_oversize_requests_are_refused",
 }
 

@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import asyncpg
 
-from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.errors import Unavailable
@@ -19,7 +18,7 @@ from flowmesh.testing import checker
 from flowmesh.testing.checker import Stored
 from flowmesh.testing.polling import done, until
 from flowmesh.testing.world import World, read_effects
-from tests.drills.orders import CALLED, HELD, Orders, scripted, shipped
+from tests.drills.orders import HELD, Orders
 from tests.drills.watching import Subscribers
 
 ORDERS = 200
@@ -31,7 +30,7 @@ HOOKS_WITHIN_S = 45.0
 ASKED_AT_ONCE = 50
 _OPEN = """
 select count(*) from orchestrator.executions
-where workflow_id = $1 and status < 4"""
+where workflow_id = any($1) and ended_at is null"""
 _DATABASE_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 
 
@@ -87,12 +86,13 @@ class Drill:
         postgres: Callable[[], str],
         orders: int = ORDERS,
         late_orders: int = LATE_ORDERS,
+        load: Callable[[Callable[[], str], World], Orders] = Orders,
     ) -> None:
         self._count, self._late_count = orders, late_orders
         self.world = world
-        self.orders = Orders(http_url, world)
+        self.orders = load(http_url, world)
         self.outcome = Outcome(fault)
-        self.subscribers = Subscribers(events, self.orders.workflow_id)
+        self.subscribers = Subscribers(events, self.orders.workflow_ids)
         self._executions = executions
         self._postgres = postgres
         self._stack = AsyncExitStack()
@@ -100,7 +100,7 @@ class Drill:
         self._broken_at_us = 0
         self._victims: frozenset[int] | None = None
         self._effects_before = len(self._effects())
-        scripted(world)
+        self.orders.script()
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self.subscribers)
@@ -120,7 +120,7 @@ class Drill:
     # --- before ---
 
     async def in_flight(self, *, followed: int = FOLLOWED, **options: Any) -> None:
-        """Returns when all orders are started and each waits for a held call.
+        """Returns when all orders are started and each waits: for a held call, as a rule.
 
         So many of them have a subscriber of their own; `options` go to the definition.
         """
@@ -128,7 +128,7 @@ class Drill:
         await self.orders.define(**options)
         await self.orders.start(0, self._count)
         self.subscribers.follow(self.orders.ids[:followed])
-        await self.orders.held(self._count)
+        await self.orders.under_way(self._count)
 
     def breaks(self, victims: Iterable[int] | None = None) -> None:
         """To be called at the fault: marks its moment, and more orders come in from now on.
@@ -164,7 +164,7 @@ class Drill:
         async with asyncio.timeout(ALL_ENDED_WITHIN_S):
             connection = await checker.reader(self._postgres())
         try:
-            stored = await checker.read_stored(connection, self.orders.workflow_id)
+            stored = await checker.read_stored(connection, self.orders.workflow_ids)
         finally:
             await connection.close()
         await self._events_arrive(stored)
@@ -187,7 +187,7 @@ class Drill:
             try:
                 if connection is None or connection.is_closed():
                     connection = await checker.reader(self._postgres())
-                outcome.stuck = await connection.fetchval(_OPEN, self.orders.workflow_id)
+                outcome.stuck = await connection.fetchval(_OPEN, self.orders.workflow_ids)
             except _DATABASE_AWAY:
                 return False
             return outcome.stuck == 0
@@ -222,22 +222,25 @@ class Drill:
         outcome.reopened = self.subscribers.reopened
         problems = outcome.problems
         problems += checker.check_starts(stored, orders.answers)
+        wanted = len(orders.ids) * len(orders.workflow_ids)
+        if len(stored) != wanted:
+            problems.append(f"I1 {len(stored)} executions where {wanted} were asked for")
         for one in stored.values():
             problems += checker.check_history(one)
-            right = shipped(orders.order_of.get(one.id, -1))
-            if output_of(one) != right:
+            if wrong := orders.wrong(one):
                 outcome.lost += 1
-                problems.append(f"{one.id}: result {output_of(one)}, right is {right}")
+                problems.append(f"{one.id}: {wrong}")
         outcome.lost += len(set(orders.ids) - stored.keys())
-        calls = orders.sink_calls()
-        called = [step for step in CALLED if any(call.step == step for call in calls)]
+        calls = orders.sink_calls(stored)
+        called = [step for step in orders.called if any(call.step == step for call in calls)]
         problems += checker.check_sink(stored, calls, called, extra_deliveries=extra_deliveries)
         if self.world.effects_file is not None:
             effects = self._effects()[self._effects_before :]
             problems += checker.check_effects(stored, effects, called)
         keys = {(call.step, call.key) for call in calls}
         outcome.repeated_calls = len(calls) - len(keys)
-        outcome.repeated = len(keys) - len(called) * len(stored)
+        accepted = sum(checker.completed(one, step) for one in stored.values() for step in called)
+        outcome.repeated = len({key for key in keys if key[0] in called}) - accepted
         if not self.subscribers.expired:
             watched = self.subscribers.of_workflow
             problems += checker.check_watched(stored, watched, stored)
@@ -296,12 +299,3 @@ class Drill:
         for execution_id, ids in self.orders.hooks().items():
             if execution_id in stored and len(ids) != 1:
                 self.outcome.problems.append(f"I7 {execution_id}: callbacks {ids}")
-
-
-def output_of(one: Stored) -> Any:
-    """The output of the last step; None while there is none."""
-    state = one.replayed()
-    node = state.node("ship")
-    if state.status != execution_pb2.EXECUTION_STATUS_COMPLETED or node is None:
-        return None
-    return checker.value_of(node.output)

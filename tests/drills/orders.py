@@ -9,12 +9,14 @@ import asyncio
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import aiohttp
 
-from flowmesh.testing.checker import SinkCall
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.testing import checker
+from flowmesh.testing.checker import SinkCall, Stored
 from flowmesh.testing.polling import pause
 from flowmesh.testing.world import Call, World
 
@@ -29,13 +31,8 @@ SEND_AGAIN = (408, 429, 503, 504)
 RETRY_PAUSE_S = 0.05
 CALL_TIMEOUT_S = 10.0
 COMPLETE_HOOK = "onComplete"
-
-
-def scripted(world: World) -> None:
-    """Teaches the receiver what an order's calls answer."""
-    for box in BOXES:
-        world.answers(box, make=_packed)
-    world.answers("ship", make=_shipped)
+UNDER_WAY_WITHIN_S = 30.0
+YAML = {"content-type": "application/yaml"}
 
 
 def _packed(call: Call) -> Json:
@@ -102,9 +99,27 @@ class Orders:
         self._world = world
         self.workflow_id = f"orders-{uuid.uuid4().hex[:8]}"
         self.answers: dict[str, list[str]] = defaultdict(list)
+        # Under which request id an execution was signaled.
+        self.signals: dict[str, str] = {}
         self.unknown = 0
         self._begun_at_ms = time.monotonic() * 1_000
         self._gate = asyncio.Semaphore(AT_ONCE)
+
+    def script(self) -> None:
+        """Teaches the receiver what the calls answer."""
+        for box in BOXES:
+            self._world.answers(box, make=_packed)
+        self._world.answers("ship", make=_shipped)
+
+    @property
+    def workflow_ids(self) -> tuple[str, ...]:
+        """The workflows of which each start makes one execution."""
+        return (self.workflow_id,)
+
+    @property
+    def called(self) -> Sequence[str]:
+        """The steps whose calls come to the receiver, on routes of the same names."""
+        return CALLED
 
     @property
     def ids(self) -> list[str]:
@@ -144,9 +159,10 @@ class Orders:
         return answer
 
     async def _try(self, session: aiohttp.ClientSession, path: str, body: Json) -> Json | None:
+        sent = {"data": body, "headers": YAML} if isinstance(body, bytes) else {"json": body}
         try:
-            async with session.post(f"{self._http_url()}{path}", json=body) as answer:
-                if answer.status in (200, 201):
+            async with session.post(f"{self._http_url()}{path}", **sent) as answer:
+                if answer.status in (200, 201, 202):
                     return await answer.json()
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError):
@@ -159,9 +175,8 @@ class Orders:
 
     # --- what the receiver saw ---
 
-    def sink_calls(self) -> list[SinkCall]:
-        """Calls of this load's steps, with times on the machine's clock."""
-        mine = set(self.ids)
+    def sink_calls(self, mine: Container[str]) -> list[SinkCall]:
+        """Calls of the steps of these executions, with times on the machine's clock."""
         offset_us = time.time_ns() // 1_000 - int(time.monotonic() * 1_000_000)
         return [
             SinkCall(call.route, call.key, int(call.at_ms * 1_000) + offset_us)
@@ -176,10 +191,25 @@ class Orders:
             found[call.json["executionId"]].add(call.headers["webhook-id"])
         return found
 
-    async def held(self, count: int, within_s: float = 30.0) -> None:
+    async def under_way(self, count: int, within_s: float = UNDER_WAY_WITHIN_S) -> None:
         """Returns when so many boxes are held at the receiver."""
         try:
             await self._world.called(HELD, count, within_s)
         except TimeoutError:
             calls = Counter(call.route for call in self._world.calls())
             raise AssertionError(f"not {count} boxes held; calls so far: {calls}") from None
+
+    def wrong(self, one: Stored) -> str:
+        """What is wrong with what an execution came to; nothing as a rule."""
+        right = shipped(self.order_of.get(one.id, -1))
+        output = output_of(one, "ship")
+        return "" if output == right else f"result {output}, right is {right}"
+
+
+def output_of(one: Stored, step: str) -> Json:
+    """The output of a step once its execution is completed."""
+    state = one.replayed()
+    node = state.node(step)
+    if state.status != execution_pb2.EXECUTION_STATUS_COMPLETED or node is None:
+        return None
+    return checker.value_of(node.output)

@@ -19,17 +19,17 @@ ChannelNow = Callable[[], Any]
 
 
 class Subscribers:
-    """One stream of a whole workflow, resumed by cursor, and one of each named execution.
+    """One stream of each whole workflow, resumed by cursor, and one of each named execution.
 
     `of_workflow` and `of_execution` hold the sequences per execution in the order they came.
     """
 
-    def __init__(self, channel: ChannelNow, workflow_id: str) -> None:
+    def __init__(self, channel: ChannelNow, workflow_ids: Sequence[str]) -> None:
         self._channel = channel
-        self._workflow_id = workflow_id
+        # Where to go on in the stream of each; None until it is open.
+        self._cursors: dict[str, str | None] = dict.fromkeys(workflow_ids)
         self._tasks: list[asyncio.Task[None]] = []
         self._followers: list[asyncio.Task[None]] = []
-        self._cursor = ""
         self.of_workflow: dict[str, list[int]] = defaultdict(list)
         self.of_execution: dict[str, list[int]] = defaultdict(list)
         self.ended: set[str] = set()
@@ -38,7 +38,7 @@ class Subscribers:
         self.expired = False
 
     async def __aenter__(self) -> Self:
-        self._tasks.append(asyncio.create_task(self._follow_workflow()))
+        self._tasks += [asyncio.create_task(self._follow_workflow(i)) for i in self._cursors]
         async with asyncio.timeout(OPEN_WITHIN_S):
             await self.opened.wait()
         return self
@@ -76,23 +76,25 @@ class Subscribers:
             if task.done():
                 task.result()
 
-    async def _follow_workflow(self) -> None:
+    async def _follow_workflow(self, workflow_id: str) -> None:
         while True:
             try:
-                await self._read_workflow()
+                await self._read_workflow(workflow_id)
             except Gone:
                 # The stream was lost with its store: only histories can tell what came between.
-                self.expired, self._cursor = True, ""
+                self.expired, self._cursors[workflow_id] = True, ""
             except FlowmeshError:
                 self.reopened += 1
             await pause(REOPEN_S)
 
-    async def _read_workflow(self) -> None:
-        request = pb.WatchEventsRequest(workflow_id=self._workflow_id, cursor=self._cursor)
+    async def _read_workflow(self, workflow_id: str) -> None:
+        cursors = self._cursors
+        request = pb.WatchEventsRequest(workflow_id=workflow_id, cursor=cursors[workflow_id] or "")
         async for response in EventServiceStub(self._channel()).WatchEvents(request):
-            self._cursor = response.cursor or self._cursor
+            cursors[workflow_id] = response.cursor or cursors[workflow_id] or ""
             if response.subscribed:
-                self.opened.set()
+                if None not in cursors.values():
+                    self.opened.set()
                 continue
             event = response.event
             self.of_workflow[event.execution_id].append(event.event.sequence)

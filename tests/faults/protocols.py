@@ -6,7 +6,9 @@ from tests.faults.proxy import DOWN, UP, Connection
 
 COMMIT = b"update incarnations set position"
 RENEWAL = b"set lease_until = clock_timestamp()"
+POSITIONS = b"insert into positions"
 RUNS = "runs"
+BACKEND = "backend"
 
 
 class PostgresClient:
@@ -61,11 +63,14 @@ class NatsLines:
 
 
 def note_statements(connection: Connection, direction: str, frame: bytes) -> None:
-    """Keeps the text of every prepared statement, and which one runs."""
-    if direction == UP and frame[:1] == b"P":
+    """Keeps the text of every prepared statement, which one runs, and the process that runs it."""
+    if direction == DOWN:
+        if frame[:1] == b"K":
+            connection.notes[BACKEND] = str(int.from_bytes(frame[5:9]))
+    elif frame[:1] == b"P":
         name, _, rest = frame[5:].partition(b"\0")
         connection.notes[name.decode()] = rest.partition(b"\0")[0].decode()
-    elif direction == UP and frame[:1] == b"B":
+    elif frame[:1] == b"B":
         name = frame[5:].split(b"\0", 2)[1]
         connection.notes[RUNS] = connection.notes.get(name.decode(), "")
 

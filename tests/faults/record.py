@@ -1,45 +1,50 @@
 """A run on real servers in the form in which the simulation's runs are judged, by one checker."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import asyncpg
 
 from flowmesh.testing.audit import Commit as Noted
 from flowmesh.testing.audit import Owned
+from tests.drills.orders import Orders
 from tests.simulation.history import Call, Commit, Outcome, Record, Stored
 
 _EXECUTIONS = """
 select e.id, e.namespace, coalesce(e.request_id, '') as request_id, e.partition, e.status,
        coalesce(e.wake_at, 0) as wake_at, p.body as plan
 from orchestrator.executions e join orchestrator.plans p on p.digest = e.plan_digest
-where e.workflow_id = $1"""
+where e.workflow_id = any($1)"""
 _HISTORY = """
 select h.execution_id, h.seq, h.events from orchestrator.history h
-join orchestrator.executions e on e.id = h.execution_id and e.workflow_id = $1"""
+join orchestrator.executions e on e.id = h.execution_id and e.workflow_id = any($1)"""
+
+
+def accepted(orders: Orders) -> Iterator[Call]:
+    """What a load was told: all that it sent was accepted in the end."""
+    for key, ids in orders.answers.items():
+        yield from (Call("start", key, Outcome.OK, execution_id) for execution_id in ids)
+    for execution_id, key in orders.signals.items():
+        yield Call("signal", key, Outcome.OK, execution_id)
 
 
 async def recorded(
     connection: asyncpg.Connection,
-    workflow_id: str,
-    answers: Mapping[str, Sequence[str]],
+    workflow_ids: Sequence[str],
+    calls: Sequence[Call],
     owners: Sequence[Owned],
     noted: Sequence[Noted],
 ) -> Record:
-    """What is known of a workflow's executions once all of them have ended."""
+    """What is known of the executions of workflows once all of them have ended."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        executions = await connection.fetch(_EXECUTIONS, workflow_id)
-        histories = await connection.fetch(_HISTORY, workflow_id)
+        executions = await connection.fetch(_EXECUTIONS, workflow_ids)
+        histories = await connection.fetch(_HISTORY, workflow_ids)
     rows: dict[str, dict[int, bytes]] = defaultdict(dict)
     for row in sorted(histories, key=lambda row: row["seq"]):
         rows[row["execution_id"]][row["seq"]] = row["events"]
     stored = {row["id"]: _stored(row, rows[row["id"]]) for row in executions}
     return Record(
-        calls=[
-            Call("start", key, Outcome.OK, execution_id)
-            for key, ids in answers.items()
-            for execution_id in ids
-        ],
+        calls=calls,
         commits=_commits(stored, owners, noted),
         executions=stored,
         settled=True,

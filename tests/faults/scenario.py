@@ -1,12 +1,14 @@
 """One fault of the matrix: a drill on the rig, checked by I1 to I9 and the audit, and counted."""
 
+from typing import Any
+
 import asyncpg
 
 from flowmesh.testing import audit, checker
 from flowmesh.testing.world import World
 from tests.drills.breaking import balanced, drill, there
 from tests.drills.drill import Drill, Outcome
-from tests.faults.record import recorded
+from tests.faults.record import accepted, recorded
 from tests.faults.rig import MEMBERS, Rig
 from tests.faults.tally import Tally
 from tests.simulation.invariants import violations
@@ -23,8 +25,10 @@ class Scenario:
         self.world = world
         self.tally = tally
 
-    def drill(self, fault: str, *, orders: int = ORDERS, late_orders: int = LATE_ORDERS) -> Drill:
-        return drill(self.rig, self.world, fault, orders=orders, late_orders=late_orders)
+    def drill(
+        self, fault: str, *, orders: int = ORDERS, late_orders: int = LATE_ORDERS, **more: Any
+    ) -> Drill:
+        return drill(self.rig, self.world, fault, orders=orders, late_orders=late_orders, **more)
 
     async def whole(self) -> None:
         """Returns when every member is up and the partitions are shared, after earlier tests."""
@@ -32,17 +36,24 @@ class Scenario:
         await balanced(self.rig)
 
     async def finish(
-        self, running: Drill, row: str, *, n: int = 1, extra_deliveries: int = 1
+        self,
+        running: Drill,
+        row: str,
+        *,
+        n: int = 1,
+        extra_deliveries: int = 1,
+        hooks: bool = True,
     ) -> Outcome:
         """Everything has ended and holds what was promised; counted as `n` faults of the row."""
-        outcome = await running.finish(extra_deliveries=extra_deliveries)
+        outcome = await running.finish(extra_deliveries=extra_deliveries, hooks=hooks)
         self.tally.add(row, outcome.fault, outcome, n=n)
         connection: asyncpg.Connection = await checker.reader(self.rig.postgres)
         try:
             owners, commits = await audit.read(connection)
             problems = audit.check_epochs(owners, commits)
             orders = running.orders
-            record = await recorded(connection, orders.workflow_id, orders.answers, owners, commits)
+            calls = list(accepted(orders))
+            record = await recorded(connection, orders.workflow_ids, calls, owners, commits)
             problems += violations(record)
         finally:
             await connection.close()

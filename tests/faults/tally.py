@@ -56,6 +56,12 @@ class Tally:
         """Adds to a measured figure: `n` and what was measured."""
         self.figures.setdefault(number, {}).update(values)
 
+    def count(self, number: str, **values: int) -> None:
+        """Adds to the counts of a measured figure."""
+        counts = self.figures.setdefault(number, {})
+        for key, value in values.items():
+            counts[key] = counts.get(key, 0) + value
+
     @property
     def rows(self) -> list[Row]:
         return sorted(self._rows.values(), key=lambda row: (int(row.fault[1:]), row.what))

@@ -220,8 +220,8 @@ async def test_unknown_ids_are_404_on_every_route(suite: Suite) -> None:
     routes = list(routes_with_ids(described))
     assert len(routes) >= 20
     for method, path in routes:
-        if path.startswith("/api/v1/archive/"):
-            continue  # there is none here, which is another refusal
+        if path.startswith(("/api/v1/archive/", "/approve/")):
+            continue  # there is none here, or it is no link, which are other refusals
         if path.endswith("/ws"):
             with pytest.raises(aiohttp.WSServerHandshakeError) as failed:
                 await suite.websocket(path)
@@ -230,6 +230,8 @@ async def test_unknown_ids_are_404_on_every_route(suite: Suite) -> None:
         body: Any = {"name": "poke"} if path.endswith((":signal", ":instantiate")) else {}
         if path.endswith(":decide"):
             body = {"by": "ann", "approved": True}
+        elif path.endswith(":link"):
+            body = {"by": "ann"}
         elif path.endswith(":attributes"):
             body = {"attributes": {"a": 1}}
         answer = await suite.request(method, path, None if method == "GET" else body)

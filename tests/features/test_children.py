@@ -5,7 +5,7 @@ from typing import Any
 from flowmesh.sdk import Client, Workflow
 from flowmesh.testing.suite import Suite
 from tests.features.commands import command
-from tests.features.natives import applied, workflow
+from tests.features.natives import applied, apply, workflow
 
 Json = Any
 
@@ -38,6 +38,39 @@ async def test_a_workflow_starts_another_and_has_its_output(suite: Suite) -> Non
     assert found["parent"] == {"executionId": shown["executionId"], "stepId": "below"}
     types = [event["type"] for event in await suite.events(shown["executionId"])]
     assert types[1:5] == ["TaskScheduled", "ChildRequested", "ChildStarted", "ChildEnded"]
+
+
+async def test_a_workflow_is_named_when_it_starts(suite: Suite) -> None:
+    """A template names it; one that is not there fails the node, and says which."""
+    chooses = parent("parent-chooses", "child-{{input.kind}}")
+    await applied(suite, child("child-card"), chooses)
+    shown = await suite.wait(await suite.begin("parent-chooses", {"n": 1, "kind": "card"}))
+    assert shown["stepResults"]["below"]["result"] == {"n": 1}
+    seen = await command(suite, "tree", shown["executionId"])
+    assert "below: child-card@1" in seen.out, seen.out
+    shown = await suite.wait(await suite.begin("parent-chooses", {"n": 1, "kind": "cash"}))
+    assert "child-cash cannot be started" in shown["error"]["message"]
+
+
+async def test_under_an_id_a_workflow_is_started_once(suite: Suite) -> None:
+    """Whoever asks again under it gets the execution that is there; other input is refused."""
+    starts = parent("parent-once", "child-once", id="once-{{input.order}}", wait=False)
+    await applied(suite, child("child-once"), starts)
+    told = []
+    for n in (1, 1, 2):
+        execution_id = await suite.begin("parent-once", {"n": n, "order": 7})
+        told.append(await suite.wait(execution_id))
+    first, again, other = told
+    assert first["stepResults"]["below"]["result"] == again["stepResults"]["below"]["result"]
+    assert "child-once cannot be started" in other["error"]["message"]
+
+
+async def test_an_id_needs_a_child_that_is_not_waited_for(suite: Suite) -> None:
+    """Another execution may have it already, and only one can be told how it ends."""
+    documents = parent("parent-id", "child-once", id="7")
+    answer = await apply(suite, documents)
+    assert answer.status == 400
+    assert "tasks[0].subworkflow.id" in answer.text, answer.text
 
 
 async def test_a_cancel_of_the_parent_cancels_the_child(suite: Suite) -> None:
@@ -155,7 +188,10 @@ async def test_definitions_in_code_start_workflows_and_wait(suite: Suite) -> Non
     flow = Workflow("code-top", output="{{tasks.below.output}}")
     paid = flow.wait_for("paid", "paid", input=flow.input["n"], timeout="1ms", critical=False)
     flow.subworkflow("below", "code-leaf", wait=True, on_cancel="TERMINATE", input={"n": 4})
+    flow.subworkflow(
+        "beside", "code-{{input.of}}", wait=False, child_id="code-1", critical=False, input={"n": 5}
+    )
     flow.continue_as_new("again", condition="input.n < 0", depends_on=[paid], input={"n": 1})
     async with Client(suite.grpc_address) as client:
         await client.register(flow)
-        assert await client.run("code-top", {"n": 1}) == {"n": 4}
+        assert await client.run("code-top", {"n": 1, "of": "leaf"}) == {"n": 4}

@@ -11,11 +11,11 @@ import pytest
 
 from flowmesh.errors import WrongState
 from flowmesh.sdk import Client, Handle, Worker
-from flowmesh.testing.polling import done, until
+from flowmesh.testing.polling import done, pause, until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.commands import command
-from tests.features.natives import applied, http_task, resource, workflow
+from tests.features.natives import applied, apply, http_task, resource, workflow
 
 PATIENCE_S = 30.0
 
@@ -300,6 +300,36 @@ async def test_tasks_go_to_workers_with_the_labels_they_require(suite: Suite) ->
             await fast.until(1)
             await fast.let_all_go([waits])
         await plain.let_all_go([runs])
+
+
+async def test_a_task_that_no_worker_begins_in_time_fails(suite: Suite) -> None:
+    """Without a worker, and held by an emergency stop; with a worker it may run longer."""
+    task = {"id": "wait", "taskRef": "begin-in-time", "scheduleToStart": "300ms"}
+    slow = resource("WorkflowTask", "begin-in-time", type="begins")
+    await applied(suite, slow, workflow("begins-in-time", task))
+    shown = await suite.wait(await suite.begin("begins-in-time", {}))
+    assert shown["error"]["class"] == "ScheduleToStartTimeout", shown["error"]
+    assert shown["error"]["message"] == "no worker began it within 300 ms"
+
+    async def begins(_value: Any) -> str:
+        await pause(0.6)
+        return "done"
+
+    async with Worker(suite.grpc_address, {"begins": begins}):
+        shown = await suite.wait(await suite.begin("begins-in-time", {}))
+        assert shown["status"] == "completed", shown
+        await command(suite, "stop-dispatch", "--workflow", "begins-in-time", "--reason", "x")
+        shown = await suite.wait(await suite.begin("begins-in-time", {}))
+        await command(suite, "start-dispatch", "--workflow", "begins-in-time", "--reason", "x")
+        assert shown["error"]["class"] == "ScheduleToStartTimeout", shown["error"]
+
+
+async def test_what_no_worker_runs_has_no_time_to_begin(suite: Suite) -> None:
+    """The refusal says where it stands."""
+    pause = {"id": "p", "taskRef": "delay", "input": {"duration": "1s"}, "scheduleToStart": "1s"}
+    answer = await apply(suite, workflow("never-at-a-worker", pause))
+    assert answer.status == 400
+    assert "tasks[0].scheduleToStart" in answer.text, answer.text
 
 
 @pytest.mark.feature("S1-188", "S4-60")

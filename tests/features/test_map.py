@@ -266,3 +266,64 @@ async def test_a_mistake_in_a_map_is_refused_with_its_place(suite: Suite) -> Non
     (detail,) = answer.json["error"]["details"]
     assert detail["field"] == "tasks[1].map.tasks[0].input.position"
     assert detail["code"] == "TEMPLATE_UNKNOWN_REFERENCE"
+
+
+def by_pages(name: str, **said: Json) -> Workflow:
+    """Doubles what a task brings page by page, three numbers at a time, from 0 to 7."""
+    flow = Workflow(name)
+    each = flow.map("each", pages={"taskRef": f"{name}-page"}, concurrency=2, **said)
+    each.task("double", lambda number: number * 2, input=each.item)
+    flow.output = each.output
+    return flow
+
+
+def brings(name: str) -> Json:
+    """The task that brings a page, which a worker runs."""
+    about = {"apiVersion": "workflow.io/v1", "kind": "WorkflowTask"}
+    return {**about, "metadata": {"name": f"{name}-page"}, "spec": {"type": f"{name}-page"}}
+
+
+async def test_a_map_runs_for_items_that_come_page_by_page(suite: Suite) -> None:
+    """In order, each page once with the cursor of the one before, as few at a time as it says."""
+    name = "map-by-pages"
+    cursors: list[Json] = []
+
+    async def page(given: Json) -> Json:
+        cursors.append(given["cursor"])
+        first = given["cursor"] or 0
+        last = min(first + 3, 8)
+        return {"items": list(range(first, last)), "next": last if last < 8 else None}
+
+    flow, counts = by_pages(name), by_pages(f"{name}-counted", counted=True)
+    for each in (flow, counts):
+        assert (await suite.post("/api/v1/tasks", brings(each.name))).status == 201
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        await client.register(counts)
+        handlers = flow.handlers | counts.handlers
+        handlers |= {f"{each.name}-page": page for each in (flow, counts)}
+        async with Worker(client, handlers):
+            handle = await client.start(name, {})
+            assert await handle.result(30) == [0, 2, 4, 6, 8, 10, 12, 14]
+            assert cursors == [None, 3, 6]
+            assert await client.run(counts.name, {}) == {"count": 8, "failed": 0}
+    events = await suite.events(handle.id)
+    assert [each["type"] for each in events].count("PageTurned") == 2
+    state = await suite.get(f"/api/v1/executions/{handle.id}/state")
+    assert state.json["maps"]["each"] == {"total": 8, "running": 0, "completed": 8, "failed": 0}
+    analysis = (await suite.get(f"/api/v1/workflows/{name}/analysis")).json
+    assert analysis["maps"]["each"]["groups"] == [["each:page"], ["each:items"]]
+
+
+async def test_a_page_without_items_fails_the_map_and_says_which(suite: Suite) -> None:
+    """The task answered something else than it said."""
+    name = "map-no-items"
+    flow = by_pages(name)
+    assert (await suite.post("/api/v1/tasks", brings(name))).status == 201
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        async with Worker(client, {**flow.handlers, f"{name}-page": lambda _: {"rows": []}}):
+            handle = await client.start(name, {})
+            shown = await suite.wait(handle.id)
+    assert shown["error"]["class"] == "ValidationError"
+    assert "items of each[0]/each:items" in shown["error"]["message"], shown["error"]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +86,36 @@ async def test_logs_are_json_with_execution_and_node(observed: Observed, world: 
     assert line["trace_id"] == world.calls("charge")[0].headers["traceparent"][3:35]
     assert line["timestamp"].endswith("Z")
     assert secret not in observed.suite.log.read_text()
+
+
+@pytest.mark.feature("S3-106")
+async def test_each_state_change_is_a_line_of_the_log(tmp_path: Path, world: World) -> None:
+    """With execution, node, event and trace; in the order of the history, and without values."""
+    world.answers("pay", status=503, times=1)
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4737"
+    secret = "4242-4343-4444"
+    flags = ("--log-level", "info", "--log-format", "json")
+    environment = {"FLOWMESH_LOG_TRANSITIONS": "true"}
+    async with Suite(tmp_path / "data", *flags, environment=environment) as suite:
+        workflow_id = await suite.define(workflow(http(world, "pay", retryPolicy=retry(2))))
+        started = await suite.post(
+            "/executions/start",
+            {"workflowId": workflow_id, "context": {"card": secret}},
+            headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"},
+        )
+        execution_id = started.json["executionId"]
+        await suite.wait(execution_id)
+        events = await suite.events(execution_id)
+        lines = map(json.loads, suite.log.read_text().splitlines())
+        told = [line for line in lines if line.get("execution_id") == execution_id]
+    transitions = [line for line in told if line["event"] == "transition"]
+    assert [(line["sequence"], line["type"], line.get("node")) for line in transitions] == [
+        (event["sequence"], event["type"], event.get("taskId")) for event in events
+    ]
+    assert "TaskRetrying" in {line["type"] for line in transitions}
+    assert {line["workflow_id"] for line in transitions} == {workflow_id}
+    assert {line["trace_id"] for line in transitions} == {trace_id}
+    assert secret not in suite.log.read_text()
 
 
 @pytest.mark.feature("S3-57")

@@ -103,6 +103,50 @@ async def test_branches_run_side_by_side(suite: Suite, world: World) -> None:
     assert found["output"] == {"who": "quick"}
 
 
+def called(name: str, **more: Json) -> Json:
+    """A task that runs the workflow of this name."""
+    workflow = {"namespace": "tests", "name": name, "version": "latest", **more.pop("workflow", {})}
+    return {"run": {"workflow": workflow, **more.pop("run", {})}, **more}
+
+
+async def test_a_workflow_runs_another(suite: Suite) -> None:
+    """With the input that is said, and its output is that of the task; each knows the other."""
+    doubles = {"double": {"set": {"n": "${ .n * 2 }"}}}
+    await suite.define(document(doubles, name="doubles"))
+    ask = called("doubles", workflow={"input": {"n": "${ .count }"}}, output={"as": ".n"})
+    passed = called("doubles", **{"if": "${ . > 100 }"})
+    found = await run(suite, document({"ask": ask}, {"pass": passed}, name="asks"), {"count": 4})
+    assert found["output"] == 8
+    events = await suite.events(found["executionId"])
+    types = [event["type"] for event in events]
+    assert types.count("ChildStarted") == types.count("ChildEnded") == 1
+
+
+async def test_an_error_of_a_workflow_that_runs_can_be_handled(suite: Suite) -> None:
+    """It is one of the runtime that says what failed below."""
+    error = {"type": "https://example.com/out-of-stock", "status": 409}
+    await suite.define(document({"stop": {"raise": {"error": error}}}, name="breaks"))
+    catch = {
+        "errors": {"with": {"type": f"{ERRORS}/runtime"}},
+        "do": [{"told": {"set": {"why": "${ $error.detail }"}}}],
+    }
+    caught = {"try": [{"ask": called("breaks")}], "catch": catch}
+    found = await run(suite, document({"caught": caught}, name="asks-in-vain"))
+    assert "breaks failed" in found["output"]["why"]
+
+
+async def test_a_workflow_that_is_not_awaited_goes_on_by_itself(suite: Suite) -> None:
+    """The task answers what it was given as soon as the other has started."""
+    await suite.define(document({"wait": {"wait": {"hours": 1}}}, name="lasts"))
+    ask = called("lasts", run={"await": False}, input={"from": "${ {kept: .n} }"})
+    found = await run(suite, document({"ask": ask}, name="leaves"), {"n": 1})
+    assert found["output"] == {"kept": 1}
+    below = [event for event in await suite.events(found["executionId"]) if event["data"]]
+    started = next(e["data"]["childExecutionId"] for e in below if e["type"] == "ChildStarted")
+    assert (await suite.execution(started))["status"] == "running"
+    await suite.post(f"/api/v1/executions/{started}:terminate", {})
+
+
 async def test_a_block_has_a_time_limit(suite: Suite) -> None:
     """A block that does not end within its timeout fails with the error of that name."""
     slow = {"do": [{"wait": {"wait": {"seconds": 60}}}], "timeout": {"after": "PT0.2S"}}

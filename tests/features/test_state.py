@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from flowmesh.sdk import Client, Worker
 from flowmesh.sdk import Workflow as Flow
@@ -14,6 +15,8 @@ from flowmesh.testing.polling import allowed_s, until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features import store
+from tests.features.natives import applied, execute, http_task
+from tests.features.natives import workflow as workflow_of
 from tests.features.steps import http, step, workflow
 
 PATIENCE_S = 15.0
@@ -188,3 +191,36 @@ async def snapshots(suite: Suite) -> tuple[float, float]:
     """How many were stored, and their bytes in all."""
     name = "flowmesh_snapshot_bytes"
     return await store.metric(suite, f"{name}_count"), await store.metric(suite, f"{name}_sum")
+
+
+@pytest.mark.feature("S3-115")
+async def test_what_is_short_lived_and_shared_is_in_redis_for_a_time(
+    tmp_path: Path, world: World
+) -> None:
+    """Results that stand for later ones, and instances; each key goes by itself, and nothing that
+    matters with it: executions are in the database.
+    """
+    name = "kept-a-while"
+    task = http_task(f"{name}-task", world.url(name))
+    cached = {"id": "a", "taskRef": f"{name}-task", "input": {}, "cache": {"ttl": "1h"}}
+    async with Suite(tmp_path / "data") as own:
+        await applied(own, task, workflow_of(name, cached))
+        first, second = [(await execute(own, name)).json for _ in range(2)]
+        assert len(world.calls(name)) == 1
+        address = str(own.about["redis"])
+        async with redis.asyncio.from_url(address) as client:
+            keys = [key async for key in client.scan_iter()]
+            left_ms = {key: await client.pttl(key) for key in keys}
+            results = [key for key in keys if b":result:" in key]
+            instances = [key for key in keys if b":registry/{default}/" in key]
+            assert len(results) == 1
+            assert 0 < left_ms[results[0]] <= 3_600_000
+            assert instances
+            assert all(left_ms[key] > 0 for key in instances), left_ms
+            assert not any(first["executionId"].encode() in key for key in keys)
+            await client.flushall()
+        for one in (first, second):
+            shown = await own.get(f"/api/v1/executions/{one['executionId']}")
+            assert shown.json["status"] == "completed"
+        assert (await execute(own, name)).status == 200
+        assert len(world.calls(name)) == 2

@@ -71,6 +71,60 @@ async def test_branches_and_items_run_in_machines_of_their_own(suite: Suite) -> 
     assert found["output"]["x"] == 1
 
 
+START = "arn:aws:states:::states:startExecution"
+
+
+def starts(how: str, **more: Json) -> Json:
+    """A state that starts the state machine that its input names."""
+    given = {"StateMachineArn.$": "$.machine", "Input": {"n.$": "$.n"}, **more.pop("given", {})}
+    return {"Type": "Task", "Resource": START + how, "Parameters": given, "End": True, **more}
+
+
+async def test_a_machine_starts_another_and_waits(suite: Suite) -> None:
+    """The result has its output, as it is or as a text."""
+    adds = {"Type": "Pass", "Parameters": {"sum.$": "States.MathAdd($.n, 1)"}, "End": True}
+    await suite.define(machine("adds", "Add", Add=adds))
+    asked = {"machine": "arn:aws:states:eu-west-1:1:stateMachine:adds", "n": 4}
+    state = starts(".sync:2", ResultSelector={"sum.$": "$.Output.sum", "was.$": "$.Status"})
+    found = await run(suite, machine("starts-adds", "Ask", Ask=state), asked)
+    assert found["output"] == {"sum": 5, "was": "SUCCEEDED"}
+    found = await run(suite, machine("starts-as-text", "Ask", Ask=starts(".sync")), asked)
+    assert found["output"]["Output"] == '{"sum":5}'
+    assert found["output"]["Input"] == '{"n":4}'
+
+
+async def test_what_a_started_machine_fails_with_is_caught(suite: Suite) -> None:
+    """As a failed task, and so is a machine that is not there."""
+    fails = {"Type": "Fail", "Error": "Broken", "Cause": "it broke"}
+    await suite.define(machine("falls", "Fall", Fall=fails))
+    catch = [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.error", "Next": "Told"}]
+    told = {"Type": "Pass", "OutputPath": "$.error.Cause", "End": True}
+    definition = machine("sees", "Ask", Ask=starts(".sync:2", Catch=catch), Told=told)
+    found = await run(suite, definition, {"machine": "falls", "n": 1})
+    assert "falls failed" in found["output"]
+    assert "it broke" in found["output"]
+    found = await run(suite, definition, {"machine": "nobody", "n": 1})
+    assert "nobody cannot be started" in found["output"]
+
+
+async def test_a_machine_that_is_not_waited_for_starts_once_under_a_name(suite: Suite) -> None:
+    """The state answers its id; under the same name it is the same execution."""
+    await suite.define(
+        machine("stays", "Stay", Stay={"Type": "Wait", "Seconds": 3600, "End": True})
+    )
+    state = starts("", given={"Name.$": "$.name"})
+    definition = machine("leaves-it", "Ask", Ask=state)
+    asked = {"machine": "stays", "n": 1, "name": "one"}
+    first = (await run(suite, definition, asked))["output"]
+    again = (await run(suite, definition, asked))["output"]
+    other = (await run(suite, definition, {**asked, "name": "two"}))["output"]
+    assert first["ExecutionArn"] == again["ExecutionArn"] != other["ExecutionArn"]
+    for one in (first, other):
+        shown = await suite.execution(one["ExecutionArn"])
+        assert shown["status"] == "running"
+        await suite.post(f"/api/v1/executions/{one['ExecutionArn']}:terminate", {})
+
+
 async def test_a_task_is_tried_again_and_then_caught(suite: Suite, world: World) -> None:
     """Retriers of their own counts, then the catcher, whose state sees error and input."""
     world.answers("broken", status=503, times=1)

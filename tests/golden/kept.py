@@ -15,13 +15,14 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """One execution. `row` has the columns of its row, bytes in base64."""
+    """One execution. `row` has the columns of its row, bytes in base64; `tables` rows of others."""
 
     name: str
     row: dict[str, Any]
     plan_body: bytes
     rows: tuple[tuple[int, bytes], ...]
     snapshots: tuple[dict[str, Any], ...]
+    tables: dict[str, list[dict[str, Any]]]
 
     @property
     def id(self) -> str:
@@ -47,6 +48,7 @@ def read(path: Path) -> Golden:
         plan_body=base64.b64decode(content["plan"]),
         rows=tuple((seq, base64.b64decode(body)) for seq, body in content["history"]),
         snapshots=tuple(content["snapshots"]),
+        tables=content.get("tables", {}),
     )
 
 

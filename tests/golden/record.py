@@ -1,9 +1,9 @@
-"""Writes golden histories: `python -m tests.golden.record FOLDER`, in the tree to keep them of.
+"""Writes golden histories, in the tree to keep them of: `python -m tests.golden.record FOLDER SET`.
 
-Runs a spread of workflows on a suite of that tree and writes each execution as one JSON file: its
-row, its plan, its history as stored, snapshots of it on the way, and the state all that stands
-for. The folder is named after the commit. What is written is never changed again: the tests prove
-that the code of now makes the same state of it.
+Runs one of the `SETS` of workflows on a suite of that tree and writes each execution as one JSON
+file: its row, its plan, its history as stored, snapshots of it on the way, and the state all that
+stands for. The folder is named after the commit. What is written is never changed again: the tests
+prove that the code of now makes the same state of it.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from flowmesh.plan import compile_plan
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.steps import http, retry, step
+from tests.golden import younger
 from tests.golden.shape import described
 
 Json = Any
@@ -34,6 +35,9 @@ SETTLED_S = 30.0
 DAY_MS = 86_400_000
 # Still open when it is written, long due when it is read.
 OPEN_MS = 20_000
+# What is stored of an execution besides its history.
+TABLES = ("ready", "waits", "search_values")
+_OF = "select * from orchestrator.{} where execution_id = $1"
 YAML = {"content-type": "application/yaml"}
 COLUMNS = (
     "partition, namespace, workflow_id, workflow_name, workflow_version, plan_digest, status,"
@@ -257,7 +261,6 @@ async def recorded(suite: Suite, world: World) -> None:
     await suite.begin("native-open")
     await changed(suite, world)
     await world.called("later")
-    await settled(suite)
 
 
 async def settled(suite: Suite) -> None:
@@ -293,9 +296,12 @@ async def write(suite: Suite, folder: Path) -> None:
             path = folder / f"{name}.json"
             if path.exists():
                 path = folder / f"{name}-2.json"
-            path.write_text(
-                json.dumps(golden(dict(row), body, history), separators=(",", ":")) + "\n"
-            )
+            content = golden(dict(row), body, history)
+            content["tables"] = {
+                table: [dict(each) for each in await connection.fetch(_OF.format(table), row["id"])]
+                for table in TABLES
+            }
+            path.write_text(json.dumps(content, separators=(",", ":")) + "\n")
     finally:
         await connection.close()
 
@@ -323,14 +329,18 @@ def golden(row: Json, body: bytes, history: list[Any]) -> Json:
     }
 
 
-async def main(folder: Path) -> None:
+SETS = {"first": recorded, "younger": younger.recorded}
+
+
+async def main(folder: Path, name: str) -> None:
     with tempfile.TemporaryDirectory() as data:
         async with World() as world, Suite(Path(data) / "data") as suite:
-            await recorded(suite, world)
+            await SETS[name](suite, world)
+            await settled(suite)
             await write(suite, folder)
 
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
-    asyncio.run(main(target))
+    asyncio.run(main(target, sys.argv[2]))

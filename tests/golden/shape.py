@@ -22,9 +22,17 @@ def message(value: Any) -> Json:
     return None if value is None else json_format.MessageToDict(value)
 
 
+def holds(now: Json, kept: Json) -> bool:
+    """Whether all that was kept is there still; what came later may be there besides."""
+    if isinstance(kept, dict) and isinstance(now, dict):
+        return all(key in now and holds(now[key], value) for key, value in kept.items())
+    if isinstance(kept, list) and isinstance(now, list):
+        return len(kept) == len(now) and all(map(holds, now, kept))
+    return bool(kept == now)
+
+
 def described(state: State) -> Json:
     """All of a state that its history or its snapshot must bring back."""
-    nodes = state.plan.nodes
     return {
         "status": state.status,
         "sequence": state.sequence,
@@ -44,9 +52,7 @@ def described(state: State) -> Json:
         "waiting": state.scope.waiting,
         "atWorkers": list(state.at_workers),
         "held": sorted(state.held),
-        "nodes": {
-            nodes[index].id: _node(node) for index, node in sorted(state.scope.nodes.items())
-        },
+        "nodes": {node.id: _node(node) for _, node in sorted(state.scope.nodes.items())},
     }
 
 

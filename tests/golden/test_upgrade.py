@@ -1,8 +1,8 @@
-"""The data of an earlier version: migrated, and its open executions go on to their ends."""
+"""The data of earlier versions: migrated, and their open executions go on to their ends."""
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1.execution_pb2 import EXECUTION_STATUS_COMPLETED
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
-from flowmesh.engine import TaskEnded
+from flowmesh.engine import Command, TaskEnded
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Work
@@ -32,16 +32,21 @@ QUEUES = ("default", "special", "left", "right")
 ANSWER = payload_pb2.Payload(data=b'{"n":1}')
 
 
+async def insert(pool: Any, table: str, row: dict[str, Any]) -> None:
+    places = ", ".join(f"${number + 1}" for number in range(len(row)))
+    await pool.execute(f"insert into {table} ({', '.join(row)}) values ({places})", *row.values())
+
+
 async def fill(pool: Any, golden: Golden) -> None:
     """Its rows, as the version that wrote them left them."""
     row: dict[str, Any] = {
         key: base64.b64decode(value) if key in BINARY and value is not None else value
         for key, value in golden.row.items()
     }
-    places = ", ".join(f"${number + 1}" for number in range(len(row)))
-    await pool.execute(
-        f"insert into executions ({', '.join(row)}) values ({places})", *row.values()
-    )
+    await insert(pool, "executions", row)
+    for table, rows in golden.tables.items():
+        for each in rows:
+            await insert(pool, table, each)
     await pool.execute(
         "insert into plans values ($1, $2) on conflict do nothing",
         row["plan_digest"],
@@ -57,16 +62,23 @@ async def fill(pool: Any, golden: Golden) -> None:
 @pytest.fixture
 async def old(database: str, tmp_path: Path) -> str:
     """A database as the first version left it, with the golden executions in it."""
-    first = tmp_path / "migrations"
-    first.mkdir()
-    (first / "0001_core.sql").write_text((MIGRATIONS / "0001_core.sql").read_text())
-    async with open_database(database, migrations=first, **SCHEMA) as pool:
-        store = OrchestratorStore(pool)
-        for day in {one.row["started_at"] // DAY_US for one in FIRST}:
-            await store.ensure_history_days(day)
-        for golden in FIRST:
-            await fill(pool, golden)
+    await left_by(database, tmp_path, FIRST, migrations=1)
     return database
+
+
+async def left_by(database: str, folder: Path, kept: list[Golden], *, migrations: int) -> None:
+    """Leaves a database as a version with so many migrations did, with its executions."""
+    known = folder / "migrations"
+    known.mkdir()
+    for path in MIGRATIONS.iterdir():
+        if path.name.endswith(".sql") and int(path.name[:4]) <= migrations:
+            (known / path.name).write_text(path.read_text())
+    async with open_database(database, migrations=known, **SCHEMA) as pool:
+        store = OrchestratorStore(pool)
+        for day in {one.row["started_at"] // DAY_US for one in kept}:
+            await store.ensure_history_days(day)
+        for golden in kept:
+            await fill(pool, golden)
 
 
 @pytest.fixture
@@ -85,11 +97,11 @@ async def test_what_was_applied_is_what_stands_there(old: str) -> None:
         assert await pool.fetchval("select count(*) from executions") == len(FIRST)
 
 
-def serve(core: Core) -> Attached:
-    """A worker with room for every task there is."""
+def serve(core: Core, known: Iterable[Golden]) -> Attached:
+    """A worker with room for every task there is in these executions."""
     stream = Attached()
     core.owner.dispatcher.attach(stream, pb.AttachHello(worker_service_id="theirs"))
-    types = ["http.request", "nobody.serves", "http"]
+    types = {node.spec.task_type for one in known for node in one.plan.all_nodes() if node.spec}
     grant = pb.Grant(set_id="all", slots=100, task_types=types, queues=QUEUES)
     core.owner.dispatcher.grant(stream, [grant])
     core.owner.dispatcher.pump()
@@ -102,15 +114,9 @@ async def test_open_executions_of_an_earlier_version_go_on(store: OrchestratorSt
     answered: set[tuple[str, str, int]] = set()
     async with running(store) as core, asyncio.timeout(PATIENCE_S):
         core.run(core.owner.timers.run)
-        stream = serve(core)
+        stream = serve(core, OPEN.values())
         while await store.pool.fetchval(left):
-            sent = [item.task for item in stream.out.tasks]
-            del stream.out.tasks[:]
-            for task in sent:
-                token = (task.execution_id, task.node, task.attempt)
-                assert token not in answered
-                answered.add(token)
-                await end(core, *token)
+            await answer_all(core, stream, OPEN, answered)
         found = await core.owner.states.fetch(list(OPEN))
     assert {entry.state.status for entry in found.values()} == {EXECUTION_STATUS_COMPLETED}
     assert len(found) == len(OPEN)
@@ -122,9 +128,24 @@ async def test_open_executions_of_an_earlier_version_go_on(store: OrchestratorSt
     }
 
 
-async def end(core: Core, execution_id: str, node: str, attempt: int) -> None:
-    """Sends the result of a task."""
-    partition = OPEN[execution_id].row["partition"]
-    done = TaskEnded(node, attempt, output=ANSWER)
-    answer = await core.ask(lambda reply: Work(execution_id, partition, done, reply))
+async def answer_all(
+    core: Core,
+    stream: Attached,
+    known: dict[str, Golden],
+    answered: set[tuple[str, str, int]],
+    output: payload_pb2.Payload = ANSWER,
+) -> None:
+    """Sends the results of the tasks that have reached the worker, each once."""
+    sent = [item.task for item in stream.out.tasks]
+    del stream.out.tasks[:]
+    for task in sent:
+        token = (task.execution_id, task.node, task.attempt)
+        assert token not in answered
+        answered.add(token)
+        await ask(core, known[task.execution_id], TaskEnded(*token[1:], output=output))
+
+
+async def ask(core: Core, one: Golden, command: Command) -> None:
+    """Has a command for an execution committed."""
+    answer = await core.ask(lambda reply: Work(one.id, one.row["partition"], command, reply))
     assert isinstance(answer, int), answer

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from flowmesh.orchestrator.ids import PARTITION_COUNT
+from flowmesh.orchestrator.lines import ENDED
 from flowmesh.orchestrator.statements import PARAMETERS, PARTS
 from tests.simulation.history import Commit
 
@@ -14,6 +15,11 @@ _STARTS = "id partition namespace workflow_id workflow_name version plan_digest 
 _STATES = "id partition status started_at ended_at wake_at ready_since queue priority is_start"
 _MESSAGES = "partition id target command execution_id is_start"
 _WAITS = "namespace name execution_id partition is_start waits"
+_PLACES = (
+    "execution_id partition namespace workflow_id key phase place concurrency replaces debounces"
+    " answers_until at is_start"
+)
+_JOINS = "namespace request_id execution_id start_digest partition is_start"
 _LANES = "execution_id partition namespace queue priority ready_since is_start"
 _VALUES = "execution_id partition namespace name text number is_start"
 
@@ -50,6 +56,16 @@ class Partition:
     locked_by: object = None
 
 
+def _holding(fence: set[int], started: set[str]) -> Callable[[Row], bool]:
+    """Which rows of a part hold: of partitions that are held, and of starts that were made."""
+
+    def holds(row: Row) -> bool:
+        begun = not row["is_start"] or row["execution_id"] in started
+        return row["partition"] in fence and begun
+
+    return holds
+
+
 def _besides(parts: Sequence[str], parameters: Sequence[Any]) -> dict[str, Sequence[Any]]:
     """The parameters of each part; of one that is not there empty columns."""
     found: dict[str, Sequence[Any]] = {name: [()] * width for name, width in PARTS.items()}
@@ -78,6 +94,8 @@ class Rows:
     ready: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     messages: dict[tuple[int, str], Row] = field(default_factory=dict)
     waits: set[tuple[str, str, str]] = field(default_factory=set)
+    starts: dict[str, Row] = field(default_factory=dict)
+    joins: dict[tuple[str, str], Row] = field(default_factory=dict)
     snapshots: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     values: dict[tuple[str, str], Row] = field(default_factory=dict)
     outbox: dict[int, dict[int, OutboxRow]] = field(default_factory=dict)
@@ -141,6 +159,7 @@ class Rows:
             if partition in fence:
                 self.snapshots[execution_id] = (seq, body)
         self._tell(besides["messages"], fence, started)
+        self._begin(besides["starting"], fence, started)
         self._record(incarnation, position + 1, p, fence, appended, started)
         return self._answer(applied=True, partitions=sorted(fence), started=sorted(started))
 
@@ -245,12 +264,9 @@ class Rows:
 
     def _tell(self, p: Sequence[Any], fence: set[int], started: set[str]) -> None:
         """`sql/messages.sql`."""
-
-        def holds(row: Row) -> bool:
-            begun = not row["is_start"] or row["execution_id"] in started
-            return row["partition"] in fence and begun
-
-        # Parts of one statement do not see each other's rows: what is deleted was there before.
+        holds = _holding(
+            fence, started
+        )  # Parts of one statement do not see each other's rows: what is deleted was there before.
         answered = [key for key in zip(*p[6:8], strict=True) if key[0] in fence]
         for key in answered:
             self.messages.pop(key, None)
@@ -262,6 +278,24 @@ class Rows:
                 self.waits.add(key)
             elif not wait["waits"] and wait["partition"] in fence:
                 self.waits.discard(key)
+
+    def _begin(self, p: Sequence[Any], fence: set[int], started: set[str]) -> None:
+        """`sql/starting.sql`."""
+        holds = _holding(fence, started)
+        for place in filter(holds, _rows(_PLACES, p[:13])):
+            self._place(place)
+        for join in filter(holds, _rows(_JOINS, p[13:])):
+            self.joins.setdefault((join["namespace"], join["request_id"]), join)
+
+    def _place(self, place: Row) -> None:
+        execution_id = place["execution_id"]
+        row = place if place["is_start"] else self.starts.get(execution_id)
+        if row is None:
+            return
+        if place["phase"] < ENDED or row["answers_until"] > place["at"]:
+            self.starts[execution_id] = row | {"phase": place["phase"]}
+        else:
+            self.starts.pop(execution_id, None)
 
     def _record(
         self,

@@ -26,7 +26,8 @@ from flowmesh.executors.failures import SERVER, TaskFailure
 from flowmesh.executors.specs import ReadySpecs
 from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.attach_server import DispatchServer
-from flowmesh.orchestrator.control import Control, ControlServer
+from flowmesh.orchestrator.control import Control
+from flowmesh.orchestrator.control_server import ControlServer
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.limits_server import PermitServer
@@ -114,6 +115,7 @@ class OrchestratorHost:
         self.core = self._core(number, data_dir_id)
         executions = Executions(core=self.core, stub_at=world.network.stub)
         no_pool: Any = None
+        no_links: Any = None
         archiving = Archiving(store=self.store, plans=self.core.plans, archive=None)
         searches = Searches(pool=no_pool, clock=self.clock)
         listing = Listing(searches=searches, states=self.core.states, state_of=executions.state)
@@ -124,7 +126,8 @@ class OrchestratorHost:
                 executions=executions, listing=listing, archiving=archiving, core=self.core
             ),
             ControlServer(
-                control=Control(core=self.core, executions=executions, stub_at=world.network.stub)
+                control=Control(core=self.core, executions=executions, stub_at=world.network.stub),
+                links=no_links,
             ),
             PayloadServer(core=self.core),
             PartitionServer(core=self.core, executions=executions),

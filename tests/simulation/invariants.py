@@ -20,6 +20,7 @@ from flowmesh.orchestrator.snapshots import snapshot
 from flowmesh.plan import Plan, compile_plan
 from tests.simulation.families import links
 from tests.simulation.history import Call, Commit, Outcome, Record, Stored
+from tests.simulation.lines import joined, lines
 
 TERMINAL = frozenset(
     {
@@ -40,6 +41,7 @@ COMMANDS = {
     "terminate": ("workflow_terminated", "compensation_started"),
     "steer": ("node_steered",),
     "stops": ("breakpoints_set",),
+    "variable": ("variable_set",),
 }
 PLANS_KEPT = 1_000
 _CLOSING = "compensation_started"
@@ -96,6 +98,7 @@ def violations(record: Record) -> list[str]:
         found += _timers(one)
         found += _undone(one)
         found += _journals(one)
+    found += lines(told)
     found += _effects(record, told)
     found += _epochs(record)
     for name, deliveries in record.deliveries.items():
@@ -115,10 +118,15 @@ def _starts(record: Record, told: dict[str, Told]) -> Iterator[str]:
             # Without a request id the content tells one start from the others.
             calls[call.request_id, "" if call.request_id else call.content].append(call)
     made: dict[tuple[str, str], list[str]] = defaultdict(list)
+    shared = {one.id for one in told.values() if one.plan.start_shared}
     for one in told.values():
         made[one.stored.request_id, "" if one.stored.request_id else _content(one)].append(one.id)
     for key, some in calls.items():
-        yield from _start(key, some, made.get(key, []))
+        answers = {call.execution_id for call in some if call.outcome is Outcome.OK}
+        if answers and answers <= shared:
+            yield from joined(key[0], answers, made.get(key, []))
+        else:
+            yield from _start(key, some, made.get(key, []))
     born = {i: commit for commit in record.commits for i in commit.started}
     for call in record.calls:
         commit = born.get(call.execution_id)
@@ -262,6 +270,9 @@ def _effects(record: Record, told: dict[str, Told]) -> Iterator[str]:
         commit = scheduled[attempt]
         if commit is not None and commit.tick > effect.tick:
             yield f"I4 {attempt} reached a worker before its commit"
+        one = told[effect.execution_id]
+        if not set(one.plan.at(effect.node).permissions) <= set(one.events[0][2].permissions):
+            yield f"I4 {attempt} reached a worker and is not permitted"
     if record.calm:
         yield from (f"I3 {attempt} was sent {n} times" for attempt, n in seen.items() if n > 1)
     for one in told.values():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from flowmesh.orchestrator.lines import ENDED
+
 if TYPE_CHECKING:
     from tests.simulation.hosts import OrchestratorHost, WorkerServiceHost
     from tests.simulation.world import World
@@ -14,6 +16,9 @@ def leftovers(world: World) -> Iterator[str]:
     """What is left in memory and in the rows of a world that has settled."""
     if world.tables.ready:
         yield f"I10 rows of ready are left: {list(world.tables.ready)}"
+    waiting = [row for row in world.tables.starts.values() if row["phase"] != ENDED]
+    if waiting:
+        yield f"I10 rows of starts are left: {waiting}"
     for host in world.orchestrators.values():
         # Somebody paused or dead does not keep the others from telling what they have to.
         if host.process.runs and len(host.core.messenger):
@@ -45,6 +50,12 @@ def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
         "commands": len(core.committer._inbox),
         "commands set aside": len(core.committer._cold),
         "executions in flight": core.committer._in_flight,
+        "places in a line": [
+            member.execution_id
+            for member in core.committer.starts.lines.members.values()
+            if member.phase != ENDED
+        ],
+        "starts set aside": core.committer.starts._early,
         "tasks held back": list(core.dispatcher.gate._waiting),
         "permits held": list(core.permits._held),
         "permits waited for": list(core.permits._wanted),

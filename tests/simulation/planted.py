@@ -138,6 +138,15 @@ def take_over_unordered() -> Iterator[None]:
         yield
 
 
+def lines_forgotten() -> AbstractContextManager[None]:
+    """A new owner does not know who has begun and who waits."""
+
+    def starts_of(self: Tables, partitions: list[int], now_us: int) -> list[Any]:
+        return []
+
+    return _replaced(Tables, "starts_of", lambda before: starts_of)
+
+
 PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the epoch check is gone": no_epoch_check,
     "acknowledged before the commit": acknowledged_before_the_commit,
@@ -146,4 +155,5 @@ PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the position is read again instead of sending again": position_read_again,
     "messages are forgotten": messages_forgotten,
     "take-overs have no order": take_over_unordered,
+    "lines of starts are forgotten": lines_forgotten,
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import orjson
 
 from flowmesh.orchestrator.batch import DAY_US
+from flowmesh.orchestrator.lines import ENDED as LAST_PHASE
 from tests.simulation.commit_sql import Incarnation, OutboxRow, Partition, Payload, Row, Rows
 
 LEASE_US = 3_000_000
@@ -257,7 +258,17 @@ class Tables(Rows):
             if key in self.requests:
                 row = self.executions[self.requests[key]]
                 rows.append({**row, "namespace": key[0], "request_id": key[1]})
+            if key in self.joins:
+                rows.append({**self.joins[key], "id": self.joins[key]["execution_id"]})
         return rows
+
+    def starts_of(self, partitions: list[int], now_us: int) -> list[Row]:
+        return [
+            row
+            for row in self.starts.values()
+            if row["partition"] in partitions
+            and (row["phase"] < LAST_PHASE or row["answers_until"] > now_us)
+        ]
 
     def stranded_executions(self, partitions: list[int]) -> list[Row]:
         return [

@@ -26,15 +26,19 @@ CATALOGUE_PLANS = 120
 # Plans besides whose nodes start other plans, or go on as new ones.
 LINKED_PLANS = 40
 DURABLE_PLANS = 20
+# Plans with a start policy.
+STARTED_PLANS = 30
 NODES_MAX = 6
 QUEUES = ("default", "other")
 SIGNAL = "go"
+VARIABLE = "v"
 POLICIES = (plan_pb2.FAILURE_POLICY_STOP, plan_pb2.FAILURE_POLICY_CANCEL)
 UNDO_ATTEMPTS = 50
 # What a client does to some of the executions it started.
 THEN = (None, None, None, "cancel", "terminate", "signal", "signal", "pause", "skip", "stop")
 # The node of a machine that says whether to go round again; it stops after a few times.
 AGAIN = "again"
+PAGE = "page"
 
 
 @cache
@@ -44,7 +48,42 @@ def catalogue() -> dict[str, Plan]:
     plans = {f"w{number}": _plan(f"w{number}", random) for number in range(CATALOGUE_PLANS)}
     linked = (_linked_plan(f"l{number}", random) for number in range(LINKED_PLANS))
     durable = (_durable(f"d{number}", random) for number in range(DURABLE_PLANS))
-    return plans | {plan.workflow_id: plan for plan in (*linked, *durable)}
+    started = (_started(f"s{number}", random) for number in range(STARTED_PLANS))
+    return plans | {plan.workflow_id: plan for plan in (*linked, *durable, *started)}
+
+
+def _started(workflow_id: str, random: Random) -> Plan:
+    """A task or two, and when they begin; a few keys, so that starts meet."""
+    message = plan_pb2.Plan(namespace="default", workflow_id=workflow_id, version=1)
+    message.specs.add(task_type=REMOTE_TYPE, digest="remote")
+    message.specs.add(task_type=BUILTIN_TYPE, digest="builtin")
+    _task(message.nodes.add(id="n0"), random)
+    if random.random() < 0.3:
+        _task(message.nodes.add(id="n1", dependencies=[0]), random)
+    if random.random() < 0.15:
+        message.nodes.add(
+            id="n2",
+            dependencies=[0],
+            kind=plan_pb2.NODE_KIND_CONTINUE,
+            input_template=b'{"n": 1}',
+            edges=[plan_pb2.EdgeRule(dependency=0, on_failure=True)],
+        )
+    start = message.start
+    if random.random() < 0.3:
+        start.key_template = b'"{{input.n}}"'
+    if random.random() < 0.8:
+        start.concurrency = random.choice((1, 1, 2))
+        conflicts = list(plan_pb2.StartConflict.values())
+        start.on_conflict = random.choice(conflicts[: 3 if start.concurrency > 1 else 4])
+    drawn = random.random()
+    if drawn < 0.2:
+        start.delay_ms = random.choice((20, 800))
+    elif drawn < 0.4 and start.on_conflict in (0, plan_pb2.START_CONFLICT_REPLACE):
+        start.debounce_ms, start.max_wait_ms = random.choice((50, 600)), random.choice((0, 900))
+    elif drawn < 0.5 or not start.concurrency:
+        start.dedup_window_ms = random.choice((100, 3_000))
+    message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+    return compile_plan(message)
 
 
 def _durable(workflow_id: str, random: Random) -> Plan:
@@ -98,8 +137,20 @@ def _plan(workflow_id: str, random: Random) -> Plan:
     if random.random() < 0.2:
         message.output_template = b'{"from": "{{input.n}}"}'
     _limit(message, Random(f"limits/{workflow_id}"))
+    _vary(message, Random(f"variables/{workflow_id}"))
+    _permit(message, Random(f"permissions/{workflow_id}"))
     message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
     return compile_plan(message)
+
+
+def _vary(message: plan_pb2.Plan, random: Random) -> None:
+    """Some tasks read a variable, which people change meanwhile."""
+    if random.random() < 0.5:
+        message.variables.add(name=VARIABLE, initial=b"0")
+        for node in message.nodes:
+            if node.kind == plan_pb2.NODE_KIND_TASK and not node.input_template:
+                node.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+                node.input_template = b'{"v": "{{variables.%s}}"}' % VARIABLE.encode()
 
 
 def _limit(message: plan_pb2.Plan, random: Random) -> None:
@@ -111,6 +162,13 @@ def _limit(message: plan_pb2.Plan, random: Random) -> None:
             one.limits.rate_per_second = random.choice((5.0, 50.0))
         if random.random() < 0.3:
             one.limits.key_template = b'"{{input.n}}"'
+
+
+def _permit(message: plan_pb2.Plan, random: Random) -> None:
+    """Some tasks of some workflows need a permission."""
+    for node in message.nodes if random.random() < 0.2 else ():
+        if node.kind == plan_pb2.NODE_KIND_TASK and random.random() < 0.4:
+            node.permissions.append("pay")
 
 
 def _linked_plan(workflow_id: str, random: Random) -> Plan:
@@ -150,7 +208,10 @@ def _child(node: plan_pb2.PlanNode, random: Random) -> None:
     node.input_template = b'"{{input}}"'
     own = random.random() < 0.15
     number = random.randrange(LINKED_PLANS if own else CATALOGUE_PLANS)
-    node.child.workflow_id = f"{'l' if own else 'w'}{number}"
+    if random.random() < 0.3:
+        node.child.names_template = b'{"workflow": "%b%d"}' % (b"l" if own else b"w", number)
+    else:
+        node.child.workflow_id = f"{'l' if own else 'w'}{number}"
     node.child.detached = random.random() < 0.15
     node.child.on_cancel = random.choice((1, 1, 2, 3))
     if random.random() < 0.4:
@@ -172,6 +233,8 @@ def _task(node: plan_pb2.PlanNode, random: Random) -> None:
         node.on_failure = plan_pb2.NODE_FAILURE_POLICY_COMPENSATE
     if random.random() < 0.3:
         _undo(node)
+    if random.random() < 0.1:
+        node.start_timeout_ms = random.choice((30, 2_000))
     node.priority = random.choice((priority_pb2.PRIORITY_NORMAL, priority_pb2.PRIORITY_HIGH))
     if random.random() < 0.5:
         node.retry.max_attempts = random.randint(2, 3)
@@ -193,9 +256,18 @@ def _undo(node: plan_pb2.PlanNode) -> None:
 
 
 def _map(node: plan_pb2.PlanNode, random: Random) -> None:
+    """Over a list, or over pages that a task brings."""
     node.kind = plan_pb2.NODE_KIND_MAP
-    node.input_template = b"[1, 2, 3]"
     node.critical = random.random() < 0.8
+    if random.random() < 0.4:
+        node.map.pages_max, counted = random.choice((2, 9)), random.random() < 0.3
+        node.map.counted = counted
+        _task(node.map.nodes.add(id=PAGE), random)
+        node = node.map.nodes.add(id="items", kind=node.kind, critical=True, dependencies=[0])
+        node.map.next_path.append("next")
+        node.map.counted = counted
+    by_page = f'"{{{{tasks.{PAGE}.output.items}}}}"'.encode()
+    node.input_template = by_page if node.map.next_path else b"[1, 2, 3]"
     node.map.concurrency = random.randint(1, 3)
     _task(node.map.nodes.add(id="first"), random)
     if random.random() < 0.5:
@@ -303,6 +375,9 @@ class WorkModel:
         if task.node.endswith(f"/{AGAIN}"):
             number = int(task.node.rpartition("[")[2].partition("]")[0])
             return b'{"next": "work"}' if number < 4 else b'{"next": "pause"}'
+        if task.node.endswith(f"/{PAGE}"):
+            number = int(task.node.rpartition("[")[2].partition("]")[0])
+            return b'{"items": [1, 2, 3], "next": %b}' % (b"true" if number < 2 else b"null")
         return b'"%b"' % task.node.encode()
 
 
@@ -323,6 +398,9 @@ class Workload:
         for number in range(self._starts):
             at_s = self._random.uniform(0.0, self._within_s)
             workflow_id = self._random.choice(list(catalogue()))
+            if self._random.random() < 0.25:
+                # A few that meet.
+                workflow_id = f"s{self._random.randrange(3)}"
             request_id = f"r{number}" if self._random.random() < 0.85 else ""
             times = self._random.choice((1, 1, 1, 2, 3)) if request_id else 1
             then = self._random.choice(
@@ -365,6 +443,8 @@ class Workload:
         await elapsed(delay_s)
         if then == "signal":
             for number in range(3):
+                if catalogue()[workflow_id].variables:
+                    await self._set_variable(client, execution_id, request_id, number)
                 await client.call(
                     "signal",
                     "SignalExecution",
@@ -399,8 +479,19 @@ class Workload:
         method = "CancelExecution" if then == "cancel" else "TerminateExecution"
         await client.call(then, method, stop)
 
+    async def _set_variable(
+        self, client: Client, execution_id: str, request_id: str, number: int
+    ) -> None:
+        change = control_pb.SetVariableRequest(
+            execution_id=execution_id,
+            name=VARIABLE,
+            value=payload_pb2.Payload(data=b"%d" % number),
+            request_id=f"{request_id}/v{number}",
+        )
+        await client.call("variable", "SetVariable", change)
+
     async def _skip(self, client: Client, execution_id: str, request_id: str) -> None:
-        """Somebody skips nodes, whatever becomes of them just then."""
+        """Somebody skips nodes, whatever becomes of them just then, and retries what has failed."""
         for number in range(NODES_MAX):
             skip = control_pb.SteerNodeRequest(
                 execution_id=execution_id,
@@ -410,6 +501,12 @@ class Workload:
             )
             await client.call("steer", "SteerNode", skip)
             await elapsed(self._random.uniform(0.0, 0.2))
+        again = control_pb.SteerNodeRequest(
+            execution_id=execution_id,
+            action=execution_pb2.NODE_ACTION_RETRY_FAILED,
+            request_id=f"{request_id}/again",
+        )
+        await client.call("steer", "SteerNode", again)
 
     async def _step_through(
         self, client: Client, execution_id: str, request_id: str, delay_s: float

@@ -20,6 +20,7 @@ line per effect), what every subscriber got and what every caller was told, and 
 
 The seed of everything that is drawn is `FAULTS_SEED` (7 unless said); `FAULTS_RUNS=file` adds what
 a run found to a file as one line.
+It tries some of the boundaries of N2, drawn; `make faults-boundaries` tries all of them.
 Zero failures in n faults only show a rate below 3/n, so every row has its n, summed over the runs
 in `tests/faults/runs.jsonl`.
 """

@@ -19,6 +19,8 @@ _NODE_STATUS = {
 }
 _EXECUTION_STATUS = {
     "WorkflowStarted": "running",
+    "WorkflowHeld": "pending",
+    "WorkflowBegun": "running",
     "WorkflowPaused": "paused",
     "WorkflowResumed": "running",
     "WorkflowCompleted": "completed",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_S = 0.25
 BAR = 30
-ActionWord = Literal["cancel", "terminate", "pause", "resume", "signal"]
+ActionWord = Literal["cancel", "terminate", "pause", "resume", "signal", "retry", "rerun"]
 
 
 def start(
@@ -26,6 +26,8 @@ def start(
     reason: str = "",
     name: str = "",
     payload: JsonText = "null",
+    from_failed: bool = False,
+    newest_version: bool = False,
     rate: int = 0,
     preview: bool = False,
     yes: bool = False,
@@ -40,7 +42,8 @@ def start(
     Parameters
     ----------
     action
-        cancel, terminate, pause, resume or signal.
+        cancel, terminate, pause, resume, signal, retry (every failed node) or rerun (as new
+        executions).
     filter
         Which executions, as for `flowmesh search`.
     reason
@@ -49,6 +52,10 @@ def start(
         Name of the signal.
     payload
         Of the signal: JSON, @file, or - for standard input.
+    from_failed
+        Rerun from the nodes that failed; else all of it.
+    newest_version
+        Rerun the newest version of the workflow, not the one it ran.
     rate
         Executions a second, at most 1000; 100 if left out.
     preview
@@ -60,34 +67,39 @@ def start(
     request_id
         Again with the same one begins nothing and shows the same bulk.
     """
-    value: Any = None
+    wanted: dict[str, Any] = {
+        "reason": reason,
+        "signal": name,
+        "from_failed": from_failed,
+        "newest_version": newest_version,
+        "rate_per_second": rate,
+        "request_id": request_id,
+    }
 
     async def work(client: "Client") -> int:
-        if not yes or preview:
-            count, ids = await client.preview_bulk(filter)
-            if preview:
-                _show_preview(common, count, ids)
-                return exit_codes.DONE
-            _confirm(action, count, ids)
-        bulk = await client.start_bulk(
-            action,
-            filter,
-            reason=reason,
-            signal=name,
-            payload=value,
-            rate_per_second=rate,
-            request_id=request_id,
-        )
-        if detach:
-            return _told(common, bulk)
-        return await _follow(client, common, bulk)
+        if not await _agreed(client, common, action, filter, preview=preview, yes=yes):
+            return exit_codes.DONE
+        bulk = await client.start_bulk(action, filter, **wanted)
+        return _told(common, bulk) if detach else await _follow(client, common, bulk)
 
     def read_and_run() -> int:
-        nonlocal value
-        value = read_value(payload, "--payload")
+        wanted["payload"] = read_value(payload, "--payload")
         return run(common, work)
 
     return guarded(common, read_and_run)
+
+
+async def _agreed(
+    client: "Client", common: Common, action: str, filter: str, *, preview: bool, yes: bool
+) -> bool:
+    """Shows what it would be about, or asks; whether it is to begin."""
+    if preview or not yes:
+        count, ids = await client.preview_bulk(filter)
+        if preview:
+            _show_preview(common, count, ids)
+        else:
+            _confirm(action, count, ids)
+    return not preview
 
 
 def show(bulk: str, /, *, follow: bool = False, common: Common = COMMON) -> int:

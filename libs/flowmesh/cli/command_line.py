@@ -121,6 +121,7 @@ _EXECUTIONS: tuple[Row, ...] = (
     ("approvals", "control:approvals", "What waits for people."),
     ("approve", "control:approve", "Approve what a task asks."),
     ("reject", "control:reject", "Reject what a task asks."),
+    ("approval-link", "links:approval_link", "A link by which somebody decides."),
     ("rerun", "control:rerun", "Run an execution again, from some tasks on."),
     ("replay", "control:replay", "Run an execution again as it was."),
     ("signal", "executions:signal", "Send a signal to an execution."),
@@ -139,6 +140,10 @@ _BULK: tuple[Row, ...] = (
     ("show", "bulks:show", "How far a bulk is."),
     ("list", "bulks:list_bulks", "Bulks, newest first."),
     ("cancel", "bulks:cancel", "Stop a bulk."),
+)
+_VARIABLES: tuple[Row, ...] = (
+    ("show", "variables:show_variables", "The variables of an execution."),
+    ("set", "variables:set_variable", "Give one another value."),
 )
 _ARCHIVE: tuple[Row, ...] = (
     ("list", "keeping:list_archived", "What is in the archive."),
@@ -190,6 +195,7 @@ def _make() -> App:
         made.command(parent)
     for name, text, rows in (
         ("bulk", "One action on all executions that a filter takes.", _BULK),
+        ("variables", "Values that people change while an execution runs.", _VARIABLES),
         ("archive", "Executions past their retention.", _ARCHIVE),
         ("retention", "How long ended executions are kept.", _RETENTION),
     ):

@@ -15,111 +15,93 @@ if TYPE_CHECKING:
     from flowmesh.sdk.steering import RerunPlan
 
 Flag = Annotated[bool, Parameter(negative="")]
+OfExecution = Annotated[str, Parameter(help="Id of the execution.")]
+OfTask = Annotated[str, Parameter(help="Id of the task, as `flowmesh get execution` shows it.")]
+Why = Annotated[str, Parameter(help="Why; kept in its history.")]
+Decider = Annotated[str, Parameter(help="Who decides.", env_var="USER")]
 
 
 def retry(
-    execution: str, node: str, /, *, input: JsonText = "", reason: str = "", common: Common = COMMON
+    execution: OfExecution,
+    node: OfTask,
+    /,
+    *,
+    input: JsonText = "",
+    reason: Why = "",
+    common: Common = COMMON,
 ) -> int:
     """Try a task again that failed.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
-    node
-        Id of the task, as `flowmesh get execution` shows it.
     input
         What it gets instead of what its definition says: JSON, @file, or - for standard input.
-    reason
-        Why; kept in its history.
     """
     given = {"input": input} if input else {}
     return _steer(common, execution, node, "retry_node", "tried again", given, reason)
 
 
-def skip(execution: str, node: str, /, *, reason: str = "", common: Common = COMMON) -> int:
-    """Skip a task: those behind it go on as though it had completed.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    node
-        Id of the task.
-    reason
-        Why; kept in its history.
-    """
+def skip(
+    execution: OfExecution, node: OfTask, /, *, reason: Why = "", common: Common = COMMON
+) -> int:
+    """Skip a task: those behind it go on as though it had completed."""
     return _steer(common, execution, node, "skip_node", "skipped", {}, reason)
 
 
 def complete(
-    execution: str,
-    node: str,
+    execution: OfExecution,
+    node: OfTask,
     /,
     *,
     output: JsonText = "null",
-    reason: str = "",
+    reason: Why = "",
     common: Common = COMMON,
 ) -> int:
     """Complete a task by hand.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
-    node
-        Id of the task.
     output
         Its output: JSON, @file, or - for standard input.
-    reason
-        Why; kept in its history.
     """
     return _steer(common, execution, node, "complete_node", "completed", {"output": output}, reason)
 
 
 def override(
-    execution: str, node: str, output: JsonText, /, *, reason: str = "", common: Common = COMMON
+    execution: OfExecution,
+    node: OfTask,
+    output: JsonText,
+    /,
+    *,
+    reason: Why = "",
+    common: Common = COMMON,
 ) -> int:
     """Replace the output of a task that nobody has seen yet.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
-    node
-        Id of the task.
     output
         Its output: JSON, @file, or - for standard input.
-    reason
-        Why; kept in its history.
     """
     return _steer(
         common, execution, node, "override_output", "has another output", {"output": output}, reason
     )
 
 
-def fail(execution: str, node: str, /, *, reason: str = "", common: Common = COMMON) -> int:
-    """Fail a task that is held.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    node
-        Id of the task.
-    reason
-        Why; kept in its history.
-    """
+def fail(
+    execution: OfExecution, node: OfTask, /, *, reason: Why = "", common: Common = COMMON
+) -> int:
+    """Fail a task that is held."""
     return _steer(common, execution, node, "fail_node", "failed", {}, reason)
 
 
 def approve(
-    execution: str,
-    node: str,
+    execution: OfExecution,
+    node: OfTask,
     /,
     *,
-    by: Annotated[str, Parameter(env_var="USER")] = "",
-    comment: str = "",
+    by: Decider = "",
+    comment: Why = "",
     form: JsonText = "",
     common: Common = COMMON,
 ) -> int:
@@ -127,14 +109,6 @@ def approve(
 
     Parameters
     ----------
-    execution
-        Id of the execution.
-    node
-        Id of the task.
-    by
-        Who decides.
-    comment
-        Why; kept in its history.
     form
         What is filled in: JSON, @file, or - for standard input.
     """
@@ -142,27 +116,15 @@ def approve(
 
 
 def reject(
-    execution: str,
-    node: str,
+    execution: OfExecution,
+    node: OfTask,
     /,
     *,
-    by: Annotated[str, Parameter(env_var="USER")] = "",
-    comment: str = "",
+    by: Decider = "",
+    comment: Why = "",
     common: Common = COMMON,
 ) -> int:
-    """Reject what a task asks.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    node
-        Id of the task.
-    by
-        Who decides.
-    comment
-        Why; kept in its history.
-    """
+    """Reject what a task asks."""
     return _decide(common, execution, node, by, approved=False, comment=comment, form="")
 
 

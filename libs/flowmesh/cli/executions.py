@@ -14,6 +14,7 @@ from flowmesh.cli.versions import chosen
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Execution
+    from flowmesh.sdk.executions import Hold
 
 StatusWord = Literal[
     "pending", "running", "paused", "completed", "failed", "canceled", "terminated", "continued"
@@ -34,6 +35,7 @@ def start(
     request_id: str = "",
     version: str = "",
     label: Annotated[list[str] | None, Parameter(negative="")] = None,
+    permission: Annotated[list[str] | None, Parameter(negative="")] = None,
     common: Common = COMMON,
 ) -> int:
     """Start an execution. Prints its id, or, with --wait, its output.
@@ -54,6 +56,8 @@ def start(
         Which version, by number or label; the newest if left out.
     label
         What the execution is found by, as name=value; may be repeated.
+    permission
+        What its tasks may need; may be repeated.
     """
 
     async def work(client: "Client") -> int:
@@ -64,14 +68,19 @@ def start(
             version=chosen(version),
             wait=min(timeout, WAIT_TIMEOUT_S) if wait else 0,
             labels=labels,
+            permissions=permission or (),
         )
         if wait:
             await handle.wait(timeout)
             return show(common, await handle.describe(), brief=True)
         if common.json:
             output.document({"executionId": handle.id, "created": handle.created})
-        else:
-            output.line(handle.id)
+            return exit_codes.DONE
+        output.line(handle.id)
+        if not handle.created:
+            output.problem("it was started before; nothing new was")
+        elif (hold := (await handle.describe()).hold) is not None:
+            output.problem(f"it waits to begin: {waits(hold)}")
         return exit_codes.DONE
 
     value = None
@@ -95,6 +104,15 @@ def pairs(texts: Iterable[str]) -> dict[str, str]:
             raise Refused(f"{text!r} is not name=value", code=exit_codes.USAGE)
         found[name] = value
     return found
+
+
+def waits(hold: "Hold") -> str:
+    """What an execution waits for to begin, in a sentence."""
+    key = f" with the key {hold.key!r}" if hold.key else ""
+    if hold.reason == "turn":
+        return f"others{key} run; `flowmesh explain` says which"
+    quiet = f", unless another is started{key}" if hold.reason == "debounce" else ""
+    return f"at {output.moment(hold.until)}{quiet}"
 
 
 def get_execution(execution: str, /, *, common: Common = COMMON) -> int:
@@ -128,6 +146,8 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
         f"{mark} {execution.id}  {execution.workflow_id} v{execution.workflow_version}"
         f"  {execution.status}  {took}".rstrip()
     )
+    if execution.hold is not None:
+        output.line(f"  waits to begin: {waits(execution.hold)}")
     if execution.failure is not None:
         output.line(f"  {execution.failure}")
     if execution.erasure is not None:
@@ -137,6 +157,8 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
     if not brief:
         output.line(f"  started {output.moment(execution.started_at)}")
         output.line(f"  input   {output.compact(value_json(execution.input))}")
+        for name, value in execution.variables.items():
+            output.line(f"  variable {name} = {output.compact(value)}")
     if not brief or not completed:
         now = datetime.now(UTC)
         for node in execution.nodes:

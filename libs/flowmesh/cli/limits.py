@@ -9,7 +9,7 @@ from flowmesh.cli.common import COMMON, Common, run
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
-    from flowmesh.sdk.limit_calls import Limits
+    from flowmesh.sdk.limit_calls import Limits, Queue
 
 LINE_MAX = 80
 KindWord = Literal["namespace", "workflow", "task_type", "node", "upstream", "queue"]
@@ -24,6 +24,7 @@ def set_limit(
     rate: float = 0.0,
     burst: int = 0,
     weight: int = 0,
+    max_size: int = 0,
     reason: str = "",
     common: Common = COMMON,
 ) -> int:
@@ -43,6 +44,8 @@ def set_limit(
         As many at once after a pause; 0 is one second's worth.
     weight
         Of a namespace: its share beside others.
+    max_size
+        Of a queue: tasks that may wait in it before workflows that use it are not started.
     reason
         Why; kept with the change.
     """
@@ -55,6 +58,7 @@ def set_limit(
             rate=rate,
             burst=burst,
             weight=weight,
+            max_size=max_size,
             reason=reason,
         )
         return _done(common, unreachable, {"kind": kind, "subject": subject})
@@ -108,21 +112,23 @@ def _show(found: "Limits") -> None:
         why = f": {stop.reason}" if stop.reason else ""
         output.line(f"STOPPED  {what}, {stop.waiting} tasks wait{why}")
     used = {(use.kind, use.subject) for use in found.uses}
+    sizes = {(each.kind, each.subject): each.max_size for each in found.limits}
     rows = [
-        (use.kind, use.subject, use.key, str(use.in_use), str(use.waiting), *_numbers(use))
+        (use.kind, use.subject, use.key, str(use.in_use), str(use.waiting), *_numbers(use, sizes))
         for use in found.uses
     ]
     rows += [
-        (each.kind, each.subject, "", "0", "0", *_numbers(each))
+        (each.kind, each.subject, "", "0", "0", *_numbers(each, sizes))
         for each in found.limits
         if (each.kind, each.subject) not in used
     ]
-    header = ("KIND", "SUBJECT", "KEY", "IN USE", "WAITING", "LIMIT", "PER SECOND")
+    header = ("KIND", "SUBJECT", "KEY", "IN USE", "WAITING", "LIMIT", "PER SECOND", "ROOM")
     output.columns(header, sorted(rows))
 
 
-def _numbers(each: Any) -> tuple[str, str]:
-    return str(each.concurrency or "-"), f"{each.rate:g}" if each.rate else "-"
+def _numbers(each: Any, sizes: dict[tuple[str, str], int]) -> tuple[str, str, str]:
+    size = sizes.get((each.kind, each.subject))
+    return str(each.concurrency or "-"), f"{each.rate:g}" if each.rate else "-", str(size or "-")
 
 
 def limit_changes(*, limit: int = 20, common: Common = COMMON) -> int:
@@ -210,9 +216,25 @@ def queues(*, common: Common = COMMON) -> int:
         ]
         header = ("QUEUE", "TYPE", "READY", "HELD", "RUNNING", "OLDEST", "FAILED", "WORKERS")
         output.columns(header, rows)
+        for each in found:
+            for line in _sizing(each):
+                output.line(line)
         return exit_codes.DONE
 
     return run(common, work)
+
+
+def _sizing(queue: "Queue") -> list[str]:
+    """What is set of its size, and what the last minute asks for."""
+    name = f"{queue.queue}/{queue.task_type}"
+    lines = []
+    if queue.max_size:
+        lines.append(f"{name}: the queue has room for {queue.max_size:,}")
+    if queue.recommended_slots:
+        came = f"{queue.arrivals_per_second:.1f} came a second and took {queue.service_ms:,.0f} ms"
+        slots = f"{queue.recommended_slots:,} slots do them"
+        lines.append(f"{name}: {came}; {slots}, a queue of {queue.recommended_size:,} is enough")
+    return lines
 
 
 def dead_letters(*, limit: int = 50, common: Common = COMMON) -> int:

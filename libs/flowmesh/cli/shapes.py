@@ -68,12 +68,18 @@ def execution_json(execution: "Execution", *, whole: bool = True) -> dict[str, A
     if whole:
         if execution.compensation:
             shown["compensation"] = execution.compensation
+        if execution.hold is not None:
+            shown["hold"] = {"reason": execution.hold.reason, "key": execution.hold.key}
+            if execution.hold.until is not None:
+                shown["hold"]["until"] = output.iso(execution.hold.until)
         if execution.rerun_of:
             shown["rerunOf"] = execution.rerun_of
         shown["search"] = {
             name: output.iso(value) if isinstance(value, datetime) else value
             for name, value in execution.search.items()
         }
+        if execution.variables:
+            shown["variables"] = execution.variables
         if execution.erasure is not None:
             shown["erased"] = {
                 "at": output.iso(execution.erasure.at),

@@ -18,7 +18,10 @@ Json = Any
 
 # What templates see besides the usual names in the body of a map, and in that of a state machine.
 ITEM_NAMES = frozenset({"item", "index"})
+VARIABLE_NAMES = frozenset({"variables"})
 STATE_NAMES = frozenset({"state", "error"})
+# And in that of a task that fetches a page of items.
+PAGE_NAMES = frozenset({"cursor"})
 # And in the input of what undoes another node: `undo.input`, `undo.output`.
 UNDO_NAMES = frozenset({"undo"})
 UNDO_SUFFIX = ":undo"
@@ -81,6 +84,33 @@ class Limits:
     path: Path = ()
 
 
+class StartConflict(Enum):
+    """What becomes of a start for which there is no room: it waits for its turn, is refused, takes
+    the place of the oldest, or is answered with the execution that runs.
+    """
+
+    QUEUE = 0
+    REJECT = 1
+    REPLACE = 2
+    JOIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StartPolicy:
+    """When executions begin, by what else was started with the same `key`, a template over `input`;
+    0 is no limit and no time.
+    """
+
+    key: str = ""
+    concurrency: int = 0
+    on_conflict: StartConflict = StartConflict.QUEUE
+    delay_ms: int = 0
+    debounce_ms: int = 0
+    max_wait_ms: int = 0
+    dedup_window_ms: int = 0
+    path: Path = ()
+
+
 class Visibility(Enum):
     """Who may refer to a task: workflows applied with it, those of its namespace, everybody."""
 
@@ -108,6 +138,7 @@ class Task:
     retry: Retry | None = None
     timeout_ms: int = 0
     queue: str = ""
+    permissions: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     visibility: Visibility = Visibility.NAMESPACE
     path: Path = ()
@@ -124,7 +155,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class MapBody:
-    """What a map runs once for each of its items, at most `concurrency` of them at a time."""
+    """What a map runs once for each of its items, at most `concurrency` of them at a time.
+
+    One with `pages_max` runs two nodes once for each page: a task that fetches it, and a map over
+    its items, whose `next_path` says where the output of the task has the cursor of the next.
+    """
 
     nodes: tuple["Node", ...]
     concurrency: int
@@ -134,6 +169,10 @@ class MapBody:
     tolerated_share: float = 0.0
     # `item` is a list of so many; 0 is the item itself.
     batch: int = 0
+    pages_max: int = 0
+    next_path: tuple[str, ...] = ()
+    # Its output says how many items there were and how many failed, and not what they gave.
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +284,8 @@ class Outcome:
     fallback: Json = None
     undo: "Node | None" = None
     total_timeout_ms: int = 0
+    # From when an attempt is ready until a worker begins it.
+    start_timeout_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +372,8 @@ class Node:
     limits: Limits | None = None
     # Labels that its workers must have.
     requires: dict[str, str] = field(default_factory=dict)
+    # What whoever starts the execution must be permitted, besides what its task asks for.
+    permissions: tuple[str, ...] = ()
 
     @property
     def map(self) -> MapBody | None:
@@ -388,6 +431,16 @@ class SearchField:
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """A value that templates read as `variables.<name>` and people change while it runs."""
+
+    name: str
+    schema: Json
+    initial: Json
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Workflow:
     """A named graph of nodes with what it takes and answers."""
 
@@ -413,6 +466,14 @@ class Workflow:
     # How long ended executions are kept; 0 is as long as the namespace says.
     retention_ms: int = 0
     limits: Limits | None = None
+    variables: tuple[Variable, ...] = ()
+
+    @property
+    def bound(self) -> frozenset[str]:
+        """What its templates may begin with beside what all may."""
+        return VARIABLE_NAMES if self.variables else frozenset()
+
+    start: StartPolicy | None = None
 
     @property
     def task_refs(self) -> frozenset[str]:

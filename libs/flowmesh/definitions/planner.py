@@ -34,6 +34,8 @@ from flowmesh.definitions.model import (
     Priority,
     Retry,
     SearchKind,
+    StartConflict,
+    StartPolicy,
     StatesBody,
     Task,
     Workflow,
@@ -42,6 +44,7 @@ from flowmesh.definitions.receivers import set_signal
 from flowmesh.definitions.references import (
     condition_roots_of,
     decides,
+    names_of,
     roots_in,
     tasks_in_condition,
     under_input,
@@ -95,6 +98,12 @@ _ON_FAILURE = {
     OnFailure.HOLD: plan_pb2.NODE_FAILURE_POLICY_HOLD,
     OnFailure.COMPENSATE: plan_pb2.NODE_FAILURE_POLICY_COMPENSATE,
 }
+_CONFLICTS = {
+    StartConflict.QUEUE: plan_pb2.START_CONFLICT_UNSPECIFIED,
+    StartConflict.REJECT: plan_pb2.START_CONFLICT_REJECT,
+    StartConflict.REPLACE: plan_pb2.START_CONFLICT_REPLACE,
+    StartConflict.JOIN: plan_pb2.START_CONFLICT_JOIN,
+}
 _AS_USUAL = Outcome()
 _DEADLINES = {
     "FAIL": plan_pb2.DEADLINE_UNSPECIFIED,
@@ -127,8 +136,11 @@ def plan_workflow(
     _set_callbacks(plan, workflow)
     _set_compensation(plan, workflow)
     _set_search(plan, workflow)
+    _set_variables(plan, workflow)
     if workflow.limits is not None:
         plan.limits.CopyFrom(_limits(workflow.limits))
+    if workflow.start is not None:
+        plan.start.CopyFrom(_start(workflow.start))
     _Planner(workflow, resolve, plan).add_nodes(Scope(workflow.nodes), plan.nodes)
     plan.digest = digest_of(plan)
     return plan
@@ -155,6 +167,12 @@ def _set_compensation(plan: plan_pb2.Plan, workflow: Workflow) -> None:
         plan.compensation.not_on_cancel = not said.on_cancel
         plan.compensation.on_terminate = said.on_terminate
         plan.compensation.parallel = said.parallel
+
+
+def _set_variables(plan: plan_pb2.Plan, workflow: Workflow) -> None:
+    for each in workflow.variables:
+        schema = schema_bytes(each.schema)
+        plan.variables.add(name=each.name, schema=schema, initial=json_bytes(each.initial))
 
 
 def _set_search(plan: plan_pb2.Plan, workflow: Workflow) -> None:
@@ -260,6 +278,7 @@ class _Planner:
             return
         planned.on_failure = _ON_FAILURE[outcome.on_failure]
         planned.total_timeout_ms = outcome.total_timeout_ms
+        planned.start_timeout_ms = outcome.start_timeout_ms
         if outcome.fallback is not None:
             planned.fallback = json_bytes(outcome.fallback)
         undo = outcome.undo
@@ -275,8 +294,13 @@ class _Planner:
         match body:
             case MapBody():
                 planned.kind = plan_pb2.NODE_KIND_MAP
-                planned.input_template = json_bytes(node.input)
+                if body.pages_max:
+                    planned.input_mode = plan_pb2.INPUT_MODE_NONE
+                else:
+                    planned.input_template = json_bytes(node.input)
                 planned.map.concurrency = body.concurrency
+                planned.map.pages_max, planned.map.counted = body.pages_max, body.counted
+                planned.map.next_path.extend(body.next_path)
                 planned.map.tolerated_failures = body.tolerated
                 planned.map.tolerated_share = body.tolerated_share
                 planned.map.batch = body.batch
@@ -311,6 +335,7 @@ class _Planner:
         planned.heartbeat_timeout_ms = node.heartbeat_ms
         planned.gate = task.executor == "condition"
         planned.requires.extend(f"{name}={value}" for name, value in sorted(node.requires.items()))
+        planned.permissions.extend(sorted({*node.permissions, *task.permissions}))
         if node.limits is not None:
             planned.limits.CopyFrom(_limits(node.limits))
         # What is written into a node of another format than ours is tried once.
@@ -398,6 +423,18 @@ def _planned(node: Node, nodes: _Nodes, before: list[int]) -> plan_pb2.PlanNode:
     )
 
 
+def _start(start: StartPolicy) -> plan_pb2.StartPolicy:
+    return plan_pb2.StartPolicy(
+        key_template=json_bytes(start.key) if start.key else b"",
+        concurrency=start.concurrency,
+        on_conflict=_CONFLICTS[start.on_conflict],
+        delay_ms=start.delay_ms,
+        debounce_ms=start.debounce_ms,
+        max_wait_ms=start.max_wait_ms,
+        dedup_window_ms=start.dedup_window_ms,
+    )
+
+
 def _limits(limits: Limits) -> plan_pb2.Limits:
     return plan_pb2.Limits(
         concurrency=limits.concurrency,
@@ -445,7 +482,11 @@ def _as_link(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
             return
     else:
         planned.kind = plan_pb2.NODE_KIND_CHILD
-        planned.child.workflow_id = task.config["workflow"]
+        names = names_of(node)
+        if names:
+            planned.child.names_template = json_bytes(names)
+        if "workflow" not in names:
+            planned.child.workflow_id = task.config["workflow"]
         planned.child.detached = not task.config["wait"]
         planned.child.on_cancel = _ON_CANCEL[task.config["onCancel"]]
         retry = node.retry or NO_RETRY

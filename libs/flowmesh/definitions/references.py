@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection, Container, Iterator
 
 from flowmesh.definitions.builtins import TRANSFORM
-from flowmesh.definitions.model import Dialect, Json, Node, Task
+from flowmesh.definitions.model import Dialect, Json, Node, Task, Workflow
 from flowmesh.definitions.problems import Path
-from flowmesh.expressions import Reference, Template, compile_template
+from flowmesh.expressions import Reference
 from flowmesh.expressions.cel_source import Token, tokenize
 
 NATIVE_ROOTS = frozenset({"input", "tasks", "execution"})
@@ -20,12 +20,20 @@ _NAME = re.compile(r"""\"[^\"]*\"|'[^']*'|(?<![.\w$-])([A-Za-z_$][\w$-]*)""")
 _TASK_IN_CONDITION = re.compile(
     r"""\btasks\s*(?:\.\s*([\w$-]+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])"""
 )
+_VARIABLE_IN_CONDITION = re.compile(
+    r"""variables\s*(?:\.\s*(\w+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])"""
+)
 _WORD = re.compile(r"""([\w$][\w$-]*)|"([^"\\]*)"|'([^'\\]*)'""")
 
 
 def roots_of(node: Node) -> frozenset[str]:
     """What the templates of a native node may begin with."""
     return NATIVE_ROOTS | node.bound
+
+
+def output_roots_of(workflow: Workflow) -> frozenset[str]:
+    """What the templates of a workflow's own output may begin with."""
+    return NATIVE_ROOTS | workflow.bound
 
 
 def condition_roots_of(node: Node) -> tuple[str, ...]:
@@ -53,9 +61,24 @@ def decides(node: Node) -> bool:
     return task is not None and task.executor == "decision" and task.dialect is Dialect.NATIVE
 
 
-def compile_input(node: Node) -> Template:
-    """What is rendered for a node, compiled; raises TemplateInvalid."""
-    return compile_template(split_input(node)[0], roots_of(node))
+def names_of(node: Node) -> dict[str, str]:
+    """What a node that starts a workflow says of it by templates: `workflow`, `id`."""
+    if node.task is None or node.task.executor != "subworkflow":
+        return {}
+    config = node.task.config
+    said = {"id": config["id"]} if "id" in config else {}
+    if has_template(config["workflow"]):
+        said["workflow"] = config["workflow"]
+    return said
+
+
+def templates_of(node: Node) -> Iterator[tuple[Path, Json]]:
+    """What is rendered for a node, and where each stands."""
+    if node.has_input:
+        yield node.input_path, split_input(node)[0]
+    if node.task is not None:
+        for key, text in names_of(node).items():
+            yield node.task.at(key), text
 
 
 def split_input(node: Node) -> tuple[Json, Json]:
@@ -116,6 +139,13 @@ def tasks_in_condition(source: str, ids: Container[str]) -> list[str]:
             name = name.rpartition("-")[0]
         found.append(name)
     return found
+
+
+def variables_in_condition(source: str) -> Iterator[str]:
+    """The variables that a condition reads; empty where it names none."""
+    for token in _beginnings(source, ("variables",)):
+        match = _VARIABLE_IN_CONDITION.match(source, token.offset)
+        yield (match[1] or match[2] or match[3] or "") if match is not None else ""
 
 
 def under_input(source: str, roots: Collection[str]) -> str:

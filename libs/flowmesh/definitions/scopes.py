@@ -9,13 +9,13 @@ from flowmesh.definitions.graph import Graph, graph_of
 from flowmesh.definitions.model import Node
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.references import (
-    compile_input,
     conditions_of,
-    decides,
+    roots_of,
     task_of,
     tasks_in_condition,
+    templates_of,
 )
-from flowmesh.expressions import Template, TemplateInvalid
+from flowmesh.expressions import Template, TemplateInvalid, compile_template
 
 # Appended to the id of a node with a condition: the node that evaluates it.
 GATE_SUFFIX = ":condition"
@@ -25,8 +25,8 @@ class Scope:
     """One graph. `owner` is the node whose body it is, `outer` the graph that node stands in.
 
     `visible` holds nodes by id, its own and those around it; `bodies` the scopes of its nodes'
-    bodies by their paths; `inputs` and `invalid` compiled templates, by path too; `implied` the
-    tasks a node refers to in its input, its condition or its body, by its index.
+    bodies by their paths; `templates` and `invalid` what is rendered for nodes, by where it stands;
+    `implied` the tasks a node refers to in its input, its condition or its body, by its index.
     """
 
     def __init__(
@@ -39,14 +39,15 @@ class Scope:
         self.gates = frozenset(node.id + GATE_SUFFIX for node in nodes if node.condition)
         around = outer.visible.maps if outer is not None else ()
         self.visible: ChainMap[str, Node] = ChainMap(self.ids, *around)
-        self.inputs: dict[Path, Template] = {}
+        self.templates: dict[Path, Template] = {}
         self.invalid: dict[Path, TemplateInvalid] = {}
         self.bodies: dict[Path, Scope] = {
             node.path: Scope(node.body.nodes, self, node) for node in nodes if node.body is not None
         }
         self.implied: dict[int, tuple[str, ...]] = {}
         for index, node in enumerate(nodes):
-            if node.has_input or node.condition or node.body is not None or decides(node):
+            writes = node.has_input or node.condition or node.task is not None
+            if writes or node.body is not None:
                 names = self._referred(node)
                 if names:
                     self.implied[index] = tuple(names)
@@ -57,12 +58,12 @@ class Scope:
     def _referred(self, node: Node) -> dict[str, None]:
         """The tasks a node refers to, in order. Unknown ones too; checks tell of them."""
         names: dict[str, None] = {}
-        if node.has_input:
+        for place, source in templates_of(node):
             try:
-                template = self.inputs[node.path] = compile_input(node)
+                template = self.templates[place] = compile_template(source, roots_of(node))
                 names.update(dict.fromkeys(filter(None, map(task_of, template.references))))
             except TemplateInvalid as error:
-                self.invalid[node.path] = error
+                self.invalid[place] = error
         for condition, _ in conditions_of(node):
             names.update(dict.fromkeys(tasks_in_condition(condition, self.visible)))
         body = self.bodies.get(node.path)
@@ -70,6 +71,12 @@ class Scope:
             inner = (name for found in body.implied.values() for name in found)
             names.update(dict.fromkeys(name for name in inner if name not in body.ids))
         return names
+
+    def templates_of(self, node: Node) -> Iterator[tuple[Path, Template]]:
+        """Those of a node that can be read, with where they stand."""
+        for place, _ in templates_of(node):
+            if place in self.templates:
+                yield place, self.templates[place]
 
     def undos(self) -> Iterator[Node]:
         """The nodes that undo one of its own."""

@@ -8,10 +8,12 @@ replay(id, plan, events)            the state that a history adds up to
 from flowmesh.engine.apply import apply, replay, restore_held
 from flowmesh.engine.approvals import outcome_of
 from flowmesh.engine.commands import (
+    Begin,
     Breakpoints,
     Cancel,
     Collect,
     Command,
+    Debounce,
     Decide,
     DeliveryLost,
     Expand,
@@ -38,8 +40,10 @@ from flowmesh.engine.journal import (
 )
 from flowmesh.engine.linked import ChildBegan, ChildDone, Rendered
 from flowmesh.engine.nodes import ChildState, signal_with_key
-from flowmesh.engine.reruns import Repeat, plan_rerun
+from flowmesh.engine.pages import map_counts, map_output
+from flowmesh.engine.reruns import Repeat, failed_nodes, plan_rerun
 from flowmesh.engine.searching import Erase, Found, SetAttributes, StillOpen, search_messages
+from flowmesh.engine.starting import goes_on, is_own, waits_first
 from flowmesh.engine.state import (
     HISTORY_EVENTS_MAX,
     HISTORY_EVENTS_WARN,
@@ -53,12 +57,13 @@ from flowmesh.engine.state import (
 )
 from flowmesh.engine.transition import (
     Ended,
+    Full,
     NodeMissing,
     NodeUnfit,
-    SignalsFull,
     Transition,
     Unfit,
 )
+from flowmesh.engine.variables import SetVariable
 
 __all__ = [
     "DELIVERIES_MAX",
@@ -69,6 +74,7 @@ __all__ = [
     "OUTPUT_BYTES_MAX",
     "SIGNALS_BYTES_MAX",
     "SIGNALS_MAX",
+    "Begin",
     "Breakpoints",
     "Cancel",
     "ChildBegan",
@@ -76,6 +82,7 @@ __all__ = [
     "ChildState",
     "Collect",
     "Command",
+    "Debounce",
     "Decide",
     "DeliveryLost",
     "Ended",
@@ -83,6 +90,7 @@ __all__ = [
     "Expand",
     "Finish",
     "Found",
+    "Full",
     "Journal",
     "MachineState",
     "MapState",
@@ -96,8 +104,8 @@ __all__ = [
     "Resume",
     "Scope",
     "SetAttributes",
+    "SetVariable",
     "Signal",
-    "SignalsFull",
     "Start",
     "State",
     "Steer",
@@ -112,6 +120,11 @@ __all__ = [
     "apply",
     "decide",
     "encode_output",
+    "failed_nodes",
+    "goes_on",
+    "is_own",
+    "map_counts",
+    "map_output",
     "outcome_of",
     "plan_rerun",
     "replay",
@@ -119,4 +132,5 @@ __all__ = [
     "search_messages",
     "signal_with_key",
     "tries",
+    "waits_first",
 ]

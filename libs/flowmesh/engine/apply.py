@@ -7,7 +7,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import children, journal, searching
+from flowmesh.engine import journal, pages, searching, starting, variables, waits
 from flowmesh.engine import state as s
 from flowmesh.engine.ends import close_scope, end_node, fails_its_graph, own, remember
 from flowmesh.engine.state import NodeState, State
@@ -34,7 +34,7 @@ def replay(execution_id: str, plan: Plan, events: Iterable[history.HistoryEvent]
 
 def restore_held(state: State) -> None:
     """Finds what waits because of the plan's parallelism or for its shell; no history names it."""
-    if state.ended or state.compensating:
+    if state.ended or state.compensating or state.hold is not None:
         return
     for scope in tuple(state.all_scopes()):
         if scope.owner is not None and scope.owner.status != s.RUNNING:
@@ -49,7 +49,7 @@ def restore_held(state: State) -> None:
             if node.status == s.RUNNING and node.planned.body is not None:
                 _restore_body(state, node)
             elif node.planned.waits and node.status == s.RUNNING and node.id not in state.on_hold:
-                children.restore(state, node)
+                waits.restore(state, node)
 
 
 def _restore_body(state: State, node: NodeState) -> None:
@@ -64,7 +64,7 @@ def _has_more(node: NodeState) -> bool:
     """Whether a further item of a map, or the next node of a machine, could begin."""
     of, machine = node.map, node.machine
     if of is not None:
-        room = of.failure is None and len(of.scopes) < node.planned.concurrency
+        room = of.failure is None and pages.has_room(node)
         return room and of.begun < of.total
     return machine is not None and not machine.scopes and machine.next is not None
 
@@ -74,6 +74,9 @@ def _workflow_started(state: State, event: history.WorkflowStarted, at_us: int) 
     state.started_at_us = at_us
     state.input = own(event.input)
     state.request_id = event.request_id
+    state.actor = event.actor
+    if event.permissions:
+        state.permissions = tuple(event.permissions)
     state.traceparent = event.traceparent
     state.link = event.link if event.HasField("link") else None
     if event.HasField("origin"):
@@ -85,6 +88,7 @@ def _workflow_started(state: State, event: history.WorkflowStarted, at_us: int) 
 def _finish(state: State, status: s.ExecutionStatus, at_us: int) -> None:
     state.status = status
     state.ended_at_us = at_us
+    state.hold = None
     state.timers.clear()
     state.held.clear()
     state.stopped.clear()
@@ -118,7 +122,7 @@ def _workflow_paused(state: State, event: history.WorkflowPaused, _at_us: int) -
 
 
 def _workflow_resumed(state: State, event: history.WorkflowResumed, _at_us: int) -> None:
-    state.status = s.EXECUTION_RUNNING
+    state.status = s.EXECUTION_RUNNING if state.hold is None else s.EXECUTION_PENDING
     remember(state, event.request_id)
 
 
@@ -138,11 +142,15 @@ def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> N
     node.attempt = event.attempt
     node.delivery = 0
     node.scheduled_at_us = at_us
+    if state.plan.variables and node.journal is None:
+        # A handler that goes on has the input that it began with.
+        node.variables = len(state.variables)
     node.worker_id = ""
-    if node.due_at_us or node.planned.total_timeout_us:
-        state.set_due(node, 0)
+    to_begin = node.planned.start_timeout_us
+    if to_begin or node.due_at_us or node.planned.total_timeout_us:
+        state.set_due(node, at_us + to_begin if to_begin else 0)
     if node.planned.waits:
-        children.apply_scheduled(state, node, at_us)
+        waits.apply_scheduled(state, node, at_us)
     if node.journal is not None:
         journal.resumed(state, node, node.journal)
 
@@ -151,6 +159,8 @@ def _task_started(state: State, event: history.TaskStarted, at_us: int) -> None:
     node = state.reach(event.node)
     node.delivery = event.delivery
     node.worker_id = event.worker_id
+    if node.planned.start_timeout_us and node.journal is None:
+        state.set_due(node, 0)
     if event.attempt == 1 and event.delivery <= 1:
         node.started_at_us = event.started_at_us or at_us
 
@@ -191,7 +201,8 @@ def _task_held(state: State, event: history.TaskHeld, _at_us: int) -> None:
     state.bring_back(node)
     state.running_count -= node.planned.is_task
     if node.planned.waits:
-        children.apply_ended(state, node)
+        waits.apply_ended(state, node)
+    state.asking.pop(node.id, None)
     state.on_hold[node.id] = node
 
 
@@ -221,6 +232,8 @@ def _task_canceled(state: State, event: history.TaskCanceled, at_us: int) -> Non
 def _map_started(state: State, event: history.MapStarted, at_us: int) -> None:
     node = state.reach(event.node)
     node.map = s.MapState(event.count)
+    if node.planned.pages_max or node.planned.next_path:
+        pages.begun(node, event.count)
     node.started_at_us = at_us
     state.clear_timer(node.id)
 
@@ -237,6 +250,8 @@ def _timer_started(state: State, event: history.TimerStarted, at_us: int) -> Non
     node.status = s.RUNNING
     node.attempt = 1
     node.scheduled_at_us = node.started_at_us = at_us
+    if state.plan.variables:
+        node.variables = len(state.variables)
     node.due_at_us = event.fire_at_us
     state.set_timer(node.id, event.fire_at_us)
 
@@ -377,6 +392,11 @@ def _values_changed(state: State, event: searching.Changed, at_us: int) -> None:
     remember(state, event.request_id)
 
 
+def _variable_set(state: State, event: history.VariableSet, _at_us: int) -> None:
+    variables.apply_set(state, event)
+    remember(state, event.request_id)
+
+
 APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "workflow_started": _workflow_started,
     "workflow_completed": _workflow_completed,
@@ -393,12 +413,13 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "task_skipped": _task_skipped,
     "task_canceled": _task_canceled,
     "map_started": _map_started,
+    "page_turned": pages.page_turned,
     "states_started": _states_started,
     "timer_started": _timer_started,
     "timer_fired": _timer_fired,
     "signal_received": _signal_received,
     "workflow_continued": lambda state, _, at: _finish(state, s.EXECUTION_CONTINUED, at),
-    **children.APPLY,
+    **waits.APPLY,
     "node_steered": _node_steered,
     "task_held": _task_held,
     "breakpoints_set": _breakpoints_set,
@@ -412,4 +433,6 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "payloads_erased": _values_changed,
     "journal_appended": journal.journal_appended,
     "task_suspended": journal.task_suspended,
+    "variable_set": _variable_set,
+    **starting.APPLY,
 }

@@ -11,7 +11,6 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import commands as c
-from flowmesh.engine import state as s
 from flowmesh.engine.ending import OUTPUT_BYTES_MAX, failure_of
 from flowmesh.engine.state import NodeState
 from flowmesh.engine.steering import Steering
@@ -63,8 +62,10 @@ class Approvals(Steering):
         if node is None or node.planned.approval is None:
             raise NodeMissing(command.node)
         asked = node.approval
-        if node.status != s.RUNNING or asked is None:
+        if node.id not in self.state.asking or asked is None:
             raise NodeUnfit(f"{node.id} has been decided, or asks nobody yet")
+        if command.asked_at_us not in (0, node.scheduled_at_us):
+            raise NodeUnfit(f"{node.id} has been decided; it asks anew")
         if asked.assignees and command.by not in asked.assignees:
             listed = ", ".join(asked.assignees)
             raise NodeUnfit(f"{node.id} does not wait for {command.by!r}, but for {listed}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,10 +20,16 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import linked as c
 from flowmesh.engine import state as s
-from flowmesh.engine.nodes import ChildState
 from flowmesh.engine.state import NodeState, State
 from flowmesh.engine.transition import Transition
-from flowmesh.plan import NotAtHand, RenderError, decode, render_input
+from flowmesh.plan import (
+    NO_NAMES,
+    NotAtHand,
+    RenderError,
+    decode,
+    render_input,
+    render_names,
+)
 
 if TYPE_CHECKING:
     from flowmesh.engine.decide import _Step
@@ -60,6 +66,7 @@ def begin(step: Progress, node: NodeState, ended: deque[NodeState]) -> None:
         return
     try:
         value = render_input(step.state, node)
+        names = render_names(step.state, node)
     except NotAtHand:
         step.ask(node)
         return
@@ -69,7 +76,7 @@ def begin(step: Progress, node: NodeState, ended: deque[NodeState]) -> None:
     if len(value.data) > INPUT_BYTES_MAX:
         step.ask(node)
     else:
-        _go_on(step, node, value, ended)
+        _go_on(step, node, value, names, ended)
 
 
 def rendered(step: Progress, command: c.Rendered) -> bool:
@@ -82,17 +89,22 @@ def rendered(step: Progress, command: c.Rendered) -> bool:
         step.fail_node(node, command.failure)
         ended.append(node)
     else:
-        _go_on(step, node, command.value or payload_pb2.Payload(), ended)
+        value = command.value or payload_pb2.Payload()
+        _go_on(step, node, value, command.names or NO_NAMES, ended)
     step.advance(ended)
     return True
 
 
 def _go_on(
-    step: Progress, node: NodeState, value: payload_pb2.Payload, ended: deque[NodeState]
+    step: Progress,
+    node: NodeState,
+    value: payload_pb2.Payload,
+    names: Mapping[str, Any],
+    ended: deque[NodeState],
 ) -> None:
     match node.planned.kind:
         case plan_pb2.NODE_KIND_CHILD:
-            _request(step, node, value, ended)
+            _request(step, node, value, names, ended)
         case plan_pb2.NODE_KIND_CONTINUE:
             _continue(step, node, value, ended)
         case _:
@@ -100,27 +112,42 @@ def _go_on(
 
 
 def _request(
-    step: Progress, node: NodeState, value: payload_pb2.Payload, ended: deque[NodeState]
+    step: Progress,
+    node: NodeState,
+    value: payload_pb2.Payload,
+    names: Mapping[str, Any],
+    ended: deque[NodeState],
 ) -> None:
     state, call = step.state, node.planned.child
     assert call is not None
+    for name, given in names.items():
+        if _key_of(given) is None:
+            fail(step, node, "ValidationError", _no_key(f"{name} of {node.id}", given), ended)
+            return
+    rendered_id = _key_of(names.get("workflow")) or ""
+    workflow_id = rendered_id or call.workflow_id
     depth = (state.link.depth if state.link is not None else 0) + 1
     if depth > DEPTH_MAX:
-        message = f"{call.workflow_id} would be the {depth}th workflow below another, the limit is"
+        message = f"{workflow_id} would be the {depth}th workflow below another, the limit is"
         fail(step, node, "DepthLimit", f"{message} {DEPTH_MAX} (DEPTH_LIMIT)", ended)
         return
-    request_id = _request_id(state.execution_id, node.id, node.attempt)
+    own = _request_id(state.execution_id, node.id, node.attempt)
+    request_id = _key_of(names.get("id")) or own
     step.emit(
         "child_requested",
-        history.ChildRequested(node=node.id, attempt=node.attempt, request_id=request_id),
+        history.ChildRequested(
+            node=node.id, attempt=node.attempt, request_id=request_id, workflow_id=rendered_id
+        ),
     )
     request = pb.StartExecutionRequest(
         namespace=state.plan.namespace,
-        workflow_id=call.workflow_id,
+        workflow_id=workflow_id,
         version=call.version,
         version_label=call.version_label,
         input=value,
         request_id=request_id,
+        actor=state.actor,
+        permissions=state.permissions,
         link=link_pb2.Link(
             parent_id=state.execution_id,
             parent_node=node.id,
@@ -173,6 +200,8 @@ def _continue(
             plan_digest=state.plan.digest if call is None else "",
             input=value,
             request_id=request_id,
+            actor=state.actor,
+            permissions=state.permissions,
             link=link,
             signals=_not_had(state),
         )
@@ -195,13 +224,26 @@ def _wait(
     step: Progress, node: NodeState, value: payload_pb2.Payload, ended: deque[NodeState]
 ) -> None:
     """Waits for a signal with the key that was rendered, or has one that came before."""
-    key = decode(value)
-    if isinstance(key, bool) or not isinstance(key, str | int) or not key_fits(str(key)):
-        what = f"expected a text of 1 to {KEY_CHARACTERS_MAX} characters or an integer"
-        fail(step, node, "ValidationError", f"key of {node.id}: {what}, got {_short(key)}", ended)
+    given = decode(value)
+    key = _key_of(given)
+    if key is None:
+        fail(step, node, "ValidationError", _no_key(f"key of {node.id}", given), ended)
         return
-    step.emit("wait_keyed", history.WaitKeyed(node=node.id, key=str(key)))
+    step.emit("wait_keyed", history.WaitKeyed(node=node.id, key=key))
     step.take_signal(node, ended)
+
+
+def _key_of(given: object) -> str | None:
+    """What was rendered as a key, or as a name; None where it can be none."""
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        return None
+    key = str(given)
+    return key if key_fits(key) else None
+
+
+def _no_key(what: str, given: object) -> str:
+    expected = f"expected a text of 1 to {KEY_CHARACTERS_MAX} characters or an integer"
+    return f"{what}: {expected}, got {_short(given)}"
 
 
 def key_fits(key: str) -> bool:
@@ -284,10 +326,12 @@ def _child_failure(node: NodeState, command: c.ChildDone) -> failure_pb2.Failure
 
     One that went too deep keeps its class, so that nobody above tries it again.
     """
-    call, cause = node.planned.child, command.failure
+    call, child, cause = node.planned.child, node.child, command.failure
     assert call is not None
+    assert child is not None
     how = _STATUS.get(command.status, "ended")
-    failure = failure_pb2.Failure(message=f"{call.workflow_id} {how} ({command.execution_id})")
+    workflow_id = child.workflow_id or call.workflow_id
+    failure = failure_pb2.Failure(message=f"{workflow_id} {how} ({command.execution_id})")
     class_ = "ChildFailed"
     details: dict[str, object] = {"executionId": command.execution_id}
     if cause is not None and getattr(cause, "class"):
@@ -390,76 +434,3 @@ def _asked(step: Progress, node_id: str, attempt: int) -> NodeState | None:
     """A node whose child is open, of this attempt."""
     node = _running(step, node_id, attempt)
     return node if node is not None and node.child is not None and node.child.open else None
-
-
-# --- how events change the state ---
-
-
-def apply_scheduled(state: State, node: NodeState, at_us: int) -> None:
-    """An attempt of a node that waits has begun; the limit of a signal without a key with it."""
-    planned = node.planned
-    if planned.signal and planned.input is not None:
-        return
-    state.await_signal(node)
-    if planned.signal:
-        _set_limit(state, node, at_us)
-
-
-def _set_limit(state: State, node: NodeState, at_us: int) -> None:
-    limit_ms = node.planned.timeout_ms
-    state.set_due(node, at_us + limit_ms * 1000 if limit_ms else 0)
-
-
-def apply_child_requested(state: State, event: history.ChildRequested, at_us: int) -> None:
-    node = state.reach(event.node)
-    node.child = ChildState(event.request_id)
-    _set_limit(state, node, at_us)
-
-
-def apply_child_started(state: State, event: history.ChildStarted, at_us: int) -> None:
-    node = state.reach(event.node)
-    node.delivery = 1
-    if event.attempt == 1:
-        node.started_at_us = at_us
-    if node.child is not None:
-        node.child.execution_id = event.execution_id
-        node.child.version = event.version
-
-
-def apply_child_ended(state: State, event: history.ChildEnded, _at_us: int) -> None:
-    node = state.reach(event.node)
-    if node.child is not None:
-        node.child.open = False
-    node.due_at_us = 0
-    state.clear_timer(node.id)
-
-
-def apply_wait_keyed(state: State, event: history.WaitKeyed, at_us: int) -> None:
-    node = state.reach(event.node)
-    node.key = event.key
-    node.started_at_us = at_us
-    state.await_signal(node)
-    _set_limit(state, node, at_us)
-
-
-def apply_ended(state: State, node: NodeState) -> None:
-    """The node has ended, whatever its outcome."""
-    state.await_no_more(node)
-    if node.child is not None:
-        node.child.open = False
-
-
-def restore(state: State, node: NodeState) -> None:
-    """A node that asked for what it needs asks again; no history says that it did."""
-    if not node.due_at_us and not node.key and (node.child is None or not node.child.open):
-        if node.planned.signal and node.planned.input is None:
-            return
-        state.set_timer(node.id, node.scheduled_at_us + s.ASK_AGAIN_US)
-
-
-APPLY: dict[str, Callable[[State, Any, int], None]] = {
-    "child_requested": apply_child_requested,
-    "child_started": apply_child_started,
-    "child_ended": apply_child_ended,
-    "wait_keyed": apply_wait_keyed,
-}

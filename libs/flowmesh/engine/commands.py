@@ -11,12 +11,14 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine.linked import Linked
 from flowmesh.engine.searching import Erase, SetAttributes
+from flowmesh.engine.variables import SetVariable
 
 
 @dataclass(slots=True)
 class Start:
     """`reused` are results of nodes that do not run again, those of `origin`; `edits` inputs of
-    nodes in place of what their definition says.
+    nodes in place of what their definition says. One that `waits` begins in its turn among those
+    with its `key`.
     """
 
     input: payload_pb2.Payload
@@ -30,6 +32,21 @@ class Start:
     edits: dict[str, payload_pb2.Payload] = field(default_factory=dict)
     breakpoints: Breakpoints | None = None
     search: tuple[search_pb2.SearchValue, ...] = ()
+    permissions: tuple[str, ...] = ()
+    key: str = ""
+    waits: bool = False
+
+
+@dataclass(slots=True)
+class Begin:
+    """It is the turn of an execution that waits for it."""
+
+
+@dataclass(slots=True)
+class Debounce:
+    """Another start with the key of an execution that waits until nothing is started."""
+
+    start: Start
 
 
 @dataclass(slots=True)
@@ -37,7 +54,7 @@ class TaskEnded:
     """A worker's result: `failure` is None for success. `started_at_us` is the dispatch.
 
     `draw` in [0, 1) decides the jitter of a retry that may follow; none does where the retries
-    of its workflow are `spent`.
+    of its workflow are `spent`. One that was refused has not `begun`.
     """
 
     node: str
@@ -49,6 +66,7 @@ class TaskEnded:
     started_at_us: int = 0
     draw: float = 0.0
     spent: bool = False
+    begun: bool = True
 
 
 @dataclass(slots=True)
@@ -91,7 +109,7 @@ class Finish:
 @dataclass(slots=True)
 class Expand:
     """The items of a map are known, or known again, or the first value of a state machine is;
-    `failure` says why they cannot be.
+    `failure` says why they cannot be. With the items of a page `value` is the cursor of the next.
     """
 
     node: str
@@ -170,7 +188,7 @@ class Steer:
 
 @dataclass(slots=True)
 class Decide:
-    """One of those asked approves or rejects."""
+    """One of those asked approves or rejects; with `asked_at_us` only what was asked then."""
 
     node: str
     by: str
@@ -178,6 +196,7 @@ class Decide:
     comment: str = ""
     form: payload_pb2.Payload | None = None
     request_id: str = ""
+    asked_at_us: int = 0
 
 
 @dataclass(slots=True)
@@ -212,6 +231,8 @@ class Suspend(Record):
 
 Command = (
     Start
+    | Begin
+    | Debounce
     | TaskEnded
     | TaskRuns
     | DeliveryLost
@@ -229,6 +250,7 @@ Command = (
     | Breakpoints
     | Decide
     | SetAttributes
+    | SetVariable
     | Erase
     | Record
     | Suspend

@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections import deque
 from typing import assert_never
 
-from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import children, durable, linked, searching
+from flowmesh.engine import children, durable, linked, pages, searching, starting, variables
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
 from flowmesh.engine.approvals import Approvals
 from flowmesh.engine.ending import NULL, failure_of
 from flowmesh.engine.journal import tries
 from flowmesh.engine.state import NodeState, State
-from flowmesh.engine.transition import Ended, SignalsFull, Transition, Unfit
+from flowmesh.engine.transition import Ended, Full, Transition, Unfit
 
 DELIVERIES_MAX = 5
 """An attempt whose worker was lost this often is poison: the node fails."""
+
+NOT_BEGUN = "ScheduleToStartTimeout"
+"""The class of an attempt that waited too long for a worker."""
 
 RETRY_AFTER_MS_MAX = 24 * 3_600_000
 """A called service may ask for a longer pause; it is not believed."""
@@ -32,7 +35,7 @@ def decide(state: State, command: c.Command, now_us: int, into: Transition) -> b
     """Adds to `into` what follows from the command; False if nothing follows because it is stale.
 
     Raises Ended where the command needs a running execution and its caller is to be told, Unfit
-    where it does not fit whether that is paused, SignalsFull where there is no room for the signal.
+    where it does not fit whether that is paused, Full where there is no room for it.
     """
     step = _Step(state, now_us, into)
     had_ended = into.ended
@@ -59,6 +62,10 @@ class _Step(Approvals):
                 self.start(command)
             case c.TimersDue():
                 self.timers_due()
+            case c.Begin():
+                return starting.turn(self)
+            case c.Debounce():
+                return starting.debounced(self, command.start)
             case c.DeliveryLost():
                 return self.delivery_lost(command)
             case c.Signal():
@@ -86,6 +93,9 @@ class _Step(Approvals):
             case searching.SetAttributes():
                 if not self.repeated(command.request_id):
                     searching.set_attributes(self, command)
+            case variables.SetVariable():
+                if not self.repeated(command.request_id):
+                    variables.set_variable(self, command)
             case searching.Erase():
                 searching.erase(self, command)
             case linked.Rendered():
@@ -117,6 +127,7 @@ class _Step(Approvals):
                 origin=command.origin,
                 search=command.search,
                 link=command.link,
+                permissions=command.permissions,
             ),
         )
         for signal in command.signals:
@@ -124,13 +135,18 @@ class _Step(Approvals):
             self.emit("signal_received", received)
         if command.breakpoints is not None:
             self.breakpoints(command.breakpoints)
-        scope, ended = self.state.scope, deque[NodeState]()
         for name, edited in command.edits.items():
             self.emit("node_steered", history.NodeSteered(node=name, input=edited))
         for reused in command.reused:
             self.emit("result_reused", reused)
-            ended.append(scope.nodes[plan.by_id[reused.node].index])
-        for planned in plan.roots:
+        if plan.start is None or not starting.holds(self, plan.start, command):
+            self.begin_all()
+
+    def begin_all(self) -> None:
+        """Begins what depends on nothing, or on nothing but results that were there before."""
+        scope = self.state.scope
+        ended = deque(scope.nodes.values())
+        for planned in self.plan.roots:
             if planned.index not in scope.nodes:
                 self.begin(scope, planned, ended)
         self.advance(ended)
@@ -139,7 +155,7 @@ class _Step(Approvals):
         node = self.current(command.node, command.attempt)
         if node is None:
             return False
-        if not node.delivery:
+        if not node.delivery and command.begun:
             self.started(node, command.worker_id, 1, command.started_at_us)
         if command.failure is not None:
             self.attempt_failed(node, command.failure, command.draw, spent=command.spent)
@@ -181,6 +197,9 @@ class _Step(Approvals):
             return
         if state.paused or state.stopping:
             return
+        if state.hold is not None:
+            starting.due(self, state.hold)
+            return
         ended: deque[NodeState] = deque()
         while (first := state.next_timer()) is not None and first[0] <= self.now:
             node = state.reach(first[1])
@@ -191,6 +210,8 @@ class _Step(Approvals):
                 node.id in state.at_workers or node.journal.suspended
             ):
                 durable.due(self, node)
+            elif node.id in state.at_workers:
+                self.not_begun(node)
             elif node.planned.is_task:
                 self.schedule(node.scope, node.planned, node.attempt + 1)
             elif node.planned.body is not None:
@@ -213,6 +234,13 @@ class _Step(Approvals):
         limit = node.planned.total_timeout_us // 1000
         self.fail_node(node, failure_of("Timeout", f"all attempts took longer than {limit} ms"))
 
+    def not_begun(self, node: NodeState) -> None:
+        """Ends an attempt that no worker has begun in its time."""
+        self.out.cancel.append((node.id, node.attempt))
+        limit = node.planned.start_timeout_us // 1000
+        failure = failure_of(NOT_BEGUN, f"no worker began it within {limit} ms")
+        self.attempt_failed(node, failure, 0.0)
+
     def history_full(self) -> None:
         """Ends an execution whose history is too long; all nodes having ended, it ends anyway."""
         if self.state.ended or not self.state.scope.open_count:
@@ -230,9 +258,9 @@ class _Step(Approvals):
         if state.ended:
             raise Ended(state.status)
         if len(state.signals) >= s.SIGNALS_MAX:
-            raise SignalsFull(f"{s.SIGNALS_MAX:,} signals")
+            raise Full("SIGNALS_FULL", f"{s.SIGNALS_MAX:,} signals")
         if state.signals_bytes + len(command.payload.data) > s.SIGNALS_BYTES_MAX:
-            raise SignalsFull(f"signals of {s.SIGNALS_BYTES_MAX >> 20} MiB")
+            raise Full("SIGNALS_FULL", f"signals of {s.SIGNALS_BYTES_MAX >> 20} MiB")
         self.emit(
             "signal_received",
             history.SignalReceived(
@@ -355,13 +383,36 @@ class _Step(Approvals):
                 self.emit("states_started", history.StatesStarted(node=node.id, value=value))
             self.iterate(node, ended)
         else:
-            if node.map is None:
+            if node.map is None and self.turn_page(node, command.value):
                 self.emit("map_started", history.MapStarted(node=node.id, count=len(command.items)))
-            assert node.map is not None
-            node.map.items = command.items
-            self.iterate(node, ended)
+            if node.map is None:
+                ended.append(node)
+            else:
+                node.map.items = command.items
+                self.state.set_due(node, 0)
+                self.iterate(node, ended)
         self.advance(ended)
         return True
+
+    def turn_page(self, node: NodeState, cursor: payload_pb2.Payload | None) -> bool:
+        """Notes that another page follows the one whose items a map has; False fails the map."""
+        pager = pages.pager_of(node)
+        if cursor is None or pager is None or pager.map is None:
+            return True
+        known, most = pager.map.total, pager.planned.pages_max
+        if known > node.scope.item + 1:
+            return True
+        if known == most:
+            message = f"{pager.id} has more than {most:,} pages, as many as it may"
+            self.fail_node(node, failure_of("ResourceLimit", message))
+        elif len(cursor.data) > pages.CURSOR_BYTES_MAX:
+            message = f"a cursor of {pager.id} has {len(cursor.data):,} bytes"
+            message += f", at most {pages.CURSOR_BYTES_MAX:,} are allowed"
+            self.fail_node(node, failure_of("ResourceLimit", message))
+        else:
+            self.emit("page_turned", history.PageTurned(node=pager.id, cursor=cursor))
+            return True
+        return False
 
     def collect(self, command: c.Collect) -> bool:
         node = self.running_body(command.node)

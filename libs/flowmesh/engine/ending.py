@@ -207,6 +207,8 @@ class Ending:
             self.conclude(closing)
 
     def undoes(self, outcome: s.ExecutionStatus, command: c.Cancel | c.Terminate | None) -> bool:
+        if self.state.hold is not None:
+            return False
         if command is not None and command.compensate is not None:
             return command.compensate
         policy = self.plan.compensation

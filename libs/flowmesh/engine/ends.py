@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
-from flowmesh.engine import children, journal
+from flowmesh.engine import journal, pages, waits
 from flowmesh.engine import state as s
 from flowmesh.engine.state import NodeState, State
 from flowmesh.plan import decode
@@ -31,7 +31,7 @@ def end_node(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> No
         state.clear_timer(node.id)
         state.drop_scopes(node)
     if planned.waits:
-        children.apply_ended(state, node)
+        waits.apply_ended(state, node)
     elif planned.signal:
         state.await_no_more(node)
     elif planned.approval is not None:
@@ -65,10 +65,9 @@ def close_scope(state: State, scope: s.Scope) -> None:
     assert of is not None
     leaves = scope.graph.leaves
     if scope.failed is not None:
-        of.failed += 1
-        planned = owner.planned
-        if of.failed > max(planned.tolerated, int(planned.tolerated_share * of.total)):
-            of.failure = of.failure or _failure_of(scope.failed)
+        _count_failed(owner, of, scope.failed)
+        of.outputs[scope.item] = b"null"
+    elif owner.planned.counted:
         of.outputs[scope.item] = b"null"
     elif owner.is_group and not owner.planned.single:
         of.outputs = [_bare(scope.output_of(leaf.index)) for leaf in leaves]
@@ -76,6 +75,25 @@ def close_scope(state: State, scope: s.Scope) -> None:
         of.outputs[scope.item] = _bare(scope.output_of(leaves[0].index))
     else:
         of.outputs[scope.item] = b"null"
+
+
+def _count_failed(owner: NodeState, of: s.MapState, failed: NodeState) -> None:
+    """An item has failed, and its map with it unless that tolerates it; so has a page.
+
+    Failed items of all pages are counted together.
+    """
+    planned, pager = owner.planned, pages.pager_of(owner)
+    if planned.pages_max:
+        of.failure = of.failure or _failure_of(failed)
+        return
+    of.failed += 1
+    tally = of
+    if pager is not None and pager.map is not None:
+        tally = pager.map
+        tally.failed += 1
+    if tally.failed > max(planned.tolerated, int(planned.tolerated_share * of.total)):
+        of.failure = of.failure or _failure_of(failed)
+        tally.failure = tally.failure or of.failure
 
 
 def _move_on(owner: NodeState, machine: s.MachineState, scope: s.Scope) -> None:

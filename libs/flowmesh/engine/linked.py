@@ -1,6 +1,8 @@
 """What can be asked of a node that starts an execution, or waits for a signal with a key."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
@@ -8,12 +10,16 @@ from flowmesh.api.execution.v1 import execution_pb2
 
 @dataclass(slots=True)
 class Rendered:
-    """The input of a child or of the next run, or the key of a wait; `failure` says why not."""
+    """The input of a child or of the next run, or the key of a wait; `failure` says why not.
+
+    `names` are what a child is called by templates.
+    """
 
     node: str
     attempt: int
     value: payload_pb2.Payload | None = None
     failure: failure_pb2.Failure | None = None
+    names: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.plan import (
     ITEM_ROOTS,
+    PAGE_ROOTS,
     STATE_ROOTS,
     Graph,
     ItemsNeeded,
@@ -39,6 +40,7 @@ class NodeState:
     `journal` of a durable handler that has asked for something.
     `begun_at_us` is when its first attempt was scheduled; `by_hand` says that somebody decided how
     it ended. `child` is that of one that has asked for a child, `key` of the signal it waits for.
+    `variables` says which values of the variables its attempt sees (`State.variables_of`).
     """
 
     __slots__ = (
@@ -64,6 +66,7 @@ class NodeState:
         "scope",
         "started_at_us",
         "status",
+        "variables",
         "worker_id",
     )
 
@@ -90,6 +93,7 @@ class NodeState:
         self.machine: MachineState | None = None
         self.child: ChildState | None = None
         self.key = ""
+        self.variables = 0
         self.journal: Journal | None = None
 
     @property
@@ -140,12 +144,16 @@ def signal_with_key(name: str, key: str) -> str:
 
 
 class ChildState:
-    """The child that a node asked for last. `open` until it has ended, or was given up."""
+    """The child that a node asked for last. `open` until it has ended, or was given up.
 
-    __slots__ = ("execution_id", "open", "request_id", "version")
+    `workflow_id` is empty where the plan says it.
+    """
 
-    def __init__(self, request_id: str) -> None:
+    __slots__ = ("execution_id", "open", "request_id", "version", "workflow_id")
+
+    def __init__(self, request_id: str, workflow_id: str = "") -> None:
         self.request_id = request_id
+        self.workflow_id = workflow_id
         self.execution_id = ""
         self.version = 0
         self.open = True
@@ -158,12 +166,27 @@ class MapState:
     it is inline JSON; of a group that has ended those of its leaves. `scopes` are the items in
     progress; `items` is None until somebody needs it. `failure` is that of the item that failed
     first; none begins after it.
+
+    Of a map by pages each page is an item: `cursors` say where each begins, `starts` the positions
+    of their first items among all, and where the one after the last would begin.
     """
 
-    __slots__ = ("begun", "failed", "failure", "items", "outputs", "scopes", "total")
+    __slots__ = (
+        "begun",
+        "cursors",
+        "failed",
+        "failure",
+        "items",
+        "outputs",
+        "scopes",
+        "starts",
+        "total",
+    )
 
     def __init__(self, total: int) -> None:
         self.total = total
+        self.cursors: list[bytes] = []
+        self.starts: list[int] = []
         self.begun = 0
         self.outputs: list[bytes | payload_pb2.Payload] = []
         self.scopes: dict[int, Scope] = {}
@@ -247,8 +270,11 @@ class Scope:
         scope: Scope | None = self
         while scope is not None and scope.owner is not None:
             owner = scope.owner
-            if name in ITEM_ROOTS and owner.planned.kind == plan_pb2.NODE_KIND_MAP:
-                return scope.item if name == "index" else _item_of(owner, scope.item)
+            if owner.planned.pages_max:
+                if name in PAGE_ROOTS and owner.map is not None:
+                    return decode(payload_pb2.Payload(data=owner.map.cursors[scope.item]), read)
+            elif name in ITEM_ROOTS and owner.planned.kind == plan_pb2.NODE_KIND_MAP:
+                return _position(owner, scope) if name == "index" else _item_of(owner, scope.item)
             if name in STATE_ROOTS and owner.machine is not None:
                 machine = owner.machine
                 return _fields(machine.error) if name == "error" else decode(machine.value, read)
@@ -307,6 +333,14 @@ def names(node: NodeState, label: str) -> bool:
     if isinstance(value, dict):
         value = value.get("outcome")
     return value == label or (isinstance(value, list) and label in value)
+
+
+def _position(owner: NodeState, scope: Scope) -> int:
+    """Of an item in its map, or among those of all pages."""
+    pager = owner.scope.owner
+    if pager is None or pager.map is None or not pager.planned.pages_max:
+        return scope.item
+    return pager.map.starts[owner.scope.item] + scope.item
 
 
 def _item_of(owner: NodeState, item: int) -> Any:

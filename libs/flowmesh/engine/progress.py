@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import children
+from flowmesh.engine import children, pages
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
 from flowmesh.engine.ending import NULL, OUTPUT_BYTES_MAX, Ending, failure_of
@@ -201,9 +201,9 @@ class Progress(Ending):
 
     def begin_body(self, node: NodeState, ended: deque[NodeState]) -> None:
         match node.planned.kind:
-            case plan_pb2.NODE_KIND_MAP:
+            case plan_pb2.NODE_KIND_MAP if not node.planned.pages_max:
                 self.ask(node)
-            case plan_pb2.NODE_KIND_GROUP:
+            case plan_pb2.NODE_KIND_MAP | plan_pb2.NODE_KIND_GROUP:
                 self.emit("map_started", history.MapStarted(node=node.id, count=1))
                 self.iterate(node, ended)
             case _:
@@ -270,7 +270,11 @@ class Progress(Ending):
         if owner.machine is not None:
             self.iterate_machine(owner, owner.machine, ended)
         elif owner.map is not None:
-            self.iterate_map(owner, owner.map, ended)
+            pager = owner if owner.planned.pages_max else pages.pager_of(owner)
+            if pager is None:
+                self.iterate_map(owner, owner.map, ended)
+            else:
+                self.iterate_pages(pager, ended)
         elif owner.journal is not None:
             self.go_on(owner, len(owner.journal.records) - 1)
 
@@ -311,11 +315,20 @@ class Progress(Ending):
             scope = state.open_scope(owner)
             self.begin(scope, scope.graph.nodes[machine.next], ended)
 
+    def iterate_pages(self, pager: NodeState, ended: deque[NodeState]) -> None:
+        """Begins items of the pages in progress, the earlier page first, and the next page."""
+        for one in (*pages.in_progress(pager), pager):
+            if one.map is not None and one.status == s.RUNNING and one is not self.asked:
+                self.iterate_map(one, one.map, ended)
+
     def iterate_map(self, owner: NodeState, of: s.MapState, ended: deque[NodeState]) -> None:
         """Begins as many items of a map as may run at once; ends it after the last."""
         state = self.state
-        while of.failure is None and of.begun < of.total:
-            if len(of.scopes) >= owner.planned.concurrency:
+        failure = of.failure
+        if failure is None and owner.planned.next_path:
+            failure = pages.failure_around(owner)
+        while failure is None and of.begun < of.total:
+            if not pages.has_room(owner):
                 return
             if state.full:
                 state.held[owner.id] = (owner.scope, owner.planned)
@@ -329,8 +342,8 @@ class Progress(Ending):
                 self.begin(scope, planned, ended)
         if of.scopes:
             return
-        if of.failure is not None:
-            self.fail_node(owner, of.failure)
+        if failure is not None:
+            self.fail_node(owner, failure)
             ended.append(owner)
             return
         if owner.planned.single:
@@ -340,6 +353,11 @@ class Progress(Ending):
             )
             ended.append(owner)
             return
+        if owner.planned.counted:
+            count = of.starts[-1] if of.starts else of.total
+            self.complete(owner, payload_pb2.Payload(data=pages.counted(count, of.failed)))
+            ended.append(owner)
+            return
         outputs = [each for each in of.outputs if isinstance(each, bytes)]
         if (
             len(outputs) < len(of.outputs)
@@ -347,7 +365,7 @@ class Progress(Ending):
         ):
             self.go_on_later(owner)
             return
-        self.complete(owner, payload_pb2.Payload(data=b"[" + b",".join(outputs) + b"]"))
+        self.complete(owner, payload_pb2.Payload(data=pages.map_output(owner.planned, outputs)))
         ended.append(owner)
 
 

@@ -56,6 +56,13 @@ def plan_rerun(state: State, plan: Plan, from_nodes: Iterable[str]) -> list[Repe
     return sorted(repeats, key=lambda each: each.planned.index)
 
 
+def failed_nodes(state: State, plan: Plan) -> list[str]:
+    """The nodes that run again whatever is named; none where the execution completed."""
+    if state.status == s.EXECUTION_COMPLETED:
+        return []
+    return [each.id for each in plan.nodes if _why_failed(state, each, _node_of(state, each))]
+
+
 def _why_again(
     state: State,
     planned: PlanNode,
@@ -70,6 +77,10 @@ def _why_again(
     earlier = next((index for index in planned.dependencies if index in again), None)
     if earlier is not None:
         return "a node before it runs again"
+    return _why_failed(state, planned, ran)
+
+
+def _why_failed(state: State, planned: PlanNode, ran: NodeState | None) -> str:
     if ran is None or ran.status not in (s.COMPLETED, s.FAILED, s.SKIPPED):
         return "it has no result"
     if ran.status == s.FAILED and not (ran.passes or planned.excused or not planned.critical):

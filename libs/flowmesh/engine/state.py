@@ -7,7 +7,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowmesh.api.common.v1 import failure_pb2, link_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
@@ -100,14 +100,17 @@ class State:
     somebody, `stopped` those that have not begun because of a breakpoint, `passed` those that were
     let go on from one; `edits` are inputs that somebody wrote, by node. `undo` are the nodes whose
     work is to be undone if it comes to that, in the order they completed, and `closing` how the
-    execution ends once it is.
+    execution ends once it is. `variables` are the values before and after each of `variables_set`.
+    `actor` started it, and has the `permissions`. `hold` is what it waits for before it begins.
     """
 
     __slots__ = (
         "_timer_heap",
+        "actor",
         "asking",
         "at_workers",
         "awaiting",
+        "begun_at_us",
         "breakpoints",
         "closing",
         "edits",
@@ -116,6 +119,7 @@ class State:
         "execution_id",
         "failure",
         "held",
+        "hold",
         "input",
         "link",
         "on_hold",
@@ -123,6 +127,7 @@ class State:
         "origin",
         "output",
         "passed",
+        "permissions",
         "plan",
         "request_id",
         "requests",
@@ -141,6 +146,8 @@ class State:
         "timers",
         "traceparent",
         "undo",
+        "variables",
+        "variables_set",
     )
 
     def __init__(self, execution_id: str, plan: Plan) -> None:
@@ -149,8 +156,12 @@ class State:
         self.status = EXECUTION_PENDING
         self.sequence = 0
         self.started_at_us = 0
+        self.begun_at_us = 0
         self.ended_at_us = 0
+        self.hold: execution_pb2.Hold | None = None
         self.request_id = ""
+        self.actor = ""
+        self.permissions: tuple[str, ...] = ()
         self.traceparent = ""
         self.input = payload_pb2.Payload()
         self.link: link_pb2.Link | None = None
@@ -181,6 +192,8 @@ class State:
         self.origin: execution_pb2.Origin | None = None
         self.search: Mapping[str, Found] = NOTHING_FOUND
         self.erasure: execution_pb2.Erasure | None = None
+        self.variables: list[Mapping[str, Any]] = [plan.variables]
+        self.variables_set: list[history_event_pb2.VariableSet] = []
 
     @property
     def ended(self) -> bool:
@@ -239,6 +252,11 @@ class State:
     @property
     def moved_at_us(self) -> int:
         return max((node.ended_at_us for node in self.scope.nodes.values()), default=0)
+
+    def variables_of(self, node: NodeState | None) -> Mapping[str, Any]:
+        """What templates see: of a node as it was when its attempt became ready, else as now."""
+        seen = node.variables if node is not None else 0
+        return self.variables[min(seen, len(self.variables)) - 1]
 
     # --- nodes ---
 
@@ -371,6 +389,8 @@ class State:
 
         One that is paused, or waits for somebody and nothing else, sleeps until it is spoken to.
         """
+        if self.hold is not None:
+            return FAR_US if self.paused else self.hold.until_us or FAR_US
         first = self.next_timer() if not (self.paused or self.stopping) else None
         wake = first[0] if first is not None else 0
         if self.limit_at_us:
@@ -384,7 +404,9 @@ class State:
         """When the execution has taken too long; 0 is never."""
         if not self.plan.timeout_us or self.ended or self.compensating or not self.scope.open_count:
             return 0
-        return self.started_at_us + self.plan.timeout_us
+        if self.hold is not None:
+            return 0
+        return (self.begun_at_us or self.started_at_us) + self.plan.timeout_us
 
     def next_timer(self) -> tuple[int, str] | None:
         """When the first timer is due, and its node."""

@@ -12,7 +12,7 @@ from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
 from flowmesh.engine.ending import NULL, failure_of
 from flowmesh.engine.progress import Progress
-from flowmesh.engine.state import NodeState, Scope
+from flowmesh.engine.state import NodeState, Scope, State
 from flowmesh.engine.transition import Ended, NodeMissing, NodeUnfit, Unfit
 from flowmesh.plan import PlanNode
 
@@ -64,8 +64,11 @@ class Steering(Progress):
         """Raises Ended, Unfit while it is paused, NodeMissing, and NodeUnfit."""
         if self.repeated(command.request_id):
             return
-        if self.state.paused:
+        if self.state.paused or self.state.hold is not None:
             raise Unfit(self.state.status)
+        if command.action == execution_pb2.NODE_ACTION_RETRY_FAILED:
+            self._retry_failed(command)
+            return
         scope, planned = self._found(command.node)
         node = scope.nodes.get(planned.index)
         ended: deque[NodeState] = deque()
@@ -119,6 +122,28 @@ class Steering(Progress):
         )
         self.emit("node_steered", steered)
 
+    def _retry_failed(self, command: c.Steer) -> None:
+        """As though somebody retried each node in turn; raises NodeUnfit if that fits none."""
+        retried = False
+        for node_id in _failed(self.state):
+            ended: deque[NodeState] = deque()
+            one = c.Steer(
+                node_id,
+                execution_pb2.NODE_ACTION_RETRY,
+                reason=command.reason,
+                request_id="" if retried else command.request_id,
+                actor=command.actor,
+            )
+            try:
+                scope, planned = self._found(node_id)
+                self._retry(one, scope.nodes.get(planned.index), ended)
+            except (NodeMissing, NodeUnfit):
+                continue
+            retried = True
+            self.advance(ended)
+        if not retried:
+            raise NodeUnfit("no node of it has failed that could be tried again")
+
     def _retry(self, command: c.Steer, node: NodeState | None, ended: deque[NodeState]) -> None:
         state = self.state
         if node is None or (node.status != s.FAILED and node.id not in state.on_hold):
@@ -141,10 +166,7 @@ class Steering(Progress):
     def _skip(
         self, command: c.Steer, scope: Scope, planned: PlanNode, ended: deque[NodeState]
     ) -> None:
-        node = self._changeable(command.node, scope, planned)
-        self._record(command, self._behind(node) if node and node.status == s.FAILED else [])
-        if node is not None:
-            self._take_away(node)
+        self._decided(command, scope, planned)
         by_hand = history.SKIP_REASON_BY_HAND
         self.emit("task_skipped", history.TaskSkipped(node=command.node, reason=by_hand))
         ended.append(scope.nodes[planned.index])
@@ -152,10 +174,7 @@ class Steering(Progress):
     def _complete(
         self, command: c.Steer, scope: Scope, planned: PlanNode, ended: deque[NodeState]
     ) -> None:
-        node = self._changeable(command.node, scope, planned)
-        self._record(command, self._behind(node) if node and node.status == s.FAILED else [])
-        if node is not None:
-            self._take_away(node)
+        self._decided(command, scope, planned)
         self.complete(scope.node(planned), command.output or NULL)
         ended.append(scope.nodes[planned.index])
 
@@ -182,6 +201,13 @@ class Steering(Progress):
         self._record(command)
         self.fail_node(node, failure)
         ended.append(node)
+
+    def _decided(self, command: c.Steer, scope: Scope, planned: PlanNode) -> None:
+        """Records how a node ends, of which nobody waits for another result."""
+        node = self._changeable(command.node, scope, planned)
+        self._record(command, self._behind(node) if node and node.status == s.FAILED else [])
+        if node is not None:
+            self._take_away(node)
 
     def _changeable(self, node_id: str, scope: Scope, planned: PlanNode) -> NodeState | None:
         """A node that has not completed; None where it has not begun."""
@@ -212,6 +238,18 @@ class Steering(Progress):
 
     def _is(self, node_id: str, node: NodeState | None) -> str:
         return f"{node_id} {_WORDS[node.status if node is not None else s.PENDING]}"
+
+
+def _failed(state: State) -> list[str]:
+    """The nodes that have failed or are held, where their graph still runs."""
+    found: list[str] = []
+    ahead = [state.scope]
+    while ahead:
+        for node in ahead.pop().nodes.values():
+            if node.status == s.FAILED or node.id in state.on_hold:
+                found.append(node.id)
+            ahead.extend(node.scopes.values())
+    return found
 
 
 def _all_behind(node: NodeState) -> list[NodeState]:

@@ -32,8 +32,12 @@ class NodeUnfit(Exception):
     """The node's state does not allow what is asked; says why and what would be possible."""
 
 
-class SignalsFull(Exception):
-    """The execution has as many signals, or as many bytes of them, as it may; says which."""
+class Full(Exception):
+    """The execution has as much of something as it may; says of what."""
+
+    def __init__(self, reason: str, held: str) -> None:
+        super().__init__(held)
+        self.reason = reason
 
 
 class Transition:

@@ -362,17 +362,27 @@ async def _timely(run: _Running) -> Json:
 
 
 async def _prepare(run: _Running) -> Json:
-    """The arguments of a task of the library."""
+    """The arguments of a task that is elsewhere, and what it was given."""
     taken = await _taken(run)
     run.named(input=taken)
-    return {**run.kept, "call": await run.value(run.config["arguments"], taken)}
+    call = await run.value(run.config["arguments"], taken)
+    return {**run.kept, "call": call, "taken": taken}
 
 
 async def _result(run: _Running) -> Json:
-    """What a task of the library answered: the value before it, then its output."""
+    """What a task elsewhere answered: the value before it, then its output."""
     before, output = run.given["state"]
     run.state = before
-    return await _left(run, output, before)
+    run.named(input=before["taken"])
+    return await _left(run, output, run.kept)
+
+
+async def _started(run: _Running) -> Json:
+    """Behind a task that nobody waits for, whose output is what it was given."""
+    before, _ = run.given["state"]
+    run.state = before
+    run.named(input=before["taken"])
+    return await _left(run, before["taken"], run.kept)
 
 
 _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
@@ -393,6 +403,7 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "timely": _timely,
     "prepare": _prepare,
     "result": _result,
+    "started": _started,
 }
 
 

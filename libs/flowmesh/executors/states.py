@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import orjson
+
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.egress import Response
 from flowmesh.executors.answers import NowUs, failure_of, output_of
@@ -17,6 +19,7 @@ from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http import call
 from flowmesh.executors.serverless_calls import body_of, headers_of, with_query
 from flowmesh.executors.states_retry import error_name, matches, wait_before_retry
+from flowmesh.standards.arns import machine_of
 from flowmesh.standards.choices import holds
 from flowmesh.standards.intrinsics import World
 from flowmesh.standards.paths import PathFailed, compile_path, compile_reference, put
@@ -191,6 +194,44 @@ async def _before(run: _Running) -> Json:
     return {**run.state, "call": run.taken()}
 
 
+async def _start(run: _Running) -> Json:
+    """What an execution of another state machine is started with; its name holds in that one."""
+    given = run.taken()
+    if not isinstance(given, dict):
+        raise TaskFailure("States.Runtime", "the parameters of startExecution are an object")
+    arn = given.get("StateMachineArn")
+    workflow, version = machine_of(arn) if isinstance(arn, str) else ("", "")
+    if not workflow:
+        raise TaskFailure("States.Runtime", "StateMachineArn is no ARN and no name")
+    if version and run.config["computed"]:
+        message = "a StateMachineArn with a version is to be written where it is needed"
+        raise TaskFailure("States.Runtime", message)
+    call = {"arn": arn, "workflow": workflow, "input": given.get("Input", {})}
+    if "Name" in given:
+        call["id"] = f"{workflow}:{given['Name']}"
+    return {**run.state, "call": call}
+
+
+async def _started(run: _Running) -> Json:
+    """An execution that nobody waits for."""
+    before, output = run.state
+    run.state = before
+    moment = datetime.fromtimestamp(run.tools.now_us() / 1_000_000, UTC)
+    started = moment.isoformat(timespec="milliseconds")
+    return run.left({"ExecutionArn": output["executionId"], "StartDate": started}, before)
+
+
+async def _ended(run: _Running) -> Json:
+    """An execution that has ended well; `text` says that values are told as JSON texts."""
+    before, output = run.state
+    run.state = before
+    call, given = before["call"], before["call"]["input"]
+    if run.config["text"]:
+        given, output = orjson.dumps(given).decode(), orjson.dumps(output).decode()
+    told = {"Status": "SUCCEEDED", "StateMachineArn": call["arn"], "Input": given, "Output": output}
+    return run.left(told, before)
+
+
 async def _result(run: _Running) -> Json:
     """What a task elsewhere answered; the state is `[value before, output]`."""
     before, output = run.state
@@ -267,6 +308,9 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "fail": _fail,
     "wait": _wait,
     "before": _before,
+    "start": _start,
+    "started": _started,
+    "ended": _ended,
     "result": _result,
     "joined": _joined,
     "items": _items,

@@ -14,6 +14,7 @@ _NAMES = {
     "HeartbeatTimeout": HEARTBEAT,
     failures.NETWORK: "States.Http.Socket",
     failures.EGRESS_BLOCKED: "States.Permissions",
+    "ChildFailed": TASK_FAILED,
 }
 _EXPONENT_MAX = 64
 WAIT_MS_MAX = 7 * 24 * 3_600_000

@@ -49,13 +49,16 @@ class Live(Protocol):
 
 @dataclass(slots=True)
 class Case:
-    """An execution to explain. `live` is None where nobody owns it, `pause` the last one of it."""
+    """An execution to explain. `live` is None where nobody owns it, `pause` the last one of it;
+    `line` has the executions whose end it waits for to begin, and how many wait before it.
+    """
 
     state: State
     now_us: int
     live: Live | None
     partition: int = 0
     pause: history_event_pb2.HistoryEvent | None = None
+    line: tuple[tuple[str, ...], int] = ((), 0)
     found: list[Finding] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -25,6 +25,9 @@ class Cause(StrEnum):
     PAUSED = "PAUSED"
     COMPENSATING = "COMPENSATING"
     STOPPING = "STOPPING"
+    START_DELAY = "START_DELAY"
+    START_DEBOUNCE = "START_DEBOUNCE"
+    START_TURN = "START_TURN"
     NOTHING_OPEN = "NOTHING_OPEN"
     # of a node that has begun
     NO_WORKER = "NO_WORKER"
@@ -54,6 +57,7 @@ class Cause(StrEnum):
     NOT_REACHED = "NOT_REACHED"
     UNDO = "UNDO"
     NODE_ENDED = "NODE_ENDED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
     OTHER = "OTHER"
     # of a definition
     GRAPH_CYCLE = "GRAPH_CYCLE"
@@ -87,6 +91,14 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
         Cause.STOPPING: Texts(
             "{task} has failed: nothing further begins, and it ends when workers are done",
             "wait for them",
+        ),
+        Cause.START_DELAY: Texts("it was started to begin later", "wait for it"),
+        Cause.START_DEBOUNCE: Texts(
+            "it begins once nothing is started{key} for a while", "wait, or start nothing more"
+        ),
+        Cause.START_TURN: Texts(
+            "it waits for its turn{key}: {names} must end first, and {before} wait before it",
+            "wait for them, cancel one, or raise the concurrency of the workflow's `start`",
         ),
         Cause.NOTHING_OPEN: Texts(
             "it is open and nothing of it is: no task, no timer, no signal", "report this as a bug"
@@ -165,6 +177,10 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
         ),
         Cause.UNDO: Texts("it runs only when {task} has to be undone", "nothing is to be done"),
         Cause.NODE_ENDED: Texts("it has ended: {status}", "nothing is to be done"),
+        Cause.PERMISSION_DENIED: Texts(
+            "it was not let run: {reason}",
+            "start the workflow with what is missing; the definition says what a task needs",
+        ),
         Cause.OTHER: Texts("it is open: {status}", "`flowmesh history` shows what happened last"),
         Cause.GRAPH_CYCLE: Texts("{problem}", "take away one of the dependencies"),
         Cause.DEFINITION_INVALID: Texts("{problem}", "`flowmesh errors {code}` explains it"),

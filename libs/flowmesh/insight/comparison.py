@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Literal
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -92,6 +93,8 @@ class Comparison(Part, kw_only=True):
     right_path: list[str]
     input: list[Difference]
     output: list[Difference]
+    # As they were in the end.
+    variables: list[Difference]
     nodes: list[NodeComparison]
     truncated: bool
 
@@ -112,8 +115,9 @@ class Compared:
         self.history = read(events)
         self.now_us = self.history.ended_us or now_us
         inputs = Inputs(stored)
-        replayed(execution_id, plan, events, stored, inputs.note)
+        state = replayed(execution_id, plan, events, stored, inputs.note)
         self.inputs = inputs.by_node
+        self.variables = payload_pb2.Payload(data=msgspec.json.encode(state.variables[-1]))
 
     def side(self) -> Side:
         history, plan = self.history, self.plan
@@ -164,8 +168,9 @@ def compare(left: Compared, right: Compared) -> Comparison:
     nodes = [_node(left, right, node_id) for node_id in islice(ids, NODES_COMPARED_MAX)]
     input_ = _payloads(left, right, left.history.input, right.history.input)
     output = _payloads(left, right, left.history.output, right.history.output)
+    variables = _payloads(left, right, left.variables, right.variables)
     divergence = _first_divergence(left, right, input_, nodes)
-    same_end = left.history.status == right.history.status and not output
+    same_end = left.history.status == right.history.status and not output and not variables
     return Comparison(
         left=left.side(),
         right=right.side(),
@@ -175,6 +180,7 @@ def compare(left: Compared, right: Compared) -> Comparison:
         right_path=right.path(),
         input=input_,
         output=output,
+        variables=variables,
         nodes=nodes,
         truncated=len(ids) > NODES_COMPARED_MAX,
     )

@@ -14,6 +14,7 @@ from flowmesh.insight.rules import (
     dependencies,
     goes_round,
     limited,
+    not_permitted,
     not_undone,
 )
 from flowmesh.insight.waits import owner_of, prefix_of
@@ -32,6 +33,9 @@ def explain(case: Case, node_id: str = "") -> Explanation:
         _explain_execution(case)
     state = case.state
     first = state.next_timer() if not (state.paused or state.ended or state.stopping) else None
+    next_us = first[0] if first is not None else 0
+    if state.hold is not None and not state.paused:
+        next_us = state.hold.until_us
     return Explanation(
         execution_id=state.execution_id,
         workflow=state.plan.workflow_id,
@@ -40,7 +44,7 @@ def explain(case: Case, node_id: str = "") -> Explanation:
         at=moment(case.now_us),
         findings=case.found,
         counts=case.counts,
-        next_at=moment_or_unset(first[0] if first is not None else 0),
+        next_at=moment_or_unset(next_us),
         ends_by=moment_or_unset(state.limit_at_us),
         truncated=sum(case.counts.values()) > len(case.found),
     )
@@ -49,6 +53,9 @@ def explain(case: Case, node_id: str = "") -> Explanation:
 def _explain_execution(case: Case) -> None:
     for rule in EXECUTION_RULES:
         case.add(rule(case))
+    for scope in case.state.all_scopes():
+        for failed in scope.nodes.values():
+            case.add(not_permitted(failed))
     if case.state.ended:
         return
     for node in _innermost(case.state):
@@ -86,7 +93,8 @@ def _explain_node(case: Case, node_id: str) -> None:
         planned = state.plan.at(node_id)
     except (KeyError, AssertionError):
         raise NoSuchNode(node_id) from None
-    if state.ended or state.paused or state.stopping or state.compensating or case.live is None:
+    stands = state.ended or state.paused or state.stopping or state.compensating
+    if stands or state.hold is not None or case.live is None:
         for rule in EXECUTION_RULES:
             case.add(rule(case))
     scope = state.scope if not prefix else state.scopes.get(prefix)
@@ -95,6 +103,7 @@ def _explain_node(case: Case, node_id: str) -> None:
         since = moment_or_unset(node.ended_at_us)
         status = node_word(node.status)
         case.add(iter([finding(Cause.NODE_ENDED, node_id, since=since, status=status)]))
+        case.add(not_permitted(node))
     elif node is not None and node.status == RUNNING:
         _explain_begun(case, node)
     elif scope is None:

@@ -2,15 +2,15 @@
 
 A history replayed sees what the templates saw, so what comes out is what a worker was sent. What
 needs a stored payload that is not at hand is left out and named, so that a caller can bring it.
-Inputs made of the whole context are left out: they are the outputs of all nodes before.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.engine import NodeState, State, apply
+from flowmesh.insight.parts import Json, Part
 from flowmesh.plan import (
     PayloadNeeded,
     Plan,
@@ -20,9 +20,13 @@ from flowmesh.plan import (
     render_input,
     render_items,
 )
+from flowmesh.views import raw_value
 
 INPUT_BYTES_MAX = 32 << 20
 """Rendered inputs of one history, in all; later ones are left out."""
+
+SHOWN_BYTES_MAX = 4 << 20
+"""Of those that one report shows."""
 
 NEEDED_MAX = 200
 """Stored payloads that are asked for."""
@@ -64,7 +68,7 @@ def replayed(
 
 def _bring_items(state: State, node_id: str, read: Stored) -> None:
     node = state.node(node_id)
-    if node is None or node.map is None or node.is_group:
+    if node is None or node.map is None or node.is_group or node.planned.pages_max:
         return
     try:
         node.map.items = render_items(state, node, read)
@@ -73,11 +77,26 @@ def _bring_items(state: State, node_id: str, read: Stored) -> None:
 
 
 class Inputs:
-    """Inputs by node, gathered while a history is replayed."""
+    """Inputs by node, gathered while a history is replayed, up to so many bytes.
 
-    def __init__(self, read: Stored) -> None:
+    Those made of the whole context are the outputs of all nodes before, and left out unless they
+    are asked for. With `nodes` all others are left out.
+    """
+
+    def __init__(
+        self,
+        read: Stored,
+        *,
+        nodes: Collection[str] = (),
+        contexts: bool = False,
+        bytes_max: int = INPUT_BYTES_MAX,
+    ) -> None:
         self.by_node: dict[str, payload_pb2.Payload] = {}
+        self.truncated = False
         self._read = read
+        self._nodes = frozenset(nodes)
+        self._contexts = contexts
+        self._bytes_max = bytes_max
         self._bytes = 0
 
     def note(self, state: State, event: pb.HistoryEvent) -> None:
@@ -85,7 +104,14 @@ class Inputs:
         if not event.HasField("task_scheduled"):
             return
         node = state.node(event.task_scheduled.node)
-        if node is None or not renders(node.planned) or self._bytes > INPUT_BYTES_MAX:
+        if node is None or (self._nodes and node.id not in self._nodes):
+            return
+        if not (renders(node.planned) or (self._contexts and has_input(node.planned))):
+            return
+        if self._bytes > self._bytes_max:
+            self.truncated = True
+            return
+        if self._contexts and not renders(node.planned) and not _context_at_hand(state, self._read):
             return
         rendered = input_of(state, node, self._read)
         if rendered is not None:
@@ -93,11 +119,58 @@ class Inputs:
             self.by_node[node.id] = rendered
 
 
+class NodeInputs(Part, kw_only=True):
+    """What nodes got as their input in their last attempt; `truncated` leaves later ones out."""
+
+    execution_id: str
+    inputs: dict[str, Json]
+    truncated: bool
+
+
+def node_inputs(
+    execution_id: str,
+    plan: Plan,
+    events: Iterable[pb.HistoryEvent],
+    read: Stored,
+    nodes: Collection[str] = (),
+) -> NodeInputs:
+    """The report on some nodes, or on all; of an execution whose values were erased there is none.
+
+    A stored payload that is handed on whole is shown as what it holds, if that is at hand.
+    """
+    found = Inputs(read, nodes=nodes, contexts=True, bytes_max=SHOWN_BYTES_MAX)
+    state = replayed(execution_id, plan, events, read, found.note)
+    shown: dict[str, Json] = {}
+    for node_id, payload in found.by_node.items() if state.erasure is None else ():
+        try:
+            shown[node_id] = raw_value(payload_pb2.Payload(data=read(payload)))
+        except PayloadNeeded:
+            found.truncated = True
+    return NodeInputs(execution_id=execution_id, inputs=shown, truncated=found.truncated)
+
+
+def has_input(planned: PlanNode) -> bool:
+    return planned.input is not None or planned.input_mode == plan_pb2.INPUT_MODE_CONTEXT
+
+
 def renders(planned: PlanNode) -> bool:
     """Whether a node has an input of its own that is worth showing."""
     if planned.input is None or planned.input_mode == plan_pb2.INPUT_MODE_CONTEXT:
         return False
     return all(reference.root != "context" for reference in planned.input.references)
+
+
+def _context_at_hand(state: State, read: Stored) -> bool:
+    """Whether all that the context is made of can be read; notes all that is missing."""
+    at_hand = True
+    outputs = (state.scope.output_of(node.index) for node in state.plan.nodes)
+    for payload in (state.input, *outputs):
+        try:
+            if payload is not None:
+                read(payload)
+        except PayloadNeeded:
+            at_hand = False
+    return at_hand
 
 
 def input_of(state: State, node: NodeState, read: Stored) -> payload_pb2.Payload | None:

@@ -17,11 +17,13 @@ from flowmesh.engine.state import PENDING, RUNNING
 from flowmesh.insight.parts import (
     ErrorPart,
     ExecutionWord,
+    HoldWord,
     Json,
     NodeWord,
     Part,
     error_part,
     execution_word,
+    hold_word,
     moment,
     moment_or_unset,
     node_word,
@@ -56,12 +58,15 @@ class SignalAt(Part, kw_only=True):
 
 
 class Variables(Part, kw_only=True):
-    """What templates saw: the input, outputs by task, the values of state machines, signals."""
+    """What templates saw: the input, outputs by task, the values of state machines, signals, and
+    what the workflow declares as variables.
+    """
 
     input: Json
     tasks: dict[str, Json]
     states: dict[str, Json]
     signals: list[SignalAt]
+    declared: dict[str, Json]
 
 
 class TimerAt(Part, kw_only=True):
@@ -77,6 +82,7 @@ class StateAt(Part, kw_only=True):
     `held` were ready and waited because of a pause or a limit of the execution, `queued` waited
     for a worker, `atWorkers` were with one; `awaiting` has the nodes that waited for each signal.
     `children` are the executions that nodes waited for, empty until they have started.
+    `hold` is what the execution itself waited for to begin.
     `onHold` had failed and waited for somebody, as did those `stopped` by a breakpoint and those
     `asking` for approval; `undo` were to be undone.
     A start of a task that is over within 50 ms is written down with its end.
@@ -94,6 +100,7 @@ class StateAt(Part, kw_only=True):
     task_id: str | UnsetType = UNSET
     started_at: datetime | UnsetType = UNSET
     ended_at: datetime | UnsetType = UNSET
+    hold: HoldWord | UnsetType = UNSET
     variables: Variables
     output: Json | UnsetType = UNSET
     error: ErrorPart | UnsetType = UNSET
@@ -180,6 +187,7 @@ def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> State
         task_id=getattr(getattr(event, kind), "node", "") or UNSET if kind else UNSET,
         started_at=moment_or_unset(state.started_at_us),
         ended_at=moment_or_unset(state.ended_at_us),
+        hold=hold_word(state.hold.reason) if state.hold is not None else UNSET,
         variables=_variables(state, begun),
         output=raw_value(state.output) if state.output is not None else UNSET,
         error=error_part(state.failure),
@@ -246,6 +254,7 @@ def _variables(state: State, nodes: list[NodeState]) -> Variables:
             )
             for signal in state.signals
         ],
+        declared=dict(state.variables[-1]),
     )
 
 

@@ -17,6 +17,7 @@ from flowmesh.views import execution_status, json_or_text, node_status
 
 Json = Annotated[Any, Meta(description="Any JSON value.")]
 ExecutionWord = Literal["pending", "running", "paused", "completed", "failed", "canceled"]
+HoldWord = Literal["delay", "debounce", "turn"]
 NodeWord = Literal["pending", "running", "success", "failed", "skipped", "canceled"]
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -61,6 +62,11 @@ def error_part(failure: failure_pb2.Failure | None) -> ErrorPart | UnsetType:
 
 def execution_word(status: execution_pb2.ExecutionStatus.ValueType) -> ExecutionWord:
     return cast(ExecutionWord, execution_status(status))
+
+
+def hold_word(reason: execution_pb2.HoldReason.ValueType) -> HoldWord:
+    name = execution_pb2.HoldReason.Name(reason).removeprefix("HOLD_REASON_")
+    return cast(HoldWord, name.lower())
 
 
 def node_word(status: execution_pb2.NodeStatus.ValueType) -> NodeWord:

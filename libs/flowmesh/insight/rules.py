@@ -6,7 +6,8 @@ What other parts of the engine let a node wait for gets a rule here, and a row i
 from collections.abc import Callable, Iterator
 
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.engine import NodeState, Scope
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.engine import NodeState, Scope, map_counts
 from flowmesh.engine.journal import CALL, SIGNAL, SLEEP
 from flowmesh.engine.state import FAILED
 from flowmesh.insight.cases import Case, listed
@@ -14,6 +15,7 @@ from flowmesh.insight.causes import Cause, Finding, finding
 from flowmesh.insight.parts import execution_word, moment, moment_or_unset, type_of
 from flowmesh.plan import PlanNode
 
+_DENIED = "PERMISSION_DENIED"
 ROUNDS_MIN = 10
 STATES_MIN = 100
 """A state machine goes round that has run so many states, and each so often on average."""
@@ -47,6 +49,13 @@ def not_undone(case: Case, node: NodeState) -> Iterator[Finding]:
             execution=case.state.execution_id,
             task=undo.id,
         )
+
+
+def not_permitted(node: NodeState) -> Iterator[Finding]:
+    failure = node.failure
+    if node.status == FAILED and failure is not None and getattr(failure, "class") == _DENIED:
+        since = moment_or_unset(node.ended_at_us)
+        yield finding(Cause.PERMISSION_DENIED, node.id, since=since, reason=failure.message)
 
 
 def _error_of(node: NodeState) -> str:
@@ -96,6 +105,25 @@ def _stopping(case: Case) -> Iterator[Finding]:
         yield finding(Cause.STOPPING, because_of=[failed.id], task=failed.id)
 
 
+def _held(case: Case) -> Iterator[Finding]:
+    hold = case.state.hold
+    if hold is None:
+        return
+    since = moment_or_unset(case.state.started_at_us)
+    key = f" with the key {hold.key!r}" if hold.key else ""
+    if hold.reason == execution_pb2.HOLD_REASON_TURN:
+        holders, before = case.line
+        names = listed(list(holders)) or "others"
+        yield finding(
+            Cause.START_TURN, since=since, because_of=list(holders), key=key, names=names,
+            before=before,
+        )  # fmt: skip
+        return
+    debounces = hold.reason == execution_pb2.HOLD_REASON_DEBOUNCE
+    cause = Cause.START_DEBOUNCE if debounces else Cause.START_DELAY
+    yield finding(cause, since=since, until=moment_or_unset(hold.until_us), key=key)
+
+
 # --- rules of a node that has begun ---
 
 
@@ -133,6 +161,7 @@ def _queued(case: Case, node: NodeState) -> Iterator[Finding]:
         cause,
         node.id,
         since=moment_or_unset(node.scheduled_at_us),
+        until=moment_or_unset(node.due_at_us),
         queue=node.planned.queue,
         type=type_of(node.planned),
         workers=queue.workers,
@@ -174,7 +203,8 @@ def _handler(case: Case, node: NodeState) -> Iterator[Finding]:
 
 
 def _retry(case: Case, node: NodeState) -> Iterator[Finding]:
-    if not node.due_at_us or not node.planned.is_task or node.id in case.state.at_workers:
+    asks = node.planned.is_task or (node.child is not None and not node.child.open)
+    if not node.due_at_us or not asks or node.id in case.state.at_workers:
         return
     yield finding(
         Cause.RETRY_BACKOFF,
@@ -259,14 +289,14 @@ def _map(case: Case, node: NodeState) -> Iterator[Finding]:
     of = node.map
     if of is None or node.is_group:
         return
-    running, left = len(of.scopes), of.total - of.begun
-    if left and running >= node.planned.concurrency:
+    total, running, left = map_counts(of)
+    if left and running >= node.planned.concurrency and not node.planned.pages_max:
         yield finding(Cause.MAP_CONCURRENCY, node.id, map=node.id, left=left, running=running)
     elif left and node.id in case.state.held and not case.state.paused:
         yield from limited(case, node.id)
     elif running:
-        done = of.begun - running
-        yield finding(Cause.BODY_RUNS, node.id, running=running, total=of.total, done=done)
+        done = total - left - running
+        yield finding(Cause.BODY_RUNS, node.id, running=running, total=total, done=done)
 
 
 def _body(case: Case, node: NodeState) -> Iterator[Finding]:
@@ -286,6 +316,7 @@ EXECUTION_RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _paused,
     _compensating,
     _stopping,
+    _held,
 )
 NODE_RULES: tuple[Callable[[Case, NodeState], Iterator[Finding]], ...] = (
     _on_hold,

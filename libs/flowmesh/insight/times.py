@@ -73,6 +73,8 @@ class History:
     nodes: dict[str, NodeTimes] = field(default_factory=dict)
     # From and to, in microseconds; 0 is not yet.
     pauses: list[tuple[int, int]] = field(default_factory=list)
+    held_us: int = 0
+    begun_us: int = 0
     started_us: int = 0
     undone_us: int = 0
     ended_us: int = 0
@@ -110,12 +112,26 @@ def _note_execution(history: History, body: object, at_us: int) -> None:
         case pb.WorkflowStarted():
             history.started_us, history.input = at_us, body.input
             history.status = execution_pb2.EXECUTION_STATUS_RUNNING
+        case pb.WorkflowHeld():
+            history.held_us = history.held_us or at_us
+            history.status = execution_pb2.EXECUTION_STATUS_PENDING
+        case pb.WorkflowBegun():
+            history.begun_us = at_us
+            if history.status == execution_pb2.EXECUTION_STATUS_PENDING:
+                history.status = execution_pb2.EXECUTION_STATUS_RUNNING
+        case pb.StartDebounced():
+            history.input = body.input
         case pb.WorkflowPaused():
             history.pauses.append((at_us, 0))
             history.status = execution_pb2.EXECUTION_STATUS_PAUSED
         case pb.WorkflowResumed():
             _resume(history, at_us)
-            history.status = execution_pb2.EXECUTION_STATUS_RUNNING
+            held = history.held_us and not history.begun_us
+            history.status = (
+                execution_pb2.EXECUTION_STATUS_PENDING
+                if held
+                else execution_pb2.EXECUTION_STATUS_RUNNING
+            )
         case pb.CompensationStarted():
             history.undone_us = at_us
             history.status = execution_pb2.EXECUTION_STATUS_COMPENSATING

@@ -364,6 +364,7 @@ class Tracing:
 COST_TEXTS: dict[CostReason, str] = {
     "run": "ran",
     "dependency": "waited for other tasks",
+    "start": "waited for the execution to begin",
     "pause": "waited in a pause",
     "parallelism": "waited for the limit of parallel tasks",
     "items": "waited for the concurrency of its map",

@@ -13,13 +13,15 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.insight.times import RUNNING, SKIPPED, History, NodeTimes
 from flowmesh.plan import Plan, PlanNode
 
-# `dependency`: others had to end first. `pause`: the execution was paused. `parallelism`: as many
+# `dependency`: others had to end first. `start`: the execution waited to begin. `pause`: it was
+# paused. `parallelism`: as many
 # tasks ran as may. `items`: as many items of the map ran as may. `worker`: no worker had it yet.
 # `retry`: the pause before another attempt. `handler`: its durable handler had asked for something.
 # `signal`: it was awaited. `child`: another execution. `people`: somebody had to approve, or to say
 # how it goes on. `engine`: the orchestrator had not come to it.
 WaitReason = Literal[
     "dependency",
+    "start",
     "pause",
     "parallelism",
     "items",
@@ -150,8 +152,13 @@ class Waits:
         return "parallelism" if self._plan.parallelism else "engine"
 
     def _cut(self, reason: WaitReason, from_us: int, to_us: int) -> Iterator[Wait]:
-        """The stretch, with the pauses in it told apart."""
-        for paused_us, resumed_us in self._history.pauses:
+        """The stretch, with the wait to begin and the pauses in it told apart."""
+        history = self._history
+        begun_us = min((history.begun_us or self._now_us) if history.held_us else 0, to_us)
+        if begun_us > from_us:
+            yield Wait("start", from_us, begun_us)
+            from_us = begun_us
+        for paused_us, resumed_us in history.pauses:
             paused_us, resumed_us = max(paused_us, from_us), min(resumed_us or to_us, to_us)
             if paused_us < resumed_us:
                 yield Wait(reason, from_us, paused_us)

@@ -23,7 +23,7 @@ from flowmesh.insight.times import COMPLETED, FAILED
 from flowmesh.plan import PayloadNeeded, Plan, PlanNode, RenderError, decode
 from flowmesh.views import event_type, json_value
 
-ROOTS = ("input", "tasks", "context", "states", "signals")
+ROOTS = ("input", "variables", "tasks", "context", "states", "signals")
 STEPS_MAX = 5_000
 VALUE_BYTES_MAX = 4 << 20
 """Values shown of one watch, in all, about; beyond it they are left out."""
@@ -168,6 +168,8 @@ class _Watcher:
         match root:
             case "input":
                 return _within(self._decode(state.input), path)
+            case "variables":
+                return _within(state.variables[-1], path)
             case "tasks":
                 return self._output(state, str(path[0]), path[1:])
             case "states":

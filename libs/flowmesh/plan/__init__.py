@@ -7,6 +7,7 @@ and compiled templates. It holds no state of any execution and does no I/O.
 from flowmesh.expressions import RenderError
 from flowmesh.plan.compiled import (
     ITEM_ROOTS,
+    PAGE_ROOTS,
     STATE_ROOTS,
     Follow,
     Graph,
@@ -15,7 +16,9 @@ from flowmesh.plan.compiled import (
     compile_plan,
     single_task,
 )
+from flowmesh.plan.policies import StartPolicy
 from flowmesh.plan.scope import (
+    NO_NAMES,
     ItemsNeeded,
     NotAtHand,
     PayloadNeeded,
@@ -25,14 +28,18 @@ from flowmesh.plan.scope import (
     decode_if_json,
     inline,
     moment_of,
+    next_page,
     payload_reader,
     render_input,
     render_items,
+    render_names,
     values_of,
 )
 
 __all__ = [
     "ITEM_ROOTS",
+    "NO_NAMES",
+    "PAGE_ROOTS",
     "STATE_ROOTS",
     "Follow",
     "Graph",
@@ -43,15 +50,18 @@ __all__ = [
     "Plan",
     "PlanNode",
     "RenderError",
+    "StartPolicy",
     "compile_plan",
     "context_of",
     "decode",
     "decode_if_json",
     "inline",
     "moment_of",
+    "next_page",
     "payload_reader",
     "render_input",
     "render_items",
+    "render_names",
     "single_task",
     "values_of",
 ]

@@ -4,29 +4,31 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import orjson
 
 from flowmesh.api.common.v1 import journal_pb2, payload_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
+from flowmesh.plan.policies import limits_of, start_policy_of
 from flowmesh.plan.schemas import Schema
 
-INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution"})
+INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution", "variables"})
 ITEM_ROOTS = frozenset({"item", "index"})
+PAGE_ROOTS = frozenset({"cursor"})
 STATE_ROOTS = frozenset({"state", "error"})
 UNDO_ROOTS = frozenset({"undo"})
-"""What templates in the body of a map, of a state machine, and of what undoes a node may refer to
-besides.
+"""What templates in the body of a map, of a map by pages, of a state machine, and of what undoes a
+node may refer to besides.
 """
-
-KEY_ROOTS = frozenset({"input"})
-"""What the key of a limit may refer to."""
 
 DEFAULT_QUEUE = "default"
 RETRIED_BY_DEFAULT = frozenset(
     {"Timeout", "NetworkError", "RateLimitError", "ServerError", "CIRCUIT_OPEN"}
 )
-NEVER_RETRIED = frozenset({"Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit"})
+NEVER_RETRIED = frozenset(
+    {"Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit", "PERMISSION_DENIED"}
+)
 _STARTING = (plan_pb2.NODE_KIND_CHILD, plan_pb2.NODE_KIND_CONTINUE)
 
 
@@ -57,17 +59,6 @@ class Retry:
         if self.max_delay_us:
             delay = min(delay, float(self.max_delay_us))
         return int(delay * (1 - self.jitter * draw))
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What holds tasks back although workers are free; 0 is no limit. `key` renders to a text."""
-
-    concurrency: int
-    rate: float
-    burst: int
-    key: Template | None
-    retry_ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +96,8 @@ class PlanNode:
     source; `excused` says that its failure is an edge's condition and fails nothing else, and
     `required` are the sources of those of which a join can miss none. `undo` is the node that
     undoes this one, which has its id with a suffix; `undoes` of that one leads back. One that
-    `waits` starts an execution, or waits for a signal with a key or a limit (`engine.children`).
+    `waits` starts an execution, or waits for a signal with a key or a limit (`engine.children`);
+    `names` is what is rendered besides its input.
     """
 
     __slots__ = (
@@ -114,6 +106,7 @@ class PlanNode:
         "body",
         "child",
         "concurrency",
+        "counted",
         "critical",
         "delay_us",
         "dependencies",
@@ -135,8 +128,12 @@ class PlanNode:
         "lane",
         "limits",
         "name",
+        "names",
+        "next_path",
         "on_failure",
         "on_timeout",
+        "pages_max",
+        "permissions",
         "priority",
         "queue",
         "race",
@@ -149,6 +146,7 @@ class PlanNode:
         "single",
         "spec",
         "start",
+        "start_timeout_us",
         "steps_max",
         "successors",
         "timeout_ms",
@@ -202,9 +200,13 @@ class PlanNode:
         self.on_failure = message.on_failure
         self.fallback = message.fallback
         self.total_timeout_us = message.total_timeout_ms * 1000
+        self.start_timeout_us = message.start_timeout_ms * 1000
         self.tolerated = message.map.tolerated_failures
         self.tolerated_share = message.map.tolerated_share
         self.batch = message.map.batch
+        self.pages_max = message.map.pages_max
+        self.next_path = tuple(message.map.next_path)
+        self.counted = message.map.counted
         self.approval = message.approval if message.HasField("approval") else None
         self.form = Schema(message.approval.form)
         self.undo: PlanNode | None = None
@@ -215,24 +217,15 @@ class PlanNode:
             self.rules.setdefault(source, []).append(EdgeRule(rule.label, rule.on_failure))
         self.follow = _follow(message.follow) if message.HasField("follow") else None
         self.given: payload_pb2.Payload | None = None
-        self.limits = _limits(message.limits) if message.HasField("limits") else None
+        self.limits = limits_of(message.limits) if message.HasField("limits") else None
         self.requires = ",".join(message.requires)
+        self.permissions: tuple[str, ...] = tuple(message.permissions)
         self.child = message.child if message.HasField("child") else None
+        self.names: Template | None = None
         self.on_timeout = message.on_timeout
         self.waits = message.kind in _STARTING or bool(
             message.signal and (template is not None or message.timeout_ms)
         )
-
-
-def _limits(message: plan_pb2.Limits) -> Limits:
-    key = message.key_template
-    return Limits(
-        concurrency=message.concurrency,
-        rate=message.rate_per_second,
-        burst=message.burst,
-        key=compile_template(orjson.loads(key), KEY_ROOTS) if key else None,
-        retry_ratio=message.retry_ratio,
-    )
 
 
 def _follow(message: plan_pb2.Follow) -> Follow:
@@ -321,7 +314,9 @@ class SearchAttribute:
 class Plan(Graph):
     """A plan that can be run. `message` is as stored; `body` its bytes.
 
-    `lanes` are the pairs of queue and priority its tasks wait in, `PlanNode.lane` one of them.
+    `lanes` are the pairs of queue and priority its tasks wait in, `PlanNode.lane` one of them;
+    `variables` are their first values by name, `variable_schemas` what all of them fit.
+    `start_shared` says whether starts with the same key are about one another.
     """
 
     __slots__ = (
@@ -340,7 +335,11 @@ class Plan(Graph):
         "output_schema",
         "parallelism",
         "search",
+        "start",
+        "start_shared",
         "timeout_us",
+        "variable_schemas",
+        "variables",
         "version",
         "workflow_id",
     )
@@ -369,8 +368,15 @@ class Plan(Graph):
         self.callbacks = message.callbacks if message.HasField("callbacks") else None
         self.on_failure = message.on_failure
         self.compensation = message.compensation
-        self.limits = _limits(message.limits) if message.HasField("limits") else None
+        self.limits = limits_of(message.limits) if message.HasField("limits") else None
+        self.start = start_policy_of(message.start) if message.HasField("start") else None
+        of = message.start
+        self.start_shared = bool(of.concurrency or of.debounce_ms or of.dedup_window_ms)
         self.search = search
+        self.variables = {
+            each.name: msgspec.json.decode(each.initial) for each in message.variables
+        }
+        self.variable_schemas = {each.name: Schema(each.schema) for each in message.variables}
 
 
 def _search_attribute(message: plan_pb2.SearchAttribute) -> SearchAttribute:
@@ -432,9 +438,11 @@ class _Compiler:
             retry = self._retries[policy] = _retry(message)
         spec = self._specs[message.spec] if message.kind == plan_pb2.NODE_KIND_TASK else None
         node = PlanNode(index, message, spec, self._template(message.input_template, roots), retry)
+        node.names = self._template(message.child.names_template, roots)
         match message.kind:
             case plan_pb2.NODE_KIND_MAP:
-                node.body = Graph(self.nodes(message.map.nodes, roots | ITEM_ROOTS))
+                inside = PAGE_ROOTS if message.map.pages_max else ITEM_ROOTS
+                node.body = Graph(self.nodes(message.map.nodes, roots | inside))
             case plan_pb2.NODE_KIND_GROUP:
                 node.body = Graph(self.nodes(message.group.nodes, roots))
             case plan_pb2.NODE_KIND_STATES:

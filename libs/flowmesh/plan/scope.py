@@ -58,6 +58,9 @@ class ExecutionValues(Protocol):
     def moved_at_us(self) -> int:
         """When the last node of the plan's graph ended."""
 
+    def variables_of(self, node: Any) -> Mapping[str, Any]:
+        """The variables as a node sees them; as they are now where there is none."""
+
 
 class NodeValues(Protocol):
     """A node of a running graph; `id` names it in its execution."""
@@ -191,6 +194,8 @@ class _Values(Mapping[str, Any]):
                 return _Tasks(self._scope, self._read)
             case "context":
                 return context_of(self._execution, self._read)
+            case "variables":
+                return self._execution.variables_of(self._node)
             case "execution":
                 return {"id": self._execution.execution_id}
             case "undo" if self._node is not None:
@@ -245,6 +250,7 @@ def context_of(execution: ExecutionValues, read: PayloadReader = inline) -> dict
 
 
 _EMPTY = payload_pb2.Payload(data=b"null")
+NO_NAMES: Mapping[str, Any] = {}
 
 
 def render_input(
@@ -278,6 +284,20 @@ def render_input(
     return payload_pb2.Payload(data=msgspec.json.encode(template.render(values)))
 
 
+def render_names(
+    execution: ExecutionValues, node: NodeValues, read: PayloadReader = inline
+) -> Mapping[str, Any]:
+    """What a node that starts an execution says of it by templates: `workflow`, `id`.
+
+    Raises as `render_input`.
+    """
+    template = node.planned.names
+    if template is None:
+        return NO_NAMES
+    names: Mapping[str, Any] = template.render(_Values(execution, node.scope, read, node))
+    return names
+
+
 def render_items(execution: ExecutionValues, node: NodeValues, read: PayloadReader) -> list[Any]:
     """The items of a map.
 
@@ -294,6 +314,21 @@ def render_items(execution: ExecutionValues, node: NodeValues, read: PayloadRead
         raise RenderError("items", f"{len(items)} items, at most {ITEMS_MAX}")
     size = node.planned.batch
     return [items[at : at + size] for at in range(0, len(items), size)] if size else items
+
+
+def next_page(node: NodeValues, read: PayloadReader) -> payload_pb2.Payload | None:
+    """The cursor of the page after the one whose items a map has; None where there is none.
+
+    Raises NotAtHand as `render_input`.
+    """
+    if not node.planned.next_path:
+        return None
+    value = decode(node.scope.output_of(node.planned.dependencies[0]), read)
+    for key in node.planned.next_path:
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is None or value is False or value == "":
+        return None
+    return payload_pb2.Payload(data=msgspec.json.encode(value))
 
 
 def _kind_of(value: Any) -> str:

@@ -13,6 +13,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2, execution_service_pb2
 from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent
 from flowmesh.engine import (
+    Begin,
     ChildBegan,
     ChildDone,
     Collect,
@@ -25,13 +26,16 @@ from flowmesh.engine import (
     State,
     Steer,
     TaskEnded,
+    TaskRuns,
     TimersDue,
     Transition,
     decide,
     encode_output,
+    map_output,
     signal_with_key,
 )
 from flowmesh.engine import Signal as SignalCommand
+from flowmesh.engine.starting import TURN
 from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_FAILED, FAR_US
 from flowmesh.errors import Invalid, Violation
 from flowmesh.executors.failures import TaskFailure
@@ -41,9 +45,11 @@ from flowmesh.plan import (
     compile_plan,
     decode,
     inline,
+    next_page,
     payload_reader,
     render_input,
     render_items,
+    render_names,
     values_of,
 )
 from flowmesh.rehearsal.attempts import Attempts
@@ -152,7 +158,10 @@ class Rehearsal:
 
     def _next(self) -> Command | None:
         """What happens next, the clock moved on to it; None where nothing ever will."""
-        wake_us = self._state.wake_at_us
+        wake_us, hold = self._state.wake_at_us, self._state.hold
+        if hold is not None and hold.reason == TURN:
+            # A rehearsal is alone: nobody is before it.
+            return Begin()
         if self._due and (not wake_us or self._due[0][0] <= wake_us):
             at_us, _, command = heapq.heappop(self._due)
             self._now = max(self._now, at_us)
@@ -210,7 +219,9 @@ class Rehearsal:
             started_at_us=self._now,
         )
         self._later(answer.after_us, command)
-        return []
+        if not node.planned.start_timeout_us:
+            return []
+        return [self.decide(TaskRuns(node.id, node.attempt, "", self._now))]
 
     async def _child(self, asked: execution_service_pb2.StartRequested) -> None:
         """Starts a workflow: a mock answers for it, or it runs here, where it is known."""
@@ -250,21 +261,24 @@ class Rehearsal:
         of = node.map
         if of is not None and of.begun == of.total:
             parts = [each if isinstance(each, bytes) else each.data for each in of.outputs]
-            return Collect(node.id, payload_pb2.Payload(data=b"[" + b",".join(parts) + b"]"))
-        if node.machine is not None or node.is_group:
+            return Collect(node.id, payload_pb2.Payload(data=map_output(node.planned, parts)))
+        if node.machine is not None or node.is_group or node.planned.pages_max:
             return Expand(node.id)
         what = "input" if node.planned.kind == plan_pb2.NODE_KIND_STATES else "items"
         try:
             if what == "input":
                 return Expand(node.id, value=render_input(self._state, node))
-            return Expand(node.id, render_items(self._state, node, inline))
+            items = render_items(self._state, node, inline)
+            return Expand(node.id, items, next_page(node, inline))
         except RenderError as error:
             failed = TaskFailure("ValidationError", f"{what} of {node.id}: {error}")
             return Expand(node.id, failure=failed.result("", "").failure)
 
     def _rendered(self, node: NodeState) -> Rendered:
         try:
-            return Rendered(node.id, node.attempt, render_input(self._state, node))
+            value = render_input(self._state, node)
+            names = render_names(self._state, node)
+            return Rendered(node.id, node.attempt, value, names=names)
         except RenderError as error:
             failed = TaskFailure("ValidationError", f"input of {node.id}: {error}")
             failure = failed.result("", "").failure

@@ -35,6 +35,11 @@ class Settings(BaseSettings):
     http_port: int = Field(
         default=3000, ge=0, le=65535, description="HTTP port; 0 picks a free one"
     )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+        description="where people reach the gateway, as links name it: https://flow.example.com",
+    )
     advertise: str = Field(default="", description="host:port others reach this process at")
     data_dir: str = Field(default=".flowmesh", description="folder for what this process keeps")
     egress: Literal["open", "public"] = Field(
@@ -68,6 +73,9 @@ class Settings(BaseSettings):
     log_format: Literal["", "json", "console"] = Field(
         default="", description="console on a terminal, JSON otherwise, unless said"
     )
+    log_transitions: bool = Field(
+        default=False, description="write a log line, at info, for each event of an execution"
+    )
     otlp_endpoint: str = Field(
         default="", description="host:port of an OTLP/gRPC collector for traces"
     )
@@ -85,6 +93,10 @@ class Settings(BaseSettings):
         gt=0,
         le=3650,
         description="days, or parts of one, an ended execution is kept before it is deleted",
+    )
+    policy: str = Field(
+        default="",
+        description="package.module:factory of what decides which tasks may run, and for whom",
     )
     archive_dir: str = Field(
         default="",

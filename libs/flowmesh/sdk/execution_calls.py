@@ -87,17 +87,20 @@ class ExecutionCalls(Connection):
         stop_everywhere: bool = False,
         breakpoints: Collection[str] = (),
         labels: Mapping[str, str] | None = None,
+        permissions: Collection[str] = (),
     ) -> Handle:
         """Starts one execution; it survives any crash once this returns.
 
         Again with the same `request_id` answers the same execution. With `wait` (seconds) the
         call itself waits for the end, at most so long; the handle then knows the result. It stops
-        before every node, or before those of `breakpoints`, until they are let go on.
+        before every node, or before those of `breakpoints`, until they are let go on. Tasks that
+        declare permissions run only where they are all among `permissions`.
         """
         stops = {
             "stop_everywhere": stop_everywhere,
             "breakpoints": sorted(breakpoints),
             "labels": labels,
+            "permissions": sorted(permissions),
         }
         return await self._begin(workflow_id, input, request_id, version, wait, nodes=True, **stops)
 

@@ -120,6 +120,15 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """What an execution waits for to begin: `delay` or `debounce` until a time, or its `turn`."""
+
+    reason: str
+    until: datetime | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One running or finished workflow, as last committed."""
 
@@ -151,9 +160,13 @@ class Execution:
     rerun_of: str = ""
     # Labels, attributes and input values it is found by, under their full names.
     search: dict[str, str | float | bool | datetime | None] = field(default_factory=dict)
+    # As they are now, of a workflow that declares some.
+    variables: dict[str, Json] = field(default_factory=dict)
     # It is past its retention: this is its copy in the archive.
     archived: bool = False
     erasure: "Erasure | None" = None
+    # Set as long as it has not begun, where its workflow has a start policy.
+    hold: Hold | None = None
     _by_id: dict[str, Node] = field(default_factory=dict, repr=False, compare=False)
 
     def node(self, node_id: str) -> Node:
@@ -229,6 +242,11 @@ def node_of(message: execution_pb2.Node) -> Node:
     )
 
 
+def _hold_of(message: execution_pb2.Hold) -> Hold:
+    word = execution_pb2.HoldReason.Name(message.reason).removeprefix("HOLD_REASON_").lower()
+    return Hold(word, moment(message.until_us), message.key)
+
+
 def execution_of(message: execution_pb2.Execution) -> Execution:
     return Execution(
         id=message.execution_id,
@@ -257,7 +275,9 @@ def execution_of(message: execution_pb2.Execution) -> Execution:
         compensation=_compensation(message.compensation),
         rerun_of=message.origin.execution_id,
         search={each.name: _search_value(each) for each in message.search},
+        variables={name: decode_inline(each) for name, each in message.variables.items()},
         archived=message.archived,
+        hold=_optional(message, "hold", _hold_of),
         erasure=_optional(message, "erasure", _erasure_of),
     )
 

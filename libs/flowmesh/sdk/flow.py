@@ -69,6 +69,8 @@ class TaskOptions(MapOptions, total=False):
     retry: Retry | None
     # Limit of one attempt.
     timeout: Duration | None
+    # Limit of the wait of an attempt for a worker that begins it.
+    schedule_to_start: Duration | None
     # LOW, NORMAL, HIGH or CRITICAL: which ready task leaves first.
     priority: str
     queue: str
@@ -179,16 +181,20 @@ class Graph:
         version: int | str = "latest",
         wait: bool = True,
         on_cancel: str = "",
+        child_id: Json = None,
         **options: Unpack[TaskOptions],
     ) -> TaskNode:
         """Adds a task that starts another workflow with its `input`, and has its output.
 
-        Without `wait` it completes when that has started; `on_cancel` says what becomes of it
-        when the task is canceled: CANCEL (the default), TERMINATE or ABANDON.
+        Without `wait` it completes when that has started, which is once under a `child_id`;
+        `on_cancel` says what becomes of it when the task is canceled: CANCEL (the default),
+        TERMINATE or ABANDON. The name of the workflow and the id may be templates.
         """
         said: dict[str, Json] = {"workflow": workflow, "version": version, "wait": wait}
         if on_cancel:
             said["onCancel"] = on_cancel
+        if child_id is not None:
+            said["id"] = _plain(child_id)
         return self._written(id, "subworkflow", said, "input", options)
 
     def continue_as_new(self, id: str, **options: Unpack[TaskOptions]) -> TaskNode:
@@ -200,13 +206,30 @@ class Graph:
         return self._written(id, "wait", {"event": event}, "correlate", options)
 
     def map(
-        self, id: str, items: Json, *, concurrency: int = 0, **options: Unpack[MapOptions]
+        self,
+        id: str,
+        items: Json = None,
+        *,
+        pages: Mapping[str, Json] | None = None,
+        counted: bool = False,
+        concurrency: int = 0,
+        **options: Unpack[MapOptions],
     ) -> "MapNode":
         """Adds a map: the tasks added to it run once for each of `items`, a list or a reference
         to one, `concurrency` items at a time (100 unless said).
+
+        Instead of `items`, `pages` says which task brings them page by page, as a document does:
+        `{"taskRef": "list-orders"}`. If `counted` its output says how many there were.
         """
-        before = self._before(id, options, items)
-        node = MapNode(self, id, _plain(items), concurrency, before, _map_fields(options))
+        before = self._before(id, options, items if pages is None else dict(pages))
+        body: dict[str, Json] = {"items": _plain(items)}
+        if pages is not None:
+            body = {"pages": _plain(pages)}
+        if concurrency:
+            body["concurrency"] = concurrency
+        if counted:
+            body["results"] = "COUNT"
+        node = MapNode(self, id, body, before, _map_fields(options))
         self.tasks[id] = node
         return node
 
@@ -275,16 +298,14 @@ class MapNode(Graph):
         self,
         outer: Graph,
         id: str,
-        items: Json,
-        concurrency: int,
+        body: dict[str, Json],
         before: tuple[str, ...],
         fields: dict[str, Json],
     ) -> None:
         super().__init__(f"{outer.name}.{id}", outer.handlers, outer._resources)
         self.id = id
         self._outer = outer
-        self._items = items
-        self._concurrency = concurrency
+        self._body = body
         self._named = before
         self._fields = fields
 
@@ -315,11 +336,12 @@ class MapNode(Graph):
         return id in self.tasks
 
     def as_json(self) -> dict[str, Json]:
-        body: dict[str, Json] = {"items": self._items}
-        if self._concurrency:
-            body["concurrency"] = self._concurrency
-        body["tasks"] = [node.as_json() for node in self.tasks.values()]
-        document: dict[str, Json] = {"id": self.id, "map": body, **self._fields}
+        tasks = [node.as_json() for node in self.tasks.values()]
+        document: dict[str, Json] = {
+            "id": self.id,
+            "map": {**self._body, "tasks": tasks},
+            **self._fields,
+        }
         if self.depends_on:
             document["dependsOn"] = list(self.depends_on)
         return document
@@ -334,6 +356,9 @@ class MapNode(Graph):
         return dict.fromkeys((*self._named, *inner))
 
 
+_START_TIMES = frozenset({"delay", "debounce", "maxWait", "dedupWindow"})
+
+
 class Workflow(Graph):
     """A workflow built step by step; `client.register(flow)` compiles and registers it."""
 
@@ -346,13 +371,16 @@ class Workflow(Graph):
         parallelism: int = 0,
         timeout: Duration | None = None,
         labels: Mapping[str, str] | None = None,
+        start: Mapping[str, Json] | None = None,
     ) -> None:
+        """`start` says when executions begin, in the words of a resource; times may be seconds."""
         super().__init__(name, {}, {})
         self.output = output
         self._input_schema = input_schema
         self._parallelism = parallelism
         self._timeout = timeout
         self._labels = dict(labels or {})
+        self._start = dict(start or {})
 
     @property
     def id(self) -> str:
@@ -369,6 +397,11 @@ class Workflow(Graph):
             spec["parallelism"] = self._parallelism
         if self._timeout is not None:
             spec["timeout"] = duration_text(self._timeout)
+        if self._start:
+            spec["start"] = {
+                name: duration_text(value) if name in _START_TIMES else value
+                for name, value in self._start.items()
+            }
         metadata: dict[str, Json] = {"name": self.name}
         if self._labels:
             metadata["labels"] = self._labels
@@ -426,6 +459,8 @@ def _fields(options: TaskOptions) -> dict[str, Json]:
         fields["retry"] = retry.as_json()
     if timeout := options.get("timeout"):
         fields["timeout"] = duration_text(timeout)
+    if to_start := options.get("schedule_to_start"):
+        fields["scheduleToStart"] = duration_text(to_start)
     for key in ("priority", "queue"):
         if value := options.get(key):
             fields[key] = value

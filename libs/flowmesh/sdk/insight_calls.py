@@ -8,6 +8,7 @@ from flowmesh.api.history.v1 import insight_service_pb2_grpc as rpc
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
 from flowmesh.insight.comparison import Comparison
+from flowmesh.insight.inputs import NodeInputs
 from flowmesh.insight.moments import StateAt
 from flowmesh.insight.parts import decode
 from flowmesh.insight.traces import Trace
@@ -53,6 +54,14 @@ class InsightCalls(Connection):
         )
         response = await self.caller.call(self.insights.WatchVariable, request)
         return decode(response.report, Watch)
+
+    async def node_inputs(self, execution_id: str, *nodes: str) -> NodeInputs:
+        """What some tasks got as their input in their last attempt, or all of them."""
+        request = pb.RenderInputsRequest(
+            namespace=self.namespace, execution_id=execution_id, nodes=nodes
+        )
+        response = await self.caller.call(self.insights.RenderInputs, request)
+        return decode(response.report, NodeInputs)
 
     async def explain(self, execution_id: str, task_id: str = "") -> Explanation:
         """Why an execution, or one task of it, waits now, and what helps."""

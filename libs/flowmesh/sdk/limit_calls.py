@@ -17,7 +17,9 @@ LIMIT_KINDS = ("namespace", "workflow", "task_type", "node", "upstream", "queue"
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit that is set; 0 is none. `rate` is by second, `weight` that of a namespace."""
+    """A limit that is set; 0 is none. `rate` is by second, `weight` that of a namespace, `max_size`
+    of a queue.
+    """
 
     kind: str
     subject: str
@@ -25,6 +27,7 @@ class Limit:
     rate: float
     burst: int
     weight: int
+    max_size: int
     actor: str
     reason: str
     updated_at: datetime | None
@@ -78,7 +81,11 @@ class LimitChange:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Tasks of one queue and task type; `ready` ones include those that are held back."""
+    """Tasks of one queue and task type; `ready` ones include those that are held back.
+
+    `max_size` is that of the queue. Arrivals and `service_ms`, how long a task takes, are those of
+    the last minute, the recommendations what they ask for; 0 is unknown.
+    """
 
     queue: str
     task_type: str
@@ -92,6 +99,11 @@ class Queue:
     free_slots: int
     worker_sets: int
     overflowed: bool
+    max_size: int
+    arrivals_per_second: float
+    service_ms: float
+    recommended_slots: int
+    recommended_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,7 @@ class LimitCalls(Connection):
         rate: float = 0.0,
         burst: int = 0,
         weight: int = 0,
+        max_size: int = 0,
         actor: str = "",
         reason: str = "",
     ) -> tuple[str, ...]:
@@ -161,6 +174,7 @@ class LimitCalls(Connection):
             rate_per_second=rate,
             burst=burst,
             weight=weight,
+            max_size=max_size,
         )
         request = pb.SetLimitRequest(limit=limit, actor=actor, reason=reason)
         response = await self.caller.call(self.limit_service.SetLimit, request)
@@ -251,6 +265,11 @@ class LimitCalls(Connection):
                 free_slots=each.credit,
                 worker_sets=each.worker_sets,
                 overflowed=each.overflowed,
+                max_size=each.max_size,
+                arrivals_per_second=each.arrivals_per_second,
+                service_ms=each.service_ms,
+                recommended_slots=each.recommended_slots,
+                recommended_size=each.recommended_size,
             )
             for each in found.queues
         )
@@ -302,6 +321,7 @@ def _limit(message: pb.Limit) -> Limit:
         rate=message.rate_per_second,
         burst=message.burst,
         weight=message.weight,
+        max_size=message.max_size,
         actor=message.actor,
         reason=message.reason,
         updated_at=moment(message.updated_at_us),

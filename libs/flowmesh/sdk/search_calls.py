@@ -125,11 +125,25 @@ class SearchCalls(Connection):
         reason: str = "",
         signal: str = "",
         payload: Json = None,
+        from_failed: bool = False,
+        newest_version: bool = False,
         rate_per_second: int = 0,
         request_id: str = "",
     ) -> Bulk:
-        """Begins to cancel, terminate, pause, resume or signal all that the filter takes."""
-        wanted = bulk_pb.BulkAction(name=action, reason=reason, signal=signal)
+        """Begins to cancel, terminate, pause, resume, signal, retry or rerun all that the filter
+        takes.
+
+        A retry tries every failed node of a running execution again. A rerun starts a new execution
+        for each that has ended: all of it, or what failed with all behind it; of the version that
+        ran, or the newest.
+        """
+        wanted = bulk_pb.BulkAction(
+            name=action,
+            reason=reason,
+            signal=signal,
+            from_failed=from_failed,
+            newest_version=newest_version,
+        )
         if signal:
             wanted.payload.CopyFrom(await self.payloads.pack(payload))
         request = bulk_pb.StartBulkRequest(

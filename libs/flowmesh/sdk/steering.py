@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.sdk.executions import StoredValue
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.payloads import Json, encode
 
 if TYPE_CHECKING:
     from flowmesh.sdk.execution_calls import ExecutionCalls
     from flowmesh.sdk.handle import Handle
 
 _UNSET: Any = object()
+Decisions = Literal["any", "approve", "reject"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,17 @@ class PendingApproval:
     needed: int
     due_at: datetime | None
     details: Json | StoredValue
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalLink:
+    """Whoever has the URL decides, until they have or it expires. The path of it leads to every
+    gateway; what is before the path is a setting.
+    """
+
+    url: str
+    token: str
+    expires_at: datetime
 
 
 class Steered:
@@ -132,6 +144,44 @@ class Steered:
         )
         response = await self._client.caller.call(self._client.control.DecideApproval, request)
         return response.outcome
+
+    async def approval_link(
+        self, node: str, *, by: str, decision: Decisions = "any", valid: timedelta | None = None
+    ) -> ApprovalLink:
+        """A link by which `by` decides; `decision` may be only `approve` or `reject`. It is valid
+        until the deadline of the approval, or 7 days, or for a shorter time.
+        """
+        scopes = {"any": 0, "approve": pb.LINK_SCOPE_APPROVE, "reject": pb.LINK_SCOPE_REJECT}
+        request = pb.CreateApprovalLinkRequest(
+            namespace=self._client.namespace,
+            execution_id=self.id,
+            node=node,
+            by=by,
+            scope=pb.LinkScope.ValueType(scopes[decision]),
+            valid_ms=int(valid.total_seconds() * 1_000) if valid else 0,
+        )
+        made = await self._client.caller.call(self._client.control.CreateApprovalLink, request)
+        expires = datetime.fromtimestamp(made.expires_at_us / 1_000_000, UTC)
+        return ApprovalLink(made.url, made.token, expires)
+
+    async def set_variable(
+        self, name: str, value: Json, *, reason: str = "", request_id: str = ""
+    ) -> int:
+        """Gives a variable of the workflow another value, which attempts see that become ready
+        from now on; the sequence of the event. Raises NotFound for a variable that is not declared,
+        Invalid for a value that does not fit its schema.
+        """
+        request = pb.SetVariableRequest(
+            namespace=self._client.namespace,
+            execution_id=self.id,
+            name=name,
+            value=payload_pb2.Payload(data=encode(value)),
+            reason=reason,
+            request_id=request_id or self._client.new_id(),
+            actor=self._client.actor,
+        )
+        response = await self._client.caller.call(self._client.control.SetVariable, request)
+        return response.sequence
 
     async def set_breakpoints(
         self, nodes: Collection[str] = (), *, everywhere: bool = False

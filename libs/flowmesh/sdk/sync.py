@@ -8,6 +8,7 @@ from typing import Self
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
 from flowmesh.insight.comparison import Comparison
+from flowmesh.insight.inputs import NodeInputs
 from flowmesh.insight.moments import StateAt
 from flowmesh.insight.traces import Trace
 from flowmesh.insight.watching import Watch
@@ -229,6 +230,7 @@ class SyncClient:
         version: Version = 0,
         wait: float = 0,
         labels: Mapping[str, str] | None = None,
+        permissions: Collection[str] = (),
     ) -> SyncHandle:
         handle = self._portal.call(
             self._client.start(
@@ -238,6 +240,7 @@ class SyncClient:
                 version=version,
                 wait=wait,
                 labels=labels,
+                permissions=permissions,
             )
         )
         return SyncHandle(self._portal, handle)
@@ -322,6 +325,9 @@ class SyncClient:
 
     def watch_variable(self, execution_id: str, path: str) -> Watch:
         return self._portal.call(self._client.watch_variable(execution_id, path))
+
+    def node_inputs(self, execution_id: str, *nodes: str) -> NodeInputs:
+        return self._portal.call(self._client.node_inputs(execution_id, *nodes))
 
     def explain(self, execution_id: str, task_id: str = "") -> Explanation:
         return self._portal.call(self._client.explain(execution_id, task_id))

@@ -34,14 +34,14 @@ CLOCK_TOLERANCE_US = 20_000
 
 _EXECUTIONS = """
 select id, request_id, partition, status, started_at, ended_at, wake_at, ready_since, plan_digest
-from orchestrator.executions where workflow_id = $1 order by id"""
+from orchestrator.executions where workflow_id = any($1) order by id"""
 _HISTORY = """
 select h.execution_id, h.seq, h.events from orchestrator.history h
-join orchestrator.executions e on e.id = h.execution_id and e.workflow_id = $1
+join orchestrator.executions e on e.id = h.execution_id and e.workflow_id = any($1)
 order by h.execution_id, h.seq"""
 _PLANS = """
 select digest, body from orchestrator.plans
-where digest in (select plan_digest from orchestrator.executions where workflow_id = $1)"""
+where digest in (select plan_digest from orchestrator.executions where workflow_id = any($1))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,14 @@ async def reader(postgres: str) -> asyncpg.Connection:
     return await asyncpg.connect(postgres, timeout=TIMEOUT_S, server_settings=only_read)
 
 
-async def read_stored(connection: asyncpg.Connection, workflow_id: str) -> dict[str, Stored]:
-    """All executions of a workflow with their histories, as one consistent read."""
+async def read_stored(
+    connection: asyncpg.Connection, workflow_ids: Sequence[str]
+) -> dict[str, Stored]:
+    """All executions of these workflows with their histories, as one consistent read."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        executions = await connection.fetch(_EXECUTIONS, workflow_id)
-        histories = await connection.fetch(_HISTORY, workflow_id)
-        bodies = await connection.fetch(_PLANS, workflow_id)
+        executions = await connection.fetch(_EXECUTIONS, workflow_ids)
+        histories = await connection.fetch(_HISTORY, workflow_ids)
+        bodies = await connection.fetch(_PLANS, workflow_ids)
     plans = {row["digest"]: compile_plan(plan_pb2.Plan.FromString(row["body"])) for row in bodies}
     rows: dict[str, list[tuple[int, tuple[history.HistoryEvent, ...]]]] = defaultdict(list)
     for row in histories:
@@ -221,7 +223,7 @@ def check_sink(
     for call in calls:
         seen[call.step, call.key].append(call)
     for step in steps:
-        expected = {key_of(one.id, step): one for one in stored.values() if _completed(one, step)}
+        expected = {key_of(one.id, step): one for one in stored.values() if completed(one, step)}
         keys = {key for name, key in seen if name == step}
         lost, unknown = expected.keys() - keys, keys - expected.keys()
         if lost or unknown:
@@ -245,7 +247,7 @@ def check_effects(
     applied = Counter((line["route"], line["key"]) for line in keyed)
     problems = [f"I3 {key} of {step}: {n} effects" for (step, key), n in applied.items() if n > 1]
     for step in steps:
-        expected = {key_of(one.id, step) for one in stored.values() if _completed(one, step)}
+        expected = {key_of(one.id, step) for one in stored.values() if completed(one, step)}
         found = {key for route, key in applied if route == step}
         if expected != found:
             lost, strange = len(expected - found), sorted(found - expected)[:5]
@@ -258,7 +260,8 @@ def key_of(execution_id: str, step: str) -> str:
     return f"{execution_id}/{step}"
 
 
-def _completed(one: Stored, step: str) -> bool:
+def completed(one: Stored, step: str) -> bool:
+    """Whether the result of a step was accepted."""
     return any(
         event.HasField("task_completed") and event.task_completed.node == step
         for event in one.events

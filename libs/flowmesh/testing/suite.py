@@ -178,7 +178,8 @@ class Suite:
         """Kills the whole process group with SIGKILL; the servers die with it."""
         assert self._process is not None
         if self._process.returncode is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
         # Whoever reads from it is to be told that it died, not that the channel was closed.
         await self._disconnect(CALLS_END_S)

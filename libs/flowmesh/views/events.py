@@ -74,6 +74,8 @@ def _workflow_started(body: pb.WorkflowStarted, read: Read) -> dict[str, Any]:
     if body.HasField("origin"):
         data["rerunOf"] = body.origin.execution_id
         data["fromNodes"] = list(body.origin.from_nodes)
+    if body.permissions:
+        data["permissions"] = list(body.permissions)
     return data | _present(requestId=body.request_id, actor=body.actor)
 
 
@@ -123,6 +125,14 @@ def _signal_received(body: pb.SignalReceived, read: Read) -> dict[str, Any]:
     return data | _present(actor=body.actor, requestId=body.request_id)
 
 
+def _page_turned(body: pb.PageTurned, read: Read) -> dict[str, Any]:
+    return {"cursor": read(body.cursor)}
+
+
+def _child_requested(body: pb.ChildRequested, _read: Read) -> dict[str, Any]:
+    return _present(workflow=body.workflow_id)
+
+
 def _child_started(body: pb.ChildStarted, _read: Read) -> dict[str, Any]:
     return _present(childExecutionId=body.execution_id, version=body.version)
 
@@ -161,6 +171,21 @@ def _breakpoints_set(body: pb.BreakpointsSet, _read: Read) -> dict[str, Any]:
     return data | _present(actor=body.actor, requestId=body.request_id)
 
 
+def _workflow_held(body: pb.WorkflowHeld, _read: Read) -> dict[str, Any]:
+    hold = body.hold
+    named = hold.reason in execution_pb2.HoldReason.values()
+    word = execution_pb2.HoldReason.Name(hold.reason) if named else ""
+    data: dict[str, Any] = {"reason": word.removeprefix("HOLD_REASON_").lower()}
+    data |= {"until": instant(hold.until_us)} if hold.until_us else {}
+    return data | _present(key=hold.key)
+
+
+def _start_debounced(body: pb.StartDebounced, read: Read) -> dict[str, Any]:
+    data: dict[str, Any] = {"input": read(body.input)}
+    data |= {"until": instant(body.until_us)} if body.until_us else {}
+    return data | _present(actor=body.actor, requestId=body.request_id)
+
+
 def _compensation_started(body: pb.CompensationStarted, _read: Read) -> dict[str, Any]:
     outcome = execution_pb2.ExecutionStatus.Name(body.outcome).removeprefix("EXECUTION_STATUS_")
     data: dict[str, Any] = {"outcome": outcome.lower()}
@@ -195,6 +220,10 @@ def _attributes_set(body: pb.SearchAttributesSet, _read: Read) -> dict[str, Any]
     return {"values": values} | _present(
         removed=removed, actor=body.actor, requestId=body.request_id
     )
+
+
+def _variable_set(body: pb.VariableSet, read: Read) -> dict[str, Any]:
+    return {"name": body.name, "value": read(body.value)} | _steered(body, read)
 
 
 def _journal_appended(body: pb.JournalAppended, read: Read) -> dict[str, Any]:
@@ -245,6 +274,8 @@ _DATA: Mapping[str, Callable[[Any, Read], dict[str, Any]]] = MappingProxyType(
         "task_skipped": _task_skipped,
         "timer_started": _timer_started,
         "signal_received": _signal_received,
+        "page_turned": _page_turned,
+        "child_requested": _child_requested,
         "child_started": _child_started,
         "child_ended": _child_ended,
         "workflow_continued": _workflow_continued,
@@ -260,5 +291,8 @@ _DATA: Mapping[str, Callable[[Any, Read], dict[str, Any]]] = MappingProxyType(
         "search_attributes_set": _attributes_set,
         "payloads_erased": _steered,
         "journal_appended": _journal_appended,
+        "variable_set": _variable_set,
+        "workflow_held": _workflow_held,
+        "start_debounced": _start_debounced,
     }
 )

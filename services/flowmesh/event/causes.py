@@ -53,7 +53,10 @@ class Causes:
             return _instants(row, place[0] if place else from_us, to_us, size)
         if row["kind"] == "event":
             return await self._events(row, from_us, to_us, place, size)
-        message = f"calls of webhook {row['id']} are not kept; give the inputs themselves"
+        message = (
+            f"calls of webhook {row['id']} are not kept; run what they started again (flowmesh bulk"
+            " start rerun), or give the inputs themselves"
+        )
         raise WrongState("TRIGGER_KEEPS_NOTHING", message)
 
     async def _events(

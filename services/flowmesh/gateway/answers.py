@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 CompensationWord = Literal["compensating", "compensated", "failed"]
 ExecutionWord = Literal["pending", "running", "paused", "completed", "failed", "canceled"]
+HoldWord = Literal["delay", "debounce", "turn"]
 StepWord = Literal["pending", "running", "success", "failed", "skipped", "canceled"]
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Json = Annotated[Any, Meta(description="Any JSON value.")]
@@ -327,6 +328,14 @@ class ApprovalValue(Answer, kw_only=True):
     decisions: list[DecisionValue]
 
 
+class Hold(Answer, kw_only=True):
+    """What an execution waits for to begin, by the start policy of its workflow."""
+
+    reason: HoldWord
+    until: Instant | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+
+
 class Origin(Answer, kw_only=True):
     """The execution that this one repeats, from some nodes on or all of it."""
 
@@ -387,10 +396,15 @@ class ExecutionAnswer(ExecutionSummary, kw_only=True):
     compensation: CompensationWord | UnsetType = UNSET
     origin: Origin | UnsetType = UNSET
     breakpoints: Breakpoints | UnsetType = UNSET
+    hold: Hold | UnsetType = UNSET
     search: Annotated[
         dict[str, Json], Meta(description="Labels, attributes and input values it is found by.")
     ]
     erased: ErasureValue | UnsetType = UNSET
+    variables: (
+        Annotated[dict[str, Json], Meta(description="Where the workflow declares some.")]
+        | UnsetType
+    ) = UNSET
 
 
 class ExecutionList(Answer, kw_only=True):

@@ -27,6 +27,14 @@ class Decided(Answer, kw_only=True):
     ) = UNSET
 
 
+class ApprovalLink(Answer, kw_only=True):
+    """Whoever has the URL decides as `by`, until they have or it expires."""
+
+    url: str
+    by: str
+    expires_at: Instant
+
+
 class PendingApproval(Answer, kw_only=True):
     """A task that waits for people."""
 

@@ -5,7 +5,7 @@ service as they came.
 """
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta
@@ -145,6 +145,26 @@ class DecisionRequest(Envelope, frozen=True, kw_only=True):
     comment: str = ""
     form: Annotated[Any, Meta(description="What was filled in.")] = UNSET
     request_id: RequestId = ""
+
+
+class VariableRequest(Envelope, frozen=True, kw_only=True):
+    """Another value of a variable."""
+
+    value: Annotated[Any, Meta(description="As the schema of the variable takes it.")]
+    reason: str = ""
+    request_id: RequestId = ""
+
+
+class LinkRequest(Envelope, frozen=True, kw_only=True):
+    """A link by which somebody decides."""
+
+    by: Annotated[str, Meta(description="Who decides by it.")]
+    decision: Annotated[
+        Literal["any", "approve", "reject"], Meta(description="What the link lets them say.")
+    ] = "any"
+    valid_ms: Annotated[
+        int, Meta(ge=0, description="At most until the deadline; without it until then, or 7 days.")
+    ] = 0
 
 
 class BreakpointsRequest(Envelope, frozen=True, kw_only=True):

@@ -5,6 +5,9 @@ PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 # A body that takes longer is given up; a large one belongs into a payload.
 BODY_READ_S = 60.0
 WEBHOOK_BYTES_MAX = 256 * 1024
+# What somebody filled in on a page.
+FORM_BYTES_MAX = 256 * 1024
+FORM_FIELDS_MAX = 200
 # Values above this travel by reference (architecture 3).
 INLINE_BYTES_MAX = 256 * 1024
 # Stored values that one answer takes back in, in all; what is beyond stays a reference.

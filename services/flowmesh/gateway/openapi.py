@@ -22,10 +22,11 @@ _TAGS = {
 _ERRORS = {
     400: "Malformed or invalid; `details` says where.",
     401: "Not signed as it must be.",
+    403: "Not allowed.",
     404: "Not found.",
     405: "The path is not served for this method; `Allow` lists those it is.",
     409: "The state, a version or the request id does not fit.",
-    410: "The cursor is no longer held.",
+    410: "The cursor is no longer held, or the link has expired.",
     413: "Too large; the message names the limit.",
     415: "The content type is not accepted here.",
     429: "Too much at once; come back after `Retry-After`.",

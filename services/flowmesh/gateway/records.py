@@ -1,21 +1,32 @@
-"""How each node of an execution went, in the two shapes that graph JSON has for it.
+"""How each node of an execution went, in the two shapes that graph JSON has for it, and all of it
+as the context of a workflow.
 
 `NodeExecution` knows skipped nodes and attempts that run, `NodeResult` counts retries; both are
 made of one record: the node's state, and its attempts in the history. Pure, no I/O.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, cast
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.gateway.answers import Answer, FailureValue, Instant, Json
-from flowmesh.gateway.views import failure_value
+from flowmesh.gateway.graphs import AnalysisAnswer
+from flowmesh.gateway.progress import StateAnswer
+from flowmesh.gateway.views import failure_value, read_members
 from flowmesh.insight.times import AttemptTimes, NodeTimes, read
-from flowmesh.views import instant, node_status, raw_json, raw_value
+from flowmesh.views import (
+    execution_status,
+    instant,
+    node_status,
+    raw_json,
+    raw_value,
+    search_view,
+)
 
+ContextWord = Literal["pending", "running", "completed", "failed", "canceled"]
 NodeWord = Literal["pending", "running", "completed", "failed", "skipped"]
 
 
@@ -51,6 +62,7 @@ class NodeExecution(Answer, kw_only=True):
     status: NodeWord
     start_time: Instant | UnsetType = UNSET
     end_time: Instant | UnsetType = UNSET
+    input: Json | UnsetType = UNSET
     output: Json | UnsetType = UNSET
     error: NodeError | UnsetType = UNSET
     attempts: list[NodeExecutionAttempt]
@@ -70,7 +82,9 @@ class NodeResult(Answer, kw_only=True):
 
 
 class NodeRecords(Answer, kw_only=True):
-    """All nodes of an execution, in definition order; `truncated` history has further attempts."""
+    """All nodes of an execution, in definition order; `truncated` where there is more: attempts in
+    the history, or inputs.
+    """
 
     execution_id: str
     nodes: list[NodeExecution]
@@ -78,11 +92,39 @@ class NodeRecords(Answer, kw_only=True):
     truncated: bool
 
 
+class WorkflowContext(Answer, kw_only=True):
+    """An execution with the graph it runs; `variables` are the members of its input, and those it
+    declares as they are now, `metadata` the labels and attributes it is found by. One that is
+    paused is running.
+    """
+
+    id: str
+    workflow_id: str
+    status: ContextWord
+    start_time: Instant
+    end_time: Instant | UnsetType = UNSET
+    processed_workflow: AnalysisAnswer
+    variables: Json
+    node_results: dict[str, NodeResult]
+    current_nodes: list[str]
+    completed_nodes: list[str]
+    failed_nodes: list[str]
+    active_paths: list[int]
+    metadata: dict[str, Json]
+
+
 def records_of(
-    execution: execution_pb2.Execution, events: Iterable[pb.HistoryEvent], *, truncated: bool
+    execution: execution_pb2.Execution,
+    events: Iterable[pb.HistoryEvent],
+    inputs: Mapping[str, Raw],
+    *,
+    truncated: bool,
 ) -> NodeRecords:
     history = read(events)
-    nodes = [_node(execution, node, history.node(node.id)) for node in execution.nodes]
+    nodes = [
+        _node(execution, node, history.node(node.id), inputs.get(node.id, UNSET))
+        for node in execution.nodes
+    ]
     return NodeRecords(
         execution_id=execution.execution_id,
         nodes=nodes,
@@ -91,8 +133,41 @@ def records_of(
     )
 
 
+def context_of(
+    execution: execution_pb2.Execution, records: NodeRecords, progress: StateAnswer
+) -> WorkflowContext:
+    by_word: dict[NodeWord, list[str]] = {}
+    for node in records.nodes:
+        by_word.setdefault(node.status, []).append(node.node_id)
+    word = execution_status(execution.status)
+    return WorkflowContext(
+        id=execution.execution_id,
+        workflow_id=execution.workflow_id,
+        status=cast(ContextWord, "running" if word == "paused" else word),
+        start_time=instant(execution.started_at_us),
+        end_time=instant(execution.ended_at_us) if execution.ended_at_us else UNSET,
+        processed_workflow=progress.graph,
+        variables=_variables(execution),
+        node_results=records.node_results,
+        current_nodes=by_word.get("running", []),
+        completed_nodes=by_word.get("completed", []),
+        failed_nodes=by_word.get("failed", []),
+        active_paths=progress.active_paths,
+        metadata={value.name: search_view(value) for value in execution.search},
+    )
+
+
+def _variables(execution: execution_pb2.Execution) -> Json:
+    given = read_members(execution.input)
+    declared = {name: raw_value(each) for name, each in execution.variables.items()}
+    return {**given, **declared} if isinstance(given, dict) else declared or given
+
+
 def _node(
-    execution: execution_pb2.Execution, node: execution_pb2.Node, times: NodeTimes
+    execution: execution_pb2.Execution,
+    node: execution_pb2.Node,
+    times: NodeTimes,
+    given: Raw | UnsetType,
 ) -> NodeExecution:
     status = _word(node, bool(times.attempts))
     completed = status == "completed"
@@ -106,6 +181,7 @@ def _node(
         status=status,
         start_time=attempts[0].start_time if attempts else UNSET,
         end_time=instant(ended_us) if ended_us else UNSET,
+        input=given,
         output=output,
         error=_error(failure_value(node.failure)) if node.HasField("failure") else UNSET,
         attempts=attempts,

@@ -81,6 +81,7 @@ def execution_answer(
         ],
         search={value.name: search_view(value) for value in execution.search},
         erased=_erasure(execution),
+        variables={name: raw_value(each) for name, each in execution.variables.items()} or UNSET,
         compensation=_COMPENSATION.get(execution.compensation, UNSET),
         origin=answers.Origin(
             execution_id=execution.origin.execution_id,
@@ -93,6 +94,16 @@ def execution_answer(
         )
         if execution.stops_everywhere or execution.breakpoints
         else UNSET,
+        hold=_hold(execution.hold) if execution.HasField("hold") else UNSET,
+    )
+
+
+def _hold(hold: execution_pb2.Hold) -> answers.Hold:
+    word: Any = execution_pb2.HoldReason.Name(hold.reason).removeprefix("HOLD_REASON_").lower()
+    return answers.Hold(
+        reason=word,
+        until=instant(hold.until_us) if hold.until_us else UNSET,
+        key=hold.key or UNSET,
     )
 
 

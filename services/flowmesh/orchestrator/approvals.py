@@ -7,7 +7,7 @@ from flowmesh.engine import NodeState
 from flowmesh.errors import Invalid
 from flowmesh.orchestrator.batch import approval_name
 from flowmesh.orchestrator.ids import partition_of
-from flowmesh.orchestrator.states import Entry, States
+from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.views import approval_message
 from flowmesh.rpc import namespace_of
@@ -43,7 +43,9 @@ class Approvals:
                 continue
             for node in entry.state.asking.values():
                 if _asks(node, request.assignee):
-                    response.approvals.append(_pending(execution_id, node, entry))
+                    response.approvals.append(
+                        pending_approval(execution_id, node, entry.state.plan.workflow_id)
+                    )
         response.next_page_token = ids[-1] if len(ids) == size else ""
         return response
 
@@ -58,10 +60,10 @@ def _asks(node: NodeState, assignee: str) -> bool:
     )
 
 
-def _pending(execution_id: str, node: NodeState, entry: Entry) -> pb.PendingApproval:
+def pending_approval(execution_id: str, node: NodeState, workflow_id: str) -> pb.PendingApproval:
     return pb.PendingApproval(
         execution_id=execution_id,
-        workflow_id=entry.state.plan.workflow_id,
+        workflow_id=workflow_id,
         node=node.id,
         name=node.planned.name,
         asked_at_us=node.scheduled_at_us,

@@ -102,6 +102,15 @@ class Attached:
         worker_set.credit += grant.slots
         worker_set.granted_since = worker_set.granted_since or grant.slots > 0
 
+    def recall(self, set_id: str) -> None:
+        """Gives back the credit of a set that is unused, and says how much that was."""
+        worker_set = self.sets.get(set_id)
+        left = worker_set.credit if worker_set is not None else 0
+        if worker_set is not None:
+            worker_set.credit = 0
+        self.out.recalled.add(set_id=set_id, slots=left)
+        self.flush_soon()
+
     def _forget_worker(self, worker_id: str) -> None:
         """A worker that reconnected comes with a new set; its earlier one is never used again."""
         if worker_id and worker_id != self.worker_service_id:

@@ -7,8 +7,10 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import State, Transition
 from flowmesh.engine.searching import NOTHING_FOUND
 from flowmesh.orchestrator.ids import is_digest
+from flowmesh.orchestrator.lines import Member
 from flowmesh.orchestrator.searched import Stored, searched
 from flowmesh.orchestrator.statements import PARTS
+from flowmesh.orchestrator.works import StartWork
 
 DAY_US = 86_400_000_000
 _NO_LANES: Mapping[int, int] = {}
@@ -120,6 +122,10 @@ class CommitBatch:
         self.messages: list[tuple[int, str, str, bytes, str, bool]] = []
         self.answered: list[tuple[int, str]] = []
         self.waits: list[tuple[str, str, str, int, bool, bool]] = []
+        self.places: list[
+            tuple[str, int, str, str, str, int, str, int, bool, bool, int, int, bool]
+        ] = []
+        self.joins: list[tuple[str, str, str, bytes, int, bool]] = []
         self.served: dict[int, int] = {}
         self.after: bytes | None = None
         self.bytes = 0
@@ -206,6 +212,27 @@ class CommitBatch:
                 (state.plan.namespace, payload.reference.digest, state.execution_id, partition)
             )
 
+    def add_references(self, state: State, partition: int, transition: Transition) -> None:
+        """Adds the stored payloads that events refer to."""
+        for event in transition.history.events:
+            if event.HasField("task_completed"):
+                self.add_reference(state, partition, event.task_completed.output)
+            elif event.HasField("workflow_completed"):
+                self.add_reference(state, partition, event.workflow_completed.output)
+            elif event.HasField("signal_received"):
+                self.add_reference(state, partition, event.signal_received.payload)
+            elif event.HasField("result_reused"):
+                self.add_reference(state, partition, event.result_reused.output)
+            elif event.HasField("node_steered"):
+                self.add_reference(state, partition, event.node_steered.input)
+                self.add_reference(state, partition, event.node_steered.output)
+            elif event.HasField("start_debounced"):
+                self.add_reference(state, partition, event.start_debounced.input)
+            elif event.HasField("journal_appended"):
+                for record in event.journal_appended.records:
+                    self.add_reference(state, partition, record.output)
+                    self.add_reference(state, partition, record.call.input)
+
     def add_values(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
         """Adds what changed of what an execution is found by."""
         before = searched(previous.search, previous.failure) if previous is not None else {}
@@ -250,25 +277,44 @@ class CommitBatch:
             one = (state.plan.namespace, name, state.execution_id, partition)
             self.waits.append((*one, previous is None, name in row.waits))
 
+    def add_place(
+        self, partition: int, member: Member, phase: int, now_us: int, *, is_new: bool = False
+    ) -> None:
+        """Adds what has become of an execution in the line of its key."""
+        self.places.append(
+            (
+                member.execution_id,
+                partition,
+                *member.name,
+                phase,
+                member.place,
+                member.concurrency,
+                member.replaces,
+                member.debounces,
+                member.answers_until,
+                now_us,
+                is_new,
+            )
+        )
+
+    def add_join(self, start: StartWork, execution_id: str, *, is_new: bool) -> None:
+        """Adds a start that the execution of another one answers."""
+        if start.request_id:
+            who = (start.namespace, start.request_id, execution_id, start.start_digest)
+            self.joins.append((*who, start.partition, is_new))
+
     @property
     def parts(self) -> tuple[str, ...]:
         """What the statement has to do besides, in the order of `statements.PARTS`."""
-        if not (
-            self.lanes
-            or self.values
-            or self.references
-            or self.snapshots
-            or self.messages
-            or self.answered
-            or self.waits
-        ):
+        needed = (
+            self.lanes or self.values,
+            self.references or self.snapshots,
+            self.messages or self.answered or self.waits,
+            self.places or self.joins,
+        )
+        if not any(needed):
             return ()
-        needed = {
-            "finding": self.lanes or self.values,
-            "payloads": self.references or self.snapshots,
-            "messages": self.messages or self.answered or self.waits,
-        }
-        return tuple(name for name in PARTS if needed[name])
+        return tuple(name for name, of in zip(PARTS, needed, strict=True) if of)
 
     def arguments(self, incarnation: int, position: int, epochs: Mapping[int, int]) -> list[object]:
         """The parameters of the statement with the parts that are needed."""
@@ -295,7 +341,9 @@ class CommitBatch:
             return _columns(self.lanes, 7) + _columns(self.values, 7)
         if part == "payloads":
             return _columns(self.references, 4) + _columns(self.snapshots, 4)
-        return _columns(self.messages, 6) + _columns(self.answered, 2) + _columns(self.waits, 6)
+        if part == "messages":
+            return _columns(self.messages, 6) + _columns(self.answered, 2) + _columns(self.waits, 6)
+        return _columns(self.places, 13) + _columns(self.joins, 6)
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

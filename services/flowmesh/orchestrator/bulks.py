@@ -25,9 +25,9 @@ from flowmesh.errors import (
     Violation,
     WrongState,
 )
-from flowmesh.orchestrator.bulk_actions import ACTIONS, check_action
+from flowmesh.orchestrator.bulk_actions import ACTIONS, Calls, check_action
 from flowmesh.orchestrator.errors import partition_unavailable
-from flowmesh.orchestrator.executions import Executions, check_text
+from flowmesh.orchestrator.executions import check_text
 from flowmesh.orchestrator.filter_sql import Where
 from flowmesh.orchestrator.ids import PREFIX, ExecutionIds, first_id_of, partition_of
 from flowmesh.orchestrator.searches import Searches, conditions
@@ -63,7 +63,7 @@ class Bulks:
         *,
         store: OrchestratorStore,
         searches: Searches,
-        executions: Executions,
+        calls: Calls,
         owned: Mapping[int, int],
         clock: Clock,
         ids: ExecutionIds,
@@ -71,7 +71,7 @@ class Bulks:
     ) -> None:
         self._store = store
         self._searches = searches
-        self._executions = executions
+        self._calls = calls
         self._owned = owned
         self._clock = clock
         self._ids = ids
@@ -271,7 +271,7 @@ class Bulks:
         """Applies the action; goes on trying where the owner cannot answer now."""
         while True:
             try:
-                await ACTIONS[bulk.action.name](self._executions, bulk, execution_id)
+                await ACTIONS[bulk.action.name](self._calls, bulk, execution_id)
             except (Unavailable, Overloaded) as error:
                 await asyncio.sleep(max(AGAIN_S, error.retry_after_ms / 1_000))
             except CONNECTION_LOST:

@@ -5,21 +5,9 @@ at a time. Under load the batch grows while commands keep arriving, at most LING
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
-from flowmesh.engine import (
-    Ended,
-    NodeMissing,
-    NodeUnfit,
-    SignalsFull,
-    State,
-    StillOpen,
-    TaskEnded,
-    Transition,
-    Unfit,
-    decide,
-)
-from flowmesh.errors import Conflict
+from flowmesh.engine import State, TaskEnded, Transition
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch, Message, Row, StartRow
 from flowmesh.orchestrator.cold import ColdWorks
@@ -29,14 +17,9 @@ from flowmesh.orchestrator.errors import (
     StatementRefused,
     StorageFull,
     command_failed,
-    execution_ended,
-    execution_open,
-    node_not_found,
-    node_unfit,
-    signals_full,
+    request_id_reused,
     storage_full,
     storage_unavailable,
-    wrong_status,
 )
 from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.ids import ExecutionIds
@@ -44,10 +27,11 @@ from flowmesh.orchestrator.inbox import BATCH_COMMANDS_MAX, BY_CALLERS, Inbox
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.snapshots import snapshot, snapshot_due
+from flowmesh.orchestrator.starts import Starts
 from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
 from flowmesh.orchestrator.touched import Touched
-from flowmesh.orchestrator.views import status_name
+from flowmesh.orchestrator.verdicts import decided
 from flowmesh.orchestrator.works import STALE, Answer, Started, StartWork, Work
 from flowmesh.runtime import Clock
 
@@ -106,12 +90,23 @@ class Committer:
             log=ownership.log,
             give_back=lambda works: self._inbox.put_back(works, first=True),
         )
+        self._starts = Starts(
+            store=store,
+            epochs=ownership.epochs,
+            now_us=ownership.now_us,
+            submit=self.submit,
+            quietly=self.quietly,
+        )
         self._last_commands = 0
         self._asked_at_ms = self._worked_ms = 0.0
 
     @property
     def line(self) -> CommitLine:
         return self._line
+
+    @property
+    def starts(self) -> Starts:
+        return self._starts
 
     # --- in ---
 
@@ -152,6 +147,11 @@ class Committer:
         async with self._committing:
             return
 
+    async def quietly(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Does something while nothing is decided or committed."""
+        async with self._committing:
+            await work()
+
     async def settled(self, execution_id: str) -> None:
         """Returns when nothing about an execution is decided but not committed."""
         while execution_id in self._in_flight:
@@ -172,6 +172,7 @@ class Committer:
                 # Memory and rows may differ now: start over as a new incarnation, from the rows.
                 self._ownership.log.exception("commit_failed")
                 self._in_flight.clear()
+                self._starts.failed(storage_unavailable())
                 self._incarnation_over()
                 for work in works:
                     work.answer(storage_unavailable())
@@ -198,7 +199,8 @@ class Committer:
     async def _commit(self, works: list[Work]) -> None:
         self._last_commands = len(works)
         touched = self._decide(works)
-        if not touched:
+        if not touched and not self._starts.joined:
+            self._starts.committed((), self._ownership.epochs)
             return
         self._in_flight.update(one.entry.state.execution_id for one in touched)
         batch = CommitBatch()
@@ -206,6 +208,7 @@ class Committer:
         for one in touched:
             epochs[one.partition] = self._ownership.epochs[one.partition]
             self._fill(batch, one)
+        self._starts.fill_asides(batch, epochs)
         if self._answered:
             self._take_answered(batch, epochs)
         after = batch.after = self._ownership.take_after()
@@ -218,14 +221,17 @@ class Committer:
             self._ownership.give_back_after(after)
             self._answered += batch.answered
             self._refused(touched, error)
+            self._starts.failed()
             return
         except StorageFull:
             self._ownership.give_back_after(after)
             self._answered += batch.answered
+            self._starts.failed(storage_full())
             await self._full(touched)
             return
         except IncarnationOver:
             self._all_moved(touched)
+            self._starts.failed(storage_unavailable())
             self._incarnation_over()
             return
         failpoint("orchestrator.committed")
@@ -249,6 +255,11 @@ class Committer:
             if work.partition not in self._ownership.epochs:
                 work.answer(Moved(work.partition))
                 continue
+            if isinstance(work, StartWork) and work.plan.start_shared:
+                placed = self._placed(work, starts, now_us)
+                if placed is None:
+                    continue
+                work = placed
             one = self._touch(work, touched, starts, now_us)
             if one is None:
                 continue
@@ -274,23 +285,20 @@ class Committer:
                 self._unchanged(one.entry.state, one.transition, one.partition)
         return out
 
+    def _placed(
+        self, work: StartWork, starts: dict[tuple[str, str], Touched], now_us: int
+    ) -> Work | None:
+        """What a start with a policy comes to; one that is in the batch already is joined to it."""
+        if work.request_id and (work.namespace, work.request_id) in starts:
+            return work
+        return self._starts.place(work, self._ids.make(now_us, work.partition), now_us)
+
     def _verdict(self, one: Touched, work: Work, now_us: int) -> Answer | Exception:
         """Decides a command; what its sender is to be told once that is committed."""
         state = one.entry.state
-        try:
-            followed = decide(state, work.command, now_us, one.transition)
-        except Ended as ended:
-            return execution_ended(work.execution_id, status_name(ended.status))
-        except Unfit as unfit:
-            return wrong_status(work.execution_id, status_name(unfit.status))
-        except NodeMissing as missing:
-            return node_not_found(str(missing))
-        except NodeUnfit as unfit_node:
-            return node_unfit(str(unfit_node))
-        except StillOpen as still:
-            return execution_open(work.execution_id, status_name(still.status))
-        except SignalsFull as full:
-            return signals_full(work.execution_id, str(full))
+        followed = decided(state, work.command, now_us, one.transition)
+        if isinstance(followed, Exception):
+            return followed
         if followed:
             return _sequence_of(work, state)
         self._metrics.stale_results.inc()
@@ -309,7 +317,7 @@ class Committer:
             if work.request_id and key in starts:
                 self._join(starts[key], work)
                 return None
-            execution_id = self._ids.make(now_us, work.partition)
+            execution_id = work.execution_id or self._ids.make(now_us, work.partition)
             one = Touched(Entry(State(execution_id, work.plan), None), work.partition, work)
             touched[execution_id] = one
             if work.request_id:
@@ -343,7 +351,7 @@ class Committer:
         """A second start under the same request id in one batch shares the first one's answer."""
         assert first.start is not None
         if first.start.start_digest != again.start_digest:
-            again.answer(_reused(again.request_id))
+            again.answer(request_id_reused(again.request_id))
         else:
             first.works.append(again)
 
@@ -369,22 +377,9 @@ class Committer:
             one.messages = batch.add_messages(state, partition, one.transition, is_start=is_start)
         one.row = row
         one.events = batch.add_history(state, partition, one.transition, is_start=is_start)
-        for event in one.transition.history.events:
-            if event.HasField("task_completed"):
-                batch.add_reference(state, partition, event.task_completed.output)
-            elif event.HasField("workflow_completed"):
-                batch.add_reference(state, partition, event.workflow_completed.output)
-            elif event.HasField("signal_received"):
-                batch.add_reference(state, partition, event.signal_received.payload)
-            elif event.HasField("result_reused"):
-                batch.add_reference(state, partition, event.result_reused.output)
-            elif event.HasField("node_steered"):
-                batch.add_reference(state, partition, event.node_steered.input)
-                batch.add_reference(state, partition, event.node_steered.output)
-            elif event.HasField("journal_appended"):
-                for record in event.journal_appended.records:
-                    batch.add_reference(state, partition, record.output)
-                    batch.add_reference(state, partition, record.call.input)
+        batch.add_references(state, partition, one.transition)
+        if state.plan.start_shared:
+            self._starts.fill(batch, one)
         if snapshot_due(state, one.entry.snapshot_sequence):
             body = snapshot(state)
             batch.snapshots.append((state.execution_id, state.sequence, body, partition))
@@ -417,6 +412,7 @@ class Committer:
         if lost:
             self._ownership.lost(lost)
         self._after_commit(self._line.position, done, after)
+        self._starts.committed(done, committed.partitions)
         failpoint("orchestrator.dispatched")
         for one in done:
             self._answer(one)
@@ -446,12 +442,13 @@ class Committer:
         for one in touched:
             for work in one.works:
                 if not isinstance(work, StartWork):
+                    work.answer(STALE)
                     continue
                 row = found.get((work.namespace, work.request_id))
                 if row is None:
                     work.answer(storage_unavailable())
                 elif row["start_digest"] != work.start_digest:
-                    work.answer(_reused(work.request_id))
+                    work.answer(request_id_reused(work.request_id))
                 else:
                     work.answer(Started(row["id"], created=False))
 
@@ -491,10 +488,3 @@ def _sequence_of(work: Work, state: State) -> int:
     """What a command is answered with; a repeat gets the first answer."""
     request_id = getattr(work.command, "request_id", "")
     return state.requests.get(request_id, state.sequence) if request_id else state.sequence
-
-
-def _reused(request_id: str) -> Conflict:
-    return Conflict(
-        "REQUEST_ID_REUSED",
-        f"request id {request_id[:128]!r} started an execution with other content",
-    )

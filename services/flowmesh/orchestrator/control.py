@@ -4,39 +4,43 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
-from flowmesh.api.execution.v1 import control_service_pb2_grpc as pb_grpc
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import (
     Breakpoints,
     Decide,
     NodeState,
     Repeat,
+    SetVariable,
     Start,
     State,
     Steer,
+    failed_nodes,
     outcome_of,
     plan_rerun,
 )
-from flowmesh.errors import Invalid, Violation, WrongState
+from flowmesh.errors import Invalid, NotFound, TooLarge, Violation, WrongState
 from flowmesh.orchestrator.approvals import Approvals
 from flowmesh.orchestrator.attributes import labels_of
 from flowmesh.orchestrator.errors import node_not_found
 from flowmesh.orchestrator.executions import TEXT_MAX, Executions, check_text
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
-from flowmesh.orchestrator.peers import FORWARDED, was_forwarded
+from flowmesh.orchestrator.peers import FORWARDED
 from flowmesh.orchestrator.plans import check_breakpoints
 from flowmesh.orchestrator.views import status_name
-from flowmesh.orchestrator.works import Answer, Started, StartWork
-from flowmesh.plan import Plan, decode_if_json
+from flowmesh.orchestrator.works import Started, StartWork
+from flowmesh.plan import Plan, RenderError, decode, decode_if_json
 from flowmesh.rpc import known_choices, namespace_of
 from flowmesh.telemetry import current_traceparent
 
 NAME_MAX = 256
+VARIABLE_BYTES_MAX = 16 << 10
 if TYPE_CHECKING:
+    from flowmesh.api.execution.v1 import control_service_pb2_grpc as pb_grpc
+
     Stub = pb_grpc.ControlServiceAsyncStub
 
 
@@ -57,6 +61,9 @@ class Control:
         check_text(request.reason, "reason", TEXT_MAX)
         if not request.action:
             raise Invalid("REQUEST_INVALID", "action says what is to become of the node")
+        of_all = request.action == execution_pb2.NODE_ACTION_RETRY_FAILED
+        if of_all and (request.node or request.HasField("input")):
+            raise Invalid("REQUEST_INVALID", "RETRY_FAILED takes neither a node nor an input")
         for field in ("input", "output"):
             check_inline(getattr(request, field), field)
         command = Steer(
@@ -96,6 +103,27 @@ class Control:
         )
         return answer.sequence if isinstance(answer, pb.SetBreakpointsResponse) else int(answer)
 
+    async def set_variable(self, request: pb.SetVariableRequest, *, forwarded: bool) -> int:
+        """Sequence of the last event that came of it."""
+        check_text(request.reason, "reason", TEXT_MAX)
+        state = await self._executions.state(namespace_of(request), request.execution_id)
+        _check_variable(state.plan, request)
+        command = SetVariable(
+            name=request.name,
+            value=request.value,
+            reason=request.reason,
+            request_id=request.request_id,
+            actor=request.actor,
+        )
+        answer = await self._executions.change(
+            request,
+            command,
+            lambda stub: stub.SetVariable(request, metadata=FORWARDED),
+            forwarded,
+            self._stub_at,
+        )
+        return answer.sequence if isinstance(answer, pb.SetVariableResponse) else int(answer)
+
     async def approve(
         self, request: pb.DecideApprovalRequest, *, forwarded: bool
     ) -> pb.DecideApprovalResponse:
@@ -115,6 +143,7 @@ class Control:
             comment=request.comment,
             form=request.form if request.HasField("form") else None,
             request_id=request.request_id,
+            asked_at_us=request.asked_at_us,
         )
         answer = await self._executions.change(
             request,
@@ -133,7 +162,7 @@ class Control:
 
     async def planned(self, request: pb.PlanRerunRequest) -> pb.PlanRerunResponse:
         """What a rerun would do."""
-        _, plan, repeats = await self._repeats(request)
+        _, plan, _, repeats = await self._repeats(request)
         return pb.PlanRerunResponse(
             plan_digest=plan.digest,
             workflow_version=plan.version,
@@ -156,7 +185,7 @@ class Control:
         """Starts the new execution."""
         self._core.committer.admit()
         check_text(request.reason, "reason", TEXT_MAX)
-        state, plan, repeats = await self._repeats(request)
+        state, plan, from_nodes, repeats = await self._repeats(request)
         for node in request.node_inputs:
             if node not in plan.by_id:
                 raise node_not_found(node)
@@ -169,25 +198,23 @@ class Control:
             request.request_id,
             request.actor,
             current_traceparent(),
-            origin=execution_pb2.Origin(
-                execution_id=request.execution_id, from_nodes=request.from_nodes
-            ),
+            origin=execution_pb2.Origin(execution_id=request.execution_id, from_nodes=from_nodes),
             reused=[each.reused for each in repeats if each.reused is not None],
             edits=dict(request.node_inputs),
+            permissions=state.permissions,
             search=await self._executions.search_values(labels_of(state), plan, value),
         )
+        partition, command.key = await self._executions.place_for(request, plan, value)
         digest = hashlib.blake2b(digest_size=16)
         digest.update(request.SerializeToString(deterministic=True))
-        partition = self._executions.partition_for(request, plan)
 
         async def here() -> Started:
-            answer: Answer = await self._executions.submitted(
+            return await self._executions.begun(
+                plan,
                 lambda reply: StartWork(
                     partition, command, reply, plan=plan, start_digest=digest.digest()
-                )
+                ),
             )
-            assert isinstance(answer, Started)
-            return answer
 
         async def there(address: str) -> Started:
             stub = self._stub_at(address)
@@ -199,7 +226,7 @@ class Control:
 
     async def _repeats(
         self, request: pb.PlanRerunRequest | pb.RerunExecutionRequest
-    ) -> tuple[State, Plan, list[Repeat]]:
+    ) -> tuple[State, Plan, list[str], list[Repeat]]:
         namespace, execution_id = namespace_of(request), request.execution_id
         state = await self._executions.state(namespace, execution_id)
         if not state.ended:
@@ -208,14 +235,42 @@ class Control:
         plan = state.plan
         if request.newest_version:
             plan = await self._core.plans.resolve((namespace, plan.workflow_id, 0))
+        from_nodes = list(request.from_nodes)
+        if request.from_failed:
+            from_nodes += failed_nodes(state, plan)
+            if not from_nodes:
+                raise WrongState("NOTHING_FAILED", f"no node of {execution_id} failed")
         try:
-            return state, plan, plan_rerun(state, plan, request.from_nodes)
+            return state, plan, from_nodes, plan_rerun(state, plan, from_nodes)
         except KeyError as unknown:
             raise node_not_found(str(unknown.args[0])) from None
 
 
 def valid_text(name: str) -> bool:
     return 0 < len(name) <= NAME_MAX and "\0" not in name
+
+
+def _check_variable(plan: Plan, request: pb.SetVariableRequest) -> None:
+    """Raises VARIABLE_NOT_FOUND, PAYLOAD_TOO_LARGE and VARIABLE_INVALID."""
+    schema = plan.variable_schemas.get(request.name)
+    if schema is None:
+        known = ", ".join(plan.variable_schemas) or "none"
+        text = f"{plan.workflow_id} has no variable {request.name[:64]!r}; it has {known}"
+        raise NotFound("VARIABLE_NOT_FOUND", text)
+    if request.value.HasField("reference") or len(request.value.data) > VARIABLE_BYTES_MAX:
+        most = VARIABLE_BYTES_MAX >> 10
+        raise TooLarge("PAYLOAD_TOO_LARGE", f"{request.name} may have {most} KiB at most, inline")
+    try:
+        value = decode(request.value)
+    except RenderError:
+        raise Invalid("JSON_INVALID", f"the value of {request.name} is not JSON") from None
+    violations = tuple(
+        Violation(f"value{one.path}", one.message, "VARIABLE_INVALID", schema_path=one.schema_path)
+        for one in schema.problems(value)
+    )
+    if violations:
+        text = f"{request.name}: {violations[0].description}"
+        raise Invalid("VARIABLE_INVALID", text, violations=violations)
 
 
 def _check_form(node: NodeState, request: pb.DecideApprovalRequest) -> None:
@@ -231,38 +286,3 @@ def _check_form(node: NodeState, request: pb.DecideApprovalRequest) -> None:
         first = violations[0]
         text = f"form of {node.id}: {first.field}: {first.description}"
         raise Invalid("FORM_INVALID", text, violations=violations)
-
-
-class ControlServer(pb_grpc.ControlServiceServicer):
-    """Turns messages into calls and back."""
-
-    def __init__(self, *, control: Control) -> None:
-        self._control = control
-
-    async def SteerNode(self, request: pb.SteerNodeRequest, context: Any) -> pb.SteerNodeResponse:
-        sequence = await self._control.steer(request, forwarded=was_forwarded(context))
-        return pb.SteerNodeResponse(sequence=sequence)
-
-    async def SetBreakpoints(
-        self, request: pb.SetBreakpointsRequest, context: Any
-    ) -> pb.SetBreakpointsResponse:
-        sequence = await self._control.stop_at(request, forwarded=was_forwarded(context))
-        return pb.SetBreakpointsResponse(sequence=sequence)
-
-    async def DecideApproval(
-        self, request: pb.DecideApprovalRequest, context: Any
-    ) -> pb.DecideApprovalResponse:
-        return await self._control.approve(request, forwarded=was_forwarded(context))
-
-    async def ListApprovals(
-        self, request: pb.ListApprovalsRequest, context: Any
-    ) -> pb.ListApprovalsResponse:
-        return await self._control.approvals.page(request)
-
-    async def PlanRerun(self, request: pb.PlanRerunRequest, context: Any) -> pb.PlanRerunResponse:
-        return await self._control.planned(request)
-
-    async def RerunExecution(
-        self, request: pb.RerunExecutionRequest, context: Any
-    ) -> pb.RerunExecutionResponse:
-        return await self._control.rerun(request, forwarded=was_forwarded(context))

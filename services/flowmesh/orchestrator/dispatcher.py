@@ -17,6 +17,7 @@ from flowmesh.orchestrator.breakers import Breakers
 from flowmesh.orchestrator.claims import Claims
 from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.gate import Gate
+from flowmesh.orchestrator.guard import Guard
 from flowmesh.orchestrator.ids import parse_token, partition_of, token_of
 from flowmesh.orchestrator.journals import Journals, journal_of, suspend_of
 from flowmesh.orchestrator.leases import Lease, Leases
@@ -56,6 +57,7 @@ class Dispatcher:
         refill: Callable[[set[tuple[Key, int]]], None],
         verify: Callable[[set[str]], None],
         permits: Permits,
+        guard: Guard,
     ) -> None:
         self._states = states
         self._ownership = ownership
@@ -66,11 +68,11 @@ class Dispatcher:
         self._refill = refill
         self._verify = verify
         self._attached: list[Attached] = []
-        self._turn = 0
-        self._pump_due = False
+        self._turn, self._pump_due = 0, False
         self._claims = Claims()
         self._ending: set[str] = set()
         self._preparing = 0
+        self.guard = guard
         self.gate = Gate(permits=permits, came_free=self._came_free)
         self.ready = ReadyQueues(self.gate.weight)
         self.leases = Leases(clock=clock, lost=self._delivery_lost, freed=permits.release)
@@ -90,6 +92,11 @@ class Dispatcher:
 
     def add(self, state: State, node: NodeState, partition: int) -> None:
         """Queues the current attempt of a node whose scheduling has been committed."""
+        if node.planned.permissions or self.guard.asks_of_all:
+            refused = self.guard.refusal(state, node)
+            if refused is not None:
+                self.submit(Work(state.execution_id, partition, refused))
+                return
         key = key_of(state.plan, node.planned)
         priority = node.planned.priority
         task = ReadyTask(state.execution_id, node.id, node.attempt, partition, key, priority)
@@ -202,10 +209,8 @@ class Dispatcher:
             return self._not_sent(task, token)
         if len(payload.data) > INLINE_BYTES_MAX:
             return self._bring_to_hand(task)
-        gate = self.gate
-        if (task.needs or gate.rules.any) and not gate.admits(
-            task, node.planned, state.plan, token
-        ):
+        gate, planned = self.gate, node.planned
+        if (task.needs or gate.rules.any) and not gate.admits(task, planned, state.plan, token):
             return True
         self._send_rendered(task, worker_set, state, node, payload, token, epoch)
         return True
@@ -272,7 +277,7 @@ class Dispatcher:
             permitted=task.permitted,
         )
         self.leases.put(lease)
-        self._runs_long.sent(lease)
+        self._runs_long.sent(lease, attempted)
 
     def render_failed(self, task: ReadyTask, message: str) -> None:
         command = TaskEnded(
@@ -292,7 +297,7 @@ class Dispatcher:
         if needs:
             lease.permitted = True
             self.gate.permits.hold(state.plan.namespace, lease.token, needs)
-        self._runs_long.watch(lease, node.planned)
+        self._runs_long.watch(lease, node)
 
     def limits_changed(self, rules: Rules) -> None:
         """Limits and stops that were set at run time are others now; what runs counts too."""
@@ -409,14 +414,9 @@ class Dispatcher:
             stream.grant(grant, self.ready.keys)
 
     def recall(self, stream: Attached, set_ids: Iterable[str]) -> None:
-        """The worker service wants unused credit back: says how much was left."""
+        """The worker service wants unused credit back."""
         for set_id in set_ids:
-            worker_set = stream.sets.get(set_id)
-            left = worker_set.credit if worker_set is not None else 0
-            if worker_set is not None:
-                worker_set.credit = 0
-            stream.out.recalled.add(set_id=set_id, slots=left)
-            stream.flush_soon()
+            stream.recall(set_id)
 
     def result(self, result: task_pb2.TaskResult, reply: Reply) -> None:
         """Submits a result; the reply follows its commit."""

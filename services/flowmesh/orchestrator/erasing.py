@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import Message
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2, search_pb2
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import retention_service_pb2 as pb
 from flowmesh.api.execution.v1 import retention_service_pb2_grpc as pb_grpc
 from flowmesh.api.history.v1 import history_event_pb2
@@ -116,6 +117,8 @@ def without_values(event: history_event_pb2.HistoryEvent) -> history_event_pb2.H
 
 
 def _strip(message: Any) -> None:
+    if isinstance(message, execution_pb2.Hold):
+        message.key = ""
     for field, value in message.ListFields():
         if field.type == field.TYPE_BYTES:
             message.ClearField(field.name)

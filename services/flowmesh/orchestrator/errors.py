@@ -7,7 +7,15 @@ Exception
 └── Moved               the partition has another owner, or none yet
 """
 
-from flowmesh.errors import FlowmeshError, NotFound, Overloaded, Unavailable, WrongState
+from flowmesh.engine import Full
+from flowmesh.errors import (
+    Conflict,
+    FlowmeshError,
+    NotFound,
+    Overloaded,
+    Unavailable,
+    WrongState,
+)
 
 RETRY_AFTER_MS = 200
 
@@ -64,7 +72,11 @@ def wrong_status(execution_id: str, status: str) -> WrongState:
     return WrongState(reason, f"execution {execution_id} is {status}")
 
 
-_REASONS = {"paused": "EXECUTION_PAUSED", "compensating": "EXECUTION_COMPENSATING"}
+_REASONS = {
+    "paused": "EXECUTION_PAUSED",
+    "pending": "EXECUTION_PENDING",
+    "compensating": "EXECUTION_COMPENSATING",
+}
 
 
 def node_not_found(node: str) -> NotFound:
@@ -75,8 +87,8 @@ def node_unfit(what: str) -> WrongState:
     return WrongState("NODE_STATE_WRONG", what)
 
 
-def signals_full(execution_id: str, held: str) -> WrongState:
-    return WrongState("SIGNALS_FULL", f"execution {execution_id} has {held}, the limit")
+def no_room(execution_id: str, full: Full) -> WrongState:
+    return WrongState(full.reason, f"execution {execution_id} has {full}, the limit")
 
 
 def partition_unavailable(partition: int) -> Unavailable:
@@ -84,6 +96,13 @@ def partition_unavailable(partition: int) -> Unavailable:
         "PARTITION_UNAVAILABLE",
         f"partition {partition} is changing its owner; try again",
         retry_after_ms=RETRY_AFTER_MS,
+    )
+
+
+def request_id_reused(request_id: str) -> Conflict:
+    return Conflict(
+        "REQUEST_ID_REUSED",
+        f"request id {request_id[:128]!r} started an execution with other content",
     )
 
 

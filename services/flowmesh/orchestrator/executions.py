@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -25,14 +25,23 @@ from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation, Wron
 from flowmesh.orchestrator.attributes import Values, start_values
 from flowmesh.orchestrator.deliveries import Deliveries, only_by_callers
 from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
-from flowmesh.orchestrator.ids import partition_of, partition_of_request
+from flowmesh.orchestrator.ids import partition_of, partition_of_key, partition_of_request
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
 from flowmesh.orchestrator.peers import FORWARDED, Peers
 from flowmesh.orchestrator.plans import check_breakpoints, name_of
+from flowmesh.orchestrator.starts import start_key
 from flowmesh.orchestrator.stats import merged
 from flowmesh.orchestrator.views import execution_message
-from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work, start_digest
+from flowmesh.orchestrator.works import (
+    Answer,
+    Reply,
+    Started,
+    StartWork,
+    Work,
+    no_reply,
+    start_digest,
+)
 from flowmesh.plan import Plan
 from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.telemetry import current_traceparent
@@ -45,6 +54,7 @@ FORWARD_FOR_MS = 8_000
 FORWARD_PAUSE_S = 0.05
 REQUEST_ID_MAX = 256
 TEXT_MAX = 4_096
+PERMISSIONS_MAX = 64
 STATS_TIMEOUT_S = 1.0
 """An orchestrator that does not say in time what it counted is named as unreachable."""
 
@@ -119,6 +129,8 @@ class Executions:
         check_inline(request.input, "input")
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)
         check_text(request.actor, "actor", TEXT_MAX)
+        if request.permissions:
+            check_permissions(request.permissions)
         if request.version and request.version_label:
             message = "name a version by its number or by a label, not by both"
             violation = Violation("version_label", message, "REQUEST_INVALID")
@@ -127,17 +139,15 @@ class Executions:
     async def start_planned(
         self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
     ) -> Started:
-        partition = self.partition_for(request, plan)
+        partition, key = await self.place_for(request, plan, request.input)
 
         async def here() -> Started:
             search: Values = ()
             if plan.search or request.labels:
                 search = await self.search_values(request.labels, plan, request.input)
-            answer = await self.submitted(
-                lambda reply: self.work_for(request, plan, partition, reply, search)
+            return await self.begun(
+                plan, lambda reply: self.work_for(request, plan, partition, reply, search, key)
             )
-            assert isinstance(answer, Started)
-            return answer
 
         async def there(address: str) -> Started:
             asked = pb.StartExecutionRequest()
@@ -152,7 +162,7 @@ class Executions:
         return await self.at_owner(partition, here, there, forwarded=forwarded)
 
     def partition_for(self, request: Any, plan: Plan) -> int:
-        """Where the execution will live: by its request id, or any partition of our own."""
+        """Where an execution lives that has no line: by its request id, or any of our own."""
         if request.request_id:
             return partition_of_request(plan.namespace, request.request_id)
         mine = list(self._core.ownership.epochs)
@@ -160,6 +170,31 @@ class Executions:
             raise partition_unavailable(0)
         self._turn += 1
         return mine[self._turn % len(mine)]
+
+    async def place_for(
+        self, request: Any, plan: Plan, given: payload_pb2.Payload
+    ) -> tuple[int, str]:
+        """Where the execution will live, and its key where its workflow's starts are ordered."""
+        if plan.start is None or not plan.start_shared:
+            return self.partition_for(request, plan), ""
+        data = given.data
+        if plan.start.key is not None and given.HasField("reference"):
+            data = await self._core.payloads.read(plan.namespace, given.reference.digest)
+        key = start_key(plan.start, data)
+        return partition_of_key(plan.namespace, plan.workflow_id, key), key
+
+    async def begun(self, plan: Plan, made: Callable[[Reply], StartWork]) -> Started:
+        """Starts an execution that belongs here, or finds the one that answers it.
+
+        Raises QUEUE_FULL.
+        """
+        answer: Answer | None = None
+        if plan.start_shared:
+            answer = await self._core.committer.starts.known(made(no_reply))
+        admitted = self._core.queue_sizes.admitted
+        answer = answer or await self.submitted(lambda reply: made(admitted(plan, reply)))
+        assert isinstance(answer, Started)
+        return answer
 
     async def search_values(
         self, labels: Mapping[str, str], plan: Plan, given: payload_pb2.Payload
@@ -177,11 +212,14 @@ class Executions:
         partition: int,
         reply: Reply,
         search: Values,
+        key: str = "",
     ) -> StartWork:
         traceparent = current_traceparent()
         command = Start(
-            request.input, request.request_id, request.actor, traceparent, search=search
+            request.input, request.request_id, request.actor, traceparent, search=search, key=key
         )
+        if request.permissions:
+            command.permissions = tuple(sorted(set(request.permissions)))
         if request.HasField("link"):
             command.link, command.signals = request.link, request.signals
         if request.stop_everywhere or request.breakpoints:
@@ -453,6 +491,15 @@ def _partition(execution_id: str) -> int:
     if partition is None:
         raise execution_not_found(execution_id)
     return partition
+
+
+def check_permissions(names: Collection[str]) -> None:
+    if len(names) > PERMISSIONS_MAX:
+        text = f"permissions holds {len(names)} names, at most {PERMISSIONS_MAX}"
+        violation = Violation("permissions", text, "REQUEST_INVALID")
+        raise Invalid("REQUEST_INVALID", text, violations=(violation,))
+    for name in names:
+        valid_id(name, "permissions")
 
 
 def check_text(value: str, field: str, length_max: int) -> None:

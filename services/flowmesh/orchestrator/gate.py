@@ -4,6 +4,7 @@ What may not is kept here, and comes back to the ready queues when that has chan
 polled. Who says how many may leave is `lending.py`; what is set at run time is `rules.py`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from flowmesh.engine import NodeState, State
@@ -11,7 +12,7 @@ from flowmesh.orchestrator.lending import Permits
 from flowmesh.orchestrator.ready import Key, Need, ReadyTask
 from flowmesh.orchestrator.rules import Rules
 from flowmesh.plan import NotAtHand, Plan, PlanNode, RenderError, inline, values_of
-from flowmesh.plan.compiled import Limits
+from flowmesh.plan.policies import Limits
 
 WAITING_MAX = 100_000
 WAITING_OF_ONE_MAX = 10_000
@@ -84,6 +85,8 @@ class Gate:
         self.declared = Declared()
         # Tasks that wait for permits, and those that are stopped, by token.
         self._waiting: dict[str, tuple[ReadyTask, _Group]] = {}
+        # How many of the former, by namespace and queue.
+        self._waiting_in: Counter[tuple[str, str]] = Counter()
         self._stopped: dict[tuple[str, str], dict[str, ReadyTask]] = {}
         self._counts: dict[_Group, int] = {}
         # Kinds of which some had no room here.
@@ -118,6 +121,7 @@ class Gate:
             return True
         task.rendered = None
         self._waiting[token] = task, group
+        self._waiting_in[task.key[:2]] += 1
         self._counts[group] = count + 1
         return False
 
@@ -142,6 +146,7 @@ class Gate:
         if found is None:
             return None
         task, group = found
+        self._waiting_in[task.key[:2]] -= 1
         left = self._counts[group] - 1
         if left:
             self._counts[group] = left
@@ -212,6 +217,11 @@ class Gate:
     def held_count(self) -> int:
         """All tasks that are kept here."""
         return len(self._waiting) + sum(map(len, self._stopped.values()))
+
+    def held_in(self, namespace: str, queue: str) -> int:
+        """Those of one queue."""
+        place = (namespace, queue)
+        return self._waiting_in[place] + sum(task.key[:2] == place for _, task in self.stopped())
 
     def waiting(self) -> Iterator[ReadyTask]:
         """Those that wait for permits."""

@@ -80,6 +80,7 @@ class HousekeepingLoop(Loop):
         )
         await self._store.one("delete_bulks", ended_before=now_us - BULKS_KEPT_US)
         await self._store.one("delete_keyed_signals")
+        await self._store.one("delete_starts", now_us=now_us)
         return cleaned
 
     async def _read_plans(self) -> None:

@@ -64,6 +64,11 @@ def partition_of_request(namespace: str, request_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(key, digest_size=4).digest()) % PARTITION_COUNT
 
 
+def partition_of_key(namespace: str, workflow_id: str, key: str) -> int:
+    """Where starts with a key of their workflow's start policy belong."""
+    return partition_of_request(namespace, f"{workflow_id}\0{key}")
+
+
 def token_of(execution_id: str, node: str, attempt: int) -> str:
     """Names one attempt of one node; opaque to everybody else."""
     return f"{execution_id}|{node}|{attempt}"

@@ -11,6 +11,7 @@ from flowmesh.engine import (
     Record,
     Resume,
     SetAttributes,
+    SetVariable,
     Signal,
     Start,
     Terminate,
@@ -32,7 +33,7 @@ RETRY_AFTER_MS = 100
 WORK_BYTES = 200
 """What a command weighs beside its payload, about."""
 
-BY_CALLERS = (Start, Signal, Cancel, Pause, Resume, Terminate, SetAttributes, Erase)
+BY_CALLERS = (Start, Signal, Cancel, Pause, Resume, Terminate, SetAttributes, SetVariable, Erase)
 """Commands whose sender waits, and may ask again."""
 
 
@@ -124,5 +125,6 @@ def _size_of(work: Work) -> int:
         getattr(command, "output", None)
         or getattr(command, "input", None)
         or getattr(command, "payload", None)
+        or getattr(command, "value", None)
     )
     return WORK_BYTES + (len(payload.data) if payload is not None else 0)

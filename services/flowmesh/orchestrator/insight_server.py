@@ -19,6 +19,11 @@ class InsightServer(pb_grpc.InsightServiceServicer):
     ) -> pb.GetStateAtResponse:
         return pb.GetStateAtResponse(report=await self._insights.state_at(request))
 
+    async def RenderInputs(
+        self, request: pb.RenderInputsRequest, context: Any
+    ) -> pb.RenderInputsResponse:
+        return pb.RenderInputsResponse(report=await self._insights.inputs(request))
+
     async def AnalyzeTrace(
         self, request: pb.AnalyzeTraceRequest, context: Any
     ) -> pb.AnalyzeTraceResponse:

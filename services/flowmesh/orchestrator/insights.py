@@ -17,7 +17,7 @@ from flowmesh.errors import Invalid, NotFound, TooLarge, Unavailable, Violation
 from flowmesh.insight import bottlenecks, comparison, explaining, traces, watching
 from flowmesh.insight.cases import Case
 from flowmesh.insight.diagnosing import diagnose
-from flowmesh.insight.inputs import Stored
+from flowmesh.insight.inputs import Stored, node_inputs
 from flowmesh.insight.parts import Part, encode
 from flowmesh.insight.times import read
 from flowmesh.orchestrator.archiving import Archiving
@@ -135,6 +135,21 @@ class Insights:
                 violations=(Violation("path", str(error), "REQUEST_INVALID"),),
             ) from None
 
+    async def inputs(self, request: pb.RenderInputsRequest) -> bytes:
+        """What nodes got as their input."""
+        namespace = namespace_of(request)
+        async with self._making:
+            subject = await self._subjects.read(namespace, request.execution_id)
+
+            def make(stored: Stored) -> Part:
+                report = node_inputs(
+                    subject.execution_id, subject.plan, subject.events, stored, request.nodes
+                )
+                report.truncated |= subject.truncated
+                return report
+
+            return await self._with_payloads(namespace, make)
+
     async def _with_payloads(self, namespace: str, make: Callable[[Stored], Part]) -> bytes:
         """A report that is made again with the stored payloads that it wanted, up to a size."""
         stored = Stored()
@@ -197,6 +212,8 @@ class Insights:
                 state = await self._executions.state(namespace, execution_id)
         live = Workers(self._core) if mine or state.ended else None
         case = Case(state, ownership.now_us(), live, partition)
+        if state.hold is not None and mine:
+            case.line = self._core.committer.starts.holders(state)
         if state.paused:
             async with self._making:
                 case.pause = await self._last_pause(namespace, execution_id)

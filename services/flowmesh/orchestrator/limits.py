@@ -13,6 +13,7 @@ from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, Invalid, Violation, WrongState
 from flowmesh.orchestrator.peers import FORWARDED
 from flowmesh.orchestrator.queues import Queues
+from flowmesh.orchestrator.ready import READY_MAX
 from flowmesh.orchestrator.rules import Kind, Rules, rule_name, rule_parts
 from flowmesh.orchestrator.store import OrchestratorStore, until_answered
 from flowmesh.rpc import known_choices, namespace_of, valid_id
@@ -68,7 +69,7 @@ class Limits:
         self._core = core
         self._stub_at = stub_at
         self._permit_stub = permit_stub
-        self._queues = Queues(core.dispatcher)
+        self._queues = Queues(core.dispatcher, core.loads)
 
     # --- change ---
 
@@ -82,6 +83,7 @@ class Limits:
             "rate": limit.rate_per_second,
             "burst": limit.burst,
             "weight": limit.weight,
+            "max_size": limit.max_size,
         }
         said = " ".join(f"{name}={value:g}" for name, value in words.items() if value)
         await self._core.store.one(
@@ -93,6 +95,7 @@ class Limits:
             rate=limit.rate_per_second,
             burst=limit.burst,
             weight=limit.weight,
+            max_size=limit.max_size,
             actor=_text(request.actor, "actor"),
             reason=_text(request.reason, "reason"),
             what=f"{rule_name(kind, subject)} {said or 'no limit'}",
@@ -280,6 +283,7 @@ def _limit_message(row: Any) -> pb.Limit:
         rate_per_second=row["rate"],
         burst=row["burst"],
         weight=row["weight"],
+        max_size=row["max_size"],
         updated_at_us=row["updated_at"],
         actor=row["actor"],
         reason=row["reason"],
@@ -326,6 +330,10 @@ def _check_numbers(limit: pb.Limit) -> None:
         raise _wrong("weight", f"a weight is at most {WEIGHT_MAX:,}")
     if limit.weight and limit.kind != pb.LIMIT_KIND_NAMESPACE:
         raise _wrong("weight", "only a namespace has a weight")
+    if limit.max_size > READY_MAX:
+        raise _wrong("max_size", f"a queue holds at most {READY_MAX:,} tasks")
+    if limit.max_size and limit.kind != pb.LIMIT_KIND_QUEUE:
+        raise _wrong("max_size", "only a queue has a size")
 
 
 def _text(value: str, field: str) -> str:

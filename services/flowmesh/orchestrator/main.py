@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from flowmesh import policies
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc
 from flowmesh.api.execution.v1 import bulk_service_pb2_grpc as bulk_grpc
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
@@ -22,14 +23,22 @@ from flowmesh.api.execution.v1 import retention_service_pb2_grpc as retention_gr
 from flowmesh.api.execution.v1 import search_service_pb2_grpc as search_grpc
 from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
 from flowmesh.api.history.v1 import insight_service_pb2_grpc as insight_grpc
+from flowmesh.api.registry.v1.registry_service_pb2 import (
+    INSTANCE_STATUS_HEALTHY,
+    ListInstancesRequest,
+)
+from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from flowmesh.api.worker.v1 import dispatch_service_pb2_grpc
 from flowmesh.bus import Message
+from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.archive import Archive
 from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.attach_server import DispatchServer
+from flowmesh.orchestrator.bulk_actions import Calls
 from flowmesh.orchestrator.bulk_server import BulkServer
 from flowmesh.orchestrator.bulks import Bulks
-from flowmesh.orchestrator.control import Control, ControlServer
+from flowmesh.orchestrator.control import Control
+from flowmesh.orchestrator.control_server import ControlServer
 from flowmesh.orchestrator.dead_letters import DeadLetters
 from flowmesh.orchestrator.erasing import Erasing
 from flowmesh.orchestrator.executions import Executions
@@ -40,6 +49,7 @@ from flowmesh.orchestrator.insight_server import InsightServer
 from flowmesh.orchestrator.insights import Insights
 from flowmesh.orchestrator.limits import Limits
 from flowmesh.orchestrator.limits_server import LimitServer, PermitServer
+from flowmesh.orchestrator.links import LinkKeys, Links
 from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.outbox import Outbox
@@ -113,6 +123,8 @@ def _core(runtime: Runtime, store: OrchestratorStore, metrics: OrchestratorMetri
             execution_grpc.PartitionServiceStub, address
         ),
         permit_stub=lambda address: runtime.stub_at(limits_grpc.PermitServiceStub, address),
+        policy=policies.load(settings.policy) if settings.policy else None,
+        log_transitions=settings.log_transitions,
     )
 
 
@@ -135,13 +147,8 @@ def _serve(
         ExecutionServer(executions=executions, listing=listing, archiving=archiving, core=core),
         execution_grpc.add_ExecutionServiceServicer_to_server,
     )
-    control = Control(
-        core=core,
-        executions=executions,
-        stub_at=lambda address: runtime.stub_at(control_grpc.ControlServiceStub, address),
-    )
-    runtime.serve(ControlServer(control=control), control_grpc.add_ControlServiceServicer_to_server)
-    _serve_searches(runtime, core, executions, searches)
+    control = _serve_control(runtime, core, executions)
+    _serve_searches(runtime, core, Calls(executions, control), searches)
     runtime.serve(PayloadServer(core=core), execution_grpc.add_PayloadServiceServicer_to_server)
     runtime.serve(
         PartitionServer(core=core, executions=executions),
@@ -174,6 +181,42 @@ def _serve(
     return executions, _serve_retention(runtime, core, executions, archiving, metrics)
 
 
+def _serve_control(runtime: Runtime, core: Orchestrator, executions: Executions) -> Control:
+    """What people do to running executions."""
+    control = Control(
+        core=core,
+        executions=executions,
+        stub_at=lambda address: runtime.stub_at(control_grpc.ControlServiceStub, address),
+    )
+    links = Links(
+        keys=LinkKeys(store=core.store, new_secret=secrets.token_bytes),
+        executions=executions,
+        control=control,
+        now_us=core.ownership.now_us,
+        base_url=lambda: _public_url(runtime),
+    )
+    runtime.serve(
+        ControlServer(control=control, links=links),
+        control_grpc.add_ControlServiceServicer_to_server,
+    )
+    return control
+
+
+async def _public_url(runtime: Runtime) -> str:
+    """Where people reach a gateway; empty where none is known."""
+    if runtime.settings.public_url:
+        return runtime.settings.public_url
+    registry = runtime.stub(RegistryServiceStub, "registry")
+    try:
+        found = await registry.ListInstances(
+            ListInstancesRequest(name="gateway", statuses=[INSTANCE_STATUS_HEALTHY])
+        )
+    except Unavailable:
+        return ""
+    places = (instance.metadata.get("http", "") for instance in found.instances)
+    return next((f"http://{place}" for place in places if place), "")
+
+
 def _serve_insights(
     runtime: Runtime, core: Orchestrator, executions: Executions, archiving: Archiving
 ) -> None:
@@ -191,12 +234,10 @@ def _serve_insights(
     )
 
 
-def _serve_searches(
-    runtime: Runtime, core: Orchestrator, executions: Executions, searches: Searches
-) -> None:
+def _serve_searches(runtime: Runtime, core: Orchestrator, calls: Calls, searches: Searches) -> None:
     runtime.serve(
         SearchServer(
-            executions=executions,
+            executions=calls.executions,
             searches=searches,
             stub_at=lambda address: runtime.stub_at(search_grpc.SearchServiceStub, address),
         ),
@@ -205,7 +246,7 @@ def _serve_searches(
     bulks = Bulks(
         store=core.store,
         searches=searches,
-        executions=executions,
+        calls=calls,
         owned=core.ownership.epochs,
         clock=runtime.clock,
         ids=ExecutionIds(secrets.randbits(25)),

@@ -12,9 +12,11 @@ from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.engine import HISTORY_EVENTS_WARN, State, Transition
 from flowmesh.orchestrator.committer import Committer
 from flowmesh.orchestrator.dispatcher import Dispatcher
+from flowmesh.orchestrator.guard import Guard
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.lending import Permits
 from flowmesh.orchestrator.limits import LimitKeeper
+from flowmesh.orchestrator.loads import Loads
 from flowmesh.orchestrator.messenger import Messenger
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.outbox import Outbox, event_row
@@ -24,6 +26,7 @@ from flowmesh.orchestrator.permits import Numbers
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.preparing import Preparing
 from flowmesh.orchestrator.publisher import Publisher, size_of
+from flowmesh.orchestrator.queue_sizes import QueueSizes
 from flowmesh.orchestrator.ready import Key, Need, urgent_first
 from flowmesh.orchestrator.recovery import Recovery
 from flowmesh.orchestrator.rules import Rules
@@ -41,6 +44,7 @@ from flowmesh.orchestrator.telemetry import ExecutionTelemetry
 from flowmesh.orchestrator.timers import Timers
 from flowmesh.orchestrator.touched import Touched
 from flowmesh.orchestrator.waiters import Waiters
+from flowmesh.policies import Policy
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Spans
 
@@ -70,10 +74,13 @@ class Orchestrator:
         draw: Callable[[], float],
         partition_stub: Callable[[str], execution_service_pb2_grpc.PartitionServiceAsyncStub],
         permit_stub: Callable[[str], limits_service_pb2_grpc.PermitServiceAsyncStub],
+        policy: Policy | None = None,
+        log_transitions: bool = False,
     ) -> None:
         self.store, self.plans, self.payloads = store, plans, payloads
         self.clock, self.log, self._metrics = clock, log, metrics
-        self.stats, self._told = Stats(metrics), ExecutionTelemetry(spans=spans, log=log)
+        self.stats = Stats(metrics)
+        self._told = ExecutionTelemetry(spans=spans, log=log, transitions=log_transitions)
         self.waiters = Waiters()
         # In the order of adding, here and in the ready queues: a simulated run must repeat itself.
         self._tasks: dict[asyncio.Task[None], None] = {}
@@ -102,18 +109,9 @@ class Orchestrator:
         self.permits = self._made_permits(address, permit_stub)
         self.limits = LimitKeeper(store=store, changed=self._limits_changed)
         self.ownership.renewed = self._renewed
-        self.dispatcher = Dispatcher(
-            states=self.states,
-            ownership=self.ownership,
-            clock=clock,
-            metrics=metrics,
-            submit=self.committer.submit,
-            draw=draw,
-            prepare=lambda task: self.preparing.task(task, self.dispatcher),
-            refill=self._refill,
-            verify=lambda ids: self.spawn(self.recovery.verify(ids)),
-            permits=self.permits,
-        )
+        self.dispatcher = self._made_dispatcher(draw, Guard(policy))
+        self.loads = Loads(dispatcher=self.dispatcher, stats=self.stats)
+        self.queue_sizes = QueueSizes(dispatcher=self.dispatcher, owned=self.ownership.epochs)
         self.timers = Timers(
             store=store,
             now_us=self.ownership.now_us,
@@ -123,6 +121,21 @@ class Orchestrator:
         self.draw, self.partition_stub = draw, partition_stub
         self.messenger = self._made_messenger()
         self.recovery = self._made_recovery()
+
+    def _made_dispatcher(self, draw: Callable[[], float], guard: Guard) -> Dispatcher:
+        return Dispatcher(
+            states=self.states,
+            ownership=self.ownership,
+            clock=self.clock,
+            metrics=self._metrics,
+            submit=self.committer.submit,
+            draw=draw,
+            prepare=lambda task: self.preparing.task(task, self.dispatcher),
+            refill=self._refill,
+            verify=lambda ids: self.spawn(self.recovery.verify(ids)),
+            permits=self.permits,
+            guard=guard,
+        )
 
     def _made_messenger(self) -> Messenger:
         return Messenger(
@@ -253,6 +266,7 @@ class Orchestrator:
             if not mine:
                 return
             try:
+                await self.committer.starts.load(mine)
                 await self.timers.load(mine)
                 await self.recovery.finish_stranded(mine)
                 await self.messenger.load(mine)
@@ -277,6 +291,7 @@ class Orchestrator:
         self.states.evict_partitions(gone)
         self.timers.drop_partitions(gone)
         self.waiters.drop_partitions(gone)
+        self.committer.starts.drop_partitions(gone)
 
     def resumed(self) -> None:
         self.dispatcher.pump()
@@ -288,6 +303,7 @@ class Orchestrator:
 
     def _renewed(self, tenure: Tenure) -> None:
         self.permits.renewed()
+        self.loads.sample(self.clock.monotonic_ms())
         if tenure.limits_version != self.limits.version:
             self.spawn(self.limits.load())
 
@@ -318,6 +334,8 @@ class Orchestrator:
             state, transition = one.entry.state, one.transition
             batch.rows.append(event_row(state, transition.first_sequence, one.events))
             self.stats.observe(state, transition, started=one.start is not None)
+            if self._told.transitions:
+                self._told.committed(state, transition)
             if transition.first_sequence <= HISTORY_EVENTS_WARN <= state.sequence:
                 self._metrics.long_histories.inc()
                 self._told.history_long(state)

@@ -20,6 +20,7 @@ from flowmesh.engine import (
     Rendered,
     State,
     encode_output,
+    map_output,
 )
 from flowmesh.errors import FlowmeshError, NotFound, TooLarge
 from flowmesh.expressions import RenderError
@@ -31,12 +32,15 @@ from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, RETRY_S, until_answered
 from flowmesh.orchestrator.works import Work
 from flowmesh.plan import (
+    NO_NAMES,
     ItemsNeeded,
     PayloadNeeded,
     PayloadReader,
+    next_page,
     payload_reader,
     render_input,
     render_items,
+    render_names,
     values_of,
 )
 
@@ -142,11 +146,11 @@ class Preparing:
     async def _body(self, state: State, node: NodeState, partition: int) -> None:
         of = node.map
         try:
-            if of is not None and of.begun == of.total:
+            if of is not None and of.begun == of.total and not of.scopes:
                 command: Expand | Collect | Rendered = await self._collected(state, node, of)
             elif node.planned.waits:
                 command = await self._linked(state, node)
-            elif node.machine is not None or node.is_group:
+            elif node.machine is not None or node.is_group or node.planned.pages_max:
                 command = Expand(node.id)
             elif node.planned.kind == plan_pb2.NODE_KIND_STATES:
                 command = await self._begun(state, node)
@@ -158,7 +162,9 @@ class Preparing:
 
     async def _expanded(self, state: State, node: NodeState) -> Expand:
         try:
-            return Expand(node.id, await self._items(state, node))
+            items = await self._items(state, node)
+            cursor = await self._rendered(state, {}, lambda read: next_page(node, read))
+            return Expand(node.id, items, cursor)
         except (FlowmeshError, RenderError) as error:
             return Expand(node.id, failure=_invalid(f"items of {node.id}: {error}"))
 
@@ -173,8 +179,15 @@ class Preparing:
 
     async def _linked(self, state: State, node: NodeState) -> Rendered:
         """The input of a child or of the next run, or the key of a wait."""
-        begun = await self._begun(state, node)
-        return Rendered(node.id, node.attempt, begun.value, begun.failure)
+        begun, names = await self._begun(state, node), NO_NAMES
+        if begun.failure is None:
+            try:
+                names = await self._rendered(
+                    state, {}, lambda read: render_names(state, node, read)
+                )
+            except (FlowmeshError, RenderError) as error:
+                begun.failure = _invalid(f"name of {node.id}: {error}")
+        return Rendered(node.id, node.attempt, begun.value, begun.failure, names)
 
     async def _items(self, state: State, node: NodeState) -> list[Any]:
         return await self._rendered(state, {}, lambda read: render_items(state, node, read))
@@ -182,7 +195,7 @@ class Preparing:
     async def _collected(self, state: State, node: NodeState, of: MapState) -> Collect:
         try:
             parts = [await self._bytes(state, each) for each in of.outputs]
-            data = b"[" + b",".join(parts) + b"]"
+            data = map_output(node.planned, parts)
             return Collect(node.id, await self._stored(state, payload_pb2.Payload(data=data)))
         except FlowmeshError as error:
             return Collect(node.id, failure=_invalid(f"output of {node.id}: {error.message}"))

@@ -5,14 +5,16 @@ from typing import Any, cast
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.orchestrator.dispatcher import Dispatcher
+from flowmesh.orchestrator.loads import Loads, recommend
 from flowmesh.orchestrator.ready import Key, ReadyTask
 
 
 class Queues:
-    """Counts when asked; nothing is kept for it."""
+    """Counts when asked; only loads are sampled before."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, loads: Loads) -> None:
         self._dispatcher = dispatcher
+        self._loads = loads
 
     def of(self, namespace: str, now_ms: float) -> list[pb.QueueStats]:
         """The queues of a namespace that this process knows, by name and task type."""
@@ -25,6 +27,8 @@ class Queues:
                 stats = found[key] = pb.QueueStats(queue=key[1], task_type=key[2], requires=key[3])
                 stats.failed = dispatcher.failed.get(key, 0)
                 stats.worker_sets, stats.credit = dispatcher.served_by(key)
+                stats.max_size = dispatcher.gate.rules.sizes.get(key[:2], 0)
+                self._loads.put(key, stats)
             return stats
 
         def waits(task: ReadyTask) -> pb.QueueStats:
@@ -69,4 +73,13 @@ class Queues:
             if part.highest > known.highest:
                 known.highest = part.highest
             known.overflowed |= part.overflowed
+            arrivals = known.arrivals_per_second + part.arrivals_per_second
+            if arrivals:
+                known.service_ms = (
+                    known.arrivals_per_second * known.service_ms
+                    + part.arrivals_per_second * part.service_ms
+                ) / arrivals
+            known.arrivals_per_second = arrivals
+        for each in found.values():
+            recommend(each)
         return [found[name] for name in sorted(found)]

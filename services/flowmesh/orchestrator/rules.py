@@ -58,6 +58,11 @@ class Rules:
         self.stops: dict[tuple[str, str], Any] = {
             (row["namespace"], row["workflow_id"]): row for row in stops
         }
+        self.sizes: dict[tuple[str, str], int] = {
+            (row["namespace"], row["subject"]): row["max_size"]
+            for row in self.limits.values()
+            if row["max_size"]
+        }
         self._words = {rule.partition(":")[0] for _, rule in self.limits}
         self._upstreams: dict[str, str] = {}
         counted = any(row["concurrency"] or row["rate"] for row in self.limits.values())

@@ -6,10 +6,9 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from flowmesh.engine import TaskRuns
+from flowmesh.engine import NodeState, TaskRuns
 from flowmesh.orchestrator.leases import Lease, Leases
 from flowmesh.orchestrator.works import Work
-from flowmesh.plan import PlanNode
 from flowmesh.runtime import Clock
 
 MARK_RUNNING_AFTER_MS = 50
@@ -39,17 +38,28 @@ class RunsLong:
         self._sweep: asyncio.TimerHandle | None = None
         self._sweep_at_ms = math.inf
 
-    def sent(self, lease: Lease) -> None:
-        """A task has left."""
+    def sent(self, lease: Lease, node: NodeState) -> None:
+        """A task has left; one whose time to begin is limited is marked at once."""
+        self._begun_in_time(lease, node)
         self._fresh.append(lease)
         self._sweep_by(lease.sent_at_ms + MARK_RUNNING_AFTER_MS)
 
-    def watch(self, lease: Lease, node: PlanNode) -> None:
+    def _begun_in_time(self, lease: Lease, node: NodeState) -> None:
+        if node.planned.start_timeout_us and not node.delivery:
+            self._begun(lease)
+
+    def _begun(self, lease: Lease) -> None:
+        """The attempt has its TaskStarted in the next batch, if it has none yet."""
+        command = TaskRuns(lease.node_id, lease.attempt, lease.worker_id, lease.sent_at_us)
+        self._submit(Work(lease.execution_id, lease.partition, command))
+
+    def watch(self, lease: Lease, node: NodeState) -> None:
         """Bounds an adopted task by the limits of its node, counted from now."""
+        self._begun_in_time(lease, node)
         if lease.timeout_ms or lease.heartbeat_timeout_ms:
             return
-        lease.timeout_ms = node.timeout_ms
-        lease.heartbeat_timeout_ms = node.heartbeat_timeout_ms
+        lease.timeout_ms = node.planned.timeout_ms
+        lease.heartbeat_timeout_ms = node.planned.heartbeat_timeout_ms
         deadline = lease.deadline_ms(TIMEOUT_GRACE_MS)
         if deadline:
             heapq.heappush(self._deadlines, (deadline, lease.token))
@@ -85,8 +95,7 @@ class RunsLong:
             self._sweep_by(now_ms + min(waits))
 
     def _mark_running(self, lease: Lease) -> None:
-        command = TaskRuns(lease.node_id, lease.attempt, lease.worker_id, lease.sent_at_us)
-        self._submit(Work(lease.execution_id, lease.partition, command))
+        self._begun(lease)
         deadline = lease.deadline_ms(TIMEOUT_GRACE_MS)
         if deadline:
             heapq.heappush(self._deadlines, (deadline, lease.token))

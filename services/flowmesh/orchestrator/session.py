@@ -160,7 +160,7 @@ class Session:
         name = (request.namespace or "default", request.workflow_id, chosen)
         plan = self._core.plans.cached(name)
         linked = request.HasField("link")
-        if plan is None or linked or request.input.HasField("reference"):
+        if plan is None or plan.start_shared or linked or request.input.HasField("reference"):
             self._spawn(self._start_slowly(start))
             return
         try:
@@ -168,15 +168,15 @@ class Session:
             self._core.plans.check_input(plan, request.input.data)
             partition = self._executions.partition_for(request, plan)
             search = start_values(request.labels, plan, request.input.data)
+            if partition not in self._core.ownership.epochs:
+                self._spawn(self._start_slowly(start))
+                return
+            reply = self._core.queue_sizes.admitted(plan, self._reply_to(start, plan.namespace))
+            work = self._executions.work_for(request, plan, partition, reply, search)
         except FlowmeshError as error:
             self._done()
             self._refuse(start.call_id, error)
             return
-        if partition not in self._core.ownership.epochs:
-            self._spawn(self._start_slowly(start))
-            return
-        reply = self._reply_to(start, plan.namespace)
-        work = self._executions.work_for(request, plan, partition, reply, search)
         self._core.committer.submit(work)
 
     def _reply_to(

@@ -17,6 +17,7 @@ from flowmesh.engine import (
 from flowmesh.engine import journal as journals
 from flowmesh.engine.searching import found_values
 from flowmesh.engine.state import PENDING, RUNNING
+from flowmesh.engine.variables import apply_set
 from flowmesh.plan import Plan
 
 EVENTS_BETWEEN_SNAPSHOTS = 2_000
@@ -39,14 +40,17 @@ _NODE_FIELDS = (
     "key",
     "begun_at_us",
     "by_hand",
+    "variables",
 )
-_CHILD_FIELDS = ("request_id", "execution_id", "version", "open")
+_CHILD_FIELDS = ("request_id", "execution_id", "version", "open", "workflow_id")
 _STATE_FIELDS = (
     "sequence",
     "status",
     "started_at_us",
     "ended_at_us",
+    "begun_at_us",
     "request_id",
+    "actor",
     "traceparent",
     "stops_everywhere",
 )
@@ -78,6 +82,9 @@ def snapshot(state: State) -> bytes:
         search=search_messages(state.search),
         erasure=state.erasure,
         link=state.link,
+        variables_set=state.variables_set,
+        permissions=state.permissions,
+        hold=state.hold,
         **{field: getattr(state, field) for field in _STATE_FIELDS},
     )
     message.nodes.extend(_nodes(state, state.scope))
@@ -113,6 +120,8 @@ def _nodes(state: State, scope: Scope) -> Iterable[snapshot_pb2.NodeSnapshot]:
 
 def _put_map(state: State, of: MapState, message: snapshot_pb2.MapSnapshot) -> None:
     message.total, message.begun, message.failed = of.total, of.begun, of.failed
+    message.cursors.extend(of.cursors)
+    message.starts.extend(of.starts)
     if of.failure is not None:
         message.failure.CopyFrom(of.failure)
     for each in of.outputs:
@@ -184,6 +193,10 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
         state.search = found_values(message.search)
     state.erasure = message.erasure if message.HasField("erasure") else None
     state.link = message.link if message.HasField("link") else None
+    for each in message.variables_set:
+        apply_set(state, each)
+    state.permissions = tuple(message.permissions)
+    state.hold = message.hold if message.HasField("hold") else None
     _fill(state, state.scope, message)
     for kept in message.kept:
         _fill_kept(state, kept)
@@ -227,6 +240,7 @@ def _fill(
 def _fill_map(state: State, node: NodeState, message: snapshot_pb2.MapSnapshot) -> None:
     of = node.map = MapState(message.total)
     of.failed = message.failed
+    of.cursors, of.starts = list(message.cursors), list(message.starts)
     of.failure = message.failure if message.HasField("failure") else None
     for stored in message.scopes:
         of.begun = stored.index

@@ -13,7 +13,7 @@ _END = " -- parts\n"
 PARAMETERS = 34
 """Of what every commit does; those of its parts follow in the order of `PARTS`."""
 
-PARTS = {"finding": 14, "payloads": 8, "messages": 14}
+PARTS = {"finding": 14, "payloads": 8, "messages": 14, "starting": 19}
 """Parts with the number of their parameters, each the name of a file in `sql/`."""
 
 

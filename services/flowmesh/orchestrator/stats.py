@@ -8,6 +8,8 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, State, Transition
 from flowmesh.engine import state as s
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.ready import Key
+from flowmesh.plan import PlanNode
 
 WORKFLOWS_MAX = 1_000
 TASKS_MAX = 200
@@ -123,9 +125,15 @@ def overhead(state: State) -> float:
 
 
 class _Task:
-    __slots__ = ("completed", "failed", "latency", "retried")
+    __slots__ = ("completed", "failed", "kind", "latency", "retried")
 
-    def __init__(self) -> None:
+    def __init__(self, planned: PlanNode) -> None:
+        # What decides, with the namespace, which workers take it; None of what none does.
+        self.kind = (
+            (planned.queue, planned.spec.task_type, planned.requires)
+            if planned.spec is not None
+            else None
+        )
         self.completed = self.failed = self.retried = 0
         self.latency = Latency()
 
@@ -207,6 +215,17 @@ class Stats:
             workflow.canceled += 1
             self._count(self._metrics.canceled)
 
+    def ended(self) -> dict[Key, tuple[int, float]]:
+        """How many tasks of each kind have ended, and the milliseconds that they took together."""
+        found: dict[Key, tuple[int, float]] = {}
+        for (namespace, _), workflow in self._workflows.items():
+            for task in workflow.tasks.values():
+                if task.kind is not None:
+                    key = (namespace, *task.kind)
+                    count, total_ms = found.get(key, (0, 0.0))
+                    found[key] = count + task.latency.count, total_ms + task.latency.total_ms
+        return found
+
     def messages(
         self, namespace: str, workflow_id: str, *, samples: bool = False
     ) -> list[execution_pb2.WorkflowStats]:
@@ -239,5 +258,5 @@ def _task(workflow: _Workflow, node: NodeState) -> _Task | None:
     name = node.planned.id
     task = workflow.tasks.get(name)
     if task is None and len(workflow.tasks) < TASKS_MAX:
-        task = workflow.tasks[name] = _Task()
+        task = workflow.tasks[name] = _Task(node.planned)
     return task

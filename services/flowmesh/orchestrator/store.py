@@ -20,7 +20,7 @@ from flowmesh.orchestrator.statements import commit_statement
 T = TypeVar("T")
 
 _SQL = files("flowmesh.orchestrator.sql")
-QUERIES = ("queries.sql", "retention.sql", "bulks.sql")
+QUERIES = ("queries.sql", "retention.sql", "bulks.sql", "links.sql")
 CONNECTION_LOST = (
     OSError,
     TimeoutError,

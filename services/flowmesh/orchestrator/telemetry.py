@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flowmesh.engine import HISTORY_EVENTS_MAX, State
+from flowmesh.engine import HISTORY_EVENTS_MAX, State, Transition
 from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_FAILED
 from flowmesh.telemetry import Spans, trace
 
@@ -10,11 +10,29 @@ SPAN = "execution"
 
 
 class ExecutionTelemetry:
-    """Spans and log lines of executions. One that completes untraced costs two comparisons."""
+    """Spans and log lines of executions. One that completes untraced costs two comparisons.
 
-    def __init__(self, *, spans: Spans, log: Any) -> None:
+    With `transitions` each event is a line, after its commit.
+    """
+
+    def __init__(self, *, spans: Spans, log: Any, transitions: bool) -> None:
         self._spans = spans
         self._log = log
+        self.transitions = transitions
+
+    def committed(self, state: State, transition: Transition) -> None:
+        """A line for each event, without the values in it."""
+        with trace(state.traceparent):
+            log = self._log.bind(**_about(state))
+            for event in transition.history.events:
+                body = getattr(event, event.WhichOneof("event") or "")
+                said = {name: getattr(body, name, None) for name in ("node", "attempt")}
+                log.info(
+                    "transition",
+                    type=body.DESCRIPTOR.name,
+                    sequence=event.sequence,
+                    **{name: value for name, value in said.items() if value},
+                )
 
     def ended(self, state: State) -> None:
         """Called once, after the commit of its last event."""
@@ -49,10 +67,12 @@ class ExecutionTelemetry:
 
     def _warn(self, event: str, state: State, **about: object) -> None:
         with trace(state.traceparent):
-            self._log.warning(
-                event,
-                execution_id=state.execution_id,
-                workflow_id=state.plan.workflow_id,
-                namespace=state.plan.namespace,
-                **about,
-            )
+            self._log.warning(event, **_about(state), **about)
+
+
+def _about(state: State) -> dict[str, str]:
+    return {
+        "execution_id": state.execution_id,
+        "workflow_id": state.plan.workflow_id,
+        "namespace": state.plan.namespace,
+    }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.engine import NodeState, Scope, State, search_messages, tries
+from flowmesh.engine import NodeState, Scope, State, map_counts, search_messages, tries
 from flowmesh.plan import PlanNode
 
 NODES_SHOWN_MAX = 12_000
@@ -57,13 +59,18 @@ def execution_message(state: State, *, nodes: bool = True) -> execution_pb2.Exec
         search=search_messages(state.search),
         erasure=state.erasure,
         link=state.link,
+        hold=state.hold,
     )
+    for name, value in state.variables[-1].items():
+        message.variables[name].data = msgspec.json.encode(value)
     if nodes:
         _add_nodes(message, state.scope)
         for scope in state.all_scopes():
             for undo in scope.graph.undos:
-                if undo.index in scope.nodes and len(message.nodes) < NODES_SHOWN_MAX:
-                    _add_node(message, scope.nodes[undo.index])
+                begun = scope.nodes.get(undo.index)
+                if begun is not None and len(message.nodes) < NODES_SHOWN_MAX:
+                    _add_node(message, begun)
+                    _add_below(message, begun)
         _mark_held(message, state)
     return message
 
@@ -80,12 +87,18 @@ def _add_nodes(message: execution_pb2.Execution, scope: Scope) -> None:
         added = _add_node(message, node)
         of = node.map
         if of is not None and planned.kind == plan_pb2.NODE_KIND_MAP:
-            added.map.total, added.map.failed = of.total, of.failed
-            added.map.running = len(of.scopes)
-            added.map.completed = of.begun - of.failed - len(of.scopes)
-        for item in node.scopes.values():
-            if len(message.nodes) < NODES_SHOWN_MAX:
-                _add_nodes(message, item)
+            total, running, waiting = map_counts(of)
+            added.map.total, added.map.failed = total, of.failed
+            added.map.running = running
+            added.map.completed = total - waiting - of.failed - running
+        _add_below(message, node)
+
+
+def _add_below(message: execution_pb2.Execution, node: NodeState) -> None:
+    """The bodies of a node that are in progress, or the tasks that a handler called."""
+    for item in node.scopes.values():
+        if len(message.nodes) < NODES_SHOWN_MAX:
+            _add_nodes(message, item)
 
 
 def approval_message(node: NodeState) -> execution_pb2.Approval | None:
@@ -122,7 +135,8 @@ def _add_node(message: execution_pb2.Execution, node: NodeState) -> execution_pb
         added.child_execution_id = node.child.execution_id
         added.child_version = node.child.version
     if planned.child is not None:
-        added.child_workflow_id = planned.child.workflow_id
+        rendered = node.child.workflow_id if node.child is not None else ""
+        added.child_workflow_id = rendered or planned.child.workflow_id
     return added
 
 

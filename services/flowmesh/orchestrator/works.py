@@ -63,7 +63,7 @@ class Work:
 class StartWork(Work):
     """A start: its execution exists only once it is committed."""
 
-    __slots__ = ("namespace", "plan", "request_id", "start_digest")
+    __slots__ = ("namespace", "plan", "request_id", "start", "start_digest")
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class StartWork(Work):
     ) -> None:
         super().__init__("", partition, command, reply)
         self.plan = plan
+        self.start = command
         self.namespace = plan.namespace
         self.request_id = command.request_id
         self.start_digest = start_digest
@@ -91,4 +92,6 @@ def start_digest(request: pb.StartExecutionRequest) -> bytes:
     digest.update(request.input.SerializeToString(deterministic=True))
     for name in sorted(request.labels):
         digest.update(f"\0{name}\0{request.labels[name]}".encode())
+    for name in sorted(request.permissions):
+        digest.update(f"\0{name}".encode())
     return digest.digest()

@@ -11,11 +11,12 @@ from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
 from flowmesh.definitions.checks import bodies as checks
 from flowmesh.egress import bodies, client, headers
+from flowmesh.engine import pages
 from flowmesh.executors import limits as executors
 from flowmesh.expressions import cel_source, conditions, jsonpath, parser, templates
 from flowmesh.filters import terms as filters
 from flowmesh.gateway import limits as gateway
-from flowmesh.orchestrator import attributes, bulks, executions, payloads
+from flowmesh.orchestrator import attributes, bulks, executions, lines, payloads
 from flowmesh.plan import scope
 from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
@@ -315,6 +316,21 @@ RUNS = (
         "orchestrator, when the map begins",
     ),
     Limit(
+        "pages of a map",
+        definitions.MAP_PAGES_MAX,
+        "pages",
+        "DEFINITION_INVALID",
+        _CHECKED,
+        "1,000 unless `maxPages` says otherwise; one more fails the map as `ResourceLimit`",
+    ),
+    Limit(
+        "cursor of a page",
+        pages.CURSOR_BYTES_MAX,
+        "bytes",
+        "ResourceLimit",
+        "orchestrator, when the page before it has come",
+    ),
+    Limit(
         "answer of a called service",
         bodies.RESPONSE_BYTES_MAX,
         "bytes",
@@ -394,6 +410,21 @@ EXECUTIONS = (
         "SIGNALS_FULL",
         "orchestrator",
         "those that are stored and referred to are not counted",
+    ),
+    Limit(
+        "executions of a key that wait to begin",
+        lines.WAITING_MAX,
+        "executions",
+        "START_QUEUE_FULL",
+        "orchestrator",
+        "by the start policy of their workflow",
+    ),
+    Limit(
+        "executions in lines with a key",
+        lines.MEMBERS_MAX,
+        "executions",
+        "START_QUEUE_FULL",
+        "orchestrator, each process",
     ),
     Limit("filter", filters.FILTER_BYTES_MAX, "bytes", "FILTER_INVALID", "orchestrator"),
     Limit("values of a filter", filters.FILTER_TERMS_MAX, "values", "FILTER_INVALID",

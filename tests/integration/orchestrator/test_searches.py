@@ -11,7 +11,9 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import search_service_pb2
 from flowmesh.errors import Invalid
 from flowmesh.filters import parse_filter
+from flowmesh.orchestrator.bulk_actions import Calls
 from flowmesh.orchestrator.bulks import Bulks
+from flowmesh.orchestrator.control import Control
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.searches import PageQuery, Searches
@@ -151,10 +153,11 @@ async def rows_read(store: OrchestratorStore, text: str, order_by: str) -> int:
 
 def bulks(core: Core) -> Bulks:
     nobody: Any = None
+    executions = Executions(core=core.owner, stub_at=nobody)
     return Bulks(
         store=core.owner.store,
         searches=searches(core.store),
-        executions=Executions(core=core.owner, stub_at=nobody),
+        calls=Calls(executions, Control(core=core.owner, executions=executions, stub_at=nobody)),
         owned=core.owner.ownership.epochs,
         clock=Clock(),
         ids=ExecutionIds(3),
@@ -186,6 +189,30 @@ async def test_a_bulk_goes_on_after_a_crash_and_counts_once(store: OrchestratorS
         assert (ended.applied, ended.skipped, ended.failed) == (5, 0, 0)
         events = await store.pool.fetchval("select count(*) from history where seq > 1")
         assert events == 5
+
+
+async def test_a_bulk_of_reruns_starts_each_once_over_a_crash(store: OrchestratorStore) -> None:
+    """Those that were started before it are found under the same request ids."""
+    async with running(store) as core:
+        ids = [await core.start(TWO_STEPS) for _ in range(5)]
+        crashed = bulks(core)
+        for execution_id in ids:
+            cancel = pb.CancelExecutionRequest(execution_id=execution_id)
+            await crashed._calls.executions.cancel(cancel, forwarded=False)
+        crashed._spawn = lambda work: work.close()
+        bulk = await crashed.begin(
+            bulk_pb.StartBulkRequest(
+                filter="status = canceled", action=bulk_pb.BulkAction(name="rerun")
+            )
+        )
+        row = await core.store.one("take_page", bulk_id=bulk.bulk_id, cursor="", page=ids)
+        assert list((await crashed._do(row, ids[:2])).values()) == [None, None]
+        after = bulks(core)
+        await after.gained(core.owner.ownership.epochs)
+        await until(lambda: not core.owner.busy)
+        ended = await after.get("default", bulk.bulk_id)
+        assert (ended.applied, ended.skipped, ended.failed) == (5, 0, 0)
+        assert await store.pool.fetchval("select count(*) from executions") == 10
 
 
 async def test_two_runners_of_a_bulk_count_each_page_once(store: OrchestratorStore) -> None:

@@ -20,6 +20,7 @@ spec:
       input: {source: 1, pipeline: []}
       retry: {maxAttempts: 2, neverOn: [Bad], maxElapsed: 10s}
       totalTimeout: 5m
+      scheduleToStart: 30s
       undo:
         taskRef: transform
         input: {source: "{{undo.output}}", pipeline: []}
@@ -29,6 +30,10 @@ spec:
     - id: ok
       approval: {assignees: ann, needs: 1, deadline: 2h, escalateTo: [b], onReject: CONTINUE}
     - {id: t, try: {tasks: [{id: t1, taskRef: noop}], finally: {tasks: [{id: t2, taskRef: noop}]}}}
+    - id: p
+      map: {pages: {taskRef: noop, next: a.b}, results: COUNT, tasks: [{id: q, taskRef: noop}]}
+    - id: c
+      subworkflow: {workflow: "w-{{input.kind}}", id: "{{input.id}}", wait: false}
     - id: z
       taskRef: noop
       join: {count: 2, required: [a]}

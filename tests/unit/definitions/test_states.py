@@ -43,6 +43,29 @@ def test_a_remote_task_runs_beside_the_value_it_is_called_with() -> None:
         assert group.nodes[-1].heartbeat_timeout_ms == 9_000
 
 
+START = "arn:aws:states:::states:startExecution"
+
+
+@pytest.mark.parametrize(
+    ("arn", "workflow", "version"),
+    [
+        ("pay", "pay", (0, "")),
+        ("arn:aws:states:eu-west-1:123456789012:stateMachine:pay", "pay", (0, "")),
+        ("arn:aws:states:eu-west-1:123456789012:stateMachine:pay:4", "pay", (4, "")),
+        ("arn:aws:states:eu-west-1:123456789012:stateMachine:pay:live", "pay", (0, "live")),
+    ],
+)
+def test_another_state_machine_is_a_sub_workflow(
+    arn: str, workflow: str, version: tuple[int, str]
+) -> None:
+    """By its name or its ARN, of the version that this names."""
+    state = {"Type": "Task", "Resource": f"{START}.sync:2", "End": True, "TimeoutSeconds": 9,
+             "Parameters": {"StateMachineArn": arn}}  # fmt: skip
+    [*_, child] = nodes(state)["S:call"].group.nodes
+    assert (child.child.workflow_id, child.timeout_ms) == (workflow, 9_000)
+    assert (child.child.version, child.child.version_label) == version
+
+
 def test_what_may_fail_has_a_node_that_decides() -> None:
     """Retriers and catchers are decided in order by one node, behind which are their targets."""
     state = {"Type": "Task", "Resource": HTTP, "End": True,
@@ -57,6 +80,18 @@ def test_what_may_fail_has_a_node_that_decides() -> None:
 @pytest.mark.parametrize(
     ("state", "code", "place"),
     [
+        ({"Type": "Task", "Resource": START, "End": True}, "DEFINITION_INVALID",
+         "Parameters.StateMachineArn"),
+        ({"Type": "Task", "Resource": START, "End": True, "Parameters": {"StateMachineArn": "a b"}},
+         "DEFINITION_INVALID", "Parameters.StateMachineArn"),
+        ({"Type": "Task", "Resource": START, "End": True,
+          "Parameters": {"StateMachineArn": "a", "TraceHeader": "x"}}, "FEATURE_UNSUPPORTED",
+         "Parameters.TraceHeader"),
+        ({"Type": "Task", "Resource": f"{START}.sync", "End": True,
+          "Parameters": {"StateMachineArn": "a", "Name.$": "$.n"}}, "FEATURE_UNSUPPORTED",
+         'Parameters["Name.$"]'),
+        ({"Type": "Task", "Resource": f"{START}.waitForTaskToken", "End": True,
+          "Parameters": {"StateMachineArn": "a"}}, "FEATURE_UNSUPPORTED", "Resource"),
         ({"Type": "Pass"}, "DEFINITION_INVALID", "Next"),
         ({"Type": "Pass", "Next": "Nowhere"}, "GRAPH_UNKNOWN_NODE", "Next"),
         ({**PASS, "Next": "End"}, "DEFINITION_INVALID", "End"),

@@ -23,7 +23,16 @@ from flowmesh.engine import (
     replay,
 )
 from flowmesh.engine.state import RUNNING
-from flowmesh.plan import Plan, RenderError, compile_plan, inline, render_input, render_items
+from flowmesh.plan import (
+    Plan,
+    RenderError,
+    compile_plan,
+    inline,
+    next_page,
+    render_input,
+    render_items,
+    render_names,
+)
 
 NOW = 1_000_000
 SERVED_MAX = 2_000
@@ -61,6 +70,20 @@ def each(
         concurrency=concurrency,
         **fields,
     )
+
+
+def paged(node_id: str, *body: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A map whose items a task brings page by page, as `{items, next}`; `pages_max`, `fetch`."""
+    page, items = f"{node_id}:page", f"{node_id}:items"
+    template = f'{{{{tasks["{page}"].output.items}}}}'
+    own = {key: fields.pop(key) for key in ("concurrency", "tolerated") if key in fields}
+    own |= {"next_path": ["next"], "counted": fields.get("counted", False)}
+    mode, cursor = plan_pb2.INPUT_MODE_TEMPLATE, b'{"cursor":"{{cursor}}"}'
+    fetch = node(page, input_mode=mode, input_template=cursor, **fields.pop("fetch", {}))
+    over = (fetch, each(items, template, *body, after=(page,), **own))
+    fields.setdefault("pages_max", 100)
+    kind = plan_pb2.NODE_KIND_MAP
+    return node(node_id, *fields.pop("after", ()), kind=kind, body=over, **fields)
 
 
 def group(node_id: str, *body: dict[str, Any], race: bool = False, **fields: Any) -> dict[str, Any]:
@@ -111,6 +134,7 @@ def child(node_id: str, *after: str, workflow: str = "c", **fields: Any) -> dict
         workflow_id=workflow,
         detached=fields.pop("detached", False),
         on_cancel=fields.pop("on_cancel", plan_pb2.ON_CANCEL_CANCEL),
+        names_template=fields.pop("names", b""),
     )
     fields.setdefault("input_template", b'"{{input}}"')
     fields.setdefault("input_mode", plan_pb2.INPUT_MODE_TEMPLATE)
@@ -151,6 +175,8 @@ def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
         given.setdefault("kind", plan_pb2.NODE_KIND_TASK)
         given.setdefault("critical", True)
         undo, tolerated = given.pop("undo", None), given.pop("tolerated", 0)
+        pages_max, next_path = given.pop("pages_max", 0), given.pop("next_path", ())
+        counted = given.pop("counted", False)
         message = messages.add(dependencies=after, **given)
         if undo is not None:
             message.undo.CopyFrom(undo)
@@ -160,6 +186,8 @@ def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
             case plan_pb2.NODE_KIND_MAP:
                 message.map.concurrency = concurrency
                 message.map.tolerated_failures = tolerated
+                message.map.pages_max, message.map.counted = pages_max, counted
+                message.map.next_path.extend(next_path)
                 _fill(message.map.nodes, body)
             case plan_pb2.NODE_KIND_GROUP:
                 message.group.race, message.group.single = race, single
@@ -231,8 +259,11 @@ class Run:
                 begun = one.map is not None and one.map.begun == one.map.total
                 if one.planned.waits:
                     value = render_input(self.state, one)
-                    self.do(Rendered(one.id, one.attempt, value))
-                elif one.machine is not None or (one.is_group and not begun):
+                    names = render_names(self.state, one)
+                    self.do(Rendered(one.id, one.attempt, value, names=names))
+                elif (
+                    one.machine is not None or one.planned.pages_max or (one.is_group and not begun)
+                ):
                     self.do(Expand(one.id))
                 elif one.planned.kind == plan_pb2.NODE_KIND_STATES:
                     self.do(Expand(one.id, value=render_input(self.state, one)))
@@ -244,7 +275,7 @@ class Run:
 
     def _expanded(self, one: NodeState) -> Expand:
         try:
-            return Expand(one.id, render_items(self.state, one, inline))
+            return Expand(one.id, render_items(self.state, one, inline), next_page(one, inline))
         except RenderError:
             return Expand(one.id, failure=failed("ValidationError"))
 

@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.engine import Decide, NodeMissing, NodeUnfit, TimersDue
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.engine import Decide, NodeMissing, NodeUnfit, Steer, TimersDue
 from flowmesh.engine import state as s
 from flowmesh.orchestrator.snapshots import restore, snapshot
 from tests.unit.engine.factories import Run, edge, json, node, plan
@@ -150,3 +151,31 @@ def test_what_was_asked_and_said_is_in_history_and_snapshot() -> None:
         assert other.reach("ok").approval == run.state.reach("ok").approval
         assert other.wake_at_us == run.state.wake_at_us
         assert list(other.asking) == ["ok"]
+
+
+def test_a_decision_on_what_was_asked_before_is_refused() -> None:
+    """A node that asks anew asks something else; the same round is decided."""
+    run = Run(plan(approval()))
+    node = run.state.node("ok")
+    assert node is not None
+    asked = node.scheduled_at_us
+    with pytest.raises(NodeUnfit, match="asks anew"):
+        decide(run, "ann", asked_at_us=asked - 1)
+    assert node.approval is not None
+    assert not node.approval.decisions
+    decide(run, "ann", asked_at_us=asked)
+    assert [one.by for one in node.approval.decisions] == ["ann"]
+
+
+def test_a_held_approval_takes_no_decision() -> None:
+    """It was rejected and waits for somebody to say how it goes on; tried again, it asks anew."""
+    held = plan_pb2.NODE_FAILURE_POLICY_HOLD
+    run = Run(plan(approval() | {"on_failure": held}))
+    decide(run, "ann", False)
+    assert (list(run.state.on_hold), list(run.state.asking)) == (["ok"], [])
+    with pytest.raises(NodeUnfit, match="has been decided"):
+        decide(run, "bob")
+    run.do(Steer("ok", execution_pb2.NODE_ACTION_RETRY))
+    decide(run, "bob")
+    decide(run, "ann")
+    assert output(run)["outcome"] == "approved"

@@ -14,8 +14,8 @@ from flowmesh.engine import (
     Collect,
     Ended,
     Expand,
+    Full,
     Signal,
-    SignalsFull,
     TaskEnded,
     TimersDue,
     apply,
@@ -48,7 +48,7 @@ def refused(run: Run, payload: payload_pb2.Payload) -> bool:
     before, events = snapshot(run.state), len(run.events)
     try:
         run.do(Signal("s", payload))
-    except SignalsFull:
+    except Full:
         assert snapshot(run.state) == before
         assert len(run.events) == events
         return True

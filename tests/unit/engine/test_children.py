@@ -107,6 +107,30 @@ def test_a_child_that_cannot_be_started_fails_its_node() -> None:
     assert run.state.failure.node == "pay"  # type: ignore[union-attr]
 
 
+def test_a_workflow_may_be_named_by_a_template() -> None:
+    """What was rendered is in the history, and in what is said of a failure."""
+    run = Run(plan(child("pay", names=b'{"workflow":"pay-{{input.kind}}"}')), b'{"kind":"card"}')
+    assert told(run)[0].start.request.workflow_id == "pay-card"
+    fails(run)
+    assert run.state.failure.message.startswith("pay-card failed")  # type: ignore[union-attr]
+    assert run.replayed().node("pay").child.workflow_id == "pay-card"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", [b"null", b'""', b"[]", b"true"])
+def test_what_is_no_name_fails_the_node(kind: bytes) -> None:
+    """The failure says what was expected, and nobody is asked for anything."""
+    run = Run(plan(child("pay", names=b'{"workflow":"{{input.kind}}"}')), b'{"kind":%b}' % kind)
+    assert not told(run)
+    assert run.state.failure is not None
+    assert "workflow of pay: expected a text" in run.state.failure.message
+
+
+def test_a_detached_child_may_have_an_id() -> None:
+    """It is asked for under that id, whoever asks and however often."""
+    run = Run(plan(child("pay", detached=True, names=b'{"id":"{{input.order}}"}')), b'{"order":7}')
+    assert told(run)[0].start.request.request_id == "7"
+
+
 # --- failing ---
 
 

@@ -9,6 +9,8 @@ from flowmesh.engine import (
     Cancel,
     DeliveryLost,
     Ended,
+    Pause,
+    Resume,
     Signal,
     TaskEnded,
     TaskRuns,
@@ -50,6 +52,43 @@ def test_a_task_that_runs_long_is_marked_once() -> None:
     assert not run.do(TaskRuns("a", 1, "w", 5))
     run.complete("a")
     assert run.kinds.count("task_started a") == 1
+
+
+def test_an_attempt_that_no_worker_begins_in_time_fails() -> None:
+    """For good unless its policy names the class, whatever else that tries again."""
+    run = Run(plan(node("a", retry={"max_attempts": 3}, start_timeout_ms=20)))
+    assert run.state.wake_at_us == run.now + 20_000
+    run.do(TimersDue(), after_us=20_000)
+    assert run.last.cancel == [("a", 1)]
+    failure = run.state.failure
+    assert failure is not None
+    assert getattr(failure, "class") == "ScheduleToStartTimeout"
+    assert failure.message == "no worker began it within 20 ms"
+
+
+def test_a_policy_may_try_again_what_no_worker_began() -> None:
+    """Each attempt has the whole time; what has begun is limited no more."""
+    named = {"max_attempts": 3, "initial_delay_ms": 5, "retry_on": ["ScheduleToStartTimeout"]}
+    run = Run(plan(node("a", retry=named, start_timeout_ms=20)))
+    run.do(TimersDue(), after_us=20_000)
+    run.do(TimersDue(), after_us=5_000)
+    assert run.dispatched == ["a"]
+    assert run.state.wake_at_us == run.now + 20_000
+    assert run.do(TaskRuns("a", 2, "w", run.now))
+    assert run.state.wake_at_us == run.replayed().wake_at_us == 0
+    run.complete("a", attempt=2)
+    assert run.state.status == s.EXECUTION_COMPLETED
+
+
+def test_a_pause_counts_for_the_wait_for_a_worker() -> None:
+    """It fails when the execution goes on, if its time was over by then."""
+    run = Run(plan(node("a", start_timeout_ms=20)))
+    run.do(Pause())
+    run.do(TimersDue(), after_us=30_000)
+    assert run.state.status == s.EXECUTION_PAUSED
+    run.do(Resume())
+    run.do(TimersDue())
+    assert run.state.status == s.EXECUTION_FAILED
 
 
 def test_a_result_is_applied_once() -> None:
@@ -236,3 +275,11 @@ def test_an_output_that_cannot_be_rendered_fails_the_execution() -> None:
     assert run.state.status == s.EXECUTION_FAILED
     assert run.state.failure is not None
     assert "n" in run.state.failure.message
+
+
+def test_a_task_that_was_refused_never_began_and_is_not_tried_again() -> None:
+    """Its failure stands alone, whatever its retry policy says."""
+    run = Run(plan(node("a", retry={**RETRY, "retry_on": ["*"]})))
+    run.do(TaskEnded("a", 1, failure=failed("PERMISSION_DENIED"), begun=False))
+    assert run.kinds[-2:] == ["task_failed a", "workflow_failed"]
+    assert "task_started a" not in run.kinds

@@ -20,9 +20,9 @@ from flowmesh.engine import (
     TimersDue,
 )
 from flowmesh.engine.journal import CALL, SIGNAL, SLEEP, STEP
-from flowmesh.engine.state import COMPLETED, FAILED
+from flowmesh.engine.state import COMPLETED, EXECUTION_FAILED, FAILED
 from flowmesh.plan import render_input
-from tests.unit.engine.factories import Run, json, node, plan
+from tests.unit.engine.factories import Run, json, node, plan, undo
 
 SECOND = 1_000_000
 
@@ -318,3 +318,25 @@ def test_a_handler_that_is_held_waits_for_somebody() -> None:
     (sent,) = run.last.dispatch
     assert sent.journal is not None
     assert len(sent.journal.records) == 2
+
+
+def test_an_undo_may_be_a_handler_that_calls_and_waits() -> None:
+    """As any other; the execution ends when it is done, and not before."""
+    undone = undo("a", retry={"max_attempts": 1})
+    run = Run(plan(node("a", undo=undone), node("b", "a")))
+    run.complete("a", b"7")
+    run.fail("b", "ClientError")
+    assert run.dispatched == ["a:undo"]
+    asked = (calls(0, input=json(b"7")), sleeps(1, seconds=5))
+    run.do(Suspend("a:undo", 1, asked, known=0, began_at_us=7))
+    assert run.dispatched == ["a:undo[0]/other"]
+    run.fail("a:undo[0]/other", "ClientError")
+    assert run.dispatched == ["a:undo"]
+    assert run.replayed().wake_at_us == run.state.wake_at_us
+    run.do(TimersDue(), after_us=5 * SECOND)
+    journal = run.state.reach("a:undo").journal
+    assert journal is not None
+    assert journal.ended == {0, 1}
+    run.complete("a:undo", attempt=2)
+    assert run.state.status == EXECUTION_FAILED
+    assert run.state.compensation == execution_pb2.COMPENSATION_STATE_COMPENSATED

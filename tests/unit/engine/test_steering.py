@@ -3,6 +3,7 @@
 import pytest
 
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import (
     Breakpoints,
     Cancel,
@@ -16,6 +17,7 @@ from flowmesh.engine import (
     Transition,
     Unfit,
     decide,
+    failed_nodes,
     plan_rerun,
 )
 from flowmesh.engine import state as s
@@ -157,6 +159,53 @@ def test_a_map_begins_anew_when_it_is_tried_again() -> None:
     run.steer("m", "RETRY")
     run.serve()
     assert sorted(run.state.at_workers) == ["m[0]/a", "m[1]/a"]
+
+
+def test_all_that_failed_is_tried_again_at_once() -> None:
+    """In bodies too; each is an event of its own, and a repeat changes nothing."""
+    items = each("m", [1, 2], node("x", on_failure=HOLD))
+    run = Run(plan(node("a"), node("b", "a"), node("h", on_failure=HOLD), items))
+    run.serve()
+    for failed in ("a", "h", "m[0]/x"):
+        run.fail(failed)
+    assert run.steer("", "RETRY_FAILED", request_id="r", reason="mended", actor="ann")
+    assert run.dispatched == ["a", "h", "m[0]/x"]
+    steered = [event.node_steered for event in run.events if event.HasField("node_steered")]
+    told = [(one.node, one.action, one.actor, one.request_id) for one in steered]
+    assert told == [
+        ("a", execution_pb2.NODE_ACTION_RETRY, "ann", "r"),
+        ("h", execution_pb2.NODE_ACTION_RETRY, "ann", ""),
+        ("m[0]/x", execution_pb2.NODE_ACTION_RETRY, "ann", ""),
+    ]
+    run.fail("a", attempt=2)
+    before = run.state.sequence
+    run.steer("", "RETRY_FAILED", request_id="r")
+    assert run.state.sequence == before
+
+
+def test_where_nothing_failed_nothing_is_tried_again() -> None:
+    """What began because of a failure keeps the node from it; the others are tried."""
+    run = Run(plan(node("a"), node("h", "a", edges=[edge(0, on_failure=True)]), node("other")))
+    run.fail("a")
+    with pytest.raises(NodeUnfit, match="no node of it has failed that could be tried again"):
+        run.steer("", "RETRY_FAILED")
+    run.fail("other")
+    run.steer("", "RETRY_FAILED")
+    assert run.dispatched == ["other"]
+
+
+def test_what_failed_is_where_a_rerun_goes_on() -> None:
+    """What was canceled with it too, and nothing of what completed."""
+    of = plan(node("done"), node("a", "done"), node("b", "a"), node("open"))
+    run = Run(of)
+    run.complete("done")
+    run.fail("a")
+    run.do(Cancel())
+    assert failed_nodes(run.state, of) == ["a", "open"]
+    fine = Run(of)
+    for node_id in ("done", "open", "a", "b"):
+        fine.complete(node_id)
+    assert failed_nodes(fine.state, of) == []
 
 
 @pytest.mark.parametrize(

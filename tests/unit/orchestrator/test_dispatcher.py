@@ -14,6 +14,7 @@ from flowmesh.engine import TaskEnded, TaskRuns
 from flowmesh.orchestrator.attach_server import DispatchServer
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
+from flowmesh.orchestrator.guard import Guard
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ready import ReadyTask
@@ -50,6 +51,7 @@ def dispatcher(
         refill=unused,
         verify=unused,
         permits=permits,
+        guard=Guard(None),
     )
 
 
@@ -155,6 +157,19 @@ async def test_a_long_limit_of_one_task_keeps_no_other_from_being_marked() -> No
         owner.pump()
         await done("the task is marked", lambda: submitted, within_s=5)
         assert isinstance(submitted.pop().command, TaskRuns)
+
+
+async def test_a_task_whose_time_to_begin_is_limited_is_marked_when_it_leaves() -> None:
+    """Else its limit could end what a worker has begun a moment ago."""
+    run = Run(plan(node("pay", start_timeout_ms=60_000)))
+    run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
+    submitted: list[Work] = []
+    owner = dispatcher({5: 3}, run, submitted)
+    stream = attached(owner, "one")
+    owner.grant(stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
+    owner.add(run.state, run.last.dispatch[0], 5)
+    owner.pump()
+    assert isinstance(submitted.pop().command, TaskRuns)
 
 
 async def test_credit_that_is_called_back_with_its_grant_is_used_first() -> None:

@@ -28,7 +28,7 @@ class RecordedSpans(Spans):
 def told(state: State) -> tuple[RecordedSpans, list[Any]]:
     spans = RecordedSpans()
     with capture_logs() as lines:
-        ExecutionTelemetry(spans=spans, log=structlog.get_logger()).ended(state)
+        ExecutionTelemetry(spans=spans, log=structlog.get_logger(), transitions=False).ended(state)
     return spans, lines
 
 

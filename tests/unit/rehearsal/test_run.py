@@ -251,3 +251,29 @@ async def test_people_are_stood_in_for(run: Rehearse) -> None:
     mocks = {"stuck": {"failure": {"class": "ServerError", "message": "no"}}}
     done = await run(source, mocks=mocks)
     assert (done.status, done.path) == ("failed", ["ok", "yes", "stuck"])
+
+
+async def test_a_map_by_pages_is_rehearsed(run: Rehearse) -> None:
+    """Mocks of the task that brings the pages give one each."""
+    source = (
+        TASK % ("list", "{type: lister}")
+        + WORKFLOW
+        + "  tasks:\n"
+        + "    - id: each\n"
+        + "      map: {pages: {taskRef: list}, tasks: [{id: a, taskRef: transform, "
+        + 'input: {source: ["{{index}}", "{{item}}"], pipeline: []}}]}\n'
+        + '  output: "{{tasks.each.output}}"\n'
+    )
+    first = {"output": {"items": ["x", "y"], "next": 2}}
+    last = {"output": {"items": ["z"]}}
+    mocks = {"each[0]/each:page": first, "each[1]/each:page": last}
+    done = await run(source, mocks=mocks)
+    assert done.status == "completed", done.error
+    assert done.output == [[0, "x"], [1, "y"], [2, "z"]]
+
+
+async def test_one_that_begins_later_takes_as_long_and_has_its_turn(run: Rehearse) -> None:
+    """A rehearsal is alone: nobody is before it."""
+    delayed = ONE.replace("  tasks:", "  start: {delay: 10s, concurrency: 1}\n  tasks:")
+    done = await run(delayed, {"total": 20}, mocks={"pay": {"output": 1}})
+    assert (done.status, done.duration_ms) == ("completed", 10_000)

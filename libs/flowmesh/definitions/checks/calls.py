@@ -2,6 +2,7 @@
 
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
 from flowmesh.definitions.checks.templates import note_invalid
+from flowmesh.definitions.formats.outcomes import START_LIMIT
 from flowmesh.definitions.model import Node, Task
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.references import config_roots
@@ -10,6 +11,7 @@ from flowmesh.sql import SqlForbidden, Statement, read_statement
 
 _CODE = "SQL_FORBIDDEN"
 _NEVER_RUN = frozenset({"approval", "delay", "noop", "signal", "webhook.receive"})
+_AT_NO_WORKER = _NEVER_RUN | {"subworkflow", "continueAsNew"}
 _EFFECTS = frozenset({"db.exec", "log", "publish", "webhook"})
 # There without being given; see the executor.
 _ALWAYS_THERE = frozenset({"idempotency_key"})
@@ -60,6 +62,23 @@ def _check_kind(task: Task, statement: Statement, problems: Problems) -> None:
     else:
         return
     problems.add(_CODE, message, task.at("statement"))
+
+
+def check_permissions(node: Node, task: Task | None, problems: Problems) -> None:
+    """Refuses permissions of what nobody sends to a worker: they would not be looked at."""
+    asked = {*node.permissions, *(task.permissions if task is not None else ())}
+    if asked and task is not None and task.executor in _AT_NO_WORKER:
+        message = f"permissions are for what workers run; {task.executor} is no such task"
+        place = (*node.path, "permissions" if node.permissions else "taskRef")
+        problems.add("DEFINITION_INVALID", message, place)
+
+
+def check_start_limit(node: Node, task: Task | None, problems: Problems) -> None:
+    """Whether there is a worker it could wait for."""
+    what = task.executor if task is not None else ""
+    if node.body is not None or what in _AT_NO_WORKER:
+        message = "only a task that a worker runs waits for one to begin it"
+        problems.add("DEFINITION_INVALID", message, (*node.path, START_LIMIT), at_key=True)
 
 
 def check_cache(node: Node, task: Task | None, problems: Problems) -> None:

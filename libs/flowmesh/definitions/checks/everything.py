@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flowmesh.definitions.builtins import BUILT_IN_NAMES, built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
-from flowmesh.definitions.checks.calls import check_cache
+from flowmesh.definitions.checks.calls import check_cache, check_permissions, check_start_limit
 from flowmesh.definitions.checks.graphs import check_graph, check_size
 from flowmesh.definitions.checks.known import Known, TaskOf
 from flowmesh.definitions.checks.missing import check_missing
@@ -13,6 +13,7 @@ from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.checks.templates import check_templates
 from flowmesh.definitions.checks.triggers import check_triggers
 from flowmesh.definitions.checks.types import check_types
+from flowmesh.definitions.checks.variables import check_variables
 from flowmesh.definitions.instantiation import check_template
 from flowmesh.definitions.model import (
     APPROVAL,
@@ -107,6 +108,7 @@ def _check_workflow(
         return
     check_schema(workflow.input_schema, (*workflow.schema_path, "inputSchema"), problems)
     check_schema(workflow.output_schema, (*workflow.schema_path, "outputSchema"), problems)
+    check_variables(workflow, problems)
     tasks: dict[str, Task | None] = {}
 
     def task_of_node(node: Node) -> Task | None:
@@ -138,6 +140,9 @@ def _check_tasks(
     for node in every_node(workflow.nodes):
         if node.cache is not None:
             check_cache(node, task_of_node(node), problems)
+        check_permissions(node, task_of_node(node), problems)
+        if node.outcome.start_timeout_ms:
+            check_start_limit(node, task_of_node(node), problems)
         if decides(node):
             continue  # its conditions are checked with those of other nodes
         if node.task is not None and node.task.executor == APPROVAL:

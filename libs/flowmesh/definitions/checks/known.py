@@ -12,6 +12,12 @@ from flowmesh.schemas import Either, Given, Part, array_of, blank, constant, lis
 
 TaskOf = Callable[[Node], Task | None]
 _POSITION = {"type": "integer", "minimum": 0}
+_COUNTS = {
+    "type": "object",
+    "properties": {"count": _POSITION, "failed": _POSITION},
+    "required": ["count", "failed"],
+    "additionalProperties": False,
+}
 _OPEN = "{{"
 
 
@@ -21,8 +27,10 @@ class Known:
     def __init__(self, workflow: Workflow, task_of_node: TaskOf, parts: Parts) -> None:
         self.parts = parts
         self.input = parts.of(workflow.input_schema)
+        self.variables = {each.name: parts.of(each.schema) for each in workflow.variables}
         self._task_of_node = task_of_node
         self._position = part_of(_POSITION)
+        self._counts = part_of(_COUNTS)
         # Of maps and groups, by their paths: they are asked for again and again.
         self._outputs: dict[Path, Part | None] = {}
         self._items: dict[Path, Part | None] = {}
@@ -37,6 +45,9 @@ class Known:
                 part = self.item(scope)
             case "index":
                 part = self._position
+            case "variables":
+                part = self.variables.get(str(path[0])) if path else None
+                path = path[1:]
             case _:
                 node = scope.visible.get(task_of(reference))
                 part = self.output(scope, node) if node is not None and len(path) > 1 else None
@@ -61,6 +72,10 @@ class Known:
             known = [Either((part, constant(None))) for part in known]
         one = known[0] if len(known) == 1 else constant(None)
         match node.body:
+            case MapBody(counted=True):
+                return self._counts
+            case MapBody() if node.body.pages_max:
+                return one
             case MapBody():
                 return Given((list_of(one) if known else blank("array"),))
             case GroupBody(race=True):
@@ -104,5 +119,5 @@ def items_source(scope: Scope) -> Reference | None:
     """The one reference that gives a map its items; None where there is none."""
     if scope.outer is None or scope.owner is None:
         return None
-    template = scope.outer.inputs.get(scope.owner.path)
+    template = scope.outer.templates.get(scope.owner.input_path)
     return template.whole if template is not None else None

@@ -7,9 +7,9 @@ right where both hang on the same condition; elsewhere it is told.
 from flowmesh.definitions.checks.known import may_be_skipped
 from flowmesh.definitions.model import Join, Node, Workflow
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.references import NATIVE_ROOTS, task_of
+from flowmesh.definitions.references import output_roots_of, task_of
 from flowmesh.definitions.scopes import Scope
-from flowmesh.expressions import TemplateInvalid, compile_template
+from flowmesh.expressions import Template, TemplateInvalid, compile_template
 
 _CODE = "OUTPUT_MAY_BE_MISSING"
 
@@ -17,26 +17,29 @@ _CODE = "OUTPUT_MAY_BE_MISSING"
 def check_missing(workflow: Workflow, scope: Scope, problems: Problems) -> None:
     for inner in scope.every():
         for node in inner.nodes:
-            template = inner.inputs.get(node.path)
-            if template is None:
-                continue
-            needed = set(map(task_of, template.needed))
-            for name in dict.fromkeys(filter(None, map(task_of, template.references))):
-                used = inner.visible.get(name)
-                if used is None or (name not in needed and _runs_without(used, node)):
-                    continue
-                why = _why(used, node, inner)
-                if why:
-                    message = f"the output of {name} may be missing: {why}"
-                    problems.warn(_CODE, message, node.input_path)
+            for place, template in inner.templates_of(node):
+                _check_uses(inner, node, template, place, problems)
     if workflow.has_output:
         _check_output(workflow, scope, problems)
+
+
+def _check_uses(
+    inner: Scope, node: Node, template: Template, place: Path, problems: Problems
+) -> None:
+    needed = set(map(task_of, template.needed))
+    for name in dict.fromkeys(filter(None, map(task_of, template.references))):
+        used = inner.visible.get(name)
+        if used is None or (name not in needed and _runs_without(used, node)):
+            continue
+        why = _why(used, node, inner)
+        if why:
+            problems.warn(_CODE, f"the output of {name} may be missing: {why}", place)
 
 
 def _check_output(workflow: Workflow, scope: Scope, problems: Problems) -> None:
     """There a missing output fails the workflow, so what is only skipped with others counts too."""
     try:
-        needed = compile_template(workflow.output, NATIVE_ROOTS).needed
+        needed = compile_template(workflow.output, output_roots_of(workflow)).needed
     except TemplateInvalid:
         return
     path: Path = (*workflow.schema_path, "output")

@@ -9,7 +9,7 @@ from flowmesh.definitions.checks.known import Known, items_source
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.model import (
     ITEM_NAMES,
-    Limits,
+    VARIABLE_NAMES,
     Node,
     SearchField,
     SearchKind,
@@ -18,13 +18,15 @@ from flowmesh.definitions.model import (
 )
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.references import (
-    NATIVE_ROOTS,
     condition_roots_of,
     conditions_of,
     ids_in,
+    output_roots_of,
     task_of,
     tasks_in_condition,
+    templates_of,
     under_input,
+    variables_in_condition,
 )
 from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions import (
@@ -60,22 +62,24 @@ def check_templates(workflow: Workflow, scope: Scope, known: Known, problems: Pr
     checker = _Checker(known, problems)
     for inner in scope.every():
         for node in (*inner.nodes, *inner.undos()):
-            base = node.input_path
-            if node.path in inner.invalid:
-                note_invalid(inner.invalid[node.path], base, problems)
-            elif node.path in inner.inputs:
-                checker.references(inner, inner.inputs[node.path].references, base)
+            for base, _ in templates_of(node):
+                if base in inner.invalid:
+                    note_invalid(inner.invalid[base], base, problems)
+                else:
+                    checker.references(inner, inner.templates[base].references, base)
             for condition, path in conditions_of(node):
                 checker.condition(inner, node, condition, path)
     for each in workflow.search:
         checker.found_by(scope, each)
     for limits in (workflow.limits, *(node.limits for node in every_node(workflow.nodes))):
         if limits is not None and limits.key:
-            checker.key(scope, limits)
+            checker.key(scope, limits.key, limits.path)
+    if workflow.start is not None and workflow.start.key:
+        checker.key(scope, workflow.start.key, workflow.start.path)
     if workflow.has_output:
         base = (*workflow.schema_path, "output")
         try:
-            output = compile_template(workflow.output, NATIVE_ROOTS)
+            output = compile_template(workflow.output, output_roots_of(workflow))
             checker.references(scope, output.references, base)
         except TemplateInvalid as error:
             note_invalid(error, base, problems)
@@ -101,6 +105,21 @@ class _Checker:
                     self._input_field(reference, self._known.input, path, what)
                 case "item":
                     self._item_field(scope, reference, path)
+                case "variables":
+                    self._variable(reference, path)
+
+    def _variable(self, reference: Reference, path: Path) -> None:
+        keys = reference.path
+        if not keys:
+            return  # all of them
+        name = str(keys[0])
+        if name not in self._known.variables:
+            message = f"{reference}: there is no variable {name[:64]!r}"
+            message += nearest(name, self._known.variables)
+            self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
+            return
+        part = self._known.variables[name]
+        self._declared(reference, keys[1:], part, path, f"the variable {name}")
 
     def found_by(self, scope: Scope, field: SearchField) -> None:
         """A search attribute reads the input and nothing else: it is computed at the start."""
@@ -113,11 +132,11 @@ class _Checker:
         except TemplateInvalid as error:
             note_invalid(error, base, self._problems)
 
-    def key(self, scope: Scope, limits: Limits) -> None:
-        """The key of a limit, which is known before any task has run."""
-        base = (*limits.path, "key")
+    def key(self, scope: Scope, key: str, of: Path) -> None:
+        """The key of a limit or of a start, which is known before any task has run."""
+        base = (*of, "key")
         try:
-            template = compile_template(limits.key, frozenset({"input"}))
+            template = compile_template(key, frozenset({"input"}))
             self.references(scope, template.references, base)
         except TemplateInvalid as error:
             note_invalid(error, base, self._problems)
@@ -138,7 +157,8 @@ class _Checker:
 
     def _output_field(self, scope: Scope, reference: Reference, node: Node, path: Path) -> None:
         keys = reference.path[2:]
-        if node.map is not None and keys and isinstance(keys[0], str):
+        listed = node.map is not None and not node.map.counted
+        if listed and keys and isinstance(keys[0], str):
             message = f"{reference}: the output of {node.id} is the list of its items' outputs"
             message += "; [0] is the first of them"
             self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
@@ -199,6 +219,10 @@ class _Checker:
             if name not in scope.visible:
                 message = f"there is no task {name!r}{_hint(name, scope)}"
                 self._problems.add(_UNKNOWN, message, path)
+        for name in variables_in_condition(condition) if self._known.variables else ():
+            if name and name not in self._known.variables:
+                message = f"there is no variable {name!r}{nearest(name, self._known.variables)}"
+                self._problems.add(_UNKNOWN, message, path)
 
 
 def _check_bound(node: Node, condition: str) -> None:
@@ -215,7 +239,13 @@ def _hiding(node: Node, condition: str) -> str:
     if not hidden:
         return ""
     name = hidden[0]
-    owner = "map" if name in ITEM_NAMES else "loop" if name in node.bound else "workflow"
+    owner = (
+        "map"
+        if name in ITEM_NAMES
+        else "loop"
+        if name in node.bound - VARIABLE_NAMES
+        else "workflow"
+    )
     return f"{name!r} is the {owner}'s here; give the variable of the macro another name"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from flowmesh.definitions.checks.known import Known, TaskOf
 from flowmesh.definitions.model import Json, Workflow
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.references import NATIVE_ROOTS, roots_of, split_input
+from flowmesh.definitions.references import output_roots_of, roots_of, split_input
 from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions import (
     Reference,
@@ -53,7 +53,7 @@ def check_types(
                 need: Part | None = a_list if node.has_input else None
             else:
                 need = known.parts.of(task.input_schema) if task is not None else None
-            if need is not None and node.path not in inner.invalid and not problems.full:
+            if need is not None and node.input_path not in inner.invalid and not problems.full:
                 flow = _Flow(known, inner, roots_of(node), node.task_ref or node.id, problems)
                 flow.check(split_input(node)[0], need, node.input_path)
     _check_output(workflow, scope, known, problems)
@@ -70,7 +70,7 @@ def _check_output(workflow: Workflow, scope: Scope, known: Known, problems: Prob
         if len(leaves) != 1 or not scope.nodes[leaves[0]].id:
             return
         given, key = f'{{{{tasks["{scope.nodes[leaves[0]].id}"].output}}}}', "outputSchema"
-    flow = _Flow(known, scope, NATIVE_ROOTS, "the output of the workflow", problems)
+    flow = _Flow(known, scope, output_roots_of(workflow), "the output of the workflow", problems)
     flow.check(given, need, (*workflow.schema_path, key))
 
 

@@ -18,6 +18,7 @@ from flowmesh.definitions.editor.parts import (
     or_null,
     retry,
     said,
+    start_schema,
     text,
     url,
 )
@@ -77,6 +78,7 @@ def graph_schema() -> Schema:
             ),
             "timeout": _TIMEOUT_MS,
             "labels": LABELS,
+            "start": start_schema(),
             "webhooks": _WEBHOOKS,
         },
         "id",

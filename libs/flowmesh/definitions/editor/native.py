@@ -1,6 +1,7 @@
 """Schemas of the resources `Workflow` and `WorkflowTask` of `workflow.io/v1`."""
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.editor.bodies import POLICY, TIMEOUT, bodies
 from flowmesh.definitions.editor.calls import (
     BLOCKS,
     authentication_schema,
@@ -19,6 +20,7 @@ from flowmesh.definitions.editor.parts import (
     SEARCH,
     TASK_REF,
     TEMPLATE,
+    VARIABLES,
     Schema,
     choice,
     code,
@@ -27,8 +29,8 @@ from flowmesh.definitions.editor.parts import (
     members,
     number,
     or_null,
-    retry,
     said,
+    start_schema,
     text,
     url,
 )
@@ -37,11 +39,9 @@ from flowmesh.definitions.formats.approvals import ASSIGNEES_MAX, DEADLINES, NEE
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.native import API_VERSION, FORMS, LANGUAGES
 from flowmesh.definitions.formats.native_links import KINDS, ON_CANCEL, VERSION_MAX
-from flowmesh.definitions.formats.outcomes import ON_FAILURE, ORDERS, POLICIES
+from flowmesh.definitions.formats.outcomes import ON_FAILURE, ORDERS, POLICIES, START_LIMIT
 from flowmesh.definitions.model import Join, Priority
 
-_TIMEOUT = said("Limit of one attempt.", or_null(DURATION))
-_RETRY = retry("multiplier", or_null(DURATION), elapsed=True)
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
 _WAITED_FOR: Schema = {
     "type": ["array", "null"],
@@ -87,6 +87,10 @@ _APPROVAL = members(
     },
     text="Waits for people to approve.",
 )
+_PERMISSIONS = said(
+    "What whoever starts an execution must be permitted for this to run.",
+    or_null({"type": "array", "items": ID, "maxItems": limits.PERMISSIONS_MAX}),
+)
 _CODE = code("JavaScript that returns the output.")
 _CONDITION = text(
     limits.CODE_CHARACTERS_MAX, "CEL over input and tasks; must hold for the node to run."
@@ -113,7 +117,9 @@ def workflow_schema() -> Schema:
             "compensation": or_null(_COMPENSATION),
             "triggers": triggers(),
             "templates": _FORM,
+            **VARIABLES,
             **SEARCH,
+            "start": start_schema(),
             "limits": _limits(),
         },
         "tasks",
@@ -128,7 +134,7 @@ def workflow_schema() -> Schema:
             "items": _either(),
         },
         "task": _node(),
-        **{kind: _body(kind, body) for kind, body in _bodies().items()},
+        **{kind: _body(kind, body) for kind, body in bodies().items()},
     }
     return document("Workflow of workflow.io/v1", schema)
 
@@ -167,9 +173,10 @@ def task_schema() -> Schema:
         "type": said("What runs it: built in, or a task type of your workers.", ID),
         "inputSchema": JSON_SCHEMA,
         "outputSchema": JSON_SCHEMA,
-        "retry": _RETRY,
-        "timeout": _TIMEOUT,
+        "retry": POLICY,
+        "timeout": TIMEOUT,
         "queue": ID,
+        "permissions": _PERMISSIONS,
         "templates": _FORM,
     }
     spec: Schema = {
@@ -257,6 +264,7 @@ def _shared() -> dict[str, Schema]:
         "fallback": said("Its output where it failed and the others go on.", ANYTHING),
         "undo": {"$ref": "#/$defs/undo"},
         "totalTimeout": said("Limit of all attempts together.", or_null(DURATION)),
+        START_LIMIT: said("Limit of the wait of an attempt for a worker.", or_null(DURATION)),
         "critical": said("Whether its failure fails the workflow.", flag(True)),
     }
 
@@ -266,8 +274,8 @@ def _undo() -> Schema:
         {
             "taskRef": TASK_REF,
             "input": said("Templates that see undo.input and undo.output besides.", ANYTHING),
-            "retry": _RETRY,
-            "timeout": _TIMEOUT,
+            "retry": POLICY,
+            "timeout": TIMEOUT,
             "queue": ID,
         },
         "taskRef",
@@ -288,8 +296,8 @@ def _node() -> Schema:
             "approval": _APPROVAL,
             "input": said("Templates at any depth, over input and tasks.", ANYTHING),
             "cache": cache_schema(DURATION),
-            "retry": _RETRY,
-            "timeout": _TIMEOUT,
+            "retry": POLICY,
+            "timeout": TIMEOUT,
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
             "limits": _limits(),
@@ -302,6 +310,7 @@ def _node() -> Schema:
                     "maxProperties": limits.REQUIRES_MAX,
                 },
             ),
+            "permissions": _PERMISSIONS,
         },
         "id",
     )
@@ -339,9 +348,13 @@ def _links() -> dict[str, Schema]:
     return {
         "subworkflow": members(
             {
-                "workflow": said("The workflow to start.", ID),
+                "workflow": said(
+                    "The workflow to start: its name, or a template of it.",
+                    {"anyOf": [ID, {"type": "string", "pattern": r"\{\{"}]},
+                ),
                 "version": version,
                 "input": given,
+                "id": code("Started once under this id, whoever asks; needs wait: false."),
                 "wait": said("Whether the task ends with it, or when it has started.", flag(True)),
                 "onCancel": said(
                     "What becomes of it when the task is canceled.",
@@ -389,7 +402,7 @@ def _decision(*languages: str) -> Schema:
 def _either() -> Schema:
     """A body where one of its words is there, the first of them; else a task."""
     schema: Schema = {"$ref": "#/$defs/task"}
-    for kind in reversed(_bodies()):
+    for kind in reversed(bodies()):
         body = {"$ref": f"#/$defs/{kind}"}
         schema = {"if": {"required": [kind]}, "then": body, "else": schema}
     return schema
@@ -397,68 +410,3 @@ def _either() -> Schema:
 
 def _body(kind: str, body: Schema) -> Schema:
     return members({**_shared(), kind: body}, "id", kind)
-
-
-def _one_of(schema: Schema, *keys: str) -> Schema:
-    """With one of these members at least."""
-    return {**schema, "anyOf": [{"required": [key]} for key in keys]}
-
-
-def _bodies() -> dict[str, Schema]:
-    tasks: Schema = {"$ref": "#/$defs/tasks"}
-    limit, default = limits.MAP_CONCURRENCY_MAX, limits.MAP_CONCURRENCY_DEFAULT
-    return {
-        "map": members(
-            {
-                "items": said('The list to run for, such as "{{input.orders}}".', ANYTHING),
-                "tasks": tasks,
-                "concurrency": number(1, limit, whole=True, default=default),
-                "batch": said(
-                    "item is a list of so many.", number(1, limits.MAP_BATCH_MAX, whole=True)
-                ),
-                "tolerate": said(
-                    "How many items may fail: so many, or this share of them.",
-                    or_null(
-                        members(
-                            {
-                                "count": number(0, limits.MAP_ITEMS_MAX, whole=True),
-                                "share": number(0, 1),
-                            }
-                        )
-                    ),
-                ),
-            },
-            "items",
-            "tasks",
-            text="Runs its tasks once for each item; templates see item and index.",
-        ),
-        "group": members({"tasks": tasks}, "tasks", text="Tasks that count as one."),
-        "race": members({"tasks": tasks}, "tasks", text="The first task that completes wins."),
-        "loop": members(
-            {
-                "while": code("CEL over state, input and tasks."),
-                "rounds": number(1, limits.LOOP_ROUNDS_MAX, whole=True),
-                "state": said("What the first round begins with.", ANYTHING),
-                "tasks": tasks,
-            },
-            "while",
-            "tasks",
-            text="Runs its tasks as long as a condition holds; templates see state.",
-        ),
-        "try": _one_of(
-            members(
-                {
-                    "tasks": tasks,
-                    "catch": {
-                        "type": "array",
-                        "items": members({"errors": IDS, "tasks": tasks}, "tasks"),
-                    },
-                    "finally": members({"tasks": tasks}, "tasks", text="Runs however it went."),
-                },
-                "tasks",
-                text="Runs its tasks, others for what fails in them, and some however it went.",
-            ),
-            "catch",
-            "finally",
-        ),
-    }

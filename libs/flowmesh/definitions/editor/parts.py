@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.formats.variables import NAME
+from flowmesh.definitions.model import StartConflict
 
 Json = Any
 Schema = dict[str, Any]
@@ -167,3 +169,52 @@ SEARCH: dict[str, Schema] = {
         },
     ),
 }
+VARIABLES: dict[str, Schema] = {
+    "variables": said(
+        "Values that people change while an execution runs, as {{variables.<name>}}.",
+        {
+            "type": ["object", "null"],
+            "maxProperties": limits.VARIABLES_MAX,
+            "propertyNames": {"pattern": f"^{NAME}$"},
+            "additionalProperties": or_null(
+                members(
+                    {
+                        "schema": JSON_SCHEMA,
+                        "initial": said("Its first value.", ANYTHING),
+                    }
+                )
+            ),
+        },
+    ),
+}
+
+
+def start_schema() -> Schema:
+    """When executions begin."""
+    most = limits.LIMIT_CONCURRENCY_MAX
+    return or_null(
+        members(
+            {
+                "key": text(
+                    limits.CODE_CHARACTERS_MAX,
+                    "Template over input; the starts of each of its values are about one another.",
+                ),
+                "concurrency": said(
+                    "Executions of a key that have begun and not ended.",
+                    number(1, most, whole=True),
+                ),
+                "onConflict": choice([each.name for each in StartConflict], "QUEUE"),
+                "delay": said("It begins so long after its start.", or_null(DURATION)),
+                "debounce": said(
+                    "It begins when nothing was started for so long.", or_null(DURATION)
+                ),
+                "maxWait": said(
+                    "It begins so long after the first start at the latest.", or_null(DURATION)
+                ),
+                "dedupWindow": said(
+                    "A start so soon after another is answered with its execution.",
+                    or_null(DURATION),
+                ),
+            }
+        )
+    )

@@ -261,7 +261,24 @@ def _run() -> Schema:
         "language",
         "code",
     )
-    return members({"script": script, "await": flag(True), "return": {"const": "stdout"}}, "script")
+    workflow = members(
+        {
+            "namespace": said("That of this document.", ID),
+            "name": said("The workflow to run.", ID),
+            "version": said("A label of it, a number, or latest.", ID),
+            "input": ANYTHING,
+        },
+        "namespace",
+        "name",
+        "version",
+    )
+    waits = flag(True)
+    return {
+        "anyOf": [
+            members({"script": script, "await": waits, "return": {"const": "stdout"}}, "script"),
+            members({"workflow": workflow, "await": waits}, "workflow"),
+        ]
+    }
 
 
 def _case() -> Schema:

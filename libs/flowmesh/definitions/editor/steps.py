@@ -26,6 +26,7 @@ from flowmesh.definitions.editor.parts import (
     or_null,
     retry,
     said,
+    start_schema,
     text,
     url,
 )
@@ -92,6 +93,7 @@ def steps_schema() -> Schema:
             "timeout": _TIMEOUT_MS,
             "labels": LABELS,
             **SEARCH,
+            "start": start_schema(),
             "webhooks": or_null(webhooks),
             "steps": {
                 "type": "array",

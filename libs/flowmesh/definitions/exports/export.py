@@ -35,9 +35,13 @@ def export(read: Read, target: str) -> list[dict[str, Any]]:
     for name, limits in ("", workflow.limits), *((n.id, n.limits) for n in workflow.nodes):
         if limits is not None:
             lost.note("limits", name)
+    for variable in workflow.variables:
+        lost.note("a variable", variable.name)
     for node in workflow.nodes:
         if node.requires:
             lost.note("labels that workers must have", node.id)
+        if node.permissions:
+            lost.note("permissions", node.id)
     found: list[dict[str, Json]]
     match dialect:
         case Dialect.GRAPH:

@@ -14,6 +14,7 @@ from flowmesh.definitions.exports.parts import (
     policies_of,
     policy,
     said_of,
+    start_of,
     webhooks,
     written_nodes,
 )
@@ -51,6 +52,7 @@ def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
     if workflow.labels:
         found["labels"] = workflow.labels
     found |= found_by(workflow)
+    found |= start_of(workflow)
     if said := webhooks(workflow.callbacks):
         found["webhooks"] = said
     metadata = document.get("metadata", {})

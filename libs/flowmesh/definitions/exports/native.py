@@ -12,6 +12,7 @@ from flowmesh.definitions.exports.parts import (
     outcome_of,
     policies_of,
     said_of,
+    start_of,
     written_nodes,
 )
 from flowmesh.definitions.formats.graph_nodes import NATIVE_KEYS
@@ -59,6 +60,7 @@ def native_documents(workflow: Workflow, document: Document, lost: Lost) -> list
         spec["timeout"] = f"{workflow.timeout_ms}ms"
     spec |= policies_of(workflow)
     spec |= found_by(workflow)
+    spec |= start_of(workflow)
     callbacks = workflow.callbacks
     if callbacks.on_complete or callbacks.on_failure or callbacks.on_step:
         lost.note("webhooks that are told how an execution goes")

@@ -86,6 +86,8 @@ def outcome_of(node: Node) -> Document:
         found["fallback"] = outcome.fallback
     if outcome.total_timeout_ms:
         found["totalTimeout"] = f"{outcome.total_timeout_ms}ms"
+    if outcome.start_timeout_ms:
+        found["scheduleToStart"] = f"{outcome.start_timeout_ms}ms"
     undo = outcome.undo
     if undo is not None:
         found["undo"] = {"taskRef": undo.task_ref}
@@ -145,3 +147,21 @@ def found_by(workflow: Workflow) -> Document:
     if workflow.retention_ms:
         found["retention"] = f"{workflow.retention_ms}ms"
     return found
+
+
+def start_of(workflow: Workflow) -> Document:
+    """When its executions begin."""
+    start = workflow.start
+    if start is None:
+        return {}
+    times = {
+        "delay": start.delay_ms,
+        "debounce": start.debounce_ms,
+        "maxWait": start.max_wait_ms,
+        "dedupWindow": start.dedup_window_ms,
+    }
+    found: Document = {"key": start.key} if start.key else {}
+    if start.concurrency:
+        found |= {"concurrency": start.concurrency, "onConflict": start.on_conflict.name}
+    found |= {name: f"{time}ms" for name, time in times.items() if time}
+    return {"start": found}

@@ -7,6 +7,7 @@ from flowmesh.definitions.exports.parts import (
     params_of,
     policy,
     said_of,
+    start_of,
     webhooks,
     written_nodes,
 )
@@ -52,6 +53,7 @@ def steps_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
     if workflow.labels:
         found["labels"] = workflow.labels
     found |= found_by(workflow)
+    found |= start_of(workflow)
     if said := webhooks(workflow.callbacks):
         found["webhooks"] = said
     if document.get("metadata") and workflow.dialect is not Dialect.NATIVE:

@@ -11,8 +11,10 @@ from typing import Any
 
 from flowmesh.definitions.builtins import TRANSFORM
 from flowmesh.definitions.checks.templates import split_path
+from flowmesh.definitions.formats.native_bodies import CURSOR_INPUT
 from flowmesh.definitions.model import Json, Node, SearchKind, Task, Workflow
 from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.references import names_of
 from flowmesh.expressions import Problem, Reference
 from flowmesh.expressions.go_templates import Fields, Locate, rewrite_value
 
@@ -33,7 +35,10 @@ def _workflow(workflow: Workflow, problems: Problems) -> Workflow:
         workflow,
         nodes=tuple(_node(node, problems) for node in workflow.nodes),
         output=_value(
-            workflow.output, _of_workflow(()), (*workflow.schema_path, "output"), problems
+            workflow.output,
+            _of_workflow(workflow.bound),
+            (*workflow.schema_path, "output"),
+            problems,
         ),
         search=tuple(
             replace(each, template=_value(each.template, _of_workflow(()), each.path, problems))
@@ -60,15 +65,21 @@ def _node(node: Node, problems: Problems) -> Node:
         # The pipeline has templates of its own, over the items it sees.
         source = {key: value for key, value in given.items() if key != "pipeline"}
         given = {**given, **_value(source, locate, node.input_path, problems)}
-    else:
+    elif not (node.map is not None and node.map.next_path) and given is not CURSOR_INPUT:
+        # Those are in no document.
         given = _value(given, locate, node.input_path, problems)
     body = node.body
     if body is not None:
         body = replace(body, nodes=tuple(_node(inner, problems) for inner in body.nodes))
+    task = node.task
+    if task is not None and (names := names_of(node)):
+        for key, text in names.items():
+            names[key] = _value(text, locate, task.at(key), problems)
+        task = replace(task, config={**task.config, **names})
     outcome = node.outcome
     if outcome.undo is not None:
         outcome = replace(outcome, undo=_node(outcome.undo, problems))
-    return replace(node, input=given, body=body, outcome=outcome)
+    return replace(node, input=given, task=task, body=body, outcome=outcome)
 
 
 def _value(value: Json, locate: Locate, path: Path, problems: Problems) -> Json:

@@ -30,6 +30,7 @@ from flowmesh.definitions.formats.graph_nodes import (
 from flowmesh.definitions.formats.native import read_task
 from flowmesh.definitions.formats.outcomes import read_compensation, read_outcome, read_policy
 from flowmesh.definitions.formats.searching import read_retention, read_search
+from flowmesh.definitions.formats.starting import read_start
 from flowmesh.definitions.formats.steps import read_retry, read_timeout
 from flowmesh.definitions.formats.triggers import receiving_node, trigger_node
 from flowmesh.definitions.model import (
@@ -109,6 +110,7 @@ def load(reader: Reader) -> Workflow:
         triggers=tuple(_triggers(graph, nodes)),
         search=read_search(reader),
         retention_ms=read_retention(reader),
+        start=read_start(reader),
     )
     webhooks.warn_of_unknown()
     reader.warn_of_unknown()

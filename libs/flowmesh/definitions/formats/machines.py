@@ -28,6 +28,7 @@ from flowmesh.definitions.problems import Path, Problems, errors_in
 STATE = "{{state}}"
 ROOT = "main"
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._:-]+")
+_NUMBER_DIGITS = 10
 _ID_CHARACTERS = limits.ID_CHARACTERS_MAX - 24
 
 
@@ -207,6 +208,24 @@ class Machine:
     def beside(self, nodes: Iterable[Node], path: Path, name: str) -> GroupBody:
         """Nodes together with the value before them: outputs are `[value, output, …]`."""
         return GroupBody((self.kept(path, name), *nodes), path)
+
+
+def subworkflow(
+    workflow: str, version: str, *, waits: bool, path: Path, child_id: str = ""
+) -> Task:
+    """Another workflow as a task; its name and its id may be templates."""
+    number = version.isascii() and version.isdigit() and len(version) < _NUMBER_DIGITS
+    known: Json = int(version) if number else version
+    config: dict[str, Json] = {
+        "workflow": workflow,
+        "version": known,
+        "wait": waits,
+        "onCancel": "CANCEL",
+    }
+    if child_id:
+        config["id"] = child_id
+    kind = "subworkflow"
+    return Task(kind, kind, config, Dialect.NATIVE, retry=NO_RETRY, config_path=path)
 
 
 def everything(target: str) -> tuple[Catch, ...]:

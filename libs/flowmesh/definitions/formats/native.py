@@ -21,13 +21,16 @@ from flowmesh.definitions.formats.native_bodies import (
     read_body,
     read_edges,
 )
-from flowmesh.definitions.formats.native_limits import read_limits, read_requires
+from flowmesh.definitions.formats.native_limits import read_limits, read_permissions, read_requires
 from flowmesh.definitions.formats.native_links import read_written, written_kind
 from flowmesh.definitions.formats.native_times import read_duration, read_retry, read_timeout
 from flowmesh.definitions.formats.outcomes import read_compensation, read_outcome, read_policy
 from flowmesh.definitions.formats.searching import read_retention, read_search
+from flowmesh.definitions.formats.starting import read_start
 from flowmesh.definitions.formats.triggers import read_triggers
+from flowmesh.definitions.formats.variables import read_variables
 from flowmesh.definitions.model import (
+    VARIABLE_NAMES,
     Dialect,
     Json,
     Node,
@@ -83,11 +86,12 @@ def _metadata(metadata: Reader) -> tuple[str, dict[str, str]]:
 
 def _workflow(name: str, labels: dict[str, str], spec: Reader) -> Workflow:
     spec.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
+    variables = read_variables(spec)
     return Workflow(
         id=name,
         name=name,
         dialect=Dialect.NATIVE,
-        nodes=_nodes(spec, "workflow", Place()),
+        nodes=_nodes(spec, "workflow", Place(bound=VARIABLE_NAMES if variables else frozenset())),
         input_schema=spec.raw("inputSchema"),
         output_schema=spec.raw("outputSchema"),
         output=spec.raw("output"),
@@ -98,11 +102,13 @@ def _workflow(name: str, labels: dict[str, str], spec: Reader) -> Workflow:
         nodes_path=("spec", "tasks"),
         search=read_search(spec),
         retention_ms=read_retention(spec),
+        start=read_start(spec),
         schema_path=("spec",),
         on_failure=read_policy(spec),
         compensation=read_compensation(spec),
         triggers=read_triggers(spec, name),
         limits=read_limits(spec),
+        variables=variables,
     )
 
 
@@ -158,6 +164,7 @@ def _node(reader: Reader, place: Place) -> Node:
         cache=calls.read_cache(reader, read_duration),
         limits=read_limits(reader),
         requires=read_requires(reader),
+        permissions=read_permissions(reader),
     )
 
 
@@ -188,6 +195,7 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
         retry=read_retry(spec),
         timeout_ms=read_timeout(spec),
         queue=spec.identifier("queue", "", required=False),
+        permissions=read_permissions(spec),
         labels=labels,
         visibility=Visibility[spec.choice("visibility", _VISIBILITIES, "NAMESPACE")],
         path=("spec",),

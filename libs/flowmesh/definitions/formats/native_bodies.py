@@ -4,13 +4,16 @@ Loops and tries are state machines: one node of them evaluates, runs the tasks, 
 failed. The nodes that are not in the document are named after the one that is: `poll:while`.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.formats.native_times import read_retry, read_timeout
 from flowmesh.definitions.formats.outcomes import read_outcome
 from flowmesh.definitions.model import (
     ITEM_NAMES,
+    PAGE_NAMES,
     STATE_NAMES,
     Catch,
     Dialect,
@@ -28,6 +31,11 @@ from flowmesh.definitions.problems import Path, nearest
 from flowmesh.definitions.reader import Reader, kind_of
 
 KINDS = ("map", "group", "race", "loop", "try")
+# What a map answers.
+RESULTS = ("LIST", "COUNT")
+# What a page is fetched with, where nothing is said.
+CURSOR_INPUT = {"cursor": "{{cursor}}"}
+_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*\Z", re.ASCII)
 # What is said of the tasks in a body and not of the body, and where it goes instead.
 _NOT_OF_A_BODY = {
     "taskRef": "what runs goes into {kind}.tasks",
@@ -36,6 +44,7 @@ _NOT_OF_A_BODY = {
     "timeout": "say it of the tasks in {kind}.tasks",
     "queue": "say it of the tasks in {kind}.tasks",
     "priority": "say it of the tasks in {kind}.tasks",
+    "permissions": "say it of the tasks in {kind}.tasks",
 }
 _NOT_OF_A_MAP = {
     "taskRef": "what runs for each item goes into map.tasks",
@@ -172,10 +181,17 @@ def read_decision(reader: Reader) -> Task:
 
 
 def _map(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
+    if body.has("pages"):
+        return _by_pages(node, body, place, read_nodes)
     if not body.has("items"):
-        body.missing("items", 'the list to run for, such as "{{input.orders}}"')
+        body.missing("items", 'the list to run for, such as "{{input.orders}}", or pages')
+    made = _over_items(body, place, read_nodes)
+    return replace(node, input=body.raw("items"), has_input=body.has("items"), body=made)
+
+
+def _over_items(body: Reader, place: Place, read_nodes: ReadNodes) -> MapBody:
     tolerated, share = _tolerated(body)
-    made = MapBody(
+    return MapBody(
         nodes=read_nodes(body, "map", place.inside(ITEM_NAMES)),
         concurrency=body.integer(
             "concurrency", limits.MAP_CONCURRENCY_DEFAULT, 1, limits.MAP_CONCURRENCY_MAX
@@ -184,8 +200,55 @@ def _map(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
         tolerated=tolerated,
         tolerated_share=share,
         batch=body.integer("batch", 0, 1, limits.MAP_BATCH_MAX),
+        counted=body.choice("results", RESULTS, RESULTS[0]) == "COUNT",
     )
-    return replace(node, input=body.raw("items"), has_input=body.has("items"), body=made)
+
+
+def _by_pages(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
+    """A map over pages: for each a task fetches it, and a map runs for its items."""
+    if body.has("items"):
+        message = "items are the whole list, and pages bring it piece by piece; say one of them"
+        body.problems.add("DEFINITION_INVALID", message, (*body.path, "items"), at_key=True)
+    inside = place.inside()
+    over = _over_items(body, inside, read_nodes)
+    if over.tolerated_share:
+        message = "how many items there are is known in the end only; say a count"
+        path: Path = (*body.path, "tolerate", "share")
+        body.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+    pages = body.object("pages")
+    items, following = _path(pages, "items"), _path(pages, "next")
+    page = Node(
+        id=f"{node.id}:page",
+        path=pages.path,
+        task_ref=pages.task_ref("taskRef"),
+        input=pages.raw("input") if pages.has("input") else CURSOR_INPUT,
+        has_input=True,
+        retry=read_retry(pages),
+        timeout_ms=read_timeout(pages),
+        queue=pages.identifier("queue", "", required=False),
+        bound=inside.bound | PAGE_NAMES,
+    )
+    each = Node(
+        id=f"{node.id}:items",
+        path=(*body.path, "tasks"),
+        input=f'{{{{tasks["{page.id}"].output.{".".join(items)}}}}}',
+        has_input=True,
+        body=replace(over, path=pages.path, next_path=following),
+        bound=inside.bound,
+    )
+    most = pages.integer("maxPages", limits.MAP_PAGES_DEFAULT, 1, limits.MAP_PAGES_MAX)
+    pages.refuse_unknown()
+    made = MapBody((page, each), over.concurrency, body.path, pages_max=most, counted=over.counted)
+    return replace(node, body=made)
+
+
+def _path(pages: Reader, key: str) -> tuple[str, ...]:
+    """Where the output of the task that fetches a page has something: `data.orders`."""
+    text = pages.text(key) or key
+    if not _PATH.match(text):
+        pages.wrong(key, "names of members with dots between them, such as data.orders")
+        return (key,)
+    return tuple(text.split("."))
 
 
 def _tolerated(body: Reader) -> tuple[int, float]:

@@ -1,4 +1,6 @@
-"""`limits` and `requires` of native resources: what holds tasks back, and who may take them."""
+"""`limits`, `requires` and `permissions` of native resources: what holds tasks back, who may take
+them, and for whom they run.
+"""
 
 from flowmesh.definitions import limits as bounds
 from flowmesh.definitions.model import Limits
@@ -21,6 +23,17 @@ def read_limits(reader: Reader) -> Limits | None:
     )
     found.refuse_unknown()
     return limits
+
+
+def read_permissions(reader: Reader) -> tuple[str, ...]:
+    """What whoever starts an execution must be permitted for a task to run."""
+    names = reader.identifiers("permissions")
+    if len(names) > bounds.PERMISSIONS_MAX:
+        message = (
+            f"permissions holds {len(names)} names; at most {bounds.PERMISSIONS_MAX} are allowed"
+        )
+        reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "permissions"))
+    return tuple(sorted(set(names)))
 
 
 def read_requires(reader: Reader) -> dict[str, str]:

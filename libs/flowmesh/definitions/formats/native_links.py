@@ -11,6 +11,7 @@ from flowmesh.definitions.formats.native_bodies import Place, read_decision
 from flowmesh.definitions.model import APPROVAL, Dialect, Json, Task
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.references import has_template
 
 ON_CANCEL = ("CANCEL", "TERMINATE", "ABANDON")
 LATEST = "latest"
@@ -53,17 +54,32 @@ def read_written(reader: Reader, kind: str, place: Place) -> Written:
 
 def _subworkflow(body: Reader, _place: Place) -> Written:
     waits = body.flag("wait", True)
+    path: Path
     if not waits and body.has("onCancel"):
         message = "a workflow that is not waited for goes on by itself; onCancel has no meaning"
-        path: Path = (*body.path, "onCancel")
+        path = (*body.path, "onCancel")
+        body.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+    if waits and body.has("id"):
+        message = "only a workflow that is not waited for has an id that others may give it too"
+        path = (*body.path, "id")
         body.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     config: dict[str, Json] = {
-        "workflow": body.identifier("workflow", "the name of the workflow to start"),
+        "workflow": _workflow(body),
         "version": _version(body),
         "wait": waits,
         "onCancel": body.choice("onCancel", ON_CANCEL, ON_CANCEL[0]),
     }
+    if body.has("id"):
+        config["id"] = body.required_text("id", "a text, as a template")
     return _made("subworkflow", config, body, "input")
+
+
+def _workflow(body: Reader) -> str:
+    """The name of a workflow, or a template of one."""
+    given = body.value.get("workflow")
+    if isinstance(given, str) and has_template(given):
+        return body.required_text("workflow", "the name of the workflow to start")
+    return body.identifier("workflow", "the name of the workflow to start")
 
 
 def _continue(body: Reader, place: Place) -> Written:

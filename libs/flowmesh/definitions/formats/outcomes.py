@@ -15,11 +15,12 @@ from flowmesh.definitions.reader import Reader
 
 ON_FAILURE = tuple(each.name for each in OnFailure)
 POLICIES = tuple(each.name for each in FailurePolicy)
+START_LIMIT = "scheduleToStart"
 ORDERS = ("REVERSE", "PARALLEL")
 
 
 def read_outcome(reader: Reader, node_id: str, bound: frozenset[str]) -> Outcome:
-    """`onFailure`, `fallback`, `undo` and `totalTimeout` of a task."""
+    """`onFailure`, `fallback`, `undo`, `totalTimeout` and `scheduleToStart` of a task."""
     default = OnFailure.CONTINUE if reader.has("fallback") else OnFailure.FAIL
     on_failure = OnFailure[reader.choice("onFailure", ON_FAILURE, default.name)]
     if reader.has("fallback") and on_failure is not OnFailure.CONTINUE:
@@ -30,6 +31,7 @@ def read_outcome(reader: Reader, node_id: str, bound: frozenset[str]) -> Outcome
         fallback=reader.raw("fallback"),
         undo=_undo(reader.object("undo"), node_id, bound) if reader.has("undo") else None,
         total_timeout_ms=read_timeout(reader, "totalTimeout"),
+        start_timeout_ms=read_timeout(reader, START_LIMIT),
     )
 
 

@@ -8,7 +8,7 @@ import re
 
 from flowmesh.definitions.formats.machines import ROOT, Budget, Machine, Names
 from flowmesh.definitions.formats.serverless_layout import Around, Compiler, Use, programs_of
-from flowmesh.definitions.formats.serverless_tasks import KINDS, ONE_NODE
+from flowmesh.definitions.formats.serverless_tasks import KINDS, decides_itself
 from flowmesh.definitions.formats.serverless_values import (
     ALWAYS,
     Expressions,
@@ -44,7 +44,7 @@ def load(reader: Reader) -> Workflow | None:
     if given.has("as"):
         end["as"] = expressions.mapped(given.raw("as"), ("output", "as"), ALWAYS | {"context"})
     machine = Machine(Names(), Budget(problems), EXECUTOR, ("do",))
-    compiler = Compiler(reader.value, expressions, use, KINDS, ONE_NODE)
+    compiler = Compiler(reader.value, expressions, use, KINDS, decides_itself)
     start = _whole(compiler, machine, reader, begin, end)
     expressions.check_all()
     workflow = Workflow(

@@ -145,7 +145,9 @@ Layout = Callable[[At], None]
 
 
 class Compiler:
-    """Lays out the tasks of one document. `kinds` says how, by the member that names the kind."""
+    """Lays out the tasks of one document. `kinds` says how, by the member that names the kind;
+    `decides_itself` which are one node that decides whether it runs.
+    """
 
     def __init__(
         self,
@@ -153,14 +155,14 @@ class Compiler:
         expressions: Expressions,
         use: Use,
         kinds: Mapping[str, Layout],
-        one_node: frozenset[str],
+        decides_itself: Callable[[str, dict[str, Json]], bool],
     ) -> None:
         self.document = document
         self.expressions = expressions
         self.use = use
         self.problems = expressions.problems
         self._kinds = kinds
-        self._one_node = one_node
+        self._decides_itself = decides_itself
         # Pointers of all tasks by the ids of their nodes.
         self.places: dict[str, str] = {}
 
@@ -237,7 +239,7 @@ class Compiler:
         entry = entries[name]
         at = At(self, machine, reader, name, kind, entry, after, around, shape, limit, goes_to)
         self.place(entry, path)
-        alone = kind in self._one_node or reader.value.get("call") == "http"
+        alone = self._decides_itself(kind, definition)
         if "if" in shape and (not alone or after != following):
             at = _guarded(at, following)
         if kind:

@@ -1,6 +1,6 @@
 """Tasks of Serverless Workflow that do one thing: set, raise, switch, call, run, wait, listen."""
 
-from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.machines import Machine, everything, subworkflow
 from flowmesh.definitions.formats.serverless_blocks import (
     block,
     call_function,
@@ -19,12 +19,14 @@ from flowmesh.definitions.formats.serverless_layout import (
 )
 from flowmesh.definitions.formats.serverless_values import Made, duration_of, unsupported
 from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, DELAY_MS_MAX
-from flowmesh.definitions.model import Dialect, Follow, GroupBody, Node, Task
+from flowmesh.definitions.model import Dialect, Follow, GroupBody, Json, Node, Task
+from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, is_id, kind_of
 from flowmesh.standards.jq_values import bare, is_variable
 
 _PROTOCOLS = frozenset({"asyncapi", "grpc", "openapi", "a2a", "mcp"})
 _JAVASCRIPT = frozenset({"js", "javascript"})
+_CALLED = ("run", "workflow")
 
 
 def lay_set(at: At) -> None:
@@ -215,22 +217,24 @@ def lay_call(at: At) -> None:
     elif "@" in name or "/" in name:
         at.refuse("a function of a catalog or at a URL", "call", why="define it in use.functions")
     elif name and at.reader.identifier("call", "the name of a WorkflowTask"):
-        _call_library(at, name)
+        _beside(at, None, name, given or {}, (*at.path, "with"), "result")
 
 
-def _call_library(at: At, name: str) -> None:
-    """A task of the library beside the value it is called with, which its answer goes into."""
+def _beside(
+    at: At, task: Task | None, task_ref: str, given: Json, path: Path, answered: str
+) -> None:
+    """A task that is elsewhere beside the value it is called with, which its answer goes into."""
     before = {key: value for key, value in at.shape.items() if key in BEFORE}
     behind = {key: value for key, value in at.shape.items() if key not in BEFORE}
     call, answer = at.new("call"), at.new("answer")
-    path = (*at.path, "with")
-    arguments = at.expressions.value(at.reader.raw("with") or {}, path, at.names)
+    arguments = at.expressions.value(given, path, at.names)
     at.node(at.entry, {"op": "prepare", **before, "arguments": arguments}, call)
     node = Node(
         at.new("task"),
         at.path,
         name=at.name,
-        task_ref=name,
+        task=task,
+        task_ref=task_ref,
         input="{{state.call}}",
         has_input=True,
         timeout_ms=at.limit_ms,
@@ -238,7 +242,8 @@ def _call_library(at: At, name: str) -> None:
     )
     group = at.machine.beside((node,), at.path, at.name)
     at.machine.body(call, group, Follow(answer, everything(at.around.catch)), at.path)
-    at.node(answer, {"op": "result", **behind}, at.after)
+    at.compiler.place(node.id, at.path)
+    at.node(answer, {"op": answered, **behind}, at.after)
 
 
 def lay_run(at: At) -> None:
@@ -247,6 +252,9 @@ def lay_run(at: At) -> None:
     if len(kinds) != 1:
         message = "run has one of container, script, shell, workflow"
         at.problems.add("DEFINITION_INVALID", message, run.path)
+        return
+    if kinds[0] == "workflow":
+        _run_workflow(at, run)
         return
     if kinds[0] != "script":
         at.refuse(f"run.{kinds[0]}", "run", kinds[0])
@@ -270,6 +278,28 @@ def lay_run(at: At) -> None:
         message = f"not JavaScript: {why}"
         at.problems.add("EXPRESSION_INVALID", message, (*script.path, "code"))
     at.work({"op": "script", "code": code, "arguments": arguments})
+
+
+def _run_workflow(at: At, run: Reader) -> None:
+    """Another workflow; the task has its output, or that of the task where nobody waits for it."""
+    waits = run.flag("await", True)
+    if run.has("return"):
+        at.refuse("run.return", "run", "return", why="a workflow's result is its output")
+    called = run.object("workflow")
+    about = at.compiler.document.get("document")
+    own = about.get("namespace") if isinstance(about, dict) else None
+    namespace = called.required_text("namespace", "the namespace of this document")
+    if namespace and namespace != own:
+        why = f"what it starts is of its own, {own!r}"
+        at.refuse(f"a workflow of the namespace {namespace[:64]!r}", *_CALLED, "namespace", why=why)
+    name = called.identifier("name", "the name of the workflow to run")
+    version = called.identifier("version", "a label of that workflow, a number or latest")
+    arguments = called.raw("input")
+    called.refuse_unknown()
+    run.refuse_unknown()
+    task = subworkflow(name, version, waits=waits, path=called.path)
+    answer = "result" if waits else "started"
+    _beside(at, task, "", {} if arguments is None else arguments, (*called.path, "input"), answer)
 
 
 def _not_javascript(code: str) -> str:
@@ -311,5 +341,10 @@ KINDS: dict[str, Layout] = {
     "try": lay_try,
     "wait": lay_wait,
 }
-# Those that decide by themselves whether they run.
-ONE_NODE = frozenset({"raise", "run", "set"})
+
+
+def decides_itself(kind: str, task: dict[str, Json]) -> bool:
+    """Whether the one node that a task is decides by itself whether it runs."""
+    if kind == "run":
+        return isinstance(task["run"], dict) and "workflow" not in task["run"]
+    return kind in ("raise", "set") or task.get("call") == "http"

@@ -4,7 +4,7 @@ import re
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
-from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.machines import Machine
 from flowmesh.definitions.formats.states_layout import (
     At,
     Lay,
@@ -14,10 +14,10 @@ from flowmesh.definitions.formats.states_layout import (
     rule_problems,
     template_of,
 )
+from flowmesh.definitions.formats.states_start import EXECUTION_RESOURCE, lay_start
 from flowmesh.definitions.model import (
     NO_RETRY,
     Dialect,
-    Follow,
     Json,
     MapBody,
     Node,
@@ -146,6 +146,9 @@ def lay_task(at: At) -> None:
         config = {"op": "http", **shape}
         at.node(at.entry, config, at.after, timeout_ms=limit or HTTP_TIMEOUT_MS)
         return
+    if started := EXECUTION_RESOURCE.match(resource):
+        lay_start(at, started.group(1) or "", shape, limit)
+        return
     reference, task = _resolved(at, resource)
     if reference or task is not None:
         _elsewhere(at, shape, reference, task, limit, heartbeat)
@@ -217,16 +220,7 @@ def _elsewhere(
         heartbeat_ms=heartbeat_ms,
         bound=at.machine.bound,
     )
-    _beside(at, call, (node,), {"op": "result", **behind}, answer)
-
-
-def _beside(at: At, node_id: str, nodes: tuple[Node, ...], config: Made, answer: str) -> None:
-    """Nodes beside the value before them, and behind them what puts their outputs into it."""
-    group = at.machine.beside(nodes, at.path, at.name)
-    follow = Follow(answer, everything(at.catch))
-    name = at.name if node_id == at.entry else ""
-    at.machine.body(node_id, group, follow, at.path, name)
-    at.node(answer, config, at.after)
+    at.beside(call, (node,), {"op": "result", **behind}, answer)
 
 
 def _first_value(at: At, prepared: bool) -> Made:
@@ -261,7 +255,7 @@ def lay_parallel(at: At) -> None:
         branches.append(
             inner.as_node(at.new(f"branch-{index}"), start, _first_value(at, bool(before)))
         )
-    _beside(at, call, tuple(branches), {"op": "joined", **behind}, at.new("result"))
+    at.beside(call, tuple(branches), {"op": "joined", **behind}, at.new("result"))
 
 
 def _inner_machine(at: At, inner: Machine, reader: Reader) -> str:
@@ -313,7 +307,7 @@ def lay_map(at: At) -> None:
         bound=at.machine.bound,
     )
     at.node(at.entry, config, run)
-    _beside(at, run, (node,), {"op": "mapped", **shape}, at.new("result"))
+    at.beside(run, (node,), {"op": "mapped", **shape}, at.new("result"))
 
 
 def _processor(at: At, inner: Machine) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.machines import Machine, everything
-from flowmesh.definitions.model import Follow, Json
+from flowmesh.definitions.model import Follow, Json, Node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.standards import choices
@@ -92,6 +92,14 @@ class At:
         self.machine.task(
             node_id, config, follow, name=name, path=path, given=extra, timeout_ms=limit
         )
+
+    def beside(self, node_id: str, nodes: tuple[Node, ...], config: Made, answer: str) -> None:
+        """Nodes beside the value before them; behind them what puts their outputs into it."""
+        group = self.machine.beside(nodes, self.path, self.name)
+        follow = Follow(answer, everything(self.catch))
+        name = self.name if node_id == self.entry else ""
+        self.machine.body(node_id, group, follow, self.path, name)
+        self.node(answer, config, self.after)
 
     def target(self, holder: Reader, key: str) -> str:
         """The node of the state that a member names."""

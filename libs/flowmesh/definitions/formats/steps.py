@@ -18,6 +18,7 @@ from flowmesh.definitions.formats.common import (
     url_of,
 )
 from flowmesh.definitions.formats.searching import read_retention, read_search
+from flowmesh.definitions.formats.starting import read_start
 from flowmesh.definitions.model import (
     STEPS_RETRY,
     Dialect,
@@ -56,6 +57,7 @@ def load(reader: Reader) -> Workflow:
         nodes_path=("steps",),
         search=read_search(reader),
         retention_ms=read_retention(reader),
+        start=read_start(reader),
     )
     webhooks.warn_of_unknown()
     reader.warn_of_unknown()

@@ -5,8 +5,8 @@ from flowmesh.definitions.planner import task_of_node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading import Resolve
 from flowmesh.definitions.references import (
-    NATIVE_ROOTS,
     conditions_of,
+    output_roots_of,
     task_of,
     tasks_in_condition,
 )
@@ -53,8 +53,8 @@ class Subject:
         names: set[str] = set()
         for condition, _ in conditions_of(node):
             names.update(tasks_in_condition(condition, scope.visible))
-        if node.path in scope.inputs:
-            names.update(map(task_of, scope.inputs[node.path].references))
+        for _, template in scope.templates_of(node):
+            names.update(map(task_of, template.references))
         for name in names:
             if name in scope.visible:
                 self.read_by.setdefault(scope.visible[name].path, []).append(node.id)
@@ -63,7 +63,9 @@ class Subject:
         if not self.workflow.has_output:
             return
         try:
-            references = compile_template(self.workflow.output, NATIVE_ROOTS).references
+            references = compile_template(
+                self.workflow.output, output_roots_of(self.workflow)
+            ).references
         except TemplateInvalid:
             return
         for name in set(map(task_of, references)):

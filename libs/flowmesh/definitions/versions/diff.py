@@ -19,6 +19,7 @@ from flowmesh.definitions.model import (
     OnFailure,
     Outcome,
     Retry,
+    StartPolicy,
     StatesBody,
     Task,
     Workflow,
@@ -105,6 +106,7 @@ def _workflow_facts(workflow: Workflow) -> Facts:
             "on_failure": workflow.on_failure.name,
             "compensation": asdict(workflow.compensation),
             **_limits(workflow.limits),
+            **_start(workflow.start),
         },
         ("search", ""): {each.name: [each.kind.value, each.template] for each in workflow.search},
         ("output", ""): {"": workflow.output},
@@ -119,6 +121,9 @@ def _workflow_facts(workflow: Workflow) -> Facts:
         if url:
             facts["callback", name] = {"": url}
     facts |= {("label", name): {"": value} for name, value in workflow.labels.items()}
+    for variable in workflow.variables:
+        said = {"schema": variable.schema, "initial": variable.initial}
+        facts["variable", variable.name] = said
     facts |= {("trigger", each.id): _trigger_fields(each) for each in workflow.triggers}
     _add_nodes(Scope(workflow.nodes), "", facts)
     return facts
@@ -142,6 +147,12 @@ def _limits(limits: Limits | None) -> dict[str, Json]:
     return {"limits": {**asdict(limits), "path": None}} if limits is not None else {}
 
 
+def _start(start: StartPolicy | None) -> dict[str, Json]:
+    if start is None:
+        return {}
+    return {"start": {**asdict(start), "on_conflict": start.on_conflict.name, "path": None}}
+
+
 def _masked(secret: str) -> str:
     """Tells that a secret is another one, and not which."""
     return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:8]}" if secret else ""
@@ -156,6 +167,7 @@ def _add_nodes(scope: Scope, prefix: str, facts: Facts) -> None:
             "critical": node.critical,
             "priority": node.priority.name,
             "requires": node.requires,
+            "permissions": list(node.permissions),
             **_limits(node.limits),
         }
         if node.task is not None:
@@ -211,6 +223,8 @@ def _outcome_fields(outcome: Outcome) -> Fields:
         fields["fallback"] = outcome.fallback
     if outcome.total_timeout_ms:
         fields["total_timeout_ms"] = outcome.total_timeout_ms
+    if outcome.start_timeout_ms:
+        fields["start_timeout_ms"] = outcome.start_timeout_ms
     undo = outcome.undo
     if undo is not None:
         retry = asdict(undo.retry) if undo.retry is not None else None
@@ -233,6 +247,9 @@ def _body_fields(body: Body) -> Fields:
                 "tolerated": body.tolerated,
                 "tolerated_share": body.tolerated_share,
                 "batch": body.batch,
+                "pages_max": body.pages_max,
+                "next_path": list(body.next_path),
+                "counted": body.counted,
             }
         case GroupBody():
             return {"kind": "group", "race": body.race}
@@ -252,6 +269,7 @@ def _add_task(task: Task, prefix: str, facts: Facts, *, area: str, subject: str)
     facts["schema", f"{prefix}input"] = {"": task.input_schema}
     facts["schema", f"{prefix}output"] = {"": task.output_schema}
     own = _policy(task.retry, task.timeout_ms, task.queue)
+    own["permissions"] = list(task.permissions)
     facts["policy", subject] |= {name: value for name, value in own.items() if value}
 
 

@@ -62,6 +62,7 @@ def _node(node: plan_pb2.PlanNode, nodes: list[plan_pb2.PlanNode], specs: Any) -
             node.retry.SerializeToString(deterministic=True),
             node.timeout_ms,
             node.heartbeat_timeout_ms,
+            node.start_timeout_ms,
             node.queue,
             node.critical,
         ),
@@ -85,6 +86,9 @@ def _node(node: plan_pb2.PlanNode, nodes: list[plan_pb2.PlanNode], specs: Any) -
                 getattr(body, "tolerated_failures", 0),
                 getattr(body, "tolerated_share", 0.0),
                 getattr(body, "batch", 0),
+                getattr(body, "pages_max", 0),
+                list(getattr(body, "next_path", ())),
+                getattr(body, "counted", False),
                 getattr(body, "race", False),
                 getattr(body, "start", 0),
             )

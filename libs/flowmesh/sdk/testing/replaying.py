@@ -14,13 +14,15 @@ from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.common.v1.journal_pb2 import JournalRecord
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent
+from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent, WorkflowStarted
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import (
+    Begin,
     Breakpoints,
     Cancel,
     Collect,
     Command,
+    Debounce,
     Decide,
     DeliveryLost,
     Expand,
@@ -29,6 +31,8 @@ from flowmesh.engine import (
     Pause,
     Record,
     Resume,
+    SetAttributes,
+    SetVariable,
     Signal,
     Start,
     State,
@@ -43,8 +47,17 @@ from flowmesh.engine import (
     encode_output,
 )
 from flowmesh.engine.journal import CALL, STEP, is_open
+from flowmesh.engine.starting import TURN
 from flowmesh.engine.state import EXECUTION_CANCELED
-from flowmesh.plan import Plan, inline, payload_reader, render_input, render_items, values_of
+from flowmesh.plan import (
+    Plan,
+    inline,
+    next_page,
+    payload_reader,
+    render_input,
+    render_items,
+    values_of,
+)
 from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.durable.context import DurableContext
 from flowmesh.sdk.durable.failures import NonDeterministic
@@ -129,7 +142,12 @@ class Replay:
         body = getattr(event, kind)
         match kind:
             case "workflow_started":
-                return Start(body.input, body.request_id, body.actor, body.traceparent)
+                return _started(body, following)
+            case "workflow_begun" if self._state.hold and self._state.hold.reason == TURN:
+                return Begin()
+            case "start_debounced":
+                start = Start(body.input, body.request_id, body.actor, search=tuple(body.search))
+                return Debounce(start)
             case "task_started" if body.delivery > 1:
                 return DeliveryLost(body.node, body.attempt)
             case "task_started":
@@ -138,8 +156,9 @@ class Replay:
                 if self._asks:
                     return self._served(body.output)
                 return TaskEnded(body.node, body.attempt, body.output, metadata=body.metadata)
-            case "task_failed" | "task_retrying":
-                return TaskEnded(body.node, body.attempt, failure=body.failure)
+            case "task_failed" | "task_retrying" | "task_held":
+                begun = self._state.reach(body.node).delivery > 0
+                return TaskEnded(body.node, body.attempt, failure=body.failure, begun=begun)
             case "signal_received":
                 return Signal(body.name, body.payload, body.request_id, body.actor)
             case "workflow_canceled":
@@ -154,8 +173,11 @@ class Replay:
                 return self._asked(event, following)
             case "node_steered" | "breakpoints_set" | "approval_decided" | "compensation_started":
                 return _by_hand(event, following)
-            case "task_held":
-                return TaskEnded(body.node, body.attempt, failure=body.failure)
+            case "variable_set":
+                return SetVariable(body.name, body.value, body.reason, body.request_id, body.actor)
+            case "search_attributes_set":
+                values, removed = tuple(body.values), tuple(body.removed)
+                return SetAttributes(values, removed, body.request_id, body.actor)
             case _ if self._asks:
                 return self._served(None)
             case "workflow_completed" if self._unfinished:
@@ -185,11 +207,12 @@ class Replay:
         of = node.map
         if of is not None and of.begun == of.total:
             return Collect(node.id, output)
-        if node.machine is not None or node.is_group:
+        if node.machine is not None or node.is_group or node.planned.pages_max:
             return Expand(node.id)
         if node.planned.kind == plan_pb2.NODE_KIND_STATES:
             return Expand(node.id, value=render_input(self._state, node))
-        return Expand(node.id, render_items(self._state, node, inline))
+        items = render_items(self._state, node, inline)
+        return Expand(node.id, items, next_page(node, inline))
 
     def _finished(self) -> Finish:
         assert self._plan.output is not None
@@ -237,6 +260,17 @@ class Replay:
         else:
             record.output.CopyFrom(body.output)
         journal.records.append(record)
+
+
+def _started(body: WorkflowStarted, following: HistoryEvent | None) -> Start:
+    """The start, with what its owner knew of the others with its key."""
+    start = Start(body.input, body.request_id, body.actor, body.traceparent)
+    if following is not None and following.HasField("workflow_held"):
+        hold = following.workflow_held.hold
+        start.key, start.waits = hold.key, hold.reason == TURN
+    if body.HasField("link"):
+        start.link = body.link
+    return start
 
 
 def _by_hand(event: HistoryEvent, following: HistoryEvent | None) -> Command:

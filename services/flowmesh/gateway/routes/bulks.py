@@ -30,14 +30,23 @@ _WORDS: dict[int, BulkWord] = {
 }
 
 
+_ACTIONS = "cancel, terminate, pause, resume, signal, retry or rerun."
+
+
 class BulkRequest(Envelope, frozen=True, kw_only=True):
     """Begins a bulk, or with `preview` tells what it would be about."""
 
     filter: str
-    action: Annotated[str, Meta(description="cancel, terminate, pause, resume or signal.")] = ""
+    action: Annotated[str, Meta(description=_ACTIONS)] = ""
     reason: Annotated[str, Meta(description="Kept in each history.")] = ""
     signal: Annotated[str, Meta(description="Name of the signal.")] = ""
     payload: Annotated[Json, Meta(description="Of the signal.")] = None
+    from_failed: Annotated[
+        bool, Meta(description="Of a rerun: from the nodes that failed, else all of it.")
+    ] = False
+    newest_version: Annotated[
+        bool, Meta(description="Of a rerun: not the version that ran, but the newest.")
+    ] = False
     rate_per_second: Annotated[int, Meta(ge=0, le=1_000, description="0 is 100.")] = 0
     preview: Annotated[bool, Meta(description="Changes nothing.")] = False
     request_id: RequestId = ""
@@ -93,7 +102,13 @@ async def start_bulk(backends: Backends, request: Request) -> Response:
         return json_response(
             PreviewAnswer(count=found.count, execution_ids=list(found.execution_ids))
         )
-    action = pb.BulkAction(name=envelope.action, reason=envelope.reason, signal=envelope.signal)
+    action = pb.BulkAction(
+        name=envelope.action,
+        reason=envelope.reason,
+        signal=envelope.signal,
+        from_failed=envelope.from_failed,
+        newest_version=envelope.newest_version,
+    )
     if envelope.action == "signal":
         action.payload.CopyFrom(await payload_of(backends, namespace, "payload", envelope.payload))
     response = await backends.bulks.StartBulk(

@@ -24,6 +24,11 @@ IDEMPOTENCY_KEY = RequestHeader(
 )
 FILTER = Query("filter", 'Such as `status = failed AND label.team = "pay"`; see docs/search.md.')
 ACTOR = RequestHeader("Flowmesh-Actor", "Who asks; kept with what is changed.")
+PERMISSIONS = RequestHeader(
+    "Flowmesh-Permissions",
+    "What who asks is permitted, separated by commas. For trusted callers: whoever lets others"
+    " through sets it, and lets none through that they set themselves.",
+)
 PAGING = (
     Query("pageSize", "How many at most.", "integer"),
     Query("pageToken", "`nextPageToken` of the page before."),
@@ -56,14 +61,21 @@ def actor_of(request: Request) -> str:
     return checked_text("Flowmesh-Actor", request.header(b"flowmesh-actor"))
 
 
+def permissions_of(request: Request) -> list[str]:
+    """What who asks is said to be permitted."""
+    names = checked_text("Flowmesh-Permissions", request.header(b"flowmesh-permissions"))
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
 def statuses_of(request: Request) -> list[execution_pb2.ExecutionStatus.ValueType]:
-    """States named by the `status` parameter, in the words that answers use."""
+    """States named by the `status` parameter, in the words that answers use, or `cancelled`."""
     statuses: list[execution_pb2.ExecutionStatus.ValueType] = []
     for word in request.texts("status"):
+        spelled = word.lower().replace("cancelled", "canceled")
         named = [
             status
             for status in execution_pb2.ExecutionStatus.values()
-            if status and EXECUTION_STATUS_WORDS[status] == word.lower()
+            if status and EXECUTION_STATUS_WORDS[status] == spelled
         ]
         if not named:
             words = ", ".join(dict.fromkeys(EXECUTION_STATUS_WORDS.values()))

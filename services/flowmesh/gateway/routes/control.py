@@ -16,8 +16,10 @@ from flowmesh.gateway.envelopes import (
     DecisionRequest,
     RerunRequest,
     SteerRequest,
+    VariableRequest,
 )
 from flowmesh.gateway.ids import checked_text
+from flowmesh.gateway.jsontext import dump_json
 from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import EXECUTE, Answer, Body, Endpoint, Operation, Query, Route
@@ -131,6 +133,28 @@ async def list_approvals(backends: Backends, request: Request) -> Response:
     )
 
 
+async def set_variable(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.id("executionId")
+    envelope = await request.envelope(VariableRequest)
+    call = pb.SetVariableRequest(
+        namespace=namespace,
+        execution_id=execution_id,
+        name=checked_text("variable", request.param("variable")),
+        value=payload_pb2.Payload(data=dump_json(envelope.value)),
+        reason=checked_text("reason", envelope.reason),
+        request_id=request_id_of(request, envelope.request_id),
+        actor=actor_of(request),
+    )
+    try:
+        response = await backends.control.SetVariable(call)
+    except WrongState as error:
+        return await wrong_state(backends, namespace, execution_id, error)
+    return json_response(
+        answers.Steered(execution_id=execution_id, sequence=response.sequence),
+        HTTPStatus.ACCEPTED,
+    )
+
+
 async def set_breakpoints(backends: Backends, request: Request) -> Response:
     namespace, execution_id = request.namespace, request.id("executionId")
     envelope = await request.envelope(BreakpointsRequest)
@@ -241,6 +265,19 @@ ROUTES = (
             body=Body(DecisionRequest),
             headers=_HEADERS,
             answers=(Answer(202, "It is in the history.", answers.Decided),),
+            errors=_ERRORS,
+        ),
+    ),
+    Route(
+        "PUT",
+        "/api/v1/executions/{executionId}/variables/{variable}",
+        set_variable,
+        Operation(
+            tag=EXECUTE,
+            summary="Give a variable another value",
+            body=Body(VariableRequest),
+            headers=_HEADERS,
+            answers=(Answer(202, "Attempts from now on see it.", answers.Steered),),
             errors=_ERRORS,
         ),
     ),

@@ -16,8 +16,10 @@ from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
+    PERMISSIONS,
     actor_of,
     json_response,
+    permissions_of,
     request_id_of,
 )
 from flowmesh.gateway.streams import while_connected
@@ -64,6 +66,7 @@ async def _start_of(
         request_id=request_id_of(request, envelope.request_id),
         input=await payload_of(backends, namespace, "input", envelope.input),
         labels=envelope.labels,
+        permissions=permissions_of(request),
     )
 
 
@@ -89,6 +92,7 @@ _EXECUTE = Operation(
     headers=(
         IDEMPOTENCY_KEY,
         ACTOR,
+        PERMISSIONS,
         RequestHeader("Prefer", "`respond-async`: 202 instead of 504 when the time is over."),
     ),
     answers=(
@@ -103,7 +107,7 @@ _START = Operation(
     tag=EXECUTE,
     summary="Start a workflow",
     body=Body(StartRequest, required=False),
-    headers=(IDEMPOTENCY_KEY, ACTOR),
+    headers=(IDEMPOTENCY_KEY, ACTOR, PERMISSIONS),
     answers=(Answer(202, "It is stored and runs.", answers.Started),),
     errors=(404, 409, 413, 415, 429),
 )

@@ -4,9 +4,8 @@ from http import HTTPStatus
 
 from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.api.event.v1 import event_service_pb2
-from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
+from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.errors import WrongState
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
@@ -18,7 +17,7 @@ from flowmesh.gateway.envelopes import (
 )
 from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.instants import instant_us
-from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, PAGE_SIZE_MAX, TRACE_EVENTS_MAX
+from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response, invalid_field
 from flowmesh.gateway.operations import (
     EXECUTE,
@@ -31,7 +30,6 @@ from flowmesh.gateway.operations import (
 )
 from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.progress import StateAnswer, state_answer
-from flowmesh.gateway.records import NodeRecords, records_of
 from flowmesh.gateway.results import VIEWS, Results, results
 from flowmesh.gateway.routes.common import (
     FILTER,
@@ -121,38 +119,6 @@ async def get_history(backends: Backends, request: Request) -> Response:
     return json_response(
         {"events": events, "nextAfter": response.next_after, "ended": response.ended}
     )
-
-
-async def get_nodes(backends: Backends, request: Request) -> Response:
-    execution, events, truncated = await _with_history(backends, request)
-    execution = await brought_in(backends, execution)
-    return json_response(records_of(execution, events, truncated=truncated))
-
-
-async def _with_history(
-    backends: Backends, request: Request
-) -> tuple[execution_pb2.Execution, list[history_event_pb2.HistoryEvent], bool]:
-    """An execution, its events up to a bound, and whether there are more of them."""
-    namespace, execution_id = request.namespace, request.id("executionId")
-    found = await backends.executions.GetExecution(
-        pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
-    )
-    events: list[history_event_pb2.HistoryEvent] = []
-    after = 0
-    while len(events) < TRACE_EVENTS_MAX:
-        page = await backends.histories.ListHistoryEvents(
-            history_service_pb2.ListHistoryEventsRequest(
-                namespace=namespace,
-                execution_id=execution_id,
-                after=after,
-                page_size=HISTORY_PAGE_SIZE_MAX,
-            )
-        )
-        events.extend(page.events)
-        after = page.next_after
-        if not after:
-            break
-    return found.execution, events, bool(after)
 
 
 async def get_state(backends: Backends, request: Request) -> Response:
@@ -277,18 +243,6 @@ ROUTES = (
                 Query("pageSize", "How many at most.", "integer"),
             ),
             answers=(Answer(200, "A page of events.", answers.History),),
-            errors=(404,),
-        ),
-    ),
-    Route(
-        "GET",
-        "/api/v1/executions/{executionId}/nodes",
-        get_nodes,
-        Operation(
-            tag=TEST,
-            summary="How each node went, attempt by attempt",
-            description="`nodes` and `nodeResults` are two shapes of the same records.",
-            answers=(Answer(200, "Also of a running execution.", NodeRecords),),
             errors=(404,),
         ),
     ),

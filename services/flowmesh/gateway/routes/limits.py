@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as worker_pb
-from flowmesh.gateway import answers
+from flowmesh.gateway import limit_answers as answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import Envelope
 from flowmesh.gateway.ids import checked_id
@@ -34,6 +34,9 @@ class LimitRequest(Envelope, frozen=True, kw_only=True):
     ] = 0.0
     burst: Annotated[_Count, Meta(description="As many at once after a pause.")] = 0
     weight: Annotated[int, Meta(ge=0, le=1_000, description="Of a namespace: its share.")] = 0
+    max_size: Annotated[
+        int, Meta(ge=0, le=50_000, description="Of a queue: tasks that may wait in it.")
+    ] = 0
     reason: str = ""
 
 
@@ -42,142 +45,6 @@ class DispatchRequest(Envelope, frozen=True, kw_only=True):
 
     workflow: str = ""
     reason: str = ""
-
-
-class LimitValue(answers.Answer, kw_only=True):
-    """A limit that is set; 0 is none."""
-
-    kind: str
-    subject: str
-    concurrency: int
-    rate: float
-    burst: int
-    weight: int
-    actor: str
-    reason: str
-    updated_at: answers.Instant | UnsetType = UNSET
-
-
-class LimitUseValue(answers.Answer, kw_only=True):
-    """What is counted under a limit, by each value of its key."""
-
-    kind: str
-    subject: str
-    key: str
-    in_use: int
-    waiting: int
-    concurrency: int
-    rate: float
-
-
-class StopValue(answers.Answer, kw_only=True):
-    """A stop; without a workflow it is of the namespace."""
-
-    workflow: str | UnsetType = UNSET
-    reason: str
-    actor: str
-    stopped_at: answers.Instant | UnsetType = UNSET
-    waiting: int
-
-
-class LimitList(answers.Answer, kw_only=True):
-    """What is set, in use and stopped; `unreachable` orchestrators did not answer."""
-
-    limits: list[LimitValue]
-    uses: list[LimitUseValue]
-    stops: list[StopValue]
-    unreachable: list[str]
-
-
-class LimitAnswer(answers.Answer, kw_only=True):
-    """Done; `unreachable` orchestrators follow within a second."""
-
-    unreachable: list[str]
-
-
-class LimitDeleted(answers.Answer, kw_only=True):
-    """Whether there was one."""
-
-    deleted: bool
-    unreachable: list[str]
-
-
-class LimitChangeValue(answers.Answer, kw_only=True):
-    """Who changed a limit or stopped dispatch, and why."""
-
-    number: int
-    at: answers.Instant | UnsetType = UNSET
-    action: str
-    subject: str
-    actor: str
-    reason: str
-
-
-class LimitChangeList(answers.Answer, kw_only=True):
-    """Newest first."""
-
-    changes: list[LimitChangeValue]
-
-
-class QueueValue(answers.Answer, kw_only=True):
-    """Tasks of one queue and task type; those that are held back are among the ready ones."""
-
-    queue: str
-    task_type: str
-    requires: str | UnsetType = UNSET
-    ready: int
-    waiting_for_limits: int
-    stopped: int
-    running: int
-    oldest_ms: int
-    failed: int
-    free_slots: int
-    worker_sets: int
-    overflowed: bool
-
-
-class QueueList(answers.Answer, kw_only=True):
-    """By queue and task type; `unreachable` orchestrators did not answer."""
-
-    queues: list[QueueValue]
-    unreachable: list[str]
-
-
-class DeadLetterValue(answers.Answer, kw_only=True):
-    """A task whose last attempt failed and failed its execution with it."""
-
-    execution_id: str
-    workflow: str
-    task: str
-    queue: str
-    task_type: str
-    attempts: int
-    error: answers.FailureValue
-    failed_at: answers.Instant | UnsetType = UNSET
-
-
-class DeadLetterList(answers.Answer, kw_only=True):
-    """Those of a page of failed executions, newest first."""
-
-    letters: list[DeadLetterValue]
-    next_page_token: str
-
-
-class BreakerValue(answers.Answer, kw_only=True):
-    """A circuit breaker that is not closed."""
-
-    upstream: str
-    state: str
-    retry_after_ms: int
-    calls: int
-    failures: int
-    worker_service: str
-
-
-class BreakerList(answers.Answer, kw_only=True):
-    """By upstream."""
-
-    breakers: list[BreakerValue]
 
 
 def _kind(word: str) -> Any:
@@ -202,12 +69,13 @@ async def set_limit(backends: Backends, request: Request) -> Response:
                 rate_per_second=envelope.rate,
                 burst=envelope.burst,
                 weight=envelope.weight,
+                max_size=envelope.max_size,
             ),
             actor=actor_of(request),
             reason=envelope.reason,
         )
     )
-    return json_response(LimitAnswer(unreachable=list(response.unreachable)))
+    return json_response(answers.LimitAnswer(unreachable=list(response.unreachable)))
 
 
 async def delete_limit(backends: Backends, request: Request) -> Response:
@@ -221,16 +89,16 @@ async def delete_limit(backends: Backends, request: Request) -> Response:
         )
     )
     unreachable = list(response.unreachable)
-    return json_response(LimitDeleted(deleted=response.deleted, unreachable=unreachable))
+    return json_response(answers.LimitDeleted(deleted=response.deleted, unreachable=unreachable))
 
 
 async def list_limits(backends: Backends, request: Request) -> Response:
     found = await backends.limits.ListLimits(pb.ListLimitsRequest(namespace=request.namespace))
     return json_response(
-        LimitList(
+        answers.LimitList(
             limits=[_limit(each) for each in found.limits],
             uses=[
-                LimitUseValue(
+                answers.LimitUseValue(
                     kind=_word(each.kind),
                     subject=each.subject,
                     key=each.key,
@@ -242,7 +110,7 @@ async def list_limits(backends: Backends, request: Request) -> Response:
                 for each in found.uses
             ],
             stops=[
-                StopValue(
+                answers.StopValue(
                     workflow=each.workflow_id or UNSET,
                     reason=each.reason,
                     actor=each.actor,
@@ -256,14 +124,15 @@ async def list_limits(backends: Backends, request: Request) -> Response:
     )
 
 
-def _limit(message: pb.Limit) -> LimitValue:
-    return LimitValue(
+def _limit(message: pb.Limit) -> answers.LimitValue:
+    return answers.LimitValue(
         kind=_word(message.kind),
         subject=message.subject,
         concurrency=message.concurrency,
         rate=message.rate_per_second,
         burst=message.burst,
         weight=message.weight,
+        max_size=message.max_size,
         actor=message.actor,
         reason=message.reason,
         updated_at=instant_or_unset(message.updated_at_us),
@@ -279,7 +148,7 @@ async def list_limit_changes(backends: Backends, request: Request) -> Response:
         )
     )
     changes = [
-        LimitChangeValue(
+        answers.LimitChangeValue(
             number=each.id,
             at=instant_or_unset(each.at_us),
             action=each.action,
@@ -289,7 +158,7 @@ async def list_limit_changes(backends: Backends, request: Request) -> Response:
         )
         for each in found.changes
     ]
-    return json_response(LimitChangeList(changes=changes))
+    return json_response(answers.LimitChangeList(changes=changes))
 
 
 async def stop_dispatch(backends: Backends, request: Request) -> Response:
@@ -310,13 +179,13 @@ async def _switch(call: Any, message: Any, request: Request) -> Response:
             actor=actor_of(request),
         )
     )
-    return json_response(LimitAnswer(unreachable=list(response.unreachable)))
+    return json_response(answers.LimitAnswer(unreachable=list(response.unreachable)))
 
 
 async def list_queues(backends: Backends, request: Request) -> Response:
     found = await backends.limits.ListQueues(pb.ListQueuesRequest(namespace=request.namespace))
     queues = [
-        QueueValue(
+        answers.QueueValue(
             queue=each.queue,
             task_type=each.task_type,
             requires=each.requires or UNSET,
@@ -329,10 +198,15 @@ async def list_queues(backends: Backends, request: Request) -> Response:
             free_slots=each.credit,
             worker_sets=each.worker_sets,
             overflowed=each.overflowed,
+            max_size=each.max_size,
+            arrivals_per_second=each.arrivals_per_second,
+            service_ms=each.service_ms,
+            recommended_slots=each.recommended_slots,
+            recommended_size=each.recommended_size,
         )
         for each in found.queues
     ]
-    return json_response(QueueList(queues=queues, unreachable=list(found.unreachable)))
+    return json_response(answers.QueueList(queues=queues, unreachable=list(found.unreachable)))
 
 
 async def list_dead_letters(backends: Backends, request: Request) -> Response:
@@ -344,7 +218,7 @@ async def list_dead_letters(backends: Backends, request: Request) -> Response:
         )
     )
     letters = [
-        DeadLetterValue(
+        answers.DeadLetterValue(
             execution_id=each.execution_id,
             workflow=each.workflow_id,
             task=each.node,
@@ -356,13 +230,15 @@ async def list_dead_letters(backends: Backends, request: Request) -> Response:
         )
         for each in found.letters
     ]
-    return json_response(DeadLetterList(letters=letters, next_page_token=found.next_page_token))
+    return json_response(
+        answers.DeadLetterList(letters=letters, next_page_token=found.next_page_token)
+    )
 
 
 async def list_breakers(backends: Backends, _request: Request) -> Response:
     found = await backends.limits.ListBreakers(pb.ListBreakersRequest())
     breakers = [
-        BreakerValue(
+        answers.BreakerValue(
             upstream=each.breaker.upstream,
             state=worker_pb.BreakerState.Name(each.breaker.state)
             .removeprefix("BREAKER_STATE_")
@@ -374,7 +250,7 @@ async def list_breakers(backends: Backends, _request: Request) -> Response:
         )
         for each in found.breakers
     ]
-    return json_response(BreakerList(breakers=breakers))
+    return json_response(answers.BreakerList(breakers=breakers))
 
 
 def _route(method: str, path: str, endpoint: Any, **said: Any) -> Route:
@@ -388,7 +264,7 @@ ROUTES = (
         list_limits,
         tag=TEST,
         summary="Limits that are set, what is in use, what is stopped",
-        answers=(Answer(200, "As all orchestrators have it.", LimitList),),
+        answers=(Answer(200, "As all orchestrators have it.", answers.LimitList),),
     ),
     _route(
         "PUT",
@@ -398,7 +274,7 @@ ROUTES = (
         summary="Set a limit while tasks run",
         headers=(ACTOR,),
         body=Body(LimitRequest),
-        answers=(Answer(200, "The limit holds.", LimitAnswer),),
+        answers=(Answer(200, "The limit holds.", answers.LimitAnswer),),
     ),
     _route(
         "DELETE",
@@ -412,7 +288,7 @@ ROUTES = (
             Query("subject", "As it was set."),
             Query("reason", "Why; kept with the change."),
         ),
-        answers=(Answer(200, "It holds no more.", LimitDeleted),),
+        answers=(Answer(200, "It holds no more.", answers.LimitDeleted),),
     ),
     _route(
         "GET",
@@ -424,7 +300,7 @@ ROUTES = (
             Query("pageSize", "How many at most.", "integer"),
             Query("before", "Number of a change: only those before it.", "integer"),
         ),
-        answers=(Answer(200, "Newest first.", LimitChangeList),),
+        answers=(Answer(200, "Newest first.", answers.LimitChangeList),),
     ),
     _route(
         "POST",
@@ -434,7 +310,7 @@ ROUTES = (
         summary="Let no task of a workflow or of the namespace leave any more",
         headers=(ACTOR,),
         body=Body(DispatchRequest, required=False),
-        answers=(Answer(200, "It is stopped.", LimitAnswer),),
+        answers=(Answer(200, "It is stopped.", answers.LimitAnswer),),
         errors=(409,),
     ),
     _route(
@@ -445,7 +321,7 @@ ROUTES = (
         summary="Undo a stop; what waited leaves",
         headers=(ACTOR,),
         body=Body(DispatchRequest, required=False),
-        answers=(Answer(200, "It goes on.", LimitAnswer),),
+        answers=(Answer(200, "It goes on.", answers.LimitAnswer),),
         errors=(409,),
     ),
     _route(
@@ -454,7 +330,7 @@ ROUTES = (
         list_queues,
         tag=TEST,
         summary="How full the queues are, and why tasks wait",
-        answers=(Answer(200, "Of all orchestrators.", QueueList),),
+        answers=(Answer(200, "Of all orchestrators.", answers.QueueList),),
     ),
     _route(
         "GET",
@@ -463,7 +339,7 @@ ROUTES = (
         tag=TEST,
         summary="Tasks that were given up and failed their executions",
         query=PAGING,
-        answers=(Answer(200, "Of a page of failed executions.", DeadLetterList),),
+        answers=(Answer(200, "Of a page of failed executions.", answers.DeadLetterList),),
     ),
     _route(
         "GET",
@@ -471,6 +347,6 @@ ROUTES = (
         list_breakers,
         tag=TEST,
         summary="Circuit breakers that are not closed",
-        answers=(Answer(200, "Of all worker services.", BreakerList),),
+        answers=(Answer(200, "Of all worker services.", answers.BreakerList),),
     ),
 )

@@ -25,9 +25,11 @@ from flowmesh.gateway.routes.common import (
     DEFINITION_BODY,
     IDEMPOTENCY_KEY,
     PAGING,
+    PERMISSIONS,
     actor_of,
     cancel,
     json_response,
+    permissions_of,
     request_id_of,
     statuses_of,
 )
@@ -92,6 +94,7 @@ async def start_steps(backends: Backends, request: Request) -> Response:
         request_id=request_id_of(request, envelope.request_id),
         input=await payload_of(backends, namespace, "context", envelope.context),
         labels=envelope.labels,
+        permissions=permissions_of(request),
     )
     response = await backends.executions.StartExecution(start)
     return json_response(answers.Started(execution_id=response.execution_id))
@@ -186,7 +189,7 @@ ROUTES = (
             tag=EXECUTE,
             summary="Start an execution",
             body=Body(StartStepsRequest),
-            headers=(IDEMPOTENCY_KEY,),
+            headers=(IDEMPOTENCY_KEY, PERMISSIONS),
             answers=(Answer(200, "It is stored and runs.", answers.Started),),
             errors=(404, 409, 413, 415, 429),
         ),

@@ -3,13 +3,13 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2, trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.gateway import answers
+from flowmesh.gateway import trigger_answers as answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import Envelope, RequestId
 from flowmesh.gateway.instants import instant_us, us_of
@@ -66,91 +66,6 @@ class PublishRequest(Envelope, frozen=True, kw_only=True):
     datacontenttype: Literal["application/json"] = "application/json"
 
 
-class TriggerValue(answers.Answer, kw_only=True):
-    """A trigger and how it goes; `nextAt` of a schedule that fires again."""
-
-    workflow: str
-    id: str
-    kind: Literal["cron", "event", "webhook"]
-    version: int
-    paused: bool
-    next_at: answers.Instant | UnsetType = UNSET
-    last_at: answers.Instant | UnsetType = UNSET
-    last_execution_id: str | UnsetType = UNSET
-    last_error: str | UnsetType = UNSET
-    fired: int
-    missed: int
-    expression: str | UnsetType = UNSET
-    timezone: str | UnsetType = UNSET
-    type: str | UnsetType = UNSET
-    source: str | UnsetType = UNSET
-    filter: str | UnsetType = UNSET
-    provider: str | UnsetType = UNSET
-    url: str | UnsetType = UNSET
-    input: answers.Json | UnsetType = UNSET
-
-
-class TriggerList(answers.Answer, kw_only=True):
-    """By workflow and id."""
-
-    triggers: list[TriggerValue]
-    next_page_token: str
-
-
-class FiredValue(answers.Answer, kw_only=True):
-    """What was started; `created` is false where it was there already."""
-
-    execution_id: str
-    created: bool
-
-
-class PublishedValue(answers.Answer, kw_only=True):
-    """`triggers` fire for it; `created` is false where it was there already."""
-
-    id: str
-    created: bool
-    triggers: int
-
-
-class ReceivedValue(answers.Answer, kw_only=True):
-    """What the call has done: started an execution, or let a node of it go on."""
-
-    execution_id: str
-    created: bool
-    task_id: str | UnsetType = UNSET
-
-
-class CauseValue(answers.Answer, kw_only=True):
-    """Something a trigger fires for, and the request id of what it starts."""
-
-    name: str
-    at: answers.Instant
-    request_id: str
-    input: answers.Json | UnsetType = UNSET
-    error: str | UnsetType = UNSET
-
-
-class CauseList(answers.Answer, kw_only=True):
-    """By time; only `count` where that was asked for."""
-
-    causes: list[CauseValue]
-    count: int | UnsetType = UNSET
-    next_page_token: str
-
-
-class HookValue(answers.Answer, kw_only=True):
-    """The URL that a task waits for a call of."""
-
-    task_id: str
-    url: str
-
-
-class HookList(answers.Answer, kw_only=True):
-    """Of one execution."""
-
-    hooks: list[HookValue]
-
-
 async def list_triggers(backends: Backends, request: Request) -> Response:
     return await _list(backends, request, request.text("workflow"))
 
@@ -174,7 +89,7 @@ async def _list(backends: Backends, request: Request, workflow: str) -> Response
         )
     )
     return json_response(
-        TriggerList(
+        answers.TriggerList(
             triggers=[trigger_value(each) for each in response.triggers],
             next_page_token=response.next_page_token,
         )
@@ -214,7 +129,7 @@ async def fire_trigger(backends: Backends, request: Request) -> Response:
             actor=actor_of(request),
         )
     )
-    fired = FiredValue(execution_id=response.execution_id, created=response.created)
+    fired = answers.FiredValue(execution_id=response.execution_id, created=response.created)
     return json_response(fired, HTTPStatus.ACCEPTED)
 
 
@@ -232,9 +147,9 @@ async def list_causes(backends: Backends, request: Request) -> Response:
         )
     )
     return json_response(
-        CauseList(
+        answers.CauseList(
             causes=[
-                CauseValue(
+                answers.CauseValue(
                     name=each.name,
                     at=instant(each.at_us),
                     request_id=each.request_id,
@@ -262,7 +177,7 @@ async def publish_event(backends: Backends, request: Request) -> Response:
     response = await backends.triggers.PublishEvent(
         pb.PublishEventRequest(namespace=request.namespace, event=event)
     )
-    published = PublishedValue(
+    published = answers.PublishedValue(
         id=response.event_id, created=response.created, triggers=response.triggers
     )
     return json_response(published, HTTPStatus.ACCEPTED if response.created else HTTPStatus.OK)
@@ -289,7 +204,7 @@ async def _received(backends: Backends, request: Request, **place: str) -> Respo
     )
     if response.challenge:
         return json_response({"challenge": response.challenge})
-    received = ReceivedValue(
+    received = answers.ReceivedValue(
         execution_id=response.execution_id,
         created=response.created,
         task_id=response.node or UNSET,
@@ -301,8 +216,8 @@ async def list_hooks(backends: Backends, request: Request) -> Response:
     hooks = await backends.triggers.ListHooks(
         pb.ListHooksRequest(namespace=request.namespace, execution_id=request.id("executionId"))
     )
-    found = [HookValue(task_id=each.node, url=hook_url(each.token)) for each in hooks.hooks]
-    return json_response(HookList(hooks=found))
+    found = [answers.HookValue(task_id=each.node, url=hook_url(each.token)) for each in hooks.hooks]
+    return json_response(answers.HookList(hooks=found))
 
 
 async def waiting_urls(backends: Backends, execution: execution_pb2.Execution) -> dict[str, str]:
@@ -321,10 +236,10 @@ def hook_url(token: str) -> str:
     return f"/api/v1/hooks/t/{token}"
 
 
-def trigger_value(state: pb.TriggerState) -> TriggerValue:
+def trigger_value(state: pb.TriggerState) -> answers.TriggerValue:
     trigger = state.trigger
     kind: Any = trigger.WhichOneof("kind")
-    value = TriggerValue(
+    value = answers.TriggerValue(
         workflow=state.workflow_id,
         id=trigger.id,
         kind=kind,
@@ -355,8 +270,8 @@ _TRIGGERS = "/api/v1/workflows/{name}/triggers"
 _TRIGGER = f"{_TRIGGERS}/{{trigger}}"
 _CALL = Body(None, description="JSON, signed as the provider signs.")
 _CALLED = (
-    Answer(202, "It has done something.", ReceivedValue),
-    Answer(200, "The same call came before; its outcome.", ReceivedValue),
+    Answer(202, "It has done something.", answers.ReceivedValue),
+    Answer(200, "The same call came before; its outcome.", answers.ReceivedValue),
 )
 _CALL_ERRORS = (401, 404, 409, 413)
 
@@ -365,7 +280,7 @@ def _changing(summary: str) -> Operation:
     return Operation(
         tag=MANAGE,
         summary=summary,
-        answers=(Answer(200, "As it is now.", TriggerValue),),
+        answers=(Answer(200, "As it is now.", answers.TriggerValue),),
         errors=(404, 409),
     )
 
@@ -379,7 +294,7 @@ ROUTES = (
             tag=MANAGE,
             summary="What starts executions: schedules, events, webhooks",
             query=(Query("workflow", "Only those of this workflow."), *PAGING),
-            answers=(Answer(200, "By workflow and id.", TriggerList),),
+            answers=(Answer(200, "By workflow and id.", answers.TriggerList),),
         ),
     ),
     Route(
@@ -390,7 +305,7 @@ ROUTES = (
             tag=MANAGE,
             summary="Triggers of a workflow",
             query=PAGING,
-            answers=(Answer(200, "By id.", TriggerList),),
+            answers=(Answer(200, "By id.", answers.TriggerList),),
         ),
     ),
     Route("POST", f"{_TRIGGER}:pause", pause_trigger, _changing("Let a trigger start nothing")),
@@ -404,7 +319,7 @@ ROUTES = (
             summary="Start an execution as if a trigger had fired",
             body=Body(FireRequest, required=False),
             headers=(IDEMPOTENCY_KEY, ACTOR),
-            answers=(Answer(202, "It is started.", FiredValue),),
+            answers=(Answer(202, "It is started.", answers.FiredValue),),
             errors=(404, 409, 413, 415),
         ),
     ),
@@ -421,7 +336,7 @@ ROUTES = (
                 Query("countOnly", "Only how many.", "boolean"),
                 *PAGING,
             ),
-            answers=(Answer(200, "By time.", CauseList),),
+            answers=(Answer(200, "By time.", answers.CauseList),),
             errors=(404, 409),
         ),
     ),
@@ -434,8 +349,8 @@ ROUTES = (
             summary="Publish an event; it starts what waits for such",
             body=Body(PublishRequest, media_types=(JSON,)),
             answers=(
-                Answer(202, "It is kept.", PublishedValue),
-                Answer(200, "It was there already.", PublishedValue),
+                Answer(202, "It is kept.", answers.PublishedValue),
+                Answer(200, "It was there already.", answers.PublishedValue),
             ),
             errors=(413, 415),
         ),
@@ -471,7 +386,7 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="URLs of tasks that wait for a call",
-            answers=(Answer(200, "Of those that wait now.", HookList),),
+            answers=(Answer(200, "Of those that wait now.", answers.HookList),),
             errors=(404,),
         ),
     ),

@@ -159,9 +159,24 @@ select min(wake_at) from executions
 where partition = any (:partitions::int[]) and wake_at is not null and wake_at > :after;
 
 -- name: started_under(namespaces, request_ids)
+-- Which executions starts were answered with before.
 select namespace, request_id, id, start_digest
 from executions
+where (namespace, request_id) in (select * from unnest(:namespaces::text[], :request_ids::text[]))
+union all
+select namespace, request_id, execution_id, start_digest
+from start_joins
 where (namespace, request_id) in (select * from unnest(:namespaces::text[], :request_ids::text[]));
+
+-- name: starts_of(partitions, now_us)
+select execution_id, namespace, workflow_id, key, phase, place, concurrency, replaces, debounces,
+       answers_until
+from starts
+where partition = any (:partitions::int[]) and (phase < 5 or answers_until > :now_us);
+
+-- name: delete_starts(now_us)!
+-- Those that have ended and answer no further start.
+delete from starts where phase = 5 and answers_until <= :now_us;
 
 -- name: execution_row(namespace, execution_id)^
 select id, partition, workflow_id, plan_digest, status, started_at from executions
@@ -226,14 +241,15 @@ select count(*) from gone;
 select version from limits_version;
 
 -- name: limits_set()
-select namespace, kind, subject, concurrency, rate, burst, weight, actor, reason, updated_at
+select namespace, kind, subject, concurrency, rate, burst, weight, max_size, actor, reason,
+       updated_at
 from limits order by namespace, kind, subject;
 
 -- name: dispatch_stops()
 select namespace, workflow_id, reason, actor, stopped_at from dispatch_stops
 order by namespace, workflow_id;
 
--- name: set_limit(namespace, kind, subject, concurrency, rate, burst, weight, actor, reason, what)!
+-- name: set_limit(namespace, kind, subject, concurrency, rate, burst, weight, max_size, actor, reason, what)!
 with moved as (
     update limits_version set version = version + 1
 ), noted as (
@@ -241,14 +257,14 @@ with moved as (
     values (:namespace, 'set', :what, :actor, :reason,
             (extract(epoch from clock_timestamp()) * 1000000)::bigint)
 )
-insert into limits (namespace, kind, subject, concurrency, rate, burst, weight, actor, reason,
-                    updated_at)
-values (:namespace, :kind, :subject, :concurrency, :rate, :burst, :weight, :actor, :reason,
-        (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+insert into limits (namespace, kind, subject, concurrency, rate, burst, weight, max_size, actor,
+                    reason, updated_at)
+values (:namespace, :kind, :subject, :concurrency, :rate, :burst, :weight, :max_size, :actor,
+        :reason, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
 on conflict (namespace, kind, subject) do update
 set concurrency = excluded.concurrency, rate = excluded.rate, burst = excluded.burst,
-    weight = excluded.weight, actor = excluded.actor, reason = excluded.reason,
-    updated_at = excluded.updated_at;
+    weight = excluded.weight, max_size = excluded.max_size, actor = excluded.actor,
+    reason = excluded.reason, updated_at = excluded.updated_at;
 
 -- name: delete_limit(namespace, kind, subject, actor, reason, what)$
 with gone as (

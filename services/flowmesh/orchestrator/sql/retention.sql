@@ -62,6 +62,10 @@ with gone as (
     delete from search_values v using gone g where v.execution_id = g.id
 ), erased as (
     delete from erasures x using gone g where x.execution_id = g.id
+), placed as (
+    delete from starts s using gone g where s.execution_id = g.id
+), joined as (
+    delete from start_joins j using gone g where j.execution_id = g.id
 ), ended as (
     delete from executions e using gone g where e.id = g.id returning 1
 )

@@ -22,6 +22,33 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _StartConflict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StartConflictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StartConflict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    START_CONFLICT_UNSPECIFIED: _StartConflict.ValueType  # 0
+    """It waits for its turn."""
+    START_CONFLICT_REJECT: _StartConflict.ValueType  # 1
+    """It is refused."""
+    START_CONFLICT_REPLACE: _StartConflict.ValueType  # 2
+    """The oldest is canceled, and it begins once that has ended."""
+    START_CONFLICT_JOIN: _StartConflict.ValueType  # 3
+    """It is answered with the execution that runs."""
+
+class StartConflict(_StartConflict, metaclass=_StartConflictEnumTypeWrapper): ...
+
+START_CONFLICT_UNSPECIFIED: StartConflict.ValueType  # 0
+"""It waits for its turn."""
+START_CONFLICT_REJECT: StartConflict.ValueType  # 1
+"""It is refused."""
+START_CONFLICT_REPLACE: StartConflict.ValueType  # 2
+"""The oldest is canceled, and it begins once that has ended."""
+START_CONFLICT_JOIN: StartConflict.ValueType  # 3
+"""It is answered with the execution that runs."""
+Global___StartConflict: _TypeAlias = StartConflict  # noqa: Y015
+
 class _SearchType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -336,6 +363,8 @@ class Plan(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     RETENTION_MS_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Lower-case hex SHA-256 of this message, serialized deterministically with `digest` empty."""
     namespace: _builtins.str
@@ -379,6 +408,14 @@ class Plan(_message.Message):
     def limits(self) -> Global___Limits:
         """Of all its executions together."""
 
+    @_builtins.property
+    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variable]:
+        """What people may change while an execution runs."""
+
+    @_builtins.property
+    def start(self) -> Global___StartPolicy:
+        """When its executions begin; absent: at once."""
+
     def __init__(
         self,
         *,
@@ -402,14 +439,93 @@ class Plan(_message.Message):
         search: _abc.Iterable[Global___SearchAttribute] | None = ...,
         retention_ms: _builtins.int = ...,
         limits: Global___Limits | None = ...,
+        variables: _abc.Iterable[Global___Variable] | None = ...,
+        start: Global___StartPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "compensation", b"compensation", "limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "compensation", b"compensation", "limits", b"limits", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "compensation", b"compensation", "dialect", b"dialect", "digest", b"digest", "input_schema", b"input_schema", "limits", b"limits", "name", b"name", "namespace", b"namespace", "nodes", b"nodes", "on_failure", b"on_failure", "output_schema", b"output_schema", "output_template", b"output_template", "parallelism", b"parallelism", "retention_ms", b"retention_ms", "search", b"search", "specs", b"specs", "timeout_ms", b"timeout_ms", "version", b"version", "version_digest", b"version_digest", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "compensation", b"compensation", "dialect", b"dialect", "digest", b"digest", "input_schema", b"input_schema", "limits", b"limits", "name", b"name", "namespace", b"namespace", "nodes", b"nodes", "on_failure", b"on_failure", "output_schema", b"output_schema", "output_template", b"output_template", "parallelism", b"parallelism", "retention_ms", b"retention_ms", "search", b"search", "specs", b"specs", "start", b"start", "timeout_ms", b"timeout_ms", "variables", b"variables", "version", b"version", "version_digest", b"version_digest", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Plan: _TypeAlias = Plan  # noqa: Y015
+
+@_typing.final
+class Variable(_message.Message):
+    """A value that templates read as `variables.<name>`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    INITIAL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    schema: _builtins.bytes
+    """JSON Schema of its values; empty is any value."""
+    initial: _builtins.bytes
+    """JSON."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        schema: _builtins.bytes = ...,
+        initial: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial", b"initial", "name", b"name", "schema", b"schema"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Variable: _TypeAlias = Variable  # noqa: Y015
+
+@_typing.final
+class StartPolicy(_message.Message):
+    """When an execution begins, by what else was started with the same key. All times in ms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_TEMPLATE_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    ON_CONFLICT_FIELD_NUMBER: _builtins.int
+    DELAY_MS_FIELD_NUMBER: _builtins.int
+    DEBOUNCE_MS_FIELD_NUMBER: _builtins.int
+    MAX_WAIT_MS_FIELD_NUMBER: _builtins.int
+    DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
+    key_template: _builtins.bytes
+    """JSON string with templates over `input`; empty: all executions of the workflow have one key."""
+    concurrency: _builtins.int
+    """Executions of one key that have begun and not ended; 0 is no limit."""
+    on_conflict: Global___StartConflict.ValueType
+    """What becomes of a start for which there is no room."""
+    delay_ms: _builtins.int
+    """It begins so long after it was started."""
+    debounce_ms: _builtins.int
+    """It begins once nothing was started with its key for so long; what is started meanwhile
+    replaces its input.
+    """
+    max_wait_ms: _builtins.int
+    """It begins so long after its first start at the latest; 0 is whenever it is quiet."""
+    dedup_window_ms: _builtins.int
+    """A start so soon after the one before it is answered with that one's execution."""
+    def __init__(
+        self,
+        *,
+        key_template: _builtins.bytes = ...,
+        concurrency: _builtins.int = ...,
+        on_conflict: Global___StartConflict.ValueType = ...,
+        delay_ms: _builtins.int = ...,
+        debounce_ms: _builtins.int = ...,
+        max_wait_ms: _builtins.int = ...,
+        dedup_window_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "debounce_ms", b"debounce_ms", "dedup_window_ms", b"dedup_window_ms", "delay_ms", b"delay_ms", "key_template", b"key_template", "max_wait_ms", b"max_wait_ms", "on_conflict", b"on_conflict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartPolicy: _TypeAlias = StartPolicy  # noqa: Y015
 
 @_typing.final
 class SearchAttribute(_message.Message):
@@ -551,9 +667,11 @@ class PlanNode(_message.Message):
     UNDO_FIELD_NUMBER: _builtins.int
     APPROVAL_FIELD_NUMBER: _builtins.int
     TOTAL_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    START_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     RECEIVER_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     REQUIRES_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_FIELD_NUMBER: _builtins.int
     CHILD_FIELD_NUMBER: _builtins.int
     ON_TIMEOUT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -590,6 +708,10 @@ class PlanNode(_message.Message):
     """JSON: its output where it failed and the execution goes on; empty is null."""
     total_timeout_ms: _builtins.int
     """Limit in ms of all attempts with the pauses between them; 0 is none."""
+    start_timeout_ms: _builtins.int
+    """Limit in ms from when an attempt is ready until a worker begins it; 0 is none. Beyond it the
+    attempt fails as `ScheduleToStartTimeout`, which is retried only by a policy that names it.
+    """
     on_timeout: _builtins.bytes
     """Of a NODE_KIND_SIGNAL with a limit (`timeout_ms`): JSON that it completes with when the limit is
     over; empty fails it as `Timeout`.
@@ -645,6 +767,10 @@ class PlanNode(_message.Message):
         """Labels that its workers must have: `name=value`, sorted."""
 
     @_builtins.property
+    def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What whoever starts the execution must be permitted for a NODE_KIND_TASK to run; sorted."""
+
+    @_builtins.property
     def child(self) -> Global___ChildCall:
         """Of a NODE_KIND_CHILD."""
 
@@ -680,15 +806,17 @@ class PlanNode(_message.Message):
         undo: Global___PlanNode | None = ...,
         approval: Global___Approval | None = ...,
         total_timeout_ms: _builtins.int = ...,
+        start_timeout_ms: _builtins.int = ...,
         receiver: _trigger_pb2.Receiver | None = ...,
         limits: Global___Limits | None = ...,
         requires: _abc.Iterable[_builtins.str] | None = ...,
+        permissions: _abc.Iterable[_builtins.str] | None = ...,
         child: Global___ChildCall | None = ...,
         on_timeout: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "follow", b"follow", "group", b"group", "limits", b"limits", "map", b"map", "receiver", b"receiver", "retry", b"retry", "states", b"states", "undo", b"undo"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "edges", b"edges", "fallback", b"fallback", "follow", b"follow", "gate", b"gate", "group", b"group", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "join", b"join", "join_count", b"join_count", "join_required", b"join_required", "kind", b"kind", "limits", b"limits", "map", b"map", "name", b"name", "on_failure", b"on_failure", "on_timeout", b"on_timeout", "priority", b"priority", "queue", b"queue", "receiver", b"receiver", "requires", b"requires", "retry", b"retry", "signal", b"signal", "spec", b"spec", "states", b"states", "timeout_ms", b"timeout_ms", "total_timeout_ms", b"total_timeout_ms", "undo", b"undo"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "edges", b"edges", "fallback", b"fallback", "follow", b"follow", "gate", b"gate", "group", b"group", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "join", b"join", "join_count", b"join_count", "join_required", b"join_required", "kind", b"kind", "limits", b"limits", "map", b"map", "name", b"name", "on_failure", b"on_failure", "on_timeout", b"on_timeout", "permissions", b"permissions", "priority", b"priority", "queue", b"queue", "receiver", b"receiver", "requires", b"requires", "retry", b"retry", "signal", b"signal", "spec", b"spec", "start_timeout_ms", b"start_timeout_ms", "states", b"states", "timeout_ms", b"timeout_ms", "total_timeout_ms", b"total_timeout_ms", "undo", b"undo"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -744,6 +872,7 @@ class ChildCall(_message.Message):
     VERSION_LABEL_FIELD_NUMBER: _builtins.int
     DETACHED_FIELD_NUMBER: _builtins.int
     ON_CANCEL_FIELD_NUMBER: _builtins.int
+    NAMES_TEMPLATE_FIELD_NUMBER: _builtins.int
     workflow_id: _builtins.str
     version: _builtins.int
     """0 without a label is the newest when the child starts."""
@@ -751,6 +880,10 @@ class ChildCall(_message.Message):
     detached: _builtins.bool
     """The node completes as soon as the child has started."""
     on_cancel: Global___OnCancel.ValueType
+    names_template: _builtins.bytes
+    """JSON object with templates for what is known only then: `workflow` in the place of
+    `workflow_id`, and `id`, under which a detached child is started once, whoever asks.
+    """
     def __init__(
         self,
         *,
@@ -759,10 +892,11 @@ class ChildCall(_message.Message):
         version_label: _builtins.str = ...,
         detached: _builtins.bool = ...,
         on_cancel: Global___OnCancel.ValueType = ...,
+        names_template: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "on_cancel", b"on_cancel", "version", b"version", "version_label", b"version_label", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "names_template", b"names_template", "on_cancel", b"on_cancel", "version", b"version", "version_label", b"version_label", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -940,6 +1074,9 @@ class MapBody(_message.Message):
     TOLERATED_FAILURES_FIELD_NUMBER: _builtins.int
     TOLERATED_SHARE_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
+    PAGES_MAX_FIELD_NUMBER: _builtins.int
+    NEXT_PATH_FIELD_NUMBER: _builtins.int
+    COUNTED_FIELD_NUMBER: _builtins.int
     concurrency: _builtins.int
     """Items in progress at once, at least 1."""
     tolerated_failures: _builtins.int
@@ -947,9 +1084,19 @@ class MapBody(_message.Message):
     tolerated_share: _builtins.float
     batch: _builtins.int
     """`item` is a list of so many; 0 is the item itself."""
+    pages_max: _builtins.int
+    """Of a map by pages, which runs its two nodes once for each page: a task that fetches it, whose
+    templates see `cursor`, and a map over its items. It may have so many; 0 is any other map.
+    """
+    counted: _builtins.bool
+    """The output is an object with `count` and `failed`, not the list of outputs."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]:
         """As Plan.nodes; `dependencies` are indices into this list."""
+
+    @_builtins.property
+    def next_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the map over the items of a page: where the output of the task says the cursor of the next."""
 
     def __init__(
         self,
@@ -959,10 +1106,13 @@ class MapBody(_message.Message):
         tolerated_failures: _builtins.int = ...,
         tolerated_share: _builtins.float = ...,
         batch: _builtins.int = ...,
+        pages_max: _builtins.int = ...,
+        next_path: _abc.Iterable[_builtins.str] | None = ...,
+        counted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "concurrency", b"concurrency", "nodes", b"nodes", "tolerated_failures", b"tolerated_failures", "tolerated_share", b"tolerated_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "concurrency", b"concurrency", "counted", b"counted", "next_path", b"next_path", "nodes", b"nodes", "pages_max", b"pages_max", "tolerated_failures", b"tolerated_failures", "tolerated_share", b"tolerated_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -111,12 +111,20 @@ class BulkAction(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     SIGNAL_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    FROM_FAILED_FIELD_NUMBER: _builtins.int
+    NEWEST_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """cancel, terminate, pause, resume or signal."""
+    """cancel, terminate, pause, resume, signal, retry or rerun. `retry` tries every failed node again
+    that NODE_ACTION_RETRY would take; `rerun` starts a new execution for each that has ended.
+    """
     reason: _builtins.str
     """Kept in the history of each execution."""
     signal: _builtins.str
     """Of a signal."""
+    from_failed: _builtins.bool
+    """Of a rerun: from the nodes that failed, were canceled or have no result; else all of it."""
+    newest_version: _builtins.bool
+    """Of a rerun: the newest version of the workflow instead of the one it ran."""
     @_builtins.property
     def payload(self) -> _payload_pb2.Payload: ...
     def __init__(
@@ -126,10 +134,12 @@ class BulkAction(_message.Message):
         reason: _builtins.str = ...,
         signal: _builtins.str = ...,
         payload: _payload_pb2.Payload | None = ...,
+        from_failed: _builtins.bool = ...,
+        newest_version: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "payload", b"payload", "reason", b"reason", "signal", b"signal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_failed", b"from_failed", "name", b"name", "newest_version", b"newest_version", "payload", b"payload", "reason", b"reason", "signal", b"signal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

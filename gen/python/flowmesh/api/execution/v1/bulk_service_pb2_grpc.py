@@ -81,7 +81,7 @@ class BulkServiceServicer:
         """Begins a bulk. It is about executions that exist when it begins, oldest first.
 
         INVALID_ARGUMENT / FILTER_INVALID
-        INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, or a rate out of range
+        INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, what another one takes, or a rate out of range
         ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id began another bulk
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

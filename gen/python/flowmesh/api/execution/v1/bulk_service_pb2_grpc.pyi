@@ -44,7 +44,7 @@ class BulkServiceStub:
     """Begins a bulk. It is about executions that exist when it begins, oldest first.
 
       INVALID_ARGUMENT / FILTER_INVALID
-      INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, or a rate out of range
+      INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, what another one takes, or a rate out of range
       ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id began another bulk
     """
     GetBulk: _grpc.UnaryUnaryMultiCallable[_bulk_service_pb2.GetBulkRequest, _bulk_service_pb2.GetBulkResponse]
@@ -77,7 +77,7 @@ class BulkServiceAsyncStub(BulkServiceStub):
     """Begins a bulk. It is about executions that exist when it begins, oldest first.
 
       INVALID_ARGUMENT / FILTER_INVALID
-      INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, or a rate out of range
+      INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, what another one takes, or a rate out of range
       ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id began another bulk
     """
     GetBulk: _aio.UnaryUnaryMultiCallable[_bulk_service_pb2.GetBulkRequest, _bulk_service_pb2.GetBulkResponse]  # type: ignore[assignment]
@@ -119,7 +119,7 @@ class BulkServiceServicer(metaclass=_abc_1.ABCMeta):
         """Begins a bulk. It is about executions that exist when it begins, oldest first.
 
           INVALID_ARGUMENT / FILTER_INVALID
-          INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, or a rate out of range
+          INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, what another one takes, or a rate out of range
           ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id began another bulk
         """
 

@@ -9,6 +9,7 @@ from flowmesh.api.execution.v1 import execution_pb2 as _execution_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,26 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _LinkScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LinkScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LINK_SCOPE_UNSPECIFIED: _LinkScope.ValueType  # 0
+    """Approve or reject."""
+    LINK_SCOPE_APPROVE: _LinkScope.ValueType  # 1
+    LINK_SCOPE_REJECT: _LinkScope.ValueType  # 2
+
+class LinkScope(_LinkScope, metaclass=_LinkScopeEnumTypeWrapper):
+    """What a link lets its holder say."""
+
+LINK_SCOPE_UNSPECIFIED: LinkScope.ValueType  # 0
+"""Approve or reject."""
+LINK_SCOPE_APPROVE: LinkScope.ValueType  # 1
+LINK_SCOPE_REJECT: LinkScope.ValueType  # 2
+Global___LinkScope: _TypeAlias = LinkScope  # noqa: Y015
 
 @_typing.final
 class SteerNodeRequest(_message.Message):
@@ -36,6 +57,7 @@ class SteerNodeRequest(_message.Message):
     namespace: _builtins.str
     execution_id: _builtins.str
     node: _builtins.str
+    """Empty for RETRY_FAILED."""
     action: _execution_pb2.NodeAction.ValueType
     reason: _builtins.str
     request_id: _builtins.str
@@ -146,6 +168,65 @@ class SetBreakpointsResponse(_message.Message):
 Global___SetBreakpointsResponse: _TypeAlias = SetBreakpointsResponse  # noqa: Y015
 
 @_typing.final
+class SetVariableRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    execution_id: _builtins.str
+    name: _builtins.str
+    reason: _builtins.str
+    request_id: _builtins.str
+    actor: _builtins.str
+    @_builtins.property
+    def value(self) -> _payload_pb2.Payload:
+        """Inline JSON."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        value: _payload_pb2.Payload | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "execution_id", b"execution_id", "name", b"name", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVariableRequest: _TypeAlias = SetVariableRequest  # noqa: Y015
+
+@_typing.final
+class SetVariableResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVariableResponse: _TypeAlias = SetVariableResponse  # noqa: Y015
+
+@_typing.final
 class DecideApprovalRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -158,6 +239,7 @@ class DecideApprovalRequest(_message.Message):
     FORM_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    ASKED_AT_US_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     node: _builtins.str
@@ -167,6 +249,10 @@ class DecideApprovalRequest(_message.Message):
     comment: _builtins.str
     request_id: _builtins.str
     actor: _builtins.str
+    asked_at_us: _builtins.int
+    """Only what was asked then (PendingApproval.asked_at_us), not what the node asked anew since;
+    0 is whatever it asks now.
+    """
     @_builtins.property
     def form(self) -> _payload_pb2.Payload: ...
     def __init__(
@@ -181,10 +267,11 @@ class DecideApprovalRequest(_message.Message):
         form: _payload_pb2.Payload | None = ...,
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
+        asked_at_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "approved", b"approved", "by", b"by", "comment", b"comment", "execution_id", b"execution_id", "form", b"form", "namespace", b"namespace", "node", b"node", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "approved", b"approved", "asked_at_us", b"asked_at_us", "by", b"by", "comment", b"comment", "execution_id", b"execution_id", "form", b"form", "namespace", b"namespace", "node", b"node", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -302,6 +389,177 @@ class PendingApproval(_message.Message):
 Global___PendingApproval: _TypeAlias = PendingApproval  # noqa: Y015
 
 @_typing.final
+class CreateApprovalLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    VALID_MS_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    execution_id: _builtins.str
+    node: _builtins.str
+    by: _builtins.str
+    """Who decides by it."""
+    scope: Global___LinkScope.ValueType
+    valid_ms: _builtins.int
+    """At most until the deadline of the approval, and 90 days; 0 is until the deadline, or 7 days."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        node: _builtins.str = ...,
+        by: _builtins.str = ...,
+        scope: Global___LinkScope.ValueType = ...,
+        valid_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "execution_id", b"execution_id", "namespace", b"namespace", "node", b"node", "scope", b"scope", "valid_ms", b"valid_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateApprovalLinkRequest: _TypeAlias = CreateApprovalLinkRequest  # noqa: Y015
+
+@_typing.final
+class CreateApprovalLinkResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_US_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    url: _builtins.str
+    """Below the setting `public_url`, else below the address of a gateway."""
+    expires_at_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        url: _builtins.str = ...,
+        expires_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at_us", b"expires_at_us", "token", b"token", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateApprovalLinkResponse: _TypeAlias = CreateApprovalLinkResponse  # noqa: Y015
+
+@_typing.final
+class ReadApprovalLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadApprovalLinkRequest: _TypeAlias = ReadApprovalLinkRequest  # noqa: Y015
+
+@_typing.final
+class ReadApprovalLinkResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_US_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    by: _builtins.str
+    scope: Global___LinkScope.ValueType
+    expires_at_us: _builtins.int
+    @_builtins.property
+    def approval(self) -> Global___PendingApproval: ...
+    def __init__(
+        self,
+        *,
+        approval: Global___PendingApproval | None = ...,
+        namespace: _builtins.str = ...,
+        by: _builtins.str = ...,
+        scope: Global___LinkScope.ValueType = ...,
+        expires_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "by", b"by", "expires_at_us", b"expires_at_us", "namespace", b"namespace", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadApprovalLinkResponse: _TypeAlias = ReadApprovalLinkResponse  # noqa: Y015
+
+@_typing.final
+class DecideByLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    approved: _builtins.bool
+    comment: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def form(self) -> _payload_pb2.Payload: ...
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        approved: _builtins.bool = ...,
+        comment: _builtins.str = ...,
+        form: _payload_pb2.Payload | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "comment", b"comment", "form", b"form", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideByLinkRequest: _TypeAlias = DecideByLinkRequest  # noqa: Y015
+
+@_typing.final
+class DecideByLinkResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    sequence: _builtins.int
+    outcome: _builtins.str
+    """As in DecideApprovalResponse."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        outcome: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "outcome", b"outcome", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideByLinkResponse: _TypeAlias = DecideByLinkResponse  # noqa: Y015
+
+@_typing.final
 class PlanRerunRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -309,10 +567,13 @@ class PlanRerunRequest(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     FROM_NODES_FIELD_NUMBER: _builtins.int
     NEWEST_VERSION_FIELD_NUMBER: _builtins.int
+    FROM_FAILED_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     newest_version: _builtins.bool
     """The newest version of the workflow instead of the one it ran."""
+    from_failed: _builtins.bool
+    """From the nodes that failed, were canceled or have no result, besides those named."""
     @_builtins.property
     def from_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The nodes that run again, with all behind them; empty is every node."""
@@ -324,10 +585,11 @@ class PlanRerunRequest(_message.Message):
         execution_id: _builtins.str = ...,
         from_nodes: _abc.Iterable[_builtins.str] | None = ...,
         newest_version: _builtins.bool = ...,
+        from_failed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "from_nodes", b"from_nodes", "namespace", b"namespace", "newest_version", b"newest_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "from_failed", b"from_failed", "from_nodes", b"from_nodes", "namespace", b"namespace", "newest_version", b"newest_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -367,6 +629,7 @@ class RerunExecutionRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FROM_FAILED_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     newest_version: _builtins.bool
@@ -374,6 +637,8 @@ class RerunExecutionRequest(_message.Message):
     request_id: _builtins.str
     actor: _builtins.str
     reason: _builtins.str
+    from_failed: _builtins.bool
+    """From the nodes that failed, were canceled or have no result, besides those named."""
     @_builtins.property
     def from_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The nodes that run again, with all behind them; empty is every node."""
@@ -398,10 +663,11 @@ class RerunExecutionRequest(_message.Message):
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
+        from_failed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "execution_id", b"execution_id", "from_nodes", b"from_nodes", "input", b"input", "namespace", b"namespace", "newest_version", b"newest_version", "node_inputs", b"node_inputs", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "execution_id", b"execution_id", "from_failed", b"from_failed", "from_nodes", b"from_nodes", "input", b"input", "namespace", b"namespace", "newest_version", b"newest_version", "node_inputs", b"node_inputs", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,6 +46,11 @@ class ControlServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetBreakpointsRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetBreakpointsResponse.FromString,
                 _registered_method=True)
+        self.SetVariable = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ControlService/SetVariable',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetVariableRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetVariableResponse.FromString,
+                _registered_method=True)
         self.DecideApproval = channel.unary_unary(
                 '/flowmesh.api.execution.v1.ControlService/DecideApproval',
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideApprovalRequest.SerializeToString,
@@ -55,6 +60,21 @@ class ControlServiceStub:
                 '/flowmesh.api.execution.v1.ControlService/ListApprovals',
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListApprovalsRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListApprovalsResponse.FromString,
+                _registered_method=True)
+        self.CreateApprovalLink = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ControlService/CreateApprovalLink',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.CreateApprovalLinkRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.CreateApprovalLinkResponse.FromString,
+                _registered_method=True)
+        self.ReadApprovalLink = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ControlService/ReadApprovalLink',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ReadApprovalLinkRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ReadApprovalLinkResponse.FromString,
+                _registered_method=True)
+        self.DecideByLink = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ControlService/DecideByLink',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkResponse.FromString,
                 _registered_method=True)
         self.PlanRerun = channel.unary_unary(
                 '/flowmesh.api.execution.v1.ControlService/PlanRerun',
@@ -79,6 +99,7 @@ class ControlServiceServicer:
         Written: NodeSteered and what follows from it.
 
         NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+        INVALID_ARGUMENT / REQUEST_INVALID       no action, or RETRY_FAILED with a node or an input
         FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow it; the message says which it has
         FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
         """
@@ -91,6 +112,22 @@ class ControlServiceServicer:
         any more, and all that has stopped goes on.
 
         NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+        FAILED_PRECONDITION / EXECUTION_ENDED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetVariable(self, request, context):
+        """Gives a variable of the workflow another value. Attempts that become ready from now on see it;
+        those before keep what they saw.
+
+        Written: VariableSet.
+
+        NOT_FOUND / EXECUTION_NOT_FOUND, VARIABLE_NOT_FOUND
+        INVALID_ARGUMENT / VARIABLE_INVALID      the value does not fit its schema; the violations say where
+        RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 16 KiB
+        FAILED_PRECONDITION / VARIABLES_FULL     it was changed 1,000 times, with the others
         FAILED_PRECONDITION / EXECUTION_ENDED
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -119,11 +156,45 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateApprovalLink(self, request, context):
+        """A link by which one person decides one approval, until they have or it expires. It is signed
+        with a key of the database: every instance takes it, before and after a restart.
+
+        NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+        FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadApprovalLink(self, request, context):
+        """What a link is about. Changes nothing.
+
+        PERMISSION_DENIED / LINK_INVALID         it is none that was made here
+        OUT_OF_RANGE / LINK_EXPIRED
+        FAILED_PRECONDITION / LINK_USED          what it asks has been decided, or asks nobody any more
+        NOT_FOUND / EXECUTION_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideByLink(self, request, context):
+        """Decides as the person that the link was made for.
+
+        PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
+        as ReadApprovalLink, and as DecideApproval
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PlanRerun(self, request, context):
         """What a rerun would run again and what it would take over. Changes nothing.
 
         NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_RUNNING   only what has ended is run again
+        FAILED_PRECONDITION / NOTHING_FAILED      from_failed, and it completed or no node of it failed
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +223,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetBreakpointsRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetBreakpointsResponse.SerializeToString,
             ),
+            'SetVariable': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetVariable,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetVariableRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetVariableResponse.SerializeToString,
+            ),
             'DecideApproval': grpc.unary_unary_rpc_method_handler(
                     servicer.DecideApproval,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideApprovalRequest.FromString,
@@ -161,6 +237,21 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ListApprovals,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListApprovalsRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListApprovalsResponse.SerializeToString,
+            ),
+            'CreateApprovalLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateApprovalLink,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.CreateApprovalLinkRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.CreateApprovalLinkResponse.SerializeToString,
+            ),
+            'ReadApprovalLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadApprovalLink,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ReadApprovalLinkRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ReadApprovalLinkResponse.SerializeToString,
+            ),
+            'DecideByLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideByLink,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkResponse.SerializeToString,
             ),
             'PlanRerun': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanRerun,
@@ -240,6 +331,33 @@ class ControlService:
             _registered_method=True)
 
     @staticmethod
+    def SetVariable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ControlService/SetVariable',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetVariableRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.SetVariableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DecideApproval(request,
             target,
             options=(),
@@ -283,6 +401,87 @@ class ControlService:
             '/flowmesh.api.execution.v1.ControlService/ListApprovals',
             flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListApprovalsRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListApprovalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateApprovalLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ControlService/CreateApprovalLink',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.CreateApprovalLinkRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.CreateApprovalLinkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadApprovalLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ControlService/ReadApprovalLink',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ReadApprovalLinkRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ReadApprovalLinkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideByLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ControlService/DecideByLink',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkResponse.FromString,
             options,
             channel_credentials,
             insecure,

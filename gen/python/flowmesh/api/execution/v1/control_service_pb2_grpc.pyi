@@ -41,6 +41,7 @@ class ControlServiceStub:
     Written: NodeSteered and what follows from it.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+      INVALID_ARGUMENT / REQUEST_INVALID       no action, or RETRY_FAILED with a node or an input
       FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow it; the message says which it has
       FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
     """
@@ -49,6 +50,18 @@ class ControlServiceStub:
     any more, and all that has stopped goes on.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+      FAILED_PRECONDITION / EXECUTION_ENDED
+    """
+    SetVariable: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.SetVariableRequest, _control_service_pb2.SetVariableResponse]
+    """Gives a variable of the workflow another value. Attempts that become ready from now on see it;
+    those before keep what they saw.
+
+    Written: VariableSet.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND, VARIABLE_NOT_FOUND
+      INVALID_ARGUMENT / VARIABLE_INVALID      the value does not fit its schema; the violations say where
+      RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 16 KiB
+      FAILED_PRECONDITION / VARIABLES_FULL     it was changed 1,000 times, with the others
       FAILED_PRECONDITION / EXECUTION_ENDED
     """
     DecideApproval: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.DecideApprovalRequest, _control_service_pb2.DecideApprovalResponse]
@@ -65,11 +78,33 @@ class ControlServiceStub:
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
+    CreateApprovalLink: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.CreateApprovalLinkRequest, _control_service_pb2.CreateApprovalLinkResponse]
+    """A link by which one person decides one approval, until they have or it expires. It is signed
+    with a key of the database: every instance takes it, before and after a restart.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+      FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+    """
+    ReadApprovalLink: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.ReadApprovalLinkRequest, _control_service_pb2.ReadApprovalLinkResponse]
+    """What a link is about. Changes nothing.
+
+      PERMISSION_DENIED / LINK_INVALID         it is none that was made here
+      OUT_OF_RANGE / LINK_EXPIRED
+      FAILED_PRECONDITION / LINK_USED          what it asks has been decided, or asks nobody any more
+      NOT_FOUND / EXECUTION_NOT_FOUND
+    """
+    DecideByLink: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.DecideByLinkRequest, _control_service_pb2.DecideByLinkResponse]
+    """Decides as the person that the link was made for.
+
+      PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
+      as ReadApprovalLink, and as DecideApproval
+    """
     PlanRerun: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.PlanRerunRequest, _control_service_pb2.PlanRerunResponse]
     """What a rerun would run again and what it would take over. Changes nothing.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_RUNNING   only what has ended is run again
+      FAILED_PRECONDITION / NOTHING_FAILED      from_failed, and it completed or no node of it failed
     """
     RerunExecution: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.RerunExecutionRequest, _control_service_pb2.RerunExecutionResponse]
     """Starts a new execution with the input of one that has ended, which takes over the results of the
@@ -91,6 +126,7 @@ class ControlServiceAsyncStub(ControlServiceStub):
     Written: NodeSteered and what follows from it.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+      INVALID_ARGUMENT / REQUEST_INVALID       no action, or RETRY_FAILED with a node or an input
       FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow it; the message says which it has
       FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
     """
@@ -99,6 +135,18 @@ class ControlServiceAsyncStub(ControlServiceStub):
     any more, and all that has stopped goes on.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+      FAILED_PRECONDITION / EXECUTION_ENDED
+    """
+    SetVariable: _aio.UnaryUnaryMultiCallable[_control_service_pb2.SetVariableRequest, _control_service_pb2.SetVariableResponse]  # type: ignore[assignment]
+    """Gives a variable of the workflow another value. Attempts that become ready from now on see it;
+    those before keep what they saw.
+
+    Written: VariableSet.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND, VARIABLE_NOT_FOUND
+      INVALID_ARGUMENT / VARIABLE_INVALID      the value does not fit its schema; the violations say where
+      RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 16 KiB
+      FAILED_PRECONDITION / VARIABLES_FULL     it was changed 1,000 times, with the others
       FAILED_PRECONDITION / EXECUTION_ENDED
     """
     DecideApproval: _aio.UnaryUnaryMultiCallable[_control_service_pb2.DecideApprovalRequest, _control_service_pb2.DecideApprovalResponse]  # type: ignore[assignment]
@@ -115,11 +163,33 @@ class ControlServiceAsyncStub(ControlServiceStub):
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
+    CreateApprovalLink: _aio.UnaryUnaryMultiCallable[_control_service_pb2.CreateApprovalLinkRequest, _control_service_pb2.CreateApprovalLinkResponse]  # type: ignore[assignment]
+    """A link by which one person decides one approval, until they have or it expires. It is signed
+    with a key of the database: every instance takes it, before and after a restart.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+      FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+    """
+    ReadApprovalLink: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ReadApprovalLinkRequest, _control_service_pb2.ReadApprovalLinkResponse]  # type: ignore[assignment]
+    """What a link is about. Changes nothing.
+
+      PERMISSION_DENIED / LINK_INVALID         it is none that was made here
+      OUT_OF_RANGE / LINK_EXPIRED
+      FAILED_PRECONDITION / LINK_USED          what it asks has been decided, or asks nobody any more
+      NOT_FOUND / EXECUTION_NOT_FOUND
+    """
+    DecideByLink: _aio.UnaryUnaryMultiCallable[_control_service_pb2.DecideByLinkRequest, _control_service_pb2.DecideByLinkResponse]  # type: ignore[assignment]
+    """Decides as the person that the link was made for.
+
+      PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
+      as ReadApprovalLink, and as DecideApproval
+    """
     PlanRerun: _aio.UnaryUnaryMultiCallable[_control_service_pb2.PlanRerunRequest, _control_service_pb2.PlanRerunResponse]  # type: ignore[assignment]
     """What a rerun would run again and what it would take over. Changes nothing.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_RUNNING   only what has ended is run again
+      FAILED_PRECONDITION / NOTHING_FAILED      from_failed, and it completed or no node of it failed
     """
     RerunExecution: _aio.UnaryUnaryMultiCallable[_control_service_pb2.RerunExecutionRequest, _control_service_pb2.RerunExecutionResponse]  # type: ignore[assignment]
     """Starts a new execution with the input of one that has ended, which takes over the results of the
@@ -144,6 +214,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         Written: NodeSteered and what follows from it.
 
           NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+          INVALID_ARGUMENT / REQUEST_INVALID       no action, or RETRY_FAILED with a node or an input
           FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow it; the message says which it has
           FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
         """
@@ -158,6 +229,24 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         any more, and all that has stopped goes on.
 
           NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+          FAILED_PRECONDITION / EXECUTION_ENDED
+        """
+
+    @_abc_1.abstractmethod
+    def SetVariable(
+        self,
+        request: _control_service_pb2.SetVariableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_service_pb2.SetVariableResponse, _abc.Awaitable[_control_service_pb2.SetVariableResponse]]:
+        """Gives a variable of the workflow another value. Attempts that become ready from now on see it;
+        those before keep what they saw.
+
+        Written: VariableSet.
+
+          NOT_FOUND / EXECUTION_NOT_FOUND, VARIABLE_NOT_FOUND
+          INVALID_ARGUMENT / VARIABLE_INVALID      the value does not fit its schema; the violations say where
+          RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 16 KiB
+          FAILED_PRECONDITION / VARIABLES_FULL     it was changed 1,000 times, with the others
           FAILED_PRECONDITION / EXECUTION_ENDED
         """
 
@@ -188,6 +277,45 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CreateApprovalLink(
+        self,
+        request: _control_service_pb2.CreateApprovalLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_service_pb2.CreateApprovalLinkResponse, _abc.Awaitable[_control_service_pb2.CreateApprovalLinkResponse]]:
+        """A link by which one person decides one approval, until they have or it expires. It is signed
+        with a key of the database: every instance takes it, before and after a restart.
+
+          NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
+          FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+        """
+
+    @_abc_1.abstractmethod
+    def ReadApprovalLink(
+        self,
+        request: _control_service_pb2.ReadApprovalLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_service_pb2.ReadApprovalLinkResponse, _abc.Awaitable[_control_service_pb2.ReadApprovalLinkResponse]]:
+        """What a link is about. Changes nothing.
+
+          PERMISSION_DENIED / LINK_INVALID         it is none that was made here
+          OUT_OF_RANGE / LINK_EXPIRED
+          FAILED_PRECONDITION / LINK_USED          what it asks has been decided, or asks nobody any more
+          NOT_FOUND / EXECUTION_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def DecideByLink(
+        self,
+        request: _control_service_pb2.DecideByLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_service_pb2.DecideByLinkResponse, _abc.Awaitable[_control_service_pb2.DecideByLinkResponse]]:
+        """Decides as the person that the link was made for.
+
+          PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
+          as ReadApprovalLink, and as DecideApproval
+        """
+
+    @_abc_1.abstractmethod
     def PlanRerun(
         self,
         request: _control_service_pb2.PlanRerunRequest,
@@ -197,6 +325,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_RUNNING   only what has ended is run again
+          FAILED_PRECONDITION / NOTHING_FAILED      from_failed, and it completed or no node of it failed
         """
 
     @_abc_1.abstractmethod

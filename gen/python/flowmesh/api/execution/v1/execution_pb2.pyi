@@ -106,6 +106,10 @@ class _NodeActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeAction
     """Lets one begin that stopped at a breakpoint."""
     NODE_ACTION_FAIL: _NodeAction.ValueType  # 6
     """Fails one that is held, with the failure it had."""
+    NODE_ACTION_RETRY_FAILED: _NodeAction.ValueType  # 7
+    """Every node that has failed and that RETRY would take, at once. It names no node, and is in the
+    history as a RETRY of each.
+    """
 
 class NodeAction(_NodeAction, metaclass=_NodeActionEnumTypeWrapper):
     """What somebody may do about one node."""
@@ -123,6 +127,10 @@ NODE_ACTION_CONTINUE: NodeAction.ValueType  # 5
 """Lets one begin that stopped at a breakpoint."""
 NODE_ACTION_FAIL: NodeAction.ValueType  # 6
 """Fails one that is held, with the failure it had."""
+NODE_ACTION_RETRY_FAILED: NodeAction.ValueType  # 7
+"""Every node that has failed and that RETRY would take, at once. It names no node, and is in the
+history as a RETRY of each.
+"""
 Global___NodeAction: _TypeAlias = NodeAction  # noqa: Y015
 
 class _CompensationState:
@@ -146,6 +154,31 @@ COMPENSATION_STATE_COMPENSATED: CompensationState.ValueType  # 2
 COMPENSATION_STATE_FAILED: CompensationState.ValueType  # 3
 """An undoing failed for good: somebody retries it, skips it or completes it by hand."""
 Global___CompensationState: _TypeAlias = CompensationState  # noqa: Y015
+
+class _HoldReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HoldReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HoldReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HOLD_REASON_UNSPECIFIED: _HoldReason.ValueType  # 0
+    HOLD_REASON_DELAY: _HoldReason.ValueType  # 1
+    """It was started to begin later."""
+    HOLD_REASON_DEBOUNCE: _HoldReason.ValueType  # 2
+    """It begins when nothing is started with its key for a while."""
+    HOLD_REASON_TURN: _HoldReason.ValueType  # 3
+    """As many executions of its key as may have begun and not ended."""
+
+class HoldReason(_HoldReason, metaclass=_HoldReasonEnumTypeWrapper): ...
+
+HOLD_REASON_UNSPECIFIED: HoldReason.ValueType  # 0
+HOLD_REASON_DELAY: HoldReason.ValueType  # 1
+"""It was started to begin later."""
+HOLD_REASON_DEBOUNCE: HoldReason.ValueType  # 2
+"""It begins when nothing is started with its key for a while."""
+HOLD_REASON_TURN: HoldReason.ValueType  # 3
+"""As many executions of its key as may have begun and not ended."""
+Global___HoldReason: _TypeAlias = HoldReason  # noqa: Y015
 
 @_typing.final
 class Origin(_message.Message):
@@ -180,6 +213,27 @@ class Execution(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class VariablesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _payload_pb2.Payload: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _payload_pb2.Payload | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAMESPACE_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     WORKFLOW_ID_FIELD_NUMBER: _builtins.int
@@ -206,6 +260,8 @@ class Execution(_message.Message):
     ERASURE_FIELD_NUMBER: _builtins.int
     LINK_FIELD_NUMBER: _builtins.int
     CONTINUED_AS_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     workflow_id: _builtins.str
@@ -258,6 +314,14 @@ class Execution(_message.Message):
     def link(self) -> _link_pb2.Link:
         """Its parent, and the run it goes on from."""
 
+    @_builtins.property
+    def variables(self) -> _containers.MessageMap[_builtins.str, _payload_pb2.Payload]:
+        """As they are now."""
+
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """What it waits for to begin. Absent: it has begun, or ended without."""
+
     def __init__(
         self,
         *,
@@ -287,14 +351,45 @@ class Execution(_message.Message):
         erasure: Global___Erasure | None = ...,
         link: _link_pb2.Link | None = ...,
         continued_as: _builtins.str = ...,
+        variables: _abc.Mapping[_builtins.str, _payload_pb2.Payload] | None = ...,
+        hold: Global___Hold | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure", "failure", b"failure", "input", b"input", "link", b"link", "origin", b"origin", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure", "failure", b"failure", "hold", b"hold", "input", b"input", "link", b"link", "origin", b"origin", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "breakpoints", b"breakpoints", "compensation", b"compensation", "continued_as", b"continued_as", "ended_at_us", b"ended_at_us", "erasure", b"erasure", "execution_id", b"execution_id", "failure", b"failure", "format", b"format", "input", b"input", "last_sequence", b"last_sequence", "link", b"link", "namespace", b"namespace", "nodes", b"nodes", "origin", b"origin", "output", b"output", "plan_digest", b"plan_digest", "request_id", b"request_id", "search", b"search", "signals", b"signals", "started_at_us", b"started_at_us", "status", b"status", "stops_everywhere", b"stops_everywhere", "workflow_id", b"workflow_id", "workflow_name", b"workflow_name", "workflow_version", b"workflow_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "breakpoints", b"breakpoints", "compensation", b"compensation", "continued_as", b"continued_as", "ended_at_us", b"ended_at_us", "erasure", b"erasure", "execution_id", b"execution_id", "failure", b"failure", "format", b"format", "hold", b"hold", "input", b"input", "last_sequence", b"last_sequence", "link", b"link", "namespace", b"namespace", "nodes", b"nodes", "origin", b"origin", "output", b"output", "plan_digest", b"plan_digest", "request_id", b"request_id", "search", b"search", "signals", b"signals", "started_at_us", b"started_at_us", "status", b"status", "stops_everywhere", b"stops_everywhere", "variables", b"variables", "workflow_id", b"workflow_id", "workflow_name", b"workflow_name", "workflow_version", b"workflow_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Execution: _TypeAlias = Execution  # noqa: Y015
+
+@_typing.final
+class Hold(_message.Message):
+    """Why an execution has not begun, by the start policy of its workflow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    UNTIL_US_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    reason: Global___HoldReason.ValueType
+    until_us: _builtins.int
+    """When the wait is over, of HOLD_REASON_DELAY and HOLD_REASON_DEBOUNCE."""
+    key: _builtins.str
+    """The rendered key of the policy."""
+    def __init__(
+        self,
+        *,
+        reason: Global___HoldReason.ValueType = ...,
+        until_us: _builtins.int = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "reason", b"reason", "until_us", b"until_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hold: _TypeAlias = Hold  # noqa: Y015
 
 @_typing.final
 class Erasure(_message.Message):
@@ -359,7 +454,7 @@ class Node(_message.Message):
     metadata: _builtins.bytes
     worker_id: _builtins.str
     due_at_us: _builtins.int
-    """When the next attempt or the timer is due; 0 is none."""
+    """When the next attempt or the timer is due, or the wait for a worker is over; 0 is none."""
     task_type: _builtins.str
     held: _builtins.bool
     """It waits for somebody: its last attempt failed, or it stopped at a breakpoint."""

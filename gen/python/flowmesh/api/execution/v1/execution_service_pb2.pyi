@@ -58,6 +58,7 @@ class StartExecutionRequest(_message.Message):
     STOP_EVERYWHERE_FIELD_NUMBER: _builtins.int
     BREAKPOINTS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_FIELD_NUMBER: _builtins.int
     LINK_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
     PLAN_DIGEST_FIELD_NUMBER: _builtins.int
@@ -86,6 +87,12 @@ class StartExecutionRequest(_message.Message):
         """At most 20; names are ids of at most 63 characters, values have at most 256."""
 
     @_builtins.property
+    def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the actor is permitted, at most 64 ids, as a trusted caller says it. A task that declares
+        permissions runs only where they are all among these.
+        """
+
+    @_builtins.property
     def link(self) -> _link_pb2.Link:
         """Only between orchestrators: where it comes from, and signals that it begins with."""
 
@@ -106,13 +113,14 @@ class StartExecutionRequest(_message.Message):
         stop_everywhere: _builtins.bool = ...,
         breakpoints: _abc.Iterable[_builtins.str] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        permissions: _abc.Iterable[_builtins.str] | None = ...,
         link: _link_pb2.Link | None = ...,
         signals: _abc.Iterable[_execution_pb2.Signal] | None = ...,
         plan_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "link", b"link"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "breakpoints", b"breakpoints", "input", b"input", "labels", b"labels", "link", b"link", "namespace", b"namespace", "plan_digest", b"plan_digest", "request_id", b"request_id", "signals", b"signals", "stop_everywhere", b"stop_everywhere", "version", b"version", "version_label", b"version_label", "wait_ms", b"wait_ms", "without_nodes", b"without_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "breakpoints", b"breakpoints", "input", b"input", "labels", b"labels", "link", b"link", "namespace", b"namespace", "permissions", b"permissions", "plan_digest", b"plan_digest", "request_id", b"request_id", "signals", b"signals", "stop_everywhere", b"stop_everywhere", "version", b"version", "version_label", b"version_label", "wait_ms", b"wait_ms", "without_nodes", b"without_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,6 +70,7 @@ class Limit(_message.Message):
     RATE_PER_SECOND_FIELD_NUMBER: _builtins.int
     BURST_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
+    MAX_SIZE_FIELD_NUMBER: _builtins.int
     UPDATED_AT_US_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
@@ -85,6 +86,10 @@ class Limit(_message.Message):
     burst: _builtins.int
     weight: _builtins.int
     """Of a LIMIT_KIND_NAMESPACE: tasks it has in a turn, 1 to 1,000; 0 is 1."""
+    max_size: _builtins.int
+    """Of a LIMIT_KIND_QUEUE: tasks that may wait in it before no workflow is started any more that has
+    a task for it, at most 50,000; 0 is no limit.
+    """
     updated_at_us: _builtins.int
     actor: _builtins.str
     reason: _builtins.str
@@ -98,13 +103,14 @@ class Limit(_message.Message):
         rate_per_second: _builtins.float = ...,
         burst: _builtins.int = ...,
         weight: _builtins.int = ...,
+        max_size: _builtins.int = ...,
         updated_at_us: _builtins.int = ...,
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "burst", b"burst", "concurrency", b"concurrency", "kind", b"kind", "namespace", b"namespace", "rate_per_second", b"rate_per_second", "reason", b"reason", "subject", b"subject", "updated_at_us", b"updated_at_us", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "burst", b"burst", "concurrency", b"concurrency", "kind", b"kind", "max_size", b"max_size", "namespace", b"namespace", "rate_per_second", b"rate_per_second", "reason", b"reason", "subject", b"subject", "updated_at_us", b"updated_at_us", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -557,6 +563,11 @@ class QueueStats(_message.Message):
     WORKER_SETS_FIELD_NUMBER: _builtins.int
     OVERFLOWED_FIELD_NUMBER: _builtins.int
     HIGHEST_FIELD_NUMBER: _builtins.int
+    MAX_SIZE_FIELD_NUMBER: _builtins.int
+    ARRIVALS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    SERVICE_MS_FIELD_NUMBER: _builtins.int
+    RECOMMENDED_SLOTS_FIELD_NUMBER: _builtins.int
+    RECOMMENDED_SIZE_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     task_type: _builtins.str
     requires: _builtins.str
@@ -579,6 +590,20 @@ class QueueStats(_message.Message):
     overflowed: _builtins.bool
     """More wait in the database."""
     highest: _priority_pb2.Priority.ValueType
+    max_size: _builtins.int
+    """Of the queue, all its task types together: how many may wait before starts are refused with
+    QUEUE_FULL; 0 is no limit.
+    """
+    arrivals_per_second: _builtins.float
+    """In the last minute. How long a task took is from its first dispatch to its end, with its
+    retries and the pauses between them. 0 where nothing ended.
+    """
+    service_ms: _builtins.float
+    recommended_slots: _builtins.int
+    """Slots that these tasks keep busy for four fifths of the time, and how many of them these slots
+    work off in 30 s. 0 where nothing is known.
+    """
+    recommended_size: _builtins.int
     def __init__(
         self,
         *,
@@ -595,10 +620,15 @@ class QueueStats(_message.Message):
         worker_sets: _builtins.int = ...,
         overflowed: _builtins.bool = ...,
         highest: _priority_pb2.Priority.ValueType = ...,
+        max_size: _builtins.int = ...,
+        arrivals_per_second: _builtins.float = ...,
+        service_ms: _builtins.float = ...,
+        recommended_slots: _builtins.int = ...,
+        recommended_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit", b"credit", "failed", b"failed", "highest", b"highest", "oldest_ms", b"oldest_ms", "overflowed", b"overflowed", "queue", b"queue", "ready", b"ready", "requires", b"requires", "running", b"running", "stopped", b"stopped", "task_type", b"task_type", "waiting_for_limits", b"waiting_for_limits", "worker_sets", b"worker_sets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrivals_per_second", b"arrivals_per_second", "credit", b"credit", "failed", b"failed", "highest", b"highest", "max_size", b"max_size", "oldest_ms", b"oldest_ms", "overflowed", b"overflowed", "queue", b"queue", "ready", b"ready", "recommended_size", b"recommended_size", "recommended_slots", b"recommended_slots", "requires", b"requires", "running", b"running", "service_ms", b"service_ms", "stopped", b"stopped", "task_type", b"task_type", "waiting_for_limits", b"waiting_for_limits", "worker_sets", b"worker_sets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

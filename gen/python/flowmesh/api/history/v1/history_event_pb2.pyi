@@ -100,6 +100,11 @@ class HistoryEvent(_message.Message):
     WAIT_KEYED_FIELD_NUMBER: _builtins.int
     JOURNAL_APPENDED_FIELD_NUMBER: _builtins.int
     TASK_SUSPENDED_FIELD_NUMBER: _builtins.int
+    VARIABLE_SET_FIELD_NUMBER: _builtins.int
+    PAGE_TURNED_FIELD_NUMBER: _builtins.int
+    WORKFLOW_HELD_FIELD_NUMBER: _builtins.int
+    WORKFLOW_BEGUN_FIELD_NUMBER: _builtins.int
+    START_DEBOUNCED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 … per execution, no gap."""
     at_us: _builtins.int
@@ -178,6 +183,16 @@ class HistoryEvent(_message.Message):
     def journal_appended(self) -> Global___JournalAppended: ...
     @_builtins.property
     def task_suspended(self) -> Global___TaskSuspended: ...
+    @_builtins.property
+    def variable_set(self) -> Global___VariableSet: ...
+    @_builtins.property
+    def page_turned(self) -> Global___PageTurned: ...
+    @_builtins.property
+    def workflow_held(self) -> Global___WorkflowHeld: ...
+    @_builtins.property
+    def workflow_begun(self) -> Global___WorkflowBegun: ...
+    @_builtins.property
+    def start_debounced(self) -> Global___StartDebounced: ...
     def __init__(
         self,
         *,
@@ -220,12 +235,17 @@ class HistoryEvent(_message.Message):
         wait_keyed: Global___WaitKeyed | None = ...,
         journal_appended: Global___JournalAppended | None = ...,
         task_suspended: Global___TaskSuspended | None = ...,
+        variable_set: Global___VariableSet | None = ...,
+        page_turned: Global___PageTurned | None = ...,
+        workflow_held: Global___WorkflowHeld | None = ...,
+        workflow_begun: Global___WorkflowBegun | None = ...,
+        start_debounced: Global___StartDebounced | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "wait_keyed", b"wait_keyed", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "page_turned", b"page_turned", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "signal_received", b"signal_received", "start_debounced", b"start_debounced", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "variable_set", b"variable_set", "wait_keyed", b"wait_keyed", "workflow_begun", b"workflow_begun", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_held", b"workflow_held", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "at_us", b"at_us", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "sequence", b"sequence", "signal_received", b"signal_received", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "wait_keyed", b"wait_keyed", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "at_us", b"at_us", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "page_turned", b"page_turned", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "sequence", b"sequence", "signal_received", b"signal_received", "start_debounced", b"start_debounced", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "variable_set", b"variable_set", "wait_keyed", b"wait_keyed", "workflow_begun", b"workflow_begun", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_held", b"workflow_held", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "workflow_paused", "workflow_resumed", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "states_started", "timer_started", "timer_fired", "signal_received", "node_steered", "task_held", "breakpoints_set", "breakpoint_reached", "compensation_started", "result_reused", "approval_requested", "approval_decided", "approval_escalated", "search_attributes_set", "payloads_erased", "child_requested", "child_started", "child_ended", "workflow_continued", "wait_keyed", "journal_appended", "task_suspended"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "workflow_paused", "workflow_resumed", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "states_started", "timer_started", "timer_fired", "signal_received", "node_steered", "task_held", "breakpoints_set", "breakpoint_reached", "compensation_started", "result_reused", "approval_requested", "approval_decided", "approval_escalated", "search_attributes_set", "payloads_erased", "child_requested", "child_started", "child_ended", "workflow_continued", "wait_keyed", "journal_appended", "task_suspended", "variable_set", "page_turned", "workflow_held", "workflow_begun", "start_debounced"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -268,6 +288,7 @@ class WorkflowStarted(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     LINK_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
@@ -291,6 +312,10 @@ class WorkflowStarted(_message.Message):
 
     @_builtins.property
     def link(self) -> _link_pb2.Link: ...
+    @_builtins.property
+    def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What who started it is permitted; sorted."""
+
     def __init__(
         self,
         *,
@@ -305,14 +330,91 @@ class WorkflowStarted(_message.Message):
         origin: _execution_pb2.Origin | None = ...,
         search: _abc.Iterable[_search_pb2.SearchValue] | None = ...,
         link: _link_pb2.Link | None = ...,
+        permissions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "link", b"link", "origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "link", b"link", "namespace", b"namespace", "origin", b"origin", "plan_digest", b"plan_digest", "request_id", b"request_id", "search", b"search", "traceparent", b"traceparent", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "link", b"link", "namespace", b"namespace", "origin", b"origin", "permissions", b"permissions", "plan_digest", b"plan_digest", "request_id", b"request_id", "search", b"search", "traceparent", b"traceparent", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WorkflowStarted: _TypeAlias = WorkflowStarted  # noqa: Y015
+
+@_typing.final
+class WorkflowHeld(_message.Message):
+    """It was started and waits to begin; the last of them says for what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hold(self) -> _execution_pb2.Hold: ...
+    def __init__(
+        self,
+        *,
+        hold: _execution_pb2.Hold | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkflowHeld: _TypeAlias = WorkflowHeld  # noqa: Y015
+
+@_typing.final
+class WorkflowBegun(_message.Message):
+    """One that was held begins, and its limit counts from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkflowBegun: _TypeAlias = WorkflowBegun  # noqa: Y015
+
+@_typing.final
+class StartDebounced(_message.Message):
+    """Another start with its key came before it began: it has that one's input."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    UNTIL_US_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    until_us: _builtins.int
+    request_id: _builtins.str
+    actor: _builtins.str
+    @_builtins.property
+    def input(self) -> _payload_pb2.Payload: ...
+    @_builtins.property
+    def search(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.SearchValue]:
+        """What it is found by from now on."""
+
+    def __init__(
+        self,
+        *,
+        input: _payload_pb2.Payload | None = ...,
+        until_us: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        search: _abc.Iterable[_search_pb2.SearchValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "input", b"input", "request_id", b"request_id", "search", b"search", "until_us", b"until_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartDebounced: _TypeAlias = StartDebounced  # noqa: Y015
 
 @_typing.final
 class WorkflowCompleted(_message.Message):
@@ -677,7 +779,7 @@ Global___TaskCanceled: _TypeAlias = TaskCanceled  # noqa: Y015
 @_typing.final
 class MapStarted(_message.Message):
     """The items of a map are known: nodes below `<node>[<index>]/` follow for each. A group begins as
-    a map of one item does.
+    a map of one item does, and so does a map by pages, of which each page is an item.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -699,6 +801,33 @@ class MapStarted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MapStarted: _TypeAlias = MapStarted  # noqa: Y015
+
+@_typing.final
+class PageTurned(_message.Message):
+    """A map by pages has a further page, which begins at this cursor. MapStarted of the items of the
+    page before it follows.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    @_builtins.property
+    def cursor(self) -> _payload_pb2.Payload: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        cursor: _payload_pb2.Payload | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PageTurned: _TypeAlias = PageTurned  # noqa: Y015
 
 @_typing.final
 class StatesStarted(_message.Message):
@@ -875,6 +1004,40 @@ class TaskHeld(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskHeld: _TypeAlias = TaskHeld  # noqa: Y015
+
+@_typing.final
+class VariableSet(_message.Message):
+    """Somebody gave a variable another value, which attempts see that become ready after this."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    reason: _builtins.str
+    actor: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def value(self) -> _payload_pb2.Payload: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _payload_pb2.Payload | None = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "reason", b"reason", "request_id", b"request_id", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VariableSet: _TypeAlias = VariableSet  # noqa: Y015
 
 @_typing.final
 class BreakpointsSet(_message.Message):
@@ -1174,20 +1337,24 @@ class ChildRequested(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     attempt: _builtins.int
     request_id: _builtins.str
     """Under which the child is started, once however often it is asked for."""
+    workflow_id: _builtins.str
+    """The workflow it is of, where that was rendered."""
     def __init__(
         self,
         *,
         node: _builtins.str = ...,
         attempt: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        workflow_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node", "request_id", b"request_id", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

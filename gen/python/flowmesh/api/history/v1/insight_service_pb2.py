@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/history/v1/insight_service.proto\x12\x17\x66lowmesh.api.history.v1\"\x85\x01\n\x11GetStateAtRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x1a\n\x08sequence\x18\x03 \x01(\x03R\x08sequence\x12\x13\n\x05\x61t_us\x18\x04 \x01(\x03R\x04\x61tUs\",\n\x12GetStateAtResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"\x89\x01\n\x18\x43ompareExecutionsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12,\n\x12other_execution_id\x18\x03 \x01(\tR\x10otherExecutionId\"3\n\x19\x43ompareExecutionsResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"k\n\x14WatchVariableRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path\"/\n\x15WatchVariableResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"V\n\x13\x41nalyzeTraceRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\".\n\x14\x41nalyzeTraceResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"\x87\x01\n\x16RankBottlenecksRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12.\n\x13\x65xecution_count_max\x18\x03 \x01(\rR\x11\x65xecutionCountMax\"1\n\x17RankBottlenecksResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"n\n\x17\x45xplainExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x12\n\x04node\x18\x03 \x01(\tR\x04node\"2\n\x18\x45xplainExecutionResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"q\n\x16\x45xplainWorkflowRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\"1\n\x17\x45xplainWorkflowResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report2\xb5\x06\n\x0eInsightService\x12\x65\n\nGetStateAt\x12*.flowmesh.api.history.v1.GetStateAtRequest\x1a+.flowmesh.api.history.v1.GetStateAtResponse\x12z\n\x11\x43ompareExecutions\x12\x31.flowmesh.api.history.v1.CompareExecutionsRequest\x1a\x32.flowmesh.api.history.v1.CompareExecutionsResponse\x12n\n\rWatchVariable\x12-.flowmesh.api.history.v1.WatchVariableRequest\x1a..flowmesh.api.history.v1.WatchVariableResponse\x12k\n\x0c\x41nalyzeTrace\x12,.flowmesh.api.history.v1.AnalyzeTraceRequest\x1a-.flowmesh.api.history.v1.AnalyzeTraceResponse\x12t\n\x0fRankBottlenecks\x12/.flowmesh.api.history.v1.RankBottlenecksRequest\x1a\x30.flowmesh.api.history.v1.RankBottlenecksResponse\x12w\n\x10\x45xplainExecution\x12\x30.flowmesh.api.history.v1.ExplainExecutionRequest\x1a\x31.flowmesh.api.history.v1.ExplainExecutionResponse\x12t\n\x0f\x45xplainWorkflow\x12/.flowmesh.api.history.v1.ExplainWorkflowRequest\x1a\x30.flowmesh.api.history.v1.ExplainWorkflowResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/history/v1/insight_service.proto\x12\x17\x66lowmesh.api.history.v1\"\x85\x01\n\x11GetStateAtRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x1a\n\x08sequence\x18\x03 \x01(\x03R\x08sequence\x12\x13\n\x05\x61t_us\x18\x04 \x01(\x03R\x04\x61tUs\",\n\x12GetStateAtResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"\x89\x01\n\x18\x43ompareExecutionsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12,\n\x12other_execution_id\x18\x03 \x01(\tR\x10otherExecutionId\"3\n\x19\x43ompareExecutionsResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"k\n\x14WatchVariableRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x12\n\x04path\x18\x03 \x01(\tR\x04path\"/\n\x15WatchVariableResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"l\n\x13RenderInputsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x14\n\x05nodes\x18\x03 \x03(\tR\x05nodes\".\n\x14RenderInputsResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"V\n\x13\x41nalyzeTraceRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\".\n\x14\x41nalyzeTraceResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"\x87\x01\n\x16RankBottlenecksRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12.\n\x13\x65xecution_count_max\x18\x03 \x01(\rR\x11\x65xecutionCountMax\"1\n\x17RankBottlenecksResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"n\n\x17\x45xplainExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x12\n\x04node\x18\x03 \x01(\tR\x04node\"2\n\x18\x45xplainExecutionResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report\"q\n\x16\x45xplainWorkflowRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\"1\n\x17\x45xplainWorkflowResponse\x12\x16\n\x06report\x18\x01 \x01(\x0cR\x06report2\xa2\x07\n\x0eInsightService\x12\x65\n\nGetStateAt\x12*.flowmesh.api.history.v1.GetStateAtRequest\x1a+.flowmesh.api.history.v1.GetStateAtResponse\x12z\n\x11\x43ompareExecutions\x12\x31.flowmesh.api.history.v1.CompareExecutionsRequest\x1a\x32.flowmesh.api.history.v1.CompareExecutionsResponse\x12n\n\rWatchVariable\x12-.flowmesh.api.history.v1.WatchVariableRequest\x1a..flowmesh.api.history.v1.WatchVariableResponse\x12k\n\x0cRenderInputs\x12,.flowmesh.api.history.v1.RenderInputsRequest\x1a-.flowmesh.api.history.v1.RenderInputsResponse\x12k\n\x0c\x41nalyzeTrace\x12,.flowmesh.api.history.v1.AnalyzeTraceRequest\x1a-.flowmesh.api.history.v1.AnalyzeTraceResponse\x12t\n\x0fRankBottlenecks\x12/.flowmesh.api.history.v1.RankBottlenecksRequest\x1a\x30.flowmesh.api.history.v1.RankBottlenecksResponse\x12w\n\x10\x45xplainExecution\x12\x30.flowmesh.api.history.v1.ExplainExecutionRequest\x1a\x31.flowmesh.api.history.v1.ExplainExecutionResponse\x12t\n\x0f\x45xplainWorkflow\x12/.flowmesh.api.history.v1.ExplainWorkflowRequest\x1a\x30.flowmesh.api.history.v1.ExplainWorkflowResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,22 +43,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHVARIABLEREQUEST']._serialized_end=556
   _globals['_WATCHVARIABLERESPONSE']._serialized_start=558
   _globals['_WATCHVARIABLERESPONSE']._serialized_end=605
-  _globals['_ANALYZETRACEREQUEST']._serialized_start=607
-  _globals['_ANALYZETRACEREQUEST']._serialized_end=693
-  _globals['_ANALYZETRACERESPONSE']._serialized_start=695
-  _globals['_ANALYZETRACERESPONSE']._serialized_end=741
-  _globals['_RANKBOTTLENECKSREQUEST']._serialized_start=744
-  _globals['_RANKBOTTLENECKSREQUEST']._serialized_end=879
-  _globals['_RANKBOTTLENECKSRESPONSE']._serialized_start=881
-  _globals['_RANKBOTTLENECKSRESPONSE']._serialized_end=930
-  _globals['_EXPLAINEXECUTIONREQUEST']._serialized_start=932
-  _globals['_EXPLAINEXECUTIONREQUEST']._serialized_end=1042
-  _globals['_EXPLAINEXECUTIONRESPONSE']._serialized_start=1044
-  _globals['_EXPLAINEXECUTIONRESPONSE']._serialized_end=1094
-  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_start=1096
-  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_end=1209
-  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_start=1211
-  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_end=1260
-  _globals['_INSIGHTSERVICE']._serialized_start=1263
-  _globals['_INSIGHTSERVICE']._serialized_end=2084
+  _globals['_RENDERINPUTSREQUEST']._serialized_start=607
+  _globals['_RENDERINPUTSREQUEST']._serialized_end=715
+  _globals['_RENDERINPUTSRESPONSE']._serialized_start=717
+  _globals['_RENDERINPUTSRESPONSE']._serialized_end=763
+  _globals['_ANALYZETRACEREQUEST']._serialized_start=765
+  _globals['_ANALYZETRACEREQUEST']._serialized_end=851
+  _globals['_ANALYZETRACERESPONSE']._serialized_start=853
+  _globals['_ANALYZETRACERESPONSE']._serialized_end=899
+  _globals['_RANKBOTTLENECKSREQUEST']._serialized_start=902
+  _globals['_RANKBOTTLENECKSREQUEST']._serialized_end=1037
+  _globals['_RANKBOTTLENECKSRESPONSE']._serialized_start=1039
+  _globals['_RANKBOTTLENECKSRESPONSE']._serialized_end=1088
+  _globals['_EXPLAINEXECUTIONREQUEST']._serialized_start=1090
+  _globals['_EXPLAINEXECUTIONREQUEST']._serialized_end=1200
+  _globals['_EXPLAINEXECUTIONRESPONSE']._serialized_start=1202
+  _globals['_EXPLAINEXECUTIONRESPONSE']._serialized_end=1252
+  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_start=1254
+  _globals['_EXPLAINWORKFLOWREQUEST']._serialized_end=1367
+  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_start=1369
+  _globals['_EXPLAINWORKFLOWRESPONSE']._serialized_end=1418
+  _globals['_INSIGHTSERVICE']._serialized_start=1421
+  _globals['_INSIGHTSERVICE']._serialized_end=2351
 # @@protoc_insertion_point(module_scope)

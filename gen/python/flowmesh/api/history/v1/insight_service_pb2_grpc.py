@@ -53,6 +53,11 @@ class InsightServiceStub:
                 request_serializer=flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.WatchVariableRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.WatchVariableResponse.FromString,
                 _registered_method=True)
+        self.RenderInputs = channel.unary_unary(
+                '/flowmesh.api.history.v1.InsightService/RenderInputs',
+                request_serializer=flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.RenderInputsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.RenderInputsResponse.FromString,
+                _registered_method=True)
         self.AnalyzeTrace = channel.unary_unary(
                 '/flowmesh.api.history.v1.InsightService/AnalyzeTrace',
                 request_serializer=flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.AnalyzeTraceRequest.SerializeToString,
@@ -107,6 +112,15 @@ class InsightServiceServicer:
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         INVALID_ARGUMENT / REQUEST_INVALID   the path is none, or begins with nothing that is known
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenderInputs(self, request, context):
+        """What nodes got as their input, rendered again from what was committed; no history keeps it.
+
+        NOT_FOUND / EXECUTION_NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,6 +183,11 @@ def add_InsightServiceServicer_to_server(servicer, server):
                     servicer.WatchVariable,
                     request_deserializer=flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.WatchVariableRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.WatchVariableResponse.SerializeToString,
+            ),
+            'RenderInputs': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenderInputs,
+                    request_deserializer=flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.RenderInputsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.RenderInputsResponse.SerializeToString,
             ),
             'AnalyzeTrace': grpc.unary_unary_rpc_method_handler(
                     servicer.AnalyzeTrace,
@@ -276,6 +295,33 @@ class InsightService:
             '/flowmesh.api.history.v1.InsightService/WatchVariable',
             flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.WatchVariableRequest.SerializeToString,
             flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.WatchVariableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderInputs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.history.v1.InsightService/RenderInputs',
+            flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.RenderInputsRequest.SerializeToString,
+            flowmesh_dot_api_dot_history_dot_v1_dot_insight__service__pb2.RenderInputsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,11 @@ class InsightServiceStub:
       NOT_FOUND / EXECUTION_NOT_FOUND
       INVALID_ARGUMENT / REQUEST_INVALID   the path is none, or begins with nothing that is known
     """
+    RenderInputs: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.RenderInputsRequest, _insight_service_pb2.RenderInputsResponse]
+    """What nodes got as their input, rendered again from what was committed; no history keeps it.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND
+    """
     AnalyzeTrace: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.AnalyzeTraceRequest, _insight_service_pb2.AnalyzeTraceResponse]
     """Where the time of an execution went.
 
@@ -106,6 +111,11 @@ class InsightServiceAsyncStub(InsightServiceStub):
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       INVALID_ARGUMENT / REQUEST_INVALID   the path is none, or begins with nothing that is known
+    """
+    RenderInputs: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.RenderInputsRequest, _insight_service_pb2.RenderInputsResponse]  # type: ignore[assignment]
+    """What nodes got as their input, rendered again from what was committed; no history keeps it.
+
+      NOT_FOUND / EXECUTION_NOT_FOUND
     """
     AnalyzeTrace: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.AnalyzeTraceRequest, _insight_service_pb2.AnalyzeTraceResponse]  # type: ignore[assignment]
     """Where the time of an execution went.
@@ -173,6 +183,17 @@ class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           INVALID_ARGUMENT / REQUEST_INVALID   the path is none, or begins with nothing that is known
+        """
+
+    @_abc_1.abstractmethod
+    def RenderInputs(
+        self,
+        request: _insight_service_pb2.RenderInputsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insight_service_pb2.RenderInputsResponse, _abc.Awaitable[_insight_service_pb2.RenderInputsResponse]]:
+        """What nodes got as their input, rendered again from what was committed; no history keeps it.
+
+          NOT_FOUND / EXECUTION_NOT_FOUND
         """
 
     @_abc_1.abstractmethod

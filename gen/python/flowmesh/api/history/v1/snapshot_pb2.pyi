@@ -101,6 +101,11 @@ class ExecutionSnapshot(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     ERASURE_FIELD_NUMBER: _builtins.int
     LINK_FIELD_NUMBER: _builtins.int
+    VARIABLES_SET_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
+    BEGUN_AT_US_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     status: _execution_pb2.ExecutionStatus.ValueType
     started_at_us: _builtins.int
@@ -111,6 +116,10 @@ class ExecutionSnapshot(_message.Message):
     traceparent: _builtins.str
     """W3C trace context of the start."""
     stops_everywhere: _builtins.bool
+    actor: _builtins.str
+    """Of its start."""
+    begun_at_us: _builtins.int
+    """When it did, of one that was held."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -165,6 +174,16 @@ class ExecutionSnapshot(_message.Message):
     def erasure(self) -> _execution_pb2.Erasure: ...
     @_builtins.property
     def link(self) -> _link_pb2.Link: ...
+    @_builtins.property
+    def variables_set(self) -> _containers.RepeatedCompositeFieldContainer[_history_event_pb2.VariableSet]:
+        """All changes of variables, oldest first."""
+
+    @_builtins.property
+    def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def hold(self) -> _execution_pb2.Hold:
+        """It has not begun."""
+
     def __init__(
         self,
         *,
@@ -195,10 +214,15 @@ class ExecutionSnapshot(_message.Message):
         search: _abc.Iterable[_search_pb2.SearchValue] | None = ...,
         erasure: _execution_pb2.Erasure | None = ...,
         link: _link_pb2.Link | None = ...,
+        variables_set: _abc.Iterable[_history_event_pb2.VariableSet] | None = ...,
+        actor: _builtins.str = ...,
+        permissions: _abc.Iterable[_builtins.str] | None = ...,
+        hold: _execution_pb2.Hold | None = ...,
+        begun_at_us: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "erasure", b"erasure", "failure", b"failure", "input", b"input", "link", b"link", "origin", b"origin", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "erasure", b"erasure", "failure", b"failure", "hold", b"hold", "input", b"input", "link", b"link", "origin", b"origin", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_workers", b"at_workers", "breakpoints", b"breakpoints", "closing", b"closing", "edits", b"edits", "ended_at_us", b"ended_at_us", "erasure", b"erasure", "failed_node", b"failed_node", "failure", b"failure", "input", b"input", "kept", b"kept", "link", b"link", "nodes", b"nodes", "origin", b"origin", "output", b"output", "passed", b"passed", "request_id", b"request_id", "requests", b"requests", "search", b"search", "sequence", b"sequence", "signals", b"signals", "signals_taken", b"signals_taken", "started_at_us", b"started_at_us", "status", b"status", "stopped", b"stopped", "stops_everywhere", b"stops_everywhere", "traceparent", b"traceparent", "undo", b"undo"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_workers", b"at_workers", "begun_at_us", b"begun_at_us", "breakpoints", b"breakpoints", "closing", b"closing", "edits", b"edits", "ended_at_us", b"ended_at_us", "erasure", b"erasure", "failed_node", b"failed_node", "failure", b"failure", "hold", b"hold", "input", b"input", "kept", b"kept", "link", b"link", "nodes", b"nodes", "origin", b"origin", "output", b"output", "passed", b"passed", "permissions", b"permissions", "request_id", b"request_id", "requests", b"requests", "search", b"search", "sequence", b"sequence", "signals", b"signals", "signals_taken", b"signals_taken", "started_at_us", b"started_at_us", "status", b"status", "stopped", b"stopped", "stops_everywhere", b"stops_everywhere", "traceparent", b"traceparent", "undo", b"undo", "variables_set", b"variables_set"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,6 +281,7 @@ class NodeSnapshot(_message.Message):
     CHILD_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     JOURNAL_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     status: _execution_pb2.NodeStatus.ValueType
     attempt: _builtins.int
@@ -274,6 +299,10 @@ class NodeSnapshot(_message.Message):
     begun_at_us: _builtins.int
     key: _builtins.str
     """Of a node that waits for a signal with a key."""
+    variables: _builtins.int
+    """Which values of the variables its attempt sees: 1 is the first ones, n those after n - 1
+    changes; 0 is the newest.
+    """
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -323,10 +352,11 @@ class NodeSnapshot(_message.Message):
         child: Global___ChildSnapshot | None = ...,
         key: _builtins.str = ...,
         journal: Global___JournalSnapshot | None = ...,
+        variables: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "failure", b"failure", "journal", b"journal", "map", b"map", "output", b"output", "states", b"states"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "attempt", b"attempt", "because_of", b"because_of", "begun_at_us", b"begun_at_us", "by_hand", b"by_hand", "child", b"child", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "held", b"held", "index", b"index", "journal", b"journal", "key", b"key", "map", b"map", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "states", b"states", "status", b"status", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "attempt", b"attempt", "because_of", b"because_of", "begun_at_us", b"begun_at_us", "by_hand", b"by_hand", "child", b"child", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "held", b"held", "index", b"index", "journal", b"journal", "key", b"key", "map", b"map", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "states", b"states", "status", b"status", "variables", b"variables", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,10 +370,12 @@ class ChildSnapshot(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     execution_id: _builtins.str
     version: _builtins.int
     open: _builtins.bool
+    workflow_id: _builtins.str
     def __init__(
         self,
         *,
@@ -351,10 +383,11 @@ class ChildSnapshot(_message.Message):
         execution_id: _builtins.str = ...,
         version: _builtins.int = ...,
         open: _builtins.bool = ...,
+        workflow_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "open", b"open", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "open", b"open", "request_id", b"request_id", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,6 +405,8 @@ class MapSnapshot(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     BEGUN_FIELD_NUMBER: _builtins.int
+    CURSORS_FIELD_NUMBER: _builtins.int
+    STARTS_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     failed: _builtins.int
     begun: _builtins.int
@@ -390,6 +425,14 @@ class MapSnapshot(_message.Message):
     def scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopeSnapshot]:
         """Items in progress."""
 
+    @_builtins.property
+    def cursors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Of a map by pages: where each page begins, and the position of its first item among all, with
+        that of the first item after the last page whose items are known.
+        """
+
+    @_builtins.property
+    def starts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
@@ -399,10 +442,12 @@ class MapSnapshot(_message.Message):
         failure: _failure_pb2.Failure | None = ...,
         scopes: _abc.Iterable[Global___ScopeSnapshot] | None = ...,
         begun: _builtins.int = ...,
+        cursors: _abc.Iterable[_builtins.bytes] | None = ...,
+        starts: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "cursors", b"cursors", "failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "starts", b"starts", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

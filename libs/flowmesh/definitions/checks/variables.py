@@ -1,0 +1,17 @@
+"""Whether the variables of a workflow have schemas, and first values that fit them."""
+
+from flowmesh.definitions.checks.schemas import check_schema
+from flowmesh.definitions.model import Workflow
+from flowmesh.definitions.problems import Problems
+from flowmesh.definitions.specs import schema_bytes
+from flowmesh.plan.schemas import Schema
+
+
+def check_variables(workflow: Workflow, problems: Problems) -> None:
+    for each in workflow.variables:
+        if each.schema is None or not check_schema(each.schema, (*each.path, "schema"), problems):
+            continue
+        found = Schema(schema_bytes(each.schema)).problems(each.initial)
+        if found:
+            said = f"the first value of {each.name} does not fit its schema: {found[0].message}"
+            problems.add("DEFINITION_INVALID", said, (*each.path, "initial"))

@@ -1,0 +1,62 @@
+"""`start`: when the executions of a workflow begin; the same in every format of ours."""
+
+from collections.abc import Iterator
+
+from flowmesh.definitions import limits
+from flowmesh.definitions.formats.native_times import read_duration
+from flowmesh.definitions.model import StartConflict, StartPolicy
+from flowmesh.definitions.reader import Reader
+
+CONFLICTS = tuple(conflict.name for conflict in StartConflict)
+CODE = "START_POLICY_INVALID"
+
+
+def read_start(reader: Reader) -> StartPolicy | None:
+    """The member `start`; what contradicts itself is told with the member that does."""
+    if reader.raw("start") is None:
+        return None
+    found = reader.object("start")
+    policy = StartPolicy(
+        key=found.text("key", most=limits.CODE_CHARACTERS_MAX),
+        concurrency=found.integer("concurrency", 0, 1, limits.LIMIT_CONCURRENCY_MAX, CODE),
+        on_conflict=StartConflict[found.choice("onConflict", CONFLICTS, CONFLICTS[0])],
+        delay_ms=_time(found, "delay"),
+        debounce_ms=_time(found, "debounce"),
+        max_wait_ms=_time(found, "maxWait"),
+        dedup_window_ms=_time(found, "dedupWindow"),
+        path=found.path,
+    )
+    said = isinstance(reader.raw("start"), dict)
+    for key, message in _contradictions(policy, found) if said else ():
+        found.problems.add(CODE, message, (*found.path, key) if key else found.path)
+    found.refuse_unknown()
+    return policy
+
+
+def _time(reader: Reader, key: str) -> int:
+    return read_duration(reader, key, 0, 1, limits.DELAY_MS_MAX, CODE)
+
+
+def _contradictions(policy: StartPolicy, found: Reader) -> Iterator[tuple[str, str]]:
+    """Members that say nothing together, or the opposite of one another."""
+    said = ("concurrency", "delay", "debounce", "dedupWindow")
+    if not any(found.has(key) for key in said):
+        yield "", f"start says nothing without one of {', '.join(said)}"
+    conflict = policy.on_conflict
+    if found.has("onConflict") and not found.has("concurrency"):
+        yield "onConflict", "onConflict says nothing without concurrency: there is always room"
+    if conflict is StartConflict.JOIN and policy.concurrency > 1:
+        message = "JOIN answers with the execution that runs; concurrency must be 1 then"
+        yield "onConflict", message
+    if found.has("maxWait") and not found.has("debounce"):
+        yield "maxWait", "maxWait bounds a debounce, and there is none"
+    elif policy.max_wait_ms and policy.max_wait_ms < policy.debounce_ms:
+        yield "maxWait", "maxWait is shorter than debounce, which it is to bound"
+    if policy.debounce_ms and policy.delay_ms:
+        yield "delay", "delay and debounce both say when it begins; choose one"
+    if policy.debounce_ms and policy.dedup_window_ms:
+        message = "dedupWindow drops the starts that debounce would take the input of; choose one"
+        yield "dedupWindow", message
+    if policy.debounce_ms and conflict in (StartConflict.REJECT, StartConflict.JOIN):
+        message = f"{conflict.name} is told to a caller, who has left when a debounce is over"
+        yield "onConflict", f"{message}; use QUEUE or REPLACE"

@@ -1,0 +1,144 @@
+"""How the nodes of an execution went, one by one and as its whole context."""
+
+import msgspec
+from msgspec import Raw
+
+from flowmesh.api.definition.v1 import definition_service_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.history.v1 import (
+    history_event_pb2,
+    history_service_pb2,
+    insight_service_pb2,
+)
+from flowmesh.errors import NotFound
+from flowmesh.gateway.answers import Answer as Shape
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, TRACE_EVENTS_MAX
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import TEST, Answer, Operation, Query, Route
+from flowmesh.gateway.payloads import brought_in
+from flowmesh.gateway.progress import state_answer
+from flowmesh.gateway.records import (
+    NodeExecution,
+    NodeRecords,
+    WorkflowContext,
+    context_of,
+    records_of,
+)
+from flowmesh.gateway.routes.common import json_response
+
+
+class _Inputs(Shape, kw_only=True):
+    """The part of the report on inputs that records show, its values passed on unread."""
+
+    inputs: dict[str, Raw]
+    truncated: bool
+
+
+async def get_nodes(backends: Backends, request: Request) -> Response:
+    return json_response(await _records(backends, request, inputs=request.flag("inputs")))
+
+
+async def get_node(backends: Backends, request: Request) -> Response:
+    name = request.node("node")
+    records = await _records(backends, request, name, inputs=True)
+    for record in records.nodes:
+        if record.node_id == name:
+            return json_response(record)
+    raise NotFound("NODE_NOT_FOUND", f"the execution has no task {name[:128]!r}")
+
+
+async def get_context(backends: Backends, request: Request) -> Response:
+    execution, events, truncated = await _with_history(backends, request)
+    analysed = await backends.definitions.AnalyzeWorkflow(
+        definition_service_pb2.AnalyzeWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=execution.workflow_id,
+            version=execution.workflow_version,
+        )
+    )
+    progress = state_answer(execution, analysed)
+    execution = await brought_in(backends, execution)
+    records = records_of(execution, events, {}, truncated=truncated)
+    return json_response(context_of(execution, records, progress))
+
+
+async def _records(backends: Backends, request: Request, *nodes: str, inputs: bool) -> NodeRecords:
+    execution, events, truncated = await _with_history(backends, request)
+    found = _Inputs(inputs={}, truncated=False)
+    if inputs:
+        call = insight_service_pb2.RenderInputsRequest(
+            namespace=request.namespace, execution_id=execution.execution_id, nodes=nodes
+        )
+        rendered = await backends.insights.RenderInputs(call)
+        found = msgspec.json.decode(rendered.report, type=_Inputs)
+    execution = await brought_in(backends, execution)
+    truncated |= found.truncated
+    return records_of(execution, events, found.inputs, truncated=truncated)
+
+
+async def _with_history(
+    backends: Backends, request: Request
+) -> tuple[execution_pb2.Execution, list[history_event_pb2.HistoryEvent], bool]:
+    """An execution, its events up to a bound, and whether there are more of them."""
+    namespace, execution_id = request.namespace, request.id("executionId")
+    found = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
+    )
+    events: list[history_event_pb2.HistoryEvent] = []
+    after = 0
+    while len(events) < TRACE_EVENTS_MAX:
+        page = await backends.histories.ListHistoryEvents(
+            history_service_pb2.ListHistoryEventsRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                after=after,
+                page_size=HISTORY_PAGE_SIZE_MAX,
+            )
+        )
+        events.extend(page.events)
+        after = page.next_after
+        if not after:
+            break
+    return found.execution, events, bool(after)
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/nodes",
+        get_nodes,
+        Operation(
+            tag=TEST,
+            summary="How each node went, attempt by attempt",
+            description="`nodes` and `nodeResults` are two shapes of the same records.",
+            query=(Query("inputs", "With what each got as its input.", "boolean"),),
+            answers=(Answer(200, "Also of a running execution.", NodeRecords),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/nodes/{node}",
+        get_node,
+        Operation(
+            tag=TEST,
+            summary="How one node went, with what it got as its input",
+            description="The input is that of the last attempt, rendered from what is committed.",
+            answers=(Answer(200, "Also of a running execution.", NodeExecution),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/context",
+        get_context,
+        Operation(
+            tag=TEST,
+            summary="An execution as the context of its graph",
+            answers=(Answer(200, "Also of a running execution.", WorkflowContext),),
+            errors=(404,),
+        ),
+    ),
+)

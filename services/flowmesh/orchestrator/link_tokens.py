@@ -1,0 +1,68 @@
+"""Links to decide one approval as text: what a link says, signed. Pure.
+
+A token is `<key>.<what it says>.<signature>`: the number of the key, JSON and the HMAC-SHA256 of
+all before it, the last two as base64url without padding.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+import msgspec
+
+TOKEN_CHARACTERS_MAX = 4_096
+_PURPOSE = b"flowmesh approval link 1\0"
+"""What else is signed with the same key one day cannot be taken for a link."""
+
+
+class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Who may decide which approval how, and until when; `asked_at_us` is when it was asked."""
+
+    namespace: str
+    execution_id: str
+    node: str
+    asked_at_us: int
+    by: str
+    scope: int
+    expires_at_us: int
+
+
+class TokenInvalid(Exception):
+    """The text is no token, or was not signed with this key."""
+
+
+def token_of(link: Link, key_id: int, secret: bytes) -> str:
+    said = f"{key_id}.{_text(msgspec.json.encode(link))}"
+    return f"{said}.{_signature(said, secret)}"
+
+
+def key_of(token: str) -> int:
+    """Which key a token says that it is signed with. Raises TokenInvalid."""
+    key, dot, _ = token.partition(".")
+    known = key.isascii() and key.isdigit() and len(key) < 10
+    if not (dot and known and len(token) <= TOKEN_CHARACTERS_MAX):
+        raise TokenInvalid
+    return int(key)
+
+
+def link_of(token: str, secret: bytes) -> Link:
+    """What a token says, once its signature is seen to be right. Raises TokenInvalid."""
+    said, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(_signature(said, secret).encode(), signature.encode()):
+        raise TokenInvalid
+    try:
+        text = said.partition(".")[2]
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return msgspec.json.decode(data, type=Link)
+    except (binascii.Error, ValueError) as error:
+        raise TokenInvalid from error
+
+
+def _signature(said: str, secret: bytes) -> str:
+    signed = _PURPOSE + said.encode("utf-8", "surrogatepass")
+    return _text(hmac.new(secret, signed, hashlib.sha256).digest())
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,43 @@
+"""What the engine says of a command, as its sender is told."""
+
+from flowmesh.engine import (
+    Command,
+    Ended,
+    Full,
+    NodeMissing,
+    NodeUnfit,
+    State,
+    StillOpen,
+    Transition,
+    Unfit,
+    decide,
+)
+from flowmesh.errors import FlowmeshError
+from flowmesh.orchestrator.errors import (
+    execution_ended,
+    execution_open,
+    no_room,
+    node_not_found,
+    node_unfit,
+    wrong_status,
+)
+from flowmesh.orchestrator.views import status_name
+
+
+def decided(state: State, command: Command, now_us: int, into: Transition) -> bool | FlowmeshError:
+    """Whether anything followed from the command; or why it is refused."""
+    execution_id = state.execution_id
+    try:
+        return decide(state, command, now_us, into)
+    except Ended as ended:
+        return execution_ended(execution_id, status_name(ended.status))
+    except Unfit as unfit:
+        return wrong_status(execution_id, status_name(unfit.status))
+    except NodeMissing as missing:
+        return node_not_found(str(missing))
+    except NodeUnfit as unfit_node:
+        return node_unfit(str(unfit_node))
+    except StillOpen as still:
+        return execution_open(execution_id, status_name(still.status))
+    except Full as full:
+        return no_room(execution_id, full)

@@ -1,0 +1,268 @@
+"""When executions begin, by what else was started with the same key."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from flowmesh.errors import WrongState
+from flowmesh.sdk import Client, Handle, Worker
+from flowmesh.sdk.flow import Workflow
+from flowmesh.sdk.testing import LocalEnvironment
+from flowmesh.testing.polling import until
+from flowmesh.testing.suite import Suite
+from tests.features.commands import command
+from tests.features.natives import applied, apply, execute, refusal, resource, text, workflow
+from tests.features.test_limits import PATIENCE_S, Floor, own, run_by
+from tests.features.test_sdk_engine import example
+
+KEY = "{{input.customer}}"
+
+
+async def status(handle: Handle, wanted: str) -> None:
+    async def seen() -> bool:
+        return (await handle.describe()).status == wanted
+
+    await until(f"{handle.id} {wanted}", seen, within_s=PATIENCE_S)
+
+
+async def of(client: Client, kind: str, count: int, **more: Any) -> list[Handle]:
+    return [await client.start(kind, {"customer": "a", "n": n, **more}) for n in range(count)]
+
+
+async def replays(client: Client, kind: str, execution_id: str, start: Any) -> None:
+    """Its history is what would be decided again."""
+    node = {"id": "only", "taskRef": f"{kind}-task", "input": "{{input}}"}
+    task = resource("WorkflowTask", f"{kind}-task", type=kind)
+    definition = text(task, workflow(kind, node, start=start))
+    await LocalEnvironment().replay(await client.download_history(execution_id), definition)
+
+
+async def test_at_most_so_many_of_a_key_run_and_the_others_wait_in_order(suite: Suite) -> None:
+    """Each is listed, explained and awaited; one with another key does not wait."""
+    floor = Floor()
+    policy = {"key": KEY, "concurrency": 2}
+    kind = await run_by(suite, own("queued"), start=policy)
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        handles = await of(client, kind, 5)
+        other = await client.start(kind, {"customer": "b", "n": 9})
+        await floor.until(3)
+        listed = await suite.get(f"/api/v1/executions?status=pending&workflowId={kind}")
+        waiting = [each["executionId"] for each in listed.json["executions"]]
+        assert sorted(waiting) == sorted(handle.id for handle in handles[2:])
+        last = handles[-1]
+        shown = (await suite.get(f"/api/v1/executions/{last.id}")).json
+        assert (shown["status"], shown["hold"]) == ("pending", {"reason": "turn", "key": "a"})
+        why = (await suite.get(f"/api/v1/executions/{last.id}/explain")).json
+        (found,) = why["findings"]
+        assert found["cause"] == "START_TURN"
+        assert found["becauseOf"] == sorted(handle.id for handle in handles[:2])
+        assert found["details"]["before"] == 2
+        await floor.let_all_go([*handles, other])
+        events = [event.type async for event in last.events()]
+        assert events[:3] == ["WorkflowStarted", "WorkflowHeld", "WorkflowBegun"]
+        await replays(client, kind, last.id, policy)
+    mine = [each["n"] for each in floor.order if each["customer"] == "a"]
+    assert mine == [0, 1, 2, 3, 4]
+
+
+async def test_one_that_waits_is_canceled_paused_and_told(suite: Suite) -> None:
+    """It has begun nothing; the next one's turn comes all the same."""
+    floor = Floor()
+    kind = await run_by(suite, own("steered"), start={"concurrency": 1})
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        first, second, third, fourth = await of(client, kind, 4)
+        await floor.until(1)
+        await second.cancel("not needed")
+        await third.pause("look")
+        with pytest.raises(WrongState, match="is pending"):
+            await fourth.skip_node("only")
+        floor.let_go()
+        await first.result(PATIENCE_S)
+
+        async def begun() -> bool:
+            return (await third.describe()).hold is None
+
+        await until("its turn has come", begun, within_s=PATIENCE_S)
+        assert (await third.describe()).status == "paused"
+        assert (await fourth.describe()).status == "pending"
+        await third.resume()
+        await floor.let_all_go([third, fourth])
+        assert (await second.describe()).status == "canceled"
+        assert not any(node.attempts for node in (await second.describe()).nodes)
+
+
+async def test_a_start_beside_one_that_runs_is_refused(suite: Suite) -> None:
+    """By REST, with the execution that runs; the same request id is answered as before."""
+    floor = Floor()
+    start = {"key": KEY, "concurrency": 1, "onConflict": "REJECT"}
+    kind = await run_by(suite, own("refused"), start=start)
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        handle = await client.start(kind, {"customer": "a"}, request_id=f"{kind}-1")
+        answer = await execute(suite, kind, {"customer": "a"})
+        assert refusal(answer) == (409, "START_REJECTED"), answer.text
+        assert handle.id in answer.text
+        again = await client.start(kind, {"customer": "a"}, request_id=f"{kind}-1")
+        assert (again.id, again.created) == (handle.id, False)
+        await floor.let_all_go([handle])
+        after = await client.start(kind, {"customer": "a"})
+        await floor.let_all_go([after])
+
+
+async def test_a_start_is_answered_with_the_one_that_runs(suite: Suite) -> None:
+    """A singleton: many callers, also over one session, and all have its result."""
+    floor = Floor()
+    kind = await run_by(suite, own("single"), start={"concurrency": 1, "onConflict": "JOIN"})
+    async with (
+        Client(suite.grpc_address) as client,
+        Worker(client, {kind: floor}, slots=20),
+        client.session() as session,
+    ):
+        results = [asyncio.create_task(session.run(kind, {"n": 1})) for _ in range(5)]
+        await floor.until(1)
+        handle = await client.start(kind, {"n": 2})
+        assert not handle.created
+        said = await command(suite, "start", kind)
+        assert said.out.strip() == handle.id
+        assert "nothing new" in said.err
+        floor.let_go()
+        assert [await each for each in results] == [{"n": 1}] * 5
+    assert floor.most == 1
+    assert len(floor.order) == 1
+
+
+async def test_the_newest_start_takes_the_place_of_the_one_that_runs(suite: Suite) -> None:
+    """Which is canceled, and says by whom it was replaced."""
+    floor = Floor()
+    start = {"key": KEY, "concurrency": 1, "onConflict": "REPLACE"}
+    kind = await run_by(suite, own("replaced"), start=start)
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        first, second, third = await of(client, kind, 3)
+        await status(first, "canceled")
+        await status(second, "canceled")
+        canceled = [e async for e in first.events() if e.type == "WorkflowCanceled"]
+        assert "replaced by" in canceled[0].data["reason"]
+        await status(third, "running")
+        await floor.let_all_go([third])
+
+
+async def test_a_start_begins_later(suite: Suite) -> None:
+    """The command says when; it is canceled, awaited and explained like any other."""
+    floor = Floor()
+    policy = {"delay": "1s"}
+    kind = await run_by(suite, own("later"), start=policy)
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        began = time.monotonic()
+        said = await command(suite, "start", kind)
+        assert "waits to begin" in said.err
+        handle = client.handle(said.out.strip())
+        why = (await suite.get(f"/api/v1/executions/{handle.id}/explain")).json
+        assert [each["cause"] for each in why["findings"]] == ["START_DELAY"]
+        assert why["findings"][0]["until"] == why["nextAt"]
+        await floor.let_all_go([handle])
+        assert time.monotonic() - began >= 1.0
+        trace = (await suite.get(f"/api/v1/executions/{handle.id}/trace")).json
+        assert trace["bottleneck"]["reason"] == "start"
+        at = (await suite.get(f"/api/v1/executions/{handle.id}/state?at=2")).json
+        assert (at["status"], at["hold"]) == ("pending", "delay")
+        await replays(client, kind, handle.id, policy)
+
+
+async def test_many_starts_become_one_when_it_is_quiet(suite: Suite) -> None:
+    """It runs with the last input; each of the others is told its id."""
+    floor = Floor()
+    policy = {"key": KEY, "debounce": "700ms"}
+    kind = await run_by(suite, own("quiet"), start=policy)
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        handles = await of(client, kind, 4)
+        assert [handle.created for handle in handles] == [True, False, False, False]
+        (only,) = {handle.id for handle in handles}
+        await floor.let_all_go([client.handle(only)])
+        assert floor.order == [{"customer": "a", "n": 3}]
+        await replays(client, kind, only, policy)
+        another = await client.start(kind, {"customer": "a", "n": 9})
+        assert another.id != only
+        await floor.let_all_go([another])
+
+
+async def test_a_start_soon_after_another_is_the_same(suite: Suite) -> None:
+    """Also after that one has ended."""
+    floor = Floor()
+    kind = await run_by(suite, own("window"), start={"key": KEY, "dedupWindow": "2s"})
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        (handle,) = await of(client, kind, 1)
+        await floor.let_all_go([handle])
+        again = await client.start(kind, {"customer": "a", "n": 1})
+        assert (again.id, again.created) == (handle.id, False)
+
+        async def created() -> bool:
+            later = await client.start(kind, {"customer": "a", "n": 2})
+            if later.created:
+                await floor.let_all_go([later])
+            return later.created
+
+        await until("the window is over", created, within_s=PATIENCE_S)
+
+
+async def test_children_and_reruns_have_a_turn_too(suite: Suite) -> None:
+    """A parent waits with its child; a repeat is an execution of its own."""
+    floor = Floor()
+    kind = await run_by(suite, own("below"), start={"concurrency": 1})
+    call = {"workflow": kind, "input": {"n": "{{input.n}}"}}
+    above = own("above")
+    await applied(suite, workflow(above, {"id": "child", "subworkflow": call}))
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        parents = [await client.start(above, {"n": n}) for n in range(3)]
+        await floor.until(1)
+        await floor.let_all_go(parents)
+        assert floor.most == 1
+        (last,) = await of(client, kind, 1)
+        await floor.let_all_go([last])
+        first = await client.start(kind, {"n": 5})
+        again = await last.rerun()
+        assert (await again.describe()).hold is not None
+        await floor.let_all_go([first, again])
+    assert floor.most == 1
+
+
+async def test_a_child_that_would_be_another_ones_fails_its_node(suite: Suite) -> None:
+    """It needs an execution of its own."""
+    floor = Floor()
+    kind = await run_by(suite, own("taken"), start={"concurrency": 1, "onConflict": "JOIN"})
+    above = own("above")
+    await applied(suite, workflow(above, {"id": "child", "subworkflow": {"workflow": kind}}))
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        (handle,) = await of(client, kind, 1)
+        await floor.until(1)
+        parent = await client.start(above)
+        failed = await parent.wait(PATIENCE_S)
+        assert failed.failure is not None
+        assert failed.failure.details["reason"] == "START_REJECTED"
+        await floor.let_all_go([handle])
+
+
+async def test_a_workflow_in_code_says_when_it_begins(suite: Suite) -> None:
+    """The same member, with times in seconds."""
+    flow = Workflow(own("coded"), start={"concurrency": 1, "delay": 0.2})
+    flow.transform("a", [])
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        handle = await client.start(flow.id)
+        assert (await handle.describe()).status == "pending"
+        await handle.result(PATIENCE_S)
+
+
+async def test_what_contradicts_itself_is_refused_with_its_place(suite: Suite) -> None:
+    """At registration, and nothing of it is stored."""
+    start = {"delay": "1s", "onConflict": "JOIN"}
+    wrong = workflow(own("wrong"), {"id": "a", "taskRef": "noop"}, start=start)
+    answer = await apply(suite, wrong)
+    assert refusal(answer) == (400, "START_POLICY_INVALID")
+    assert "onConflict" in answer.text
+
+
+async def test_the_example_runs(suite: Suite) -> None:
+    """One execution of a customer at a time, in order."""
+    answered = await example("sdk_start_policy")(suite.grpc_address)
+    assert answered == [{"id": f"c{number % 2}", "change": number} for number in range(6)]

@@ -1,0 +1,229 @@
+"""Starts with one key at their owner, on a real database: what holds within a batch and after."""
+
+from typing import Any
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.engine import Cancel, Start, State, TaskEnded
+from flowmesh.engine import state as s
+from flowmesh.errors import FlowmeshError, WrongState
+from flowmesh.orchestrator.errors import StatementRefused
+from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
+from flowmesh.plan import Plan
+from flowmesh.testing.polling import until as eventually
+from tests.integration.orchestrator.core import WAIT_S, Core, running, until
+from tests.integration.orchestrator.factories import digested
+from tests.unit.engine.factories import node, plan
+
+DONE = payload_pb2.Payload(data=b"1")
+JOIN, REJECT, REPLACE = (
+    plan_pb2.START_CONFLICT_JOIN,
+    plan_pb2.START_CONFLICT_REJECT,
+    plan_pb2.START_CONFLICT_REPLACE,
+)
+
+
+def of(**policy: Any) -> Plan:
+    return digested(plan(node("a"), start=plan_pb2.StartPolicy(**policy)))
+
+
+def start(plan: Plan, request_id: str = "", key: str = "", data: bytes = b"{}") -> Any:
+    def made(reply: Reply) -> StartWork:
+        command = Start(payload_pb2.Payload(data=data), request_id, key=key)
+        return StartWork(1, command, reply, plan=plan, start_digest=data)
+
+    return made
+
+
+async def begun(core: Core, plan: Plan, request_id: str = "", **how: Any) -> Started:
+    """As a caller's start at its owner: what was answered before is answered again."""
+    made = start(plan, request_id, **how)
+    known = await core.owner.committer.starts.known(made(lambda _: None))
+    answer = known or await core.ask(made)
+    if isinstance(answer, FlowmeshError):
+        raise answer
+    assert isinstance(answer, Started)
+    return answer
+
+
+async def end(core: Core, execution_id: str) -> None:
+    await core.ask(lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply))
+
+
+async def state(core: Core, execution_id: str) -> State:
+    await core.owner.committer.settled(execution_id)
+    found = await core.owner.states.fetch([execution_id])
+    return found[execution_id].state
+
+
+async def runs(core: Core, execution_id: str) -> None:
+    """Returns once it has begun."""
+
+    async def begun() -> bool:
+        return (await state(core, execution_id)).hold is None
+
+    await eventually(f"{execution_id} runs", begun, within_s=WAIT_S)
+
+
+async def test_starts_of_one_batch_wait_behind_the_first(store: OrchestratorStore) -> None:
+    """And begin one after the other, in the order in which they came."""
+    async with running(store) as core:
+        one = of(concurrency=1)
+        asked = [core.submit(start(one, key="k")) for _ in range(4)]
+        first, *others = [(await each).execution_id for each in asked]  # type: ignore[union-attr]
+        elsewhere = await begun(core, one, key="other")
+
+        assert (await state(core, first)).status == s.EXECUTION_RUNNING
+        assert (await state(core, elsewhere.execution_id)).status == s.EXECUTION_RUNNING
+        waiting = [(await state(core, each)).status for each in others]
+        assert waiting == [s.EXECUTION_PENDING] * 3
+        for before, after in zip([first, *others], others, strict=False):
+            await end(core, before)
+            await runs(core, after)
+
+
+async def test_those_that_wait_begin_under_the_next_owner(store: OrchestratorStore) -> None:
+    """Everything follows from the rows: no slot is lost, and nobody begins twice."""
+    one = of(concurrency=1)
+    async with running(store) as core:
+        ids = [(await begun(core, one, key="k")).execution_id for _ in range(3)]
+    async with running(store) as core:
+        assert (await state(core, ids[1])).hold is not None
+        await end(core, ids[0])
+        await runs(core, ids[1])
+        assert (await state(core, ids[2])).hold is not None
+        await core.ask(lambda reply: Work(ids[1], 1, Cancel(), reply))
+        await runs(core, ids[2])
+    async with running(store) as core:
+        await end(core, ids[2])
+        assert not await store.rows("starts_of", partitions=[1], now_us=0)
+        assert not core.owner.committer.starts.lines.members
+
+
+async def test_an_end_that_nobody_acted_on_lets_the_next_begin(store: OrchestratorStore) -> None:
+    """The owner died between the two commits."""
+    one = of(concurrency=1)
+    async with running(store) as core:
+        ids = [(await begun(core, one)).execution_id for _ in range(2)]
+        core.owner.committer.starts._move_on = lambda line: None  # type: ignore[method-assign]
+        await end(core, ids[0])
+    async with running(store) as core:
+        await runs(core, ids[1])
+
+
+async def test_a_start_joins_the_one_that_runs(store: OrchestratorStore) -> None:
+    """Its repeat is answered alike, also when that one has ended."""
+    one = of(concurrency=1, on_conflict=JOIN)
+    async with running(store) as core:
+        asked = [core.submit(start(one, f"r{n}")) for n in range(3)]
+        answers: list[Any] = [await each for each in asked]
+        first = answers[0].execution_id
+        assert [(each.execution_id, each.created) for each in answers] == [
+            (first, True),
+            (first, False),
+            (first, False),
+        ]
+        await end(core, first)
+    async with running(store) as core:
+        assert await begun(core, one, "r1") == Started(first, created=False)
+        assert (await begun(core, one, "r9")).created
+
+
+async def test_a_start_is_refused_beside_the_one_that_runs(store: OrchestratorStore) -> None:
+    """It is told which; the repeat of the first is not refused."""
+    one = of(concurrency=1, on_conflict=REJECT)
+    async with running(store) as core:
+        asked = [core.submit(start(one, f"r{n}")) for n in range(2)]
+        first: Any = await asked[0]
+        refusal = await asked[1]
+        assert isinstance(refusal, WrongState)
+        assert refusal.reason == "START_REJECTED"
+        assert first.execution_id in refusal.message
+        assert await begun(core, one, "r0") == Started(first.execution_id, created=False)
+        await end(core, first.execution_id)
+        assert (await begun(core, one, "r1")).created
+
+
+async def test_the_newest_takes_the_place_of_the_oldest(store: OrchestratorStore) -> None:
+    """All those before it are canceled."""
+    one = of(concurrency=1, on_conflict=REPLACE)
+    async with running(store) as core:
+        asked = [core.submit(start(one)) for _ in range(3)]
+        ids = [(await each).execution_id for each in asked]  # type: ignore[union-attr]
+        await runs(core, ids[2])
+        for gone in ids[:2]:
+            assert (await state(core, gone)).status == s.EXECUTION_CANCELED
+
+
+async def test_a_debounced_start_gives_its_input_to_the_one_that_waits(
+    store: OrchestratorStore,
+) -> None:
+    """In the batch of the first, and later."""
+    one = of(debounce_ms=60_000)
+    async with running(store) as core:
+        asked = [core.submit(start(one, f"r{n}", data=b"%d" % n)) for n in range(3)]
+        answers: list[Any] = [await each for each in asked]
+        first = answers[0].execution_id
+        assert {each.execution_id for each in answers} == {first}
+        assert [each.created for each in answers] == [True, False, False]
+        later = await begun(core, one, "r3", data=b"3")
+        assert later == Started(first, created=False)
+        assert (await state(core, first)).input.data == b"3"
+    async with running(store) as core:
+        assert await begun(core, one, "r3", data=b"3") == later
+        assert await begun(core, one, "r4", data=b"4") == later
+
+
+async def test_a_start_soon_after_another_is_answered_with_its_execution(
+    store: OrchestratorStore,
+) -> None:
+    """Also when that one has ended, and under another owner."""
+    one = of(dedup_window_ms=60_000)
+    async with running(store) as core:
+        first = await begun(core, one, key="k")
+        await end(core, first.execution_id)
+        assert await begun(core, one, key="k") == Started(first.execution_id, created=False)
+        assert (await begun(core, one, key="other")).created
+    async with running(store) as core:
+        again = await begun(core, one, key="k")
+        assert again == Started(first.execution_id, created=False)
+        core.clock.ahead_ms = 70_000
+        assert (await begun(core, one, key="k")).created
+
+
+async def test_a_batch_that_the_database_refuses_leaves_nobody_in_a_line(
+    store: OrchestratorStore,
+) -> None:
+    """Its starts are placed anew, each by itself."""
+    one = of(concurrency=1)
+    async with running(store) as core:
+        line = core.owner.committer.line
+        commit, refused = line.commit, []
+
+        async def refusing(batch: Any, epochs: Any) -> Any:
+            if len(batch.starts) > 1:
+                refused.append(batch)
+                raise StatementRefused("test")
+            return await commit(batch, epochs)
+
+        line.commit = refusing  # type: ignore[method-assign]
+        asked = [core.submit(start(one)) for _ in range(3)]
+        ids: list[str] = [(await each).execution_id for each in asked]  # type: ignore[union-attr]
+        assert refused
+        lines = core.owner.committer.starts.lines
+        await until(lambda: len(lines.members) == 3)
+        (only,) = lines.by_name.values()
+        assert sorted(only.begun) + [each.execution_id for each in only.turn] == sorted(ids)
+
+
+async def test_a_request_id_that_is_taken_takes_no_place(store: OrchestratorStore) -> None:
+    """Neither does the start that would have been answered by it wait for ever."""
+    one, free = of(concurrency=1), digested(plan(node("a")))
+    async with running(store) as core:
+        answer: Answer | Exception = await core.ask(start(free, "r"))
+        assert isinstance(answer, Started)
+        again, other = core.submit(start(one, "r")), core.submit(start(one, "s"))
+        assert await again == Started(answer.execution_id, created=False)
+        behind: Any = await other
+        await runs(core, behind.execution_id)

@@ -1,0 +1,215 @@
+"""A line of starts with one key: who begins, who waits, and what answers a start instead."""
+
+from typing import Any
+
+import pytest
+
+from flowmesh.api.common.v1 import link_pb2, payload_pb2
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.engine import Begin, Cancel, Start, State, Transition, decide
+from flowmesh.errors import Overloaded, WrongState
+from flowmesh.orchestrator import lines as module
+from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.lines import Joins, Line, Lines, Member, Place, next_steps
+from flowmesh.plan import Plan
+from tests.unit.engine.factories import node, plan
+
+JOIN, REJECT, REPLACE = (
+    plan_pb2.START_CONFLICT_JOIN,
+    plan_pb2.START_CONFLICT_REJECT,
+    plan_pb2.START_CONFLICT_REPLACE,
+)
+NAME = ("default", "w", "k")
+
+
+class Keyed:
+    """One key: starts are decided, committed or not, and what follows is done."""
+
+    def __init__(self, **policy: Any) -> None:
+        self.plan: Plan = plan(node("a"), start=plan_pb2.StartPolicy(**policy))
+        self.lines = Lines()
+        self.states: dict[str, State] = {}
+        self.now, self._ids = 1_000_000, ExecutionIds(1)
+
+    def place(self, **fields: Any) -> Place:
+        self.now += 1_000
+        execution_id = self._ids.make(self.now, 1)
+        self.start = Start(payload_pb2.Payload(data=b"{}"), key="k", **fields)
+        assert self.plan.start is not None
+        return self.lines.place(NAME, execution_id, self.plan.start, self.start, self.now)
+
+    def started(self, **fields: Any) -> str:
+        """A start that is created and committed."""
+        place = self.place(**fields)
+        assert isinstance(place, Member)
+        self.states[place.execution_id] = State(place.execution_id, self.plan)
+        self.do(place.execution_id, self.start)
+        return place.execution_id
+
+    def do(self, execution_id: str, command: Any) -> None:
+        state = self.states[execution_id]
+        decide(state, command, self.now, Transition(state))
+        self.lines.observe(state)
+
+    @property
+    def line(self) -> Line:
+        return self.lines.by_name[NAME]
+
+    def steps(self) -> list[tuple[str, type]]:
+        """Does what is to be done; who was told what."""
+        told = []
+        for member, command in next_steps(self.line):
+            told.append((member.execution_id, type(command)))
+            self.do(member.execution_id, command)
+        return told
+
+    def begun(self) -> list[str]:
+        return [i for i, state in self.states.items() if state.hold is None and not state.ended]
+
+
+def test_so_many_begin_and_the_others_have_their_turn_in_order() -> None:
+    """One at a time for each that ends."""
+    keyed = Keyed(concurrency=2)
+    ids = [keyed.started() for _ in range(5)]
+    assert keyed.begun() == ids[:2]
+    assert keyed.steps() == []
+    keyed.do(ids[1], Cancel())
+    assert keyed.steps() == [(ids[2], Begin)]
+    keyed.do(ids[3], Cancel())
+    keyed.do(ids[0], Cancel())
+    assert keyed.steps() == [(ids[4], Begin)]
+
+
+def test_nobody_is_asked_twice_to_begin() -> None:
+    """Who was asked has the place, whether that is committed or not."""
+    keyed = Keyed(concurrency=1)
+    ids = [keyed.started() for _ in range(3)]
+    keyed.do(ids[0], Cancel())
+    first = [member.execution_id for member, _ in next_steps(keyed.line)]
+    assert (first, next_steps(keyed.line)) == ([ids[1]], [])
+
+
+def test_one_that_was_not_created_leaves_no_trace() -> None:
+    """Those behind it have their turn."""
+    keyed = Keyed(concurrency=1)
+    phantom = keyed.place()
+    assert isinstance(phantom, Member)
+    behind = keyed.started()
+    assert keyed.begun() == []
+    keyed.lines.forget(phantom.execution_id)
+    assert keyed.steps() == [(behind, Begin)]
+    keyed.do(behind, Cancel())
+    assert not keyed.lines.by_name
+    assert not keyed.lines.members
+
+
+def test_a_start_is_refused_or_joins_where_there_is_no_room() -> None:
+    """The refusal names those that are there; a child and a repeat never join."""
+    keyed = Keyed(concurrency=1, on_conflict=REJECT)
+    first = keyed.started()
+    refused = keyed.place()
+    assert isinstance(refused, WrongState)
+    assert first in refused.message
+
+    single = Keyed(concurrency=1, on_conflict=JOIN)
+    first = single.started()
+    joins = single.place()
+    assert isinstance(joins, Joins)
+    assert joins.member.execution_id == first
+    child = single.place(link=link_pb2.Link(parent_id="p"))
+    again = single.place(origin=execution_pb2.Origin(execution_id=first))
+    assert isinstance(child, WrongState)
+    assert isinstance(again, WrongState)
+
+
+def test_the_newest_stay_where_they_replace() -> None:
+    """As many as may run; all older ones make room, those too that have not begun."""
+    keyed = Keyed(concurrency=2, on_conflict=REPLACE)
+    ids = [keyed.started() for _ in range(5)]
+    assert keyed.steps() == [(ids[0], Cancel), (ids[1], Cancel), (ids[2], Cancel)]
+    assert keyed.steps() == [(ids[3], Begin), (ids[4], Begin)]
+    assert keyed.begun() == ids[3:]
+    assert not any(keyed.states[each].begun_at_us for each in ids[:3])
+
+
+def test_the_next_run_of_a_chain_is_as_old_as_the_first() -> None:
+    """It goes before those that came while the first one ran."""
+    queue = Keyed(concurrency=1)
+    first = queue.started()
+    waiting = queue.started()
+    queue.do(first, Cancel())
+    assert queue.steps() == [(waiting, Begin)]
+    last = queue.started()
+    link = link_pb2.Link(continued_from=first, first_run=first)
+    goes_on = queue.started(link=link)
+    assert queue.begun() == [waiting]
+    queue.do(waiting, Cancel())
+    assert queue.steps() == [(goes_on, Begin)]
+    queue.do(goes_on, Cancel())
+    assert queue.steps() == [(last, Begin)]
+
+
+def test_a_debounced_start_goes_to_the_one_that_waits() -> None:
+    """Not to a child's, and not once that has begun."""
+    keyed = Keyed(debounce_ms=10)
+    first = keyed.started()
+    joins = keyed.place()
+    assert isinstance(joins, Joins)
+    assert joins.debounces
+    assert joins.member.execution_id == first
+    child = keyed.place(link=link_pb2.Link(parent_id="p"))
+    assert isinstance(child, Member)
+    keyed.do(first, Cancel())
+    assert isinstance(keyed.place(), Member)
+
+
+def test_the_last_start_answers_within_its_window() -> None:
+    """Whether it has ended or not; afterwards nothing of it is kept."""
+    keyed = Keyed(dedup_window_ms=10)
+    first = keyed.started()
+    assert isinstance(keyed.place(), Joins)
+    keyed.do(first, Cancel())
+    joins = keyed.place()
+    assert isinstance(joins, Joins)
+    assert joins.member.execution_id == first
+    keyed.now += 10_000
+    again = keyed.started()
+    assert list(keyed.lines.members) == [again]
+
+
+@pytest.mark.parametrize(("name", "value"), [("WAITING_MAX", 2), ("MEMBERS_MAX", 3)])
+def test_a_line_is_bounded(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
+    """So are all lines of a process; whoever comes then is told to come back."""
+    monkeypatch.setattr(module, name, value)
+    keyed = Keyed(concurrency=1)
+    for _ in range(3):
+        keyed.started()
+    assert isinstance(keyed.place(), Overloaded)
+
+
+def test_a_line_is_the_same_from_its_rows() -> None:
+    """As a new owner reads them, in any order."""
+    keyed = Keyed(concurrency=2)
+    ids = [keyed.started() for _ in range(4)]
+    rows = [
+        {
+            "execution_id": member.execution_id,
+            "namespace": NAME[0],
+            "workflow_id": NAME[1],
+            "key": NAME[2],
+            "phase": member.phase,
+            "place": member.place,
+            "concurrency": member.concurrency,
+            "replaces": member.replaces,
+            "debounces": member.debounces,
+            "answers_until": member.answers_until,
+        }
+        for member in keyed.lines.members.values()
+    ]
+    read = Lines()
+    for row in reversed(rows):
+        line = read.restore(row)
+    assert sorted(line.begun) == ids[:2]
+    assert [member.execution_id for member in line.turn] == ids[2:]
+    assert next_steps(line) == []

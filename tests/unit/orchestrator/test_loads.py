@@ -1,0 +1,59 @@
+"""What a queue needs follows from what came and how long it took."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flowmesh.api.execution.v1 import limits_service_pb2 as pb
+from flowmesh.orchestrator.loads import SAMPLE_MS, SAMPLES, Loads, recommend
+
+KEY = ("default", "q", "t", "")
+
+
+def loads(ended: list[tuple[int, float]], waiting: list[int]) -> Loads:
+    """Samples 10 s apart: how many have ended in how many ms, and how many wait."""
+    counts = {KEY: 0}
+    gate = SimpleNamespace(waiting=lambda: (), stopped=lambda: ())
+    dispatcher: Any = SimpleNamespace(ready=SimpleNamespace(counts=counts), gate=gate)
+    said = iter(ended)
+    stats: Any = SimpleNamespace(ended=lambda: {KEY: next(said)})
+    made = Loads(dispatcher=dispatcher, stats=stats)
+    for number, count in enumerate(waiting):
+        counts[KEY] = count
+        made.sample(number * 10_000.0)
+        made.sample(number * 10_000.0 + SAMPLE_MS - 1)
+    return made
+
+
+def test_slots_are_arrivals_times_the_time_they_take() -> None:
+    """20 a second of 400 ms keep 8 slots busy, and 10 for four fifths of the time."""
+    found = pb.QueueStats()
+    loads([(100, 9_000.0), (300, 89_000.0)], [5, 5]).put(KEY, found)
+    assert (found.arrivals_per_second, found.service_ms) == (20.0, 400.0)
+    recommend(found)
+    assert (found.recommended_slots, found.recommended_size) == (10, 600)
+
+
+def test_what_piles_up_has_come_too() -> None:
+    """Where workers do not keep up, more comes than ends."""
+    found = pb.QueueStats()
+    loads([(0, 0.0), (100, 50_000.0)], [0, 900]).put(KEY, found)
+    assert found.arrivals_per_second == 100.0
+
+
+@pytest.mark.parametrize("waiting", [[], [3]])
+def test_nothing_is_said_before_there_are_two_samples(waiting: list[int]) -> None:
+    """Nor of what nobody has ended."""
+    found = pb.QueueStats()
+    loads([(0, 0.0)], waiting).put(KEY, found)
+    recommend(found)
+    assert found == pb.QueueStats()
+
+
+def test_a_minute_is_remembered() -> None:
+    """What was before it is forgotten."""
+    found, count = pb.QueueStats(), SAMPLES + 5
+    ended = [(0 if number < count - 1 else 130, 0.0) for number in range(count)]
+    loads(ended, [0] * count).put(KEY, found)
+    assert found.arrivals_per_second == pytest.approx(130 / ((SAMPLES - 1) * 10))
