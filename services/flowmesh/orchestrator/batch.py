@@ -215,23 +215,24 @@ class CommitBatch:
     def add_references(self, state: State, partition: int, transition: Transition) -> None:
         """Adds the stored payloads that events refer to."""
         for event in transition.history.events:
-            if event.HasField("task_completed"):
-                self.add_reference(state, partition, event.task_completed.output)
-            elif event.HasField("workflow_completed"):
-                self.add_reference(state, partition, event.workflow_completed.output)
-            elif event.HasField("signal_received"):
-                self.add_reference(state, partition, event.signal_received.payload)
-            elif event.HasField("result_reused"):
-                self.add_reference(state, partition, event.result_reused.output)
-            elif event.HasField("node_steered"):
-                self.add_reference(state, partition, event.node_steered.input)
-                self.add_reference(state, partition, event.node_steered.output)
-            elif event.HasField("start_debounced"):
-                self.add_reference(state, partition, event.start_debounced.input)
-            elif event.HasField("journal_appended"):
-                for record in event.journal_appended.records:
-                    self.add_reference(state, partition, record.output)
-                    self.add_reference(state, partition, record.call.input)
+            match event.WhichOneof("event"):
+                case "task_completed":
+                    self.add_reference(state, partition, event.task_completed.output)
+                case "workflow_completed":
+                    self.add_reference(state, partition, event.workflow_completed.output)
+                case "signal_received":
+                    self.add_reference(state, partition, event.signal_received.payload)
+                case "result_reused":
+                    self.add_reference(state, partition, event.result_reused.output)
+                case "node_steered":
+                    self.add_reference(state, partition, event.node_steered.input)
+                    self.add_reference(state, partition, event.node_steered.output)
+                case "start_debounced":
+                    self.add_reference(state, partition, event.start_debounced.input)
+                case "journal_appended":
+                    for record in event.journal_appended.records:
+                        self.add_reference(state, partition, record.output)
+                        self.add_reference(state, partition, record.call.input)
 
     def add_values(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
         """Adds what changed of what an execution is found by."""
