@@ -8,7 +8,8 @@ from tests.simulation.hosts import OrchestratorHost
 from tests.simulation.invariants import violations
 from tests.simulation.loop import elapsed, virtual_loop
 from tests.simulation.peers import Client
-from tests.simulation.workload import Workload, chain
+from tests.simulation.plans import chain
+from tests.simulation.workload import Workload
 from tests.simulation.world import World
 
 SEEN_WITHIN_S = 30.0

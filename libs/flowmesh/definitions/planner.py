@@ -19,27 +19,22 @@ from flowmesh.definitions.model import (
     NATIVE_RETRY,
     NO_RETRY,
     Body,
-    Compensation,
     Dialect,
-    FailurePolicy,
     Follow,
     GroupBody,
     Join,
     Json,
-    Limits,
     MapBody,
     Node,
     OnFailure,
     Outcome,
     Priority,
     Retry,
-    SearchKind,
-    StartConflict,
-    StartPolicy,
     StatesBody,
     Task,
     Workflow,
 )
+from flowmesh.definitions.plan_whole import planned_limits, set_whole
 from flowmesh.definitions.receivers import set_signal
 from flowmesh.definitions.references import (
     condition_roots_of,
@@ -68,13 +63,6 @@ _PRIORITIES = {
     Priority.HIGH: priority_pb2.PRIORITY_HIGH,
     Priority.CRITICAL: priority_pb2.PRIORITY_CRITICAL,
 }
-_SEARCH_TYPES = {
-    SearchKind.ANY: plan_pb2.SEARCH_TYPE_UNSPECIFIED,
-    SearchKind.TEXT: plan_pb2.SEARCH_TYPE_TEXT,
-    SearchKind.NUMBER: plan_pb2.SEARCH_TYPE_NUMBER,
-    SearchKind.BOOL: plan_pb2.SEARCH_TYPE_FLAG,
-    SearchKind.TIME: plan_pb2.SEARCH_TYPE_TIME,
-}
 _ON_CANCEL = {
     "CANCEL": plan_pb2.ON_CANCEL_CANCEL,
     "TERMINATE": plan_pb2.ON_CANCEL_TERMINATE,
@@ -87,22 +75,11 @@ _JOINS = {
     Join.ALL: plan_pb2.JOIN_ALL,
     Join.ANY: plan_pb2.JOIN_ANY,
 }
-_POLICIES = {
-    FailurePolicy.FINISH_OTHERS: plan_pb2.FAILURE_POLICY_UNSPECIFIED,
-    FailurePolicy.STOP: plan_pb2.FAILURE_POLICY_STOP,
-    FailurePolicy.CANCEL: plan_pb2.FAILURE_POLICY_CANCEL,
-}
 _ON_FAILURE = {
     OnFailure.FAIL: plan_pb2.NODE_FAILURE_POLICY_UNSPECIFIED,
     OnFailure.CONTINUE: plan_pb2.NODE_FAILURE_POLICY_CONTINUE,
     OnFailure.HOLD: plan_pb2.NODE_FAILURE_POLICY_HOLD,
     OnFailure.COMPENSATE: plan_pb2.NODE_FAILURE_POLICY_COMPENSATE,
-}
-_CONFLICTS = {
-    StartConflict.QUEUE: plan_pb2.START_CONFLICT_UNSPECIFIED,
-    StartConflict.REJECT: plan_pb2.START_CONFLICT_REJECT,
-    StartConflict.REPLACE: plan_pb2.START_CONFLICT_REPLACE,
-    StartConflict.JOIN: plan_pb2.START_CONFLICT_JOIN,
 }
 _AS_USUAL = Outcome()
 _DEADLINES = {
@@ -131,16 +108,8 @@ def plan_workflow(
         output_schema=schema_bytes(workflow.output_schema),
         output_template=json_bytes(workflow.output) if workflow.has_output else b"",
         timeout_ms=workflow.timeout_ms,
-        on_failure=_POLICIES[workflow.on_failure],
     )
-    _set_callbacks(plan, workflow)
-    _set_compensation(plan, workflow)
-    _set_search(plan, workflow)
-    _set_variables(plan, workflow)
-    if workflow.limits is not None:
-        plan.limits.CopyFrom(_limits(workflow.limits))
-    if workflow.start is not None:
-        plan.start.CopyFrom(_start(workflow.start))
+    set_whole(plan, workflow)
     _Planner(workflow, resolve, plan).add_nodes(Scope(workflow.nodes), plan.nodes)
     plan.digest = digest_of(plan)
     return plan
@@ -149,37 +118,6 @@ def plan_workflow(
 def task_of_node(node: Node, resolve: Resolve) -> Task | None:
     """The task of a node: its own, a built-in, or one of the library."""
     return node.task or built_in(node.task_ref) or resolve(node.task_ref)
-
-
-def _set_callbacks(plan: plan_pb2.Plan, workflow: Workflow) -> None:
-    callbacks = workflow.callbacks
-    if callbacks.on_complete or callbacks.on_failure or callbacks.on_step:
-        plan.callbacks.on_complete_url = callbacks.on_complete
-        plan.callbacks.on_failure_url = callbacks.on_failure
-        plan.callbacks.on_step_url = callbacks.on_step
-        plan.callbacks.secret = callbacks.secret
-
-
-def _set_compensation(plan: plan_pb2.Plan, workflow: Workflow) -> None:
-    said = workflow.compensation
-    if said != Compensation():
-        plan.compensation.not_on_failure = not said.on_failure
-        plan.compensation.not_on_cancel = not said.on_cancel
-        plan.compensation.on_terminate = said.on_terminate
-        plan.compensation.parallel = said.parallel
-
-
-def _set_variables(plan: plan_pb2.Plan, workflow: Workflow) -> None:
-    for each in workflow.variables:
-        schema = schema_bytes(each.schema)
-        plan.variables.add(name=each.name, schema=schema, initial=json_bytes(each.initial))
-
-
-def _set_search(plan: plan_pb2.Plan, workflow: Workflow) -> None:
-    plan.retention_ms = workflow.retention_ms
-    for each in workflow.search:
-        template = json_bytes(each.template) if each.template is not None else b""
-        plan.search.add(name=each.name, type=_SEARCH_TYPES[each.kind], template=template)
 
 
 class _Nodes(Protocol):
@@ -337,7 +275,7 @@ class _Planner:
         planned.requires.extend(f"{name}={value}" for name, value in sorted(node.requires.items()))
         planned.permissions.extend(sorted({*node.permissions, *task.permissions}))
         if node.limits is not None:
-            planned.limits.CopyFrom(_limits(node.limits))
+            planned.limits.CopyFrom(planned_limits(node.limits))
         # What is written into a node of another format than ours is tried once.
         foreign = node.task is not None and self._workflow.dialect is not Dialect.NATIVE
         default = NO_RETRY if foreign else NATIVE_RETRY
@@ -420,28 +358,6 @@ def _planned(node: Node, nodes: _Nodes, before: list[int]) -> plan_pb2.PlanNode:
         critical=node.critical,
         priority=_PRIORITIES[node.priority],
         queue=node.queue,
-    )
-
-
-def _start(start: StartPolicy) -> plan_pb2.StartPolicy:
-    return plan_pb2.StartPolicy(
-        key_template=json_bytes(start.key) if start.key else b"",
-        concurrency=start.concurrency,
-        on_conflict=_CONFLICTS[start.on_conflict],
-        delay_ms=start.delay_ms,
-        debounce_ms=start.debounce_ms,
-        max_wait_ms=start.max_wait_ms,
-        dedup_window_ms=start.dedup_window_ms,
-    )
-
-
-def _limits(limits: Limits) -> plan_pb2.Limits:
-    return plan_pb2.Limits(
-        concurrency=limits.concurrency,
-        rate_per_second=limits.rate,
-        burst=limits.burst,
-        key_template=json_bytes(limits.key) if limits.key else b"",
-        retry_ratio=limits.retries,
     )
 
 

@@ -11,8 +11,9 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as execution
 from flowmesh.errors import Invalid, Violation
 from flowmesh.filters import suggestion
 from flowmesh.orchestrator.control import Control
-from flowmesh.orchestrator.executions import TEXT_MAX, Executions, check_text
+from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.payloads import check_inline
+from flowmesh.orchestrator.requests import TEXT_MAX, check_text
 from flowmesh.rpc import valid_id
 
 

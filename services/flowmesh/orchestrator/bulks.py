@@ -27,9 +27,9 @@ from flowmesh.errors import (
 )
 from flowmesh.orchestrator.bulk_actions import ACTIONS, Calls, check_action
 from flowmesh.orchestrator.errors import partition_unavailable
-from flowmesh.orchestrator.executions import check_text
 from flowmesh.orchestrator.filter_sql import Where
 from flowmesh.orchestrator.ids import PREFIX, ExecutionIds, first_id_of, partition_of
+from flowmesh.orchestrator.requests import check_text
 from flowmesh.orchestrator.searches import Searches, conditions
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore, until_answered
 from flowmesh.rpc import namespace_of

@@ -25,11 +25,12 @@ from flowmesh.errors import Invalid, NotFound, TooLarge, Violation, WrongState
 from flowmesh.orchestrator.approvals import Approvals
 from flowmesh.orchestrator.attributes import labels_of
 from flowmesh.orchestrator.errors import node_not_found
-from flowmesh.orchestrator.executions import TEXT_MAX, Executions, check_text
+from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
 from flowmesh.orchestrator.peers import FORWARDED
 from flowmesh.orchestrator.plans import check_breakpoints
+from flowmesh.orchestrator.requests import TEXT_MAX, check_text
 from flowmesh.orchestrator.views import status_name
 from flowmesh.orchestrator.works import Started, StartWork
 from flowmesh.plan import Plan, RenderError, decode, decode_if_json

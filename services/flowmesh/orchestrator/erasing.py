@@ -20,9 +20,10 @@ from flowmesh.engine.searching import ERASED
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.errors import execution_open
-from flowmesh.orchestrator.executions import TEXT_MAX, Executions, check_text
+from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.payloads import Payloads
 from flowmesh.orchestrator.peers import FORWARDED
+from flowmesh.orchestrator.requests import TEXT_MAX, check_text
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.views import status_name
 from flowmesh.rpc import namespace_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -30,6 +30,12 @@ from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
 from flowmesh.orchestrator.peers import FORWARDED, Peers
 from flowmesh.orchestrator.plans import check_breakpoints, name_of
+from flowmesh.orchestrator.requests import (
+    REQUEST_ID_MAX,
+    TEXT_MAX,
+    check_permissions,
+    check_text,
+)
 from flowmesh.orchestrator.starts import start_key
 from flowmesh.orchestrator.stats import merged
 from flowmesh.orchestrator.views import execution_message
@@ -52,9 +58,6 @@ FORWARD_FOR_MS = 8_000
 """How long a call looks for the owner of a partition that is changing hands."""
 
 FORWARD_PAUSE_S = 0.05
-REQUEST_ID_MAX = 256
-TEXT_MAX = 4_096
-PERMISSIONS_MAX = 64
 STATS_TIMEOUT_S = 1.0
 """An orchestrator that does not say in time what it counted is named as unreachable."""
 
@@ -491,21 +494,3 @@ def _partition(execution_id: str) -> int:
     if partition is None:
         raise execution_not_found(execution_id)
     return partition
-
-
-def check_permissions(names: Collection[str]) -> None:
-    if len(names) > PERMISSIONS_MAX:
-        text = f"permissions holds {len(names)} names, at most {PERMISSIONS_MAX}"
-        violation = Violation("permissions", text, "REQUEST_INVALID")
-        raise Invalid("REQUEST_INVALID", text, violations=(violation,))
-    for name in names:
-        valid_id(name, "permissions")
-
-
-def check_text(value: str, field: str, length_max: int) -> None:
-    if len(value) > length_max:
-        raise Invalid(
-            "REQUEST_INVALID", f"{field} has {len(value)} characters, at most {length_max}"
-        )
-    if "\0" in value:
-        raise Invalid("STRING_HAS_NUL", f"{field} holds a NUL character")

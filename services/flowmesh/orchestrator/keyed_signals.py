@@ -13,7 +13,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import signal_with_key
 from flowmesh.engine.children import KEY_CHARACTERS_MAX, key_fits
 from flowmesh.errors import Conflict, Invalid, NotFound, Violation, WrongState
-from flowmesh.orchestrator.executions import REQUEST_ID_MAX, check_text
+from flowmesh.orchestrator.requests import REQUEST_ID_MAX, check_text
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.rpc import namespace_of, valid_id
 

@@ -16,7 +16,7 @@ from flowmesh.executors import limits as executors
 from flowmesh.expressions import cel_source, conditions, jsonpath, parser, templates
 from flowmesh.filters import terms as filters
 from flowmesh.gateway import limits as gateway
-from flowmesh.orchestrator import attributes, bulks, executions, lines, payloads
+from flowmesh.orchestrator import attributes, bulks, lines, payloads, requests
 from flowmesh.plan import scope
 from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
@@ -104,7 +104,7 @@ CALLS = (
         "everyone",
         "of A-Z a-z 0-9 . _ : -",
     ),
-    Limit("request id", executions.REQUEST_ID_MAX, "characters", "REQUEST_INVALID", "orchestrator"),
+    Limit("request id", requests.REQUEST_ID_MAX, "characters", "REQUEST_INVALID", "orchestrator"),
     Limit(
         "filter of a list",
         definition.FILTER_CHARACTERS_MAX,
