@@ -91,7 +91,7 @@ async def test_the_load_of_a_queue_says_how_many_slots_it_needs(suite: Suite, wo
 
         await until("the load is known", known, within_s=30)
         assert TOOK_MS <= found.service_ms < TOOK_MS * 5
-        assert 1 < found.arrivals_per_second <= 4_000 / TOOK_MS
+        assert 0 < found.arrivals_per_second <= 4_000 / TOOK_MS
         busy = found.arrivals_per_second * found.service_ms / 1_000
         assert found.recommended_slots == math.ceil(busy / 0.8)
         assert found.recommended_size == math.ceil(found.arrivals_per_second * 30)

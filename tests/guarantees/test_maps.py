@@ -103,7 +103,7 @@ async def test_a_map_by_pages_goes_on_where_it_was(dev: Suite) -> None:
 
     for name in ("double", "page"):
         task = {**TASK, "metadata": {"name": name}, "spec": {"type": name}}
-        assert (await dev.post("/api/v1/tasks", task)).status == 201
+        assert (await dev.post("/api/v1/tasks", task)).status in {200, 201}
     async with Client(dev.grpc_address) as client:
         await client.register(BY_PAGES)
         async with Worker(client, {"double": double, "page": page}, slots=30):

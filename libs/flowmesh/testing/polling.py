@@ -9,11 +9,27 @@ import time
 from collections.abc import Awaitable, Callable
 
 POLL_S = 0.02
+TURNS = 1_000_000
+TURNS_S = 0.025
+"""What so many turns of a loop take on the machine that targets are meant for."""
+
+
+def slowness() -> float:
+    """How many times slower than that machine this one is just now; at least 1."""
+    return max(1.0, min(_turns_s() for _ in range(3)) / TURNS_S)
+
+
+def _turns_s() -> float:
+    began = time.thread_time()
+    total = 0
+    for turn in range(TURNS):
+        total += turn & 7
+    return time.thread_time() - began
 
 
 def allowed_s(target_s: float) -> float:
-    """A target for a machine of our own, stretched by how many others want each core now."""
-    return target_s * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """A target, stretched by how slow the machine is and by how many others want each core now."""
+    return target_s * slowness() * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def pause(seconds: float) -> None:

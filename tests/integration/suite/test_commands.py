@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flowmesh.testing.polling import slowness
+
 FLOWMESH = (sys.executable, "-m", "flowmesh.suite")
 HELP_CPU_SECONDS_MAX = 0.4
 
@@ -58,7 +60,7 @@ def test_help_is_quick_and_lists_the_commands() -> None:
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         done = flowmesh("--help")
         spent.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
-    assert min(spent) < HELP_CPU_SECONDS_MAX
+    assert min(spent) < HELP_CPU_SECONDS_MAX * slowness()
     for name in ("dev", "serve", "cluster"):
         assert name in done.stdout
 

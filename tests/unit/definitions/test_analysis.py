@@ -6,6 +6,7 @@ from typing import Any
 
 from flowmesh.api.definition.v1 import definition_pb2 as pb
 from flowmesh.definitions import analyse, load_workflow
+from flowmesh.testing.polling import slowness
 from tests.unit.definitions.test_graph_json import decision, edge, graph, made
 
 Json = Any
@@ -106,4 +107,4 @@ def test_ten_thousand_nodes_are_analysed_while_somebody_waits() -> None:
         spent.append(time.process_time() - began)
     edges = sum(len(node.successors) for node in analysis.nodes)
     assert (len(analysis.nodes), edges > 19_000) == (NODES, True)
-    assert min(spent) < CPU_S_MAX
+    assert min(spent) < CPU_S_MAX * slowness()

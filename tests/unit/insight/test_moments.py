@@ -8,6 +8,7 @@ import pytest
 from flowmesh.engine import Pause, TaskEnded, replay
 from flowmesh.insight.moments import Scrubber
 from flowmesh.insight.parts import encode
+from flowmesh.testing.polling import slowness
 from tests.unit.engine.factories import Run, json, node, plan, signal
 from tests.unit.engine.test_replay import STEPS_MAX, facts, random_plan, step
 
@@ -100,7 +101,7 @@ def test_scrubbing_through_ten_thousand_events_is_quick() -> None:
         begun = time.thread_time()
         encode(scrubber.at(sequence))
         taken.append((time.thread_time() - begun) * 1_000)
-    assert min(taken) <= SCRUB_MS_MAX, taken
+    assert min(taken) <= SCRUB_MS_MAX * slowness(), taken
 
 
 def test_what_no_history_is_leaves_nothing_behind() -> None:

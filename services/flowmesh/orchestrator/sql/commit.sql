@@ -1,7 +1,7 @@
--- What every commit does. Everything depends on `me`: the incarnation's position is n, and becomes
--- n + 1; each row depends on its partition's fence. Answers whether it applied, which partitions it
--- committed for, and which executions it created. A batch that has more to write has the parts for
--- it besides (`statements.py`), where `fence` and `started` mean those of here.
+-- The one statement of a batch. Everything depends on `me`: the incarnation's position is n, and
+-- becomes n + 1; each row depends on its partition's fence. Answers whether it applied, which
+-- partitions it committed for, and which executions it created. A batch that has more to write has
+-- the parts for it besides (`statements.py`), where `fence` and `started` mean those of here.
 --
 --  $1 incarnation  $2 position n  $3 partitions  $4 epochs
 --  $5 plans: digest[], $6 body[]
