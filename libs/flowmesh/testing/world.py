@@ -182,7 +182,7 @@ class World:
         """What came in, in order; of all routes when none is named."""
         return [call for call in self._calls if not route or call.route == route]
 
-    async def called(self, route: str, times: int = 1, timeout_s: float = 10.0) -> list[Call]:
+    async def called(self, route: str, times: int = 1, timeout_s: float = 40.0) -> list[Call]:
         """Waits until the route was called so often."""
         async with asyncio.timeout(timeout_s), self._called:
             await self._called.wait_for(lambda: len(self.calls(route)) >= times)

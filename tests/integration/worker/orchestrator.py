@@ -33,7 +33,7 @@ from flowmesh.api.worker.v1.task_pb2 import (
     TaskResult,
 )
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 
 
 def spec_of(
