@@ -28,8 +28,8 @@ def _turns_s() -> float:
 
 
 def allowed_s(target_s: float) -> float:
-    """A target, stretched by how slow the machine is and by how many others want each core now."""
-    return target_s * slowness() * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """A target for a machine of our own, stretched by how many others want each core now."""
+    return target_s * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def pause(seconds: float) -> None:
