@@ -10,7 +10,7 @@ import grpc.aio
 
 from flowmesh.errors import FlowmeshError, Unavailable
 from flowmesh.rpc.limits import CHANNEL_OPTIONS
-from flowmesh.rpc.status import Unreachable, error_of
+from flowmesh.rpc.status import STREAM_ENDED, Unreachable, error_of
 
 EOF = grpc.aio.EOF
 
@@ -99,7 +99,7 @@ class RemoteStream:
         except grpc.aio.AioRpcError as error:
             raise self._target.translated(error) from None
         except asyncio.InvalidStateError:
-            raise Unavailable("SERVICE_UNAVAILABLE", "the stream has ended") from None
+            raise Unavailable("SERVICE_UNAVAILABLE", STREAM_ENDED) from None
 
     async def done_writing(self) -> None:
         await self._call.done_writing()

@@ -32,6 +32,10 @@ DOMAIN = "flowmesh"
 UNREACHABLE_RETRY_MS = 500
 # How gRPC says that it had no connection.
 NEVER_SENT = "failed to connect"
+# How grpc.aio says that it wrote into a call that the server had just ended: what the server
+# said of it is gone then (github.com/grpc/grpc/issues/36066).
+WROTE_TOO_LATE = "Internal error from Core"
+STREAM_ENDED = "the stream has ended"
 DETAILS_KEY = "grpc-status-details-bin"
 INTERNAL_TEXT = "something went wrong here; the log of the service has it under this trace id"
 
@@ -127,6 +131,8 @@ def error_of(error: grpc.aio.AioRpcError) -> FlowmeshError:
                 return found
     if "larger than max" in (error.details() or ""):
         return TooLarge("PAYLOAD_TOO_LARGE", "the message is over the limit of this service")
+    if (error.details() or "").startswith(WROTE_TOO_LATE):
+        return Unavailable("SERVICE_UNAVAILABLE", STREAM_ENDED)
     text = _transport_text(error.code())
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         never_sent = (error.details() or "").startswith(NEVER_SENT)

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import grpc
+import grpc.aio
 import pytest
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution
 from flowmesh.api.registry.v1 import registry_service_pb2 as registry
-from flowmesh.errors import FlowmeshError, NotFound, Timeout, Unimplemented
-from flowmesh.rpc import EOF
+from flowmesh.errors import FlowmeshError, NotFound, Timeout, Unavailable, Unimplemented
+from flowmesh.rpc import EOF, error_of
 from flowmesh.telemetry import child_traceparent, trace
 from tests.unit.rpc.conftest import Service
 from tests.unit.rpc.servicers import SECRET
@@ -40,6 +42,15 @@ async def test_the_text_of_an_unforeseen_exception_never_gets_out(service: Servi
     assert caught.value.reason == "INTERNAL"
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_write_into_a_call_just_ended_may_be_tried_again() -> None:
+    """The client's library says INTERNAL there, whatever the server had said."""
+    none = grpc.aio.Metadata()
+    late = grpc.aio.AioRpcError(
+        grpc.StatusCode.INTERNAL, none, none, details="Internal error from Core"
+    )
+    assert isinstance(error_of(late), Unavailable)
 
 
 async def test_a_deadline_ends_the_call_on_both_sides(service: Service) -> None:
