@@ -19,8 +19,9 @@ from flowmesh.sdk.durable import CallFailed, DurableContext, NonDeterministic, S
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
-from flowmesh.sdk.flow import MapNode, Ref, TaskNode, Workflow, workflow
+from flowmesh.sdk.flow import MapNode, TaskNode, Workflow, workflow
 from flowmesh.sdk.handle import Handle
+from flowmesh.sdk.refs import Ref
 from flowmesh.sdk.session import Session, SessionCall
 from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle

@@ -13,71 +13,30 @@
 Not here: checks. The definition service makes them all, with places in the compiled source.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import orjson
 
 from flowmesh.errors import Invalid
 from flowmesh.sdk.handlers import TaskHandler
+from flowmesh.sdk.node_options import (
+    OPTIONS,
+    After,
+    MapOptions,
+    TaskOptions,
+    map_fields,
+    task_fields,
+)
 from flowmesh.sdk.payloads import Json
-from flowmesh.sdk.task_types import Duration, Retry, TaskType, duration_text, task_type_of
+from flowmesh.sdk.refs import Ref, plain, refs_in
+from flowmesh.sdk.task_types import Duration, TaskType, duration_text, task_type_of
 
 API_VERSION = "workflow.io/v1"
 
 
-class Ref:
-    """A reference into data that exists when the workflow runs: `cart.output["total"]`."""
-
-    __slots__ = ("_path", "item_of", "node")
-
-    def __init__(self, path: str, node: str = "", item_of: str = "") -> None:
-        self._path = path
-        # The node whose output it is; empty for the workflow's input.
-        self.node = node
-        # The map whose item, or its index, it is.
-        self.item_of = item_of
-
-    def __getitem__(self, key: str | int) -> "Ref":
-        step = f"[{key}]" if isinstance(key, int) else f".{key}"
-        return Ref(self._path + step, self.node, self.item_of)
-
-    def __str__(self) -> str:
-        return "{{" + self._path + "}}"
-
-    def __repr__(self) -> str:
-        return f"Ref({self._path!r})"
-
-
-class MapOptions(TypedDict, total=False):
-    """What may be said of a map in a workflow, and of a task."""
-
-    depends_on: Sequence["TaskNode | MapNode | str"]
-    name: str
-    # A CEL expression; false skips the node and what depends on it.
-    condition: str
-    # False: its failure does not fail the workflow.
-    critical: bool
-
-
-class TaskOptions(MapOptions, total=False):
-    """What may be said of a task in a workflow, whatever runs it."""
-
-    # Any JSON value; references at any depth are dependencies too.
-    input: Json
-    retry: Retry | None
-    # Limit of one attempt.
-    timeout: Duration | None
-    # Limit of the wait of an attempt for a worker that begins it.
-    schedule_to_start: Duration | None
-    # LOW, NORMAL, HIGH or CRITICAL: which ready task leaves first.
-    priority: str
-    queue: str
-
-
-_OPTIONS = frozenset(TaskOptions.__annotations__)
-_OPTIONS_SHOWN = ", ".join(sorted(_OPTIONS))
+_OPTIONS_SHOWN = ", ".join(sorted(OPTIONS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +49,23 @@ class TaskNode:
     fields: dict[str, Json] = field(default_factory=dict)
     # Nodes around the map it is part of whose output it reads.
     outside: tuple[str, ...] = ()
+    # What is to have come of those it depends on, where that is said.
+    outcomes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def output(self) -> Ref:
         """What it returns, for the input of tasks behind it."""
         return Ref(f"tasks.{self.id}.output", self.id)
 
+    def on(self, outcome: str) -> After:
+        """For `depends_on`: its failure, its success, or a label its output names."""
+        return After(self.id, outcome)
+
     def as_json(self) -> dict[str, Json]:
         document: dict[str, Json] = {"id": self.id, **self.fields}
         if self.task_ref:
             document["taskRef"] = self.task_ref
-        if self.depends_on:
-            document["dependsOn"] = list(self.depends_on)
-        return document
+        return document | _waited_for(self.depends_on, self.outcomes)
 
 
 class Graph:
@@ -123,6 +86,11 @@ class Graph:
     def input(self) -> Ref:
         """The input the workflow is started with."""
         return Ref("input")
+
+    @property
+    def variables(self) -> Ref:
+        """The variables the workflow declares: `flow.variables["limit"]`."""
+        return Ref("variables")
 
     def task(self, id: str, run: TaskHandler | str, **options: Unpack[TaskOptions]) -> TaskNode:
         """Adds a task that `run` does: a function, or the type a worker handles.
@@ -158,7 +126,7 @@ class Graph:
         if headers:
             http["headers"] = dict(headers)
         if body is not None:
-            http["body"] = _plain(body)
+            http["body"] = plain(body)
         name = self._resource(f"{self.name}.{id}", {"type": "http", "http": http})
         return self._add(id, name, options)
 
@@ -194,7 +162,7 @@ class Graph:
         if on_cancel:
             said["onCancel"] = on_cancel
         if child_id is not None:
-            said["id"] = _plain(child_id)
+            said["id"] = plain(child_id)
         return self._written(id, "subworkflow", said, "input", options)
 
     def continue_as_new(self, id: str, **options: Unpack[TaskOptions]) -> TaskNode:
@@ -205,6 +173,13 @@ class Graph:
         """Adds a wait for a signal; `input` is the key it must come with, where there is one."""
         return self._written(id, "wait", {"event": event}, "correlate", options)
 
+    def node(self, id: str, does: Mapping[str, Json], **options: Unpack[TaskOptions]) -> TaskNode:
+        """Adds a node in the words of a resource: `{"decision": ...}`, an approval, a group, a
+        race, a loop, a try, or a `taskRef` with all that may be said of it.
+        """
+        before = self._before(id, options, [dict(does), options.get("input")])
+        return self._made(id, "", before, plain(does) | task_fields(options), options)
+
     def map(
         self,
         id: str,
@@ -213,23 +188,30 @@ class Graph:
         pages: Mapping[str, Json] | None = None,
         counted: bool = False,
         concurrency: int = 0,
+        batch: int = 0,
+        tolerate: Mapping[str, Json] | None = None,
         **options: Unpack[MapOptions],
     ) -> "MapNode":
         """Adds a map: the tasks added to it run once for each of `items`, a list or a reference
         to one, `concurrency` items at a time (100 unless said).
 
         Instead of `items`, `pages` says which task brings them page by page, as a document does:
-        `{"taskRef": "list-orders"}`. If `counted` its output says how many there were.
+        `{"taskRef": "list-orders"}`. If `counted` its output says how many there were. With a
+        `batch` an item is a list of so many; `tolerate` says how many may fail, `{"count": 3}`.
         """
         before = self._before(id, options, items if pages is None else dict(pages))
-        body: dict[str, Json] = {"items": _plain(items)}
+        body: dict[str, Json] = {"items": plain(items)}
         if pages is not None:
-            body = {"pages": _plain(pages)}
+            body = {"pages": plain(pages)}
         if concurrency:
             body["concurrency"] = concurrency
+        if batch:
+            body["batch"] = batch
+        if tolerate:
+            body["tolerate"] = dict(tolerate)
         if counted:
             body["results"] = "COUNT"
-        node = MapNode(self, id, body, before, _map_fields(options))
+        node = MapNode(self, id, body, before, map_fields(options), self._outcomes(id, options))
         self.tasks[id] = node
         return node
 
@@ -260,10 +242,29 @@ class Graph:
 
     def _add(self, id: str, task_ref: str, options: TaskOptions) -> TaskNode:
         before = self._before(id, options, options.get("input"))
+        return self._made(id, task_ref, before, task_fields(options), options)
+
+    def _made(
+        self,
+        id: str,
+        task_ref: str,
+        before: tuple[str, ...],
+        fields: dict[str, Json],
+        options: MapOptions,
+    ) -> TaskNode:
         own = tuple(name for name in before if self.holds(name))
         outside = tuple(name for name in before if not self.holds(name))
-        node = self.tasks[id] = TaskNode(id, task_ref, own, _fields(options), outside)
+        outcomes = self._outcomes(id, options)
+        node = self.tasks[id] = TaskNode(id, task_ref, own, fields, outside, outcomes)
         return node
+
+    def _outcomes(self, id: str, options: MapOptions) -> dict[str, str]:
+        found = {n.id: n.outcome for n in options.get("depends_on", ()) if isinstance(n, After)}
+        for name in found:
+            if not self.holds(name):
+                message = f"{id!r} cannot wait for an outcome of {name!r}: only {self.name} can"
+                raise Invalid("GRAPH_UNKNOWN_NODE", message)
+        return found
 
     def _written(
         self, id: str, kind: str, said: dict[str, Json], key: str, options: TaskOptions
@@ -279,11 +280,11 @@ class Graph:
         """What a new node depends on, as it says and by what its input refers to."""
         if id in self.tasks:
             raise Invalid("GRAPH_DUPLICATE_NODE", f"workflow {self.name} has two tasks {id!r}")
-        for name in options.keys() - _OPTIONS:
+        for name in options.keys() - OPTIONS:
             message = f"{id!r} of {self.name} has no option {name!r}; there are {_OPTIONS_SHOWN}"
             raise TypeError(message)
         names = [n if isinstance(n, str) else n.id for n in options.get("depends_on", ())]
-        for ref in _refs(given):
+        for ref in refs_in(given):
             if ref.item_of and ref.item_of != self.name:
                 message = f"{id!r} of {self.name} cannot see the items of {ref.item_of}"
                 raise Invalid("TEMPLATE_UNKNOWN_REFERENCE", message)
@@ -301,6 +302,7 @@ class MapNode(Graph):
         body: dict[str, Json],
         before: tuple[str, ...],
         fields: dict[str, Json],
+        outcomes: Mapping[str, str],
     ) -> None:
         super().__init__(f"{outer.name}.{id}", outer.handlers, outer._resources)
         self.id = id
@@ -308,6 +310,7 @@ class MapNode(Graph):
         self._body = body
         self._named = before
         self._fields = fields
+        self._outcomes_of = outcomes
 
     @property
     def item(self) -> Ref:
@@ -342,9 +345,7 @@ class MapNode(Graph):
             "map": {**self._body, "tasks": tasks},
             **self._fields,
         }
-        if self.depends_on:
-            document["dependsOn"] = list(self.depends_on)
-        return document
+        return document | _waited_for(self.depends_on, self._outcomes_of)
 
     @property
     def _given(self) -> Ref:
@@ -372,8 +373,13 @@ class Workflow(Graph):
         timeout: Duration | None = None,
         labels: Mapping[str, str] | None = None,
         start: Mapping[str, Json] | None = None,
+        variables: Mapping[str, Json] | None = None,
+        also: Mapping[str, Json] | None = None,
     ) -> None:
-        """`start` says when executions begin, in the words of a resource; times may be seconds."""
+        """`start` says when executions begin, and `variables` what people may change while they
+        run, in the words of a resource; times may be seconds. `also` is what else a resource says
+        of a workflow: limits, onFailure, compensation, triggers …
+        """
         super().__init__(name, {}, {})
         self.output = output
         self._input_schema = input_schema
@@ -381,6 +387,8 @@ class Workflow(Graph):
         self._timeout = timeout
         self._labels = dict(labels or {})
         self._start = dict(start or {})
+        self._variables = dict(variables or {})
+        self._also = dict(also or {})
 
     @property
     def id(self) -> str:
@@ -392,7 +400,7 @@ class Workflow(Graph):
         if self._input_schema is not None:
             spec["inputSchema"] = self._input_schema
         if self.output is not None:
-            spec["output"] = _plain(self.output)
+            spec["output"] = plain(self.output)
         if self._parallelism:
             spec["parallelism"] = self._parallelism
         if self._timeout is not None:
@@ -402,6 +410,9 @@ class Workflow(Graph):
                 name: duration_text(value) if name in _START_TIMES else value
                 for name, value in self._start.items()
             }
+        if self._variables:
+            spec["variables"] = self._variables
+        spec |= plain(self._also)
         metadata: dict[str, Json] = {"name": self.name}
         if self._labels:
             metadata["labels"] = self._labels
@@ -438,60 +449,11 @@ def _task_spec(task_type: TaskType) -> dict[str, Json]:
     return spec
 
 
-def _map_fields(options: MapOptions) -> dict[str, Json]:
-    """The options of any node as a resource writes them; what is not said is left out."""
-    fields: dict[str, Json] = {}
-    if name := options.get("name"):
-        fields["name"] = name
-    if condition := options.get("condition"):
-        fields["condition"] = condition
-    if not options.get("critical", True):
-        fields["critical"] = False
-    return fields
-
-
-def _fields(options: TaskOptions) -> dict[str, Json]:
-    """The options of a task as a resource writes them."""
-    fields: dict[str, Json] = {}
-    if options.get("input") is not None:
-        fields["input"] = _plain(options["input"])
-    if retry := options.get("retry"):
-        fields["retry"] = retry.as_json()
-    if timeout := options.get("timeout"):
-        fields["timeout"] = duration_text(timeout)
-    if to_start := options.get("schedule_to_start"):
-        fields["scheduleToStart"] = duration_text(to_start)
-    for key in ("priority", "queue"):
-        if value := options.get(key):
-            fields[key] = value
-    return fields | _map_fields(options)
+def _waited_for(names: Sequence[str], outcomes: Mapping[str, str]) -> dict[str, Json]:
+    """`dependsOn`, where there is something."""
+    waited = [{"task": n, "on": outcomes[n]} if n in outcomes else n for n in names]
+    return {"dependsOn": waited} if waited else {}
 
 
 def _document(kind: str, metadata: dict[str, Json], spec: dict[str, Json]) -> dict[str, Json]:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
-
-
-def _plain(value: Json) -> Json:
-    """References as templates, at any depth."""
-    match value:
-        case Ref():
-            return str(value)
-        case Mapping():
-            return {key: _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return value
-
-
-def _refs(value: Json) -> Iterator[Ref]:
-    """The references in `value`, at any depth."""
-    match value:
-        case Ref():
-            yield value
-        case Mapping():
-            for item in value.values():
-                yield from _refs(item)
-        case list() | tuple():
-            for item in value:
-                yield from _refs(item)

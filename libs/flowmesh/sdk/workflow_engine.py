@@ -21,9 +21,11 @@ from flowmesh.sdk.definition_calls import Definition, Registered
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, StoredValue, duration_ms
 from flowmesh.sdk.failures import ExecutionFailed
-from flowmesh.sdk.flow import Ref, TaskOptions, Workflow
+from flowmesh.sdk.flow import Workflow
 from flowmesh.sdk.handlers import TaskHandler
+from flowmesh.sdk.node_options import TaskOptions
 from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.refs import Ref
 from flowmesh.sdk.step_context import with_shared_data
 from flowmesh.sdk.task_types import Duration, Retry
 from flowmesh.sdk.worker import Worker

@@ -1,11 +1,12 @@
-"""What follows from failures, and approvals, from native to graph JSON and back."""
+"""What a workflow says besides its graph, from native to graph JSON and back."""
 
 import json
 from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.definitions import compile_source
+from flowmesh.definitions import Workflow, compile_source, read_source
 from flowmesh.definitions.exports.export import export_source
+from flowmesh.definitions.trigger_messages import trigger_message
 
 SOURCE = b"""\
 apiVersion: workflow.io/v1
@@ -14,6 +15,17 @@ metadata: {name: rt}
 spec:
   onFailure: STOP
   compensation: {onCancel: false, order: PARALLEL}
+  variables: {limit: {schema: {type: integer}, initial: 5}, who: {initial: ann}}
+  limits: {concurrency: 9, key: "{{input.customer}}"}
+  start: {key: "{{input.customer}}", concurrency: 1, onConflict: REPLACE, delay: 3s}
+  searchable: [input.customer]
+  searchAttributes: {total: {type: NUMBER, from: "{{input.total}}"}}
+  retention: 30d
+  triggers:
+    - {id: nightly, cron: {expression: "0 2 * * *", timezone: Europe/Berlin, catchUp: ONE}}
+    - {id: paid, event: {type: order.paid, filter: event.data.total > 5, input: {a: 1}}}
+    - {id: hook, webhook: {provider: GITHUB, secret: s3cret, payloadSchema: {type: object}}}
+    - {id: other, webhook: {path: elsewhere}}
   tasks:
     - id: a
       taskRef: transform
@@ -25,6 +37,14 @@ spec:
         taskRef: transform
         input: {source: "{{undo.output}}", pipeline: []}
         retry: {maxAttempts: 9}
+    - id: v
+      taskRef: transform
+      input: {source: "{{variables.limit}}", pipeline: []}
+      condition: variables.limit > 3
+      cache: {ttl: 5s, scope: NAMESPACE, key: "{{input.total}}"}
+      limits: {rate: 2.5, burst: 4, retries: 0.2}
+      requires: {gpu: "yes"}
+      permissions: [refund, audit]
     - {id: b, taskRef: noop, onFailure: CONTINUE, fallback: {x: 1}}
     - {id: g, onFailure: HOLD, group: {tasks: [{id: h, taskRef: noop}]}}
     - id: ok
@@ -57,9 +77,49 @@ def converted(source: bytes, kind: str, target: str) -> bytes:
     return json.dumps(documents if len(documents) > 1 else documents[0]).encode()
 
 
+def triggers(source: bytes) -> list[Any]:
+    (read,) = read_source(source).resources
+    assert isinstance(read.resource, Workflow)
+    return [trigger_message(each) for each in read.resource.triggers]
+
+
 def test_nothing_of_it_is_lost_on_the_way_to_graph_json_and_back() -> None:
     """Policies, undoing, fallbacks, holds, joins by count, finally, approvals: the same plan."""
     graph = converted(SOURCE, "application/yaml", "graph")
     native = converted(graph, "application/json", "native")
     plans = [meaning(compile_source(each)) for each in (SOURCE, graph, native)]
     assert plans[0] == plans[1] == plans[2]
+    assert triggers(SOURCE) == triggers(graph) == triggers(native)
+
+
+STEPS = {
+    "id": "w",
+    "limits": {"concurrency": 3},
+    "triggers": [{"id": "t", "cron": {"expression": "@daily"}}],
+    "steps": [
+        {
+            "id": "a",
+            "action": "mine",
+            "limits": {"rate": 2},
+            "requires": {"gpu": "yes"},
+            "permissions": ["refund"],
+        },
+        {
+            "id": "b",
+            "action": "function",
+            "params": {"code": "return context.n"},
+            "cache": {"ttl": 5_000, "key": "{{context.n}}"},
+        },
+    ],
+}
+
+
+def test_what_step_json_says_of_a_task_goes_to_graph_json_and_back() -> None:
+    """Limits, labels, permissions, a cache, and what starts the workflow."""
+    steps = json.dumps(STEPS).encode()
+    graph = converted(steps, "application/json", "graph")
+    back = converted(graph, "application/json", "steps")
+    plans = [meaning(compile_source(each)) for each in (steps, graph, back)]
+    assert plans[0] == plans[1] == plans[2]
+    assert list(plans[0].nodes[0].permissions) == ["refund"]
+    assert triggers(steps) == triggers(graph) == triggers(back) != []

@@ -3,7 +3,6 @@
 from typing import Any
 
 import orjson
-import pytest
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
@@ -18,7 +17,6 @@ from flowmesh.definitions import (
 from flowmesh.definitions.checks import check
 from flowmesh.definitions.exports.export import export_source
 from flowmesh.definitions.versions import diff_workflows
-from flowmesh.errors import Invalid
 
 Json = Any
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -115,9 +113,23 @@ def test_differences_tell_of_triggers_and_of_no_secret() -> None:
     assert "whsec" not in repr(found)
 
 
-def test_no_format_loses_a_trigger_in_silence() -> None:
-    """Step JSON and graph JSON have other words for what starts them, or none."""
-    source = orjson.dumps(native({"id": "c", "cron": {"expression": "@daily"}}))
-    for target in ("steps", "graph"):
-        with pytest.raises(Invalid, match="no place for a trigger"):
-            export_source(source, "", target)
+def test_a_trigger_node_becomes_a_listed_trigger() -> None:
+    """Step JSON has no such nodes: the step does nothing, and the list says when."""
+    config = {"cron": "@daily", "input": {"a": 1}}
+    source = orjson.dumps(
+        {
+            "id": "w",
+            "nodes": [
+                {
+                    "id": "t",
+                    "type": "trigger",
+                    "data": {"triggerType": "scheduled", "config": config},
+                }
+            ],
+            "edges": [],
+        }
+    )
+    (steps,) = export_source(source, "", "steps")
+    listed = {"id": "t", "cron": {"expression": "@daily", "input": {"a": 1}}}
+    assert steps["triggers"] == [listed]
+    assert [each["action"] for each in steps["steps"]] == ["noop"]

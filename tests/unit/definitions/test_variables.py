@@ -9,6 +9,7 @@ from flowmesh.definitions.exports.export import export_source
 from flowmesh.definitions.versions.diff import diff_workflows
 from flowmesh.errors import Invalid
 from tests.unit.definitions.factories import documents, node, refusals, workflow
+from tests.unit.definitions.test_graph_json import graph, made
 
 LIMIT = {"schema": {"type": "integer", "minimum": 1}, "initial": 5}
 
@@ -80,10 +81,23 @@ def test_a_value_that_never_fits_what_it_flows_to_is_refused() -> None:
     assert [code for code, _ in refusals(wrong)] == ["TYPE_MISMATCH"]
 
 
-def test_other_formats_have_no_place_for_them() -> None:
-    """An export says so by name."""
+def test_step_json_has_no_place_for_them() -> None:
+    """No step could read one; an export says so by name."""
     with pytest.raises(Invalid, match="a variable"):
-        export_source(declared(node("a", input=None, taskRef="noop")), "application/yaml", "graph")
+        export_source(declared(node("a", input=None, taskRef="noop")), "application/yaml", "steps")
+
+
+def test_graph_json_declares_and_reads_them() -> None:
+    """In the input of a node of its own types, of a native one, and in the output."""
+    source = graph(
+        made("a", data={"taskType": "t", "input": "{{variables.limit}}"}),
+        made("b", data={"taskRef": "noop", "condition": "variables.limit > 3"}),
+        variables={"limit": LIMIT},
+        output="{{variables.limit}}",
+    )
+    assert refusals(source) == []
+    wrong = graph(made("a", data={"taskType": "t", "input": "{{variables.limit}}"}))
+    assert refusals(wrong) == [("TEMPLATE_UNKNOWN_REFERENCE", "nodes[0].data.input")]
 
 
 def test_a_change_of_a_variable_is_a_difference() -> None:

@@ -213,5 +213,45 @@ def test_a_task_in_a_map_may_wait_for_one_around_it() -> None:
 def test_an_option_that_does_not_exist_is_refused() -> None:
     """A word that nobody reads would change nothing, and nobody would know."""
     flow = Workflow("options")
-    with pytest.raises(TypeError, match="no option 'after'; there are condition, critical"):
+    with pytest.raises(TypeError, match="no option 'after'; there are also, condition"):
         flow.use("a", "noop", after="b")  # type: ignore[call-arg]
+
+
+def test_a_node_says_all_that_a_resource_says_of_one() -> None:
+    """A decision and its labels, a loop, an undo, limits; references are dependencies too."""
+    flow = Workflow(
+        "all",
+        variables={"limit": {"schema": {"type": "integer"}, "initial": 5}},
+        also={"onFailure": "STOP", "limits": {"concurrency": 3}},
+    )
+    cart = flow.task("cart", "load", permissions=["shop"], also={"requires": {"gpu": "yes"}})
+    large = {"id": "large", "expression": "tasks.cart.output.total > variables.limit"}
+    pick = flow.node("pick", {"decision": {"conditions": [large]}}, depends_on=[cart])
+    flow.use("review", "noop", depends_on=[pick.on("large")])
+    undo = {"taskRef": "load", "input": "{{undo.output}}"}
+    pay = flow.task("pay", "pay", input={"most": flow.variables["limit"]}, also={"undo": undo})
+    failed = flow.use("failed", "noop", depends_on=[pay.on("failure")])
+    state = {"n": cart.output["total"]}
+    inner = [{"id": "once", "taskRef": "noop"}]
+    loop = {"while": "state.n < 3", "state": state, "tasks": inner}
+    flow.node("poll", {"loop": loop}, depends_on=[failed, pick], join="ANY", name="Poll")
+    each = flow.map("each", [1], depends_on=[pay.on("success")], batch=5, tolerate={"count": 1})
+    each.task("one", "one")
+
+    nodes = {each["id"]: each for each in flow.as_resources()[-1]["spec"]["tasks"]}
+    assert nodes["review"]["dependsOn"] == [{"task": "pick", "on": "large"}]
+    assert nodes["poll"]["dependsOn"] == ["failed", "pick", "cart"]
+    assert nodes["each"]["dependsOn"] == [{"task": "pay", "on": "success"}]
+    assert nodes["cart"]["permissions"] == ["shop"]
+    plan = compile_source(flow.source(), "application/yaml")
+    assert [each.name for each in plan.variables] == ["limit"]
+    assert [each.id for each in plan.nodes if each.HasField("undo")] == ["pay"]
+
+
+def test_a_task_in_a_map_waits_for_no_outcome_around_it() -> None:
+    """What it depends on there the map waits for."""
+    flow = Workflow("outside")
+    first = flow.task("first", "x")
+    each = flow.map("each", [1])
+    with pytest.raises(Invalid, match=r"only outside\.each can"):
+        each.task("then", "x", depends_on=[first.on("failure")])

@@ -102,6 +102,9 @@ def cache_schema(ttl: Schema) -> Schema:
     return or_null(cache)
 
 
+CACHE_MS = cache_schema(number(limits.CACHE_TTL_MS_MIN, limits.CACHE_TTL_MS_MAX, whole=True))
+
+
 def function_block() -> Schema:
     """Code of ours to run, or a handler of a worker."""
     inline = {

@@ -1,6 +1,7 @@
 """Schema of graph JSON. Members that are not known are kept, so it refuses none."""
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.editor.calls import CACHE_MS
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
     HEADERS,
@@ -18,10 +19,10 @@ from flowmesh.definitions.editor.parts import (
     or_null,
     retry,
     said,
-    start_schema,
     text,
     url,
 )
+from flowmesh.definitions.editor.shared import of_graphs, of_tasks, of_workflows, outcomes
 from flowmesh.definitions.formats.authentication import SCHEMES
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.graph import N_OF_M
@@ -78,7 +79,8 @@ def graph_schema() -> Schema:
             ),
             "timeout": _TIMEOUT_MS,
             "labels": LABELS,
-            "start": start_schema(),
+            **of_workflows(),
+            **of_graphs(),
             "webhooks": _WEBHOOKS,
         },
         "id",
@@ -112,6 +114,9 @@ def _node() -> Schema:
             "critical": said("Whether its failure fails the workflow.", flag(True)),
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
+            "cache": CACHE_MS,
+            **of_tasks(),
+            **outcomes(),
         },
         "id",
         "type",

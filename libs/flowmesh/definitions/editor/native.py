@@ -17,10 +17,8 @@ from flowmesh.definitions.editor.parts import (
     IDS,
     JSON_SCHEMA,
     LABELS,
-    SEARCH,
     TASK_REF,
     TEMPLATE,
-    VARIABLES,
     Schema,
     choice,
     code,
@@ -30,16 +28,20 @@ from flowmesh.definitions.editor.parts import (
     number,
     or_null,
     said,
-    start_schema,
     text,
     url,
 )
-from flowmesh.definitions.editor.triggers import triggers
+from flowmesh.definitions.editor.shared import (
+    PERMISSIONS,
+    of_graphs,
+    of_tasks,
+    of_workflows,
+    outcomes,
+)
 from flowmesh.definitions.formats.approvals import ASSIGNEES_MAX, DEADLINES, NEEDS, REJECTIONS
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.native import API_VERSION, FORMS, LANGUAGES
 from flowmesh.definitions.formats.native_links import KINDS, ON_CANCEL, VERSION_MAX
-from flowmesh.definitions.formats.outcomes import ON_FAILURE, ORDERS, POLICIES, START_LIMIT
 from flowmesh.definitions.model import Join, Priority
 
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
@@ -53,15 +55,6 @@ _WAITED_FOR: Schema = {
     },
 }
 _FORM = said("How templates are written.", choice(FORMS, FORMS[0]))
-_COMPENSATION = members(
-    {
-        "onFailure": flag(True),
-        "onCancel": flag(True),
-        "onTerminate": flag(False),
-        "order": choice(ORDERS, ORDERS[0]),
-    },
-    text="When what was done is undone, and in which order.",
-)
 _JOIN = members(
     {
         "mode": choice(("ANY", "ALL"), "ANY"),
@@ -87,10 +80,6 @@ _APPROVAL = members(
     },
     text="Waits for people to approve.",
 )
-_PERMISSIONS = said(
-    "What whoever starts an execution must be permitted for this to run.",
-    or_null({"type": "array", "items": ID, "maxItems": limits.PERMISSIONS_MAX}),
-)
 _CODE = code("JavaScript that returns the output.")
 _CONDITION = text(
     limits.CODE_CHARACTERS_MAX, "CEL over input and tasks; must hold for the node to run."
@@ -111,16 +100,9 @@ def workflow_schema() -> Schema:
                 number(0, limits.NODES_MAX, whole=True),
             ),
             "timeout": said("Limit of the whole execution.", or_null(DURATION)),
-            "onFailure": said(
-                "What the others do once a critical task has failed.", choice(POLICIES, POLICIES[0])
-            ),
-            "compensation": or_null(_COMPENSATION),
-            "triggers": triggers(),
             "templates": _FORM,
-            **VARIABLES,
-            **SEARCH,
-            "start": start_schema(),
-            "limits": _limits(),
+            **of_workflows(),
+            **of_graphs(),
         },
         "tasks",
     )
@@ -176,7 +158,7 @@ def task_schema() -> Schema:
         "retry": POLICY,
         "timeout": TIMEOUT,
         "queue": ID,
-        "permissions": _PERMISSIONS,
+        "permissions": PERMISSIONS,
         "templates": _FORM,
     }
     spec: Schema = {
@@ -260,11 +242,8 @@ def _shared() -> dict[str, Schema]:
         "condition": _CONDITION,
         "dependsOn": said("Nodes that must have ended before, and how.", _WAITED_FOR),
         "join": {"anyOf": [choice([join.name for join in Join], Join.STRICT.name), _JOIN]},
-        "onFailure": said("What its failure means.", choice(ON_FAILURE, ON_FAILURE[0])),
-        "fallback": said("Its output where it failed and the others go on.", ANYTHING),
+        **outcomes(),
         "undo": {"$ref": "#/$defs/undo"},
-        "totalTimeout": said("Limit of all attempts together.", or_null(DURATION)),
-        START_LIMIT: said("Limit of the wait of an attempt for a worker.", or_null(DURATION)),
         "critical": said("Whether its failure fails the workflow.", flag(True)),
     }
 
@@ -300,42 +279,12 @@ def _node() -> Schema:
             "timeout": TIMEOUT,
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
-            "limits": _limits(),
-            "requires": said(
-                "Labels that its workers must have.",
-                {
-                    "type": ["object", "null"],
-                    "propertyNames": ID,
-                    "additionalProperties": ID,
-                    "maxProperties": limits.REQUIRES_MAX,
-                },
-            ),
-            "permissions": _PERMISSIONS,
+            **of_tasks(),
         },
         "id",
     )
     schema["anyOf"] = [{"required": [kind]} for kind in ("taskRef", *KINDS)]
     return schema
-
-
-def _limits() -> Schema:
-    most = limits.LIMIT_CONCURRENCY_MAX
-    return or_null(
-        members(
-            {
-                "concurrency": said("Tasks at workers at once.", number(0, most, whole=True)),
-                "rate": said("Tasks that may begin in a second.", number(0, limits.LIMIT_RATE_MAX)),
-                "burst": said("As many at once after a pause.", number(0, most, whole=True)),
-                "key": text(
-                    limits.CODE_CHARACTERS_MAX,
-                    "Template over input; each of its values is limited by itself.",
-                ),
-                "retries": said(
-                    "Retries per task that began, as a share.", number(0, limits.LIMIT_RETRIES_MAX)
-                ),
-            }
-        )
-    )
 
 
 def _links() -> dict[str, Schema]:

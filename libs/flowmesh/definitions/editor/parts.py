@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.formats.variables import NAME
-from flowmesh.definitions.model import StartConflict
 
 Json = Any
 Schema = dict[str, Any]
@@ -134,87 +132,3 @@ def retry(multiplier: str, delay: Schema, *, more: bool = False, elapsed: bool =
         more=more,
     )
     return or_null(policy)
-
-
-SEARCH: dict[str, Schema] = {
-    "searchAttributes": said(
-        "What executions are found by, as attr.<name>.",
-        {
-            "type": ["object", "null"],
-            "propertyNames": {"pattern": r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}$"},
-            "additionalProperties": or_null(
-                members(
-                    {
-                        "type": choice(("TEXT", "NUMBER", "BOOL", "TIME"), ""),
-                        "from": said("A template over input.", ANYTHING),
-                    },
-                    "type",
-                )
-            ),
-        },
-    ),
-    "searchable": said(
-        "Parts of the input that executions are found by, as input.customerId.",
-        {
-            "type": ["array", "null"],
-            "items": {"type": "string", "pattern": r"^input(\.[A-Za-z_][A-Za-z0-9_]*){1,8}$"},
-            "uniqueItems": True,
-        },
-    ),
-    "retention": said(
-        "How long ended executions are kept.",
-        {
-            "anyOf": [DURATION, {"type": "string", "pattern": "^[0-9]{1,4}d$"}, {"type": "null"}],
-            "examples": ["12h", "30d"],
-        },
-    ),
-}
-VARIABLES: dict[str, Schema] = {
-    "variables": said(
-        "Values that people change while an execution runs, as {{variables.<name>}}.",
-        {
-            "type": ["object", "null"],
-            "maxProperties": limits.VARIABLES_MAX,
-            "propertyNames": {"pattern": f"^{NAME}$"},
-            "additionalProperties": or_null(
-                members(
-                    {
-                        "schema": JSON_SCHEMA,
-                        "initial": said("Its first value.", ANYTHING),
-                    }
-                )
-            ),
-        },
-    ),
-}
-
-
-def start_schema() -> Schema:
-    """When executions begin."""
-    most = limits.LIMIT_CONCURRENCY_MAX
-    return or_null(
-        members(
-            {
-                "key": text(
-                    limits.CODE_CHARACTERS_MAX,
-                    "Template over input; the starts of each of its values are about one another.",
-                ),
-                "concurrency": said(
-                    "Executions of a key that have begun and not ended.",
-                    number(1, most, whole=True),
-                ),
-                "onConflict": choice([each.name for each in StartConflict], "QUEUE"),
-                "delay": said("It begins so long after its start.", or_null(DURATION)),
-                "debounce": said(
-                    "It begins when nothing was started for so long.", or_null(DURATION)
-                ),
-                "maxWait": said(
-                    "It begins so long after the first start at the latest.", or_null(DURATION)
-                ),
-                "dedupWindow": said(
-                    "A start so soon after another is answered with its execution.",
-                    or_null(DURATION),
-                ),
-            }
-        )
-    )

@@ -3,8 +3,8 @@
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.calls import (
     BLOCKS,
+    CACHE_MS,
     authentication_schema,
-    cache_schema,
     call_blocks,
 )
 from flowmesh.definitions.editor.parts import (
@@ -14,7 +14,6 @@ from flowmesh.definitions.editor.parts import (
     IDS,
     JSON_SCHEMA,
     LABELS,
-    SEARCH,
     TEMPLATE,
     Schema,
     choice,
@@ -26,10 +25,10 @@ from flowmesh.definitions.editor.parts import (
     or_null,
     retry,
     said,
-    start_schema,
     text,
     url,
 )
+from flowmesh.definitions.editor.shared import of_tasks, of_workflows
 from flowmesh.definitions.formats.common import METHODS, SCRIPTS
 from flowmesh.definitions.model import Priority
 
@@ -92,8 +91,7 @@ def steps_schema() -> Schema:
             ),
             "timeout": _TIMEOUT_MS,
             "labels": LABELS,
-            **SEARCH,
-            "start": start_schema(),
+            **of_workflows(),
             "webhooks": or_null(webhooks),
             "steps": {
                 "type": "array",
@@ -128,9 +126,8 @@ def _step() -> Schema:
             "critical": said("Whether its failure fails the workflow.", flag(True)),
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
-            "cache": cache_schema(
-                number(limits.CACHE_TTL_MS_MIN, limits.CACHE_TTL_MS_MAX, whole=True)
-            ),
+            "cache": CACHE_MS,
+            **of_tasks(),
         },
         "id",
         more=True,

@@ -10,7 +10,6 @@ from flowmesh.definitions.exports.steps import steps_document
 from flowmesh.definitions.model import Dialect, Json, Workflow
 from flowmesh.definitions.problems import refuse
 from flowmesh.definitions.reading import Read, read_source
-from flowmesh.definitions.triggers import Webhook
 from flowmesh.errors import Invalid
 
 # Formats that are written, by the word that asks for them, and what they are called.
@@ -32,16 +31,6 @@ def export(read: Read, target: str) -> list[dict[str, Any]]:
     if not isinstance(workflow, Workflow) or workflow.dialect is dialect:
         return [document]
     lost = Lost(words)
-    for name, limits in ("", workflow.limits), *((n.id, n.limits) for n in workflow.nodes):
-        if limits is not None:
-            lost.note("limits", name)
-    for variable in workflow.variables:
-        lost.note("a variable", variable.name)
-    for node in workflow.nodes:
-        if node.requires:
-            lost.note("labels that workers must have", node.id)
-        if node.permissions:
-            lost.note("permissions", node.id)
     found: list[dict[str, Json]]
     match dialect:
         case Dialect.GRAPH:
@@ -50,10 +39,6 @@ def export(read: Read, target: str) -> list[dict[str, Any]]:
             found = [steps_document(workflow, document, lost)]
         case _:
             found = native_documents(workflow, document, lost)
-    for trigger in workflow.triggers:
-        # Of one that is a node the node tells.
-        if not (isinstance(trigger.source, Webhook) and trigger.source.signal):
-            lost.note("a trigger", trigger.id)
     lost.refuse()
     return found
 

@@ -9,12 +9,13 @@ from flowmesh.definitions.drawing.svg import Placed, placed
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import (
     Document,
-    found_by,
+    cache_of,
+    common_of,
     params_of,
     policies_of,
     policy,
     said_of,
-    start_of,
+    variables_of,
     webhooks,
     written_nodes,
 )
@@ -51,8 +52,7 @@ def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
     found |= policies_of(workflow)
     if workflow.labels:
         found["labels"] = workflow.labels
-    found |= found_by(workflow)
-    found |= start_of(workflow)
+    found |= common_of(workflow) | variables_of(workflow)
     if said := webhooks(workflow.callbacks):
         found["webhooks"] = said
     metadata = document.get("metadata", {})
@@ -77,6 +77,8 @@ def _graph(workflow: Workflow, drawn: Placed, people: dict[str, Document], lost:
         else:
             kind, data = _data(node, lost)
             said = said_of(node)
+            if node.cache is not None:
+                said |= cache_of(node.cache, node.cache.ttl_ms)
         each: Document = {"id": node.id, "type": kind, "name": node.name}
         if shown.get("description"):
             each["description"] = shown["description"]
@@ -116,8 +118,6 @@ def _data(node: Node, lost: Lost) -> tuple[str, Document]:
         lost.note("a node with a body, or a task that is not written into it", node.id)
     else:
         kind, data = _task(node, node.task, lost)
-    if node.cache is not None:
-        lost.note("a cache of results", node.id)
     if node.retry is not None:
         data["retryPolicy"] = policy(node.retry)
     if node.timeout_ms:

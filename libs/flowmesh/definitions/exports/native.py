@@ -7,12 +7,13 @@ of step JSON has no place here. What only editors read of a node, such as positi
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import (
     Document,
-    found_by,
+    cache_of,
+    common_of,
     native_policy,
     outcome_of,
     policies_of,
     said_of,
-    start_of,
+    variables_of,
     written_nodes,
 )
 from flowmesh.definitions.formats.graph_nodes import NATIVE_KEYS
@@ -58,9 +59,7 @@ def native_documents(workflow: Workflow, document: Document, lost: Lost) -> list
         spec["parallelism"] = workflow.parallelism
     if workflow.timeout_ms:
         spec["timeout"] = f"{workflow.timeout_ms}ms"
-    spec |= policies_of(workflow)
-    spec |= found_by(workflow)
-    spec |= start_of(workflow)
+    spec |= policies_of(workflow) | common_of(workflow) | variables_of(workflow)
     callbacks = workflow.callbacks
     if callbacks.on_complete or callbacks.on_failure or callbacks.on_step:
         lost.note("webhooks that are told how an execution goes")
@@ -116,7 +115,7 @@ def _made(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> 
     if node.timeout_ms:
         found["timeout"] = f"{node.timeout_ms}ms"
     if node.cache is not None:
-        lost.note("a cache of results", node.id)
+        found |= cache_of(node.cache, f"{node.cache.ttl_ms}ms")
     return found | said_of(node) | outcome_of(node)
 
 

@@ -1,12 +1,15 @@
-"""What the formats write alike: retry policies, callbacks, what people read."""
+"""What the formats write alike: policies, callbacks, limits, when runs begin, what people read."""
 
 from typing import Any
 
+from flowmesh.definitions.exports.triggers import listed, written_trigger
 from flowmesh.definitions.model import (
+    Cache,
     Callbacks,
     Compensation,
     FailurePolicy,
     Json,
+    Limits,
     Node,
     OnFailure,
     Retry,
@@ -111,6 +114,12 @@ def said_of(node: Node) -> Document:
         found["priority"] = node.priority.name
     if node.queue:
         found["queue"] = node.queue
+    if node.limits is not None:
+        found["limits"] = _limits(node.limits)
+    if node.requires:
+        found["requires"] = node.requires
+    if node.permissions:
+        found["permissions"] = list(node.permissions)
     return found
 
 
@@ -132,7 +141,43 @@ def params_of(task: Task) -> Document:
     }
 
 
-def found_by(workflow: Workflow) -> Document:
+def common_of(workflow: Workflow) -> Document:
+    """What all formats of ours say of a workflow in the same words."""
+    found = _found_by(workflow) | _start_of(workflow)
+    if workflow.limits is not None:
+        found["limits"] = _limits(workflow.limits)
+    if triggers := [written_trigger(each, workflow.id) for each in listed(workflow.triggers)]:
+        found["triggers"] = triggers
+    return found
+
+
+def variables_of(workflow: Workflow) -> Document:
+    """What it declares, for formats whose nodes can read it."""
+    declared: Document = {}
+    for each in workflow.variables:
+        schema = {"schema": each.schema} if each.schema is not None else {}
+        declared[each.name] = schema | {"initial": each.initial}
+    return {"variables": declared} if declared else {}
+
+
+def cache_of(cache: Cache, ttl: Json) -> Document:
+    """The cache of a node, with the `ttl` as the format writes times."""
+    found: Document = {"ttl": ttl, "scope": "NAMESPACE" if cache.everywhere else "WORKFLOW"}
+    return {"cache": found if cache.key is None else found | {"key": cache.key}}
+
+
+def _limits(limits: Limits) -> Document:
+    said = {
+        "concurrency": limits.concurrency,
+        "rate": limits.rate,
+        "burst": limits.burst,
+        "key": limits.key,
+        "retries": limits.retries,
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def _found_by(workflow: Workflow) -> Document:
     """What its executions are found by, and how long they are kept."""
     found: Document = {}
     attributes: Document = {}
@@ -149,7 +194,7 @@ def found_by(workflow: Workflow) -> Document:
     return found
 
 
-def start_of(workflow: Workflow) -> Document:
+def _start_of(workflow: Workflow) -> Document:
     """When its executions begin."""
     start = workflow.start
     if start is None:

@@ -3,11 +3,11 @@
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import (
     Document,
-    found_by,
+    cache_of,
+    common_of,
     params_of,
     policy,
     said_of,
-    start_of,
     webhooks,
     written_nodes,
 )
@@ -50,10 +50,11 @@ def steps_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
         found["maxConcurrency"] = workflow.parallelism
     if workflow.timeout_ms:
         found["timeout"] = workflow.timeout_ms
+    for variable in workflow.variables:
+        lost.note("a variable, which no step could read", variable.name)
     if workflow.labels:
         found["labels"] = workflow.labels
-    found |= found_by(workflow)
-    found |= start_of(workflow)
+    found |= common_of(workflow)
     if said := webhooks(workflow.callbacks):
         found["webhooks"] = said
     if document.get("metadata") and workflow.dialect is not Dialect.NATIVE:
@@ -77,7 +78,7 @@ def _step(node: Node, shown: Document, lost: Lost) -> Document:
     if node.outcome != Outcome():
         lost.note("what follows from the failure of a node", node.id)
     if node.cache is not None:
-        lost.note("a cache of results", node.id)
+        step |= cache_of(node.cache, node.cache.ttl_ms)
     if node.condition:
         lost.note("a condition of a node", node.id)
     if node.retry is not None:

@@ -1,6 +1,6 @@
 """The blocks of tasks that call databases and gRPC services, publish, log, or run Python.
 
-Both formats read them alike; what is read here is what the executors get.
+All formats of ours read them alike; what is read here is what the executors get.
 """
 
 import re

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.formats import native_bodies
+from flowmesh.definitions.formats import calls, native_bodies
 from flowmesh.definitions.formats.common import callbacks_of, node_list
 from flowmesh.definitions.formats.graph_edges import (
     Decision,
@@ -32,9 +32,12 @@ from flowmesh.definitions.formats.outcomes import read_compensation, read_outcom
 from flowmesh.definitions.formats.searching import read_retention, read_search
 from flowmesh.definitions.formats.starting import read_start
 from flowmesh.definitions.formats.steps import read_retry, read_timeout
-from flowmesh.definitions.formats.triggers import receiving_node, trigger_node
+from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
+from flowmesh.definitions.formats.triggers import read_triggers, receiving_node, trigger_node
+from flowmesh.definitions.formats.variables import read_variables
 from flowmesh.definitions.model import (
     NATIVE_RETRY,
+    VARIABLE_NAMES,
     Dialect,
     Edge,
     Join,
@@ -56,7 +59,7 @@ _ENTRANCES = frozenset({"trigger", "webhook"})
 # What a transformation behind them would have nothing of.
 _WITHOUT_OUTPUT = frozenset({"", "decision", "trigger", "delay"})
 # Members of a node that a native task in its data has too, and what it may not say itself.
-_SAID_OF_NODES = ("critical", "priority", "queue")
+_SAID_OF_NODES = ("critical", "priority", "queue", "limits", "requires", "permissions")
 _SAID_BY_EDGES = ("dependsOn", "join")
 
 
@@ -77,6 +80,8 @@ class _Graph:
 
     reader: Reader
     workflow_id: str
+    # What the templates of its nodes see besides the usual names.
+    bound: frozenset[str]
     found: list[_Found] = field(default_factory=list)
     paths: dict[str, Path] = field(default_factory=dict)
 
@@ -89,7 +94,8 @@ def load(reader: Reader) -> Workflow:
     if reader.raw("metadata") is not None:
         _metadata(reader.object("metadata"))
     webhooks = reader.object("webhooks")
-    graph = _Graph(reader, workflow_id)
+    variables = read_variables(reader)
+    graph = _Graph(reader, workflow_id, VARIABLE_NAMES if variables else frozenset())
     nodes = _nodes(graph)
     workflow = Workflow(
         id=workflow_id,
@@ -107,10 +113,12 @@ def load(reader: Reader) -> Workflow:
         nodes_path=("nodes",),
         on_failure=read_policy(reader),
         compensation=read_compensation(reader),
-        triggers=tuple(_triggers(graph, nodes)),
+        triggers=(*_triggers(graph, nodes), *read_triggers(reader, workflow_id)),
         search=read_search(reader),
         retention_ms=read_retention(reader),
         start=read_start(reader),
+        limits=read_limits(reader),
+        variables=variables,
     )
     webhooks.warn_of_unknown()
     reader.warn_of_unknown()
@@ -148,7 +156,7 @@ def _nodes(graph: _Graph) -> tuple[Node, ...]:
     kinds = {each.id: each.kind for each in graph.found}
     nodes: list[Node] = []
     for each in graph.found:
-        nodes += _made(each, wiring, kinds)
+        nodes += _made(each, wiring, kinds, graph.bound)
     return tuple(nodes)
 
 
@@ -206,7 +214,7 @@ def _descriptive(reader: Reader, graph: _Graph) -> None:
         _metadata(reader.object("metadata"))
 
 
-def _made(each: _Found, wiring: Wiring, kinds: dict[str, str]) -> list[Node]:
+def _made(each: _Found, wiring: Wiring, kinds: dict[str, str], bound: frozenset[str]) -> list[Node]:
     """A node with those that are hidden before, behind and on the edges to it."""
     edges = tuple(wiring.edges.get(each.id, ())) if each.id else ()
     previous = edges[0].source.removesuffix(AFTER_SUFFIX) if len(edges) == 1 else ""
@@ -216,7 +224,7 @@ def _made(each: _Found, wiring: Wiring, kinds: dict[str, str]) -> list[Node]:
     native = each.kind == "custom" and any(key in each.data.value for key in NATIVE_KEYS)
     if each.kind and not native:
         meaning = read_meaning(each.kind, Place(each.id, each.data, previous))
-    node = _native(each) if native else _node(each, meaning)
+    node = _native(each, bound) if native else _node(each, meaning, bound)
     node = replace(
         node,
         dependencies=tuple(edge.source for edge in edges),
@@ -253,7 +261,7 @@ def _made(each: _Found, wiring: Wiring, kinds: dict[str, str]) -> list[Node]:
     return [*hidden, node, *([behind] if behind is not None else [])]
 
 
-def _node(each: _Found, meaning: Meaning) -> Node:
+def _node(each: _Found, meaning: Meaning, bound: frozenset[str]) -> Node:
     """A node of one of the types; its edges are not known here."""
     reader, data = each.reader, each.data
     return Node(
@@ -269,11 +277,15 @@ def _node(each: _Found, meaning: Meaning) -> Node:
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
         outcome=read_outcome(reader, each.id, frozenset()),
-        bound=CONTEXT if meaning.has_input else frozenset(),
+        bound=CONTEXT | bound if meaning.has_input else frozenset(),
+        cache=calls.read_cache(reader, Reader.integer),
+        limits=read_limits(reader),
+        requires=read_requires(reader),
+        permissions=read_permissions(reader),
     )
 
 
-def _native(each: _Found) -> Node:
+def _native(each: _Found, bound: frozenset[str]) -> Node:
     """A custom node whose data is a task as native resources have it."""
     reader, data = each.reader, each.data
     said = {key: reader.raw(key) for key in ("name", *_SAID_OF_NODES) if reader.has(key)}
@@ -283,7 +295,7 @@ def _native(each: _Found) -> Node:
             message = f"{key} is said by edges, and by the join of the node"
             data.problems.add(_INVALID, message, (*data.path, key), at_key=True)
     task = Reader(value, data.path, data.problems)
-    node = read_task(task, native_bodies.Place())
+    node = read_task(task, native_bodies.Place(bound=bound))
     task.warn_of_unknown()
     return _with_native_retries(replace(node, id=each.id))
 

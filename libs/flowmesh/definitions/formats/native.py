@@ -21,12 +21,12 @@ from flowmesh.definitions.formats.native_bodies import (
     read_body,
     read_edges,
 )
-from flowmesh.definitions.formats.native_limits import read_limits, read_permissions, read_requires
 from flowmesh.definitions.formats.native_links import read_written, written_kind
 from flowmesh.definitions.formats.native_times import read_duration, read_retry, read_timeout
 from flowmesh.definitions.formats.outcomes import read_compensation, read_outcome, read_policy
 from flowmesh.definitions.formats.searching import read_retention, read_search
 from flowmesh.definitions.formats.starting import read_start
+from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
 from flowmesh.definitions.formats.triggers import read_triggers
 from flowmesh.definitions.formats.variables import read_variables
 from flowmesh.definitions.model import (

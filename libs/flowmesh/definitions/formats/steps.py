@@ -19,6 +19,8 @@ from flowmesh.definitions.formats.common import (
 )
 from flowmesh.definitions.formats.searching import read_retention, read_search
 from flowmesh.definitions.formats.starting import read_start
+from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
+from flowmesh.definitions.formats.triggers import read_triggers
 from flowmesh.definitions.model import (
     STEPS_RETRY,
     Dialect,
@@ -58,6 +60,8 @@ def load(reader: Reader) -> Workflow:
         search=read_search(reader),
         retention_ms=read_retention(reader),
         start=read_start(reader),
+        triggers=read_triggers(reader, workflow_id),
+        limits=read_limits(reader),
     )
     webhooks.warn_of_unknown()
     reader.warn_of_unknown()
@@ -105,6 +109,9 @@ def _node(reader: Reader) -> Node:
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
         cache=calls.read_cache(reader, Reader.integer),
+        limits=read_limits(reader),
+        requires=read_requires(reader),
+        permissions=read_permissions(reader),
     )
     reader.warn_of_unknown()
     return node

@@ -27,7 +27,7 @@ _GENERIC = ("GENERIC", "CUSTOM")
 
 
 def read_triggers(spec: Reader, workflow_id: str) -> tuple[Trigger, ...]:
-    """`spec.triggers` of a native workflow."""
+    """The member `triggers` of a workflow."""
     items = spec.items("triggers")
     path: Path = (*spec.path, "triggers")
     if len(items) > TRIGGERS_MAX:

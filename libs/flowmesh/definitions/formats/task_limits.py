@@ -1,5 +1,5 @@
-"""`limits`, `requires` and `permissions` of native resources: what holds tasks back, who may take
-them, and for whom they run.
+"""`limits`, `requires` and `permissions`, the same in every format of ours: what holds tasks back,
+who may take them, and for whom they run.
 """
 
 from flowmesh.definitions import limits as bounds

@@ -1,0 +1,54 @@
+"""References into data that exists when a workflow runs, wherever a definition has a value."""
+
+from collections.abc import Iterator, Mapping
+
+from flowmesh.sdk.payloads import Json
+
+
+class Ref:
+    """A reference into data that exists when the workflow runs: `cart.output["total"]`."""
+
+    __slots__ = ("_path", "item_of", "node")
+
+    def __init__(self, path: str, node: str = "", item_of: str = "") -> None:
+        self._path = path
+        # The node whose output it is; empty for the workflow's input.
+        self.node = node
+        # The map whose item, or its index, it is.
+        self.item_of = item_of
+
+    def __getitem__(self, key: str | int) -> "Ref":
+        step = f"[{key}]" if isinstance(key, int) else f".{key}"
+        return Ref(self._path + step, self.node, self.item_of)
+
+    def __str__(self) -> str:
+        return "{{" + self._path + "}}"
+
+    def __repr__(self) -> str:
+        return f"Ref({self._path!r})"
+
+
+def plain(value: Json) -> Json:
+    """References as templates, at any depth."""
+    match value:
+        case Ref():
+            return str(value)
+        case Mapping():
+            return {key: plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case _:
+            return value
+
+
+def refs_in(value: Json) -> Iterator[Ref]:
+    """The references in `value`, at any depth."""
+    match value:
+        case Ref():
+            yield value
+        case Mapping():
+            for item in value.values():
+                yield from refs_in(item)
+        case list() | tuple():
+            for item in value:
+                yield from refs_in(item)
