@@ -65,7 +65,6 @@ def given(path: str) -> Json:
         (".lines[0].sku", {"anyOf": [{"type": "null"}, {"type": "string"}]}),
         ("", {"type": "object"}),
         ("", {}),
-        (".anything", {"type": "string"}),
     ],
 )
 def test_what_fits_or_is_not_declared_is_silent(path: str, need: Json) -> None:
@@ -158,6 +157,26 @@ def test_an_optional_field_that_is_needed_may_be_missing(
     ((code, at, message),) = told(value, need)
     assert (code, at) == ("OUTPUT_MAY_BE_MISSING", place)
     assert "tasks.order.output.note may be missing" in message
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({}, "the schema of the output of order lists no field 'totl'; did you mean 'total'?"),
+        ({"additionalProperties": True}, ""),
+        ({"properties": {}}, ""),
+    ],
+)
+def test_a_field_that_an_output_does_not_list_is_told(more: Json, message: str) -> None:
+    """A typing error would show when it runs; an open schema says that there may be more."""
+    output = object_schema(total="number") | more
+    source = documents(
+        task("order", outputSchema=output),
+        workflow(node("order", "order"), node("b", input="{{tasks.order.output.totl}}")),
+    )
+    found = [(p.code, p.message, p.warning) for p in problems(source)]
+    said = f"tasks.order.output.totl: {message}"
+    assert found == ([("OUTPUT_MAY_BE_MISSING", said, True)] if message else [])
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,12 @@ from functools import partial
 from typing import Any, Literal, cast
 
 from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
+from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.checks.calls import check_statement
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
+from flowmesh.definitions.durations import duration_ms, is_instant
+from flowmesh.definitions.limits import DELAY_MS_MAX
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reader import is_id
@@ -228,5 +231,21 @@ def check_built_in(node: Node, problems: Problems) -> None:
                 'the signal task needs the name of a signal in its input, as in {name: "paid"}'
             )
             problems.add("DEFINITION_INVALID", message, path)
-    elif node.task_ref == "delay" and not (isinstance(given, dict) and "duration" in given):
+    elif node.task_ref == "delay" and isinstance(given, dict) and "duration" in given:
+        _check_delay(given["duration"], (*path, "duration"), problems)
+    elif node.task_ref == "delay":
         problems.add("DEFINITION_INVALID", "the delay task needs duration in its input", path)
+
+
+def _check_delay(value: Json, path: Path, problems: Problems) -> None:
+    found: Json = value
+    if isinstance(value, str):
+        if "{{" in value or is_instant(value):
+            return
+        found = duration_ms(value)
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= DELAY_MS_MAX:
+        message = (
+            f'duration must be a time such as "5s" or a whole number of ms, at most {DELAY_MS_MAX},'
+            f" or an instant such as 2030-01-31T08:00:00Z, not {json_bytes(value).decode()[:64]}"
+        )
+        problems.add("TIMEOUT_INVALID", message, path)

@@ -187,16 +187,19 @@ class _Checker:
         path: Path,
         what: str,
     ) -> None:
-        """An output may hold more than its schema declares, unless that says otherwise."""
+        """An output may hold more than its schema lists, which is told where nothing says so."""
         parts = self._known.parts
         for key in keys if part is not None else ():
             here, part = part or ANYTHING, parts.at(part or ANYTHING, (key,)).part
+            said = f"field {key!r}" if isinstance(key, str) else f"item [{key}]"
+            hint = nearest(key, parts.listed(here)) if isinstance(key, str) else ""
             if not parts.possible(part):
-                said = f"field {key!r}" if isinstance(key, str) else f"item [{key}]"
-                message = f"{reference}: {what} has no {said}"
-                if isinstance(key, str):
-                    message += nearest(key, parts.listed(here))
+                message = f"{reference}: {what} has no {said}{hint}"
                 self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
+                return
+            if isinstance(key, str) and parts.leaves_out(here, key):
+                message = f"{reference}: the schema of {what} lists no {said}{hint}"
+                self._problems.warn("OUTPUT_MAY_BE_MISSING", message, path)
                 return
 
     def condition(self, scope: Scope, node: Node, condition: str, path: Path) -> None:

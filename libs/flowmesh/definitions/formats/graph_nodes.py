@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.canonical import json_bytes
-from flowmesh.definitions.durations import duration_ms
+from flowmesh.definitions.durations import duration_ms, is_instant
 from flowmesh.definitions.formats import native_bodies, native_links
 from flowmesh.definitions.formats.authentication import authentication_of
 from flowmesh.definitions.formats.common import headers_of, javascript, method_of, url_of
@@ -139,7 +139,8 @@ def _delay(place: Place) -> Meaning:
         return _computed_delay(place, value, places)
     if kind == "fixed" and isinstance(value, str) and "{{" not in value:
         value = int(value) if value.isdecimal() and len(value) < 20 else duration_ms(value)
-    if kind == "until" and not isinstance(value, str):
+    until = isinstance(value, str) and ("{{" in value or is_instant(value))
+    if kind == "until" and not until:
         data.wrong("delayValue", "an instant such as 2030-01-31T08:00:00Z, or a template")
     elif not isinstance(value, str):
         most = limits.DELAY_MS_MAX
