@@ -191,16 +191,18 @@ class _Checker:
         parts = self._known.parts
         for key in keys if part is not None else ():
             here, part = part or ANYTHING, parts.at(part or ANYTHING, (key,)).part
+            there = parts.possible(part)
+            if there and not (isinstance(key, str) and parts.leaves_out(here, key)):
+                continue
             said = f"field {key!r}" if isinstance(key, str) else f"item [{key}]"
             hint = nearest(key, parts.listed(here)) if isinstance(key, str) else ""
-            if not parts.possible(part):
-                message = f"{reference}: {what} has no {said}{hint}"
-                self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
-                return
-            if isinstance(key, str) and parts.leaves_out(here, key):
+            if there:
                 message = f"{reference}: the schema of {what} lists no {said}{hint}"
                 self._problems.warn("OUTPUT_MAY_BE_MISSING", message, path)
-                return
+            else:
+                message = f"{reference}: {what} has no {said}{hint}"
+                self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
+            return
 
     def condition(self, scope: Scope, node: Node, condition: str, path: Path) -> None:
         steps = ids_in(condition, scope.visible)
