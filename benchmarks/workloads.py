@@ -12,6 +12,7 @@ WORKLOADS = {
     "W1": "workflows of 3 sequential steps, 200 in flight",
     "W1s": "the same over the client's session stream",
     "W1b": "the same with steps that the worker service runs itself",
+    "W1l": "W1 with limits, priorities and joins that hold nothing back, in turns with W1",
     "W2": "workflows of 1 step, one at a time",
     "W3": "one workflow: a fan-out of n steps and a join",
     "W4": "one workflow of 1,000 sequential steps",
@@ -43,6 +44,8 @@ FAN_OUTS = (200, 1_000, 10_000, MAP_ITEMS)
 FAN_OUTS_PEER = (200, 1_000)
 FAN_OUT_ONCE = 10_000
 """From this width on a fan-out is run once and warmed up by a smaller one."""
+TURNS_W1L = 10
+"""In each a part of W1 and as much of W1l: a machine whose speed drifts is fair to both."""
 STEPS_W8 = 40
 EDGE_STEPS = 100
 """W4 compares the mean of so many steps at its beginning and at its end."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from functools import partial
 from typing import Any
 
 from benchmarks.answering import Handlers
@@ -16,6 +17,7 @@ from benchmarks.suite.workflows import (
     chain,
     echo,
     fan,
+    limited,
     mapped,
     sleeper,
 )
@@ -28,6 +30,7 @@ from benchmarks.workloads import (
     STEPS_W5,
     STEPS_W8,
     STEPS_W10,
+    TURNS_W1L,
 )
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb2
@@ -41,6 +44,7 @@ from flowmesh.sdk import Client
 
 PAGE_EVENTS = 10_000
 MAPPED = f"fan-{MAP_ITEMS}"
+LIMITED = "limited-3"
 
 
 class SuiteLoad(UnaryLoad):
@@ -61,6 +65,7 @@ class SuiteLoad(UnaryLoad):
         workflows += [fan(f"fan-{width}", width) for width in fan_outs if width < MAP_ITEMS]
         workflows += [
             chain("builtin-3", 3, BUILTIN),
+            limited(LIMITED, 3),
             chain("recorded", STEPS_W5, RECORDED),
             chain("stamped", STEPS_W8, STAMP),
             chain("work", STEPS_W10, WORK),
@@ -89,6 +94,16 @@ class SuiteLoad(UnaryLoad):
     async def w1s(self, count: int) -> Metrics:
         async with self._client.session() as session:
             return await throughput(lambda: session.run("chain-3", PAYLOAD), count, IN_FLIGHT)
+
+    async def w1l(self, count: int) -> Metrics:
+        """What limits, priorities and joins add to the time of W1."""
+        part = count // TURNS_W1L
+        spent_s = {"chain-3": 0.0, LIMITED: 0.0}
+        for _ in range(TURNS_W1L):
+            for name in spent_s:
+                rate, _ = await closed_loop(partial(self.run, name), part, IN_FLIGHT)
+                spent_s[name] += part / rate
+        return {"overhead_percent": (spent_s[LIMITED] / spent_s["chain-3"] - 1) * 100}
 
     async def w4(self, steps: int) -> Metrics:
         """The whole by the client's clock, the steps' ends by the history's."""
@@ -164,6 +179,7 @@ class SuiteLoad(UnaryLoad):
     def handlers(self) -> Handlers:
         more: Handlers = {
             "define": self.define,
+            "W1l": self.w1l,
             "W1s": self.w1s,
             "W4d": self.w4d,
             "W6s": self.w6s,

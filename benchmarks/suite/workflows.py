@@ -1,6 +1,7 @@
 """The workflows of the workloads, as step JSON."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from benchmarks.workloads import MAP_AT_ONCE
@@ -34,6 +35,23 @@ def chain(name: str, steps: int, action: str = NOOP) -> dict[str, Any]:
             }
             for number in range(steps)
         ],
+    }
+
+
+def limited(name: str, steps: int) -> dict[str, Any]:
+    """The chain with limits, priorities and joins that hold nothing back."""
+    limits = {"concurrency": 1_000, "rate": 1_000_000, "burst": 1_000_000}
+    said = {"limits": limits, "priority": "HIGH", "join": "all"}
+    data = {"action": NOOP, "params": PARAMS}
+    ids = [f"s{number}" for number in range(steps)]
+    return {
+        "id": name,
+        "nodes": [{"id": each, "type": "custom", "data": data, **said} for each in ids],
+        "edges": [
+            {"id": f"e-{after}", "source": before, "target": after}
+            for before, after in pairwise(ids)
+        ],
+        "limits": {"concurrency": 1_000, "key": "{{input.customer}}"},
     }
 
 

@@ -320,7 +320,7 @@ def large(nodes: int) -> tuple[bytes, dict[str, Task]]:
     ("nodes", "seconds"), [(1_000, 0.15), pytest.param(10_000, 2.0, marks=pytest.mark.slow)]
 )
 def test_validation_is_fast(nodes: int, seconds: float) -> None:
-    """A thousand nodes in 150 ms, ten thousand in 2 s; a machine that is busy has half as much more."""
+    """A thousand nodes in 150 ms, ten thousand in 2 s; a busy machine has half as much more."""
     source, library = large(nodes)
     spent = []
     for _ in range(3):
