@@ -16,6 +16,7 @@ from flowmesh.egress import EgressFailure, Response
 from flowmesh.executors import failures
 from flowmesh.executors.base import Sender
 from flowmesh.executors.failures import TaskFailure
+from flowmesh.executors.rpc.calls import Caller, Rpc, RpcAnswer
 
 WINDOW_MS = 10_000
 """Outcomes of so long are counted."""
@@ -187,6 +188,33 @@ class GuardedSender:
             return response
         except EgressFailure:
             failed = True
+            raise
+        finally:
+            self._breakers.tell(upstream, failed=failed)
+
+
+# Failures of a gRPC call that are the service's, and those that never came to it.
+_ITS_OWN = frozenset({failures.NETWORK, failures.TIMEOUT, failures.SERVER})
+_NOT_SENT = frozenset({failures.VALIDATION, failures.EGRESS_BLOCKED})
+
+
+class GuardedCaller:
+    """Makes gRPC calls whose target has no open breaker; who refuses what it is asked is well."""
+
+    def __init__(self, caller: Caller, breakers: Breakers) -> None:
+        self._caller = caller
+        self._breakers = breakers
+
+    async def call(self, rpc: Rpc) -> RpcAnswer:
+        upstream = rpc.target.address.lower()
+        self._breakers.admit(upstream)
+        failed: bool | None = None
+        try:
+            answer = await self._caller.call(rpc)
+            failed = False
+            return answer
+        except TaskFailure as failure:
+            failed = None if failure.class_ in _NOT_SENT else failure.class_ in _ITS_OWN
             raise
         finally:
             self._breakers.tell(upstream, failed=failed)

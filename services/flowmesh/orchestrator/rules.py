@@ -27,6 +27,10 @@ UPSTREAMS_MAX = 10_000
 """Task specs whose host is remembered."""
 
 
+# What of the configuration says whom a task calls.
+_ADDRESSES = {"http.request": "url", "webhook": "url", "grpc.call": "target"}
+
+
 def rule_name(kind: Kind, subject: str) -> str:
     """What a limit is called: `workflow:orders`."""
     return f"{_WORDS[kind]}:{subject}"
@@ -38,14 +42,14 @@ def rule_parts(name: str) -> tuple[Kind, str]:
 
 
 def upstream_of(spec: plan_pb2.TaskSpec) -> str:
-    """Host and port of an HTTP task whose host is written out; empty where it is not."""
-    if spec.task_type not in ("http.request", "webhook") or not spec.config:
+    """Host and port that an HTTP or gRPC task calls; empty where they are not written out."""
+    key = _ADDRESSES.get(spec.task_type)
+    address = orjson.loads(spec.config).get(key) if key and spec.config else None
+    if not isinstance(address, str):
         return ""
-    url = orjson.loads(spec.config).get("url")
-    if not isinstance(url, str) or "://" not in url:
-        return ""
-    authority = url.split("://", 1)[1].split("/", 1)[0].split("?", 1)[0]
-    return "" if "{{" in authority else authority.rpartition("@")[2].lower()
+    if key == "url":
+        address = address.partition("://")[2].split("/", 1)[0].split("?", 1)[0]
+    return "" if "{{" in address else address.rpartition("@")[2].lower()
 
 
 class Rules:

@@ -12,7 +12,7 @@ from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceS
 from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from flowmesh.api.worker.v1.worker_service_pb2_grpc import add_WorkerServiceServicer_to_server
 from flowmesh.egress import Egress, Policy
-from flowmesh.executors.breakers import Breakers, GuardedSender
+from flowmesh.executors.breakers import Breakers, GuardedCaller, GuardedSender
 from flowmesh.executors.builtin import builtin_executors
 from flowmesh.executors.databases import Connections
 from flowmesh.executors.outside import Outside
@@ -56,7 +56,8 @@ async def run(runtime: Runtime) -> None:
         triggers = runtime.stub(TriggerServiceStub, "event")
         subjects = Subjects(runtime.bus, settings.publish_prefix)
         events = Events(cast(Triggers, triggers), subjects)
-        outside = Outside(databases=databases, caller=channels, publisher=events)
+        caller = GuardedCaller(channels, breakers)
+        outside = Outside(databases=databases, caller=caller, publisher=events)
         executors = builtin_executors(
             egress=guarded,
             sandbox=sandbox,

@@ -2,16 +2,19 @@
 
 import pytest
 
+from flowmesh.executors import failures
 from flowmesh.executors.breakers import (
     CALLS_MIN,
     OPEN_MS,
     WINDOW_MS,
     Breaker,
     Breakers,
+    GuardedCaller,
     State,
     upstream_of,
 )
 from flowmesh.executors.failures import CIRCUIT_OPEN, TaskFailure
+from flowmesh.executors.rpc.calls import Rpc, RpcAnswer, Target
 
 API = "api.example:443"
 
@@ -100,3 +103,38 @@ def test_an_upstream_is_a_host_with_its_port() -> None:
     """Whatever the path; without who calls."""
     assert upstream_of("https://me:secret@Api.example:443/x?y") == API
     assert upstream_of("http://[half") == "http://[half"
+
+
+class Failing:
+    """A gRPC service that fails like this."""
+
+    def __init__(self, class_: str) -> None:
+        self._class = class_
+
+    async def call(self, rpc: Rpc) -> RpcAnswer:
+        raise TaskFailure(self._class, "no")
+
+
+@pytest.mark.parametrize(
+    ("class_", "opens"),
+    [
+        (failures.NETWORK, True),
+        (failures.TIMEOUT, True),
+        (failures.SERVER, True),
+        (failures.CLIENT, False),
+        (failures.RATE_LIMIT, False),
+        (failures.VALIDATION, False),
+        (failures.EGRESS_BLOCKED, False),
+    ],
+)
+async def test_a_grpc_service_that_fails_has_one_too(class_: str, opens: bool) -> None:
+    """One that refuses what it is asked, or that was never asked, is not failing."""
+    desk = Desk()
+    guarded = GuardedCaller(Failing(class_), desk.breakers)
+    rpc = Rpc(Target("Api.Example:443"), "a.B/C", {}, {}, timeout_ms=1_000)
+    for _ in range(CALLS_MIN):
+        with pytest.raises(TaskFailure, match="no"):
+            await guarded.call(rpc)
+    if opens:
+        assert desk.refused() == OPEN_MS
+    assert desk.told == ([State.OPEN] if opens else [])
