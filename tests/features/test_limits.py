@@ -13,9 +13,8 @@ from flowmesh.errors import WrongState
 from flowmesh.sdk import Client, Handle, Worker
 from flowmesh.testing.polling import done, pause, until
 from flowmesh.testing.suite import Suite
-from flowmesh.testing.world import World
 from tests.features.commands import command
-from tests.features.natives import applied, apply, http_task, resource, workflow
+from tests.features.natives import applied, apply, resource, workflow
 
 PATIENCE_S = 30.0
 
@@ -330,50 +329,6 @@ async def test_what_no_worker_runs_has_no_time_to_begin(suite: Suite) -> None:
     answer = await apply(suite, workflow("never-at-a-worker", pause))
     assert answer.status == 400
     assert "tasks[0].scheduleToStart" in answer.text, answer.text
-
-
-@pytest.mark.feature("S1-188", "S4-60")
-async def test_a_failing_upstream_is_left_alone_and_tried_again(suite: Suite, world: World) -> None:
-    """Closed, open, half open, closed; while it is open attempts fail at once, and it is seen."""
-    name = own("broken")
-    await applied(
-        suite,
-        http_task(f"{name}-task", world.url("api"), retry={"maxAttempts": 1}),
-        workflow(name, {"id": "call", "taskRef": f"{name}-task", "input": {}}),
-    )
-    world.answers("api", status=503)
-
-    async def fails() -> str:
-        answer = await suite.post(f"/workflows/{name}/execute", {"input": {}})
-        return str(answer.json["error"]["class"])
-
-    upstream = world.url("api").split("/")[2]
-    classes = [await fails() for _ in range(20)]
-    assert set(classes) == {"ServerError"}
-    assert await fails() == "CIRCUIT_OPEN"
-    calls = len(world.calls("api"))
-    assert await fails() == "CIRCUIT_OPEN"
-    assert len(world.calls("api")) == calls
-
-    async def seen() -> list[str]:
-        listed = (await suite.get("/api/v1/breakers")).json["breakers"]
-        return [each["state"] for each in listed if each["upstream"] == upstream]
-
-    await eventually(seen, ["open"])
-    by_command = await command(suite, "breakers")
-    assert any(line.startswith(upstream) for line in by_command.lines), by_command.out
-
-    world.answers("api", status=200)
-    # The next call after the pause tries; a policy that retries waits for exactly that.
-    patient = own("patient")
-    await applied(
-        suite,
-        http_task(f"{patient}-task", world.url("api"), retry={"maxAttempts": 3}),
-        workflow(patient, {"id": "call", "taskRef": f"{patient}-task", "input": {}}),
-    )
-    answer = await suite.post(f"/workflows/{patient}/execute", {"input": {}})
-    assert answer.json["status"] == "completed", answer.text
-    await eventually(seen, [])
 
 
 @pytest.mark.feature("S3-26", "S3-117")

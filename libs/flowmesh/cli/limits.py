@@ -25,6 +25,7 @@ def set_limit(
     burst: int = 0,
     weight: int = 0,
     max_size: int = 0,
+    retries: float = 0.0,
     reason: str = "",
     common: Common = COMMON,
 ) -> int:
@@ -46,6 +47,8 @@ def set_limit(
         Of a namespace: its share beside others.
     max_size
         Of a queue: tasks that may wait in it before workflows that use it are not started.
+    retries
+        Of a workflow or an upstream: retries per task that began, as a share; 0 is no limit.
     reason
         Why; kept with the change.
     """
@@ -59,6 +62,7 @@ def set_limit(
             burst=burst,
             weight=weight,
             max_size=max_size,
+            retries=retries,
             reason=reason,
         )
         return _done(common, unreachable, {"kind": kind, "subject": subject})

@@ -18,7 +18,7 @@ LIMIT_KINDS = ("namespace", "workflow", "task_type", "node", "upstream", "queue"
 @dataclass(frozen=True, slots=True)
 class Limit:
     """A limit that is set; 0 is none. `rate` is by second, `weight` that of a namespace, `max_size`
-    of a queue.
+    of a queue, `retries` those per task that began, of a workflow or an upstream.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class Limit:
     burst: int
     weight: int
     max_size: int
+    retries: float
     actor: str
     reason: str
     updated_at: datetime | None
@@ -162,6 +163,7 @@ class LimitCalls(Connection):
         burst: int = 0,
         weight: int = 0,
         max_size: int = 0,
+        retries: float = 0.0,
         actor: str = "",
         reason: str = "",
     ) -> tuple[str, ...]:
@@ -175,6 +177,7 @@ class LimitCalls(Connection):
             burst=burst,
             weight=weight,
             max_size=max_size,
+            retries=retries,
         )
         request = pb.SetLimitRequest(limit=limit, actor=actor, reason=reason)
         response = await self.caller.call(self.limit_service.SetLimit, request)
@@ -322,6 +325,7 @@ def _limit(message: pb.Limit) -> Limit:
         burst=message.burst,
         weight=message.weight,
         max_size=message.max_size,
+        retries=message.retries,
         actor=message.actor,
         reason=message.reason,
         updated_at=moment(message.updated_at_us),

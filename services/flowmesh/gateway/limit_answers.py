@@ -15,6 +15,7 @@ class LimitValue(Answer, kw_only=True):
     burst: int
     weight: int
     max_size: int
+    retries: float
     actor: str
     reason: str
     updated_at: Instant | UnsetType = UNSET

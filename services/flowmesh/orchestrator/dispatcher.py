@@ -259,8 +259,8 @@ class Dispatcher:
         stream.grew(len(payload.data) + TASK_BYTES + (journal.ByteSize() if journal else 0))
         stream.flush_soon()
         worker_set.credit -= 1
-        if state.plan.limits is not None:
-            self._budgets.begun(state.plan)
+        if state.plan.limits is not None or self.gate.rules.limits:
+            self._budgets.begun(self.gate.rules, state.plan, node)
         lease = Lease(
             token,
             task.execution_id,
@@ -447,7 +447,7 @@ class Dispatcher:
         self.submit(Work(execution_id, partition, command, self._end(result.token, reply)))
 
     def _attempt_failed(self, result: task_pb2.TaskResult, execution_id: str, node_id: str) -> bool:
-        """Counts an attempt that failed; whether its workflow has no retries left."""
+        """Counts an attempt that failed; whether there are no retries left for it."""
         lease = self.leases.get(result.token)
         if lease is not None and lease.key is not None:
             self.failed[lease.key] = self.failed.get(lease.key, 0) + 1
@@ -457,7 +457,7 @@ class Dispatcher:
         node = entry.state.at_workers.get(node_id) if entry is not None else None
         if entry is None or node is None:
             return False
-        return self._budgets.spent(entry.state.plan, node, result.failure)
+        return self._budgets.spent(self.gate.rules, entry.state.plan, node, result.failure)
 
     def _end(self, token: str, reply: Reply) -> Reply:
         """A task whose end waits for its commit has no lease any more, and must not go out again.

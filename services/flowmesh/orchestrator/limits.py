@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CONCURRENCY_MAX = 1_000_000
 RATE_MAX = 1_000_000.0
 WEIGHT_MAX = 1_000
+RETRIES_MAX = 100.0
 TEXT_MAX = 4_096
 SUBJECT_MAX = 512
 USES_MAX = 1_000
@@ -84,6 +85,7 @@ class Limits:
             "burst": limit.burst,
             "weight": limit.weight,
             "max_size": limit.max_size,
+            "retries": limit.retries,
         }
         said = " ".join(f"{name}={value:g}" for name, value in words.items() if value)
         await self._core.store.one(
@@ -96,6 +98,7 @@ class Limits:
             burst=limit.burst,
             weight=limit.weight,
             max_size=limit.max_size,
+            retries=limit.retries,
             actor=_text(request.actor, "actor"),
             reason=_text(request.reason, "reason"),
             what=f"{rule_name(kind, subject)} {said or 'no limit'}",
@@ -284,6 +287,7 @@ def _limit_message(row: Any) -> pb.Limit:
         burst=row["burst"],
         weight=row["weight"],
         max_size=row["max_size"],
+        retries=row["retries"],
         updated_at_us=row["updated_at"],
         actor=row["actor"],
         reason=row["reason"],
@@ -334,6 +338,10 @@ def _check_numbers(limit: pb.Limit) -> None:
         raise _wrong("max_size", f"a queue holds at most {READY_MAX:,} tasks")
     if limit.max_size and limit.kind != pb.LIMIT_KIND_QUEUE:
         raise _wrong("max_size", "only a queue has a size")
+    if not math.isfinite(limit.retries) or not 0 <= limit.retries <= RETRIES_MAX:
+        raise _wrong("retries", f"retries are a share from 0 to {RETRIES_MAX:g}")
+    if limit.retries and limit.kind not in (pb.LIMIT_KIND_WORKFLOW, pb.LIMIT_KIND_UPSTREAM):
+        raise _wrong("retries", "only a workflow and an upstream have a budget of retries")
 
 
 def _text(value: str, field: str) -> str:

@@ -1,4 +1,5 @@
-"""How many retries a workflow may make: a share of the tasks that began, in the last minute.
+"""How many retries a workflow, or all that call a host, may make: a share of the tasks that began,
+in the last minute.
 
 Kept by each orchestrator for the executions it owns; what it knew is gone with it.
 """
@@ -8,14 +9,15 @@ from dataclasses import dataclass
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.engine import NodeState
-from flowmesh.plan import Plan
+from flowmesh.orchestrator.rules import Rules
+from flowmesh.plan import Plan, PlanNode
 from flowmesh.runtime import Clock
 
 WINDOW_MS = 60_000
 RETRIES_MIN = 10
 """So many retries in a window are always made: a share of little says nothing."""
 
-WORKFLOWS_MAX = 1_000
+RULES_MAX = 1_000
 
 
 @dataclass(slots=True)
@@ -36,41 +38,45 @@ class _Counts:
             self.retried_before, self.retried = (self.retried if near else 0), 0
             self.since_ms = now_ms
 
+    def spent(self, share: float) -> bool:
+        most = share * (self.begun + self.begun_before)
+        return self.retried + self.retried_before >= max(most, RETRIES_MIN)
+
 
 class RetryBudgets:
-    """Counts of the workflows whose definition says how many retries there may be."""
+    """Counts of the rules that say how many retries there may be."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._counts: OrderedDict[tuple[str, str], _Counts] = OrderedDict()
 
-    def begun(self, plan: Plan) -> None:
-        """A task of the workflow has left."""
-        if plan.limits is not None and plan.limits.retry_ratio:
-            self._of(plan).begun += 1
+    def begun(self, rules: Rules, plan: Plan, node: PlanNode) -> None:
+        """A task of the node has left."""
+        for rule, _ in rules.budgets(plan, node):
+            self._of(plan.namespace, rule).begun += 1
 
-    def spent(self, plan: Plan, node: NodeState, failure: failure_pb2.Failure) -> bool:
-        """Whether a retry that would follow may not; where one may, it is counted."""
-        if plan.limits is None or not plan.limits.retry_ratio:
-            return False
+    def spent(
+        self, rules: Rules, plan: Plan, node: NodeState, failure: failure_pb2.Failure
+    ) -> bool:
+        """Whether a retry that would follow may not; where one may, all that limit it count it."""
         retry = node.planned.retry
         if node.attempt >= retry.max_attempts or not retry.allows(getattr(failure, "class")):
             return False
-        counts = self._of(plan)
-        retried = counts.retried + counts.retried_before
-        most = plan.limits.retry_ratio * (counts.begun + counts.begun_before)
-        if retried >= max(most, RETRIES_MIN):
+        budgets = rules.budgets(plan, node.planned)
+        known = [(self._of(plan.namespace, rule), share) for rule, share in budgets]
+        if any(counts.spent(share) for counts, share in known):
             return True
-        counts.retried += 1
+        for counts, _ in known:
+            counts.retried += 1
         return False
 
-    def _of(self, plan: Plan) -> _Counts:
-        key = (plan.namespace, plan.workflow_id)
+    def _of(self, namespace: str, rule: str) -> _Counts:
+        key = (namespace, rule)
         counts = self._counts.get(key)
         now_ms = self._clock.monotonic_ms()
         if counts is None:
             counts = self._counts[key] = _Counts(now_ms)
-            if len(self._counts) > WORKFLOWS_MAX:
+            if len(self._counts) > RULES_MAX:
                 self._counts.popitem(last=False)
         counts.turn(now_ms)
         return counts

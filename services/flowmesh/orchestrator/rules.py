@@ -69,6 +69,10 @@ class Rules:
         }
         self._words = {rule.partition(":")[0] for _, rule in self.limits}
         self._upstreams: dict[str, str] = {}
+        # Whether a task's upstream has to be looked up for them.
+        self._upstream_retries = any(
+            row["retries"] and row["kind"] == pb.LIMIT_KIND_UPSTREAM for row in self.limits.values()
+        )
         counted = any(row["concurrency"] or row["rate"] for row in self.limits.values())
         # Whether any task has to be looked at that its definition says nothing of.
         self.any = counted or bool(self.stops)
@@ -113,6 +117,23 @@ class Rules:
             rule = f"upstream:{self._upstream(node.spec)}"
             if (plan.namespace, rule) in self.limits:
                 found.append(Need(rule, rule))
+        return tuple(found)
+
+    def budgets(self, plan: Plan, node: PlanNode) -> tuple[tuple[str, float], ...]:
+        """The rules that say how many retries a task may make, each with the share it allows."""
+        found = []
+        rule = f"workflow:{plan.workflow_id}"
+        row = self.limits.get((plan.namespace, rule)) if self.limits else None
+        share = plan.limits.retry_ratio if plan.limits is not None else 0.0
+        if row is not None:
+            share = row["retries"]
+        if share:
+            found.append((rule, share))
+        if self._upstream_retries and node.spec is not None:
+            rule = f"upstream:{self._upstream(node.spec)}"
+            row = self.limits.get((plan.namespace, rule))
+            if row is not None and row["retries"]:
+                found.append((rule, row["retries"]))
         return tuple(found)
 
     def _upstream(self, spec: plan_pb2.TaskSpec) -> str:

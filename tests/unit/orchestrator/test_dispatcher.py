@@ -6,11 +6,9 @@ from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
 
-from flowmesh.api.common.v1 import failure_pb2
-from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.engine import TaskEnded, TaskRuns
+from flowmesh.engine import TaskRuns
 from flowmesh.orchestrator.attach_server import DispatchServer
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
@@ -18,13 +16,12 @@ from flowmesh.orchestrator.guard import Guard
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ready import ReadyTask
-from flowmesh.orchestrator.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.works import STALE, Work
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done
-from tests.unit.engine.factories import Run, failed, node, plan
+from tests.unit.engine.factories import Run, node, plan
 
 
 def dispatcher(
@@ -196,24 +193,3 @@ async def test_credit_that_is_called_back_with_its_grant_is_used_first() -> None
             said.MergeFrom(await anext(responses))
     assert [each.task.node for each in said.tasks] == ["pay"]
     assert [each.slots for each in said.recalled] == [0]
-
-
-async def test_retries_beyond_the_budget_of_a_workflow_are_not_made() -> None:
-    """A share of the tasks that began, and always a few; the engine is told with the failure."""
-    limits = plan_pb2.Limits(retry_ratio=0.1)
-    retry = failure_pb2.RetryPolicy(max_attempts=3)
-    run = Run(plan(node("pay", retry=retry), limits=limits))
-    budgets = RetryBudgets(Clock())
-    (begun,) = run.state.at_workers.values()
-    failure = failed("ServerError")
-    for _ in range(200):
-        budgets.begun(run.state.plan)
-    spent = [budgets.spent(run.state.plan, begun, failure) for _ in range(25)]
-    assert spent == [False] * 20 + [True] * 5
-    assert not budgets.spent(run.state.plan, begun, failed("ClientError"))
-
-    run.do(TaskEnded("pay", 1, failure=failure, spent=True))
-    assert [event.WhichOneof("event") for event in run.last.history.events][-2:] == [
-        "task_failed",
-        "workflow_failed",
-    ]

@@ -37,6 +37,12 @@ class LimitRequest(Envelope, frozen=True, kw_only=True):
     max_size: Annotated[
         int, Meta(ge=0, le=50_000, description="Of a queue: tasks that may wait in it.")
     ] = 0
+    retries: Annotated[
+        float,
+        Meta(
+            ge=0, le=100, description="Of a workflow or an upstream: retries per task that began."
+        ),
+    ] = 0.0
     reason: str = ""
 
 
@@ -70,6 +76,7 @@ async def set_limit(backends: Backends, request: Request) -> Response:
                 burst=envelope.burst,
                 weight=envelope.weight,
                 max_size=envelope.max_size,
+                retries=envelope.retries,
             ),
             actor=actor_of(request),
             reason=envelope.reason,
@@ -133,6 +140,7 @@ def _limit(message: pb.Limit) -> answers.LimitValue:
         burst=message.burst,
         weight=message.weight,
         max_size=message.max_size,
+        retries=message.retries,
         actor=message.actor,
         reason=message.reason,
         updated_at=instant_or_unset(message.updated_at_us),

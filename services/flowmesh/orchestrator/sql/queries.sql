@@ -241,15 +241,15 @@ select count(*) from gone;
 select version from limits_version;
 
 -- name: limits_set()
-select namespace, kind, subject, concurrency, rate, burst, weight, max_size, actor, reason,
-       updated_at
+select namespace, kind, subject, concurrency, rate, burst, weight, max_size, retries, actor,
+       reason, updated_at
 from limits order by namespace, kind, subject;
 
 -- name: dispatch_stops()
 select namespace, workflow_id, reason, actor, stopped_at from dispatch_stops
 order by namespace, workflow_id;
 
--- name: set_limit(namespace, kind, subject, concurrency, rate, burst, weight, max_size, actor, reason, what)!
+-- name: set_limit(namespace, kind, subject, concurrency, rate, burst, weight, max_size, retries, actor, reason, what)!
 with moved as (
     update limits_version set version = version + 1
 ), noted as (
@@ -257,14 +257,14 @@ with moved as (
     values (:namespace, 'set', :what, :actor, :reason,
             (extract(epoch from clock_timestamp()) * 1000000)::bigint)
 )
-insert into limits (namespace, kind, subject, concurrency, rate, burst, weight, max_size, actor,
-                    reason, updated_at)
-values (:namespace, :kind, :subject, :concurrency, :rate, :burst, :weight, :max_size, :actor,
-        :reason, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+insert into limits (namespace, kind, subject, concurrency, rate, burst, weight, max_size, retries,
+                    actor, reason, updated_at)
+values (:namespace, :kind, :subject, :concurrency, :rate, :burst, :weight, :max_size, :retries,
+        :actor, :reason, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
 on conflict (namespace, kind, subject) do update
 set concurrency = excluded.concurrency, rate = excluded.rate, burst = excluded.burst,
-    weight = excluded.weight, max_size = excluded.max_size, actor = excluded.actor,
-    reason = excluded.reason, updated_at = excluded.updated_at;
+    weight = excluded.weight, max_size = excluded.max_size, retries = excluded.retries,
+    actor = excluded.actor, reason = excluded.reason, updated_at = excluded.updated_at;
 
 -- name: delete_limit(namespace, kind, subject, actor, reason, what)$
 with gone as (

@@ -38,7 +38,7 @@ class _LimitKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LimitKind.V
     LIMIT_KIND_NODE: _LimitKind.ValueType  # 4
     """Subject: `workflow/node`."""
     LIMIT_KIND_UPSTREAM: _LimitKind.ValueType  # 5
-    """Subject: host, and port where the URL has one, of HTTP tasks whose host is no template."""
+    """Subject: host, and port where there is one, of HTTP and gRPC tasks whose host is no template."""
     LIMIT_KIND_QUEUE: _LimitKind.ValueType  # 6
     """Subject: queue."""
 
@@ -54,7 +54,7 @@ LIMIT_KIND_TASK_TYPE: LimitKind.ValueType  # 3
 LIMIT_KIND_NODE: LimitKind.ValueType  # 4
 """Subject: `workflow/node`."""
 LIMIT_KIND_UPSTREAM: LimitKind.ValueType  # 5
-"""Subject: host, and port where the URL has one, of HTTP tasks whose host is no template."""
+"""Subject: host, and port where there is one, of HTTP and gRPC tasks whose host is no template."""
 LIMIT_KIND_QUEUE: LimitKind.ValueType  # 6
 """Subject: queue."""
 Global___LimitKind: _TypeAlias = LimitKind  # noqa: Y015
@@ -71,6 +71,7 @@ class Limit(_message.Message):
     BURST_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     MAX_SIZE_FIELD_NUMBER: _builtins.int
+    RETRIES_FIELD_NUMBER: _builtins.int
     UPDATED_AT_US_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
@@ -90,6 +91,11 @@ class Limit(_message.Message):
     """Of a LIMIT_KIND_QUEUE: tasks that may wait in it before no workflow is started any more that has
     a task for it, at most 50,000; 0 is no limit.
     """
+    retries: _builtins.float
+    """Of a LIMIT_KIND_WORKFLOW or a LIMIT_KIND_UPSTREAM: retries per task that began in the last
+    minute, at most 100; beyond it a failed attempt is the last. Ten a minute are always made. 0 is
+    no limit.
+    """
     updated_at_us: _builtins.int
     actor: _builtins.str
     reason: _builtins.str
@@ -104,13 +110,14 @@ class Limit(_message.Message):
         burst: _builtins.int = ...,
         weight: _builtins.int = ...,
         max_size: _builtins.int = ...,
+        retries: _builtins.float = ...,
         updated_at_us: _builtins.int = ...,
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "burst", b"burst", "concurrency", b"concurrency", "kind", b"kind", "max_size", b"max_size", "namespace", b"namespace", "rate_per_second", b"rate_per_second", "reason", b"reason", "subject", b"subject", "updated_at_us", b"updated_at_us", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "burst", b"burst", "concurrency", b"concurrency", "kind", b"kind", "max_size", b"max_size", "namespace", b"namespace", "rate_per_second", b"rate_per_second", "reason", b"reason", "retries", b"retries", "subject", b"subject", "updated_at_us", b"updated_at_us", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
