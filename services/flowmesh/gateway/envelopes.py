@@ -181,6 +181,10 @@ class RerunRequest(Envelope, frozen=True, kw_only=True):
     from_nodes: Annotated[
         list[str], Meta(description="These run again with all behind them; none is every node.")
     ] = []
+    from_failed: Annotated[
+        bool,
+        Meta(description="From those that failed, were canceled or have no result, beside those."),
+    ] = False
     input: Annotated[Any, Meta(description="In place of the input it had.")] = UNSET
     node_inputs: Annotated[
         dict[str, Any], Meta(description="Inputs of nodes in place of their definition's.")
