@@ -18,7 +18,7 @@ from flowmesh.rpc import known_choices, namespace_of
 MINUTE_US = 60_000_000
 DAY_US = 24 * 60 * MINUTE_US
 VALID_US = 7 * DAY_US
-VALID_US_MAX = 90 * DAY_US
+VALID_MS_MAX = 90 * DAY_US // 1_000
 KEY_BYTES = 32
 PATH = "/approve/"
 
@@ -69,8 +69,8 @@ class Links:
 
     async def create(self, request: pb.CreateApprovalLinkRequest) -> pb.CreateApprovalLinkResponse:
         known_choices([request.scope], pb.LinkScope, "scope")
-        if not 0 <= request.valid_ms <= VALID_US_MAX // 1_000:
-            days = VALID_US_MAX // DAY_US
+        if not 0 <= request.valid_ms <= VALID_MS_MAX:
+            days = VALID_MS_MAX * 1_000 // DAY_US
             raise Invalid("REQUEST_INVALID", f"valid_ms is 0, or up to {days} days")
         if not valid_text(request.by):
             raise Invalid("REQUEST_INVALID", "by says who decides")
