@@ -39,6 +39,7 @@ INTERNAL: dict[str, str] = {
     """,
     "a page, a part or a frame is no larger, and another one follows": """
         definition.limits.PAGE_BYTES_MAX orchestrator.bulks.LISTED_MAX orchestrator.bulks.PAGE_MAX
+        orchestrator.link_keys.LISTED_MAX
         orchestrator.limits.CHANGES_MAX registry.instances.PAGE_MAX sdk.limits.FRAME_BYTES_MAX
         sdk.limits.FRAME_ITEMS_MAX worker.limits.FRAME_BYTES_MAX
     """,

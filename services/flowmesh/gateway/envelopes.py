@@ -167,6 +167,16 @@ class LinkRequest(Envelope, frozen=True, kw_only=True):
     ] = 0
 
 
+class RotateRequest(Envelope, frozen=True, kw_only=True):
+    """A new key for links."""
+
+    revoke: Annotated[
+        bool, Meta(description="Links of all older keys are invalid from now on.")
+    ] = False
+    reason: Annotated[str, Meta(description="Why; kept with the key.")] = ""
+    request_id: RequestId = ""
+
+
 class BreakpointsRequest(Envelope, frozen=True, kw_only=True):
     """Where to stop; with neither nowhere any more, and what has stopped goes on."""
 

@@ -5,7 +5,7 @@ from flowmesh.definitions import limits as definitions
 from flowmesh.event import published
 from flowmesh.gateway import limits as gateway
 from flowmesh.gateway.routes import limits as routes
-from flowmesh.orchestrator import control, links, payloads, plans, requests
+from flowmesh.orchestrator import control, link_keys, payloads, plans, requests
 from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
 from flowmesh.runtime import http
@@ -143,7 +143,7 @@ CALLS = (
     ),
     Limit(
         "validity of an approval link",
-        links.VALID_MS_MAX,
+        link_keys.VALID_MS_MAX,
         "ms",
         "REQUEST_INVALID",
         "orchestrator",
