@@ -8,10 +8,12 @@ from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
 from flowmesh.definitions.checks.calls import check_statement
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
+from flowmesh.definitions.durations import duration_ms
+from flowmesh.definitions.limits import DELAY_MS_MAX
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import is_id
-from flowmesh.definitions.references import config_roots, ids_in
+from flowmesh.definitions.reader import is_id, shown
+from flowmesh.definitions.references import config_roots, has_template, ids_in
 from flowmesh.expressions import (
     ExpressionInvalid,
     Reference,
@@ -228,5 +230,20 @@ def check_built_in(node: Node, problems: Problems) -> None:
                 'the signal task needs the name of a signal in its input, as in {name: "paid"}'
             )
             problems.add("DEFINITION_INVALID", message, path)
-    elif node.task_ref == "delay" and not (isinstance(given, dict) and "duration" in given):
-        problems.add("DEFINITION_INVALID", "the delay task needs duration in its input", path)
+    elif node.task_ref == "delay":
+        if isinstance(given, dict) and "duration" in given:
+            _check_duration(given["duration"], (*path, "duration"), problems)
+        else:
+            problems.add("DEFINITION_INVALID", "the delay task needs duration in its input", path)
+
+
+def _check_duration(value: Json, path: Path, problems: Problems) -> None:
+    if isinstance(value, str) and has_template(value):
+        return
+    found = duration_ms(value) if isinstance(value, str) else value
+    if isinstance(found, bool) or not isinstance(found, int | float) or found != int(found):
+        expected = 'a duration such as "500ms", "30s", "5m" or "1h", or a whole number of ms'
+        problems.add("TIMEOUT_INVALID", f"duration must be {expected}, not {shown(value)}", path)
+    elif not 0 <= found <= DELAY_MS_MAX:
+        message = f"duration is {found:.15g} ms; it must be from 0 to {DELAY_MS_MAX}"
+        problems.add("TIMEOUT_INVALID", message, path)
