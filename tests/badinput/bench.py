@@ -49,6 +49,7 @@ class Bench:
     async def __aenter__(self) -> Self:
         application = web.Application()
         application.router.add_route("*", "/bytes/{count}", _bytes)
+        application.router.add_route("*", "/deep/{levels}", _deep)
         application.router.add_route("*", "/hops/{count}", _hops)
         application.router.add_route("*", "/xml/{levels}/{count}", _xml)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
@@ -115,11 +116,15 @@ class Bench:
         assert answer.status == 201, answer.text
         return name
 
-    async def started(self, **given: Json) -> str:
-        """What a start over gRPC is answered, of a workflow that has nothing to do."""
+    async def idle(self) -> str:
+        """A workflow that has nothing to do."""
         if not self.nothing:
             self.nothing = await self.registered({"steps": [{"id": "a"}]})
-        request = executions.StartExecutionRequest(workflow_id=self.nothing, **given)
+        return self.nothing
+
+    async def started(self, **given: Json) -> str:
+        """What a start of it over gRPC is answered."""
+        request = executions.StartExecutionRequest(workflow_id=await self.idle(), **given)
         return await self.call(f"{EXECUTIONS}/StartExecution", request)
 
     async def signaled(self, definition: Json, payloads: Iterable[bytes]) -> str:
@@ -180,6 +185,13 @@ async def _hops(request: web.Request) -> web.StreamResponse:
     if not left:
         return web.Response(text="there")
     return web.Response(status=302, headers={"Location": f"/hops/{left - 1}"})
+
+
+async def _deep(request: web.Request) -> web.StreamResponse:
+    """JSON of so many levels."""
+    levels = int(request.match_info["levels"])
+    text = "[" * levels + "]" * levels
+    return web.Response(text=text, content_type="application/json")
 
 
 async def _xml(request: web.Request) -> web.StreamResponse:

@@ -407,6 +407,11 @@ async def _(bench: Bench, n: int) -> str:
     return await bench.ran(http(f"{bench.url}/bytes/1", headers=given))
 
 
+@probe("nesting of an answer")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.ran(http(f"{bench.url}/deep/{n}"))
+
+
 @probe("XML answer")
 async def _(bench: Bench, n: int) -> str:
     return await bench.ran(http(f"{bench.url}/xml/1/{n}"))

@@ -27,6 +27,16 @@ async def _(bench: Bench, n: int) -> str:
     return await bench.call(WORK, hello(task_types=[f"limits-{i}" for i in range(n)]))
 
 
+@probe("labels of a worker")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.call(WORK, hello(labels={f"l{i}": "x" for i in range(n)}))
+
+
+@probe("tasks that a worker says it still has")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.call(WORK, hello(held=[f"t{i}" for i in range(n)]))
+
+
 def instance(interval_ms: int = 0, **given: Any) -> registry.RegisterInstanceRequest:
     about = {"id": "limits", "name": "limits", "endpoint": "a:1", **given}
     return registry.RegisterInstanceRequest(
@@ -52,3 +62,8 @@ async def _(bench: Bench, n: int) -> str:
 @probe("heartbeat interval")
 async def _(bench: Bench, n: int) -> str:
     return await bench.call(REGISTER, instance(n))
+
+
+@probe("name of an instance")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.call(REGISTER, instance(name="x" * n))

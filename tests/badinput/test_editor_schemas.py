@@ -45,6 +45,7 @@ BEYOND = {
     "delay-negative.yaml",
     "delay-text.yaml",
     "delay-too-long.yaml",
+    "delay-too-large-for-a-number.yaml",
     "delay-without-a-duration.yaml",
     "graph-delay-until-no-instant.yaml",
     "fallback-of-a-held-task.yaml",

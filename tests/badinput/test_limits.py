@@ -8,11 +8,12 @@ import pytest
 
 from flowmesh.errors import REASONS
 from flowmesh.suite.limits import LIMITS, Limit
+from tests.badinput import probes_calls, probes_definitions, probes_processes
 from tests.badinput.bench import Bench
-from tests.badinput.probes_processes import PROBES
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
+PROBES = probes_calls.PROBES | probes_definitions.PROBES | probes_processes.PROBES
 # Whoever asks for a hundred times as much may pass a wider limit around it first.
 WIDER = {
     "BODY_TOO_LARGE",
@@ -74,6 +75,53 @@ ELSEWHERE = {
         "tests/unit/definitions/test_pages.py::test_a_map_by_pages_has_so_many_pages_at_most"
     ),
     "cursor of a page": "tests/unit/engine/test_pages.py::test_a_cursor_is_small",
+    "form of an approval link": (
+        "tests/features/test_approval_links.py::test_a_form_that_is_none_is_refused"
+    ),
+    "fields of the form of an approval link": (
+        "tests/features/test_approval_links.py::test_a_form_that_is_none_is_refused"
+    ),
+    "validity of an approval link": (
+        "tests/features/test_approval_links.py::test_links_are_made_only_for_who_is_asked"
+    ),
+    "attempts of a dry run": "tests/unit/rehearsal/test_run.py::test_a_run_without_end_is_refused",
+    "headers of a call in bytes": (
+        "tests/unit/egress/test_headers.py::test_there_is_a_limit_to_their_bytes"
+    ),
+    "executions below one another": (
+        "tests/unit/engine/test_children.py::test_a_workflow_that_starts_itself_ends_at_a_depth"
+    ),
+    "key of a signal, a child or its id": (
+        "tests/unit/engine/test_children.py::test_a_key_that_is_no_text_fails_the_wait"
+    ),
+    "records of the journal of a durable handler": (
+        "tests/unit/engine/test_durable.py::test_a_journal_is_bounded"
+    ),
+    "values in the journal of a durable handler": (
+        "tests/unit/engine/test_durable.py::test_a_journal_is_bounded"
+    ),
+    "text of a label or search attribute": (
+        "tests/features/test_searches.py::test_labels_and_paces_are_bounded"
+    ),
+    "value of a variable": (
+        "tests/features/test_variables.py::test_what_does_not_fit_is_refused_and_changes_nothing"
+    ),
+    "changes of the variables of an execution": (
+        "tests/unit/engine/test_variables.py::test_changes_are_bounded"
+    ),
+    "labels of the versions of a workflow": (
+        "tests/integration/definition/test_changes.py::test_labels_are_bounded"
+    ),
+    "details of a heartbeat": (
+        "tests/unit/sdk/test_results.py::test_details_of_a_heartbeat_are_bounded"
+    ),
+    "processes of a worker": (
+        "tests/unit/sdk/test_processes.py::test_what_no_other_process_can_find_is_refused"
+    ),
+    "results that a worker sends ahead": (
+        "tests/integration/worker/test_remote.py"
+        "::test_more_unacknowledged_results_than_allowed_end_the_stream"
+    ),
     "input of JavaScript": "tests/unit/sandbox/test_sandbox.py::test_oversize_requests_are_refused",
 }
 

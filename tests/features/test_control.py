@@ -1,6 +1,4 @@
-"""Hands on single nodes, sagas, failure policies, step-through and reruns: over REST, the CLI and
-the SDK.
-"""
+"""Hands on single nodes, sagas, failure policies, step-through: over REST, the CLI and the SDK."""
 
 import itertools
 from typing import Any
@@ -337,55 +335,6 @@ async def test_an_execution_is_gone_through_step_by_step(suite: Suite, world: Wo
         off = await suite.put(f"{path}/breakpoints", {})
         assert off.status == 202, off.text
         await ended(suite, handle.id, "completed")
-
-
-# --- again ---
-
-
-@pytest.mark.feature("S1-176")
-async def test_an_execution_is_replayed_as_a_linked_new_one(suite: Suite, world: World) -> None:
-    """The same input and version; asked twice with one key there is one."""
-    _, execution = await started(suite, world, {"id": "a", "to": "again"})
-    await ended(suite, execution, "completed")
-    path = f"/api/v1/executions/{execution}:rerun"
-    answers = [await suite.post(path, {"requestId": f"again-{execution}"}) for _ in range(2)]
-    assert [answer.status for answer in answers] == [202, 202], answers[0].text
-    new = answers[0].json["executionId"]
-    assert answers[1].json["executionId"] == new != execution
-    found = await ended(suite, new, "completed")
-    assert found["origin"] == {"executionId": execution, "fromNodes": []}
-    assert found["input"] == {"order": 7}
-    assert len(world.calls("again")) == 2
-
-
-async def test_a_rerun_reuses_what_is_before_and_says_first_what_happens_again(
-    suite: Suite, world: World
-) -> None:
-    """The plan names the effects; only the nodes from the one named on run."""
-    world.answers("ship", status=400, times=1)
-    _, execution = await started(
-        suite, world,
-        {"id": "charge", "to": "money"},
-        {"id": "pack", "to": "pack", "dependsOn": ["charge"]},
-        {"id": "ship", "to": "ship", "dependsOn": ["pack"],
-         "input": {"paid": "{{tasks.charge.output.route}}"}},
-    )  # fmt: skip
-    await ended(suite, execution, "failed")
-    planned = await command(suite, "rerun", execution, "--from", "pack", "--plan", "--json")
-    assert planned.code == 0, planned.err
-    told = {node["node"]: (node["reused"], node["repeatsEffect"]) for node in planned.json["nodes"]}
-    assert told == {"charge": (True, False), "pack": (False, True), "ship": (False, False)}
-    assert planned.json["repeatedEffects"] == 1
-    ran = await command(
-        suite, "rerun", execution, "--from", "pack", "--set", 'pack={"of":"edited"}', "--json"
-    )
-    assert ran.code == 0, ran.err
-    await ended(suite, ran.json["executionId"], "completed")
-    assert len(world.calls("money")) == 1
-    assert world.calls("pack")[-1].json == {"of": "edited"}
-    assert world.calls("ship")[-1].json == {"paid": "money"}
-    unknown = await suite.post(f"/api/v1/executions/{execution}:rerun", {"fromNodes": ["nobody"]})
-    assert refusal(unknown) == (404, "NODE_NOT_FOUND"), unknown.text
 
 
 # --- people ---

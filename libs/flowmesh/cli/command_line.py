@@ -160,6 +160,10 @@ _LIMITS: tuple[Row, ...] = (
     ("rm", "limits:remove_limit", "Remove a limit."),
     ("changes", "limits:limit_changes", "Who changed limits, and why."),
 )
+_LINK_KEYS: tuple[Row, ...] = (
+    ("rotate", "links:rotate_key", "Make a new key, and revoke older ones."),
+    ("list", "links:list_keys", "Keys, who made them, until when they are good."),
+)
 _SUITE: tuple[Row, ...] = (
     ("services", "services:services", "Who is there, and how they are."),
     ("queues", "limits:queues", "How full the queues are, and why tasks wait."),
@@ -202,9 +206,13 @@ def _make() -> App:
         parent = App(name=name, help=text, group=EXECUTIONS)
         _add(parent, rows)
         made.command(parent)
-    limits = App(name="limits", help="What holds tasks back at run time.", group=SUITE)
-    _add(limits, _LIMITS)
-    made.command(limits)
+    for name, text, rows in (
+        ("limits", "What holds tasks back at run time.", _LIMITS),
+        ("link-keys", "What links to decide are signed with.", _LINK_KEYS),
+    ):
+        parent = App(name=name, help=text, group=SUITE)
+        _add(parent, rows)
+        made.command(parent)
     return made
 
 

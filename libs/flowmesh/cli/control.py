@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
 from flowmesh.cli.executions import JsonText
 from flowmesh.cli.shapes import value_json
 from flowmesh.cli.sources import read_value
@@ -294,6 +294,7 @@ def rerun(
     /,
     *,
     start_at: Annotated[list[str] | None, Parameter(name="--from")] = None,
+    from_failed: Flag = False,
     input: JsonText = "",
     inputs: Annotated[list[str] | None, Parameter(name="--set")] = None,
     newest: Flag = False,
@@ -311,6 +312,8 @@ def rerun(
         Id of the execution.
     start_at
         The task from which on it runs again; may be repeated. All of it without one.
+    from_failed
+        From the tasks that failed, were canceled or have no result.
     input
         In place of the input it had: JSON, @file, or -.
     inputs
@@ -326,13 +329,17 @@ def rerun(
 
     async def work(client: "Client") -> int:
         handle = client.handle(execution)
-        planned = await handle.plan_rerun(start_at or (), newest_version=newest)
+        again: dict[str, Any] = {"from_failed": from_failed, "newest_version": newest}
+        planned = await handle.plan_rerun(start_at or (), **again)
         if plan:
             return _show_plan(common, execution, planned, "")
-        started = await handle.rerun(start_at or (), newest_version=newest, reason=reason, **values)
+        started = await handle.rerun(start_at or (), **again, reason=reason, **values)
         return _show_plan(common, execution, planned, started.id)
 
     def read_and_run() -> int:
+        if start_at and from_failed:
+            text = "--from names the tasks, --from-failed takes those that failed; give one of them"
+            raise Refused(text, code=exit_codes.USAGE)
         if input:
             values["input"] = read_value(input, "--input")
         pairs = (text.partition("=") for text in inputs or ())

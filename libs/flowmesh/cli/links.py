@@ -1,7 +1,9 @@
-"""`approval-link`."""
+"""`approval-link`, `link-keys`: links by which people decide, and what they are signed with."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
@@ -9,6 +11,7 @@ from flowmesh.definitions.durations import duration_ms
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
+    from flowmesh.sdk.link_calls import LinkKey
 
 
 def approval_link(
@@ -58,6 +61,69 @@ def approval_link(
         return exit_codes.DONE
 
     return guarded(common, lambda: run(common, work))
+
+
+def rotate_key(
+    *,
+    revoke: Annotated[bool, Parameter(negative="")] = False,
+    reason: str = "",
+    common: Common = COMMON,
+) -> int:
+    """Make a new key, which links of all namespaces are signed with from now on.
+
+    Links of older keys are good until they expire.
+
+    Parameters
+    ----------
+    revoke
+        Links of older keys are invalid from now on.
+    reason
+        Why; kept with the key.
+    """
+
+    async def work(client: "Client") -> int:
+        made = await client.rotate_link_key(revoke=revoke, reason=reason)
+        if common.json:
+            output.document({"key": _key_json(made.key), "revoked": made.revoked})
+        else:
+            output.line(f"key {made.key.id} signs links; {made.revoked} older ones revoked")
+        return exit_codes.DONE
+
+    return run(common, work)
+
+
+def list_keys(*, common: Common = COMMON) -> int:
+    """List the keys, the newest first, without their secrets."""
+
+    async def work(client: "Client") -> int:
+        found = await client.link_keys()
+        if common.json:
+            output.document([_key_json(each) for each in found])
+            return exit_codes.DONE
+        rows = [
+            (
+                str(each.id),
+                output.moment(each.created_at),
+                output.moment(each.good_until),
+                each.actor or "-",
+                each.reason,
+            )
+            for each in found
+        ]
+        output.columns(("KEY", "MADE", "LINKS GOOD UNTIL", "BY", "WHY"), rows)
+        return exit_codes.DONE
+
+    return run(common, work)
+
+
+def _key_json(key: "LinkKey") -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "createdAt": output.iso(key.created_at),
+        "actor": key.actor,
+        "reason": key.reason,
+        "goodUntil": output.iso(key.good_until),
+    }
 
 
 def _duration(text: str) -> timedelta | None:

@@ -15,6 +15,7 @@ Json = Any
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _SUGGESTIONS_MAX = 12
 _SUGGESTED_FROM_MAX = 1_000
+_SHOWN_MAX = 64
 
 
 def kind_of(value: Json) -> str:
@@ -28,6 +29,15 @@ def kind_of(value: Json) -> str:
     if isinstance(value, str):
         return "a string"
     return "an array" if isinstance(value, list) else "an object"
+
+
+def shown(value: Json) -> str:
+    """A text, a number or a boolean as it is, of a long text its beginning; else what it is."""
+    if isinstance(value, str):
+        return f"{value[:_SHOWN_MAX]!r}{'…' if len(value) > _SHOWN_MAX else ''}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.15g}" if isinstance(value, int | float) else kind_of(value)
 
 
 def is_id(value: str) -> bool:
@@ -55,7 +65,7 @@ class Reader:
 
     def wrong(self, key: str, expected: str, code: str = "DEFINITION_INVALID") -> None:
         """Notes that the member is not what was expected."""
-        message = f"{key} must be {expected}, not {kind_of(self.value.get(key))}"
+        message = f"{key} must be {expected}, not {shown(self.value.get(key))}"
         self.problems.add(code, message, (*self.path, key))
 
     def missing(self, key: str, expected: str) -> None:

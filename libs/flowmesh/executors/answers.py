@@ -114,7 +114,7 @@ def _json_output(body: bytes, metadata: bytes, *, declared: bool) -> Output:
 
 def _too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(limits.NESTING_MAX + 1):
+    for _ in range(limits.NESTING_MAX):
         level = [
             child
             for parent in level

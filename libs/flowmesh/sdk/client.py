@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as rpc
 from flowmesh.sdk.definition_calls import DefinitionCalls
-from flowmesh.sdk.execution_calls import ExecutionCalls
 from flowmesh.sdk.executions import moment
 from flowmesh.sdk.insight_calls import InsightCalls
 from flowmesh.sdk.limit_calls import LimitCalls
+from flowmesh.sdk.link_calls import LinkCalls
 from flowmesh.sdk.search_calls import SearchCalls
 from flowmesh.sdk.template_calls import TemplateCalls
 from flowmesh.sdk.trigger_calls import TriggerCalls
@@ -43,7 +43,7 @@ class Client(
     DefinitionCalls,
     VersionCalls,
     TemplateCalls,
-    ExecutionCalls,
+    LinkCalls,
     TriggerCalls,
     SearchCalls,
     LimitCalls,

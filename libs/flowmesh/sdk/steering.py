@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flowmesh.sdk.execution_calls import ExecutionCalls
     from flowmesh.sdk.handle import Handle
 
-_UNSET: Any = object()
+UNSET: Any = object()
 Decisions = Literal["any", "approve", "reject"]
 
 
@@ -77,7 +77,7 @@ class Steered:
     id: str
     _client: ExecutionCalls
 
-    async def retry_node(self, node: str, *, input: Json = _UNSET, reason: str = "") -> int:
+    async def retry_node(self, node: str, *, input: Json = UNSET, reason: str = "") -> int:
         """Another attempt of a node that failed, with another input if one is given."""
         return await self._steer(node, "RETRY", reason, input=input)
 
@@ -93,7 +93,7 @@ class Steered:
         """Another output for a node that completed, while nothing behind it has begun."""
         return await self._steer(node, "OVERRIDE", reason, output=output)
 
-    async def continue_node(self, node: str, *, input: Json = _UNSET, reason: str = "") -> int:
+    async def continue_node(self, node: str, *, input: Json = UNSET, reason: str = "") -> int:
         """Lets a node begin that stopped at a breakpoint, with another input if one is given."""
         return await self._steer(node, "CONTINUE", reason, input=input)
 
@@ -116,7 +116,7 @@ class Steered:
         return response.sequence
 
     async def _packed(self, value: Json) -> payload_pb2.Payload | None:
-        return None if value is _UNSET else await self._client.payloads.pack(value)
+        return None if value is UNSET else await self._client.payloads.pack(value)
 
     async def decide(
         self,
@@ -125,7 +125,7 @@ class Steered:
         by: str,
         approved: bool = True,
         comment: str = "",
-        form: Json = _UNSET,
+        form: Json = UNSET,
         request_id: str = "",
     ) -> str:
         """Approves or rejects as one of those asked; answers `approved` or `rejected` once it is
@@ -201,13 +201,18 @@ class Steered:
         return response.sequence
 
     async def plan_rerun(
-        self, from_nodes: Collection[str] = (), *, newest_version: bool = False
+        self,
+        from_nodes: Collection[str] = (),
+        *,
+        from_failed: bool = False,
+        newest_version: bool = False,
     ) -> RerunPlan:
         """What `rerun` would run again and what it would take over."""
         request = pb.PlanRerunRequest(
             namespace=self._client.namespace,
             execution_id=self.id,
             from_nodes=sorted(from_nodes),
+            from_failed=from_failed,
             newest_version=newest_version,
         )
         response = await self._client.caller.call(self._client.control.PlanRerun, request)
@@ -221,19 +226,23 @@ class Steered:
         self,
         from_nodes: Collection[str] = (),
         *,
-        input: Json = _UNSET,
+        from_failed: bool = False,
+        input: Json = UNSET,
         node_inputs: Mapping[str, Json] | None = None,
         newest_version: bool = False,
         reason: str = "",
         request_id: str = "",
     ) -> Handle:
         """A new execution that runs these nodes and all behind them again and takes over the
-        results before them; without nodes all of it runs again. Only of one that has ended.
+        results before them; without nodes all of it runs again. `from_failed` stands for the nodes
+        that failed, were canceled or have no result. Only of one that has ended; raises WrongState,
+        also where nothing failed.
         """
         request = pb.RerunExecutionRequest(
             namespace=self._client.namespace,
             execution_id=self.id,
             from_nodes=sorted(from_nodes),
+            from_failed=from_failed,
             input=await self._packed(input),
             node_inputs={
                 node: await self._client.payloads.pack(value)

@@ -23,6 +23,7 @@ from flowmesh.sdk.histories import History
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.portal import Portal
 from flowmesh.sdk.search_calls import Count, SearchValue
+from flowmesh.sdk.steering import UNSET, RerunPlan
 from flowmesh.sdk.template_calls import Instantiated, Template
 from flowmesh.sdk.trigger_calls import Fired, Hook, Published, Trigger
 from flowmesh.sdk.version_calls import Change, Compatibility, Diff, Label, Version
@@ -69,6 +70,40 @@ class SyncHandle:
 
     def terminate(self, reason: str = "", *, request_id: str = "") -> None:
         self._portal.call(self._handle.terminate(reason, request_id=request_id))
+
+    def plan_rerun(
+        self,
+        from_nodes: Collection[str] = (),
+        *,
+        from_failed: bool = False,
+        newest_version: bool = False,
+    ) -> RerunPlan:
+        planned = self._handle.plan_rerun(
+            from_nodes, from_failed=from_failed, newest_version=newest_version
+        )
+        return self._portal.call(planned)
+
+    def rerun(
+        self,
+        from_nodes: Collection[str] = (),
+        *,
+        from_failed: bool = False,
+        input: Json = UNSET,
+        node_inputs: Mapping[str, Json] | None = None,
+        newest_version: bool = False,
+        reason: str = "",
+        request_id: str = "",
+    ) -> "SyncHandle":
+        started = self._handle.rerun(
+            from_nodes,
+            from_failed=from_failed,
+            input=input,
+            node_inputs=node_inputs,
+            newest_version=newest_version,
+            reason=reason,
+            request_id=request_id,
+        )
+        return SyncHandle(self._portal, self._portal.call(started))
 
     def events(self, *, after: int = 0, types: Collection[str] = ()) -> Iterator[Event]:
         return self._portal.iterate(lambda: self._handle.events(after=after, types=types))

@@ -35,6 +35,31 @@ class ApprovalLink(Answer, kw_only=True):
     expires_at: Instant
 
 
+class LinkKeyValue(Answer, kw_only=True):
+    """A key that links are signed with; without `goodUntil` it is the newest."""
+
+    id: int
+    created_at: Instant
+    actor: str
+    reason: str
+    good_until: (
+        Annotated[Instant, Meta(description="No link of it is good from then on.")] | UnsetType
+    ) = UNSET
+
+
+class LinkKeyRotated(Answer, kw_only=True):
+    """The new key, and how many older ones were revoked."""
+
+    key: LinkKeyValue
+    revoked: int
+
+
+class LinkKeyList(Answer, kw_only=True):
+    """The newest first."""
+
+    keys: list[LinkKeyValue]
+
+
 class PendingApproval(Answer, kw_only=True):
     """A task that waits for people."""
 

@@ -167,6 +167,16 @@ class LinkRequest(Envelope, frozen=True, kw_only=True):
     ] = 0
 
 
+class RotateRequest(Envelope, frozen=True, kw_only=True):
+    """A new key for links."""
+
+    revoke: Annotated[
+        bool, Meta(description="Links of all older keys are invalid from now on.")
+    ] = False
+    reason: Annotated[str, Meta(description="Why; kept with the key.")] = ""
+    request_id: RequestId = ""
+
+
 class BreakpointsRequest(Envelope, frozen=True, kw_only=True):
     """Where to stop; with neither nowhere any more, and what has stopped goes on."""
 
@@ -181,6 +191,10 @@ class RerunRequest(Envelope, frozen=True, kw_only=True):
     from_nodes: Annotated[
         list[str], Meta(description="These run again with all behind them; none is every node.")
     ] = []
+    from_failed: Annotated[
+        bool,
+        Meta(description="From those that failed, were canceled or have no result, beside those."),
+    ] = False
     input: Annotated[Any, Meta(description="In place of the input it had.")] = UNSET
     node_inputs: Annotated[
         dict[str, Any], Meta(description="Inputs of nodes in place of their definition's.")

@@ -57,6 +57,16 @@ class ControlServer(pb_grpc.ControlServiceServicer):
     ) -> pb.DecideByLinkResponse:
         return await self._links.decide(request)
 
+    async def RotateLinkKey(
+        self, request: pb.RotateLinkKeyRequest, context: Any
+    ) -> pb.RotateLinkKeyResponse:
+        return await self._links.keys.rotate(request)
+
+    async def ListLinkKeys(
+        self, request: pb.ListLinkKeysRequest, context: Any
+    ) -> pb.ListLinkKeysResponse:
+        return await self._links.keys.listed()
+
     async def PlanRerun(self, request: pb.PlanRerunRequest, context: Any) -> pb.PlanRerunResponse:
         return await self._control.planned(request)
 

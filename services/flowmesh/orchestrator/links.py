@@ -1,4 +1,4 @@
-"""Links by which people decide approvals, and the keys they are signed with."""
+"""Links by which people decide approvals."""
 
 from __future__ import annotations
 
@@ -11,42 +11,16 @@ from flowmesh.orchestrator.approvals import pending_approval
 from flowmesh.orchestrator.control import Control, valid_text
 from flowmesh.orchestrator.errors import node_not_found
 from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.link_keys import VALID_MS_MAX, LinkKeys
 from flowmesh.orchestrator.link_tokens import Link, TokenInvalid, key_of, link_of, token_of
-from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.rpc import known_choices, namespace_of
 
 MINUTE_US = 60_000_000
 DAY_US = 24 * 60 * MINUTE_US
 VALID_US = 7 * DAY_US
-VALID_US_MAX = 90 * DAY_US
-KEY_BYTES = 32
 PATH = "/approve/"
 
 _APPROVED = {pb.LINK_SCOPE_APPROVE: True, pb.LINK_SCOPE_REJECT: False}
-
-
-class LinkKeys:
-    """Keys by their numbers, made once and read when they are first needed."""
-
-    def __init__(self, *, store: OrchestratorStore, new_secret: Callable[[int], bytes]) -> None:
-        self._store = store
-        self._new_secret = new_secret
-        self._known: dict[int, bytes] = {}
-
-    async def newest(self) -> tuple[int, bytes]:
-        row = await self._store.one("newest_link_key")
-        if row is None:
-            await self._store.one("make_link_key", secret=self._new_secret(KEY_BYTES))
-            row = await self._store.one("newest_link_key")
-        return row["id"], row["secret"]
-
-    async def secret(self, key_id: int) -> bytes | None:
-        if key_id not in self._known:
-            found = await self._store.one("link_key", id=key_id)
-            if found is None:
-                return None
-            self._known[key_id] = found
-        return self._known[key_id]
 
 
 class Links:
@@ -61,7 +35,7 @@ class Links:
         now_us: Callable[[], int],
         base_url: Callable[[], Awaitable[str]],
     ) -> None:
-        self._keys = keys
+        self.keys = keys
         self._executions = executions
         self._control = control
         self._now_us = now_us
@@ -69,8 +43,8 @@ class Links:
 
     async def create(self, request: pb.CreateApprovalLinkRequest) -> pb.CreateApprovalLinkResponse:
         known_choices([request.scope], pb.LinkScope, "scope")
-        if not 0 <= request.valid_ms <= VALID_US_MAX // 1_000:
-            days = VALID_US_MAX // DAY_US
+        if not 0 <= request.valid_ms <= VALID_MS_MAX:
+            days = VALID_MS_MAX * 1_000 // DAY_US
             raise Invalid("REQUEST_INVALID", f"valid_ms is 0, or up to {days} days")
         if not valid_text(request.by):
             raise Invalid("REQUEST_INVALID", "by says who decides")
@@ -91,7 +65,7 @@ class Links:
             scope=request.scope,
             expires_at_us=expires,
         )
-        token = token_of(link, *await self._keys.newest())
+        token = token_of(link, *await self.keys.newest())
         base = (await self._base_url()).rstrip("/")
         return pb.CreateApprovalLinkResponse(
             token=token, url=f"{base}{PATH}{token}", expires_at_us=expires
@@ -151,7 +125,7 @@ class Links:
 
     async def _link(self, token: str) -> Link:
         try:
-            secret = await self._keys.secret(key_of(token))
+            secret = await self.keys.secret(key_of(token))
             if secret is None:
                 raise TokenInvalid
             link = link_of(token, secret)

@@ -49,7 +49,8 @@ from flowmesh.orchestrator.insight_server import InsightServer
 from flowmesh.orchestrator.insights import Insights
 from flowmesh.orchestrator.limits import Limits
 from flowmesh.orchestrator.limits_server import LimitServer, PermitServer
-from flowmesh.orchestrator.links import LinkKeys, Links
+from flowmesh.orchestrator.link_keys import LinkKeys
+from flowmesh.orchestrator.links import Links
 from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.outbox import Outbox

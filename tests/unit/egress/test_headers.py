@@ -3,7 +3,7 @@
 import pytest
 
 from flowmesh.egress import HeaderInvalid, check_headers
-from flowmesh.egress.headers import HEADERS_MAX, across_hosts
+from flowmesh.egress.headers import HEADER_BYTES_MAX, HEADERS_MAX, across_hosts
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,13 @@ def test_there_is_a_limit_to_their_number() -> None:
     """More than a hundred are refused."""
     with pytest.raises(HeaderInvalid):
         check_headers({f"X-{number}": "a" for number in range(HEADERS_MAX + 1)})
+
+
+def test_there_is_a_limit_to_their_bytes() -> None:
+    """Of names and values together."""
+    check_headers({"X-A": "a" * (HEADER_BYTES_MAX - 3)})
+    with pytest.raises(HeaderInvalid, match="16384 bytes in all"):
+        check_headers({"X-A": "a" * (HEADER_BYTES_MAX - 2)})
 
 
 def test_only_harmless_headers_go_to_another_host() -> None:

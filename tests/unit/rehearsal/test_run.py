@@ -5,6 +5,7 @@ from msgspec import UNSET
 
 from flowmesh.errors import Invalid
 from flowmesh.rehearsal import report
+from flowmesh.rehearsal import run as running
 from tests.unit.rehearsal.conftest import TASK, WORKFLOW, Rehearse
 
 PAY = TASK % (
@@ -277,3 +278,16 @@ async def test_one_that_begins_later_takes_as_long_and_has_its_turn(run: Rehears
     delayed = ONE.replace("  tasks:", "  start: {delay: 10s, concurrency: 1}\n  tasks:")
     done = await run(delayed, {"total": 20}, mocks={"pay": {"output": 1}})
     assert (done.status, done.duration_ms) == ("completed", 10_000)
+
+
+async def test_a_run_without_end_is_refused(run: Rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many attempts are made, and no more."""
+    source = (
+        TASK % ("ask", "{type: asker}")
+        + WORKFLOW
+        + '  tasks: [{id: poll, loop: {while: "true", tasks: [{id: ask, taskRef: ask}]}}]\n'
+    )
+    monkeypatch.setattr(running, "ATTEMPTS_MAX", 20)
+    with pytest.raises(Invalid, match="over after 20 attempts") as refused:
+        await run(source, mocks={"ask": {"output": 1}})
+    assert refused.value.reason == "MOCKS_INVALID"

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, Literal, cast
 
 from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
-from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.checks.calls import check_statement
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
@@ -13,7 +12,7 @@ from flowmesh.definitions.durations import duration_ms, is_instant
 from flowmesh.definitions.limits import DELAY_MS_MAX
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import is_id
+from flowmesh.definitions.reader import is_id, shown
 from flowmesh.definitions.references import config_roots, ids_in
 from flowmesh.expressions import (
     ExpressionInvalid,
@@ -246,6 +245,6 @@ def _check_delay(value: Json, path: Path, problems: Problems) -> None:
     if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= DELAY_MS_MAX:
         message = (
             f'duration must be a time such as "5s" or a whole number of ms, at most {DELAY_MS_MAX},'
-            f" or an instant such as 2030-01-31T08:00:00Z, not {json_bytes(value).decode()[:64]}"
+            f" or an instant such as 2030-01-31T08:00:00Z, not {shown(value)}"
         )
         problems.add("TIMEOUT_INVALID", message, path)

@@ -183,6 +183,7 @@ async def rerun(backends: Backends, request: Request) -> Response:
         namespace=namespace,
         execution_id=execution_id,
         from_nodes=envelope.from_nodes,
+        from_failed=envelope.from_failed,
         input=await _given(backends, namespace, "input", envelope.input),
         node_inputs={
             name: await payload_of(backends, namespace, f"nodeInputs.{name}", value)
@@ -199,6 +200,7 @@ async def rerun(backends: Backends, request: Request) -> Response:
                 namespace=namespace,
                 execution_id=execution_id,
                 from_nodes=envelope.from_nodes,
+                from_failed=envelope.from_failed,
                 newest_version=envelope.newest_version,
             )
         )
@@ -300,7 +302,7 @@ ROUTES = (
         rerun,
         Operation(
             tag=EXECUTE,
-            summary="Run an execution again, from some nodes on or all of it",
+            summary="Run an execution again: from some nodes on, from what failed, or all of it",
             body=Body(RerunRequest, required=False),
             headers=_HEADERS,
             answers=(

@@ -560,6 +560,130 @@ class DecideByLinkResponse(_message.Message):
 Global___DecideByLinkResponse: _TypeAlias = DecideByLinkResponse  # noqa: Y015
 
 @_typing.final
+class LinkKey(_message.Message):
+    """A key that links are signed with: the newest one, or an older one whose links may be good."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_US_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    GOOD_UNTIL_US_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    created_at_us: _builtins.int
+    actor: _builtins.str
+    """Who made it and why; empty for the first one, which the first link makes."""
+    reason: _builtins.str
+    good_until_us: _builtins.int
+    """No link of it is good from then on: 90 days after the next key was made, as no link is valid
+    for longer, or when it was revoked. 0 for the newest.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        created_at_us: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        good_until_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_at_us", b"created_at_us", "good_until_us", b"good_until_us", "id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkKey: _TypeAlias = LinkKey  # noqa: Y015
+
+@_typing.final
+class RotateLinkKeyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVOKE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    revoke: _builtins.bool
+    reason: _builtins.str
+    request_id: _builtins.str
+    actor: _builtins.str
+    def __init__(
+        self,
+        *,
+        revoke: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reason", b"reason", "request_id", b"request_id", "revoke", b"revoke"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateLinkKeyRequest: _TypeAlias = RotateLinkKeyRequest  # noqa: Y015
+
+@_typing.final
+class RotateLinkKeyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    REVOKED_FIELD_NUMBER: _builtins.int
+    revoked: _builtins.int
+    """How many older keys were revoked."""
+    @_builtins.property
+    def key(self) -> Global___LinkKey: ...
+    def __init__(
+        self,
+        *,
+        key: Global___LinkKey | None = ...,
+        revoked: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "revoked", b"revoked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateLinkKeyResponse: _TypeAlias = RotateLinkKeyResponse  # noqa: Y015
+
+@_typing.final
+class ListLinkKeysRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLinkKeysRequest: _TypeAlias = ListLinkKeysRequest  # noqa: Y015
+
+@_typing.final
+class ListLinkKeysResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkKey]: ...
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[Global___LinkKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLinkKeysResponse: _TypeAlias = ListLinkKeysResponse  # noqa: Y015
+
+@_typing.final
 class PlanRerunRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

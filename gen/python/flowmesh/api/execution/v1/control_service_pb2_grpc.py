@@ -76,6 +76,16 @@ class ControlServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkResponse.FromString,
                 _registered_method=True)
+        self.RotateLinkKey = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ControlService/RotateLinkKey',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.RotateLinkKeyRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.RotateLinkKeyResponse.FromString,
+                _registered_method=True)
+        self.ListLinkKeys = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ControlService/ListLinkKeys',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListLinkKeysRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListLinkKeysResponse.FromString,
+                _registered_method=True)
         self.PlanRerun = channel.unary_unary(
                 '/flowmesh.api.execution.v1.ControlService/PlanRerun',
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.PlanRerunRequest.SerializeToString,
@@ -189,6 +199,24 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateLinkKey(self, request, context):
+        """Makes a new key. Once this returns, every instance signs links with it, those of all namespaces.
+        Links of older keys are good until they expire; with `revoke` they are LINK_INVALID from now on,
+        at every instance. Again under the same request_id it answers with the key of the first time.
+
+        Written: the key, with who made it and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLinkKeys(self, request, context):
+        """The newest 100 keys, the newest first, without their secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PlanRerun(self, request, context):
         """What a rerun would run again and what it would take over. Changes nothing.
 
@@ -252,6 +280,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.DecideByLink,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkResponse.SerializeToString,
+            ),
+            'RotateLinkKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateLinkKey,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.RotateLinkKeyRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.RotateLinkKeyResponse.SerializeToString,
+            ),
+            'ListLinkKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLinkKeys,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListLinkKeysRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListLinkKeysResponse.SerializeToString,
             ),
             'PlanRerun': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanRerun,
@@ -482,6 +520,60 @@ class ControlService:
             '/flowmesh.api.execution.v1.ControlService/DecideByLink',
             flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.DecideByLinkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateLinkKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ControlService/RotateLinkKey',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.RotateLinkKeyRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.RotateLinkKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLinkKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ControlService/ListLinkKeys',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListLinkKeysRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_control__service__pb2.ListLinkKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

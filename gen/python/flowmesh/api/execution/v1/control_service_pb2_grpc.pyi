@@ -99,6 +99,15 @@ class ControlServiceStub:
       PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
       as ReadApprovalLink, and as DecideApproval
     """
+    RotateLinkKey: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.RotateLinkKeyRequest, _control_service_pb2.RotateLinkKeyResponse]
+    """Makes a new key. Once this returns, every instance signs links with it, those of all namespaces.
+    Links of older keys are good until they expire; with `revoke` they are LINK_INVALID from now on,
+    at every instance. Again under the same request_id it answers with the key of the first time.
+
+    Written: the key, with who made it and why.
+    """
+    ListLinkKeys: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.ListLinkKeysRequest, _control_service_pb2.ListLinkKeysResponse]
+    """The newest 100 keys, the newest first, without their secrets."""
     PlanRerun: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.PlanRerunRequest, _control_service_pb2.PlanRerunResponse]
     """What a rerun would run again and what it would take over. Changes nothing.
 
@@ -184,6 +193,15 @@ class ControlServiceAsyncStub(ControlServiceStub):
       PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
       as ReadApprovalLink, and as DecideApproval
     """
+    RotateLinkKey: _aio.UnaryUnaryMultiCallable[_control_service_pb2.RotateLinkKeyRequest, _control_service_pb2.RotateLinkKeyResponse]  # type: ignore[assignment]
+    """Makes a new key. Once this returns, every instance signs links with it, those of all namespaces.
+    Links of older keys are good until they expire; with `revoke` they are LINK_INVALID from now on,
+    at every instance. Again under the same request_id it answers with the key of the first time.
+
+    Written: the key, with who made it and why.
+    """
+    ListLinkKeys: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ListLinkKeysRequest, _control_service_pb2.ListLinkKeysResponse]  # type: ignore[assignment]
+    """The newest 100 keys, the newest first, without their secrets."""
     PlanRerun: _aio.UnaryUnaryMultiCallable[_control_service_pb2.PlanRerunRequest, _control_service_pb2.PlanRerunResponse]  # type: ignore[assignment]
     """What a rerun would run again and what it would take over. Changes nothing.
 
@@ -314,6 +332,27 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
           PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
           as ReadApprovalLink, and as DecideApproval
         """
+
+    @_abc_1.abstractmethod
+    def RotateLinkKey(
+        self,
+        request: _control_service_pb2.RotateLinkKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_service_pb2.RotateLinkKeyResponse, _abc.Awaitable[_control_service_pb2.RotateLinkKeyResponse]]:
+        """Makes a new key. Once this returns, every instance signs links with it, those of all namespaces.
+        Links of older keys are good until they expire; with `revoke` they are LINK_INVALID from now on,
+        at every instance. Again under the same request_id it answers with the key of the first time.
+
+        Written: the key, with who made it and why.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLinkKeys(
+        self,
+        request: _control_service_pb2.ListLinkKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_service_pb2.ListLinkKeysResponse, _abc.Awaitable[_control_service_pb2.ListLinkKeysResponse]]:
+        """The newest 100 keys, the newest first, without their secrets."""
 
     @_abc_1.abstractmethod
     def PlanRerun(

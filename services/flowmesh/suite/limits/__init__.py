@@ -1,0 +1,14 @@
+"""Every bound that a caller can meet, in one table: what, how much, which reason, and who says so.
+
+The values are the named constants of the code that enforces them. `docs/limits.md` is made of
+this, and tests go to each limit, one above it, and a hundred times above.
+"""
+
+from flowmesh.suite.limits.calls import CALLS, PROCESSES
+from flowmesh.suite.limits.definitions import DEFINITIONS
+from flowmesh.suite.limits.limit import Limit
+from flowmesh.suite.limits.runs import EXECUTIONS, RUNS
+
+LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *EXECUTIONS, *PROCESSES)
+
+__all__ = ["CALLS", "DEFINITIONS", "EXECUTIONS", "LIMITS", "PROCESSES", "RUNS", "Limit"]

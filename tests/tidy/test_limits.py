@@ -1,0 +1,143 @@
+"""The table of limits, which docs/limits.md is made of, holds every bound of the modules that keep
+such.
+"""
+
+import ast
+import re
+
+from tests.tidy import sources
+
+TABLE = "services/flowmesh/suite/limits/"
+_BOUND = re.compile(r"[A-Z][A-Z_]*_MAX(_[A-Z]+)?")
+
+# Bounds that refuse nothing a caller asks for, by what they do instead.
+INTERNAL: dict[str, str] = {
+    "it is the bound of a row, said where another process needs it": """
+        definition.limits.PAGE_SIZE_MAX definitions.limits.MAP_ITEMS_MAX
+        egress.client.URL_CHARACTERS_MAX engine.children.INPUT_BYTES_MAX
+        engine.children.REQUEST_ID_MAX gateway.limits.ID_CHARACTERS_MAX
+        gateway.limits.INLINE_BYTES_MAX gateway.limits.PAYLOAD_BYTES_MAX
+        gateway.routes.limits.CHANGES_MAX orchestrator.requests.TEXT_MAX sandbox.pool.CODE_BYTES_MAX
+        sdk.limits.INLINE_BYTES_MAX sdk.limits.STORED_BYTES_MAX sdk.limits.WORKER_SLOTS_MAX
+        worker.limits.INLINE_PAYLOAD_BYTES_MAX worker.limits.STORED_PAYLOAD_BYTES_MAX
+    """,
+    "another bound is always met before": """
+        definition.limits.PAGE_TOKEN_CHARACTERS_MAX expressions.parser.NUMBER_CHARACTERS_MAX
+        rehearsal.limits.COMMANDS_MAX transforms.limits.MERGE_DEPTH_MAX
+    """,
+    "what is told or kept ends there": """
+        cli.limits.LINE_MAX definition.limits.AFFECTED_SHOWN_MAX definition.limits.BROKEN_SHOWN_MAX
+        definition.limits.DIFFERENCES_KEPT_MAX definition.limits.DIFFERENCE_BYTES_MAX
+        definition.limits.MOVES_MAX definition.limits.TEMPLATES_COUNTED_MAX
+        definitions.limits.PROBLEMS_MAX executors.limits.ERROR_BODY_CHARACTERS_MAX
+        executors.limits.METADATA_HEADER_BYTES_MAX gateway.limits.ANSWER_PAYLOAD_BYTES_MAX
+        gateway.limits.TRACE_EVENTS_MAX orchestrator.limits.USES_MAX orchestrator.lines.NAMED_MAX
+        rehearsal.limits.EXAMPLE_DEPTH_MAX rehearsal.limits.EXAMPLE_ITEMS_MAX
+        rpc.limits.STATUS_BYTES_MAX rpc.limits.STATUS_MESSAGE_CHARS_MAX
+        sandbox.syntax.MESSAGE_CHARACTERS_MAX sdk.limits.MESSAGE_CHARS_MAX
+        sdk.limits.NOTES_BYTES_MAX sdk.limits.NOTE_CHARS_MAX sdk.limits.TRACEBACK_CHARS_MAX
+    """,
+    "a page, a part or a frame is no larger, and another one follows": """
+        definition.limits.PAGE_BYTES_MAX orchestrator.bulks.LISTED_MAX orchestrator.bulks.PAGE_MAX
+        orchestrator.link_keys.LISTED_MAX
+        orchestrator.limits.CHANGES_MAX registry.instances.PAGE_MAX sdk.limits.FRAME_BYTES_MAX
+        sdk.limits.FRAME_ITEMS_MAX worker.limits.FRAME_BYTES_MAX
+    """,
+    "it is remembered or computed in advance no further": """
+        definition.limits.OUTCOMES_CACHED_BYTES_MAX definition.limits.OUTCOMES_CACHED_MAX
+        definition.limits.PLANS_CACHED_BYTES_MAX definition.limits.PLANS_CACHED_MAX
+        definition.limits.READINGS_CACHED_BYTES_MAX definition.limits.READINGS_CACHED_MAX
+        definition.limits.VERSIONS_CACHED_BYTES_MAX definition.limits.VERSIONS_CACHED_MAX
+        engine.state.REQUEST_IDS_MAX engine.state.STALE_TIMERS_MAX event.published.COMPILED_MAX
+        executors.limits.COMPILED_PIPELINES_MAX executors.limits.COMPILED_SPECS_MAX
+        executors.limits.INLINE_BYTES_MAX expressions.parser.CONSTANT_BYTES_MAX
+        orchestrator.payloads.CACHE_BYTES_MAX orchestrator.plans.PLANS_MAX
+        sdk.limits.DURABLE_RIDING_BYTES_MAX sdk.limits.WORKER_SPECS_MAX
+        worker.limits.SPECS_PER_STREAM_MAX
+    """,
+    "what is beyond waits, or is tried again by itself": """
+        definition.limits.REHEARSALS_MAX egress.client.CALLS_MAX rpc.limits.CONCURRENT_CALLS_MAX
+        rpc.limits.STREAM_MESSAGES_MAX sandbox.pool.CHILDREN_MAX sandbox.pool.WAITING_MAX
+        sdk.limits.CONNECTIONS_MAX sdk.limits.SESSION_UNACKNOWLEDGED_MAX
+        sdk.limits.UNACKNOWLEDGED_BYTES_MAX sdk.limits.UNACKNOWLEDGED_RESULTS_MAX
+        sdk.limits.WORKER_THREADS_MAX worker.limits.UNACKNOWLEDGED_BYTES_MAX
+        worker.limits.UNACKNOWLEDGED_RESULTS_MAX
+    """,
+    "it says how long to try again, or how often": """
+        definition.limits.APPLY_ATTEMPTS_MAX executors.limits.RETRY_AFTER_MS_MAX
+        rpc.limits.RECONNECT_MAX_MS rpc.limits.TARGETS_TRIED_MAX sdk.limits.RETRY_ATTEMPTS_MAX
+        sdk.limits.RETRY_WAIT_MAX_S sdk.limits.SESSION_START_ATTEMPTS_MAX
+        worker.limits.RECONNECT_MAX_MS
+    """,
+    "it is between processes of the suite, or what a parser in a process of its own may use": """
+        rpc.limits.RESPONSE_METADATA_BYTES_MAX runtime.http.WEBSOCKET_MESSAGE_BYTES_MAX
+        sandbox.child.ANSWER_BYTES_MAX sandbox.child.OPEN_FILES_MAX sandbox.child.PENDING_JOBS_MAX
+        sandbox.child.STACK_BYTES_MAX sandbox.pool.IDLE_SECONDS_MAX
+        sandbox.pool.RUNS_PER_CHILD_MAX sandbox.pool.TIMEOUT_MS_MAX
+        sandbox.syntax.JQ_PROGRAM_SECONDS_MAX sandbox.syntax.JQ_SECONDS_MAX
+        sandbox.syntax.PARSE_MEMORY_BYTES_MAX sandbox.syntax.PARSE_SECONDS_MAX
+        sandbox.syntax.PARSE_STACK_BYTES_MAX
+    """,
+}
+
+
+def _modules() -> dict[str, str]:
+    """The files of ours by their modules, without `flowmesh.`."""
+    found = {}
+    for name in sources.python():
+        folder, _, inside = name.partition("/flowmesh/")
+        if folder in ("libs", "services"):
+            found[inside.removesuffix(".py").replace("/", ".")] = name
+    return found
+
+
+def _told() -> set[str]:
+    """The constants that the table takes its values from, with their modules."""
+    found = set()
+    for name in sources.python():
+        if not name.startswith(TABLE):
+            continue
+        tree = ast.parse(sources.text(name))
+        modules = {
+            alias.asname or alias.name: f"{node.module}.{alias.name}".removeprefix("flowmesh.")
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        found |= {
+            f"{modules[node.value.id]}.{node.attr}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in modules
+        }
+    return found
+
+
+def _kept(module: str, name: str) -> set[str]:
+    """The bounds that a module defines."""
+    found = set()
+    for node in ast.parse(sources.text(name)).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        found |= {
+            f"{module}.{target.id}"
+            for target in targets
+            if isinstance(target, ast.Name) and _BOUND.fullmatch(target.id)
+        }
+    return found
+
+
+def test_every_bound_is_in_the_table() -> None:
+    """Those of every `limits.py`, and of each module that the table has one of; or it is internal
+    for one of the reasons above.
+    """
+    told = _told()
+    keepers = {each.rpartition(".")[0] for each in told}
+    kept: set[str] = set()
+    for module, name in _modules().items():
+        if name.endswith("/limits.py") or module in keepers:
+            kept |= _kept(module, name)
+    internal = {each for some in INTERNAL.values() for each in some.split()}
+    assert not kept - told - internal, sources.lines(sorted(kept - told - internal))
+    assert not internal & told, sources.lines(sorted(internal & told))
+    assert not internal - kept, sources.lines(sorted(internal - kept))

@@ -1,0 +1,67 @@
+"""What a definition is told about a member that is not what it should be."""
+
+from typing import Any
+
+import pytest
+
+from flowmesh.definitions import compile_source
+from flowmesh.definitions.reader import shown
+from flowmesh.errors import Invalid
+from tests.features.natives import text, workflow
+
+Json = Any
+
+
+def told(**task: Json) -> str:
+    with pytest.raises(Invalid) as refused:
+        compile_source(text(workflow("w", {"id": "a", "taskRef": "noop", **task})).encode())
+    return refused.value.violations[0].description
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("5 parsecs", "not '5 parsecs'"),
+        ("x" * 65, f"not {'x' * 64!r}…"),
+        ("1s\n", "not '1s\\n'"),
+        (5, "not 5"),
+        (1.5, "not 1.5"),
+        (True, "not true"),
+        ([1], "not an array"),
+        ({}, "not an object"),
+    ],
+)
+def test_a_duration_that_is_none_is_named(value: Json, words: str) -> None:
+    """In the timeout of a task, in its retries and in the input of a delay."""
+    expected = 'a duration such as "500ms", "30s", "5m" or "1h"'
+    assert told(timeout=value) == f"timeout must be {expected}, {words}"
+    assert told(retry={"maxDelay": value}) == f"maxDelay must be {expected}, {words}"
+    if value != 5:
+        delay = told(taskRef="delay", input={"duration": value})
+        assert delay == f"duration must be {expected}, or a whole number of ms, {words}"
+
+
+def test_a_delay_may_be_a_number_or_a_template() -> None:
+    """From 0 to 366 days."""
+    for value in ("1h30m", 5, 5.0, 0, 366 * 86_400_000, "{{input.wait}}"):
+        task = {"id": "a", "taskRef": "delay", "input": {"duration": value}}
+        compile_source(text(workflow("w", task)).encode())
+    for value in (-1, 366 * 86_400_000 + 1, "8785h", 2**63):
+        assert "it must be from 0 to 31622400000" in told(
+            taskRef="delay", input={"duration": value}
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "null"),
+        (False, "false"),
+        (2**70, "1.18059162071741e+21"),
+        ("", "''"),
+        ([], "an array"),
+    ],
+)
+def test_any_value_is_shown_in_few_words(value: Json, words: str) -> None:
+    """As whoever wrote it will recognize it."""
+    assert shown(value) == words
