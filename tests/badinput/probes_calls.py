@@ -138,6 +138,11 @@ async def _(bench: Bench, n: int) -> str:
     return await limited(bench, limits.LIMIT_KIND_NAMESPACE, "", weight=n)
 
 
+@probe("budget of retries at run time")
+async def _(bench: Bench, n: int) -> str:
+    return await limited(bench, limits.LIMIT_KIND_UPSTREAM, "api.example", retries=n)
+
+
 @probe("subject of a limit")
 async def _(bench: Bench, n: int) -> str:
     return await limited(bench, limits.LIMIT_KIND_TASK_TYPE, "x" * n, concurrency=1)

@@ -38,12 +38,14 @@ def test_a_duration_that_is_none_is_named(value: Json, words: str) -> None:
     assert told(retry={"maxDelay": value}) == f"maxDelay must be {expected}, {words}"
     if value != 5:
         delay = told(taskRef="delay", input={"duration": value})
-        assert delay == f"duration must be {expected}, or a whole number of ms, {words}"
+        more = "a whole number of ms, or an instant such as 2030-01-31T08:00:00Z"
+        assert delay == f"duration must be {expected}, {more}, {words}"
 
 
 def test_a_delay_may_be_a_number_or_a_template() -> None:
-    """From 0 to 366 days."""
-    for value in ("1h30m", 5, 5.0, 0, 366 * 86_400_000, "{{input.wait}}"):
+    """From 0 to 366 days; or an instant."""
+    instant = "2030-01-31T08:00:00+02:00"
+    for value in ("1h30m", 5, 5.0, 0, 366 * 86_400_000, "{{input.wait}}", instant):
         task = {"id": "a", "taskRef": "delay", "input": {"duration": value}}
         compile_source(text(workflow("w", task)).encode())
     for value in (-1, 366 * 86_400_000 + 1, "8785h", 2**63):

@@ -237,14 +237,15 @@ def check_built_in(node: Node, problems: Problems) -> None:
 
 
 def _check_delay(value: Json, path: Path, problems: Problems) -> None:
-    found: Json = value
-    if isinstance(value, str):
-        if "{{" in value or is_instant(value):
-            return
-        found = duration_ms(value)
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= DELAY_MS_MAX:
-        message = (
-            f'duration must be a time such as "5s" or a whole number of ms, at most {DELAY_MS_MAX},'
-            f" or an instant such as 2030-01-31T08:00:00Z, not {shown(value)}"
+    if isinstance(value, str) and ("{{" in value or is_instant(value)):
+        return
+    found = duration_ms(value) if isinstance(value, str) else value
+    if isinstance(found, bool) or not isinstance(found, int | float) or found != int(found):
+        expected = (
+            'a duration such as "500ms", "30s", "5m" or "1h", a whole number of ms, '
+            "or an instant such as 2030-01-31T08:00:00Z"
         )
+        problems.add("TIMEOUT_INVALID", f"duration must be {expected}, not {shown(value)}", path)
+    elif not 0 <= found <= DELAY_MS_MAX:
+        message = f"duration is {found:.15g} ms; it must be from 0 to {DELAY_MS_MAX}"
         problems.add("TIMEOUT_INVALID", message, path)

@@ -257,6 +257,13 @@ EXECUTIONS = (
         "orchestrator",
     ),
     Limit("weight of a namespace", limits.WEIGHT_MAX, "shares", "LIMIT_INVALID", "orchestrator"),
+    Limit(
+        "budget of retries at run time",
+        limits.RETRIES_MAX,
+        "retries per task that began",
+        "LIMIT_INVALID",
+        "orchestrator",
+    ),
     Limit("subject of a limit", limits.SUBJECT_MAX, "characters", "LIMIT_INVALID", "orchestrator"),
     Limit("reason of a limit", limits.TEXT_MAX, "characters", "LIMIT_INVALID", "orchestrator"),
 )
