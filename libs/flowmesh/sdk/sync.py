@@ -1,9 +1,17 @@
 """The client with blocking calls. Every call runs on one private loop; nothing else differs."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
@@ -27,6 +35,8 @@ from flowmesh.sdk.steering import UNSET, RerunPlan
 from flowmesh.sdk.template_calls import Instantiated, Template
 from flowmesh.sdk.trigger_calls import Fired, Hook, Published, Trigger
 from flowmesh.sdk.version_calls import Change, Compatibility, Diff, Label, Version
+
+T = TypeVar("T")
 
 
 class SyncHandle:
@@ -134,6 +144,18 @@ class SyncClient:
     def close(self) -> None:
         self._portal.call(self._client.close())
         self._portal.close()
+
+    def call(self, do: Callable[[Client], Awaitable[T]]) -> T:
+        """Whatever has no method here: `client.call(lambda c: c.handle(id).skip_node("a"))`."""
+
+        async def done() -> T:
+            return await do(self._client)
+
+        return self._portal.call(done())
+
+    def iterate(self, over: Callable[[Client], AsyncIterator[T]]) -> Iterator[T]:
+        """The same for what is iterated: `client.iterate(lambda c: c.approvals())`."""
+        return self._portal.iterate(lambda: over(self._client))
 
     def ready(self, timeout: float = limits.CONNECT_TIMEOUT_S) -> None:
         self._portal.call(self._client.ready(timeout))

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from flowmesh.sdk import Client
 from tests.unit.sdk.stand_ins import StandIn
 from tests.unit.sdk.test_events import ALL
@@ -25,6 +27,21 @@ async def test_blocking_calls_answer(server: StandIn) -> None:
             assert handle.result() == {"n": 2}
             assert [found.id for found in client.list_executions()] == ["exec-1", "exec-2"]
             assert [event.sequence for event in handle.events()] == [1, 2, 3, 4, 5]
+
+    await in_thread(script)
+
+
+async def test_what_has_no_blocking_method_is_called_all_the_same(server: StandIn) -> None:
+    """Calls and iterators of the async client; what they raise is raised here."""
+    server.events.streams = [ALL]
+
+    def script() -> None:
+        with Client.sync(server.address) as client:
+            assert client.call(lambda c: c.run("order", {"n": 1})) == {"n": 1}
+            seen = client.iterate(lambda c: c.handle("exec-1").events())
+            assert [event.sequence for event in seen] == [1, 2, 3, 4, 5]
+            with pytest.raises(ZeroDivisionError):
+                client.call(lambda _: asyncio.sleep(1 // 0))
 
     await in_thread(script)
 
