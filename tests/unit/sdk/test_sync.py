@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.errors import Invalid
 from flowmesh.sdk import Client
 from tests.unit.sdk.stand_ins import StandIn
 from tests.unit.sdk.test_events import ALL
@@ -40,8 +41,8 @@ async def test_what_has_no_blocking_method_is_called_all_the_same(server: StandI
             assert client.call(lambda c: c.run("order", {"n": 1})) == {"n": 1}
             seen = client.iterate(lambda c: c.handle("exec-1").events())
             assert [event.sequence for event in seen] == [1, 2, 3, 4, 5]
-            with pytest.raises(ZeroDivisionError):
-                client.call(lambda _: asyncio.sleep(1 // 0))
+            with pytest.raises(Invalid):
+                client.call(lambda c: c.set_limit("nothing", rate=1))
 
     await in_thread(script)
 
