@@ -185,8 +185,19 @@ def _linked_plan(workflow_id: str, random: Random) -> Plan:
         again = message.nodes.add(id="n4", dependencies=[0], kind=plan_pb2.NODE_KIND_CONTINUE)
         again.edges.add(dependency=0, on_failure=True)
         again.input_template = b'{"n": 1}'
+    _join(message, Random(f"joins/{workflow_id}"))
     message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
     return compile_plan(message)
+
+
+def _join(message: plan_pb2.Plan, random: Random) -> None:
+    """Some children are of plans with a start policy, which others start too."""
+    for node in message.nodes:
+        if node.kind == plan_pb2.NODE_KIND_CHILD and random.random() < 0.4:
+            node.child.names_template = b""
+            node.child.workflow_id = f"s{random.randrange(STARTED_PLANS)}"
+            if random.random() < 0.5:
+                node.input_template = b'{"n": 1}'
 
 
 def _child(node: plan_pb2.PlanNode, random: Random) -> None:

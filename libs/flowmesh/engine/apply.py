@@ -7,7 +7,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import journal, pages, searching, starting, variables, waits
+from flowmesh.engine import joining, journal, pages, searching, starting, variables, waits
 from flowmesh.engine import state as s
 from flowmesh.engine.ends import close_scope, end_node, fails_its_graph, own, remember
 from flowmesh.engine.state import NodeState, State
@@ -435,4 +435,5 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "task_suspended": journal.task_suspended,
     "variable_set": _variable_set,
     **starting.APPLY,
+    **joining.APPLY,
 }

@@ -42,7 +42,7 @@ _NODE_FIELDS = (
     "by_hand",
     "variables",
 )
-_CHILD_FIELDS = ("request_id", "execution_id", "version", "open", "workflow_id")
+_CHILD_FIELDS = ("request_id", "execution_id", "version", "open", "workflow_id", "joined")
 _STATE_FIELDS = (
     "sequence",
     "status",
@@ -85,6 +85,7 @@ def snapshot(state: State) -> bytes:
         variables_set=state.variables_set,
         permissions=state.permissions,
         hold=state.hold,
+        joined_by=state.joined_by,
         **{field: getattr(state, field) for field in _STATE_FIELDS},
     )
     message.nodes.extend(_nodes(state, state.scope))
@@ -197,6 +198,7 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
         apply_set(state, each)
     state.permissions = tuple(message.permissions)
     state.hold = message.hold if message.HasField("hold") else None
+    state.joined_by = list(message.joined_by)
     _fill(state, state.scope, message)
     for kept in message.kept:
         _fill_kept(state, kept)

@@ -20,6 +20,7 @@ from flowmesh.engine import (
     Debounce,
     DeliveryLost,
     Erase,
+    Join,
     NodeMissing,
     NodeUnfit,
     Pause,
@@ -230,6 +231,8 @@ def step(run: Run, rng: random.Random) -> None:
             run.do(TimersDue(), after_us=rng.randint(0, 30_000))
         case 10 if not state.ended and not state.paused and not state.compensating:
             run.do(Pause())
+        case 12 if not state.ended and rng.random() < 0.2:
+            run.do(Join(rng.choice(["exec-2", "exec-3"]), "pay", 1))
         case 12 if not state.ended:
             steered(run, rng)
         case 14 if not state.ended:
@@ -268,7 +271,8 @@ def _child_says(run: Run, rng: random.Random, node_id: str) -> None:
     refused = factories.failed(rng.choice(CLASSES)) if rng.random() < 0.2 else None
     match rng.randint(0, 2):
         case 0:
-            run.do(ChildBegan(node_id, attempt, "exec-c", 1, refused))
+            joined = rng.random() < 0.3
+            run.do(ChildBegan(node_id, attempt, "exec-c", 1, refused, joined=joined))
         case 1:
             done = execution_pb2.EXECUTION_STATUS_COMPLETED
             run.do(ChildDone(node_id, attempt, "exec-c", done, output=json(b"1")))
