@@ -170,12 +170,14 @@ class MapState:
     first; none begins after it.
 
     Of a map by pages each page is an item: `cursors` say where each begins, `starts` the positions
-    of their first items among all, and where the one after the last would begin.
+    of their first items among all, and where the one after the last would begin. `excused` is the
+    failure of the item that failed first, as long as nobody knows what share of all have failed.
     """
 
     __slots__ = (
         "begun",
         "cursors",
+        "excused",
         "failed",
         "failure",
         "items",
@@ -195,6 +197,7 @@ class MapState:
         self.items: list[Any] | None = None
         self.failed = 0
         self.failure: failure_pb2.Failure | None = None
+        self.excused: failure_pb2.Failure | None = None
 
 
 class MachineState:

@@ -125,6 +125,8 @@ def _put_map(state: State, of: MapState, message: snapshot_pb2.MapSnapshot) -> N
     message.starts.extend(of.starts)
     if of.failure is not None:
         message.failure.CopyFrom(of.failure)
+    if of.excused is not None:
+        message.excused.CopyFrom(of.excused)
     for each in of.outputs:
         message.outputs.append(payload_pb2.Payload(data=each) if isinstance(each, bytes) else each)
     message.scopes.extend(_scope(state, scope) for scope in of.scopes.values())
@@ -244,6 +246,7 @@ def _fill_map(state: State, node: NodeState, message: snapshot_pb2.MapSnapshot) 
     of.failed = message.failed
     of.cursors, of.starts = list(message.cursors), list(message.starts)
     of.failure = message.failure if message.HasField("failure") else None
+    of.excused = message.excused if message.HasField("excused") else None
     for stored in message.scopes:
         of.begun = stored.index
         _fill(state, state.open_scope(node), stored)

@@ -192,6 +192,7 @@ def random_pages(
     below = random_nodes(rng, f"{name}_", 2, depth - 1)
     how: dict[str, Any] = {"counted": rng.random() < 0.3, "tolerated": rng.randint(0, 2)}
     how |= {"pages_max": rng.choice([2, 9]), "concurrency": rng.randint(1, 3)}
+    how["tolerated_share"] = rng.choice([0.0, 0.5])
     return paged(name, *below, after=after, **how)
 
 

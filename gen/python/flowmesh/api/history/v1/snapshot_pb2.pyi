@@ -416,6 +416,7 @@ class MapSnapshot(_message.Message):
     BEGUN_FIELD_NUMBER: _builtins.int
     CURSORS_FIELD_NUMBER: _builtins.int
     STARTS_FIELD_NUMBER: _builtins.int
+    EXCUSED_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     failed: _builtins.int
     begun: _builtins.int
@@ -442,6 +443,10 @@ class MapSnapshot(_message.Message):
 
     @_builtins.property
     def starts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def excused(self) -> _failure_pb2.Failure:
+        """Of a map by pages that tolerates a share: of the item that failed first, until all are known."""
+
     def __init__(
         self,
         *,
@@ -453,10 +458,11 @@ class MapSnapshot(_message.Message):
         begun: _builtins.int = ...,
         cursors: _abc.Iterable[_builtins.bytes] | None = ...,
         starts: _abc.Iterable[_builtins.int] | None = ...,
+        excused: _failure_pb2.Failure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["excused", b"excused", "failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "cursors", b"cursors", "failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "starts", b"starts", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "cursors", b"cursors", "excused", b"excused", "failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "starts", b"starts", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
