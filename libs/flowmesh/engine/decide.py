@@ -334,8 +334,7 @@ class _Step(Approvals):
         )
         self.out.dispatch.extend(state.at_workers.values())
         ended: deque[NodeState] = deque()
-        while state.held and not state.full:
-            self.release(ended)
+        self.release_all(ended)
         self.advance(ended)
 
     # --- the graph moves on ---

@@ -334,7 +334,7 @@ def facts(state: State) -> object:
     """Everything about a state that decisions depend on.
 
     When a map asks again, or whether it is held instead, is nobody's business but its own; what it
-    asks with is fetched again.
+    asks with is fetched again. Nor is what waits while nothing begins because a node has failed.
     """
     nodes = [one for scope in state.all_scopes() for one in scope.nodes.values()]
     maps = {
@@ -346,7 +346,7 @@ def facts(state: State) -> object:
     return (
         state.status, state.sequence, facts_of(state.scope), state.running_count,
         sorted(state.at_workers), sorted(state.open_lanes.items()),
-        sorted(name for name in state.held if name not in maps),
+        sorted(name for name in state.held if name not in maps and not state.stopping),
         sorted((name, sorted(nodes)) for name, nodes in state.awaiting.items()),
         state.signals_taken, state.link,
         {} if state.ended else timers, state.requests, sorted(state.scopes),
@@ -355,7 +355,7 @@ def facts(state: State) -> object:
         state.breakpoints, state.stops_everywhere, state.compensation, state.closing,
         [one.id for one in state.undo], dict(state.search), state.erasure, state.input,
         state.output, state.failure, state.variables, state.variables_set,
-        state.hold, state.begun_at_us,
+        state.hold, state.begun_at_us, state.joined_by,
         sorted(name for name, one in state.scopes.items() if one.kept),
     )  # fmt: skip
 
