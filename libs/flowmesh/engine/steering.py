@@ -72,7 +72,7 @@ class Steering(Progress):
             self._retry_failed(command)
         else:
             self._steer(command)
-        if stopped and not self.state.stopping and not self.state.ended:
+        if stopped and not self.state.stopping and self.state.status == s.EXECUTION_RUNNING:
             self._go_on_again()
 
     def _go_on_again(self) -> None:
