@@ -17,8 +17,9 @@ from flowmesh import core
 
 MODULES = {
     "libs/flowmesh/engine": (
-        "apply approvals children commands decide durable ending ends journal linked nodes pages"
-        " progress reruns searching starting state steering transition undoing variables waits"
+        "apply approvals children commands decide durable ending ends joining journal linked nodes"
+        " pages progress reruns searching starting state steering transition undoing variables"
+        " waits"
     ),
     "libs/flowmesh/plan": "compiled policies scope",
     "services/flowmesh/orchestrator": (

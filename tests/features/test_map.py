@@ -9,6 +9,7 @@ import pytest
 from flowmesh.sdk import Client, Worker, Workflow
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Response, Suite
+from tests.features.natives import applied, resource, workflow
 
 Json = Any
 _numbers = itertools.count(1)
@@ -327,3 +328,37 @@ async def test_a_page_without_items_fails_the_map_and_says_which(suite: Suite) -
             shown = await suite.wait(handle.id)
     assert shown["error"]["class"] == "ValidationError"
     assert "items of each[0]/each:items" in shown["error"]["message"], shown["error"]
+
+
+async def test_a_share_of_the_items_of_all_pages_may_fail(suite: Suite) -> None:
+    """It is seen when the last page is there: two of eight are few enough, or too many."""
+    name = "map-share"
+
+    async def page(given: Json) -> Json:
+        first = given["cursor"] or 0
+        last = min(first + 3, 8)
+        return {"items": list(range(first, last)), "next": last if last < 8 else None}
+
+    async def double(number: int) -> int:
+        if number < 2:
+            raise ValueError(f"{number} cannot be doubled")
+        return number * 2
+
+    def tolerating(share: float) -> Json:
+        pages = {"pages": {"taskRef": f"{name}-page"}, "tolerate": {"share": share}}
+        item = {"id": "double", "taskRef": f"{name}-double", "input": "{{item}}"}
+        each = {"id": "each", "map": {**pages, "concurrency": 2, "tasks": [item]}}
+        return workflow(f"{name}-{round(share * 100)}", each, output="{{tasks.each.output}}")
+
+    doubles = resource(
+        "WorkflowTask", f"{name}-double", type=f"{name}-double", retry={"maxAttempts": 1}
+    )
+    await applied(suite, brings(name), doubles, tolerating(0.25), tolerating(0.2))
+    handlers = {f"{name}-page": page, f"{name}-double": double}
+    async with Client(suite.grpc_address) as client, Worker(client, handlers):
+        assert await client.run(f"{name}-25", {}) == [None, None, 4, 6, 8, 10, 12, 14]
+        failed = await (await client.start(f"{name}-20", {})).wait(30)
+        assert failed.failure is not None
+        assert "cannot be doubled" in failed.failure.message
+        begun = {node.id for node in failed.nodes}
+        assert not any(node.startswith("each[2]/each:items[") for node in begun)

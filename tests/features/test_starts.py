@@ -226,20 +226,130 @@ async def test_children_and_reruns_have_a_turn_too(suite: Suite) -> None:
     assert floor.most == 1
 
 
-async def test_a_child_that_would_be_another_ones_fails_its_node(suite: Suite) -> None:
-    """It needs an execution of its own."""
+async def calling(suite: Suite, kind: str, **call: Any) -> str:
+    """A workflow whose one task is another workflow."""
+    above = own("above")
+    task = {"id": "child", "subworkflow": {"workflow": kind, "input": "{{input}}", **call}}
+    await applied(suite, workflow(above, task, output="{{tasks.child.output}}"))
+    return above
+
+
+async def waits_for(suite: Suite, handle: Handle, child: Handle) -> None:
+    """Returns once its task waits for this execution, which knows it."""
+
+    async def asked() -> bool:
+        shown = (await suite.get(f"/api/v1/executions/{child.id}/history")).json["events"]
+        joins = [event["data"] for event in shown if event["type"] == "ExecutionJoined"]
+        return handle.id in [each["by"] for each in joins]
+
+    await until(f"{handle.id} waits for {child.id}", asked, within_s=PATIENCE_S)
+    (node,) = (await handle.describe()).nodes
+    assert node.child_execution_id == child.id
+
+
+async def test_a_child_that_another_execution_answers_is_waited_for(suite: Suite) -> None:
+    """Its output is that of the task; a cancel of one that waits does not reach it."""
     floor = Floor()
     kind = await run_by(suite, own("taken"), start={"concurrency": 1, "onConflict": "JOIN"})
-    above = own("above")
-    await applied(suite, workflow(above, {"id": "child", "subworkflow": {"workflow": kind}}))
+    above = await calling(suite, kind)
     async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
-        (handle,) = await of(client, kind, 1)
+        (single,) = await of(client, kind, 1)
         await floor.until(1)
-        parent = await client.start(above)
-        failed = await parent.wait(PATIENCE_S)
+        first, second, third = [await client.start(above, {"n": n}) for n in range(3)]
+        for handle in (first, second, third):
+            await waits_for(suite, handle, single)
+        why = (await suite.get(f"/api/v1/executions/{second.id}/explain")).json
+        assert single.id in str(why["findings"])
+        await first.cancel("not needed")
+        await status(first, "canceled")
+        assert (await single.describe()).status == "running"
+        floor.let_go()
+        expected = {"customer": "a", "n": 0}
+        assert await second.result(PATIENCE_S) == await third.result(PATIENCE_S) == expected
+        assert (await second.describe()).parent_id == ""
+        assert (await single.describe()).parent_id == ""
+        await replays(client, kind, single.id, {"concurrency": 1, "onConflict": "JOIN"})
+    assert len(floor.order) == 1
+
+
+async def test_a_child_that_nobody_waits_for_is_the_execution_that_is_there(suite: Suite) -> None:
+    """The task completes with its id; nothing begins."""
+    floor = Floor()
+    kind = await run_by(suite, own("taken"), start={"concurrency": 1, "onConflict": "JOIN"})
+    above = await calling(suite, kind, wait=False)
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        (single,) = await of(client, kind, 1)
+        await floor.until(1)
+        output = await (await client.start(above)).result(PATIENCE_S)
+        assert output == {"executionId": single.id, "version": 1}
+        await floor.let_all_go([single])
+    assert len(floor.order) == 1
+
+
+async def test_a_child_is_answered_with_one_that_has_ended(suite: Suite) -> None:
+    """Within the window, with its output or its failure; and again when it is asked for twice."""
+    floor = Floor()
+    kind = await run_by(suite, own("window"), start={"key": KEY, "dedupWindow": "1h"})
+    above = await calling(suite, kind)
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        (ended,) = await of(client, kind, 1)
+        await floor.let_all_go([ended])
+        parent = await client.start(above, {"customer": "a", "n": 9})
+        assert await parent.result(PATIENCE_S) == {"customer": "a", "n": 0}
+        other = await client.start(kind, {"customer": "b"})
+        await other.cancel("not needed")
+        failed = await (await client.start(above, {"customer": "b"})).wait(PATIENCE_S)
         assert failed.failure is not None
-        assert failed.failure.details["reason"] == "START_REJECTED"
-        await floor.let_all_go([handle])
+        assert failed.failure.details["executionId"] == other.id
+
+
+async def test_who_waits_for_a_chain_hears_of_its_last_run(suite: Suite) -> None:
+    """Though it has joined the first."""
+    floor, kind = Floor(), own("chain")
+    task = resource("WorkflowTask", f"{kind}-task", type=kind)
+    again = {
+        "id": "again",
+        "condition": "input.left > 0",
+        "continueAsNew": {"input": {"left": "{{sub(input.left, 1)}}"}},
+        "dependsOn": ["only"],
+    }
+    start = {"concurrency": 1, "onConflict": "JOIN"}
+    only = {"id": "only", "taskRef": f"{kind}-task", "input": "{{input}}"}
+    await applied(suite, task, workflow(kind, only, again, start=start, output="{{input}}"))
+    above = await calling(suite, kind)
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: floor}, slots=20):
+        first = await client.start(kind, {"left": 2})
+        await floor.until(1)
+        parent = await client.start(above, {"left": 0})
+        await waits_for(suite, parent, first)
+        await floor.let_all_go([parent])
+        assert await parent.result() == {"left": 0}
+    assert floor.order == [{"left": 2}, {"left": 1}, {"left": 0}]
+
+
+async def test_executions_that_would_wait_for_each_other_do_not(suite: Suite) -> None:
+    """What waits for a task is refused as its child, whether it is its parent or has joined it."""
+    floor, single, other = Floor(), own("circle"), own("circle")
+    task = resource("WorkflowTask", f"{single}-task", type=single)
+    first = {"id": "first", "taskRef": f"{single}-task"}
+    then = {"id": "child", "subworkflow": {"workflow": other}, "dependsOn": ["first"]}
+    start = {"concurrency": 1, "onConflict": "JOIN"}
+    await applied(suite, task, workflow(single, first, then, start=start))
+    back = {"id": "child", "subworkflow": {"workflow": single}}
+    await applied(suite, workflow(other, back, start=start))
+    async with Client(suite.grpc_address) as client, Worker(client, {single: floor}, slots=20):
+        for joins in (False, True):
+            one = await client.start(single)
+            await floor.until(1)
+            waiting = [await client.start(other)] if joins else []
+            for each in waiting:
+                await waits_for(suite, each, one)
+            floor.let_go()
+            failed = await one.wait(PATIENCE_S)
+            assert failed.failure is not None
+            assert "which waits for this task" in failed.failure.message
+            for each in waiting:
+                assert (await each.wait(PATIENCE_S)).status == "failed"
 
 
 async def test_a_workflow_in_code_says_when_it_begins(suite: Suite) -> None:

@@ -1,12 +1,19 @@
-"""I11: what executions tell each other comes, once: children are started, ends are told."""
+"""I11: what executions tell each other comes, once: children are started, ends are told.
+
+A child may be an execution that was there, as its start policy says; its end is told all the same.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.plan import Plan
+from tests.simulation.plans import catalogue
 
+_ITEM = re.compile(r"\[\d+\]")
 _ENDS = {
     "workflow_completed": execution_pb2.EXECUTION_STATUS_COMPLETED,
     "workflow_failed": execution_pb2.EXECUTION_STATUS_FAILED,
@@ -32,14 +39,41 @@ def links(told: Mapping[str, Told], *, settled: bool) -> Iterator[str]:
         for kind, _, body in one.events:
             if kind in ("child_requested", "workflow_continued"):
                 found = asked.get(body.request_id)
-                if found is None and settled:
+                may_join = kind == "child_requested" and _may_join(one.plan, body.node)
+                if found is None and settled and not may_join:
                     yield f"I11 {one.id} asked for {body.request_id!r}, which there is not"
                 elif found is not None:
                     yield from _came_from(found, one, kind)
             elif kind == "child_started":
                 children[body.node, body.attempt] = body.execution_id
+                if body.joined == (body.execution_id == _id_of(asked.get(_request(one, body)))):
+                    yield f"I11 {one.id} {body.node} took {body.execution_id} for what it is not"
             elif kind == "child_ended" and body.status:
                 yield from _ended(one, body, children, told)
+
+
+def _may_join(plan: Plan, node_id: str) -> bool:
+    """Whether the start of a child may be refused, or answered with another execution."""
+    graph: Any = plan
+    for part in _ITEM.sub("", node_id).split("/"):
+        node = graph.by_id[part]
+        graph = node.body
+    target = catalogue().get(node.child.workflow_id)
+    return target is not None and target.start_shared
+
+
+def _request(one: Told, started: Any) -> str:
+    """Under which the child of a node was asked for."""
+    place = (started.node, started.attempt)
+    return next(
+        str(body.request_id)
+        for kind, _, body in one.events
+        if kind == "child_requested" and (body.node, body.attempt) == place
+    )
+
+
+def _id_of(one: Told | None) -> str:
+    return one.id if one is not None else ""
 
 
 def _came_from(found: Told, one: Told, kind: str) -> Iterator[str]:
@@ -60,8 +94,10 @@ def _ended(
         return
     begun = children.get((body.node, body.attempt), child.id)
     first = told[begun]
+    # One that was joined may be a later run.
+    runs_of = first.events[0][2].link.first_run or first.id
     chain = {first.id} | {
-        each.id for each in told.values() if each.events[0][2].link.first_run == first.id
+        each.id for each in told.values() if each.events[0][2].link.first_run == runs_of
     }
     last = child.events[-1]
     if child.id not in chain:

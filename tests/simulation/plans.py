@@ -125,11 +125,21 @@ def _plan(workflow_id: str, random: Random) -> Plan:
             _branch(node, earlier, random)
     if random.random() < 0.2:
         message.output_template = b'{"from": "{{input.n}}"}'
+    _tolerate(message, Random(f"tolerates/{workflow_id}"))
     _limit(message, Random(f"limits/{workflow_id}"))
     _vary(message, Random(f"variables/{workflow_id}"))
     _permit(message, Random(f"permissions/{workflow_id}"))
     message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
     return compile_plan(message)
+
+
+def _tolerate(message: plan_pb2.Plan, random: Random) -> None:
+    """Some maps over a list, or over pages, bear that items fail: so many, or a share of all."""
+    for node in message.nodes:
+        if node.kind == plan_pb2.NODE_KIND_MAP and random.random() < 0.5:
+            items = node.map.nodes[1] if node.map.pages_max else node
+            items.map.tolerated_failures = random.choice((0, 1))
+            items.map.tolerated_share = random.choice((0.0, 0.3, 0.7))
 
 
 def _vary(message: plan_pb2.Plan, random: Random) -> None:
@@ -185,8 +195,19 @@ def _linked_plan(workflow_id: str, random: Random) -> Plan:
         again = message.nodes.add(id="n4", dependencies=[0], kind=plan_pb2.NODE_KIND_CONTINUE)
         again.edges.add(dependency=0, on_failure=True)
         again.input_template = b'{"n": 1}'
+    _join(message, Random(f"joins/{workflow_id}"))
     message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
     return compile_plan(message)
+
+
+def _join(message: plan_pb2.Plan, random: Random) -> None:
+    """Some children are of plans with a start policy, which others start too."""
+    for node in message.nodes:
+        if node.kind == plan_pb2.NODE_KIND_CHILD and random.random() < 0.4:
+            node.child.names_template = b""
+            node.child.workflow_id = f"s{random.randrange(STARTED_PLANS)}"
+            if random.random() < 0.5:
+                node.input_template = b'{"n": 1}'
 
 
 def _child(node: plan_pb2.PlanNode, random: Random) -> None:

@@ -10,8 +10,10 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any
 
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.committer import Committer
+from flowmesh.orchestrator.deliveries import Deliveries
 from flowmesh.orchestrator.errors import StatementRefused
 from flowmesh.orchestrator.messenger import Messenger
 from flowmesh.orchestrator.outbox import Outbox
@@ -147,6 +149,15 @@ def lines_forgotten() -> AbstractContextManager[None]:
     return _replaced(Tables, "starts_of", lambda before: starts_of)
 
 
+def ends_untold() -> AbstractContextManager[None]:
+    """Who joined an execution does not hear how it ended."""
+
+    async def told(self: Deliveries, message: pb.ExecutionMessage) -> None:
+        return None
+
+    return _replaced(Deliveries, "_tell_joined", lambda before: told)
+
+
 PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the epoch check is gone": no_epoch_check,
     "acknowledged before the commit": acknowledged_before_the_commit,
@@ -156,4 +167,5 @@ PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "messages are forgotten": messages_forgotten,
     "take-overs have no order": take_over_unordered,
     "lines of starts are forgotten": lines_forgotten,
+    "ends are not told to who joined": ends_untold,
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RULE = re.compile(r"^\| (?!rule)[^|-][^|]*\| (.*) \|$", re.MULTILINE)
-NAMED = re.compile(r"`(\w+)::(\w+)`")
+NAMED = re.compile(r"`(\w+|[\w/]+\.py)::(\w+)`")
 
 
 def test_every_rule_has_its_test() -> None:
@@ -16,5 +16,6 @@ def test_every_rule_has_its_test() -> None:
         named = NAMED.findall(proof)
         assert named, proof
         for file, test in named:
-            source = (ROOT / f"tests/unit/engine/test_{file}.py").read_text()
+            path = file if file.endswith(".py") else f"unit/engine/test_{file}.py"
+            source = (ROOT / "tests" / path).read_text()
             assert f"def {test}(" in source, proof

@@ -376,8 +376,12 @@ def _show(trigger: "Trigger") -> None:
     elif trigger.next_at is not None:
         parts.append(f"next {output.moment(trigger.next_at)}")
     parts.append(f"fired {trigger.fired}")
-    if trigger.missed:
-        parts.append(f"missed {trigger.missed}")
+    counts = (
+        (trigger.refused, "refused"),
+        (trigger.joined, "joined"),
+        (trigger.missed, "missed"),
+    )
+    parts += [f"{word} {count}" for count, word in counts if count]
     output.line("  " + ", ".join(parts))
     if trigger.last_error:
         output.line(f"  last {output.moment(trigger.last_at)} refused: {trigger.last_error}")
@@ -407,4 +411,6 @@ def _json(trigger: "Trigger") -> dict[str, Any]:
         "lastError": trigger.last_error,
         "fired": trigger.fired,
         "missed": trigger.missed,
+        "refused": trigger.refused,
+        "joined": trigger.joined,
     }

@@ -38,7 +38,7 @@ from flowmesh.engine.journal import (
     Journal,
     tries,
 )
-from flowmesh.engine.linked import ChildBegan, ChildDone, Rendered
+from flowmesh.engine.linked import ChildBegan, ChildDone, Join, Rendered
 from flowmesh.engine.nodes import ChildState, signal_with_key
 from flowmesh.engine.pages import map_counts, map_output
 from flowmesh.engine.reruns import Repeat, failed_nodes, plan_rerun
@@ -91,6 +91,7 @@ __all__ = [
     "Finish",
     "Found",
     "Full",
+    "Join",
     "Journal",
     "MachineState",
     "MapState",

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import journal, pages, searching, starting, variables, waits
+from flowmesh.engine import joining, journal, pages, searching, starting, variables, waits
 from flowmesh.engine import state as s
 from flowmesh.engine.ends import close_scope, end_node, fails_its_graph, own, remember
 from flowmesh.engine.state import NodeState, State
@@ -36,10 +36,15 @@ def restore_held(state: State) -> None:
     """Finds what waits because of the plan's parallelism or for its shell; no history names it."""
     if state.ended or state.compensating or state.hold is not None:
         return
+    hold_back(state, ready=bool(state.plan.parallelism) or state.paused)
+
+
+def hold_back(state: State, *, ready: bool) -> None:
+    """Has bodies go on that could, and nodes begin that are `ready`, as soon as may be."""
     for scope in tuple(state.all_scopes()):
         if scope.owner is not None and scope.owner.status != s.RUNNING:
             continue  # it is kept for what may have to be undone
-        if (state.plan.parallelism or state.paused) and scope.waiting:
+        if ready and scope.waiting:
             for planned in scope.graph.nodes:
                 key = scope.prefix + planned.id
                 begins = planned.index not in scope.nodes and key not in state.stopped
@@ -435,4 +440,5 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "task_suspended": journal.task_suspended,
     "variable_set": _variable_set,
     **starting.APPLY,
+    **joining.APPLY,
 }

@@ -18,6 +18,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.engine import joining
 from flowmesh.engine import linked as c
 from flowmesh.engine import state as s
 from flowmesh.engine.state import NodeState, State
@@ -156,7 +157,7 @@ def _request(
             depth=depth,
         ),
     )
-    asked = _message(state, step.out).start
+    asked = step.out.message(state).start
     asked.node, asked.attempt = node.id, node.attempt
     asked.request.CopyFrom(request)
 
@@ -189,7 +190,7 @@ def _continue(
         link.CopyFrom(state.link)
     link.first_run = link.first_run or state.execution_id
     link.continued_from = state.execution_id
-    asked = _message(state, step.out).start
+    asked = step.out.message(state).start
     asked.plan_digest = state.plan.digest
     asked.request.CopyFrom(
         pb.StartExecutionRequest(
@@ -267,12 +268,17 @@ def began(step: _Step, command: c.ChildBegan) -> bool:
         _over(step, node)
         step.attempt_failed(node, command.failure, command.draw)
         return True
-    _note_start(step, node, command.execution_id, command.version)
+    _note_start(step, node, command.execution_id, command.version, joined=command.joined)
     call = node.planned.child
     if call is not None and call.detached:
         answer = {"executionId": command.execution_id, "version": command.version}
         step.complete(node, payload_pb2.Payload(data=msgspec.json.encode(answer)))
         step.advance(deque((node,)))
+    elif command.joined:
+        by = history.ExecutionJoined(
+            by_id=step.state.execution_id, by_node=node.id, by_attempt=node.attempt
+        )
+        joining.ask(step.state, step.out, command.execution_id, by)
     return True
 
 
@@ -293,11 +299,17 @@ def done(step: _Step, command: c.ChildDone) -> bool:
     return True
 
 
-def _note_start(step: Progress, node: NodeState, execution_id: str, version: int) -> None:
+def _note_start(
+    step: Progress, node: NodeState, execution_id: str, version: int, *, joined: bool = False
+) -> None:
     step.emit(
         "child_started",
         history.ChildStarted(
-            node=node.id, attempt=node.attempt, execution_id=execution_id, version=version
+            node=node.id,
+            attempt=node.attempt,
+            execution_id=execution_id,
+            version=version,
+            joined=joined,
         ),
     )
 
@@ -377,11 +389,11 @@ def due(step: _Step, node: NodeState, ended: deque[NodeState]) -> None:
 def stop(step: Ending, node: NodeState, reason: str) -> None:
     """Has the child of a node stopped, as its policy says."""
     call, child = node.planned.child, node.child
-    if call is None or child is None or not child.open:
+    if call is None or child is None or not child.open or child.joined:
         return
     if call.detached or call.on_cancel == plan_pb2.ON_CANCEL_ABANDON:
         return
-    message = _message(step.state, step.out)
+    message = step.out.message(step.state)
     message.stop.request_id = child.request_id
     message.stop.terminate = call.on_cancel == plan_pb2.ON_CANCEL_TERMINATE
     message.stop.reason = reason
@@ -394,9 +406,15 @@ def tell_parent(state: State, into: Transition) -> None:
         return
     if state.status == s.EXECUTION_CONTINUED:
         return
-    outcome = _message(state, into).outcome
+    outcome = into.message(state).outcome
     outcome.parent_id, outcome.node = link.parent_id, link.parent_node
-    outcome.attempt, outcome.status = link.parent_attempt, state.status
+    outcome.attempt = link.parent_attempt
+    tell_end(state, outcome)
+
+
+def tell_end(state: State, outcome: pb.ChildOutcome) -> None:
+    """Adds how this execution ended."""
+    outcome.status = state.status
     if state.output is not None:
         outcome.output.CopyFrom(state.output)
     if state.failure is not None:
@@ -411,16 +429,6 @@ def fail(
     setattr(failure, "class", class_)
     step.fail_node(node, failure)
     ended.append(node)
-
-
-def _message(state: State, into: Transition) -> pb.ExecutionMessage:
-    message = pb.ExecutionMessage(
-        namespace=state.plan.namespace,
-        execution_id=state.execution_id,
-        traceparent=state.traceparent,
-    )
-    into.messages.append(message)
-    return message
 
 
 def _running(step: Progress, node_id: str, attempt: int) -> NodeState | None:

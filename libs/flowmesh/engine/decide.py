@@ -12,7 +12,16 @@ from typing import assert_never
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import children, durable, linked, pages, searching, starting, variables
+from flowmesh.engine import (
+    children,
+    durable,
+    joining,
+    linked,
+    pages,
+    searching,
+    starting,
+    variables,
+)
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
 from flowmesh.engine.approvals import Approvals
@@ -42,8 +51,11 @@ def decide(state: State, command: c.Command, now_us: int, into: Transition) -> b
     followed = step.decided(command)
     if state.sequence >= s.HISTORY_EVENTS_MAX:
         step.history_full()
-    if into.ended and not had_ended and state.link is not None:
-        children.tell_parent(state, into)
+    if into.ended and not had_ended:
+        if state.link is not None:
+            children.tell_parent(state, into)
+        if state.joined_by:
+            joining.tell(state, into)
     return followed
 
 
@@ -104,6 +116,8 @@ class _Step(Approvals):
                 return children.began(self, command)
             case linked.ChildDone():
                 return children.done(self, command)
+            case linked.Join():
+                return joining.join(self, command)
             case c.Record() | c.Suspend():
                 asking = self.current(command.node, command.attempt)
                 return asking is not None and durable.taken(self, asking, command)
@@ -320,8 +334,7 @@ class _Step(Approvals):
         )
         self.out.dispatch.extend(state.at_workers.values())
         ended: deque[NodeState] = deque()
-        while state.held and not state.full:
-            self.release(ended)
+        self.release_all(ended)
         self.advance(ended)
 
     # --- the graph moves on ---

@@ -91,7 +91,9 @@ def _count_failed(owner: NodeState, of: s.MapState, failed: NodeState) -> None:
     if pager is not None and pager.map is not None:
         tally = pager.map
         tally.failed += 1
-    if tally.failed > max(planned.tolerated, int(planned.tolerated_share * of.total)):
+    if tally is not of and planned.tolerated_share and pages.item_count(tally) is None:
+        tally.excused = tally.excused or _failure_of(failed)
+    elif pages.too_many_failed(planned, of, tally):
         of.failure = of.failure or _failure_of(failed)
         tally.failure = tally.failure or of.failure
 

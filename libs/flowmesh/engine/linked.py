@@ -24,7 +24,10 @@ class Rendered:
 
 @dataclass(slots=True)
 class ChildBegan:
-    """The child that a node asked for has started; `failure` says why it cannot."""
+    """The child that a node asked for has started; `failure` says why it cannot.
+
+    `joined`: another execution, which was there, is what it waits for.
+    """
 
     node: str
     attempt: int
@@ -32,6 +35,7 @@ class ChildBegan:
     version: int = 0
     failure: failure_pb2.Failure | None = None
     draw: float = 0.0
+    joined: bool = False
 
 
 @dataclass(slots=True)
@@ -47,4 +51,13 @@ class ChildDone:
     draw: float = 0.0
 
 
-Linked = Rendered | ChildBegan | ChildDone
+@dataclass(slots=True)
+class Join:
+    """A node of another execution, which is not its parent, is to be told how this one ends."""
+
+    by_id: str
+    by_node: str
+    by_attempt: int
+
+
+Linked = Rendered | ChildBegan | ChildDone | Join

@@ -146,10 +146,11 @@ def signal_with_key(name: str, key: str) -> str:
 class ChildState:
     """The child that a node asked for last. `open` until it has ended, or was given up.
 
-    `workflow_id` is empty where the plan says it.
+    `workflow_id` is empty where the plan says it. One that was `joined` is not its child: the start
+    was answered with an execution that was there.
     """
 
-    __slots__ = ("execution_id", "open", "request_id", "version", "workflow_id")
+    __slots__ = ("execution_id", "joined", "open", "request_id", "version", "workflow_id")
 
     def __init__(self, request_id: str, workflow_id: str = "") -> None:
         self.request_id = request_id
@@ -157,6 +158,7 @@ class ChildState:
         self.execution_id = ""
         self.version = 0
         self.open = True
+        self.joined = False
 
 
 class MapState:
@@ -168,12 +170,14 @@ class MapState:
     first; none begins after it.
 
     Of a map by pages each page is an item: `cursors` say where each begins, `starts` the positions
-    of their first items among all, and where the one after the last would begin.
+    of their first items among all, and where the one after the last would begin. `excused` is the
+    failure of the item that failed first, as long as nobody knows what share of all have failed.
     """
 
     __slots__ = (
         "begun",
         "cursors",
+        "excused",
         "failed",
         "failure",
         "items",
@@ -193,6 +197,7 @@ class MapState:
         self.items: list[Any] | None = None
         self.failed = 0
         self.failure: failure_pb2.Failure | None = None
+        self.excused: failure_pb2.Failure | None = None
 
 
 class MachineState:

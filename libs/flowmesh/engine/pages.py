@@ -92,6 +92,17 @@ def map_counts(of: MapState) -> tuple[int, int, int]:
     return of.starts[-1], running, waiting
 
 
+def item_count(of: MapState) -> int | None:
+    """How many items all pages of a map have; None before the last one is there."""
+    return of.starts[-1] if len(of.starts) == of.total + 1 else None
+
+
+def too_many_failed(planned: PlanNode, of: MapState, tally: MapState) -> bool:
+    """Whether more items have failed than a map tolerates; `tally` counts those of all pages."""
+    count = of.total if tally is of else item_count(tally) or 0
+    return tally.failed > max(planned.tolerated, int(planned.tolerated_share * count))
+
+
 def begun(node: NodeState, count: int) -> None:
     """The map over the items of a page has begun, or a map by pages."""
     of, pager = node.map, pager_of(node)
@@ -102,6 +113,10 @@ def begun(node: NodeState, count: int) -> None:
         starts = pager.map.starts
         if len(starts) == node.scope.item + 1:
             starts.append(starts[-1] + count)
+        if pager.map.excused is not None and item_count(pager.map) is not None:
+            if too_many_failed(node.planned, of, pager.map):
+                of.failure = pager.map.failure = pager.map.excused
+            pager.map.excused = None
 
 
 def page_turned(state: State, event: history.PageTurned, _at_us: int) -> None:

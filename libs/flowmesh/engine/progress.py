@@ -64,8 +64,8 @@ class Progress(Ending):
                     self.begin(scope, successor, ended)
             if owner is not None and not scope.open_count:
                 self.iterate(owner, ended)
-            while state.held and not state.full:
-                self.release(ended)
+            if state.held:
+                self.release_all(ended)
         if state.compensating:
             self.compensate()
         elif state.stopping and not state.at_workers and not state.ended:
@@ -89,6 +89,12 @@ class Progress(Ending):
         self.cancel_open_nodes()
         self.fail_by(node)
         return True
+
+    def release_all(self, ended: deque[NodeState]) -> None:
+        """Lets go on what was held back, as much as may run at once."""
+        state = self.state
+        while state.held and not state.full and not state.stopping:
+            self.release(ended)
 
     def release(self, ended: deque[NodeState]) -> None:
         """Lets go on what was held back longest."""

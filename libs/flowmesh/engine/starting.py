@@ -51,7 +51,7 @@ def goes_on(command: c.Start) -> bool:
 
 
 def is_own(command: c.Start) -> bool:
-    """Whether somebody needs an execution of their own: a parent, or who repeats another."""
+    """Whether it waits for no quiet, and gives nobody its input: a child, a next run, a repeat."""
     return command.origin is not None or command.link is not None
 
 

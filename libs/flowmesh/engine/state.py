@@ -102,6 +102,7 @@ class State:
     work is to be undone if it comes to that, in the order they completed, and `closing` how the
     execution ends once it is. `variables` are the values before and after each of `variables_set`.
     `actor` started it, and has the `permissions`. `hold` is what it waits for before it begins.
+    `joined_by` are nodes of others that wait for its end and are not its parent.
     """
 
     __slots__ = (
@@ -121,6 +122,7 @@ class State:
         "held",
         "hold",
         "input",
+        "joined_by",
         "link",
         "on_hold",
         "open_lanes",
@@ -165,6 +167,7 @@ class State:
         self.traceparent = ""
         self.input = payload_pb2.Payload()
         self.link: link_pb2.Link | None = None
+        self.joined_by: list[history_event_pb2.ExecutionJoined] = []
         self.output: payload_pb2.Payload | None = None
         self.failure: failure_pb2.Failure | None = None
         self.scope = Scope(plan)

@@ -10,6 +10,7 @@ from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import children
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
+from flowmesh.engine.apply import hold_back
 from flowmesh.engine.ending import NULL, failure_of
 from flowmesh.engine.progress import Progress
 from flowmesh.engine.state import NodeState, Scope, State
@@ -66,9 +67,22 @@ class Steering(Progress):
             return
         if self.state.paused or self.state.hold is not None:
             raise Unfit(self.state.status)
+        stopped = self.state.stopping
         if command.action == execution_pb2.NODE_ACTION_RETRY_FAILED:
             self._retry_failed(command)
-            return
+        else:
+            self._steer(command)
+        if stopped and not self.state.stopping and self.state.status == s.EXECUTION_RUNNING:
+            self._go_on_again()
+
+    def _go_on_again(self) -> None:
+        """It does not stop any more: begins what could have begun since then."""
+        ended: deque[NodeState] = deque()
+        hold_back(self.state, ready=True)
+        self.release_all(ended)
+        self.advance(ended)
+
+    def _steer(self, command: c.Steer) -> None:
         scope, planned = self._found(command.node)
         node = scope.nodes.get(planned.index)
         ended: deque[NodeState] = deque()

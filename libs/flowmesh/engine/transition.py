@@ -79,6 +79,16 @@ class Transition:
         self.needs_payload = ""
         self.told: dict[str, tuple[NodeState, int]] | None = None
 
+    def message(self, state: State) -> execution_service_pb2.ExecutionMessage:
+        """A message to another execution, to be filled in place."""
+        message = execution_service_pb2.ExecutionMessage(
+            namespace=state.plan.namespace,
+            execution_id=state.execution_id,
+            traceparent=state.traceparent,
+        )
+        self.messages.append(message)
+        return message
+
     def tell(self, node: NodeState, known: int) -> None:
         """Has the worker of a handler told what comes after these records of its journal."""
         if self.told is None:

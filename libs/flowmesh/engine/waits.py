@@ -43,6 +43,7 @@ def apply_child_started(state: State, event: history.ChildStarted, at_us: int) -
     if node.child is not None:
         node.child.execution_id = event.execution_id
         node.child.version = event.version
+        node.child.joined = event.joined
 
 
 def apply_child_ended(state: State, event: history.ChildEnded, _at_us: int) -> None:

@@ -17,7 +17,10 @@ from flowmesh.sdk.payloads import Json, decode_bytes, encode
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger and how it goes. `about` is what it fires for, as people read it."""
+    """A trigger and how it goes. `about` is what it fires for, as people read it.
+
+    Of what it has `fired` for, `refused` started nothing, `joined` an execution that was there.
+    """
 
     workflow_id: str
     id: str
@@ -31,6 +34,8 @@ class Trigger:
     last_error: str
     fired: int
     missed: int
+    refused: int
+    joined: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +210,8 @@ def _trigger(state: pb.TriggerState) -> Trigger:
         last_error=state.last_error,
         fired=state.fired,
         missed=state.missed,
+        refused=state.refused,
+        joined=state.joined,
     )
 
 

@@ -134,7 +134,12 @@ def _child_requested(body: pb.ChildRequested, _read: Read) -> dict[str, Any]:
 
 
 def _child_started(body: pb.ChildStarted, _read: Read) -> dict[str, Any]:
-    return _present(childExecutionId=body.execution_id, version=body.version)
+    shown = _present(childExecutionId=body.execution_id, version=body.version)
+    return shown | ({"joined": True} if body.joined else {})
+
+
+def _execution_joined(body: pb.ExecutionJoined, _read: Read) -> dict[str, Any]:
+    return {"by": body.by_id, "task": body.by_node, "attempt": body.by_attempt}
 
 
 def _child_ended(body: pb.ChildEnded, _read: Read) -> dict[str, Any]:
@@ -294,5 +299,6 @@ _DATA: Mapping[str, Callable[[Any, Read], dict[str, Any]]] = MappingProxyType(
         "variable_set": _variable_set,
         "workflow_held": _workflow_held,
         "start_debounced": _start_debounced,
+        "execution_joined": _execution_joined,
     }
 )

@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
+from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable, WrongState
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.trigger_store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
@@ -116,8 +116,10 @@ class FiringLoop(Loop):
             await self._store.end(firing, error=f"{error.reason}: {error.message}")
             raise
         failpoint("event.started")
-        self._metrics.firings.labels("started").inc()
-        await self._store.end(firing, execution_id=response.execution_id)
+        # One that was tried before may have been started then.
+        joined = not (response.created or firing.attempts)
+        self._metrics.firings.labels("joined" if joined else "started").inc()
+        await self._store.end(firing, execution_id=response.execution_id, joined=joined)
         return response
 
     async def drain(self) -> None:
@@ -137,17 +139,20 @@ class FiringLoop(Loop):
         )
         response = await self._executions.StartExecution(request, timeout=START_TIMEOUT_S)
         if firing.signal:
-            await self._executions.SignalExecution(
-                pb.SignalExecutionRequest(
-                    namespace=firing.namespace,
-                    execution_id=response.execution_id,
-                    name=firing.signal,
-                    payload=payload_pb2.Payload(data=firing.payload),
-                    request_id=firing.id,
-                    actor=request.actor,
-                ),
-                timeout=START_TIMEOUT_S,
+            signal = pb.SignalExecutionRequest(
+                namespace=firing.namespace,
+                execution_id=response.execution_id,
+                name=firing.signal,
+                payload=payload_pb2.Payload(data=firing.payload),
+                request_id=firing.id,
+                actor=request.actor,
             )
+            try:
+                await self._executions.SignalExecution(signal, timeout=START_TIMEOUT_S)
+            except WrongState:
+                # One that was there has ended: nothing of it waits for the call any more.
+                if response.created:
+                    raise
         return response
 
     async def _begin(self, firing: Firing) -> None:

@@ -161,4 +161,6 @@ def state_of(row: Row) -> pb.TriggerState:
         last_error=row["last_error"],
         fired=row["fired"],
         missed=row["missed"],
+        refused=row["refused"],
+        joined=row["joined"],
     )

@@ -80,16 +80,25 @@ class TriggerStore:
     # --- firings ---
 
     async def claim(self, *, free: int, lease_ms: int) -> list[Firing]:
+        """In the order in which they fired: starts may be about one another."""
         rows = self._sql.claim_firings(self._pool, free=free, lease_ms=lease_ms)
-        return [
+        claimed = [
             Firing(**{name: value for name, value in row.items() if name != "id"})
             async for row in rows
         ]
+        return sorted(claimed, key=lambda firing: firing.at_us)
 
-    async def end(self, firing: Firing, *, execution_id: str = "", error: str = "") -> None:
-        """Started or refused; nothing of it remains but what its trigger shows."""
+    async def end(
+        self, firing: Firing, *, execution_id: str = "", error: str = "", joined: bool = False
+    ) -> None:
+        """Started, joined or refused; nothing of it remains but what its trigger shows."""
         await self._sql.end_firing(
-            self._pool, id=firing.id, at_us=firing.at_us, execution_id=execution_id, error=error
+            self._pool,
+            id=firing.id,
+            at_us=firing.at_us,
+            execution_id=execution_id,
+            error=error,
+            joined=joined,
         )
 
     async def put_off(self, firing: Firing, *, attempts: int, delay_ms: int) -> None:

@@ -8,7 +8,11 @@ from flowmesh.gateway.answers import Answer, Instant, Json
 
 
 class TriggerValue(Answer, kw_only=True):
-    """A trigger and how it goes; `nextAt` of a schedule that fires again."""
+    """A trigger and how it goes; `nextAt` of a schedule that fires again.
+
+    Of what it has `fired` for, `refused` started nothing, and `joined` were answered with an
+    execution that was there.
+    """
 
     workflow: str
     id: str
@@ -21,6 +25,8 @@ class TriggerValue(Answer, kw_only=True):
     last_error: str | UnsetType = UNSET
     fired: int
     missed: int
+    refused: int
+    joined: int
     expression: str | UnsetType = UNSET
     timezone: str | UnsetType = UNSET
     type: str | UnsetType = UNSET

@@ -261,6 +261,9 @@ class CommitBatch:
                 target = message.start.request.request_id
             elif kind == "stop":
                 target = message.stop.request_id
+            elif kind == "join":
+                # What is told of it waits for nobody: one that is full is asked again and again.
+                target = f"{message.join.execution_id}/join"
             else:
                 target = message.outcome.parent_id
             told.append(Message(partition, message_id, target, message.SerializeToString()))

@@ -1,6 +1,7 @@
-"""What a message from one execution to another asks, done: a start, a stop, the end of a child.
+"""What a message from one execution to another asks, done: a start, a stop, the end of a child,
+or of one that a node waits for without being its parent.
 
-Each can be done again: a start and a stop have a request id, an outcome counts for one attempt.
+Each can be done again: a start and a stop have a request id, the others count for one attempt.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import orjson
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.engine import ChildBegan, ChildDone, State
-from flowmesh.engine.state import EXECUTION_CONTINUED
+from flowmesh.engine import ChildBegan, ChildDone, Join, State
+from flowmesh.engine.children import tell_end
+from flowmesh.engine.state import EXECUTION_CONTINUED, EXECUTION_FAILED
 from flowmesh.errors import FlowmeshError, Invalid, NotFound, Overloaded, Unavailable, WrongState
 from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.owner import Orchestrator
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.works import STALE, Work
 from flowmesh.rpc import namespace_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     )
     from flowmesh.orchestrator.executions import Executions
 
+
+WAITING_LOOKED_AT_MAX = 100
+"""Executions that are looked at for a circle of some that would wait for each other."""
 
 NEXT_RUN_PAUSE_S = 0.05
 """Between two looks for a run that is about to start."""
@@ -50,14 +55,15 @@ class Deliveries:
                 await self._stop(message)
             case "outcome":
                 await self.outcome(message, forwarded=False)
+            case "join":
+                await self.join(message, forwarded=False)
 
     # --- starts ---
 
     async def _start(self, message: pb.ExecutionMessage) -> None:
         request = message.start.request
         try:
-            execution_id, version = await self._started(request)
-            command = ChildBegan("", 0, execution_id, version)
+            command = await self._started(request)
         except (Unavailable, Overloaded):
             raise
         except FlowmeshError as error:
@@ -73,8 +79,9 @@ class Deliveries:
             command.node, command.attempt = message.start.node, message.start.attempt
             await self._tell(message.execution_id, command, _elsewhere, False)
 
-    async def _started(self, request: pb.StartExecutionRequest) -> tuple[str, int]:
-        """Starts an execution for another one; its id and its version, once however often asked.
+    async def _started(self, request: pb.StartExecutionRequest) -> ChildBegan:
+        """Starts an execution for another one, or finds the one that answers it; once however
+        often asked.
 
         The version is chosen now and kept: whoever is asked again answers with the first.
         """
@@ -84,9 +91,31 @@ class Deliveries:
         chosen.version, chosen.version_label = plan.version, ""
         started = await self._executions.start_planned(chosen, plan, forwarded=False)
         if started.created:
-            return started.execution_id, plan.version
+            return ChildBegan("", 0, started.execution_id, plan.version)
         row = await self._under(request.namespace, request.request_id)
-        return started.execution_id, row["workflow_version"] if row is not None else plan.version
+        if row is not None:
+            return ChildBegan("", 0, started.execution_id, row["workflow_version"])
+        joined = await self._executions.state(request.namespace, started.execution_id)
+        if not request.link.detached:
+            await self._refuse_circle(joined, request)
+        return ChildBegan("", 0, joined.execution_id, joined.plan.version, joined=True)
+
+    async def _refuse_circle(self, joined: State, request: pb.StartExecutionRequest) -> None:
+        """Raises where an execution waits for the one that is to wait for it now."""
+        looked_at: set[str] = set()
+        waiting = [request.link.parent_id]
+        while waiting and len(looked_at) < WAITING_LOOKED_AT_MAX:
+            one = waiting.pop()
+            if one == joined.execution_id:
+                text = f"it would be {one}, which waits for this task"
+                raise WrongState("START_REJECTED", f"{text}; start it with another key")
+            looked_at.add(one)
+            with contextlib.suppress(NotFound):
+                above = await self._executions.state(request.namespace, one)
+                found = [by.by_id for by in above.joined_by]
+                if above.link is not None and above.link.parent_id and not above.link.detached:
+                    found.append(above.link.parent_id)
+                waiting += [each for each in found if each not in looked_at]
 
     async def _under(self, namespace: str, request_id: str) -> Any:
         """The execution that another one asked for under this request id, as it is stored."""
@@ -189,6 +218,61 @@ class Deliveries:
             lambda stub: stub.DeliverMessage(pb.DeliverMessageRequest(message=message)),
             forwarded,
         )
+
+    # --- ends of those that are nobody's child ---
+
+    async def join(self, message: pb.ExecutionMessage, *, forwarded: bool) -> None:
+        """Has an execution tell a node of its end, or tells it here where that has come."""
+        asked = message.join
+        partition = partition_of(asked.execution_id)
+        if partition is None:
+            return
+        command = Join(asked.by_id, asked.by_node, asked.by_attempt)
+
+        async def here() -> None:
+            answer = await self._executions.submitted(
+                lambda reply: Work(asked.execution_id, partition, command, reply)
+            )
+            if answer is STALE:
+                raise Overloaded("OVERLOADED", "too many wait for its end", retry_after_ms=1_000)
+
+        async def there(address: str) -> None:
+            stub = self._core.partition_stub(address)
+            await stub.DeliverMessage(pb.DeliverMessageRequest(message=message))
+
+        try:
+            await self._executions.at_owner(partition, here, there, forwarded=forwarded)
+        except (NotFound, WrongState):
+            if forwarded:
+                raise
+            await self._tell_joined(message)
+
+    async def _tell_joined(self, message: pb.ExecutionMessage) -> None:
+        """Tells a node of an end that has come; has the next run asked where there is one."""
+        asked = message.join
+        told = pb.ExecutionMessage(namespace=message.namespace, execution_id=asked.execution_id)
+        outcome = told.outcome
+        outcome.parent_id, outcome.node = asked.by_id, asked.by_node
+        outcome.attempt = asked.by_attempt
+        try:
+            ended = await self._executions.state(message.namespace, asked.execution_id)
+        except NotFound as error:
+            outcome.status = EXECUTION_FAILED
+            outcome.failure.CopyFrom(failure("ChildFailed", error.message))
+        else:
+            if ended.status == EXECUTION_CONTINUED:
+                told.join.CopyFrom(asked)
+                told.join.execution_id = await self._next_run(message.namespace, ended)
+                await self.join(told, forwarded=False)
+                return
+            tell_end(ended, outcome)
+        await self.outcome(told, forwarded=False)
+
+    async def _next_run(self, namespace: str, ended: State) -> str:
+        row = await self._under(namespace, f"{ended.execution_id}/next")
+        if row is None:
+            raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
+        return str(row["id"])
 
     async def _tell(
         self,

@@ -176,18 +176,18 @@ class Lines:
         self, line: Line, policy: StartPolicy, start: Start, now_us: int
     ) -> Joins | FlowmeshError | None:
         """What answers a start that creates no execution."""
-        own, last = is_own(start), line.last
-        if policy.debounce_us and not own:
+        repeats_another, last = start.origin is not None, line.last
+        if policy.debounce_us and not is_own(start):
             waits = (each for each in (*line.timed.values(), *line.turn) if each.debounces)
             waiting = next((each for each in waits if not each.stopped), None)
             if waiting is not None:
                 return Joins(waiting, debounces=True)
-        repeats = policy.dedup_window_us and start.origin is None
-        if repeats and last is not None and last.answers_until > now_us:
-            return Joins(last) if not own else _rejected([last])
+        repeated = policy.dedup_window_us and not repeats_another
+        if repeated and last is not None and last.answers_until > now_us:
+            return Joins(last)
         if not policy.concurrency or line.taken < policy.concurrency:
             return None
-        if policy.on_conflict == plan_pb2.START_CONFLICT_JOIN and not own:
+        if policy.on_conflict == plan_pb2.START_CONFLICT_JOIN and not repeats_another:
             return Joins(max(line.members(), key=_place))
         if policy.on_conflict in (
             plan_pb2.START_CONFLICT_JOIN,

@@ -148,9 +148,13 @@ class PartitionServer(pb_grpc.PartitionServiceServicer):
     async def DeliverMessage(
         self, request: pb.DeliverMessageRequest, context: Any
     ) -> pb.DeliverMessageResponse:
-        status = request.message.outcome.status
+        deliveries, message = self._executions.deliveries, request.message
+        if message.HasField("join"):
+            await deliveries.join(message, forwarded=True)
+            return pb.DeliverMessageResponse()
+        status = message.outcome.status
         known_choices([status], execution_pb2.ExecutionStatus, "message.outcome.status")
-        await self._executions.deliveries.outcome(request.message, forwarded=True)
+        await deliveries.outcome(message, forwarded=True)
         return pb.DeliverMessageResponse()
 
     async def ReceivePartitions(

@@ -42,7 +42,7 @@ _NODE_FIELDS = (
     "by_hand",
     "variables",
 )
-_CHILD_FIELDS = ("request_id", "execution_id", "version", "open", "workflow_id")
+_CHILD_FIELDS = ("request_id", "execution_id", "version", "open", "workflow_id", "joined")
 _STATE_FIELDS = (
     "sequence",
     "status",
@@ -85,6 +85,7 @@ def snapshot(state: State) -> bytes:
         variables_set=state.variables_set,
         permissions=state.permissions,
         hold=state.hold,
+        joined_by=state.joined_by,
         **{field: getattr(state, field) for field in _STATE_FIELDS},
     )
     message.nodes.extend(_nodes(state, state.scope))
@@ -124,6 +125,8 @@ def _put_map(state: State, of: MapState, message: snapshot_pb2.MapSnapshot) -> N
     message.starts.extend(of.starts)
     if of.failure is not None:
         message.failure.CopyFrom(of.failure)
+    if of.excused is not None:
+        message.excused.CopyFrom(of.excused)
     for each in of.outputs:
         message.outputs.append(payload_pb2.Payload(data=each) if isinstance(each, bytes) else each)
     message.scopes.extend(_scope(state, scope) for scope in of.scopes.values())
@@ -197,6 +200,7 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
         apply_set(state, each)
     state.permissions = tuple(message.permissions)
     state.hold = message.hold if message.HasField("hold") else None
+    state.joined_by = list(message.joined_by)
     _fill(state, state.scope, message)
     for kept in message.kept:
         _fill_kept(state, kept)
@@ -242,6 +246,7 @@ def _fill_map(state: State, node: NodeState, message: snapshot_pb2.MapSnapshot) 
     of.failed = message.failed
     of.cursors, of.starts = list(message.cursors), list(message.starts)
     of.failure = message.failure if message.HasField("failure") else None
+    of.excused = message.excused if message.HasField("excused") else None
     for stored in message.scopes:
         of.begun = stored.index
         _fill(state, state.open_scope(node), stored)

@@ -76,7 +76,8 @@ def paged(node_id: str, *body: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """A map whose items a task brings page by page, as `{items, next}`; `pages_max`, `fetch`."""
     page, items = f"{node_id}:page", f"{node_id}:items"
     template = f'{{{{tasks["{page}"].output.items}}}}'
-    own = {key: fields.pop(key) for key in ("concurrency", "tolerated") if key in fields}
+    names = ("concurrency", "tolerated", "tolerated_share")
+    own = {key: fields.pop(key) for key in names if key in fields}
     own |= {"next_path": ["next"], "counted": fields.get("counted", False)}
     mode, cursor = plan_pb2.INPUT_MODE_TEMPLATE, b'{"cursor":"{{cursor}}"}'
     fetch = node(page, input_mode=mode, input_template=cursor, **fields.pop("fetch", {}))
@@ -176,7 +177,7 @@ def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
         given.setdefault("critical", True)
         undo, tolerated = given.pop("undo", None), given.pop("tolerated", 0)
         pages_max, next_path = given.pop("pages_max", 0), given.pop("next_path", ())
-        counted = given.pop("counted", False)
+        counted, share = given.pop("counted", False), given.pop("tolerated_share", 0.0)
         message = messages.add(dependencies=after, **given)
         if undo is not None:
             message.undo.CopyFrom(undo)
@@ -186,6 +187,7 @@ def _fill(messages: Any, nodes: tuple[dict[str, Any], ...]) -> None:
             case plan_pb2.NODE_KIND_MAP:
                 message.map.concurrency = concurrency
                 message.map.tolerated_failures = tolerated
+                message.map.tolerated_share = share
                 message.map.pages_max, message.map.counted = pages_max, counted
                 message.map.next_path.extend(next_path)
                 _fill(message.map.nodes, body)

@@ -1,5 +1,6 @@
 """A map whose items come page by page: a task fetches each, its items run as those of a map."""
 
+from random import Random
 from typing import Any
 
 import orjson
@@ -155,6 +156,70 @@ def test_failures_of_all_pages_are_tolerated_together() -> None:
     run.fail(item(1, 0))
     run.complete(item(0, 1))
     assert run.state.status == s.EXECUTION_FAILED
+
+
+def test_a_share_of_all_items_is_tolerated_once_the_last_page_is_there() -> None:
+    """Until then nobody knows what a share is, and all failures are."""
+    run = begun(paged("m", node("a"), concurrency=4, tolerated_share=0.5, counted=True))
+    page(run, 0, [1, 2], "p2")
+    run.fail(item(0, 0))
+    run.fail(item(0, 1))
+    assert run.state.status == s.EXECUTION_RUNNING
+    page(run, 1, [3, 4])
+    run.complete(item(1, 0))
+    run.complete(item(1, 1))
+    assert output(run) == {"count": 4, "failed": 2}
+
+
+def test_a_share_that_is_too_small_fails_the_map_with_its_last_page() -> None:
+    """With the failure of the item that failed first; no item of the last page begins."""
+    run = begun(paged("m", node("a"), concurrency=4, tolerated_share=0.5))
+    page(run, 0, [1, 2], "p2")
+    run.fail(item(0, 0), "ClientError")
+    run.fail(item(0, 1))
+    assert run.replayed().node("m").map.excused is not None  # type: ignore[union-attr]
+    page(run, 1, [3])
+    assert run.state.node(item(1, 0)) is None
+    assert run.state.status == s.EXECUTION_FAILED
+    assert run.state.failure is not None
+    assert getattr(run.state.failure, "class") == "ClientError"
+
+
+def test_an_item_of_the_last_page_that_is_too_many_fails_the_map() -> None:
+    """With its own failure, as in a map of a list."""
+    run = begun(paged("m", node("a"), concurrency=1, tolerated_share=0.4))
+    page(run, 0, [1], "p2")
+    run.fail(item(0, 0), "ClientError")
+    page(run, 1, [2, 3])
+    run.fail(item(1, 0))
+    assert run.state.status == s.EXECUTION_FAILED
+    assert run.state.node(item(1, 1)) is None
+    assert run.state.failure is not None
+    assert getattr(run.state.failure, "class") == "ServerError"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_map_by_pages_tolerates_what_a_map_of_the_same_list_does(seed: int) -> None:
+    """However the items lie in pages, and whichever fail, in whatever order they end."""
+    rng = Random(seed)
+    sizes = [rng.randint(0, 4) for _ in range(rng.randint(1, 5))]
+    fails = [[rng.random() < 0.4 for _ in range(size)] for size in sizes]
+    share, count = rng.choice([0.0, 0.2, 0.5, 0.9]), rng.choice([0, 0, 1, 3])
+    how: dict[str, Any] = {"tolerated": count, "tolerated_share": share}
+    run = begun(paged("m", node("a"), concurrency=rng.randint(1, 4), **how))
+    while run.state.at_workers:
+        name = rng.choice(list(run.state.at_workers))
+        number = int(name[2 : name.index("]")])
+        if name.endswith("page"):
+            page(run, number, list(range(sizes[number])), number + 1 < len(sizes))
+        elif fails[number][int(name.split("[")[2].split("]")[0])]:
+            run.fail(name)
+        else:
+            run.complete(name)
+        run.serve()
+    failed, total = sum(map(sum, fails)), sum(sizes)
+    tolerated = failed <= max(count, int(share * total))
+    assert run.state.status == (s.EXECUTION_COMPLETED if tolerated else s.EXECUTION_FAILED)
 
 
 def test_a_page_whose_result_was_accepted_is_not_fetched_again() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import (
     Cancel,
     DeliveryLost,
@@ -70,6 +71,18 @@ def test_it_ends_when_nothing_is_left_to_begin() -> None:
     run.do(Pause())
     run.complete("a")
     assert run.state.status == s.EXECUTION_COMPLETED
+
+
+def test_a_pause_does_not_undo_a_stop() -> None:
+    """What waits because a node has failed begins as little after it."""
+    nodes = (node("a"), node("b"), node("c", "b"), node("d"))
+    run = Run(plan(*nodes, parallelism=3, on_failure=plan_pb2.FAILURE_POLICY_STOP))
+    run.fail("a")
+    run.do(Pause())
+    run.complete("b")
+    run.do(Resume())
+    assert set(run.state.at_workers) == {"d"}
+    assert run.state.node("c") is None
 
 
 def test_signals_are_kept() -> None:

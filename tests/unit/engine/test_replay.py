@@ -20,6 +20,7 @@ from flowmesh.engine import (
     Debounce,
     DeliveryLost,
     Erase,
+    Join,
     NodeMissing,
     NodeUnfit,
     Pause,
@@ -191,6 +192,7 @@ def random_pages(
     below = random_nodes(rng, f"{name}_", 2, depth - 1)
     how: dict[str, Any] = {"counted": rng.random() < 0.3, "tolerated": rng.randint(0, 2)}
     how |= {"pages_max": rng.choice([2, 9]), "concurrency": rng.randint(1, 3)}
+    how["tolerated_share"] = rng.choice([0.0, 0.5])
     return paged(name, *below, after=after, **how)
 
 
@@ -230,6 +232,8 @@ def step(run: Run, rng: random.Random) -> None:
             run.do(TimersDue(), after_us=rng.randint(0, 30_000))
         case 10 if not state.ended and not state.paused and not state.compensating:
             run.do(Pause())
+        case 12 if not state.ended and rng.random() < 0.2:
+            run.do(Join(rng.choice(["exec-2", "exec-3"]), "pay", 1))
         case 12 if not state.ended:
             steered(run, rng)
         case 14 if not state.ended:
@@ -268,7 +272,8 @@ def _child_says(run: Run, rng: random.Random, node_id: str) -> None:
     refused = factories.failed(rng.choice(CLASSES)) if rng.random() < 0.2 else None
     match rng.randint(0, 2):
         case 0:
-            run.do(ChildBegan(node_id, attempt, "exec-c", 1, refused))
+            joined = rng.random() < 0.3
+            run.do(ChildBegan(node_id, attempt, "exec-c", 1, refused, joined=joined))
         case 1:
             done = execution_pb2.EXECUTION_STATUS_COMPLETED
             run.do(ChildDone(node_id, attempt, "exec-c", done, output=json(b"1")))
@@ -329,7 +334,7 @@ def facts(state: State) -> object:
     """Everything about a state that decisions depend on.
 
     When a map asks again, or whether it is held instead, is nobody's business but its own; what it
-    asks with is fetched again.
+    asks with is fetched again. Nor is what waits while nothing begins because a node has failed.
     """
     nodes = [one for scope in state.all_scopes() for one in scope.nodes.values()]
     maps = {
@@ -341,7 +346,7 @@ def facts(state: State) -> object:
     return (
         state.status, state.sequence, facts_of(state.scope), state.running_count,
         sorted(state.at_workers), sorted(state.open_lanes.items()),
-        sorted(name for name in state.held if name not in maps),
+        sorted(name for name in state.held if name not in maps and not state.stopping),
         sorted((name, sorted(nodes)) for name, nodes in state.awaiting.items()),
         state.signals_taken, state.link,
         {} if state.ended else timers, state.requests, sorted(state.scopes),
@@ -350,7 +355,7 @@ def facts(state: State) -> object:
         state.breakpoints, state.stops_everywhere, state.compensation, state.closing,
         [one.id for one in state.undo], dict(state.search), state.erasure, state.input,
         state.output, state.failure, state.variables, state.variables_set,
-        state.hold, state.begun_at_us,
+        state.hold, state.begun_at_us, state.joined_by,
         sorted(name for name, one in state.scopes.items() if one.kept),
     )  # fmt: skip
 

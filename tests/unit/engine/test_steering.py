@@ -14,6 +14,7 @@ from flowmesh.engine import (
     Resume,
     Start,
     State,
+    TimersDue,
     Transition,
     Unfit,
     decide,
@@ -83,6 +84,26 @@ def test_a_failed_node_is_tried_again_with_those_it_had_skipped() -> None:
     run.complete("b")
     run.complete("c")
     run.complete("other")
+    assert run.state.status == s.EXECUTION_COMPLETED
+
+
+def test_what_a_stop_kept_from_beginning_begins_when_the_failed_node_is_tried_again() -> None:
+    """Nodes that became ready meanwhile, and the items of a map that were to follow."""
+    items = each("m", [1, 2], node("x"), concurrency=1)
+    nodes = (node("a"), node("b"), node("c", "b"), node("d"), items)
+    run = Run(plan(*nodes, on_failure=plan_pb2.FAILURE_POLICY_STOP))
+    run.serve()
+    run.fail("a")
+    run.complete("b")
+    run.complete("m[0]/x")
+    assert run.dispatched == []
+    run.steer("a", "RETRY")
+    assert set(run.dispatched) >= {"a", "c"}
+    run.do(TimersDue(), after_us=2_000_000)
+    run.serve()
+    assert "m[1]/x" in run.state.at_workers
+    for node_id in list(run.state.at_workers):
+        run.complete(node_id, attempt=2 if node_id == "a" else 1)
     assert run.state.status == s.EXECUTION_COMPLETED
 
 

@@ -105,7 +105,7 @@ def test_one_that_was_not_created_leaves_no_trace() -> None:
 
 
 def test_a_start_is_refused_or_joins_where_there_is_no_room() -> None:
-    """The refusal names those that are there; a child and a repeat never join."""
+    """The refusal names those that are there; a child joins as well, a repeat never does."""
     keyed = Keyed(concurrency=1, on_conflict=REJECT)
     first = keyed.started()
     refused = keyed.place()
@@ -119,7 +119,7 @@ def test_a_start_is_refused_or_joins_where_there_is_no_room() -> None:
     assert joins.member.execution_id == first
     child = single.place(link=link_pb2.Link(parent_id="p"))
     again = single.place(origin=execution_pb2.Origin(execution_id=first))
-    assert isinstance(child, WrongState)
+    assert isinstance(child, Joins)
     assert isinstance(again, WrongState)
 
 

@@ -211,10 +211,6 @@ def _by_pages(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> 
         body.problems.add("DEFINITION_INVALID", message, (*body.path, "items"), at_key=True)
     inside = place.inside()
     over = _over_items(body, inside, read_nodes)
-    if over.tolerated_share:
-        message = "how many items there are is known in the end only; say a count"
-        path: Path = (*body.path, "tolerate", "share")
-        body.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     pages = body.object("pages")
     items, following = _path(pages, "items"), _path(pages, "next")
     page = Node(

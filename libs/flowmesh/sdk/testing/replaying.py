@@ -27,6 +27,7 @@ from flowmesh.engine import (
     DeliveryLost,
     Expand,
     Finish,
+    Join,
     NodeState,
     Pause,
     Record,
@@ -148,6 +149,8 @@ class Replay:
             case "start_debounced":
                 start = Start(body.input, body.request_id, body.actor, search=tuple(body.search))
                 return Debounce(start)
+            case "execution_joined":
+                return Join(body.by_id, body.by_node, body.by_attempt)
             case "task_started" if body.delivery > 1:
                 return DeliveryLost(body.node, body.attempt)
             case "task_started":

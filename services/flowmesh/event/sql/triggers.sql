@@ -91,13 +91,14 @@ update firings
 set attempts = :attempts, next_attempt_at = now() + make_interval(secs => :delay_ms::float / 1000)
 where id = :id;
 
--- name: end-firing(id, at_us, execution_id, error)!
+-- name: end-firing(id, at_us, execution_id, error, joined)!
 -- Started, or refused for good; what the trigger shows of it.
 with ended as (
     delete from firings where id = :id returning namespace, workflow, trigger
 )
 update triggers
-set last_us = :at_us, last_execution = :execution_id, last_error = :error, fired = fired + 1
+set last_us = :at_us, last_execution = :execution_id, last_error = :error, fired = fired + 1,
+    refused = refused + (:error::text <> '')::int, joined = joined + (:joined::bool)::int
 from ended
 where triggers.namespace = ended.namespace and triggers.workflow = ended.workflow
     and triggers.id = ended.trigger;

@@ -251,6 +251,8 @@ def trigger_value(state: pb.TriggerState) -> answers.TriggerValue:
         last_error=state.last_error or UNSET,
         fired=state.fired,
         missed=state.missed,
+        refused=state.refused,
+        joined=state.joined,
         input=raw_json(trigger.input_template) if trigger.input_template else UNSET,
     )
     if kind == "cron":

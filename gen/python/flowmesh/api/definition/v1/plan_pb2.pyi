@@ -1080,7 +1080,9 @@ class MapBody(_message.Message):
     concurrency: _builtins.int
     """Items in progress at once, at least 1."""
     tolerated_failures: _builtins.int
-    """How many items may fail without the map failing: so many, or this share of them."""
+    """How many items may fail without the map failing: so many, or this share of them. How many a
+    map by pages has is known once the last page is there; until then a share excuses all.
+    """
     tolerated_share: _builtins.float
     batch: _builtins.int
     """`item` is a list of so many; 0 is the item itself."""

@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import payload_pb2 as flowmesh_dot_api_dot_common_do
 from flowmesh.api.definition.v1 import trigger_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_trigger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/event/v1/trigger_service.proto\x12\x15\x66lowmesh.api.event.v1\x1a$flowmesh/api/common/v1/payload.proto\x1a(flowmesh/api/definition/v1/trigger.proto\"\x90\x01\n\x13ListTriggersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"\x7f\n\x14ListTriggersResponse\x12?\n\x08triggers\x18\x01 \x03(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x08triggers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf3\x02\n\x0cTriggerState\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12=\n\x07trigger\x18\x04 \x01(\x0b\x32#.flowmesh.api.definition.v1.TriggerR\x07trigger\x12\x16\n\x06paused\x18\x05 \x01(\x08R\x06paused\x12\x1c\n\nnext_at_us\x18\x06 \x01(\x03R\x08nextAtUs\x12\x1c\n\nlast_at_us\x18\x07 \x01(\x03R\x08lastAtUs\x12*\n\x11last_execution_id\x18\x08 \x01(\tR\x0flastExecutionId\x12\x1d\n\nlast_error\x18\t \x01(\tR\tlastError\x12\x14\n\x05\x66ired\x18\n \x01(\x03R\x05\x66ired\x12\x16\n\x06missed\x18\x0b \x01(\x03R\x06missed\"s\n\x13PauseTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\"U\n\x14PauseTriggerResponse\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x07trigger\"t\n\x14ResumeTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\"V\n\x15ResumeTriggerResponse\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x07trigger\"\xde\x01\n\x12\x46ireTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\x12\x35\n\x05input\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\"R\n\x13\x46ireTriggerResponse\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"\xfa\x01\n\x11ListCausesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\x12\x17\n\x07\x66rom_us\x18\x04 \x01(\x03R\x06\x66romUs\x12\x13\n\x05to_us\x18\x05 \x01(\x03R\x04toUs\x12\x1b\n\tpage_size\x18\x06 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\x12\x1d\n\ncount_only\x18\x08 \x01(\x08R\tcountOnly\"\x88\x01\n\x12ListCausesResponse\x12\x34\n\x06\x63\x61uses\x18\x01 \x03(\x0b\x32\x1c.flowmesh.api.event.v1.CauseR\x06\x63\x61uses\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n\x05\x63ount\x18\x03 \x01(\x03R\x05\x63ount\"\x9c\x01\n\x05\x43\x61use\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x13\n\x05\x61t_us\x18\x02 \x01(\x03R\x04\x61tUs\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12\x35\n\x05input\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x14\n\x05\x65rror\x18\x05 \x01(\tR\x05\x65rror\"g\n\x13PublishEventRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x32\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1c.flowmesh.api.event.v1.EventR\x05\x65vent\"\xab\x01\n\x05\x45vent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n\x07subject\x18\x04 \x01(\tR\x07subject\x12\x17\n\x07time_us\x18\x05 \x01(\x03R\x06timeUs\x12\x33\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x04\x64\x61ta\"g\n\x14PublishEventResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\x12\x1a\n\x08triggers\x18\x03 \x01(\rR\x08triggers\"\xac\x01\n\x15ReceiveWebhookRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04hook\x18\x02 \x01(\tR\x04hook\x12\x14\n\x05token\x18\x03 \x01(\tR\x05token\x12\x37\n\x07headers\x18\x04 \x03(\x0b\x32\x1d.flowmesh.api.event.v1.HeaderR\x07headers\x12\x12\n\x04\x62ody\x18\x05 \x01(\x0cR\x04\x62ody\"2\n\x06Header\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\"\x87\x01\n\x16ReceiveWebhookResponse\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\x12\x12\n\x04node\x18\x03 \x01(\tR\x04node\x12\x1c\n\tchallenge\x18\x04 \x01(\tR\tchallenge\"S\n\x10ListHooksRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\"F\n\x11ListHooksResponse\x12\x31\n\x05hooks\x18\x01 \x03(\x0b\x32\x1b.flowmesh.api.event.v1.HookR\x05hooks\"0\n\x04Hook\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05token\x18\x02 \x01(\tR\x05token2\xcf\x06\n\x0eTriggerService\x12g\n\x0cListTriggers\x12*.flowmesh.api.event.v1.ListTriggersRequest\x1a+.flowmesh.api.event.v1.ListTriggersResponse\x12g\n\x0cPauseTrigger\x12*.flowmesh.api.event.v1.PauseTriggerRequest\x1a+.flowmesh.api.event.v1.PauseTriggerResponse\x12j\n\rResumeTrigger\x12+.flowmesh.api.event.v1.ResumeTriggerRequest\x1a,.flowmesh.api.event.v1.ResumeTriggerResponse\x12\x64\n\x0b\x46ireTrigger\x12).flowmesh.api.event.v1.FireTriggerRequest\x1a*.flowmesh.api.event.v1.FireTriggerResponse\x12\x61\n\nListCauses\x12(.flowmesh.api.event.v1.ListCausesRequest\x1a).flowmesh.api.event.v1.ListCausesResponse\x12g\n\x0cPublishEvent\x12*.flowmesh.api.event.v1.PublishEventRequest\x1a+.flowmesh.api.event.v1.PublishEventResponse\x12m\n\x0eReceiveWebhook\x12,.flowmesh.api.event.v1.ReceiveWebhookRequest\x1a-.flowmesh.api.event.v1.ReceiveWebhookResponse\x12^\n\tListHooks\x12\'.flowmesh.api.event.v1.ListHooksRequest\x1a(.flowmesh.api.event.v1.ListHooksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/event/v1/trigger_service.proto\x12\x15\x66lowmesh.api.event.v1\x1a$flowmesh/api/common/v1/payload.proto\x1a(flowmesh/api/definition/v1/trigger.proto\"\x90\x01\n\x13ListTriggersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"\x7f\n\x14ListTriggersResponse\x12?\n\x08triggers\x18\x01 \x03(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x08triggers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa5\x03\n\x0cTriggerState\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12=\n\x07trigger\x18\x04 \x01(\x0b\x32#.flowmesh.api.definition.v1.TriggerR\x07trigger\x12\x16\n\x06paused\x18\x05 \x01(\x08R\x06paused\x12\x1c\n\nnext_at_us\x18\x06 \x01(\x03R\x08nextAtUs\x12\x1c\n\nlast_at_us\x18\x07 \x01(\x03R\x08lastAtUs\x12*\n\x11last_execution_id\x18\x08 \x01(\tR\x0flastExecutionId\x12\x1d\n\nlast_error\x18\t \x01(\tR\tlastError\x12\x14\n\x05\x66ired\x18\n \x01(\x03R\x05\x66ired\x12\x16\n\x06missed\x18\x0b \x01(\x03R\x06missed\x12\x18\n\x07refused\x18\x0c \x01(\x03R\x07refused\x12\x16\n\x06joined\x18\r \x01(\x03R\x06joined\"s\n\x13PauseTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\"U\n\x14PauseTriggerResponse\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x07trigger\"t\n\x14ResumeTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\"V\n\x15ResumeTriggerResponse\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x07trigger\"\xde\x01\n\x12\x46ireTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\x12\x35\n\x05input\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\"R\n\x13\x46ireTriggerResponse\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"\xfa\x01\n\x11ListCausesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\x12\x17\n\x07\x66rom_us\x18\x04 \x01(\x03R\x06\x66romUs\x12\x13\n\x05to_us\x18\x05 \x01(\x03R\x04toUs\x12\x1b\n\tpage_size\x18\x06 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\x12\x1d\n\ncount_only\x18\x08 \x01(\x08R\tcountOnly\"\x88\x01\n\x12ListCausesResponse\x12\x34\n\x06\x63\x61uses\x18\x01 \x03(\x0b\x32\x1c.flowmesh.api.event.v1.CauseR\x06\x63\x61uses\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n\x05\x63ount\x18\x03 \x01(\x03R\x05\x63ount\"\x9c\x01\n\x05\x43\x61use\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x13\n\x05\x61t_us\x18\x02 \x01(\x03R\x04\x61tUs\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12\x35\n\x05input\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x14\n\x05\x65rror\x18\x05 \x01(\tR\x05\x65rror\"g\n\x13PublishEventRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x32\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1c.flowmesh.api.event.v1.EventR\x05\x65vent\"\xab\x01\n\x05\x45vent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n\x07subject\x18\x04 \x01(\tR\x07subject\x12\x17\n\x07time_us\x18\x05 \x01(\x03R\x06timeUs\x12\x33\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x04\x64\x61ta\"g\n\x14PublishEventResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\x12\x1a\n\x08triggers\x18\x03 \x01(\rR\x08triggers\"\xac\x01\n\x15ReceiveWebhookRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04hook\x18\x02 \x01(\tR\x04hook\x12\x14\n\x05token\x18\x03 \x01(\tR\x05token\x12\x37\n\x07headers\x18\x04 \x03(\x0b\x32\x1d.flowmesh.api.event.v1.HeaderR\x07headers\x12\x12\n\x04\x62ody\x18\x05 \x01(\x0cR\x04\x62ody\"2\n\x06Header\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\"\x87\x01\n\x16ReceiveWebhookResponse\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\x12\x12\n\x04node\x18\x03 \x01(\tR\x04node\x12\x1c\n\tchallenge\x18\x04 \x01(\tR\tchallenge\"S\n\x10ListHooksRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\"F\n\x11ListHooksResponse\x12\x31\n\x05hooks\x18\x01 \x03(\x0b\x32\x1b.flowmesh.api.event.v1.HookR\x05hooks\"0\n\x04Hook\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05token\x18\x02 \x01(\tR\x05token2\xcf\x06\n\x0eTriggerService\x12g\n\x0cListTriggers\x12*.flowmesh.api.event.v1.ListTriggersRequest\x1a+.flowmesh.api.event.v1.ListTriggersResponse\x12g\n\x0cPauseTrigger\x12*.flowmesh.api.event.v1.PauseTriggerRequest\x1a+.flowmesh.api.event.v1.PauseTriggerResponse\x12j\n\rResumeTrigger\x12+.flowmesh.api.event.v1.ResumeTriggerRequest\x1a,.flowmesh.api.event.v1.ResumeTriggerResponse\x12\x64\n\x0b\x46ireTrigger\x12).flowmesh.api.event.v1.FireTriggerRequest\x1a*.flowmesh.api.event.v1.FireTriggerResponse\x12\x61\n\nListCauses\x12(.flowmesh.api.event.v1.ListCausesRequest\x1a).flowmesh.api.event.v1.ListCausesResponse\x12g\n\x0cPublishEvent\x12*.flowmesh.api.event.v1.PublishEventRequest\x1a+.flowmesh.api.event.v1.PublishEventResponse\x12m\n\x0eReceiveWebhook\x12,.flowmesh.api.event.v1.ReceiveWebhookRequest\x1a-.flowmesh.api.event.v1.ReceiveWebhookResponse\x12^\n\tListHooks\x12\'.flowmesh.api.event.v1.ListHooksRequest\x1a(.flowmesh.api.event.v1.ListHooksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,43 +38,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTRIGGERSRESPONSE']._serialized_start=297
   _globals['_LISTTRIGGERSRESPONSE']._serialized_end=424
   _globals['_TRIGGERSTATE']._serialized_start=427
-  _globals['_TRIGGERSTATE']._serialized_end=798
-  _globals['_PAUSETRIGGERREQUEST']._serialized_start=800
-  _globals['_PAUSETRIGGERREQUEST']._serialized_end=915
-  _globals['_PAUSETRIGGERRESPONSE']._serialized_start=917
-  _globals['_PAUSETRIGGERRESPONSE']._serialized_end=1002
-  _globals['_RESUMETRIGGERREQUEST']._serialized_start=1004
-  _globals['_RESUMETRIGGERREQUEST']._serialized_end=1120
-  _globals['_RESUMETRIGGERRESPONSE']._serialized_start=1122
-  _globals['_RESUMETRIGGERRESPONSE']._serialized_end=1208
-  _globals['_FIRETRIGGERREQUEST']._serialized_start=1211
-  _globals['_FIRETRIGGERREQUEST']._serialized_end=1433
-  _globals['_FIRETRIGGERRESPONSE']._serialized_start=1435
-  _globals['_FIRETRIGGERRESPONSE']._serialized_end=1517
-  _globals['_LISTCAUSESREQUEST']._serialized_start=1520
-  _globals['_LISTCAUSESREQUEST']._serialized_end=1770
-  _globals['_LISTCAUSESRESPONSE']._serialized_start=1773
-  _globals['_LISTCAUSESRESPONSE']._serialized_end=1909
-  _globals['_CAUSE']._serialized_start=1912
-  _globals['_CAUSE']._serialized_end=2068
-  _globals['_PUBLISHEVENTREQUEST']._serialized_start=2070
-  _globals['_PUBLISHEVENTREQUEST']._serialized_end=2173
-  _globals['_EVENT']._serialized_start=2176
-  _globals['_EVENT']._serialized_end=2347
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=2349
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=2452
-  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_start=2455
-  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_end=2627
-  _globals['_HEADER']._serialized_start=2629
-  _globals['_HEADER']._serialized_end=2679
-  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_start=2682
-  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_end=2817
-  _globals['_LISTHOOKSREQUEST']._serialized_start=2819
-  _globals['_LISTHOOKSREQUEST']._serialized_end=2902
-  _globals['_LISTHOOKSRESPONSE']._serialized_start=2904
-  _globals['_LISTHOOKSRESPONSE']._serialized_end=2974
-  _globals['_HOOK']._serialized_start=2976
-  _globals['_HOOK']._serialized_end=3024
-  _globals['_TRIGGERSERVICE']._serialized_start=3027
-  _globals['_TRIGGERSERVICE']._serialized_end=3874
+  _globals['_TRIGGERSTATE']._serialized_end=848
+  _globals['_PAUSETRIGGERREQUEST']._serialized_start=850
+  _globals['_PAUSETRIGGERREQUEST']._serialized_end=965
+  _globals['_PAUSETRIGGERRESPONSE']._serialized_start=967
+  _globals['_PAUSETRIGGERRESPONSE']._serialized_end=1052
+  _globals['_RESUMETRIGGERREQUEST']._serialized_start=1054
+  _globals['_RESUMETRIGGERREQUEST']._serialized_end=1170
+  _globals['_RESUMETRIGGERRESPONSE']._serialized_start=1172
+  _globals['_RESUMETRIGGERRESPONSE']._serialized_end=1258
+  _globals['_FIRETRIGGERREQUEST']._serialized_start=1261
+  _globals['_FIRETRIGGERREQUEST']._serialized_end=1483
+  _globals['_FIRETRIGGERRESPONSE']._serialized_start=1485
+  _globals['_FIRETRIGGERRESPONSE']._serialized_end=1567
+  _globals['_LISTCAUSESREQUEST']._serialized_start=1570
+  _globals['_LISTCAUSESREQUEST']._serialized_end=1820
+  _globals['_LISTCAUSESRESPONSE']._serialized_start=1823
+  _globals['_LISTCAUSESRESPONSE']._serialized_end=1959
+  _globals['_CAUSE']._serialized_start=1962
+  _globals['_CAUSE']._serialized_end=2118
+  _globals['_PUBLISHEVENTREQUEST']._serialized_start=2120
+  _globals['_PUBLISHEVENTREQUEST']._serialized_end=2223
+  _globals['_EVENT']._serialized_start=2226
+  _globals['_EVENT']._serialized_end=2397
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=2399
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=2502
+  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_start=2505
+  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_end=2677
+  _globals['_HEADER']._serialized_start=2679
+  _globals['_HEADER']._serialized_end=2729
+  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_start=2732
+  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_end=2867
+  _globals['_LISTHOOKSREQUEST']._serialized_start=2869
+  _globals['_LISTHOOKSREQUEST']._serialized_end=2952
+  _globals['_LISTHOOKSRESPONSE']._serialized_start=2954
+  _globals['_LISTHOOKSRESPONSE']._serialized_end=3024
+  _globals['_HOOK']._serialized_start=3026
+  _globals['_HOOK']._serialized_end=3074
+  _globals['_TRIGGERSERVICE']._serialized_start=3077
+  _globals['_TRIGGERSERVICE']._serialized_end=3924
 # @@protoc_insertion_point(module_scope)

@@ -89,6 +89,8 @@ class TriggerState(_message.Message):
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     FIRED_FIELD_NUMBER: _builtins.int
     MISSED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    JOINED_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
@@ -101,8 +103,15 @@ class TriggerState(_message.Message):
     last_error: _builtins.str
     """Why it started nothing."""
     fired: _builtins.int
+    """Firings that ended, whatever came of them."""
     missed: _builtins.int
     """Instants that passed and are not made up for."""
+    refused: _builtins.int
+    """Of `fired`, those that started nothing."""
+    joined: _builtins.int
+    """Of `fired`, those that were answered with an execution that was there, as the start policy of
+    the workflow says. About: one that was asked for twice because a process died counts too.
+    """
     @_builtins.property
     def trigger(self) -> _trigger_pb2.Trigger:
         """Without its secret."""
@@ -121,10 +130,12 @@ class TriggerState(_message.Message):
         last_error: _builtins.str = ...,
         fired: _builtins.int = ...,
         missed: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        joined: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fired", b"fired", "last_at_us", b"last_at_us", "last_error", b"last_error", "last_execution_id", b"last_execution_id", "missed", b"missed", "namespace", b"namespace", "next_at_us", b"next_at_us", "paused", b"paused", "trigger", b"trigger", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fired", b"fired", "joined", b"joined", "last_at_us", b"last_at_us", "last_error", b"last_error", "last_execution_id", b"last_execution_id", "missed", b"missed", "namespace", b"namespace", "next_at_us", b"next_at_us", "paused", b"paused", "refused", b"refused", "trigger", b"trigger", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -998,6 +998,7 @@ class ExecutionMessage(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    JOIN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     """The sender."""
@@ -1009,6 +1010,8 @@ class ExecutionMessage(_message.Message):
     def stop(self) -> Global___StopRequested: ...
     @_builtins.property
     def outcome(self) -> Global___ChildOutcome: ...
+    @_builtins.property
+    def join(self) -> Global___JoinRequested: ...
     def __init__(
         self,
         *,
@@ -1018,12 +1021,13 @@ class ExecutionMessage(_message.Message):
         start: Global___StartRequested | None = ...,
         stop: Global___StopRequested | None = ...,
         outcome: Global___ChildOutcome | None = ...,
+        join: Global___JoinRequested | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "outcome", b"outcome", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "join", b"join", "outcome", b"outcome", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "execution_id", b"execution_id", "namespace", b"namespace", "outcome", b"outcome", "start", b"start", "stop", b"stop", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "execution_id", b"execution_id", "join", b"join", "namespace", b"namespace", "outcome", b"outcome", "start", b"start", "stop", b"stop", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["start", "stop", "outcome"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["start", "stop", "outcome", "join"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 
@@ -1125,6 +1129,38 @@ class ChildOutcome(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChildOutcome: _TypeAlias = ChildOutcome  # noqa: Y015
+
+@_typing.final
+class JoinRequested(_message.Message):
+    """Tell a node how an execution ends that is not its child, or how the last run of its chain does.
+    Sent by who waits, and again at the end of each run by the one that was waited for.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    BY_ID_FIELD_NUMBER: _builtins.int
+    BY_NODE_FIELD_NUMBER: _builtins.int
+    BY_ATTEMPT_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    by_id: _builtins.str
+    by_node: _builtins.str
+    by_attempt: _builtins.int
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        by_id: _builtins.str = ...,
+        by_node: _builtins.str = ...,
+        by_attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_attempt", b"by_attempt", "by_id", b"by_id", "by_node", b"by_node", "execution_id", b"execution_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinRequested: _TypeAlias = JoinRequested  # noqa: Y015
 
 @_typing.final
 class DeliverMessageRequest(_message.Message):

@@ -105,6 +105,7 @@ class HistoryEvent(_message.Message):
     WORKFLOW_HELD_FIELD_NUMBER: _builtins.int
     WORKFLOW_BEGUN_FIELD_NUMBER: _builtins.int
     START_DEBOUNCED_FIELD_NUMBER: _builtins.int
+    EXECUTION_JOINED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 … per execution, no gap."""
     at_us: _builtins.int
@@ -193,6 +194,8 @@ class HistoryEvent(_message.Message):
     def workflow_begun(self) -> Global___WorkflowBegun: ...
     @_builtins.property
     def start_debounced(self) -> Global___StartDebounced: ...
+    @_builtins.property
+    def execution_joined(self) -> Global___ExecutionJoined: ...
     def __init__(
         self,
         *,
@@ -240,12 +243,13 @@ class HistoryEvent(_message.Message):
         workflow_held: Global___WorkflowHeld | None = ...,
         workflow_begun: Global___WorkflowBegun | None = ...,
         start_debounced: Global___StartDebounced | None = ...,
+        execution_joined: Global___ExecutionJoined | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "page_turned", b"page_turned", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "signal_received", b"signal_received", "start_debounced", b"start_debounced", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "variable_set", b"variable_set", "wait_keyed", b"wait_keyed", "workflow_begun", b"workflow_begun", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_held", b"workflow_held", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "execution_joined", b"execution_joined", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "page_turned", b"page_turned", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "signal_received", b"signal_received", "start_debounced", b"start_debounced", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "variable_set", b"variable_set", "wait_keyed", b"wait_keyed", "workflow_begun", b"workflow_begun", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_held", b"workflow_held", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "at_us", b"at_us", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "page_turned", b"page_turned", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "sequence", b"sequence", "signal_received", b"signal_received", "start_debounced", b"start_debounced", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "variable_set", b"variable_set", "wait_keyed", b"wait_keyed", "workflow_begun", b"workflow_begun", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_held", b"workflow_held", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_requested", b"approval_requested", "at_us", b"at_us", "breakpoint_reached", b"breakpoint_reached", "breakpoints_set", b"breakpoints_set", "child_ended", b"child_ended", "child_requested", b"child_requested", "child_started", b"child_started", "compensation_started", b"compensation_started", "event", b"event", "execution_joined", b"execution_joined", "journal_appended", b"journal_appended", "map_started", b"map_started", "node_steered", b"node_steered", "page_turned", b"page_turned", "payloads_erased", b"payloads_erased", "result_reused", b"result_reused", "search_attributes_set", b"search_attributes_set", "sequence", b"sequence", "signal_received", b"signal_received", "start_debounced", b"start_debounced", "states_started", b"states_started", "task_canceled", b"task_canceled", "task_completed", b"task_completed", "task_failed", b"task_failed", "task_held", b"task_held", "task_retrying", b"task_retrying", "task_scheduled", b"task_scheduled", "task_skipped", b"task_skipped", "task_started", b"task_started", "task_suspended", b"task_suspended", "timer_fired", b"timer_fired", "timer_started", b"timer_started", "variable_set", b"variable_set", "wait_keyed", b"wait_keyed", "workflow_begun", b"workflow_begun", "workflow_canceled", b"workflow_canceled", "workflow_completed", b"workflow_completed", "workflow_continued", b"workflow_continued", "workflow_failed", b"workflow_failed", "workflow_held", b"workflow_held", "workflow_paused", b"workflow_paused", "workflow_resumed", b"workflow_resumed", "workflow_started", b"workflow_started", "workflow_terminated", b"workflow_terminated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "workflow_paused", "workflow_resumed", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "states_started", "timer_started", "timer_fired", "signal_received", "node_steered", "task_held", "breakpoints_set", "breakpoint_reached", "compensation_started", "result_reused", "approval_requested", "approval_decided", "approval_escalated", "search_attributes_set", "payloads_erased", "child_requested", "child_started", "child_ended", "workflow_continued", "wait_keyed", "journal_appended", "task_suspended", "variable_set", "page_turned", "workflow_held", "workflow_begun", "start_debounced"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["workflow_started", "workflow_completed", "workflow_failed", "workflow_canceled", "workflow_terminated", "workflow_paused", "workflow_resumed", "task_scheduled", "task_started", "task_completed", "task_failed", "task_retrying", "task_skipped", "task_canceled", "map_started", "states_started", "timer_started", "timer_fired", "signal_received", "node_steered", "task_held", "breakpoints_set", "breakpoint_reached", "compensation_started", "result_reused", "approval_requested", "approval_decided", "approval_escalated", "search_attributes_set", "payloads_erased", "child_requested", "child_started", "child_ended", "workflow_continued", "wait_keyed", "journal_appended", "task_suspended", "variable_set", "page_turned", "workflow_held", "workflow_begun", "start_debounced", "execution_joined"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -415,6 +419,35 @@ class StartDebounced(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartDebounced: _TypeAlias = StartDebounced  # noqa: Y015
+
+@_typing.final
+class ExecutionJoined(_message.Message):
+    """The start of a child was answered with this execution, as its start policy says: the node that
+    asked waits for its end, or for that of the last run of its chain. It is nobody's child for that.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BY_ID_FIELD_NUMBER: _builtins.int
+    BY_NODE_FIELD_NUMBER: _builtins.int
+    BY_ATTEMPT_FIELD_NUMBER: _builtins.int
+    by_id: _builtins.str
+    by_node: _builtins.str
+    by_attempt: _builtins.int
+    def __init__(
+        self,
+        *,
+        by_id: _builtins.str = ...,
+        by_node: _builtins.str = ...,
+        by_attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_attempt", b"by_attempt", "by_id", b"by_id", "by_node", b"by_node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecutionJoined: _TypeAlias = ExecutionJoined  # noqa: Y015
 
 @_typing.final
 class WorkflowCompleted(_message.Message):
@@ -1370,10 +1403,13 @@ class ChildStarted(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    JOINED_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     attempt: _builtins.int
     execution_id: _builtins.str
     version: _builtins.int
+    joined: _builtins.bool
+    """It is not its child: it was there before, and answered the start. Nobody stops it for this node."""
     def __init__(
         self,
         *,
@@ -1381,10 +1417,11 @@ class ChildStarted(_message.Message):
         attempt: _builtins.int = ...,
         execution_id: _builtins.str = ...,
         version: _builtins.int = ...,
+        joined: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "execution_id", b"execution_id", "node", b"node", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "execution_id", b"execution_id", "joined", b"joined", "node", b"node", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -106,6 +106,7 @@ class ExecutionSnapshot(_message.Message):
     PERMISSIONS_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
     BEGUN_AT_US_FIELD_NUMBER: _builtins.int
+    JOINED_BY_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     status: _execution_pb2.ExecutionStatus.ValueType
     started_at_us: _builtins.int
@@ -184,6 +185,10 @@ class ExecutionSnapshot(_message.Message):
     def hold(self) -> _execution_pb2.Hold:
         """It has not begun."""
 
+    @_builtins.property
+    def joined_by(self) -> _containers.RepeatedCompositeFieldContainer[_history_event_pb2.ExecutionJoined]:
+        """Who waits for its end without being its parent."""
+
     def __init__(
         self,
         *,
@@ -219,10 +224,11 @@ class ExecutionSnapshot(_message.Message):
         permissions: _abc.Iterable[_builtins.str] | None = ...,
         hold: _execution_pb2.Hold | None = ...,
         begun_at_us: _builtins.int = ...,
+        joined_by: _abc.Iterable[_history_event_pb2.ExecutionJoined] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "erasure", b"erasure", "failure", b"failure", "hold", b"hold", "input", b"input", "link", b"link", "origin", b"origin", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_workers", b"at_workers", "begun_at_us", b"begun_at_us", "breakpoints", b"breakpoints", "closing", b"closing", "edits", b"edits", "ended_at_us", b"ended_at_us", "erasure", b"erasure", "failed_node", b"failed_node", "failure", b"failure", "hold", b"hold", "input", b"input", "kept", b"kept", "link", b"link", "nodes", b"nodes", "origin", b"origin", "output", b"output", "passed", b"passed", "permissions", b"permissions", "request_id", b"request_id", "requests", b"requests", "search", b"search", "sequence", b"sequence", "signals", b"signals", "signals_taken", b"signals_taken", "started_at_us", b"started_at_us", "status", b"status", "stopped", b"stopped", "stops_everywhere", b"stops_everywhere", "traceparent", b"traceparent", "undo", b"undo", "variables_set", b"variables_set"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_workers", b"at_workers", "begun_at_us", b"begun_at_us", "breakpoints", b"breakpoints", "closing", b"closing", "edits", b"edits", "ended_at_us", b"ended_at_us", "erasure", b"erasure", "failed_node", b"failed_node", "failure", b"failure", "hold", b"hold", "input", b"input", "joined_by", b"joined_by", "kept", b"kept", "link", b"link", "nodes", b"nodes", "origin", b"origin", "output", b"output", "passed", b"passed", "permissions", b"permissions", "request_id", b"request_id", "requests", b"requests", "search", b"search", "sequence", b"sequence", "signals", b"signals", "signals_taken", b"signals_taken", "started_at_us", b"started_at_us", "status", b"status", "stopped", b"stopped", "stops_everywhere", b"stops_everywhere", "traceparent", b"traceparent", "undo", b"undo", "variables_set", b"variables_set"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -371,11 +377,13 @@ class ChildSnapshot(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
     WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    JOINED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     execution_id: _builtins.str
     version: _builtins.int
     open: _builtins.bool
     workflow_id: _builtins.str
+    joined: _builtins.bool
     def __init__(
         self,
         *,
@@ -384,10 +392,11 @@ class ChildSnapshot(_message.Message):
         version: _builtins.int = ...,
         open: _builtins.bool = ...,
         workflow_id: _builtins.str = ...,
+        joined: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "open", b"open", "request_id", b"request_id", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "joined", b"joined", "open", b"open", "request_id", b"request_id", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -407,6 +416,7 @@ class MapSnapshot(_message.Message):
     BEGUN_FIELD_NUMBER: _builtins.int
     CURSORS_FIELD_NUMBER: _builtins.int
     STARTS_FIELD_NUMBER: _builtins.int
+    EXCUSED_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     failed: _builtins.int
     begun: _builtins.int
@@ -433,6 +443,10 @@ class MapSnapshot(_message.Message):
 
     @_builtins.property
     def starts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def excused(self) -> _failure_pb2.Failure:
+        """Of a map by pages that tolerates a share: of the item that failed first, until all are known."""
+
     def __init__(
         self,
         *,
@@ -444,10 +458,11 @@ class MapSnapshot(_message.Message):
         begun: _builtins.int = ...,
         cursors: _abc.Iterable[_builtins.bytes] | None = ...,
         starts: _abc.Iterable[_builtins.int] | None = ...,
+        excused: _failure_pb2.Failure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["excused", b"excused", "failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "cursors", b"cursors", "failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "starts", b"starts", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "cursors", b"cursors", "excused", b"excused", "failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "starts", b"starts", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
