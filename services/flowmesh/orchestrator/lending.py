@@ -80,8 +80,9 @@ class Permits:
         self._releasing: dict[str, set[str]] = {}
         self._flushing = False
         self._recovered: dict[int, int] = {}
-        # Peers that have not heard yet what recovered partitions hold.
+        # Peers that have not heard yet what recovered partitions hold, and those that are told now.
         self._untold: set[str] = set()
+        self._speaking: set[str] = set()
 
     # --- for the dispatcher ---
 
@@ -175,6 +176,8 @@ class Permits:
             del self._held[token]
         for token in [t for t, each in self._wanted.items() if each.ask.partition in gone]:
             del self._wanted[token]
+        # What was given back here, to a home that somebody else had already, he does not know of.
+        self.tell_peers()
 
     def recovered(self, partitions: Iterable[int]) -> None:
         """Everything these partitions have at workers is known, and held here."""
@@ -189,6 +192,10 @@ class Permits:
         held = [ask for ask in self._held.values() if ask.partition in of]
         for home, book in list(self._books.items()):
             book.report(of, [ask for ask in held if home_of(ask.namespace) == home])
+        self.tell_peers()
+
+    def tell_peers(self) -> None:
+        """Has everybody told what is held here."""
         self._untold.update(self._ownership.peers())
         self._flush_soon()
 
@@ -220,14 +227,8 @@ class Permits:
 
     def _pull(self) -> None:
         for address in self._ownership.peers():
-            self._spawn(self._pull_from(address))
-
-    async def _pull_from(self, address: str) -> None:
-        answer = await self._quietly(
-            self._stub_at(address).ReportPermits, pb.ReportPermitsRequest()
-        )
-        if answer is not None:
-            self.reported(answer.report)
+            call = self._stub_at(address).ReportPermits
+            self._spawn(self._quietly(call, pb.ReportPermitsRequest()))
 
     def reported(self, report: pb.PermitReport) -> None:
         """Another orchestrator says what the tasks of its partitions hold."""
@@ -238,13 +239,14 @@ class Permits:
                 for each in report.held
                 if home_of(each.namespace) == home
             ]
-            book.report(partitions, held)
+            book.report(partitions, held, frozenset(report.wanted))
 
     def report(self) -> pb.PermitReport:
         report = pb.PermitReport(partitions=self._recovered.keys(), epochs=self._recovered.values())
         for ask in self._held.values():
             if ask.partition in self._recovered:
                 report.held.add(namespace=ask.namespace, ask=_ask_message(ask))
+        report.wanted.extend(self._wanted)
         return report
 
     # --- from others ---
@@ -311,53 +313,84 @@ class Permits:
 
     async def _flush(self) -> None:
         self._flushing = False
-        asking, self._asking = self._asking, {}
-        granting, self._granting = self._granting, {}
-        untold, self._untold = self._untold, set()
-        peers = set(self._ownership.peers())
-        calls = [self._tell(address) for address in sorted(untold & peers)]
-        for address, by_namespace in asking.items():
-            calls.extend(
-                self._ask_there(address, namespace, asks)
-                for namespace, asks in by_namespace.items()
-            )
-        for (address, namespace), tokens in granting.items():
-            grant = pb.GrantPermitsRequest(tokens=tokens, namespace=namespace)
-            calls.append(self._quietly(self._stub_at(address).GrantPermits, grant))
-        for namespace, released in self._releasing.items():
-            calls.append(self._release_there(namespace, set(released)))
-        await asyncio.gather(*calls)
+        for namespace in list(self._releasing):
+            if home_of(namespace) in self._ownership.epochs:
+                self._release_here(namespace)
+        peers = {*self._asking, *(address for address, _ in self._granting)}
+        peers |= self._untold & set(self._ownership.peers())
+        peers |= {self._home_address(namespace) for namespace in self._releasing}
+        await asyncio.gather(*(self._say(at) for at in sorted(peers - self._speaking - {""})))
 
-    async def _tell(self, address: str) -> None:
+    async def _say(self, address: str) -> None:
+        """Says to one peer what there is to say, a call after the other: what a report does not
+        hold any more is given back behind it, and not before.
+        """
+        self._speaking.add(address)
+        try:
+            heard = True
+            while heard and (call := self._next_call(address)) is not None:
+                heard = await call
+        finally:
+            self._speaking.discard(address)
+
+    def _next_call(self, address: str) -> Coroutine[Any, Any, bool] | None:
+        if address in self._untold:
+            self._untold.discard(address)
+            return self._tell(address)
+        for namespace, asks in self._asking.get(address, {}).items():
+            del self._asking[address][namespace]
+            return self._ask_there(address, namespace, asks)
+        self._asking.pop(address, None)
+        for key in [key for key in self._granting if key[0] == address]:
+            grant = pb.GrantPermitsRequest(tokens=self._granting.pop(key), namespace=key[1])
+            return self._heard(self._stub_at(address).GrantPermits, grant)
+        for namespace, tokens in self._releasing.items():
+            if self._home_address(namespace) == address:
+                return self._release_there(address, namespace, set(tokens))
+        return None
+
+    def _home_address(self, namespace: str) -> str:
+        """Of who gives the permits of a namespace; empty where that is us, or nobody."""
+        return self._ownership.owner_address(home_of(namespace)) or ""
+
+    async def _tell(self, address: str) -> bool:
         request = pb.ReportPermitsRequest(report=self.report())
-        if await self._quietly(self._stub_at(address).ReportPermits, request) is None:
+        heard = await self._heard(self._stub_at(address).ReportPermits, request)
+        if not heard:
             self._untold.add(address)
+        return heard
 
-    async def _ask_there(self, address: str, namespace: str, asks: list[Ask]) -> None:
+    async def _ask_there(self, address: str, namespace: str, asks: list[Ask]) -> bool:
         request = pb.AskPermitsRequest(
             namespace=namespace, address=self._address, asks=[_ask_message(each) for each in asks]
         )
         answer = await self._quietly(self._stub_at(address).AskPermits, request)
         if answer is not None:
             self.granted(pb.GrantPermitsRequest(tokens=answer.granted, namespace=namespace))
+        return answer is not None
 
-    async def _release_there(self, namespace: str, tokens: set[str]) -> None:
-        home = home_of(namespace)
-        address = self._ownership.owner_address(home)
-        if home in self._ownership.epochs:
-            for token in tokens if home in self._books else ():
-                partition = partition_of(token.partition("|")[0]) or 0
-                self._books[home].release(token, partition)
-        else:
-            request = pb.ReleasePermitsRequest(namespace=namespace, tokens=sorted(tokens))
-            if address is None or (
-                await self._quietly(self._stub_at(address).ReleasePermits, request) is None
-            ):
-                return
+    async def _release_there(self, address: str, namespace: str, tokens: set[str]) -> bool:
+        request = pb.ReleasePermitsRequest(namespace=namespace, tokens=sorted(tokens))
+        heard = await self._heard(self._stub_at(address).ReleasePermits, request)
+        if heard:
+            self._given_back(namespace, tokens)
+        return heard
+
+    def _release_here(self, namespace: str) -> None:
+        tokens, book = set(self._releasing[namespace]), self._books.get(home_of(namespace))
+        for token in sorted(tokens) if book is not None else ():
+            assert book is not None
+            book.release(token, partition_of(token.partition("|")[0]) or 0)
+        self._given_back(namespace, tokens)
+
+    def _given_back(self, namespace: str, tokens: set[str]) -> None:
         left = self._releasing.get(namespace, set())
         left -= tokens
         if not left:
             self._releasing.pop(namespace, None)
+
+    async def _heard(self, call: Callable[..., Any], request: Any) -> bool:
+        return await self._quietly(call, request) is not None
 
     async def _quietly(self, call: Callable[..., Any], request: Any) -> Any:
         """The answer, or None: whatever was not answered is said again."""

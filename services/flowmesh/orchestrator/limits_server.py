@@ -95,4 +95,6 @@ class PermitServer(pb_grpc.PermitServiceServicer):
     ) -> pb.ReportPermitsResponse:
         if request.HasField("report"):
             self._core.permits.reported(request.report)
-        return pb.ReportPermitsResponse(report=self._core.permits.report())
+        else:
+            self._core.permits.tell_peers()
+        return pb.ReportPermitsResponse()

@@ -203,13 +203,23 @@ class Ownership:
             if not tenure.renewed:
                 self.owner.incarnation_over()
                 return tenure
-            if moves == self._moves:
+            current = moves == self._moves
+            self.lost(self._overtaken(tenure))
+            if current:
                 await self._follow(tenure)
         self.renewed(tenure)
         if self._lapsed:
             self._lapsed = False
             self.owner.resumed()
         return tenure
+
+    def _overtaken(self, tenure: Tenure) -> list[int]:
+        """Partitions that somebody else has at a higher epoch, however late the answer comes."""
+        return [
+            partition
+            for partition, (epoch, owner) in tenure.partitions.items()
+            if owner != self.incarnation and epoch > self.epochs.get(partition, epoch)
+        ]
 
     def _ended(self) -> bool:
         return self._draining or self._over

@@ -8,7 +8,7 @@ tasks hold; until the owners of all partitions have, nothing is given.
 import heapq
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -246,13 +246,21 @@ class PermitBook:
 
     # --- who owns what ---
 
-    def report(self, partitions: Mapping[int, int], held: Iterable[Ask]) -> None:
-        """The owner of partitions, at these epochs, says what is held: that and no more."""
+    def report(
+        self, partitions: Mapping[int, int], held: Iterable[Ask], wanted: Container[str] = ()
+    ) -> None:
+        """The owner of partitions, at these epochs, says what is held: that and no more, but for
+        what is wanted and was given meanwhile.
+        """
         mine = {p for p, epoch in partitions.items() if epoch >= self._epochs.get(p, 0)}
         freed: list[Ask] = []
         for partition in mine:
             self._epochs[partition] = partitions[partition]
-            freed.extend(self._out.pop(partition, {}).values())
+            for token, ask in self._out.pop(partition, {}).items():
+                if token in wanted:
+                    self._out.setdefault(partition, {})[token] = ask
+                else:
+                    freed.append(ask)
         for token in [t for t, ask in self._asks.items() if ask.partition in mine]:
             if self._asks[token].epoch < partitions[self._asks[token].partition]:
                 self._asks.pop(token).over = True

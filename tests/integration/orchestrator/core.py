@@ -124,7 +124,10 @@ class Definitions:
 class Silent:
     """A process that takes calls and answers none."""
 
-    async def ReceivePartitions(self, request: Any, timeout: float) -> None:
+    def __getattr__(self, _call: str) -> Any:
+        return self._take
+
+    async def _take(self, request: Any, timeout: float) -> None:
         try:
             await asyncio.wait_for(asyncio.Event().wait(), timeout)
         except TimeoutError:

@@ -166,3 +166,14 @@ def test_an_owner_of_before_gets_nothing() -> None:
     desk.book.report({0: 5}, [])
     assert not desk.take("late", TWO)
     assert desk.in_use("workflow:w") == 0
+
+
+def test_what_was_given_while_a_report_was_on_its_way_stays_given() -> None:
+    """It says that the task waits still; else another one would get the same permit."""
+    desk = Desk()
+    for token in ("given", "ended"):
+        assert desk.take(token, TWO)
+    desk.book.report({0: 1}, [], wanted={"given"})
+    assert desk.in_use("workflow:w") == 1
+    desk.book.release("given", 0)
+    assert desk.in_use("workflow:w") == 0

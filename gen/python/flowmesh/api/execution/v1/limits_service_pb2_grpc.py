@@ -542,8 +542,8 @@ class PermitServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportPermits(self, request, context):
-        """The partitions the receiver has recovered, with the permits their tasks hold; asked by whoever
-        has begun to give permits.
+        """The partitions the sender has recovered, with the permits their tasks hold and wait for. Whoever
+        has begun to give permits asks for it with an empty report, and is told by a call of its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -226,8 +226,8 @@ class PermitServiceStub:
     ReleasePermits: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ReleasePermitsRequest, _limits_service_pb2.ReleasePermitsResponse]
     """Tasks have ended, or are not sent any more."""
     ReportPermits: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ReportPermitsRequest, _limits_service_pb2.ReportPermitsResponse]
-    """The partitions the receiver has recovered, with the permits their tasks hold; asked by whoever
-    has begun to give permits.
+    """The partitions the sender has recovered, with the permits their tasks hold and wait for. Whoever
+    has begun to give permits asks for it with an empty report, and is told by a call of its own.
     """
 
 @_typing.type_check_only
@@ -250,8 +250,8 @@ class PermitServiceAsyncStub(PermitServiceStub):
     ReleasePermits: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ReleasePermitsRequest, _limits_service_pb2.ReleasePermitsResponse]  # type: ignore[assignment]
     """Tasks have ended, or are not sent any more."""
     ReportPermits: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ReportPermitsRequest, _limits_service_pb2.ReportPermitsResponse]  # type: ignore[assignment]
-    """The partitions the receiver has recovered, with the permits their tasks hold; asked by whoever
-    has begun to give permits.
+    """The partitions the sender has recovered, with the permits their tasks hold and wait for. Whoever
+    has begun to give permits asks for it with an empty report, and is told by a call of its own.
     """
 
 class PermitServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -301,8 +301,8 @@ class PermitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.ReportPermitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.ReportPermitsResponse, _abc.Awaitable[_limits_service_pb2.ReportPermitsResponse]]:
-        """The partitions the receiver has recovered, with the permits their tasks hold; asked by whoever
-        has begun to give permits.
+        """The partitions the sender has recovered, with the permits their tasks hold and wait for. Whoever
+        has begun to give permits asks for it with an empty report, and is told by a call of its own.
         """
 
 def add_PermitServiceServicer_to_server(servicer: PermitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

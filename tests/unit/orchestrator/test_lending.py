@@ -1,0 +1,117 @@
+"""What goes between those who ask for permits and those who give them, and in which order."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.lending import Permits, home_of
+from flowmesh.orchestrator.ready import Need
+from flowmesh.runtime import Clock
+from flowmesh.testing.polling import done
+
+ONE = Need("workflow:w", "workflow:w", concurrency=1)
+HOME = home_of("default")
+ELSEWHERE = (HOME + 1) % 64
+PATIENCE_S = 5.0
+
+
+class Peer:
+    """Another orchestrator: answers when it is let to."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(request: Any, timeout: float) -> Any:
+            self.heard.append((name, request))
+            await self.answers.wait()
+            return SimpleNamespace(granted=[], report=None)
+
+        return call
+
+    @property
+    def calls(self) -> list[str]:
+        return [name for name, _ in self.heard]
+
+
+class Side:
+    """An orchestrator beside a peer, with tasks in a partition of its own."""
+
+    def __init__(self, *, home: str) -> None:
+        self.peer = Peer()
+        self.epochs = {ELSEWHERE: 1}
+        if home == "here":
+            self.epochs[HOME] = 1
+        self._tasks: set[asyncio.Task[None]] = set()
+        ownership: Any = SimpleNamespace(
+            epochs=self.epochs,
+            lease_valid=True,
+            owner_address=lambda p: None if p in self.epochs else "peer",
+            peers=lambda: ["peer"],
+        )
+        self.permits = Permits(
+            ownership=ownership,
+            clock=Clock(),
+            address="me",
+            numbers=lambda _, need: (need.concurrency, need.rate, need.burst),
+            wake_at=lambda at_ms, wake: None,
+            stub_at=lambda address: self.peer,  # type: ignore[arg-type,return-value]
+            spawn=lambda coroutine: self._tasks.add(asyncio.ensure_future(coroutine)),
+            granted=lambda token: True,
+        )
+        self.permits.recovered([ELSEWHERE])
+
+    async def heard(self, *calls: str) -> None:
+        await done(f"{calls}", lambda: self.peer.calls == [*calls], within_s=PATIENCE_S)
+
+
+def token() -> str:
+    """Of a task whose execution is in a partition of ours."""
+    return f"{ExecutionIds(1).make(1, ELSEWHERE)}|a|1"
+
+
+async def test_what_a_report_holds_is_given_back_behind_it() -> None:
+    """Before it the report would bring it back, for ever."""
+    side, held = Side(home="peer"), token()
+    await side.heard("ReportPermits")
+    side.peer.answers.clear()
+    side.permits.hold("default", held, (ONE,))
+    side.permits.tell_peers()
+    await side.heard("ReportPermits", "ReportPermits")
+    side.permits.release(held)
+    for _ in range(10):
+        side.permits.renewed()
+    assert side.peer.calls[2:] == []
+    side.peer.answers.set()
+    await side.heard("ReportPermits", "ReportPermits", "ReleasePermits")
+    assert [each.ask.token for each in side.peer.heard[1][1].report.held] == [held]
+
+
+async def test_who_took_himself_for_the_home_says_what_he_holds() -> None:
+    """What was given back to nobody meanwhile is not held any more."""
+    side, held = Side(home="here"), token()
+    await side.heard("ReportPermits")
+    side.permits.hold("default", held, (ONE,))
+    side.permits.release(held)
+    del side.epochs[HOME]
+    side.permits.drop_partitions({HOME})
+    await side.heard("ReportPermits", "ReportPermits")
+    report = side.peer.heard[1][1].report
+    assert (list(report.partitions), list(report.held)) == ([ELSEWHERE], [])
+
+
+async def test_a_report_that_is_asked_for_comes_by_a_call_of_its_own() -> None:
+    """In the order of everything else; with what waits."""
+    side, wanted = Side(home="peer"), token()
+    await side.heard("ReportPermits")
+    task: Any = SimpleNamespace(
+        key=("default", "q", "t", ""), partition=ELSEWHERE, due_ms=0.0, fair=""
+    )
+    assert not side.permits.take(task, wanted, (ONE,))
+    await side.heard("ReportPermits", "AskPermits")
+    side.permits.tell_peers()
+    await side.heard("ReportPermits", "AskPermits", "ReportPermits")
+    assert list(side.peer.heard[2][1].report.wanted) == [wanted]
