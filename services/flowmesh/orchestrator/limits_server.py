@@ -97,4 +97,4 @@ class PermitServer(pb_grpc.PermitServiceServicer):
             self._core.permits.reported(request.report)
         else:
             self._core.permits.tell_peers()
-        return pb.ReportPermitsResponse()
+        return pb.ReportPermitsResponse(report=self._core.permits.report())

@@ -1070,12 +1070,19 @@ Global___ReportPermitsRequest: _TypeAlias = ReportPermitsRequest  # noqa: Y015
 class ReportPermitsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def report(self) -> Global___PermitReport:
+        """For those of earlier versions, who take it from here; it may cross what is given and given back."""
+
     def __init__(
         self,
+        *,
+        report: Global___PermitReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
