@@ -124,8 +124,7 @@ def _starts(record: Record, told: dict[str, Told]) -> Iterator[str]:
     for key, some in calls.items():
         answers = {call.execution_id for call in some if call.outcome is Outcome.OK}
         if answers and answers <= shared:
-            most = 1 if key[0] else sum(call.outcome is not Outcome.FAIL for call in some)
-            yield from joined(key[0], answers, made.get(key, []), most)
+            yield from joined(key[0], answers, made.get(key, []))
         else:
             yield from _start(key, some, made.get(key, []))
     born = {i: commit for commit in record.commits for i in commit.started}

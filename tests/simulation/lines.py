@@ -28,9 +28,9 @@ class Told(Protocol):
     commits: list[Any]
 
 
-def joined(request_id: str, answers: set[str], made: list[str], most: int) -> Iterator[str]:
+def joined(request_id: str, answers: set[str], made: list[str]) -> Iterator[str]:
     """A start with a policy may be answered with another one's execution, and always the same."""
-    if len(made) > most or (request_id and len(answers | set(made)) > 1):
+    if len(made) > 1 or (request_id and len(answers | set(made)) > 1):
         yield f"I1 start {request_id!r} was told {sorted(answers)}, there is {made}"
 
 
