@@ -45,7 +45,8 @@ def lines(told: Mapping[str, Told]) -> Iterator[str]:
         line = (one.plan.workflow_id, start_key(policy, one.events[0][2].input.data))
         most[line] = policy.concurrency
         begun, ended = _begun(one), _ended(one)
-        if begun:
+        # Who begins and is stopped in one commit is never there beside another one.
+        if begun and begun != ended:
             moments[line].append((begun, 1, one.id))
             if ended:
                 moments[line].append((ended, -1, one.id))

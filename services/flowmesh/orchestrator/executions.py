@@ -35,6 +35,7 @@ from flowmesh.orchestrator.requests import (
     TEXT_MAX,
     check_permissions,
     check_text,
+    with_id,
 )
 from flowmesh.orchestrator.starts import start_key
 from flowmesh.orchestrator.stats import merged
@@ -143,6 +144,9 @@ class Executions:
         self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
     ) -> Started:
         partition, key = await self.place_for(request, plan, request.input)
+        if plan.start_shared and not request.request_id:
+            # It may be sent elsewhere, and again where no answer comes: once is enough.
+            request = with_id(request, self._core.new_id(partition))
 
         async def here() -> Started:
             search: Values = ()

@@ -104,6 +104,7 @@ class Orchestrator:
         )
         self.ownership.owner = self
         self.states = States(store=store, plans=plans, epochs=self.ownership.epochs, log=log)
+        self._ids = ids
         self.committer = self._made_committer(ids)
         self.preparing = self._made_preparing()
         self.permits = self._made_permits(address, permit_stub)
@@ -145,6 +146,10 @@ class Orchestrator:
             answered=self.committer.answered,
             log=self.log,
         )
+
+    def new_id(self, partition: int) -> str:
+        """An id that nobody else has."""
+        return self._ids.make(self.ownership.now_us(), partition)
 
     def _made_committer(self, ids: ExecutionIds) -> Committer:
         return Committer(

@@ -1,7 +1,8 @@
-"""What is refused of a request, whatever it is about."""
+"""What is refused of a request, whatever it is about; and the id of one that came without."""
 
 from collections.abc import Collection
 
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation
 from flowmesh.rpc import valid_id
 
@@ -28,3 +29,10 @@ def check_text(value: str, field: str, length_max: int) -> None:
         )
     if "\0" in value:
         raise Invalid("STRING_HAS_NUL", f"{field} holds a NUL character")
+
+
+def with_id(request: pb.StartExecutionRequest, request_id: str) -> pb.StartExecutionRequest:
+    """The same start under an id, so that it may be sent again."""
+    named = pb.StartExecutionRequest(request_id=request_id)
+    named.MergeFrom(request)
+    return named
