@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 
@@ -204,6 +205,67 @@ async def test_events_are_signals(suite: Suite) -> None:
     assert answer.status in (200, 202), answer.text
     found = await asyncio.wait_for(answer_of(suite, execution_id), 20)
     assert found["output"] == {"sum": 12}
+
+
+async def started(suite: Suite, name: str, count: int = 1) -> list[Json]:
+    """Executions of a workflow, oldest first, as soon as there are so many."""
+    found: list[Json] = []
+
+    async def there() -> bool:
+        nonlocal found
+        found = (await suite.get(f"/api/v1/executions?workflow={name}")).json["executions"]
+        return len(found) >= count
+
+    await until(f"{count} executions of {name}", there, within_s=20)
+    return [await answer_of(suite, each["executionId"]) for each in reversed(found)]
+
+
+async def armed(suite: Suite, name: str, count: int) -> None:
+    async def there() -> bool:
+        answer = await suite.get(f"/api/v1/workflows/{name}/triggers")
+        return len(answer.json["triggers"]) == count
+
+    await until(f"{count} triggers of {name}", there, within_s=20)
+
+
+@pytest.mark.feature("S3-91")
+async def test_an_event_of_the_schedule_starts_an_execution(suite: Suite) -> None:
+    """One for each event, whose list is its input."""
+    wanted = [{"with": {"type": "standard.paid"}}, {"with": {"source": "/standard"}}]
+    definition = document(
+        {"kept": {"set": {"sum": "${ $workflow.input[0].data.sum }", "event": "${ .[0] }"}}},
+        name="on-paid-or-of-standard",
+        schedule={"on": {"any": wanted}},
+    )
+    workflow_id = await suite.define(definition)
+    await armed(suite, workflow_id, 2)
+    event = {"type": "standard.paid", "source": "/standard", "id": "e-1", "data": {"sum": 12}}
+    answer = await suite.post("/api/v1/events", event)
+    assert (answer.status, answer.json["triggers"]) == (202, 1), answer.text
+    answer = await suite.post("/api/v1/events", {**event, "type": "other", "id": "e-2"})
+    assert (answer.status, answer.json["triggers"]) == (202, 1), answer.text
+    answer = await suite.post("/api/v1/events", {**event, "type": "other", "source": "/"})
+    assert (answer.status, answer.json["triggers"]) == (202, 0), answer.text
+    outputs = [each["output"] for each in await started(suite, workflow_id, 2)]
+    kept = {each["event"]["id"]: each["event"] for each in outputs}
+    assert [each["sum"] for each in outputs] == [12, 12]
+    assert {**kept["e-1"], **event, "specversion": "1.0"} == kept["e-1"]
+    assert kept["e-2"]["type"] == "other"
+    await suite.delete(f"/api/v1/workflows/{workflow_id}")
+
+
+@pytest.mark.feature("S3-92")
+async def test_an_interval_of_the_schedule_starts_executions(suite: Suite) -> None:
+    """Again and again, with an empty input."""
+    definition = document(
+        {"tell": {"set": {"given": "${ $workflow.input }"}}},
+        name="each-second",
+        schedule={"every": {"seconds": 1}},
+    )
+    workflow_id = await suite.define(definition)
+    found = await started(suite, workflow_id, 2)
+    assert found[0]["output"] == {"given": {}}
+    await suite.delete(f"/api/v1/workflows/{workflow_id}")
 
 
 async def test_functions_scripts_and_tasks_of_the_library(suite: Suite) -> None:

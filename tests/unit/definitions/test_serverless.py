@@ -146,7 +146,6 @@ def test_features_that_cannot_run_are_refused_by_name(task: Json, feature: str) 
 @pytest.mark.parametrize(
     ("more", "code", "place"),
     [
-        ({"schedule": {"cron": "* * * * *"}}, "FEATURE_UNSUPPORTED", "schedule"),
         ({"use": {"extensions": [{}]}}, "FEATURE_UNSUPPORTED", "use.extensions"),
         ({"use": {"secrets": ["a"]}}, "FEATURE_UNSUPPORTED", "use.secrets"),
         ({"evaluate": {"language": "javascript"}}, "FEATURE_UNSUPPORTED", "evaluate.language"),

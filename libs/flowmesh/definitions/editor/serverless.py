@@ -3,6 +3,8 @@
 What `use` defines has to have its form whether it is used or not.
 """
 
+import re
+
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
@@ -23,6 +25,7 @@ from flowmesh.definitions.editor.parts import (
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless_blocks import BACKOFFS, ERROR_MEMBERS
 from flowmesh.definitions.formats.serverless_http import ANSWERS
+from flowmesh.definitions.formats.serverless_schedule import ATTRIBUTES, PATTERN_CHARACTERS
 from flowmesh.definitions.formats.serverless_tasks import KINDS
 from flowmesh.definitions.formats.serverless_values import ISO_DURATION, UNITS_MS
 
@@ -63,6 +66,7 @@ def serverless_schema() -> Schema:
                 members({"language": {"enum": ["jq", ""]}, "mode": {"enum": ["strict", ""]}})
             ),
             "use": _use(),
+            "schedule": _schedule(),
             "do": _TASKS,
         },
         "document",
@@ -124,6 +128,22 @@ def _use() -> Schema:
             }
         )
     )
+
+
+def _schedule() -> Schema:
+    plain = "^[^" + re.escape(PATTERN_CHARACTERS) + "]+$"
+    said_of = {"type": "Such as order.paid.", "source": "Where it happened."}
+    wanted = members({key: said(said_of[key], _TEXT | {"pattern": plain}) for key in ATTRIBUTES})
+    event = members({"with": {**wanted, "minProperties": 1}}, "with")
+    on = members({"one": event, "any": {"type": "array", "items": event}})
+    schedule = members(
+        {
+            "cron": code("Five fields, or six with seconds first; or @daily. UTC."),
+            "every": said("What divides a minute, an hour or a day.", _DURATION),
+            "on": {**on, "minProperties": 1, "maxProperties": 1},
+        }
+    )
+    return or_null({**schedule, "minProperties": 1})
 
 
 def _authentication() -> Schema:
