@@ -33,7 +33,6 @@ EXAMPLES = {
 REFUSED_SCENARIOS = {
     "Call OpenAPI With Content Output": "call openapi",
     "Call OpenAPI With Response Output": "call openapi",
-    "Emit Task": "emit",
 }
 REFUSED_EXAMPLES = {
     "accumulate-room-readings": "event correlation",
@@ -54,7 +53,6 @@ REFUSED_EXAMPLES = {
     "run-return-code": "run.container",
     "run-return-stderr": "run.container",
     "run-shell-stdin-and-arguments": "run.shell",
-    "try-catch-then": "emit",
 }
 # What the examples are started with, and the status they end in.
 INPUTS: dict[str, Json] = {
@@ -64,6 +62,7 @@ INPUTS: dict[str, Json] = {
     "conditional-task": {"customer": {"age": 40}, "bet": "draw"},
     "for": {"pets": [{"id": 1}], "vet": None},
     "star-wars-homeworld": {"id": 1},
+    "try-catch-then": {"petId": "none"},
 }
 # The event that starts one in place of a call.
 STARTED_BY = {"set-expression": {"type": "io.serverlessworkflow.samples.events.trigger.v1"}}

@@ -1,10 +1,14 @@
 """Serverless Workflow documents on the running suite."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import nats
 import pytest
 
+from flowmesh.embedded import EmbeddedServers
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
@@ -252,6 +256,76 @@ async def test_an_event_of_the_schedule_starts_an_execution(suite: Suite) -> Non
     assert {**kept["e-1"], **event, "specversion": "1.0"} == kept["e-1"]
     assert kept["e-2"]["type"] == "other"
     await suite.delete(f"/api/v1/workflows/{workflow_id}")
+
+
+@pytest.fixture(scope="module")
+async def publishing(tmp_path_factory: Any, servers: EmbeddedServers) -> AsyncIterator[Suite]:
+    """A suite on a bus that the tests can listen to."""
+    environment = {"FLOWMESH_NATS": servers.nats, "FLOWMESH_BUS_PREFIX": "standard"}
+    folder = tmp_path_factory.mktemp("publishing")
+    async with Suite(folder / "data", environment=environment) as running:
+        yield running
+
+
+def emits(**attributes: Json) -> Json:
+    return {"emit": {"event": {"with": {"type": "order.told", "source": "/shop", **attributes}}}}
+
+
+@pytest.mark.feature("S3-94")
+async def test_an_event_is_emitted(publishing: Suite, servers: EmbeddedServers) -> None:
+    """To subscribers and triggers, each item of a loop as an event of its own; it is the output."""
+    heard_by = document(
+        {"keep": {"set": {"n": "${ .[0].data.n }", "of": "${ .[0].subject }"}}},
+        name="hears-what-is-told",
+        schedule={"on": {"one": {"with": {"type": "order.told"}}}},
+    )
+    hearing = await publishing.define(heard_by)
+    await armed(publishing, hearing, 1)
+    client = await nats.connect(servers.nats)
+    heard = await client.subscribe("events.>")
+    await client.flush()
+    tell = emits(subject="o-${ $n }", data={"n": "${ $n }"}, room=7)
+    loop = {"for": {"each": "n", "in": ".numbers"}, "do": [{"tell": tell}]}
+    found = await run(publishing, document({"all": loop}, name="tells"), {"numbers": [1, 2]})
+    messages = [await heard.next_msg(timeout=10) for _ in range(2)]
+    events = [json.loads(message.data) for message in messages]
+    assert {message.subject for message in messages} == {"events.default.order.told"}
+    assert [(each["subject"], each["data"], each["room"]) for each in events] == [
+        ("o-1", {"n": 1}, 7),
+        ("o-2", {"n": 2}, 7),
+    ]
+    assert found["output"] == events[1]
+    assert events[0]["id"] != events[1]["id"]
+    assert all(each["id"].startswith(found["executionId"]) for each in events)
+    assert messages[0].headers is not None
+    assert messages[0].headers["Nats-Msg-Id"] == events[0]["id"]
+    outputs = [each["output"] for each in await started(publishing, hearing, 2)]
+    assert sorted(each["n"] for each in outputs) == [1, 2]
+    assert {each["of"] for each in outputs} == {"o-1", "o-2"}
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"type": "${ .no }"}, {"type": "${ .hostile }"}, {"time": "${ .hostile }"}, {"id": "${ 7 }"},
+     {"type": "flowmesh.${ .n }"}, {"data": "${ \"x\" * 300000 }"}],
+)  # fmt: skip
+async def test_what_is_no_event_fails_the_task(publishing: Suite, wrong: Json) -> None:
+    """Where an expression gives it; nothing is sent."""
+    definition = document({"tell": emits(**wrong)}, name=f"tells-{next(iter(wrong))}")
+    found = await run(publishing, definition, {"hostile": "a.> b", "n": 1})
+    assert found["error"]["class"] == f"{ERRORS}/validation"
+
+
+async def test_a_dry_run_notes_the_event_and_sends_nothing(publishing: Suite) -> None:
+    """The subject and the event stand among the calls; the rest is done with the event."""
+    definition = document({"tell": emits(data={"n": "${ .n }"})}, {"is": {"set": "${ .data }"}})
+    body = {"definition": json.dumps(definition), "input": {"n": 3}}
+    answer = await publishing.post("/api/v1/workflows:dryRun", body)
+    assert answer.status == 200, answer.text
+    [call] = answer.json["calls"]
+    assert (call["method"], call["url"]) == ("PUBLISH", "nats:order.told")
+    assert (call["body"]["data"], answer.json["output"]) == ({"n": 3}, {"n": 3})
 
 
 @pytest.mark.feature("S3-92")

@@ -8,7 +8,7 @@ open standards the call is answered, and the rest of the task is done with that.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -116,22 +116,26 @@ class _NoWayOut:
     async def run(self, call: DatabaseCall) -> Rows:
         body = {"statement": call.statement, "parameters": masked(dict(call.values))}
         self._note("EXEC" if call.writes else "QUERY", f"db:{call.connection}", body)
+        raise _NotSent
 
     async def call(self, rpc: Rpc) -> RpcAnswer:
         url = f"grpc://{rpc.target.address}/{rpc.method}"
         self._note("CALL", url, masked(rpc.request), masked(dict(rpc.metadata)))
+        raise _NotSent
 
     async def publish(
         self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
     ) -> None:
         self._note("PUBLISH", f"nats:{subject}", masked(event))
+        if self.reply is None:
+            raise _NotSent
+        self.reply()
 
-    def _note(self, method: str, url: str, body: Json, headers: Json = UNSET) -> NoReturn:
+    def _note(self, method: str, url: str, body: Json, headers: Json = UNSET) -> None:
         assert self.attempt is not None
         call = self.attempt.call()
         call.method, call.url, call.body, call.headers = method, url, body, headers
         self.attempt.answer.calls.append(call)
-        raise _NotSent
 
 
 class Attempts:

@@ -21,6 +21,10 @@ def source(*tasks: Json, **more: Json) -> bytes:
     return json.dumps(document).encode()
 
 
+def emitted(**attributes: Json) -> Json:
+    return {"emit": {"event": {"with": {"type": "a", "source": "s", **attributes}}}}
+
+
 def nodes(*tasks: Json, **more: Json) -> dict[str, Any]:
     """The nodes of the machine that a document becomes, by id."""
     plan = compile_source(source(*tasks, **more))
@@ -104,6 +108,17 @@ def test_errors_of_a_try_lead_to_what_handles_them() -> None:
         ({"call": "http", "with": {"method": "get"}}, "DEFINITION_INVALID", "with.endpoint"),
         ({"call": "http", "with": {"method": "fly", "endpoint": "http://x"}},
          "DEFINITION_INVALID", "with.method"),
+        (emitted(type=7), "DEFINITION_INVALID", "emit.event.with.type"),
+        (emitted(source=" "), "DEFINITION_INVALID", "emit.event.with.source"),
+        (emitted(time="noon"), "DEFINITION_INVALID", "emit.event.with.time"),
+        (emitted(time="2030-02-31T08:00:00Z"), "DEFINITION_INVALID", "emit.event.with.time"),
+        (emitted(Room="a"), "DEFINITION_INVALID", "emit.event.with.Room"),
+        (emitted(room=[1]), "DEFINITION_INVALID", "emit.event.with.room"),
+        (emitted(specversion="0.3"), "DEFINITION_INVALID", "emit.event.with.specversion"),
+        (emitted(subject="${ .a + }"), "EXPRESSION_INVALID", "emit.event.with.subject"),
+        ({"emit": {"event": {"with": {"type": "a"}}}}, "DEFINITION_INVALID",
+         "emit.event.with.source"),
+        ({"emit": {}}, "DEFINITION_INVALID", "emit.event.with.source"),
         ({"call": "not-there"}, "TASK_NOT_FOUND", "taskRef"),
         ({"run": {"script": {"language": "js", "code": "return ("}}}, "EXPRESSION_INVALID",
          "run.script.code"),
@@ -119,7 +134,12 @@ def test_wrong_tasks_are_refused_with_code_and_place(task: Json, code: str, plac
 @pytest.mark.parametrize(
     ("task", "feature"),
     [
-        ({"emit": {"event": {"with": {}}}}, "emit"),
+        ({"emit": {"event": {"with": {"type": "a/b", "source": "s"}}}},
+         "an event of the type 'a/b'"),
+        ({"emit": {"event": {"with": {"type": "flowmesh.a", "source": "s"}}}},
+         "an event of the type 'flowmesh.a'"),
+        ({"emit": {"event": {"with": {"type": "a", "source": "s/{id}"}}}},
+         "a URI template as source"),
         ({"call": "grpc", "with": {}}, "call grpc"),
         ({"call": "openapi", "with": {}}, "call openapi"),
         ({"call": "asyncapi", "with": {}}, "call asyncapi"),

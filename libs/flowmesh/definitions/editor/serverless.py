@@ -190,7 +190,7 @@ def _kinds() -> dict[str, Schema]:
             (),
         ),
         "do": ({"do": _TASKS}, ()),
-        "emit": ({"emit": ANYTHING}, ()),
+        "emit": ({"emit": members({"event": members({"with": _event()}, "with")}, "event")}, ()),
         "for": (
             {
                 "for": members({"each": _NAME, "in": _EXPRESSION, "at": _NAME}, "in"),
@@ -269,6 +269,23 @@ def _listen() -> Schema:
     to = members({"one": event, "any": events, "all": events})
     to |= {"minProperties": 1, "maxProperties": 1}
     return members({"to": to, "read": {"enum": ["data", ""]}}, "to")
+
+
+def _event() -> Schema:
+    """What is emitted; other attributes are extensions."""
+    return {
+        "type": "object",
+        "properties": {
+            "source": said("Where it happened.", _TEXT),
+            "type": said("What happened, which is the subject it is sent to.", _TEXT),
+            "time": said("As in 2030-01-31T08:00:00Z; now without it.", _TEXT),
+            **dict.fromkeys(("id", "subject", "datacontenttype", "dataschema"), _TEXT),
+            "data": ANYTHING,
+        },
+        "required": ["source", "type"],
+        "propertyNames": {"pattern": "^[a-z0-9]{1,64}$"},
+        "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    }
 
 
 def _run() -> Schema:
