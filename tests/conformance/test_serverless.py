@@ -36,7 +36,6 @@ REFUSED_SCENARIOS = {
 }
 REFUSED_EXAMPLES = {
     "accumulate-room-readings": "event correlation",
-    "authentication-oauth2": "oauth2 authentication",
     "authentication-oidc": "oidc authentication",
     "call-asyncapi-publish": "call asyncapi",
     "call-asyncapi-subscribe-consume-forever-foreach": "call asyncapi",

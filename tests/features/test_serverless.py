@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -340,6 +341,83 @@ async def test_an_interval_of_the_schedule_starts_executions(suite: Suite) -> No
     found = await started(suite, workflow_id, 2)
     assert found[0]["output"] == {"given": {}}
     await suite.delete(f"/api/v1/workflows/{workflow_id}")
+
+
+@pytest.mark.feature("S3-93")
+async def test_a_request_has_a_token_of_its_client(suite: Suite, world: World) -> None:
+    """From the authority, for all tasks of the client, and replaced when it is refused."""
+    world.answers("realms/a/oauth2/token", json={"access_token": "t-1"}, times=1)
+    world.answers("realms/a/oauth2/token", json={"access_token": "t-2"})
+    world.answers("realms/a/basic", json={"access_token": "b-1"})
+    client = {"id": "me", "secret": "${ .secret }"}
+    oauth2 = {
+        "authority": f"{world.address}/realms/{{realm}}/",
+        "grant": "client_credentials",
+        "client": client,
+        "scopes": ["api", "${ .scope }"],
+        "audiences": ["shop"],
+    }
+    by_header = {
+        **oauth2,
+        "client": {**client, "authentication": "client_secret_basic"},
+        "endpoints": {"token": "basic", "introspection": "/no"},
+    }
+    endpoint = {"uri": world.url("safe"), "authentication": {"use": "mine"}}
+    asks = {
+        "call": "http",
+        "with": {"method": "get", "endpoint": endpoint},
+        "output": {"as": "$input"},
+    }
+    other = {**endpoint, "authentication": {"oauth2": by_header}}
+    asks_so = {"call": "http", "with": {"method": "get", "endpoint": other, "output": "response"}}
+    definition = document(
+        {"one": asks}, {"two": asks}, {"three": asks_so},
+        name="signed", use={"authentications": {"mine": {"oauth2": oauth2}}},
+    )  # fmt: skip
+    given = {"secret": "s&1", "scope": "more", "realm": "a"}
+    found = await run(suite, definition, given)
+    assert found["status"] == "completed", found
+    proofs = [call.headers["authorization"] for call in world.calls("safe")]
+    assert proofs == ["Bearer t-1", "Bearer t-1", "Bearer b-1"]
+    assert not any("flowmesh" in name for call in world.calls("safe") for name in call.headers)
+    assert "flowmesh" not in json.dumps(found["output"])
+    (fetched,) = world.calls("realms/a/oauth2/token")
+    assert fetched.text == (
+        "grant_type=client_credentials&scope=api+more&audience=shop"
+        "&client_id=me&client_secret=s%261"
+    )
+    assert "authorization" not in fetched.headers
+    (fetched,) = world.calls("realms/a/basic")
+    assert fetched.text == "grant_type=client_credentials&scope=api+more&audience=shop"
+    assert fetched.headers["authorization"] == f"Basic {b64encode(b'me:s%261').decode()}"
+    world.answers("safe", status=401, times=1)
+    found = await run(suite, definition, given)
+    assert found["status"] == "completed", found
+    assert [call.headers["authorization"] for call in world.calls("safe")][3:5] == [
+        "Bearer t-1",
+        "Bearer t-2",
+    ]
+
+    body = {"definition": json.dumps(definition), "input": given}
+    answer = await suite.post("/api/v1/workflows:dryRun", body)
+    assert answer.json["status"] == "completed", answer.text
+    calls = answer.json["calls"]
+    assert [call["method"] for call in calls] == ["POST", "GET", "GET", "POST", "GET"]
+    assert "s&1" not in json.dumps(calls) and "s%261" not in json.dumps(calls)
+    assert len(world.calls("safe")) == 7
+
+
+async def test_no_token_is_an_error_of_authentication(suite: Suite, world: World) -> None:
+    """Where the authority refuses it; a client that is no text is one of validation."""
+    world.answers("oauth2/token", status=400, json={"error": "invalid_client"})
+    client = {"id": "${ .id }", "secret": "s"}
+    oauth2 = {"authority": world.address, "grant": "client_credentials", "client": client}
+    endpoint = {"uri": world.url("safe"), "authentication": {"oauth2": oauth2}}
+    asks = {"call": "http", "with": {"method": "get", "endpoint": endpoint}}
+    for given, class_ in (({"id": "me"}, "authentication"), ({}, "validation")):
+        found = await run(suite, document({"asks": asks}, name="unsigned"), given)
+        assert found["error"]["class"] == f"{ERRORS}/{class_}"
+    assert world.calls("safe") == []
 
 
 async def test_functions_scripts_and_tasks_of_the_library(suite: Suite) -> None:

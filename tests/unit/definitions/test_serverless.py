@@ -13,6 +13,7 @@ from tests.unit.definitions.factories import problems, refusals
 
 Json = Any
 SET = {"set": {"a": 1}}
+POLICY = "with.endpoint.authentication.oauth2"
 
 
 def source(*tasks: Json, **more: Json) -> bytes:
@@ -23,6 +24,15 @@ def source(*tasks: Json, **more: Json) -> bytes:
 
 def emitted(**attributes: Json) -> Json:
     return {"emit": {"event": {"with": {"type": "a", "source": "s", **attributes}}}}
+
+
+def signed(**more: Json) -> Json:
+    """A request of a client that gets tokens; a member that is null is left out."""
+    client = {"id": "me", "secret": "s", **more.pop("client", {})}
+    oauth2 = {"authority": "http://a", "grant": "client_credentials", "client": client, **more}
+    policy = {"oauth2": {key: value for key, value in oauth2.items() if value is not None}}
+    endpoint = {"uri": "http://x", "authentication": policy}
+    return {"call": "http", "with": {"method": "get", "endpoint": endpoint}}
 
 
 def nodes(*tasks: Json, **more: Json) -> dict[str, Any]:
@@ -108,6 +118,15 @@ def test_errors_of_a_try_lead_to_what_handles_them() -> None:
         ({"call": "http", "with": {"method": "get"}}, "DEFINITION_INVALID", "with.endpoint"),
         ({"call": "http", "with": {"method": "fly", "endpoint": "http://x"}},
          "DEFINITION_INVALID", "with.method"),
+        (signed(authority=None), "DEFINITION_INVALID", f"{POLICY}.authority"),
+        (signed(authority="keycloak"), "DEFINITION_INVALID", f"{POLICY}.authority"),
+        (signed(authority="${ .a + }"), "EXPRESSION_INVALID", f"{POLICY}.authority"),
+        (signed(grant=None), "DEFINITION_INVALID", f"{POLICY}.grant"),
+        (signed(client={"secret": ""}), "DEFINITION_INVALID", f"{POLICY}.client.secret"),
+        (signed(client={"name": "a"}), "DEFINITION_INVALID", f"{POLICY}.client.name"),
+        (signed(scopes="api"), "DEFINITION_INVALID", f"{POLICY}.scopes"),
+        (signed(scopes=[7]), "DEFINITION_INVALID", f"{POLICY}.scopes"),
+        (signed(scope="api"), "DEFINITION_INVALID", f"{POLICY}.scope"),
         (emitted(type=7), "DEFINITION_INVALID", "emit.event.with.type"),
         (emitted(source=" "), "DEFINITION_INVALID", "emit.event.with.source"),
         (emitted(time="noon"), "DEFINITION_INVALID", "emit.event.with.time"),
@@ -134,6 +153,16 @@ def test_wrong_tasks_are_refused_with_code_and_place(task: Json, code: str, plac
 @pytest.mark.parametrize(
     ("task", "feature"),
     [
+        (signed(grant="password"), "the OAuth 2 grant 'password'"),
+        (signed(audiences=["a", "b"]), "more than one audience"),
+        (signed(username="u"), "oauth2.username"),
+        (signed(issuers=["http://a"]), "oauth2.issuers"),
+        (signed(client={"authentication": "private_key_jwt"}),
+         "the client authentication 'private_key_jwt'"),
+        (signed(client={"assertion": "x"}), "the assertion of an OAuth 2 client"),
+        (signed(request={"encoding": "application/json"}),
+         "the encoding 'application/json' of token requests"),
+        (signed(use="mine"), "secrets"),
         ({"emit": {"event": {"with": {"type": "a/b", "source": "s"}}}},
          "an event of the type 'a/b'"),
         ({"emit": {"event": {"with": {"type": "flowmesh.a", "source": "s"}}}},

@@ -25,6 +25,12 @@ from flowmesh.definitions.editor.parts import (
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless_blocks import BACKOFFS, ERROR_MEMBERS
 from flowmesh.definitions.formats.serverless_http import ANSWERS
+from flowmesh.definitions.formats.serverless_oauth2 import (
+    CLIENT_AUTHENTICATIONS,
+    ENCODING,
+    GRANT,
+    NOT_TAKEN,
+)
 from flowmesh.definitions.formats.serverless_schedule import ATTRIBUTES, PATTERN_CHARACTERS
 from flowmesh.definitions.formats.serverless_tasks import KINDS
 from flowmesh.definitions.formats.serverless_values import ISO_DURATION, UNITS_MS
@@ -148,7 +154,39 @@ def _schedule() -> Schema:
 
 def _authentication() -> Schema:
     basic = members({"username": _TEXT, "password": _TEXT}, "username", "password")
-    return members({"basic": basic, "bearer": members({"token": _TEXT}, "token")})
+    return members(
+        {"basic": basic, "bearer": members({"token": _TEXT}, "token"), "oauth2": _oauth2()}
+    )
+
+
+def _oauth2() -> Schema:
+    client = members(
+        {
+            "id": _TEXT,
+            "secret": _TEXT,
+            "authentication": {"enum": [*CLIENT_AUTHENTICATIONS, ""]},
+            "assertion": _NOTHING,
+        },
+        "id",
+        "secret",
+    )
+    names: Schema = {"type": "array", "items": _TEXT}
+    paths = dict.fromkeys(("token", "revocation", "introspection"), text())
+    return members(
+        {
+            "authority": said("Tokens are asked for at endpoints.token below it.", _TEXT),
+            "endpoints": or_null(members(paths)),
+            "grant": {"const": GRANT},
+            "client": client,
+            "request": or_null(members({"encoding": {"enum": [ENCODING, ""]}})),
+            "scopes": names,
+            "audiences": {**names, "maxItems": 1},
+            **dict.fromkeys(NOT_TAKEN, _NOTHING),
+        },
+        "authority",
+        "grant",
+        "client",
+    )
 
 
 def _error() -> Schema:

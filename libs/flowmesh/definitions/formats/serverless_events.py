@@ -1,6 +1,7 @@
 """`emit` of Serverless Workflow: an event that is sent to the subject its type names."""
 
 from flowmesh.definitions.formats.serverless_layout import At
+from flowmesh.definitions.formats.serverless_values import unsupported
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.reader import Reader
 from flowmesh.standards.events import NAME, NAME_SAID, wanted_of, wanted_of_type
@@ -34,6 +35,6 @@ def _check(at: At, given: Reader, key: str, value: Json) -> None:
     elif wanted := wanted_of(key, value):
         given.wrong(key, wanted)
     elif key == "type" and (why := wanted_of_type(value)):
-        at.refuse(f"an event of the type {value[:64]!r}", *path[len(at.path) :], why=f"it must be {why}")
+        unsupported(at.problems, f"an event of the type {value[:64]!r}", path, f"it must be {why}")
     elif key in _URIS and "{" in value:
-        at.refuse(f"a URI template as {key}", *path[len(at.path) :], why="write ${ }")
+        unsupported(at.problems, f"a URI template as {key}", path, "write ${ }")
