@@ -13,7 +13,7 @@ OWN_TYPES = "flowmesh."
 NAME = re.compile(r"[a-z0-9]{1,64}\Z")
 NAME_SAID = "lower-case letters and digits"
 _TEXTS = frozenset({"id", "source", "type", "subject", "datacontenttype", "dataschema"})
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
 def wanted_of(name: str, value: Json) -> str:
@@ -39,7 +39,7 @@ def wanted_of_type(value: str) -> str:
 
 
 def _is_moment(value: Json) -> bool:
-    if not isinstance(value, str) or not _MOMENT.match(value):
+    if not isinstance(value, str) or not MOMENT.match(value):
         return False
     try:
         datetime.fromisoformat(value)

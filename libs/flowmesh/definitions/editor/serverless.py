@@ -34,6 +34,7 @@ from flowmesh.definitions.formats.serverless_oauth2 import (
 from flowmesh.definitions.formats.serverless_schedule import ATTRIBUTES, PATTERN_CHARACTERS
 from flowmesh.definitions.formats.serverless_tasks import KINDS
 from flowmesh.definitions.formats.serverless_values import ISO_DURATION, UNITS_MS
+from flowmesh.standards.events import MOMENT
 
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
 _EXPRESSION = said("A jq expression.", {"type": "string"})
@@ -41,6 +42,11 @@ _NAME = said("The name of a variable, without its $.", {"type": "string"})
 _ERROR: Schema = {"$ref": "#/$defs/error"}
 _TASKS: Schema = {"$ref": "#/$defs/tasks"}
 _DURATION: Schema = {"$ref": "#/$defs/duration"}
+_AUTHORITY: Schema = {"type": "string", "pattern": r"^([hH][tT][tT][pP][sS]?://|\$?\{)"}
+_MOMENT: Schema = {
+    "type": "string",
+    "pattern": "^" + MOMENT.pattern.removesuffix(r"\Z") + r"$|\$\{",
+}
 # Not supported: there if it is empty.
 _NOTHING: Schema = {"enum": [None, False, 0, "", {}, []]}
 
@@ -174,7 +180,7 @@ def _oauth2() -> Schema:
     paths = dict.fromkeys(("token", "revocation", "introspection"), text())
     return members(
         {
-            "authority": said("Tokens are asked for at endpoints.token below it.", _TEXT),
+            "authority": said("Tokens are asked for at endpoints.token below it.", _AUTHORITY),
             "endpoints": or_null(members(paths)),
             "grant": {"const": GRANT},
             "client": client,
@@ -316,7 +322,7 @@ def _event() -> Schema:
         "properties": {
             "source": said("Where it happened.", _TEXT),
             "type": said("What happened, which is the subject it is sent to.", _TEXT),
-            "time": said("As in 2030-01-31T08:00:00Z; now without it.", _TEXT),
+            "time": said("As in 2030-01-31T08:00:00Z; now without it.", _MOMENT),
             **dict.fromkeys(("id", "subject", "datacontenttype", "dataschema"), _TEXT),
             "data": ANYTHING,
         },
