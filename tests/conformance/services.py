@@ -1,6 +1,7 @@
 """The services that the examples and scenarios of Serverless Workflow call, on this machine."""
 
 import base64
+import re
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ from aiohttp import web
 
 Json = Any
 PET = {"id": 1, "name": "Rex", "status": "available"}
+_CLIENT = ("workflow-runtime-id", "workflow-runtime-secret")
 _SECRET = base64.b64encode(b"serverless-workflow:conformance-test").decode()
 
 
@@ -42,8 +44,8 @@ class Services:
             return {name: self.local(item, name) for name, item in value.items()}
         if isinstance(value, list):
             return [self.local(item, key) for item in value]
-        if key in ("endpoint", "uri") and isinstance(value, str) and value.startswith("https://"):
-            return f"{self.address}/{value.removeprefix('https://')}"
+        if key in ("authority", "endpoint", "uri") and isinstance(value, str):
+            return re.sub("^https?://", f"{self.address}/", value)
         return value
 
 
@@ -52,6 +54,10 @@ async def _answer(request: web.Request) -> web.Response:
     if host == "httpbin.org":
         allowed = request.headers.get("Authorization") == f"Basic {_SECRET}"
         return web.json_response({"authenticated": allowed}, status=200 if allowed else 401)
+    if (host, path) == ("keycloak", "realms/fake-authority/auth/token"):
+        form = await request.post()
+        known = (form["client_id"], form["client_secret"]) == _CLIENT
+        return web.json_response({"access_token": "token"}, status=200 if known else 401)
     if host == "petstore.swagger.io":
         return _petstore(path)
     if host == "swapi.dev" and path.startswith("api/people/") and path != "api/people/":

@@ -1,10 +1,16 @@
 """Serverless Workflow documents on the running suite."""
 
 import asyncio
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
 from typing import Any
 
+import nats
 import pytest
 
+from flowmesh.embedded import EmbeddedServers
+from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 
@@ -204,6 +210,214 @@ async def test_events_are_signals(suite: Suite) -> None:
     assert answer.status in (200, 202), answer.text
     found = await asyncio.wait_for(answer_of(suite, execution_id), 20)
     assert found["output"] == {"sum": 12}
+
+
+async def started(suite: Suite, name: str, count: int = 1) -> list[Json]:
+    """Executions of a workflow, oldest first, as soon as there are so many."""
+    found: list[Json] = []
+
+    async def there() -> bool:
+        nonlocal found
+        found = (await suite.get(f"/api/v1/executions?workflow={name}")).json["executions"]
+        return len(found) >= count
+
+    await until(f"{count} executions of {name}", there, within_s=20)
+    return [await answer_of(suite, each["executionId"]) for each in reversed(found)]
+
+
+async def armed(suite: Suite, name: str, count: int) -> None:
+    async def there() -> bool:
+        answer = await suite.get(f"/api/v1/workflows/{name}/triggers")
+        return len(answer.json["triggers"]) == count
+
+    await until(f"{count} triggers of {name}", there, within_s=20)
+
+
+@pytest.mark.feature("S3-91")
+async def test_an_event_of_the_schedule_starts_an_execution(suite: Suite) -> None:
+    """One for each event, whose list is its input."""
+    wanted = [{"with": {"type": "standard.paid"}}, {"with": {"source": "/standard"}}]
+    definition = document(
+        {"kept": {"set": {"sum": "${ $workflow.input[0].data.sum }", "event": "${ .[0] }"}}},
+        name="on-paid-or-of-standard",
+        schedule={"on": {"any": wanted}},
+    )
+    workflow_id = await suite.define(definition)
+    await armed(suite, workflow_id, 2)
+    event = {"type": "standard.paid", "source": "/standard", "id": "e-1", "data": {"sum": 12}}
+    answer = await suite.post("/api/v1/events", event)
+    assert (answer.status, answer.json["triggers"]) == (202, 1), answer.text
+    answer = await suite.post("/api/v1/events", {**event, "type": "other", "id": "e-2"})
+    assert (answer.status, answer.json["triggers"]) == (202, 1), answer.text
+    answer = await suite.post("/api/v1/events", {**event, "type": "other", "source": "/"})
+    assert (answer.status, answer.json["triggers"]) == (202, 0), answer.text
+    outputs = [each["output"] for each in await started(suite, workflow_id, 2)]
+    kept = {each["event"]["id"]: each["event"] for each in outputs}
+    assert [each["sum"] for each in outputs] == [12, 12]
+    assert {**kept["e-1"], **event, "specversion": "1.0"} == kept["e-1"]
+    assert kept["e-2"]["type"] == "other"
+    await suite.delete(f"/api/v1/workflows/{workflow_id}")
+
+
+@pytest.fixture(scope="module")
+async def publishing(tmp_path_factory: Any, servers: EmbeddedServers) -> AsyncIterator[Suite]:
+    """A suite on a bus that the tests can listen to."""
+    environment = {"FLOWMESH_NATS": servers.nats, "FLOWMESH_BUS_PREFIX": "standard"}
+    folder = tmp_path_factory.mktemp("publishing")
+    async with Suite(folder / "data", environment=environment) as running:
+        yield running
+
+
+def emits(**attributes: Json) -> Json:
+    return {"emit": {"event": {"with": {"type": "order.told", "source": "/shop", **attributes}}}}
+
+
+@pytest.mark.feature("S3-94")
+async def test_an_event_is_emitted(publishing: Suite, servers: EmbeddedServers) -> None:
+    """To subscribers and triggers, each item of a loop as an event of its own; it is the output."""
+    heard_by = document(
+        {"keep": {"set": {"n": "${ .[0].data.n }", "of": "${ .[0].subject }"}}},
+        name="hears-what-is-told",
+        schedule={"on": {"one": {"with": {"type": "order.told"}}}},
+    )
+    hearing = await publishing.define(heard_by)
+    await armed(publishing, hearing, 1)
+    client = await nats.connect(servers.nats)
+    heard = await client.subscribe("events.>")
+    await client.flush()
+    tell = emits(subject="o-${ $n }", data={"n": "${ $n }"}, room=7)
+    loop = {"for": {"each": "n", "in": ".numbers"}, "do": [{"tell": tell}]}
+    found = await run(publishing, document({"all": loop}, name="tells"), {"numbers": [1, 2]})
+    messages = [await heard.next_msg(timeout=10) for _ in range(2)]
+    events = [json.loads(message.data) for message in messages]
+    assert {message.subject for message in messages} == {"events.default.order.told"}
+    assert [(each["subject"], each["data"], each["room"]) for each in events] == [
+        ("o-1", {"n": 1}, 7),
+        ("o-2", {"n": 2}, 7),
+    ]
+    assert found["output"] == events[1]
+    assert events[0]["id"] != events[1]["id"]
+    assert all(each["id"].startswith(found["executionId"]) for each in events)
+    assert messages[0].headers is not None
+    assert messages[0].headers["Nats-Msg-Id"] == events[0]["id"]
+    outputs = [each["output"] for each in await started(publishing, hearing, 2)]
+    assert sorted(each["n"] for each in outputs) == [1, 2]
+    assert {each["of"] for each in outputs} == {"o-1", "o-2"}
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"type": "${ .no }"}, {"type": "${ .hostile }"}, {"time": "${ .hostile }"}, {"id": "${ 7 }"},
+     {"type": "flowmesh.${ .n }"}, {"data": "${ \"x\" * 300000 }"}],
+)  # fmt: skip
+async def test_what_is_no_event_fails_the_task(publishing: Suite, wrong: Json) -> None:
+    """Where an expression gives it; nothing is sent."""
+    definition = document({"tell": emits(**wrong)}, name=f"tells-{next(iter(wrong))}")
+    found = await run(publishing, definition, {"hostile": "a.> b", "n": 1})
+    assert found["error"]["class"] == f"{ERRORS}/validation"
+
+
+async def test_a_dry_run_notes_the_event_and_sends_nothing(publishing: Suite) -> None:
+    """The subject and the event stand among the calls; the rest is done with the event."""
+    definition = document({"tell": emits(data={"n": "${ .n }"})}, {"is": {"set": "${ .data }"}})
+    body = {"definition": json.dumps(definition), "input": {"n": 3}}
+    answer = await publishing.post("/api/v1/workflows:dryRun", body)
+    assert answer.status == 200, answer.text
+    [call] = answer.json["calls"]
+    assert (call["method"], call["url"]) == ("PUBLISH", "nats:order.told")
+    assert (call["body"]["data"], answer.json["output"]) == ({"n": 3}, {"n": 3})
+
+
+@pytest.mark.feature("S3-92")
+async def test_an_interval_of_the_schedule_starts_executions(suite: Suite) -> None:
+    """Again and again, with an empty input."""
+    definition = document(
+        {"tell": {"set": {"given": "${ $workflow.input }"}}},
+        name="each-second",
+        schedule={"every": {"seconds": 1}},
+    )
+    workflow_id = await suite.define(definition)
+    found = await started(suite, workflow_id, 2)
+    assert found[0]["output"] == {"given": {}}
+    await suite.delete(f"/api/v1/workflows/{workflow_id}")
+
+
+@pytest.mark.feature("S3-93")
+async def test_a_request_has_a_token_of_its_client(suite: Suite, world: World) -> None:
+    """From the authority, for all tasks of the client, and replaced when it is refused."""
+    world.answers("realms/a/oauth2/token", json={"access_token": "t-1"}, times=1)
+    world.answers("realms/a/oauth2/token", json={"access_token": "t-2"})
+    world.answers("realms/a/basic", json={"access_token": "b-1"})
+    client = {"id": "me", "secret": "${ .secret }"}
+    oauth2 = {
+        "authority": f"{world.address}/realms/{{realm}}/",
+        "grant": "client_credentials",
+        "client": client,
+        "scopes": ["api", "${ .scope }"],
+        "audiences": ["shop"],
+    }
+    by_header = {
+        **oauth2,
+        "client": {**client, "authentication": "client_secret_basic"},
+        "endpoints": {"token": "basic", "introspection": "/no"},
+    }
+    endpoint = {"uri": world.url("safe"), "authentication": {"use": "mine"}}
+    asks = {
+        "call": "http",
+        "with": {"method": "get", "endpoint": endpoint},
+        "output": {"as": "$input"},
+    }
+    other = {**endpoint, "authentication": {"oauth2": by_header}}
+    asks_so = {"call": "http", "with": {"method": "get", "endpoint": other, "output": "response"}}
+    definition = document(
+        {"one": asks}, {"two": asks}, {"three": asks_so},
+        name="signed", use={"authentications": {"mine": {"oauth2": oauth2}}},
+    )  # fmt: skip
+    given = {"secret": "s&1", "scope": "more", "realm": "a"}
+    found = await run(suite, definition, given)
+    assert found["status"] == "completed", found
+    proofs = [call.headers["authorization"] for call in world.calls("safe")]
+    assert proofs == ["Bearer t-1", "Bearer t-1", "Bearer b-1"]
+    assert not any("flowmesh" in name for call in world.calls("safe") for name in call.headers)
+    assert "flowmesh" not in json.dumps(found["output"])
+    (fetched,) = world.calls("realms/a/oauth2/token")
+    assert fetched.text == (
+        "grant_type=client_credentials&scope=api+more&audience=shop"
+        "&client_id=me&client_secret=s%261"
+    )
+    assert "authorization" not in fetched.headers
+    (fetched,) = world.calls("realms/a/basic")
+    assert fetched.text == "grant_type=client_credentials&scope=api+more&audience=shop"
+    assert fetched.headers["authorization"] == f"Basic {b64encode(b'me:s%261').decode()}"
+    world.answers("safe", status=401, times=1)
+    found = await run(suite, definition, given)
+    assert found["status"] == "completed", found
+    assert [call.headers["authorization"] for call in world.calls("safe")][3:5] == [
+        "Bearer t-1",
+        "Bearer t-2",
+    ]
+
+    body = {"definition": json.dumps(definition), "input": given}
+    answer = await suite.post("/api/v1/workflows:dryRun", body)
+    assert answer.json["status"] == "completed", answer.text
+    calls = answer.json["calls"]
+    assert [call["method"] for call in calls] == ["POST", "GET", "GET", "POST", "GET"]
+    assert "s&1" not in json.dumps(calls) and "s%261" not in json.dumps(calls)
+    assert len(world.calls("safe")) == 7
+
+
+async def test_no_token_is_an_error_of_authentication(suite: Suite, world: World) -> None:
+    """Where the authority refuses it; a client that is no text is one of validation."""
+    world.answers("oauth2/token", status=400, json={"error": "invalid_client"})
+    client = {"id": "${ .id }", "secret": "s"}
+    oauth2 = {"authority": world.address, "grant": "client_credentials", "client": client}
+    endpoint = {"uri": world.url("safe"), "authentication": {"oauth2": oauth2}}
+    asks = {"call": "http", "with": {"method": "get", "endpoint": endpoint}}
+    for given, class_ in (({"id": "me"}, "authentication"), ({}, "validation")):
+        found = await run(suite, document({"asks": asks}, name="unsigned"), given)
+        assert found["error"]["class"] == f"{ERRORS}/{class_}"
+    assert world.calls("safe") == []
 
 
 async def test_functions_scripts_and_tasks_of_the_library(suite: Suite) -> None:

@@ -67,10 +67,14 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What starts executions; `path` leads to where `source` is written."""
+    """What starts executions; `path` leads to where `source` is written.
+
+    `member` is what the expression of a schedule is called there.
+    """
 
     id: str
     source: Cron | Events | Webhook
     path: Path
     input: Json = None
     has_input: bool = False
+    member: str = "expression"

@@ -50,8 +50,13 @@ def with_authentication(config: dict[str, Json]) -> dict[str, Json]:
         case "apiKey":
             headers[str(said.get("name") or _DEFAULT_KEY)] = said["value"]
         case "basic" | "oauth2":
-            headers |= {_OURS + key: value for key, value in said.items()}
+            headers |= carried(said)
     return {**config, "url": url, "headers": headers}
+
+
+def carried(said: Mapping[str, Json]) -> dict[str, Json]:
+    """The headers that `Authenticating` takes it from."""
+    return {_OURS + key: value for key, value in said.items()}
 
 
 @dataclass(slots=True)
@@ -127,16 +132,20 @@ class Authenticating:
         """A new token and its life, by RFC 6749, 4.4."""
         form = {"grant_type": "client_credentials"}
         form |= {key: said[key] for key in ("scope", "audience") if said.get(key)}
-        # Each part is form-encoded before it is joined: RFC 6749, 2.3.1.
-        client = (quote(said[key], safe="") for key in ("clientId", "clientSecret"))
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        }
+        if said.get("clientAuthentication") == "client_secret_post":
+            form |= {"client_id": said["clientId"], "client_secret": said["clientSecret"]}
+        else:
+            # Each part is form-encoded before it is joined: RFC 6749, 2.3.1.
+            client = (quote(said[key], safe="") for key in ("clientId", "clientSecret"))
+            headers["Authorization"] = _basic(*client)
         response = await self._sender.send(
             "POST",
             said["tokenUrl"],
-            headers={
-                "Authorization": _basic(*client),
-                "Content-Type": "application/x-www-form-urlencoded",
-                "Accept": "application/json",
-            },
+            headers=headers,
             body=urlencode(form).encode(),
             timeout_ms=self._left_ms(end_us),
             response_bytes_max=TOKEN_RESPONSE_BYTES_MAX,

@@ -18,6 +18,7 @@ from flowmesh.executors.outside import Outside, outside_executors
 from flowmesh.executors.python import Interpreters, python_executor
 from flowmesh.executors.serverless import Tools, serverless_executor
 from flowmesh.executors.serverless_calls import Calls
+from flowmesh.executors.serverless_events import Emitter
 from flowmesh.executors.states import states_executor
 from flowmesh.executors.transform import transform_executor
 from flowmesh.sandbox import Sandbox
@@ -66,6 +67,7 @@ def builtin_executors(
 
     Without an `outside` there are only those that call nobody, and those over HTTP.
     """
+    emitter = None if outside is None else Emitter(outside.publisher, now_us)
     return {
         "http.request": http_executor(egress, now_us),
         "webhook": webhook_executor(egress, now_us),
@@ -77,7 +79,7 @@ def builtin_executors(
         "log": log_executor(log, now_us),
         "python": python_executor(python or Interpreters(sandbox)),
         "serverless.task": serverless_executor(
-            Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), now_us, draw)
+            Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), emitter, now_us, draw)
         ),
         "states.task": states_executor(states.Tools(egress, now_us, World(new_id, draw))),
         **({} if outside is None else outside_executors(outside, now_us)),

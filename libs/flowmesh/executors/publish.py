@@ -17,10 +17,9 @@ from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.templates import Rendered
+from flowmesh.standards.events import SUBJECT, SUBJECT_SAID
 
 EVENT_BYTES_MAX = 256 * 1024
-SUBJECT = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
-SUBJECT_SAID = "words of letters, digits, - and _ with dots between them"
 _TYPE_CHARACTERS_MAX = 256
 _HEADERS = {"content-type": "application/cloudevents+json; charset=utf-8"}
 
@@ -66,6 +65,20 @@ class Subjects:
         await self._bus.flush()
 
 
+async def send_event(
+    publisher: Publisher, attempt: Attempt, subject: str, event: dict[str, Json]
+) -> None:
+    """Sends the event of an attempt; what goes wrong on the way is a TaskFailure."""
+    try:
+        await publisher.publish(attempt.task.namespace, subject, event, _HEADERS)
+    except (Invalid, TooLarge) as error:
+        raise invalid(error.message, reason=error.reason) from error
+    except FlowmeshError as error:
+        raise TaskFailure(
+            failures.NETWORK, error.message, retry_after_ms=error.retry_after_ms
+        ) from error
+
+
 class PublishStep(Step):
     def __init__(
         self, spec: TaskSpec, config: dict[str, Json], publisher: Publisher, now_us: NowUs
@@ -81,14 +94,7 @@ class PublishStep(Step):
         if not isinstance(subject, str) or not SUBJECT.match(subject):
             raise invalid(f"the subject must be {SUBJECT_SAID}")
         event = self._event(attempt, subject, given)
-        try:
-            await self._publisher.publish(attempt.task.namespace, subject, event, _HEADERS)
-        except (Invalid, TooLarge) as error:
-            raise invalid(error.message, reason=error.reason) from error
-        except FlowmeshError as error:
-            raise TaskFailure(
-                failures.NETWORK, error.message, retry_after_ms=error.retry_after_ms
-            ) from error
+        await send_event(self._publisher, attempt, subject, event)
         return Output.of({"id": event["id"], "subject": subject})
 
     def _event(self, attempt: Attempt, subject: str, given: dict[str, Any]) -> dict[str, Json]:

@@ -18,6 +18,7 @@ from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.jq import Jq
 from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.serverless_calls import Calls
+from flowmesh.executors.serverless_events import Emitter
 from flowmesh.executors.serverless_retry import wait_before_retry
 from flowmesh.standards.jq_values import variables_in
 from flowmesh.standards.problem_details import canonical, error_of
@@ -28,10 +29,14 @@ _RUNTIME = {"name": "Flowmesh", "version": "1", "metadata": {}}
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What tasks work with. `draw` gives numbers from 0 to 1 for the jitter of retries."""
+    """What tasks work with. `draw` gives numbers from 0 to 1 for the jitter of retries.
+
+    Without an `emitter` nothing is emitted.
+    """
 
     jq: Jq
     calls: Calls
+    emitter: Emitter | None
     now_us: Callable[[], int]
     draw: Callable[[], float]
 
@@ -215,6 +220,18 @@ async def _script(run: _Running) -> Json:
     return await _shaped(run, do)
 
 
+async def _emit(run: _Running) -> Json:
+    """The output is the event."""
+
+    async def do(taken: Json) -> Json:
+        if run.step.tools.emitter is None:
+            raise invalid("nothing is emitted here")
+        event = await run.value(run.config["event"], taken)
+        return await run.step.tools.emitter.emit(event, run.attempt)
+
+    return await _shaped(run, do)
+
+
 async def _switch(run: _Running) -> Json:
     """Which case holds; the program answers its index."""
     taken = await _taken(run)
@@ -390,6 +407,7 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "raise": _raise,
     "http": _http,
     "script": _script,
+    "emit": _emit,
     "switch": _switch,
     "enter": _enter,
     "leave": _leave,

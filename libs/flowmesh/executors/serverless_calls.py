@@ -7,6 +7,7 @@ import orjson
 
 from flowmesh.egress import Response
 from flowmesh.executors.answers import NowUs, failure_of, output_of
+from flowmesh.executors.authentication import Authenticating, carried
 from flowmesh.executors.base import Attempt, Json, Sender
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.http import call
@@ -21,6 +22,7 @@ class Calls:
 
     def __init__(self, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> None:
         self._egress = egress
+        self._authenticating = Authenticating(egress, now_us)
         self._sandbox = sandbox
         self._now_us = now_us
 
@@ -29,14 +31,18 @@ class Calls:
     ) -> Json:
         """The answer as `config["answer"]` asks for it: content, response or raw."""
         url = with_query(_endpoint(request.get("uri")), request.get("query"))
-        headers = {**headers_of(request.get("headers")), **_authorization(request.get("auth"))}
+        auth = request.get("auth") or {}
+        headers = {**headers_of(request.get("headers")), **_authorization(auth)}
+        sender, sent = self._egress, headers
+        if "oauth2" in auth:
+            sender, sent = self._authenticating, {**headers, **carried(_client(auth["oauth2"]))}
         body, content_type = body_of(request)
         response = await call(
-            self._egress,
+            sender,
             attempt,
             config["method"],
             url,
-            headers=headers,
+            headers=sent,
             body=body,
             content_type=content_type,
         )
@@ -104,11 +110,20 @@ def body_of(request: dict[str, Json]) -> tuple[bytes | None, str]:
     return orjson.dumps(body), "application/json"
 
 
-def _authorization(auth: Json) -> dict[str, str]:
-    if not isinstance(auth, dict):
-        return {}
+def _client(oauth2: dict[str, Json]) -> dict[str, Json]:
+    """Who asks for a token, and where."""
+    for key, value in oauth2.items():
+        if not isinstance(value, str) or not value:
+            raise invalid(f"the {key} of oauth2 is no text")
+    return {"type": "oauth2", **oauth2}
+
+
+def _authorization(auth: dict[str, Json]) -> dict[str, str]:
+    """Of credentials that need no token to be fetched."""
     if "token" in auth:
         return {"Authorization": f"Bearer {_text(auth['token'])}"}
+    if "username" not in auth:
+        return {}
     pair = f"{_text(auth.get('username'))}:{_text(auth.get('password'))}"
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 

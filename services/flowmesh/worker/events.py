@@ -33,9 +33,9 @@ class Events:
             id=event["id"],
             source=event["source"],
             type=event["type"],
-            subject=event["subject"],
+            subject=event.get("subject", ""),
             time_us=int(datetime.fromisoformat(event["time"]).timestamp() * 1_000_000),
-            data=Payload(data=orjson.dumps(event["data"])),
+            data=Payload(data=orjson.dumps(event.get("data"))),
         )
         await self._triggers.PublishEvent(PublishEventRequest(namespace=namespace, event=told))
         await self._subscribers.publish(namespace, subject, event, headers)

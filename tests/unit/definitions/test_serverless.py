@@ -13,12 +13,26 @@ from tests.unit.definitions.factories import problems, refusals
 
 Json = Any
 SET = {"set": {"a": 1}}
+POLICY = "with.endpoint.authentication.oauth2"
 
 
 def source(*tasks: Json, **more: Json) -> bytes:
     about = {"dsl": "1.0.3", "namespace": "tests", "name": "w", "version": "0.1.0"}
     document = {"document": about, "do": list(tasks), **more}
     return json.dumps(document).encode()
+
+
+def emitted(**attributes: Json) -> Json:
+    return {"emit": {"event": {"with": {"type": "a", "source": "s", **attributes}}}}
+
+
+def signed(**more: Json) -> Json:
+    """A request of a client that gets tokens; a member that is null is left out."""
+    client = {"id": "me", "secret": "s", **more.pop("client", {})}
+    oauth2 = {"authority": "http://a", "grant": "client_credentials", "client": client, **more}
+    policy = {"oauth2": {key: value for key, value in oauth2.items() if value is not None}}
+    endpoint = {"uri": "http://x", "authentication": policy}
+    return {"call": "http", "with": {"method": "get", "endpoint": endpoint}}
 
 
 def nodes(*tasks: Json, **more: Json) -> dict[str, Any]:
@@ -104,6 +118,26 @@ def test_errors_of_a_try_lead_to_what_handles_them() -> None:
         ({"call": "http", "with": {"method": "get"}}, "DEFINITION_INVALID", "with.endpoint"),
         ({"call": "http", "with": {"method": "fly", "endpoint": "http://x"}},
          "DEFINITION_INVALID", "with.method"),
+        (signed(authority=None), "DEFINITION_INVALID", f"{POLICY}.authority"),
+        (signed(authority="keycloak"), "DEFINITION_INVALID", f"{POLICY}.authority"),
+        (signed(authority="${ .a + }"), "EXPRESSION_INVALID", f"{POLICY}.authority"),
+        (signed(grant=None), "DEFINITION_INVALID", f"{POLICY}.grant"),
+        (signed(client={"secret": ""}), "DEFINITION_INVALID", f"{POLICY}.client.secret"),
+        (signed(client={"name": "a"}), "DEFINITION_INVALID", f"{POLICY}.client.name"),
+        (signed(scopes="api"), "DEFINITION_INVALID", f"{POLICY}.scopes"),
+        (signed(scopes=[7]), "DEFINITION_INVALID", f"{POLICY}.scopes"),
+        (signed(scope="api"), "DEFINITION_INVALID", f"{POLICY}.scope"),
+        (emitted(type=7), "DEFINITION_INVALID", "emit.event.with.type"),
+        (emitted(source=" "), "DEFINITION_INVALID", "emit.event.with.source"),
+        (emitted(time="noon"), "DEFINITION_INVALID", "emit.event.with.time"),
+        (emitted(time="2030-02-31T08:00:00Z"), "DEFINITION_INVALID", "emit.event.with.time"),
+        (emitted(Room="a"), "DEFINITION_INVALID", "emit.event.with.Room"),
+        (emitted(room=[1]), "DEFINITION_INVALID", "emit.event.with.room"),
+        (emitted(specversion="0.3"), "DEFINITION_INVALID", "emit.event.with.specversion"),
+        (emitted(subject="${ .a + }"), "EXPRESSION_INVALID", "emit.event.with.subject"),
+        ({"emit": {"event": {"with": {"type": "a"}}}}, "DEFINITION_INVALID",
+         "emit.event.with.source"),
+        ({"emit": {}}, "DEFINITION_INVALID", "emit.event.with.source"),
         ({"call": "not-there"}, "TASK_NOT_FOUND", "taskRef"),
         ({"run": {"script": {"language": "js", "code": "return ("}}}, "EXPRESSION_INVALID",
          "run.script.code"),
@@ -119,7 +153,22 @@ def test_wrong_tasks_are_refused_with_code_and_place(task: Json, code: str, plac
 @pytest.mark.parametrize(
     ("task", "feature"),
     [
-        ({"emit": {"event": {"with": {}}}}, "emit"),
+        (signed(grant="password"), "the OAuth 2 grant 'password'"),
+        (signed(audiences=["a", "b"]), "more than one audience"),
+        (signed(username="u"), "oauth2.username"),
+        (signed(issuers=["http://a"]), "oauth2.issuers"),
+        (signed(client={"authentication": "private_key_jwt"}),
+         "the client authentication 'private_key_jwt'"),
+        (signed(client={"assertion": "x"}), "the assertion of an OAuth 2 client"),
+        (signed(request={"encoding": "application/json"}),
+         "the encoding 'application/json' of token requests"),
+        (signed(use="mine"), "secrets"),
+        ({"emit": {"event": {"with": {"type": "a/b", "source": "s"}}}},
+         "an event of the type 'a/b'"),
+        ({"emit": {"event": {"with": {"type": "flowmesh.a", "source": "s"}}}},
+         "an event of the type 'flowmesh.a'"),
+        ({"emit": {"event": {"with": {"type": "a", "source": "s/{id}"}}}},
+         "a URI template as source"),
         ({"call": "grpc", "with": {}}, "call grpc"),
         ({"call": "openapi", "with": {}}, "call openapi"),
         ({"call": "asyncapi", "with": {}}, "call asyncapi"),
@@ -146,7 +195,6 @@ def test_features_that_cannot_run_are_refused_by_name(task: Json, feature: str) 
 @pytest.mark.parametrize(
     ("more", "code", "place"),
     [
-        ({"schedule": {"cron": "* * * * *"}}, "FEATURE_UNSUPPORTED", "schedule"),
         ({"use": {"extensions": [{}]}}, "FEATURE_UNSUPPORTED", "use.extensions"),
         ({"use": {"secrets": ["a"]}}, "FEATURE_UNSUPPORTED", "use.secrets"),
         ({"evaluate": {"language": "javascript"}}, "FEATURE_UNSUPPORTED", "evaluate.language"),

@@ -60,7 +60,7 @@ def check_triggers(workflow: Workflow, problems: Problems) -> None:
 def _check(trigger: Trigger, problems: Problems) -> None:
     match trigger.source:
         case Cron() as cron:
-            _check_cron(cron, trigger.path, problems)
+            _check_cron(cron, trigger, problems)
             roots = CRON_ROOTS
         case Events() as events:
             _check_filter(events, trigger.path, problems)
@@ -74,18 +74,19 @@ def _check(trigger: Trigger, problems: Problems) -> None:
         _check_input(trigger.input, roots, (*trigger.path, "input"), problems)
 
 
-def _check_cron(cron: Cron, path: Path, problems: Problems) -> None:
+def _check_cron(cron: Cron, trigger: Trigger, problems: Problems) -> None:
+    path, member = trigger.path, trigger.member
     if not cron.expression:
         return
     try:
         schedule = Schedule(cron.expression, cron.time_zone)
     except ScheduleInvalid as error:
-        wrong = "timezone" if "time zone" in str(error) else "expression"
+        wrong = "timezone" if "time zone" in str(error) else member
         problems.add(_INVALID, str(error), (*path, wrong))
         return
     if schedule.next_after(0) is None:
         message = f"{cron.expression!r} never comes"
-        problems.add(_INVALID, message, (*path, "expression"))
+        problems.add(_INVALID, message, (*path, member))
 
 
 def _check_filter(events: Events, path: Path, problems: Problems) -> None:

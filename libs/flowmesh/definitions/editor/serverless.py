@@ -3,6 +3,8 @@
 What `use` defines has to have its form whether it is used or not.
 """
 
+import re
+
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
@@ -23,8 +25,16 @@ from flowmesh.definitions.editor.parts import (
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless_blocks import BACKOFFS, ERROR_MEMBERS
 from flowmesh.definitions.formats.serverless_http import ANSWERS
+from flowmesh.definitions.formats.serverless_oauth2 import (
+    CLIENT_AUTHENTICATIONS,
+    ENCODING,
+    GRANT,
+    NOT_TAKEN,
+)
+from flowmesh.definitions.formats.serverless_schedule import ATTRIBUTES, PATTERN_CHARACTERS
 from flowmesh.definitions.formats.serverless_tasks import KINDS
 from flowmesh.definitions.formats.serverless_values import ISO_DURATION, UNITS_MS
+from flowmesh.standards.events import MOMENT
 
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
 _EXPRESSION = said("A jq expression.", {"type": "string"})
@@ -32,6 +42,11 @@ _NAME = said("The name of a variable, without its $.", {"type": "string"})
 _ERROR: Schema = {"$ref": "#/$defs/error"}
 _TASKS: Schema = {"$ref": "#/$defs/tasks"}
 _DURATION: Schema = {"$ref": "#/$defs/duration"}
+_AUTHORITY: Schema = {"type": "string", "pattern": r"^([hH][tT][tT][pP][sS]?://|\$?\{)"}
+_MOMENT: Schema = {
+    "type": "string",
+    "pattern": "^" + MOMENT.pattern.removesuffix(r"\Z") + r"$|\$\{",
+}
 # Not supported: there if it is empty.
 _NOTHING: Schema = {"enum": [None, False, 0, "", {}, []]}
 
@@ -63,6 +78,7 @@ def serverless_schema() -> Schema:
                 members({"language": {"enum": ["jq", ""]}, "mode": {"enum": ["strict", ""]}})
             ),
             "use": _use(),
+            "schedule": _schedule(),
             "do": _TASKS,
         },
         "document",
@@ -126,9 +142,57 @@ def _use() -> Schema:
     )
 
 
+def _schedule() -> Schema:
+    plain = "^[^" + re.escape(PATTERN_CHARACTERS) + "]+$"
+    said_of = {"type": "Such as order.paid.", "source": "Where it happened."}
+    wanted = members({key: said(said_of[key], _TEXT | {"pattern": plain}) for key in ATTRIBUTES})
+    event = members({"with": {**wanted, "minProperties": 1}}, "with")
+    on = members({"one": event, "any": {"type": "array", "items": event}})
+    schedule = members(
+        {
+            "cron": code("Five fields, or six with seconds first; or @daily. UTC."),
+            "every": said("What divides a minute, an hour or a day.", _DURATION),
+            "on": {**on, "minProperties": 1, "maxProperties": 1},
+        }
+    )
+    return or_null({**schedule, "minProperties": 1})
+
+
 def _authentication() -> Schema:
     basic = members({"username": _TEXT, "password": _TEXT}, "username", "password")
-    return members({"basic": basic, "bearer": members({"token": _TEXT}, "token")})
+    return members(
+        {"basic": basic, "bearer": members({"token": _TEXT}, "token"), "oauth2": _oauth2()}
+    )
+
+
+def _oauth2() -> Schema:
+    client = members(
+        {
+            "id": _TEXT,
+            "secret": _TEXT,
+            "authentication": {"enum": [*CLIENT_AUTHENTICATIONS, ""]},
+            "assertion": _NOTHING,
+        },
+        "id",
+        "secret",
+    )
+    names: Schema = {"type": "array", "items": _TEXT}
+    paths = dict.fromkeys(("token", "revocation", "introspection"), text())
+    return members(
+        {
+            "authority": said("Tokens are asked for at endpoints.token below it.", _AUTHORITY),
+            "endpoints": or_null(members(paths)),
+            "grant": {"const": GRANT},
+            "client": client,
+            "request": or_null(members({"encoding": {"enum": [ENCODING, ""]}})),
+            "scopes": names,
+            "audiences": {**names, "maxItems": 1},
+            **dict.fromkeys(NOT_TAKEN, _NOTHING),
+        },
+        "authority",
+        "grant",
+        "client",
+    )
 
 
 def _error() -> Schema:
@@ -170,7 +234,7 @@ def _kinds() -> dict[str, Schema]:
             (),
         ),
         "do": ({"do": _TASKS}, ()),
-        "emit": ({"emit": ANYTHING}, ()),
+        "emit": ({"emit": members({"event": members({"with": _event()}, "with")}, "event")}, ()),
         "for": (
             {
                 "for": members({"each": _NAME, "in": _EXPRESSION, "at": _NAME}, "in"),
@@ -249,6 +313,23 @@ def _listen() -> Schema:
     to = members({"one": event, "any": events, "all": events})
     to |= {"minProperties": 1, "maxProperties": 1}
     return members({"to": to, "read": {"enum": ["data", ""]}}, "to")
+
+
+def _event() -> Schema:
+    """What is emitted; other attributes are extensions."""
+    return {
+        "type": "object",
+        "properties": {
+            "source": said("Where it happened.", _TEXT),
+            "type": said("What happened, which is the subject it is sent to.", _TEXT),
+            "time": said("As in 2030-01-31T08:00:00Z; now without it.", _MOMENT),
+            **dict.fromkeys(("id", "subject", "datacontenttype", "dataschema"), _TEXT),
+            "data": ANYTHING,
+        },
+        "required": ["source", "type"],
+        "propertyNames": {"pattern": "^[a-z0-9]{1,64}$"},
+        "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    }
 
 
 def _run() -> Schema:

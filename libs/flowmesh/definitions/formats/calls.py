@@ -13,9 +13,9 @@ from flowmesh.definitions.model import Cache, Json
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.sql import STATEMENT_CHARACTERS_MAX
+from flowmesh.standards.events import SUBJECT, SUBJECT_SAID
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-_SUBJECT = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 _METHOD = re.compile(r"[A-Za-z_][\w.]{0,255}/[A-Za-z_]\w{0,127}\Z", re.ASCII)
 
 
@@ -109,8 +109,8 @@ def python(body: Reader) -> dict[str, Json]:
 def publish(body: Reader) -> dict[str, Json]:
     """Of `publish`."""
     subject = body.required_text("subject", "words with dots between them, as in orders.paid")
-    if subject and "{{" not in subject and not _SUBJECT.match(subject):
-        message = "subject is words of letters, digits, - and _ with dots between them"
+    if subject and "{{" not in subject and not SUBJECT.match(subject):
+        message = f"subject is {SUBJECT_SAID}"
         body.problems.add("DEFINITION_INVALID", message, (*body.path, "subject"))
     config: dict[str, Json] = {"subject": subject}
     if kind := body.text("type"):

@@ -8,6 +8,7 @@ import re
 
 from flowmesh.definitions.formats.machines import ROOT, Budget, Machine, Names
 from flowmesh.definitions.formats.serverless_layout import Around, Compiler, Use, programs_of
+from flowmesh.definitions.formats.serverless_schedule import triggers_of
 from flowmesh.definitions.formats.serverless_tasks import KINDS, decides_itself
 from flowmesh.definitions.formats.serverless_values import (
     ALWAYS,
@@ -31,8 +32,7 @@ _NOT_YET = ("catalogs", "extensions", "secrets")
 def load(reader: Reader) -> Workflow | None:
     name, labels = _document(reader)
     problems = reader.problems
-    if reader.has("schedule"):
-        unsupported(problems, "schedule", ("schedule",), "start executions by a call")
+    triggers = triggers_of(reader)
     _evaluate(reader)
     use = _use(reader)
     expressions = Expressions(problems)
@@ -58,6 +58,7 @@ def load(reader: Reader) -> Workflow | None:
         has_output=bool(start),
         timeout_ms=timeout_of(reader, use.timeouts),
         labels=labels,
+        triggers=triggers,
         nodes_path=("do",),
     )
     for part in (taken, given, reader):

@@ -2,17 +2,16 @@
 
 from dataclasses import replace
 
-import orjson
-
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless_layout import At
+from flowmesh.definitions.formats.serverless_oauth2 import oauth2_program
 from flowmesh.definitions.formats.serverless_values import unsupported
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.reader import Reader
 from flowmesh.definitions.specs import HTTP_TIMEOUT_MS
 
 ANSWERS = ("content", "response", "raw")
-_OTHER_SCHEMES = ("certificate", "digest", "oauth2", "oidc")
+_OTHER_SCHEMES = ("certificate", "digest", "oidc")
 
 
 def lay_http(at: At) -> None:
@@ -48,8 +47,7 @@ def _part(at: At, value: Json, reader: Reader, key: str) -> str:
     path = (*reader.path, key)
     if key in ("headers", "query") and not isinstance(value, dict | str):
         reader.wrong(key, "an object or an expression")
-    made = at.expressions.value(value, path, at.names)
-    return str(made["jq"]) if "jq" in made else orjson.dumps(made["value"]).decode()
+    return at.expressions.program(value, path, at.names)
 
 
 def _endpoint(at: At, given: Reader) -> str:
@@ -82,6 +80,9 @@ def _authentication(at: At, given: Reader) -> str:
     for scheme, members in (("basic", ("username", "password")), ("bearer", ("token",))):
         if policy.has(scheme):
             made = _credentials(at, policy.object(scheme), members)
+    if policy.has("oauth2"):
+        oauth2 = policy.object("oauth2")
+        made = "" if _of_secret(at, oauth2) else oauth2_program(at, oauth2)
     policy.refuse_unknown()
     return made
 
@@ -102,12 +103,17 @@ def _policy(at: At, holder: Reader) -> Reader | None:
     return known.object(name)
 
 
+def _of_secret(at: At, reader: Reader) -> bool:
+    if not reader.has("use"):
+        return False
+    unsupported(at.problems, "secrets", (*reader.path, "use"))
+    return True
+
+
 def _credentials(at: At, reader: Reader, members: tuple[str, ...]) -> str:
-    if reader.has("use"):
-        unsupported(at.problems, "secrets", (*reader.path, "use"))
+    if _of_secret(at, reader):
         return ""
     for member in members:
         reader.required_text(member, "a text or an expression")
     reader.refuse_unknown()
-    made = at.expressions.value(reader.value, reader.path, at.names)
-    return str(made["jq"]) if "jq" in made else orjson.dumps(made["value"]).decode()
+    return at.expressions.program(reader.value, reader.path, at.names)

@@ -9,6 +9,7 @@ from flowmesh.definitions.formats.serverless_blocks import (
     lay_fork,
     lay_try,
 )
+from flowmesh.definitions.formats.serverless_events import lay_emit
 from flowmesh.definitions.formats.serverless_http import lay_http
 from flowmesh.definitions.formats.serverless_layout import (
     BEFORE,
@@ -322,11 +323,6 @@ def _arguments(at: At, script: Reader) -> Made:
     return at.expressions.value(named.value, named.path, at.names)
 
 
-def lay_emit(at: At) -> None:
-    at.reader.raw("emit")
-    at.refuse("emit", "emit", why="there is nowhere to publish events to")
-
-
 KINDS: dict[str, Layout] = {
     "call": lay_call,
     "do": lay_do,
@@ -347,4 +343,4 @@ def decides_itself(kind: str, task: dict[str, Json]) -> bool:
     """Whether the one node that a task is decides by itself whether it runs."""
     if kind == "run":
         return isinstance(task["run"], dict) and "workflow" not in task["run"]
-    return kind in ("raise", "set") or task.get("call") == "http"
+    return kind in ("emit", "raise", "set") or task.get("call") == "http"

@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+import orjson
+
 from flowmesh.definitions import limits
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path, Problems
@@ -70,6 +72,11 @@ class Expressions:
         for each in found:
             self._check(each.source, (*path, *each.path), names)
         return {"jq": program_of(value)}
+
+    def program(self, value: Json, path: Path, names: Collection[str]) -> str:
+        """The same as a program, to be a part of another one."""
+        made = self.value(value, path, names)
+        return str(made["jq"]) if "jq" in made else orjson.dumps(made["value"]).decode()
 
     def mapped(self, value: Json, path: Path, names: Collection[str]) -> Made:
         """Where the standard takes one expression, or an object with expressions in it."""

@@ -74,13 +74,15 @@ def trigger_node(node_id: str, data: Reader) -> Iterator[Trigger]:
     kind = data.raw("triggerType")
     config = data.object("config")
     source: Cron | Events
+    member = "cron" if config.has("cron") else "expression"
     if kind == "scheduled":
-        source = read_cron(config, "cron" if config.has("cron") else "expression")
+        source = read_cron(config, member)
     elif kind == "event":
         source = read_events(config, "eventType" if config.has("eventType") else "type")
     else:
         return
-    yield Trigger(node_id, source, config.path, config.raw("input"), config.has("input"))
+    given, has_input = config.raw("input"), config.has("input")
+    yield Trigger(node_id, source, config.path, given, has_input, member)
 
 
 def receiving_node(node_id: str, data: Reader, workflow_id: str) -> Trigger:

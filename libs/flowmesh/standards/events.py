@@ -1,0 +1,48 @@
+"""Events by CloudEvents 1.0: what their attributes may be, and the subjects they are sent to."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+Json = Any
+
+SUBJECT = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
+SUBJECT_SAID = "words of letters, digits, - and _ with dots between them"
+# What executions tell of themselves has such types, and nobody else's events have.
+OWN_TYPES = "flowmesh."
+NAME = re.compile(r"[a-z0-9]{1,64}\Z")
+NAME_SAID = "lower-case letters and digits"
+_TEXTS = frozenset({"id", "source", "type", "subject", "datacontenttype", "dataschema"})
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII)
+
+
+def wanted_of(name: str, value: Json) -> str:
+    """What an attribute has to be that is something else; empty where it is right."""
+    if name == "data":
+        return ""
+    if name == "specversion":
+        return "" if value == "1.0" else '"1.0"'
+    if name == "time":
+        return "" if _is_moment(value) else "an instant such as 2030-01-31T08:00:00Z"
+    if name in _TEXTS:
+        right = isinstance(value, str) and value.strip() and value.isprintable()
+        return "" if right else "a text, of one line"
+    right = isinstance(value, str | bool | int) and (not isinstance(value, str) or bool(value))
+    return "" if right else "a text, a whole number, true or false"
+
+
+def wanted_of_type(value: str) -> str:
+    """What the type of an event has to be that is sent to the subject of this name."""
+    if value.startswith(OWN_TYPES):
+        return f"something else than what executions tell of themselves as {OWN_TYPES}…"
+    return "" if SUBJECT.match(value) else f"the subject it is sent to: {SUBJECT_SAID}"
+
+
+def _is_moment(value: Json) -> bool:
+    if not isinstance(value, str) or not MOMENT.match(value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
