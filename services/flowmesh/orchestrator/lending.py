@@ -83,6 +83,9 @@ class Permits:
         # Peers that have not heard yet what recovered partitions hold, and those that are told now.
         self._untold: set[str] = set()
         self._speaking: set[str] = set()
+        # Of what was said last by us, and of what was heard last from each peer.
+        self._order = 0
+        self._orders: dict[str, int] = {}
 
     # --- for the dispatcher ---
 
@@ -230,8 +233,11 @@ class Permits:
             call = self._stub_at(address).ReportPermits
             self._spawn(self._quietly(call, pb.ReportPermitsRequest()))
 
-    def reported(self, report: pb.PermitReport) -> None:
+    def reported(self, request: pb.ReportPermitsRequest) -> None:
         """Another orchestrator says what the tasks of its partitions hold."""
+        if self._is_late(request.address, request.order):
+            return
+        report = request.report
         partitions = dict(zip(report.partitions, report.epochs, strict=False))
         for home, book in list(self._books.items()):
             held = [
@@ -251,11 +257,23 @@ class Permits:
 
     # --- from others ---
 
+    def _is_late(self, address: str, order: int) -> bool:
+        """Whether something newer of the same sender has come before: it gave up waiting for this,
+        and may have said the opposite since.
+        """
+        if order and order <= self._orders.get(address, 0):
+            return True
+        if order:
+            self._orders[address] = order
+        return False
+
     def asked(self, request: pb.AskPermitsRequest) -> list[str]:
         """The tokens that have their permits now; others are told at their address."""
         home = home_of(request.namespace)
         if home not in self._ownership.epochs or not self._ownership.lease_valid:
             raise WrongState("NOT_HOME", "the permits of this namespace are given elsewhere")
+        if self._is_late(request.address, request.order):
+            return []
         book = self._book(home)
         granted = partial(self._grant, request.address)
         asks = [_ask_of(request.namespace, each, granted) for each in request.asks]
@@ -280,6 +298,8 @@ class Permits:
         home = home_of(request.namespace)
         if home not in self._ownership.epochs:
             raise WrongState("NOT_HOME", "the permits of this namespace are given elsewhere")
+        if self._is_late(request.address, request.order):
+            return
         book = self._books.get(home)
         for token in request.tokens if book is not None else ():
             assert book is not None
@@ -354,7 +374,9 @@ class Permits:
         return self._ownership.owner_address(home_of(namespace)) or ""
 
     async def _tell(self, address: str) -> bool:
-        request = pb.ReportPermitsRequest(report=self.report())
+        request = pb.ReportPermitsRequest(
+            report=self.report(), address=self._address, order=self._next_order()
+        )
         heard = await self._heard(self._stub_at(address).ReportPermits, request)
         if not heard:
             self._untold.add(address)
@@ -362,7 +384,10 @@ class Permits:
 
     async def _ask_there(self, address: str, namespace: str, asks: list[Ask]) -> bool:
         request = pb.AskPermitsRequest(
-            namespace=namespace, address=self._address, asks=[_ask_message(each) for each in asks]
+            namespace=namespace,
+            address=self._address,
+            asks=[_ask_message(each) for each in asks],
+            order=self._next_order(),
         )
         answer = await self._quietly(self._stub_at(address).AskPermits, request)
         if answer is not None:
@@ -370,7 +395,12 @@ class Permits:
         return answer is not None
 
     async def _release_there(self, address: str, namespace: str, tokens: set[str]) -> bool:
-        request = pb.ReleasePermitsRequest(namespace=namespace, tokens=sorted(tokens))
+        request = pb.ReleasePermitsRequest(
+            namespace=namespace,
+            tokens=sorted(tokens),
+            address=self._address,
+            order=self._next_order(),
+        )
         heard = await self._heard(self._stub_at(address).ReleasePermits, request)
         if heard:
             self._given_back(namespace, tokens)
@@ -388,6 +418,11 @@ class Permits:
         left -= tokens
         if not left:
             self._releasing.pop(namespace, None)
+
+    def _next_order(self) -> int:
+        # By the clock of the database, so that another process at this address goes on above it.
+        self._order = max(self._order + 1, self._ownership.now_us())
+        return self._order
 
     async def _heard(self, call: Callable[..., Any], request: Any) -> bool:
         return await self._quietly(call, request) is not None

@@ -94,7 +94,7 @@ class PermitServer(pb_grpc.PermitServiceServicer):
         self, request: pb.ReportPermitsRequest, context: Any
     ) -> pb.ReportPermitsResponse:
         if request.HasField("report"):
-            self._core.permits.reported(request.report)
+            self._core.permits.reported(request)
         else:
             self._core.permits.tell_peers()
         return pb.ReportPermitsResponse(report=self._core.permits.report())

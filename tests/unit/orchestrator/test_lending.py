@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.lending import Permits, home_of
 from flowmesh.orchestrator.ready import Need
@@ -49,6 +50,7 @@ class Side:
         ownership: Any = SimpleNamespace(
             epochs=self.epochs,
             lease_valid=True,
+            now_us=lambda: 1,
             owner_address=lambda p: None if p in self.epochs else "peer",
             peers=lambda: ["peer"],
         )
@@ -115,3 +117,26 @@ async def test_a_report_that_is_asked_for_comes_by_a_call_of_its_own() -> None:
     side.permits.tell_peers()
     await side.heard("ReportPermits", "AskPermits", "ReportPermits")
     assert list(side.peer.heard[2][1].report.wanted) == [wanted]
+
+
+async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
+    """Whoever asked has given up waiting for the answer, and would never give it back."""
+    home = Side(home="here")
+    home.epochs |= dict.fromkeys(range(64), 1)
+    home.permits.recovered(range(64))
+    late, fresh = (pb.PermitAsk(token=token(), partition=ELSEWHERE, epoch=1) for _ in "ab")
+    for each in (late, fresh):
+        each.needs.add(rule=ONE.rule, counter=ONE.counter, concurrency=1)
+
+    def asked(each: pb.PermitAsk, order: int) -> list[str]:
+        request = pb.AskPermitsRequest(namespace="default", address="peer", order=order)
+        request.asks.append(each)
+        return home.permits.asked(request)
+
+    assert asked(fresh, 1) == [fresh.token]
+    released = pb.ReleasePermitsRequest(namespace="default", tokens=[fresh.token, late.token])
+    released.address, released.order = "peer", 3
+    home.permits.released(released)
+    assert asked(late, 2) == []
+    assert [each.in_use for each in home.permits.counters("default")] == []
+    assert asked(late, 4) == [late.token]

@@ -924,9 +924,14 @@ class AskPermitsRequest(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     ASKS_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     address: _builtins.str
     """Address of the asker, where GrantPermits goes."""
+    order: _builtins.int
+    """Rises with all that the sender says to the receiver: what comes behind something newer is not
+    believed. 0 is not looked at.
+    """
     @_builtins.property
     def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PermitAsk]: ...
     def __init__(
@@ -935,10 +940,11 @@ class AskPermitsRequest(_message.Message):
         namespace: _builtins.str = ...,
         address: _builtins.str = ...,
         asks: _abc.Iterable[Global___PermitAsk] | None = ...,
+        order: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "asks", b"asks", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "asks", b"asks", "namespace", b"namespace", "order", b"order"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1009,9 +1015,14 @@ class ReleasePermitsRequest(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     retry_after_ms: _builtins.int
     """Of the first token: its upstream wants to be left alone for so long, in ms."""
+    address: _builtins.str
+    """Who says it, and its order as in AskPermitsRequest."""
+    order: _builtins.int
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -1020,10 +1031,12 @@ class ReleasePermitsRequest(_message.Message):
         namespace: _builtins.str = ...,
         tokens: _abc.Iterable[_builtins.str] | None = ...,
         retry_after_ms: _builtins.int = ...,
+        address: _builtins.str = ...,
+        order: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "retry_after_ms", b"retry_after_ms", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "namespace", b"namespace", "order", b"order", "retry_after_ms", b"retry_after_ms", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1049,6 +1062,11 @@ class ReportPermitsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REPORT_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """Who says it, and its order as in AskPermitsRequest."""
+    order: _builtins.int
     @_builtins.property
     def report(self) -> Global___PermitReport:
         """The report of somebody who has recovered partitions; empty where one is asked for."""
@@ -1057,10 +1075,12 @@ class ReportPermitsRequest(_message.Message):
         self,
         *,
         report: Global___PermitReport | None = ...,
+        address: _builtins.str = ...,
+        order: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "order", b"order", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
