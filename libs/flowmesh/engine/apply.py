@@ -10,8 +10,8 @@ from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import joining, journal, pages, searching, starting, variables, waits
 from flowmesh.engine import state as s
 from flowmesh.engine.ends import close_scope, end_node, fails_its_graph, own, remember
-from flowmesh.engine.state import NodeState, State
-from flowmesh.plan import Plan
+from flowmesh.engine.state import NodeState, Scope, State
+from flowmesh.plan import Plan, PlanNode
 
 
 def apply(state: State, event: history.HistoryEvent) -> None:
@@ -44,17 +44,26 @@ def hold_back(state: State, *, ready: bool) -> None:
     for scope in tuple(state.all_scopes()):
         if scope.owner is not None and scope.owner.status != s.RUNNING:
             continue  # it is kept for what may have to be undone
-        if ready and scope.waiting:
-            for planned in scope.graph.nodes:
-                key = scope.prefix + planned.id
-                begins = planned.index not in scope.nodes and key not in state.stopped
-                if begins and scope.startable(planned):
-                    state.held[key] = (scope, planned)
+        for planned in _unbegun(scope) if ready else ():
+            key = scope.prefix + planned.id
+            if key not in state.stopped:
+                state.held[key] = (scope, planned)
         for node in scope.nodes.values():
             if node.status == s.RUNNING and node.planned.body is not None:
                 _restore_body(state, node)
             elif node.planned.waits and node.status == s.RUNNING and node.id not in state.on_hold:
                 waits.restore(state, node)
+
+
+def _unbegun(scope: Scope) -> list[PlanNode]:
+    """Nodes that nothing in their graph keeps from beginning."""
+    machine = scope.owner.machine if scope.owner is not None else None
+    if machine is None:
+        nodes = scope.graph.nodes if scope.waiting else []
+        return [each for each in nodes if each.index not in scope.nodes and scope.startable(each)]
+    if scope.nodes or machine.next is None:
+        return []
+    return [scope.graph.nodes[machine.next]]
 
 
 def _restore_body(state: State, node: NodeState) -> None:

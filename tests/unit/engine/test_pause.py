@@ -4,6 +4,7 @@ import pytest
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import (
+    Breakpoints,
     Cancel,
     DeliveryLost,
     Ended,
@@ -143,3 +144,33 @@ def test_a_snapshot_of_a_paused_execution_goes_on() -> None:
     run.state = restored
     run.do(Resume())
     assert set(run.dispatched) == {"b", "c"}
+
+
+def found_again(run: Run) -> list[str]:
+    """What waits to begin after a crash."""
+    run.state = restore("exec-1", run.state.plan, snapshot(run.state))
+    restore_held(run.state)
+    return list(run.state.held)
+
+
+def test_the_next_node_of_a_machine_that_a_pause_has_kept_back_is_found_again() -> None:
+    """Nothing of what follows has begun."""
+    run = Run(plan(machine("m", "{{input}}", state("a", "b"), state("b"))))
+    run.do(Pause())
+    run.complete("m[0]/a")
+    assert found_again(run) == ["m"]
+    run.do(Resume())
+    assert list(run.state.at_workers) == ["m[1]/b"]
+
+
+def test_a_node_of_a_machine_behind_a_breakpoint_that_is_gone_is_found_again() -> None:
+    """Others fill the plan when the breakpoint goes; its graph is open, and nothing in it runs."""
+    run = Run(plan(node("y"), node("z"), machine("m", "{{input}}", state("a")), parallelism=1))
+    run.do(Breakpoints(everywhere=True))
+    run.complete("y")
+    assert list(run.state.stopped) == ["z", "m[0]/a"]
+    run.do(Breakpoints())
+    assert list(run.state.at_workers) == ["z"]
+    assert found_again(run) == ["m[0]/a"]
+    run.complete("z")
+    assert list(run.state.at_workers) == ["m[0]/a"]
