@@ -11,6 +11,7 @@ import pytest
 
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.event.v1 import event_service_pb2_grpc
+from flowmesh.testing.polling import allowed_s, slowness
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from flowmesh.views import event_type
@@ -136,6 +137,6 @@ async def test_events_arrive_within_a_tenth_of_a_second(suite: Suite, world: Wor
     late_ms.sort()
 
     assert len(late_ms) > 300
-    assert late_ms[int(len(late_ms) * 0.99)] < 100
+    assert late_ms[int(len(late_ms) * 0.99)] < 1_000 * allowed_s(0.1 * slowness())
     metrics = (await suite.get("/metrics")).text
     assert "flowmesh_event_lag_seconds_bucket" in metrics

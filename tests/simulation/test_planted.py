@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.planted import PLANTED
 from tests.simulation.simulate import simulate
 
-SEEDS_MAX = 400
+SEEDS_MAX = 1_000
 """Runs in which a planted bug must show itself."""
 
 
