@@ -13,7 +13,14 @@ from benchmarks.figures import OTHERS, Results
 from benchmarks.load import Metrics
 from benchmarks.processes import Child, QuestionFailed
 from benchmarks.usage import QUIET_CORES, Meter, Others, until_quiet
-from benchmarks.workloads import FAN_OUTS_PEER, KILL_AFTER_S, RECOVERED_WITHIN_S, STEPS_W8, Sizes
+from benchmarks.workloads import (
+    FAN_OUTS_PEER,
+    KILL_AFTER_S,
+    RECOVERED_WITHIN_S,
+    STEPS_W8,
+    TURNS,
+    Sizes,
+)
 
 TRIES_MAX = 3
 """How often a workload is measured when others disturb it; the least disturbed try counts."""
@@ -102,6 +109,21 @@ class Stand:
         done = await self.ask(workload, system, count=count)
         parts = {name: seconds * 1_000 / count for name, seconds in done.cpu_s.items()}
         self.results.add_parts(system, workload, "cpu_s_per_1000", parts)
+
+    async def compared(self, workload: str, like: str, system: str, count: int) -> None:
+        """What one workload takes more than another, in turns: of CPU in all, and of time."""
+        part = count // TURNS
+        cpu_s, time_s = {like: 0.0, workload: 0.0}, {like: 0.0, workload: 0.0}
+        for _ in range(TURNS):
+            for each in cpu_s:
+                one = await self._try(each, {"count": part})
+                cpu_s[each] += sum(one.cpu_s.values())
+                time_s[each] += part / one.metrics["workflows_per_s"]
+        more = {
+            "cpu_overhead_percent": (cpu_s[workload] / cpu_s[like] - 1) * 100,
+            "time_overhead_percent": (time_s[workload] / time_s[like] - 1) * 100,
+        }
+        self.results.add(system, workload, more)
 
     async def recover(
         self, system: str, *, count: int, start: Callable[[], Awaitable[object]]

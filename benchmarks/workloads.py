@@ -44,7 +44,7 @@ FAN_OUTS = (200, 1_000, 10_000, MAP_ITEMS)
 FAN_OUTS_PEER = (200, 1_000)
 FAN_OUT_ONCE = 10_000
 """From this width on a fan-out is run once and warmed up by a smaller one."""
-TURNS_W1L = 10
+TURNS = 20
 """In each a part of W1 and as much of W1l: a machine whose speed drifts is fair to both."""
 STEPS_W8 = 40
 EDGE_STEPS = 100

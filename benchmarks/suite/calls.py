@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from functools import partial
 from typing import Any
 
 from benchmarks.answering import Handlers
@@ -30,7 +29,6 @@ from benchmarks.workloads import (
     STEPS_W5,
     STEPS_W8,
     STEPS_W10,
-    TURNS_W1L,
 )
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb2
@@ -96,14 +94,7 @@ class SuiteLoad(UnaryLoad):
             return await throughput(lambda: session.run("chain-3", PAYLOAD), count, IN_FLIGHT)
 
     async def w1l(self, count: int) -> Metrics:
-        """What limits, priorities and joins add to the time of W1."""
-        part = count // TURNS_W1L
-        spent_s = {"chain-3": 0.0, LIMITED: 0.0}
-        for _ in range(TURNS_W1L):
-            for name in spent_s:
-                rate, _ = await closed_loop(partial(self.run, name), part, IN_FLIGHT)
-                spent_s[name] += part / rate
-        return {"overhead_percent": (spent_s[LIMITED] / spent_s["chain-3"] - 1) * 100}
+        return await throughput(lambda: self.run(LIMITED), count, IN_FLIGHT)
 
     async def w4(self, steps: int) -> Metrics:
         """The whole by the client's clock, the steps' ends by the history's."""

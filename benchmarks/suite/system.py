@@ -73,7 +73,7 @@ class Suite:
             "W1": partial(stand.ask_metered, "W1", NAME, count=sizes.w1),
             "W1s": partial(stand.ask_metered, "W1s", STREAM, count=sizes.w1_stream),
             "W1b": partial(stand.ask_metered, "W1b", BUILTIN, count=sizes.w1_builtin),
-            "W1l": partial(ask, "W1l", count=sizes.w1),
+            "W1l": partial(stand.compared, "W1l", "W1", NAME, 2 * sizes.w1),
             "W2": partial(ask, "W2", count=sizes.w2),
             "W3": partial(self._fan_outs, stand),
             "W4": partial(ask, "W4", steps=sizes.w4_steps),
