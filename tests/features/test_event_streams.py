@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.event.v1 import event_service_pb2_grpc
-from flowmesh.testing.polling import allowed_s, slowness
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from flowmesh.views import event_type
@@ -119,24 +117,3 @@ async def test_a_client_that_lost_its_connection_misses_nothing(suite: Suite, wo
 
     assert seen == list(range(1, len(seen) + 1))
     assert rest[-1]["type"] == "WorkflowCompleted"
-
-
-@pytest.mark.feature("S0-94")
-async def test_events_arrive_within_a_tenth_of_a_second(suite: Suite, world: World) -> None:
-    """From the commit to the client, 99 of 100, on the histogram's clock and the client's."""
-    routes = [f"s{number}" for number in range(40)]
-    workflow_id = await suite.define(chain(world, *routes))
-    stub = event_service_pb2_grpc.EventServiceStub(suite.channel)
-    late_ms: list[float] = []
-    async with asyncio.timeout(PATIENCE_S):
-        for _ in range(3):
-            execution_id = await suite.begin(workflow_id)
-            request = pb.WatchExecutionRequest(execution_id=execution_id)
-            async for response in stub.WatchExecution(request):
-                late_ms.append(time.time() * 1_000 - response.event.event.at_us / 1_000)
-    late_ms.sort()
-
-    assert len(late_ms) > 300
-    assert late_ms[int(len(late_ms) * 0.99)] < 1_000 * allowed_s(0.1 * slowness())
-    metrics = (await suite.get("/metrics")).text
-    assert "flowmesh_event_lag_seconds_bucket" in metrics
