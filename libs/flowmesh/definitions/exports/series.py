@@ -1,0 +1,106 @@
+"""A graph as steps after one another and branches side by side, for formats that have no edges.
+
+That can say exactly what a graph says where it is series-parallel: of two nodes side by side, each
+waits for the same and is waited for by the same. Any other graph is refused, because a step that
+waits for more than it has to would begin later than it does in the graph.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flowmesh.definitions.graph import Graph, levels
+from flowmesh.definitions.limits import BODY_DEPTH_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Blocks one after the other; at least two. An index is a node of the graph."""
+
+    blocks: "tuple[Block, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Blocks side by side; at least two."""
+
+    blocks: "tuple[Block, ...]"
+
+
+Block = int | Series | Branches
+
+
+class Tangled(Exception):
+    """A graph that blocks cannot say, and why; `nodes` holds the indexes of those concerned."""
+
+    def __init__(self, why: str, nodes: Sequence[int]) -> None:
+        super().__init__(why)
+        self.nodes = tuple(nodes)
+
+
+def blocks_of(graph: Graph) -> Block:
+    """The nodes of a graph without circles, of at least one node, as nested blocks.
+
+    Branches are in definition order. Raises Tangled.
+    """
+    order = [node for level in levels(graph) for node in level]
+    # Sets of nodes as the bits of a number: all that a node waits for, directly or not.
+    before = [0] * len(order)
+    for node in order:
+        for dependency in graph.dependencies[node]:
+            before[node] |= before[dependency] | 1 << dependency
+    return _block(order, graph, before, 0)
+
+
+def _block(nodes: list[int], graph: Graph, before: Sequence[int], depth: int) -> Block:
+    """`nodes` are in an order in which each stands behind what it waits for."""
+    if len(nodes) == 1:
+        return nodes[0]
+    if depth > 2 * BODY_DEPTH_MAX:
+        raise Tangled(f"branches in branches more than {BODY_DEPTH_MAX} deep", nodes)
+    parts = _parts(nodes, graph)
+    if len(parts) > 1:
+        return Branches(tuple(_block(part, graph, before, depth + 1) for part in parts))
+    stages = _stages(nodes, before)
+    if len(stages) > 1:
+        return Series(tuple(_block(stage, graph, before, depth + 1) for stage in stages))
+    raise Tangled("nodes that are neither in series nor side by side", nodes)
+
+
+def _parts(nodes: list[int], graph: Graph) -> list[list[int]]:
+    """The nodes by what is connected, each part in their order, the parts by their first node."""
+    leader = {node: node for node in nodes}
+
+    def led(node: int) -> int:
+        while leader[node] != node:
+            leader[node] = leader[leader[node]]
+            node = leader[node]
+        return node
+
+    for node in nodes:
+        for dependency in graph.dependencies[node]:
+            if dependency in leader:
+                leader[led(dependency)] = led(node)
+    parts: dict[int, list[int]] = {}
+    for node in nodes:
+        parts.setdefault(led(node), []).append(node)
+    return sorted(parts.values(), key=min)
+
+
+def _stages(nodes: list[int], before: Sequence[int]) -> list[list[int]]:
+    """The nodes by stages: each node of a stage waits for all nodes of the stages before it."""
+    inside = sum(1 << node for node in nodes)
+    waits = {node: before[node] & inside for node in nodes}
+    # Who waits for a stage waits for more nodes than anybody in it does.
+    order = sorted(nodes, key=lambda node: waits[node].bit_count())
+    # What all nodes from each place on wait for.
+    common = [inside] * (len(order) + 1)
+    for place in reversed(range(len(order))):
+        common[place] = common[place + 1] & waits[order[place]]
+    stages: list[list[int]] = []
+    done = 0
+    for place, node in enumerate(order):
+        if not done & ~common[place]:
+            stages.append([])
+        stages[-1].append(node)
+        done |= 1 << node
+    return stages
