@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.dbos.system import Dbos
+from benchmarks.definitions import Definitions
 from benchmarks.figures import Results
 from benchmarks.machine import describe, yardstick_ms
 from benchmarks.report import heading, show, write
@@ -31,6 +32,7 @@ SYSTEMS: dict[str, Callable[[Sizes], System]] = {
     "roofline": Roofline,
     "flowmesh": Suite,
     "flowmesh-scaled": Scaled,
+    "flowmesh-definitions": Definitions,
     "temporal-dev": Temporal,
     "dbos": Dbos,
     **{

@@ -3,7 +3,6 @@
 Everything here is iterative and linear in nodes and edges.
 """
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +14,8 @@ class Graph:
     """Nodes in definition order; `dependencies` and `successors` hold indexes, ascending."""
 
     ids: tuple[str, ...]
-    dependencies: tuple[tuple[int, ...], ...]
-    successors: tuple[tuple[int, ...], ...]
+    dependencies: Sequence[Sequence[int]]
+    successors: Sequence[Sequence[int]]
 
     @property
     def roots(self) -> list[int]:
@@ -32,40 +31,43 @@ def graph_of(nodes: Sequence[Node], implied: Mapping[int, Sequence[str]]) -> Gra
 
     Names that do not exist are left out; checks tell of them.
     """
-    index = {node.id: number for number, node in reversed(list(enumerate(nodes)))}
+    ids = tuple([node.id for node in nodes])
+    # Of two with the same id the first counts.
+    index = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))
     index.pop("", None)
-    dependencies: list[tuple[int, ...]] = []
+    dependencies: list[list[int]] = []
     successors: list[list[int]] = [[] for _ in nodes]
     for number, node in enumerate(nodes):
         names = node.dependencies
         if number in implied:
             names = (*names, *implied[number])
-        before = sorted({index[name] for name in names if name in index}) if names else ()
-        dependencies.append(tuple(before))
+        before = [index[name] for name in names if name in index]
+        if len(before) > 1:
+            before.sort()
+            if len(set(before)) < len(before):
+                before = sorted(set(before))
+        dependencies.append(before)
         for dependency in before:
             successors[dependency].append(number)
-    ids = tuple(node.id for node in nodes)
-    return Graph(ids, tuple(dependencies), tuple(map(tuple, successors)))
+    return Graph(ids, dependencies, successors)
 
 
 def levels(graph: Graph) -> list[list[int]]:
     """Nodes by the length of the longest way to them; nodes in or behind a circle are left out."""
     waiting = [len(before) for before in graph.dependencies]
-    depth = [0] * len(waiting)
-    ready = deque(graph.roots)
+    successors = graph.successors
     found: list[list[int]] = []
-    while ready:
-        node = ready.popleft()
-        if depth[node] == len(found):
-            found.append([])
-        found[depth[node]].append(node)
-        for after in graph.successors[node]:
-            depth[after] = max(depth[after], depth[node] + 1)
-            waiting[after] -= 1
-            if not waiting[after]:
-                ready.append(after)
-    for level in found:
-        level.sort()
+    level = graph.roots
+    while level:
+        found.append(level)
+        following: list[int] = []
+        for node in level:
+            for after in successors[node]:
+                waiting[after] -= 1
+                if not waiting[after]:
+                    following.append(after)
+        following.sort()
+        level = following
     return found
 
 

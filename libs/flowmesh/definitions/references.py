@@ -14,6 +14,9 @@ STEPS_ROOTS = frozenset({"context"})
 TASK_ROOTS = frozenset({"input"})
 CONDITION_ROOTS = ("input", "tasks")
 
+# The executors whose configuration refers to tasks of the workflow.
+_ASKING = frozenset({"decision", "subworkflow"})
+
 _OPEN = "{{"
 _EXPRESSION = re.compile(r"\{\{((?:[^}\"']|\"[^\"]*\"|'[^']*'|\}(?!\}))*)")
 _NAME = re.compile(r"""\"[^\"]*\"|'[^']*'|(?<![.\w$-])([A-Za-z_$][\w$-]*)""")
@@ -53,6 +56,13 @@ def conditions_of(node: Node) -> Iterator[tuple[str, Path]]:
         # One that is missing or blank has been told of.
         if one["expression"]:
             yield one["expression"], (*path, *here)
+
+
+def refers(node: Node) -> bool:
+    """Whether a node has anything that is rendered or evaluated, but for its body."""
+    task = node.task
+    asks = task is not None and task.executor in _ASKING
+    return node.has_input or bool(node.condition) or asks
 
 
 def decides(node: Node) -> bool:

@@ -10,6 +10,7 @@ from flowmesh.definitions.model import Node
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.references import (
     conditions_of,
+    refers,
     roots_of,
     task_of,
     tasks_in_condition,
@@ -46,8 +47,7 @@ class Scope:
         }
         self.implied: dict[int, tuple[str, ...]] = {}
         for index, node in enumerate(nodes):
-            writes = node.has_input or node.condition or node.task is not None
-            if writes or node.body is not None:
+            if refers(node) or node.body is not None:
                 names = self._referred(node)
                 if names:
                     self.implied[index] = tuple(names)

@@ -1,5 +1,6 @@
 """Cuts a string with `{{ }}` into literal text and expressions. It knows no data and no output."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ EXPRESSIONS_MAX = 10_000
 """Of one template; one with more is looked at no further."""
 PROBLEMS_MAX = 1_000
 ROOTS_NAMED_MAX = 8
+# All up to braces that open or close, or to a quote that nothing closes; nothing is tried twice.
+_INSIDE = re.compile(
+    r"""(?:[^"'{}]++|"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|\}(?!\})|\{(?!\{))*+""", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +67,12 @@ _UNCLOSED, _TOO_LONG = -1, -2
 
 def _closing(text: str, position: int) -> int:
     """Where the closing braces begin; braces inside a quoted key do not count."""
-    quote = ""
     last = min(len(text), position + EXPRESSION_CHARACTERS_MAX + len(CLOSE))
-    while position < last:
-        character = text[position]
-        if quote:
-            if character == "\\":
-                position += 1
-            elif character == quote:
-                quote = ""
-        elif character in "\"'":
-            quote = character
-        elif text.startswith(CLOSE, position):
-            return position
-        elif text.startswith(OPEN, position):
-            return _UNCLOSED
-        position += 1
-    return _UNCLOSED if last == len(text) else _TOO_LONG
+    found = _INSIDE.match(text, position, last)
+    end = found.end() if found is not None else position
+    if text.startswith(CLOSE, end, last):
+        return end
+    return _UNCLOSED if last == len(text) or text.startswith(OPEN, end) else _TOO_LONG
 
 
 def _unclosed(start: int, found: int) -> str:

@@ -45,8 +45,9 @@ class Template:
     references: tuple[Reference, ...]
     # Those without which it cannot be rendered.
     needed: tuple[Reference, ...]
-    # The one expression that the whole value is, and that where it is a reference.
-    expression: Expression | None
+    # The expressions that are all of a string, by where it stands in the value, and the one that
+    # is the whole value, where it is a reference.
+    wholes: Mapping[str, Expression]
     whole: Reference | None
     constant: bool
     _render: Render
@@ -68,11 +69,11 @@ def compile_template(value: Json, roots: Collection[str]) -> Template:
         compiler.problems.append(Problem("", message))
     if compiler.problems:
         raise TemplateInvalid(tuple(compiler.problems))
-    whole = compiler.whole
+    whole = compiler.wholes.get("")
     return Template(
         tuple(compiler.references),
         tuple(compiler.needed),
-        whole,
+        compiler.wholes,
         whole if isinstance(whole, Reference) else None,
         render is None,
         render or _constant(value),
@@ -87,14 +88,14 @@ class _Compiler:
         self.references: list[Reference] = []
         self.needed: list[Reference] = []
         self.problems: list[Problem] = []
-        self.whole: Expression | None = None
+        self.wholes: dict[str, Expression] = {}
         # Of references and calls.
         self.count = 0
         self._compilation = Compilation()
 
     def value(self, value: Json, path: str, depth: int) -> Render | None:
         if isinstance(value, str):
-            return self._text(value, path, depth)
+            return self._text(value, path)
         if not isinstance(value, dict | list):
             return None
         if depth == NESTING_MAX:
@@ -117,7 +118,7 @@ class _Compiler:
                 members[key] = render
         return _object(value, members) if members else None
 
-    def _text(self, text: str, path: str, depth: int) -> Render | None:
+    def _text(self, text: str, path: str) -> Render | None:
         if OPEN not in text or self.count > REFERENCES_MAX or len(self.problems) >= PROBLEMS_MAX:
             return None
         parts = scan(text, self._roots, path, self.problems, self._compilation)
@@ -128,9 +129,7 @@ class _Compiler:
                 self.needed += needed_in(part.expression)
                 self.count += max(1, len(found))
         if len(parts) == 1 and isinstance(parts[0], Placed):
-            expression = parts[0].expression
-            if depth == 0:
-                self.whole = expression
+            expression = self.wholes[path] = parts[0].expression
             return _whole(expression)
         return joined(parts, [write_text] * len(parts), path)
 

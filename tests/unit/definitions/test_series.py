@@ -43,7 +43,7 @@ def test_the_n_is_refused():
 
 def test_deep_nesting_is_refused():
     waits, last = [[]], "0"
-    for level in range(20):
+    for _ in range(20):
         waits += [[], [last, str(len(waits))]]
         last = str(len(waits) - 1)
         waits[0] = []

@@ -320,7 +320,7 @@ def large(nodes: int) -> tuple[bytes, dict[str, Task]]:
     ("nodes", "seconds"), [(1_000, 0.15), pytest.param(10_000, 2.0, marks=pytest.mark.slow)]
 )
 def test_validation_is_fast(nodes: int, seconds: float) -> None:
-    """A thousand nodes in 150 ms, ten thousand in 2 s; a busy machine has half as much more."""
+    """On the machine that targets are meant for; a slower one has as much more."""
     source, library = large(nodes)
     spent = []
     for _ in range(3):
@@ -329,4 +329,4 @@ def test_validation_is_fast(nodes: int, seconds: float) -> None:
         assert check(reading, library.get) == ()
         spent.append(time.process_time() - begun)
     print(f"{nodes} nodes: {min(spent) * 1_000:.0f} ms")
-    assert min(spent) < 1.5 * seconds * slowness()
+    assert min(spent) < seconds * slowness()

@@ -270,7 +270,7 @@ def test_schemas_of_expressions_follow_their_arguments() -> None:
     known = {"name": {"type": "string"}, "n": {"type": "integer"}}
 
     def of(expression: str) -> Any:
-        compiled = compile_template(f"{{{{ {expression} }}}}", ("input",)).expression
+        compiled = compile_template(f"{{{{ {expression} }}}}", ("input",)).wholes[""]
         assert compiled is not None
         return schema_of(compiled, lambda found: known.get(str(found.path[0])))
 

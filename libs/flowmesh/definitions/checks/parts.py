@@ -22,7 +22,9 @@ class Parts:
 
     def __init__(self) -> None:
         self.comparison = Comparison()
+        # By identity, which stays that of a schema or a part because it is kept.
         self._parts: dict[int, tuple[Json, Part | None]] = {}
+        self._found: dict[tuple[int, tuple[str | int, ...]], tuple[Part, Found]] = {}
 
     def of(self, schema: Json) -> Part | None:
         """None where there is no schema, or one that says nothing."""
@@ -31,7 +33,6 @@ class Parts:
         known = self._parts.get(id(schema))
         if known is None:
             part = part_of(schema) if check_schema(schema, (), Problems()) else None
-            # The schema is kept, so that its identity stays its own.
             known = self._parts[id(schema)] = (schema, part)
         return known[1]
 
@@ -43,8 +44,14 @@ class Parts:
         facts = [shape.facts for shape in self.comparison.expansion.shapes(part)]
         return [each for each in facts if isinstance(each, Arrays)]
 
-    def at(self, part: Part, path: Sequence[str | int]) -> Found:
+    def at(self, part: Part, path: tuple[str | int, ...]) -> Found:
         """Nothing is there, and says so, where no value can have such a member or item."""
+        known = self._found.get((id(part), path))
+        if known is None:
+            known = self._found[id(part), path] = (part, self._at(part, path))
+        return known[1]
+
+    def _at(self, part: Part, path: Sequence[str | int]) -> Found:
         optional = False
         for key in path:
             if isinstance(key, str):

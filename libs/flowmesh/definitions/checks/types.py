@@ -6,17 +6,17 @@ What certainly does not fit is refused; what may not fit is a warning, one for e
 both sides say something.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowmesh.definitions.checks.known import Known, TaskOf
 from flowmesh.definitions.model import Json, Workflow
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.references import output_roots_of, roots_of, split_input
+from flowmesh.definitions.references import output_roots_of, split_input
 from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions import (
+    Expression,
     Reference,
-    Template,
     TemplateInvalid,
     compile_template,
     schema_of,
@@ -54,7 +54,9 @@ def check_types(
             else:
                 need = known.parts.of(task.input_schema) if task is not None else None
             if need is not None and node.input_path not in inner.invalid and not problems.full:
-                flow = _Flow(known, inner, roots_of(node), node.task_ref or node.id, problems)
+                template = inner.templates.get(node.input_path)
+                wholes = template.wholes if template is not None else {}
+                flow = _Flow(known, inner, wholes, node.task_ref or node.id, problems)
                 flow.check(split_input(node)[0], need, node.input_path)
     _check_output(workflow, scope, known, problems)
 
@@ -70,7 +72,12 @@ def _check_output(workflow: Workflow, scope: Scope, known: Known, problems: Prob
         if len(leaves) != 1 or not scope.nodes[leaves[0]].id:
             return
         given, key = f'{{{{tasks["{scope.nodes[leaves[0]].id}"].output}}}}', "outputSchema"
-    flow = _Flow(known, scope, output_roots_of(workflow), "the output of the workflow", problems)
+    try:
+        wholes = compile_template(given, output_roots_of(workflow)).wholes
+    except TemplateInvalid:
+        # The check of templates tells of it.
+        return
+    flow = _Flow(known, scope, wholes, "the output of the workflow", problems)
     flow.check(given, need, (*workflow.schema_path, key))
 
 
@@ -78,13 +85,13 @@ def _check_output(workflow: Workflow, scope: Scope, known: Known, problems: Prob
 class _Flow:
     """What flows into one node, or out of the workflow.
 
-    `sources` are the references by the places they stand at, `optional` those of them that lead
-    through something that may be missing.
+    `wholes` are the expressions that fill a string of the template; `sources` are they by the
+    places they stand at, `optional` those of them that lead through something that may be missing.
     """
 
     known: Known
     scope: Scope
-    roots: Collection[str]
+    wholes: Mapping[str, Expression]
     expects: str
     problems: Problems
     sources: dict[Path, str] = field(default_factory=dict)
@@ -112,34 +119,34 @@ class _Flow:
         for start in [each for each in doubts if each not in refused]:
             self._warn(doubts[start], base)
 
-    def _part(self, value: Json, path: Path) -> Part:
-        """What a place of the template may hold."""
+    def _part(self, value: Json, path: Path, at: str = "") -> Part:
+        """What a place of the template may hold; `at` is its path as templates have it."""
         if isinstance(value, str):
-            return self._text(value, path) if _OPEN in value else constant(value)
+            return self._text(path, at) if _OPEN in value else constant(value)
         if isinstance(value, dict):
-            members = {name: self._part(member, (*path, name)) for name, member in value.items()}
+            members = {
+                name: self._part(member, (*path, name), child_path(at, name))
+                for name, member in value.items()
+            }
             optional = frozenset(name for name in members if (*path, name) in self.optional)
             return Given((object_of(members, optional),))
         if isinstance(value, list):
-            items = [self._part(item, (*path, index)) for index, item in enumerate(value)]
+            items = [
+                self._part(item, (*path, index), child_path(at, index))
+                for index, item in enumerate(value)
+            ]
             return Given((array_of(items),))
         return constant(value)
 
-    def _text(self, text: str, path: Path) -> Part:
-        try:
-            template = compile_template(text, self.roots)
-        except TemplateInvalid:
-            return ANYTHING
-        return self._yields(template, path)
-
-    def _yields(self, template: Template, path: Path) -> Part:
+    def _text(self, path: Path, at: str) -> Part:
         """What a string with expressions renders to: text, unless it is one and nothing else."""
-        if template.expression is None:
+        expression = self.wholes.get(at)
+        if expression is None:
             return Given((blank("string"),))
-        self.sources[path] = str(template.expression)
-        if template.whole is None:
-            return part_of(schema_of(template.expression, self._reads))
-        found = self.known.value(self.scope, template.whole)
+        self.sources[path] = str(expression)
+        if not isinstance(expression, Reference):
+            return part_of(schema_of(expression, self._reads))
+        found = self.known.value(self.scope, expression)
         if found is None:
             return ANYTHING
         if found.optional:
