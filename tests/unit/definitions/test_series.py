@@ -14,34 +14,41 @@ def graph(*waits):
 
 
 def test_one_node():
+    """It is a block by itself."""
     assert blocks_of(graph("")) == 0
 
 
 def test_a_diamond_with_a_tail():
+    """A series with branches in it."""
     found = blocks_of(graph("", "0", "0", "12", "3"))
     assert found == Series((0, Branches((1, 2)), 3, 4))
 
 
 def test_dependencies_that_others_imply_change_nothing():
+    """What counts is who waits for whom, directly or not."""
     assert blocks_of(graph("", "0", "01", "012")) == Series((0, 1, 2, 3))
 
 
 def test_every_node_of_a_stage_waits_for_all_of_the_one_before():
+    """Branches may follow branches."""
     found = blocks_of(graph("", "", "01", "01"))
     assert found == Series((Branches((0, 1)), Branches((2, 3))))
 
 
 def test_roots_behind_their_followers_in_the_document():
+    """The order of the document does not matter."""
     assert blocks_of(graph("1", "", "0")) == Series((1, 0, 2))
 
 
 def test_the_n_is_refused():
+    """One waits for both, the other for one of them: blocks cannot say that."""
     with pytest.raises(Tangled) as refused:
         blocks_of(graph("", "", "0", "01"))
     assert sorted(refused.value.nodes) == [0, 1, 2, 3]
 
 
 def test_deep_nesting_is_refused():
+    """As deep as bodies may be nested, and no deeper."""
     waits, last = [[]], "0"
     for _ in range(20):
         waits += [[], [last, str(len(waits))]]
@@ -53,6 +60,7 @@ def test_deep_nesting_is_refused():
 
 
 def test_ten_thousand_side_by_side_and_in_a_row():
+    """As many nodes as a workflow may have."""
     assert len(blocks_of(graph(*[""] * 10_000)).blocks) == 10_000
     nodes = [Node(str(n), (n,), dependencies=(str(n - 1),) if n else ()) for n in range(10_000)]
     assert len(blocks_of(graph_of(nodes, {})).blocks) == 10_000
