@@ -23,9 +23,9 @@ MODULES = {
     ),
     "libs/flowmesh/plan": "compiled policies scope",
     "services/flowmesh/orchestrator": (
-        "admission attached batch committer dispatcher executions ids inbox leases owner"
-        " publisher ready runs_long snapshots states stats telemetry touched verdicts views"
-        " waiters works"
+        "admission attached batch committer dispatcher executions gate ids inbox leases lending"
+        " owner permits publisher ready rules runs_long snapshots states stats telemetry touched"
+        " verdicts views waiters works"
     ),
     "services/flowmesh/worker": "relay",
 }
