@@ -1,0 +1,434 @@
+"""The nodes of a workflow as states: one after the other, side by side, for each item of a list.
+
+States are made from the last to the first, as each names the one that follows it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.parts import Document
+from flowmesh.definitions.exports.series import Block, Branches, Series, Tangled, blocks_of
+from flowmesh.definitions.exports.states_conditions import NotSaid, rules_of
+from flowmesh.definitions.exports.states_errors import ANY_ERROR
+from flowmesh.definitions.exports.states_refused import note_edges, note_refused
+from flowmesh.definitions.exports.states_tasks import Tasks
+from flowmesh.definitions.exports.states_values import Values, output_path, path_to
+from flowmesh.definitions.model import (
+    ITEM_NAMES,
+    Dialect,
+    FailurePolicy,
+    GroupBody,
+    MapBody,
+    Node,
+    OnFailure,
+    Workflow,
+)
+from flowmesh.definitions.references import condition_roots_of
+from flowmesh.definitions.scopes import Scope
+from flowmesh.expressions.references import Reference
+from flowmesh.standards.choices import problems_of
+
+NAME_CHARACTERS_MAX = 80
+# Deeper than the functions of the language may be nested.
+_BRANCHES_MAX = 256
+_FAILURE, _SKIPPED = "$.marks.failure", "$.marks.skipped"
+
+
+@dataclass(slots=True)
+class Level:
+    """One machine: its states, and where one of them goes on that is not followed.
+
+    A failure is marked in the value of a branch where the others are finished first (`finishes` of
+    what it stands in), and `marks` says that this is such a branch.
+    """
+
+    scope: Scope
+    skip: Callable[[], str]
+    fail: Callable[[], str]
+    finishes: bool
+    marks: bool = False
+    states: dict[str, Document] = field(default_factory=dict)
+
+    def ordered(self, start: str) -> Document:
+        """The machine with its states as they follow from the first."""
+        found: dict[str, Document] = {}
+        waiting = [start]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found[name] = self.states[name]
+                waiting += reversed(list(_following(found[name])))
+        return {"StartAt": start, "States": found}
+
+
+def _following(state: Document) -> Iterator[str]:
+    if "Next" in state:
+        yield state["Next"]
+    for each in (*state.get("Choices", ()), *state.get("Catch", ())):
+        yield each["Next"]
+    if "Default" in state:
+        yield state["Default"]
+
+
+def _goes(following: str) -> Document:
+    return {"Next": following} if following else {"End": True}
+
+
+class Blocks:
+    """Writes the graphs of one workflow; `wanted` holds the nodes whose output something reads."""
+
+    def __init__(self, workflow: Workflow, people: Mapping[str, Document], lost: Lost) -> None:
+        self._workflow = workflow
+        self._people = people
+        self._lost = lost
+        self._tasks = Tasks(lost, workflow.dialect is not Dialect.NATIVE)
+        self._names: set[str] = set()
+        self._named: dict[tuple[str | int, ...], str] = {}
+        self.scope = Scope(workflow.nodes)
+        self.wanted: set[str] = set()
+        for scope in self.scope.every():
+            around = scope.outer.visible if scope.outer is not None else {}
+            for node in scope.nodes:
+                if node.id in around:
+                    lost.note("a task with the id of one around it", node.id)
+                self._named[node.path] = self.new(node.id)
+                self._note_wanted(scope, node)
+
+    def new(self, wanted: str) -> str:
+        """A name that no other state has."""
+        name, number = wanted, 1
+        while name in self._names:
+            number += 1
+            name = f"{wanted}-{number}"
+        if len(name) > NAME_CHARACTERS_MAX:
+            self._lost.note(f"a name of more than {NAME_CHARACTERS_MAX} characters", wanted[:128])
+        self._names.add(name)
+        return name
+
+    def _note_wanted(self, scope: Scope, node: Node) -> None:
+        self.wanted |= set(scope.implied.get(scope.nodes.index(node), ()))
+        if self._workflow.dialect is not Dialect.NATIVE:
+            # Any of them may be read of the context.
+            self.wanted.add(node.id)
+
+    def block(self, scope: Scope) -> Block | None:
+        """The graph as blocks; None where it cannot be, which is noted."""
+        try:
+            return blocks_of(scope.graph)
+        except Tangled as tangled:
+            names = ", ".join(scope.graph.ids[index] for index in tangled.nodes[:8])
+            self._lost.note(f"{tangled} ({names})")
+            return None
+
+    def leaf(self, scope: Scope) -> str:
+        """The only leaf of a graph; empty where there are several."""
+        leaves = scope.graph.leaves
+        return scope.graph.ids[leaves[0]] if len(leaves) == 1 else ""
+
+    def emit(self, block: Block, level: Level, following: str) -> str:
+        """Adds the states of a block; the name of the first. An empty `following` ends it."""
+        match block:
+            case Series():
+                for each in reversed(block.blocks):
+                    following = self.emit(each, level, following)
+                return following
+            case Branches():
+                return self._beside(block, level, following)
+        return self._node(level.scope.nodes[block], level, following)
+
+    # --- nodes side by side ---
+
+    def _beside(self, block: Branches, level: Level, following: str) -> str:
+        if len(block.blocks) > _BRANCHES_MAX:
+            self._lost.note(f"more than {_BRANCHES_MAX} branches side by side")
+            return following
+        if self._workflow.on_failure is FailurePolicy.STOP and level.scope is self.scope:
+            self._lost.note("a workflow that stops when a node fails (onFailure: STOP)")
+        branches: list[Document] = []
+        ends: set[str] = set()
+        for each in block.blocks:
+            made, marked = self._branch(each, level)
+            branches.append(made)
+            ends |= marked
+        numbers = list(range(len(branches)))
+        # The first of two that have failed is told.
+        merged = {"tasks": _merged("tasks", numbers), "marks": _merged("marks", numbers[::-1])}
+        kept = {f"{name}.$": f"$[0].{name}" for name in self._kept(level)}
+        selector = kept | {f"{name}.$": merged[name] for name in merged}
+        name = self.new("branches")
+        state: Document = {"Type": "Parallel", "Branches": branches, "ResultSelector": selector}
+        level.states[name] = state | _goes(self._checked(name, ends, level, following))
+        return name
+
+    def _kept(self, level: Level) -> list[str]:
+        in_map = any(
+            scope.owner is not None and scope.owner.map is not None
+            for scope in (level.scope, *level.scope.around())
+        )
+        return ["input", *(sorted(ITEM_NAMES) if in_map else ())]
+
+    def _branch(self, block: Block, level: Level) -> tuple[Document, set[str]]:
+        """A branch, and which marks it may leave."""
+        marked: set[str] = set()
+        names: dict[str, str] = {}
+
+        def ends(mark: str, state: Document) -> str:
+            marked.add(mark)
+            if mark not in names:
+                names[mark] = self.new(mark)
+                inner.states[names[mark]] = state
+            return names[mark]
+
+        def skip() -> str:
+            done = {"Type": "Pass", "Result": True, "ResultPath": _SKIPPED, "End": True}
+            return ends("skipped", done)
+
+        def fail() -> str:
+            return ends("failed", {"Type": "Succeed"})
+
+        inner = Level(level.scope, skip, fail, level.finishes, marks=level.finishes)
+        start = self.emit(block, inner, "")
+        return inner.ordered(start) if start else {}, marked
+
+    def _checked(self, name: str, marks: set[str], level: Level, following: str) -> str:
+        """Where it goes on behind branches: elsewhere if one was skipped or has failed."""
+        choices: list[Document] = []
+        if "failed" in marks:
+            rule = {"Variable": _FAILURE, "IsPresent": True}
+            choices.append({**rule, "Next": level.fail()})
+        if "skipped" in marks:
+            rule = {"Variable": _SKIPPED, "IsPresent": True}
+            choices.append({**rule, "Next": level.skip()})
+        if not choices:
+            return following
+        if not following:
+            following = self.new(f"{name}:done")
+            level.states[following] = {"Type": "Succeed"}
+        choice = self.new(f"{name}:ended")
+        level.states[choice] = {"Type": "Choice", "Choices": choices, "Default": following}
+        return choice
+
+    # --- one node ---
+
+    def _node(self, node: Node, level: Level, following: str) -> str:
+        note_refused(node, self._lost, node.id)
+        note_refused(node.outcome, self._lost, node.id)
+        note_edges(node, self._lost, all_settle=self._all_settle(level))
+        name = self._named[node.path]
+        state = self._state(node, level)
+        if comment := self._comment(node):
+            state = {"Type": state.get("Type"), "Comment": comment, **state}
+        if state.get("Type") in ("Task", "Parallel", "Map"):
+            wanted = node.id in self.wanted
+            # What the selector has made is an object with the output already.
+            place = path_to("tasks", node.id) if "ResultSelector" in state else output_path(node.id)
+            state["ResultPath"] = place if wanted else None
+            if catch := self._caught(node, level, following):
+                state["Catch"] = [{"ErrorEquals": [ANY_ERROR], **catch}]
+        elif node.id in self.wanted:
+            following = self._answer(name, None, node, level, following)
+        level.states[name] = state | _goes(following)
+        return self._guarded(node, level, name) if node.condition else name
+
+    def _comment(self, node: Node) -> str:
+        shown = self._people.get(node.id, {}) if node in self.scope.nodes else {}
+        named = node.name if node.name != node.id else ""
+        return ": ".join(filter(None, (named, shown.get("description", ""))))
+
+    def _all_settle(self, level: Level) -> bool:
+        """Whether nothing goes on in a graph where a node was skipped or has failed."""
+        conditions = any(node.condition for node in level.scope.nodes)
+        body = level.scope.owner.body if level.scope.owner is not None else None
+        canceled = self._workflow.on_failure is FailurePolicy.CANCEL
+        at_once = isinstance(body, GroupBody) or (body is None and canceled)
+        return at_once and not conditions
+
+    def _state(self, node: Node, level: Level) -> Document:
+        body = node.body
+        if body is not None and (node.retry is not None or node.timeout_ms):
+            self._lost.note("retries and timeouts of a body", node.id)
+        match body:
+            case None:
+                return self._tasks.state(node, self._outputs(node, level))
+            case MapBody():
+                return self._map(node, body, level)
+            case GroupBody():
+                return self._group(node, body, level)
+        self._lost.note("a loop or a try", node.id)
+        return {"Type": "Pass"}
+
+    def _outputs(self, node: Node, level: Level) -> Mapping[str, bool] | None:
+        """Of a node that reads the context: which outputs are there by then."""
+        if self._workflow.dialect is Dialect.NATIVE:
+            return None
+        graph, waiting = level.scope.graph, [level.scope.nodes.index(node)]
+        before: set[int] = set()
+        while waiting:
+            for each in graph.dependencies[waiting.pop()]:
+                if each not in before:
+                    before.add(each)
+                    waiting.append(each)
+        return {name: index in before for index, name in enumerate(graph.ids)}
+
+    def _caught(self, node: Node, level: Level, following: str) -> Document:
+        """Where it goes on when the node fails; empty where its machine fails with it."""
+        outcome = node.outcome
+        if outcome.on_failure is OnFailure.CONTINUE:
+            name = self.new(f"{self._named[node.path]}:fallback")
+            if node.id in self.wanted:
+                self._answer(name, outcome.fallback, node, level, following, named=name)
+            else:
+                level.states[name] = {"Type": "Pass"} | _goes(following)
+            return {"ResultPath": None, "Next": name}
+        if outcome.on_failure is not OnFailure.FAIL:
+            self._lost.note(f"onFailure: {outcome.on_failure.name} of a node", node.id)
+        elif outcome.fallback is not None:
+            self._lost.note("a fallback of a node that does not go on (onFailure: CONTINUE)",
+                            node.id)  # fmt: skip
+        return {"ResultPath": _FAILURE, "Next": level.fail()} if level.marks else {}
+
+    def _answer(
+        self, name: str, value: object, node: Node, level: Level, following: str, named: str = ""
+    ) -> str:
+        """A state that answers for a node."""
+        named = named or self.new(f"{name}:output")
+        place = output_path(node.id)
+        made = {"Type": "Pass", "Result": value, "ResultPath": place}
+        level.states[named] = made | _goes(following)
+        return named
+
+    def _guarded(self, node: Node, level: Level, name: str) -> str:
+        """The choice before a node with a condition."""
+        values = Values(self._lost, node.id)
+        roots = condition_roots_of(node)
+
+        def path(keys: tuple[str | int, ...]) -> str:
+            root, *rest = keys
+            return values.path(Reference(str(root), tuple(rest))) if root in roots else ""
+
+        try:
+            rules = rules_of(node.condition, path)
+        except NotSaid as error:
+            self._lost.note(str(error), node.id)
+            return name
+        for rule in (rules.holds, rules.fails):
+            for _, why in problems_of(rule):
+                self._lost.note(f"a condition that is no choice rule ({why})", node.id)
+        choice = self.new(f"{name}:condition")
+        level.states[choice] = {
+            "Type": "Choice",
+            "Choices": [
+                {**rules.holds, "Next": name},
+                {**rules.fails, "Next": level.skip()},
+            ],
+            "Default": self._undecided(node, level, choice),
+        }
+        return choice
+
+    def _undecided(self, node: Node, level: Level, choice: str) -> str:
+        """Where a condition leads that is neither true nor false."""
+        name = self.new(f"{choice}-failed")
+        told = {"Error": "ValidationError", "Cause": f"the condition of {node.id} cannot be told"}
+        level.states[name] = {"Type": "Fail", **told}
+        if level.marks:
+            level.states[name] = {
+                "Type": "Pass", "Result": told, "ResultPath": _FAILURE, "Next": level.fail(),
+            }  # fmt: skip
+        return name
+
+    # --- bodies ---
+
+    def _map(self, node: Node, body: MapBody, level: Level) -> Document:
+        note_refused(body, self._lost, node.id)
+        values = Values(self._lost, node.id, self._outputs(node, level))
+        items = values.whole(node.input)
+        if not items:
+            self._lost.note("items of a map that are no single reference", node.id)
+        inner = level.scope.bodies[node.path]
+        leaf = self.leaf(inner)
+        answer = {"InputPath": output_path(leaf)} if leaf else {"Result": None}
+        taken = {"item.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
+        return {
+            "Type": "Map",
+            "ItemsPath": items,
+            "ItemSelector": {"input.$": "$.input", "tasks.$": "$.tasks", "marks": {}, **taken},
+            "MaxConcurrency": body.concurrency,
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "INLINE"},
+                **self.machine(inner, self._named[node.path], answer, None, finishes=True),
+            },
+            "ResultSelector": {"output.$": "$"},
+        }
+
+    def _group(self, node: Node, body: GroupBody, level: Level) -> Document:
+        note_refused(body, self._lost, node.id)
+        inner = level.scope.bodies[node.path]
+        leaves = [inner.graph.ids[index] for index in inner.graph.leaves]
+        self.wanted |= set(leaves)
+        if any(each.condition for each in inner.nodes) and isinstance(self.block(inner), Branches):
+            self._lost.note("a condition in a group of branches", node.id)
+        listed = f"States.Array({', '.join(map(output_path, leaves))})"
+        answer = {"Parameters": {"output.$": listed}, "OutputPath": "$.output"}
+        skipped = [None] * len(leaves)
+        name = self._named[node.path]
+        machine = self.machine(inner, name, answer, skipped, finishes=False)
+        selector = {"output.$": "$[0]"}
+        return {"Type": "Parallel", "Branches": [machine], "ResultSelector": selector}
+
+    def machine(
+        self,
+        scope: Scope,
+        name: str,
+        answer: Document,
+        skipped: object,
+        *,
+        finishes: bool,
+        first: Document | None = None,
+    ) -> Document:
+        """A machine of its own, whose last state gives the `answer`.
+
+        Where a node is skipped, what is behind it is, and `skipped` is the answer unless that is
+        an answer all the same (`...`). `first` is the state it begins with.
+        """
+        if leaf := self.leaf(scope):
+            self.wanted.add(leaf) if output_path(leaf) in answer.values() else None
+        end = self.new(f"{name}:output")
+        extra: dict[str, str] = {}
+
+        def skip() -> str:
+            if skipped is ...:
+                return end
+            if "skip" not in extra:
+                extra["skip"] = self.new(f"{name}:skipped")
+                done = {"Type": "Pass", "Result": skipped, "End": True}
+                level.states[extra["skip"]] = done
+            return extra["skip"]
+
+        def fail() -> str:
+            if "fail" not in extra:
+                extra["fail"] = self.new(f"{name}:failed")
+                told = {"ErrorPath": f"{_FAILURE}.Error", "CausePath": f"{_FAILURE}.Cause"}
+                level.states[extra["fail"]] = {"Type": "Fail", **told}
+            return extra["fail"]
+
+        level = Level(scope, skip, fail, finishes)
+        level.states[end] = {"Type": "Pass", **answer, "End": True}
+        block = self.block(scope)
+        if block is None:
+            return {}
+        start = self.emit(block, level, end)
+        if first is not None:
+            begin = self.new(f"{name}:input")
+            level.states[begin] = {**first, "Next": start}
+            start = begin
+        return level.ordered(start)
+
+
+def _merged(member: str, numbers: list[int]) -> str:
+    """A call that merges this member of the values of branches; of one twice, the last is left."""
+    if len(numbers) == 1:
+        return f"$[{numbers[0]}].{member}"
+    half = len(numbers) // 2
+    one, other = _merged(member, numbers[:half]), _merged(member, numbers[half:])
+    return f"States.JsonMerge({one}, {other}, false)"
