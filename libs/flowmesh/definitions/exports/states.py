@@ -5,15 +5,18 @@ What follows from a failure is written out: where a workflow finishes the others
 catch what fails in them and say so in their value.
 """
 
+import orjson
+
+from flowmesh.definitions.checks import check
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document, written_nodes
 from flowmesh.definitions.exports.states_blocks import Blocks
 from flowmesh.definitions.exports.states_errors import whole_seconds
 from flowmesh.definitions.exports.states_refused import note_refused
 from flowmesh.definitions.exports.states_values import Values, output_path
-from flowmesh.definitions.formats import load
 from flowmesh.definitions.model import Dialect, FailurePolicy, Workflow
-from flowmesh.definitions.problems import Problems, errors_in
+from flowmesh.definitions.problems import errors_in
+from flowmesh.definitions.reading import Resolve, read_source
 from flowmesh.definitions.references import output_roots_of
 from flowmesh.expressions import TemplateInvalid, compile_template
 
@@ -23,7 +26,10 @@ _FIRST = {
 }
 
 
-def states_document(workflow: Workflow, document: Document, lost: Lost) -> Document:
+def states_document(
+    workflow: Workflow, document: Document, lost: Lost, resolve: Resolve
+) -> Document:
+    """`resolve` gives those tasks of the library that are at hand."""
     note_refused(workflow, lost)
     metadata = document.get("metadata") or {}
     if workflow.dialect is Dialect.NATIVE:
@@ -36,7 +42,7 @@ def states_document(workflow: Workflow, document: Document, lost: Lost) -> Docum
     found: Document = {"Name": workflow.id} | ({"Comment": comment} if comment else {})
     if workflow.timeout_ms:
         found["TimeoutSeconds"] = whole_seconds(workflow.timeout_ms, "a timeout", lost)
-    blocks = Blocks(workflow, written_nodes(workflow, document), lost)
+    blocks = Blocks(workflow, written_nodes(workflow, document), lost, resolve)
     answer, skipped = _answer(workflow, blocks, lost)
     finishes = workflow.on_failure is not FailurePolicy.CANCEL
     made = blocks.machine(
@@ -50,10 +56,10 @@ def states_document(workflow: Workflow, document: Document, lost: Lost) -> Docum
 
 def _note_problems(document: Document, lost: Lost) -> None:
     """Limits that what was written would be over, such as how long a text may be."""
-    problems = Problems()
-    load(document, problems)
-    for problem in errors_in(problems.found):
-        lost.note(f"this: {problem.message}")
+    reading = read_source(orjson.dumps(document))
+    for problem in errors_in([*reading.problems, *check(reading, lambda _name: None)]):
+        if problem.code != "TASK_NOT_FOUND":
+            lost.note(f"what this would be ({problem.place}: {problem.message})")
 
 
 def _answer(workflow: Workflow, blocks: Blocks, lost: Lost) -> tuple[Document, object]:
@@ -71,6 +77,7 @@ def _answer(workflow: Workflow, blocks: Blocks, lost: Lost) -> tuple[Document, o
             blocks.wanted.add(str(reference.path[0]))
     if path := values.whole(workflow.output):
         return {"InputPath": path}, ...
-    if isinstance(workflow.output, dict):
-        return {"Parameters": values.payload(workflow.output)}, ...
-    return {"Parameters": values.payload({"output": workflow.output}), "OutputPath": "$.output"}, ...
+    is_object = isinstance(workflow.output, dict)
+    given = workflow.output if is_object else {"output": workflow.output}
+    made: Document = {"Parameters": values.payload(given)}
+    return made | ({} if is_object else {"OutputPath": "$.output"}), ...

@@ -24,6 +24,7 @@ from flowmesh.definitions.model import (
     OnFailure,
     Workflow,
 )
+from flowmesh.definitions.reading import Resolve
 from flowmesh.definitions.references import condition_roots_of
 from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions.references import Reference
@@ -78,22 +79,27 @@ def _goes(following: str) -> Document:
 class Blocks:
     """Writes the graphs of one workflow; `wanted` holds the nodes whose output something reads."""
 
-    def __init__(self, workflow: Workflow, people: Mapping[str, Document], lost: Lost) -> None:
+    def __init__(
+        self, workflow: Workflow, people: Mapping[str, Document], lost: Lost, resolve: Resolve
+    ) -> None:
         self._workflow = workflow
         self._people = people
         self._lost = lost
-        self._tasks = Tasks(lost, workflow.dialect is not Dialect.NATIVE)
+        self._tasks = Tasks(lost, resolve, foreign=workflow.dialect is not Dialect.NATIVE)
         self._names: set[str] = set()
         self._named: dict[tuple[str | int, ...], str] = {}
         self.scope = Scope(workflow.nodes)
         self.wanted: set[str] = set()
         for scope in self.scope.every():
             around = scope.outer.visible if scope.outer is not None else {}
-            for node in scope.nodes:
+            for index, node in enumerate(scope.nodes):
                 if node.id in around:
                     lost.note("a task with the id of one around it", node.id)
                 self._named[node.path] = self.new(node.id)
-                self._note_wanted(scope, node)
+                self.wanted |= set(scope.implied.get(index, ()))
+                if workflow.dialect is not Dialect.NATIVE:
+                    # Any of them may be read of the context.
+                    self.wanted.add(node.id)
 
     def new(self, wanted: str) -> str:
         """A name that no other state has."""
@@ -105,12 +111,6 @@ class Blocks:
             self._lost.note(f"a name of more than {NAME_CHARACTERS_MAX} characters", wanted[:128])
         self._names.add(name)
         return name
-
-    def _note_wanted(self, scope: Scope, node: Node) -> None:
-        self.wanted |= set(scope.implied.get(scope.nodes.index(node), ()))
-        if self._workflow.dialect is not Dialect.NATIVE:
-            # Any of them may be read of the context.
-            self.wanted.add(node.id)
 
     def block(self, scope: Scope) -> Block | None:
         """The graph as blocks; None where it cannot be, which is noted."""

@@ -10,6 +10,7 @@ from flowmesh.definitions.exports.states_errors import retriers_of, whole_second
 from flowmesh.definitions.exports.states_refused import note_refused
 from flowmesh.definitions.exports.states_values import Values
 from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, OnFailure, Task
+from flowmesh.definitions.reading import Resolve
 from flowmesh.definitions.references import has_template
 from flowmesh.definitions.specs import delay_of, timeout_ms
 
@@ -24,8 +25,9 @@ _BODY_OF_TEXT = re.compile(r"\s*[{\[]")
 class Tasks:
     """The states of single nodes of one workflow, with what is lost of them."""
 
-    def __init__(self, lost: Lost, foreign: bool) -> None:
+    def __init__(self, lost: Lost, resolve: Resolve, *, foreign: bool) -> None:
         self._lost = lost
+        self._resolve = resolve
         # Whether the tasks that are written into nodes are those of step JSON.
         self._foreign = foreign
 
@@ -106,7 +108,13 @@ class Tasks:
         if node.task_ref in BUILT_IN_NAMES:
             self._note(f"the built-in task {node.task_ref}", node)
             return {"Type": "Task"}
+        task = self._resolve(node.task_ref)
+        if task is not None and task.executor == "condition":
+            self._note("a task that decides whether what is behind it runs (condition: can)", node)
         given = node.input if node.has_input else {}
+        is_transform = task is None or task.executor == "transform"
+        if is_transform and isinstance(given, dict) and "source" in given:
+            self._note("an input whose source a transform of the library would read", node)
         return _called(f"{_LIBRARY}{node.task_ref}", given, values)
 
     def _remote(self, node: Node, task: Task, values: Values) -> Document:
