@@ -199,7 +199,7 @@ def test_templates_are_functions_where_they_are_more_than_a_reference() -> None:
     }
     assert states(once("a", input=given_to))["a"]["Parameters"] == {
         "text.$": "States.Format('it\\'s {} of \\{x\\} \\\\ q', $.input.a)",
-        "list.$": "States.Array($.input.a, 1, States.StringToJson('{\"k\":[\"\\'\"]}'))",
+        "list.$": 'States.Array($.input.a, 1, States.StringToJson(\'{"k":["\\\'"]}\'))',
         "json.$": "States.JsonToString($.input.a)",
         "objects": [{"id.$": "$$.Execution.Id"}, 2],
         "constant": 1.5,

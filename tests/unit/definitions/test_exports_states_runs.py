@@ -16,7 +16,7 @@ from flowmesh.rehearsal.report import Report
 from flowmesh.rehearsal.run import rehearse
 from flowmesh.rehearsal.source import stand_ins
 from flowmesh.sandbox import Sandbox
-from tests.unit.definitions.factories import task, workflow
+from tests.unit.definitions.factories import http, steps, task, workflow
 
 Json = Any
 SEEDS = range(120)
@@ -217,3 +217,49 @@ async def test_what_is_written_runs_to_the_same(sandbox: Sandbox) -> None:
         assert story(again) == story(told), f"seed {seed}\n{states.decode()}"
         seen[told.status] = seen.get(told.status, 0) + 1
     assert min(seen["completed"], seen["failed"]) > len(SEEDS) / 10
+
+
+def sent_in(report: Report) -> Json:
+    """The requests, but for the key that has the name of the node in it."""
+    return [
+        (call.method, call.url, call.body, {**call.headers, "Idempotency-Key": ""})
+        for call in report.calls
+        if call.method
+    ]
+
+
+async def test_step_json_runs_to_the_same(sandbox: Sandbox) -> None:
+    """Requests with the same body, and a worker's task with the same input."""
+    document = steps(
+        http("a", params={"method": "PUT", "body": {"n": "{{context.n}}"}, "headers": {"x-a": "b"}}),
+        {"id": "b", "action": "mine", "dependencies": ["a"],
+         "params": {"of": "{{context.a.v}}", "all": "{{context.a}} of {{context.text}}"}},
+        http("c", "b", params={"method": "DELETE"}),
+        {"id": "d", "dependencies": ["c"]},
+    )  # fmt: skip
+    states = write_yaml(export_source(document, "", "states")).encode()
+    answer = {"output": {"v": [1]}}
+    told = await rehearsed(document, {"a": answer, "b": answer}, sandbox)
+    again = await rehearsed(states, {"a": answer, "b:task": answer}, sandbox)
+    assert told.status == again.status == "completed"
+    assert len(sent_in(told)) == 2
+    assert sent_in(again) == sent_in(told)
+    assert [c.input for c in told.calls if not c.method] == [
+        c.input for c in again.calls if not c.method
+    ]
+
+
+@pytest.mark.parametrize("answer", [{"output": {"v": 2}}, {"failure": {"class": "Mine"}}])
+async def test_another_workflow_is_started_alike(sandbox: Sandbox, answer: Json) -> None:
+    """With the same input, and its output or its failure is that of the task."""
+    started = {"workflow": "other", "input": {"x": "{{input.n}}"}}
+    source, states = written(
+        workflow(
+            {"id": "s", "subworkflow": started},
+            output={"v": "{{tasks.s.output.v}}"},
+        )
+    )
+    told = await rehearsed(source, {"s": answer}, sandbox)
+    again = await rehearsed(states, {"s:task": answer}, sandbox)
+    assert (told.status, told.output) == (again.status, again.output)
+    assert told.status == ("completed" if "output" in answer else "failed")
