@@ -20,7 +20,8 @@ def flow(name: str) -> Json:
     each = {"id": "x", "taskRef": "exported-price", "retry": ONCE, "input": {"of": "{{item}}"}}
     return workflow(
         name,
-        {"id": "order", "taskRef": "exported-order", "retry": AGAIN, "input": {"id": "{{input.id}}"}},
+        {"id": "order", "taskRef": "exported-order", "retry": AGAIN,
+         "input": {"id": "{{input.id}}"}},
         {"id": "prices", "dependsOn": ["order"],
          "map": {"items": "{{tasks.order.output.items}}", "concurrency": 2, "tasks": [each]}},
         {"id": "gift-card", "dependsOn": ["order"], "taskRef": "exported-gift", "retry": ONCE,
@@ -89,7 +90,7 @@ async def test_what_states_cannot_say_is_refused_over_rest(suite: Suite) -> None
     await applied(suite, gate, refused)
     answer = await suite.get("/api/v1/workflows/exported-refused:export?format=states")
     assert (answer.status, answer.json["error"]["reason"]) == (400, "FEATURE_UNSUPPORTED")
-    told = {each["message"] for each in answer.json["error"]["details"]}
+    told = {each["description"] for each in answer.json["error"]["details"]}
     begins = "the Amazon States Language has no place for "
     assert told == {
         f"{begins}a limit of what runs at once",

@@ -118,7 +118,7 @@ def test_what_is_side_by_side_is_a_parallel() -> None:
     """By default the others are finished when one fails, which its branch then tells."""
     tasks = (once("a"), once("b"), once("c", dependsOn=["a", "b"]))
     found = states(*tasks)
-    assert [list(each["States"])[0] for each in found["branches"]["Branches"]] == ["a", "b"]
+    assert [next(iter(each["States"])) for each in found["branches"]["Branches"]] == ["a", "b"]
     assert found["branches"]["Branches"][0]["States"]["a"]["Catch"] == [
         {"ErrorEquals": ["States.ALL"], "ResultPath": "$.marks.failure", "Next": "failed"}
     ]
@@ -299,7 +299,7 @@ TANGLED = (once("a"), once("b"), once("c", dependsOn=["a"]), once("d", dependsOn
         (
             source_of(workflow({"id": "l", "loop": {"while": "state.n < 3", "state": {"n": 0},
                                                     "tasks": [node("x")]}})),
-            [("l", "a loop or a try")],
+            [("l", "a state machine, a loop or a try")],
         ),
         (
             source_of(workflow({"id": "r", "race": {"tasks": [node("x"), node("y")]}})),
@@ -454,7 +454,7 @@ COMPARISONS = (
 CEL = st.recursive(
     COMPARISONS,
     lambda inner: (
-        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda each: "(%s %s %s)" % each)
+        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(" ".join).map("({})".format)
         | inner.map(lambda each: f"!({each})")
     ),
     max_leaves=5,

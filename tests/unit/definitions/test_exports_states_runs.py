@@ -231,7 +231,8 @@ def sent_in(report: Report) -> Json:
 async def test_step_json_runs_to_the_same(sandbox: Sandbox) -> None:
     """Requests with the same body, and a worker's task with the same input."""
     document = steps(
-        http("a", params={"method": "PUT", "body": {"n": "{{context.n}}"}, "headers": {"x-a": "b"}}),
+        http("a", params={"method": "PUT", "body": {"n": "{{context.n}}"},
+                          "headers": {"x-a": "b"}}),
         {"id": "b", "action": "mine", "dependencies": ["a"],
          "params": {"of": "{{context.a.v}}", "all": "{{context.a}} of {{context.text}}"}},
         http("c", "b", params={"method": "DELETE"}),

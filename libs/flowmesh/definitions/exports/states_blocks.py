@@ -8,17 +8,25 @@ from dataclasses import dataclass, field
 
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
-from flowmesh.definitions.exports.series import Block, Branches, Series, Tangled, blocks_of
+from flowmesh.definitions.exports.series import (
+    Block,
+    Branches,
+    Series,
+    Tangled,
+    before_each,
+    blocks_of,
+)
 from flowmesh.definitions.exports.states_conditions import NotSaid, rules_of
 from flowmesh.definitions.exports.states_errors import ANY_ERROR
 from flowmesh.definitions.exports.states_refused import note_edges, note_refused
 from flowmesh.definitions.exports.states_tasks import Tasks
-from flowmesh.definitions.exports.states_values import Values, output_path, path_to
+from flowmesh.definitions.exports.states_values import HasEnded, Values, output_path, path_to
 from flowmesh.definitions.model import (
     ITEM_NAMES,
     Dialect,
     FailurePolicy,
     GroupBody,
+    Join,
     MapBody,
     Node,
     OnFailure,
@@ -31,8 +39,8 @@ from flowmesh.expressions.references import Reference
 from flowmesh.standards.choices import problems_of
 
 NAME_CHARACTERS_MAX = 80
-# Deeper than the functions of the language may be nested.
-_BRANCHES_MAX = 256
+# The call that merges the values of so many is as long as one may be.
+_BRANCHES_MAX = 128
 _FAILURE, _SKIPPED = "$.marks.failure", "$.marks.skipped"
 
 
@@ -88,6 +96,9 @@ class Blocks:
         self._tasks = Tasks(lost, resolve, foreign=workflow.dialect is not Dialect.NATIVE)
         self._names: set[str] = set()
         self._named: dict[tuple[str | int, ...], str] = {}
+        # By scope: what each of its nodes waits for, and where it stands.
+        self._before: dict[int, list[int]] = {}
+        self._places: dict[int, dict[str, int]] = {}
         self.scope = Scope(workflow.nodes)
         self.wanted: set[str] = set()
         for scope in self.scope.every():
@@ -214,7 +225,8 @@ class Blocks:
     def _node(self, node: Node, level: Level, following: str) -> str:
         note_refused(node, self._lost, node.id)
         note_refused(node.outcome, self._lost, node.id)
-        note_edges(node, self._lost, all_settle=self._all_settle(level))
+        settles = node.join is Join.ALL and self._all_settle(level)
+        note_edges(node, self._lost, all_settle=settles)
         name = self._named[node.path]
         state = self._state(node, level)
         if comment := self._comment(node):
@@ -232,7 +244,8 @@ class Blocks:
         return self._guarded(node, level, name) if node.condition else name
 
     def _comment(self, node: Node) -> str:
-        shown = self._people.get(node.id, {}) if node in self.scope.nodes else {}
+        is_top = self.scope.ids.get(node.id) is node
+        shown = self._people.get(node.id, {}) if is_top else {}
         named = node.name if node.name != node.id else ""
         return ": ".join(filter(None, (named, shown.get("description", ""))))
 
@@ -255,21 +268,20 @@ class Blocks:
                 return self._map(node, body, level)
             case GroupBody():
                 return self._group(node, body, level)
-        self._lost.note("a loop or a try", node.id)
+        self._lost.note("a state machine, a loop or a try", node.id)
         return {"Type": "Pass"}
 
-    def _outputs(self, node: Node, level: Level) -> Mapping[str, bool] | None:
+    def _outputs(self, node: Node, level: Level) -> HasEnded | None:
         """Of a node that reads the context: which outputs are there by then."""
         if self._workflow.dialect is Dialect.NATIVE:
             return None
-        graph, waiting = level.scope.graph, [level.scope.nodes.index(node)]
-        before: set[int] = set()
-        while waiting:
-            for each in graph.dependencies[waiting.pop()]:
-                if each not in before:
-                    before.add(each)
-                    waiting.append(each)
-        return {name: index in before for index, name in enumerate(graph.ids)}
+        scope = level.scope
+        if id(scope) not in self._before:
+            self._before[id(scope)] = before_each(scope.graph)
+            self._places[id(scope)] = {name: at for at, name in enumerate(scope.graph.ids)}
+        before, places = self._before[id(scope)], self._places[id(scope)]
+        mine = before[places[node.id]]
+        return lambda name: bool(mine >> places[name] & 1) if name in places else None
 
     def _caught(self, node: Node, level: Level, following: str) -> Document:
         """Where it goes on when the node fails; empty where its machine fails with it."""

@@ -1,14 +1,13 @@
 """What a node does as a state, but for what it is put together with: tasks, timers, nothing."""
 
 import re
-from collections.abc import Mapping
 
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS, BUILT_IN_NAMES
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.states_errors import retriers_of, whole_seconds
 from flowmesh.definitions.exports.states_refused import note_refused
-from flowmesh.definitions.exports.states_values import Values
+from flowmesh.definitions.exports.states_values import HasEnded, Values
 from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, OnFailure, Task
 from flowmesh.definitions.reading import Resolve
 from flowmesh.definitions.references import has_template
@@ -31,7 +30,7 @@ class Tasks:
         # Whether the tasks that are written into nodes are those of step JSON.
         self._foreign = foreign
 
-    def state(self, node: Node, outputs: Mapping[str, bool] | None) -> Document:
+    def state(self, node: Node, has_ended: HasEnded | None) -> Document:
         """The state of a node that has no body, without where it goes on."""
         task = node.task
         if task is not None:
@@ -39,7 +38,7 @@ class Tasks:
         executor = task.executor if task is not None else node.task_ref
         if executor in ("noop", "delay"):
             return self._timed(node, task, executor)
-        values = Values(self._lost, node.id, outputs)
+        values = Values(self._lost, node.id, has_ended)
         if task is None:
             found = self._of_library(node, values)
         elif executor == "subworkflow":
@@ -141,7 +140,7 @@ class Tasks:
         }
 
     def _http(self, node: Node, task: Task, values: Values) -> Document:
-        values.own_input = True
+        values.input_too = True
         config = task.config
         for key in sorted(config.keys() - _SAID_OF_HTTP):
             words = {"send_context": "a request that sends the context"}

@@ -6,7 +6,7 @@ and `index`, so that a reference leads to the same place as in our templates.
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 
 import orjson
 
@@ -26,6 +26,9 @@ _ROOTS = frozenset({"input", "tasks", "execution", "context", "variables", "undo
 _KNOWN = _ROOTS | ITEM_NAMES | {"state", "error"}
 # What they do is exactly what ours does.
 _FUNCTIONS = {"toJson": "JsonToString"}
+
+# Whether a node of this id has ended by then; None where there is no such node.
+HasEnded = Callable[[str], bool | None]
 
 
 def path_to(*keys: str | int) -> str:
@@ -48,17 +51,15 @@ def output_path(node_id: str) -> str:
 class Values:
     """Writes the templates of one node, `node_id`, or of the workflow where that is empty.
 
-    `outputs` is set where `context` stands for the input with outputs of nodes: whether a node of
-    an id has ended by then, for every node of the workflow.
+    `has_ended` is given where `context` stands for the input with the outputs of nodes, and with
+    `input_too` so does `input`.
     """
 
-    def __init__(
-        self, lost: Lost, node_id: str = "", outputs: Mapping[str, bool] | None = None
-    ) -> None:
+    def __init__(self, lost: Lost, node_id: str = "", has_ended: HasEnded | None = None) -> None:
         self._lost = lost
         self._node_id = node_id
-        self._outputs = outputs
-        self.own_input = False
+        self._has_ended = has_ended
+        self.input_too = False
 
     def note(self, feature: str) -> None:
         self._lost.note(feature, self._node_id)
@@ -66,7 +67,7 @@ class Values:
     def path(self, reference: Reference) -> str:
         """Where a reference leads; empty where it cannot be said, which is noted."""
         root, keys = reference.root, reference.path
-        if root == "context" or (root == "input" and self._outputs is not None and self.own_input):
+        if root == "context" or (root == "input" and self.input_too):
             return self._in_context(reference)
         if root in ("input", "item", "index") or (root == "tasks" and len(keys) > 1):
             return path_to(root, *keys)
@@ -76,13 +77,14 @@ class Values:
         return ""
 
     def _in_context(self, reference: Reference) -> str:
-        keys, outputs = reference.path, self._outputs or {}
-        if not keys or not isinstance(keys[0], str):
+        keys = reference.path
+        if self._has_ended is None or not keys or not isinstance(keys[0], str):
             self.note("a node that reads the whole context")
             return ""
-        if keys[0] not in outputs:
+        ended = self._has_ended(keys[0])
+        if ended is None:
             return path_to("input", *keys)
-        if not outputs[keys[0]]:
+        if not ended:
             self.note(f"a template that reads {reference}, of a node it does not wait for")
             return ""
         if keys[1:2] == ("result",):
