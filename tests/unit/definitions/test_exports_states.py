@@ -187,6 +187,15 @@ def test_maps_groups_delays_and_other_workflows() -> None:
     assert found["w:output"]["InputPath"] == "$.tasks.s.output"
 
 
+def test_items_that_are_written_out_are_made_first() -> None:
+    """A state before the map puts them into its input."""
+    found = states({"id": "m", "map": {"items": [1, 2], "tasks": [once("x")]}})
+    assert list(found) == ["w:input", "m:list", "m", "w:output"]
+    assert (found["m:list"]["Result"], found["m"]["ItemsPath"]) == ([1, 2], "$.items")
+    computed = workflow({"id": "m", "map": {"items": ["{{input.a}}"], "tasks": [once("x")]}})
+    assert refused(source_of(computed)) == [("m", "items of a map that are computed")]
+
+
 def test_templates_are_functions_where_they_are_more_than_a_reference() -> None:
     """Texts with braces and quotes in them, lists, constants."""
     given_to = {

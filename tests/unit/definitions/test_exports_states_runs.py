@@ -108,8 +108,8 @@ class Writer:
             least = 1 if self.cancels else 0
             said["condition"] = self.draw.choice(CONDITIONS[least:])
         if kind == "map" and depth < 2:
-            lists = ["{{input.list}}", '{{ input["a b"] }}', "{{input.text}}"]
-            items = self.draw.choice(lists[: 2 if self.cancels else 3])
+            lists = ["{{input.list}}", '{{ input["a b"] }}', [1, {"k": "v"}], "{{input.text}}"]
+            items = self.draw.choice(lists[: 3 if self.cancels else 4])
             body, _ = self.graph(2, depth + 1, done)
             return said | {"map": {"items": items, "concurrency": 2, "tasks": body}}
         if kind == "group" and self.groups < 2:

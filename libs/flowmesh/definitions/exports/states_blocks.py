@@ -33,7 +33,7 @@ from flowmesh.definitions.model import (
     Workflow,
 )
 from flowmesh.definitions.reading import Resolve
-from flowmesh.definitions.references import condition_roots_of
+from flowmesh.definitions.references import condition_roots_of, has_template
 from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions.references import Reference
 from flowmesh.standards.choices import problems_of
@@ -41,6 +41,8 @@ from flowmesh.standards.choices import problems_of
 NAME_CHARACTERS_MAX = 80
 # The call that merges the values of so many is as long as one may be.
 _BRANCHES_MAX = 128
+# Where the items of a map are that are no reference.
+_ITEMS = "$.items"
 _FAILURE, _SKIPPED = "$.marks.failure", "$.marks.skipped"
 
 
@@ -241,7 +243,12 @@ class Blocks:
         elif node.id in self.wanted:
             following = self._answer(name, None, node, level, following)
         level.states[name] = state | _goes(following)
-        return self._guarded(node, level, name) if node.condition else name
+        first = name
+        if state.get("ItemsPath") == _ITEMS:
+            first = self.new(f"{name}:list")
+            made = {"Type": "Pass", "Result": node.input, "ResultPath": _ITEMS, "Next": name}
+            level.states[first] = made
+        return self._guarded(node, level, first) if node.condition else first
 
     def _comment(self, node: Node) -> str:
         is_top = self.scope.ids.get(node.id) is node
@@ -354,9 +361,10 @@ class Blocks:
     def _map(self, node: Node, body: MapBody, level: Level) -> Document:
         note_refused(body, self._lost, node.id)
         values = Values(self._lost, node.id, self._outputs(node, level))
-        items = values.whole(node.input)
+        is_constant = isinstance(node.input, list) and not has_template(node.input)
+        items = _ITEMS if is_constant else values.whole(node.input)
         if not items:
-            self._lost.note("items of a map that are no single reference", node.id)
+            self._lost.note("items of a map that are computed", node.id)
         inner = level.scope.bodies[node.path]
         leaf = self.leaf(inner)
         answer = {"InputPath": output_path(leaf)} if leaf else {"Result": None}
