@@ -3,8 +3,7 @@
 States are made from the last to the first, as each names the one that follows it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
@@ -18,6 +17,7 @@ from flowmesh.definitions.exports.series import (
 )
 from flowmesh.definitions.exports.states_conditions import NotSaid, rules_of
 from flowmesh.definitions.exports.states_errors import ANY_ERROR
+from flowmesh.definitions.exports.states_levels import Level, goes, merged
 from flowmesh.definitions.exports.states_refused import note_edges, note_refused
 from flowmesh.definitions.exports.states_tasks import Tasks
 from flowmesh.definitions.exports.states_values import HasEnded, Values, output_path, path_to
@@ -44,46 +44,6 @@ _BRANCHES_MAX = 128
 # Where the items of a map are that are no reference.
 _ITEMS = "$.items"
 _FAILURE, _SKIPPED = "$.marks.failure", "$.marks.skipped"
-
-
-@dataclass(slots=True)
-class Level:
-    """One machine: its states, and where one of them goes on that is not followed.
-
-    A failure is marked in the value of a branch where the others are finished first (`finishes` of
-    what it stands in), and `marks` says that this is such a branch.
-    """
-
-    scope: Scope
-    skip: Callable[[], str]
-    fail: Callable[[], str]
-    finishes: bool
-    marks: bool = False
-    states: dict[str, Document] = field(default_factory=dict)
-
-    def ordered(self, start: str) -> Document:
-        """The machine with its states as they follow from the first."""
-        found: dict[str, Document] = {}
-        waiting = [start]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found[name] = self.states[name]
-                waiting += reversed(list(_following(found[name])))
-        return {"StartAt": start, "States": found}
-
-
-def _following(state: Document) -> Iterator[str]:
-    if "Next" in state:
-        yield state["Next"]
-    for each in (*state.get("Choices", ()), *state.get("Catch", ())):
-        yield each["Next"]
-    if "Default" in state:
-        yield state["Default"]
-
-
-def _goes(following: str) -> Document:
-    return {"Next": following} if following else {"End": True}
 
 
 class Blocks:
@@ -166,12 +126,12 @@ class Blocks:
             ends |= marked
         numbers = list(range(len(branches)))
         # The first of two that have failed is told.
-        merged = {"tasks": _merged("tasks", numbers), "marks": _merged("marks", numbers[::-1])}
+        calls = {"tasks": merged("tasks", numbers), "marks": merged("marks", numbers[::-1])}
         kept = {f"{name}.$": f"$[0].{name}" for name in self._kept(level)}
-        selector = kept | {f"{name}.$": merged[name] for name in merged}
+        selector = kept | {f"{name}.$": call for name, call in calls.items()}
         name = self.new("branches")
         state: Document = {"Type": "Parallel", "Branches": branches, "ResultSelector": selector}
-        level.states[name] = state | _goes(self._checked(name, ends, level, following))
+        level.states[name] = state | goes(self._checked(name, ends, level, following))
         return name
 
     def _kept(self, level: Level) -> list[str]:
@@ -242,7 +202,7 @@ class Blocks:
                 state["Catch"] = [{"ErrorEquals": [ANY_ERROR], **catch}]
         elif node.id in self.wanted:
             following = self._answer(name, None, node, level, following)
-        level.states[name] = state | _goes(following)
+        level.states[name] = state | goes(following)
         first = name
         if state.get("ItemsPath") == _ITEMS:
             first = self.new(f"{name}:list")
@@ -298,7 +258,7 @@ class Blocks:
             if node.id in self.wanted:
                 self._answer(name, outcome.fallback, node, level, following, named=name)
             else:
-                level.states[name] = {"Type": "Pass"} | _goes(following)
+                level.states[name] = {"Type": "Pass"} | goes(following)
             return {"ResultPath": None, "Next": name}
         if outcome.on_failure is not OnFailure.FAIL:
             self._lost.note(f"onFailure: {outcome.on_failure.name} of a node", node.id)
@@ -314,7 +274,7 @@ class Blocks:
         named = named or self.new(f"{name}:output")
         place = output_path(node.id)
         made = {"Type": "Pass", "Result": value, "ResultPath": place}
-        level.states[named] = made | _goes(following)
+        level.states[named] = made | goes(following)
         return named
 
     def _guarded(self, node: Node, level: Level, name: str) -> str:
@@ -443,12 +403,3 @@ class Blocks:
             level.states[begin] = {**first, "Next": start}
             start = begin
         return level.ordered(start)
-
-
-def _merged(member: str, numbers: list[int]) -> str:
-    """A call that merges this member of the values of branches; of one twice, the last is left."""
-    if len(numbers) == 1:
-        return f"$[{numbers[0]}].{member}"
-    half = len(numbers) // 2
-    one, other = _merged(member, numbers[:half]), _merged(member, numbers[half:])
-    return f"States.JsonMerge({one}, {other}, false)"
