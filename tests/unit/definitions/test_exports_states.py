@@ -187,6 +187,67 @@ def test_maps_groups_delays_and_other_workflows() -> None:
     assert found["w:output"]["InputPath"] == "$.tasks.s.output"
 
 
+def route(**more: Json) -> Json:
+    """A decision between x and y, and z where neither is so."""
+    conditions = [
+        {"id": "x", "expression": "input.n > 1"},
+        {"id": "y", "expression": "input.n == 1"},
+    ]
+    return {"id": "d", "decision": {"conditions": conditions, "default": ["z"], **more}}
+
+
+def on(label: str, node_id: str, **more: Json) -> Json:
+    return once(node_id, dependsOn=[{"task": "d", "on": label}], **more)
+
+
+def test_a_decision_chooses_one_of_its_branches() -> None:
+    """Its conditions are tried in their order; what joins the branches waits for the one."""
+    join = once("j", dependsOn=["a", "b"], join="ALL")
+    found = states(route(), on("x", "a"), on("z", "b"), join)
+    assert [each["Next"] for each in found["d"]["Choices"]] == ["a", "w:skipped", "b"]
+    assert found["d"]["Default"] == "d-failed"
+    assert found["a"]["Next"] == found["b"]["Next"] == "j"
+    assert found["w:skipped"] == {"Type": "Pass", "Result": None, "End": True}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "what"),
+    [
+        ((route(match="ALL"), on("x", "a")), ("d", "a decision that takes all that hold")),
+        (
+            (route(), on("x", "a"), on("x", "b")),
+            ("d", "a decision that begins several tasks at once"),
+        ),
+        (
+            (route(), on("x", "a"), once("b", dependsOn=["d"])),
+            ("b", "a task beside or behind a decision that others choose too"),
+        ),
+        (
+            (route(), on("x", "a"), on("y", "b"), once("j", dependsOn=["a", "b"])),
+            ("j", "a task that waits for all that d chooses among"),
+        ),
+        (
+            (once("o"), route() | {"dependsOn": ["o"]}, on("x", "a"), on("y", "b"),
+             once("j", dependsOn=["a", "b", "o"], join="ALL")),
+            ("j", "a join that waits for more than d chooses among"),
+        ),
+        (
+            (route(), on("x", "a", input={"by": "{{tasks.d.output}}"})),
+            ("d", "the output of a decision, which something reads"),
+        ),
+        (
+            (route(), on("x", "a"), once("j", dependsOn=["a", {"task": "d", "on": "x"}])),
+            ("j", "an edge with a condition"),
+        ),
+    ],
+)  # fmt: skip
+def test_decisions_that_are_no_choice_are_refused(
+    tasks: tuple[Json, ...], what: tuple[str, str]
+) -> None:
+    """Where not exactly one branch runs, or something waits for more than that."""
+    assert what in refused(source_of(workflow(*tasks)))
+
+
 def test_items_that_are_written_out_are_made_first() -> None:
     """A state before the map puts them into its input."""
     found = states({"id": "m", "map": {"items": [1, 2], "tasks": [once("x")]}})

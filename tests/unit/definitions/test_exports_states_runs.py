@@ -71,12 +71,43 @@ class Writer:
                     ends += leaves
                 waits = ends
                 done += inner
+            elif self.draw.random() < 0.25:
+                made_of, waits = self.decision(depth, done, waits)
+                nodes += made_of
             else:
                 made = self.node(depth, done)
                 nodes.append(made | ({"dependsOn": waits} if waits else {}))
                 waits = [made["id"]]
                 done.append(made["id"])
         return nodes, waits
+
+    def decision(
+        self, depth: int, done: list[str], waits: list[str]
+    ) -> tuple[list[Json], list[str]]:
+        """One that chooses among branches, and what joins them, which reads nothing else."""
+        name = self.new()
+        labels = self.draw.sample(["x", "y", "z"], self.draw.randint(1, 3))
+        least = 1 if self.cancels else 0
+        conditions = [
+            {"id": label, "expression": self.draw.choice(CONDITIONS[least:])} for label in labels
+        ]
+        usual = self.draw.choice([labels[0], "usual"])
+        said = {"conditions": conditions, "default": [usual]}
+        nodes: list[Json] = [{"id": name, "decision": said}]
+        if waits:
+            nodes[0]["dependsOn"] = waits
+        if self.draw.random() < 0.2:
+            nodes[0]["condition"] = self.draw.choice(CONDITIONS[least:])
+        ends: list[str] = []
+        known = sorted({*labels, usual})
+        for label in self.draw.sample(known, self.draw.randint(1, len(known))):
+            branch, leaves = self.branch(2, depth, done, [])
+            branch[0]["dependsOn"] = [{"task": name, "on": label}]
+            nodes += branch
+            ends += leaves
+        join = self.node(depth, [])
+        nodes.append(join | {"dependsOn": ends, "join": self.draw.choice(["ALL", "ANY"])})
+        return nodes, [join["id"]]
 
     def branch(
         self, size: int, depth: int, done: list[str], waits: list[str]

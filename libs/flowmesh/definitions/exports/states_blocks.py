@@ -4,6 +4,7 @@ States are made from the last to the first, as each names the one that follows i
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
@@ -15,7 +16,12 @@ from flowmesh.definitions.exports.series import (
     before_each,
     blocks_of,
 )
-from flowmesh.definitions.exports.states_conditions import NotSaid, rules_of
+from flowmesh.definitions.exports.states_conditions import NotSaid, Rules, rules_of
+from flowmesh.definitions.exports.states_decisions import (
+    decision_in,
+    note_joins,
+    write_decision,
+)
 from flowmesh.definitions.exports.states_errors import ANY_ERROR
 from flowmesh.definitions.exports.states_levels import Level, goes, merged
 from flowmesh.definitions.exports.states_refused import note_edges, note_refused
@@ -54,10 +60,13 @@ class Blocks:
     ) -> None:
         self._workflow = workflow
         self._people = people
-        self._lost = lost
+        self.lost = lost
         self._tasks = Tasks(lost, resolve, foreign=workflow.dialect is not Dialect.NATIVE)
         self._names: set[str] = set()
-        self._named: dict[tuple[str | int, ...], str] = {}
+        self.named: dict[tuple[str | int, ...], str] = {}
+        # Nodes that a decision chooses, and those behind what it chooses among.
+        self.chosen: set[tuple[str | int, ...]] = set()
+        self.joins: set[tuple[str | int, ...]] = set()
         # By scope: what each of its nodes waits for, and where it stands.
         self._before: dict[int, list[int]] = {}
         self._places: dict[int, dict[str, int]] = {}
@@ -68,7 +77,7 @@ class Blocks:
             for index, node in enumerate(scope.nodes):
                 if node.id in around:
                     lost.note("a task with the id of one around it", node.id)
-                self._named[node.path] = self.new(node.id)
+                self.named[node.path] = self.new(node.id)
                 self.wanted |= set(scope.implied.get(index, ()))
                 if workflow.dialect is not Dialect.NATIVE:
                     # Any of them may be read of the context.
@@ -81,7 +90,7 @@ class Blocks:
             number += 1
             name = f"{wanted}-{number}"
         if len(name) > NAME_CHARACTERS_MAX:
-            self._lost.note(f"a name of more than {NAME_CHARACTERS_MAX} characters", wanted[:128])
+            self.lost.note(f"a name of more than {NAME_CHARACTERS_MAX} characters", wanted[:128])
         self._names.add(name)
         return name
 
@@ -91,7 +100,7 @@ class Blocks:
             return blocks_of(scope.graph)
         except Tangled as tangled:
             names = ", ".join(scope.graph.ids[index] for index in tangled.nodes[:8])
-            self._lost.note(f"{tangled} ({names})")
+            self.lost.note(f"{tangled} ({names})")
             return None
 
     def leaf(self, scope: Scope) -> str:
@@ -103,21 +112,46 @@ class Blocks:
         """Adds the states of a block; the name of the first. An empty `following` ends it."""
         match block:
             case Series():
-                for each in reversed(block.blocks):
-                    following = self.emit(each, level, following)
-                return following
+                return self._row(list(block.blocks), level, following)
             case Branches():
                 return self._beside(block, level, following)
         return self._node(level.scope.nodes[block], level, following)
+
+    def _row(self, blocks: list[Block], level: Level, following: str) -> str:
+        for before, behind in pairwise(blocks):
+            decision = decision_in(before, level)
+            if decision is not None:
+                note_joins(self, decision, behind, level)
+        while blocks:
+            each = blocks.pop()
+            decision = decision_in(blocks[-1], level) if blocks else None
+            if decision is None:
+                following = self.emit(each, level, following)
+                continue
+            blocks.pop()
+            self._check(decision, level)
+            following = write_decision(self, decision, each, level, following)
+            if decision.condition:
+                following = self._guarded(decision, level, following)
+        return following
+
+    def _check(self, node: Node, level: Level) -> None:
+        """Notes what is said of any node and has no place."""
+        note_refused(node, self.lost, node.id)
+        note_refused(node.outcome, self.lost, node.id)
+        settles = node.join is Join.ALL and self._all_settle(level)
+        if node.path not in self.chosen:
+            joins = node.path in self.joins
+            note_edges(node, self.lost, all_settle=settles or joins, chosen=joins)
 
     # --- nodes side by side ---
 
     def _beside(self, block: Branches, level: Level, following: str) -> str:
         if len(block.blocks) > _BRANCHES_MAX:
-            self._lost.note(f"more than {_BRANCHES_MAX} branches side by side")
+            self.lost.note(f"more than {_BRANCHES_MAX} branches side by side")
             return following
         if self._workflow.on_failure is FailurePolicy.STOP and level.scope is self.scope:
-            self._lost.note("a workflow that stops when a node fails (onFailure: STOP)")
+            self.lost.note("a workflow that stops when a node fails (onFailure: STOP)")
         branches: list[Document] = []
         ends: set[str] = set()
         for each in block.blocks:
@@ -185,13 +219,10 @@ class Blocks:
     # --- one node ---
 
     def _node(self, node: Node, level: Level, following: str) -> str:
-        note_refused(node, self._lost, node.id)
-        note_refused(node.outcome, self._lost, node.id)
-        settles = node.join is Join.ALL and self._all_settle(level)
-        note_edges(node, self._lost, all_settle=settles)
-        name = self._named[node.path]
+        self._check(node, level)
+        name = self.named[node.path]
         state = self._state(node, level)
-        if comment := self._comment(node):
+        if comment := self.comment(node):
             state = {"Type": state.get("Type"), "Comment": comment, **state}
         if state.get("Type") in ("Task", "Parallel", "Map"):
             wanted = node.id in self.wanted
@@ -210,7 +241,7 @@ class Blocks:
             level.states[first] = made
         return self._guarded(node, level, first) if node.condition else first
 
-    def _comment(self, node: Node) -> str:
+    def comment(self, node: Node) -> str:
         is_top = self.scope.ids.get(node.id) is node
         shown = self._people.get(node.id, {}) if is_top else {}
         named = node.name if node.name != node.id else ""
@@ -218,7 +249,7 @@ class Blocks:
 
     def _all_settle(self, level: Level) -> bool:
         """Whether nothing goes on in a graph where a node was skipped or has failed."""
-        conditions = any(node.condition for node in level.scope.nodes)
+        conditions = any(node.condition or node.edges for node in level.scope.nodes)
         body = level.scope.owner.body if level.scope.owner is not None else None
         canceled = self._workflow.on_failure is FailurePolicy.CANCEL
         at_once = isinstance(body, GroupBody) or (body is None and canceled)
@@ -227,7 +258,7 @@ class Blocks:
     def _state(self, node: Node, level: Level) -> Document:
         body = node.body
         if body is not None and (node.retry is not None or node.timeout_ms):
-            self._lost.note("retries and timeouts of a body", node.id)
+            self.lost.note("retries and timeouts of a body", node.id)
         match body:
             case None:
                 return self._tasks.state(node, self._outputs(node, level))
@@ -235,7 +266,7 @@ class Blocks:
                 return self._map(node, body, level)
             case GroupBody():
                 return self._group(node, body, level)
-        self._lost.note("a state machine, a loop or a try", node.id)
+        self.lost.note("a state machine, a loop or a try", node.id)
         return {"Type": "Pass"}
 
     def _outputs(self, node: Node, level: Level) -> HasEnded | None:
@@ -254,16 +285,16 @@ class Blocks:
         """Where it goes on when the node fails; empty where its machine fails with it."""
         outcome = node.outcome
         if outcome.on_failure is OnFailure.CONTINUE:
-            name = self.new(f"{self._named[node.path]}:fallback")
+            name = self.new(f"{self.named[node.path]}:fallback")
             if node.id in self.wanted:
                 self._answer(name, outcome.fallback, node, level, following, named=name)
             else:
                 level.states[name] = {"Type": "Pass"} | goes(following)
             return {"ResultPath": None, "Next": name}
         if outcome.on_failure is not OnFailure.FAIL:
-            self._lost.note(f"onFailure: {outcome.on_failure.name} of a node", node.id)
+            self.lost.note(f"onFailure: {outcome.on_failure.name} of a node", node.id)
         elif outcome.fallback is not None:
-            self._lost.note("a fallback of a node that does not go on (onFailure: CONTINUE)",
+            self.lost.note("a fallback of a node that does not go on (onFailure: CONTINUE)",
                             node.id)  # fmt: skip
         return {"ResultPath": _FAILURE, "Next": level.fail()} if level.marks else {}
 
@@ -279,21 +310,9 @@ class Blocks:
 
     def _guarded(self, node: Node, level: Level, name: str) -> str:
         """The choice before a node with a condition."""
-        values = Values(self._lost, node.id)
-        roots = condition_roots_of(node)
-
-        def path(keys: tuple[str | int, ...]) -> str:
-            root, *rest = keys
-            return values.path(Reference(str(root), tuple(rest))) if root in roots else ""
-
-        try:
-            rules = rules_of(node.condition, path)
-        except NotSaid as error:
-            self._lost.note(str(error), node.id)
+        rules = self.rules(node, node.condition)
+        if rules is None:
             return name
-        for rule in (rules.holds, rules.fails):
-            for _, why in problems_of(rule):
-                self._lost.note(f"a condition that is no choice rule ({why})", node.id)
         choice = self.new(f"{name}:condition")
         level.states[choice] = {
             "Type": "Choice",
@@ -301,11 +320,30 @@ class Blocks:
                 {**rules.holds, "Next": name},
                 {**rules.fails, "Next": level.skip()},
             ],
-            "Default": self._undecided(node, level, choice),
+            "Default": self.undecided(node, level, choice),
         }
         return choice
 
-    def _undecided(self, node: Node, level: Level, choice: str) -> str:
+    def rules(self, node: Node, source: str) -> Rules | None:
+        """A condition of a node as rules; None where it cannot be, which is noted."""
+        values = Values(self.lost, node.id)
+        roots = condition_roots_of(node)
+
+        def path(keys: tuple[str | int, ...]) -> str:
+            root, *rest = keys
+            return values.path(Reference(str(root), tuple(rest))) if root in roots else ""
+
+        try:
+            found = rules_of(source, path)
+        except NotSaid as error:
+            self.lost.note(str(error), node.id)
+            return None
+        for rule in (found.holds, found.fails):
+            for _, why in problems_of(rule):
+                self.lost.note(f"a condition that is no choice rule ({why})", node.id)
+        return found
+
+    def undecided(self, node: Node, level: Level, choice: str) -> str:
         """Where a condition leads that is neither true nor false."""
         name = self.new(f"{choice}-failed")
         told = {"Error": "ValidationError", "Cause": f"the condition of {node.id} cannot be told"}
@@ -319,12 +357,12 @@ class Blocks:
     # --- bodies ---
 
     def _map(self, node: Node, body: MapBody, level: Level) -> Document:
-        note_refused(body, self._lost, node.id)
-        values = Values(self._lost, node.id, self._outputs(node, level))
+        note_refused(body, self.lost, node.id)
+        values = Values(self.lost, node.id, self._outputs(node, level))
         is_constant = isinstance(node.input, list) and not has_template(node.input)
         items = _ITEMS if is_constant else values.whole(node.input)
         if not items:
-            self._lost.note("items of a map that are computed", node.id)
+            self.lost.note("items of a map that are computed", node.id)
         inner = level.scope.bodies[node.path]
         leaf = self.leaf(inner)
         answer = {"InputPath": output_path(leaf)} if leaf else {"Result": None}
@@ -336,22 +374,22 @@ class Blocks:
             "MaxConcurrency": body.concurrency,
             "ItemProcessor": {
                 "ProcessorConfig": {"Mode": "INLINE"},
-                **self.machine(inner, self._named[node.path], answer, None, finishes=True),
+                **self.machine(inner, self.named[node.path], answer, None, finishes=True),
             },
             "ResultSelector": {"output.$": "$"},
         }
 
     def _group(self, node: Node, body: GroupBody, level: Level) -> Document:
-        note_refused(body, self._lost, node.id)
+        note_refused(body, self.lost, node.id)
         inner = level.scope.bodies[node.path]
         leaves = [inner.graph.ids[index] for index in inner.graph.leaves]
         self.wanted |= set(leaves)
         if any(each.condition for each in inner.nodes) and isinstance(self.block(inner), Branches):
-            self._lost.note("a condition in a group of branches", node.id)
+            self.lost.note("a condition in a group of branches", node.id)
         listed = f"States.Array({', '.join(map(output_path, leaves))})"
         answer = {"Parameters": {"output.$": listed}, "OutputPath": "$.output"}
         skipped = [None] * len(leaves)
-        name = self._named[node.path]
+        name = self.named[node.path]
         machine = self.machine(inner, name, answer, skipped, finishes=False)
         selector = {"output.$": "$[0]"}
         return {"Type": "Parallel", "Branches": [machine], "ResultSelector": selector}

@@ -119,10 +119,11 @@ def _as_usual(part: Any, each: Field[Any]) -> bool:
     return bool(value == each.default)
 
 
-def note_edges(node: Node, lost: Lost, *, all_settle: bool) -> None:
+def note_edges(node: Node, lost: Lost, *, all_settle: bool, chosen: bool) -> None:
     """Notes what is said of the ways to a node, of which a state has one.
 
-    `all_settle` says that the node is not reached where one before it was skipped or has failed.
+    `all_settle` says that the node is not reached where one before it was skipped or has failed,
+    `chosen` that a decision has begun one of those before it.
     """
     for edge in node.edges:
         if edge.on_failure:
@@ -130,7 +131,7 @@ def note_edges(node: Node, lost: Lost, *, all_settle: bool) -> None:
         elif edge.label:
             lost.note("an edge with a condition", node.id)
     several = len(set(node.dependencies)) > 1
-    if several and node.join is Join.ANY:
+    if several and node.join is Join.ANY and not chosen:
         lost.note("the join 'any', which waits for the first", node.id)
     elif several and node.join is Join.ALL and not all_settle:
         lost.note("the join 'all', which runs where one before it failed ('strict' does not)",
