@@ -34,6 +34,12 @@ async def test_a_definition_is_written_in_another_format(flowmesh: Run, file: Pa
     assert read_yaml(read(out)) == [outcome.json]
 
 
+async def test_a_definition_is_written_as_states(flowmesh: Run, file: Path) -> None:
+    """One document of JSON."""
+    outcome = await flowmesh("convert", "-f", str(file), "-t", "states")
+    assert list(outcome.json["States"]) == ["w:input", "a", "b", "w:output"]
+
+
 async def test_a_definition_is_written_as_other_text(flowmesh: Run, file: Path) -> None:
     """YAML or JSON, saying the same."""
     as_yaml = await flowmesh("convert", "-f", str(file), "-t", "yaml")

@@ -6,10 +6,11 @@ from flowmesh.definitions.checks import check
 from flowmesh.definitions.exports.graph import graph_document
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.native import native_documents
+from flowmesh.definitions.exports.states import states_document
 from flowmesh.definitions.exports.steps import steps_document
 from flowmesh.definitions.model import Dialect, Json, Workflow
 from flowmesh.definitions.problems import refuse
-from flowmesh.definitions.reading import Read, read_source
+from flowmesh.definitions.reading import Read, Resolve, read_source
 from flowmesh.errors import Invalid
 
 # Formats that are written, by the word that asks for them, and what they are called.
@@ -17,14 +18,15 @@ TARGETS = {
     "native": (Dialect.NATIVE, "a native resource"),
     "steps": (Dialect.STEPS, "step JSON"),
     "graph": (Dialect.GRAPH, "graph JSON"),
+    "states": (Dialect.STATES, "the Amazon States Language"),
 }
 
 
-def export(read: Read, target: str) -> list[dict[str, Any]]:
+def export(read: Read, target: str, resolve: Resolve = lambda _name: None) -> list[dict[str, Any]]:
     """The documents that say the same in another format; the document itself in its own.
 
-    A task of the library has one format only. Raises Invalid FEATURE_UNSUPPORTED with all that
-    has no place in the format.
+    A task of the library has one format only; `resolve` gives those that are at hand. Raises
+    Invalid FEATURE_UNSUPPORTED with all that has no place in the format.
     """
     dialect, words = TARGETS[target]
     workflow, document = read.resource, read.document
@@ -37,6 +39,8 @@ def export(read: Read, target: str) -> list[dict[str, Any]]:
             found = [graph_document(workflow, document, lost)]
         case Dialect.STEPS:
             found = [steps_document(workflow, document, lost)]
+        case Dialect.STATES:
+            found = [states_document(workflow, document, lost, resolve)]
         case _:
             found = native_documents(workflow, document, lost)
     lost.refuse()
@@ -53,7 +57,8 @@ def export_source(source: bytes, content_type: str, target: str) -> list[dict[st
     refuse([problem for problem in found_wrong if problem.code != "TASK_NOT_FOUND"])
     if not reading.resources:
         raise Invalid("DEFINITION_INVALID", "the source holds no definition")
+    resolve = reading.with_own_tasks(lambda _name: None)
     found: list[dict[str, Any]] = []
     for read in reading.resources:
-        found += export(read, target) if target else [read.document]
+        found += export(read, target, resolve) if target else [read.document]
     return found

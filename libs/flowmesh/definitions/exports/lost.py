@@ -18,6 +18,10 @@ class Lost:
         if len(self._found) < PROBLEMS_MAX:
             self._found.append(Violation(node, text, _REASON))
 
+    @property
+    def nothing(self) -> bool:
+        return not self._found
+
     def refuse(self) -> None:
         """Raises Invalid FEATURE_UNSUPPORTED if anything would be lost."""
         if self._found:

@@ -43,12 +43,17 @@ def blocks_of(graph: Graph) -> Block:
     Branches are in definition order. Raises Tangled.
     """
     order = [node for level in levels(graph) for node in level]
-    # Sets of nodes as the bits of a number: all that a node waits for, directly or not.
-    before = [0] * len(order)
-    for node in order:
-        for dependency in graph.dependencies[node]:
-            before[node] |= before[dependency] | 1 << dependency
-    return _block(order, graph, before, 0)
+    return _block(order, graph, before_each(graph), 0)
+
+
+def before_each(graph: Graph) -> list[int]:
+    """All that each node waits for, directly or not: sets of nodes as the bits of a number."""
+    before = [0] * len(graph.ids)
+    for level in levels(graph):
+        for node in level:
+            for dependency in graph.dependencies[node]:
+                before[node] |= before[dependency] | 1 << dependency
+    return before
 
 
 def _block(nodes: list[int], graph: Graph, before: Sequence[int], depth: int) -> Block:

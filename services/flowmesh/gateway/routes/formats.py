@@ -31,20 +31,36 @@ async def export_workflow(backends: Backends, request: Request) -> Response:
     stored = await _stored(backends, request)
     if not target:
         return Response(200, stored.definition)
-    text, media_type = await asyncio.to_thread(_exported, stored.definition, target)
+    types: dict[str, str] = {}
+    if target == "states":
+        # What it refers to tells whether a state can stand for it.
+        planned = await backends.definitions.GetPlan(
+            pb.GetPlanRequest(
+                namespace=request.namespace,
+                workflow_id=request.id("name"),
+                version=stored.version,
+            )
+        )
+        types = {spec.task_name: spec.task_type for spec in planned.plan.specs}
+    text, media_type = await asyncio.to_thread(_exported, stored.definition, target, types)
     return Response(200, text, media_type)
 
 
-def _exported(definition: bytes, target: str) -> tuple[bytes, str]:
+def _exported(definition: bytes, target: str, types: Mapping[str, str]) -> tuple[bytes, str]:
     """Native resources are several documents, and so YAML; the others are one of JSON."""
     # Here: a gateway alone needs the whole library of definitions for nothing else.
     import orjson
 
     from flowmesh.definitions.exports import export, write_yaml
+    from flowmesh.definitions.model import Dialect, Task
     from flowmesh.definitions.reading import Read
 
+    def task(name: str) -> Task | None:
+        kind = types.get(name)
+        return Task(kind, kind, {}, Dialect.NATIVE, name=name) if kind else None
+
     document = orjson.loads(definition)
-    documents = export(Read(_workflow(definition), document, 0), target)
+    documents = export(Read(_workflow(definition), document, 0), target, task)
     if target == "native":
         return write_yaml(documents).encode(), YAML
     return orjson.dumps(documents[0]), JSON
@@ -169,7 +185,7 @@ ROUTES = (
                 "The document as it was posted without a format. Native resources come as YAML. "
                 "What has no place in the format is refused with `FEATURE_UNSUPPORTED`."
             ),
-            query=(Query("format", "native, steps or graph."), _VERSION),
+            query=(Query("format", "native, steps, graph or states."), _VERSION),
             answers=(operations.Answer(200, "It says the same.", None),),
             errors=(404,),
         ),

@@ -1,0 +1,84 @@
+"""Retries and times of a node as the Amazon States Language has them: in whole seconds."""
+
+from collections.abc import Iterable
+
+from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.parts import Document
+from flowmesh.definitions.model import Retry
+
+ANY_ERROR = "States.ALL"
+_STATUS = "States.Http.StatusCode."
+# What is tried again without a word of it, and what never is, whatever is said.
+_BY_DEFAULT = ("Timeout", "NetworkError", "RateLimitError", "ServerError", "CIRCUIT_OPEN")
+_NEVER = ("Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit", "PERMISSION_DENIED")
+_ERRORS = {
+    "Timeout": ("States.Timeout", f"{_STATUS}408"),
+    "NetworkError": ("States.Http.Socket",),
+    "EgressBlocked": ("States.Permissions",),
+    "AuthenticationError": ("AuthenticationError", f"{_STATUS}401", f"{_STATUS}403"),
+    "RateLimitError": ("RateLimitError", f"{_STATUS}429"),
+    "ServerError": ("ServerError", *(f"{_STATUS}{number}" for number in range(500, 600))),
+    "ClientError": (
+        "ClientError",
+        *(f"{_STATUS}{n}" for n in range(400, 500) if n not in (401, 403, 408, 429)),
+    ),
+    # A template that cannot be filled is a path that leads nowhere.
+    "ValidationError": (
+        "ValidationError",
+        "States.ParameterPathFailure",
+        "States.IntrinsicFailure",
+        "States.Runtime",
+    ),
+}
+_MS = 1_000
+
+
+def whole_seconds(ms: int, what: str, lost: Lost, node_id: str = "") -> int:
+    if ms % _MS:
+        lost.note(f"{what} of {ms} ms, which are no whole seconds", node_id)
+    return ms // _MS
+
+
+def retriers_of(retry: Retry, lost: Lost, node_id: str, *, http: bool) -> list[Document]:
+    """The `Retry` of a task, which may be a request; empty where it is tried once."""
+    if retry.max_attempts == 1:
+        return []
+    if retry.max_elapsed_ms:
+        lost.note("retries for so long (maxElapsed)", node_id)
+    for each in (*retry.retry_on, *retry.never_on):
+        if each == "ChildFailed" or each.startswith("States."):
+            lost.note(f"the failure class {each} in a retry", node_id)
+    if retry.jitter not in (0, 1):
+        lost.note(f"a jitter of {retry.jitter} (0 and 1 can be said)", node_id)
+    first, most = retry.initial_delay_ms, retry.max_delay_ms or 0
+    capped = bool(most) and most <= first
+    first = most if capped else first
+    if first < _MS or first % _MS:
+        lost.note(
+            f"a first pause of {first} ms between attempts, which is no whole second (say a retry "
+            "from 1s on, or maxAttempts: 1)",
+            node_id,
+        )
+    found: Document = {
+        "IntervalSeconds": first // _MS,
+        "MaxAttempts": retry.max_attempts - 1,
+        "BackoffRate": 1 if capped else retry.multiplier,
+    }
+    longest = first * found["BackoffRate"] ** min(retry.max_attempts - 2, 64)
+    if most and longest > most:
+        found["MaxDelaySeconds"] = whole_seconds(most, "a longest pause", lost, node_id)
+    if retry.jitter:
+        found["JitterStrategy"] = "FULL"
+    never = tuple(dict.fromkeys((*_NEVER, *retry.never_on)))
+    if "*" in retry.retry_on:
+        return [
+            {"ErrorEquals": _names(never, http), "MaxAttempts": 0},
+            {"ErrorEquals": [ANY_ERROR], **found},
+        ]
+    classes = [each for each in retry.retry_on or _BY_DEFAULT if each not in never]
+    return [{"ErrorEquals": _names(classes, http), **found}] if classes else []
+
+
+def _names(classes: Iterable[str], http: bool) -> list[str]:
+    names = dict.fromkeys(name for each in classes for name in _ERRORS.get(each, (each,)))
+    return [name for name in names if http or not name.startswith(_STATUS)]

@@ -1,0 +1,138 @@
+"""What of a workflow the Amazon States Language cannot say, by the member of the model.
+
+A member that is neither written nor named here is refused by its own name wherever it is not as by
+default: nothing is left out because nobody thought of it.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any
+
+from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.triggers import listed
+from flowmesh.definitions.model import (
+    GroupBody,
+    Join,
+    MapBody,
+    Node,
+    Outcome,
+    Task,
+    Workflow,
+)
+
+WRITTEN: Mapping[type[object], Collection[str]] = {
+    Workflow: {
+        "id", "name", "dialect", "nodes", "output", "has_output", "timeout_ms", "nodes_path",
+        "schema_path", "on_failure",
+    },
+    Node: {
+        "id", "path", "name", "task_ref", "task", "input", "has_input", "condition",
+        "dependencies", "dependencies_key", "retry", "timeout_ms", "body", "edges", "join",
+        "outcome", "bound",
+    },
+    Task: {"type", "executor", "config", "dialect", "name", "path", "config_path", "places"},
+    Outcome: {"on_failure", "fallback"},
+    MapBody: {"nodes", "concurrency", "path"},
+    GroupBody: {"nodes", "path"},
+}  # fmt: skip
+REFUSED: Mapping[type[object], Mapping[str, str]] = {
+    Workflow: {
+        "input_schema": "an input schema",
+        "output_schema": "an output schema",
+        "parallelism": "a limit of what runs at once",
+        "callbacks": "webhooks that are told how an execution goes",
+        "labels": "labels",
+        "compensation": "a compensation",
+        "triggers": "triggers",
+        "search": "search attributes",
+        "retention_ms": "a retention",
+        "limits": "limits",
+        "variables": "variables",
+        "start": "a start policy",
+    },
+    Node: {
+        "heartbeat_ms": "a heartbeat",
+        "critical": "a node that is not critical (onFailure: CONTINUE can be said)",
+        "priority": "a priority",
+        "queue": "a queue",
+        "join_count": "a join by count",
+        "join_required": "a join that requires some",
+        "hidden": "a node that another one brings along",
+        "follow": "a node of a state machine",
+        "cache": "a cache",
+        "limits": "limits of a node",
+        "requires": "labels that a worker must have",
+        "permissions": "permissions",
+    },
+    Task: {
+        "input_schema": "a schema of a node",
+        "output_schema": "a schema of a node",
+        "retry": "retries of a task that its node does not say",
+        "timeout_ms": "a timeout of a task that its node does not say",
+        "queue": "a queue",
+        "permissions": "permissions",
+        "labels": "labels of a task",
+        "visibility": "the visibility of a task",
+    },
+    Outcome: {
+        "undo": "an undo",
+        "total_timeout_ms": "a total timeout of all attempts",
+        "start_timeout_ms": "a timeout until a worker begins (scheduleToStart)",
+    },
+    MapBody: {
+        "tolerated": "items of a map that may fail",
+        "tolerated_share": "items of a map that may fail",
+        "batch": "a map in batches",
+        "pages_max": "a map by pages",
+        "next_path": "a map by pages",
+        "counted": "a map that only counts",
+    },
+    GroupBody: {
+        "race": "a race",
+        "single": "a group that answers the output of one leaf",
+    },
+}
+
+
+def note_refused(part: Any, lost: Lost, node_id: str = "") -> None:
+    """Notes what is said in a part of the model and has no place."""
+    kind = type(part)
+    words = REFUSED[kind]
+    noted = {
+        words.get(each.name, each.name)
+        for each in fields(part)
+        if each.name not in WRITTEN[kind] and not _as_usual(part, each)
+    }
+    for feature in sorted(noted):
+        lost.note(feature, node_id)
+
+
+def _as_usual(part: Any, each: Field[Any]) -> bool:
+    value = getattr(part, each.name)
+    if isinstance(part, Workflow) and each.name == "triggers":
+        return not list(listed(value))
+    if isinstance(part, Task) and each.name == "retry" and value is not None:
+        # What is written into a node and tried once by its kind is not said by anybody.
+        return bool(value.max_attempts == 1)
+    if each.default_factory is not MISSING:
+        return bool(value == each.default_factory())
+    return bool(value == each.default)
+
+
+def note_edges(node: Node, lost: Lost, *, all_settle: bool, chosen: bool) -> None:
+    """Notes what is said of the ways to a node, of which a state has one.
+
+    `all_settle` says that the node is not reached where one before it was skipped or has failed,
+    `chosen` that a decision has begun one of those before it.
+    """
+    for edge in node.edges:
+        if edge.on_failure:
+            lost.note("an edge that is taken on failure", node.id)
+        elif edge.label:
+            lost.note("an edge with a condition", node.id)
+    several = len(set(node.dependencies)) > 1
+    if several and node.join is Join.ANY and not chosen:
+        lost.note("the join 'any', which waits for the first", node.id)
+    elif several and node.join is Join.ALL and not all_settle:
+        lost.note("the join 'all', which runs where one before it failed ('strict' does not)",
+                  node.id)  # fmt: skip
