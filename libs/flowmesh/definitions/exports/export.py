@@ -6,6 +6,7 @@ from flowmesh.definitions.checks import check
 from flowmesh.definitions.exports.graph import graph_document
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.native import native_documents
+from flowmesh.definitions.exports.serverless import serverless_document
 from flowmesh.definitions.exports.steps import steps_document
 from flowmesh.definitions.model import Dialect, Json, Workflow
 from flowmesh.definitions.problems import refuse
@@ -17,6 +18,7 @@ TARGETS = {
     "native": (Dialect.NATIVE, "a native resource"),
     "steps": (Dialect.STEPS, "step JSON"),
     "graph": (Dialect.GRAPH, "graph JSON"),
+    "serverless": (Dialect.SERVERLESS, "Serverless Workflow"),
 }
 
 
@@ -37,6 +39,8 @@ def export(read: Read, target: str) -> list[dict[str, Any]]:
             found = [graph_document(workflow, document, lost)]
         case Dialect.STEPS:
             found = [steps_document(workflow, document, lost)]
+        case Dialect.SERVERLESS:
+            found = [serverless_document(workflow, document, lost)]
         case _:
             found = native_documents(workflow, document, lost)
     lost.refuse()
