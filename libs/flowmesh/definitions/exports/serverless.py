@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document, written_nodes
+from flowmesh.definitions.exports.series import Block, Branches, Series, Tangled, blocks_of
 from flowmesh.definitions.exports.serverless_conditions import condition_program
 from flowmesh.definitions.exports.serverless_jq import (
     ProgramOf,
@@ -21,7 +22,6 @@ from flowmesh.definitions.exports.serverless_jq import (
     wrapped,
 )
 from flowmesh.definitions.exports.serverless_tasks import FAILED, Teller, ms
-from flowmesh.definitions.exports.series import Block, Branches, Series, Tangled, blocks_of
 from flowmesh.definitions.model import (
     Callbacks,
     Compensation,
@@ -29,7 +29,6 @@ from flowmesh.definitions.model import (
     FailurePolicy,
     Join,
     Node,
-    OnFailure,
     Workflow,
 )
 from flowmesh.definitions.references import output_roots_of
@@ -90,7 +89,7 @@ def _refuse(workflow: Workflow, document: Document, lost: Lost) -> None:
 def _about(workflow: Workflow, document: Document, lost: Lost) -> Document:
     """Labels that say the namespace and the version of the document are these; others are tags."""
     tags = dict(workflow.labels)
-    about = {
+    about: Document = {
         "dsl": DSL,
         "namespace": tags.pop("namespace", NAMESPACE),
         "name": workflow.id,
@@ -255,7 +254,7 @@ class _Writer:
             except Unsaid as unsaid:
                 self._lost.note(str(unsaid), node.id)
         may_skip = not node.critical or node.id in self._told
-        if conditions or may_skip or node.outcome.on_failure is OnFailure.CONTINUE:
+        if conditions or may_skip:
             self._skipped.add(index)
         shown = self._shown.get(node.id, {})
         about = dict(shown.get("metadata") or {})
@@ -281,7 +280,7 @@ class _Writer:
     def _guards(self, index: int, node: Node) -> Iterator[str]:
         """What must be in the context for a node to run; nothing where all of it is."""
         before = self._graph.dependencies[index]
-        if node.join is Join.ANY and len(before) > 1:
+        if node.join is Join.ANY:
             self._lost.note("a join that does not wait for all", node.id)
         if node.join_count > 1 or node.join_required:
             self._lost.note("a join by a count, or of nodes that are required", node.id)
@@ -315,8 +314,6 @@ class _Writer:
         program = completed
         if any(edge.on_failure for edge in edges):
             program = f"({completed} or {failed})" if len(edges) > 1 else failed
-        elif source.outcome.on_failure is OnFailure.CONTINUE and source.outcome.fallback is None:
-            program = f"({completed} or {failed})"
         return f"($context | {program})"
 
 
@@ -326,7 +323,6 @@ def _raised() -> Document:
     error = {
         "type": wrapped(f"{kept}.type"),
         "status": 500,
-        "instance": wrapped(f"{kept}.instance"),
         "title": wrapped(f"{kept}.title"),
         "detail": wrapped(f"{kept}.detail"),
     }

@@ -44,6 +44,16 @@ _NOT_CALLED = {
     "signal": "the built-in signal, in place of `wait`",
     "webhook.receive": "a node that waits for a webhook",
 }
+# What a task says that is written into a node, beside what it does.
+_OF_TASKS = (
+    "input_schema",
+    "output_schema",
+    "retry",
+    "timeout_ms",
+    "queue",
+    "permissions",
+    "labels",
+)
 _BODIES: dict[type, str] = {
     MapBody: "a map",
     GroupBody: "a group, or a race",
@@ -100,10 +110,12 @@ class Teller:
         task["export"] = exported(node.id)
         task = self._handled(node, self._tried(node, task))
         if condition:
-            task = {"if": wrapped(condition)} | task
+            task = {"if": wrapped(condition), **task}
         if not node.critical:
             task = {"try": [{node.id: task}], "catch": {"as": "error"}}
-        return task | ({"metadata": about | task.get("metadata", {})} if about else {})
+        if about:
+            task["metadata"] = about | task.get("metadata", {})
+        return task
 
     def _refuse(self, node: Node) -> None:
         said = {
@@ -119,8 +131,7 @@ class Teller:
             "a limit of the wait for a worker": node.outcome.start_timeout_ms,
             "what undoes a node": node.outcome.undo is not None,
             "a node that is held when it fails": node.outcome.on_failure is OnFailure.HOLD,
-            "a node that undoes all when it fails": node.outcome.on_failure
-            is OnFailure.COMPENSATE,
+            "a node that undoes all when it fails": node.outcome.on_failure is OnFailure.COMPENSATE,
             "a fallback without `onFailure: CONTINUE`": node.outcome.fallback is not None
             and node.outcome.on_failure is OnFailure.FAIL,
         }
@@ -133,8 +144,8 @@ class Teller:
         task = node.task
         if node.body is not None:
             raise Unsaid(_BODIES[type(node.body)])
-        if task is not None and (task.input_schema is not None or task.output_schema is not None):
-            raise Unsaid("a schema of a node")
+        if task is not None and any(getattr(task, name) for name in _OF_TASKS):
+            raise Unsaid("a schema of a node, or what its task says of itself")
         executor = task.executor if task is not None else node.task_ref
         if executor == "noop":
             return self._nothing(node, {"set": wrapped("null")})
@@ -163,7 +174,9 @@ class Teller:
         if node.task is None and set(given) - {"duration"}:
             raise Unsaid("more input of a delay than its duration")
         value = config.get("duration")
-        found, template = delay_of(node, Task("delay", "delay", {"duration": value}, Dialect.NATIVE))
+        found, template = delay_of(
+            node, Task("delay", "delay", {"duration": value}, Dialect.NATIVE)
+        )
         if template:
             raise Unsaid("a delay that is computed, or until an instant")
         return {"wait": ms(found), "output": {"as": wrapped("null")}}
@@ -234,10 +247,10 @@ class Teller:
     def _handled(self, node: Node, task: Document) -> Document:
         """What its failure means to those behind it."""
         goes_on = node.outcome.on_failure is OnFailure.CONTINUE
-        if goes_on and node.outcome.fallback is not None:
+        if goes_on:
             made = {"set": wrapped(literal(node.outcome.fallback)), "export": exported(node.id)}
             name = f"fallback of {node.id}"
-        elif goes_on or node.id in self.told_of_failure:
+        elif node.id in self.told_of_failure:
             made = {"set": wrapped("$error"), "export": exported(node.id + FAILED)}
             name = f"failure of {node.id}"
         else:
