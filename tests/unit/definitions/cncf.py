@@ -50,13 +50,13 @@ class Drawn:
                 "n": "{{input.n}}",
             }
         self.resources = [
-            *(
-                task(each["taskRef"], type=each["taskRef"])
-                for each in self.nodes
-                if each["taskRef"][:5] == "task-"
-            ),
+            *(task(name, type=name) for name in self._tasks()),
             workflow(*self.nodes, **said),
         ]
+
+    def _tasks(self) -> list[str]:
+        named = [each.get("taskRef", "") for each in self.nodes]
+        return [name for name in named if name[:5] == "task-"]
 
     def _block(self, before: list[str], depth: int) -> list[str]:
         """Draws a block behind nodes; its leaves."""
@@ -105,11 +105,29 @@ class Drawn:
                 node["critical"] = False
         if chance() < 0.25:
             node["condition"] = self.draw.choice(CONDITIONS)
+        if len(before) == 1 and "decision" in self._of(before[0]) and chance() < 0.8:
+            on = self.draw.choice(["yes", "yes", "no", "other"])
+            node["dependsOn"] = [{"task": before[0], "on": on}]
         alone = len(before) == 1 and "onFailure" not in self._of(before[0])
-        if alone and self._of(before[0])["taskRef"][:5] == "task-" and chance() < 0.15:
+        if alone and self._of(before[0]).get("taskRef", "")[:5] == "task-" and chance() < 0.15:
             node["dependsOn"] = [{"task": before[0], "on": "failure"}]
             node["input"] = {}
-        if len(before) > 1 and self.policy == "CANCEL" and chance() < 0.4:
+        if chance() < 0.12:
+            for key in ("taskRef", "input", "retry", "timeout"):
+                node.pop(key, None)
+            node["decision"] = {
+                "conditions": [
+                    {"id": "yes", "expression": self.draw.choice(CONDITIONS)},
+                    {"id": "no", "expression": self.draw.choice(CONDITIONS)},
+                ],
+                "default": ["other"],
+                "match": self.draw.choice(["FIRST", "ALL"]),
+            }
+            return name
+        apart = len(before) > 1 and not any(
+            each in self._of(other).get("dependsOn", ()) for each in before for other in before
+        )
+        if apart and chance() < 0.4:
             node["join"] = "ALL"
             node["input"] = {}
         if node["taskRef"] == "noop":
@@ -125,20 +143,13 @@ class Drawn:
         """Of each task its outputs and failures, one after the other."""
         draw = random.Random(seed)
         found = {}
-        for each in self.nodes:
-            fails = draw.random() < 0.2
-            classes = ["Timeout", "ServerError", "RateLimitError", "Mine", "NetworkError"]
-            found[each["taskRef"]] = (
-                [
-                    *(
-                        {"failure": {"class": draw.choice(classes)}}
-                        for _ in range(draw.randint(1, 5))
-                    ),
-                    {"output": {"x": each["id"]}},
-                ]
-                if fails
-                else [{"output": {"x": each["id"]}}]
-            )
+        classes = ["Timeout", "ServerError", "RateLimitError", "Mine", "NetworkError"]
+        for name in self._tasks():
+            failures = draw.randint(1, 5) if draw.random() < 0.2 else 0
+            found[name] = [
+                *({"failure": {"class": draw.choice(classes)}} for _ in range(failures)),
+                {"output": {"x": name}},
+            ]
         return found
 
 

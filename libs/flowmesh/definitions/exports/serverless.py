@@ -140,7 +140,7 @@ class _Writer:
         self._graph = self._scope.graph
         self._shown = written_nodes(workflow, document)
         told = {edge.source for node in workflow.nodes for edge in node.edges if edge.on_failure}
-        self._teller = Teller(namespace, lost, told)
+        self._teller = Teller(namespace, lost, self._scope.ids, told)
         self._told = told
         self._goes_on = workflow.on_failure is FailurePolicy.FINISH_OTHERS
         # The branches around each node whose failures are kept, the outermost first.
@@ -267,6 +267,12 @@ class _Writer:
         return self._teller.task(node, condition, self._of_context(index), about)
 
     def _of_context(self, index: int) -> ProgramOf:
+        ids = self._graph.ids
+        before = frozenset(ids[each] for each in self._before(index))
+        return context_program(before, frozenset(ids))
+
+    def _before(self, index: int) -> set[int]:
+        """All that a node waits for, directly or not."""
         before: set[int] = set()
         waiting = [*self._graph.dependencies[index]]
         while waiting:
@@ -274,8 +280,7 @@ class _Writer:
             if each not in before:
                 before.add(each)
                 waiting.extend(self._graph.dependencies[each])
-        ids = self._graph.ids
-        return context_program(frozenset(ids[each] for each in before), frozenset(ids))
+        return before
 
     def _guards(self, index: int, node: Node) -> Iterator[str]:
         """What must be in the context for a node to run; nothing where all of it is."""
@@ -288,13 +293,14 @@ class _Writer:
         guards = [
             program
             for each, program in taken.items()
-            if each in self._skipped or not self._together(index, each)
+            if each in self._skipped or self._chosen(node, each) or not self._together(index, each)
         ]
         if node.join is not Join.ALL or len(before) < 2:
             yield from guards
             return
-        together = [each for each in before if self._together(index, each)]
-        if together and self._goes_on:
+        may_stop = any(self._together(index, each) and self._fails(each) for each in before)
+        in_a_row = any(self._before(each).intersection(before) for each in before)
+        if self._goes_on and (may_stop or in_a_row):
             self._lost.note("a join 'all' of nodes after one another, which may fail", node.id)
         if len(guards) == len(before):
             yield "(" + " or ".join(guards) + ")"
@@ -306,15 +312,24 @@ class _Writer:
 
     def _taken(self, node: Node, before: int) -> str:
         """The program of whether the edge from a node was taken."""
-        source = self._scope.nodes[before]
-        edges = [edge for edge in node.edges if edge.source == source.id]
-        if any(edge.label for edge in edges):
-            self._lost.note("an edge with an outcome", node.id)
-        completed, failed = (f"has({literal(each)})" for each in (source.id, source.id + FAILED))
-        program = completed
-        if any(edge.on_failure for edge in edges):
-            program = f"({completed} or {failed})" if len(edges) > 1 else failed
+        source = self._scope.nodes[before].id
+        edges = [edge for edge in node.edges if edge.source == source]
+        if len(edges) > 1:
+            self._lost.note(f"several edges from {source}", node.id)
+        program = f"has({literal(source)})"
+        for edge in edges[:1]:
+            if edge.on_failure:
+                program = f"has({literal(source + FAILED)})"
+            elif edge.label:
+                label = literal(edge.label)
+                named = f'. == {label} or (type == "array" and any(. == {label}))'
+                program += f" and (.[{literal(source)}] | {named})"
         return f"($context | {program})"
+
+    def _chosen(self, node: Node, before: int) -> bool:
+        """Whether the edge from a node may not be taken although the node completes."""
+        source = self._scope.nodes[before].id
+        return any(edge.source == source and edge.label for edge in node.edges)
 
 
 def _raised() -> Document:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
+from flowmesh.definitions.exports.serverless_conditions import condition_program
 from flowmesh.definitions.exports.serverless_http import http_request
 from flowmesh.definitions.exports.serverless_jq import (
     ProgramOf,
@@ -96,6 +97,7 @@ class Teller:
 
     namespace: str
     lost: Lost
+    ids: Collection[str] = field(default_factory=frozenset)
     # Nodes with an edge that is taken when they have failed.
     told_of_failure: Collection[str] = field(default_factory=frozenset)
 
@@ -159,7 +161,24 @@ class Teller:
             return self._subworkflow(node, task.config)
         if task.dialect is Dialect.NATIVE and executor == "signal":
             return self._listen(node, task.config)
+        if task.dialect is Dialect.NATIVE and executor == "decision" and not node.has_input:
+            return {"set": wrapped(self._decision(task.config))} | self._timeout(node)
         raise Unsaid(f"a task that is written into the workflow ({task.type})")
+
+    def _decision(self, config: Document) -> str:
+        """The program of the ids of the conditions that hold, or of the first of them."""
+        default = literal(config["default"])
+        tests = [
+            (condition_program(each["expression"], self.ids), each["id"])
+            for each in config["conditions"]
+        ]
+        if config["match"] == "first":
+            cases = [f"if {program} then {literal([name])} else " for program, name in tests]
+            return "".join(cases) + default + " end" * len(tests)
+        listed = ", ".join(
+            f"(if {test} then {literal(name)} else empty end)" for test, name in tests
+        )
+        return f"[{listed}] | if length == 0 then {default} else . end"
 
     def _nothing(self, node: Node, task: Document) -> Document:
         """A task that cannot fail, and so has neither retries nor a limit."""
