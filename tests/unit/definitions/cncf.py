@@ -41,6 +41,10 @@ class Drawn:
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
         self.nodes: list[Json] = []
+        # Of all that is drawn, in groups too.
+        self.count = 0
+        self.tasks: list[str] = []
+        self.groups = 0
         self.policy = self.draw.choice(["FINISH_OTHERS", "FINISH_OTHERS", "CANCEL"])
         leaves = self._block([], 0)
         said = {"onFailure": self.policy} if self.policy != "FINISH_OTHERS" else {}
@@ -50,13 +54,9 @@ class Drawn:
                 "n": "{{input.n}}",
             }
         self.resources = [
-            *(task(name, type=name) for name in self._tasks()),
+            *(task(name, type=name) for name in self.tasks),
             workflow(*self.nodes, **said),
         ]
-
-    def _tasks(self) -> list[str]:
-        named = [each.get("taskRef", "") for each in self.nodes]
-        return [name for name in named if name[:5] == "task-"]
 
     def _block(self, before: list[str], depth: int) -> list[str]:
         """Draws a block behind nodes; its leaves."""
@@ -74,7 +74,8 @@ class Drawn:
 
     def _node(self, before: list[str]) -> str:
         chance = self.draw.random
-        name = f"n{len(self.nodes)}"
+        name = f"n{self.count}"
+        self.count += 1
         node: Json = {"id": name, "taskRef": f"task-{name}", "dependsOn": list(before)}
         self.nodes.append(node)
         if chance() < 0.15:
@@ -85,6 +86,7 @@ class Drawn:
             node["input"] = {f"v{i}": self.draw.choice(VALUES) for i in range(2)}
             for each in before:
                 path = self.draw.choice([".output"] * 4 + [".output.x"] * 4 + [".output.none"])
+                path = path if "taskRef" in self._of(each) else ".output"
                 node["input"][each] = f"{{{{tasks.{each}{path}}}}}"
             if chance() < 0.4:
                 node["retry"] = self.draw.choice(
@@ -112,6 +114,15 @@ class Drawn:
         if alone and self._of(before[0]).get("taskRef", "")[:5] == "task-" and chance() < 0.15:
             node["dependsOn"] = [{"task": before[0], "on": "failure"}]
             node["input"] = {}
+        if self.groups < 2 and chance() < 0.1:
+            self.groups += 1
+            for key in ("taskRef", "input", "retry", "timeout"):
+                node.pop(key, None)
+            around, self.nodes = self.nodes, []
+            self._block([], 1)
+            node["group"] = {"tasks": self.nodes}
+            self.nodes = around
+            return name
         if chance() < 0.12:
             for key in ("taskRef", "input", "retry", "timeout"):
                 node.pop(key, None)
@@ -134,6 +145,8 @@ class Drawn:
             node.pop("input", None)
         if node["taskRef"] == "delay":
             node["input"] = {"duration": self.draw.choice(["1s", "250ms"])}
+        if node["taskRef"][:5] == "task-":
+            self.tasks.append(node["taskRef"])
         return name
 
     def _of(self, name: str) -> Json:
@@ -144,7 +157,7 @@ class Drawn:
         draw = random.Random(seed)
         found = {}
         classes = ["Timeout", "ServerError", "RateLimitError", "Mine", "NetworkError"]
-        for name in self._tasks():
+        for name in self.tasks:
             failures = draw.randint(1, 5) if draw.random() < 0.2 else 0
             found[name] = [
                 *({"failure": {"class": draw.choice(classes)}} for _ in range(failures)),
@@ -172,6 +185,19 @@ class Answers(Mocks):
 async def ran(source: bytes, given: Json, answers: dict[str, list[Json]], box: Sandbox) -> Report:
     mocks = Answers(answers)
     return await rehearse(compile_source(source), given, sandbox=box, mocks=mocks)
+
+
+def same(drawn: Drawn, before: Report, after: Report) -> bool:
+    """Whether two runs came to the same.
+
+    Where a failure ends what runs beside it, what else had begun by then is up to the order of
+    what happens at one moment.
+    """
+    one, other = told(before), told(after)
+    failed = before.status == "failed" or any(node.error for node in before.nodes)
+    if failed and (drawn.policy == "CANCEL" or drawn.groups):
+        return one[:2] == other[:2]
+    return one == other
 
 
 def told(report: Report) -> tuple[Json, ...]:

@@ -46,8 +46,8 @@ from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.sandbox import Sandbox, SandboxFailure
 from flowmesh.standards.jq_values import bare
-from tests.unit.definitions.cncf import Drawn, ran, told
-from tests.unit.definitions.factories import documents, http, node, problems, steps, workflow
+from tests.unit.definitions.cncf import Drawn, ran, same, told
+from tests.unit.definitions.factories import documents, http, node, problems, steps, task, workflow
 from tests.unit.definitions.test_exports import converted, refused
 from tests.unit.definitions.test_graph_json import edge, graph, made
 
@@ -81,12 +81,42 @@ async def test_what_is_written_does_the_same(seed: int, box: Sandbox) -> None:
     assert converted(out, "serverless") == out
     for number, given in enumerate(RUNS):
         answers = drawn.answers(seed * 10 + number)
-        before = told(await ran(source, given, answers, box))
-        after = told(await ran(out, given, answers, box))
-        if drawn.policy == "CANCEL" and before[0] == "failed":
-            # What else had begun by then is up to the order of what happens at one moment.
-            before, after = before[:2], after[:2]
-        assert after == before
+        before = await ran(source, given, answers, box)
+        after = await ran(out, given, answers, box)
+        assert same(drawn, before, after), (told(before), told(after))
+
+
+RACE = [
+    *(task(name, type=name) for name in ("quick", "slow", "late")),
+    workflow(
+        {"id": "r", "race": {"tasks": [
+            node("s", "slow", input={"x": "{{input.n}}"}),
+            node("q", "quick", retry={"maxAttempts": 2, "initialDelay": "1s"}),
+            node("l", "late", dependsOn=["q"], input={"q": "{{tasks.q.output}}"}),
+        ]}},
+        node("e", "delay", input={"duration": "1s"}, dependsOn=["r"]),
+        output="{{tasks.r.output}}",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("slow_s", [1, 5])
+@pytest.mark.parametrize("fails", ["", "slow", "quick", "late", "all"])
+async def test_a_race_is_won_by_the_same(slow_s: int, fails: str, box: Sandbox) -> None:
+    """Whoever fails before; one that nobody wins fails."""
+    source = write_yaml(RACE).encode()
+    answers: dict[str, list[Json]] = {
+        "slow": [{"output": "slow", "after": f"{slow_s}s"}],
+        "quick": [{"failure": {"class": "ServerError"}}, {"output": "quick", "after": "1s"}],
+        "late": [{"output": "late", "after": "1s"}],
+    }
+    for name in answers:
+        if fails in (name, "all"):
+            answers[name] = [{"failure": {"class": "Mine"}, "after": "500ms"}]
+    before = await ran(source, {"n": 1}, answers, box)
+    after = await ran(converted(source, "serverless"), {"n": 1}, answers, box)
+    assert told(before) == told(after)
+    assert before.status == ("failed" if fails == "all" else "completed")
 
 
 async def test_requests_of_steps_are_sent_as_they_were(box: Sandbox) -> None:
@@ -308,7 +338,13 @@ REFUSED: list[tuple[bytes, str]] = [
         ([node("a", "t", retry={"maxAttempts": 2, "retryOn": ["*"]})], {}, "failure classes"),
         ([node("a", "delay", input={"duration": "{{input.d}}"})], {}, "a delay that is computed"),
         ([{"id": "a", "map": {"items": "{{input.l}}", "tasks": [node("b")]}}], {}, "a map"),
-        ([{"id": "a", "race": {"tasks": [node("b")]}}], {}, "a group, or a race"),
+        ([{"id": "a", "race": {"tasks": [node("b", "t", condition="true")]}}], {},
+         "a race of nodes that may be skipped"),
+        ([{"id": "a", "race": {"tasks": [
+            node("s"), node("b", dependsOn=["s"]), node("c", dependsOn=["s"])]}}], {},
+         "a race in which a branch ends with several"),
+        ([{"id": "a", "group": {"tasks": [node("b")]}},
+          {"id": "c", "group": {"tasks": [node("b")]}}], {}, "an id that several nodes have"),
         ([{"id": "a", "loop": {"while": "false", "tasks": [node("b")]}}], {}, "a loop, or a try"),
         ([{"id": "a", "wait": {"event": "e", "correlate": "k"}}], {}, "a wait with a key"),
         ([{"id": "a", "subworkflow": {"workflow": "x", "wait": False, "input": {}}}], {},
@@ -316,10 +352,12 @@ REFUSED: list[tuple[bytes, str]] = [
         ([{"id": "a", "subworkflow": {"workflow": "x"}}], {}, "whose input is no object"),
         ([{"id": "a", "decision": {"conditions": [{"id": "y", "expression": "size([1]) > 0"}]}}],
          {}, "'[' in a condition"),
-        ([node("a"), node("b", dependsOn=[{"task": "a", "on": "x"}, {"task": "a", "on": "y"}])], {},
-         "several edges from a"),
-        ([{"id": "a", "approval": {"title": "May I?"}}], {}, "written into the workflow (approval)"),
-        ([node("a"), node("b", dependsOn=["a"]), node("c", dependsOn=["a", "b"], join="ALL")], {},
+        ([node("a", "t"),
+          node("b", dependsOn=[{"task": "a", "on": "x"}, {"task": "a", "on": "y"}])],
+         {}, "several edges from a"),
+        ([{"id": "a", "approval": {"title": "May I?"}}], {}, "into the workflow (approval)"),
+        ([node("a", "t"), node("b", "t", dependsOn=["a"]),
+          node("c", dependsOn=["a", "b"], join="ALL")], {},
          "a join 'all' of nodes after one another"),
         ([node("a"), node("b"), node("c", dependsOn=["a", "b"], join="ANY")], {},
          "a join that does not wait for all"),

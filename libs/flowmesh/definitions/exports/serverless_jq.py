@@ -52,15 +52,15 @@ def native_program(reference: Reference) -> str:
     raise Unsaid(f"the reference {reference}")
 
 
-def context_program(before: Collection[str], ids: Collection[str]) -> ProgramOf:
+def context_program(before: Callable[[], Collection[str]], ids: Collection[str]) -> ProgramOf:
     """What references of step JSON read: the outputs of `before`, else members of the input."""
 
     def program(reference: Reference) -> str:
         path = reference.path
-        if not path or (path[0] in ids and path[0] not in before):
-            raise Unsaid(f"the reference {reference}, which is not known before it runs")
-        if path[0] not in before:
+        if path and path[0] not in ids:
             return path_program(INPUT, path)
+        if not path or path[0] not in before():
+            raise Unsaid(f"the reference {reference}, which is not known before it runs")
         if path[1:2] == ("result",):
             raise Unsaid(f"`.result` of a step, as in {reference}")
         return path_program(CONTEXT, path)

@@ -22,7 +22,6 @@ from flowmesh.definitions.formats.serverless_tasks import ATTEMPTS
 from flowmesh.definitions.model import (
     NO_RETRY,
     Dialect,
-    GroupBody,
     Json,
     MapBody,
     Node,
@@ -57,7 +56,6 @@ _OF_TASKS = (
 )
 _BODIES: dict[type, str] = {
     MapBody: "a map",
-    GroupBody: "a group, or a race",
     StatesBody: "a loop, or a try",
 }
 # Failures that are tried again, by what their errors are; those of a group cannot be told apart.
@@ -101,11 +99,18 @@ class Teller:
     # Nodes with an edge that is taken when they have failed.
     told_of_failure: Collection[str] = field(default_factory=frozenset)
 
-    def task(self, node: Node, condition: str, of_context: ProgramOf, about: Document) -> Document:
+    def task(
+        self,
+        node: Node,
+        condition: str,
+        of_context: ProgramOf,
+        about: Document,
+        group: Document | None = None,
+    ) -> Document:
         """The node as one task, which runs where the condition holds."""
         self._refuse(node)
         try:
-            task = self._work(node, of_context)
+            task = self._work(node, of_context) if group is None else group
         except Unsaid as unsaid:
             self.lost.note(str(unsaid), node.id)
             return {}
