@@ -34,6 +34,13 @@ VALUES = (
     None,
 )
 
+RETRIES = (
+    {"maxAttempts": 3, "initialDelay": "1s", "multiplier": 2},
+    {"maxAttempts": 2, "initialDelay": "100ms", "multiplier": 3},
+    {"maxAttempts": 1},
+    {"maxAttempts": 3, "multiplier": 1, "retryOn": ["RateLimitError"]},
+)
+
 
 class Drawn:
     """A series-parallel workflow, as native resources."""
@@ -76,78 +83,74 @@ class Drawn:
         chance = self.draw.random
         name = f"n{self.count}"
         self.count += 1
-        node: Json = {"id": name, "taskRef": f"task-{name}", "dependsOn": list(before)}
+        node: Json = {"id": name, "dependsOn": list(before)}
         self.nodes.append(node)
-        if chance() < 0.15:
-            node["taskRef"] = "delay"
-        elif chance() < 0.1:
-            node["taskRef"] = "noop"
-        else:
-            node["input"] = {f"v{i}": self.draw.choice(VALUES) for i in range(2)}
-            for each in before:
-                path = self.draw.choice([".output"] * 4 + [".output.x"] * 4 + [".output.none"])
-                path = path if "taskRef" in self._of(each) else ".output"
-                node["input"][each] = f"{{{{tasks.{each}{path}}}}}"
-            if chance() < 0.4:
-                node["retry"] = self.draw.choice(
-                    [
-                        {"maxAttempts": 3, "initialDelay": "1s", "multiplier": 2},
-                        {"maxAttempts": 2, "initialDelay": "100ms", "multiplier": 3},
-                        {"maxAttempts": 1},
-                        {"maxAttempts": 3, "multiplier": 1, "retryOn": ["RateLimitError"]},
-                    ]
-                )
-            if chance() < 0.2:
-                node["timeout"] = "2s"
-            if chance() < 0.25:
-                node["onFailure"] = "CONTINUE"
-                if chance() < 0.7:
-                    node["fallback"] = {"x": [name, "${"]}
-            if chance() < 0.15:
-                node["critical"] = False
-        if chance() < 0.25:
-            node["condition"] = self.draw.choice(CONDITIONS)
-        if len(before) == 1 and "decision" in self._of(before[0]) and chance() < 0.8:
-            on = self.draw.choice(["yes", "yes", "no", "other"])
-            node["dependsOn"] = [{"task": before[0], "on": on}]
-        alone = len(before) == 1 and "onFailure" not in self._of(before[0])
-        if alone and self._of(before[0]).get("taskRef", "")[:5] == "task-" and chance() < 0.15:
-            node["dependsOn"] = [{"task": before[0], "on": "failure"}]
-            node["input"] = {}
-        if self.groups < 2 and chance() < 0.1:
+        self._outcome(node)
+        self._edges(node, before)
+        kind = chance()
+        if kind < 0.1 and self.groups < 2:
             self.groups += 1
-            for key in ("taskRef", "input", "retry", "timeout"):
-                node.pop(key, None)
             around, self.nodes = self.nodes, []
             self._block([], 1)
             node["group"] = {"tasks": self.nodes}
             self.nodes = around
-            return name
-        if chance() < 0.12:
-            for key in ("taskRef", "input", "retry", "timeout"):
+        elif kind < 0.22:
+            tests = [{"id": each, "expression": self._condition()} for each in ("yes", "no")]
+            match = self.draw.choice(["FIRST", "ALL"])
+            node["decision"] = {"conditions": tests, "default": ["other"], "match": match}
+        elif kind < 0.3:
+            node["taskRef"] = "noop"
+        elif kind < 0.42:
+            node |= {"taskRef": "delay", "input": {"duration": self.draw.choice(["1s", "250ms"])}}
+        else:
+            self._call(node, before)
+        if node.get("taskRef") in ("noop", "delay"):
+            for key in ("onFailure", "fallback"):
                 node.pop(key, None)
-            node["decision"] = {
-                "conditions": [
-                    {"id": "yes", "expression": self.draw.choice(CONDITIONS)},
-                    {"id": "no", "expression": self.draw.choice(CONDITIONS)},
-                ],
-                "default": ["other"],
-                "match": self.draw.choice(["FIRST", "ALL"]),
-            }
-            return name
-        apart = len(before) > 1 and not any(
-            each in self._of(other).get("dependsOn", ()) for each in before for other in before
-        )
-        if apart and chance() < 0.4:
-            node["join"] = "ALL"
-            node["input"] = {}
-        if node["taskRef"] == "noop":
-            node.pop("input", None)
-        if node["taskRef"] == "delay":
-            node["input"] = {"duration": self.draw.choice(["1s", "250ms"])}
-        if node["taskRef"][:5] == "task-":
-            self.tasks.append(node["taskRef"])
         return name
+
+    def _condition(self) -> str:
+        return self.draw.choice(CONDITIONS)
+
+    def _outcome(self, node: Json) -> None:
+        chance = self.draw.random
+        if chance() < 0.2:
+            node["onFailure"] = "CONTINUE"
+            if chance() < 0.7:
+                node["fallback"] = {"x": [node["id"], "${"]}
+        if chance() < 0.15:
+            node["critical"] = False
+        if chance() < 0.25:
+            node["condition"] = self._condition()
+
+    def _edges(self, node: Json, before: list[str]) -> None:
+        """Outcomes on edges, and a join of what is side by side."""
+        chance = self.draw.random
+        if len(before) > 1 and chance() < 0.4:
+            node["join"] = "ALL"
+        if len(before) != 1:
+            return
+        of = self._of(before[0])
+        if "decision" in of and chance() < 0.8:
+            on = self.draw.choice(["yes", "yes", "no", "other"])
+            node["dependsOn"] = [{"task": before[0], "on": on}]
+        elif "task-" in of.get("taskRef", "") and "onFailure" not in of and chance() < 0.15:
+            node["dependsOn"] = [{"task": before[0], "on": "failure"}]
+
+    def _call(self, node: Json, before: list[str]) -> None:
+        chance = self.draw.random
+        node["taskRef"] = f"task-{node['id']}"
+        self.tasks.append(node["taskRef"])
+        node["input"] = {f"v{i}": self.draw.choice(VALUES) for i in range(2)}
+        reads = "join" not in node and node["dependsOn"] == before
+        for each in before if reads else ():
+            path = self.draw.choice([".output"] * 4 + [".output.x"] * 4 + [".output.none"])
+            path = path if "taskRef" in self._of(each) else ".output"
+            node["input"][each] = f"{{{{tasks.{each}{path}}}}}"
+        if chance() < 0.4:
+            node["retry"] = self.draw.choice(RETRIES)
+        if chance() < 0.2:
+            node["timeout"] = "2s"
 
     def _of(self, name: str) -> Json:
         return next(each for each in self.nodes if each["id"] == name)

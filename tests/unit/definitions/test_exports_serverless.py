@@ -3,45 +3,15 @@
 import json
 import random
 from collections.abc import AsyncIterator
-from dataclasses import Field, fields, replace
 from typing import Any
 
 import pytest
 
 from flowmesh.definitions import read_source
 from flowmesh.definitions.exports import export_source, write_yaml
-from flowmesh.definitions.exports.lost import Lost
-from flowmesh.definitions.exports.serverless import serverless_document
 from flowmesh.definitions.exports.serverless_conditions import condition_program
 from flowmesh.definitions.exports.serverless_jq import Unsaid, wrapped
-from flowmesh.definitions.model import (
-    NATIVE_RETRY,
-    Cache,
-    Callbacks,
-    Compensation,
-    Dialect,
-    Edge,
-    FailurePolicy,
-    Follow,
-    GroupBody,
-    Join,
-    Limits,
-    MapBody,
-    Node,
-    OnFailure,
-    Outcome,
-    Priority,
-    Retry,
-    SearchField,
-    SearchKind,
-    StartPolicy,
-    StatesBody,
-    Task,
-    Variable,
-    Visibility,
-    Workflow,
-)
-from flowmesh.definitions.triggers import Cron, Trigger
+from flowmesh.definitions.model import Workflow
 from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.sandbox import Sandbox, SandboxFailure
@@ -215,6 +185,7 @@ async def test_conditions_hold_and_fail_for_the_same_data(box: Sandbox) -> None:
      "[1] == [1]", "tasks.a.status == 'x'", "input.l[input.a] == 1"],
 )  # fmt: skip
 def test_other_conditions_are_refused(source: str) -> None:
+    """What has no counterpart, or another one than people think."""
     with pytest.raises(Unsaid):
         condition_program(source, ["a"])
 
@@ -234,6 +205,7 @@ def test_a_chain_and_a_fork() -> None:
 
 
 def test_a_call_with_templates_and_a_limit() -> None:
+    """With the output in the context, under the id of the node."""
     document = written(node("a", "t", input={"x": "{{input.x}}", "y": 1}, timeout="90s"))
     call = tasks(document)["a"]
     assert (call["call"], call["with"]["y"]) == ("t", 1)
@@ -259,6 +231,7 @@ def test_retries_are_a_try_around_one_attempt() -> None:
 
 
 def test_attempts_in_the_metadata_of_a_call_are_one() -> None:
+    """More of them are said by a try."""
     document = written(node("a", "t", retry={"maxAttempts": 1}))
     tasks(document)["a"]["metadata"]["flowmesh.io/attempts"] = 2
     found = [problem.code for problem in problems(json.dumps(document).encode())]
@@ -266,6 +239,7 @@ def test_attempts_in_the_metadata_of_a_call_are_one() -> None:
 
 
 def test_waits_and_other_workflows() -> None:
+    """Signals are events, sub-workflows are run in the namespace of the document."""
     document = written(
         {"id": "q", "wait": {"event": "go"}, "timeout": "5s"},
         {"id": "s", "subworkflow": {"workflow": "other", "version": 2, "input": {"a": 1}},
@@ -282,6 +256,7 @@ def test_waits_and_other_workflows() -> None:
 
 
 def test_what_people_read_and_the_whole_are_said() -> None:
+    """And read back as they were."""
     spec = {
         "description": "What it does", "timeout": "2m", "output": "{{input}}",
         "inputSchema": {"type": "object"}, "outputSchema": {"type": "object"},
@@ -379,11 +354,13 @@ REFUSED: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("source", "what"), REFUSED, ids=[what for _, what in REFUSED])
 def test_what_has_no_place_is_refused_by_name(source: bytes, what: str) -> None:
+    """Whatever a workflow may say and a document may not."""
     found = [text for _, text in refused(source, "serverless")]
     assert any(what in text for text in found), found
 
 
 def test_everything_that_is_lost_is_told_at_once() -> None:
+    """With the nodes concerned."""
     source = documents(
         workflow(node("a", "x@1"), node("b", "t", queue="q", priority="HIGH"), parallelism=2)
     )
@@ -397,115 +374,11 @@ def test_everything_that_is_lost_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("name", ["my.flow", "a_b", "x" * 64, "-a"])
 def test_a_name_that_the_standard_does_not_know_is_refused(name: str) -> None:
+    """It would be another workflow under another name."""
     resource = workflow(node("a"))
     resource["metadata"]["name"] = name
     with pytest.raises(Invalid, match="the name"):
         export_source(documents(resource), "", "serverless")
-
-
-# What the model says of a workflow, each other than by default.
-NODE = Node("b", ("b",), name="b", task_ref="t", dependencies=("a",))
-BASE = Workflow("w", "w", Dialect.NATIVE, (Node("a", ("a",), name="a", task_ref="t"), NODE))
-STEP = Node("b", ("b",), name="b", task=Task("delay", "delay", {"duration": 1}, Dialect.STEPS))
-OF_WORKFLOW: dict[str, Json] = {
-    "id": "other", "name": "Other", "nodes": (NODE,), "input_schema": {"type": "object"},
-    "output_schema": {"type": "object"}, "parallelism": 2, "timeout_ms": 5,
-    "callbacks": Callbacks(on_step="http://x/"), "labels": {"a": "b"},
-    "on_failure": FailurePolicy.STOP, "compensation": Compensation(parallel=True),
-    "triggers": (Trigger("t", Cron("0 2 * * *"), ()),), "retention_ms": 5, "limits": Limits(1),
-    "search": (SearchField("a", SearchKind.ANY, None, ()),), "start": StartPolicy("k"),
-    "variables": (Variable("v", None, 1, ()),),
-}  # fmt: skip
-OF_NODE: dict[str, Json] = {
-    "id": "c", "name": "Other", "task_ref": "u", "task": STEP.task, "condition": "input.n > 1",
-    "dependencies": (), "retry": NATIVE_RETRY, "timeout_ms": 5, "heartbeat_ms": 5,
-    "critical": False, "priority": Priority.HIGH, "queue": "q",
-    "body": GroupBody((STEP,), ()), "edges": (Edge("a", (), "yes"),), "join": Join.ANY,
-    "join_count": 2, "join_required": ("a",), "outcome": Outcome(OnFailure.HOLD), "hidden": True,
-    "follow": Follow(), "cache": Cache(1, False, None, ()), "limits": Limits(1),
-    "requires": {"gpu": "yes"}, "permissions": ("p",),
-}  # fmt: skip
-OF_OUTCOME: dict[str, Json] = {
-    "on_failure": OnFailure.COMPENSATE, "fallback": 1, "undo": STEP, "total_timeout_ms": 5,
-    "start_timeout_ms": 5,
-}  # fmt: skip
-OF_RETRY: dict[str, Json] = {
-    "max_attempts": 7, "initial_delay_ms": 7, "multiplier": 7.0, "max_delay_ms": 7, "jitter": 0.7,
-    "retry_on": ("Timeout",), "never_on": ("Timeout",), "max_elapsed_ms": 7,
-}  # fmt: skip
-OF_TASK: dict[str, Json] = {
-    "executor": "mine", "config": {"duration": 2}, "input_schema": {"a": 1},
-    "output_schema": {"a": 1}, "retry": NATIVE_RETRY, "timeout_ms": 5, "queue": "q",
-    "permissions": ("p",), "labels": {"a": "b"},
-}  # fmt: skip
-# Where things stand, how the document calls them, and what goes with another member.
-NOT_SAID = {
-    Workflow: {"dialect", "nodes_path", "schema_path", "output", "has_output"},
-    Node: {"path", "dependencies_key", "bound", "input", "has_input"},
-    Outcome: set(),
-    Retry: set(),
-    Task: {"type", "dialect", "name", "visibility", "path", "config_path", "places"},
-}  # fmt: skip
-EVERYTHING: list[tuple[type, dict[str, Json]]] = [
-    (Workflow, OF_WORKFLOW), (Node, OF_NODE), (Outcome, OF_OUTCOME), (Retry, OF_RETRY),
-    (Task, OF_TASK),
-]  # fmt: skip
-MEMBERS = [(of, each) for of, _ in EVERYTHING for each in fields(of)]
-
-
-def attempted(whole: Workflow) -> Json:
-    """The document, or the refusal."""
-    document = {"spec": {"tasks": [{"id": each.id} for each in whole.nodes]}}
-    lost = Lost("x")
-    found = serverless_document(whole, document, lost)
-    try:
-        lost.refuse()
-    except Invalid as error:
-        return [each.description for each in error.violations]
-    return found
-
-
-def around(of: type, changes: dict[str, Json]) -> Workflow:
-    """The workflow with one part of it changed."""
-    if of is Workflow:
-        return replace(BASE, **changes)
-    node = NODE
-    if of is Node:
-        node = replace(NODE, **changes)
-    elif of is Outcome:
-        node = replace(NODE, outcome=replace(NODE.outcome, **changes))
-    elif of is Retry:
-        node = replace(NODE, retry=replace(Retry(3, 100, 1.0, 500), **changes))
-    elif of is Task:
-        node = replace(STEP, task=replace(STEP.task, **changes))
-    return replace(BASE, nodes=(BASE.nodes[0], node))
-
-
-@pytest.mark.parametrize(
-    ("of", "member"), MEMBERS, ids=[f"{o.__name__}.{m.name}" for o, m in MEMBERS]
-)
-def test_no_member_of_the_model_is_left_out(of: type, member: "Field[Json]") -> None:
-    """Each is written or refused; whoever adds one decides here what becomes of it."""
-    if member.name in NOT_SAID[of]:
-        return
-    changes = dict(EVERYTHING)[of]
-    assert member.name in changes, f"{member.name} is neither said nor not"
-    value = changes[member.name]
-    before = attempted(around(of, {}))
-    assert isinstance(before, dict)
-    assert attempted(around(of, {member.name: value})) != before
-
-
-@pytest.mark.parametrize(
-    "body", [MapBody((STEP,), 1, ()), GroupBody((STEP,), ()), StatesBody((STEP,), "b", ())]
-)
-def test_bodies_are_refused_with_all_that_is_in_them(body: Any) -> None:
-    assert isinstance(attempted(around(Node, {"body": body})), list)
-
-
-def test_visibility_is_of_the_library_alone() -> None:
-    """A task that is written into a node has none."""
-    assert attempted(around(Task, {"visibility": Visibility.PUBLIC})) == attempted(around(Task, {}))
 
 
 def test_expressions_that_are_written_are_jq() -> None:
