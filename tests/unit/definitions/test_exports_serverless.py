@@ -300,6 +300,7 @@ REFUSED: list[tuple[bytes, str]] = [
          "nodes that are neither in series nor side by side"),
         ([node("a", "transform", input={"source": [], "pipeline": []})], {},
          "the built-in transform"),
+        ([node("a", input={"x": 1})], {}, "an input of a node that does nothing"),
         ([node("a", "x@2")], {}, "a task of the library called x@2"),
         ([node("a", "t", input="{{input}}")], {}, "an input that is no object"),
         ([node("a", "t", input={"a": "{{upper(input.x)}}"})], {}, "the template function upper"),
@@ -343,6 +344,7 @@ REFUSED: list[tuple[bytes, str]] = [
         ([node("a")], {"outputSchema": {"type": "object"}}, "a schema of an output"),
     ]
 ] + [
+    (graph(made("s", "trigger", data={"triggerType": "manual", "config": {}})), "type trigger"),
     (steps(http("a", params={"method": "POST"})), "a request that sends the context"),
     (steps(http("a", params={"url": "{{context.u}}"})), "a url that begins with a template"),
     (steps(http("a", params={"body": "x"})), "a body of a request"),

@@ -109,6 +109,8 @@ class Teller:
     ) -> Document:
         """The node as one task, which runs where the condition holds."""
         self._refuse(node)
+        if group is not None and (node.retry is not None or node.timeout_ms):
+            self.lost.note("retries or a limit of a group", node.id)
         try:
             task = self._work(node, of_context) if group is None else group
         except Unsaid as unsaid:
@@ -154,6 +156,10 @@ class Teller:
         if task is not None and any(getattr(task, name) for name in _OF_TASKS):
             raise Unsaid("a schema of a node, or what its task says of itself")
         executor = task.executor if task is not None else node.task_ref
+        if task is not None and executor == "noop" != task.type:
+            raise Unsaid(f"a node of type {task.type}")
+        if executor == "noop" and node.has_input:
+            raise Unsaid("an input of a node that does nothing")
         if executor == "noop":
             return self._nothing(node, {"set": wrapped("null")})
         if executor == "delay":
