@@ -1,6 +1,6 @@
 """Definitions written in another format than they came in: all of what they say, or not at all.
 
-Step JSON, graph JSON and native resources are written. What has no place in the format asked for
+Step JSON, graph JSON, native resources and Serverless Workflow are written. What has no place there
 is refused by name, with all the rest that has none.
 """
 
