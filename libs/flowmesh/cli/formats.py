@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 To = Annotated[
-    Literal["yaml", "json", "native", "steps", "graph", "states"],
+    Literal["yaml", "json", "native", "steps", "graph", "serverless", "states"],
     Parameter(name=["--to", "-t"], help="Format, or only another text: yaml or json."),
 ]
 Out = Annotated[str, Parameter(name=["--out"], help="File to write; standard output without it.")]

@@ -23,6 +23,7 @@ _OF_CLASS = {
     "RateLimitError": ("communication", 429),
     "ClientError": ("communication", 400),
     "ServerError": ("communication", 500),
+    "CIRCUIT_OPEN": ("communication", 503),
     "AuthenticationError": ("authentication", 401),
     "ValidationError": ("validation", 400),
     "ExpressionError": ("expression", 400),

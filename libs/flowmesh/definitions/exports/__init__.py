@@ -1,7 +1,6 @@
 """Definitions written in another format than they came in: all of what they say, or not at all.
 
-Step JSON, graph JSON, native resources and the Amazon States Language are written. What has no
-place in the format asked for is refused by name, with all the rest that has none.
+What has no place in the format asked for is refused by name, with all the rest that has none.
 """
 
 from flowmesh.definitions.exports.export import TARGETS, export, export_source

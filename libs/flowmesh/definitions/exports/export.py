@@ -6,6 +6,7 @@ from flowmesh.definitions.checks import check
 from flowmesh.definitions.exports.graph import graph_document
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.native import native_documents
+from flowmesh.definitions.exports.serverless import serverless_document
 from flowmesh.definitions.exports.states import states_document
 from flowmesh.definitions.exports.steps import steps_document
 from flowmesh.definitions.model import Dialect, Json, Workflow
@@ -19,6 +20,7 @@ TARGETS = {
     "steps": (Dialect.STEPS, "step JSON"),
     "graph": (Dialect.GRAPH, "graph JSON"),
     "states": (Dialect.STATES, "the Amazon States Language"),
+    "serverless": (Dialect.SERVERLESS, "Serverless Workflow"),
 }
 
 
@@ -41,6 +43,8 @@ def export(read: Read, target: str, resolve: Resolve = lambda _name: None) -> li
             found = [steps_document(workflow, document, lost)]
         case Dialect.STATES:
             found = [states_document(workflow, document, lost, resolve)]
+        case Dialect.SERVERLESS:
+            found = [serverless_document(workflow, document, lost)]
         case _:
             found = native_documents(workflow, document, lost)
     lost.refuse()

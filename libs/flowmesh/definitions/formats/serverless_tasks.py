@@ -20,7 +20,16 @@ from flowmesh.definitions.formats.serverless_layout import (
 )
 from flowmesh.definitions.formats.serverless_values import Made, duration_of, unsupported
 from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, DELAY_MS_MAX
-from flowmesh.definitions.model import Dialect, Follow, GroupBody, Json, Node, Task
+from flowmesh.definitions.model import (
+    NO_RETRY,
+    Dialect,
+    Follow,
+    GroupBody,
+    Json,
+    Node,
+    Retry,
+    Task,
+)
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, is_id, kind_of
 from flowmesh.standards.jq_values import bare, is_variable
@@ -28,6 +37,8 @@ from flowmesh.standards.jq_values import bare, is_variable
 _PROTOCOLS = frozenset({"asyncapi", "grpc", "openapi", "a2a", "mcp"})
 _JAVASCRIPT = frozenset({"js", "javascript"})
 _CALLED = ("run", "workflow")
+# In the metadata of a call: 1 where the task of the library is tried once, whatever it says.
+ATTEMPTS = "flowmesh.io/attempts"
 
 
 def lay_set(at: At) -> None:
@@ -218,11 +229,28 @@ def lay_call(at: At) -> None:
     elif "@" in name or "/" in name:
         at.refuse("a function of a catalog or at a URL", "call", why="define it in use.functions")
     elif name and at.reader.identifier("call", "the name of a WorkflowTask"):
-        _beside(at, None, name, given or {}, (*at.path, "with"), "result")
+        _beside(at, None, name, given or {}, (*at.path, "with"), "result", _retry_of_call(at))
+
+
+def _retry_of_call(at: At) -> Retry | None:
+    """Once where the `try` around the call has the retries; else as the library says."""
+    about = at.reader.raw("metadata")
+    if not isinstance(about, dict) or ATTEMPTS not in about:
+        return None
+    if about[ATTEMPTS] != 1:
+        message = f"{ATTEMPTS} is 1, or not there: write a try with retry for more"
+        at.problems.add("RETRY_INVALID", message, (*at.path, "metadata", ATTEMPTS))
+    return NO_RETRY
 
 
 def _beside(
-    at: At, task: Task | None, task_ref: str, given: Json, path: Path, answered: str
+    at: At,
+    task: Task | None,
+    task_ref: str,
+    given: Json,
+    path: Path,
+    answered: str,
+    retry: Retry | None = None,
 ) -> None:
     """A task that is elsewhere beside the value it is called with, which its answer goes into."""
     before = {key: value for key, value in at.shape.items() if key in BEFORE}
@@ -238,6 +266,7 @@ def _beside(
         task_ref=task_ref,
         input="{{state.call}}",
         has_input=True,
+        retry=retry,
         timeout_ms=at.limit_ms,
         bound=at.machine.bound,
     )

@@ -185,7 +185,7 @@ ROUTES = (
                 "The document as it was posted without a format. Native resources come as YAML. "
                 "What has no place in the format is refused with `FEATURE_UNSUPPORTED`."
             ),
-            query=(Query("format", "native, steps, graph or states."), _VERSION),
+            query=(Query("format", "native, steps, graph, serverless or states."), _VERSION),
             answers=(operations.Answer(200, "It says the same.", None),),
             errors=(404,),
         ),
