@@ -59,7 +59,8 @@ def _note_problems(document: Document, lost: Lost) -> None:
     reading = read_source(orjson.dumps(document))
     for problem in errors_in([*reading.problems, *check(reading, lambda _name: None)]):
         if problem.code != "TASK_NOT_FOUND":
-            lost.note(f"what this would be ({problem.place}: {problem.message})")
+            place = f"{problem.place}: " if problem.place else ""
+            lost.note(f"what this would be ({place}{problem.message})")
 
 
 def _answer(workflow: Workflow, blocks: Blocks, lost: Lost) -> tuple[Document, object]:
