@@ -289,7 +289,7 @@ def done(step: _Step, command: c.ChildDone) -> bool:
         return False
     if not node.child.execution_id:
         # Its answer is still on its way; it says the same.
-        _note_start(step, node, command.execution_id, 0)
+        _note_start(step, node, command.first_run or command.execution_id, 0)
     _over(step, node, command.status, command.execution_id)
     if command.status == s.EXECUTION_COMPLETED:
         step.complete(node, command.output or payload_pb2.Payload(data=b"null"))
@@ -408,7 +408,7 @@ def tell_parent(state: State, into: Transition) -> None:
         return
     outcome = into.message(state).outcome
     outcome.parent_id, outcome.node = link.parent_id, link.parent_node
-    outcome.attempt = link.parent_attempt
+    outcome.attempt, outcome.first_run = link.parent_attempt, link.first_run
     tell_end(state, outcome)
 
 

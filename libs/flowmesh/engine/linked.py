@@ -40,7 +40,10 @@ class ChildBegan:
 
 @dataclass(slots=True)
 class ChildDone:
-    """The child of a node has ended. `draw` in [0, 1) decides the jitter of a retry."""
+    """The child of a node has ended. `draw` in [0, 1) decides the jitter of a retry.
+
+    `first_run` is the execution that was started for the node, where it went on as this one.
+    """
 
     node: str
     attempt: int
@@ -49,6 +52,7 @@ class ChildDone:
     output: payload_pb2.Payload | None = None
     failure: failure_pb2.Failure | None = None
     draw: float = 0.0
+    first_run: str = ""
 
 
 @dataclass(slots=True)

@@ -211,6 +211,7 @@ class Deliveries:
             told.output if told.HasField("output") else None,
             told.failure if told.HasField("failure") else None,
             self._core.draw(),
+            told.first_run,
         )
         await self._tell(
             told.parent_id,

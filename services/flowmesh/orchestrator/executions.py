@@ -196,10 +196,18 @@ class Executions:
         Raises QUEUE_FULL.
         """
         answer: Answer | None = None
+        admitted, epoch = self._core.queue_sizes.admitted, 0
         if plan.start_shared:
-            answer = await self._core.committer.starts.known(made(no_reply))
-        admitted = self._core.queue_sizes.admitted
-        answer = answer or await self.submitted(lambda reply: made(admitted(plan, reply)))
+            asked = made(no_reply)
+            epoch = self._core.ownership.epochs.get(asked.partition, 0)
+            answer = await self._core.committer.starts.known(asked)
+
+        def work(reply: Reply) -> StartWork:
+            start = made(admitted(plan, reply))
+            start.epoch = epoch
+            return start
+
+        answer = answer or await self.submitted(work)
         assert isinstance(answer, Started)
         return answer
 

@@ -153,6 +153,10 @@ class Starts:
             else:
                 start.answer(partition_unavailable(start.partition))
             return None
+        if start.epoch and start.epoch != self._epochs.get(start.partition):
+            # Whoever owned it meanwhile may have answered it: it has to be looked up again.
+            start.answer(Moved(start.partition))
+            return None
         before = self._answered.get((start.namespace, start.request_id))
         if before is not None and start.request_id:
             start.answer(_repeated(start, *before))

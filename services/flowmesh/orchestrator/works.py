@@ -61,9 +61,12 @@ class Work:
 
 
 class StartWork(Work):
-    """A start: its execution exists only once it is committed."""
+    """A start: its execution exists only once it is committed.
 
-    __slots__ = ("namespace", "plan", "request_id", "start", "start_digest")
+    `epoch` is that under which nobody had answered it yet, 0 where that was not asked.
+    """
+
+    __slots__ = ("epoch", "namespace", "plan", "request_id", "start", "start_digest")
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class StartWork(Work):
         self.namespace = plan.namespace
         self.request_id = command.request_id
         self.start_digest = start_digest
+        self.epoch = 0
 
 
 def start_digest(request: pb.StartExecutionRequest) -> bytes:

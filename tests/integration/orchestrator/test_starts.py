@@ -7,7 +7,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Cancel, Start, State, TaskEnded
 from flowmesh.engine import state as s
 from flowmesh.errors import FlowmeshError, WrongState
-from flowmesh.orchestrator.errors import StatementRefused
+from flowmesh.orchestrator.errors import Moved, StatementRefused
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
 from flowmesh.plan import Plan
@@ -110,6 +110,26 @@ async def test_an_end_that_nobody_acted_on_lets_the_next_begin(store: Orchestrat
         await end(core, ids[0])
     async with running(store) as core:
         await runs(core, ids[1])
+
+
+async def test_what_was_looked_up_under_another_owner_is_looked_up_again(
+    store: OrchestratorStore,
+) -> None:
+    """He may have answered it with an execution that another one has followed since."""
+    one = of(concurrency=1, on_conflict=JOIN)
+    async with running(store) as core:
+        epoch = core.owner.ownership.epochs[1]
+
+        def looked_up(at: int) -> Any:
+            def made(reply: Reply) -> StartWork:
+                work: StartWork = start(one)(reply)
+                work.epoch = at
+                return work
+
+            return made
+
+        assert isinstance(await core.ask(looked_up(epoch)), Started)
+        assert isinstance(await core.ask(looked_up(epoch + 1)), Moved)
 
 
 async def test_a_start_joins_the_one_that_runs(store: OrchestratorStore) -> None:

@@ -259,6 +259,20 @@ def test_an_execution_goes_on_as_a_new_one() -> None:
     assert (request.link.continued_from, request.link.first_run) == ("exec-1", "exec-1")
 
 
+def test_the_end_of_a_later_run_may_come_before_the_beginning() -> None:
+    """The last run tells which one was started, and that is what the node has started."""
+    link = link_pb2.Link(parent_id="p", parent_node="pay", parent_attempt=1, first_run="exec-0")
+    last = Run(plan(node("a")), link=link)
+    last.complete("a")
+    (message,) = told(last)
+    assert message.outcome.first_run == "exec-0"
+    run = Run(plan(child("pay")))
+    run.do(ChildDone("pay", 1, "exec-1", COMPLETED, json(b"1"), first_run="exec-0"))
+    bodies = [event.child_started for event in run.events if event.HasField("child_started")]
+    assert [each.execution_id for each in bodies] == ["exec-0"]
+    assert not run.do(ChildBegan("pay", 1, "exec-0", 1))
+
+
 def test_what_else_runs_is_canceled_and_nothing_begins_after() -> None:
     """The end is the end: nodes at workers are told, those that could begin do not."""
     run = Run(plan(node("busy"), node("a"), again("next", "a"), node("late", "a")))

@@ -1104,10 +1104,13 @@ class ChildOutcome(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    FIRST_RUN_FIELD_NUMBER: _builtins.int
     parent_id: _builtins.str
     node: _builtins.str
     attempt: _builtins.int
     status: _execution_pb2.ExecutionStatus.ValueType
+    first_run: _builtins.str
+    """The run that was started for the node, where it went on as the one that ended."""
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -1121,10 +1124,11 @@ class ChildOutcome(_message.Message):
         status: _execution_pb2.ExecutionStatus.ValueType = ...,
         output: _payload_pb2.Payload | None = ...,
         failure: _failure_pb2.Failure | None = ...,
+        first_run: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failure", b"failure", "node", b"node", "output", b"output", "parent_id", b"parent_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failure", b"failure", "first_run", b"first_run", "node", b"node", "output", b"output", "parent_id", b"parent_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
