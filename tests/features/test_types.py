@@ -133,6 +133,34 @@ async def test_what_may_not_fit_is_told_before_deployment(suite: Suite, name: st
     assert (await suite.get(f"/workflows/{name}")).status == 404
 
 
+@pytest.mark.feature("S0-20")
+async def test_the_output_of_a_workflow_fits_its_schema(suite: Suite, name: str) -> None:
+    """What only a run can tell fails it, whether the output is written or that of the last node."""
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    nothing, output = {"id": "a", "taskRef": "noop"}, {"n": "{{input.n}}"}
+    pipeline = [{"operation": "pick", "fields": ["n"]}]
+    given = {"source": "{{input}}", "pipeline": pipeline}
+    last = {"id": "a", "taskRef": "transform", "input": given}
+    step = {"id": "a", "action": "function", "params": {"code": "return {n: context.n}"}}
+    written = resource("Workflow", f"{name}-a", tasks=[nothing], output=output, outputSchema=schema)
+    yielded = resource("Workflow", f"{name}-b", tasks=[last], outputSchema=schema)
+    assert (await sent(suite, "", written, yielded)).status == 201
+    await suite.define({"id": f"{name}-c", "steps": [step], "outputSchema": schema})
+    for end in "abc":
+        path = f"/workflows/{name}-{end}/execute"
+        assert (await suite.post(path, {"input": {"n": 1}})).json["output"] == {"n": 1}
+        failed = (await suite.post(path, {"input": {"n": "x"}})).json
+        assert (failed["status"], failed["error"]["class"]) == ("failed", "ValidationError")
+        assert failed["error"]["message"].startswith("output.n: ")
+        assert "#/properties/n/type" in failed["error"]["message"]
+    unless = {**nothing, "condition": "input.n > 9"}
+    skipped = resource("Workflow", f"{name}-d", tasks=[unless], outputSchema=schema)
+    assert (await sent(suite, "", skipped)).status == 201
+    failed = (await suite.post(f"/workflows/{name}-d/execute", {"input": {"n": 1}})).json
+    assert (failed["status"], failed["error"]["class"]) == ("failed", "ValidationError")
+    assert "it was skipped" in failed["error"]["message"]
+
+
 @pytest.mark.feature("S0-130")
 async def test_no_mismatch_is_left_for_run_time(suite: Suite, name: str) -> None:
     """Of many pairs: what is refused would have failed, what is accepted without a word runs."""
