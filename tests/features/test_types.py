@@ -10,6 +10,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from flowmesh.sdk import Client
+from flowmesh.sdk.testing import LocalEnvironment
 from flowmesh.testing.suite import Response, Suite
 
 _numbers = itertools.count(1)
@@ -159,6 +161,24 @@ async def test_the_output_of_a_workflow_fits_its_schema(suite: Suite, name: str)
     failed = (await suite.post(f"/workflows/{name}-d/execute", {"input": {"n": 1}})).json
     assert (failed["status"], failed["error"]["class"]) == ("failed", "ValidationError")
     assert "it was skipped" in failed["error"]["message"]
+
+
+async def test_a_large_output_is_judged_and_its_history_replays(suite: Suite, name: str) -> None:
+    """The event does not hold it, and neither does what is told of it."""
+    code = "return {n: 'x'.repeat(900000)}"
+    step = {"id": "a", "action": "function", "params": {"code": code}}
+    for kind, status in (("object", "completed"), ("array", "failed")):
+        flow = {"id": f"{name}-{kind}", "steps": [step], "outputSchema": {"type": kind}}
+        await suite.define(flow)
+        ran = (await suite.post(f"/workflows/{name}-{kind}/execute", {"input": {}})).json
+        assert ran["status"] == status
+        if status == "failed":
+            message = ran["error"]["message"]
+            assert message.endswith('xxx"} is not of type "array" (#/type)')
+            assert len(message) < 600
+        async with Client(suite.grpc_address) as client:
+            history = await client.download_history(ran["executionId"])
+        await LocalEnvironment(definitions=[flow]).replay(history)
 
 
 @pytest.mark.feature("S0-130")
