@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -88,14 +89,14 @@ async def test_four_bad_resources_get_four_refusals(suite: Suite, name: str) -> 
     give = {"type": "object", "properties": {"total": {"type": "string"}}}
     cart = http_task(f"{name}-cart", "http://x/", outputSchema=give)
     pay = http_task(f"{name}-pay", "http://x/", inputSchema=need)
-    circle = {"id": "a", "taskRef": "noop", "dependsOn": ["a"]}
+    circle = [{"id": a, "taskRef": "noop", "dependsOn": [b]} for a, b in ("ab", "ba")]
     flow = [
         {"id": "cart", "taskRef": f"{name}-cart"},
         {"id": "pay", "taskRef": f"{name}-pay", "input": {"total": "{{tasks.cart.output.total}}"}},
     ]
     bad = {
         "SCHEMA_INVALID": [http_task(name, "http://x/", inputSchema={"type": "strin"})],
-        "GRAPH_CYCLE": [workflow(name, circle)],
+        "GRAPH_CYCLE": [workflow(name, *circle)],
         "TASK_NOT_FOUND": [workflow(name, {"id": "a", "taskRef": f"{name}-none"})],
         "TYPE_MISMATCH": [cart, pay, workflow(name, *flow)],
     }
@@ -174,7 +175,7 @@ async def test_templates_are_checked_before_anything_runs(suite: Suite, name: st
 async def test_data_flows_by_reference_in_the_right_order(
     suite: Suite, world: World, name: str
 ) -> None:
-    """Values keep their types; nobody says what depends on what but the templates."""
+    """Values keep their types; what depends on what is said by templates, or by name."""
     orders = [{"items": [{"sku": "a", "n": 2}]}, {"items": []}]
     world.answers("user", json={"email": "ada@example.org", "orders": orders})
     fetch, send = http_task(f"{name}-fetch", world.url("user")), world.url("mail")
@@ -188,14 +189,17 @@ async def test_data_flows_by_reference_in_the_right_order(
         suite,
         fetch,
         http_task(f"{name}-send", send),
+        http_task(f"{name}-log", world.url("log")),
         workflow(
             name,
+            {"id": "log", "taskRef": f"{name}-log", "dependsOn": ["send-email"]},
             {"id": "send-email", "taskRef": f"{name}-send", "input": mail},
             {"id": "fetch-user", "taskRef": f"{name}-fetch", "input": {"id": "{{input.userId}}"}},
         ),
     )
     ran = await execute(suite, name, {"userId": "u1", "nested": {"field": 7}})
     assert ran.status == 200, ran.text
+    assert [call.route for call in world.calls()] == ["user", "mail", "log"]
     assert world.calls("user")[0].json == {"id": "u1"}
     assert world.calls("mail")[0].json == {
         "email": "ada@example.org",
@@ -304,6 +308,8 @@ async def test_one_task_serves_four_workflows_and_changes_in_one_place(
     await applied(suite, charge(2), *flows)
     usages = (await suite.get(f"/api/v1/tasks/{name}-charge/usages")).json
     assert usages["workflows"] == [{"name": each, "version": 1} for each in names]
+    stored = (await suite.get(f"/api/v1/tasks/{name}-charge/versions")).json["versions"]
+    assert [each["version"] for each in stored] == [1]
 
     async def attempts() -> list[int]:
         ran = [await execute(suite, each) for each in names]
@@ -349,7 +355,8 @@ spec:
 
 @pytest.mark.feature("S0-47", "S0-52")
 async def test_transform_needs_no_resource(suite: Suite, name: str) -> None:
-    """The pipeline of the sample, in order."""
+    """The pipeline of the sample, in order; no task of the library has the name."""
+    assert (await suite.get("/api/v1/tasks/transform")).status == 404
     pipeline = [
         {"operation": "filter", "field": "active", "operator": "eq", "value": True},
         {"operation": "map", "mappings": {"userId": "id", "fullName": "name"}},
@@ -360,16 +367,14 @@ async def test_transform_needs_no_resource(suite: Suite, name: str) -> None:
     await applied(
         suite, workflow(name, {"id": "transform-users", "taskRef": "transform", "input": given})
     )
-    users = [
-        {"id": 1, "name": "Grace", "active": True},
-        {"id": 2, "name": "Ada", "active": True},
-        {"id": 3, "name": "Eve", "active": False},
-    ]
+    names = ["Lea", "Kim", "Jan", "Ida", "Hal", "Gus", "Fay", "Eve", "Dan", "Cid", "Bob", "Ada"]
+    users = [{"id": index, "name": each, "active": True} for index, each in enumerate(names)]
+    users[3]["active"] = False
     ran = await execute(suite, name, {"users": users})
     assert ran.status == 200, ran.text
+    first = [index for index in reversed(range(12)) if index != 3][:10]
     assert ran.json["outputs"]["transform-users"] == [
-        {"userId": 2, "fullName": "Ada"},
-        {"userId": 1, "fullName": "Grace"},
+        {"userId": index, "fullName": names[index]} for index in first
     ]
 
 
@@ -400,8 +405,11 @@ async def test_versions_are_named_by_their_content(suite: Suite, world: World, n
     assert second["digest"] != first["digest"]
     status, third = await register("old")
     assert (status, third["version"], third["digest"]) == (201, 3, first["digest"])
-    versions = (await suite.get(f"/api/v1/workflows/{name}/versions")).json
-    assert "2" in str(versions)
+    versions = (await suite.get(f"/api/v1/workflows/{name}/versions")).json["versions"]
+    assert [each["digest"] for each in versions] == [
+        each["digest"] for each in (third, second, first)
+    ]
+    assert re.fullmatch("[0-9a-f]{64}", first["digest"])
     world.release("old")
     assert (await suite.wait(execution_id))["status"] == "completed"
     assert world.calls("new") == []

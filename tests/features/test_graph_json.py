@@ -50,7 +50,7 @@ async def test_a_graph_is_kept_as_it_was_posted(suite: Suite) -> None:
     assert (await suite.get(f"/api/v1/workflows/{name}")).status == 404
 
 
-@pytest.mark.feature("S3-11")
+@pytest.mark.feature("S3-11", "S0-138")
 async def test_a_graph_that_cannot_run_is_refused_with_every_problem(suite: Suite) -> None:
     """Dangling edges, circles, nodes that nothing leads to, each with its place."""
     start = node("start", "trigger", triggerType="manual", config={})

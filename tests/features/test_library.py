@@ -97,7 +97,7 @@ async def test_the_library_is_listed_shown_and_installed(suite: Suite) -> None:
 
 @pytest.mark.feature("S0-18")
 async def test_the_six_workflows_run(suite: Suite, shop: World) -> None:
-    """Each calls the services it is made of, with their keys, and answers what they said."""
+    """Dry without a call; then each calls its services with their keys, and answers by them."""
     expected = {
         "order-checkout": {"orderId": "order-7", "available": True},
         "subscription-renewal": {"charge": "ch_1", "status": "succeeded"},
@@ -106,6 +106,11 @@ async def test_the_six_workflows_run(suite: Suite, shop: World) -> None:
         "order-confirmation": {"orderId": "order-7"},
         "shipping-notification": {"trackingNumber": "T-1"},
     }
+    for each in expected:
+        dry = await suite.post(f"/api/v1/workflows/{each}:dryRun", {"input": order(shop)})
+        assert (dry.status, dry.json["status"]) == (200, "completed"), (each, dry.text)
+        assert dry.json["calls"]
+    assert shop.calls() == []
     for each, output in expected.items():
         ran = await execute(suite, each, order(shop))
         assert (ran.status, ran.json.get("output")) == (200, output), (each, ran.text)
@@ -194,6 +199,25 @@ async def test_another_provider_is_one_change(suite: Suite, shop: World) -> None
     assert len(shop.calls("payments/v1/charges")) == charged
     after = [(await suite.get(f"/api/v1/workflows/{each}", headers=team)).json for each in names]
     assert after == before
+
+
+@pytest.mark.feature("S0-03")
+async def test_a_new_url_reaches_four_workflows(suite: Suite, world: World, name: str) -> None:
+    """Each calls it on its next run; none of them is a new version."""
+
+    def task(route: str) -> Json:
+        return http_task(f"{name}-t", world.url(route))
+
+    names = [f"{name}-{index}" for index in range(4)]
+    flows = [workflow(each, {"id": "a", "taskRef": f"{name}-t"}) for each in names]
+    await applied(suite, task("old"), *flows)
+    for route in ("old", "new"):
+        for each in names:
+            assert (await execute(suite, each)).status == 200
+        assert [call.route for call in world.calls()[-4:]] == [route] * 4
+        await apply(suite, task("new"))
+    for each in names:
+        assert (await suite.get(f"/api/v1/workflows/{each}")).json["version"] == 1
 
 
 @pytest.mark.feature("S0-03", "S0-16")

@@ -151,6 +151,8 @@ async def test_a_dry_run_is_what_a_run_does(suite: Suite, world: World, name: st
     nodes = {node["id"]: node for node in report["nodes"]}
     for node_id, output in ran.json["outputs"].items():
         assert nodes[node_id]["output"] == output, node_id
+    assert nodes["pay"]["input"] == {"id": "o-1", "total": 20}
+    assert (nodes["price"]["output"], nodes["price"]["outputFrom"]) == ({"total": 20}, "mock")
     attempts = {task: each["attempts"] for task, each in ran.json["tasks"].items()}
     assert {task: nodes[task]["attempts"] for task in ("price", "pay")} == {
         task: attempts[task] for task in ("price", "pay")
@@ -168,8 +170,9 @@ async def test_a_dry_run_is_what_a_run_does(suite: Suite, world: World, name: st
         for call in report["calls"]
     )
     assert [str(each) for each in told] == [str(each) for each in made]
-    types = {step["id"]: step.get("type") for step in report["plan"]}
-    assert types["pay"] == "http.request"
+    plan = {step["id"]: (step.get("type"), step["dependsOn"]) for step in report["plan"]}
+    assert plan["pay"] == ("http.request", ["price"])
+    assert plan["first"] == ("transform", ["each"])
 
 
 @pytest.mark.feature("S0-129")

@@ -1,5 +1,6 @@
 """Who talks to whom, and what Kubernetes is told before it stores a definition."""
 
+import re
 from typing import Any
 
 import pytest
@@ -87,6 +88,33 @@ async def test_kubernetes_is_told_why_a_definition_cannot_be_stored(suite: Suite
         allowed = (await suite.post("/api/v1/admission:review", asked)).json
         assert allowed["response"]["allowed"] is True
     assert (await suite.get("/api/v1/workflows/admitted")).status == 404
+
+
+@pytest.mark.feature("S0-117")
+async def test_kubernetes_is_told_four_kinds_of_refusal(suite: Suite) -> None:
+    """Schema, circle, missing task, types: each by its code, and nothing but it."""
+    number = {"type": "object", "properties": {"n": {"type": "number"}}}
+    task = resource("WorkflowTask", "admission-four", type="noop", inputSchema=number)
+    assert (await suite.post("/api/v1/tasks", task)).status in (200, 201)
+
+    def flow(**node: Json) -> Json:
+        node = {"id": "a", "taskRef": "admission-four", **node}
+        return resource("Workflow", "admission-flow", tasks=[node])
+
+    bad = {
+        "SCHEMA_INVALID": resource(
+            "WorkflowTask", "admission-bad", type="noop", inputSchema={"type": "strin"}
+        ),
+        "GRAPH_CYCLE": flow(dependsOn=["a"]),
+        "TASK_NOT_FOUND": flow(taskRef="admission-none"),
+        "TYPE_MISMATCH": flow(input={"n": "x"}),
+    }
+    for code, asked in bad.items():
+        refused = (await suite.post("/api/v1/admission:review", review(asked))).json["response"]
+        assert refused["allowed"] is False, code
+        assert re.findall(r"\[([A-Z_]+)\]", refused["status"]["message"]) == [code]
+    good = await suite.post("/api/v1/admission:review", review(flow(input={"n": 1})))
+    assert good.json["response"]["allowed"] is True
 
 
 async def test_what_is_no_review_is_refused(suite: Suite) -> None:

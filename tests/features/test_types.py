@@ -10,6 +10,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from flowmesh.sdk import Client
+from flowmesh.sdk.testing import LocalEnvironment
 from flowmesh.testing.suite import Response, Suite
 
 _numbers = itertools.count(1)
@@ -131,6 +133,52 @@ async def test_what_may_not_fit_is_told_before_deployment(suite: Suite, name: st
     assert {problem["severity"].lower() for problem in found.values()} == {"warning"}
     assert all(problem["line"] > 0 for problem in found.values())
     assert (await suite.get(f"/workflows/{name}")).status == 404
+
+
+@pytest.mark.feature("S0-20")
+async def test_the_output_of_a_workflow_fits_its_schema(suite: Suite, name: str) -> None:
+    """What only a run can tell fails it, whether the output is written or that of the last node."""
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    nothing, output = {"id": "a", "taskRef": "noop"}, {"n": "{{input.n}}"}
+    pipeline = [{"operation": "pick", "fields": ["n"]}]
+    given = {"source": "{{input}}", "pipeline": pipeline}
+    last = {"id": "a", "taskRef": "transform", "input": given}
+    step = {"id": "a", "action": "function", "params": {"code": "return {n: context.n}"}}
+    written = resource("Workflow", f"{name}-a", tasks=[nothing], output=output, outputSchema=schema)
+    yielded = resource("Workflow", f"{name}-b", tasks=[last], outputSchema=schema)
+    assert (await sent(suite, "", written, yielded)).status == 201
+    await suite.define({"id": f"{name}-c", "steps": [step], "outputSchema": schema})
+    for end in "abc":
+        path = f"/workflows/{name}-{end}/execute"
+        assert (await suite.post(path, {"input": {"n": 1}})).json["output"] == {"n": 1}
+        failed = (await suite.post(path, {"input": {"n": "x"}})).json
+        assert (failed["status"], failed["error"]["class"]) == ("failed", "ValidationError")
+        assert failed["error"]["message"].startswith("output.n: ")
+        assert "#/properties/n/type" in failed["error"]["message"]
+    unless = {**nothing, "condition": "input.n > 9"}
+    skipped = resource("Workflow", f"{name}-d", tasks=[unless], outputSchema=schema)
+    assert (await sent(suite, "", skipped)).status == 201
+    failed = (await suite.post(f"/workflows/{name}-d/execute", {"input": {"n": 1}})).json
+    assert (failed["status"], failed["error"]["class"]) == ("failed", "ValidationError")
+    assert "it was skipped" in failed["error"]["message"]
+
+
+async def test_a_large_output_is_judged_and_its_history_replays(suite: Suite, name: str) -> None:
+    """The event does not hold it, and neither does what is told of it."""
+    code = "return {n: 'x'.repeat(900000)}"
+    step = {"id": "a", "action": "function", "params": {"code": code}}
+    for kind, status in (("object", "completed"), ("array", "failed")):
+        flow = {"id": f"{name}-{kind}", "steps": [step], "outputSchema": {"type": kind}}
+        await suite.define(flow)
+        ran = (await suite.post(f"/workflows/{name}-{kind}/execute", {"input": {}})).json
+        assert ran["status"] == status
+        if status == "failed":
+            message = ran["error"]["message"]
+            assert message.endswith('xxx"} is not of type "array" (#/type)')
+            assert len(message) < 600
+        async with Client(suite.grpc_address) as client:
+            history = await client.download_history(ran["executionId"])
+        await LocalEnvironment(definitions=[flow]).replay(history)
 
 
 @pytest.mark.feature("S0-130")

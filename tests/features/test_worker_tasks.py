@@ -72,20 +72,24 @@ def tasks(suite: Suite, world: World) -> Tasks:
 
 @pytest.mark.feature("S0-31", "S0-33", "S0-40", "S0-42")
 async def test_the_charge_payment_task_of_the_sample(tasks: Tasks, world: World) -> None:
-    """Header and multi-line body are filled, numbers stay numbers, the output is the body."""
+    """URL, header and body of several lines are filled, numbers stay; the output is the body."""
     world.answers("charges", json={"id": "ch_1", "paid": True})
     http = {
         "method": "POST",
-        "url": world.url("charges"),
+        "url": world.url("{{input.path}}?order={{input.number}}"),
         "headers": {"Authorization": "Bearer {{input.apiKey}}"},
         "body": '{\n  "amount": {{input.amount}},\n  "currency": "{{input.currency}}",\n'
         '  "order": {{input.order}}\n}\n',
     }
-    value = {"apiKey": "sk_1", "amount": 1250, "currency": "eur", "order": {"items": [1, "a"]}}
+    value = {
+        "path": "charges", "number": "7&8", "apiKey": "sk_1", "amount": 1250, "currency": "eur",
+        "order": {"items": [1, "a"]},
+    }  # fmt: skip
     answer = await tasks.run(http, value)
     assert answer.status == 200, answer.text
     assert answer.json["outputs"]["call"] == {"id": "ch_1", "paid": True}
     [call] = world.calls("charges")
+    assert call.query == {"order": "7&8"}
     assert call.headers["authorization"] == "Bearer sk_1"
     assert call.text == (
         '{\n  "amount": 1250,\n  "currency": "eur",\n  "order": {"items":[1,"a"]}\n}\n'
@@ -112,7 +116,20 @@ async def test_json_xml_and_text_answers_are_usable(
     assert call.text.strip('"') == wanted
 
 
-@pytest.mark.feature("S0-25")
+@pytest.mark.feature("S0-20")
+async def test_an_input_of_the_wrong_shape_calls_nobody(tasks: Tasks, world: World) -> None:
+    """With a ValidationError that says where in the input, and by which keyword."""
+    age = {"type": "object", "properties": {"age": {"type": "integer"}}}
+    schema = {"type": "object", "properties": {"user": age}}
+    http = {"method": "GET", "url": world.url("user")}
+    error = await tasks.fails(http, {"user": {"age": "x"}}, inputSchema=schema)
+    assert error["class"] == "ValidationError"
+    assert error["message"].startswith("input.user.age: ")
+    assert "#/properties/user/properties/age/type" in error["message"]
+    assert world.calls("user") == []
+
+
+@pytest.mark.feature("S0-20", "S0-25")
 async def test_an_output_of_the_wrong_shape_fails_the_task(tasks: Tasks, world: World) -> None:
     """With a ValidationError, once: no retry can help."""
     world.answers("user", json={"name": 5})

@@ -96,6 +96,7 @@ def plan_workflow(
 
     Raises NotFound TASK_NOT_FOUND where a task it refers to is gone.
     """
+    scope = Scope(workflow.nodes)
     plan = plan_pb2.Plan(
         namespace=namespace,
         workflow_id=workflow.id,
@@ -106,13 +107,21 @@ def plan_workflow(
         parallelism=workflow.parallelism,
         input_schema=schema_bytes(workflow.input_schema),
         output_schema=schema_bytes(workflow.output_schema),
-        output_template=json_bytes(workflow.output) if workflow.has_output else b"",
+        output_template=_output_template(workflow, scope),
         timeout_ms=workflow.timeout_ms,
     )
     set_whole(plan, workflow)
-    _Planner(workflow, resolve, plan).add_nodes(Scope(workflow.nodes), plan.nodes)
+    _Planner(workflow, resolve, plan).add_nodes(scope, plan.nodes)
     plan.digest = digest_of(plan)
     return plan
+
+
+def _output_template(workflow: Workflow, scope: Scope) -> bytes:
+    """What is rendered at the end; the output of the only leaf too, where a schema judges it."""
+    if workflow.has_output:
+        return json_bytes(workflow.output)
+    judged = schema_bytes(workflow.output_schema) and scope.leaf_output
+    return json_bytes(judged) if judged else b""
 
 
 def task_of_node(node: Node, resolve: Resolve) -> Task | None:

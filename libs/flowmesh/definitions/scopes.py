@@ -95,6 +95,13 @@ class Scope:
             return None
         return next(s.bodies[node.path] for s in (self, *self.around()) if node.path in s.bodies)
 
+    @property
+    def leaf_output(self) -> str:
+        """The template of what the only leaf yields; empty where there are several."""
+        leaves = self.graph.leaves
+        name = self.nodes[leaves[0]].id if len(leaves) == 1 else ""
+        return f'{{{{tasks["{name}"].output}}}}' if name else ""
+
     def every(self) -> Iterator["Scope"]:
         """This scope and all in it, each before those in it."""
         yield self

@@ -9,6 +9,8 @@ import jsonschema_rs
 import orjson
 
 VIOLATIONS_MAX = 20
+# Of a message, which shows the value that does not fit; a longer one loses its middle.
+MESSAGE_CHARACTERS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,20 @@ class Schema:
             return ()
         errors = islice(self._validator.iter_errors(value), VIOLATIONS_MAX)
         return tuple(
-            SchemaProblem(_path(e.instance_path), e.message, _pointer(e.schema_path))
+            SchemaProblem(_path(e.instance_path), _shown(e.message), _pointer(e.schema_path))
             for e in errors
         )
 
 
 def _refuse(uri: str, /) -> Any:
     raise ValueError(f"remote reference {uri}")
+
+
+def _shown(message: str) -> str:
+    if len(message) <= MESSAGE_CHARACTERS_MAX:
+        return message
+    half = MESSAGE_CHARACTERS_MAX // 2
+    return f"{message[:half]} … {message[-half:]}"
 
 
 def _path(parts: Iterable[str | int]) -> str:

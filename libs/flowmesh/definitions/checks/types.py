@@ -68,10 +68,9 @@ def _check_output(workflow: Workflow, scope: Scope, known: Known, problems: Prob
         return
     given, key = workflow.output, "output"
     if not workflow.has_output:
-        leaves = scope.graph.leaves
-        if len(leaves) != 1 or not scope.nodes[leaves[0]].id:
+        if not scope.leaf_output:
             return
-        given, key = f'{{{{tasks["{scope.nodes[leaves[0]].id}"].output}}}}', "outputSchema"
+        given, key = scope.leaf_output, "outputSchema"
     try:
         wholes = compile_template(given, output_roots_of(workflow)).wholes
     except TemplateInvalid:

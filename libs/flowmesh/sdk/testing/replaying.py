@@ -51,6 +51,7 @@ from flowmesh.engine.journal import CALL, STEP, is_open
 from flowmesh.engine.starting import TURN
 from flowmesh.engine.state import EXECUTION_CANCELED
 from flowmesh.plan import (
+    PayloadNeeded,
     Plan,
     inline,
     next_page,
@@ -126,6 +127,9 @@ class Replay:
             command = self._command(event, following)
             if command is not None:
                 self._decide(command, event.at_us)
+        except PayloadNeeded:
+            # What the output is made of is stored elsewhere: what it came to stands.
+            self._decided.append(event)
         except (KeyError, ValueError) as error:
             raise ReplayMismatch(
                 f"event {event.sequence} is {_named(event)}: {error}", sequence=event.sequence
@@ -183,7 +187,7 @@ class Replay:
                 return SetAttributes(values, removed, body.request_id, body.actor)
             case _ if self._asks:
                 return self._served(None)
-            case "workflow_completed" if self._unfinished:
+            case "workflow_completed" | "workflow_failed" if self._unfinished:
                 return self._finished()
             case _:
                 return TimersDue()
