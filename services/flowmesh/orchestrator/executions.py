@@ -48,6 +48,7 @@ from flowmesh.orchestrator.works import (
     Work,
     no_reply,
     start_digest,
+    undo_of,
 )
 from flowmesh.plan import Plan
 from flowmesh.rpc import namespace_of, valid_id
@@ -59,6 +60,7 @@ FORWARD_FOR_MS = 8_000
 """How long a call looks for the owner of a partition that is changing hands."""
 
 FORWARD_PAUSE_S = 0.05
+RETRIED_REASONS = frozenset({"PARTITION_UNAVAILABLE", "SERVICE_UNAVAILABLE", "DRAINING"})
 STATS_TIMEOUT_S = 1.0
 """An orchestrator that does not say in time what it counted is named as unreachable."""
 
@@ -191,16 +193,12 @@ class Executions:
         return partition_of_key(plan.namespace, plan.workflow_id, key), key
 
     async def begun(self, plan: Plan, made: Callable[[Reply], StartWork]) -> Started:
-        """Starts an execution that belongs here, or finds the one that answers it.
-
-        Raises QUEUE_FULL.
-        """
+        """Starts an execution here, or finds the one that answers it. Raises QUEUE_FULL."""
         answer: Answer | None = None
         admitted, epoch = self._core.queue_sizes.admitted, 0
         if plan.start_shared:
             asked = made(no_reply)
-            epoch = self._core.ownership.epochs.get(asked.partition, 0)
-            answer = await self._core.committer.starts.known(asked)
+            answer, epoch = await self._core.committer.starts.known(asked), asked.epoch
 
         def work(reply: Reply) -> StartWork:
             start = made(admitted(plan, reply))
@@ -370,7 +368,7 @@ class Executions:
     # --- change ---
 
     async def cancel(self, request: pb.CancelExecutionRequest, *, forwarded: bool) -> None:
-        command = Cancel(request.reason, request.request_id, request.actor, _compensate(request))
+        command = Cancel(request.reason, request.request_id, request.actor, undo_of(request))
         await self._steer(request, command, "CancelExecution", forwarded)
 
     async def pause(self, request: pb.PauseExecutionRequest, *, forwarded: bool) -> None:
@@ -382,7 +380,7 @@ class Executions:
         await self._steer(request, command, "ResumeExecution", forwarded)
 
     async def terminate(self, request: pb.TerminateExecutionRequest, *, forwarded: bool) -> None:
-        command = Terminate(request.reason, request.request_id, request.actor, _compensate(request))
+        command = Terminate(request.reason, request.request_id, request.actor, undo_of(request))
         await self._steer(request, command, "TerminateExecution", forwarded)
 
     async def _steer(self, request: Any, command: Command, rpc: str, forwarded: bool) -> None:
@@ -485,15 +483,6 @@ class Executions:
             if loop.time() >= limit:
                 raise partition_unavailable(partition)
             await asyncio.sleep(FORWARD_PAUSE_S)
-
-
-RETRIED_REASONS = frozenset({"PARTITION_UNAVAILABLE", "SERVICE_UNAVAILABLE", "DRAINING"})
-
-
-def _compensate(
-    request: pb.CancelExecutionRequest | pb.TerminateExecutionRequest,
-) -> bool | None:
-    return request.compensate if request.HasField("compensate") else None
 
 
 def _expire(future: asyncio.Future[State]) -> None:

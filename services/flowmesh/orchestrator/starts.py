@@ -128,7 +128,8 @@ class Starts:
                 start.answer(Moved(start.partition))
 
     async def known(self, start: StartWork) -> Started | None:
-        """What a start was answered before under its request id."""
+        """What a start was answered before under its request id, by whoever owned its line."""
+        start.epoch = self._epochs.get(start.partition, 0)
         if not start.request_id:
             return None
         rows = await self._store.rows(

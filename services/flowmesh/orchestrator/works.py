@@ -86,6 +86,11 @@ class StartWork(Work):
         self.epoch = 0
 
 
+def undo_of(request: pb.CancelExecutionRequest | pb.TerminateExecutionRequest) -> bool | None:
+    """Whether what was done is to be undone, where the request says so."""
+    return request.compensate if request.HasField("compensate") else None
+
+
 def start_digest(request: pb.StartExecutionRequest) -> bytes:
     """What a repeated start must have in common with the first one."""
     digest = hashlib.blake2b(digest_size=16)

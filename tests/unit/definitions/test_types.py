@@ -227,6 +227,13 @@ def test_what_runs_over_and_comes_out_of_maps_is_followed() -> None:
     }
 
 
+def test_a_schema_that_judges_no_output_is_told() -> None:
+    """Of a workflow that ends in several tasks and puts nothing together."""
+    both = (node("a", "noop"), node("b", "noop"))
+    (found,) = problems(documents(workflow(*both, outputSchema={"type": "object"})))
+    assert (found.code, found.place, found.warning) == ("TYPE_UNKNOWN", "outputSchema", True)
+
+
 @pytest.mark.parametrize("output", [{"sum": "{{tasks.order.output.total}}"}, None])
 def test_the_output_of_a_workflow_is_what_it_declares(output: Json) -> None:
     """Written out, or that of its only leaf."""

@@ -69,6 +69,8 @@ def _check_output(workflow: Workflow, scope: Scope, known: Known, problems: Prob
     given, key = workflow.output, "output"
     if not workflow.has_output:
         if not scope.leaf_output:
+            message = "it judges nothing: several tasks end the workflow, and it has no output"
+            problems.warn(UNKNOWN, message, (*workflow.schema_path, "outputSchema"))
             return
         given, key = scope.leaf_output, "outputSchema"
     try:
