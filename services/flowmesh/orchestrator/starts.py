@@ -11,11 +11,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
 
-from flowmesh.engine import Command, Debounce, State
+from flowmesh.engine import Command, State
 from flowmesh.errors import Conflict, FlowmeshError, Overloaded, Unavailable
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import Moved, partition_unavailable, request_id_reused
@@ -24,7 +23,7 @@ from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.lines import Joins, Line, Lines, Member, next_steps, phase_of
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.touched import Touched
-from flowmesh.orchestrator.works import Answer, Started, StartWork, Work
+from flowmesh.orchestrator.works import Answer, DebounceWork, Started, StartWork, Work
 from flowmesh.plan import RenderError, StartPolicy
 
 ANSWERED_MAX = 20_000
@@ -39,16 +38,6 @@ EARLY_MAX = 10_000
 AGAIN = (Moved, Overloaded, Unavailable)
 ASK_AGAIN_S = 0.2
 """After this an execution is told again that it is to begin, or to make room."""
-
-
-class DebounceWork(Work):
-    """A start whose input goes to an execution that waits."""
-
-    __slots__ = ("start",)
-
-    def __init__(self, start: StartWork, execution_id: str, reply: Callable[[Any], None]) -> None:
-        super().__init__(execution_id, start.partition, Debounce(start.start), reply)
-        self.start = start
 
 
 class Aside:

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.engine import Command, Start
+from flowmesh.engine import Command, Debounce, Start
 from flowmesh.plan import Plan
 
 
@@ -84,6 +85,16 @@ class StartWork(Work):
         self.request_id = command.request_id
         self.start_digest = start_digest
         self.epoch = 0
+
+
+class DebounceWork(Work):
+    """A start whose input goes to an execution that waits."""
+
+    __slots__ = ("start",)
+
+    def __init__(self, start: StartWork, execution_id: str, reply: Callable[[Any], None]) -> None:
+        super().__init__(execution_id, start.partition, Debounce(start.start), reply)
+        self.start = start
 
 
 def undo_of(request: pb.CancelExecutionRequest | pb.TerminateExecutionRequest) -> bool | None:
