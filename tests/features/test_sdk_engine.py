@@ -213,6 +213,32 @@ async def test_progress_is_live(suite: Suite) -> None:
 
 
 @pytest.mark.feature("S4-12")
+async def test_a_task_shows_what_it_is_and_how_it_goes(suite: Suite) -> None:
+    """Id, dependencies, priority and handler; PENDING, RUNNING, and FAILED or COMPLETED."""
+    seen: list[tuple[TaskStatus, ...]] = []
+
+    def look(workflow: EngineWorkflow) -> None:
+        seen.append(tuple(task.status for task in workflow.tasks.values()))
+
+    async def fail(data: dict[str, Any]) -> None:
+        raise TaskFailure("Broken", "on purpose")
+
+    async with WorkflowEngine(suite.grpc_address, on_progress=look) as engine:
+        workflow = engine.create_workflow("model")
+        first = engine.add_task_to_workflow(workflow.id, "First", nothing)
+        bad = engine.add_task_to_workflow(
+            workflow.id, "Bad", fail, dependencies=[first.id], priority="HIGH"
+        )
+        never = engine.add_task_to_workflow(workflow.id, "Never", nothing, dependencies=[bad.id])
+        assert (bad.id, bad.dependencies, bad.priority) == ("bad", ("first",), Priority.HIGH)
+        assert (bad.handler, never.handler, never.priority) == (fail, nothing, Priority.NORMAL)
+        with pytest.raises(ExecutionFailed):
+            await engine.execute(workflow.id)
+    went = [list(dict.fromkeys(each)) for each in zip(*seen, strict=True)]
+    assert went == [["PENDING", "RUNNING", end] for end in ("COMPLETED", "FAILED")] + [["PENDING"]]
+
+
+@pytest.mark.feature("S4-12")
 async def test_a_handler_may_be_a_service(engine: WorkflowEngine) -> None:
     """An address as handler gets the input and the results by POST."""
     async with World() as world:
