@@ -71,8 +71,9 @@ async def test_order_and_statuses(engine: WorkflowEngine) -> None:
     """Dependencies run first; statuses go from CREATED and PENDING to COMPLETED."""
     order: list[str] = []
 
-    async def note(data: dict[str, Any], context: TaskContext) -> None:
+    async def note(data: dict[str, Any], context: TaskContext) -> list[str]:
         order.append(context.node)
+        return sorted(data["results"])
 
     workflow = engine.create_workflow("diamond")
     top = engine.add_task_to_workflow(workflow.id, "top", note)
@@ -87,6 +88,9 @@ async def test_order_and_statuses(engine: WorkflowEngine) -> None:
     await engine.execute(workflow.id)
     assert (workflow.status, bottom.status) == ("COMPLETED", "COMPLETED")
     assert {task.status for task in workflow.tasks.values()} == {TaskStatus.COMPLETED}
+    assert [task.result for task in (top, *sides, bottom)] == [
+        [], ["top"], ["top"], ["left", "right"],
+    ]  # fmt: skip
     assert order[0] == "top"
     assert order[-1] == "bottom"
     assert len(order) == 4
