@@ -15,10 +15,18 @@ def node(node_id: str, kind: str, /, join: str = "", **data: Json) -> Json:
         "id": node_id,
         "type": kind,
         "name": f"Node {node_id}",
+        "description": "of a test",
         "version": 1,
         "position": {"x": 40.5, "y": -10},
         "data": data,
-        "metadata": {"createdAt": "2026-01-31T08:00:00Z", "createdBy": "ada", "tags": ["demo"]},
+        "metadata": {
+            "createdAt": "2026-01-31T08:00:00Z",
+            "updatedAt": "2026-02-28T08:00:00Z",
+            "createdBy": "ada",
+            "tags": ["demo"],
+            "category": "tests",
+            "isPublic": False,
+        },
     }
     return made | ({"join": join} if join else {})
 

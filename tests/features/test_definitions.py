@@ -387,7 +387,7 @@ async def test_versions_are_named_by_their_content(suite: Suite, world: World, n
         params = {"url": world.url(route), "method": "GET"}
         steps = [
             {"id": "a", "action": "http.request", "params": params},
-            {"id": "b", "dependencies": ["a"]},
+            {"id": "b", "action": "http.request", "params": params, "dependencies": ["a"]},
         ]
         return {"id": name, "steps": steps}
 
@@ -403,16 +403,17 @@ async def test_versions_are_named_by_their_content(suite: Suite, world: World, n
     status, second = await register("new")
     assert (status, second["version"]) == (201, 2)
     assert second["digest"] != first["digest"]
+    newer = await suite.wait(await suite.begin(name))
+    assert (newer["status"], len(world.calls("new"))) == ("completed", 2)
+    world.release("old")
+    assert (await suite.wait(execution_id))["status"] == "completed"
+    assert (len(world.calls("old")), len(world.calls("new"))) == (2, 2)
     status, third = await register("old")
     assert (status, third["version"], third["digest"]) == (201, 3, first["digest"])
     versions = (await suite.get(f"/api/v1/workflows/{name}/versions")).json["versions"]
-    assert [each["digest"] for each in versions] == [
-        each["digest"] for each in (third, second, first)
-    ]
+    digests = [(3, first["digest"]), (2, second["digest"]), (1, first["digest"])]
+    assert [(each["version"], each["digest"]) for each in versions] == digests
     assert re.fullmatch("[0-9a-f]{64}", first["digest"])
-    world.release("old")
-    assert (await suite.wait(execution_id))["status"] == "completed"
-    assert world.calls("new") == []
     assert (await suite.get(f"/api/v1/workflows/{name}/versions/2")).json["digest"] == second[
         "digest"
     ]

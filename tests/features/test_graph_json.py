@@ -3,7 +3,6 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,8 @@ async def refused(suite: Suite, definition: Json) -> list[tuple[str, str]]:
 @pytest.mark.feature("S3-10", "S3-12", "S3-58", "S3-59", "S3-60", "S3-61", "S3-64")
 async def test_a_graph_is_kept_as_it_was_posted(suite: Suite) -> None:
     """Positions, metadata and unknown members of data included; a change is a new version."""
-    document = graph(code("a", mine={"deep": [1, None]}), metadata={"tags": ["x"]})
+    processed: Json = {"forest": {"roots": ["a"]}}
+    document = graph(code("a", mine={"deep": [1, None]}), processedGraph=processed)
     created = await suite.post("/api/v1/workflows", document)
     assert (created.status, created.json["version"]) == (201, 1)
     name = document["id"]
@@ -44,6 +44,7 @@ async def test_a_graph_is_kept_as_it_was_posted(suite: Suite) -> None:
     assert (await suite.get(f"/workflows/{name}")).json == document
     moved = {**document, "nodes": [{**document["nodes"][0], "position": {"x": 1, "y": 2}}]}
     assert (await suite.put(f"/api/v1/workflows/{name}", moved)).json["version"] == 2
+    assert (await suite.get(f"/workflows/{name}")).json == moved
     old = (await suite.get(f"/api/v1/workflows/{name}/versions/1")).json
     assert old["definition"] == document
     assert (await suite.delete(f"/api/v1/workflows/{name}")).status == 204
@@ -95,8 +96,13 @@ async def test_the_analysis_has_the_keys_of_a_processed_workflow(suite: Suite) -
     assert (await suite.post("/api/v1/workflows", document)).status == 201
     shown = (await suite.get(f"/api/v1/workflows/{document['id']}/analysis")).json
     assert {"forest", "nodes", "edges", "paths", "execution"} <= shown.keys()
-    assert shown["forest"]["roots"] == ["a", "e"]
-    assert shown["forest"]["adjacencyList"]["a"]["successors"] == ["b", "c"]
+    neighbours = shown["forest"]["adjacencyList"]
+    assert shown["forest"] == {"roots": ["a", "e"], "adjacencyList": neighbours}
+    assert list(neighbours) == list(shown["nodes"]) == list("abcde")
+    assert neighbours["a"] == {"id": "a", "successors": ["b", "c"], "dependencies": []}
+    assert neighbours["d"] == {"id": "d", "successors": [], "dependencies": ["b", "c", "e"]}
+    named = {"name": "Node a", "type": "function"}
+    assert shown["nodes"]["a"] == neighbours["a"] | named
     assert [path["nodes"] for path in shown["paths"]] == [
         ["a", "b", "d"],
         ["a", "c", "d"],
@@ -109,9 +115,9 @@ async def test_the_analysis_has_the_keys_of_a_processed_workflow(suite: Suite) -
         "convergencePoints": ["d"],
         "parallelExecutionGroups": [["a", "e"], ["b", "c"], ["d"]],
     }
-    assert shown["edges"]["a>b"] == {"id": "a>b", "source": "a", "target": "b"}
+    assert shown["edges"] == {each["id"]: each for each in document["edges"]}
     _, ended = await ran(suite, document)
-    assert set(ended.values()) == {"success"}
+    assert ended == dict.fromkeys("abcde", "success")
 
 
 @pytest.mark.feature("S3-14", "S3-15", "S3-16")
@@ -122,7 +128,8 @@ async def test_what_is_exported_is_the_same_graph_elsewhere(suite: Suite) -> Non
     await suite.post("/api/v1/workflows", document)
     exported = await suite.get(f"/api/v1/workflows/{name}:export")
     before = (await suite.get(f"/api/v1/workflows/{name}/analysis")).json
-    assert "/api/v1/workflows/{name}:export" in (await suite.get("/openapi.json")).json["paths"]
+    assert list(before["nodes"]) == [each["id"] for each in document["nodes"]]
+    assert list(before["edges"]) == [each["id"] for each in document["edges"]]
     clean = {"flowmesh-namespace": "clean"}
     headers = {**clean, "content-type": "application/json"}
     created = await suite.post("/api/v1/workflows", data=exported.body, headers=headers)
@@ -172,11 +179,31 @@ async def test_public_nodes_are_offered_to_other_workflows(suite: Suite) -> None
 
 @pytest.mark.feature("S3-112", "S3-20")
 async def test_the_analysis_is_stored_and_drives_runs(suite: Suite) -> None:
-    """Over gRPC too, and the plan of a run has its roots and neighbours."""
+    """Over gRPC too, and the plan of a run has its roots and neighbours; nothing is made anew."""
+
+    async def analysed() -> list[str]:
+        cache = 'flowmesh_definition_cache_reads_total{cache="analysis"'
+        lines = (await suite.get("/metrics")).text.splitlines()
+        return [line for line in lines if line.startswith(cache)]
+
     document = diamond()
     await suite.post("/api/v1/workflows", document)
+    once = await analysed()
     stub = pb_grpc.DefinitionServiceStub(suite.channel)
     found = await stub.AnalyzeWorkflow(pb.AnalyzeWorkflowRequest(workflow_id=document["id"]))
+    assert [list(path.nodes) for path in found.analysis.paths] == [list("abd"), list("acd")]
+    assert [list(group.nodes) for group in found.analysis.groups] == [["a"], ["b", "c"], ["d"]]
+    ends = (found.analysis.roots, found.analysis.leaves)
+    meetings = (found.analysis.branch_points, found.analysis.convergence_points)
+    assert [list(each) for each in (*ends, *meetings)] == [["a"], ["d"], ["a"], ["d"]]
+    execution, _ = await ran(suite, document)
+    path = f"/api/v1/executions/{execution['executionId']}/context"
+    processed = (await suite.get(path)).json["processedWorkflow"]
+    assert processed["execution"]["parallelExecutionGroups"] == [["a"], ["b", "c"], ["d"]]
+    events = await suite.events(execution["executionId"])
+    order = [each["taskId"] for each in events if each["type"] == "TaskScheduled"]
+    assert (order[0], set(order[1:3]), order[3:]) == ("a", {"b", "c"}, ["d"])
+    assert await analysed() == once
     plan = (await stub.GetPlan(pb.GetPlanRequest(workflow_id=document["id"]))).plan
     names = [each.id for each in plan.nodes]
     assert [each.id for each in plan.nodes if not each.dependencies] == list(found.analysis.roots)
@@ -232,36 +259,6 @@ async def test_an_edge_may_have_a_condition_of_its_own(suite: Suite) -> None:
     assert [ended[name] for name in ("one", "two", "three")] == ["skipped", "success", "skipped"]
 
 
-@pytest.mark.feature("S3-66", "S3-67")
-async def test_http_nodes_call_with_five_methods_and_four_proofs(
-    suite: Suite, world: World
-) -> None:
-    """Every kind of authentication arrives; a token is fetched for two calls once."""
-    world.answers("token", json={"access_token": "t-1", "expires_in": 600})
-    oauth = {"tokenUrl": world.url("token"), "clientId": "me", "clientSecret": "secret"}
-    proofs: dict[str, Json] = {
-        "GET": {"type": "basic", "config": {"username": "ada", "password": "pw"}},
-        "POST": {"type": "bearer", "config": {"token": "{{context.token}}"}},
-        "PUT": {"type": "apiKey", "config": {"value": "k", "name": "X-Key"}},
-        "DELETE": {"type": "oauth2", "config": oauth},
-        "PATCH": {"type": "oauth2", "config": oauth},
-    }
-    nodes = [
-        node(method, "http", url=world.url("api"), method=method, body={"n": 1}, authentication=how)
-        for method, how in proofs.items()
-    ]
-    names = list(proofs)
-    edges = [edge(f"{a}>{b}") for a, b in pairwise(names)]
-    execution, _ = await ran(suite, graph(*nodes, edges=edges), {"token": "t-0"})
-    assert execution["status"] == "completed", execution
-    calls = {call.method: call.headers for call in world.calls("api")}
-    assert list(calls) == names
-    proven = [calls[name].get("authorization") for name in names]
-    assert proven == ["Basic YWRhOnB3", "Bearer t-0", None, "Bearer t-1", "Bearer t-1"]
-    assert calls["PUT"]["x-key"] == "k"
-    assert len(world.calls("token")) == 1
-
-
 @pytest.mark.feature("S3-65", "S3-74")
 async def test_functions_run_inline_or_by_a_handler(suite: Suite) -> None:
     """With their schemas and limits; a custom node is its worker's."""
@@ -292,12 +289,18 @@ async def test_functions_run_inline_or_by_a_handler(suite: Suite) -> None:
             )
             execution, _ = await ran(suite, document, {"n": 21})
             assert execution["context"]["tell"] == {"to": 42}
-    strict = graph(code("f", "return 1", inputSchema={"type": "object", "required": ["nope"]}))
-    failed, _ = await ran(suite, strict)
-    assert failed["stepResults"]["f"]["error"]["class"] == "ValidationError"
-    slow = graph(code("f", "while (true) {}", timeout=200))
+    schemas: list[Json] = [
+        {"inputSchema": {"type": "object", "required": ["nope"]}},
+        {"outputSchema": {"type": "string"}},
+    ]
+    for schema in schemas:
+        failed, _ = await ran(suite, graph(code("f", "return 1", **schema)))
+        assert failed["stepResults"]["f"]["error"]["class"] == "ValidationError"
+    twice: Json = {"maxAttempts": 2, "initialDelay": 1}
+    slow = graph(code("f", "while (true) {}", timeout=200, retryPolicy=twice))
     failed, _ = await ran(suite, slow)
-    assert failed["stepResults"]["f"]["error"]["class"] == "Timeout"
+    result = failed["stepResults"]["f"]
+    assert (result["error"]["class"], result["attempts"]) == ("Timeout", 2)
 
 
 @pytest.mark.feature("S3-72")
@@ -415,6 +418,14 @@ async def test_one_record_serves_both_shapes_of_a_node(suite: Suite, world: Worl
     assert (never["status"], never["attempts"]) == ("skipped", [])
     result = shown["nodeResults"]["call"]
     assert result["retryCount"] == len(result["attempts"]) - 1 == 1
+    assert (result["status"], result["output"]) == ("completed", {"ok": 1})
+    assert call["startTime"] == result["startTime"] <= result["endTime"] == call["endTime"]
+    failed, completed = result["attempts"]
+    assert failed.keys() == {"startTime", "endTime", "status", "error"}
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "ServerError")
+    assert completed.keys() == {"startTime", "endTime", "status", "output"}
+    assert (completed["status"], completed["output"]) == ("completed", {"ok": 1})
+    assert failed["endTime"] <= completed["startTime"]
     assert "never" not in shown["nodeResults"]
 
 

@@ -10,6 +10,7 @@ import pytest
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features import curl
+from tests.features.steps import tasks_of
 
 _numbers = itertools.count(1)
 DETAILS = {
@@ -86,7 +87,7 @@ async def test_every_sample_command_runs_as_it_is_written(suite: Suite, world: W
 
 @pytest.mark.feature("S2-15", "S2-49")
 async def test_steps_without_an_action_succeed_in_order(suite: Suite) -> None:
-    """The pipeline of the samples, with ids, names and dependencies only, completes."""
+    """The pipeline of the samples, with ids, names and dependencies only, however it is listed."""
     answer = await curl.run(
         suite,
         "curl -X POST http://localhost:3000/workflows"
@@ -97,14 +98,19 @@ async def test_steps_without_an_action_succeed_in_order(suite: Suite) -> None:
     assert ended["status"] == "completed"
     steps = json.loads((curl.SAMPLES / "cicd_pipeline.json").read_text())["steps"]
     assert ended["completedSteps"] == [step["id"] for step in steps]
+    backwards = {"id": "cicd-backwards", "steps": steps[::-1]}
+    ended = await suite.run(backwards)
+    events = await suite.events(ended["executionId"])
+    assert tasks_of(events, "TaskCompleted") == [step["id"] for step in steps]
 
 
-@pytest.mark.feature("S2-09", "S2-10", "S2-14", "S2-17")
+@pytest.mark.feature("S2-09", "S2-10", "S2-14", "S2-16", "S2-17")
 async def test_registering_answers_the_version(suite: Suite, world: World) -> None:
-    """201 for new content, 200 for the same again, the next version for a change."""
+    """201 for new content, 200 for the same again, the next version for a change; documented."""
     policy = {"maxAttempts": 3, "backoffMultiplier": 2, "initialDelay": 1_000, "maxDelay": 9_000}
     posted = workflow(
         post(world, "charge", retryPolicy=policy),
+        post(world, "ship", "charge"),
         description="Charges",
         webhooks={"onFailure": world.url("failed")},
     )
@@ -125,6 +131,12 @@ async def test_registering_answers_the_version(suite: Suite, world: World) -> No
     assert posted["id"] in [each.get("id") for each in listed]
     unknown = await suite.get("/workflows/no-such-workflow")
     assert (unknown.status, unknown.json["error"]["reason"]) == (404, "WORKFLOW_NOT_FOUND")
+    wrong = await suite.post("/workflows", posted | {"steps": [{"id": "a", "dependencies": ["b"]}]})
+    assert (wrong.status, wrong.json["error"]["reason"]) == (400, "GRAPH_UNKNOWN_NODE")
+    described = (await suite.get("/openapi.json")).json
+    answer = described["paths"]["/workflows"]["post"]["responses"]["201"]
+    named = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert first.json.keys() <= described["components"]["schemas"][named]["properties"].keys()
 
 
 @pytest.mark.feature("S2-21", "S2-22", "S2-23", "S2-25")

@@ -71,8 +71,9 @@ async def test_order_and_statuses(engine: WorkflowEngine) -> None:
     """Dependencies run first; statuses go from CREATED and PENDING to COMPLETED."""
     order: list[str] = []
 
-    async def note(data: dict[str, Any], context: TaskContext) -> None:
+    async def note(data: dict[str, Any], context: TaskContext) -> list[str]:
         order.append(context.node)
+        return sorted(data["results"])
 
     workflow = engine.create_workflow("diamond")
     top = engine.add_task_to_workflow(workflow.id, "top", note)
@@ -87,6 +88,9 @@ async def test_order_and_statuses(engine: WorkflowEngine) -> None:
     await engine.execute(workflow.id)
     assert (workflow.status, bottom.status) == ("COMPLETED", "COMPLETED")
     assert {task.status for task in workflow.tasks.values()} == {TaskStatus.COMPLETED}
+    assert [task.result for task in (top, *sides, bottom)] == [
+        [], ["top"], ["top"], ["left", "right"],
+    ]  # fmt: skip
     assert order[0] == "top"
     assert order[-1] == "bottom"
     assert len(order) == 4
@@ -210,6 +214,32 @@ async def test_progress_is_live(suite: Suite) -> None:
         assert engine.progress(workflow.id).percentage == 100
     assert seen[0] == (0, 0, 3)
     assert seen[-1] == (3, 0, 0)
+
+
+@pytest.mark.feature("S4-12")
+async def test_a_task_shows_what_it_is_and_how_it_goes(suite: Suite) -> None:
+    """Id, dependencies, priority and handler; PENDING, RUNNING, and FAILED or COMPLETED."""
+    seen: list[tuple[TaskStatus, ...]] = []
+
+    def look(workflow: EngineWorkflow) -> None:
+        seen.append(tuple(task.status for task in workflow.tasks.values()))
+
+    async def fail(data: dict[str, Any]) -> None:
+        raise TaskFailure("Broken", "on purpose")
+
+    async with WorkflowEngine(suite.grpc_address, on_progress=look) as engine:
+        workflow = engine.create_workflow("model")
+        first = engine.add_task_to_workflow(workflow.id, "First", nothing)
+        bad = engine.add_task_to_workflow(
+            workflow.id, "Bad", fail, dependencies=[first.id], priority="HIGH"
+        )
+        never = engine.add_task_to_workflow(workflow.id, "Never", nothing, dependencies=[bad.id])
+        assert (bad.id, bad.dependencies, bad.priority) == ("bad", ("first",), Priority.HIGH)
+        assert (bad.handler, never.handler, never.priority) == (fail, nothing, Priority.NORMAL)
+        with pytest.raises(ExecutionFailed):
+            await engine.execute(workflow.id)
+    went = [list(dict.fromkeys(each)) for each in zip(*seen, strict=True)]
+    assert went == [["PENDING", "RUNNING", end] for end in ("COMPLETED", "FAILED")] + [["PENDING"]]
 
 
 @pytest.mark.feature("S4-12")

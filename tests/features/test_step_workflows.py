@@ -144,7 +144,15 @@ async def test_one_workflow_uses_all_that_steps_can(suite: Suite, world: World) 
         http(world, "ship", "sum"),
         webhooks={"onComplete": world.url("done")},
     )
-    execution = await suite.run(definition, {"order": "A-17"})
+    world.hold("price")
+    world.hold("stock")
+    execution_id = await suite.begin(await suite.define(definition), {"order": "A-17"})
+    for route in ("price", "stock"):
+        await world.called(route)
+    assert len(world.calls()) == 2
+    for route in ("price", "stock"):
+        world.release(route)
+    execution = await suite.wait(execution_id)
     (done,) = await world.called("done")
     (ship,) = world.calls("ship")
 

@@ -64,6 +64,7 @@ async def test_the_etl_pipeline_of_the_sample(suite: Suite, world: World) -> Non
     )
     assert execution["status"] == "completed", execution
     assert result(execution, "extract") == {"users": USERS, "orders": ORDERS}
+    assert [call.method for call in world.calls()] == ["GET", "POST"]
     [call] = world.calls("load")
     assert call.headers["content-type"] == "application/json"
     assert call.json["batch"] == 7
