@@ -10,8 +10,11 @@ from flowmesh.sdk import Client
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
+from tests.features import store
 from tests.features.commands import command
 from tests.features.natives import applied, http_task, refusal, workflow
+from tests.features.steps import http
+from tests.features.steps import workflow as step_workflow
 
 Json = Any
 _numbers = itertools.count(1)
@@ -120,6 +123,7 @@ async def test_a_person_retries_and_skips_what_failed(suite: Suite, world: World
     assert steered[0]["actor"] == "ann"
 
 
+@pytest.mark.feature("S3-109")
 async def test_nodes_are_completed_and_outputs_replaced_by_hand(suite: Suite, world: World) -> None:
     """Through the SDK; what somebody has seen already is not replaced any more."""
     _, execution = await started(
@@ -220,8 +224,9 @@ async def test_an_undo_that_fails_waits_for_somebody(suite: Suite, world: World)
 async def test_a_failure_takes_its_error_path_or_stops_the_others(
     suite: Suite, world: World
 ) -> None:
-    """As the workflow says; whoever watches is told by the last event and a callback."""
+    """As the workflow says; whoever watches is told by the last event, a counter, a callback."""
     world.answers("bad", status=400)
+    failed = await store.metric(suite, "workflows_failed_total")
     _, handled = await started(
         suite, world,
         {"id": "bad", "to": "bad"},
@@ -239,6 +244,12 @@ async def test_a_failure_takes_its_error_path_or_stops_the_others(
     found = await ended(suite, stopped, "failed")
     assert found["tasks"]["long"]["status"] == "canceled"
     assert (await suite.events(stopped))[-1]["type"] == "WorkflowFailed"
+    assert await store.metric(suite, "workflows_failed_total") == failed + 1
+    hooks = {"onFailure": world.url("alert")}
+    told = await suite.run(step_workflow(http(world, "bad"), webhooks=hooks))
+    (alert,) = await world.called("alert")
+    assert alert.json["executionId"] == told["executionId"]
+    assert alert.json["error"]["class"] == "ClientError"
 
 
 @pytest.mark.feature("S3-85", "S3-86", "S3-121")
