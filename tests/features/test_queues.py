@@ -41,6 +41,39 @@ async def test_each_category_of_tasks_has_a_queue_of_its_own(suite: Suite, world
         await floor.let_all_go([handle])
 
 
+@pytest.mark.feature("S3-98", "S3-35")
+async def test_shards_of_a_queue_go_to_different_workers(suite: Suite) -> None:
+    """Of tasks of one type each worker takes those of its queue, and leaves others in theirs."""
+    kind = own("sharded")
+    task = resource("WorkflowTask", f"{kind}-task", type=kind)
+    shards = [f"{kind}-{number}" for number in range(3)]
+    flows = [
+        workflow(each, {"id": "a", "taskRef": f"{kind}-task", "queue": each, "input": each})
+        for each in shards
+    ]
+    await applied(suite, task, *flows)
+    floors = {shard: Floor() for shard in shards}
+    async with Client(suite.grpc_address) as client, AsyncExitStack() as stack:
+        for shard in shards[:2]:
+            worker = Worker(client, {kind: floors[shard]}, slots=20, queues=[shard])
+            await stack.enter_async_context(worker)
+        handles = [await client.start(shard) for shard in shards * 3]
+        await asyncio.gather(*(floors[shard].until(3) for shard in shards[:2]))
+
+        async def queues() -> list[tuple[str, int, int]]:
+            found = [each for each in await client.queues() if each.task_type == kind]
+            return [(each.queue, each.ready, each.running) for each in found]
+
+        waits, *runs = shards[2], *shards[:2]
+        await eventually(queues, [*((each, 0, 3) for each in runs), (waits, 3, 0)])
+        worker = Worker(client, {kind: floors[waits]}, slots=20, queues=[waits])
+        await stack.enter_async_context(worker)
+        await asyncio.gather(*(floor.let_all_go(handles) for floor in floors.values()))
+    assert {shard: floor.order for shard, floor in floors.items()} == {
+        shard: [shard] * 3 for shard in shards
+    }
+
+
 @pytest.mark.feature("S3-23", "S3-35")
 async def test_free_workers_share_what_waits(suite: Suite) -> None:
     """Each takes as many as it has slots, and no more while they are taken."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.sdk import Client
+from flowmesh.sdk import Client, Worker
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.graphs import choice, code, edge, graph, node
@@ -133,6 +133,24 @@ async def test_the_record_of_a_failed_node_says_why(suite: Suite, world: World) 
     assert refusal(await suite.get(f"{path}/nothing")) == (404, "NODE_NOT_FOUND")
     missing = await suite.get("/api/v1/executions/exec-none/nodes/call")
     assert refusal(missing) == (404, "EXECUTION_NOT_FOUND")
+
+
+@pytest.mark.feature("S3-75")
+async def test_the_record_of_a_handler_that_raised_has_its_stack(suite: Suite) -> None:
+    """The traceback, of the node and of its attempt."""
+
+    async def breaks(_: Json) -> Json:
+        raise KeyError("price")
+
+    document = graph(node("own", "custom", taskType="records.breaks"))
+    async with Client(suite.grpc_address) as client, Worker(client, {"records.breaks": breaks}):
+        execution = await started(suite, document, {})
+        await ended(suite, execution, "failed")
+    record = (await suite.get(f"/api/v1/executions/{execution}/nodes/own")).json
+    assert record["error"] == record["attempts"][0]["error"]
+    assert record["error"]["code"] == "KeyError"
+    assert record["error"]["stack"].startswith("Traceback (most recent call last)")
+    assert "in breaks" in record["error"]["stack"]
 
 
 @pytest.mark.feature("S3-77")
