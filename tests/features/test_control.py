@@ -418,3 +418,4 @@ async def test_a_task_that_was_given_up_is_listed_and_queued_again(
     assert letter["error"]["class"] == "ServerError"
     again = await suite.post(f"/api/v1/executions/{execution}:rerun", {"fromNodes": ["post"]})
     await ended(suite, again.json["executionId"], "completed")
+    assert len(world.calls("gone")) == 2

@@ -383,6 +383,7 @@ async def test_a_task_that_fails_comes_back_to_its_queue_later(suite: Suite) -> 
     assert tried[2] - tried[1] >= 0.4
 
 
+@pytest.mark.feature("S3-28")
 async def test_tasks_that_were_given_up_are_listed(suite: Suite) -> None:
     """With queue, attempts and why, by REST, SDK and command."""
 
