@@ -11,7 +11,7 @@ from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features import store
 from tests.features.graphs import edge, graph, node, ran
-from tests.features.steps import tasks_of
+from tests.features.steps import sequence_of, tasks_of
 from tests.features.test_control import reached
 
 Json = Any
@@ -29,6 +29,7 @@ async def test_a_run_keeps_to_the_graph_that_was_stored(suite: Suite, world: Wor
         return graph(*nodes, edges=[edge(each) for each in edges])
 
     world.hold("a")
+    world.answers("c", delay_ms=WAIT_MS)
     document = called("a>b", "a>c", "b>d", "c>d")
     name = await suite.define(document)
     async with store.database(suite, "definition") as database:
@@ -45,10 +46,11 @@ async def test_a_run_keeps_to_the_graph_that_was_stored(suite: Suite, world: Wor
     assert list(kept.roots) == ["a"]
     world.release("a")
     await suite.wait(execution_id)
-    queued = tasks_of(await suite.events(execution_id), "TaskScheduled")
+    events = await suite.events(execution_id)
     followers = {each.id: list(each.successors) for each in kept.nodes}
     assert followers == {"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": []}
-    assert queued == ["a", "b", "c", "d"]
+    assert tasks_of(events, "TaskScheduled") == ["a", "b", "c", "d"]
+    assert sequence_of(events, "TaskScheduled", "d") > sequence_of(events, "TaskCompleted", "c")
     assert world.calls("e") == []
 
 
