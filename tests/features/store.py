@@ -16,9 +16,9 @@ TIMEOUT_S = 10.0
 
 
 @asynccontextmanager
-async def database(suite: Suite) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the suite's PostgreSQL that can only read."""
-    only_read = {"default_transaction_read_only": "on", "search_path": "orchestrator"}
+async def database(suite: Suite, of: str = "orchestrator") -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a service's schema in the suite's PostgreSQL that can only read."""
+    only_read = {"default_transaction_read_only": "on", "search_path": of}
     connection = await asyncpg.connect(
         str(suite.about["postgres"]), timeout=TIMEOUT_S, server_settings=only_read
     )

@@ -12,6 +12,8 @@ from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.commands import command
 from tests.features.natives import applied, http_task, refusal, workflow
+from tests.features.steps import http
+from tests.features.steps import workflow as step_workflow
 
 Json = Any
 _numbers = itertools.count(1)
@@ -120,6 +122,7 @@ async def test_a_person_retries_and_skips_what_failed(suite: Suite, world: World
     assert steered[0]["actor"] == "ann"
 
 
+@pytest.mark.feature("S3-109")
 async def test_nodes_are_completed_and_outputs_replaced_by_hand(suite: Suite, world: World) -> None:
     """Through the SDK; what somebody has seen already is not replaced any more."""
     _, execution = await started(
@@ -220,7 +223,7 @@ async def test_an_undo_that_fails_waits_for_somebody(suite: Suite, world: World)
 async def test_a_failure_takes_its_error_path_or_stops_the_others(
     suite: Suite, world: World
 ) -> None:
-    """As the workflow says; whoever watches is told by the last event and a callback."""
+    """As the workflow says; whoever watches is told by the last event, a counter, a callback."""
     world.answers("bad", status=400)
     _, handled = await started(
         suite, world,
@@ -230,7 +233,7 @@ async def test_a_failure_takes_its_error_path_or_stops_the_others(
     )  # fmt: skip
     await ended(suite, handled, "completed")
     assert world.calls("mend")
-    _, stopped = await started(
+    name, stopped = await started(
         suite, world,
         {"id": "bad", "to": "bad"},
         {"id": "long", "taskRef": "delay", "input": {"duration": "1h"}},
@@ -239,6 +242,13 @@ async def test_a_failure_takes_its_error_path_or_stops_the_others(
     found = await ended(suite, stopped, "failed")
     assert found["tasks"]["long"]["status"] == "canceled"
     assert (await suite.events(stopped))[-1]["type"] == "WorkflowFailed"
+    (counted,) = (await suite.get(f"/api/v1/stats?workflow={name}")).json["workflows"]
+    assert (counted["started"], counted["failed"]) == (1, 1)
+    hooks = {"onFailure": world.url("alert")}
+    told = await suite.run(step_workflow(http(world, "bad"), webhooks=hooks))
+    (alert,) = await world.called("alert")
+    assert alert.json["executionId"] == told["executionId"]
+    assert alert.json["error"]["class"] == "ClientError"
 
 
 @pytest.mark.feature("S3-85", "S3-86", "S3-121")
@@ -407,3 +417,4 @@ async def test_a_task_that_was_given_up_is_listed_and_queued_again(
     assert letter["error"]["class"] == "ServerError"
     again = await suite.post(f"/api/v1/executions/{execution}:rerun", {"fromNodes": ["post"]})
     await ended(suite, again.json["executionId"], "completed")
+    assert len(world.calls("gone")) == 2

@@ -1,6 +1,7 @@
 """One workflow of local functions, calls and workers of one's own; short runs and long ones."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from flowmesh.sdk import Client, Worker
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
+from tests.features.graphs import choice, code, edge, graph, node
 from tests.features.natives import applied, http_task, resource, workflow
 
 Json = Any
@@ -76,11 +78,52 @@ async def test_workers_run_each_kind_side_by_side_and_tell_of_timeouts(
         world.release(side)
     await suite.wait(execution)
     events = await suite.events(execution)
-    failures = [e["data"]["error"]["class"] for e in events if e["type"] == "TaskRetrying"]
-    assert failures == ["Timeout"]
+    (failure,) = [e["data"]["error"] for e in events if e["type"] == "TaskRetrying"]
+    assert failure["class"] == "Timeout"
+    # The worker's own word: an orchestrator that hears nothing does not say how long it was.
+    assert "200 ms" in failure["message"]
     found = (await suite.get(f"/api/v1/executions/{execution}")).json
     assert found["status"] == "completed"
     assert found["tasks"]["slow"]["attempts"] == 2
+
+
+@pytest.mark.feature("S3-30")
+async def test_every_type_of_node_is_worked_off(suite: Suite, world: World) -> None:
+    """One behind the other; the last of them has seen what each of the others gave."""
+    world.answers("called", make=lambda call: {"doubled": call.json["sum"] * 2})
+    turned: Json = {
+        "transformationType": "map",
+        "transformationConfig": {"expression": "item + 1"},
+    }
+    nodes = [
+        node("trigger", "trigger", triggerType="manual", config={}),
+        code("function", "return {sum: context.a + context.b}"),
+        node("http", "http", url=world.url("called"), method="POST", body="{{context.function}}"),
+        choice("decision", yes="context.http.doubled > 5"),
+        node("delay", "delay", delayType="fixed", delayValue=1),
+        node("webhook", "webhook", webhookId="numbers"),
+        node("transformation", "transformation", **turned),
+        node("custom", "custom", taskType="types.own", to="{{context.transformation}}"),
+    ]
+    names = [each["id"] for each in nodes]
+    edges = [
+        edge(f"{a}>{b}", **({"condition": "yes"} if a == "decision" else {}))
+        for a, b in pairwise(names)
+    ]
+
+    async def own(given: Json) -> Json:
+        return sum(given["to"])
+
+    async with Client(suite.grpc_address) as client, Worker(client, {"types.own": own}):
+        execution_id = await suite.begin(
+            await suite.define(graph(*nodes, edges=edges)), {"a": 1, "b": 2}
+        )
+        await client.handle(execution_id).signal("numbers", [1, 2])
+        execution = await suite.wait(execution_id)
+    assert execution["completedSteps"] == names, execution
+    results = {name: each["result"] for name, each in execution["stepResults"].items()}
+    assert results["http"] == {"doubled": 6}
+    assert (results["transformation"], results["custom"]) == ([2, 3], 5)
 
 
 @pytest.mark.feature("S0-153")

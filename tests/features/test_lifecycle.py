@@ -269,6 +269,7 @@ async def test_what_has_ended_is_cleaned_up(suite: Suite) -> None:
             await suite.wait(await suite.begin(workflow_id))
 
     assert (await suite.execution(execution_id))["status"] == "completed"
+    assert (await suite.events(execution_id))[-1]["type"] == "WorkflowCompleted"
     assert await store.metric(suite, "flowmesh_states_cached") < KEPT_MAX + 100
     rounds = await store.metric(
         suite, "flowmesh_loop_rounds_total", loop="HousekeepingLoop", outcome="ok"

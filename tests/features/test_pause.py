@@ -4,12 +4,17 @@ import pytest
 
 from flowmesh.errors import WrongState
 from flowmesh.sdk import Client, Worker, Workflow
+from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+from tests.features.steps import http, workflow
+
+PATIENCE_S = 30.0
 
 
 async def begun(suite: Suite) -> str:
     """An execution whose first step waits an hour."""
-    workflow = {
+    definition = {
         "id": "pause-me",
         "name": "pause me",
         "steps": [
@@ -17,7 +22,7 @@ async def begun(suite: Suite) -> str:
             {"id": "after", "dependencies": ["wait"]},
         ],
     }
-    await suite.define(workflow)
+    await suite.define(definition)
     return await suite.begin("pause-me", {})
 
 
@@ -68,3 +73,27 @@ async def test_no_task_leaves_while_it_is_paused(suite: Suite) -> None:
             await handle.resume()
             await handle.result(30)
     assert called == ["first", "second"] * 2
+
+
+@pytest.mark.feature("S3-110")
+async def test_what_a_worker_has_ends_while_it_is_paused(suite: Suite, world: World) -> None:
+    """And the step behind it begins with the resumption, not before."""
+    world.hold("first")
+    definition = workflow(http(world, "first"), http(world, "second", "first"))
+    execution_id = await suite.begin(await suite.define(definition))
+    await world.called("first")
+    async with Client(suite.grpc_address) as client:
+        handle = client.handle(execution_id)
+        await handle.pause()
+        world.release("first")
+
+        async def ended() -> bool:
+            return "first" in (await suite.execution(execution_id))["completedSteps"]
+
+        await until("the first step ended", ended, within_s=PATIENCE_S)
+        types = [event.type async for event in client.history(execution_id)]
+        assert (types[-1], "WorkflowPaused" in types) == ("TaskCompleted", True)
+        assert world.calls("second") == []
+        await handle.resume()
+        await handle.result(PATIENCE_S)
+    assert len(world.calls("second")) == 1

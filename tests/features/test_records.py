@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.sdk import Client
+from flowmesh.sdk import Client, Worker
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.graphs import choice, code, edge, graph, node
@@ -13,6 +13,7 @@ from tests.features.test_control import ended, reached
 
 Json = Any
 NODE_KEYS = {"id", "nodeId", "workflowExecutionId", "status", "attempts", "metadata"}
+ATTEMPT_KEYS = {"attemptNumber", "startTime", "status"}
 CONTEXT_KEYS = {
     "id",
     "workflowId",
@@ -71,7 +72,7 @@ async def called(suite: Suite, execution: str) -> None:
     assert answer.status < 300, answer.text
 
 
-@pytest.mark.feature("S3-75")
+@pytest.mark.feature("S3-75", "S3-76")
 async def test_the_record_of_a_node_has_its_input(suite: Suite, world: World) -> None:
     """While it runs and after: input, output, every attempt; a branch not taken is skipped."""
     execution = await started(suite, story(world), {"order": 7})
@@ -83,10 +84,17 @@ async def test_the_record_of_a_node_has_its_input(suite: Suite, world: World) ->
         assert (call["id"], call["nodeId"]) == (f"{execution}/call", "call")
         assert (call["workflowExecutionId"], call["status"]) == (execution, "completed")
         assert (call["input"], call["output"]) == ({"order": 7}, {"ok": 1})
-        assert [(each["attemptNumber"], each["status"]) for each in call["attempts"]] == [
-            (1, "failed"),
-            (2, "completed"),
-        ]
+        first, second = call["attempts"]
+        assert first.keys() == ATTEMPT_KEYS | {"endTime", "error"}
+        assert (first["attemptNumber"], first["status"]) == (1, "failed")
+        assert first["error"]["code"] == "ServerError"
+        assert "503" in first["error"]["message"]
+        assert second.keys() == ATTEMPT_KEYS | {"endTime", "output"}
+        assert (second["attemptNumber"], second["status"]) == (2, "completed")
+        assert second["output"] == {"ok": 1}
+        times = [first["startTime"], first["endTime"], second["startTime"], second["endTime"]]
+        assert times == sorted(times)
+        assert (call["startTime"], call["endTime"]) == (times[0], times[-1])
         never = (await suite.get(f"{path}/never")).json
         assert never.keys() == NODE_KEYS | {"endTime"}
         assert (never["status"], never["attempts"]) == ("skipped", [])
@@ -94,6 +102,7 @@ async def test_the_record_of_a_node_has_its_input(suite: Suite, world: World) ->
         if waits["status"] == "completed":
             break
         assert (waits["status"], waits["attempts"][0]["status"]) == ("running", "running")
+        assert waits["attempts"][0].keys() == ATTEMPT_KEYS
         assert (await suite.get(f"{path}/last")).json["status"] == "pending"
         await called(suite, execution)
         await ended(suite, execution, "completed")
@@ -119,10 +128,29 @@ async def test_the_record_of_a_failed_node_says_why(suite: Suite, world: World) 
     path = f"/api/v1/executions/{execution}/nodes"
     call = (await suite.get(f"{path}/call")).json
     assert (call["status"], call["error"]["code"]) == ("failed", "ClientError")
+    assert "404" in call["error"]["message"]
     assert call["error"] == call["attempts"][0]["error"]
     assert refusal(await suite.get(f"{path}/nothing")) == (404, "NODE_NOT_FOUND")
     missing = await suite.get("/api/v1/executions/exec-none/nodes/call")
     assert refusal(missing) == (404, "EXECUTION_NOT_FOUND")
+
+
+@pytest.mark.feature("S3-75")
+async def test_the_record_of_a_handler_that_raised_has_its_stack(suite: Suite) -> None:
+    """The traceback, of the node and of its attempt."""
+
+    async def breaks(_: Json) -> Json:
+        raise KeyError("price")
+
+    document = graph(node("own", "custom", taskType="records.breaks"))
+    async with Client(suite.grpc_address) as client, Worker(client, {"records.breaks": breaks}):
+        execution = await started(suite, document, {})
+        await ended(suite, execution, "failed")
+    record = (await suite.get(f"/api/v1/executions/{execution}/nodes/own")).json
+    assert record["error"] == record["attempts"][0]["error"]
+    assert record["error"]["code"] == "KeyError"
+    assert record["error"]["stack"].startswith("Traceback (most recent call last)")
+    assert "in breaks" in record["error"]["stack"]
 
 
 @pytest.mark.feature("S3-77")

@@ -148,6 +148,8 @@ async def test_start_answers_at_once(suite: Suite, world: World, name: str) -> N
     assert state["output"] == {"total": 7}
     assert state["tasks"]["confirm"]["dependencies"] == ["charge", "reserve"]
     assert [call.json for call in world.calls("call")] == [{"amount": 7}] * 3
+    context = (await suite.get(f"/api/v1/executions/{execution_id}/context")).json
+    assert context["variables"] == {"amount": 7}
 
 
 @pytest.mark.feature("S0-136")

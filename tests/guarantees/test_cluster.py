@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from flowmesh.testing import audit, checker
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import allowed_s, until
 from flowmesh.testing.world import World
@@ -63,10 +64,11 @@ async def test_an_orchestrator_that_leaves_hands_over(cluster: Cluster, world: W
     assert outcome.p50_s <= allowed_s(HANDED_OVER_S)
 
 
-@pytest.mark.feature("S2-53", "S3-38")
+@pytest.mark.feature("S2-53", "S3-21", "S3-38", "S3-39")
 @pytest.mark.fault("F24", "F27")
 async def test_a_paused_owner_is_fenced(cluster: Cluster, world: World) -> None:
     """Stopped for longer than its lease and woken again, it commits nothing of what it held."""
+    await audit.install(cluster.postgres)
     async with drill(cluster, world, "SIGSTOP orchestrator") as running:
         await balanced(cluster)
         await running.in_flight()
@@ -85,6 +87,13 @@ async def test_a_paused_owner_is_fenced(cluster: Cluster, world: World) -> None:
         outcome = await running.finish()
         after = await epochs(cluster)
 
+    connection = await checker.reader(cluster.postgres)
+    try:
+        owners, commits = await audit.read(connection)
+    finally:
+        await connection.close()
+    assert audit.check_epochs(owners, commits) == []
+    assert commits
     assert all(after[partition] > before[partition] for partition in victims)
     assert outcome.p50_s <= allowed_s(RECOVERED_S)
 

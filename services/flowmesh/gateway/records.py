@@ -8,14 +8,16 @@ made of one record: the node's state, and its attempts in the history. Pure, no 
 from collections.abc import Iterable, Mapping
 from typing import Literal, cast
 
+import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
-from flowmesh.gateway.answers import Answer, FailureValue, Instant, Json
+from flowmesh.gateway.answers import Answer, Instant, Json
 from flowmesh.gateway.graphs import AnalysisAnswer
 from flowmesh.gateway.progress import StateAnswer
-from flowmesh.gateway.views import failure_value, read_members
+from flowmesh.gateway.views import read_members
 from flowmesh.insight.times import AttemptTimes, NodeTimes, read
 from flowmesh.views import (
     execution_status,
@@ -31,10 +33,19 @@ NodeWord = Literal["pending", "running", "completed", "failed", "skipped"]
 
 
 class NodeError(Answer, kw_only=True):
-    """Why a node or an attempt failed; `code` is the class of the failure."""
+    """Why a node or an attempt failed; `code` is the class of the failure, `stack` the traceback of
+    a handler that raised.
+    """
 
     message: str
     code: str | UnsetType = UNSET
+    stack: str | UnsetType = UNSET
+
+
+class _Details(msgspec.Struct):
+    """What the SDK tells of an error that it does not know."""
+
+    traceback: str | UnsetType = UNSET
 
 
 class NodeAttempt(Answer, kw_only=True):
@@ -183,7 +194,7 @@ def _node(
         end_time=instant(ended_us) if ended_us else UNSET,
         input=given,
         output=output,
-        error=_error(failure_value(node.failure)) if node.HasField("failure") else UNSET,
+        error=_error(node.failure) if node.HasField("failure") else UNSET,
         attempts=attempts,
         metadata=raw_json(node.metadata) if node.metadata else {},
     )
@@ -207,12 +218,23 @@ def _attempt(times: AttemptTimes, output: Json | UnsetType) -> NodeExecutionAtte
         end_time=UNSET if running else instant(times.ended_us),
         status="running" if running else "failed" if failed or output is UNSET else "completed",
         output=UNSET if running or failed else output,
-        error=_error(failure_value(times.failure)) if times.failure is not None else UNSET,
+        error=_error(times.failure) if times.failure is not None else UNSET,
     )
 
 
-def _error(failure: FailureValue) -> NodeError:
-    return NodeError(message=failure.message, code=failure.class_ or UNSET)
+def _error(failure: failure_pb2.Failure) -> NodeError:
+    return NodeError(
+        message=failure.message,
+        code=getattr(failure, "class") or UNSET,
+        stack=_stack(failure.details),
+    )
+
+
+def _stack(details: bytes) -> str | UnsetType:
+    try:
+        return msgspec.json.decode(details, type=_Details).traceback
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return UNSET
 
 
 def _result(node: NodeExecution) -> NodeResult:
