@@ -93,6 +93,7 @@ async def test_order_and_statuses(engine: WorkflowEngine) -> None:
     assert {task.status for task in workflow.tasks.values()} == {TaskStatus.COMPLETED}
     assert seen == {WorkflowStatus.RUNNING}
     assert order == ["top", "right", "left", "bottom"]
+    assert {task.attempts for task in workflow.tasks.values()} == {1}
 
 
 @pytest.mark.feature("S4-07")
