@@ -316,6 +316,34 @@ async def test_what_runs_in_the_end_however_it_went(suite: Suite, world: World) 
 # --- step by step ---
 
 
+@pytest.mark.feature("S1-191")
+async def test_a_breakpoint_stops_at_one_node_to_look_around(suite: Suite, world: World) -> None:
+    """What is before it runs by itself; what it would go on with is seen; then it goes on."""
+    world.hold("a")
+    world.answers("a", json={"sum": 3})
+    _, execution = await started(
+        suite, world,
+        {"id": "a", "to": "a"},
+        {"id": "b", "to": "b", "input": {"sum": "{{tasks.a.output.sum}}"}, "dependsOn": ["a"]},
+        {"id": "c", "to": "c", "dependsOn": ["b"]},
+    )  # fmt: skip
+    await world.called("a")
+    path = f"/api/v1/executions/{execution}"
+    stop = await suite.put(f"{path}/breakpoints", {"nodes": ["b"]})
+    assert stop.status == 202, stop.text
+    world.release("a")
+    found = await held(suite, execution, "b")
+    assert found["breakpoints"] == {"all": False, "nodes": ["b"]}
+    last = (await suite.get(f"{path}/history")).json["events"][-1]["sequence"]
+    state = (await suite.get(f"{path}/state?at={last}")).json
+    assert (state["variables"]["tasks"], state["stopped"]) == ({"a": {"sum": 3}}, ["b"])
+    assert not world.calls("b")
+    assert (await suite.post(f"{path}/nodes/b:continue", {})).status == 202
+    await ended(suite, execution, "completed")
+    assert world.calls("b")[0].json == {"sum": 3}
+    assert len(world.calls("c")) == 1
+
+
 @pytest.mark.feature("S0-101", "S1-191")
 async def test_an_execution_is_gone_through_step_by_step(suite: Suite, world: World) -> None:
     """Each task waits until somebody looks, changes its input if need be, and lets it begin."""

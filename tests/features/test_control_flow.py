@@ -61,6 +61,7 @@ BRANCHES = """
     - {id: review, taskRef: flow-check, input: {give: reviewed}, dependsOn: [{task: size, on: big}]}
     - {id: pass, taskRef: flow-check, input: {give: passed}, dependsOn: [{task: size, on: small}]}
     - {id: ship, taskRef: flow-check, input: {give: shipped}, join: all, dependsOn: [review, pass]}
+    - {id: wave, taskRef: flow-check, input: {give: waved}, dependsOn: [{task: size, on: tiny}]}
 """
 
 
@@ -68,15 +69,15 @@ BRANCHES = """
 @pytest.mark.parametrize(
     ("total", "expected"),
     [
-        (500, {"review": "success", "pass": "skipped", "ship": "success"}),
-        (50, {"review": "skipped", "pass": "success", "ship": "success"}),
-        (5, {"review": "skipped", "pass": "skipped", "ship": "skipped"}),
+        (500, {"review": "success", "pass": "skipped", "ship": "success", "wave": "skipped"}),
+        (50, {"review": "skipped", "pass": "success", "ship": "success", "wave": "skipped"}),
+        (5, {"review": "skipped", "pass": "skipped", "ship": "skipped", "wave": "success"}),
     ],
 )
 async def test_a_decision_chooses_the_edges_that_are_taken(
     suite: Suite, total: int, expected: dict[str, str]
 ) -> None:
-    """The branch that is not taken is skipped, and the join goes on with the other."""
+    """The branch that is not taken is skipped, and the join goes on with the other; or neither."""
     answer = await run(suite, BRANCHES, {"total": total})
     assert answer["status"] == "completed"
     assert {name: statuses(answer)[name] for name in expected} == expected

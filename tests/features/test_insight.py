@@ -20,6 +20,7 @@ from tests.features.steps import workflow as steps_of
 
 WIDTH = 80
 PATIENCE_S = 20
+SIDES = ("left", "right")
 Run = Callable[..., Awaitable[Outcome]]
 
 
@@ -88,8 +89,15 @@ async def test_an_execution_is_shown_as_it_was(suite: Suite, world: World, flowm
             await client.state_at("exec-none")
     rest = await suite.get(f"/api/v1/executions/{handle.id}/state?at={paid}")
     assert rest.json["nodes"]["price"]["status"] == "success"
-    nodes = (await suite.get(f"/api/v1/executions/{handle.id}/nodes")).json["nodes"]
-    assert all(each["startTime"] <= each["endTime"] and "output" in each for each in nodes)
+    listed = await suite.get(f"/api/v1/executions/{handle.id}/nodes?inputs=true")
+    nodes = listed.json["nodes"]
+    assert [(one["nodeId"], one["status"], one["input"], one["output"]) for one in nodes] == [
+        ("price", "completed", {"sku": "x"}, {"total": 7}),
+        ("pay", "completed", {"amount": 7}, {"total": 7}),
+    ]
+    times = [datetime.fromisoformat(one[key]) for one in nodes for key in ("startTime", "endTime")]
+    assert times == sorted(times)
+    assert [len(one["attempts"]) for one in nodes] == [1, 1]
     shown = await flowmesh("state-at", handle.id, str(paid))
     assert shown.lines[1].startswith("TaskCompleted price; insight-order is running")
     assert "  price  success" in shown.lines
@@ -99,7 +107,7 @@ async def test_an_execution_is_shown_as_it_was(suite: Suite, world: World, flowm
 
 @pytest.mark.feature("S0-102")
 async def test_two_executions_are_compared(suite: Suite, world: World, flowmesh: Run) -> None:
-    """Differing inputs, outputs, attempts and statuses, and the task at which they part."""
+    """Differing outputs and attempts, durations, and the task at which they part."""
     world.answers("first", json={"total": 1}, times=1)
     world.answers("first", json={"total": 2}, times=1)
     world.answers("second", json={}, times=1)
@@ -115,6 +123,9 @@ async def test_two_executions_are_compared(suite: Suite, world: World, flowmesh:
     first, second = report["nodes"]
     assert [(d["path"], d["before"], d["after"]) for d in first["output"]] == [("total", 1, 2)]
     assert "attempts" in second["differs"]
+    assert [second[side]["attempts"] for side in ("left", "right")] == [1, 2]
+    assert all(each[side]["durationMs"] > 0 for each in (first, second) for side in SIDES)
+    assert report["left"]["durationMs"] > first["left"]["durationMs"]
     assert report["left"]["planDigest"] == report["right"]["planDigest"]
     shown = await flowmesh("compare", *ids)
     assert shown.code == 1
@@ -124,6 +135,32 @@ async def test_two_executions_are_compared(suite: Suite, world: World, flowmesh:
         assert (await client.compare(ids[0], ids[0])).same
     assert (await flowmesh("compare", ids[0], ids[0])).code == 0
     assert (await flowmesh("compare", ids[0], "exec-none")).code == 1
+
+
+@pytest.mark.feature("S0-102")
+async def test_executions_are_compared_that_got_and_became_something_else(
+    suite: Suite, world: World, flowmesh: Run
+) -> None:
+    """Their inputs, those of their tasks, their statuses; what is alike is not told."""
+    world.answers("price", json={"total": 7}, times=2)
+    world.answers("price", status=400)
+    await applied(suite, *order(world))
+    ids = []
+    for sku in "xy":
+        answer = await suite.post("/api/v1/workflows/insight-order/start", {"input": {"sku": sku}})
+        ids.append(answer.json["executionId"])
+        await suite.wait(ids[-1])
+    report = (await suite.get(f"/api/v1/executions/{ids[0]}/compare/{ids[1]}")).json
+    assert [report[side]["status"] for side in SIDES] == ["completed", "failed"]
+    assert report["input"] == [{"path": "sku", "action": "changed", "before": "x", "after": "y"}]
+    assert report["firstDivergence"]["what"] == "input"
+    price = next(each for each in report["nodes"] if each["id"] == "price")
+    assert [price[side]["status"] for side in SIDES] == ["success", "failed"]
+    assert {"status", "nodeInput", "output"} <= set(price["differs"])
+    assert price["input"] == report["input"]
+    assert price["right"]["error"]["class"] == "ClientError"
+    shown = await flowmesh("compare", *ids)
+    assert "input.sku" in shown.out
 
 
 @pytest.mark.feature("S0-103")

@@ -128,7 +128,7 @@ async def test_every_type_of_node_is_worked_off(suite: Suite, world: World) -> N
 
 @pytest.mark.feature("S0-153")
 async def test_what_takes_long_goes_on_without_its_caller(suite: Suite) -> None:
-    """A call that waits has its limit; the execution it started goes on, and one may just start."""
+    """A call that waits has its limit; what it started goes on, can be paused, and resumed."""
     hour = {"id": "nap", "taskRef": "delay", "input": {"duration": "1h"}}
     await applied(suite, workflow("naps", hour))
     waited = await suite.post("/api/v1/workflows/naps/execute", {"input": {}, "timeoutMs": 100})
@@ -138,4 +138,8 @@ async def test_what_takes_long_goes_on_without_its_caller(suite: Suite) -> None:
     for execution in (waited.json["executionId"], started.json["executionId"]):
         shown = (await suite.get(f"/api/v1/executions/{execution}")).json
         assert shown["status"] == "running"
-        await suite.post(f"/api/v1/executions/{execution}:cancel", {})
+        for step, status in (("pause", "paused"), ("resume", "running"), ("cancel", "canceled")):
+            done = await suite.post(f"/api/v1/executions/{execution}:{step}", {})
+            assert done.status == 202, done.text
+            shown = (await suite.get(f"/api/v1/executions/{execution}")).json
+            assert shown["status"] == status

@@ -285,3 +285,16 @@ async def test_the_trace_tells_where_the_time_went(suite: Suite, world: World, n
     assert last["runMs"] >= 30
     assert last["readyMs"] >= max(task["endedMs"] for task in trace["tasks"] if task is not last)
     assert trace["durationMs"] >= 90
+    first, second = trace["resolutionOrder"][:2]
+    assert {first, second, trace["resolutionOrder"][2]} == {"charge", "reserve", "confirm"}
+    by_id = {task["id"]: task for task in trace["tasks"]}
+    for task in by_id.values():
+        assert task["queuedMs"] <= task["readyMs"] <= task["startedMs"] < task["endedMs"]
+        waited_ms = task["startedMs"] - task["readyMs"]
+        assert task["waitMs"] == pytest.approx(waited_ms, abs=0.01)
+    # Nothing but the limit kept the second one from beginning with the first.
+    held = by_id[second]
+    assert held["readyMs"] - held["queuedMs"] >= 30
+    assert held["queuedMs"] == by_id[first]["queuedMs"]
+    (limit,) = (wait for wait in held["waits"] if wait["reason"] == "parallelism")
+    assert limit["toMs"] - limit["fromMs"] >= 30

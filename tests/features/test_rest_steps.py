@@ -85,7 +85,47 @@ async def test_every_sample_command_runs_as_it_is_written(suite: Suite, world: W
         assert set(CALLED[ended["workflowId"]]) <= {call.route for call in world.calls()}
 
 
-@pytest.mark.feature("S2-15", "S2-49")
+@pytest.mark.feature("S2-49")
+@pytest.mark.parametrize(("valid", "number"), [(True, 150), (True, 50), (False, 150)])
+async def test_a_condition_reads_what_earlier_steps_gave(
+    suite: Suite, world: World, valid: bool, number: int
+) -> None:
+    """A result by the id of its step, and by `.result`; each decides who comes behind it."""
+    world.answers("validate-order", json={"valid": valid})
+    conditions = {
+        "checked": 'context["validate-order"].valid',
+        "large": "context.previousStep.result > 100",
+    }
+    after = ("validate-order", "previousStep")
+    execution = await suite.run(
+        workflow(
+            post(world, "validate-order"),
+            {
+                "id": "previousStep",
+                "action": "transform",
+                "params": {"code": "return input.number"},
+            },
+            *(
+                {
+                    "id": name,
+                    "action": "condition",
+                    "params": {"expression": text},
+                    "dependencies": after,
+                }
+                for name, text in conditions.items()
+            ),
+            post(world, "ship", "checked"),
+            post(world, "insure", "large"),
+        ),
+        {"number": number},
+    )
+    assert execution["status"] == "completed", execution
+    assert execution["context"]["previousStep"] == number
+    taken = {route for route in ("ship", "insure") if world.calls(route)}
+    assert taken == ({"ship"} if valid else set()) | ({"insure"} if number > 100 else set())
+
+
+@pytest.mark.feature("S2-15")
 async def test_steps_without_an_action_succeed_in_order(suite: Suite) -> None:
     """The pipeline of the samples, with ids, names and dependencies only, however it is listed."""
     answer = await curl.run(
@@ -196,8 +236,11 @@ async def test_the_picture_shows_what_has_begun(suite: Suite, world: World) -> N
         "running",
         ["validate"],
     )
-    assert "duration" in first
-    assert "duration" not in second
+    shown = {"id", "name", "status", "attempts", "dependencies"}
+    assert set(first) == shown | {"duration"}
+    assert set(second) == shown
+    assert (first["attempts"], second["attempts"], first["dependencies"]) == (1, 1, [])
+    assert 0 < first["duration"] <= picture["duration"]
     whole = (await suite.get(f"/executions/{execution_id}/visualize?all=true")).json
     assert [step["status"] for step in whole["steps"]] == ["success", "running", "pending"]
     world.release("charge")

@@ -14,7 +14,7 @@ import pytest
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features import curl
-from tests.features.steps import sequence_of, tasks_of
+from tests.features.steps import sequence_of, told
 
 SCRIPT_TIMEOUT_S = 60
 ORDER = {"orderId": "order-123", "customerId": "customer-456", "amount": 99.99}
@@ -131,11 +131,14 @@ async def test_cicd_pipeline(suite: Suite) -> None:
     events = await suite.events(execution["executionId"])
 
     assert execution["status"] == "completed"
-    assert tasks_of(events, "TaskCompleted") == stages
+    one_by_one = [(word, each) for each in stages for word in ("TaskScheduled", "TaskCompleted")]
+    assert told(events, "TaskScheduled", "TaskCompleted") == one_by_one
     assert stages[-1] == "deploy-production"
     picture = (await suite.get(f"/executions/{execution['executionId']}/visualize")).json
     assert picture["workflowName"] == "CI/CD Pipeline"
     assert [step["status"] for step in picture["steps"]] == ["success"] * 6
+    before = [step["dependencies"] for step in pipeline["steps"]]
+    assert [step["dependencies"] for step in picture["steps"]] == before
 
 
 @pytest.mark.feature("S2-46")

@@ -23,6 +23,7 @@ from flowmesh.sdk import (
     WorkflowEngine,
     WorkflowStatus,
 )
+from flowmesh.testing.polling import done
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 
@@ -50,7 +51,7 @@ async def test_the_sequential_snippet_runs(suite: Suite) -> None:
     assert results == {"task-1": {"order": "A-17", "items": ["book", "pen"]}, "task-2": 2}
 
 
-@pytest.mark.feature("S4-49", "S4-06")
+@pytest.mark.feature("S4-49", "S4-06", "S4-11")
 async def test_the_fan_out_snippet_runs(suite: Suite) -> None:
     """A splitter, five workers and a merger that adds up what all of them found."""
     assert await example("sdk_fan_out")(suite.grpc_address) == sum(range(100))
@@ -72,6 +73,8 @@ async def test_order_and_statuses(engine: WorkflowEngine) -> None:
     order: list[str] = []
 
     async def note(data: dict[str, Any], context: TaskContext) -> list[str]:
+        # The first handler may be called before the answer to the start is here.
+        await done("RUNNING", lambda: workflow.status is WorkflowStatus.RUNNING, within_s=5)
         order.append(context.node)
         return sorted(data["results"])
 
@@ -93,6 +96,8 @@ async def test_order_and_statuses(engine: WorkflowEngine) -> None:
     ]  # fmt: skip
     assert order[0] == "top"
     assert order[-1] == "bottom"
+    # A task that leaves before what it needs is there has no input, and is tried again.
+    assert {task.attempts for task in workflow.tasks.values()} == {1}
     assert len(order) == 4
 
 
@@ -161,7 +166,7 @@ async def test_a_failing_task_is_tried_again_with_growing_gaps(engine: WorkflowE
         assert gap >= 0.8 * delay
 
 
-@pytest.mark.feature("S4-09")
+@pytest.mark.feature("S4-09", "S4-13")
 async def test_a_task_over_its_time_fails(engine: WorkflowEngine) -> None:
     """The handler is stopped and the failure is Timeout; what depends on it never starts."""
     stopped = asyncio.Event()

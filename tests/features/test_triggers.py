@@ -404,8 +404,11 @@ async def test_a_backfill_starts_nothing_twice(suite: Suite, tmp_path: Path) -> 
         await suite.post("/api/v1/events", {"type": kind, "data": {"n": number}})
     await applied(suite, triggered(name, *triggers))
     await known(suite, name, 2)
+    later = datetime.now(UTC)
     await suite.post("/api/v1/events", {"type": kind, "data": {"n": 3}})
     await started(suite, name)
+    tokens = ("--trigger", "counted", "--since", later.isoformat(), "--dry-run", "--json")
+    assert (await command(suite, "backfill", name, *tokens)).json == {"total": 1}
 
     inputs = tmp_path / "inputs.jsonl"
     inputs.write_text('{"n": 10}\n{"n": 11}\n{"n": 10}\n')

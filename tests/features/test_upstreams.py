@@ -1,5 +1,7 @@
 """What is called and fails: circuit breakers, and budgets of retries."""
 
+import asyncio
+
 import pytest
 
 from flowmesh.testing.suite import Suite
@@ -48,7 +50,16 @@ async def test_a_failing_upstream_is_left_alone_and_tried_again(suite: Suite, wo
         http_task(f"{patient}-task", world.url("api"), retry={"maxAttempts": 3}),
         workflow(patient, {"id": "call", "taskRef": f"{patient}-task", "input": {}}),
     )
-    answer = await suite.post(f"/workflows/{patient}/execute", {"input": {}})
+    world.hold("api")
+    path = f"/workflows/{patient}/execute"
+    trying = asyncio.create_task(suite.post(path, {"input": {}}))
+    await world.called("api", calls + 1)
+    # While one call tries the upstream no other leaves.
+    assert await fails() == "CIRCUIT_OPEN"
+    assert len(world.calls("api")) == calls + 1
+    await eventually(seen, ["half_open"])
+    world.release("api")
+    answer = await trying
     assert answer.json["status"] == "completed", answer.text
     await eventually(seen, [])
 
