@@ -14,6 +14,7 @@ from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
 from flowmesh.orchestrator.guard import Guard
 from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.lending import Permits
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ready import ReadyTask
 from flowmesh.orchestrator.states import Entry, States
@@ -31,9 +32,18 @@ def dispatcher(
     prepare: Any = None,
 ) -> Dispatcher:
     """A dispatcher that owns these partitions; commands are kept in `submitted`."""
-    ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True)
+    ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True, peers=list)
     unused: Any = None
-    permits: Any = SimpleNamespace(release=lambda _: None, drop_partitions=lambda _: None)
+    permits = Permits(
+        ownership=ownership,
+        clock=Clock(),
+        address="me",
+        numbers=unused,
+        wake_at=unused,
+        stub_at=unused,
+        spawn=lambda coroutine: coroutine.close(),
+        granted=unused,
+    )
     states = States(store=unused, plans=unused, epochs=epochs, log=unused)
     if run is not None:
         states.put(Entry(run.state, None), 0)

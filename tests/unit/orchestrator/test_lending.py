@@ -7,7 +7,7 @@ from typing import Any
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.lending import Permits, home_of
-from flowmesh.orchestrator.ready import Need
+from flowmesh.orchestrator.ready import Need, ReadyTask
 from flowmesh.runtime import Clock
 from flowmesh.testing.polling import done
 
@@ -109,9 +109,7 @@ async def test_a_report_that_is_asked_for_comes_by_a_call_of_its_own() -> None:
     """In the order of everything else; with what waits."""
     side, wanted = Side(home="peer"), token()
     await side.heard("ReportPermits")
-    task: Any = SimpleNamespace(
-        key=("default", "q", "t", ""), partition=ELSEWHERE, due_ms=0.0, fair=""
-    )
+    task = ReadyTask(wanted.partition("|")[0], "a", 1, ELSEWHERE, ("default", "q", "t", ""), 0)
     assert not side.permits.take(task, wanted, (ONE,))
     await side.heard("ReportPermits", "AskPermits")
     side.permits.tell_peers()
