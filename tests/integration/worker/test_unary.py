@@ -12,7 +12,7 @@ import pytest
 from flowmesh.egress import OPEN, PUBLIC, Egress
 from flowmesh.executors.base import Attempt, Output, Step
 from flowmesh.executors.failures import TaskFailure
-from flowmesh.executors.rpc import Channels
+from flowmesh.executors.rpc import Channels, descriptors
 from flowmesh.executors.unary import unary_executor
 from tests.integration.worker.orchestrator import spec_of, task_of
 from tests.integration.worker.payments import CHARGE, SERVICE, Payments, files, serving
@@ -80,6 +80,30 @@ async def test_a_descriptor_set_does_without_reflection(unary: Unary) -> None:
         )
         refused = await unary.fails(payments, request=request)
     assert "descriptors" in refused.message
+
+
+async def test_what_a_server_says_of_reflection_is_asked_for_until_it_is_heard(
+    unary: Unary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """grpc.aio loses it where it writes into a call that has just been refused."""
+    lost = grpc.aio.AioRpcError(
+        grpc.StatusCode.INTERNAL,
+        grpc.aio.Metadata(),
+        grpc.aio.Metadata(),
+        "Internal error from Core",
+    )
+    asked, left = descriptors._asked, [lost, lost]
+
+    async def losing(*arguments: Any) -> Any:
+        if left:
+            raise left.pop()
+        return await asked(*arguments)
+
+    monkeypatch.setattr(descriptors, "_asked", losing)
+    async with serving(reflects=False) as payments:
+        refused = await unary.fails(payments, request={"orderId": "o1", "cents": 700})
+    assert "descriptors" in refused.message
+    assert not left
 
 
 async def test_metadata_goes_out_with_a_key_and_no_more_than_may(

@@ -21,6 +21,10 @@ FILES_MAX = 500
 NESTING_MAX = 64
 _REFLECTION = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
 _VERSIONS = ("v1", "v1alpha")
+# How grpc.aio says that it wrote into a call that the server had just ended: whatever the server
+# said of it is gone then (github.com/grpc/grpc/issues/36066).
+_WROTE_TOO_LATE = "Internal error from Core"
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ async def reflected(channel: grpc.aio.Channel, service: str) -> Methods:
     """Of a service that tells of itself; raises AioRpcError where it does not."""
     for version in _VERSIONS:
         try:
-            return _methods(await _asked(channel, service, version))
+            return _methods(await _answered(channel, service, version))
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 raise
@@ -106,6 +110,17 @@ async def reflected(channel: grpc.aio.Channel, service: str) -> Methods:
 
 
 Files = dict[str, descriptor_pb2.FileDescriptorProto]
+
+
+async def _answered(channel: grpc.aio.Channel, service: str, version: str) -> Files:
+    """Asks again where what the server said is gone."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await _asked(channel, service, version)
+        except grpc.aio.AioRpcError as error:
+            if not (error.details() or "").startswith(_WROTE_TOO_LATE):
+                raise
+    return await _asked(channel, service, version)
 
 
 async def _asked(channel: grpc.aio.Channel, service: str, version: str) -> Files:
