@@ -23,7 +23,7 @@ BACK = 97
 
 TASKS = 20
 ROWS = 1_000_000
-REPEATS = 3
+REPEATS = 5
 
 PIPELINE = [
     {"operation": "filter", "field": "active", "operator": "eq", "value": True},

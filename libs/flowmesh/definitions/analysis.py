@@ -82,12 +82,12 @@ def _add_nodes(scope: Scope, nodes: Sequence[Node], graph: Graph, into: pb.Analy
         if node.name != name:
             one.name = node.name
         one.type = type_of(node)
-        for numbers, append in (
-            (after, one.successors.append),
-            (before, one.dependencies.append),
-        ):
-            for number in numbers:
-                append(names[number])
+        append = one.successors.append
+        for number in after:
+            append(names[number])
+        append = one.dependencies.append
+        for number in before:
+            append(names[number])
     edges = leaving(scope)
     if not edges:
         return

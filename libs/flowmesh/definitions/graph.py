@@ -5,11 +5,12 @@ Everything here is iterative and linear in nodes and edges.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from flowmesh.definitions.model import Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """Nodes in definition order; `dependencies` and `successors` hold indexes, ascending."""
 
@@ -17,11 +18,11 @@ class Graph:
     dependencies: Sequence[Sequence[int]]
     successors: Sequence[Sequence[int]]
 
-    @property
+    @cached_property
     def roots(self) -> list[int]:
         return [index for index, before in enumerate(self.dependencies) if not before]
 
-    @property
+    @cached_property
     def leaves(self) -> list[int]:
         return [index for index, after in enumerate(self.successors) if not after]
 
@@ -42,10 +43,12 @@ def graph_of(nodes: Sequence[Node], implied: Mapping[int, Sequence[str]]) -> Gra
         if number in implied:
             names = (*names, *implied[number])
         before = [index[name] for name in names if name in index]
-        if len(before) > 1:
-            before.sort()
-            if len(set(before)) < len(before):
+        last = -1
+        for dependency in before:
+            if dependency <= last:
                 before = sorted(set(before))
+                break
+            last = dependency
         dependencies.append(before)
         for dependency in before:
             successors[dependency].append(number)
@@ -57,7 +60,7 @@ def levels(graph: Graph) -> list[list[int]]:
     waiting = [len(before) for before in graph.dependencies]
     successors = graph.successors
     found: list[list[int]] = []
-    level = graph.roots
+    level = list(graph.roots)
     while level:
         found.append(level)
         following: list[int] = []
