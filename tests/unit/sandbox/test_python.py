@@ -1,7 +1,10 @@
 """Python of users: what it gives, what it is kept from, and what it costs others."""
 
 import asyncio
+import contextlib
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import psutil
 import pytest
 
 from flowmesh.sandbox import Sandbox, SandboxFailure, check_syntax
+from flowmesh.sandbox.process import CHILD
 from flowmesh.sandbox.python import MIB, Limits, Outcome, run_python
 from flowmesh.testing.polling import done
 
@@ -159,6 +163,43 @@ async def test_a_canceled_run_leaves_no_process(sandbox: Sandbox) -> None:
         await running
     gone, alive = psutil.wait_procs(forks, timeout=10)
     assert (len(gone), alive) == (1, [])
+
+
+async def test_a_fork_whose_parent_died_at_once_runs_nothing() -> None:
+    """It was too early for the kernel to tell of the death."""
+    script = (
+        "import os, signal, confined\n"
+        "fork = os.fork\n"
+        "def forked():\n"
+        "    parent, pid = os.getpid(), fork()\n"
+        "    if pid:\n"
+        "        print(pid, flush=True)\n"
+        "        os.kill(parent, signal.SIGKILL)\n"
+        "    while os.getppid() == parent:\n"
+        "        os.sched_yield()\n"
+        "    return pid\n"
+        "os.fork = forked\n"
+        'limits = \'{"memory_bytes": 99999999, "cpu_s": 60, "output_bytes": 99}\'\n'
+        "confined.run_python(60_000, 'while True: pass', '{}', limits)\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, cwd=CHILD.parent
+    )
+    assert process.stdout is not None
+    pid = int(await process.stdout.readline())
+    await process.wait()
+    try:
+        await done("ended", lambda: not _runs(pid), within_s=10)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def test_a_long_output_is_cut_and_holds_up_nobody(sandbox: Sandbox) -> None:
