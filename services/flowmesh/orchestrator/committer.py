@@ -1,7 +1,7 @@
 """The one committer of a process: takes what waits, runs the engine, persists, lets effects leave.
 
 Nothing leaves before the commit: answers, tasks and events all follow it. One commit is in flight
-at a time. Under load the batch grows while commands keep arriving, at most LINGER_MS_MAX.
+at a time. Under load the batch grows while commands keep arriving (`lingering`).
 """
 
 import asyncio
@@ -23,7 +23,8 @@ from flowmesh.orchestrator.errors import (
 )
 from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.inbox import BATCH_COMMANDS_MAX, BY_CALLERS, Inbox
+from flowmesh.orchestrator.inbox import BY_CALLERS, Inbox
+from flowmesh.orchestrator.lingering import Linger
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.snapshots import snapshot, snapshot_due
@@ -36,17 +37,8 @@ from flowmesh.orchestrator.works import STALE, Answer, Started, StartWork, Work
 from flowmesh.runtime import Clock
 
 FULL_RETRY_S = 0.2
-LINGER_COMMANDS = 24
-LINGER_BUSY = 0.45
-"""Larger batches pay only for a process that is at work for this part of the time; one that has
-time to spare commits at once."""
-
 ANSWERED_MAX = 1_000
 """Messages that were answered whose rows one commit deletes."""
-
-LINGER_STEP_S = 0.001
-LINGER_MS_MAX = 5
-
 
 AfterCommit = Callable[[int, list[Touched], bytes | None], None]
 """Called with the position, what was committed, and the `after` of the outbox row."""
@@ -74,12 +66,12 @@ class Committer:
         self._states = states
         self._ownership = ownership
         self._ids = ids
-        self._clock = clock
         self._metrics = metrics
         self._after_commit = after_commit
         self._unchanged = unchanged
         self._incarnation_over = incarnation_over
         self._inbox = Inbox(ownership.now_us)
+        self._linger = Linger(self._inbox, clock)
         self._committing = asyncio.Lock()
         self._served: dict[int, int] = {}
         self._answered: list[tuple[int, str]] = []
@@ -97,8 +89,6 @@ class Committer:
             submit=self.submit,
             quietly=self.quietly,
         )
-        self._last_commands = 0
-        self._asked_at_ms = self._worked_ms = 0.0
 
     @property
     def line(self) -> CommitLine:
@@ -176,28 +166,9 @@ class Committer:
                 self._incarnation_over()
                 for work in works:
                     work.answer(storage_unavailable())
-            await self._linger()
-
-    async def _linger(self) -> None:
-        """Waits for more under load: after a large batch, while commands keep arriving."""
-        if not self._is_busy() or self._last_commands < LINGER_COMMANDS:
-            return
-        waiting = len(self._inbox)
-        for _ in range(LINGER_MS_MAX):
-            await asyncio.sleep(LINGER_STEP_S)
-            if len(self._inbox) == waiting or waiting >= BATCH_COMMANDS_MAX:
-                return
-            waiting = len(self._inbox)
-
-    def _is_busy(self) -> bool:
-        """How this process has spent its time since it was asked last."""
-        now_ms, cpu_ms = self._clock.monotonic_ms(), self._clock.cpu_ms()
-        passed_ms, worked_ms = now_ms - self._asked_at_ms, cpu_ms - self._worked_ms
-        self._asked_at_ms, self._worked_ms = now_ms, cpu_ms
-        return worked_ms >= LINGER_BUSY * passed_ms
+            await self._linger.after(len(works))
 
     async def _commit(self, works: list[Work]) -> None:
-        self._last_commands = len(works)
         touched = self._decide(works)
         if not touched and not self._starts.joined:
             self._starts.committed((), self._ownership.epochs)
