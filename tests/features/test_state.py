@@ -217,10 +217,64 @@ async def test_what_is_short_lived_and_shared_is_in_redis_for_a_time(
             assert 0 < left_ms[results[0]] <= 3_600_000
             assert instances
             assert all(left_ms[key] > 0 for key in instances), left_ms
-            assert not any(first["executionId"].encode() in key for key in keys)
             await client.flushall()
         for one in (first, second):
             shown = await own.get(f"/api/v1/executions/{one['executionId']}")
             assert shown.json["status"] == "completed"
         assert (await execute(own, name)).status == 200
         assert len(world.calls(name)) == 2
+
+
+@pytest.mark.feature("S3-37", "S3-41", "S3-115")
+async def test_the_state_of_what_has_ended_is_a_key_in_redis_for_a_time(tmp_path: Path) -> None:
+    """Once it is read from the rows: the next reader needs no history. Nothing depends on it."""
+    environment = {"FLOWMESH_FINISHED_SECONDS": "120"}
+    async with Suite(tmp_path / "data", environment=environment) as own:
+        done = await own.run(workflow({"id": "only", "name": "Only"}), {"order": 7})
+        execution_id = done["executionId"]
+        await own.stop()
+        await own.start()
+        url = f"/api/v1/executions/{execution_id}"
+        async with redis.asyncio.from_url(str(own.about["redis"])) as client:
+            shown = (await own.get(url)).json
+            (key,) = [key async for key in client.scan_iter() if execution_id.encode() in key]
+            assert 0 < await client.pttl(key) <= 120_000
+            await client.set(key, b"of another program")
+            assert (await own.get(url)).json == shown
+            await client.flushall()
+            assert (await own.get(url)).json == shown
+            async with store.database(own) as database:
+                await database.execute("set default_transaction_read_only = off")
+                await database.execute("delete from history where execution_id = $1", execution_id)
+            assert (await own.get(url)).json == shown
+            assert await client.delete(key) == 1
+            assert (await own.get(url)).status == 404
+        hits = await store.metric(own, "flowmesh_finished_states_total", outcome="hit")
+        assert hits == 2
+
+
+async def test_what_is_erased_or_deleted_leaves_redis_at_once(tmp_path: Path) -> None:
+    """It held the values as well."""
+    async with Suite(tmp_path / "data") as own:
+        workflow_id = await own.define(workflow({"id": "only", "name": "Only"}))
+        ids = [await own.begin(workflow_id, {"name": "Ada"}) for _ in range(2)]
+        for execution_id in ids:
+            assert (await own.wait(execution_id))["status"] == "completed"
+        await own.stop()
+        await own.start()
+        async with redis.asyncio.from_url(str(own.about["redis"])) as client:
+
+            async def kept() -> int:
+                return len([key async for key in client.scan_iter("*:finished:*")])
+
+            urls = [f"/api/v1/executions/{execution_id}" for execution_id in ids]
+            for url in urls:
+                assert (await own.get(url)).status == 200
+            assert await kept() == 2
+            assert (await own.post(f"{urls[0]}:erase", {"reason": "asked"})).status == 204
+            assert await kept() == 1
+            assert (await own.delete(urls[1])).status == 204
+            assert await kept() == 0
+            erased = (await own.get(urls[0])).json
+            assert erased["erased"]["reason"] == "asked"
+            assert (await own.get(urls[1])).status == 404

@@ -94,6 +94,12 @@ class Settings(BaseSettings):
         le=3650,
         description="days, or parts of one, an ended execution is kept before it is deleted",
     )
+    finished_seconds: int = Field(
+        default=600,
+        ge=0,
+        le=86_400,
+        description="for how long Redis keeps the state of an ended execution that was read",
+    )
     policy: str = Field(
         default="",
         description="package.module:factory of what decides which tasks may run, and for whom",

@@ -21,6 +21,7 @@ from flowmesh.errors import NotFound
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.errors import execution_open
 from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.finished import FinishedStates
 from flowmesh.orchestrator.payloads import Payloads
 from flowmesh.orchestrator.peers import FORWARDED
 from flowmesh.orchestrator.requests import TEXT_MAX, check_text
@@ -44,11 +45,13 @@ class Erasing:
         store: OrchestratorStore,
         executions: Executions,
         payloads: Payloads,
+        finished: FinishedStates,
         stub_at: "Callable[[str], Stub]",
     ) -> None:
         self._store = store
         self._executions = executions
         self._payloads = payloads
+        self._finished = finished
         self._stub_at = stub_at
 
     async def erase(self, request: pb.EraseExecutionRequest, *, forwarded: bool) -> None:
@@ -96,6 +99,7 @@ class Erasing:
         )
         digests = await self._store.one("forget_values", execution_id=execution_id)
         self._payloads.forget(namespace, digests)
+        await self._finished.forget(execution_id)
 
     async def finish(self) -> int:
         """Completes erasures that a crash interrupted; how many there were."""

@@ -42,6 +42,7 @@ from flowmesh.orchestrator.control_server import ControlServer
 from flowmesh.orchestrator.dead_letters import DeadLetters
 from flowmesh.orchestrator.erasing import Erasing
 from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.finished import FinishedStates
 from flowmesh.orchestrator.histories import Histories
 from flowmesh.orchestrator.housekeeping import HousekeepingLoop
 from flowmesh.orchestrator.ids import ExecutionIds
@@ -82,8 +83,15 @@ async def run(runtime: Runtime) -> None:
         migrations = files("flowmesh.orchestrator.migrations")
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))
         metrics = OrchestratorMetrics(runtime.metrics)
-        core = _core(runtime, OrchestratorStore(pool), metrics)
-        executions, housekeeping = _serve(runtime, core, metrics)
+        finished = FinishedStates(
+            cache=runtime.cache,
+            prefix=runtime.settings.bus_prefix,
+            seconds=runtime.settings.finished_seconds,
+            metrics=runtime.metrics,
+            monotonic_ms=runtime.clock.monotonic_ms,
+        )
+        core = _core(runtime, OrchestratorStore(pool), metrics, finished)
+        executions, housekeeping = _serve(runtime, core, metrics, finished)
         stack.push_async_callback(executions.close)
         await _listen(runtime, core)
         await core.begin()
@@ -98,7 +106,12 @@ async def run(runtime: Runtime) -> None:
         await runtime.until_stopped()
 
 
-def _core(runtime: Runtime, store: OrchestratorStore, metrics: OrchestratorMetrics) -> Orchestrator:
+def _core(
+    runtime: Runtime,
+    store: OrchestratorStore,
+    metrics: OrchestratorMetrics,
+    finished: FinishedStates,
+) -> Orchestrator:
     definitions = runtime.stub(definition_service_pb2_grpc.DefinitionServiceStub, "definition")
     settings = runtime.settings
 
@@ -124,13 +137,14 @@ def _core(runtime: Runtime, store: OrchestratorStore, metrics: OrchestratorMetri
             execution_grpc.PartitionServiceStub, address
         ),
         permit_stub=lambda address: runtime.stub_at(limits_grpc.PermitServiceStub, address),
+        finished=finished,
         policy=policies.load(settings.policy) if settings.policy else None,
         log_transitions=settings.log_transitions,
     )
 
 
 def _serve(
-    runtime: Runtime, core: Orchestrator, metrics: OrchestratorMetrics
+    runtime: Runtime, core: Orchestrator, metrics: OrchestratorMetrics, finished: FinishedStates
 ) -> tuple[Executions, HousekeepingLoop]:
     executions = Executions(
         core=core,
@@ -179,7 +193,8 @@ def _serve(
     )
     runtime.serve(PermitServer(core=core), limits_grpc.add_PermitServiceServicer_to_server)
     runtime.serve(dispatch, dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server)
-    return executions, _serve_retention(runtime, core, executions, archiving, metrics)
+    retention = _serve_retention(runtime, core, executions, archiving, metrics, finished)
+    return executions, retention
 
 
 def _serve_control(runtime: Runtime, core: Orchestrator, executions: Executions) -> Control:
@@ -263,6 +278,7 @@ def _serve_retention(
     executions: Executions,
     archiving: Archiving,
     metrics: OrchestratorMetrics,
+    finished: FinishedStates,
 ) -> HousekeepingLoop:
     """Serves what becomes of ended executions; returns the loop that sees to it."""
     retention_days = runtime.settings.retention_days
@@ -270,6 +286,7 @@ def _serve_retention(
         store=core.store,
         executions=executions,
         payloads=core.payloads,
+        finished=finished,
         stub_at=lambda address: runtime.stub_at(retention_grpc.RetentionServiceStub, address),
     )
     runtime.serve(
@@ -278,6 +295,7 @@ def _serve_retention(
             executions=executions,
             archiving=archiving,
             erasing=erasing,
+            finished=finished,
             clock=runtime.clock,
             retention_days=retention_days,
         ),

@@ -12,6 +12,7 @@ from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.engine import HISTORY_EVENTS_WARN, State, Transition
 from flowmesh.orchestrator.committer import Committer
 from flowmesh.orchestrator.dispatcher import Dispatcher
+from flowmesh.orchestrator.finished import FinishedStates
 from flowmesh.orchestrator.guard import Guard
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.lending import Permits
@@ -74,6 +75,7 @@ class Orchestrator:
         draw: Callable[[], float],
         partition_stub: Callable[[str], execution_service_pb2_grpc.PartitionServiceAsyncStub],
         permit_stub: Callable[[str], limits_service_pb2_grpc.PermitServiceAsyncStub],
+        finished: FinishedStates | None = None,
         policy: Policy | None = None,
         log_transitions: bool = False,
     ) -> None:
@@ -103,7 +105,9 @@ class Orchestrator:
             partition_stub=partition_stub,
         )
         self.ownership.owner = self
-        self.states = States(store=store, plans=plans, epochs=self.ownership.epochs, log=log)
+        self.states = States(
+            store=store, plans=plans, epochs=self.ownership.epochs, log=log, finished=finished
+        )
         self._ids = ids
         self.committer = self._made_committer(ids)
         self.preparing = self._made_preparing()

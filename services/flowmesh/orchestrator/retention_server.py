@@ -12,6 +12,7 @@ from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.erasing import Erasing
 from flowmesh.orchestrator.errors import execution_not_found, execution_open
 from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.finished import FinishedStates
 from flowmesh.orchestrator.payloads import CHUNK_BYTES
 from flowmesh.orchestrator.peers import was_forwarded
 from flowmesh.orchestrator.store import OrchestratorStore
@@ -33,6 +34,7 @@ class RetentionServer(pb_grpc.RetentionServiceServicer):
         executions: Executions,
         archiving: Archiving,
         erasing: Erasing,
+        finished: FinishedStates,
         clock: Clock,
         retention_days: float,
     ) -> None:
@@ -40,6 +42,7 @@ class RetentionServer(pb_grpc.RetentionServiceServicer):
         self._executions = executions
         self._archiving = archiving
         self._erasing = erasing
+        self._finished = finished
         self._clock = clock
         self._retention_ms = int(retention_days * DAY_US // 1_000)
 
@@ -77,6 +80,7 @@ class RetentionServer(pb_grpc.RetentionServiceServicer):
             raise execution_open(execution_id, status_name(state.status))
         await self._store.one("delete_executions", ids=[execution_id])
         self._executions.evict(execution_id)
+        await self._finished.forget(execution_id)
         return pb.DeleteExecutionResponse()
 
     async def EraseExecution(

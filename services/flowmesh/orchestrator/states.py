@@ -9,10 +9,16 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, apply, replay, restore_held
 from flowmesh.orchestrator.batch import Row
+from flowmesh.orchestrator.finished import FinishedStates
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.snapshots import restore
-from flowmesh.orchestrator.store import OrchestratorStore, StoredExecution
+from flowmesh.orchestrator.store import (
+    Kept,
+    OrchestratorStore,
+    StoredExecution,
+    nothing_kept,
+)
 from flowmesh.plan import Plan
 
 STATE_BYTES_MAX = 256 << 20
@@ -60,12 +66,20 @@ class States:
     """The cache of states, and how a cold one is rebuilt."""
 
     def __init__(
-        self, *, store: OrchestratorStore, plans: PlanCache, epochs: Mapping[int, int], log: Any
+        self,
+        *,
+        store: OrchestratorStore,
+        plans: PlanCache,
+        epochs: Mapping[int, int],
+        log: Any,
+        finished: FinishedStates | None = None,
     ) -> None:
         self._store = store
         self._plans = plans
         self._epochs = epochs
         self._log = log
+        self._finished = finished
+        self._finished_kept: Kept = finished.kept if finished is not None else nothing_kept
         # What was committed while each read of rows was on its way.
         self._reads: dict[object, set[str]] = {}
         self._entries: OrderedDict[str, Entry] = OrderedDict()
@@ -165,18 +179,34 @@ class States:
         found = Found()
         for start in range(0, len(execution_ids), LOAD_BATCH):
             ids = execution_ids[start : start + LOAD_BATCH]
-            plans = dict(self._plans.by_digest)
-            for stored in await self._store.load(ids, plans):
-                try:
-                    entry = self._rebuild(stored, plans)
-                except Exception:  # noqa: BLE001 (told to everybody who asks for it)
-                    # One that cannot be read must not keep the others from being read.
-                    self._log.exception("execution_unreadable", execution_id=stored.execution_id)
-                    found.broken.add(stored.execution_id)
-                    continue
-                found[stored.execution_id] = entry
-                await asyncio.sleep(0)
+            spoilt = await self._add(found, ids, self._finished_kept)
+            if spoilt:
+                await self._add(found, spoilt, nothing_kept)
         return found
+
+    async def _add(self, found: Found, ids: Sequence[str], kept: Kept) -> list[str]:
+        """Rebuilds some; returns those of which what is kept cannot be read."""
+        spoilt: list[str] = []
+        ended: list[State] = []
+        plans = dict(self._plans.by_digest)
+        for stored in await self._store.load(ids, plans, kept):
+            try:
+                entry = self._rebuild(stored, plans)
+            except Exception:  # noqa: BLE001 (told to everybody who asks for it)
+                # One that cannot be read must not keep the others from being read.
+                if stored.kept:
+                    spoilt.append(stored.execution_id)
+                    continue
+                self._log.exception("execution_unreadable", execution_id=stored.execution_id)
+                found.broken.add(stored.execution_id)
+                continue
+            found[stored.execution_id] = entry
+            if entry.state.ended and not stored.kept:
+                ended.append(entry.state)
+            await asyncio.sleep(0)
+        if ended and self._finished is not None:
+            await self._finished.keep(ended)
+        return spoilt
 
     def _rebuild(self, stored: StoredExecution, plans: Mapping[str, Plan]) -> Entry:
         plan = plans.get(stored.plan_digest)

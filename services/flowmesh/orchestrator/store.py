@@ -11,6 +11,7 @@ import aiosql
 import asyncpg
 import orjson
 
+from flowmesh.engine.state import EXECUTION_COMPLETED
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver, StatementRefused, StorageFull
@@ -18,6 +19,8 @@ from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.statements import commit_statement
 
 T = TypeVar("T")
+Kept = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[int, bytes]]]]
+"""Sequence and snapshot of those of some executions that it has."""
 
 _SQL = files("flowmesh.orchestrator.sql")
 QUERIES = ("queries.sql", "retention.sql", "bulks.sql", "links.sql")
@@ -51,6 +54,11 @@ async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(RETRY_S)
 
 
+async def nothing_kept(_execution_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+    """All is to be rebuilt from the rows."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Committed:
     """What a commit did: the partitions it held for, the executions it created."""
@@ -70,6 +78,8 @@ class StoredExecution:
     plan_body: bytes
     snapshot: bytes | None
     events: tuple[bytes, ...]
+    kept: bool = False
+    """Its snapshot is not from the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +144,15 @@ class OrchestratorStore:
     # --- reading executions ---
 
     async def load(
-        self, execution_ids: Sequence[str], plans: Mapping[str, object]
+        self,
+        execution_ids: Sequence[str],
+        plans: Mapping[str, object],
+        kept: Kept = nothing_kept,
     ) -> list[StoredExecution]:
-        """Executions with what rebuilds them; `plan_body` is empty where `plans` has the digest."""
+        """Executions with what rebuilds them; `plan_body` is empty where `plans` has the digest.
+
+        `kept` knows later snapshots of ended ones than the rows do.
+        """
         rows = await self.rows("execution_rows", ids=list(execution_ids))
         if not rows:
             return []
@@ -145,12 +161,17 @@ class OrchestratorStore:
         if wanted:
             found = await self.rows("plan_bodies", digests=wanted)
             bodies = {row["digest"]: row["body"] for row in found}
+        later = await kept([row["id"] for row in rows if row["status"] >= EXECUTION_COMPLETED])
+        snapshots = {
+            row["id"]: later.get(row["id"], (row["snapshot_seq"] or 0, row["snapshot"]))
+            for row in rows
+        }
         events: dict[str, list[bytes]] = {row["id"]: [] for row in rows}
         history = await self.rows(
             "history_rows",
             days=[row["start_day"] for row in rows],
             ids=[row["id"] for row in rows],
-            afters=[row["snapshot_seq"] or 0 for row in rows],
+            afters=[snapshots[row["id"]][0] for row in rows],
         )
         for row in history:
             events[row["execution_id"]].append(row["events"])
@@ -160,8 +181,9 @@ class OrchestratorStore:
                 row["namespace"],
                 row["plan_digest"],
                 bodies.get(row["plan_digest"], b""),
-                row["snapshot"],
+                snapshots[row["id"]][1],
                 tuple(events[row["id"]]),
+                row["id"] in later,
             )
             for row in rows
         ]

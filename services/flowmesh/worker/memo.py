@@ -3,22 +3,18 @@
 Nothing depends on it: what is not there, or cannot be asked for in time, is done again.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
-from redis.exceptions import RedisError
 
+from flowmesh.cache.aside import Aside
 from flowmesh.executors.base import Attempt, Output
 from flowmesh.executors.memo import MemoRule
 from flowmesh.telemetry import Metrics
 
 # Larger results are done again.
 CACHED_BYTES_MAX = 256 * 1024
-ANSWER_TIMEOUT_S = 0.25
-# After a failure nobody is asked for so long.
-AWAY_MS = 1_000
 _STAMP_BYTES = 8
 
 
@@ -43,18 +39,17 @@ class Memo:
         self._store = store
         self._prefix = f"{prefix}:result:"
         self._now_us = now_us
-        self._monotonic_ms = monotonic_ms
-        self._away_until_ms = 0.0
         self._counted = metrics.counter(
             "flowmesh_result_cache_total", "Tasks with a cache, by what it had.", ("outcome",)
         )
+        self._aside = Aside(monotonic_ms, lambda: self._counted.labels("unavailable").inc())
 
     async def through(
         self, rule: MemoRule, attempt: Attempt, run: Callable[[], Awaitable[Output]]
     ) -> Output:
         """The result that is kept, or the one of running it, kept from now on. Failures are not."""
         key = self._prefix + rule.key(attempt)
-        found = await self._asked(lambda: self._store.get(key))
+        found = await self._aside.asked(lambda: self._store.get(key))
         if isinstance(found, bytes) and len(found) > _STAMP_BYTES:
             self._counted.labels("hit").inc()
             return self._cached(found)
@@ -64,21 +59,9 @@ class Memo:
             self._counted.labels("too_large").inc()
             return output
         value = self._now_us().to_bytes(_STAMP_BYTES, "big") + output.data
-        await self._asked(lambda: self._store.set(key, value, px=rule.ttl_ms))
+        await self._aside.asked(lambda: self._store.set(key, value, px=rule.ttl_ms))
         return output
 
     def _cached(self, found: bytes) -> Output:
         age_ms = max(0, self._now_us() - int.from_bytes(found[:_STAMP_BYTES], "big")) // 1_000
         return Output(found[_STAMP_BYTES:], orjson.dumps({"cached": True, "ageMs": age_ms}))
-
-    async def _asked(self, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """The answer; None where there is none in time, which is as if nothing were kept."""
-        if self._monotonic_ms() < self._away_until_ms:
-            return None
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await ask()
-        except (RedisError, TimeoutError, OSError):
-            self._away_until_ms = self._monotonic_ms() + AWAY_MS
-            self._counted.labels("unavailable").inc()
-            return None

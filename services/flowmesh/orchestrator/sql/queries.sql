@@ -97,7 +97,8 @@ order by position, ordinality;
 
 -- name: execution_rows(ids)
 -- What is needed to rebuild executions from their history.
-select e.id, e.namespace, e.plan_digest, (e.started_at / 86400000000)::int as start_day,
+select e.id, e.namespace, e.plan_digest, e.status,
+       (e.started_at / 86400000000)::int as start_day,
        s.seq as snapshot_seq, s.body as snapshot
 from executions e left join snapshots s on s.execution_id = e.id
 where e.id = any (:ids::text[]);
