@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from flowmesh.insight.causes import Cause
 from flowmesh.sdk import Client, Worker
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.natives import applied, http_task, resource, workflow
+from tests.features.test_insight import explained
 from tests.features.test_limits import Floor, eventually, own, run_by
 
 
@@ -112,3 +114,56 @@ async def test_a_worker_service_runs_as_much_as_its_settings_say(
         world.release("slow")
         assert (await few.wait(execution))["status"] == "completed"
     assert len(world.calls("slow")) == 3
+
+
+@pytest.mark.feature("S3-35")
+@pytest.mark.parametrize(
+    ("less", "more", "taken", "left", "told"),
+    [
+        pytest.param(
+            {"FLOWMESH_WORKER_TASK_TYPES": "function, transform"},
+            {"FLOWMESH_WORKER_TASK_TYPES": "function,http.request"},
+            ("function", "default"),
+            ("http", "default"),
+            "no worker takes http.request from queue default",
+            id="types",
+        ),
+        pytest.param(
+            {"FLOWMESH_WORKER_QUEUES": "default, gpu"},
+            {},
+            ("http", "gpu"),
+            ("http", "reports"),
+            "no worker takes http.request from queue reports",
+            id="queues",
+        ),
+    ],
+)
+async def test_a_worker_service_takes_what_its_settings_say(
+    tmp_path: Path,
+    world: World,
+    less: dict[str, str],
+    more: dict[str, str],
+    taken: tuple[str, str],
+    left: tuple[str, str],
+    told: str,
+) -> None:
+    """Other tasks wait, and it is told for what; a restart with more settings lets them go on."""
+    tasks = (
+        http_task("takes-http", world.url("taken")),
+        resource("WorkflowTask", "takes-function", type="function", function={"code": "return 1"}),
+    )
+    kind, queue = taken
+    first = {"id": "taken", "taskRef": f"takes-{kind}", "queue": queue}
+    kind, queue = left
+    then = {"id": "left", "taskRef": f"takes-{kind}", "queue": queue, "dependsOn": ["taken"]}
+    async with Suite(tmp_path / "data", environment=less) as few:
+        await applied(few, *tasks, workflow("settled", first, then))
+        execution = await few.begin("settled")
+        async with Client(few.grpc_address) as client:
+            found = await explained(client, execution, Cause.NO_WORKER)
+        assert [(each.task_id, each.text) for each in found.findings] == [("left", told)]
+        assert "FLOWMESH_WORKER_TASK_TYPES" in found.findings[0].remedy
+        calls = len(world.calls("taken"))
+    async with Suite(tmp_path / "data", environment=more) as enough:
+        assert (await enough.wait(execution))["status"] == "completed"
+    assert len(world.calls("taken")) == calls + 1

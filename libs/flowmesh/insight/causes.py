@@ -105,7 +105,9 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
         ),
         Cause.NO_WORKER: Texts(
             "no worker takes {type} from queue {queue}",
-            "start a worker for {type}; `flowmesh list services` shows those that are there",
+            "start a worker for {type}; if that is built in, a worker service whose"
+            " FLOWMESH_WORKER_TASK_TYPES and FLOWMESH_WORKER_QUEUES take it;"
+            " `flowmesh list services` shows those that are there",
         ),
         Cause.WORKERS_BUSY: Texts(
             "all {workers} workers for {type} in queue {queue} are busy, {waiting} tasks wait",

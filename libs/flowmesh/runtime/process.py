@@ -217,14 +217,20 @@ class Process:
     async def _run_service(self, name: str, run: ServiceRun) -> None:
         try:
             await run(self._runtimes[name])
+        except StartError as error:
+            # It says in one line what to do; where it was raised tells nobody more.
+            self.log.error("service_failed", service=name, error=str(error))
+            self._fail(error)
         except Exception as error:
             self.log.error("service_failed", service=name, exc_info=error)
-            self._failure = self._failure or error
-            self._stop_wanted.set()
-            return
-        if not self._stopped.is_set():
-            self._failure = self._failure or StartError(f"the {name} service ended by itself")
-            self._stop_wanted.set()
+            self._fail(error)
+        else:
+            if not self._stopped.is_set():
+                self._fail(StartError(f"the {name} service ended by itself"))
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self._stop_wanted.set()
 
     def _join(self) -> None:
         """Registers the services, where there is a registry to register at."""

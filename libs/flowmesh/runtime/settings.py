@@ -67,6 +67,14 @@ class Settings(BaseSettings):
         le=10_000,
         description="built-in tasks that one worker service runs at once",
     )
+    worker_task_types: str = Field(
+        default="",
+        description="built-in types a worker service runs, separated by commas; empty is all",
+    )
+    worker_queues: str = Field(
+        default="",
+        description="queues it takes built-in tasks from, separated by commas; empty is any",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe log line written"
     )
@@ -116,15 +124,28 @@ class Settings(BaseSettings):
     @property
     def egress_networks(self) -> tuple[str, ...]:
         """The networks of `egress_allow`."""
-        return tuple(part.strip() for part in self.egress_allow.split(",") if part.strip())
+        return _listed(self.egress_allow)
+
+    @property
+    def builtin_task_types(self) -> tuple[str, ...]:
+        """The types of `worker_task_types`."""
+        return _listed(self.worker_task_types)
+
+    @property
+    def builtin_queues(self) -> tuple[str, ...]:
+        """The queues of `worker_queues`."""
+        return _listed(self.worker_queues)
 
     @field_validator("egress_allow")
     @classmethod
     def _names_networks(cls, value: str) -> str:
-        for part in value.split(","):
-            if part.strip():
-                ipaddress.ip_network(part.strip())
+        for network in _listed(value):
+            ipaddress.ip_network(network)
         return value
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def unknown_variables() -> list[str]:

@@ -28,6 +28,7 @@ from flowmesh.worker.attach import Attach, Link, Orchestrators
 from flowmesh.worker.events import Events, Triggers
 from flowmesh.worker.loops import RelayLoop
 from flowmesh.worker.memo import Memo
+from flowmesh.worker.offers import checked_queues, offered
 from flowmesh.worker.payloads import PayloadCalls, Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
@@ -68,12 +69,13 @@ async def run(runtime: Runtime) -> None:
         )
         pool = BuiltinPool(
             worker_id=service_id,
-            specs=ReadySpecs(executors, now_us),
+            specs=ReadySpecs(offered(executors, settings.builtin_task_types), now_us),
             payloads=Payloads(cast(PayloadCalls, calls)),
             sink=relay,
             monotonic_ms=monotonic_ms,
             telemetry=PoolTelemetry(runtime.metrics, runtime.spans, runtime.log),
             slots=settings.worker_slots,
+            queues=checked_queues(settings.builtin_queues),
             memo=Memo(runtime.cache, settings.bus_prefix, runtime.metrics, now_us, monotonic_ms),
         )
         relay.add_set(pool)

@@ -47,10 +47,12 @@ class BuiltinPool(WorkerSet):
         monotonic_ms: Callable[[], float],
         telemetry: PoolTelemetry,
         slots: int,
+        queues: Sequence[str] = (),
         memo: Memo | None = None,
     ) -> None:
         super().__init__(set_id=f"{worker_id}/builtin", worker_id=worker_id, slots=slots)
         self._specs = specs
+        self._queues = queues
         self._payloads = payloads
         self._memo = memo
         self._sink = sink
@@ -64,6 +66,7 @@ class BuiltinPool(WorkerSet):
         return Grant(
             set_id=self.set_id,
             slots=slots,
+            queues=self._queues,
             task_types=self._specs.task_types,
             worker_id=self.worker_id,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from flowmesh.testing.suite import Suite
+from flowmesh.testing.suite import Suite, SuiteFailed
 
 SLOTS = 3
 STEPS = 4 * SLOTS
@@ -70,3 +70,15 @@ async def test_slots_and_allowed_networks(
         stopped = await suite.run({"id": "in", "name": "In", "steps": [call("only", inside)]})
     assert stopped["status"] == "failed"
     assert stopped["stepResults"]["only"]["error"]["class"] == "EgressBlocked", stopped
+
+
+async def test_an_unknown_type_for_the_built_in_worker_ends_the_start(tmp_path: Path) -> None:
+    """With the variable, the name, and what may have been meant; nothing runs with less."""
+    environment = {"FLOWMESH_WORKER_TASK_TYPES": "python,http.reqest"}
+    suite = Suite(tmp_path / "data", environment=environment)
+    with pytest.raises(SuiteFailed) as refused:
+        await suite.start()
+    told = str(refused.value)
+    assert "FLOWMESH_WORKER_TASK_TYPES: the built-in worker runs no 'http.reqest'" in told
+    assert "did you mean 'http.request'?" in told
+    assert "Traceback" not in told

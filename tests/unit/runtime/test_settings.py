@@ -52,3 +52,15 @@ def test_networks_come_as_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) ->
     assert Settings().egress_networks == ("10.0.0.0/8", "fd00::/8", "192.0.2.7")
     with pytest.raises(ValueError, match=r"egress_allow(.|\n)*10\.0\.0\.1/8 has host bits set"):
         Settings(egress_allow="10.0.0.1/8")
+
+
+def test_types_and_queues_of_the_built_in_worker_come_as_lists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without them there is no name in either."""
+    assert (Settings().builtin_task_types, Settings().builtin_queues) == ((), ())
+    monkeypatch.setenv("FLOWMESH_WORKER_TASK_TYPES", "python, http.request,")
+    monkeypatch.setenv("FLOWMESH_WORKER_QUEUES", "default,gpu")
+    settings = Settings()
+    assert settings.builtin_task_types == ("python", "http.request")
+    assert settings.builtin_queues == ("default", "gpu")
