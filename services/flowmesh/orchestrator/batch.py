@@ -15,6 +15,8 @@ from flowmesh.orchestrator.works import StartWork
 DAY_US = 86_400_000_000
 _NO_LANES: Mapping[int, int] = {}
 _NO_WAITS: frozenset[str] = frozenset()
+_DIGEST_BEGINS = payload_pb2.PayloadReference(digest="0" * 64).SerializeToString()[:2]
+"""Tag and length of a digest: bytes of events without them refer to no stored payload."""
 
 
 def approval_name(assignee: str) -> str:
@@ -212,8 +214,12 @@ class CommitBatch:
                 (state.plan.namespace, payload.reference.digest, state.execution_id, partition)
             )
 
-    def add_references(self, state: State, partition: int, transition: Transition) -> None:
-        """Adds the stored payloads that events refer to."""
+    def add_references(
+        self, state: State, partition: int, transition: Transition, stored: bytes
+    ) -> None:
+        """Adds the stored payloads that events refer to; `stored` is what is stored of them."""
+        if _DIGEST_BEGINS not in stored:
+            return
         for event in transition.history.events:
             match event.WhichOneof("event"):
                 case "task_completed":

@@ -176,9 +176,10 @@ class Committer:
         self._in_flight.update(one.entry.state.execution_id for one in touched)
         batch = CommitBatch()
         epochs: dict[int, int] = {}
+        now_us = self._ownership.now_us()
         for one in touched:
             epochs[one.partition] = self._ownership.epochs[one.partition]
-            self._fill(batch, one)
+            self._fill(batch, one, now_us)
         self._starts.fill_asides(batch, epochs)
         if self._answered:
             self._take_answered(batch, epochs)
@@ -326,12 +327,10 @@ class Committer:
         else:
             first.works.append(again)
 
-    def _fill(self, batch: CommitBatch, one: Touched) -> None:
+    def _fill(self, batch: CommitBatch, one: Touched, now_us: int) -> None:
         state, partition = one.entry.state, one.partition
         is_start = one.start is not None
-        row = Row(
-            state, state.started_at_us if is_start else self._ownership.now_us(), one.entry.row
-        )
+        row = Row(state, state.started_at_us if is_start else now_us, one.entry.row)
         if one.start is not None:
             start = StartRow(one.start.request_id, one.start.start_digest)
             batch.add_start(state, partition, start)
@@ -348,7 +347,7 @@ class Committer:
             one.messages = batch.add_messages(state, partition, one.transition, is_start=is_start)
         one.row = row
         one.events = batch.add_history(state, partition, one.transition, is_start=is_start)
-        batch.add_references(state, partition, one.transition)
+        batch.add_references(state, partition, one.transition, one.events)
         if state.plan.start_shared:
             self._starts.fill(batch, one)
         if snapshot_due(state, one.entry.snapshot_sequence):

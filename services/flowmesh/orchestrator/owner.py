@@ -338,6 +338,7 @@ class Orchestrator:
         )
         if after is not None:
             batch.after.extend(history_service_pb2.EventBatch.FromString(after).after)
+        soon_us = self.ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
         # In the order of the outbox: parts of a commit must not depend on where they are read.
         for one in sorted(touched, key=lambda one: one.entry.state.execution_id):
             state, transition = one.entry.state, one.transition
@@ -360,7 +361,7 @@ class Orchestrator:
                 self.messenger.send(one.messages)
             if transition.told is not None:
                 self._tell(state, transition)
-            self._settle(one, state)
+            self._settle(one, state, soon_us)
         self.stats.tell()
         self._metrics.states_cached.set(len(self.states))
         self._metrics.states_bytes.set(self.states.size)
@@ -368,7 +369,7 @@ class Orchestrator:
         self.publisher.offer(batch)
         self.dispatcher.pump()
 
-    def _settle(self, one: Touched, state: State) -> None:
+    def _settle(self, one: Touched, state: State, soon_us: int) -> None:
         """Timers, waiters and memory of one execution after its commit."""
         if state.ended:
             self._told.ended(state)
@@ -379,9 +380,8 @@ class Orchestrator:
         self._serve(state, one.transition, one.partition)
         wake_at_us = one.row.wake_at_us if one.row is not None else 0
         self.timers.set(state.execution_id, wake_at_us)
-        soon = self.ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
         spoken_to = bool(state.signals) or "" in state.awaiting
-        if not state.at_workers and wake_at_us > soon and not spoken_to:
+        if not state.at_workers and wake_at_us > soon_us and not spoken_to:
             # One that sleeps is a row, not memory; one that is spoken to is read over and over.
             self.states.evict(state.execution_id)
 
