@@ -93,7 +93,7 @@ async def test_an_error_that_nobody_wanted_stays(suite: Suite, world: World) -> 
     )  # fmt: skip
     found = await run(suite, definition)
     problem = found["error"]["details"]["problem"]
-    assert (problem["type"], problem["status"]) == (f"{ERRORS}/communication", 404)
+    assert (problem["type"], problem["status"]) == (f"{ERRORS}/communication", 404), problem
     assert problem["instance"] == "/do/0/attempt/try/0/call"
 
 
