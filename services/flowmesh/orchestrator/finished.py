@@ -15,8 +15,13 @@ from flowmesh.telemetry import Metrics
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-FINISHED_BYTES_MAX = 1 << 20
+FINISHED_BYTES_MAX = 256 * 1024
 """Larger ones are replayed each time."""
+
+KEPT_BYTES_MAX = 8 << 20
+"""So much is kept by one orchestrator in the time for which it is kept: Redis is small, and what
+the registry has there must find room.
+"""
 
 _SEQUENCE_BYTES = 8
 
@@ -36,6 +41,9 @@ class FinishedStates:
         self._cache = cache
         self._prefix = f"{prefix}:finished:"
         self._seconds = seconds
+        self._monotonic_ms = monotonic_ms
+        self._since_ms = 0.0
+        self._bytes_left = 0
         self._counted = metrics.counter(
             "flowmesh_finished_states_total",
             "Ended executions that were read from rows, by what Redis had of them.",
@@ -59,13 +67,17 @@ class FinishedStates:
         return found
 
     async def keep(self, states: Iterable[State]) -> None:
-        """From now on they are there, for a time."""
+        """From now on they are there, for a time, as long as there is room."""
         if not self._seconds:
             return
+        now_ms = self._monotonic_ms()
+        if not self._since_ms or now_ms - self._since_ms >= self._seconds * 1_000:
+            self._since_ms, self._bytes_left = now_ms, KEPT_BYTES_MAX
         pipeline = self._cache.pipeline(transaction=False)
         for state in states:
             body = snapshot(state)
-            if len(body) <= FINISHED_BYTES_MAX:
+            if len(body) <= min(FINISHED_BYTES_MAX, self._bytes_left):
+                self._bytes_left -= len(body)
                 value = state.sequence.to_bytes(_SEQUENCE_BYTES, "big") + body
                 pipeline.set(self._prefix + state.execution_id, value, ex=self._seconds)
         await self._aside.asked(pipeline.execute)
