@@ -51,8 +51,8 @@ def acknowledged_before_the_commit() -> AbstractContextManager[None]:
     """Callers and workers are answered when their command is decided."""
 
     def made(before: Any) -> Any:
-        def fill(self: Committer, batch: CommitBatch, one: Touched) -> None:
-            before(self, batch, one)
+        def fill(self: Committer, batch: CommitBatch, one: Touched, now_us: int) -> None:
+            before(self, batch, one, now_us)
             self._answer(one)
 
         return fill

@@ -15,6 +15,8 @@ FIRST = {
 }
 """Where the search begins for those that show in few runs: less of it is in vain."""
 
+NOT_PLANTED = "what is planted no longer fits what it replaces: whatever this finds is another bug"
+
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_bug_is_found(name: str) -> None:
@@ -24,6 +26,7 @@ def test_a_planted_bug_is_found(name: str) -> None:
         first = FIRST.get(name, 0)
         for seed in range(first, first + SEEDS_MAX):
             problems = simulate(seed).problems
+            assert not [problem for problem in problems if "TypeError" in problem], NOT_PLANTED
             if any(problem.startswith("I") for problem in problems):
                 found = seed
                 break
