@@ -24,8 +24,8 @@ MODULES = {
     "libs/flowmesh/plan": "compiled policies scope",
     "services/flowmesh/orchestrator": (
         "admission attached batch committer dispatcher executions gate ids inbox leases lending"
-        " lingering owner permits publisher ready rules runs_long snapshots states stats telemetry"
-        " touched verdicts views waiters works"
+        " lingering owner permits publisher ready rules runs_long session snapshots states stats"
+        " telemetry touched verdicts views waiters works"
     ),
     "services/flowmesh/worker": "relay",
 }

@@ -286,11 +286,11 @@ def _signal_received(state: State, event: history.SignalReceived, at_us: int) ->
 
 def _node_steered(state: State, event: history.NodeSteered, _at_us: int) -> None:
     if event.HasField("input"):
-        state.edits[event.node] = own(event.input)
+        state.edits = {**state.edits, event.node: own(event.input)}
     match event.action:
         case execution_pb2.NODE_ACTION_CONTINUE:
             state.stopped.pop(event.node, None)
-            state.passed.add(event.node)
+            state.passed |= {event.node}
         case execution_pb2.NODE_ACTION_OVERRIDE:
             state.reach(event.node).output = own(event.output)
         case execution_pb2.NODE_ACTION_UNSPECIFIED:

@@ -24,6 +24,7 @@ from flowmesh.engine import (
 )
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
+from flowmesh.engine.apply import APPLY
 from flowmesh.engine.approvals import Approvals
 from flowmesh.engine.ending import NULL, failure_of
 from flowmesh.engine.journal import tries
@@ -126,24 +127,7 @@ class _Step(Approvals):
         return True
 
     def start(self, command: c.Start) -> None:
-        plan = self.plan
-        self.emit(
-            "workflow_started",
-            history.WorkflowStarted(
-                namespace=plan.namespace,
-                workflow_id=plan.workflow_id,
-                version=plan.version,
-                plan_digest=plan.digest,
-                input=command.input,
-                request_id=command.request_id,
-                actor=command.actor,
-                traceparent=command.traceparent,
-                origin=command.origin,
-                search=command.search,
-                link=command.link,
-                permissions=command.permissions,
-            ),
-        )
+        self.workflow_started(command)
         for signal in command.signals:
             received = history.SignalReceived(name=signal.name, payload=signal.payload)
             self.emit("signal_received", received)
@@ -153,8 +137,29 @@ class _Step(Approvals):
             self.emit("node_steered", history.NodeSteered(node=name, input=edited))
         for reused in command.reused:
             self.emit("result_reused", reused)
-        if plan.start is None or not starting.holds(self, plan.start, command):
+        policy = self.plan.start
+        if policy is None or not starting.holds(self, policy, command):
             self.begin_all()
+
+    def workflow_started(self, command: c.Start) -> None:
+        plan, body = self.plan, self.add("workflow_started")
+        body.namespace = plan.namespace
+        body.workflow_id = plan.workflow_id
+        body.version = plan.version
+        body.plan_digest = plan.digest
+        body.input.CopyFrom(command.input)
+        body.request_id = command.request_id
+        body.actor = command.actor
+        body.traceparent = command.traceparent
+        if command.origin is not None:
+            body.origin.CopyFrom(command.origin)
+        if command.search:
+            body.search.extend(command.search)
+        if command.link is not None:
+            body.link.CopyFrom(command.link)
+        if command.permissions:
+            body.permissions.extend(command.permissions)
+        APPLY["workflow_started"](self.state, body, self.now)
 
     def begin_all(self) -> None:
         """Begins what depends on nothing, or on nothing but results that were there before."""

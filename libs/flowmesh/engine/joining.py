@@ -53,7 +53,7 @@ def tell(state: State, into: Transition) -> None:
 def _execution_joined(state: State, event: history.ExecutionJoined, _at_us: int) -> None:
     by = history.ExecutionJoined()
     by.CopyFrom(event)
-    state.joined_by.append(by)
+    state.joined_by += (by,)
 
 
 APPLY: dict[str, Callable[[State, Any, int], None]] = {"execution_joined": _execution_joined}

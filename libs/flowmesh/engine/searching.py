@@ -115,9 +115,8 @@ def _payloads_erased(state: State, event: history.PayloadsErased, at_us: int) ->
     for signal in state.signals:
         signal.ClearField("payload")
     state.signals_bytes = 0
-    state.edits.clear()
-    state.variables_set.clear()
-    del state.variables[1:]
+    state.edits = {}
+    state.variables_set, state.variables = (), state.variables[:1]
     if state.closing is not None:
         bare = history.CompensationStarted(outcome=state.closing.outcome)
         failure = state.closing.failure if state.closing.HasField("failure") else None

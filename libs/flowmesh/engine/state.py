@@ -83,6 +83,9 @@ SIGNALS_BYTES_MAX = 16 << 20
 
 _ITEM = re.compile(r"\[\d+\]")
 
+_NOTHING = payload_pb2.Payload()
+_NO_EDITS: Mapping[str, payload_pb2.Payload] = {}
+
 
 class State:
     """One execution. `sequence` is that of its last event, 0 before the first.
@@ -102,7 +105,8 @@ class State:
     work is to be undone if it comes to that, in the order they completed, and `closing` how the
     execution ends once it is. `variables` are the values before and after each of `variables_set`.
     `actor` started it, and has the `permissions`. `hold` is what it waits for before it begins.
-    `joined_by` are nodes of others that wait for its end and are not its parent.
+    `joined_by` are nodes of others that wait for its end and are not its parent. What most
+    executions never have is replaced and not changed: they share what is empty.
     """
 
     __slots__ = (
@@ -165,9 +169,9 @@ class State:
         self.actor = ""
         self.permissions: tuple[str, ...] = ()
         self.traceparent = ""
-        self.input = payload_pb2.Payload()
+        self.input = _NOTHING
         self.link: link_pb2.Link | None = None
-        self.joined_by: list[history_event_pb2.ExecutionJoined] = []
+        self.joined_by: tuple[history_event_pb2.ExecutionJoined, ...] = ()
         self.output: payload_pb2.Payload | None = None
         self.failure: failure_pb2.Failure | None = None
         self.scope = Scope(plan)
@@ -188,15 +192,15 @@ class State:
         self.stops_everywhere = False
         self.breakpoints: frozenset[str] = frozenset()
         self.stopped: dict[str, tuple[Scope, PlanNode]] = {}
-        self.passed: set[str] = set()
-        self.edits: dict[str, payload_pb2.Payload] = {}
+        self.passed: frozenset[str] = frozenset()
+        self.edits = _NO_EDITS
         self.undo: list[NodeState] = []
         self.closing: history_event_pb2.CompensationStarted | None = None
         self.origin: execution_pb2.Origin | None = None
         self.search: Mapping[str, Found] = NOTHING_FOUND
         self.erasure: execution_pb2.Erasure | None = None
-        self.variables: list[Mapping[str, Any]] = [plan.variables]
-        self.variables_set: list[history_event_pb2.VariableSet] = []
+        self.variables: tuple[Mapping[str, Any], ...] = (plan.variables,)
+        self.variables_set: tuple[history_event_pb2.VariableSet, ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -48,5 +48,5 @@ def set_variable(step: Progress, command: SetVariable) -> None:
 
 
 def apply_set(state: State, event: history.VariableSet) -> None:
-    state.variables_set.append(event)
-    state.variables.append({**state.variables[-1], event.name: decode(event.value)})
+    state.variables_set += (event,)
+    state.variables += ({**state.variables[-1], event.name: decode(event.value)},)

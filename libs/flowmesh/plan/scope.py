@@ -48,7 +48,7 @@ class ExecutionValues(Protocol):
     execution_id: str
     plan: Plan
     input: payload_pb2.Payload
-    edits: dict[str, payload_pb2.Payload]
+    edits: Mapping[str, payload_pb2.Payload]
 
     @property
     def scope(self) -> ScopeValues:

@@ -18,6 +18,7 @@ from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import CHUNK_BYTES
 from flowmesh.orchestrator.peers import was_forwarded
 from flowmesh.orchestrator.session import Session
+from flowmesh.orchestrator.session_stream import answers
 from flowmesh.orchestrator.views import execution_message
 from flowmesh.rpc import known_choices, namespace_of
 
@@ -115,7 +116,7 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         session = Session(
             executions=self._executions, core=self._core, forwarded=was_forwarded(context)
         )
-        async for response in session.serve(request_iterator):
+        async for response in answers(session, request_iterator):
             yield response
 
 

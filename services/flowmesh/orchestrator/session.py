@@ -59,28 +59,29 @@ class Session:
         self._watched: set[tuple[str, Ended]] = set()
         self._watches: dict[int, asyncio.Task[None]] = {}
 
-    async def serve(
-        self, requests: AsyncIterator[pb.SessionRequest]
-    ) -> AsyncIterator[pb.SessionResponse]:
-        reader = self._reader = asyncio.create_task(self._read(requests))
-        reader.add_done_callback(lambda _: self._wake.set())
-        try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                if self._closed:
-                    raise Overloaded("SLOW_CONSUMER", "what was answered has not been read")
-                if reader.done():
-                    # What could not be read ends the stream, with the reason.
-                    reader.result()
-                while frame := self._next_frame():
-                    yield frame
-                if reader.done() and not self.pending:
-                    return
-        finally:
-            self._close()
+    def read(self, requests: AsyncIterator[pb.SessionRequest]) -> None:
+        """Takes calls from now on, as they come."""
+        self._reader = asyncio.create_task(self._read(requests))
+        self._reader.add_done_callback(lambda _: self._wake.set())
 
-    def _close(self) -> None:
+    async def more(self) -> bool:
+        """Waits until there is something to send; False once all is said.
+
+        Raises SLOW_CONSUMER, and whatever ended what the client sends.
+        """
+        reader = self._reader
+        assert reader is not None
+        is_over = reader.done() and not self.pending
+        if not is_over:
+            await self._wake.wait()
+            self._wake.clear()
+        if self._closed:
+            raise Overloaded("SLOW_CONSUMER", "what was answered has not been read")
+        if reader.done():
+            reader.result()
+        return not is_over
+
+    def close(self) -> None:
         """Nobody listens any more: nothing is kept for this session, nor waited for."""
         self._closed = True
         if self._reader is not None:
@@ -93,7 +94,8 @@ class Session:
             self._core.waiters.forget(execution_id, ended)
         self._watched.clear()
 
-    def _next_frame(self) -> pb.SessionResponse | None:
+    def next_frame(self) -> pb.SessionResponse | None:
+        """What is sent next, if there is anything."""
         if self._frames:
             frame = self._frames.popleft()
         else:
@@ -110,7 +112,7 @@ class Session:
         self._frame_bytes += size
         self._unread_bytes += size
         if self._unread_bytes > UNREAD_BYTES_MAX:
-            self._close()
+            self.close()
         elif self._frame_bytes > FRAME_BYTES_MAX:
             self._frames.append(self._out)
             self._out = pb.SessionResponse()

@@ -189,7 +189,7 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
     state.signals_taken = dict(message.signals_taken)
     state.edits = dict(message.edits)
     state.breakpoints = frozenset(message.breakpoints)
-    state.passed = set(message.passed)
+    state.passed = frozenset(message.passed)
     state.closing = message.closing if message.HasField("closing") else None
     state.origin = message.origin if message.HasField("origin") else None
     if message.search:
@@ -200,7 +200,7 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
         apply_set(state, each)
     state.permissions = tuple(message.permissions)
     state.hold = message.hold if message.HasField("hold") else None
-    state.joined_by = list(message.joined_by)
+    state.joined_by = tuple(message.joined_by)
     _fill(state, state.scope, message)
     for kept in message.kept:
         _fill_kept(state, kept)

@@ -16,6 +16,7 @@ from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.peers import Peer
 from flowmesh.orchestrator.session import Session
+from flowmesh.orchestrator.session_stream import answers
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Work
 from tests.integration.orchestrator.core import Core, running, until
@@ -35,7 +36,7 @@ async def peer_of(core: Core) -> AsyncIterator[tuple[Peer, Session]]:
 
     class Stub:
         def Session(self, requests: Any, metadata: Any) -> Any:
-            return session.serve(requests)
+            return answers(session, requests)
 
     stub: Any = Stub()
     peer = Peer(stub)

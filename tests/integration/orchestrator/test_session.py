@@ -15,6 +15,7 @@ from flowmesh.orchestrator import session as sessions
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.session import Session
+from flowmesh.orchestrator.session_stream import answers
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Work
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
@@ -68,7 +69,7 @@ async def connected(core: Core) -> AsyncIterator[Client]:
         while (request := await client.requests.get()) is not None:
             yield request
 
-    async with aclosing(session.serve(requests())) as responses:  # type: ignore[type-var]
+    async with aclosing(answers(session, requests())) as responses:  # type: ignore[type-var]
         client = Client(core, responses)
         yield client
 

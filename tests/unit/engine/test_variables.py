@@ -144,5 +144,5 @@ def test_an_erasure_leaves_what_the_definition_says() -> None:
     put(run, b"6")
     run.complete("a")
     run.do(Erase("asked for"))
-    assert run.state.variables == [{"limit": 5}]
-    assert run.replayed().variables_set == []
+    assert run.state.variables == ({"limit": 5},)
+    assert run.replayed().variables_set == ()
