@@ -102,7 +102,7 @@ class Executions:
                 timeout_ms=request.wait_ms,
                 without_nodes=request.without_nodes,
             )
-            waited = await self.wait(asked, forwarded=forwarded)
+            waited = await self.wait(asked, forwarded=forwarded, begun=started.created)
             execution = waited.execution if waited.ended else None
         return pb.StartExecutionResponse(
             execution_id=started.execution_id, created=started.created, execution=execution
@@ -269,33 +269,44 @@ class Executions:
         self._core.states.evict(execution_id)
 
     async def wait(
-        self, request: pb.WaitExecutionRequest, *, forwarded: bool
+        self, request: pb.WaitExecutionRequest, *, forwarded: bool, begun: bool = False
     ) -> pb.WaitExecutionResponse:
-        """Waits for the end, at most as long as the request says."""
+        """Waits for the end, at most as long as the request says; see `outcome`."""
         namespace, execution_id = namespace_of(request), request.execution_id
         timeout_ms = min(request.timeout_ms or WAIT_DEFAULT_MS, WAIT_MAX_MS)
         until = asyncio.get_running_loop().time() + timeout_ms / 1000
-        ended = await self.outcome(namespace, execution_id, timeout_ms, forwarded=forwarded)
+        watch = pb.SessionWatch(
+            namespace=namespace,
+            execution_id=execution_id,
+            want_execution=True,
+            without_nodes=request.without_nodes,
+        )
+        ended = await self.outcome(watch, timeout_ms, forwarded=forwarded, begun=begun)
         if ended is not None and ended.status == EXECUTION_CONTINUED:
             later = await self.deliveries.next_wait(request, until)
             return await self.wait(later, forwarded=forwarded)
         if ended is None:
             return pb.WaitExecutionResponse()
-        if not isinstance(ended, State):
+        if isinstance(ended, pb.SessionResult):
+            if ended.HasField("execution"):
+                return pb.WaitExecutionResponse(ended=True, execution=ended.execution)
+            # Its owner runs a version that does not send it.
             ended = await self.state(namespace, execution_id)
         execution = execution_message(ended, nodes=not request.without_nodes)
         return pb.WaitExecutionResponse(ended=True, execution=execution)
 
     async def outcome(
-        self, namespace: str, execution_id: str, timeout_ms: int, *, forwarded: bool
+        self, watch: pb.SessionWatch, timeout_ms: int, *, forwarded: bool, begun: bool = False
     ) -> State | pb.SessionResult | None:
         """The end of an execution, as its owner has it; None if it has not come in time.
 
-        A new owner is asked when the partition moves meanwhile.
+        A new owner is asked when the partition moves meanwhile. Unless it has just `begun` it may
+        have ended long ago, or not be there: its rows say so, whoever owns it.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_ms / 1000
-        if not self._runs_here(namespace, execution_id):
+        namespace, execution_id = watch.namespace, watch.execution_id
+        if not begun and not self._runs_here(namespace, execution_id):
             state = await self.state(namespace, execution_id)
             if state.ended:
                 return state
@@ -318,7 +329,7 @@ class Executions:
         async def there(address: str) -> State | pb.SessionResult | None:
             try:
                 async with asyncio.timeout_at(until):
-                    return await self._peers.at(address).outcome(namespace, execution_id)
+                    return await self._peers.at(address).outcome(watch)
             except TimeoutError:
                 return None
 

@@ -50,8 +50,8 @@ class Peer:
         self._last_call = 0
         self._starts: dict[int, asyncio.Future[Started]] = {}
         # One watch of an execution, however many wait for it, and none when nobody does.
-        self._watches: dict[str, _Watch] = {}
-        self._watched: dict[int, str] = {}
+        self._watches: dict[bytes, _Watch] = {}
+        self._watched: dict[int, bytes] = {}
         self._queue: deque[pb.SessionStart | pb.SessionWatch] = deque()
         self._forgotten: list[int] = []
         self._wake = asyncio.Event()
@@ -67,21 +67,21 @@ class Peer:
         finally:
             self._starts.pop(call_id, None)
 
-    async def outcome(self, namespace: str, execution_id: str) -> pb.SessionResult:
-        """How an execution of that orchestrator ended, once it has."""
-        watch = self._watches.get(execution_id)
+    async def outcome(self, wanted: pb.SessionWatch) -> pb.SessionResult:
+        """How an execution of that orchestrator ended, once it has; `call_id` is not set."""
+        key = wanted.SerializeToString()
+        watch = self._watches.get(key)
         if watch is None:
-            request = pb.SessionWatch(namespace=namespace, execution_id=execution_id)
-            watch = self._watches[execution_id] = _Watch(self._say(request))
-            self._watched[watch.call_id] = execution_id
+            watch = self._watches[key] = _Watch(self._say(pb.SessionWatch.FromString(key)))
+            self._watched[watch.call_id] = key
         future: asyncio.Future[pb.SessionResult] = asyncio.get_running_loop().create_future()
         watch.futures.append(future)
         try:
             return await future
         finally:
             watch.futures.remove(future)
-            if not watch.futures and self._watches.get(execution_id) is watch:
-                del self._watches[execution_id], self._watched[watch.call_id]
+            if not watch.futures and self._watches.get(key) is watch:
+                del self._watches[key], self._watched[watch.call_id]
                 self._forgotten.append(watch.call_id)
                 self._wake.set()
 
@@ -152,7 +152,7 @@ class Peer:
         start = self._starts.get(call_id)
         if start is not None:
             return [start]
-        watch = self._watches.pop(self._watched.pop(call_id, ""), None)
+        watch = self._watches.pop(self._watched.pop(call_id, b""), None)
         return list(watch.futures) if watch is not None else []
 
 

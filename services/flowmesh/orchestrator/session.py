@@ -6,11 +6,13 @@ What there is to say is collected and written once per loop pass.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import grpc
 
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import State
 from flowmesh.engine.state import EXECUTION_CONTINUED
@@ -20,6 +22,7 @@ from flowmesh.orchestrator.errors import Moved, storage_unavailable
 from flowmesh.orchestrator.executions import WAIT_MAX_MS, Executions
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.store import CONNECTION_LOST, RETRY_S
+from flowmesh.orchestrator.views import execution_message
 from flowmesh.orchestrator.waiters import Ended
 from flowmesh.orchestrator.works import Answer, Started
 from flowmesh.rpc import namespace_of
@@ -135,7 +138,8 @@ class Session:
                     self._done()
                     self._refuse(watch.call_id, error)
                     continue
-                waiting = self._spawn(self._wait(watch.call_id, namespace, watch.execution_id))
+                watch.namespace = namespace
+                waiting = self._spawn(self._wait(watch))
                 self._watches[watch.call_id] = waiting
                 waiting.add_done_callback(partial(self._watch_over, watch.call_id))
             for call_id in request.forgotten:
@@ -223,7 +227,8 @@ class Session:
             return
         entry = self._core.states.get(answer.execution_id)
         if entry is None or not answer.created:
-            self._spawn(self._wait(start.call_id, namespace, answer.execution_id))
+            watch = _watch(start.call_id, namespace, answer.execution_id)
+            self._spawn(self._wait(watch, begun=answer.created))
         elif entry.state.ended:
             self._result(start.call_id, namespace, answer.execution_id, entry.state)
         else:
@@ -233,19 +238,24 @@ class Session:
         def ended(state: State | None) -> None:
             self._watched.discard((execution_id, ended))
             if state is None:
-                self._spawn(self._wait(call_id, namespace, execution_id))
+                self._spawn(self._wait(_watch(call_id, namespace, execution_id)))
             else:
                 self._result(call_id, namespace, execution_id, state)
 
         self._watched.add((execution_id, ended))
         self._core.waiters.call(execution_id, ended)
 
-    async def _wait(self, call_id: int, namespace: str, execution_id: str) -> None:
-        """Waits wherever the execution is owned, as long as it takes."""
+    async def _wait(self, watch: pb.SessionWatch, *, begun: bool = False) -> None:
+        """Waits wherever the execution is owned, as long as it takes.
+
+        The result of one that continued as new is that of its last run.
+        """
+        call_id = watch.call_id
+        watch.call_id = 0
         while True:
             try:
                 ended = await self._executions.outcome(
-                    namespace, execution_id, WAIT_MAX_MS, forwarded=self._forwarded
+                    watch, WAIT_MAX_MS, forwarded=self._forwarded, begun=begun
                 )
             except (Unavailable, *CONNECTION_LOST) as error:
                 if self._forwarded and isinstance(error, Unavailable):
@@ -258,26 +268,31 @@ class Session:
                 self._done()
                 self._refuse(call_id, error)
                 return
-            if ended is not None:
-                self._result(call_id, namespace, execution_id, ended)
+            if ended is None:
+                continue
+            if ended.status != EXECUTION_CONTINUED or self._forwarded:
+                execution = _whole(watch, ended) if watch.want_execution else None
+                self._result(call_id, watch.namespace, watch.execution_id, ended, execution)
                 return
+            watch.execution_id = await self._next_run(watch)
 
-    async def _follow(self, call_id: int, namespace: str, execution_id: str) -> None:
-        """The result of one that continued as new is that of its last run."""
+    async def _next_run(self, watch: pb.SessionWatch) -> str:
         while True:
             until = asyncio.get_running_loop().time() + WAIT_MAX_MS / 1000
-            try:
-                found = await self._executions.deliveries.next_run(namespace, execution_id, until)
-            except (Unavailable, *CONNECTION_LOST):
-                continue
-            await self._wait(call_id, namespace, found)
-            return
+            with suppress(Unavailable, *CONNECTION_LOST):
+                deliveries = self._executions.deliveries
+                return await deliveries.next_run(watch.namespace, watch.execution_id, until)
 
     def _result(
-        self, call_id: int, namespace: str, execution_id: str, ended: State | pb.SessionResult
+        self,
+        call_id: int,
+        namespace: str,
+        execution_id: str,
+        ended: State | pb.SessionResult,
+        execution: execution_pb2.Execution | None = None,
     ) -> None:
         if ended.status == EXECUTION_CONTINUED and not self._forwarded:
-            self._spawn(self._follow(call_id, namespace, execution_id))
+            self._spawn(self._wait(_watch(call_id, namespace, execution_id)))
             return
         output, failure = ended.output, ended.failure
         if not isinstance(ended, State):
@@ -289,8 +304,10 @@ class Session:
             status=ended.status,
             output=output,
             failure=failure,
+            execution=execution,
         )
-        self._said(ANSWER_BYTES + (len(output.data) if output is not None else 0))
+        size = ANSWER_BYTES + (len(output.data) if output is not None else 0)
+        self._said(size + (execution.ByteSize() if execution is not None else 0))
         self._done()
 
     def _refuse(self, call_id: int, error: FlowmeshError) -> None:
@@ -312,3 +329,13 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _watch(call_id: int, namespace: str, execution_id: str) -> pb.SessionWatch:
+    return pb.SessionWatch(call_id=call_id, namespace=namespace, execution_id=execution_id)
+
+
+def _whole(watch: pb.SessionWatch, ended: State | pb.SessionResult) -> execution_pb2.Execution:
+    if isinstance(ended, State):
+        return execution_message(ended, nodes=not watch.without_nodes)
+    return ended.execution

@@ -6,6 +6,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import HISTORY_EVENTS_MAX, HISTORY_EVENTS_WARN, SIGNALS_BYTES_MAX, Signal
 from flowmesh.engine import state as s
 from flowmesh.errors import WrongState
@@ -38,9 +39,8 @@ async def test_a_history_at_its_limit_ends_its_execution(store: OrchestratorStor
         entry = await aged(core, HISTORY_EVENTS_MAX - 1)
         execution_id = entry.state.execution_id
         executions = Executions(core=core.owner, stub_at=core._no_stub)
-        waiting = asyncio.create_task(
-            executions.outcome("default", execution_id, 10_000, forwarded=False)
-        )
+        watch = pb.SessionWatch(namespace="default", execution_id=execution_id)
+        waiting = asyncio.create_task(executions.outcome(watch, 10_000, forwarded=False))
         with capture_logs() as lines:
             told, late = await asyncio.gather(
                 core.ask(signal(execution_id)), core.ask(signal(execution_id))

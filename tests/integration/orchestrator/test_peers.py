@@ -48,6 +48,10 @@ async def peer_of(core: Core) -> AsyncIterator[tuple[Peer, Session]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+def watch_of(execution_id: str, **wanted: bool) -> pb.SessionWatch:
+    return pb.SessionWatch(namespace="default", execution_id=execution_id, **wanted)
+
+
 async def end(core: Core, execution_id: str) -> None:
     command = TaskEnded("a", 1, output=payload_pb2.Payload(data=b"1"))
     partition = partition_of(execution_id)
@@ -62,9 +66,30 @@ async def test_a_start_and_its_end(store: OrchestratorStore) -> None:
         started = await peer.start(pb.StartExecutionRequest(workflow_id="w", request_id="r"))
         again = await peer.start(pb.StartExecutionRequest(workflow_id="w", request_id="r"))
         assert (started.created, again.created) == (True, False)
-        waiting = asyncio.create_task(peer.outcome("default", started.execution_id))
+        waiting = asyncio.create_task(peer.outcome(watch_of(started.execution_id)))
         await end(core, started.execution_id)
         assert (await waiting).status == COMPLETED
+
+
+async def test_an_end_with_the_whole_execution(store: OrchestratorStore) -> None:
+    """Whoever passes the call on has nothing to read from the rows."""
+    async with running(store) as core, peer_of(core) as (peer, _):
+        execution_id = await core.start(ONE_STEP)
+        wanted = (
+            {},
+            {"want_execution": True},
+            {"want_execution": True, "without_nodes": True},
+        )
+        waiting = [
+            asyncio.create_task(peer.outcome(watch_of(execution_id, **each))) for each in wanted
+        ]
+        await end(core, execution_id)
+        bare, whole, short = await asyncio.gather(*waiting)
+        assert not bare.HasField("execution")
+        assert [node.id for node in whole.execution.nodes] == ["a"]
+        assert not short.execution.nodes
+        assert short.execution.execution_id == execution_id
+        assert whole.execution.output == whole.output != payload_pb2.Payload()
 
 
 async def test_who_stops_waiting_leaves_nothing_behind(store: OrchestratorStore) -> None:
@@ -73,11 +98,11 @@ async def test_who_stops_waiting_leaves_nothing_behind(store: OrchestratorStore)
         execution_id = await core.start(ONE_STEP)
         for _ in range(3):
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(peer.outcome("default", execution_id), 0.05)
+                await asyncio.wait_for(peer.outcome(watch_of(execution_id)), 0.05)
             await until(lambda: not session.pending and not len(core.owner.waiters))
 
-        one = asyncio.create_task(peer.outcome("default", execution_id))
-        two = asyncio.create_task(peer.outcome("default", execution_id))
+        one = asyncio.create_task(peer.outcome(watch_of(execution_id)))
+        two = asyncio.create_task(peer.outcome(watch_of(execution_id)))
         await until(lambda: session.pending == 1)
         one.cancel()
         await asyncio.gather(one, return_exceptions=True)
@@ -92,7 +117,7 @@ async def test_a_stream_that_breaks_tells_whoever_waits(store: OrchestratorStore
     async with running(store) as core:
         execution_id = await core.start(ONE_STEP)
         async with peer_of(core) as (peer, session):
-            waiting = asyncio.create_task(peer.outcome("default", execution_id))
+            waiting = asyncio.create_task(peer.outcome(watch_of(execution_id)))
             await until(lambda: session.pending == 1)
         with pytest.raises(Unavailable):
             await waiting

@@ -701,19 +701,26 @@ class SessionWatch(_message.Message):
     CALL_ID_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    WANT_EXECUTION_FIELD_NUMBER: _builtins.int
+    WITHOUT_NODES_FIELD_NUMBER: _builtins.int
     call_id: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
+    want_execution: _builtins.bool
+    """Whether the whole execution is wanted with its result, and with its nodes."""
+    without_nodes: _builtins.bool
     def __init__(
         self,
         *,
         call_id: _builtins.int = ...,
         namespace: _builtins.str = ...,
         execution_id: _builtins.str = ...,
+        want_execution: _builtins.bool = ...,
+        without_nodes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "execution_id", b"execution_id", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "execution_id", b"execution_id", "namespace", b"namespace", "want_execution", b"want_execution", "without_nodes", b"without_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -814,6 +821,7 @@ class SessionResult(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    EXECUTION_FIELD_NUMBER: _builtins.int
     call_id: _builtins.int
     execution_id: _builtins.str
     status: _execution_pb2.ExecutionStatus.ValueType
@@ -821,6 +829,10 @@ class SessionResult(_message.Message):
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure: ...
+    @_builtins.property
+    def execution(self) -> _execution_pb2.Execution:
+        """Where the watch wanted it."""
+
     def __init__(
         self,
         *,
@@ -829,10 +841,11 @@ class SessionResult(_message.Message):
         status: _execution_pb2.ExecutionStatus.ValueType = ...,
         output: _payload_pb2.Payload | None = ...,
         failure: _failure_pb2.Failure | None = ...,
+        execution: _execution_pb2.Execution | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "failure", b"failure", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "execution_id", b"execution_id", "failure", b"failure", "output", b"output", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "execution", b"execution", "execution_id", b"execution_id", "failure", b"failure", "output", b"output", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
