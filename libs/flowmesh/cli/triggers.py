@@ -347,6 +347,7 @@ def _backfill_json(state: "Backfill") -> dict[str, Any]:
         "total": state.total,
         "started": state.started,
         "repeated": state.repeated,
+        "joined": state.joined,
         "completed": state.completed,
         "failed": state.failed,
         "refused": state.refused,
@@ -360,6 +361,7 @@ def _backfill_line(state: "Backfill") -> str:
         (state.failed, "failed"),
         (state.refused, "refused"),
         (state.repeated, "started before"),
+        (state.joined, "answered with the execution of another start"),
     )
     told = ", ".join(f"{count:,} {word}" for count, word in counts if count)
     return f"{state.ended:,} of {state.total:,} ended{': ' if told else ''}{told}"
