@@ -1,5 +1,6 @@
 """What triggers do where a start policy says when executions begin: nothing is lost silently."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,28 @@ async def test_the_newest_of_what_fires_is_the_input(suite: Suite) -> None:
         shown = await shows(client, name, lambda one: one.joined == 2)
         await floor.let_all_go([client.handle(shown.last_execution_id)])
     assert floor.order == [{"customer": "a", "n": 2}]
+
+
+async def test_the_newest_of_events_that_come_within_milliseconds_is_the_input(
+    suite: Suite,
+) -> None:
+    """Each published when the one before was, whether it has started anything yet or not."""
+    floor = Floor()
+    name = await by_event(suite, "burst", key=KEY, debounce="2s")
+    async with Client(suite.grpc_address) as client, Worker(client, {name: floor}, slots=9):
+        for number in range(10):
+            await publish(suite, name, number)
+        shown = await shows(client, name, lambda one: one.fired == 10)
+        await floor.let_all_go([client.handle(shown.last_execution_id)])
+    assert floor.order == [{"customer": "a", "n": 9}]
+
+
+async def test_many_events_are_published_at_once(suite: Suite) -> None:
+    """More than the service has connections to its database, and each fires."""
+    name = await by_event(suite, "crowd", key=KEY, dedupWindow="10m")
+    await asyncio.gather(*(publish(suite, name, number) for number in range(60)))
+    async with Client(suite.grpc_address) as client:
+        await shows(client, name, lambda one: one.fired == 60)
 
 
 async def test_the_caller_of_a_webhook_is_told_what_the_policy_says(suite: Suite) -> None:

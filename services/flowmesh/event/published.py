@@ -99,7 +99,8 @@ class Publisher:
             event.time_us = event.time_us or now_us
             if not await change.add_published(namespace, event, now_us):
                 return pb.PublishEventResponse(event_id=event.id, created=False)
-            firings = await self._firings(namespace, event, now_us)
+            rows = await change.event_triggers(namespace)
+            firings = self._firings(namespace, event, now_us, rows)
             if firings:
                 await change.add_firings(firings, lease_ms=0)
         failpoint("event.published")
@@ -107,8 +108,9 @@ class Publisher:
             self._on_firing()
         return pb.PublishEventResponse(event_id=event.id, created=True, triggers=len(firings))
 
-    async def _firings(self, namespace: str, event: pb.Event, at_us: int) -> list[Firing]:
-        rows = await self._store.event_triggers(namespace)
+    def _firings(
+        self, namespace: str, event: pb.Event, at_us: int, rows: list[Row]
+    ) -> list[Firing]:
         if not rows:
             return []
         value, cause = event_value(event), cause_of(event)
