@@ -163,6 +163,27 @@ async def test_a_handler_calls_tasks_of_other_workers(client: Client) -> None:
     assert kinds.count("TaskRetrying") == 1
 
 
+@pytest.mark.feature("S4-54")
+async def test_a_call_has_a_limit_without_asking_for_one(client: Client) -> None:
+    """Five minutes unless the handler says how long."""
+    worker = Worker(client)
+
+    @worker.task("durable-limited")
+    async def limited(_given: Any, context: TaskContext) -> float | None:
+        return context.remaining_s
+
+    @worker.durable("durable-limits")
+    async def limits(ctx: DurableContext, given: Any) -> Any:
+        return [
+            await ctx.call("durable-limited"),
+            await ctx.call("durable-limited", timeout="7s"),
+        ]
+
+    async with worker:
+        left = await (await client.start("durable-limits")).result(30)
+    assert left == pytest.approx([300, 7], abs=3)
+
+
 async def test_a_changed_handler_is_refused_with_the_place(client: Client) -> None:
     """The failure names the record, what it is and what the handler asks instead; no retry."""
     before, after = Worker(client), Worker(client)

@@ -186,6 +186,22 @@ async def test_many_starts_become_one_when_it_is_quiet(suite: Suite) -> None:
         await floor.let_all_go([another])
 
 
+async def test_the_last_of_starts_that_come_at_once_is_the_input(suite: Suite) -> None:
+    """None waits for the answer of the one before; of many keys each keeps its last input."""
+    seen: dict[str, list[int]] = {}
+
+    async def take(value: Any, _context: Any = None) -> None:
+        seen.setdefault(value["customer"], []).append(value["n"])
+
+    kind = await run_by(suite, own("burst"), start={"key": KEY, "debounce": "700ms"})
+    # As many calls as one connection takes at a time.
+    inputs = [{"customer": f"c{c}", "n": n} for n in range(6) for c in range(15)]
+    async with Client(suite.grpc_address) as client, Worker(client, {kind: take}, slots=20):
+        handles = await asyncio.gather(*(client.start(kind, each) for each in inputs))
+        await asyncio.gather(*(client.handle(one).wait(30) for one in {h.id for h in handles}))
+    assert seen == {f"c{c}": [5] for c in range(15)}
+
+
 async def test_a_start_soon_after_another_is_the_same(suite: Suite) -> None:
     """Also after that one has ended."""
     floor = Floor()

@@ -1,6 +1,8 @@
 """What triggers do where a start policy says when executions begin: nothing is lost silently."""
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from flowmesh.sdk import Client, Trigger, Worker
@@ -109,6 +111,39 @@ async def test_what_fires_beside_a_run_is_answered_with_it(suite: Suite) -> None
     assert floor.order == [{"customer": "a", "n": 0}]
 
 
+async def test_a_backfill_tells_what_joined_from_what_was_started_before(
+    suite: Suite, tmp_path: Path
+) -> None:
+    """Four inputs of two customers: two executions, each the answer to a second start."""
+    name = own("filled")
+    await run_by(suite, name, start={"key": KEY, "dedupWindow": "10m"})
+    inputs = tmp_path / "inputs.jsonl"
+    inputs.write_text("".join(f'{{"customer": "{c}", "n": {n}}}\n' for n in (1, 2) for c in "ab"))
+    fill = ("backfill", name, str(inputs))
+    counts = ("total", "started", "repeated", "joined", "completed")
+
+    async def same(value: Any, _context: Any = None) -> Any:
+        return value
+
+    async with Client(suite.grpc_address) as client, Worker(client, {name: same}):
+        done = (await command(suite, *fill, "--json")).json
+        assert [done[count] for count in counts] == [4, 2, 0, 2, 4]
+        again = (await command(suite, *fill, "--json")).json
+        assert [again[count] for count in counts] == [4, 0, 2, 2, 4]
+        line = (await command(suite, *fill)).out
+        assert "2 started before, 2 answered with the execution of another start" in line
+        start = ("start", name, "--input", '{"customer": "c"}')
+        for request_id, how in (
+            (f"{name}-one", ""),
+            (f"{name}-one", "it was started before; nothing new was started"),
+            (f"{name}-two", "it is the execution of another start; nothing new was started"),
+            ("", "it is the execution of another start; nothing new was started"),
+        ):
+            told = await command(suite, *start, "--request-id", request_id)
+            assert how in told.err
+            assert bool(how) == bool(told.err)
+
+
 async def test_the_newest_of_what_fires_is_the_input(suite: Suite) -> None:
     """Of events within the quiet time, each after the start of the one before."""
     floor = Floor()
@@ -120,6 +155,28 @@ async def test_the_newest_of_what_fires_is_the_input(suite: Suite) -> None:
         shown = await shows(client, name, lambda one: one.joined == 2)
         await floor.let_all_go([client.handle(shown.last_execution_id)])
     assert floor.order == [{"customer": "a", "n": 2}]
+
+
+async def test_the_newest_of_events_that_come_within_milliseconds_is_the_input(
+    suite: Suite,
+) -> None:
+    """Each published when the one before was, whether it has started anything yet or not."""
+    floor = Floor()
+    name = await by_event(suite, "burst", key=KEY, debounce="2s")
+    async with Client(suite.grpc_address) as client, Worker(client, {name: floor}, slots=9):
+        for number in range(10):
+            await publish(suite, name, number)
+        shown = await shows(client, name, lambda one: one.fired == 10)
+        await floor.let_all_go([client.handle(shown.last_execution_id)])
+    assert floor.order == [{"customer": "a", "n": 9}]
+
+
+async def test_many_events_are_published_at_once(suite: Suite) -> None:
+    """More than the service has connections to its database, and each fires."""
+    name = await by_event(suite, "crowd", key=KEY, dedupWindow="10m")
+    await asyncio.gather(*(publish(suite, name, number) for number in range(60)))
+    async with Client(suite.grpc_address) as client:
+        await shows(client, name, lambda one: one.fired == 60)
 
 
 async def test_the_caller_of_a_webhook_is_told_what_the_policy_says(suite: Suite) -> None:

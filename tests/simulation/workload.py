@@ -11,7 +11,7 @@ from flowmesh.api.execution.v1 import control_service_pb2 as control_pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.plan import Plan
+from flowmesh.plan import Plan, timeout_of
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import Client
 from tests.simulation.plans import AGAIN, NODES_MAX, PAGE, SIGNAL, VARIABLE, catalogue
@@ -48,7 +48,9 @@ class WorkModel:
             return self.fixed[task.node], True
         random = Random(f"{self._seed}/{task.token[-24:]}")
         drawn = random.random()
-        if task.timeout_ms and drawn < 0.5:
+        # Minutes are the limit of whatever says none: no run is that long.
+        limited = task.timeout_ms not in (0, timeout_of(task.task_type))
+        if limited and drawn < 0.5:
             # Longer than the attempt may take, and than the orchestrator waits beyond that.
             duration_s = task.timeout_ms / 1000 + random.uniform(0.0, 2.0)
         elif drawn < 0.75:

@@ -29,7 +29,8 @@ INTERNAL: dict[str, str] = {
         cli.limits.LINE_MAX definition.limits.AFFECTED_SHOWN_MAX definition.limits.BROKEN_SHOWN_MAX
         definition.limits.DIFFERENCES_KEPT_MAX definition.limits.DIFFERENCE_BYTES_MAX
         definition.limits.MOVES_MAX definition.limits.TEMPLATES_COUNTED_MAX
-        definitions.limits.PROBLEMS_MAX executors.limits.ERROR_BODY_CHARACTERS_MAX
+        definitions.limits.PROBLEMS_MAX definitions.limits.WARNINGS_MAX
+        executors.limits.ERROR_BODY_CHARACTERS_MAX
         executors.limits.METADATA_HEADER_BYTES_MAX gateway.limits.ANSWER_PAYLOAD_BYTES_MAX
         gateway.limits.TRACE_EVENTS_MAX orchestrator.limits.USES_MAX orchestrator.lines.NAMED_MAX
         rehearsal.limits.EXAMPLE_DEPTH_MAX rehearsal.limits.EXAMPLE_ITEMS_MAX

@@ -78,7 +78,9 @@ def start(
             return exit_codes.DONE
         output.line(handle.id)
         if not handle.created:
-            output.problem("it was started before; nothing new was")
+            before = request_id and (await handle.describe()).request_id == request_id
+            how = "was started before" if before else "is the execution of another start"
+            output.problem(f"it {how}; nothing new was started")
         elif (hold := (await handle.describe()).hold) is not None:
             output.problem(f"it waits to begin: {waits(hold)}")
         return exit_codes.DONE

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
-from flowmesh.cli.executions import JsonText
+from flowmesh.cli.executions import JsonText, pairs
 from flowmesh.cli.sources import file_text, read_value
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def publish(
     source: str = "",
     id: str = "",
     subject: str = "",
+    extension: Annotated[list[str] | None, Parameter(negative="")] = None,
     common: Common = COMMON,
 ) -> int:
     """Publish an event; it starts the workflows that wait for such.
@@ -143,13 +144,18 @@ def publish(
         Again with the same source and id does nothing.
     subject
         What it happened to.
+    extension
+        A further attribute, as name=value; may be repeated.
     """
 
     def read_and_run() -> int:
         value = read_value(data, "--data")
+        extensions = {name: _scalar(text) for name, text in pairs(extension or ()).items()}
 
         async def work(client: "Client") -> int:
-            done = await client.publish(type, value, source=source, id=id, subject=subject)
+            done = await client.publish(
+                type, value, source=source, id=id, subject=subject, extensions=extensions
+            )
             if common.json:
                 output.document({"id": done.id, "created": done.created, "triggers": done.triggers})
             elif done.created:
@@ -161,6 +167,15 @@ def publish(
         return run(common, work)
 
     return guarded(common, read_and_run)
+
+
+def _scalar(text: str) -> str | int | bool:
+    """A whole number, true or false, where it reads as one."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return value if isinstance(value, int) else text
 
 
 def hooks(execution: str, /, *, common: Common = COMMON) -> int:
@@ -347,6 +362,7 @@ def _backfill_json(state: "Backfill") -> dict[str, Any]:
         "total": state.total,
         "started": state.started,
         "repeated": state.repeated,
+        "joined": state.joined,
         "completed": state.completed,
         "failed": state.failed,
         "refused": state.refused,
@@ -360,6 +376,7 @@ def _backfill_line(state: "Backfill") -> str:
         (state.failed, "failed"),
         (state.refused, "refused"),
         (state.repeated, "started before"),
+        (state.joined, "answered with the execution of another start"),
     )
     told = ", ".join(f"{count:,} {word}" for count, word in counts if count)
     return f"{state.ended:,} of {state.total:,} ended{': ' if told else ''}{told}"

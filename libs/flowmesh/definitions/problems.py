@@ -12,7 +12,7 @@ from itertools import islice
 
 import orjson
 
-from flowmesh.definitions.limits import PROBLEMS_MAX
+from flowmesh.definitions.limits import PROBLEMS_MAX, WARNINGS_MAX
 from flowmesh.errors import REASONS, Invalid, TooLarge, Violation
 
 Path = tuple[str | int, ...]
@@ -80,7 +80,8 @@ class Problems:
             self.found.append(found)
 
     def warn(self, code: str, message: str, path: Path = ()) -> None:
-        if len(self.found) < PROBLEMS_MAX:
+        """Leaves room for errors: a document is not right because there is much to warn of."""
+        if len(self.found) < WARNINGS_MAX:
             found = Problem(code, message, path, self.document, warning=True, at_key=True)
             self.found.append(found)
 

@@ -12,6 +12,7 @@ from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.references import has_template, ids_in, split_input
+from flowmesh.plan import HTTP_EXECUTORS, timeout_of
 
 DIALECTS = {
     Dialect.NATIVE: plan_pb2.DIALECT_NATIVE,
@@ -22,11 +23,8 @@ DIALECTS = {
 }
 # Executors of step JSON whose input is the context whatever they are told to do with it.
 _CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition", "decision", "python"})
-_HTTP_EXECUTORS = frozenset({"http.request", "webhook"})
 # Their workers render what stands in their configuration.
-_RENDERED_BY_WORKER = _HTTP_EXECUTORS | {"db.query", "db.exec", "grpc.call", "publish", "log"}
-HTTP_TIMEOUT_MS = 30_000
-TIMEOUT_MS = 300_000
+_RENDERED_BY_WORKER = HTTP_EXECUTORS | {"db.query", "db.exec", "grpc.call", "publish", "log"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +99,7 @@ def schema_bytes(schema: Json) -> bytes:
 
 
 def timeout_ms(node: Node, task: Task) -> int:
-    default = HTTP_TIMEOUT_MS if task.executor in _HTTP_EXECUTORS else TIMEOUT_MS
-    return node.timeout_ms or task.timeout_ms or default
+    return node.timeout_ms or task.timeout_ms or timeout_of(task.executor)
 
 
 def delay_of(node: Node, task: Task) -> tuple[int, bytes]:

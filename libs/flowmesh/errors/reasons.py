@@ -57,6 +57,7 @@ REASONS = _table(
     Reason("TYPE_MISMATCH", tree.Invalid, "An output does not fit the input it flows to."),
     Reason("TYPE_UNKNOWN", tree.Invalid, "A warning: whether an output always fits the input it flows to cannot be told."),
     Reason("OUTPUT_MAY_BE_MISSING", tree.Invalid, "A warning: a value that is used may not be there."),
+    Reason("TASK_TYPE_UNKNOWN", tree.Invalid, "A warning: no built-in task type is written like this, but one is very nearly."),
     Reason("TEMPLATE_INVALID", tree.Invalid, "A {{ }} template does not parse."),
     Reason("TEMPLATE_UNKNOWN_REFERENCE", tree.Invalid, "A template refers to a task or field that does not exist."),
     Reason("TEMPLATE_UNKNOWN_FUNCTION", tree.Invalid, "A template calls a function that does not exist."),

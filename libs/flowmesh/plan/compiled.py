@@ -10,7 +10,7 @@ import orjson
 from flowmesh.api.common.v1 import journal_pb2, payload_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
-from flowmesh.plan.policies import limits_of, start_policy_of
+from flowmesh.plan.policies import limits_of, start_policy_of, timeout_of
 from flowmesh.plan.schemas import Schema
 
 INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution", "variables"})
@@ -484,7 +484,7 @@ def single_task(around: PlanNode, task_type: str, call: journal_pb2.JournalCall)
         retry=call.retry,
         priority=around.priority,
         queue=around.queue,
-        timeout_ms=call.timeout_ms,
+        timeout_ms=call.timeout_ms or timeout_of(task_type),
     )
     node = PlanNode(0, message, spec, None, _retry(message))
     node.lane = around.lane

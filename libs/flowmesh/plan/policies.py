@@ -9,6 +9,9 @@ from flowmesh.expressions import Template, compile_template
 
 KEY_ROOTS = frozenset({"input"})
 """What the key of a limit or of a start policy may refer to."""
+HTTP_EXECUTORS = frozenset({"http.request", "webhook"})
+HTTP_TIMEOUT_MS = 30_000
+TIMEOUT_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class StartPolicy:
     debounce_us: int
     max_wait_us: int
     dedup_window_us: int
+
+
+def timeout_of(task_type: str) -> int:
+    """The limit in ms of an attempt of a task for which nobody said one."""
+    return HTTP_TIMEOUT_MS if task_type in HTTP_EXECUTORS else TIMEOUT_MS
 
 
 def limits_of(message: plan_pb2.Limits) -> Limits:

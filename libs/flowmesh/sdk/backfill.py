@@ -36,11 +36,14 @@ class BackfillItem:
 
 @dataclass(slots=True)
 class Backfill:
-    """How far it is. `repeated` were started by an earlier run."""
+    """How far it is. `repeated` were started by an earlier run, or by what they are made of;
+    `joined` have no execution of their own: the start policy answered with that of another start.
+    """
 
     total: int = 0
     started: int = 0
     repeated: int = 0
+    joined: int = 0
     completed: int = 0
     failed: int = 0
     refused: int = 0
@@ -133,9 +136,14 @@ async def _run(client: "Client", workflow_id: str, item: BackfillItem, state: Ba
         return
     if handle.created:
         state.started += 1
-    else:
-        state.repeated += 1
     execution = await handle.wait()
+    if not handle.created:
+        # The end of a chain is that of its last run.
+        first = execution if execution.id == handle.id else await handle.describe()
+        if first.request_id == item.request_id:
+            state.repeated += 1
+        else:
+            state.joined += 1
     if execution.status is Status.COMPLETED:
         state.completed += 1
     else:

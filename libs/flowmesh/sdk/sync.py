@@ -215,10 +215,19 @@ class SyncClient:
         )
 
     def publish(
-        self, type: str, data: Json = None, *, source: str = "", id: str = "", subject: str = ""
+        self,
+        type: str,
+        data: Json = None,
+        *,
+        source: str = "",
+        id: str = "",
+        subject: str = "",
+        extensions: Mapping[str, str | int | bool] | None = None,
     ) -> Published:
         return self._portal.call(
-            self._client.publish(type, data, source=source, id=id, subject=subject)
+            self._client.publish(
+                type, data, source=source, id=id, subject=subject, extensions=extensions
+            )
         )
 
     def hooks(self, execution_id: str) -> tuple[Hook, ...]:

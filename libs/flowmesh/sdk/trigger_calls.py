@@ -1,6 +1,6 @@
 """The client's calls about triggers: what starts executions from outside, and what it starts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from flowmesh.sdk import limits
 from flowmesh.sdk.connection import Connection
 from flowmesh.sdk.executions import moment
 from flowmesh.sdk.payloads import Json, decode_bytes, encode
+from flowmesh.standards.extensions import extensions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class TriggerCalls(Connection):
         id: str = "",
         subject: str = "",
         time: datetime | None = None,
+        extensions: Mapping[str, str | int | bool] | None = None,
     ) -> Published:
         """Publishes an event; again with the same source and id changes nothing."""
         event = pb.Event(
@@ -139,6 +141,7 @@ class TriggerCalls(Connection):
             subject=subject,
             time_us=_micros(time) if time else 0,
             data=payload_pb2.Payload(data=encode(data)),
+            extensions=extensions_of(extensions or {}),
         )
         request = pb.PublishEventRequest(namespace=self.namespace, event=event)
         response = await self.caller.call(self.trigger_service.PublishEvent, request)

@@ -13,6 +13,9 @@ OWN_TYPES = "flowmesh."
 NAME = re.compile(r"[a-z0-9]{1,64}\Z")
 NAME_SAID = "lower-case letters and digits"
 _TEXTS = frozenset({"id", "source", "type", "subject", "datacontenttype", "dataschema"})
+ATTRIBUTES = _TEXTS | {"specversion", "time", "data"}
+"""What is no extension."""
+_WHOLE_MIN, _WHOLE_MAX = -(2**63), 2**63 - 1
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
@@ -27,8 +30,10 @@ def wanted_of(name: str, value: Json) -> str:
     if name in _TEXTS:
         right = isinstance(value, str) and value.strip() and value.isprintable()
         return "" if right else "a text, of one line"
-    right = isinstance(value, str | bool | int) and (not isinstance(value, str) or bool(value))
-    return "" if right else "a text, a whole number, true or false"
+    if isinstance(value, str):
+        return "" if value else "a text that is not empty"
+    right = isinstance(value, int) and _WHOLE_MIN <= value <= _WHOLE_MAX
+    return "" if right else "a text, a whole number of 64 bits, true or false"
 
 
 def wanted_of_type(value: str) -> str:

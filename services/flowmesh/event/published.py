@@ -15,6 +15,7 @@ from flowmesh.errors import Invalid, TooLarge, Violation
 from flowmesh.event.trigger_store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
 from flowmesh.failpoints import failpoint
+from flowmesh.standards.extensions import check_extensions, json_of
 from flowmesh.triggers import Inputs, Matcher
 from flowmesh.views import event_view, instant, json_value
 
@@ -98,7 +99,8 @@ class Publisher:
             event.time_us = event.time_us or now_us
             if not await change.add_published(namespace, event, now_us):
                 return pb.PublishEventResponse(event_id=event.id, created=False)
-            firings = await self._firings(namespace, event, now_us)
+            rows = await change.event_triggers(namespace)
+            firings = self._firings(namespace, event, now_us, rows)
             if firings:
                 await change.add_firings(firings, lease_ms=0)
         failpoint("event.published")
@@ -106,8 +108,9 @@ class Publisher:
             self._on_firing()
         return pb.PublishEventResponse(event_id=event.id, created=True, triggers=len(firings))
 
-    async def _firings(self, namespace: str, event: pb.Event, at_us: int) -> list[Firing]:
-        rows = await self._store.event_triggers(namespace)
+    def _firings(
+        self, namespace: str, event: pb.Event, at_us: int, rows: list[Row]
+    ) -> list[Firing]:
         if not rows:
             return []
         value, cause = event_value(event), cause_of(event)
@@ -221,8 +224,14 @@ def check_event(event: pb.Event) -> None:
         raise _invalid("type", f"what begins with {LIFECYCLE} is told by executions only")
     if event.time_us < 0 or event.time_us > 2**53:
         raise _invalid("time", "microseconds since the epoch")
-    if len(event.data.data) > DATA_BYTES_MAX or event.data.HasField("reference"):
-        message = f"data of an event is inline and at most {DATA_BYTES_MAX // 1024} KiB"
+    check_extensions(event.extensions)
+    extensions_bytes = sum(len(name) + each.ByteSize() for name, each in event.extensions.items())
+    size = len(event.data.data) + extensions_bytes
+    if size > DATA_BYTES_MAX or event.data.HasField("reference"):
+        message = (
+            f"data of an event is inline, and with its extensions at most "
+            f"{DATA_BYTES_MAX // 1024} KiB"
+        )
         raise TooLarge("PAYLOAD_TOO_LARGE", message)
     try:
         orjson.loads(event.data.data or b"null")
@@ -233,6 +242,7 @@ def check_event(event: pb.Event) -> None:
 def event_value(event: pb.Event) -> dict[str, Json]:
     """What filters and templates see as `event`."""
     return {
+        **{name: json_of(value) for name, value in event.extensions.items()},
         "id": event.id,
         "source": event.source,
         "type": event.type,

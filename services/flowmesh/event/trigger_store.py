@@ -149,9 +149,6 @@ class TriggerStore:
         )
         return row
 
-    async def event_triggers(self, namespace: str) -> list[Row]:
-        return [row async for row in self._sql.event_triggers(self._pool, namespace=namespace)]
-
     async def all_event_triggers(self) -> list[Row]:
         return [row async for row in self._sql.all_event_triggers(self._pool)]
 
@@ -268,6 +265,10 @@ class TriggerChange:
 
     async def add_firings(self, firings: Sequence[Firing], *, lease_ms: int) -> None:
         await add_firings(self._sql.add_firings, self._connection, firings, lease_ms=lease_ms)
+
+    async def event_triggers(self, namespace: str) -> list[Row]:
+        rows = self._sql.event_triggers(self._connection, namespace=namespace)
+        return [row async for row in rows]
 
     async def add_published(self, namespace: str, event: pb.Event, at_us: int) -> bool:
         """Whether it is new."""

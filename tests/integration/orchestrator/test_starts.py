@@ -1,6 +1,9 @@
 """Starts with one key at their owner, on a real database: what holds within a batch and after."""
 
+import asyncio
 from typing import Any
+
+import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
@@ -197,6 +200,29 @@ async def test_a_debounced_start_gives_its_input_to_the_one_that_waits(
     async with running(store) as core:
         assert await begun(core, one, "r3", data=b"3") == later
         assert await begun(core, one, "r4", data=b"4") == later
+
+
+async def test_starts_of_a_line_are_placed_in_the_order_in_which_they_came(
+    store: OrchestratorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long each is looked up, the last one's input stays."""
+    one = of(debounce_ms=60_000)
+    async with running(store) as core:
+        rows, last = core.store.rows, asyncio.Event()
+
+        async def first_is_slow(name: str, **given: Any) -> Any:
+            if given.get("request_ids") == ["r0"]:
+                await last.wait()
+            found = await rows(name, **given)
+            if given.get("request_ids") == ["r2"]:
+                last.set()
+            return found
+
+        monkeypatch.setattr(core.store, "rows", first_is_slow)
+        asked = (begun(core, one, f"r{n}", data=b"%d" % n) for n in range(3))
+        answers = await asyncio.gather(*asked)
+        assert [each.created for each in answers] == [True, False, False]
+        assert (await state(core, answers[0].execution_id)).input.data == b"2"
 
 
 async def test_a_start_soon_after_another_is_answered_with_its_execution(

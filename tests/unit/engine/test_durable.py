@@ -199,6 +199,13 @@ def test_a_call_is_a_task_below_the_handler() -> None:
     assert run.dispatched == ["h"]
 
 
+def test_a_call_has_a_limit_of_time_whether_it_says_one_or_not() -> None:
+    """That of a task for which nobody said one."""
+    run = Handled()
+    run.ask(calls(0), calls(1, "http.request"), calls(2, timeout_ms=7))
+    assert [sent.planned.timeout_ms for sent in run.last.dispatch] == [300_000, 30_000, 7]
+
+
 def test_a_failed_call_is_an_outcome() -> None:
     """The handler is told and decides."""
     run = Handled()

@@ -13,7 +13,8 @@ from flowmesh.definitions.durations import duration_ms, is_instant
 from flowmesh.definitions.formats import native_bodies, native_links
 from flowmesh.definitions.formats.authentication import authentication_of
 from flowmesh.definitions.formats.common import headers_of, javascript, method_of, url_of
-from flowmesh.definitions.formats.steps import read_task
+from flowmesh.definitions.formats.steps import ACTIONS, read_task
+from flowmesh.definitions.formats.task_types import warn_of_likeness
 from flowmesh.definitions.formats.triggers import read_receiver
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
@@ -253,6 +254,8 @@ def _custom(place: Place) -> Meaning:
         return Meaning(read_task(data))
     key = "handlerId" if "handlerId" in data.value and "taskType" not in data.value else "taskType"
     handler = data.identifier(key, "the task type of a worker")
+    if key == "taskType" and handler not in ACTIONS:
+        warn_of_likeness(data, key, ACTIONS)
     if data.has("input"):
         return place.given(place.task("custom", handler, {}), "")
     config = {name: value for name, value in data.value.items() if name not in _OURS}

@@ -27,6 +27,7 @@ from flowmesh.definitions.formats.outcomes import read_compensation, read_outcom
 from flowmesh.definitions.formats.searching import read_retention, read_search
 from flowmesh.definitions.formats.starting import read_start
 from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
+from flowmesh.definitions.formats.task_types import warn_of_likeness
 from flowmesh.definitions.formats.triggers import read_triggers
 from flowmesh.definitions.formats.variables import read_variables
 from flowmesh.definitions.model import (
@@ -182,6 +183,8 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
     config = {} if wrong else read(body)
     if read is not _custom:
         body.refuse_unknown()
+    elif task_type:
+        warn_of_likeness(spec, "type", _TYPES)
     if read is _function:
         executor = config.pop("handler", executor)
     return Task(

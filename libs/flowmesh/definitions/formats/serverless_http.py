@@ -8,7 +8,7 @@ from flowmesh.definitions.formats.serverless_oauth2 import oauth2_program
 from flowmesh.definitions.formats.serverless_values import unsupported
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.reader import Reader
-from flowmesh.definitions.specs import HTTP_TIMEOUT_MS
+from flowmesh.plan import HTTP_TIMEOUT_MS
 
 ANSWERS = ("content", "response", "raw")
 _OTHER_SCHEMES = ("certificate", "digest", "oidc")

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.serverless_values import duration_of, unsupported
-from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader
 from flowmesh.definitions.triggers import TRIGGERS_MAX, Cron, Events, Trigger
@@ -17,10 +16,7 @@ from flowmesh.definitions.triggers import TRIGGERS_MAX, Cron, Events, Trigger
 ATTRIBUTES = ("type", "source")
 # What makes a filter a pattern. A dot is none: types and sources are full of them.
 PATTERN_CHARACTERS = r"\^$*+?()[]{}|"
-_EVENT: dict[str, Json] = {
-    "specversion": "1.0",
-    **{key: f"{{{{event.{key}}}}}" for key in ("id", "source", "type", "subject", "time", "data")},
-}
+_EVENT = """{{merge(fromJson('{"specversion": "1.0"}'), event)}}"""
 _CLOCKS = (
     # ms of a unit, how many of it the next larger one has, and the expression
     (86_400_000, 1, "0 0 * * *"),

@@ -24,7 +24,7 @@ from flowmesh.definitions.model import (
     Task,
 )
 from flowmesh.definitions.reader import Reader, is_id, kind_of
-from flowmesh.definitions.specs import HTTP_TIMEOUT_MS
+from flowmesh.plan import HTTP_TIMEOUT_MS
 
 HTTP_RESOURCE = re.compile(r"arn:aws[\w-]*:states:::http:invoke\Z")
 _REMOTE = re.compile(

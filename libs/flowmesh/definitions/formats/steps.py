@@ -20,6 +20,7 @@ from flowmesh.definitions.formats.common import (
 from flowmesh.definitions.formats.searching import read_retention, read_search
 from flowmesh.definitions.formats.starting import read_start
 from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
+from flowmesh.definitions.formats.task_types import warn_of_likeness
 from flowmesh.definitions.formats.triggers import read_triggers
 from flowmesh.definitions.model import (
     STEPS_RETRY,
@@ -139,10 +140,12 @@ def read_task(reader: Reader) -> Task:
     """The task that `action` and `params` say."""
     action = reader.identifier("action", "", required=False)
     params = reader.object("params")
-    executor, read = _ACTIONS.get(action, (action, _custom))
+    executor, read = ACTIONS.get(action, (action, _custom))
     config = read(params)
-    if action in _ACTIONS:
+    if action in ACTIONS:
         params.warn_of_unknown()
+    else:
+        warn_of_likeness(reader, "action", ACTIONS)
     return Task(
         type=action or "noop",
         executor=executor,
@@ -221,7 +224,7 @@ def _custom(params: Reader) -> dict[str, Json]:
     return dict(params.value)
 
 
-_ACTIONS: dict[str, tuple[str, Callable[[Reader], dict[str, Json]]]] = {
+ACTIONS: dict[str, tuple[str, Callable[[Reader], dict[str, Json]]]] = {
     "": ("noop", _noop),
     "noop": ("noop", _noop),
     "http.request": ("http.request", _http),

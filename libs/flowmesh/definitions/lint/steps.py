@@ -5,7 +5,7 @@ from collections.abc import Container
 from flowmesh.definitions.lint.subject import Subject, calls
 from flowmesh.definitions.model import Dialect, Node, Retry, Task
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.specs import HTTP_TIMEOUT_MS, TIMEOUT_MS
+from flowmesh.plan import timeout_of
 
 # More attempts, or more waiting between them, is taken for a mistake.
 ATTEMPTS_MAX = 20
@@ -33,8 +33,8 @@ def check_task(task: Task, problems: Problems) -> None:
 
 
 def _warn_of_timeout(task: Task, name: str, path: Path, problems: Problems) -> None:
-    default = HTTP_TIMEOUT_MS if task.executor in ("http.request", "webhook") else TIMEOUT_MS
-    message = f"{name} has no timeout: each attempt may take {default // 1000} s; say how long"
+    seconds = timeout_of(task.executor) // 1000
+    message = f"{name} has no timeout: each attempt may take {seconds} s; say how long"
     problems.warn("LINT_TIMEOUT", message, path)
 
 

@@ -96,8 +96,8 @@ class DurableContext:
     ) -> "asyncio.Future[Any]":
         """Runs a task of another type, at any worker that handles it; CallFailed when it fails.
 
-        It has the queue and the priority of this handler's node. `config` is what a definition
-        gives such a task beside its input.
+        It has the queue and the priority of this handler's node. Without `timeout` an attempt has
+        the time of any task. `config` is what a definition gives such a task beside its input.
         """
         call = JournalCall(input=payload_inline(encode(input), "input"))
         if retry is not None:

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import UNSET, Meta
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -36,6 +37,7 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
+from flowmesh.standards.extensions import extensions_of
 from flowmesh.views import instant, raw_json, raw_value
 
 # What the orchestrator calls a node that waits for a call.
@@ -64,6 +66,10 @@ class PublishRequest(Envelope, frozen=True, kw_only=True):
     data: Annotated[Any, Meta(description="Any JSON value.")] = None
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Literal["application/json"] = "application/json"
+    extensions: Annotated[
+        dict[str, str | int | bool],
+        Meta(description="Further attributes, by names of lower-case letters and digits."),
+    ] = msgspec.field(default_factory=dict)
 
 
 async def list_triggers(backends: Backends, request: Request) -> Response:
@@ -173,6 +179,7 @@ async def publish_event(backends: Backends, request: Request) -> Response:
         subject=envelope.subject,
         time_us=us_of("time", envelope.time) if envelope.time else 0,
         data=payload_pb2.Payload(data=dump_json(envelope.data)),
+        extensions=extensions_of(envelope.extensions),
     )
     response = await backends.triggers.PublishEvent(
         pb.PublishEventRequest(namespace=request.namespace, event=event)

@@ -126,7 +126,7 @@ class JournalCall(_message.Message):
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     timeout_ms: _builtins.int
-    """Limit of one attempt; 0 is none."""
+    """Limit of one attempt; 0 is that of a task for which nobody said one."""
     config: _builtins.bytes
     """JSON that its executor gets beside the input, as TaskSpec.config."""
     @_builtins.property

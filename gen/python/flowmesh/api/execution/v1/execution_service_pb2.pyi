@@ -135,7 +135,9 @@ class StartExecutionResponse(_message.Message):
     EXECUTION_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     created: _builtins.bool
-    """False: an earlier call with the same request_id started it."""
+    """False: an earlier call with the same request_id started it, or another start did, with whose
+    execution the start policy answers; then the execution has another request_id.
+    """
     @_builtins.property
     def execution(self) -> _execution_pb2.Execution:
         """Set when `wait_ms` was above 0 and the execution has ended."""

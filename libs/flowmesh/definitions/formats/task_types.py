@@ -1,0 +1,53 @@
+"""Words that are no built-in task type are types of somebody's own workers, or mistyped."""
+
+from collections.abc import Iterable
+
+from flowmesh.definitions.reader import Reader
+
+# `log` is one letter away from too many words.
+_LETTERS_MIN = 4
+# Nor is a short word that has another letter in it: `decay` is a word like `delay`.
+_ANOTHER_LETTER_MIN = 6
+
+
+def warn_of_likeness(reader: Reader, key: str, known: Iterable[str]) -> None:
+    """Warns of the type under `key`, which is none of `known`, where one of them is very near."""
+    if reader.problems.checked:
+        return
+    word = str(reader.raw(key))
+    near = next((each for each in known if alike(word, each)), "")
+    if near:
+        message = (
+            f"{word[:64]!r} is no built-in task type; did you mean {near!r}? As it is written, it "
+            "runs only once a worker has registered for it"
+        )
+        reader.problems.warn("TASK_TYPE_UNKNOWN", message, (*reader.path, key))
+
+
+def alike(word: str, right: str) -> bool:
+    """Whether `word` is `right` mistyped: a letter too many, too few, another one or misplaced;
+    upper case, or other signs between the words. A digit was meant, and so was another beginning.
+    """
+    word, right = _letters(word), _letters(right)
+    if len(right) < _LETTERS_MIN or abs(len(word) - len(right)) > 1:
+        return False
+    begin = _same(word, right)
+    end = min(_same(word[::-1], right[::-1]), min(len(word), len(right)) - begin)
+    wrong, wanted = word[begin : len(word) - end], right[begin : len(right) - end]
+    if any(letter.isdigit() for letter in wrong):
+        return False
+    if len(wrong) != len(wanted) or not wrong:
+        return len(wrong) + len(wanted) <= 1
+    if len(wrong) == 1:
+        return begin > 0 and len(right) >= _ANOTHER_LETTER_MIN
+    return wrong == wanted[::-1] if begin == 0 else sorted(wrong) == sorted(wanted)
+
+
+def _letters(word: str) -> str:
+    return "".join(letter for letter in word.lower() if letter.isalnum())
+
+
+def _same(one: str, other: str) -> int:
+    """How many letters both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

@@ -1,0 +1,45 @@
+"""Which words are a built-in task type mistyped, and which are words of their own."""
+
+import orjson
+import pytest
+
+from flowmesh.definitions import errors_in, read_source
+from flowmesh.definitions.formats.steps import ACTIONS
+from flowmesh.definitions.formats.task_types import alike
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        *((each, "transform") for each in ("transfrom", "tranform", "Transform", "rtansform")),
+        *((each, "http.request") for each in ("http_request", "httpRequest", "http.reqest")),
+        ("trasnfrom", "transform"),
+        ("delayy", "delay"),
+        ("pubilsh", "publish"),
+        ("db-query", "db.query"),
+    ],
+)
+def test_a_word_that_is_mistyped_has_one_that_was_meant(word: str, meant: str) -> None:
+    """A letter too many, too few, another one or misplaced; upper case, other signs."""
+    assert [each for each in ACTIONS if alike(word, each)] == [meant]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "transfer", "transport", "relay", "decay", "junction", "python3", "delay2", "http2",
+        "loop", "nope", "blog", "logs", "login", "publisher", "unpublish", "approve", "email",
+    ],
+)  # fmt: skip
+def test_a_word_of_its_own_is_none_mistyped(word: str) -> None:
+    """What has a digit or another beginning, is short or differs by more than that."""
+    assert not any(alike(word, each) for each in ACTIONS)
+
+
+def test_an_error_behind_many_warnings_is_told() -> None:
+    """However much there is to warn of, a document is not right because of it."""
+    warned = [{"id": f"s{n}", "action": "noops"} for n in range(100)]
+    steps = [*warned, {"id": "last", "timeout": "soon"}]
+    reading = read_source(orjson.dumps({"id": "w", "steps": steps}), "application/json")
+    (error,) = errors_in(reading.problems)
+    assert error.place == "steps[100].timeout"
