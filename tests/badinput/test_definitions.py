@@ -194,7 +194,7 @@ def test_a_mutated_document_is_judged(document: Any) -> None:
 
 @pytest.mark.slow
 @settings(
-    max_examples=20_000, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=12_000, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 @given(mutated())
 def test_many_mutated_documents_are_judged(document: Any) -> None:
