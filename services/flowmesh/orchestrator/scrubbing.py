@@ -63,9 +63,13 @@ class Scrubbing:
             subject = Subject(execution_id, await self._subjects.plan(row), [])
             known = subject, Scrubber(execution_id, subject.plan, subject.events)
         subject, _ = known
+        erased = subject.erased
         if subject.plan.namespace != namespace:
             raise execution_not_found(execution_id)
         await self._subjects.read_on(subject, row)
+        if subject.erased and not erased:
+            # The states that are kept have the values still.
+            known = subject, Scrubber(execution_id, subject.plan, subject.events)
         if subject.truncated:
             subject.events.clear()
             subject.size = 0

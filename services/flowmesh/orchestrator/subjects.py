@@ -1,5 +1,6 @@
 """Executions to be looked at: their plans and their committed events, read from the rows."""
 
+from bisect import bisect_right
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.batch import DAY_US
+from flowmesh.orchestrator.erasing import without_values
 from flowmesh.orchestrator.errors import execution_not_found
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.owner import Orchestrator
@@ -16,20 +18,25 @@ EVENTS_MAX = 100_000
 EVENTS_BYTES_MAX = 64 << 20
 """Events of one execution that a report is made of, and their bytes; beyond, it says it is cut."""
 
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 10_000
+BYTES_AT_ONCE = 4 << 20
+"""Of a history read at once; the row with which it has so many bytes is the last one."""
 
 Events = list[history_event_pb2.HistoryEvent]
 
 
 @dataclass(slots=True)
 class Subject:
-    """An execution with its first events; `truncated` where there are more than a report takes."""
+    """An execution with its first events; `truncated` where there are more than a report takes,
+    `erased` once its values are: no event has any then.
+    """
 
     execution_id: str
     plan: Plan
     events: Events
     size: int = 0
     truncated: bool = False
+    erased: bool = False
 
 
 class Subjects:
@@ -56,22 +63,28 @@ class Subjects:
 
     async def pages(self, row: Any, after: int = 0) -> AsyncIterator[tuple[Events, int]]:
         """Its events behind `after`, some rows at a time, with their bytes."""
-        while True:
+        more = True
+        while more:
             rows = await self._core.store.rows(
                 "history_page",
                 start_day=row["started_at"] // DAY_US,
                 execution_id=row["id"],
                 after=after,
                 rows_max=ROWS_AT_ONCE,
+                bytes_max=BYTES_AT_ONCE,
             )
             page: Events = []
             for stored in rows:
-                parsed = history_event_pb2.HistoryEvents.FromString(stored["events"]).events
-                page.extend(event for event in parsed if event.sequence > after)
+                page += history_event_pb2.HistoryEvents.FromString(stored["events"]).events
+            first = bisect_right(page, after, key=lambda event: event.sequence)
+            if first:
+                del page[:first]
             if not page:
                 return
             after = page[-1].sequence
-            yield page, sum(len(stored["events"]) for stored in rows)
+            size = sum(len(stored["events"]) for stored in rows)
+            more = len(rows) == ROWS_AT_ONCE or size >= BYTES_AT_ONCE
+            yield page, size
 
     async def read(self, namespace: str, execution_id: str) -> Subject:
         """An execution with its events, up to a bound."""
@@ -100,6 +113,19 @@ class Subjects:
         async for page, size in self.pages(row, after):
             subject.events += page
             subject.size += size
+            if not subject.erased and _is_erased(page):
+                # The rows may have the values for a moment longer, and were read with them before.
+                subject.erased = True
+                subject.events[:] = map(without_values, subject.events)
             if len(subject.events) > EVENTS_MAX or subject.size > EVENTS_BYTES_MAX:
                 subject.truncated = True
                 return
+
+
+def _is_erased(events: Events) -> bool:
+    """Whether the last of these say so; of what has been erased only what finds it changes."""
+    for event in reversed(events):
+        kind = event.WhichOneof("event")
+        if kind != "search_attributes_set":
+            return kind == "payloads_erased"
+    return False
