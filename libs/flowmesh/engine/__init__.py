@@ -31,7 +31,7 @@ from flowmesh.engine.commands import (
     Terminate,
     TimersDue,
 )
-from flowmesh.engine.copying import copied
+from flowmesh.engine.copying import copied, let_go
 from flowmesh.engine.decide import DELIVERIES_MAX, decide
 from flowmesh.engine.ending import OUTPUT_BYTES_MAX, encode_output
 from flowmesh.engine.journal import (
@@ -127,6 +127,7 @@ __all__ = [
     "failed_nodes",
     "goes_on",
     "is_own",
+    "let_go",
     "map_counts",
     "map_output",
     "outcome_of",

@@ -13,10 +13,13 @@ from flowmesh.engine.ends import close_scope, end_node, fails_its_graph, own, re
 from flowmesh.engine.state import NodeState, Scope, State
 from flowmesh.plan import Plan, PlanNode
 
+# Found once: a method of a message is looked for among its fields first, each time.
+_which = history.HistoryEvent.WhichOneof
+
 
 def apply(state: State, event: history.HistoryEvent) -> None:
     """Advances the state by one event, which must be the next in sequence."""
-    kind, sequence = event.WhichOneof("event"), event.sequence
+    kind, sequence = _which(event, "event"), event.sequence
     if sequence != state.sequence + 1 or kind is None:
         raise ValueError(f"{state.execution_id}: event {sequence} after {state.sequence}")
     state.sequence = sequence

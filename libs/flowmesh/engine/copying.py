@@ -1,4 +1,4 @@
-"""Copies of states that go on by themselves. What no event changes in place is shared."""
+"""Copies of states that go on by themselves, and how a state is let go. What no event changes in place is shared."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ from flowmesh.plan import PlanNode
 def copied(state: State) -> State:
     """A state of which everything is as in the other, and which changes alone."""
     return _Copying().state(state)
+
+
+def let_go(state: State) -> None:
+    """Takes a state apart that nobody uses any more.
+
+    Its nodes and graphs refer to one another: without this their memory is free only once the
+    garbage collector has come to them, which stops everything for as long as it looks.
+    """
+    for scope in tuple(state.all_scopes()):
+        scope.nodes.clear()
+        scope.failed = None
 
 
 class _Copying:

@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
-from flowmesh.engine import NodeState, Scope, State, apply, copied, restore_held
+from flowmesh.engine import NodeState, Scope, State, apply, copied, let_go, restore_held
 from flowmesh.engine.state import PENDING, RUNNING
 from flowmesh.insight.parts import (
     NodeWord,
@@ -50,13 +50,19 @@ class Scrubber:
     Not for two threads at once.
     """
 
-    def __init__(self, execution_id: str, plan: Plan, events: Sequence[pb.HistoryEvent]) -> None:
+    def __init__(
+        self,
+        execution_id: str,
+        plan: Plan,
+        events: Sequence[pb.HistoryEvent],
+        apart: int = EVENTS_BETWEEN_COPIES,
+    ) -> None:
         self.execution_id = execution_id
         self.plan = plan
         self.events = events
         self._state = State(execution_id, plan)
         self._copies: list[State] = []
-        self._apart = EVENTS_BETWEEN_COPIES
+        self._apart = apart
 
     def sequence_at(self, at_us: int) -> int:
         """That of the last event that was not later; 0 before the first."""
@@ -66,6 +72,8 @@ class Scrubber:
     def state(self, sequence: int) -> Iterator[State]:
         """The state after an event, for reading, until the end of the block."""
         state = self._nearest(sequence)
+        if state is not self._state:
+            let_go(self._state)
         # A history that is none must not leave a state behind that is half of one.
         self._state = State(self.execution_id, self.plan)
         self._replay(state, sequence)
@@ -80,6 +88,11 @@ class Scrubber:
             for node_id, due_at_us in timers.items():
                 state.set_timer(node_id, due_at_us)
             self._state = state
+
+    def close(self) -> None:
+        """It is not used any more."""
+        for state in (self._state, *self._copies):
+            let_go(state)
 
     def at(self, sequence: int) -> StateAt:
         """The report of the state after an event, of which there must be one."""
@@ -112,6 +125,9 @@ class Scrubber:
         copies.append(copied(state))
         if len(copies) > COPIES_MAX:
             self._apart *= 2
+            for each in copies:
+                if each.sequence % self._apart:
+                    let_go(each)
             self._copies = [each for each in copies if each.sequence % self._apart == 0]
 
 
