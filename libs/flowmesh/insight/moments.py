@@ -7,6 +7,7 @@ back, costs what lies behind the nearest of them.
 from __future__ import annotations
 
 import contextlib
+import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -45,10 +46,7 @@ What no event changes, as outputs, they share with the history.
 
 
 class Scrubber:
-    """One history, which may grow, and the state after any of its events.
-
-    Not for two threads at once.
-    """
+    """One history, which may grow, and the state after any of its events, for one at a time."""
 
     def __init__(
         self,
@@ -63,6 +61,8 @@ class Scrubber:
         self._state = State(execution_id, plan)
         self._copies: list[State] = []
         self._apart = apart
+        # Who asked may be gone while a thread is still at it.
+        self._using = threading.Lock()
 
     def sequence_at(self, at_us: int) -> int:
         """That of the last event that was not later; 0 before the first."""
@@ -71,28 +71,32 @@ class Scrubber:
     @contextlib.contextmanager
     def state(self, sequence: int) -> Iterator[State]:
         """The state after an event, for reading, until the end of the block."""
-        state = self._nearest(sequence)
-        if state is not self._state:
-            let_go(self._state)
-        # A history that is none must not leave a state behind that is half of one.
-        self._state = State(self.execution_id, self.plan)
-        self._replay(state, sequence)
-        timers = dict(state.timers)
-        restore_held(state)
-        try:
-            yield state
-        finally:
-            # What no history names is found anew each time.
-            state.held.clear()
-            state.timers.clear()
-            for node_id, due_at_us in timers.items():
-                state.set_timer(node_id, due_at_us)
-            self._state = state
+        with self._using:
+            state = self._nearest(sequence)
+            if state is not self._state:
+                let_go(self._state)
+            # A history that is none must not leave a state behind that is half of one.
+            self._state = State(self.execution_id, self.plan)
+            self._replay(state, sequence)
+            timers = dict(state.timers)
+            restore_held(state)
+            try:
+                yield state
+            finally:
+                # What no history names is found anew each time.
+                state.held.clear()
+                state.timers.clear()
+                for node_id, due_at_us in timers.items():
+                    state.set_timer(node_id, due_at_us)
+                self._state = state
 
     def close(self) -> None:
         """It is not used any more."""
-        for state in (self._state, *self._copies):
-            let_go(state)
+        with self._using:
+            for state in (self._state, *self._copies):
+                let_go(state)
+            self._state = State(self.execution_id, self.plan)
+            self._copies.clear()
 
     def at(self, sequence: int) -> StateAt:
         """The report of the state after an event, of which there must be one."""
