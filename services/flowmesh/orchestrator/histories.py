@@ -41,7 +41,6 @@ class Histories:
                 execution_id=request.execution_id,
                 after=after,
                 rows_max=ROWS_AT_ONCE,
-                bytes_max=PAGE_BYTES_MAX,
             )
             before = after
             for stored in rows:

@@ -1,5 +1,6 @@
 """Executions to be looked at: their plans and their committed events, read from the rows."""
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ EVENTS_BYTES_MAX = 64 << 20
 ROWS_AT_ONCE = 10_000
 BYTES_AT_ONCE = 4 << 20
 """Of a history read at once; the row with which it has so many bytes is the last one."""
+
+BYTES_ON_LOOP = 16 << 10
+"""More of them are taken apart beside the loop that commits."""
 
 Events = list[history_event_pb2.HistoryEvent]
 
@@ -65,26 +69,24 @@ class Subjects:
         """Its events behind `after`, some rows at a time, with their bytes."""
         more = True
         while more:
-            rows = await self._core.store.rows(
-                "history_page",
+            found = await self._core.store.one(
+                "history_after",
                 start_day=row["started_at"] // DAY_US,
                 execution_id=row["id"],
                 after=after,
                 rows_max=ROWS_AT_ONCE,
                 bytes_max=BYTES_AT_ONCE,
             )
-            page: Events = []
-            for stored in rows:
-                page += history_event_pb2.HistoryEvents.FromString(stored["events"]).events
-            first = bisect_right(page, after, key=lambda event: event.sequence)
-            if first:
-                del page[:first]
+            stored = found["events"] or b""
+            if len(stored) < BYTES_ON_LOOP:
+                page = _events_after(after, stored)
+            else:
+                page = await asyncio.to_thread(_events_after, after, stored)
             if not page:
                 return
             after = page[-1].sequence
-            size = sum(len(stored["events"]) for stored in rows)
-            more = len(rows) == ROWS_AT_ONCE or size >= BYTES_AT_ONCE
-            yield page, size
+            more = found["row_count"] == ROWS_AT_ONCE or len(stored) >= BYTES_AT_ONCE
+            yield page, len(stored)
 
     async def read(self, namespace: str, execution_id: str) -> Subject:
         """An execution with its events, up to a bound."""
@@ -120,6 +122,11 @@ class Subjects:
             if len(subject.events) > EVENTS_MAX or subject.size > EVENTS_BYTES_MAX:
                 subject.truncated = True
                 return
+
+
+def _events_after(after: int, stored: bytes) -> Events:
+    events = list(history_event_pb2.HistoryEvents.FromString(stored).events)
+    return events[bisect_right(events, after, key=lambda event: event.sequence) :]
 
 
 def _is_erased(events: Events) -> bool:

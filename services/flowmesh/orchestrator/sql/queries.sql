@@ -110,10 +110,19 @@ join history h on h.start_day = w.start_day and h.execution_id = w.execution_id
               and h.seq > w.after
 order by h.execution_id, h.seq;
 
--- name: history_page(start_day, execution_id, after, rows_max, bytes_max)
--- Rows whose last event may be above `after`: the row that holds it, and those behind, up to so many
--- or the one with which they have so many bytes.
-select seq, events from (
+-- name: history_page(start_day, execution_id, after, rows_max)
+-- Rows whose last event may be above `after`: the row that holds it, and those behind.
+select seq, events from history
+where start_day = :start_day and execution_id = :execution_id
+  and seq >= coalesce(
+      (select max(seq) from history
+       where start_day = :start_day and execution_id = :execution_id and seq <= :after + 1), 0)
+order by seq limit :rows_max;
+
+-- name: history_after(start_day, execution_id, after, rows_max, bytes_max)^
+-- Rows as of `history_page` in one: what they hold one behind the other, which is one message, up to
+-- the row with which they have so many bytes.
+select count(*) as row_count, string_agg(events, '' order by seq) as events from (
     select seq, events,
            sum(octet_length(events)) over (order by seq rows unbounded preceding) as bytes
     from history
@@ -123,8 +132,7 @@ select seq, events from (
            where start_day = :start_day and execution_id = :execution_id and seq <= :after + 1), 0)
     order by seq limit :rows_max
 ) as page
-where bytes - octet_length(events) < :bytes_max
-order by seq;
+where bytes - octet_length(events) < :bytes_max;
 
 -- name: plan_bodies(digests)
 select digest, body from plans where digest = any (:digests::text[]);
