@@ -1,4 +1,7 @@
-"""Copies of states that go on by themselves, and how a state is let go. What no event changes in place is shared."""
+"""Copies of states that go on by themselves, and how a state is let go.
+
+What no event changes in place is shared.
+"""
 
 from __future__ import annotations
 

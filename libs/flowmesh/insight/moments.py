@@ -1,7 +1,7 @@
 """An execution as it was after one of its events: a history replayed up to there.
 
-A `Scrubber` keeps the state it showed last and copies of earlier ones, so that a jump, forward or
-back, costs what lies behind the nearest of them.
+A `Scrubber` keeps the state it showed last and, once somebody has gone back, copies of earlier
+ones, so that a jump in either direction costs what lies behind the nearest of them.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ COPIES_MAX = 8
 What no event changes, as outputs, they share with the history.
 """
 
+NEAR_PART = 5
+"""A further copy is that part of the distance before where somebody went back to: they may go on."""
+
 
 class Scrubber:
     """One history, which may grow, and the state after any of its events, for one at a time."""
@@ -61,6 +64,8 @@ class Scrubber:
         self._state = State(execution_id, plan)
         self._copies: list[State] = []
         self._apart = apart
+        self._went_back = False
+        self._near = State(execution_id, plan)
         # Who asked may be gone while a thread is still at it.
         self._using = threading.Lock()
 
@@ -72,9 +77,7 @@ class Scrubber:
     def state(self, sequence: int) -> Iterator[State]:
         """The state after an event, for reading, until the end of the block."""
         with self._using:
-            state = self._nearest(sequence)
-            if state is not self._state:
-                let_go(self._state)
+            state = self._take(sequence)
             # A history that is none must not leave a state behind that is half of one.
             self._state = State(self.execution_id, self.plan)
             self._replay(state, sequence)
@@ -93,9 +96,10 @@ class Scrubber:
     def close(self) -> None:
         """It is not used any more."""
         with self._using:
-            for state in (self._state, *self._copies):
+            for state in (self._state, self._near, *self._copies):
                 let_go(state)
             self._state = State(self.execution_id, self.plan)
+            self._near = State(self.execution_id, self.plan)
             self._copies.clear()
 
     def at(self, sequence: int) -> StateAt:
@@ -104,14 +108,27 @@ class Scrubber:
         with self.state(sequence) as state:
             return report_of(state, event, len(self.events))
 
-    def _nearest(self, sequence: int) -> State:
+    def _take(self, sequence: int) -> State:
         """A state at or before an event, which may be changed."""
-        at = bisect_right(self._copies, sequence, key=lambda each: each.sequence)
-        copy = self._copies[at - 1] if at else None
-        if self._state.sequence <= sequence:
-            if copy is None or copy.sequence <= self._state.sequence:
-                return self._state
-        return copied(copy) if copy is not None else State(self.execution_id, self.plan)
+        known = (self._near, *self._copies)
+        best = max(
+            (each for each in known if each.sequence <= sequence),
+            key=lambda each: each.sequence,
+            default=None,
+        )
+        at = best.sequence if best is not None else 0
+        if at <= self._state.sequence <= sequence:
+            return self._state
+        self._went_back = True
+        let_go(self._state)
+        self._state = State(self.execution_id, self.plan)
+        state = copied(best) if best is not None else State(self.execution_id, self.plan)
+        near = sequence - self._apart // NEAR_PART
+        if at < near:
+            self._replay(state, near)
+            let_go(self._near)
+            self._near = copied(state)
+        return state
 
     def _replay(self, state: State, sequence: int) -> None:
         """Goes forward to an event, and keeps copies on the way."""
@@ -119,7 +136,7 @@ class Scrubber:
             end = min(sequence, (state.sequence // self._apart + 1) * self._apart)
             for event in self.events[state.sequence : end]:
                 apply(state, event)
-            if end % self._apart == 0:
+            if self._went_back and end % self._apart == 0:
                 self._keep(state)
 
     def _keep(self, state: State) -> None:
