@@ -45,7 +45,7 @@ What no event changes, as outputs, they share with the history.
 """
 
 NEAR_PART = 5
-"""A further copy is that part of the distance before where somebody went back to: they may go on."""
+"""So great a part of the distance lies between a further copy and where somebody went back to."""
 
 
 class Scrubber:
