@@ -120,8 +120,8 @@ where start_day = :start_day and execution_id = :execution_id
 order by seq limit :rows_max;
 
 -- name: history_after(start_day, execution_id, after, rows_max, bytes_max)^
--- Rows as of `history_page` in one: what they hold one behind the other, which is one message, up to
--- the row with which they have so many bytes.
+-- The rows of `history_page` as one: their contents one behind the other are one message. The last
+-- is the one with which they have so many bytes.
 select count(*) as row_count, string_agg(events, '' order by seq) as events from (
     select seq, events,
            sum(octet_length(events)) over (order by seq rows unbounded preceding) as bytes
