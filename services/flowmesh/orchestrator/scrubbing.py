@@ -48,9 +48,13 @@ class Scrubbing:
                 with contextlib.closing(scrubber):
                     return await _shown(scrubber, request)
             subject, scrubber = await self._at_hand(namespace, row)
-            if subject.truncated:
-                return await self._replayed(subject, row, request)
-            return await _shown(scrubber, request)
+            try:
+                if subject.truncated:
+                    return await self._replayed(subject, row, request)
+                return await _shown(scrubber, request)
+            finally:
+                # Others are let go when the answer is on its way.
+                asyncio.get_running_loop().call_soon(self._keep_few)
 
     async def _at_hand(self, namespace: str, row: Any) -> tuple[Subject, Scrubber]:
         """A history with what was committed since it was looked at last."""
@@ -68,13 +72,16 @@ class Scrubbing:
             known[1].close()  # its states have the values still
             known = subject, Scrubber(execution_id, subject.plan, subject.events)
         if subject.truncated:
-            subject.events.clear()
+            subject.events = []
             subject.size = 0
+        known[1].events = subject.events
         self._kept[execution_id] = known
+        return known
+
+    def _keep_few(self) -> None:
         while len(self._kept) > 1 and self._too_many():
             _, (_, scrubber) = self._kept.popitem(last=False)
             scrubber.close()
-        return known
 
     def _too_many(self) -> bool:
         size = sum(subject.size for subject, _ in self._kept.values())

@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ BYTES_AT_ONCE = 4 << 20
 BYTES_ON_LOOP = 16 << 10
 """More of them are taken apart beside the loop that commits."""
 
-Events = list[history_event_pb2.HistoryEvent]
+Events = Sequence[history_event_pb2.HistoryEvent]
 
 
 @dataclass(slots=True)
@@ -95,6 +95,7 @@ class Subjects:
             return await self.archived(namespace, execution_id)
         subject = Subject(execution_id, await self.plan(row), [])
         await self.read_on(subject, row)
+        subject.events = list(subject.events)  # whoever reports looks at each several times
         return subject
 
     async def archived(self, namespace: str, execution_id: str) -> Subject:
@@ -113,20 +114,22 @@ class Subjects:
             return
         after = subject.events[-1].sequence if subject.events else 0
         async for page, size in self.pages(row, after):
-            subject.events += page
+            subject.events = [*subject.events, *page] if subject.events else page
             subject.size += size
             if not subject.erased and _is_erased(page):
                 # The rows may have the values for a moment longer, and were read with them before.
                 subject.erased = True
-                subject.events[:] = map(without_values, subject.events)
+                subject.events = [without_values(event) for event in subject.events]
             if len(subject.events) > EVENTS_MAX or subject.size > EVENTS_BYTES_MAX:
                 subject.truncated = True
                 return
 
 
 def _events_after(after: int, stored: bytes) -> Events:
-    events = list(history_event_pb2.HistoryEvents.FromString(stored).events)
-    return events[bisect_right(events, after, key=lambda event: event.sequence) :]
+    """Those of a message, as it is: an event is made of it when it is read, and kept by nobody."""
+    events = history_event_pb2.HistoryEvents.FromString(stored).events
+    first = bisect_right(events, after, key=lambda event: event.sequence)
+    return events[first:] if first else events
 
 
 def _is_erased(events: Events) -> bool:
