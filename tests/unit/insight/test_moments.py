@@ -150,7 +150,7 @@ def most_ms() -> float:
 
 
 def test_any_state_of_ten_thousand_events_is_there_soon() -> None:
-    """The whole report, the first time and from the last event on, in at most 20 ms."""
+    """The whole report, the first time and at the last event, 20 ms after its rows are there."""
     run = long_history()
     assert len(run.events) >= EVENTS
     rows = rows_of(run)
