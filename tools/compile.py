@@ -17,10 +17,11 @@ from flowmesh import core
 
 MODULES = {
     "libs/flowmesh/engine": (
-        "apply approvals children commands decide durable ending ends joining journal linked nodes"
-        " pages progress reruns searching starting state steering transition undoing variables"
-        " waits"
+        "apply approvals children commands copying decide durable ending ends joining journal"
+        " linked nodes pages progress reruns searching starting state steering transition undoing"
+        " variables waits"
     ),
+    "libs/flowmesh/insight": "moments",
     "libs/flowmesh/plan": "compiled policies scope",
     "services/flowmesh/orchestrator": (
         "admission attached batch committer dispatcher executions gate ids inbox leases lending"

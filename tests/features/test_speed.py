@@ -7,6 +7,7 @@ their machine; `make bench` measures the goals.
 import asyncio
 import json
 import os
+import statistics
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -17,9 +18,11 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from flowmesh import core
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.event.v1 import event_service_pb2_grpc
 from flowmesh.sdk import Client, Worker
+from flowmesh.testing.polling import slowness
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.test_event_streams import chain
@@ -32,6 +35,13 @@ WATCH_S = 10.0
 """How long an idle suite is watched."""
 
 EVENT_LATE_MS_MAX = 100.0
+STATE_AT_MS_MAX = 2 * 20.0
+PURE_FACTOR = 2
+"""What the sources take longer than the compiled core, which the target is meant for."""
+LONG_EVENTS = 10_000
+LONG_WITHIN_S = 120.0
+CHAIN_STEPS = 10
+LOOKS = 3
 PATIENCE_S = 30.0
 
 
@@ -217,3 +227,37 @@ async def test_events_arrive_within_a_tenth_of_a_second(suite: Suite) -> None:
     assert late_ms[int(len(late_ms) * 0.99)] < EVENT_LATE_MS_MAX
     metrics = (await suite.get("/metrics")).text
     assert "flowmesh_event_lag_seconds_bucket" in metrics
+
+
+async def test_any_state_of_a_long_execution_is_shown_soon(suite: Suite) -> None:
+    """Of 10,000 events, over REST with the whole report: the first time, and after any jump."""
+    steps = [
+        {
+            "id": f"s{number}",
+            "name": f"s{number}",
+            "action": "builtin.noop",
+            "params": {},
+            "dependencies": [f"s{number - 1}"] if number % CHAIN_STEPS else [],
+        }
+        for number in range(LONG_EVENTS // 3)
+    ]
+    name = f"long-{uuid.uuid4().hex[:8]}"
+    workflow_id = await suite.define({"id": name, "name": name, "steps": steps})
+    ids = [await suite.begin(workflow_id) for _ in range(LOOKS)]
+    for execution_id in ids:
+        await suite.wait(execution_id, LONG_WITHIN_S)
+
+    async def took_ms(execution_id: str, at: int) -> float:
+        began = time.monotonic()
+        answer = await suite.get(f"/api/v1/executions/{execution_id}/state?at={at}")
+        took = time.monotonic() - began
+        assert (answer.status, answer.json["sequence"]) == (200, at), answer.text[:1_000]
+        return took * 1_000
+
+    most_ms = STATE_AT_MS_MAX * slowness() * (1 if core.kind() == "compiled" else PURE_FACTOR)
+    first = [await took_ms(execution_id, LONG_EVENTS - 100) for execution_id in ids]
+    back = [await took_ms(ids[0], LONG_EVENTS - 100 - step) for step in range(1, LOOKS)]
+    about = [await took_ms(ids[0], 1 + step * 4_999 % LONG_EVENTS) for step in range(2 * LOOKS)]
+    assert min(first) < most_ms, first
+    assert statistics.median(back) < most_ms, back
+    assert statistics.median(about) < most_ms, about

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from flowmesh.insight.bottlenecks import Bottlenecks
     from flowmesh.insight.causes import Diagnosis, Explanation, Finding
     from flowmesh.insight.comparison import Comparison, NodeSide
-    from flowmesh.insight.moments import StateAt
     from flowmesh.insight.parts import Part
+    from flowmesh.insight.states import StateAt
     from flowmesh.insight.watching import Watch
     from flowmesh.sdk import Client
 

@@ -3,6 +3,7 @@
 decide(state, command, now, into)   what follows from a command, as events and effects
 apply(state, event)                 how one event changes the state
 replay(id, plan, events)            the state that a history adds up to
+copied(state)                       one that goes on by itself
 """
 
 from flowmesh.engine.apply import apply, replay, restore_held
@@ -30,6 +31,7 @@ from flowmesh.engine.commands import (
     Terminate,
     TimersDue,
 )
+from flowmesh.engine.copying import copied, let_go
 from flowmesh.engine.decide import DELIVERIES_MAX, decide
 from flowmesh.engine.ending import OUTPUT_BYTES_MAX, encode_output
 from flowmesh.engine.journal import (
@@ -119,11 +121,13 @@ __all__ = [
     "Transition",
     "Unfit",
     "apply",
+    "copied",
     "decide",
     "encode_output",
     "failed_nodes",
     "goes_on",
     "is_own",
+    "let_go",
     "map_counts",
     "map_output",
     "outcome_of",

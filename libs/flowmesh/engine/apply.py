@@ -13,13 +13,16 @@ from flowmesh.engine.ends import close_scope, end_node, fails_its_graph, own, re
 from flowmesh.engine.state import NodeState, Scope, State
 from flowmesh.plan import Plan, PlanNode
 
+# Found once: a method of a message is looked for among its fields first, each time.
+_which = history.HistoryEvent.WhichOneof
+
 
 def apply(state: State, event: history.HistoryEvent) -> None:
     """Advances the state by one event, which must be the next in sequence."""
-    kind = event.WhichOneof("event")
-    if event.sequence != state.sequence + 1 or kind is None:
-        raise ValueError(f"{state.execution_id}: event {event.sequence} after {state.sequence}")
-    state.sequence = event.sequence
+    kind, sequence = _which(event, "event"), event.sequence
+    if sequence != state.sequence + 1 or kind is None:
+        raise ValueError(f"{state.execution_id}: event {sequence} after {state.sequence}")
+    state.sequence = sequence
     APPLY[kind](state, getattr(event, kind), event.at_us)
 
 
@@ -171,11 +174,11 @@ def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> N
 
 def _task_started(state: State, event: history.TaskStarted, at_us: int) -> None:
     node = state.reach(event.node)
-    node.delivery = event.delivery
+    delivery = node.delivery = event.delivery
     node.worker_id = event.worker_id
     if node.planned.start_timeout_us and node.journal is None:
         state.set_due(node, 0)
-    if event.attempt == 1 and event.delivery <= 1:
+    if delivery <= 1 and event.attempt == 1:
         node.started_at_us = event.started_at_us or at_us
 
 

@@ -112,8 +112,10 @@ def _payloads_erased(state: State, event: history.PayloadsErased, at_us: int) ->
     state.input = payload_pb2.Payload(data=b"null")
     state.output = None
     state.failure = without_text(state.failure)
-    for signal in state.signals:
-        signal.ClearField("payload")
+    state.signals = [
+        execution_pb2.Signal(name=each.name, received_at_us=each.received_at_us)
+        for each in state.signals
+    ]
     state.signals_bytes = 0
     state.edits = {}
     state.variables_set, state.variables = (), state.variables[:1]

@@ -282,6 +282,9 @@ class State:
 
         Raises KeyError or ValueError for a node that cannot be.
         """
+        planned = self.plan.by_id.get(node_id)
+        if planned is not None:
+            return self.scope.node(planned)
         scope, planned = self.place(node_id)
         return scope.node(planned)
 

@@ -1,26 +1,26 @@
 """An execution as it was after one of its events: a history replayed up to there.
 
-A `Scrubber` keeps the state it showed last, so that going forward costs what lies between.
+A `Scrubber` keeps the state it showed last and, once somebody has gone back, copies of earlier
+ones, so that a jump in either direction costs what lies behind the nearest of them.
 """
 
+from __future__ import annotations
+
 import contextlib
+import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
-from flowmesh.engine import NodeState, Scope, State, apply, restore_held
+from flowmesh.engine import NodeState, Scope, State, apply, copied, let_go, restore_held
 from flowmesh.engine.state import PENDING, RUNNING
 from flowmesh.insight.parts import (
-    ErrorPart,
-    ExecutionWord,
-    HoldWord,
-    Json,
     NodeWord,
-    Part,
     error_part,
     execution_word,
     hold_word,
@@ -28,108 +28,46 @@ from flowmesh.insight.parts import (
     moment_or_unset,
     node_word,
 )
+from flowmesh.insight.states import NodeAt, SignalAt, StateAt, TimerAt, Variables
 from flowmesh.plan import Plan
 from flowmesh.views import event_type, raw_value
+
+if TYPE_CHECKING:
+    from flowmesh.api.execution.v1 import execution_pb2
 
 NODES_SHOWN_MAX = 12_000
 """A report shows no further items of maps in progress once it has so many nodes."""
 
+EVENTS_BETWEEN_COPIES = 2_500
+COPIES_MAX = 8
+"""Copies of states that are kept of one history; where they would be more, they are farther apart.
+What no event changes, as outputs, they share with the history.
+"""
 
-class NodeAt(Part, kw_only=True):
-    """A node that had begun or ended."""
-
-    status: NodeWord
-    attempt: int
-    scheduled_at: datetime | UnsetType = UNSET
-    started_at: datetime | UnsetType = UNSET
-    ended_at: datetime | UnsetType = UNSET
-    due_at: datetime | UnsetType = UNSET
-    worker_id: str | UnsetType = UNSET
-    because_of: str | UnsetType = UNSET
-    error: ErrorPart | UnsetType = UNSET
-
-
-class SignalAt(Part, kw_only=True):
-    """A signal that had been received."""
-
-    name: str
-    payload: Json
-    received_at: datetime
-
-
-class Variables(Part, kw_only=True):
-    """What templates saw: the input, outputs by task, the values of state machines, signals, and
-    what the workflow declares as variables.
-    """
-
-    input: Json
-    tasks: dict[str, Json]
-    states: dict[str, Json]
-    signals: list[SignalAt]
-    declared: dict[str, Json]
-
-
-class TimerAt(Part, kw_only=True):
-    """A node with a time to come: a timer, the next attempt of a task, the limit of a node."""
-
-    task_id: str
-    due_at: datetime
-
-
-class StateAt(Part, kw_only=True):
-    """An execution after event `sequence` of the `lastSequence` it had when this was asked.
-
-    `held` were ready and waited because of a pause or a limit of the execution, `queued` waited
-    for a worker, `atWorkers` were with one; `awaiting` has the nodes that waited for each signal.
-    `children` are the executions that nodes waited for, empty until they have started.
-    `hold` is what the execution itself waited for to begin.
-    `onHold` had failed and waited for somebody, as did those `stopped` by a breakpoint and those
-    `asking` for approval; `undo` were to be undone.
-    A start of a task that is over within 50 ms is written down with its end.
-    """
-
-    execution_id: str
-    workflow: str
-    version: int
-    plan_digest: str
-    status: ExecutionWord
-    sequence: int
-    last_sequence: int
-    at: datetime
-    event: str
-    task_id: str | UnsetType = UNSET
-    started_at: datetime | UnsetType = UNSET
-    ended_at: datetime | UnsetType = UNSET
-    hold: HoldWord | UnsetType = UNSET
-    variables: Variables
-    output: Json | UnsetType = UNSET
-    error: ErrorPart | UnsetType = UNSET
-    nodes: dict[str, NodeAt]
-    counts: dict[NodeWord, int]
-    held: list[str]
-    queued: list[str]
-    at_workers: list[str]
-    timers: list[TimerAt]
-    awaiting: dict[str, list[str]]
-    children: dict[str, str]
-    asking: list[str]
-    on_hold: list[str]
-    stopped: list[str]
-    undo: list[str]
-    truncated: bool
+NEAR_PART = 5
+"""So great a part of the distance lies between a further copy and where somebody went back to."""
 
 
 class Scrubber:
-    """One history, which may grow, and the state after any of its events.
+    """One history, which may grow, and the state after any of its events, for one at a time."""
 
-    Not for two threads at once.
-    """
-
-    def __init__(self, execution_id: str, plan: Plan, events: Sequence[pb.HistoryEvent]) -> None:
+    def __init__(
+        self,
+        execution_id: str,
+        plan: Plan,
+        events: Sequence[pb.HistoryEvent],
+        apart: int = EVENTS_BETWEEN_COPIES,
+    ) -> None:
         self.execution_id = execution_id
         self.plan = plan
         self.events = events
         self._state = State(execution_id, plan)
+        self._copies: list[State] = []
+        self._apart = apart
+        self._went_back = False
+        self._near = State(execution_id, plan)
+        # Who asked may be gone while a thread is still at it.
+        self._using = threading.Lock()
 
     def sequence_at(self, at_us: int) -> int:
         """That of the last event that was not later; 0 before the first."""
@@ -138,24 +76,31 @@ class Scrubber:
     @contextlib.contextmanager
     def state(self, sequence: int) -> Iterator[State]:
         """The state after an event, for reading, until the end of the block."""
-        state = self._state
-        if sequence < state.sequence:
-            state = State(self.execution_id, self.plan)
-        # A history that is none must not leave a state behind that is half of one.
-        self._state = State(self.execution_id, self.plan)
-        for event in self.events[state.sequence : sequence]:
-            apply(state, event)
-        timers = dict(state.timers)
-        restore_held(state)
-        try:
-            yield state
-        finally:
-            # What no history names is found anew each time.
-            state.held.clear()
-            state.timers.clear()
-            for node_id, due_at_us in timers.items():
-                state.set_timer(node_id, due_at_us)
-            self._state = state
+        with self._using:
+            state = self._take(sequence)
+            # A history that is none must not leave a state behind that is half of one.
+            self._state = State(self.execution_id, self.plan)
+            self._replay(state, sequence)
+            timers = dict(state.timers)
+            restore_held(state)
+            try:
+                yield state
+            finally:
+                # What no history names is found anew each time.
+                state.held.clear()
+                state.timers.clear()
+                for node_id, due_at_us in timers.items():
+                    state.set_timer(node_id, due_at_us)
+                self._state = state
+
+    def close(self) -> None:
+        """It is not used any more."""
+        with self._using:
+            for state in (self._state, self._near, *self._copies):
+                let_go(state)
+            self._state = State(self.execution_id, self.plan)
+            self._near = State(self.execution_id, self.plan)
+            self._copies.clear()
 
     def at(self, sequence: int) -> StateAt:
         """The report of the state after an event, of which there must be one."""
@@ -163,16 +108,59 @@ class Scrubber:
         with self.state(sequence) as state:
             return report_of(state, event, len(self.events))
 
+    def _take(self, sequence: int) -> State:
+        """A state at or before an event, which may be changed."""
+        known = (self._near, *self._copies)
+        best = max(
+            (each for each in known if each.sequence <= sequence),
+            key=lambda each: each.sequence,
+            default=None,
+        )
+        at = best.sequence if best is not None else 0
+        if at <= self._state.sequence <= sequence:
+            return self._state
+        self._went_back = True
+        let_go(self._state)
+        self._state = State(self.execution_id, self.plan)
+        state = copied(best) if best is not None else State(self.execution_id, self.plan)
+        near = sequence - self._apart // NEAR_PART
+        if at < near:
+            self._replay(state, near)
+            let_go(self._near)
+            self._near = copied(state)
+        return state
+
+    def _replay(self, state: State, sequence: int) -> None:
+        """Goes forward to an event, and keeps copies on the way."""
+        while state.sequence < sequence:
+            end = min(sequence, (state.sequence // self._apart + 1) * self._apart)
+            for event in self.events[state.sequence : end]:
+                apply(state, event)
+            if self._went_back and end % self._apart == 0:
+                self._keep(state)
+
+    def _keep(self, state: State) -> None:
+        copies = self._copies
+        if copies and copies[-1].sequence >= state.sequence:
+            return
+        copies.append(copied(state))
+        if len(copies) > COPIES_MAX:
+            self._apart *= 2
+            for each in copies:
+                if each.sequence % self._apart:
+                    let_go(each)
+            self._copies = [each for each in copies if each.sequence % self._apart == 0]
+
 
 def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> StateAt:
     """The report of a state whose last event this was; what waits must be known in it."""
     plan = state.plan
     kind = event.WhichOneof("event")
-    shown = list(_nodes(state))
-    counts: dict[NodeWord, int] = {}
+    shown: list[NodeState] = []
+    _add_nodes(state.scope, shown)
+    counts: dict[execution_pb2.NodeStatus.ValueType, int] = {}
     for node in shown:
-        word = node_word(node.status)
-        counts[word] = counts.get(word, 0) + 1
+        counts[node.status] = counts.get(node.status, 0) + 1
     begun = [node for node in shown if node.status != PENDING]
     return StateAt(
         execution_id=state.execution_id,
@@ -191,8 +179,8 @@ def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> State
         variables=_variables(state, begun),
         output=raw_value(state.output) if state.output is not None else UNSET,
         error=error_part(state.failure),
-        nodes={node.id: _node(node) for node in begun},
-        counts=counts,
+        nodes=_nodes(begun),
+        counts={node_word(status): count for status, count in counts.items()},
         held=list(state.held),
         queued=[node.id for node in state.at_workers.values() if not node.delivery],
         at_workers=[node.id for node in state.at_workers.values() if node.delivery],
@@ -215,26 +203,23 @@ def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> State
     )
 
 
-def _nodes(state: State) -> Iterator[NodeState]:
-    """Those of the plan in its order, each with the items in progress below it."""
-    left = NODES_SHOWN_MAX
-    stack: list[Iterator[NodeState]] = [_of_scope(state.scope)]
-    while stack and left:
-        node = next(stack[-1], None)
-        if node is None:
-            stack.pop()
-            continue
-        left -= 1
-        yield node
-        stack.extend(_of_scope(scope) for scope in reversed(node.scopes.values()))
-
-
-def _of_scope(scope: Scope) -> Iterator[NodeState]:
+def _add_nodes(scope: Scope, shown: list[NodeState]) -> None:
+    """Those of a graph in its order, each with the items in progress below it, until it is full."""
+    nodes = scope.nodes
     single = scope.owner is not None and scope.owner.machine is not None
-    undone = [each for each in scope.graph.undos if each.index in scope.nodes]
-    begun = [node.planned for node in scope.nodes.values()]
-    planned = begun if single else [*scope.graph.nodes, *undone]
-    return (scope.nodes.get(each.index) or NodeState(each, scope) for each in planned)
+    undone = [each for each in scope.graph.undos if each.index in nodes]
+    begun = [node.planned for node in nodes.values()]
+    for planned in begun if single else [*scope.graph.nodes, *undone]:
+        if len(shown) >= NODES_SHOWN_MAX:
+            return
+        node = nodes.get(planned.index)
+        if node is None:
+            shown.append(NodeState(planned, scope))
+            continue
+        shown.append(node)
+        if node.map is not None or node.machine is not None or node.journal is not None:
+            for inner in node.scopes.values():
+                _add_nodes(inner, shown)
 
 
 def _variables(state: State, nodes: list[NodeState]) -> Variables:
@@ -258,15 +243,36 @@ def _variables(state: State, nodes: list[NodeState]) -> Variables:
     )
 
 
-def _node(node: NodeState) -> NodeAt:
-    return NodeAt(
-        status=node_word(node.status),
-        attempt=node.attempt,
-        scheduled_at=moment_or_unset(node.scheduled_at_us),
-        started_at=moment_or_unset(node.started_at_us),
-        ended_at=moment_or_unset(node.ended_at_us),
-        due_at=moment_or_unset(node.due_at_us),
-        worker_id=node.worker_id if node.worker_id and node.status == RUNNING else UNSET,
-        because_of=node.because_of or UNSET,
-        error=error_part(node.failure),
-    )
+def _nodes(nodes: list[NodeState]) -> dict[str, NodeAt]:
+    times = _Times()
+    words: dict[execution_pb2.NodeStatus.ValueType, NodeWord] = {}
+    shown: dict[str, NodeAt] = {}
+    for node in nodes:
+        status = node.status
+        if status not in words:
+            words[status] = node_word(status)
+        shown[node.id] = NodeAt(
+            status=words[status],
+            attempt=node.attempt,
+            scheduled_at=times.at(node.scheduled_at_us),
+            started_at=times.at(node.started_at_us),
+            ended_at=times.at(node.ended_at_us),
+            due_at=times.at(node.due_at_us),
+            worker_id=node.worker_id if node.worker_id and status == RUNNING else UNSET,
+            because_of=node.because_of or UNSET,
+            error=error_part(node.failure) if node.failure is not None else UNSET,
+        )
+    return shown
+
+
+class _Times:
+    """Times of one report: what is committed together has the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, datetime | UnsetType] = {0: UNSET}
+
+    def at(self, at_us: int) -> datetime | UnsetType:
+        known = self._known.get(at_us)
+        if known is None:
+            known = self._known[at_us] = moment(at_us)
+        return known

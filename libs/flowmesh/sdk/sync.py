@@ -17,7 +17,7 @@ from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
 from flowmesh.insight.comparison import Comparison
 from flowmesh.insight.inputs import NodeInputs
-from flowmesh.insight.moments import StateAt
+from flowmesh.insight.states import StateAt
 from flowmesh.insight.traces import Trace
 from flowmesh.insight.watching import Watch
 from flowmesh.rehearsal.report import Report

@@ -13,6 +13,7 @@ from flowmesh.api.common.v1 import failure_pb2, payload_pb2, search_pb2
 
 JSON_ENCODING = "application/json"
 _NULL = Raw(b"null")
+_AS_IT_IS = msgspec.json.Decoder(Raw)
 # How a view takes the value of a payload; an object must come out as a dict.
 Read = Callable[[payload_pb2.Payload], Any]
 
@@ -66,7 +67,7 @@ def raw_json(data: bytes) -> Any:
     try:
         if not data.isascii():
             data.decode("utf-8")
-        return msgspec.json.decode(data, type=Raw)
+        return _AS_IT_IS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return data.decode("utf-8", "replace")
 

@@ -1,16 +1,18 @@
 """States of the past, for those who go through a history step by step.
 
-The last histories looked at stay in memory with the state shown last. One that is longer than a
-report takes is replayed from its rows each time, without being in memory as a whole.
+The last histories looked at stay in memory with the state shown last and copies of earlier ones.
+One that is longer than a report takes is replayed from its rows each time, without being in memory
+as a whole.
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
-from flowmesh.engine import State, apply, restore_held
+from flowmesh.engine import State, apply, let_go, restore_held
 from flowmesh.errors import Invalid
 from flowmesh.insight.moments import Scrubber, report_of
 from flowmesh.insight.parts import encode
@@ -43,17 +45,16 @@ class Scrubbing:
             if row is None:
                 subject = await self._subjects.archived(namespace, execution_id)
                 scrubber = Scrubber(execution_id, subject.plan, subject.events)
-            else:
-                subject, scrubber = await self._at_hand(namespace, row)
-            if subject.truncated:
-                return await self._replayed(subject, row, request)
-            last = len(scrubber.events)
-            sequence = min(request.sequence or last, last)
-            if request.at_us:
-                sequence = scrubber.sequence_at(request.at_us)
-            if not sequence:
-                raise _before()
-            return await asyncio.to_thread(lambda: encode(scrubber.at(sequence)))
+                with contextlib.closing(scrubber):
+                    return await _shown(scrubber, request)
+            subject, scrubber = await self._at_hand(namespace, row)
+            try:
+                if subject.truncated:
+                    return await self._replayed(subject, row, request)
+                return await _shown(scrubber, request)
+            finally:
+                # Others are let go when the answer is on its way.
+                asyncio.get_running_loop().call_soon(self._keep_few)
 
     async def _at_hand(self, namespace: str, row: Any) -> tuple[Subject, Scrubber]:
         """A history with what was committed since it was looked at last."""
@@ -63,16 +64,24 @@ class Scrubbing:
             subject = Subject(execution_id, await self._subjects.plan(row), [])
             known = subject, Scrubber(execution_id, subject.plan, subject.events)
         subject, _ = known
+        erased = subject.erased
         if subject.plan.namespace != namespace:
             raise execution_not_found(execution_id)
         await self._subjects.read_on(subject, row)
+        if subject.erased and not erased:
+            known[1].close()  # its states have the values still
+            known = subject, Scrubber(execution_id, subject.plan, subject.events)
         if subject.truncated:
-            subject.events.clear()
+            subject.events = []
             subject.size = 0
+        known[1].events = subject.events
         self._kept[execution_id] = known
-        while len(self._kept) > 1 and self._too_many():
-            self._kept.popitem(last=False)
         return known
+
+    def _keep_few(self) -> None:
+        while len(self._kept) > 1 and self._too_many():
+            _, (_, scrubber) = self._kept.popitem(last=False)
+            scrubber.close()
 
     def _too_many(self) -> bool:
         size = sum(subject.size for subject, _ in self._kept.values())
@@ -95,9 +104,22 @@ class Scrubbing:
 
         def made() -> bytes:
             restore_held(state)
-            return encode(report_of(state, at, last))
+            report = encode(report_of(state, at, last))
+            let_go(state)
+            return report
 
         return await asyncio.to_thread(made)
+
+
+async def _shown(scrubber: Scrubber, request: pb.GetStateAtRequest) -> bytes:
+    """The report, made beside the loop."""
+    last = len(scrubber.events)
+    sequence = min(request.sequence or last, last)
+    if request.at_us:
+        sequence = scrubber.sequence_at(request.at_us)
+    if not sequence:
+        raise _before()
+    return await asyncio.to_thread(lambda: encode(scrubber.at(sequence)))
 
 
 def _is_wanted(event: history_event_pb2.HistoryEvent, request: pb.GetStateAtRequest) -> bool:

@@ -1,12 +1,15 @@
 """Executions to be looked at: their plans and their committed events, read from the rows."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.batch import DAY_US
+from flowmesh.orchestrator.erasing import without_values
 from flowmesh.orchestrator.errors import execution_not_found
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.owner import Orchestrator
@@ -16,20 +19,28 @@ EVENTS_MAX = 100_000
 EVENTS_BYTES_MAX = 64 << 20
 """Events of one execution that a report is made of, and their bytes; beyond, it says it is cut."""
 
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 10_000
+BYTES_AT_ONCE = 4 << 20
+"""Of a history read at once; the row with which it has so many bytes is the last one."""
 
-Events = list[history_event_pb2.HistoryEvent]
+BYTES_ON_LOOP = 16 << 10
+"""More of them are taken apart beside the loop that commits."""
+
+Events = Sequence[history_event_pb2.HistoryEvent]
 
 
 @dataclass(slots=True)
 class Subject:
-    """An execution with its first events; `truncated` where there are more than a report takes."""
+    """An execution with its first events; `truncated` where there are more than a report takes,
+    `erased` once its values are: no event has any then.
+    """
 
     execution_id: str
     plan: Plan
     events: Events
     size: int = 0
     truncated: bool = False
+    erased: bool = False
 
 
 class Subjects:
@@ -56,22 +67,26 @@ class Subjects:
 
     async def pages(self, row: Any, after: int = 0) -> AsyncIterator[tuple[Events, int]]:
         """Its events behind `after`, some rows at a time, with their bytes."""
-        while True:
-            rows = await self._core.store.rows(
-                "history_page",
+        more = True
+        while more:
+            found = await self._core.store.one(
+                "history_after",
                 start_day=row["started_at"] // DAY_US,
                 execution_id=row["id"],
                 after=after,
                 rows_max=ROWS_AT_ONCE,
+                bytes_max=BYTES_AT_ONCE,
             )
-            page: Events = []
-            for stored in rows:
-                parsed = history_event_pb2.HistoryEvents.FromString(stored["events"]).events
-                page.extend(event for event in parsed if event.sequence > after)
+            stored = found["events"] or b""
+            if len(stored) < BYTES_ON_LOOP:
+                page = _events_after(after, stored)
+            else:
+                page = await asyncio.to_thread(_events_after, after, stored)
             if not page:
                 return
             after = page[-1].sequence
-            yield page, sum(len(stored["events"]) for stored in rows)
+            more = found["row_count"] == ROWS_AT_ONCE or len(stored) >= BYTES_AT_ONCE
+            yield page, len(stored)
 
     async def read(self, namespace: str, execution_id: str) -> Subject:
         """An execution with its events, up to a bound."""
@@ -80,6 +95,7 @@ class Subjects:
             return await self.archived(namespace, execution_id)
         subject = Subject(execution_id, await self.plan(row), [])
         await self.read_on(subject, row)
+        subject.events = list(subject.events)  # whoever reports looks at each several times
         return subject
 
     async def archived(self, namespace: str, execution_id: str) -> Subject:
@@ -98,8 +114,28 @@ class Subjects:
             return
         after = subject.events[-1].sequence if subject.events else 0
         async for page, size in self.pages(row, after):
-            subject.events += page
+            subject.events = [*subject.events, *page] if subject.events else page
             subject.size += size
+            if not subject.erased and _is_erased(page):
+                # The rows may have the values for a moment longer, and were read with them before.
+                subject.erased = True
+                subject.events = [without_values(event) for event in subject.events]
             if len(subject.events) > EVENTS_MAX or subject.size > EVENTS_BYTES_MAX:
                 subject.truncated = True
                 return
+
+
+def _events_after(after: int, stored: bytes) -> Events:
+    """Those of a message, as it is: an event is made of it when it is read, and kept by nobody."""
+    events = history_event_pb2.HistoryEvents.FromString(stored).events
+    first = bisect_right(events, after, key=lambda event: event.sequence)
+    return events[first:] if first else events
+
+
+def _is_erased(events: Events) -> bool:
+    """Whether the last of these say so; of what has been erased only what finds it changes."""
+    for event in reversed(events):
+        kind = event.WhichOneof("event")
+        if kind != "search_attributes_set":
+            return kind == "payloads_erased"
+    return False

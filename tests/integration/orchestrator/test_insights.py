@@ -8,7 +8,7 @@ import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
-from flowmesh.engine import TaskEnded
+from flowmesh.engine import Erase, TaskEnded, Terminate
 from flowmesh.errors import Invalid, NotFound, Unavailable
 from flowmesh.orchestrator import subjects
 from flowmesh.orchestrator.archive import Archive
@@ -108,6 +108,28 @@ async def test_histories_are_read_on_from_where_they_were_left(store: Orchestrat
         both = pb.GetStateAtRequest(execution_id=execution_id, sequence=1, at_us=1)
         with pytest.raises(Invalid):
             await insights.state_at(both)
+
+
+async def test_erased_values_are_shown_no_more(store: OrchestratorStore) -> None:
+    """Not of moments that were looked at before, and not while the rows have them still."""
+    async with running(store) as core:
+        insights = insights_of(core)
+        execution_id = await core.start(CHAIN)
+        await ended(core, execution_id, payload_pb2.Payload(data=b"1"))
+        await core.ask(lambda reply: Work(execution_id, 1, Terminate("enough"), reply))
+
+        async def shown() -> Any:
+            request = pb.GetStateAtRequest(execution_id=execution_id, sequence=5)
+            return orjson.loads(await insights.state_at(request))["variables"]["tasks"]
+
+        assert await shown() == {"a": 1}
+        await core.ask(lambda reply: Work(execution_id, 1, Erase("she asked"), reply))
+        assert await shown() == {"a": None}
+        again = insights_of(core)
+        trace = await again.trace(pb.AnalyzeTraceRequest(execution_id=execution_id))
+        assert orjson.loads(trace)["status"] == "canceled"
+        request = pb.GetStateAtRequest(execution_id=execution_id, sequence=5)
+        assert orjson.loads(await again.state_at(request))["variables"]["tasks"] == {"a": None}
 
 
 async def test_stored_payloads_are_compared_by_what_they_hold(store: OrchestratorStore) -> None:

@@ -47,7 +47,7 @@ from flowmesh.gateway.routes.common import (
 from flowmesh.gateway.routes.insights import state_at
 from flowmesh.gateway.routes.triggers import waiting_urls
 from flowmesh.gateway.views import execution_answer, execution_summary
-from flowmesh.insight.moments import StateAt
+from flowmesh.insight.states import StateAt
 from flowmesh.views import event_view, raw_value
 
 

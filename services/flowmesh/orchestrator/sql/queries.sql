@@ -119,6 +119,21 @@ where start_day = :start_day and execution_id = :execution_id
        where start_day = :start_day and execution_id = :execution_id and seq <= :after + 1), 0)
 order by seq limit :rows_max;
 
+-- name: history_after(start_day, execution_id, after, rows_max, bytes_max)^
+-- The rows of `history_page` as one: their contents one behind the other are one message. The last
+-- is the one with which they have so many bytes.
+select count(*) as row_count, string_agg(events, '' order by seq) as events from (
+    select seq, events,
+           sum(octet_length(events)) over (order by seq rows unbounded preceding) as bytes
+    from history
+    where start_day = :start_day and execution_id = :execution_id
+      and seq >= coalesce(
+          (select max(seq) from history
+           where start_day = :start_day and execution_id = :execution_id and seq <= :after + 1), 0)
+    order by seq limit :rows_max
+) as page
+where bytes - octet_length(events) < :bytes_max;
+
 -- name: plan_bodies(digests)
 select digest, body from plans where digest = any (:digests::text[]);
 
