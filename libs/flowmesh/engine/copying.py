@@ -52,7 +52,7 @@ class _Copying:
         into.traceparent = of.traceparent
         into.input = of.input
         into.link = of.link
-        into.joined_by = of.joined_by.copy()
+        into.joined_by = of.joined_by
         into.output = of.output
         into.failure = of.failure
         into.scope = self._scope(of.scope)
@@ -75,15 +75,15 @@ class _Copying:
         into.stops_everywhere = of.stops_everywhere
         into.breakpoints = of.breakpoints
         into.stopped = self._places(of.stopped)
-        into.passed = of.passed.copy()
-        into.edits = of.edits.copy()
+        into.passed = of.passed
+        into.edits = of.edits
         into.undo = [self._node(node) for node in of.undo]
         into.closing = of.closing
         into.origin = of.origin
         into.search = of.search
         into.erasure = of.erasure
-        into.variables = of.variables.copy()
-        into.variables_set = of.variables_set.copy()
+        into.variables = of.variables
+        into.variables_set = of.variables_set
         return into
 
     def _by_name(self, nodes: Mapping[str, NodeState]) -> dict[str, NodeState]:
