@@ -21,7 +21,7 @@ from flowmesh.engine import (
     Terminate,
 )
 from flowmesh.engine.state import EXECUTION_CONTINUED
-from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation, WrongState
+from flowmesh.errors import Invalid, Unavailable, Violation, WrongState
 from flowmesh.orchestrator.attributes import Values, start_values
 from flowmesh.orchestrator.deliveries import Deliveries, only_by_callers
 from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
@@ -38,7 +38,6 @@ from flowmesh.orchestrator.requests import (
     with_id,
 )
 from flowmesh.orchestrator.starts import start_key
-from flowmesh.orchestrator.stats import merged
 from flowmesh.orchestrator.views import execution_message
 from flowmesh.orchestrator.works import (
     Answer,
@@ -61,8 +60,6 @@ FORWARD_FOR_MS = 8_000
 
 FORWARD_PAUSE_S = 0.05
 RETRIED_REASONS = frozenset({"PARTITION_UNAVAILABLE", "SERVICE_UNAVAILABLE", "DRAINING"})
-STATS_TIMEOUT_S = 1.0
-"""An orchestrator that does not say in time what it counted is named as unreachable."""
 
 M = TypeVar("M")
 if TYPE_CHECKING:
@@ -74,7 +71,7 @@ class Executions:
 
     def __init__(self, *, core: Orchestrator, stub_at: Callable[[str], Stub]) -> None:
         self._core = core
-        self._stub_at = stub_at
+        self.stub_at = stub_at
         self._peers = Peers(stub_at)
         self._turn = 0
         self.deliveries = Deliveries(executions=self, core=core)
@@ -164,7 +161,7 @@ class Executions:
             asked.wait_ms = 0
             if not current_traceparent():
                 return await self._peers.at(address).start(asked)
-            stub = self._stub_at(address)
+            stub = self.stub_at(address)
             response = await stub.StartExecution(asked, metadata=FORWARDED)
             return Started(response.execution_id, response.created)
 
@@ -351,31 +348,6 @@ class Executions:
         ours = partition_of(execution_id) in ownership.epochs and not state.ended
         return ours and bool(state.sequence) and state.plan.namespace == namespace
 
-    async def stats(self, request: pb.GetStatsRequest, *, forwarded: bool) -> pb.GetStatsResponse:
-        """What every live orchestrator has counted, put together."""
-        peers = [] if forwarded else self._core.ownership.peers()
-        mine = self._core.stats.messages(
-            namespace_of(request), request.workflow_id, samples=forwarded or bool(peers)
-        )
-        if not peers:
-            return pb.GetStatsResponse(workflows=mine)
-        asked = (
-            self._stub_at(peer).GetStats(request, metadata=FORWARDED, timeout=STATS_TIMEOUT_S)
-            for peer in peers
-        )
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        response = pb.GetStatsResponse()
-        parts = list(mine)
-        for peer, answer in zip(peers, answers, strict=True):
-            if isinstance(answer, FlowmeshError):
-                response.unreachable.append(peer)
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                parts.extend(answer.workflows)
-        response.workflows.extend(merged(parts))
-        return response
-
     # --- change ---
 
     async def cancel(self, request: pb.CancelExecutionRequest, *, forwarded: bool) -> None:
@@ -437,7 +409,7 @@ class Executions:
         execution_id = request.execution_id
         await self.state(namespace, execution_id)
         partition = _partition(execution_id)
-        stub_at = stub_at or self._stub_at
+        stub_at = stub_at or self.stub_at
 
         async def here() -> Answer:
             return await self.submitted(lambda reply: Work(execution_id, partition, command, reply))

@@ -19,6 +19,7 @@ from flowmesh.orchestrator.payloads import CHUNK_BYTES
 from flowmesh.orchestrator.peers import was_forwarded
 from flowmesh.orchestrator.session import Session
 from flowmesh.orchestrator.session_stream import answers
+from flowmesh.orchestrator.stats_of_all import stats_of_all
 from flowmesh.orchestrator.views import execution_message
 from flowmesh.rpc import known_choices, namespace_of
 
@@ -108,7 +109,8 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         return await self._keyed_signals.send(request)
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Any) -> pb.GetStatsResponse:
-        return await self._executions.stats(request, forwarded=was_forwarded(context))
+        forwarded = was_forwarded(context)
+        return await stats_of_all(request, self._core, self._executions, forwarded=forwarded)
 
     async def Session(
         self, request_iterator: AsyncIterator[pb.SessionRequest], context: Any
