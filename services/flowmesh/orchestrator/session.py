@@ -227,7 +227,7 @@ class Session:
             return
         entry = self._core.states.get(answer.execution_id)
         if entry is None or not answer.created:
-            watch = _watch(start.call_id, namespace, answer.execution_id)
+            watch = _watch_of(start.call_id, namespace, answer.execution_id)
             self._spawn(self._wait(watch, begun=answer.created))
         elif entry.state.ended:
             self._result(start.call_id, namespace, answer.execution_id, entry.state)
@@ -238,7 +238,7 @@ class Session:
         def ended(state: State | None) -> None:
             self._watched.discard((execution_id, ended))
             if state is None:
-                self._spawn(self._wait(_watch(call_id, namespace, execution_id)))
+                self._spawn(self._wait(_watch_of(call_id, namespace, execution_id)))
             else:
                 self._result(call_id, namespace, execution_id, state)
 
@@ -292,7 +292,7 @@ class Session:
         execution: execution_pb2.Execution | None = None,
     ) -> None:
         if ended.status == EXECUTION_CONTINUED and not self._forwarded:
-            self._spawn(self._wait(_watch(call_id, namespace, execution_id)))
+            self._spawn(self._wait(_watch_of(call_id, namespace, execution_id)))
             return
         output, failure = ended.output, ended.failure
         if not isinstance(ended, State):
@@ -331,7 +331,7 @@ class Session:
         return task
 
 
-def _watch(call_id: int, namespace: str, execution_id: str) -> pb.SessionWatch:
+def _watch_of(call_id: int, namespace: str, execution_id: str) -> pb.SessionWatch:
     return pb.SessionWatch(call_id=call_id, namespace=namespace, execution_id=execution_id)
 
 
