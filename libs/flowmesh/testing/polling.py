@@ -19,6 +19,20 @@ def slowness() -> float:
     return max(1.0, min(_turns_s() for _ in range(3)) / TURNS_S)
 
 
+def target_s(job: Callable[[], object], tries: int) -> float:
+    """What a job would take of a core of that machine: the best of some tries.
+
+    Each is divided by how slow the machine was right before it, since that changes by the second.
+    """
+    spent = []
+    for _ in range(tries):
+        factor = slowness()
+        began = time.thread_time()
+        job()
+        spent.append((time.thread_time() - began) / factor)
+    return min(spent)
+
+
 def _turns_s() -> float:
     began = time.thread_time()
     total = 0

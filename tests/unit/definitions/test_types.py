@@ -1,13 +1,9 @@
 """What flows from node to node, against what the nodes declare: refusals and warnings."""
 
-import time
 from typing import Any
 
-import orjson
 import pytest
 
-from flowmesh.definitions import Task, check, load_task, read_source
-from flowmesh.testing.polling import slowness
 from tests.unit.definitions.factories import (
     documents,
     node,
@@ -305,35 +301,3 @@ def test_a_schema_that_is_unsound_is_told_once() -> None:
     """What flows into it is not compared with it."""
     found = told(given(".id"), {"type": "strin", "required": ["y"]})
     assert [code for code, _, _ in found] == ["SCHEMA_INVALID"]
-
-
-def large(nodes: int) -> tuple[bytes, dict[str, Task]]:
-    """A workflow of typed nodes in chains, and the library that it needs."""
-    schema = {**ORDER, "additionalProperties": False}
-    library = {
-        f"t{number}": load_task(task(f"t{number}", inputSchema=ORDER, outputSchema=schema))
-        for number in range(20)
-    }
-    tasks = [node("n0", "t0", input="{{input}}")]
-    for number in range(1, nodes):
-        before = f"tasks.n{max(0, number - 1 - number % 7)}.output"
-        parts = {name: "{{" + f"{before}.{name}" + "}}" for name in ORDER["required"]}
-        whole = "{{" + before + "}}"
-        tasks.append(node(f"n{number}", f"t{number % 20}", input=parts if number % 2 else whole))
-    return orjson.dumps(workflow(*tasks, inputSchema=ORDER)), library
-
-
-@pytest.mark.parametrize(
-    ("nodes", "seconds"), [(1_000, 0.15), pytest.param(10_000, 2.0, marks=pytest.mark.slow)]
-)
-def test_validation_is_fast(nodes: int, seconds: float) -> None:
-    """On the machine that targets are meant for; a slower one has as much more."""
-    source, library = large(nodes)
-    spent = []
-    for _ in range(3):
-        begun = time.process_time()
-        reading = read_source(source, "application/json")
-        assert check(reading, library.get) == ()
-        spent.append(time.process_time() - begun)
-    print(f"{nodes} nodes: {min(spent) * 1_000:.0f} ms")
-    assert min(spent) < seconds * slowness()

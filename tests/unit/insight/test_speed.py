@@ -1,0 +1,75 @@
+"""How long it takes to show an execution as it was after any of its events."""
+
+import statistics
+from functools import partial
+
+import pytest
+
+from flowmesh import core
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.engine import TaskEnded
+from flowmesh.insight.moments import Scrubber
+from flowmesh.insight.parts import encode
+from flowmesh.testing.polling import target_s
+from tests.unit.engine.factories import Run, json, node, plan
+
+EVENTS = 10_000
+# Seconds of a core of the machine that targets are meant for; the sources take twice as long.
+MOMENT_S_MAX = 0.020 * (1 if core.kind() == "compiled" else 2)
+TRIES = 9
+
+
+def long_history() -> Run:
+    """Chains of ten tasks, one after the other, until there are 10,000 events."""
+    names = [f"n{number}" for number in range(EVENTS // 3)]
+    nodes = [
+        node(name, *(names[place - 1 : place] if place % 10 else ()))
+        for place, name in enumerate(names)
+    ]
+    run = Run(plan(*nodes))
+    for name in names:
+        run.do(TaskEnded(name, 1, output=json(b'{"a":[1,2,3]}'), worker_id="w"), after_us=10)
+    return run
+
+
+def rows_of(run: Run) -> list[bytes]:
+    """A history as it is stored."""
+    parts = [run.events[start : start + 100] for start in range(0, len(run.events), 100)]
+    return [history_event_pb2.HistoryEvents(events=part).SerializeToString() for part in parts]
+
+
+def scrubber_of(run: Run, rows: list[bytes]) -> Scrubber:
+    events: list[history_event_pb2.HistoryEvent] = []
+    for row in rows:
+        events += history_event_pb2.HistoryEvents.FromString(row).events
+    return Scrubber("exec-1", run.state.plan, events)
+
+
+def shown(scrubber: Scrubber, sequence: int) -> bytes:
+    return encode(scrubber.at(sequence))
+
+
+def test_any_state_of_ten_thousand_events_is_there_soon() -> None:
+    """The whole report, the first time and at the last event, 20 ms after its rows are there."""
+    run = long_history()
+    assert len(run.events) >= EVENTS
+    rows = rows_of(run)
+    assert target_s(lambda: shown(scrubber_of(run, rows), EVENTS), TRIES) <= MOMENT_S_MAX
+
+
+@pytest.mark.parametrize(
+    "jumps",
+    [
+        [EVENTS - 100 + step for step in range(TRIES)],
+        [EVENTS - 100 - step for step in range(TRIES)],
+        [EVENTS, EVENTS // 2, EVENTS - 1, 1, EVENTS - 2, EVENTS // 4, EVENTS, 2, EVENTS - 3],
+    ],
+    ids=["forward", "backward", "to and fro"],
+)
+def test_scrubbing_through_ten_thousand_events_is_quick(jumps: list[int]) -> None:
+    """Any jump in a history at hand, back or forth, takes no longer."""
+    run = long_history()
+    scrubber = scrubber_of(run, rows_of(run))
+    scrubber.at(EVENTS)
+    taken = [target_s(partial(shown, scrubber, jump), 1) for jump in jumps]
+    assert statistics.median(taken) <= MOMENT_S_MAX, taken
