@@ -11,13 +11,19 @@ import structlog
 
 from flowmesh import core
 from flowmesh.embedded import EmbeddedServers
-from flowmesh.testing.databases import fresh_database
+from flowmesh.testing.databases import Initialised, fresh_database
 from flowmesh.testing.suite import Suite, raw_channel
 
 
 def pytest_report_header() -> str:
     """In the head of each run: which core it has tested."""
     return f"core: {core.kind()}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Suites of this session begin with databases that are initialised; a few by themselves."""
+    Suite.initialised = Initialised(tmp_path_factory.mktemp("initialised"))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

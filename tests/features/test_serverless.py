@@ -33,6 +33,11 @@ async def answer_of(suite: Suite, execution_id: str) -> Json:
     return answer.json
 
 
+def ended_with(found: Json) -> Json:
+    """The output, or else the error, which an assertion shows then."""
+    return found["output"] if found["status"] == "completed" else found["error"]
+
+
 async def run(suite: Suite, definition: Json, given: Json = None) -> Json:
     workflow_id = await suite.define(definition)
     return await answer_of(suite, await suite.begin(workflow_id, given))
@@ -60,7 +65,7 @@ async def test_data_context_and_output_flow(suite: Suite) -> None:
     )  # fmt: skip
     found = await run(suite, definition, {"order": {"id": 7}})
     result = {"was": 7, "seen": 7, "given": 7}
-    assert found["output"] == {"result": result, "id": 7}
+    assert ended_with(found) == {"result": result, "id": 7}
 
 
 async def test_a_try_tries_again_and_then_handles(suite: Suite, world: World) -> None:
@@ -78,7 +83,7 @@ async def test_a_try_tries_again_and_then_handles(suite: Suite, world: World) ->
         }},
     )  # fmt: skip
     found = await run(suite, definition, {"n": 1})
-    assert found["output"] == {"status": 503, "n": 1}
+    assert ended_with(found) == {"status": 503, "n": 1}
     assert len(world.calls("broken")) == 3
 
 
@@ -103,10 +108,10 @@ async def test_branches_run_side_by_side(suite: Suite, world: World) -> None:
     branches = [{"slow": get(world.url("slow"))}, {"quick": {"set": {"who": "quick"}}}]
     both = document({"fork": {"fork": {"branches": branches}}}, name="both")
     found = await run(suite, both)
-    assert found["output"] == ["slow", {"who": "quick"}]
+    assert ended_with(found) == ["slow", {"who": "quick"}]
     race = document({"fork": {"fork": {"compete": True, "branches": branches}}}, name="race")
     found = await run(suite, race)
-    assert found["output"] == {"who": "quick"}
+    assert ended_with(found) == {"who": "quick"}
 
 
 def called(name: str, **more: Json) -> Json:
@@ -122,7 +127,7 @@ async def test_a_workflow_runs_another(suite: Suite) -> None:
     ask = called("doubles", workflow={"input": {"n": "${ .count }"}}, output={"as": ".n"})
     passed = called("doubles", **{"if": "${ . > 100 }"})
     found = await run(suite, document({"ask": ask}, {"pass": passed}, name="asks"), {"count": 4})
-    assert found["output"] == 8
+    assert ended_with(found) == 8
     events = await suite.events(found["executionId"])
     types = [event["type"] for event in events]
     assert types.count("ChildStarted") == types.count("ChildEnded") == 1
@@ -138,7 +143,7 @@ async def test_an_error_of_a_workflow_that_runs_can_be_handled(suite: Suite) -> 
     }
     caught = {"try": [{"ask": called("breaks")}], "catch": catch}
     found = await run(suite, document({"caught": caught}, name="asks-in-vain"))
-    assert "breaks failed" in found["output"]["why"]
+    assert "breaks failed" in ended_with(found)["why"]
 
 
 async def test_a_workflow_that_is_not_awaited_goes_on_by_itself(suite: Suite) -> None:
@@ -146,7 +151,7 @@ async def test_a_workflow_that_is_not_awaited_goes_on_by_itself(suite: Suite) ->
     await suite.define(document({"wait": {"wait": {"hours": 1}}}, name="lasts"))
     ask = called("lasts", run={"await": False}, input={"from": "${ {kept: .n} }"})
     found = await run(suite, document({"ask": ask}, name="leaves"), {"n": 1})
-    assert found["output"] == {"kept": 1}
+    assert ended_with(found) == {"kept": 1}
     below = [event for event in await suite.events(found["executionId"]) if event["data"]]
     started = next(e["data"]["childExecutionId"] for e in below if e["type"] == "ChildStarted")
     assert (await suite.execution(started))["status"] == "running"
@@ -160,7 +165,7 @@ async def test_a_block_has_a_time_limit(suite: Suite) -> None:
     assert found["error"]["class"] == f"{ERRORS}/timeout"
     caught = {"try": [{"slow": slow}], "catch": {"do": [{"late": {"set": {"late": True}}}]}}
     found = await run(suite, document({"caught": caught}, name="limited-and-caught"))
-    assert found["output"] == {"late": True}
+    assert ended_with(found) == {"late": True}
 
 
 async def test_what_fails_in_time_fails_at_once(suite: Suite) -> None:
@@ -170,7 +175,7 @@ async def test_what_fails_in_time_fails_at_once(suite: Suite) -> None:
     caught = {"try": [{"block": block}], "catch": {"do": [{"s": {"set": {"s": "${ $error }"}}}]}}
     found = await run(suite, document({"caught": caught}, name="fails-in-time"))
     instance = "/do/0/caught/try/0/block/do/0/stop"
-    assert found["output"] == {"s": {**error, "instance": instance}}
+    assert ended_with(found) == {"s": {**error, "instance": instance}}
 
 
 async def test_loops_directives_and_conditions(suite: Suite) -> None:
@@ -196,7 +201,7 @@ async def test_loops_directives_and_conditions(suite: Suite) -> None:
         {"behind": {"set": {"wrong": True}}},
     )  # fmt: skip
     found = await run(suite, definition, {"numbers": [2, 4, 6, 8]})
-    assert found["output"] == {"size": "large", "total": 6}
+    assert ended_with(found) == {"size": "large", "total": 6}
 
 
 async def test_events_are_signals(suite: Suite) -> None:
@@ -209,7 +214,7 @@ async def test_events_are_signals(suite: Suite) -> None:
     answer = await suite.post(f"/api/v1/executions/{execution_id}:signal", signal)
     assert answer.status in (200, 202), answer.text
     found = await asyncio.wait_for(answer_of(suite, execution_id), 20)
-    assert found["output"] == {"sum": 12}
+    assert ended_with(found) == {"sum": 12}
 
 
 async def started(suite: Suite, name: str, count: int = 1) -> list[Json]:
@@ -295,7 +300,7 @@ async def test_an_event_is_emitted(publishing: Suite, servers: EmbeddedServers) 
         ("o-1", {"n": 1}, 7),
         ("o-2", {"n": 2}, 7),
     ]
-    assert found["output"] == events[1]
+    assert ended_with(found) == events[1]
     assert events[0]["id"] != events[1]["id"]
     assert all(each["id"].startswith(found["executionId"]) for each in events)
     assert messages[0].headers is not None
@@ -380,7 +385,7 @@ async def test_a_request_has_a_token_of_its_client(suite: Suite, world: World) -
     proofs = [call.headers["authorization"] for call in world.calls("safe")]
     assert proofs == ["Bearer t-1", "Bearer t-1", "Bearer b-1"]
     assert not any("flowmesh" in name for call in world.calls("safe") for name in call.headers)
-    assert "flowmesh" not in json.dumps(found["output"])
+    assert "flowmesh" not in json.dumps(ended_with(found))
     (fetched,) = world.calls("realms/a/oauth2/token")
     assert fetched.text == (
         "grant_type=client_credentials&scope=api+more&audience=shop"
@@ -436,7 +441,7 @@ async def test_functions_scripts_and_tasks_of_the_library(suite: Suite) -> None:
     answer = await suite.post("/api/v1/tasks", task)
     assert answer.status in (200, 201), answer.text
     found = await run(suite, definition, {"n": 21})
-    assert found["output"] == {"echo": 42}
+    assert ended_with(found) == {"echo": 42}
 
 
 @pytest.mark.parametrize(

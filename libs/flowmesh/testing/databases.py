@@ -1,10 +1,16 @@
-"""A database of its own for each test, on one running PostgreSQL."""
+"""A database of its own for each test on one running PostgreSQL, and one for each new suite."""
 
+import asyncio
+import shutil
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import asyncpg
+
+from flowmesh.embedded import DataDir
+from flowmesh.embedded.postgres import Postgres
 
 TIMEOUT_S = 10.0
 
@@ -19,6 +25,28 @@ async def fresh_database(address: str) -> AsyncIterator[str]:
         yield f"{before.rpartition('/')[0]}/{name}?{query}"
     finally:
         await _execute(address, f'drop database "{name}" with (force)')
+
+
+class Initialised:
+    """Data of a PostgreSQL as `initdb` leaves it, made below a folder when it is first needed.
+
+    A copy of it is there in a tenth of the time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._data_dir = DataDir(folder)
+        self._lock = asyncio.Lock()
+        self._made = False
+
+    async def copy_to(self, data_dir: Path) -> None:
+        """Into a data directory that is not there yet."""
+        async with self._lock:
+            if not self._made:
+                await Postgres(self._data_dir).prepare()
+                self._made = True
+        await asyncio.to_thread(
+            shutil.copytree, self._data_dir.folder("postgres"), data_dir / "postgres"
+        )
 
 
 async def _execute(address: str, statement: str) -> None:

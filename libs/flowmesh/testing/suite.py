@@ -21,6 +21,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import Unavailable
 from flowmesh.rpc import RemoteTarget, fixed
+from flowmesh.testing.databases import Initialised
 
 Json = Any
 READY_TIMEOUT_S = 60.0
@@ -59,6 +60,8 @@ class Suite:
     command = "dev"
     ready_line = b"Flowmesh is ready"
     stop_timeout_s = 12.0
+    initialised: Initialised | None = None
+    """Spares new suites the initialisation of their databases, where it is set."""
 
     def __init__(
         self,
@@ -131,6 +134,8 @@ class Suite:
 
     async def start(self) -> None:
         """Returns when the suite is ready; raises SuiteFailed with its output when it is not."""
+        if self.initialised is not None and not self.data_dir.exists():
+            await self.initialised.copy_to(self.data_dir)
         argv = ("-m", "flowmesh.suite", self.command, "--data-dir", str(self.data_dir))
         http_port, grpc_port = self._ports
         ports = ("--http-port", str(http_port), "--grpc-port", str(grpc_port))
