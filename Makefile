@@ -64,10 +64,11 @@ cluster: setup ## each service as its own process, two orchestrators and two wor
 # What runs on the sources alone, compiled core or not; some tests put parts of it out of action.
 test test-all check conformance: export FLOWMESH_CORE = pure
 
-# What measures time runs alone, behind the rest, a file of which is on one of the cores.
+# What measures time runs alone, behind the rest, a file of which is on one of the cores; what
+# `make check` runs is left out.
 TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/features/test_scaling.py
 test: setup ## the test suite, under ten minutes on two cores
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile $(TIMED:%=--ignore=%) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --ignore=tests/tidy $(TIMED:%=--ignore=%) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not slow" $(TIMED) $(PYTEST_ARGS)
 
 CORE_TESTS := tests/unit/engine tests/unit/orchestrator tests/integration/orchestrator \

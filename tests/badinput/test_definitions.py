@@ -180,7 +180,7 @@ def tried(document: Any) -> None:
 
 
 @settings(
-    max_examples=400,
+    max_examples=150,
     deadline=None,
     database=None,
     derandomize=True,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.simulate import simulate
 
-SEEDS = 200
+SEEDS = 100
 CHUNKS = 8
 
 

@@ -184,7 +184,7 @@ def _task_started(state: State, event: history.TaskStarted, at_us: int) -> None:
 
 def _task_completed(state: State, event: history.TaskCompleted, at_us: int) -> None:
     node = end_node(state, event.node, s.COMPLETED, at_us)
-    node.output = own(event.output)
+    node.output = event.output if state.borrows else own(event.output)
     node.metadata = event.metadata
     node.failure = None
     if node.map is not None:

@@ -61,11 +61,11 @@ class Scrubber:
         self.execution_id = execution_id
         self.plan = plan
         self.events = events
-        self._state = State(execution_id, plan)
+        self._state = self._unbegun()
         self._copies: list[State] = []
         self._apart = apart
         self._went_back = False
-        self._near = State(execution_id, plan)
+        self._near = self._unbegun()
         # Who asked may be gone while a thread is still at it.
         self._using = threading.Lock()
 
@@ -79,7 +79,7 @@ class Scrubber:
         with self._using:
             state = self._take(sequence)
             # A history that is none must not leave a state behind that is half of one.
-            self._state = State(self.execution_id, self.plan)
+            self._state = self._unbegun()
             self._replay(state, sequence)
             timers = dict(state.timers)
             restore_held(state)
@@ -98,8 +98,8 @@ class Scrubber:
         with self._using:
             for state in (self._state, self._near, *self._copies):
                 let_go(state)
-            self._state = State(self.execution_id, self.plan)
-            self._near = State(self.execution_id, self.plan)
+            self._state = self._unbegun()
+            self._near = self._unbegun()
             self._copies.clear()
 
     def at(self, sequence: int) -> StateAt:
@@ -107,6 +107,10 @@ class Scrubber:
         event = self.events[sequence - 1]
         with self.state(sequence) as state:
             return report_of(state, event, len(self.events))
+
+    def _unbegun(self) -> State:
+        """The state before the first event."""
+        return State(self.execution_id, self.plan, borrows=True)
 
     def _take(self, sequence: int) -> State:
         """A state at or before an event, which may be changed."""
@@ -121,8 +125,8 @@ class Scrubber:
             return self._state
         self._went_back = True
         let_go(self._state)
-        self._state = State(self.execution_id, self.plan)
-        state = copied(best) if best is not None else State(self.execution_id, self.plan)
+        self._state = self._unbegun()
+        state = copied(best) if best is not None else self._unbegun()
         near = sequence - self._apart // NEAR_PART
         if at < near:
             self._replay(state, near)

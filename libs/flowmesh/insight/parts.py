@@ -24,8 +24,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Part(msgspec.Struct, rename="camel", kw_only=True):
-    """Base of all parts of a report."""
+class Part(msgspec.Struct, rename="camel", kw_only=True, gc=False):
+    """Base of all parts of a report, which is never part of a circle."""
 
 
 class ErrorPart(Part, kw_only=True):

@@ -44,9 +44,10 @@ def json_value(payload: payload_pb2.Payload) -> Any:
 
 def raw_value(payload: payload_pb2.Payload) -> Any:
     """The value of a payload; JSON is passed on as it is, never parsed and written again."""
-    if payload.HasField("reference") or (payload.encoding or JSON_ENCODING) != JSON_ENCODING:
+    data, encoding = payload.data, payload.encoding
+    if (encoding and encoding != JSON_ENCODING) or (not data and payload.HasField("reference")):
         return json_value(payload)
-    return raw_json(payload.data)
+    return raw_json(data)
 
 
 def json_or_text(data: bytes) -> Any:

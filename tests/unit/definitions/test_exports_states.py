@@ -405,7 +405,7 @@ DATA = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CEL, DATA)
 def test_a_condition_and_its_rules_come_to_the_same(source: str, data: Json) -> None:
     """True, false, or neither where it fails."""

@@ -173,7 +173,7 @@ CONTEXTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(SOURCES, CONTEXTS)
 def test_every_expression_agrees_with_a_javascript_engine(source: str, context: Any) -> None:
     """What compiles to CEL yields what JavaScript yields."""
