@@ -138,8 +138,8 @@ class Scrubber:
         """Goes forward to an event, and keeps copies on the way."""
         while state.sequence < sequence:
             end = min(sequence, (state.sequence // self._apart + 1) * self._apart)
-            for event in self.events[state.sequence : end]:
-                apply(state, event)
+            for place in range(state.sequence, end):
+                apply(state, self.events[place])  # which is made then, and gone afterwards
             if self._went_back and end % self._apart == 0:
                 self._keep(state)
 
