@@ -68,7 +68,8 @@ test test-all check conformance: export FLOWMESH_CORE = pure
 # `make check` runs is left out.
 TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/features/test_scaling.py
 test: setup ## the test suite, under ten minutes on two cores
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --ignore=tests/tidy $(TIMED:%=--ignore=%) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile \
+	  $(patsubst %,--ignore=%,tests/tidy $(TIMED)) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not slow" $(TIMED) $(PYTEST_ARGS)
 
 CORE_TESTS := tests/unit/engine tests/unit/orchestrator tests/integration/orchestrator \
