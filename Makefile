@@ -103,7 +103,8 @@ conformance: setup ## the cases of third parties, from the folder that CONFORMAN
 	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
 
 test-all: setup ## every test, the long ones too, and those of the core on the compiled core
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest $(TIMED:%=--ignore=%) $(PYTEST_ARGS)
+	$(BIN)/pytest $(TIMED) $(PYTEST_ARGS)
 	$(MAKE) --no-print-directory test-compiled
 
 check: setup ## format, lint, types, imports, contracts, generated code, budgets

@@ -22,7 +22,7 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def initialised(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Suites of this session begin with databases that are initialised; a few by themselves."""
+    """New suites get a copy of an initialised database, but for those that set this to None."""
     Suite.initialised = Initialised(tmp_path_factory.mktemp("initialised"))
 
 

@@ -105,9 +105,9 @@ class State:
     work is to be undone if it comes to that, in the order they completed, and `closing` how the
     execution ends once it is. `variables` are the values before and after each of `variables_set`.
     `actor` started it, and has the `permissions`. `hold` is what it waits for before it begins.
-    `joined_by` are nodes of others that wait for its end and are not its parent. One that `borrows`
-    has its outputs in common with the events, which outlive it. What most
-    executions never have is replaced and not changed: they share what is empty.
+    `joined_by` are nodes of others that wait for its end and are not its parent. A state that
+    `borrows` has its outputs in common with the events, which outlive it. What most executions
+    never have is replaced and not changed: they share what is empty.
     """
 
     __slots__ = (
