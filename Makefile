@@ -102,6 +102,7 @@ conformance: export CONFORMANCE_DATA := $(or $(CONFORMANCE_DATA),../shared/data)
 conformance: setup ## the cases of third parties, from the folder that CONFORMANCE_DATA names
 	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
 
+test-all: export TESTS_DRAW_ALL = 1
 test-all: setup ## every test, the long ones too, and those of the core on the compiled core
 	$(BIN)/pytest $(TIMED:%=--ignore=%) $(PYTEST_ARGS)
 	$(BIN)/pytest $(TIMED) $(PYTEST_ARGS)

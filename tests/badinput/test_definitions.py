@@ -19,6 +19,7 @@ from flowmesh.definitions.yaml_text import read_yaml
 from flowmesh.errors import REASONS
 from flowmesh.errors.explained import explanations
 from flowmesh.plan import compile_plan
+from tests.draws import draws
 from tests.tidy import sources
 
 FOLDER = Path(__file__).parent / "definitions"
@@ -180,7 +181,7 @@ def tried(document: Any) -> None:
 
 
 @settings(
-    max_examples=150,
+    max_examples=draws(400),
     deadline=None,
     database=None,
     derandomize=True,

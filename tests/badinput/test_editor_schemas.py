@@ -25,6 +25,7 @@ from tests.badinput.test_definitions import (
     mutated,
     places_in,
 )
+from tests.draws import draws
 
 VALIDATORS = {kind: jsonschema_rs.validator_for(schema()) for kind, schema in SCHEMAS.items()}
 # Codes that come from the shape of a document; the rest is beyond a schema.
@@ -101,7 +102,7 @@ def test_what_is_written_here_fits() -> None:
 
 
 @settings(
-    max_examples=200,
+    max_examples=draws(600),
     deadline=None,
     database=None,
     derandomize=True,

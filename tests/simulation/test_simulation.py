@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
+from tests.draws import draws
 from tests.simulation.simulate import simulate
 
-SEEDS = 100
+SEEDS = draws(300)
 CHUNKS = 8
 
 

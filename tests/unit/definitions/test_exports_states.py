@@ -16,6 +16,7 @@ from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.plan.compiled import NEVER_RETRIED, RETRIED_BY_DEFAULT
 from flowmesh.standards.choices import holds
+from tests.draws import draws
 from tests.unit.definitions.factories import http, node, resource, steps, task, workflow
 from tests.unit.definitions.test_graph_json import decision, edge, graph, made
 
@@ -405,7 +406,7 @@ DATA = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=draws(500), deadline=None)
 @given(CEL, DATA)
 def test_a_condition_and_its_rules_come_to_the_same(source: str, data: Json) -> None:
     """True, false, or neither where it fails."""

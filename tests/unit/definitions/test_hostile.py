@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from flowmesh.definitions import analyse, check, compile_source, read_source
 from flowmesh.definitions.model import Workflow
 from flowmesh.errors import REASONS, FlowmeshError
+from tests.draws import draws
 
 WORDS = [
     "id", "steps", "action", "params", "url", "method", "headers", "body", "code", "expression",
@@ -42,21 +43,21 @@ def survive(source: bytes, content_type: str = "") -> None:
 
 
 @given(st.binary(max_size=200), st.sampled_from(["", "application/yaml", "application/json"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=draws(200), deadline=None)
 def test_any_bytes_are_answered(source: bytes, content_type: str) -> None:
     """As what they are."""
     survive(source, content_type)
 
 
 @given(st.text(alphabet="{}[]:,-&*!#|>'\"%@` \nab1", max_size=80))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=draws(300), deadline=None)
 def test_any_punctuation_is_answered(text: str) -> None:
     """YAML has much of it."""
     survive(text.encode(), "application/yaml")
 
 
 @given(values, nodes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=draws(200), deadline=None)
 def test_any_step_json_is_answered(extra: Any, given_nodes: Any) -> None:
     """Known words in places they do not belong."""
     document = {"id": "w", "steps": given_nodes, "webhooks": extra}
@@ -64,7 +65,7 @@ def test_any_step_json_is_answered(extra: Any, given_nodes: Any) -> None:
 
 
 @given(values, nodes, values, st.sampled_from(["Workflow", "WorkflowTask"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=draws(300), deadline=None)
 def test_any_resource_is_answered(schema: Any, given_nodes: Any, more: Any, kind: str) -> None:
     """Schemas, templates and types of any shape included."""
     spec = {"tasks": given_nodes, "inputSchema": schema, "output": more, "type": "http"}
@@ -78,7 +79,7 @@ def test_any_resource_is_answered(schema: Any, given_nodes: Any, more: Any, kind
 
 
 @given(leaves, nodes, leaves)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=draws(150), deadline=None)
 def test_any_map_is_answered(items: Any, given_nodes: Any, more: Any) -> None:
     """And any map within it."""
     within = {"id": "a", "map": {"items": items, "tasks": given_nodes, "concurrency": more}}
@@ -94,7 +95,7 @@ def test_any_map_is_answered(items: Any, given_nodes: Any, more: Any) -> None:
 
 
 @given(values, values, values)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=draws(200), deadline=None)
 def test_any_flow_between_any_schemas_is_answered(need: Any, produced: Any, flowing: Any) -> None:
     """Data flow checks meet whatever schemas say."""
 

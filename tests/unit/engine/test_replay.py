@@ -45,6 +45,7 @@ from flowmesh.engine.state import FAILED
 from flowmesh.orchestrator.erasing import without_values
 from flowmesh.orchestrator.snapshots import restore, snapshot
 from flowmesh.plan import Plan
+from tests.draws import draws
 from tests.unit.engine import factories
 from tests.unit.engine.factories import (
     Run,
@@ -396,7 +397,7 @@ def _short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factories, "SERVED_MAX", 20)
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", range(draws(1_000)))
 def test_replay_equals_live(seed: int) -> None:
     """State, snapshot and history agree after any schedule, and every execution comes to an end."""
     rng = random.Random(seed)
@@ -439,7 +440,7 @@ def test_replay_equals_live(seed: int) -> None:
     assert facts(bare) == facts(run.state)
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", range(draws(1_000)))
 def test_a_snapshot_in_the_middle_continues_alike(seed: int) -> None:
     """An execution restored half-way decides the same as the one that was never away."""
     rng = random.Random(seed)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
+from tests.draws import draws
 
 CONTEXT: dict[str, Any] = {
     "amount": 120,
@@ -173,7 +174,7 @@ CONTEXTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=draws(600), deadline=None)
 @given(SOURCES, CONTEXTS)
 def test_every_expression_agrees_with_a_javascript_engine(source: str, context: Any) -> None:
     """What compiles to CEL yields what JavaScript yields."""

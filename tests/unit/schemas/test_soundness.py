@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowmesh.schemas import OTHERS, Kind, Outcome, Verdict, compatible
+from tests.draws import draws
 from tests.unit.schemas import generators
 
 Json = Any
@@ -65,7 +66,7 @@ def refute(verdict: Verdict, value: Json, *, fits: bool, schemas: tuple[Json, Js
 
 
 @given(st.integers(0, 2**62))
-@settings(SETTINGS, max_examples=1_000)
+@settings(SETTINGS, max_examples=draws(3_000))
 def test_no_value_refutes_a_verdict(seed: int) -> None:
     """Compatible: what passes upstream passes downstream. Incompatible: never with the part."""
     check(seed, Counter())
