@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 To = Annotated[
-    Literal["yaml", "json", "native", "steps", "graph", "serverless", "states"],
+    Literal["yaml", "json", "native", "python", "steps", "graph", "serverless", "states"],
     Parameter(name=["--to", "-t"], help="Format, or only another text: yaml or json."),
 ]
 Out = Annotated[str, Parameter(name=["--out"], help="File to write; standard output without it.")]
@@ -35,13 +35,17 @@ def convert(
     """Write definitions in another format, all of what they say or not at all.
 
     What has no place in the format is refused by name. A name that ends in .json or .yaml says
-    how the file is written; otherwise native resources are YAML, the other formats JSON.
+    how the file is written; otherwise native resources are YAML, the other formats JSON. Python
+    is code for the SDK that builds the same.
     """
 
     def work() -> int:
-        from flowmesh.definitions.exports import TARGETS, export_source, write_yaml
+        from flowmesh.definitions.exports import TARGETS, export_source, write_python, write_yaml
 
         documents = export_source(read_source(file).text.encode(), "", to if to in TARGETS else "")
+        if to == "python":
+            _write(write_python(documents), out)
+            return exit_codes.DONE
         as_yaml = _as_yaml(to, out, documents)
         if not as_yaml and len(documents) > 1:
             what = f"{len(documents)} definitions do not fit into one JSON file"

@@ -1,4 +1,7 @@
-"""Definitions and values from files, folders and standard input."""
+"""Definitions and values from files, folders and standard input.
+
+A folder is read for its YAML and JSON; a Python file is run, so it has to be named.
+"""
 
 import sys
 from bisect import bisect_right
@@ -10,6 +13,8 @@ import orjson
 
 from flowmesh.cli.common import Refused
 from flowmesh.cli.exit_codes import USAGE
+from flowmesh.cli.python_files import SUFFIX as PYTHON
+from flowmesh.cli.python_files import resources_text
 
 SUFFIXES = (".yaml", ".yml", ".json")
 # Tests of workflows stand beside them.
@@ -37,11 +42,17 @@ class Source:
         self.text += text
 
     def place(self, line: int, column: int) -> str:
-        """`file:line:column` of a place in the whole text; only what is known."""
+        """`file:line:column` of a place in the whole text; only what is known.
+
+        What a Python file has made has no lines of its own.
+        """
         if not line:
             return self._names[0] if len(self._names) == 1 else ""
         index = bisect_right(self._first_lines, line) - 1
-        return f"{self._names[index]}:{line - self._first_lines[index] + 1}:{column}"
+        name = self._names[index]
+        if name.endswith(PYTHON):
+            return name
+        return f"{name}:{line - self._first_lines[index] + 1}:{column}"
 
     def line(self, line: int) -> tuple[int, str] | None:
         """The number in its file and the text of a line of the whole text."""
@@ -49,6 +60,8 @@ class Source:
         if not 0 < line <= len(lines):
             return None
         index = bisect_right(self._first_lines, line) - 1
+        if self._names[index].endswith(PYTHON):
+            return None
         return line - self._first_lines[index] + 1, lines[line - 1]
 
 
@@ -63,7 +76,7 @@ def read_source(names: list[str]) -> Source:
             continue
         path = Path(name)
         for file in files_of(path):
-            source.add(str(file), file_text(file))
+            source.add(str(file), definition_text(file))
     return source
 
 
@@ -78,6 +91,11 @@ def files_of(path: Path) -> list[Path]:
     if not found:
         raise Refused(f"{path} holds no definition", f"files end in {', '.join(SUFFIXES)}", USAGE)
     return found
+
+
+def definition_text(path: Path) -> str:
+    """What one file defines, as YAML or JSON."""
+    return resources_text(path) if path.suffix == PYTHON else file_text(path)
 
 
 def file_text(path: Path) -> str:

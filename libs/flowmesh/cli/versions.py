@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
 from flowmesh.cli.exit_codes import USAGE
-from flowmesh.cli.sources import SUFFIXES, read_source
+from flowmesh.cli.sources import SUFFIXES, definition_text, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -191,7 +191,7 @@ def diff(first: str, second: str = "", third: str = "", /, *, common: Common = C
         found = diff_workflows(_workflow_in(first), _workflow_in(second))
         return _show_diff(common, found)
 
-    if first.endswith(SUFFIXES) and not third:
+    if Path(first).suffix in (*SUFFIXES, ".py") and not third:
         return guarded(common, files)
     return run(common, work)
 
@@ -278,10 +278,9 @@ def _workflow_in(name: str) -> "Workflow":
     """The one workflow of a file that has nothing wrong in itself."""
     from flowmesh.definitions import Workflow, read_source, refuse
 
-    try:
-        reading = read_source(Path(name).read_bytes())
-    except OSError as error:
-        raise Refused(f"{name or 'the other file'} cannot be read: {error}", code=USAGE) from None
+    if not name:
+        raise Refused("the other file is not named", code=USAGE)
+    reading = read_source(definition_text(Path(name)).encode())
     refuse(reading.problems)
     found = [each.resource for each in reading.resources if isinstance(each.resource, Workflow)]
     if len(found) != 1:

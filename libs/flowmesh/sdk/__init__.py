@@ -22,6 +22,7 @@ from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskF
 from flowmesh.sdk.flow import MapNode, TaskNode, Workflow, workflow
 from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.refs import Ref
+from flowmesh.sdk.resources import WorkflowTask
 from flowmesh.sdk.session import Session, SessionCall
 from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle
@@ -96,6 +97,7 @@ __all__ = [
     "Workflow",
     "WorkflowEngine",
     "WorkflowStatus",
+    "WorkflowTask",
     "items_of",
     "run_backfill",
     "step_key",

@@ -17,8 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
-import orjson
-
 from flowmesh.errors import Invalid
 from flowmesh.sdk.handlers import TaskHandler
 from flowmesh.sdk.node_options import (
@@ -30,11 +28,9 @@ from flowmesh.sdk.node_options import (
     task_fields,
 )
 from flowmesh.sdk.payloads import Json
-from flowmesh.sdk.refs import Ref, plain, refs_in
+from flowmesh.sdk.refs import Ref, output_of, plain, refs_in
+from flowmesh.sdk.resources import WorkflowTask, resource, source_text
 from flowmesh.sdk.task_types import Duration, TaskType, duration_text, task_type_of
-
-API_VERSION = "workflow.io/v1"
-
 
 _OPTIONS_SHOWN = ", ".join(sorted(OPTIONS))
 
@@ -55,7 +51,7 @@ class TaskNode:
     @property
     def output(self) -> Ref:
         """What it returns, for the input of tasks behind it."""
-        return Ref(f"tasks.{self.id}.output", self.id)
+        return output_of(self.id)
 
     def on(self, outcome: str) -> After:
         """For `depends_on`: its failure, its success, or a label its output names."""
@@ -75,7 +71,7 @@ class Graph:
         self,
         name: str,
         handlers: dict[str, TaskHandler],
-        resources: dict[str, dict[str, Json]],
+        resources: dict[str, WorkflowTask],
     ) -> None:
         self.name = name
         self.handlers = handlers
@@ -98,7 +94,7 @@ class Graph:
         Without `input` it gets the workflow's input, in a map the item.
         """
         task_type = self._task_type(id, run)
-        name = self._resource(task_type.name, _task_spec(task_type))
+        name = self._bring(WorkflowTask(task_type.name, _task_spec(task_type)))
         given: TaskOptions = {
             "input": self._given,
             "retry": task_type.retry,
@@ -127,7 +123,7 @@ class Graph:
             http["headers"] = dict(headers)
         if body is not None:
             http["body"] = plain(body)
-        name = self._resource(f"{self.name}.{id}", {"type": "http", "http": http})
+        name = self._bring(WorkflowTask(f"{self.name}.{id}", {"type": "http", "http": http}))
         return self._add(id, name, options)
 
     def transform(
@@ -234,11 +230,11 @@ class Graph:
             raise Invalid("GRAPH_DUPLICATE_NODE", f"task type {task_type.name!r} has two handlers")
         return task_type
 
-    def _resource(self, name: str, spec: dict[str, Json]) -> str:
-        known = self._resources.setdefault(name, spec)
-        if known != spec:
-            raise Invalid("GRAPH_DUPLICATE_NODE", f"task {name!r} is defined in two ways")
-        return name
+    def _bring(self, task: WorkflowTask) -> str:
+        known = self._resources.setdefault(task.name, task)
+        if known.spec != task.spec:
+            raise Invalid("GRAPH_DUPLICATE_NODE", f"task {task.name!r} is defined in two ways")
+        return task.name
 
     def _add(self, id: str, task_ref: str, options: TaskOptions) -> TaskNode:
         before = self._before(id, options, options.get("input"))
@@ -325,7 +321,11 @@ class MapNode(Graph):
     @property
     def output(self) -> Ref:
         """The list of what its only last task returned for each item, in order."""
-        return Ref(f"tasks.{self.id}.output", self.id)
+        return output_of(self.id)
+
+    def on(self, outcome: str) -> After:
+        """For `depends_on`: its failure, its success, or a label its output names."""
+        return After(self.id, outcome)
 
     @property
     def depends_on(self) -> tuple[str, ...]:
@@ -372,20 +372,28 @@ class Workflow(Graph):
         parallelism: int = 0,
         timeout: Duration | None = None,
         labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, Json] | None = None,
+        namespace: str | None = None,
         start: Mapping[str, Json] | None = None,
         variables: Mapping[str, Json] | None = None,
+        brings: Sequence[WorkflowTask] = (),
         also: Mapping[str, Json] | None = None,
     ) -> None:
         """`start` says when executions begin, and `variables` what people may change while they
-        run, in the words of a resource; times may be seconds. `also` is what else a resource says
-        of a workflow: limits, onFailure, compensation, triggers …
+        run, in the words of a resource; times may be seconds. `brings` are tasks it uses by name
+        that are registered with it. `also` is what else a resource says of a workflow: limits,
+        onFailure, compensation, triggers …
         """
         super().__init__(name, {}, {})
+        for task in brings:
+            self._bring(task)
         self.output = output
         self._input_schema = input_schema
         self._parallelism = parallelism
         self._timeout = timeout
-        self._labels = dict(labels or {})
+        self._labels = labels
+        self._annotations = annotations
+        self._namespace = namespace
         self._start = dict(start or {})
         self._variables = dict(variables or {})
         self._also = dict(also or {})
@@ -413,18 +421,13 @@ class Workflow(Graph):
         if self._variables:
             spec["variables"] = self._variables
         spec |= plain(self._also)
-        metadata: dict[str, Json] = {"name": self.name}
-        if self._labels:
-            metadata["labels"] = self._labels
-        tasks = [
-            _document("WorkflowTask", {"name": name}, task_spec)
-            for name, task_spec in self._resources.items()
-        ]
-        return [*tasks, _document("Workflow", metadata, spec)]
+        tasks = [each for task in self._resources.values() for each in task.as_resources()]
+        more = (self._labels, self._annotations, self._namespace)
+        return [*tasks, resource("Workflow", self.name, spec, *more)]
 
     def source(self) -> bytes:
         """The resources as YAML documents (each of them JSON)."""
-        return b"\n---\n".join(orjson.dumps(document) for document in self.as_resources())
+        return source_text(self.as_resources())
 
 
 def workflow(name: str, **options: Any) -> Callable[[Callable[[Workflow], Any]], Workflow]:
@@ -453,7 +456,3 @@ def _waited_for(names: Sequence[str], outcomes: Mapping[str, str]) -> dict[str, 
     """`dependsOn`, where there is something."""
     waited = [{"task": n, "on": outcomes[n]} if n in outcomes else n for n in names]
     return {"dependsOn": waited} if waited else {}
-
-
-def _document(kind: str, metadata: dict[str, Json], spec: dict[str, Json]) -> dict[str, Json]:
-    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}

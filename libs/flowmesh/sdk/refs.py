@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from flowmesh.expressions.references import child_path, path_text
 from flowmesh.sdk.payloads import Json
+
+
+def output_of(node: str) -> "Ref":
+    """What a node returns."""
+    return Ref(path_text("tasks", (node, "output")), node)
 
 
 class Ref:
@@ -18,8 +24,7 @@ class Ref:
         self.item_of = item_of
 
     def __getitem__(self, key: str | int) -> "Ref":
-        step = f"[{key}]" if isinstance(key, int) else f".{key}"
-        return Ref(self._path + step, self.node, self.item_of)
+        return Ref(child_path(self._path, key), self.node, self.item_of)
 
     def __str__(self) -> str:
         return "{{" + self._path + "}}"

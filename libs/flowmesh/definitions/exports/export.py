@@ -6,6 +6,7 @@ from flowmesh.definitions.checks import check
 from flowmesh.definitions.exports.graph import graph_document
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.native import native_documents
+from flowmesh.definitions.exports.python import BUILDER
 from flowmesh.definitions.exports.serverless import serverless_document
 from flowmesh.definitions.exports.states import states_document
 from flowmesh.definitions.exports.steps import steps_document
@@ -17,6 +18,8 @@ from flowmesh.errors import Invalid
 # Formats that are written, by the word that asks for them, and what they are called.
 TARGETS = {
     "native": (Dialect.NATIVE, "a native resource"),
+    # Native resources that `write_python` writes as code.
+    "python": (Dialect.NATIVE, BUILDER),
     "steps": (Dialect.STEPS, "step JSON"),
     "graph": (Dialect.GRAPH, "graph JSON"),
     "states": (Dialect.STATES, "the Amazon States Language"),

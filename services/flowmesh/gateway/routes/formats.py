@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flowmesh.definitions import Workflow
 
 YAML = "application/yaml"
+PYTHON = "text/x-python; charset=utf-8"
 VERSION_MAX = 2**32 - 1
 _WORKFLOW = "/api/v1/workflows/{name}"
 
@@ -47,11 +48,11 @@ async def export_workflow(backends: Backends, request: Request) -> Response:
 
 
 def _exported(definition: bytes, target: str, types: Mapping[str, str]) -> tuple[bytes, str]:
-    """Native resources are several documents, and so YAML; the others are one of JSON."""
+    """Native resources are several documents, and so YAML; the standards are one of JSON."""
     # Here: a gateway alone needs the whole library of definitions for nothing else.
     import orjson
 
-    from flowmesh.definitions.exports import export, write_yaml
+    from flowmesh.definitions.exports import export, write_python, write_yaml
     from flowmesh.definitions.model import Dialect, Task
     from flowmesh.definitions.reading import Read
 
@@ -61,6 +62,8 @@ def _exported(definition: bytes, target: str, types: Mapping[str, str]) -> tuple
 
     document = orjson.loads(definition)
     documents = export(Read(_workflow(definition), document, 0), target, task)
+    if target == "python":
+        return write_python(documents).encode(), PYTHON
     if target == "native":
         return write_yaml(documents).encode(), YAML
     return orjson.dumps(documents[0]), JSON
@@ -185,7 +188,10 @@ ROUTES = (
                 "The document as it was posted without a format. Native resources come as YAML. "
                 "What has no place in the format is refused with `FEATURE_UNSUPPORTED`."
             ),
-            query=(Query("format", "native, steps, graph, serverless or states."), _VERSION),
+            query=(
+                Query("format", "native, python, steps, graph, serverless or states."),
+                _VERSION,
+            ),
             answers=(operations.Answer(200, "It says the same.", None),),
             errors=(404,),
         ),

@@ -1,0 +1,74 @@
+"""Definitions in code: what a Python file that uses the builder defines, as resources."""
+
+import runpy
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from flowmesh.cli.common import Refused
+from flowmesh.cli.exit_codes import USAGE
+
+SUFFIX = ".py"
+# Not `__main__`, under which examples start a client.
+_MODULE = "flowmesh_definitions"
+
+
+def resources_text(path: Path) -> str:
+    """The workflows and tasks that the file has at its top level, as YAML documents.
+
+    The file is run, with its own folder to import from. What it prints goes to standard error.
+    Raises Refused, with the line, if that fails or defines nothing.
+    """
+    from flowmesh.sdk import Workflow, WorkflowTask
+
+    found: dict[tuple[str, str], bytes] = {}
+    for value in _run(path).values():
+        if not isinstance(value, Workflow | WorkflowTask):
+            continue
+        for resource in value.as_resources():
+            kind, name = resource["kind"], resource["metadata"]["name"]
+            text = orjson.dumps(resource)
+            if found.setdefault((kind, name), text) != text:
+                raise Refused(f"{path} defines the {kind} {name} in two ways", code=USAGE)
+    if not found:
+        hint = "it has a Workflow or a WorkflowTask at its top level"
+        raise Refused(f"{path} defines no workflow", hint, USAGE)
+    return "".join(f"---\n{text.decode()}\n" for text in found.values())
+
+
+def _run(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise Refused(f"there is no file {path}", code=USAGE)
+    try:
+        with _importing_from(path.resolve().parent), redirect_stdout(sys.stderr):
+            return runpy.run_path(str(path), run_name=_MODULE)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (somebody's code)
+        text = f"{_place(path, error)}: {type(error).__name__}: {error}"
+        raise Refused(text, "a file of definitions must run without a suite", USAGE) from None
+
+
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    before = list(sys.path)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """The last line of the file that was running, or the one that is no Python."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f"{path}:{error.lineno}"
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
+    ]
+    return f"{path}:{lines[-1]}" if lines else str(path)
