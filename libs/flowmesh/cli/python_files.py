@@ -36,7 +36,7 @@ def resources_text(path: Path) -> str:
             if found.setdefault((kind, name), text) != text:
                 raise Refused(f"{path} defines the {kind} {name} in two ways", code=USAGE)
     if not found:
-        hint = "it has a Workflow or a WorkflowTask at its top level"
+        hint = "it needs a Workflow or a WorkflowTask at its top level"
         raise Refused(f"{path} defines no workflow", hint, USAGE)
     return "".join(f"---\n{text.decode()}\n" for text in found.values())
 

@@ -5,7 +5,7 @@ import pytest
 
 from flowmesh.definitions import compile_source
 from flowmesh.errors import Invalid
-from flowmesh.sdk import Client, Retry, Workflow, task, workflow
+from flowmesh.sdk import Client, Retry, Workflow, WorkflowTask, task, workflow
 from tests.unit.sdk.stand_ins import StandIn
 
 
@@ -255,3 +255,49 @@ def test_a_task_in_a_map_waits_for_no_outcome_around_it() -> None:
     each = flow.map("each", [1])
     with pytest.raises(Invalid, match=r"only outside\.each can"):
         each.task("then", "x", depends_on=[first.on("failure")])
+
+
+def test_a_map_is_waited_for_by_how_it_ended() -> None:
+    """As any node is."""
+    flow = Workflow("outcomes")
+    each = flow.map("each", [1])
+    each.use("one", "noop")
+    flow.use("sorry", "noop", depends_on=[each.on("failure")])
+    sorry = flow.as_resources()[-1]["spec"]["tasks"][1]
+    assert sorry["dependsOn"] == [{"task": "each", "on": "failure"}]
+
+
+def test_names_that_are_no_words_are_referred_to_in_brackets() -> None:
+    """Ids with dots, keys with blanks and quotes."""
+    flow = Workflow("names")
+    first = flow.use("load.cart", "noop", input={"of": flow.input['the "total"']})
+    then = flow.use("then", "noop", input=first.output["a b"]["c-d"][0])
+    assert first.fields["input"] == {"of": '{{input["the \\"total\\""]}}'}
+    assert then.fields["input"] == '{{tasks["load.cart"].output["a b"].c-d[0]}}'
+    plan = compile_source(flow.source(), "application/yaml")
+    assert [list(each.dependencies) for each in plan.nodes] == [[], [0]]
+
+
+async def test_a_task_of_the_library_is_defined_in_code(client: Client, server: StandIn) -> None:
+    """Alone, or brought by the workflows that use it."""
+    refund = WorkflowTask("refund", {"type": "refund"}, labels={"team": "shop"}, namespace="shop")
+    flow = Workflow("order", brings=[refund], labels={"a": "b"}, annotations={"by": ["ann"]})
+    flow.use("back", "refund")
+    resources = flow.as_resources()
+    assert resources[0] == refund.as_resources()[0]
+    assert resources[0]["metadata"] == {
+        "name": "refund",
+        "labels": {"team": "shop"},
+        "namespace": "shop",
+    }
+    assert resources[1]["metadata"]["annotations"] == {"by": ["ann"]}
+    await client.apply(refund)
+    assert orjson.loads(server.definitions.sources[-1]) == resources[0]
+
+
+def test_two_tasks_of_one_name_are_refused() -> None:
+    """The same one may come twice."""
+    echo = WorkflowTask("echo", {"type": "echo"})
+    Workflow("order", brings=[echo, WorkflowTask("echo", {"type": "echo"})])
+    with pytest.raises(Invalid, match="'echo' is defined in two ways"):
+        Workflow("order", brings=[echo, WorkflowTask("echo", {"type": "else"})])
