@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -43,6 +44,9 @@ COPIES_MAX = 8
 """Copies of states that are kept of one history; where they would be more, they are farther apart.
 What no event changes, as outputs, they share with the history.
 """
+
+EVENTS_BETWEEN_TURNS = 500
+"""Other threads get a turn after so many events, and between the parts of a report."""
 
 NEAR_PART = 5
 """So great a part of the distance lies between a further copy and where somebody went back to."""
@@ -140,6 +144,8 @@ class Scrubber:
             end = min(sequence, (state.sequence // self._apart + 1) * self._apart)
             for place in range(state.sequence, end):
                 apply(state, self.events[place])  # which is made then, and gone afterwards
+                if place % EVENTS_BETWEEN_TURNS == 0:
+                    _give_way()
             if self._went_back and end % self._apart == 0:
                 self._keep(state)
 
@@ -166,6 +172,11 @@ def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> State
     for node in shown:
         counts[node.status] = counts.get(node.status, 0) + 1
     begun = [node for node in shown if node.status != PENDING]
+    _give_way()
+    variables = _variables(state, begun)
+    _give_way()
+    nodes = _nodes(begun)
+    _give_way()
     return StateAt(
         execution_id=state.execution_id,
         workflow=plan.workflow_id,
@@ -180,10 +191,10 @@ def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> State
         started_at=moment_or_unset(state.started_at_us),
         ended_at=moment_or_unset(state.ended_at_us),
         hold=hold_word(state.hold.reason) if state.hold is not None else UNSET,
-        variables=_variables(state, begun),
+        variables=variables,
         output=raw_value(state.output) if state.output is not None else UNSET,
         error=error_part(state.failure),
-        nodes=_nodes(begun),
+        nodes=nodes,
         counts={node_word(status): count for status, count in counts.items()},
         held=list(state.held),
         queued=[node.id for node in state.at_workers.values() if not node.delivery],
@@ -205,6 +216,11 @@ def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> State
         undo=[node.id for node in state.undo],
         truncated=len(shown) >= NODES_SHOWN_MAX,
     )
+
+
+def _give_way() -> None:
+    """The loop that commits must not stand still: compiled code lets nobody in by itself."""
+    time.sleep(0)
 
 
 def _add_nodes(scope: Scope, shown: list[NodeState]) -> None:

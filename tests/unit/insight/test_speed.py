@@ -1,7 +1,12 @@
 """How long it takes to show an execution as it was after any of its events."""
 
 import statistics
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
@@ -17,6 +22,8 @@ EVENTS = 10_000
 # Seconds of a core of the machine that targets are meant for; the sources take twice as long.
 MOMENT_S_MAX = 0.020 * (1 if core.kind() == "compiled" else 2)
 TRIES = 9
+# Of the time that it takes.
+STANDSTILL_MAX = 0.4
 
 
 def long_history() -> Run:
@@ -73,3 +80,31 @@ def test_scrubbing_through_ten_thousand_events_is_quick(jumps: list[int]) -> Non
     scrubber.at(EVENTS)
     taken = [target_s(partial(shown, scrubber, jump), 1) for jump in jumps]
     assert statistics.median(taken) <= MOMENT_S_MAX, taken
+
+
+@pytest.fixture
+def _quick_turns() -> Iterator[None]:
+    """Threads ask for their turn after a millisecond, a part of what any machine takes here."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.001)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_quick_turns")
+def test_others_go_on_while_a_state_is_made() -> None:
+    """The thread of the loop that commits waits for a part of it only, compiled code or not."""
+    run = long_history()
+    rows = rows_of(run)
+    shares = []
+    with ThreadPoolExecutor(1) as threads:
+        for _ in range(TRIES):
+            scrubber = scrubber_of(run, rows)
+            ticks = [time.perf_counter()]
+            job = threads.submit(shown, scrubber, EVENTS)
+            while not job.done():
+                wait([job], timeout=0.001)
+                ticks.append(time.perf_counter())
+            longest = max(after - before for before, after in pairwise(ticks))
+            shares.append(longest / (ticks[-1] - ticks[0]))
+    assert min(shares) <= STANDSTILL_MAX, shares
