@@ -1,5 +1,6 @@
 """How long it takes to show an execution as it was after any of its events."""
 
+import gc
 import statistics
 import sys
 import time
@@ -84,10 +85,15 @@ def test_scrubbing_through_ten_thousand_events_is_quick(jumps: list[int]) -> Non
 
 @pytest.fixture
 def _quick_turns() -> Iterator[None]:
-    """Threads ask for their turn after a millisecond, a part of what any machine takes here."""
+    """Threads ask for their turn after a millisecond, a part of what any machine takes here, and
+    no collection of garbage, which gives nobody a turn, comes in between.
+    """
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.001)
+    gc.collect()
+    gc.disable()
     yield
+    gc.enable()
     sys.setswitchinterval(before)
 
 
