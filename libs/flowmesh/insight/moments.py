@@ -293,9 +293,11 @@ class _Times:
     """Times of one report: what is committed together has the same."""
 
     def __init__(self) -> None:
-        self._known: dict[int, datetime | UnsetType] = {0: UNSET}
+        self._known: dict[int, datetime] = {}
 
     def at(self, at_us: int) -> datetime | UnsetType:
+        if not at_us:
+            return UNSET
         known = self._known.get(at_us)
         if known is None:
             known = self._known[at_us] = moment(at_us)
