@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
 from flowmesh.cli.exit_codes import USAGE
-from flowmesh.cli.sources import SUFFIXES, definition_text, read_source
+from flowmesh.cli.sources import PYTHON, SUFFIXES, definition_text, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -191,7 +191,7 @@ def diff(first: str, second: str = "", third: str = "", /, *, common: Common = C
         found = diff_workflows(_workflow_in(first), _workflow_in(second))
         return _show_diff(common, found)
 
-    if Path(first).suffix in (*SUFFIXES, ".py") and not third:
+    if Path(first).suffix in (*SUFFIXES, PYTHON) and not third:
         return guarded(common, files)
     return run(common, work)
 
