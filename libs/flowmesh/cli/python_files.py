@@ -13,7 +13,6 @@ import orjson
 from flowmesh.cli.common import Refused
 from flowmesh.cli.exit_codes import USAGE
 
-SUFFIX = ".py"
 # Not `__main__`, under which examples start a client.
 _MODULE = "flowmesh_definitions"
 

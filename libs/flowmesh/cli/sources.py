@@ -13,10 +13,10 @@ import orjson
 
 from flowmesh.cli.common import Refused
 from flowmesh.cli.exit_codes import USAGE
-from flowmesh.cli.python_files import SUFFIX as PYTHON
 from flowmesh.cli.python_files import resources_text
 
 SUFFIXES = (".yaml", ".yml", ".json")
+PYTHON = ".py"
 # Tests of workflows stand beside them.
 TEST_SUFFIXES = tuple(f".test{suffix}" for suffix in SUFFIXES)
 # Begins each of several definitions: JSON ones are YAML too, next to others.
