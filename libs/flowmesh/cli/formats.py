@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
 from flowmesh.cli.definitions import Files
-from flowmesh.cli.sources import read_source
+from flowmesh.cli.sources import PYTHON, SUFFIXES, read_source
 
 if TYPE_CHECKING:
     from flowmesh.definitions import Workflow
@@ -36,10 +36,14 @@ def convert(
 
     What has no place in the format is refused by name. A name that ends in .json or .yaml says
     how the file is written; otherwise native resources are YAML, the other formats JSON. Python
-    is code for the SDK that builds the same.
+    is code for the SDK that builds the same, in a file that ends in .py.
     """
 
     def work() -> int:
+        suffix = Path(out).suffix
+        if suffix in (*SUFFIXES, PYTHON) and (suffix == PYTHON) != (to == "python"):
+            what = f"{to} is not what a file named {out} holds"
+            raise Refused(what, "Python files end in .py, others do not", exit_codes.USAGE)
         from flowmesh.definitions.exports import TARGETS, export_source, write_python, write_yaml
 
         documents = export_source(read_source(file).text.encode(), "", to if to in TARGETS else "")

@@ -35,8 +35,26 @@ from flowmesh.sdk.task_types import Duration, TaskType, duration_text, task_type
 _OPTIONS_SHOWN = ", ".join(sorted(OPTIONS))
 
 
+class _Node:
+    """What those behind it refer to and wait for."""
+
+    __slots__ = ()
+    id: str
+
+    @property
+    def output(self) -> Ref:
+        """What it returns, for the input of tasks behind it; of a map, the list of what its only
+        last task returned for each item, in order.
+        """
+        return output_of(self.id)
+
+    def on(self, outcome: str) -> After:
+        """For `depends_on`: its failure, its success, or a label its output names."""
+        return After(self.id, outcome)
+
+
 @dataclass(frozen=True, slots=True)
-class TaskNode:
+class TaskNode(_Node):
     """A task of a workflow that is being built."""
 
     id: str
@@ -47,15 +65,6 @@ class TaskNode:
     outside: tuple[str, ...] = ()
     # What is to have come of those it depends on, where that is said.
     outcomes: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def output(self) -> Ref:
-        """What it returns, for the input of tasks behind it."""
-        return output_of(self.id)
-
-    def on(self, outcome: str) -> After:
-        """For `depends_on`: its failure, its success, or a label its output names."""
-        return After(self.id, outcome)
 
     def as_json(self) -> dict[str, Json]:
         document: dict[str, Json] = {"id": self.id, **self.fields}
@@ -288,7 +297,7 @@ class Graph:
         return tuple(dict.fromkeys(names))
 
 
-class MapNode(Graph):
+class MapNode(Graph, _Node):
     """A map of a workflow that is being built; tasks are added to it as to the workflow."""
 
     def __init__(
@@ -317,15 +326,6 @@ class MapNode(Graph):
     def index(self) -> Ref:
         """The item's position, from 0."""
         return Ref("index", item_of=self.name)
-
-    @property
-    def output(self) -> Ref:
-        """The list of what its only last task returned for each item, in order."""
-        return output_of(self.id)
-
-    def on(self, outcome: str) -> After:
-        """For `depends_on`: its failure, its success, or a label its output names."""
-        return After(self.id, outcome)
 
     @property
     def depends_on(self) -> tuple[str, ...]:

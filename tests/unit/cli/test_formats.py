@@ -50,6 +50,17 @@ async def test_a_definition_is_written_as_other_text(flowmesh: Run, file: Path) 
     assert "2 definitions do not fit into one JSON file" in refused.err
 
 
+async def test_a_name_and_its_format_fit(flowmesh: Run, tmp_path: Path) -> None:
+    """Python goes into a Python file and nothing else does; nothing is written otherwise."""
+    file = write(tmp_path / "w.yaml", documents(workflow(node("a"))))
+    for name, to in (("w.json", "python"), ("out.yaml", "python"), ("w.py", "native")):
+        out = tmp_path / name
+        refused = await flowmesh("convert", "-f", str(file), "-t", to, "-o", str(out))
+        assert refused.code == 2
+        assert f"{to} is not what a file named {out} holds" in refused.err
+        assert not out.exists()
+
+
 async def test_what_has_no_place_is_refused_by_name(flowmesh: Run, file: Path) -> None:
     """Each on its line, and as JSON."""
     write(file, documents(workflow(node("a", "t", condition="input.x"))))

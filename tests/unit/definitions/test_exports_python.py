@@ -174,7 +174,7 @@ WORKFLOW = st.fixed_dictionaries({}, optional={
     "outputSchema": st.just({"type": "object"}),
     "parallelism": st.sampled_from([0, 4]),
     "timeout": st.just("1h"),
-    "start": st.sampled_from([{"delay": "5s"}, {"delay": 5_000, "key": "{{input.a}}"}]),
+    "start": st.sampled_from([{"delay": "5s"}, {"delay": None, "key": "{{input.a}}"}]),
     "variables": st.just({"limit": {"initial": 1.0}}),
     "output": JSON_VALUES,
     "onFailure": st.just("CANCEL"),

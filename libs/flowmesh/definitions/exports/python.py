@@ -23,8 +23,6 @@ _OPTIONS = {
     "start": "start",
     "variables": "variables",
 }
-# Times of `start`, which the builder writes as texts.
-_START_TIMES = ("delay", "debounce", "maxWait", "dedupWindow")
 
 
 def write_python(documents: Sequence[Document]) -> str:
@@ -91,7 +89,8 @@ class _Flow:
         spec = dict(self._document["spec"])
         options = _metadata(self._document)
         for key, option in _OPTIONS.items():
-            if spec.get(key) and (key != "start" or _only_texts(spec[key])):
+            # A null is no time to the builder.
+            if spec.get(key) and (key != "start" or None not in spec[key].values()):
                 options[option] = spec.pop(key)
         if self.brings:
             options["brings"] = [Code(objects[name]) for name in self.brings]
@@ -105,10 +104,6 @@ class _Flow:
         # What it returns says which nodes need a name.
         ending = "" if output is None else statement("return ", self._nodes.output(output), 1)
         return text + "".join(self._nodes.statements()) + ending
-
-
-def _only_texts(start: Document) -> bool:
-    return all(isinstance(start[name], str) for name in _START_TIMES if name in start)
 
 
 def _named(value: Any) -> Iterator[str]:
