@@ -35,7 +35,11 @@ async def test_subscribers_share_one_subscription_of_the_bus(suite: Suite, world
     world.hold("only")
     execution_id = await suite.begin(await suite.define(workflow(http(world, "only"))))
     await world.called("only")
-    alone = await readers_of(suite)
+
+    async def only_one() -> bool:
+        return await readers_of(suite) == 1
+
+    await until("those of before have left", only_one, within_s=PATIENCE_S)
     others = await subscribers(suite)
 
     async def hear() -> list[str]:
@@ -50,7 +54,7 @@ async def test_subscribers_share_one_subscription_of_the_bus(suite: Suite, world
 
     await until("all subscribed", all_there, within_s=PATIENCE_S)
     assert await store.metric(suite, "flowmesh_bus_readers") == 1
-    assert await readers_of(suite) == alone
+    assert await readers_of(suite) == 1
     world.release("only")
     async with asyncio.timeout(PATIENCE_S):
         heard = await asyncio.gather(*hearing)

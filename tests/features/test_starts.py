@@ -194,11 +194,14 @@ async def test_the_last_of_starts_that_come_at_once_is_the_input(suite: Suite) -
         seen.setdefault(value["customer"], []).append(value["n"])
 
     kind = await run_by(suite, own("burst"), start={"key": KEY, "debounce": "700ms"})
-    # As many calls as one connection takes at a time.
     inputs = [{"customer": f"c{c}", "n": n} for n in range(6) for c in range(15)]
-    async with Client(suite.grpc_address) as client, Worker(client, {kind: take}, slots=20):
-        handles = await asyncio.gather(*(client.start(kind, each) for each in inputs))
-        await asyncio.gather(*(client.handle(one).wait(30) for one in {h.id for h in handles}))
+    async with (
+        Client(suite.grpc_address) as client,
+        Worker(client, {kind: take}, slots=20),
+        client.session() as session,
+    ):
+        calls = [session.submit(kind, each) for each in inputs]
+        await asyncio.gather(*(call.result() for call in calls))
     assert seen == {f"c{c}": [5] for c in range(15)}
 
 

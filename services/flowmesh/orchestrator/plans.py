@@ -22,6 +22,7 @@ from flowmesh.api.definition.v1 import (
 from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation
 from flowmesh.orchestrator.errors import node_not_found
+from flowmesh.orchestrator.turns import Turns
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.runtime import Clock
@@ -81,6 +82,7 @@ class PlanCache:
         self._clock = clock
         self._names: OrderedDict[Name, _Cached] = OrderedDict()
         self._asked: dict[Name, asyncio.Task[Plan]] = {}
+        self._turns = Turns()
         self.by_digest: OrderedDict[str, Plan] = OrderedDict()
 
     def remember(self, message: plan_pb2.Plan) -> Plan:
@@ -105,7 +107,10 @@ class PlanCache:
         return self.by_digest.get(digest)
 
     def cached(self, name: Name) -> Plan | None:
-        """The plan of a name if what is known of it is fresh."""
+        """The plan of a name if what is known of it is fresh, and nobody waits for it still."""
+        return None if name in self._turns else self._fresh(name)
+
+    def _fresh(self, name: Name) -> Plan | None:
         cached = self._names.get(name)
         if cached is None or cached.fresh_until_ms < self._clock.monotonic_ms():
             return None
@@ -114,9 +119,14 @@ class PlanCache:
     async def resolve(self, name: Name) -> Plan:
         """The plan that a start of this name uses; one question per name at a time.
 
-        When the definition service is away, what was known last is used as long as it is kept.
+        Returns to those who ask in the order in which they came. When the definition service is
+        away, what was known last is used as long as it is kept.
         """
         plan = self.cached(name)
+        return plan if plan is not None else await self._turns.kept(name, self._asked_for(name))
+
+    async def _asked_for(self, name: Name) -> Plan:
+        plan = self._fresh(name)
         if plan is not None:
             return plan
         task = self._asked.get(name)

@@ -20,9 +20,10 @@ from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import Moved, partition_unavailable, request_id_reused
 from flowmesh.orchestrator.gate import KEY_CHARACTERS_MAX
 from flowmesh.orchestrator.ids import partition_of
-from flowmesh.orchestrator.lines import Joins, Line, LineName, Lines, Member, next_steps, phase_of
+from flowmesh.orchestrator.lines import Joins, Line, Lines, Member, next_steps, phase_of
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.touched import Touched
+from flowmesh.orchestrator.turns import Turns
 from flowmesh.orchestrator.works import Answer, DebounceWork, Started, StartWork, Work
 from flowmesh.plan import RenderError, StartPolicy
 
@@ -74,8 +75,8 @@ class Starts:
         self._early: list[StartWork] = []
         self._asides: list[Aside] = []
         self._placed: list[StartWork] = []
-        # Of each line the last start that is being looked up.
-        self._looked_up: dict[LineName, asyncio.Event] = {}
+        # The starts of each line that are being looked up.
+        self._turns = Turns()
         self._answered: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
 
     # --- whose lines they are ---
@@ -125,17 +126,7 @@ class Starts:
         once keeps it, however long each was looked up.
         """
         name = (start.namespace, start.plan.workflow_id, start.start.key)
-        before, looked_up = self._looked_up.get(name), asyncio.Event()
-        self._looked_up[name] = looked_up
-        try:
-            found = await self._under(start)
-            if before is not None:
-                await before.wait()
-            return found
-        finally:
-            looked_up.set()
-            if self._looked_up.get(name) is looked_up:
-                del self._looked_up[name]
+        return await self._turns.kept(name, self._under(start))
 
     async def _under(self, start: StartWork) -> Started | None:
         start.epoch = self._epochs.get(start.partition, 0)

@@ -1,0 +1,128 @@
+"""Who came first goes on first, whatever each was held up by."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.errors import NotFound
+from flowmesh.orchestrator.plans import PlanCache
+from flowmesh.orchestrator.turns import Turns
+from flowmesh.runtime import Clock
+from tests.unit.engine.factories import node, plan
+
+NAME = ("default", "w", 0)
+
+
+class Held:
+    """Callers of `turns`, each held up by a future of its own; `order` is how they went on."""
+
+    def __init__(self) -> None:
+        self.turns = Turns()
+        self.futures: list[asyncio.Future[int]] = []
+        self.order: list[int] = []
+
+    def come(self, name: str = "a") -> asyncio.Task[None]:
+        self.futures.append(asyncio.get_running_loop().create_future())
+        number = len(self.futures) - 1
+
+        async def goes() -> None:
+            self.order.append(await self.turns.kept(name, self.futures[number]))
+
+        return asyncio.create_task(goes())
+
+
+async def passes(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_those_who_know_sooner_wait_for_those_who_came_sooner() -> None:
+    """All that are ready go on at once then, and the name is free."""
+    held = Held()
+    tasks = [held.come() for _ in range(4)]
+    await passes()
+    for number in (3, 1, 2):
+        held.futures[number].set_result(number)
+    await passes()
+    assert held.order == []
+    held.futures[0].set_result(0)
+    await passes()
+    assert held.order == [0, 1, 2, 3]
+    assert "a" not in held.turns
+    await asyncio.gather(*tasks)
+
+
+async def test_another_name_does_not_wait() -> None:
+    """A turn is among those of one name."""
+    held = Held()
+    first, other = held.come("a"), held.come("b")
+    await passes()
+    held.futures[1].set_result(1)
+    await other
+    assert held.order == [1]
+    held.futures[0].set_result(0)
+    await first
+
+
+async def test_who_leaves_or_fails_lets_nobody_pass_those_before() -> None:
+    """A caller that goes away takes itself out, wherever it stands."""
+    held = Held()
+    tasks = [held.come() for _ in range(4)]
+    await passes()
+    tasks[1].cancel()
+    held.futures[2].set_exception(NotFound("GONE", "gone"))
+    held.futures[3].set_result(3)
+    await passes()
+    assert held.order == []
+    held.futures[0].set_result(0)
+    await passes()
+    assert held.order == [0, 3]
+    assert "a" not in held.turns
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [
+        type(None),
+        asyncio.CancelledError,
+        NotFound,
+        type(None),
+    ]
+
+
+class Definitions:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.asked = 0
+
+    async def GetPlan(self, _request: pb.GetPlanRequest) -> Any:
+        self.asked += 1
+        return await self.answer
+
+
+@pytest.mark.parametrize("late", range(6))
+async def test_nobody_passes_those_who_wait_for_a_plan(late: int) -> None:
+    """Also not who comes just when it is there, so many passes of the loop before they hear."""
+    definitions = Definitions()
+    plans = PlanCache(definitions=definitions, clock=Clock())  # type: ignore[arg-type]
+    plans.remember = lambda _message: plan(node("a"))  # type: ignore[method-assign]
+    order: list[int] = []
+
+    async def start(number: int) -> None:
+        if plans.cached(NAME) is None:
+            await plans.resolve(NAME)
+        order.append(number)
+
+    async def comes_late() -> None:
+        await passes(late)
+        await start(9)
+
+    tasks = [asyncio.create_task(start(number)) for number in range(3)]
+    await passes()
+    definitions.answer.set_result(SimpleNamespace(plan=None))
+    await asyncio.gather(comes_late(), *tasks)
+    assert order == [0, 1, 2, 9]
+    assert definitions.asked == 1
+    assert plans.cached(NAME) is not None
