@@ -69,7 +69,7 @@ class Subjects:
         """Its events behind `after`, some rows at a time, with their bytes."""
         more = True
         while more:
-            found = await self._core.store.one(
+            rows = await self._core.store.rows(
                 "history_after",
                 start_day=row["started_at"] // DAY_US,
                 execution_id=row["id"],
@@ -77,7 +77,7 @@ class Subjects:
                 rows_max=ROWS_AT_ONCE,
                 bytes_max=BYTES_AT_ONCE,
             )
-            stored = found["events"] or b""
+            stored = b"".join([row["events"] for row in rows])
             if len(stored) < BYTES_ON_LOOP:
                 page = _events_after(after, stored)
             else:
@@ -85,7 +85,7 @@ class Subjects:
             if not page:
                 return
             after = page[-1].sequence
-            more = found["row_count"] == ROWS_AT_ONCE or len(stored) >= BYTES_AT_ONCE
+            more = len(rows) == ROWS_AT_ONCE or len(stored) >= BYTES_AT_ONCE
             yield page, len(stored)
 
     async def read(self, namespace: str, execution_id: str) -> Subject:

@@ -119,10 +119,10 @@ where start_day = :start_day and execution_id = :execution_id
        where start_day = :start_day and execution_id = :execution_id and seq <= :after + 1), 0)
 order by seq limit :rows_max;
 
--- name: history_after(start_day, execution_id, after, rows_max, bytes_max)^
--- The rows of `history_page` as one: their contents one behind the other are one message. The last
--- is the one with which they have so many bytes.
-select count(*) as row_count, string_agg(events, '' order by seq) as events from (
+-- name: history_after(start_day, execution_id, after, rows_max, bytes_max)
+-- The rows of `history_page`, up to the one with which they have so many bytes. To put them together
+-- here would take longer than to send them.
+select events from (
     select seq, events,
            sum(octet_length(events)) over (order by seq rows unbounded preceding) as bytes
     from history
@@ -132,7 +132,8 @@ select count(*) as row_count, string_agg(events, '' order by seq) as events from
            where start_day = :start_day and execution_id = :execution_id and seq <= :after + 1), 0)
     order by seq limit :rows_max
 ) as page
-where bytes - octet_length(events) < :bytes_max;
+where bytes - octet_length(events) < :bytes_max
+order by seq;
 
 -- name: plan_bodies(digests)
 select digest, body from plans where digest = any (:digests::text[]);
