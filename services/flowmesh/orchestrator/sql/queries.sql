@@ -120,8 +120,8 @@ where start_day = :start_day and execution_id = :execution_id
 order by seq limit :rows_max;
 
 -- name: history_after(start_day, execution_id, after, rows_max, bytes_max)
--- The rows of `history_page`, up to the one with which they have so many bytes. To put them together
--- here would take longer than to send them.
+-- The rows of `history_page`, up to the one with which they have so many bytes. To put them
+-- together here would take longer than to send them.
 select events from (
     select seq, events,
            sum(octet_length(events)) over (order by seq rows unbounded preceding) as bytes
