@@ -43,6 +43,7 @@ from flowmesh.engine.journal import (
 from flowmesh.engine.linked import ChildBegan, ChildDone, Join, Rendered
 from flowmesh.engine.nodes import ChildState, signal_with_key
 from flowmesh.engine.pages import map_counts, map_output
+from flowmesh.engine.recorded import Recorded
 from flowmesh.engine.reruns import Repeat, failed_nodes, plan_rerun
 from flowmesh.engine.searching import Erase, Found, SetAttributes, StillOpen, search_messages
 from flowmesh.engine.starting import goes_on, is_own, waits_first
@@ -102,6 +103,7 @@ __all__ = [
     "NodeUnfit",
     "Pause",
     "Record",
+    "Recorded",
     "Rendered",
     "Repeat",
     "Resume",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import joining, journal, pages, searching, starting, variables, waits
@@ -152,7 +153,12 @@ def _workflow_resumed(state: State, event: history.WorkflowResumed, _at_us: int)
 
 
 def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> None:
-    node = state.reach(event.node)
+    task_scheduled(state, event.node, event.attempt, at_us)
+
+
+def task_scheduled(state: State, node_id: str, attempt: int, at_us: int) -> None:
+    """An attempt of a node begins to wait for whoever takes it."""
+    node = state.reach(node_id)
     is_task = node.planned.is_task
     if node.status == s.PENDING:
         node.status = s.RUNNING
@@ -164,7 +170,7 @@ def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> N
         state.send(node)
     elif node.planned.signal and not node.planned.waits:
         state.await_signal(node)
-    node.attempt = event.attempt
+    node.attempt = attempt
     node.delivery = 0
     node.scheduled_at_us = at_us
     if state.plan.variables and node.journal is None:
@@ -181,23 +187,50 @@ def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> N
 
 
 def _task_started(state: State, event: history.TaskStarted, at_us: int) -> None:
-    node = state.reach(event.node)
-    delivery = node.delivery = event.delivery
-    node.worker_id = event.worker_id
+    by, began_at_us = event.worker_id, event.started_at_us
+    task_started(state, event.node, event.attempt, event.delivery, by, began_at_us, at_us)
+
+
+def task_started(
+    state: State,
+    node_id: str,
+    attempt: int,
+    delivery: int,
+    worker_id: str,
+    started_at_us: int,
+    at_us: int,
+) -> None:
+    """A worker has begun an attempt, at `started_at_us` or else now."""
+    node = state.reach(node_id)
+    node.delivery = delivery
+    node.worker_id = worker_id
     if node.planned.start_timeout_us and node.journal is None:
         state.set_due(node, 0)
-    if delivery <= 1 and event.attempt == 1:
-        node.started_at_us = event.started_at_us or at_us
+    if delivery <= 1 and attempt == 1:
+        node.started_at_us = started_at_us or at_us
 
 
 def _task_completed(state: State, event: history.TaskCompleted, at_us: int) -> None:
-    node = end_node(state, event.node, s.COMPLETED, at_us)
-    node.output = event.output if state.borrows else own(event.output)
-    node.metadata = event.metadata
+    output = own(event.output)
+    task_completed(state, event.node, output, event.metadata, event.timed_out, at_us)
+
+
+def task_completed(
+    state: State,
+    node_id: str,
+    output: payload_pb2.Payload,
+    metadata: bytes,
+    timed_out: bool,
+    at_us: int,
+) -> None:
+    """A node has its output, which nobody else changes."""
+    node = end_node(state, node_id, s.COMPLETED, at_us)
+    node.output = output
+    node.metadata = metadata
     node.failure = None
     if node.map is not None:
         node.map.outputs.clear()
-    if node.planned.signal and not (node.by_hand or event.timed_out):
+    if node.planned.signal and not (node.by_hand or timed_out):
         name = node.awaited
         state.signals_taken[name] = state.signals_taken.get(name, 0) + 1
     if node.planned.undo is not None:

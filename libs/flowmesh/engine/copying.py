@@ -39,7 +39,7 @@ class _Copying:
         self._nodes: dict[NodeState, NodeState] = {}
 
     def state(self, of: State) -> State:
-        into = State(of.execution_id, of.plan, borrows=of.borrows)
+        into = State(of.execution_id, of.plan)
         into.status = of.status
         into.sequence = of.sequence
         into.started_at_us = of.started_at_us

@@ -105,9 +105,8 @@ class State:
     work is to be undone if it comes to that, in the order they completed, and `closing` how the
     execution ends once it is. `variables` are the values before and after each of `variables_set`.
     `actor` started it, and has the `permissions`. `hold` is what it waits for before it begins.
-    `joined_by` are nodes of others that wait for its end and are not its parent. A state that
-    `borrows` has its outputs in common with the events, which outlive it. What most executions
-    never have is replaced and not changed: they share what is empty.
+    `joined_by` are nodes of others that wait for its end and are not its parent. What most
+    executions never have is replaced and not changed: they share what is empty.
     """
 
     __slots__ = (
@@ -117,7 +116,6 @@ class State:
         "at_workers",
         "awaiting",
         "begun_at_us",
-        "borrows",
         "breakpoints",
         "closing",
         "edits",
@@ -158,10 +156,9 @@ class State:
         "variables_set",
     )
 
-    def __init__(self, execution_id: str, plan: Plan, *, borrows: bool = False) -> None:
+    def __init__(self, execution_id: str, plan: Plan) -> None:
         self.execution_id = execution_id
         self.plan = plan
-        self.borrows = borrows
         self.status = EXECUTION_PENDING
         self.sequence = 0
         self.started_at_us = 0

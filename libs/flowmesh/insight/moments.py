@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
-from flowmesh.engine import NodeState, Scope, State, apply, copied, let_go, restore_held
+from flowmesh.engine import NodeState, Recorded, Scope, State, copied, let_go, restore_held
 from flowmesh.engine.state import PENDING, RUNNING
 from flowmesh.insight.parts import (
     NodeWord,
@@ -59,7 +58,7 @@ class Scrubber:
         self,
         execution_id: str,
         plan: Plan,
-        events: Sequence[pb.HistoryEvent],
+        events: Recorded,
         apart: int = EVENTS_BETWEEN_COPIES,
     ) -> None:
         self.execution_id = execution_id
@@ -75,7 +74,7 @@ class Scrubber:
 
     def sequence_at(self, at_us: int) -> int:
         """That of the last event that was not later; 0 before the first."""
-        return bisect_right(self.events, at_us, key=lambda event: event.at_us)
+        return self.events.count_until(at_us)
 
     @contextlib.contextmanager
     def state(self, sequence: int) -> Iterator[State]:
@@ -108,13 +107,13 @@ class Scrubber:
 
     def at(self, sequence: int) -> StateAt:
         """The report of the state after an event, of which there must be one."""
-        event = self.events[sequence - 1]
+        event = self.events.event(sequence - 1)
         with self.state(sequence) as state:
             return report_of(state, event, len(self.events))
 
     def _unbegun(self) -> State:
         """The state before the first event."""
-        return State(self.execution_id, self.plan, borrows=True)
+        return State(self.execution_id, self.plan)
 
     def _take(self, sequence: int) -> State:
         """A state at or before an event, which may be changed."""
@@ -141,11 +140,10 @@ class Scrubber:
     def _replay(self, state: State, sequence: int) -> None:
         """Goes forward to an event, and keeps copies on the way."""
         while state.sequence < sequence:
-            end = min(sequence, (state.sequence // self._apart + 1) * self._apart)
-            for place in range(state.sequence, end):
-                apply(state, self.events[place])  # which is made then, and gone afterwards
-                if place % EVENTS_BETWEEN_TURNS == 0:
-                    _give_way()
+            at = state.sequence
+            end = min(sequence, at + EVENTS_BETWEEN_TURNS, (at // self._apart + 1) * self._apart)
+            self.events.replay(state, at, end)
+            _give_way()
             if self._went_back and end % self._apart == 0:
                 self._keep(state)
 

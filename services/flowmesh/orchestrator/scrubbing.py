@@ -12,12 +12,12 @@ from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
-from flowmesh.engine import State, apply, let_go, restore_held
+from flowmesh.engine import Recorded, State, let_go, restore_held
 from flowmesh.errors import Invalid
 from flowmesh.insight.moments import Scrubber, report_of
 from flowmesh.insight.parts import encode
 from flowmesh.orchestrator.errors import execution_not_found
-from flowmesh.orchestrator.subjects import Events, Subject, Subjects
+from flowmesh.orchestrator.subjects import Subject, Subjects
 from flowmesh.rpc import namespace_of
 
 KEPT_MAX = 4
@@ -44,7 +44,7 @@ class Scrubbing:
         async with self._lock:
             if row is None:
                 subject = await self._subjects.archived(namespace, execution_id)
-                scrubber = Scrubber(execution_id, subject.plan, subject.events)
+                scrubber = Scrubber(execution_id, subject.plan, subject.recorded)
                 with contextlib.closing(scrubber):
                     return await _shown(scrubber, request)
             subject, scrubber = await self._at_hand(namespace, row)
@@ -61,8 +61,8 @@ class Scrubbing:
         execution_id = row["id"]
         known = self._kept.pop(execution_id, None)
         if known is None:
-            subject = Subject(execution_id, await self._subjects.plan(row), [])
-            known = subject, Scrubber(execution_id, subject.plan, subject.events)
+            subject = Subject(execution_id, await self._subjects.plan(row))
+            known = subject, Scrubber(execution_id, subject.plan, subject.recorded)
         subject, _ = known
         erased = subject.erased
         if subject.plan.namespace != namespace:
@@ -70,11 +70,10 @@ class Scrubbing:
         await self._subjects.read_on(subject, row)
         if subject.erased and not erased:
             known[1].close()  # its states have the values still
-            known = subject, Scrubber(execution_id, subject.plan, subject.events)
+            known = subject, Scrubber(execution_id, subject.plan, subject.recorded)
         if subject.truncated:
-            subject.events = []
-            subject.size = 0
-        known[1].events = subject.events
+            subject.recorded = Recorded(b"")
+        known[1].events = subject.recorded
         self._kept[execution_id] = known
         return known
 
@@ -84,7 +83,7 @@ class Scrubbing:
             scrubber.close()
 
     def _too_many(self) -> bool:
-        size = sum(subject.size for subject, _ in self._kept.values())
+        size = sum(subject.recorded.size for subject, _ in self._kept.values())
         return len(self._kept) > KEPT_MAX or size > KEPT_BYTES_MAX
 
     async def _replayed(self, subject: Subject, row: Any, request: pb.GetStateAtRequest) -> bytes:
@@ -92,12 +91,14 @@ class Scrubbing:
         state = State(subject.execution_id, subject.plan)
         shown: history_event_pb2.HistoryEvent | None = None
         last = 0
-        async for page, _ in self._subjects.pages(row):
-            last = page[-1].sequence
-            wanted = [event for event in page if _is_wanted(event, request)]
-            if wanted:
-                shown = wanted[-1]
-                await asyncio.to_thread(_apply_all, state, wanted)
+        async for page in self._subjects.pages(row):
+            before, last = last, page.last_sequence
+            wanted = page.count_until(request.at_us) if request.at_us else len(page)
+            if request.sequence:
+                wanted = min(wanted, request.sequence - before)
+            if wanted > 0:
+                shown = page.event(wanted - 1)
+                await asyncio.to_thread(page.replay, state, 0, wanted)
         if shown is None:
             raise _before()
         at = shown
@@ -120,17 +121,6 @@ async def _shown(scrubber: Scrubber, request: pb.GetStateAtRequest) -> bytes:
     if not sequence:
         raise _before()
     return await asyncio.to_thread(lambda: encode(scrubber.at(sequence)))
-
-
-def _is_wanted(event: history_event_pb2.HistoryEvent, request: pb.GetStateAtRequest) -> bool:
-    if request.at_us:
-        return event.at_us <= request.at_us
-    return not request.sequence or event.sequence <= request.sequence
-
-
-def _apply_all(state: State, events: Events) -> None:
-    for event in events:
-        apply(state, event)
 
 
 def _before() -> Invalid:

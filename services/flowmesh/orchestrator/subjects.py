@@ -1,12 +1,12 @@
 """Executions to be looked at: their plans and their committed events, read from the rows."""
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.engine import Recorded
 from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.erasing import without_values
@@ -26,8 +26,6 @@ BYTES_AT_ONCE = 4 << 20
 BYTES_ON_LOOP = 16 << 10
 """More of them are taken apart beside the loop that commits."""
 
-Events = Sequence[history_event_pb2.HistoryEvent]
-
 
 @dataclass(slots=True)
 class Subject:
@@ -37,10 +35,14 @@ class Subject:
 
     execution_id: str
     plan: Plan
-    events: Events
-    size: int = 0
+    recorded: Recorded = field(default_factory=lambda: Recorded(b""))
     truncated: bool = False
     erased: bool = False
+
+    @property
+    def events(self) -> list[history_event_pb2.HistoryEvent]:
+        """The messages of its events."""
+        return self.recorded.messages()
 
 
 class Subjects:
@@ -65,8 +67,8 @@ class Subjects:
         await plans.fetch([row["plan_digest"]], self._core.store)
         return plans.by_digest[row["plan_digest"]]
 
-    async def pages(self, row: Any, after: int = 0) -> AsyncIterator[tuple[Events, int]]:
-        """Its events behind `after`, some rows at a time, with their bytes."""
+    async def pages(self, row: Any, after: int = 0) -> AsyncIterator[Recorded]:
+        """Its events behind `after`, some rows at a time."""
         more = True
         while more:
             rows = await self._core.store.rows(
@@ -79,23 +81,22 @@ class Subjects:
             )
             stored = b"".join([row["events"] for row in rows])
             if len(stored) < BYTES_ON_LOOP:
-                page = _events_after(after, stored)
+                page = Recorded(stored, after)
             else:
-                page = await asyncio.to_thread(_events_after, after, stored)
-            if not page:
+                page = await asyncio.to_thread(Recorded, stored, after)
+            if not len(page):
                 return
-            after = page[-1].sequence
+            after = page.last_sequence
             more = len(rows) == ROWS_AT_ONCE or len(stored) >= BYTES_AT_ONCE
-            yield page, len(stored)
+            yield page
 
     async def read(self, namespace: str, execution_id: str) -> Subject:
         """An execution with its events, up to a bound."""
         row = await self.find(namespace, execution_id)
         if row is None:
             return await self.archived(namespace, execution_id)
-        subject = Subject(execution_id, await self.plan(row), [])
+        subject = Subject(execution_id, await self.plan(row))
         await self.read_on(subject, row)
-        subject.events = list(subject.events)  # whoever reports looks at each several times
         return subject
 
     async def archived(self, namespace: str, execution_id: str) -> Subject:
@@ -106,36 +107,27 @@ class Subjects:
         if found is None:
             raise execution_not_found(execution_id)
         plan, events = found
-        return Subject(execution_id, plan, events)
+        return Subject(execution_id, plan, Recorded.of(events))
 
     async def read_on(self, subject: Subject, row: Any) -> None:
         """Adds what was committed since; nothing once there is too much."""
         if subject.truncated:
             return
-        after = subject.events[-1].sequence if subject.events else 0
-        async for page, size in self.pages(row, after):
-            subject.events = [*subject.events, *page] if subject.events else page
-            subject.size += size
+        async for page in self.pages(row, subject.recorded.last_sequence):
+            subject.recorded = subject.recorded.and_then(page) if len(subject.recorded) else page
             if not subject.erased and _is_erased(page):
                 # The rows may have the values for a moment longer, and were read with them before.
                 subject.erased = True
-                subject.events = [without_values(event) for event in subject.events]
-            if len(subject.events) > EVENTS_MAX or subject.size > EVENTS_BYTES_MAX:
+                subject.recorded = Recorded.of(map(without_values, subject.recorded.messages()))
+            if len(subject.recorded) > EVENTS_MAX or subject.recorded.size > EVENTS_BYTES_MAX:
                 subject.truncated = True
                 return
 
 
-def _events_after(after: int, stored: bytes) -> Events:
-    """Those of a message, as it is: an event is made of it when it is read, and kept by nobody."""
-    events = history_event_pb2.HistoryEvents.FromString(stored).events
-    first = bisect_right(events, after, key=lambda event: event.sequence)
-    return events[first:] if first else events
-
-
-def _is_erased(events: Events) -> bool:
+def _is_erased(events: Recorded) -> bool:
     """Whether the last of these say so; of what has been erased only what finds it changes."""
-    for event in reversed(events):
-        kind = event.WhichOneof("event")
+    for place in range(len(events) - 1, -1, -1):
+        kind = events.event(place).WhichOneof("event")
         if kind != "search_attributes_set":
             return kind == "payloads_erased"
     return False

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowmesh.engine import Pause, TaskEnded, replay
+from flowmesh.engine import Pause, Recorded, TaskEnded, replay
 from flowmesh.insight.moments import Scrubber, report_of
 from flowmesh.insight.parts import encode
 from tests.unit.engine.factories import Run, json, node, plan, signal
@@ -27,7 +27,7 @@ def history_of(seed: int) -> Run:
 def test_a_moment_is_the_replay_of_the_events_before_it(seed: int) -> None:
     """Whatever was looked at before, forwards and backwards, in any order."""
     run = history_of(seed)
-    scrubber = Scrubber("exec-1", run.state.plan, run.events, apart=7)
+    scrubber = Scrubber("exec-1", run.state.plan, Recorded.of(run.events), apart=7)
     rng = random.Random(seed)
     for _ in range(12):
         sequence = rng.randint(1, len(run.events))
@@ -36,7 +36,8 @@ def test_a_moment_is_the_replay_of_the_events_before_it(seed: int) -> None:
             assert facts(state) == facts(expected)
         report = scrubber.at(sequence)
         assert sum(report.counts.values()) >= len(report.nodes)
-        assert encode(report) == encode(Scrubber("exec-1", run.state.plan, run.events).at(sequence))
+        anew = Scrubber("exec-1", run.state.plan, Recorded.of(run.events))
+        assert encode(report) == encode(anew.at(sequence))
 
 
 @given(
@@ -50,7 +51,7 @@ def test_every_order_of_jumps_shows_what_a_replay_does(
     """However far apart the copies were that are kept; too many of them are thinned out."""
     run = history_of(seed)
     made = run.state.plan
-    scrubber = Scrubber("exec-1", made, run.events, apart)
+    scrubber = Scrubber("exec-1", made, Recorded.of(run.events), apart)
     for jump in jumps:
         sequence = max(1, round(jump * len(run.events)))
         with scrubber.state(sequence) as state:
@@ -73,7 +74,7 @@ def test_a_moment_shows_what_waited_for_what() -> None:
     run = Run(made, b'{"n":7}')
     run.complete("a", b'{"x":1}')
     run.do(Pause("a look", "", "ada"))
-    scrubber = Scrubber("exec-1", made, run.events)
+    scrubber = Scrubber("exec-1", made, Recorded.of(run.events))
     begun = scrubber.at(3)
     assert (begun.queued, begun.held, begun.awaiting) == (["a"], ["b"], {"go": ["c"]})
     assert (begun.counts, begun.status) == ({"running": 2, "pending": 2}, "running")
@@ -87,7 +88,7 @@ def test_a_time_is_the_last_event_before_it() -> None:
     """Before the first there is none; between two it is the earlier one."""
     run = Run(plan(node("a"), node("b", "a")))
     run.do(TaskEnded("a", 1, output=json(b"1")), after_us=1_000)
-    scrubber = Scrubber("exec-1", run.state.plan, run.events)
+    scrubber = Scrubber("exec-1", run.state.plan, Recorded.of(run.events))
     first, last = run.events[0].at_us, run.events[-1].at_us
     assert scrubber.sequence_at(first - 1) == 0
     assert scrubber.sequence_at(first) == scrubber.sequence_at(last - 1) == 2
@@ -97,7 +98,7 @@ def test_a_time_is_the_last_event_before_it() -> None:
 def test_what_no_history_is_leaves_nothing_behind() -> None:
     """A broken event is told, and the next question begins anew."""
     run = Run(plan(node("a")))
-    scrubber = Scrubber("exec-1", run.state.plan, [run.events[0], run.events[0]])
+    scrubber = Scrubber("exec-1", run.state.plan, Recorded.of([run.events[0], run.events[0]]))
     with pytest.raises(ValueError, match="event 1 after 1"):
         scrubber.at(2)
     assert scrubber.at(1).event == "WorkflowStarted"

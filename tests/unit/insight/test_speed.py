@@ -13,7 +13,7 @@ import pytest
 
 from flowmesh import core
 from flowmesh.api.history.v1 import history_event_pb2
-from flowmesh.engine import TaskEnded
+from flowmesh.engine import Recorded, TaskEnded
 from flowmesh.insight.moments import Scrubber
 from flowmesh.insight.parts import encode
 from flowmesh.testing.polling import target_s
@@ -47,10 +47,7 @@ def rows_of(run: Run) -> list[bytes]:
 
 
 def scrubber_of(run: Run, rows: list[bytes]) -> Scrubber:
-    events: list[history_event_pb2.HistoryEvent] = []
-    for row in rows:
-        events += history_event_pb2.HistoryEvents.FromString(row).events
-    return Scrubber("exec-1", run.state.plan, events)
+    return Scrubber("exec-1", run.state.plan, Recorded(b"".join(rows)))
 
 
 def shown(scrubber: Scrubber, sequence: int) -> bytes:
