@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from flowmesh import core
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine.apply import apply, task_completed, task_scheduled, task_started
@@ -18,9 +17,6 @@ from flowmesh.engine.state import State
 
 _event = history.HistoryEvent.FromString
 _payload = payload_pb2.Payload.FromString
-# What finds fields among bytes is slower than messages are unless it is compiled.
-_FINDS: Final = core.kind() == "compiled"
-
 _NEGATIVE: Final = 1 << 63
 # Tags: the number of a field and how it is written, 0 for a number and 2 for bytes.
 _EVENTS: Final = 1 << 3 | 2
@@ -204,3 +200,8 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
         if byte < 128:
             return value, at
         shift += 7
+
+
+# What finds fields among bytes is slower than messages are unless it is compiled, which is what
+# functions without byte code are.
+_FINDS: Final = not hasattr(_number, "__code__")
