@@ -80,7 +80,10 @@ class Recorded:
 
     def and_then(self, later: Recorded) -> Recorded:
         """These, and the ones behind them."""
-        return Recorded(self._data + later._data)
+        both, before = Recorded(b""), len(self._data)
+        both._data = self._data + later._data
+        both._bounds = [*self._bounds, *(before + each for each in later._bounds)]
+        return both
 
     def count_until(self, at_us: int) -> int:
         """How many were not later than a time."""
