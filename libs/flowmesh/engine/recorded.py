@@ -1,6 +1,6 @@
 """Events as they are stored, applied without a message for each of them.
 
-A replay does little but read fields, and to read one of a message takes several times as long as
+A replay does little but read fields, and to read one of a message takes more than twice as long as
 to find it among the bytes. Of the three kinds that are most of a history the fields are found here;
 of all others, and where one of them has a field that is not known here, a message is made.
 """
@@ -174,7 +174,10 @@ def _applied(state: State, kind: int, data: bytes, at: int, end: int, at_us: int
 
 
 def _bounds_of(data: bytes) -> list[int]:
-    """Where the events of a message of many begin and end, in turns. Raises ValueError."""
+    """Where the events of a message of many begin and end, in turns.
+
+    Raises ValueError, and IndexError for one that is cut off within a number.
+    """
     bounds: list[int] = []
     at, end = 0, len(data)
     while at < end:

@@ -107,8 +107,14 @@ class PlanCache:
         return self.by_digest.get(digest)
 
     def cached(self, name: Name) -> Plan | None:
-        """The plan of a name if what is known of it is fresh, and nobody waits for it still."""
-        return None if name in self._turns else self._fresh(name)
+        """The plan of a name if what is known of it is fresh.
+
+        Starts that share a line have to wait as long as others do that came before them.
+        """
+        plan = self._fresh(name)
+        if plan is not None and plan.start_shared and name in self._turns:
+            return None
+        return plan
 
     def _fresh(self, name: Name) -> Plan | None:
         cached = self._names.get(name)

@@ -1,7 +1,5 @@
 """Events are applied from their bytes as they are from their messages."""
 
-import random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,24 +9,14 @@ from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import Recorded, State, replay, restore_held
 from flowmesh.engine.apply import apply
 from flowmesh.engine.recorded import apply_stored
-from tests.unit.engine.factories import Run, json, node, plan
-from tests.unit.engine.test_replay import STEPS_MAX, facts, random_plan, step
+from tests.unit.engine.factories import json, node, plan
+from tests.unit.engine.test_replay import facts, history_of
 
 PLAN = plan(node("a"), node("é/ü"))
 NODES = ["a", "é/ü", "nobody"]
 EVENTS_MAX = 5_000
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 UINT32 = st.integers(0, (1 << 32) - 1)
-
-
-def history_of(seed: int) -> Run:
-    rng = random.Random(seed)
-    run = Run(random_plan(rng))
-    run.serve()
-    for _ in range(STEPS_MAX):
-        step(run, rng)
-        run.serve()
-    return run
 
 
 def from_bytes(state: State, event: history.HistoryEvent, *behind: bytes) -> None:

@@ -390,6 +390,17 @@ def facts_of(scope: Scope) -> object:
     return nodes, scope.waiting, scope.open_count, failed
 
 
+def history_of(seed: int) -> Run:
+    """An execution in which much has happened that the seed draws."""
+    rng = random.Random(seed)
+    run = Run(random_plan(rng))
+    run.serve()
+    for _ in range(STEPS_MAX):
+        step(run, rng)
+        run.serve()
+    return run
+
+
 @pytest.fixture(autouse=True)
 def _short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that goes round without work asks early whether to go on."""

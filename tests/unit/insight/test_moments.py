@@ -10,17 +10,7 @@ from flowmesh.engine import Pause, Recorded, TaskEnded, replay
 from flowmesh.insight.moments import Scrubber, report_of
 from flowmesh.insight.parts import encode
 from tests.unit.engine.factories import Run, json, node, plan, signal
-from tests.unit.engine.test_replay import STEPS_MAX, facts, random_plan, step
-
-
-def history_of(seed: int) -> Run:
-    rng = random.Random(seed)
-    run = Run(random_plan(rng))
-    run.serve()
-    for _ in range(STEPS_MAX):
-        step(run, rng)
-        run.serve()
-    return run
+from tests.unit.engine.test_replay import facts, history_of
 
 
 @pytest.mark.parametrize("seed", range(60))

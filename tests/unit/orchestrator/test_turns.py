@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.turns import Turns
@@ -107,7 +108,8 @@ async def test_nobody_passes_those_who_wait_for_a_plan(late: int) -> None:
     """Also not who comes just when it is there, so many passes of the loop before they hear."""
     definitions = Definitions()
     plans = PlanCache(definitions=definitions, clock=Clock())  # type: ignore[arg-type]
-    plans.remember = lambda _message: plan(node("a"))  # type: ignore[method-assign]
+    shared = plan(node("a"), start=plan_pb2.StartPolicy(concurrency=1))
+    plans.remember = lambda _message: shared  # type: ignore[method-assign]
     order: list[int] = []
 
     async def start(number: int) -> None:
@@ -126,3 +128,17 @@ async def test_nobody_passes_those_who_wait_for_a_plan(late: int) -> None:
     assert order == [0, 1, 2, 9]
     assert definitions.asked == 1
     assert plans.cached(NAME) is not None
+
+
+async def test_starts_without_a_line_do_not_wait_for_each_other() -> None:
+    """A plan without a start policy is at hand as soon as it is known, whoever is still to hear."""
+    definitions = Definitions()
+    plans = PlanCache(definitions=definitions, clock=Clock())  # type: ignore[arg-type]
+    plans.remember = lambda _message: plan(node("a"))  # type: ignore[method-assign]
+    asking = asyncio.create_task(plans.resolve(NAME))
+    await passes()
+    definitions.answer.set_result(SimpleNamespace(plan=None))
+    await passes(2)
+    assert not asking.done()
+    assert plans.cached(NAME) is not None
+    await asking
