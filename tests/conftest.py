@@ -1,5 +1,6 @@
 """Fixtures of all tests: one set of real servers, one running suite, a database per test."""
 
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -52,6 +53,15 @@ async def channel(suite: Suite) -> AsyncIterator[grpc.aio.Channel]:
     """A plain gRPC channel to the suite."""
     async with raw_channel(suite) as opened:
         yield opened
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is freed meanwhile is freed by the last reference to it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

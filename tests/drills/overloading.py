@@ -13,7 +13,7 @@ from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.drills.breaking import REPOSITORY
 
-CALLERS = 64
+CALLERS = 200
 NORMAL = 0.5
 NORMAL_S = 2.0
 NORMAL_WITHIN_S = 30.0
@@ -61,11 +61,11 @@ class Generator:
 
 
 @asynccontextmanager
-async def generator(suite: Suite) -> AsyncIterator[Generator]:
-    """For the workflow `chain`, which it registers."""
+async def generator(suite: Suite, by: str = "calls") -> AsyncIterator[Generator]:
+    """For the workflow `chain`, which it registers; `by` is how starts are sent."""
     await suite.define(CHAIN)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.offering", suite.grpc_address),
+        *(sys.executable, "-m", "tests.faults.offering", suite.grpc_address, by),
         cwd=REPOSITORY,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

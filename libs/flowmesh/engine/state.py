@@ -334,6 +334,13 @@ class State:
         yield self.scope
         yield from self.scopes.values()
 
+    def take_apart(self) -> None:
+        """Nodes and their graphs refer to each other no more, so that nothing of a state that is
+        not needed any more waits for the garbage collector."""
+        for scope in self.all_scopes():
+            scope.nodes.clear()
+            scope.failed = None
+
     # --- workers ---
 
     def send(self, node: NodeState) -> None:

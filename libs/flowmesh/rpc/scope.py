@@ -8,6 +8,8 @@ import asyncio
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
+from typing import Any
+from weakref import ref
 
 from flowmesh.telemetry.context import (
     TRACEPARENT,
@@ -18,14 +20,18 @@ from flowmesh.telemetry.context import (
 )
 
 MetadataItems = Iterable[tuple[str, str | bytes]]
-_deadline: ContextVar[tuple[float, object] | None] = ContextVar("flowmesh_deadline", default=None)
+# The task is referred to weakly: it has the context that this is in.
+_Deadline = tuple[float, ref[asyncio.Task[Any]]]
+_deadline: ContextVar[_Deadline | None] = ContextVar("flowmesh_deadline", default=None)
 
 
 def enter_call(metadata: MetadataItems | None, seconds_left: float | None) -> None:
     """Called first in the task that serves a call."""
     enter_trace(_traceparent_of(metadata) or child_traceparent())
     if seconds_left is not None:
-        _deadline.set((time.monotonic() + seconds_left, asyncio.current_task()))
+        task = asyncio.current_task()
+        assert task is not None
+        _deadline.set((time.monotonic() + seconds_left, ref(task)))
 
 
 def _traceparent_of(metadata: MetadataItems | None) -> str:
@@ -38,7 +44,7 @@ def _traceparent_of(metadata: MetadataItems | None) -> str:
 def timeout_within(timeout_s: float | None) -> float | None:
     """The shorter of the timeout and what is left of the call being served by this task."""
     scope = _deadline.get()
-    if scope is None or scope[1] is not asyncio.current_task():
+    if scope is None or scope[1]() is not asyncio.current_task():
         return timeout_s
     left = max(0.0, scope[0] - time.monotonic())
     return left if timeout_s is None else min(left, timeout_s)

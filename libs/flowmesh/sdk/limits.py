@@ -32,7 +32,8 @@ RECONNECT_BUDGET_S = 60.0
 FRAME_BYTES_MAX = 1024 * 1024
 FRAME_ITEMS_MAX = 1_000
 SESSION_UNACKNOWLEDGED_MAX = 10_000
-SESSION_START_ATTEMPTS_MAX = 20
+# A session whose starts are refused for being too many has at least so many on their way.
+SESSION_WINDOW_MIN = 10
 SESSION_FLUSH_S = 10.0
 
 WORKER_SLOTS = 100

@@ -2,7 +2,8 @@
 
 What waits is kept by call_id. A broken stream is opened again; starts that were not
 acknowledged go out once more under their request_ids, and results still wanted are watched.
-One write per pass of the event loop carries everything that was submitted in it.
+One write per pass of the event loop carries everything that was submitted in it. Starts that the
+server refuses for being too many go out again, in their order, and fewer at a time (`window`).
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.rpc import error_of_refusal
 from flowmesh.sdk import limits
-from flowmesh.sdk.calls import Caller
+from flowmesh.sdk.calls import Caller, retry_delay_s
 from flowmesh.sdk.duplex import converse
 from flowmesh.sdk.executions import status_of
 from flowmesh.sdk.failures import ExecutionFailed, failure_of
@@ -27,6 +28,7 @@ from flowmesh.sdk.ids import new_request_id
 from flowmesh.sdk.payloads import Json, PayloadStore, encode, payload_inline
 from flowmesh.sdk.reconnect import Reconnect
 from flowmesh.sdk.version_calls import Version, version_fields
+from flowmesh.sdk.window import Window
 
 _COMPLETED = "completed"
 
@@ -40,9 +42,10 @@ class SessionCall:
         "_payloads",
         "_result_waiters",
         "_start_waiters",
-        "attempts",
         "call_id",
         "execution_id",
+        "number",
+        "refused_at",
         "request",
         "want_result",
     )
@@ -60,7 +63,9 @@ class SessionCall:
         self.request = request
         self.want_result = want_result
         self.execution_id = execution_id
-        self.attempts = 0
+        self.number = 0
+        """While its start is on its way: the number that the session's window knows it by."""
+        self.refused_at: float | None = None
         self._payloads = payloads
         self._start_waiters: list[asyncio.Future[None]] = []
         self._result_waiters: list[asyncio.Future[None]] = []
@@ -141,7 +146,11 @@ class Session:
         self._new_id = new_id
         self._calls: dict[int, SessionCall] = {}
         self._unacknowledged = 0
+        self._window = Window()
         self._outgoing: deque[SessionCall] = deque()
+        self._watching: deque[SessionCall] = deque()
+        # Starts that were refused for being too many; none is sent before they are.
+        self._too_many: list[SessionCall] = []
         self._last_call_id = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -221,7 +230,7 @@ class Session:
             self._last_call_id, None, self._payloads, want_result=True, execution_id=execution_id
         )
         self._calls[call.call_id] = call
-        self._queue(call)
+        self._queue(self._watching, call)
         return call
 
     async def _send(
@@ -262,16 +271,12 @@ class Session:
         call = SessionCall(self._last_call_id, request, self._payloads, want_result=want_result)
         self._calls[call.call_id] = call
         self._count_unacknowledged(1)
-        self._queue(call)
+        self._queue(self._outgoing, call)
         return call
 
     def _check_open(self) -> None:
         if self._closed or self._runner is None:
             raise errors.Unavailable("DRAINING", "the session is not open; use `async with`")
-
-    def _queue(self, call: SessionCall) -> None:
-        self._outgoing.append(call)
-        self._wake.set()
 
     def _count_unacknowledged(self, by: int) -> None:
         self._unacknowledged += by
@@ -309,26 +314,29 @@ class Session:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._outgoing:
-                await stream.write(self._take_frame())
+            while frame := self._take_frame():
+                await stream.write(frame)
 
-    def _take_frame(self) -> pb.SessionRequest:
-        """As much of what waits as one frame holds."""
+    def _take_frame(self) -> pb.SessionRequest | None:
+        """As much of what waits as one frame and the window hold."""
         starts: list[pb.SessionStart] = []
         watches: list[pb.SessionWatch] = []
         size = 0
-        outgoing = self._outgoing
-        while outgoing and len(starts) < limits.FRAME_ITEMS_MAX and size < limits.FRAME_BYTES_MAX:
+        outgoing, watching = self._outgoing, self._watching
+        room = 0 if self._too_many else min(self._window.room, limits.FRAME_ITEMS_MAX)
+        while outgoing and len(starts) < room and size < limits.FRAME_BYTES_MAX:
             call = outgoing.popleft()
-            if call.request is not None:
+            if call.request is not None and not call.number:
+                call.number = self._window.sent()
                 size += len(call.request.input.data) + 128
                 starts.append(
                     pb.SessionStart(
                         call_id=call.call_id, start=call.request, want_result=call.want_result
                     )
                 )
-            elif call.call_id in self._calls:
-                size += 64
+        while watching and len(watches) < limits.FRAME_ITEMS_MAX:
+            call = watching.popleft()
+            if call.call_id in self._calls:
                 watches.append(
                     pb.SessionWatch(
                         call_id=call.call_id,
@@ -336,7 +344,7 @@ class Session:
                         execution_id=call.execution_id,
                     )
                 )
-        return pb.SessionRequest(starts=starts, watches=watches)
+        return pb.SessionRequest(starts=starts, watches=watches) if starts or watches else None
 
     def _receive(self, response: pb.SessionResponse) -> None:
         calls = self._calls
@@ -344,7 +352,7 @@ class Session:
             call = calls.get(started.call_id)
             if call is None or call.request is None:
                 continue
-            self._count_unacknowledged(-1)
+            self._taken_on()
             call.acknowledge(started.execution_id)
             if not call.want_result:
                 del calls[started.call_id]
@@ -353,24 +361,51 @@ class Session:
             if call is None:
                 continue
             if call.request is not None:
-                self._count_unacknowledged(-1)
+                self._taken_on()
             call.finish(result)
         for refused in response.refused:
             self._refused(refused)
+        if self._outgoing:
+            self._wake.set()
+
+    def _taken_on(self) -> None:
+        self._window.taken()
+        self._count_unacknowledged(-1)
 
     def _refused(self, refused: pb.SessionRefused) -> None:
         call = self._calls.get(refused.call_id)
         if call is None:
             return
-        call.attempts += 1
         error = error_of_refusal(refused)
-        again = isinstance(error, errors.Unavailable | errors.Overloaded)
-        if again and call.attempts < limits.SESSION_START_ATTEMPTS_MAX:
-            delay_s = max(error.retry_after_ms / 1000, limits.RETRY_WAIT_INITIAL_S)
-            loop = asyncio.get_running_loop()
-            loop.call_later(min(delay_s, limits.RETRY_WAIT_MAX_S), self._queue, call)
-            return
-        self._drop(call, error)
+        too_many = error.reason == "OVERLOADED"
+        if call.number:
+            self._window.refused(call.number, too_many=too_many)
+            call.number = 0
+        loop = asyncio.get_running_loop()
+        if call.refused_at is None:
+            call.refused_at = loop.time()
+        delay_s = retry_delay_s(error, limits.RETRY_WAIT_INITIAL_S)
+        if delay_s is None or loop.time() + delay_s > call.refused_at + limits.RETRY_BUDGET_S:
+            self._drop(call, error)
+        elif call.request is None:
+            loop.call_later(delay_s, self._queue, self._watching, call)
+        elif not too_many:
+            loop.call_later(delay_s, self._queue, self._outgoing, call)
+        else:
+            if not self._too_many:
+                loop.call_later(delay_s, self._try_again)
+            self._too_many.append(call)
+
+    def _queue(self, queue: deque[SessionCall], call: SessionCall) -> None:
+        queue.append(call)
+        self._wake.set()
+
+    def _try_again(self) -> None:
+        """What was refused goes before what was never sent."""
+        again = sorted(self._too_many, key=lambda call: call.call_id, reverse=True)
+        self._too_many.clear()
+        self._outgoing.extendleft(again)
+        self._wake.set()
 
     def _drop(self, call: SessionCall, error: Exception) -> None:
         if self._calls.pop(call.call_id, None) is None:
@@ -381,10 +416,14 @@ class Session:
 
     def _resend(self) -> None:
         """After a break: everything still open, unacknowledged starts and wanted results."""
-        self._outgoing.clear()
-        self._outgoing.extend(self._calls.values())
-        if self._outgoing:
-            self._wake.set()
+        self._window.cleared()
+        self._too_many.clear()
+        calls = self._calls.values()
+        for call in calls:
+            call.number = 0
+        self._outgoing = deque(call for call in calls if call.request is not None)
+        self._watching = deque(call for call in calls if call.request is None)
+        self._wake.set()
 
     def _fail_all(self, error: Exception) -> None:
         for call in list(self._calls.values()):

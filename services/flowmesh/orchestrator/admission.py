@@ -2,8 +2,8 @@
 
 More than can be done at once only waits, and keeps what was taken on before from being finished.
 A pause alone (the database, a disk, the machine) is no reason to refuse: only waiting that does
-not end is. From then on as many may wait as are begun in the time that a start should wait, until
-nobody had to be refused for a while.
+not end is, of more than a few. From then on as many may wait as are begun in the time that a start
+should wait, until nobody had to be refused for a while.
 """
 
 WAIT_MAX_US = 40_000
@@ -15,9 +15,11 @@ PATIENCE_US = 250_000
 PERIOD_US = 1_000_000
 """So long it is counted what is begun and refused; after one without a refusal nobody is."""
 
-WAITING_MIN = 200
-"""So few may always wait: some hundred callers that each wait for an answer are no overload,
-however slow the machine is."""
+CROWD_MIN = 200
+"""So few are no overload, however slow the machine is: callers that each wait for an answer."""
+
+WAITING_MIN = 100
+"""So few may wait in any case: batches of fewer would do less."""
 
 
 class Admission:
@@ -38,10 +40,10 @@ class Admission:
         self._refused += 1
         return False
 
-    def observe(self, begun: int, waited_us: int, now_us: int) -> None:
-        """A batch with so many starts is taken, of which the first has waited so long."""
+    def observe(self, waiting: int, begun: int, waited_us: int, now_us: int) -> None:
+        """Of so many that wait, the first of them so long, a batch begins so many."""
         self._begun += begun
-        if waited_us <= WAIT_MAX_US:
+        if waited_us <= WAIT_MAX_US or waiting <= CROWD_MIN:
             self._on_time_at_us = now_us
         elif not self._crowded and now_us - self._on_time_at_us > PATIENCE_US:
             self._crowded = True

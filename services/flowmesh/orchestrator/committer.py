@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from flowmesh.engine import State, TaskEnded, Transition
+from flowmesh.errors import Overloaded
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch, Message, Row, StartRow
 from flowmesh.orchestrator.cold import ColdWorks
@@ -100,9 +101,15 @@ class Committer:
 
     # --- in ---
 
+    def refusal(self) -> Overloaded | None:
+        """What a start is told while those before it wait too long for their commit."""
+        return self._inbox.refusal()
+
     def admit(self) -> None:
-        """Raises Overloaded while starts wait too long for their commit."""
-        self._inbox.admit()
+        """Raises what a start is told while it cannot be taken on."""
+        refusal = self._inbox.refusal()
+        if refusal is not None:
+            raise refusal
 
     def submit(self, work: Work) -> None:
         """Queues a command; its reply is called after the commit."""

@@ -50,17 +50,16 @@ class Inbox:
         self._any = asyncio.Event()
         self._now_us = now_us
         self._admission = Admission()
-        # Since when the first of the starts waits, about.
-        self._since_us = self._taken_at_us = 0
 
     def __len__(self) -> int:
         return len(self._works) + len(self._starts)
 
-    def admit(self) -> None:
-        """Raises Overloaded while starts wait too long already."""
-        if not self._admission.admits(len(self._starts)):
-            text = "more is started than can be done; come back later"
-            raise Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS)
+    def refusal(self) -> Overloaded | None:
+        """What a start is told while those before it wait too long already."""
+        if self._admission.admits(len(self._starts)):
+            return None
+        text = "more is started than can be done; come back later"
+        return Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS)
 
     def submit(self, work: Work) -> None:
         """Queues a command, or answers that too many wait."""
@@ -73,8 +72,7 @@ class Inbox:
             return
         self._bytes += work.size
         if isinstance(work.command, Start):
-            if not self._starts:
-                self._since_us = self._now_us()
+            work.came_us = self._now_us()
             self._starts.append(work)
         else:
             self._works.append(work)
@@ -98,6 +96,7 @@ class Inbox:
     def take(self) -> list[Work]:
         """The next batch; a command that must be alone is a batch of its own."""
         now_us, starts = self._now_us(), len(self._starts)
+        waited_us = now_us - self._starts[0].came_us if starts else 0
         works: list[Work] = []
         size = 0
         while len(works) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
@@ -110,10 +109,7 @@ class Inbox:
             if work.solo:
                 break
         self._bytes -= size
-        waited_us = now_us - self._since_us if starts else 0
-        self._admission.observe(starts - len(self._starts), waited_us, now_us)
-        # Starts that are left came after the batch before this one was taken, or earlier.
-        self._since_us, self._taken_at_us = self._taken_at_us, now_us
+        self._admission.observe(starts, starts - len(self._starts), waited_us, now_us)
         return works
 
 

@@ -38,6 +38,7 @@ UNREAD_BYTES_MAX = 32 << 20
 """What may wait for a client that does not read; it can watch again for what it missed."""
 
 ANSWER_BYTES = 100
+CODES = {code.name: code.value[0] for code in grpc.StatusCode}
 
 
 class Session:
@@ -59,7 +60,7 @@ class Session:
         self._frames: deque[pb.SessionResponse] = deque()
         self._frame_bytes = 0
         self._unread_bytes = 0
-        self._watched: set[tuple[str, Ended]] = set()
+        self._watched: dict[int, tuple[str, Ended]] = {}
         self._watches: dict[int, asyncio.Task[None]] = {}
 
     def read(self, requests: AsyncIterator[pb.SessionRequest]) -> None:
@@ -93,7 +94,7 @@ class Session:
         self._out = pb.SessionResponse()
         for task in self._tasks:
             task.cancel()
-        for execution_id, ended in self._watched:
+        for execution_id, ended in self._watched.values():
             self._core.waiters.forget(execution_id, ended)
         self._watched.clear()
 
@@ -160,6 +161,11 @@ class Session:
         return True
 
     def _start(self, start: pb.SessionStart) -> None:
+        refusal = self._core.committer.refusal()
+        if refusal is not None:
+            self._done()
+            self._refuse(start.call_id, refusal)
+            return
         request = start.start
         # What is no id is not cached, and is refused by the slow way.
         chosen = request.version_label or request.version
@@ -235,15 +241,16 @@ class Session:
             self._watch(start.call_id, namespace, answer.execution_id)
 
     def _watch(self, call_id: int, namespace: str, execution_id: str) -> None:
-        def ended(state: State | None) -> None:
-            self._watched.discard((execution_id, ended))
-            if state is None:
-                self._spawn(self._wait(_watch_of(call_id, namespace, execution_id)))
-            else:
-                self._result(call_id, namespace, execution_id, state)
-
-        self._watched.add((execution_id, ended))
+        ended = partial(self._ended, call_id, namespace, execution_id)
+        self._watched[call_id] = execution_id, ended
         self._core.waiters.call(execution_id, ended)
+
+    def _ended(self, call_id: int, namespace: str, execution_id: str, state: State | None) -> None:
+        self._watched.pop(call_id, None)
+        if state is None:
+            self._spawn(self._wait(_watch_of(call_id, namespace, execution_id)))
+        else:
+            self._result(call_id, namespace, execution_id, state)
 
     async def _wait(self, watch: pb.SessionWatch, *, begun: bool = False) -> None:
         """Waits wherever the execution is owned, as long as it takes.
@@ -313,7 +320,7 @@ class Session:
     def _refuse(self, call_id: int, error: FlowmeshError) -> None:
         self._out.refused.add(
             call_id=call_id,
-            code=getattr(grpc.StatusCode, error.grpc_code).value[0],
+            code=CODES[error.grpc_code],
             reason=error.reason,
             message=error.message,
             retry_after_ms=error.retry_after_ms,

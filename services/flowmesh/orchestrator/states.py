@@ -1,6 +1,7 @@
 """Executions in memory: the states this process owns, bounded, rebuilt from rows when cold."""
 
 import asyncio
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -52,6 +53,23 @@ def _events(rows: Iterable[bytes]) -> Iterator[history_event_pb2.HistoryEvent]:
     """One row at a time: a long history is never whole in memory."""
     for row in rows:
         yield from history_event_pb2.HistoryEvents.FromString(row).events
+
+
+def _let_go(entry: Entry | None, alone: int) -> int:
+    """Takes an entry apart that nobody else has; references to it and to its state.
+
+    Else the garbage collector has to find it, which holds up everything.
+    """
+    if entry is None:
+        return 0
+    references = sys.getrefcount(entry) + sys.getrefcount(entry.state)
+    if references == alone:
+        entry.state.take_apart()
+    return references
+
+
+_ALONE = _let_go(Entry(State("", Plan(plan_pb2.Plan(), [], None)), None), 0)
+"""References to an entry that nobody else has, and to its state."""
 
 
 class Found(dict[str, Entry]):
@@ -125,12 +143,14 @@ class States:
         """Nothing more happens to it: it stays a while for those who look, then goes first."""
         self._ended.append(execution_id)
         if len(self._ended) > ENDED_MAX:
-            self.evict(self._ended.popleft())
+            _let_go(self.evict(self._ended.popleft()), _ALONE)
 
-    def evict(self, execution_id: str) -> None:
+    def evict(self, execution_id: str) -> Entry | None:
+        """Lets an execution go; what was known of it."""
         entry = self._entries.pop(execution_id, None)
         if entry is not None:
             self._size -= entry.size
+        return entry
 
     def evict_partitions(self, partitions: Iterable[int]) -> None:
         gone = set(partitions)

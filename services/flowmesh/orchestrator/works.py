@@ -38,11 +38,20 @@ def no_reply(answer: Answer | Exception) -> None:
 class Work:
     """One command on its way to the engine.
 
-    `size` in bytes, about; `solo`: alone in its batch; `verdict`: what its sender is to be told
-    when its batch is committed.
+    `came_us`: when it was queued; `size` in bytes, about; `solo`: alone in its batch; `verdict`:
+    what its sender is to be told when its batch is committed.
     """
 
-    __slots__ = ("command", "execution_id", "partition", "reply", "size", "solo", "verdict")
+    __slots__ = (
+        "came_us",
+        "command",
+        "execution_id",
+        "partition",
+        "reply",
+        "size",
+        "solo",
+        "verdict",
+    )
 
     def __init__(
         self, execution_id: str, partition: int, command: Command, reply: Reply = no_reply
@@ -51,6 +60,7 @@ class Work:
         self.partition = partition
         self.command = command
         self.reply = reply
+        self.came_us = 0
         self.size = 0
         self.solo = False
         self.verdict: Answer | Exception = STALE

@@ -7,7 +7,6 @@ import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import Start, TaskEnded
-from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.inbox import Inbox
 from flowmesh.orchestrator.works import Work
 
@@ -67,10 +66,9 @@ class Model:
 
     def _arrive(self, per_s: float, outcome: Outcome) -> None:
         while self._arrival_us <= self.now_us:
-            try:
-                self._inbox.admit()
-            except Overloaded as error:
-                outcome.refused += error.retry_after_ms > 0
+            refusal = self._inbox.refusal()
+            if refusal is not None:
+                outcome.refused += refusal.retry_after_ms > 0
                 self.now_us += REFUSAL_US
             else:
                 self._number += 1

@@ -1,8 +1,8 @@
 """A call that is over keeps nothing, long before the cycle collector comes by."""
 
-import gc
+import asyncio
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ import pytest
 
 from flowmesh.errors import FlowmeshError, NotFound
 from flowmesh.rpc import Handlers, LocalTarget, RemoteTarget, fixed
+from flowmesh.rpc.scope import enter_call, timeout_within
 from flowmesh.rpc.status import STREAM_ENDED
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import until
@@ -84,14 +85,6 @@ async def _target(where: str) -> AsyncIterator[LocalTarget | RemoteTarget]:
     await server.stop(None)
 
 
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
 async def _refused(channel: Any, kind: str, where: str) -> None:
     request: Any = Request() if where == "local" else b""
 
@@ -124,3 +117,20 @@ async def test_a_refused_request_is_let_go(no_collector: None, where: str, kind:
             return not Request.alive
 
         await until("let go", gone, within_s=5)
+
+
+async def test_the_task_of_a_call_goes_with_its_end(no_collector: None) -> None:
+    """Its deadline is known in the context that the task itself holds."""
+
+    async def serve() -> None:
+        enter_call((), 1.0)
+        assert timeout_within(None) is not None
+
+    async def is_gone() -> bool:
+        return gone() is None
+
+    task = asyncio.create_task(serve())
+    gone = weakref.ref(task)
+    await task
+    del task
+    await until("gone", is_gone, within_s=1.0)

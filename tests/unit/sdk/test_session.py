@@ -1,6 +1,7 @@
 """The session: batches, matching, and what a broken stream costs (nothing)."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -8,6 +9,8 @@ from flowmesh import errors
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.sdk import Client, ExecutionFailed, limits
 from tests.unit.sdk.stand_ins import FAILED, StandIn, failure
+
+Answer = Callable[[pb.SessionRequest], pb.SessionResponse | None]
 
 
 async def test_every_result_reaches_its_caller(client: Client) -> None:
@@ -165,3 +168,62 @@ async def test_large_inputs_go_by_reference(client: Client) -> None:
     """A start above 256 KiB works as any other."""
     async with client.session() as session:
         assert await session.run("order", "x" * 300_000) == "x" * 300_000
+
+
+def _too_many(frame: pb.SessionRequest, room: int, complete: Answer) -> pb.SessionResponse:
+    """Takes on the first `room` starts of a frame, and refuses the rest with a delay."""
+    first = pb.SessionRequest(starts=frame.starts[:room], watches=frame.watches)
+    response = complete(first)
+    assert response is not None
+    for start in frame.starts[room:]:
+        response.refused.add(call_id=start.call_id, code=8, reason="OVERLOADED", retry_after_ms=5)
+    return response
+
+
+async def test_what_is_too_much_comes_again_in_its_order_and_less_at_a_time(
+    client: Client, server: StandIn
+) -> None:
+    """Each is started once, in the order of their calls, and less is sent in vain each time."""
+    complete = server.executions.complete
+    server.executions.answer = lambda frame: _too_many(frame, 20, complete)
+    async with client.session() as session:
+        calls = [session.submit("order", n) for n in range(1_000)]
+        assert [await call.result() for call in calls] == list(range(1_000))
+    frames = [len(frame.starts) for frame in server.executions.session_frames]
+    inputs = [int(start.input.data) for start in server.executions.starts]
+    assert inputs == list(range(1_000))
+    assert frames[0] == 1_000
+    assert max(frames[8:]) < 60
+    assert sum(frames) < 3_500
+
+
+async def test_who_is_refused_for_too_long_is_told(
+    client: Client, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that stays overloaded is not asked for ever."""
+    monkeypatch.setattr(limits, "RETRY_BUDGET_S", 0.05)
+    complete = server.executions.complete
+    server.executions.answer = lambda frame: _too_many(frame, 0, complete)
+    async with client.session() as session:
+        with pytest.raises(errors.Overloaded):
+            await session.run("order", 1)
+
+
+async def test_a_break_while_starts_are_held_back_sends_each_once(
+    client: Client, server: StandIn
+) -> None:
+    """What was refused, and what was never sent, goes out on the next stream."""
+    complete = server.executions.complete
+
+    def refuse(frame: pb.SessionRequest) -> pb.SessionResponse:
+        server.executions.answer = lambda frame: None
+        return _too_many(frame, 10, complete)
+
+    server.executions.answer = refuse
+    async with client.session() as session:
+        calls = [session.submit("order", n) for n in range(100)]
+        await calls[9].result()
+        server.executions.answer = complete
+        calls += [session.submit("order", n) for n in range(100, 120)]
+        assert [await call.result() for call in calls] == list(range(120))
+    assert [int(start.input.data) for start in server.executions.starts] == list(range(120))

@@ -1,0 +1,53 @@
+"""Executions in memory: what leaves is freed at once, unless somebody looks at it."""
+
+import gc
+from typing import Any
+
+from flowmesh.engine import NodeState, State
+from flowmesh.orchestrator.states import ENDED_MAX, Entry, States
+from tests.unit.engine.factories import Run, node, plan
+
+GONE = 50
+PLAN = plan(node("a"), node("b", "a"))
+
+
+def states() -> States:
+    unused: Any = None
+    return States(store=unused, plans=unused, epochs={}, log=unused)
+
+
+def ended(kept: States, number: int) -> State:
+    """An execution of two nodes that is kept, and has ended."""
+    run = Run(PLAN)
+    run.state.execution_id = f"e-{number}"
+    run.complete("a")
+    run.complete("b")
+    kept.put(Entry(run.state, None), 0)
+    kept.ended(run.state.execution_id)
+    return run.state
+
+
+def nodes_alive() -> int:
+    return sum(isinstance(one, NodeState) for one in gc.get_objects())
+
+
+def test_ended_executions_leave_nothing_to_the_collector(no_collector: None) -> None:
+    """Of those that have left not a node is in memory."""
+    before, kept = nodes_alive(), states()
+    for number in range(ENDED_MAX + GONE):
+        ended(kept, number)
+    assert len(kept) == ENDED_MAX
+    assert nodes_alive() - before == 2 * ENDED_MAX
+
+
+def test_who_looks_at_one_that_leaves_sees_all_of_it(no_collector: None) -> None:
+    """Also by its entry alone, which a commit on its way has."""
+    kept = states()
+    seen = ended(kept, 0)
+    ended(kept, 1)
+    entry = kept.get("e-1")
+    for number in range(2, ENDED_MAX + GONE):
+        ended(kept, number)
+    assert kept.get("e-0") is kept.get("e-1") is None
+    assert entry is not None
+    assert [len(one.scope.nodes) for one in (seen, entry.state)] == [2, 2]
