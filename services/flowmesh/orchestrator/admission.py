@@ -2,12 +2,16 @@
 
 More than can be done at once only waits, and keeps what was taken on before from being finished.
 A pause alone (the database, a disk, the machine) is no reason to refuse: only waiting that does
-not end is, of more than a few. From then on as many may wait as are begun in the time that a start
-should wait, until nobody had to be refused for a while.
+not end is, of more than a few. From then on only those wait that are begun within `BACKLOG_US`,
+until nobody had to be refused for a while: what begins together is committed together, step by
+step, so all of it takes several times as long.
 """
 
 WAIT_MAX_US = 40_000
 """A start should wait no longer than this."""
+
+BACKLOG_US = 28_000
+"""So much work waits while it is too much."""
 
 PATIENCE_US = 250_000
 """Every batch has to be late for so long before anybody is refused."""
@@ -18,7 +22,7 @@ PERIOD_US = 1_000_000
 CROWD_MIN = 200
 """So few are no overload, however slow the machine is: callers that each wait for an answer."""
 
-WAITING_MIN = 100
+WAITING_MIN = 40
 """So few may wait in any case: batches of fewer would do less."""
 
 
@@ -50,6 +54,6 @@ class Admission:
             self._refused = 1
         passed_us = now_us - self._period_at_us
         if passed_us >= PERIOD_US:
-            self._waiting_max = max(self._begun * WAIT_MAX_US // passed_us, WAITING_MIN)
+            self._waiting_max = max(self._begun * BACKLOG_US // passed_us, WAITING_MIN)
             self._crowded = self._crowded and self._refused > 0
             self._period_at_us, self._begun, self._refused = now_us, 0, 0
