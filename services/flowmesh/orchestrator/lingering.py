@@ -7,7 +7,7 @@ is how fast commands come and how much of its time the process works.
 
 import asyncio
 
-from flowmesh.orchestrator.inbox import Inbox
+from flowmesh.orchestrator.inbox import BATCH_COMMANDS_MAX, Inbox
 from flowmesh.runtime import Clock
 
 WINDOW_MS = 10.0
@@ -18,9 +18,6 @@ BUSY = 0.45
 time to spare commits at once."""
 
 COMMANDS_PER_MS = 1.6
-ENOUGH = 150
-"""A batch of so many is worth its commit."""
-
 STEP_S = 0.001
 STEPS_MAX = 5
 
@@ -40,13 +37,12 @@ class Linger:
         self._commands += commands
         if not self._judged():
             return
+        waiting = len(self._inbox)
         for _ in range(STEPS_MAX):
-            waiting = len(self._inbox)
-            if waiting >= ENOUGH:
-                return
             await asyncio.sleep(STEP_S)
-            if len(self._inbox) == waiting:
+            if len(self._inbox) == waiting or waiting >= BATCH_COMMANDS_MAX:
                 return
+            waiting = len(self._inbox)
 
     def _judged(self) -> bool:
         now_ms = self._clock.monotonic_ms()

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from flowmesh.engine import TaskEnded
-from flowmesh.orchestrator.inbox import Inbox
-from flowmesh.orchestrator.lingering import ENOUGH, STEPS_MAX, WINDOW_MS, Linger
+from flowmesh.orchestrator.inbox import BATCH_COMMANDS_MAX, Inbox
+from flowmesh.orchestrator.lingering import STEPS_MAX, WINDOW_MS, Linger
 from flowmesh.orchestrator.works import Work
 from flowmesh.runtime import Clock
 
@@ -76,10 +76,10 @@ async def test_time_to_spare_and_few_commands_are_committed_at_once(
     assert await process.commits(taking_ms=1) == 0
 
 
-async def test_a_large_batch_waits_no_longer(process: Process) -> None:
-    """Its commit costs each of its commands little already."""
-    process.per_ms = ENOUGH
-    assert await process.commits(taking_ms=1) == 0
+async def test_a_full_batch_waits_no_longer(process: Process) -> None:
+    """More would not go with it."""
+    process.per_ms = BATCH_COMMANDS_MAX
+    assert await process.commits(taking_ms=1) == 1
 
 
 async def test_what_comes_after_a_pause_is_committed_at_once(process: Process) -> None:
