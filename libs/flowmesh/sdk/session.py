@@ -314,7 +314,7 @@ class Session:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while frame := self._take_frame():
+            while (frame := self._take_frame()) is not None:
                 await stream.write(frame)
 
     def _take_frame(self) -> pb.SessionRequest | None:
@@ -352,7 +352,7 @@ class Session:
             call = calls.get(started.call_id)
             if call is None or call.request is None:
                 continue
-            self._taken_on()
+            self._taken_on(call)
             call.acknowledge(started.execution_id)
             if not call.want_result:
                 del calls[started.call_id]
@@ -361,15 +361,16 @@ class Session:
             if call is None:
                 continue
             if call.request is not None:
-                self._taken_on()
+                self._taken_on(call)
             call.finish(result)
         for refused in response.refused:
             self._refused(refused)
         if self._outgoing:
             self._wake.set()
 
-    def _taken_on(self) -> None:
+    def _taken_on(self, call: SessionCall) -> None:
         self._window.taken()
+        call.number = 0
         self._count_unacknowledged(-1)
 
     def _refused(self, refused: pb.SessionRefused) -> None:
