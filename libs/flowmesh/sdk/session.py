@@ -44,7 +44,7 @@ class SessionCall:
         "_start_waiters",
         "call_id",
         "execution_id",
-        "number",
+        "on_its_way",
         "refused_at",
         "request",
         "want_result",
@@ -63,8 +63,7 @@ class SessionCall:
         self.request = request
         self.want_result = want_result
         self.execution_id = execution_id
-        self.number = 0
-        """While its start is on its way: the number that the session's window knows it by."""
+        self.on_its_way = False
         self.refused_at: float | None = None
         self._payloads = payloads
         self._start_waiters: list[asyncio.Future[None]] = []
@@ -326,8 +325,9 @@ class Session:
         room = 0 if self._too_many else min(self._window.room, limits.FRAME_ITEMS_MAX)
         while outgoing and len(starts) < room and size < limits.FRAME_BYTES_MAX:
             call = outgoing.popleft()
-            if call.request is not None and not call.number:
-                call.number = self._window.sent()
+            if call.request is not None and not call.on_its_way:
+                call.on_its_way = True
+                self._window.sent()
                 size += len(call.request.input.data) + 128
                 starts.append(
                     pb.SessionStart(
@@ -365,12 +365,15 @@ class Session:
             call.finish(result)
         for refused in response.refused:
             self._refused(refused)
-        if self._outgoing:
+        if response.started:
+            # Where some were taken on there is room for others.
+            self._try_again()
+        elif self._outgoing:
             self._wake.set()
 
     def _taken_on(self, call: SessionCall) -> None:
         self._window.taken()
-        call.number = 0
+        call.on_its_way = False
         self._count_unacknowledged(-1)
 
     def _refused(self, refused: pb.SessionRefused) -> None:
@@ -379,9 +382,9 @@ class Session:
             return
         error = error_of_refusal(refused)
         too_many = error.reason == "OVERLOADED"
-        if call.number:
-            self._window.refused(call.number, too_many=too_many)
-            call.number = 0
+        if call.on_its_way:
+            self._window.refused(too_many=too_many)
+            call.on_its_way = False
         loop = asyncio.get_running_loop()
         if call.refused_at is None:
             call.refused_at = loop.time()
@@ -421,7 +424,7 @@ class Session:
         self._too_many.clear()
         calls = self._calls.values()
         for call in calls:
-            call.number = 0
+            call.on_its_way = False
         self._outgoing = deque(call for call in calls if call.request is not None)
         self._watching = deque(call for call in calls if call.request is None)
         self._wake.set()

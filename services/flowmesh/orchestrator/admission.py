@@ -22,8 +22,9 @@ PERIOD_US = 1_000_000
 CROWD_MIN = 200
 """So few are no overload, however slow the machine is: callers that each wait for an answer."""
 
-WAITING_MIN = 40
-"""So few may wait in any case: batches of fewer would do less."""
+WAITING_MIN = 80
+"""So few may wait in any case: a session that sends what it has as it is taken on does less with
+fewer, which then are fewer still."""
 
 
 class Admission:

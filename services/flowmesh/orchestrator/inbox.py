@@ -18,7 +18,7 @@ from flowmesh.engine import (
 )
 from flowmesh.engine.journal import size_of
 from flowmesh.errors import Overloaded
-from flowmesh.orchestrator.admission import Admission
+from flowmesh.orchestrator.admission import BACKLOG_US, Admission
 from flowmesh.orchestrator.works import Work
 
 WAITING_MAX = 20_000
@@ -59,7 +59,7 @@ class Inbox:
         if self._admission.admits(len(self._starts)):
             return None
         text = "more is started than can be done; come back later"
-        return Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS)
+        return Overloaded("OVERLOADED", text, retry_after_ms=BACKLOG_US // 1_000)
 
     def submit(self, work: Work) -> None:
         """Queues a command, or answers that too many wait."""
