@@ -137,6 +137,9 @@ class _Session:
         self._numbers = itertools.count(1)
         self._name = uuid.uuid4().hex
         self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._read())]
+        for task in self._tasks:
+            # Nobody is answered any more: this process ends, with what broke the stream.
+            task.add_done_callback(lambda ended: ended.get_loop().stop())
 
     def send(self, due: float, told: Told) -> None:
         number = next(self._numbers)

@@ -365,7 +365,7 @@ class Session:
             call.finish(result)
         for refused in response.refused:
             self._refused(refused)
-        if response.started:
+        if self._too_many and response.started:
             # Where some were taken on there is room for others.
             self._try_again()
         elif self._outgoing:

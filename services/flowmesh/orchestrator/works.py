@@ -38,8 +38,8 @@ def no_reply(answer: Answer | Exception) -> None:
 class Work:
     """One command on its way to the engine.
 
-    `came_us`: when it was queued; `size` in bytes, about; `solo`: alone in its batch; `verdict`:
-    what its sender is to be told when its batch is committed.
+    `came_us`: when it was queued, of a start; `size` in bytes, about; `solo`: alone in its batch;
+    `verdict`: what its sender is to be told when its batch is committed.
     """
 
     __slots__ = (
