@@ -38,7 +38,9 @@ RULES: tuple[tuple[str, str], ...] = (
 )
 LOOP = "event loop"
 # Frames at the bottom of every stack say nothing of what it does.
-BOTTOM = re.compile(r"^(<module>|main|run|_run\w*|dev) \(|/suite/(main|commands|dev)\.py|/cli/")
+BOTTOM = re.compile(
+    r"^(<module>|main|run|_run\w*|_kept_up|dev) \(|/suite/(main|commands|dev)\.py|/cli/"
+)
 IDLE = re.compile(r"^(epoll_p?wait|poll|ppoll|select|pthread_cond_\w+|sem_\w+|futex\w*) ")
 
 _COMPILED = tuple((stage, re.compile(pattern)) for stage, pattern in RULES)

@@ -66,9 +66,8 @@ INTERNAL: dict[str, str] = {
     """,
     "it says how long to try again, or how often": """
         definition.limits.APPLY_ATTEMPTS_MAX executors.limits.RETRY_AFTER_MS_MAX
-        rpc.limits.RECONNECT_MAX_MS rpc.limits.TARGETS_TRIED_MAX sdk.limits.RETRY_ATTEMPTS_MAX
-        sdk.limits.RETRY_WAIT_MAX_S
-        worker.limits.RECONNECT_MAX_MS
+        rpc.limits.RECONNECT_MAX_MS rpc.limits.STREAM_RETRY_MAX_S rpc.limits.TARGETS_TRIED_MAX
+        sdk.limits.RETRY_ATTEMPTS_MAX sdk.limits.RETRY_WAIT_MAX_S
     """,
     "it is between processes of the suite, or what a parser in a process of its own may use": """
         rpc.limits.RESPONSE_METADATA_BYTES_MAX runtime.http.WEBSOCKET_MESSAGE_BYTES_MAX

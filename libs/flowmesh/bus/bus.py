@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import nats.errors
 import nats.js.errors
+import orjson
 import structlog
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
@@ -74,6 +75,10 @@ class Bus:
         self._closed = False
         self._running: set[asyncio.Task[None]] = set()
         self._unanswered: set[asyncio.Task[Any]] = set()
+        # Where the server acknowledges messages, and who waits for that, by number.
+        self._inbox = self.client.new_inbox()
+        self._published = 0
+        self._acks: dict[str, asyncio.Future[Any]] = {}
         self._connecting: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("flowmesh.bus")
 
@@ -120,17 +125,25 @@ class Bus:
         sent = self._headers(headers)
         if msg_id:
             sent[MESSAGE_ID] = msg_id
+        self._published += 1
+        number = str(self._published)
+        stored = self._acks[number] = asyncio.get_running_loop().create_future()
         try:
-            ack = await self.answered(
-                self.jetstream.publish(
-                    subject, data, timeout=PUBLISH_TIMEOUT_S, headers=sent or None
-                )
-            )
-        except FAILURES as error:
+            await self.client.publish(subject, data, f"{self._inbox}.{number}", sent or None)
+            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                ack = _ack(await stored)
+        except (*FAILURES, Unavailable) as error:
             self.traffic.refused.inc()
             raise _unavailable() from error
+        finally:
+            del self._acks[number]
         self.traffic.published.inc()
-        return Ack(ack.stream, ack.seq, bool(ack.duplicate))
+        return ack
+
+    async def _acknowledged(self, raw: Any) -> None:
+        waiting = self._acks.get(raw.subject.rpartition(".")[2])
+        if waiting is not None and not waiting.done():
+            waiting.set_result(raw)
 
     async def publish_core(
         self, subject: str, data: bytes, *, headers: dict[str, str] | None = None
@@ -250,6 +263,7 @@ class Bus:
             pending_size=PENDING_BYTES_MAX,
             skip_subject_validation=True,
         )
+        await self.client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
         for subject, handler in list(self._core):
             await self._listen(subject, handler)
         await self._on_connect()
@@ -288,6 +302,9 @@ class Bus:
         lost, self._unanswered = self._unanswered, set()
         for request in lost:
             request.cancel()
+        for waiting in self._acks.values():
+            if not waiting.done():
+                waiting.set_exception(_unavailable())
 
     async def _on_error(self, error: Exception) -> None:
         if not self._closed:
@@ -303,6 +320,14 @@ class Bus:
         if traceparent:
             sent.setdefault(TRACEPARENT, traceparent)
         return sent
+
+
+def _ack(raw: Any) -> Ack:
+    """What the server says of a message; Unavailable when the stream does not have it."""
+    told = orjson.loads(raw.data) if raw.data else {}
+    if "error" in told or "seq" not in told:
+        raise _unavailable()
+    return Ack(told["stream"], told["seq"], told.get("duplicate", False))
 
 
 def _unavailable() -> Unavailable:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowmesh.rpc.channel import Channel, LocalTarget, Target, fixed
     from flowmesh.rpc.forward import forwarding
     from flowmesh.rpc.handlers import Handlers
-    from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
+    from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS, stream_retry_s
     from flowmesh.rpc.local import EOF
     from flowmesh.rpc.refusals import error_of_refusal
     from flowmesh.rpc.remote import RemoteTarget
@@ -36,6 +36,7 @@ else:
         "known_choices": "requests",
         "namespace_of": "requests",
         "status_of": "status",
+        "stream_retry_s": "limits",
         "valid_id": "requests",
     }
 
@@ -61,5 +62,6 @@ __all__ = [
     "known_choices",
     "namespace_of",
     "status_of",
+    "stream_retry_s",
     "valid_id",
 ]

@@ -15,8 +15,13 @@ CONCURRENT_CALLS_MAX = 20_000
 KEEPALIVE_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 5_000
 HANDSHAKE_TIMEOUT_MS = 5_000
+# Between two attempts to connect, and for one of them.
 RECONNECT_MIN_MS = 100
-RECONNECT_MAX_MS = 2_000
+RECONNECT_MAX_MS = 500
+CONNECT_TIMEOUT_MS = 2_000
+# A stream that broke is opened again after a tenth of the time it has been away, within these.
+STREAM_RETRY_MIN_S = 0.1
+STREAM_RETRY_MAX_S = 1.0
 DEFAULT_TIMEOUT_S = 10.0
 # Instances that a call tries when the first ones cannot be reached.
 TARGETS_TRIED_MAX = 4
@@ -54,8 +59,14 @@ CHANNEL_OPTIONS: Options = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", RECONNECT_MIN_MS),
-    ("grpc.min_reconnect_backoff_ms", RECONNECT_MIN_MS),
+    # Named for something else: it bounds one attempt, handshakes included.
+    ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
     ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS),
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
 ]
+
+
+def stream_retry_s(away_s: float) -> float:
+    """The pause before a stream is opened again that has been away for so many seconds."""
+    return min(max(away_s / 10, STREAM_RETRY_MIN_S), STREAM_RETRY_MAX_S)

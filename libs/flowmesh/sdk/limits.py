@@ -22,10 +22,6 @@ RUN_TIMEOUT_S = 30.0
 # The server answers a wait after at most five minutes; a shorter poll notices a lost peer sooner.
 WAIT_POLL_MS = 30_000
 
-# Reconnecting streams: every 100 ms in the first 2 s (leases are kept that long), then slower.
-RECONNECT_FAST_S = 0.1
-RECONNECT_FAST_FOR_S = 2.0
-RECONNECT_SLOW_S = 1.0
 # A stream that could not be opened again for this long gives up what waits on it.
 RECONNECT_BUDGET_S = 60.0
 

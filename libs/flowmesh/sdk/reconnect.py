@@ -1,4 +1,4 @@
-"""When a broken stream is opened again: every 100 ms for 2 s, then slower, and a budget."""
+"""When a broken stream is opened again, and when that is given up."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import grpc
 
 from flowmesh.errors import FlowmeshError, Unavailable
-from flowmesh.rpc import error_of
+from flowmesh.rpc import error_of, stream_retry_s
 from flowmesh.sdk import limits
 
 # A server that dies or stops ends its streams with one of these; they say nothing of the caller.
@@ -63,5 +63,4 @@ class Reconnect:
     async def pause(self) -> None:
         if self._down_since is None:
             self._down_since = self._monotonic()
-        fast = self.down_s < limits.RECONNECT_FAST_FOR_S
-        await asyncio.sleep(limits.RECONNECT_FAST_S if fast else limits.RECONNECT_SLOW_S)
+        await asyncio.sleep(stream_retry_s(self.down_s))

@@ -4,14 +4,16 @@ This is propagation only: what a span needs to be found again. Spans themselves 
 OpenTelemetry, and only when an OTLP endpoint is set.
 """
 
+import random
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 TRACEPARENT = "traceparent"
 _SHAPE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# Ids have to differ, not to be secret, and the system is asked for randomness once.
+_draws = random.Random(random.SystemRandom().getrandbits(128))
 _current: ContextVar[str] = ContextVar("flowmesh_traceparent", default="")
 
 
@@ -23,8 +25,8 @@ def current_traceparent() -> str:
 def child_traceparent(parent: str = "") -> str:
     """A new span id under the parent's trace, or a new trace where the parent is not one."""
     if is_traceparent(parent):
-        return f"{parent[:36]}{secrets.token_hex(8)}{parent[52:]}"
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+        return f"{parent[:36]}{_draws.getrandbits(64):016x}{parent[52:]}"
+    return f"00-{_draws.getrandbits(128):032x}-{_draws.getrandbits(64):016x}-01"
 
 
 def is_traceparent(text: str) -> bool:

@@ -57,8 +57,7 @@ class _Acknowledger:
         while self._frames and not self._frames[0].open:
             acknowledged = self._frames.popleft().number
         if acknowledged:
-            self._stream.out.acknowledged_frame = acknowledged
-            self._stream.flush_soon()
+            self._stream.acknowledge(acknowledged)
 
 
 def _exception_of(answer: Answer | Exception) -> task_pb2.ResultExceptionKind.ValueType:

@@ -11,6 +11,9 @@ from flowmesh.orchestrator.ready import Key, ReadyQueues
 FRAME_BYTES_MAX = 1 << 20
 """A frame of tasks is closed above this; one task is at most 256 KiB."""
 
+ACKNOWLEDGED_WITHIN_S = 0.005
+"""So long an acknowledgement may wait for tasks to travel with: nobody waits for it."""
+
 SPECS_REMEMBERED_MAX = 10_000
 """Specs a receiver keeps of one stream; when so many were sent, all are sent anew."""
 
@@ -62,10 +65,24 @@ class Attached:
         self._full: deque[pb.AttachResponse] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
+        self._acknowledging = False
         self._specs_sent: set[str] = set()
 
     def flush_soon(self) -> None:
         self._wake.set()
+
+    def acknowledge(self, frame: int) -> None:
+        """Says, with what leaves next, that all results up to this frame are settled."""
+        self.out.acknowledged_frame = frame
+        if not self._acknowledging:
+            self._acknowledging = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(ACKNOWLEDGED_WITHIN_S, self._acknowledge_now)
+
+    def _acknowledge_now(self) -> None:
+        self._acknowledging = False
+        if self.out.acknowledged_frame:
+            self._wake.set()
 
     async def next_frame(self) -> pb.AttachResponse:
         """What has been collected, as soon as there is anything."""

@@ -31,6 +31,10 @@ STREAM_MAX_AGE_S = 24 * 3600
 STREAM_BYTES_MAX = 8 << 30
 RETRY_DELAY_S = 0.2
 
+TURNS = 4
+"""Passes of the loop that a commit's tasks and answers need to leave: what is waited for goes
+before what is watched."""
+
 
 def size_of(batch: history_service_pb2.EventBatch) -> int:
     """Bytes of the events of a commit."""
@@ -141,6 +145,8 @@ class Publisher:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             try:
                 await self._publish_all()
             except (Unavailable, *CONNECTION_LOST) as error:

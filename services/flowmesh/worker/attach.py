@@ -25,6 +25,7 @@ from flowmesh.api.worker.v1.dispatch_service_pb2 import (
 from flowmesh.api.worker.v1.task_pb2 import Heartbeat, TaskRecords
 from flowmesh.errors import FlowmeshError
 from flowmesh.failpoints import failpoint
+from flowmesh.rpc import stream_retry_s
 from flowmesh.worker import limits
 from flowmesh.worker.leases import Lease
 
@@ -192,16 +193,13 @@ class Link:
 
     async def run(self) -> None:
         """Attaches again and again until retired; ends at once when canceled."""
-        broken_at: float | None = None
-        delay_ms = float(limits.RECONNECT_FAST_MS)
+        broken_at_ms: float | None = None
         while not self.retired:
             await self._stream()
             now_ms = self._monotonic_ms()
-            if self._heard or broken_at is None:
-                broken_at, delay_ms = now_ms, float(limits.RECONNECT_FAST_MS)
-            elif now_ms - broken_at > limits.RECONNECT_FAST_FOR_MS:
-                delay_ms = min(delay_ms * 1.5, limits.RECONNECT_MAX_MS)
-            await asyncio.sleep(delay_ms / 1000)
+            if self._heard or broken_at_ms is None:
+                broken_at_ms = now_ms
+            await asyncio.sleep(stream_retry_s((now_ms - broken_at_ms) / 1_000))
 
     def finish(self) -> None:
         """Says what is still to be said, then ends the stream for good."""

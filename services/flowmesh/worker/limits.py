@@ -17,9 +17,6 @@ UNACKNOWLEDGED_BYTES_MAX = 8 * 1024 * 1024
 FRAME_BYTES_MAX = 1024 * 1024
 SPECS_PER_STREAM_MAX = 10_000
 PING_AFTER_MS = 3_000
-RECONNECT_FAST_MS = 100
-RECONNECT_FAST_FOR_MS = 2_000
-RECONNECT_MAX_MS = 3_000
 RECALL_ANSWER_MS = 1_000
 # A result waits so long for its own orchestrator before another one is asked, and so long
 # before all are asked again when each has said that it is not the owner.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.js.api import DiscardPolicy
 
 from flowmesh.bus import Bus, Message
 from flowmesh.embedded import EmbeddedServers
@@ -67,6 +68,29 @@ async def test_a_repeat_is_stored_once(bus: Bus) -> None:
     first = await bus.publish("test.a", b"x", msg_id="1:1:0")
     again = await bus.publish("test.a", b"x", msg_id="1:1:0")
     assert (again.sequence, again.duplicate) == (first.sequence, True)
+
+
+async def test_what_no_stream_takes_is_refused_at_once(bus: Bus) -> None:
+    """A subject of no stream, and a stream that is full: neither waits for the time to be over."""
+    async with asyncio.timeout(2):
+        with pytest.raises(Unavailable):
+            await bus.publish("nobody.listens", b"x")
+    await bus.jetstream.add_stream(
+        name="TEST_FULL", subjects=["full.>"], max_msgs=1, discard=DiscardPolicy.NEW
+    )
+    await bus.publish("full.a", b"x")
+    async with asyncio.timeout(2):
+        with pytest.raises(Unavailable):
+            await bus.publish("full.a", b"y")
+
+
+async def test_many_publishers_at_once_each_learn_of_their_own(bus: Bus) -> None:
+    """Each is told the place of its message."""
+    bodies = [str(number).encode() for number in range(200)]
+    acks = await asyncio.gather(*(bus.publish("test.a", body) for body in bodies))
+    async with aclosing(bus.consume(STREAM)) as messages:
+        found = {one.stream_sequence: one.data for one in await take(messages, 200)}
+    assert [found[ack.sequence] for ack in acks] == bodies
 
 
 async def test_reading_starts_where_asked(bus: Bus) -> None:

@@ -1,11 +1,13 @@
 """Samples of a profile find their stage."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from benchmarks.profiling.samples import busy, by_function, by_stage, read
 from benchmarks.profiling.stages import LOOP, STAGES, stage_of
+from flowmesh import core
 
 ENTRY = "main (/src/services/flowmesh/suite/main.py:34)"
 TURN = "uv_run (/project/src/unix/core.c:452)"
@@ -58,3 +60,27 @@ def test_time_asleep_and_other_threads_are_left_out(tmp_path: Path) -> None:
     assert by_stage(stacks) == {"commit": 7, LOOP: 3}
     own = "Committer._commit (orchestrator/committer.py)"
     assert by_function(stacks)["commit", own] == 7
+
+
+def test_the_compiled_core_counts_under_the_names_of_its_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Methods, functions and coroutines; what is C of its own stays what it is."""
+    manifest, raw = tmp_path / "manifest.json", tmp_path / "suite.raw"
+    sources = ["services/flowmesh/orchestrator/committer.py", "libs/flowmesh/engine/decide.py"]
+    manifest.write_text(json.dumps({"sources": sources}))
+    monkeypatch.setattr(core, "MANIFEST", manifest)
+    commit = "CPyDef_committer____commit_Committer_gen_____mypyc_generator_helper__ (c.so)"
+    frames = {
+        "Committer._commit (orchestrator/committer.py)": (commit, "CPyDict_GetItem (c.so)"),
+        "_Step.decided (engine/decide.py)": (commit, "CPyDef_decide____Step___decided (c.so)"),
+        "decide (engine/decide.py)": (commit, "CPyPy_decide___decide (c.so)"),
+    }
+    raw.write_text(
+        "".join(";".join(("thread (1): MainThread", *one)) + " 5\n" for one in frames.values())
+    )
+
+    stacks = busy(read(raw))
+
+    assert {own for _, own in by_function(stacks)} == set(frames)
+    assert by_stage(stacks) == {"commit": 5, "engine": 10}

@@ -1,8 +1,12 @@
 """What an attached worker service is told of the tasks that wait for its credit."""
 
+import asyncio
+
+import pytest
+
 from flowmesh.api.common.v1 import priority_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
-from flowmesh.orchestrator.attached import Attached
+from flowmesh.orchestrator.attached import ACKNOWLEDGED_WITHIN_S, Attached
 from flowmesh.orchestrator.ready import ReadyQueues, ReadyTask
 
 KEY = ("default", "", "work", "")
@@ -66,3 +70,29 @@ def test_workers_that_have_left_are_forgotten_with_their_credit() -> None:
     stream.forget(["s", "never-seen"])
     assert stream.sets == {}
     assert said(stream, queues) == []
+
+
+async def test_an_acknowledgement_travels_with_the_next_tasks() -> None:
+    """One frame for both, and none behind it."""
+    stream = Attached()
+    stream.acknowledge(7)
+    stream.out.tasks.add(set_id="s")
+    stream.flush_soon()
+    frame = await stream.next_frame()
+    assert (frame.acknowledged_frame, len(frame.tasks)) == (7, 1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(3 * ACKNOWLEDGED_WITHIN_S):
+            await stream.next_frame()
+
+
+async def test_an_acknowledgement_leaves_alone_where_no_task_comes() -> None:
+    """Before long, and with it the later ones that were there by then."""
+    stream = Attached()
+    stream.acknowledge(7)
+    stream.acknowledge(8)
+    async with asyncio.timeout(1):
+        frame = await stream.next_frame()
+    assert frame == pb.AttachResponse(acknowledged_frame=8)
+    stream.acknowledge(9)
+    async with asyncio.timeout(1):
+        assert (await stream.next_frame()).acknowledged_frame == 9
