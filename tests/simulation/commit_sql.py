@@ -11,8 +11,11 @@ from flowmesh.orchestrator.lines import ENDED
 from flowmesh.orchestrator.statements import PARAMETERS, PARTS
 from tests.simulation.history import Commit
 
-_STARTS = "id partition namespace workflow_id workflow_name version plan_digest request_id digest"
-_STATES = "id partition status started_at ended_at wake_at ready_since queue priority is_start"
+_STARTS = (
+    "id partition namespace workflow_id workflow_name version plan_digest request_id start_digest"
+    " status started_at ended_at wake_at ready_since queue priority"
+)
+_CHANGES = "id partition status ended_at wake_at ready_since queue priority"
 _MESSAGES = "partition id target command execution_id is_start"
 _WAITS = "namespace name execution_id partition is_start waits"
 _PLACES = (
@@ -125,35 +128,24 @@ class Rows:
             return self._answer(applied=False)
         fence = self.fence(incarnation, p[2], p[3])
         besides = _besides(parts, p[PARAMETERS:])
-        starts = _rows(_STARTS, p[6:15])
-        states = {s["id"]: s for s in _rows(_STATES, p[15:25]) if s["partition"] in fence}
+        starts = [s for s in _rows(_STARTS, besides["starts"][2:]) if s["partition"] in fence]
         lanes = _rows(_LANES, besides["finding"][:7])
-        self._check(starts, states, fence, p[25:31], lanes)
+        self._check(starts, fence, p[4:10], lanes)
         me.position += 1
         if fence:
-            for digest, body in zip(p[4], p[5], strict=True):
+            for digest, body in zip(*besides["starts"][:2], strict=True):
                 self.plans.setdefault(digest, body)
-        started = self._start(starts, states)
-        for state in states.values():
-            if not state["is_start"] and state["id"] in self.executions:
-                self.executions[state["id"]].update(
-                    (name, state[name])
-                    for name in (
-                        "status",
-                        "ended_at",
-                        "wake_at",
-                        "ready_since",
-                        "queue",
-                        "priority",
-                    )
-                )
+        started = self._start(starts)
+        for change in _rows(_CHANGES, besides["changes"]):
+            if change["partition"] in fence and change["id"] in self.executions:
+                self.executions[change["id"]].update(change)
         self._lanes(lanes, fence, started)
         self._values(_rows(_VALUES, besides["finding"][7:]), fence, started)
-        appended = self._append(p[25:31], fence, started)
+        appended = self._append(p[4:10], fence, started)
         self.outbox.setdefault(incarnation, {})[position + 1] = OutboxRow(
-            [i for i, _ in appended], [seq for _, seq in appended], p[31]
+            [i for i, _ in appended], [seq for _, seq in appended], p[10]
         )
-        self._serve(p[32], p[33])
+        self._serve(*besides["served"])
         self._refer(besides["payloads"][:4], fence)
         for execution_id, seq, body, partition in zip(*besides["payloads"][4:], strict=True):
             if partition in fence:
@@ -176,13 +168,12 @@ class Rows:
     def _check(
         self,
         starts: list[Row],
-        states: dict[str, Row],
         fence: set[int],
         history: Sequence[Any],
         lanes: list[Row],
     ) -> None:
         """Raises what a broken constraint raises, before anything has changed."""
-        if any(s["id"] in self.executions for s in starts if s["id"] in states):
+        if any(s["id"] in self.executions for s in starts):
             raise asyncpg.UniqueViolationError("executions_pkey")
         taken = {
             s["id"]
@@ -201,19 +192,13 @@ class Rows:
             if not (lane["is_start"] and key[0] in taken) and key in self.ready:
                 raise asyncpg.UniqueViolationError("ready_pkey")
 
-    def _start(self, starts: list[Row], states: dict[str, Row]) -> set[str]:
+    def _start(self, starts: list[Row]) -> set[str]:
         started = set()
         for start in sorted(starts, key=lambda s: (s["namespace"], s["request_id"])):
-            state = states.get(start["id"])
             key = (start["namespace"], start["request_id"])
-            if state is None or (start["request_id"] and key in self.requests):
+            if start["request_id"] and key in self.requests:
                 continue
-            self.executions[start["id"]] = {
-                **start,
-                **state,
-                "request_id": start["request_id"] or None,
-                "start_digest": start["digest"],
-            }
+            self.executions[start["id"]] = {**start, "request_id": start["request_id"] or None}
             if start["request_id"]:
                 self.requests[key] = start["id"]
             started.add(start["id"])
@@ -264,9 +249,8 @@ class Rows:
 
     def _tell(self, p: Sequence[Any], fence: set[int], started: set[str]) -> None:
         """`sql/messages.sql`."""
-        holds = _holding(
-            fence, started
-        )  # Parts of one statement do not see each other's rows: what is deleted was there before.
+        holds = _holding(fence, started)
+        # Parts of one statement do not see each other's rows: what is deleted was there before.
         answered = [key for key in zip(*p[6:8], strict=True) if key[0] in fence]
         for key in answered:
             self.messages.pop(key, None)

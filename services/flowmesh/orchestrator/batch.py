@@ -15,6 +15,7 @@ from flowmesh.orchestrator.works import StartWork
 DAY_US = 86_400_000_000
 _NO_LANES: Mapping[int, int] = {}
 _NO_WAITS: frozenset[str] = frozenset()
+_Found = tuple[int | None, int | None, int | None, str | None, int | None]
 _DIGEST_BEGINS = payload_pb2.PayloadReference(digest="0" * 64).SerializeToString()[:2]
 """Tag and length of a digest: bytes of events without them refer to no stored payload."""
 
@@ -110,11 +111,15 @@ class CommitBatch:
 
     def __init__(self) -> None:
         self.plans: dict[str, bytes] = {}
-        self.starts: list[tuple[str, int, str, str, str, int, str, str, bytes]] = []
-        self.states: list[
+        # Both end in what queries find an execution by.
+        self.starts: list[
             tuple[
-                str, int, int, int, int | None, int | None, int | None, str | None, int | None, bool
+                str, int, str, str, str, int, str, str, bytes, int, int,
+                int | None, int | None, int | None, str | None, int | None,
             ]
+        ] = []  # fmt: skip
+        self.changes: list[
+            tuple[str, int, int, int | None, int | None, int | None, str | None, int | None]
         ] = []
         self.lanes: list[tuple[str, int, str, str, int, int | None, bool]] = []
         self.histories: list[tuple[int, str, int, bytes, int, bool]] = []
@@ -132,7 +137,7 @@ class CommitBatch:
         self.after: bytes | None = None
         self.bytes = 0
 
-    def add_start(self, state: State, partition: int, start: StartRow) -> None:
+    def add_start(self, state: State, partition: int, row: Row, start: StartRow) -> None:
         plan = state.plan
         self.plans.setdefault(plan.digest, plan.body)
         self.starts.append(
@@ -146,28 +151,14 @@ class CommitBatch:
                 plan.digest,
                 start.request_id,
                 start.start_digest,
+                row.status,
+                state.started_at_us,
+                *_found(state, row),
             )
         )
 
-    def add_state(self, state: State, partition: int, row: Row, *, is_start: bool) -> None:
-        queue = priority = ready_since = None
-        if row.lanes:
-            lane, ready_since = next(iter(row.lanes.items()))
-            queue, priority = state.plan.lanes[lane]
-        self.states.append(
-            (
-                state.execution_id,
-                partition,
-                row.status,
-                state.started_at_us,
-                state.ended_at_us or None,
-                row.wake_at_us or None,
-                ready_since,
-                queue,
-                priority,
-                is_start,
-            )
-        )
+    def add_change(self, state: State, partition: int, row: Row) -> None:
+        self.changes.append((state.execution_id, partition, row.status, *_found(state, row)))
 
     def add_lanes(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
         """Adds what changed of the further lanes: those opened, and without a time those closed."""
@@ -317,13 +308,14 @@ class CommitBatch:
     def parts(self) -> tuple[str, ...]:
         """What the statement has to do besides, in the order of `statements.PARTS`."""
         needed = (
+            self.starts,
+            self.changes,
+            self.served,
             self.lanes or self.values,
             self.references or self.snapshots,
             self.messages or self.answered or self.waits,
             self.places or self.joins,
         )
-        if not any(needed):
-            return ()
         return tuple(name for name, of in zip(PARTS, needed, strict=True) if of)
 
     def arguments(self, incarnation: int, position: int, epochs: Mapping[int, int]) -> list[object]:
@@ -333,20 +325,21 @@ class CommitBatch:
             position,
             list(epochs.keys()),
             list(epochs.values()),
-            list(self.plans.keys()),
-            list(self.plans.values()),
-            *_columns(self.starts, 9),
-            *_columns(self.states, 10),
             *_columns(self.histories, 6),
             self.after,
-            list(self.served.keys()),
-            list(self.served.values()),
         ]
         for part in self.parts:
             arguments += self._of_part(part)
         return arguments
 
     def _of_part(self, part: str) -> list[list[object]]:
+        if part == "starts":
+            plans: list[list[object]] = [list(self.plans.keys()), list(self.plans.values())]
+            return plans + _columns(self.starts, 16)
+        if part == "changes":
+            return _columns(self.changes, 8)
+        if part == "served":
+            return [list(self.served.keys()), list(self.served.values())]
         if part == "finding":
             return _columns(self.lanes, 7) + _columns(self.values, 7)
         if part == "payloads":
@@ -354,6 +347,15 @@ class CommitBatch:
         if part == "messages":
             return _columns(self.messages, 6) + _columns(self.answered, 2) + _columns(self.waits, 6)
         return _columns(self.places, 13) + _columns(self.joins, 6)
+
+
+def _found(state: State, row: Row) -> _Found:
+    """The columns of an execution that queries find it by."""
+    queue = priority = ready_since = None
+    if row.lanes:
+        lane, ready_since = next(iter(row.lanes.items()))
+        queue, priority = state.plan.lanes[lane]
+    return state.ended_at_us or None, row.wake_at_us or None, ready_since, queue, priority
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

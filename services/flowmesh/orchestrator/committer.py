@@ -340,10 +340,10 @@ class Committer:
         row = Row(state, state.started_at_us if is_start else now_us, one.entry.row)
         if one.start is not None:
             start = StartRow(one.start.request_id, one.start.start_digest)
-            batch.add_start(state, partition, start)
+            batch.add_start(state, partition, row, start)
             batch.add_reference(state, partition, state.input)
-        if is_start or not row.same_as(one.entry.row):
-            batch.add_state(state, partition, row, is_start=is_start)
+        elif not row.same_as(one.entry.row):
+            batch.add_change(state, partition, row)
         if len(row.lanes) > 1 or (one.entry.row is not None and len(one.entry.row.lanes) > 1):
             batch.add_lanes(state, partition, row, one.entry.row)
         if not row.found_as(one.entry.row):

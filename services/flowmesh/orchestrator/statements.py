@@ -10,10 +10,19 @@ from importlib.resources import files
 
 _SQL = files("flowmesh.orchestrator.sql")
 _END = " -- parts\n"
-PARAMETERS = 34
+_NOTHING_STARTED = "started as (select '' as id where false), -- starts\n"
+PARAMETERS = 11
 """Of what every commit does; those of its parts follow in the order of `PARTS`."""
 
-PARTS = {"finding": 14, "payloads": 8, "messages": 14, "starting": 19}
+PARTS = {
+    "starts": 18,
+    "changes": 8,
+    "served": 2,
+    "finding": 14,
+    "payloads": 8,
+    "messages": 14,
+    "starting": 19,
+}
 """Parts with the number of their parameters, each the name of a file in `sql/`."""
 
 
@@ -21,7 +30,10 @@ def commit_statement(parts: Iterable[str]) -> str:
     """The text of the statement with these parts, given in the order of `PARTS`."""
     text, before = (_SQL / "commit.sql").read_text(), PARAMETERS
     for part in parts:
-        text = text.replace(_END, f",\n{_shifted(part, before)}{_END}")
+        if part == "starts":
+            text = text.replace(_NOTHING_STARTED, f"{_shifted(part, before)},\n")
+        else:
+            text = text.replace(_END, f",\n{_shifted(part, before)}{_END}")
         before += PARTS[part]
     return text
 

@@ -44,6 +44,9 @@ RESEND_DELAYS_S = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 HISTORY_DAYS_AHEAD = 7
 
+USUAL = ((), ("starts",), ("changes",), ("starts", "changes"))
+"""What statements of a commit are prepared for before the first one."""
+
 
 async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
     """What the database answers, as soon as it does."""
@@ -240,9 +243,10 @@ class CommitLine:
         self.position = 0
 
     async def begin(self, incarnation: int) -> None:
-        """Commits for this incarnation from now on, with the statement prepared beforehand."""
+        """Commits for this incarnation from now on, its usual statements prepared beforehand."""
         self.incarnation, self.position = incarnation, 0
-        await self._ready(())
+        for parts in USUAL:
+            await self._ready(parts)
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -45,8 +45,7 @@ def started(
     state = State(IDS.make(NOW, partition), of)
     transition = Transition(state)
     decide(state, Start(payload_pb2.Payload(data=b"{}"), request_id), NOW, transition)
-    batch.add_start(state, partition, StartRow(request_id, b"digest"))
-    batch.add_state(state, partition, Row(state, NOW, None), is_start=True)
+    batch.add_start(state, partition, Row(state, NOW, None), StartRow(request_id, b"digest"))
     batch.add_history(state, partition, transition, is_start=True)
     return state
 
@@ -56,5 +55,5 @@ def completed(batch: CommitBatch, state: State, partition: int, node_id: str) ->
     transition = Transition(state)
     output = payload_pb2.Payload(data=b"1")
     assert decide(state, TaskEnded(node_id, 1, output=output), NOW, transition)
-    batch.add_state(state, partition, Row(state, NOW, None), is_start=False)
+    batch.add_change(state, partition, Row(state, NOW, None))
     batch.add_history(state, partition, transition, is_start=False)
