@@ -29,7 +29,7 @@ ENDED_MAX = 1_000
 """Ended executions kept for those who look at them right after."""
 
 LOAD_BATCH = 200
-_BASE_BYTES = 2_000
+_BASE_BYTES = 3_500
 _FACTOR = 3
 
 
