@@ -5,7 +5,7 @@ What there is to say is collected and written once per loop pass.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -127,8 +127,13 @@ class Session:
         # The trace of a stream that lives on is no execution's.
         enter_trace("")
         async for request in requests:
-            for start in request.starts:
-                if self._admitted(start.call_id):
+            starts = iter(request.starts)
+            for start in starts:
+                refusal = self._core.committer.refusal()
+                if refusal is not None:
+                    # Nothing is begun before the frame is done: the rest of it fares the same.
+                    self._refuse((start.call_id, *(one.call_id for one in starts)), refusal)
+                elif self._admitted(start.call_id):
                     self._start(start)
             for watch in request.watches:
                 if not self._admitted(watch.call_id):
@@ -137,7 +142,7 @@ class Session:
                     namespace = namespace_of(watch)
                 except FlowmeshError as error:
                     self._done()
-                    self._refuse(watch.call_id, error)
+                    self._refuse((watch.call_id,), error)
                     continue
                 watch.namespace = namespace
                 waiting = self._spawn(self._wait(watch))
@@ -155,17 +160,12 @@ class Session:
     def _admitted(self, call_id: int) -> bool:
         if self.pending >= PENDING_MAX:
             error = Overloaded("OVERLOADED", "too many calls are open", retry_after_ms=100)
-            self._refuse(call_id, error)
+            self._refuse((call_id,), error)
             return False
         self.pending += 1
         return True
 
     def _start(self, start: pb.SessionStart) -> None:
-        refusal = self._core.committer.refusal()
-        if refusal is not None:
-            self._done()
-            self._refuse(start.call_id, refusal)
-            return
         request = start.start
         # What is no id is not cached, and is refused by the slow way.
         chosen = request.version_label or request.version
@@ -187,7 +187,7 @@ class Session:
             work = self._executions.work_for(request, plan, partition, reply, search)
         except FlowmeshError as error:
             self._done()
-            self._refuse(start.call_id, error)
+            self._refuse((start.call_id,), error)
             return
         self._core.committer.submit(work)
 
@@ -204,7 +204,7 @@ class Session:
             else:
                 self._done()
                 refusal = answer if isinstance(answer, FlowmeshError) else storage_unavailable()
-                self._refuse(start.call_id, refusal)
+                self._refuse((start.call_id,), refusal)
 
         return reply
 
@@ -216,7 +216,7 @@ class Session:
         except (FlowmeshError, *CONNECTION_LOST) as error:
             self._done()
             refusal = error if isinstance(error, FlowmeshError) else storage_unavailable()
-            self._refuse(start.call_id, refusal)
+            self._refuse((start.call_id,), refusal)
             return
         started = Started(response.execution_id, response.created)
         self._started(start, start.start.namespace or "default", started)
@@ -267,13 +267,13 @@ class Session:
             except (Unavailable, *CONNECTION_LOST) as error:
                 if self._forwarded and isinstance(error, Unavailable):
                     self._done()
-                    self._refuse(call_id, error)
+                    self._refuse((call_id,), error)
                     return
                 await asyncio.sleep(RETRY_S)
                 continue
             except FlowmeshError as error:
                 self._done()
-                self._refuse(call_id, error)
+                self._refuse((call_id,), error)
                 return
             if ended is None:
                 continue
@@ -317,15 +317,19 @@ class Session:
         self._said(size + (execution.ByteSize() if execution is not None else 0))
         self._done()
 
-    def _refuse(self, call_id: int, error: FlowmeshError) -> None:
-        self._out.refused.add(
-            call_id=call_id,
+    def _refuse(self, call_ids: Sequence[int], error: FlowmeshError) -> None:
+        """Says of each call why it is not done."""
+        refused = pb.SessionRefused(
             code=CODES[error.grpc_code],
             reason=error.reason,
             message=error.message,
             retry_after_ms=error.retry_after_ms,
         )
-        self._said(ANSWER_BYTES + len(error.message))
+        size = ANSWER_BYTES + len(error.message)
+        for call_id in call_ids:
+            refused.call_id = call_id
+            self._out.refused.append(refused)
+            self._said(size)
 
     def _done(self) -> None:
         self.pending -= 1
