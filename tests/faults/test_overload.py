@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from statistics import fmean
 
 import psutil
 import pytest
@@ -49,10 +50,12 @@ async def test_five_times_as_much_as_can_be_done(tmp_path: Path, tally: Tally, b
         over = await load.open(TIMES * peak["per_s"], OVERLOAD_S)
         normal_after_s = await load.normal_again(peak["per_s"])
         watching.cancel()
+        # A machine that was faster or slower before says nothing of what was lost meanwhile.
+        peak_per_s = fmean((peak["per_s"], (await load.closed(PEAK_S))["per_s"]))
         statuses = await counted(suite)
     measured = {
         "seconds": OVERLOAD_S,
-        "goodput": round(over["per_s"] / peak["per_s"], 2),
+        "goodput": round(over["per_s"] / peak_per_s, 2),
         "accepted_p99_ms": over["accepted_ms"][1],
         "normal_p99_ms": normal["accepted_ms"][1],
         "refused": over["refused"],
@@ -64,6 +67,6 @@ async def test_five_times_as_much_as_can_be_done(tmp_path: Path, tally: Tally, b
     tally.count("N9", n=1)
     assert over["reasons"].keys() <= {REFUSED}
     assert over["without_delay"] == 0
-    assert over["per_s"] >= GOODPUT_MIN * peak["per_s"]
+    assert over["per_s"] >= GOODPUT_MIN * peak_per_s
     assert statuses.keys() == {COMPLETED}
     assert max(sizes) < RESIDENT_BYTES_MAX
