@@ -247,6 +247,8 @@ class CommitLine:
         self.incarnation, self.position = incarnation, 0
         for parts in USUAL:
             await self._ready(parts)
+        # What is only prepared keeps the transaction open that it was parsed in, with its locks.
+        await self._connection.execute("select")
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -179,6 +179,18 @@ async def test_a_killed_connection_does_not_lose_or_repeat_a_commit(
     assert node.line.position == 40
 
 
+async def test_who_has_nothing_to_commit_holds_no_locks(
+    new_node: NewNode, store: OrchestratorStore
+) -> None:
+    """Its statements are prepared, and no transaction is left open by that."""
+    await new_node()
+    async with store.pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "set local lock_timeout = '2s';"
+            "lock table orchestrator.partitions, orchestrator.outbox, orchestrator.executions"
+        )
+
+
 async def test_served_outbox_rows_go_with_a_later_commit(new_node: NewNode) -> None:
     """What event services have stored is deleted, nothing above it."""
     node = await new_node()
