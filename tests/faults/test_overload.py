@@ -3,7 +3,6 @@
 import asyncio
 import os
 from pathlib import Path
-from statistics import fmean
 
 import psutil
 import pytest
@@ -50,8 +49,8 @@ async def test_five_times_as_much_as_can_be_done(tmp_path: Path, tally: Tally, b
         over = await load.open(TIMES * peak["per_s"], OVERLOAD_S)
         normal_after_s = await load.normal_again(peak["per_s"])
         watching.cancel()
-        # A machine that was faster or slower before says nothing of what was lost meanwhile.
-        peak_per_s = fmean((peak["per_s"], (await load.closed(PEAK_S))["per_s"]))
+        # A machine that was slower for a while before: the better peak is the one to be judged by.
+        peak_per_s = max(peak["per_s"], (await load.closed(PEAK_S))["per_s"])
         statuses = await counted(suite)
     measured = {
         "seconds": OVERLOAD_S,

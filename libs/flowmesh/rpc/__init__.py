@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from flowmesh.rpc.channel import Channel, LocalTarget, Target, fixed
     from flowmesh.rpc.forward import forwarding
     from flowmesh.rpc.handlers import Handlers
-    from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS, stream_retry_s
+    from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
     from flowmesh.rpc.local import EOF
+    from flowmesh.rpc.pauses import stream_retry_s
     from flowmesh.rpc.refusals import error_of_refusal
     from flowmesh.rpc.remote import RemoteTarget
     from flowmesh.rpc.requests import known_choices, namespace_of, valid_id
@@ -36,7 +37,7 @@ else:
         "known_choices": "requests",
         "namespace_of": "requests",
         "status_of": "status",
-        "stream_retry_s": "limits",
+        "stream_retry_s": "pauses",
         "valid_id": "requests",
     }
 

@@ -65,8 +65,3 @@ CHANNEL_OPTIONS: Options = [
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
 ]
-
-
-def stream_retry_s(away_s: float) -> float:
-    """The pause before a stream is opened again that has been away for so many seconds."""
-    return min(max(away_s / 10, STREAM_RETRY_MIN_S), STREAM_RETRY_MAX_S)

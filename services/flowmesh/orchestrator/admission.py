@@ -17,7 +17,7 @@ PATIENCE_US = 250_000
 """Every batch has to be late for so long before anybody is refused."""
 
 PERIOD_US = 1_000_000
-"""So long it is counted what is begun and refused; after one without a refusal nobody is."""
+"""So long it is looked at what is begun and refused; after one without a refusal nobody is."""
 
 CROWD_MIN = 200
 """So few are no overload, however slow the machine is: callers that each wait for an answer."""
@@ -35,14 +35,14 @@ class Admission:
         self._on_time_at_us = 0
         self._period_at_us = 0
         self._begun = 0
-        self._refused = 0
+        self._has_refused = False
         self._waiting_max = WAITING_MIN
 
     def admits(self, waiting: int) -> bool:
         """Whether one more may wait, beside so many starts that do."""
         if not self._crowded or waiting < self._waiting_max:
             return True
-        self._refused += 1
+        self._has_refused = True
         return False
 
     def observe(self, waiting: int, begun: int, waited_us: int, now_us: int) -> None:
@@ -52,9 +52,9 @@ class Admission:
             self._on_time_at_us = now_us
         elif not self._crowded and now_us - self._on_time_at_us > PATIENCE_US:
             self._crowded = True
-            self._refused = 1
+            self._has_refused = True
         passed_us = now_us - self._period_at_us
         if passed_us >= PERIOD_US:
             self._waiting_max = max(self._begun * BACKLOG_US // passed_us, WAITING_MIN)
-            self._crowded = self._crowded and self._refused > 0
-            self._period_at_us, self._begun, self._refused = now_us, 0, 0
+            self._crowded = self._crowded and self._has_refused
+            self._period_at_us, self._begun, self._has_refused = now_us, 0, False
