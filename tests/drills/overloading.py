@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import psutil
 
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
@@ -36,11 +37,18 @@ class Generator:
         self._process = process
 
     async def ask(self, **question: Any) -> dict[str, Any]:
-        """What became of what was offered, once all of it is answered."""
+        """What became of what was offered, once all of it is answered.
+
+        `granted` is the share of the time this machine wanted its cores in which it had them, and
+        `whole_per_s` how much would have been done had the host of the machine kept none of it.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        before = psutil.cpu_times()
         self._process.stdin.write(json.dumps(question).encode() + b"\n")
         answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
+        granted = _granted(before, psutil.cpu_times())
+        answer |= {"granted": round(granted, 2), "whole_per_s": answer["per_s"] / granted}
         print(question, answer)
         return answer
 
@@ -58,6 +66,12 @@ class Generator:
             return not after["refused"]
 
         return await until("normal again", calm, within_s=NORMAL_WITHIN_S)
+
+
+def _granted(before: Any, after: Any) -> float:
+    idle = after.idle - before.idle + after.iowait - before.iowait
+    wanted = sum(after[:8]) - sum(before[:8]) - idle
+    return 1 - (after.steal - before.steal) / wanted
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ PEAK_S = 5.0
 NORMAL_S = 10.0
 NORMAL = 0.8
 SAMPLE_S = 0.5
-GOODPUT_MIN = 0.5
+GOODPUT_MIN = {"calls": 0.5, "sessions": 0.8}
 
 
 @pytest.mark.slow
@@ -50,11 +50,12 @@ async def test_five_times_as_much_as_can_be_done(tmp_path: Path, tally: Tally, b
         normal_after_s = await load.normal_again(peak["per_s"])
         watching.cancel()
         # A machine that was slower for a while before: the better peak is the one to be judged by.
-        peak_per_s = max(peak["per_s"], (await load.closed(PEAK_S))["per_s"])
+        peak_per_s = max(peak["whole_per_s"], (await load.closed(PEAK_S))["whole_per_s"])
         statuses = await counted(suite)
     measured = {
         "seconds": OVERLOAD_S,
-        "goodput": round(over["per_s"] / peak_per_s, 2),
+        "granted": over["granted"],
+        "goodput": round(over["whole_per_s"] / peak_per_s, 2),
         "accepted_p99_ms": over["accepted_ms"][1],
         "normal_p99_ms": normal["accepted_ms"][1],
         "refused": over["refused"],
@@ -66,6 +67,6 @@ async def test_five_times_as_much_as_can_be_done(tmp_path: Path, tally: Tally, b
     tally.count("N9", n=1)
     assert over["reasons"].keys() <= {REFUSED}
     assert over["without_delay"] == 0
-    assert over["per_s"] >= GOODPUT_MIN * peak_per_s
+    assert over["whole_per_s"] >= GOODPUT_MIN[by] * peak_per_s
     assert statuses.keys() == {COMPLETED}
     assert max(sizes) < RESIDENT_BYTES_MAX

@@ -37,6 +37,9 @@ FRAME_BYTES_MAX = 1 << 20
 UNREAD_BYTES_MAX = 32 << 20
 """What may wait for a client that does not read; it can watch again for what it missed."""
 
+REFUSED_WITHIN_S = 0.01
+"""So long those who are too many wait for more to be said: a frame each costs what others need."""
+
 ANSWER_BYTES = 100
 CODES = {code.name: code.value[0] for code in grpc.StatusCode}
 
@@ -112,6 +115,11 @@ class Session:
         return frame
 
     def _said(self, size: int = ANSWER_BYTES) -> None:
+        """Something was added, and goes out in this loop pass."""
+        self._kept(size)
+        self._wake.set()
+
+    def _kept(self, size: int) -> None:
         """Something was added to what goes out next."""
         self._frame_bytes += size
         self._unread_bytes += size
@@ -121,7 +129,6 @@ class Session:
             self._frames.append(self._out)
             self._out = pb.SessionResponse()
             self._frame_bytes = 0
-        self._wake.set()
 
     async def _read(self, requests: AsyncIterator[pb.SessionRequest]) -> None:
         # The trace of a stream that lives on is no execution's.
@@ -132,7 +139,8 @@ class Session:
                 refusal = self._core.committer.refusal()
                 if refusal is not None:
                     # Nothing is begun before the frame is done: the rest of it fares the same.
-                    self._refuse((start.call_id, *(one.call_id for one in starts)), refusal)
+                    rest = (start.call_id, *(one.call_id for one in starts))
+                    self._refuse(rest, refusal, within_s=REFUSED_WITHIN_S)
                 elif self._admitted(start.call_id):
                     self._start(start)
             for watch in request.watches:
@@ -317,7 +325,9 @@ class Session:
         self._said(size + (execution.ByteSize() if execution is not None else 0))
         self._done()
 
-    def _refuse(self, call_ids: Sequence[int], error: FlowmeshError) -> None:
+    def _refuse(
+        self, call_ids: Sequence[int], error: FlowmeshError, *, within_s: float = 0.0
+    ) -> None:
         """Says of each call why it is not done."""
         refused = pb.SessionRefused(
             code=CODES[error.grpc_code],
@@ -329,7 +339,8 @@ class Session:
         for call_id in call_ids:
             refused.call_id = call_id
             self._out.refused.append(refused)
-            self._said(size)
+            self._kept(size)
+        asyncio.get_running_loop().call_later(within_s, self._wake.set)
 
     def _done(self) -> None:
         self.pending -= 1
