@@ -99,7 +99,7 @@ def show(document: dict[str, Any]) -> None:
     busy = {key[:2]: value for key, value in values.items() if key[2] == OTHERS}
     if busy:
         told = ", ".join(f"{system} {name} {value:.1f}" for (system, name), value in busy.items())
-        console.print(f"cores that other processes used meanwhile: {told}")
+        console.print(f"cores that others used or the host kept meanwhile: {told}")
     for system, settings in document["settings"].items():
         console.print(f"{system}: {json.dumps(settings)}")
     speed = document["yardstick_ms"]

@@ -55,7 +55,7 @@ class Meter:
 
 
 class Others:
-    """Cores that processes outside the run kept busy since it was made: their noise is ours."""
+    """Cores that processes outside the run, or the host, kept since it was made: noise in ours."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -73,11 +73,10 @@ class Others:
 
 
 def _busy_s() -> float:
-    """CPU seconds that the whole machine has spent on work."""
+    """CPU seconds that the whole machine has spent on work, or its host on other machines."""
     times = psutil.cpu_times()
-    return float(
-        times.user + times.system + getattr(times, "irq", 0) + getattr(times, "softirq", 0)
-    )
+    rest = sum(getattr(times, name, 0) for name in ("irq", "softirq", "steal"))
+    return float(times.user + times.system + rest)
 
 
 def until_quiet(patience_s: float, own: Meter) -> None:

@@ -24,11 +24,12 @@ from nats.js.api import StorageType, StreamConfig
 from benchmarks.answering import say_ready
 from benchmarks.roofline.committer import STREAM, SUBJECT, Committer
 from benchmarks.roofline.state import Execution
-from benchmarks.unary import COMPLETED, OPTIONS
+from benchmarks.unary import COMPLETED
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.api.worker.v1 import task_pb2, worker_service_pb2, worker_service_pb2_grpc
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.rpc import SERVER_OPTIONS
 
 GC_THRESHOLD = 50_000
 FRAME_ITEMS_MAX = 1_000
@@ -196,7 +197,7 @@ async def main(data_dir: str) -> None:
             dispatch=workers.dispatch,
         )
         workers.committer = committer
-        server = grpc.aio.server(options=OPTIONS)
+        server = grpc.aio.server(options=SERVER_OPTIONS)
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(workers, server)
         # What no workload calls is left to the base class, which says UNIMPLEMENTED.
         executions = Executions(committer)  # type: ignore[abstract]

@@ -65,7 +65,8 @@ FIGURES: Final = {
     "N7": ("NATS stores deleted and Redis flushed: lost", "0 in 200 + 200"),
     "N8": ("workflows while PostgreSQL restarts: wrong", "0 of 50,000"),
     "N9": (
-        "five times as many starts as can be done",
+        "five times as many starts as can be done; the host of the machine granted it a share"
+        " of the CPU time it wanted, goodput is told for all of it",
         "goodput 0.9 of the peak, accepted p99 3 x normal, refused in 50 ms",
     ),
     "N12": ("event stream resumed after a gateway's kill", "gap 0, p99 2 s"),
