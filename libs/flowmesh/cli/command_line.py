@@ -217,8 +217,10 @@ def _make() -> App:
 
 
 def _add(parent: App, rows: tuple[Row, ...], **options: Any) -> None:
+    """A command has no version of its own: where it takes a `--version`, that is of a workflow."""
     for name, place, text in rows:
-        parent.command(f"flowmesh.cli.{place}", name=name, help=text, **options)
+        where = f"flowmesh.cli.{place}"
+        parent.command(where, name=name, help=text, version_flags=(), **options)
 
 
 app = _make()

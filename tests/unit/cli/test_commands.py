@@ -88,6 +88,7 @@ async def test_an_error_is_json_too(flowmesh: Run) -> None:
         (("start", "order", "--input", "@nowhere"), "no file nowhere"),
         (("list", "executions", "--status", "odd"), "Choose from"),
         (("apply", "-f", "nowhere.yaml"), "no file nowhere.yaml"),
+        (("get", "execution", "exec-1", "--version", "7"), "Unknown option: --version"),
     ],
 )
 async def test_wrong_usage_is_exit_code_two(
