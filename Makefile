@@ -67,7 +67,7 @@ test test-all check conformance: export FLOWMESH_CORE = pure
 # What measures time runs alone, behind the rest, a file of which is on one of the cores; what
 # `make check` runs is left out.
 TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/features/test_scaling.py \
-  tests/guarantees/test_slow_ones.py
+  tests/guarantees/test_slow_ones.py tests/guarantees/test_idle.py
 test: setup ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile \
 	  $(patsubst %,--ignore=%,tests/tidy $(TIMED)) $(PYTEST_ARGS)

@@ -61,7 +61,7 @@ async def test_an_instant_that_is_refused_is_shown_and_counted(suite: Suite) -> 
     await run_by(suite, name, start=start, triggers=[trigger])
     async with Client(suite.grpc_address) as client, Worker(client, {name: floor}, slots=9):
         await floor.until(1)
-        shown = await shows(client, name, lambda one: one.refused)
+        shown = await shows(client, name, lambda one: one.refused and one.last_error)
         assert shown.last_error.startswith("START_REJECTED: ")
         (runs,) = (await suite.get(f"/api/v1/executions?workflow={name}")).json["executions"]
         assert runs["executionId"] in shown.last_error

@@ -8,7 +8,7 @@ import asyncpg
 import psutil
 import pytest
 
-from flowmesh.testing.polling import pause
+from flowmesh.testing.polling import pause, slowness
 from flowmesh.testing.suite import Suite
 
 # What begins with the start has ended by then.
@@ -68,4 +68,4 @@ async def test_an_idle_suite_renews_its_lease_and_rests(tmp_path: Path, seconds:
     print(f"{len(asked)} statements and {used:.2%} of a core in {took_s:.0f} s")
     assert all("renewed as" in statement for statement in asked), set(asked)
     assert len(asked) <= took_s * LEASE_PER_S * (1 + SPREAD) + 1
-    assert used <= CPU_MAX
+    assert used <= CPU_MAX * slowness()
