@@ -5,20 +5,25 @@ import os
 import shutil
 import signal
 import time
+from typing import Any
 
 import pytest
 
 from flowmesh.sdk import Client, Handle
-from flowmesh.testing.polling import allowed_s, done
+from flowmesh.testing.polling import allowed_s, done, pause
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.drills.drill import Drill
 from tests.drills.orders import shipped
+from tests.features.natives import applied, execute, workflow
 
 SERVING_WITHIN_S = 5.0
 CLIENTS = 5
 WAITED_S = 60.0
 RESTARTED_WITHIN_S = 10.0
+# Long enough to be noticed; who registers waits for longer.
+HANGS_S = 0.7
+EVENTS_WITHIN_S = 10.0
 
 
 def drill(dev: Suite, world: World, fault: str) -> Drill:
@@ -109,6 +114,28 @@ async def test_a_lost_nats_store_loses_no_event(dev: Suite, world: World) -> Non
         running.breaks()
         await restarted(dev, "nats", before)
         await running.finish(extra_deliveries=0)
+
+
+async def test_a_nats_that_hangs_for_a_moment_keeps_no_start_from_a_new_version(dev: Suite) -> None:
+    """Who changes a workflow hears of it when starts use it; events are heard at once again."""
+
+    def answering(word: str) -> Any:
+        return workflow("hanging", {"id": "a", "taskRef": "noop"}, output=word)
+
+    await applied(dev, answering("older"))
+    assert (await execute(dev, "hanging")).json["output"] == "older"
+    pid = dev.pids["nats"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        applying = asyncio.create_task(applied(dev, answering("newer")))
+        await pause(HANGS_S)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await applying
+    assert (await execute(dev, "hanging")).json["output"] == "newer"
+    async with Client(dev.grpc_address) as client, asyncio.timeout(allowed_s(EVENTS_WITHIN_S)):
+        handle = await client.start("hanging", {})
+        assert await sequences(handle)
 
 
 @pytest.mark.feature("S3-22", "S3-103")

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ CONNECT_TIMEOUT_S = 2
 RECONNECT_WAIT_S = 0.1
 PENDING_BYTES_MAX = 32 * 1024 * 1024
 PUBLISH_TIMEOUT_S = 5.0
-FLUSH_TIMEOUT_S = 2
+FLUSH_TIMEOUT_S = 2.0
 CLOSE_TIMEOUT_S = 1.0
 PING_INTERVAL_S = 20
 # A publish is recognised as a repeat for this long.
@@ -75,10 +75,10 @@ class Bus:
         self._closed = False
         self._running: set[asyncio.Task[None]] = set()
         self._unanswered: set[asyncio.Task[Any]] = set()
-        # Where the server acknowledges messages, and who waits for that, by number.
+        # Where the server answers, and who waits for that, by number.
         self._inbox = self.client.new_inbox()
-        self._published = 0
-        self._acks: dict[str, asyncio.Future[Any]] = {}
+        self._expected_count = 0
+        self._coming: dict[str, asyncio.Future[Any]] = {}
         self._connecting: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("flowmesh.bus")
 
@@ -125,23 +125,30 @@ class Bus:
         sent = self._headers(headers)
         if msg_id:
             sent[MESSAGE_ID] = msg_id
-        self._published += 1
-        number = str(self._published)
-        stored = self._acks[number] = asyncio.get_running_loop().create_future()
         try:
-            await self.client.publish(subject, data, f"{self._inbox}.{number}", sent or None)
-            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
-                ack = _ack(await stored)
+            with self._expected() as (inbox, stored):
+                await self.client.publish(subject, data, inbox, sent or None)
+                async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                    ack = _ack(await stored)
         except (*FAILURES, Unavailable) as error:
             self.traffic.refused.inc()
             raise _unavailable() from error
-        finally:
-            del self._acks[number]
         self.traffic.published.inc()
         return ack
 
-    async def _acknowledged(self, raw: Any) -> None:
-        waiting = self._acks.get(raw.subject.rpartition(".")[2])
+    @contextlib.contextmanager
+    def _expected(self) -> Iterator[tuple[str, asyncio.Future[Any]]]:
+        """A subject of this bus, and what comes on it."""
+        self._expected_count += 1
+        number = str(self._expected_count)
+        coming = self._coming[number] = asyncio.get_running_loop().create_future()
+        try:
+            yield f"{self._inbox}.{number}", coming
+        finally:
+            del self._coming[number]
+
+    async def _came(self, raw: Any) -> None:
+        waiting = self._coming.get(raw.subject.rpartition(".")[2])
         if waiting is not None and not waiting.done():
             waiting.set_result(raw)
 
@@ -156,10 +163,17 @@ class Bus:
             raise _unavailable() from error
 
     async def flush(self) -> None:
-        """Returns when the server has all that was sent."""
+        """Returns when the server has all that was sent: when a message to itself is back.
+
+        A flush of the client library that is given up leaves a connection without a reader: the
+        pong that comes then ends it, and nothing is heard until the third ping stays unanswered.
+        """
         self._require()
         try:
-            await self.client.flush(timeout=FLUSH_TIMEOUT_S)
+            with self._expected() as (inbox, echo):
+                await self.client.publish(inbox)
+                async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                    await echo
         except FAILURES as error:
             raise _unavailable() from error
 
@@ -263,7 +277,7 @@ class Bus:
             pending_size=PENDING_BYTES_MAX,
             skip_subject_validation=True,
         )
-        await self.client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
+        await self.client.subscribe(f"{self._inbox}.*", cb=self._came)
         for subject, handler in list(self._core):
             await self._listen(subject, handler)
         await self._on_connect()
@@ -302,7 +316,7 @@ class Bus:
         lost, self._unanswered = self._unanswered, set()
         for request in lost:
             request.cancel()
-        for waiting in self._acks.values():
+        for waiting in self._coming.values():
             if not waiting.done():
                 waiting.set_exception(_unavailable())
 

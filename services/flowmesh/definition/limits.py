@@ -24,7 +24,7 @@ READINGS_CACHED_MAX = 100
 OUTCOMES_CACHED_BYTES_MAX = 16 * 1024 * 1024
 OUTCOMES_CACHED_MAX = 1_000
 PROBLEM_BYTES = 1_024
-NOTICE_TIMEOUT_S = 0.2
+NOTICE_TIMEOUT_S = 2.0
 
 # Of workflows that a change to a task would break: problems shown, and workflows read at a time.
 BROKEN_SHOWN_MAX = 20

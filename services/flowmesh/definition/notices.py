@@ -1,6 +1,7 @@
 """Tells orchestrators which names changed, so that they forget what they keep of them.
 
-Best effort and bounded: who hears nothing asks again within 30 s anyway.
+Best effort and bounded: who hears nothing asks again within 30 s anyway. A change is answered
+after it was told, so that a start that follows the answer uses what has changed.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ class Notices:
         self._log = log
 
     async def changed(self, namespace: str, names: Sequence[str]) -> None:
-        """Never raises and takes at most 200 ms, whatever the state of the bus."""
+        """Never raises and takes at most 2 s, whatever the state of the bus."""
         if not names or not self._bus.connected:
             return
         body = orjson.dumps({"namespace": namespace, "names": names[:NAMES_MAX]})

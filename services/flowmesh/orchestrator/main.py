@@ -316,8 +316,7 @@ async def _listen(runtime: Runtime, core: Orchestrator) -> None:
     """Hears of changed definitions, so that the next start uses them."""
 
     async def changed(message: Message) -> None:
-        names = orjson.loads(message.data)
-        core.plans.forget(names["namespace"], names["names"])
+        core.plans.forget(orjson.loads(message.data)["namespace"])
 
     subject = f"{runtime.settings.bus_prefix}.definitions.changed"
     await runtime.bus.subscribe_core(subject, changed)

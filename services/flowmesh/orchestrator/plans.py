@@ -172,17 +172,22 @@ class PlanCache:
                 retry_after_ms=1_000,
             ) from error
         plan = self.remember(response.plan)
-        self._names[name] = _Cached(plan, self._clock.monotonic_ms() + FRESH_MS)
+        # The name may have changed since it was asked for: this answers those who asked, no more.
+        current = self._asked.get(name) is asyncio.current_task()
+        fresh_until_ms = self._clock.monotonic_ms() + FRESH_MS if current else 0.0
+        self._names[name] = _Cached(plan, fresh_until_ms)
         self._names.move_to_end(name)
         if len(self._names) > PLANS_MAX:
             self._names.popitem(last=False)
         return plan
 
-    def forget(self, namespace: str, names: Iterable[str]) -> None:
+    def forget(self, namespace: str) -> None:
         """Makes starts ask again; tasks may be shared, so any change in a namespace counts."""
-        for name in [n for n in self._names if n[0] == namespace]:
-            self._names[name].fresh_until_ms = 0.0
-            self._asked.pop(name, None)
+        for name, cached in self._names.items():
+            if name[0] == namespace:
+                cached.fresh_until_ms = 0.0
+        for name in [asked for asked in self._asked if asked[0] == namespace]:
+            del self._asked[name]
 
     def check_input(self, plan: Plan, data: bytes) -> None:
         """Raises INPUT_INVALID with one violation per problem when the input does not fit."""

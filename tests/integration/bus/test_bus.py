@@ -52,6 +52,13 @@ async def publish_when_back(bus: Bus, subject: str, data: bytes) -> None:
         return
 
 
+async def stop_answering(own: EmbeddedServers) -> None:
+    """The server is there, and does nothing until SIGCONT."""
+    own.kill("nats", signal.SIGSTOP)
+    stopped = (os.P_PID, own.pids()["nats"], os.WSTOPPED | os.WNOWAIT)
+    await asyncio.to_thread(os.waitid, *stopped)
+
+
 async def test_what_is_published_is_read_in_order(bus: Bus) -> None:
     """More than several batches arrive in order with their sequence and headers."""
     for number in range(300):
@@ -174,15 +181,34 @@ async def test_what_was_asked_of_a_killed_server_fails_at_once(
     own: EmbeddedServers, bus: Bus
 ) -> None:
     """A request whose answer cannot come any more is given up with the connection."""
-    own.kill("nats", signal.SIGSTOP)
-    stopped = (os.P_PID, own.pids()["nats"], os.WSTOPPED | os.WNOWAIT)
-    await asyncio.to_thread(os.waitid, *stopped)
+    await stop_answering(own)
     asked = asyncio.create_task(bus.publish("test.a", b"in flight"))
     assert not (await asyncio.wait((asked,), timeout=0.2))[0]
     own.kill("nats")
     async with asyncio.timeout(2):
         with pytest.raises(Unavailable):
             await asked
+
+
+async def test_who_gives_up_waiting_leaves_a_bus_that_hears(own: EmbeddedServers, bus: Bus) -> None:
+    """A server that was slow to answer is heard again as soon as it answers."""
+    heard = asyncio.Queue[bytes]()
+
+    async def handle(message: Message) -> None:
+        await heard.put(message.data)
+
+    await bus.subscribe_core("core.x", handle)
+    await bus.flush()
+    await stop_answering(own)
+    for waiting in (bus.flush(), bus.publish("test.a", b"x"), bus.jetstream.stream_info(STREAM)):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(waiting, 0.1)
+    own.kill("nats", signal.SIGCONT)
+    async with asyncio.timeout(5):
+        await bus.publish_core("core.x", b"x")
+        assert await heard.get() == b"x"
+        await bus.flush()
+    assert bus.generation == 1
 
 
 async def test_a_bus_without_a_server_does_not_hold_up_the_start(unused_tcp_port: int) -> None:

@@ -11,6 +11,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.turns import Turns
+from flowmesh.plan import Plan
 from flowmesh.runtime import Clock
 from tests.unit.engine.factories import node, plan
 
@@ -103,13 +104,22 @@ class Definitions:
         return await self.answer
 
 
+class Plans(PlanCache):
+    """Every answer is the next of these plans."""
+
+    def __init__(self, definitions: Definitions, *plans: Plan) -> None:
+        super().__init__(definitions=definitions, clock=Clock())  # type: ignore[arg-type]
+        self._next = iter(plans)
+
+    def remember(self, message: plan_pb2.Plan) -> Plan:
+        return next(self._next)
+
+
 @pytest.mark.parametrize("late", range(6))
 async def test_nobody_passes_those_who_wait_for_a_plan(late: int) -> None:
     """Also not who comes just when it is there, so many passes of the loop before they hear."""
     definitions = Definitions()
-    plans = PlanCache(definitions=definitions, clock=Clock())  # type: ignore[arg-type]
-    shared = plan(node("a"), start=plan_pb2.StartPolicy(concurrency=1))
-    plans.remember = lambda _message: shared  # type: ignore[method-assign]
+    plans = Plans(definitions, plan(node("a"), start=plan_pb2.StartPolicy(concurrency=1)))
     order: list[int] = []
 
     async def start(number: int) -> None:
@@ -130,11 +140,26 @@ async def test_nobody_passes_those_who_wait_for_a_plan(late: int) -> None:
     assert plans.cached(NAME) is not None
 
 
+async def test_a_plan_that_changed_while_it_was_asked_for_is_asked_for_again() -> None:
+    """Whoever asked before hears what was asked for; it is at hand for nobody else."""
+    definitions = Definitions()
+    older, newer = plan(node("a")), plan(node("a"), node("b"))
+    plans = Plans(definitions, older, newer)
+    asking = asyncio.create_task(plans.resolve(NAME))
+    await passes()
+    plans.forget(NAME[0])
+    definitions.answer.set_result(SimpleNamespace(plan=None))
+    assert await asking is older
+    assert plans.cached(NAME) is None
+
+    assert await plans.resolve(NAME) is newer
+    assert plans.cached(NAME) is newer
+
+
 async def test_starts_without_a_line_do_not_wait_for_each_other() -> None:
     """A plan without a start policy is at hand as soon as it is known, whoever is still to hear."""
     definitions = Definitions()
-    plans = PlanCache(definitions=definitions, clock=Clock())  # type: ignore[arg-type]
-    plans.remember = lambda _message: plan(node("a"))  # type: ignore[method-assign]
+    plans = Plans(definitions, plan(node("a")))
     asking = asyncio.create_task(plans.resolve(NAME))
     await passes()
     definitions.answer.set_result(SimpleNamespace(plan=None))
