@@ -4,8 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup compile pure demo dev cluster test test-compiled simulate faults faults-steady \
-  faults-boundaries fuzz conformance test-all check format gen verify bench bench-quick \
+.PHONY: help setup compile pure demo dev cluster test test-long test-compiled simulate faults \
+  faults-steady faults-boundaries fuzz conformance test-all check format gen verify bench bench-quick \
   bench-gate profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
@@ -62,16 +62,20 @@ cluster: setup ## each service as its own process, two orchestrators and two wor
 	@$(BIN)/flowmesh cluster
 
 # What runs on the sources alone, compiled core or not; some tests put parts of it out of action.
-test test-all check conformance: export FLOWMESH_CORE = pure
+test test-long test-all check conformance: export FLOWMESH_CORE = pure
 
 # What measures time runs alone, behind the rest, a file of which is on one of the cores; what
 # `make check` runs is left out.
 TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/features/test_scaling.py \
   tests/guarantees/test_slow_ones.py tests/guarantees/test_idle.py
+ON_TWO_CORES := -n 2 --dist loadfile $(patsubst %,--ignore=%,tests/tidy $(TIMED))
 test: setup ## the test suite, under ten minutes on two cores
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile \
-	  $(patsubst %,--ignore=%,tests/tidy $(TIMED)) $(PYTEST_ARGS)
-	$(BIN)/pytest -m "not slow" $(TIMED) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not long and not slow" $(TIMED) $(PYTEST_ARGS)
+
+test-long: setup ## what CI runs besides: clusters, kills and long commands; under ten minutes
+	$(BIN)/pytest -m "long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "long and not slow" $(TIMED) $(PYTEST_ARGS)
 
 CORE_TESTS := tests/unit/engine tests/unit/orchestrator tests/integration/orchestrator \
   tests/integration/worker tests/golden tests/guarantees/test_dev.py \

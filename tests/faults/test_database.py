@@ -37,6 +37,7 @@ where query like '-- The one statement of a batch%' and pid <> pg_backend_pid()"
 _WAITING = _COMMITTING + " and wait_event_type = 'Lock'"
 
 
+@pytest.mark.long
 @pytest.mark.fault("F8")
 @pytest.mark.parametrize(
     "fault", ["lost reply", pytest.param("late request", marks=pytest.mark.slow)]

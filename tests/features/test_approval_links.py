@@ -239,6 +239,7 @@ async def test_a_link_is_of_one_question(suite: Suite, world: World) -> None:
     assert (await sent(suite, new, decision="approve")).status == 409
 
 
+@pytest.mark.long
 async def test_links_hold_over_a_restart_and_at_every_instance(tmp_path: Path) -> None:
     """The key is in the database, and in no log; the address of links is a setting."""
     public = {"FLOWMESH_PUBLIC_URL": "https://flow.example.com/x/"}

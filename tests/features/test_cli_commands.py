@@ -79,6 +79,7 @@ async def test_from_a_file_to_a_trace(flowmesh: Run, tmp_path: Path) -> None:
     assert trace.lines[2].startswith("   └─ ✔ second")
 
 
+@pytest.mark.long
 async def test_what_is_there_is_listed_and_shown(flowmesh: Run) -> None:
     """Workflows, tasks, executions and services, as columns and as JSON."""
     applied = await flowmesh("apply", "-f", "-", "--json", stdin=RESOURCES)
@@ -119,6 +120,7 @@ async def test_a_wrong_definition_says_where(flowmesh: Run, tmp_path: Path) -> N
     assert (await flowmesh("get", "workflow", "cli-cycle")).code == 1
 
 
+@pytest.mark.long
 async def test_an_execution_is_signaled_paused_and_canceled(flowmesh: Run, suite: Suite) -> None:
     """The exit code of `watch` says that it did not complete."""
     flow = Workflow("cli-cancel")

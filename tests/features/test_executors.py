@@ -251,6 +251,7 @@ async def test_a_function_with_a_handler_goes_to_the_worker_that_has_it(equipped
     assert ended["stepResults"]["own"]["result"] == {"price": 12}
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-36", "S4-57", "S4-88")
 async def test_python_over_its_limits_ends_and_harms_no_other(equipped: Suite) -> None:
     """Processor time, memory and time, with more such tasks than processes; others go on."""

@@ -81,6 +81,7 @@ async def test_delays_are_fixed_until_an_instant_or_computed(suite: Suite) -> No
     assert waited["endTime"] >= until
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-73")
 async def test_delays_survive_the_crash_of_everything(tmp_path: Path) -> None:
     """Each ends once its time has come, however much of it nobody was there for; not before."""

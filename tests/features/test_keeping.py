@@ -38,6 +38,7 @@ async def person(client: Client, name: str = SECRET) -> str:
     return handle.id
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-41")
 async def test_what_is_past_its_retention_is_in_the_archive(tmp_path: Path) -> None:
     """It leaves the database and is still shown, with a mark; what says 30 days stays."""

@@ -33,6 +33,7 @@ def key_of(path: str) -> int:
     return int(path.removeprefix("/approve/").partition(".")[0])
 
 
+@pytest.mark.long
 async def test_links_of_an_older_key_are_good_until_they_are_revoked(
     suite: Suite, asking: Asking
 ) -> None:

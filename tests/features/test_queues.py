@@ -96,6 +96,7 @@ async def test_free_workers_share_what_waits(suite: Suite) -> None:
     assert {slots: floor.most for slots, floor in floors.items()} == {1: 1, 2: 2, 3: 3}
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-35")
 async def test_a_worker_service_runs_as_much_as_its_settings_say(
     tmp_path: Path, world: World
@@ -116,6 +117,7 @@ async def test_a_worker_service_runs_as_much_as_its_settings_say(
     assert len(world.calls("slow")) == 3
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-35")
 @pytest.mark.parametrize(
     ("less", "more", "taken", "left", "told"),

@@ -26,6 +26,8 @@ FASTER_MIN = 1.8
 PATIENCE_S = 60.0
 ORCHESTRATORS = ("orchestrator-1", "orchestrator-2")
 
+pytestmark = pytest.mark.long
+
 
 @task("work-slowly")
 async def work(value: Any) -> Any:

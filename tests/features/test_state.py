@@ -79,6 +79,7 @@ async def test_plan_paths_and_nodes_of_a_running_execution_are_shown(
     assert (await suite.get("/api/v1/executions/no-such/state")).status == 404
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-41")
 async def test_what_has_ended_is_deleted_after_its_time(tmp_path: Path) -> None:
     """Execution, history and input go; what still runs stays, and so does the definition."""
@@ -225,6 +226,7 @@ async def test_what_is_short_lived_and_shared_is_in_redis_for_a_time(
         assert len(world.calls(name)) == 2
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-37", "S3-41", "S3-115")
 async def test_the_state_of_what_has_ended_is_a_key_in_redis_for_a_time(tmp_path: Path) -> None:
     """Once it is read from the rows: the next reader needs no history. Nothing depends on it."""
@@ -253,6 +255,7 @@ async def test_the_state_of_what_has_ended_is_a_key_in_redis_for_a_time(tmp_path
         assert hits == 2
 
 
+@pytest.mark.long
 async def test_what_is_erased_or_deleted_leaves_redis_at_once(tmp_path: Path) -> None:
     """It held the values as well."""
     async with Suite(tmp_path / "data") as own:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flowmesh.sdk import Client, Trigger, Worker
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
@@ -111,6 +113,7 @@ async def test_what_fires_beside_a_run_is_answered_with_it(suite: Suite) -> None
     assert floor.order == [{"customer": "a", "n": 0}]
 
 
+@pytest.mark.long
 async def test_a_backfill_tells_what_joined_from_what_was_started_before(
     suite: Suite, tmp_path: Path
 ) -> None:

@@ -391,6 +391,7 @@ async def test_wrong_triggers_are_refused_where_they_stand(suite: Suite) -> None
     assert (taken.status, taken.json["error"]["reason"]) == (409, "HOOK_TAKEN"), taken.text
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-182", "S1-169")
 async def test_a_backfill_starts_nothing_twice(suite: Suite, tmp_path: Path) -> None:
     """Of a file, of a schedule, of published events: counted first, run again without effect."""

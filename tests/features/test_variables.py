@@ -168,6 +168,7 @@ async def test_a_change_is_seen_by_those_who_look_back(suite: Suite, world: Worl
     assert record["variables"] == {"order": 7, "limit": 42, "note": None}
 
 
+@pytest.mark.long
 async def test_variables_hold_over_a_crash(tmp_path: Path, world: World) -> None:
     """A change that was answered is there after a kill of everything; the rest goes on with it."""
     world.answers("limit", json={})

@@ -181,6 +181,7 @@ async def test_two_versions_are_compared_by_meaning(suite: Suite, name: str) -> 
     assert refusal(await suite.get(f"{path}?from=9")) == (404, "WORKFLOW_NOT_FOUND")
 
 
+@pytest.mark.long
 async def test_the_command_line_releases_and_rolls_back(
     suite: Suite, name: str, tmp_path: Path
 ) -> None:

@@ -17,6 +17,8 @@ from tests.features.natives import applied, workflow
 POINTS_FILE = "failpoints"
 PATIENCE_S = 60.0
 
+pytestmark = pytest.mark.long
+
 
 def definitions(suffix: str) -> list[object]:
     """A parent, its child, and a chain of two runs."""

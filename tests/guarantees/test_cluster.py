@@ -19,6 +19,8 @@ HANDED_OVER_S = 1.0
 REDISPATCHED_S = 4.0
 WORKER_REPLACED_S = 1.5
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.feature("S2-53", "S2-54", "S3-21", "S3-39", "S3-96")
 @pytest.mark.fault("F1")

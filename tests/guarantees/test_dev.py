@@ -102,6 +102,7 @@ async def test_a_killed_nats_delays_events_only(dev: Suite, world: World) -> Non
         await running.finish(extra_deliveries=0)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-22", "S3-46")
 @pytest.mark.fault("F15")
 async def test_a_lost_nats_store_loses_no_event(dev: Suite, world: World) -> None:
@@ -138,6 +139,7 @@ async def test_a_nats_that_hangs_for_a_moment_keeps_no_start_from_a_new_version(
         assert await sequences(handle)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-22", "S3-103")
 @pytest.mark.fault("F20")
 async def test_a_killed_redis_changes_no_result(dev: Suite, world: World) -> None:

@@ -48,7 +48,7 @@ def statements(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "seconds",
-    [10.0, pytest.param(60.0, marks=pytest.mark.slow)],
+    [pytest.param(10.0, marks=pytest.mark.long), pytest.param(60.0, marks=pytest.mark.slow)],
     ids=["short", "minute"],
 )
 async def test_an_idle_suite_renews_its_lease_and_rests(tmp_path: Path, seconds: float) -> None:

@@ -34,6 +34,8 @@ MAP = {
     },
 }
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.fault("F7")
 async def test_a_map_goes_on_where_it_was(dev: Suite) -> None:

@@ -24,7 +24,7 @@ PEAK_S = 2.0
 OVERLOAD_S = 3.0
 
 
-@pytest.mark.parametrize("by", ["calls", "sessions"])
+@pytest.mark.parametrize("by", [pytest.param("calls", marks=pytest.mark.long), "sessions"])
 async def test_too_many_starts_are_told_to_come_back(tmp_path: Path, by: str) -> None:
     """Refused with a delay; what was accepted ends; then it is as it was before."""
     async with Suite(tmp_path / "data") as suite, generator(suite, by) as load:

@@ -12,6 +12,8 @@ from tests.features.natives import applied, resource, workflow
 
 NAMES = ("charge", "ship", "refund", "transfer")
 
+pytestmark = pytest.mark.long
+
 
 async def called(suite: Suite, execution_id: str) -> bool:
     """Whether the undo has asked for its task, which nobody runs yet."""

@@ -27,6 +27,8 @@ async def main():
 asyncio.run(main())
 """
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 async def own(tmp_path: Path) -> AsyncIterator[EmbeddedServers]:

@@ -47,6 +47,8 @@ PUBLIC = {
     "flowmesh.api.worker.v1.WorkerService",
 }
 
+pytestmark = pytest.mark.long
+
 
 @task("greet-in-cluster")
 async def greet(person: dict[str, str]) -> str:

@@ -68,6 +68,7 @@ async def test_a_workflow_runs_and_survives_a_restart(tmp_path: Path) -> None:
         assert await suite.execution(execution["executionId"]) == execution
 
 
+@pytest.mark.long
 async def test_it_recovers_from_a_killed_process_group(tmp_path: Path) -> None:
     """After kill -9 of everything the next start needs no person."""
     suite = Suite(tmp_path / "data")
@@ -109,6 +110,7 @@ async def test_a_taken_port_is_told_before_anything_starts(
     assert not data_dir.exists()
 
 
+@pytest.mark.long
 async def test_it_works_below_a_closed_folder(tmp_path: Path) -> None:
     """A parent of mode 700, as mktemp -d makes, is no obstacle, for root neither."""
     closed = tmp_path / "closed"
@@ -136,6 +138,7 @@ async def test_ephemeral_data_is_thrown_away() -> None:
     assert folder not in listed()
 
 
+@pytest.mark.long
 async def test_a_signal_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     """Whoever changes their mind at once is left with no process either."""
     process = await asyncio.create_subprocess_exec(
@@ -176,6 +179,7 @@ async def test_a_given_server_is_used(tmp_path: Path, servers: object) -> None:
         assert (await suite.run(HELLO))["status"] == "completed"
 
 
+@pytest.mark.long
 async def test_a_given_server_that_is_away_is_named(tmp_path: Path) -> None:
     """The banner does not say of it that it is there; what needs no bus is served."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -198,6 +202,7 @@ async def test_a_given_server_that_is_away_is_named(tmp_path: Path) -> None:
     assert b"does not answer" not in lines[b"Redis"]
 
 
+@pytest.mark.long
 async def test_idle_memory_is_bounded(tmp_path: Path) -> None:
     """The whole suite with its servers needs at most 350 MiB when it has just started."""
     async with Suite(tmp_path / "data") as suite:

@@ -32,7 +32,7 @@ def orders(world: World) -> dict[str, object]:
     return {"id": "orders", "name": "Orders", "steps": steps}
 
 
-@pytest.mark.parametrize("layout", [Suite, Cluster])
+@pytest.mark.parametrize("layout", [Suite, pytest.param(Cluster, marks=pytest.mark.long)])
 async def test_a_stop_in_the_middle_of_work_repeats_nothing(
     tmp_path: Path, layout: type[Suite]
 ) -> None:

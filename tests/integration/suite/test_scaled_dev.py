@@ -24,6 +24,8 @@ select count(*) as owned from orchestrator.partitions p
 join orchestrator.incarnations i on i.id = p.incarnation where i.lease_until > now()
 group by i.id order by owned"""
 
+pytestmark = pytest.mark.long
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def scaled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:

@@ -53,6 +53,7 @@ def call(step: str, url: str) -> dict[str, object]:
     return {"id": step, "name": step, "action": "http.request", "params": {"url": url}}
 
 
+@pytest.mark.long
 async def test_slots_and_allowed_networks(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,7 @@ async def test_a_dispatch_that_a_claim_overtook_is_refused(
     await other.run(task_of("late", NOOP, 1, partition=5, epoch=8), NOOP)
 
 
+@pytest.mark.long
 async def test_too_many_unacknowledged_results_stop_the_grants(
     orchestrator: Orchestrator,
 ) -> None:

@@ -16,6 +16,7 @@ from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.sandbox import Sandbox, SandboxFailure
 from flowmesh.standards.jq_values import bare
+from tests.draws import draws
 from tests.unit.definitions.cncf import Drawn, ran, same, told
 from tests.unit.definitions.factories import documents, http, node, problems, steps, task, workflow
 from tests.unit.definitions.test_exports import converted, refused
@@ -41,7 +42,7 @@ def tasks(document: Json) -> dict[str, Json]:
     return {name: each for item in document["do"] for name, each in item.items()}
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(draws(24)))
 async def test_what_is_written_does_the_same(seed: int, box: Sandbox) -> None:
     """The same end and output at the same time, and each task is asked the same."""
     drawn = Drawn(seed)

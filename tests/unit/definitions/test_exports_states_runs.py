@@ -16,10 +16,11 @@ from flowmesh.rehearsal.report import Report
 from flowmesh.rehearsal.run import rehearse
 from flowmesh.rehearsal.source import stand_ins
 from flowmesh.sandbox import Sandbox
+from tests.draws import draws
 from tests.unit.definitions.factories import http, steps, task, workflow
 
 Json = Any
-SEEDS = range(120)
+SEEDS = range(draws(120))
 INPUT = {"n": 3, "text": "it's {a} \\ 'b'", "list": [{"k": 1}, {"k": 2}], "a b": [None, 1.5]}
 CONDITIONS = [
     "input.missing == 1",

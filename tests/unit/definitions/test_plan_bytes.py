@@ -4,6 +4,8 @@ import hashlib
 import random
 from typing import Any
 
+import pytest
+
 from flowmesh.definitions import compile_source
 from tests.unit.definitions.factories import documents, node, resource, steps, task, workflow
 
@@ -94,6 +96,7 @@ def mapped(draw: random.Random) -> bytes:
     return documents(task("t"), workflow(*given))
 
 
+@pytest.mark.long
 def test_workflows_with_maps_keep_their_plans() -> None:
     """Byte by byte those of the release that brought maps."""
     draw = random.Random(3)
