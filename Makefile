@@ -5,8 +5,8 @@ SHELL := bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .PHONY: help setup compile pure demo dev cluster test test-long test-compiled simulate faults \
-  faults-steady faults-boundaries fuzz conformance test-all check format gen verify bench bench-quick \
-  bench-gate profile features docs lock clean
+  faults-steady faults-boundaries fuzz conformance test-all check format gen verify bench \
+  bench-quick bench-gate profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \

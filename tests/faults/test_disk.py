@@ -18,6 +18,7 @@ DISKS = {"postgres": "192m", "nats": "24m"}
 BLOCK = bytes(1 << 20)
 REFUSED_WITHIN_S = 30.0
 FULL_S = 3.0
+SPARE_LOGS = 4
 REST = {"id": "rest", "name": "rest", "action": "delay", "params": {"duration": 1}}
 # What a start brings along, so that the room left in pages is soon used up.
 TEXT = "x" * 6_000
@@ -57,12 +58,16 @@ def fill(disk: Path) -> Path:
             return ballast
 
 
-async def new_log(disks: Rig) -> None:
-    """A new file for the database's log: without one it stops, and it is the data that is full."""
+async def spare_logs(disks: Rig) -> None:
+    """Room for the database's log, without which it stops: it is the data that is to be full."""
     connection = await checker.reader(disks.postgres)
     try:
-        await connection.execute("select pg_switch_wal()")
-        await connection.execute("select txid_current()")
+        for _ in range(SPARE_LOGS):
+            await connection.execute("select pg_switch_wal()")
+            await connection.execute("select txid_current()")
+        # Keeps those that are behind it for later.
+        await connection.execute("checkpoint")
+        assert await connection.fetchval("select count(*) from pg_ls_waldir()") > SPARE_LOGS
     finally:
         await connection.close()
 
@@ -77,7 +82,7 @@ async def test_the_disk_of_the_database_is_full(disks: Rig, world: World, tally:
         await scenario.whole()
         other = await disks.define({"id": "other", "name": "other", "steps": [REST]})
         await running.in_flight()
-        await new_log(disks)
+        await spare_logs(disks)
         ballast = fill(disks.servers.data_dir.path / "postgres")
         try:
             running.breaks()
