@@ -40,6 +40,8 @@ IN_EVENT = (
 # Points that a process comes to although nothing is done.
 BY_THEMSELVES = ("orchestrator.renewing", "registry.renewed")
 
+pytestmark = pytest.mark.long
+
 
 def mostly_slow(points: Sequence[str], quick: str = "") -> list[Any]:
     """All of the points for `make faults`, of them at most one for `make test`."""

@@ -123,6 +123,7 @@ async def test_dev_is_ready_soon(unused: Started) -> None:
     assert unused.later_s < LATER_START_S_MAX
 
 
+@pytest.mark.long
 async def test_an_idle_suite_costs_next_to_nothing(unused: Started) -> None:
     """With a subscriber that hears nothing for ten seconds: hardly any CPU, bounded memory."""
     suite = unused.suite

@@ -431,6 +431,7 @@ async def test_a_backfill_starts_nothing_twice(suite: Suite, tmp_path: Path) -> 
     assert len(await started(suite, name, total)) == total
 
 
+@pytest.mark.long
 async def test_the_cli_and_the_sdk_do_what_rest_does(suite: Suite) -> None:
     """Lists, pauses, resumes, fires, publishes."""
     name, kind = named("spoken"), named("said")

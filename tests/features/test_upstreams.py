@@ -11,6 +11,7 @@ from tests.features.natives import applied, http_task, workflow
 from tests.features.test_limits import eventually, own
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-188", "S4-60")
 async def test_a_failing_upstream_is_left_alone_and_tried_again(suite: Suite, world: World) -> None:
     """Closed, open, half open, closed; while it is open attempts fail at once, and it is seen."""

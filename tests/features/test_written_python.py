@@ -44,6 +44,7 @@ async def output_in(suite: Suite, namespace: str, name: str) -> Json:
     return answer.json["output"]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-16")
 async def test_a_workflow_that_is_written_as_python_is_the_same_version(
     suite: Suite, tmp_path: Path

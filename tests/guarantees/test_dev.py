@@ -90,6 +90,7 @@ async def test_everything_killed_at_once_loses_nothing(dev: Suite, world: World)
     assert serving_s <= allowed_s(SERVING_WITHIN_S)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-22", "S3-46", "S0-96", "S1-137", "S3-103")
 @pytest.mark.fault("F14")
 async def test_a_killed_nats_delays_events_only(dev: Suite, world: World) -> None:

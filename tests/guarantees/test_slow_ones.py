@@ -32,6 +32,8 @@ FEW_SLOTS = 4
 HELD_TASKS = 500
 AT_ONCE = 2_000
 
+pytestmark = pytest.mark.long
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
