@@ -131,6 +131,7 @@ async def test_a_nats_that_hangs_for_a_moment_keeps_no_start_from_a_new_version(
     try:
         applying = asyncio.create_task(applied(dev, answering("newer")))
         await pause(HANGS_S)
+        assert not applying.done()
     finally:
         os.kill(pid, signal.SIGCONT)
     await applying

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -77,7 +78,7 @@ class Bus:
         self._unanswered: set[asyncio.Task[Any]] = set()
         # Where the server answers, and who waits for that, by number.
         self._inbox = self.client.new_inbox()
-        self._expected_count = 0
+        self._numbers = itertools.count(1)
         self._coming: dict[str, asyncio.Future[Any]] = {}
         self._connecting: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("flowmesh.bus")
@@ -139,8 +140,7 @@ class Bus:
     @contextlib.contextmanager
     def _expected(self) -> Iterator[tuple[str, asyncio.Future[Any]]]:
         """A subject of this bus, and what comes on it."""
-        self._expected_count += 1
-        number = str(self._expected_count)
+        number = str(next(self._numbers))
         coming = self._coming[number] = asyncio.get_running_loop().create_future()
         try:
             yield f"{self._inbox}.{number}", coming
