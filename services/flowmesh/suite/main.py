@@ -11,6 +11,7 @@ from cyclopts import App
 
 from flowmesh.cli import app as client_app
 from flowmesh.cli.command_line import SUITE
+from flowmesh.rpc.environment import GRPC_ENVIRONMENT
 from flowmesh.suite.lean import load_libraries
 
 COMMANDS = (
@@ -24,9 +25,9 @@ SERVERS = frozenset({"dev", "serve"})
 
 def main() -> None:
     """Entry point of `flowmesh`."""
-    # gRPC reads these once; it would comment on every child process that is started.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # gRPC reads these once, when it is loaded.
+    for name, value in GRPC_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     if sys.argv[1:2] and sys.argv[1] in SERVERS:
         # Nothing that is loaded now ever becomes garbage; the process turns it on once it serves.
         gc.disable()

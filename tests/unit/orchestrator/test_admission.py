@@ -105,6 +105,15 @@ def test_five_times_too_much_costs_little(seed: int) -> None:
     assert after.p99_us <= 1.5 * normal.p99_us
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_it_is_noticed_before_many_are_taken_on(seed: int) -> None:
+    """Those wait longer than the rest: fewer than one in a hundred of two minutes may."""
+    model = Model(seed)
+    model.offer(0.8 * PEAK_PER_S, 10)
+    took_us = model.offer(5 * PEAK_PER_S, 5).took_us
+    assert sum(took > SECOND_US / 3 for took in took_us) < 0.9 * PEAK_PER_S * 120 / 100
+
+
 def test_a_pause_refuses_nobody() -> None:
     """The database restarts, the machine does something else: who came meanwhile is served."""
     model = Model(seed=1)
