@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ from benchmarks.suite.system import Suite
 from benchmarks.system import System
 from benchmarks.temporal.system import Temporal
 from benchmarks.workloads import FULL, ONCE, PATIENCE_S, QUICK, WORKLOADS, Sizes
+from flowmesh.rpc.environment import GRPC_ENVIRONMENT
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
 ROUNDS = 3
@@ -54,6 +56,8 @@ def main() -> int:
     options = _options()
     sizes = replace(QUICK if options.quick else FULL, patience_s=options.patience)
     workloads = [one for one in options.only if one in sizes.workloads]
+    # Workers, clients and the roofline are told what the suite's processes are told.
+    os.environ.update(GRPC_ENVIRONMENT)
     print(heading(sizes, workloads, options.rounds))
     results = Results()
     with contextlib.suppress(KeyboardInterrupt):

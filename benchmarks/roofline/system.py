@@ -1,6 +1,5 @@
 """The primitives of the hot path with no engine: what this machine can do at most."""
 
-import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -11,7 +10,6 @@ from benchmarks.figures import Results
 from benchmarks.processes import Child, module
 from benchmarks.system import Jobs, Stand, running
 from benchmarks.workloads import MAP_ITEMS, STEPS_W8, Sizes
-from flowmesh.rpc.environment import GRPC_ENVIRONMENT
 
 NAME = "roofline"
 STREAM = "roofline-stream"
@@ -27,9 +25,8 @@ class Roofline:
     async def measure(self, folder: Path, workloads: Sequence[str], results: Results) -> None:
         async with AsyncExitStack() as stack:
             argv = module("benchmarks.roofline.server", str(folder / "data"))
-            environment = os.environ | GRPC_ENVIRONMENT
             server = await stack.enter_async_context(
-                running(Child("server", argv, folder / "server.log", environment))
+                running(Child("server", argv, folder / "server.log"))
             )
             address, postgres = (await server.start(READY)).split(" ", 1)
             results.settings[NAME] = await durability(postgres)
