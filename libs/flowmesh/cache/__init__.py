@@ -15,7 +15,8 @@ HEALTH_CHECK_S = 30
 RETRIES_MAX = 3
 BACKOFF_MIN_S = 0.05
 BACKOFF_MAX_S = 0.5
-CONNECTIONS_MAX = 50
+# They stay open. Who finds none of them free waits, for as long as an answer may take.
+CONNECTIONS_MAX = 10
 
 
 def open_cache(address: str) -> "Redis":
@@ -23,7 +24,7 @@ def open_cache(address: str) -> "Redis":
 
     Answers are bytes. Close it with `await cache.aclose()`.
     """
-    return redis.asyncio.Redis.from_url(
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
         address,
         protocol=3,
         socket_timeout=SOCKET_TIMEOUT_S,
@@ -31,4 +32,6 @@ def open_cache(address: str) -> "Redis":
         health_check_interval=HEALTH_CHECK_S,
         retry=Retry(ExponentialBackoff(cap=BACKOFF_MAX_S, base=BACKOFF_MIN_S), RETRIES_MAX),
         max_connections=CONNECTIONS_MAX,
+        timeout=SOCKET_TIMEOUT_S,
     )
+    return redis.asyncio.Redis.from_pool(pool)

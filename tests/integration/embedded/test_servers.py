@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from flowmesh.bus import Bus
-from flowmesh.cache import open_cache
+from flowmesh.cache import CONNECTIONS_MAX, open_cache
 from flowmesh.embedded import DataDirLocked, EmbeddedServers, binaries
 
 HOLDER = """
@@ -56,6 +56,15 @@ async def test_all_three_answer(servers: EmbeddedServers) -> None:
     await bus.until_connected()
     await bus.ensure_stream("TEST_EMBEDDED", ["test.embedded"], 60, 1_000_000)
     await bus.close()
+
+
+async def test_many_who_ask_redis_at_once_share_a_few_connections(servers: EmbeddedServers) -> None:
+    """Nobody is refused for want of one, and no more stay open than there may be."""
+    cache = open_cache(servers.redis)
+    before = len(await cache.client_list())
+    assert await asyncio.gather(*(cache.ping() for _ in range(300))) == [True] * 300
+    assert len(await cache.client_list()) < before + CONNECTIONS_MAX
+    await cache.aclose()
 
 
 async def test_postgres_is_durable(servers: EmbeddedServers) -> None:
