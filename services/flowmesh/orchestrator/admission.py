@@ -23,8 +23,8 @@ CROWD_MIN = 200
 """So few are no overload, however slow the machine is: callers that each wait for an answer."""
 
 FLOOD_MIN = 500
-"""So many are too much at once: no batch begins all of them, and each of those that are taken on
-before it is noticed waits for all the others."""
+"""So many that wait too long are too much, without patience: no batch begins all of them, and each
+that is taken on before it is noticed waits for all the others."""
 
 WAITING_MIN = 80
 """So few may wait in any case: a session that sends what it has as it is taken on does less with
@@ -54,8 +54,9 @@ class Admission:
         self._begun += begun
         if waited_us <= WAIT_MAX_US or waiting <= CROWD_MIN:
             self._on_time_at_us = now_us
-        is_late = now_us - self._on_time_at_us > PATIENCE_US
-        if not self._crowded and (is_late or waiting > FLOOD_MIN):
+        elif not self._crowded and (
+            waiting > FLOOD_MIN or now_us - self._on_time_at_us > PATIENCE_US
+        ):
             self._crowded = True
             self._has_refused = True
         passed_us = now_us - self._period_at_us

@@ -48,10 +48,14 @@ class Model:
         self._arrival_us = 0.0
         self._number = 0
 
-    def offer(self, per_s: float, seconds: float) -> Outcome:
-        """Offers starts at random times, so many a second on the average."""
+    def offer(self, per_s: float, seconds: float, stalled_us: int = 0) -> Outcome:
+        """Offers starts at random times, so many a second on the average.
+
+        So long nothing happens at first, while they come.
+        """
         outcome, until_us = Outcome(), self.now_us + int(seconds * SECOND_US)
         self._arrival_us = float(self.now_us)
+        self.now_us += stalled_us
         while self.now_us < until_us:
             self._arrive(per_s, outcome)
             batch = self._inbox.take()
@@ -59,10 +63,6 @@ class Model:
             for work in batch:
                 self._follow(work, outcome)
         return outcome
-
-    def stall(self, microseconds: int) -> None:
-        """Nothing happens for a while."""
-        self.now_us += microseconds
 
     def _arrive(self, per_s: float, outcome: Outcome) -> None:
         while self._arrival_us <= self.now_us:
@@ -114,9 +114,9 @@ def test_it_is_noticed_before_many_are_taken_on(seed: int) -> None:
     assert sum(took > SECOND_US / 3 for took in took_us) < 0.9 * PEAK_PER_S * 120 / 100
 
 
-def test_a_pause_refuses_nobody() -> None:
-    """The database restarts, the machine does something else: who came meanwhile is served."""
+@pytest.mark.parametrize("stalled_us", [500_000, 1_000_000])
+def test_a_pause_refuses_nobody(stalled_us: int) -> None:
+    """The machine does something else: who came meanwhile is served, also more than a batch."""
     model = Model(seed=1)
     for _ in range(10):
-        model.stall(500_000)
-        assert model.offer(0.5 * PEAK_PER_S, 2).refused == 0
+        assert model.offer(0.5 * PEAK_PER_S, 4, stalled_us).refused == 0
