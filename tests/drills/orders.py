@@ -128,7 +128,11 @@ class Orders:
     @property
     def order_of(self) -> Mapping[str, int]:
         """The order of each execution."""
-        return {ids[0]: int(key.rpartition("-")[2]) for key, ids in self.answers.items()}
+        return {
+            execution_id: int(key.rpartition("-")[2])
+            for key, ids in self.answers.items()
+            for execution_id in ids
+        }
 
     async def define(self, **options: Any) -> None:
         """Registers the workflow, again until it is known to be there."""

@@ -7,6 +7,7 @@ from tests.faults.proxy import DOWN, UP, Connection
 COMMIT = b"update incarnations set position"
 RENEWAL = b"set lease_until = clock_timestamp()"
 POSITIONS = b"insert into positions"
+DELIVERED = b"update deliveries\nset status"
 RUNS = "runs"
 BACKEND = "backend"
 

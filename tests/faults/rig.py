@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.embedded.servers import NAMES
 from flowmesh.testing.cluster import Cluster, Member, spare_ports
 from flowmesh.testing.polling import done, until
 from tests.drills.breaking import ready
@@ -39,7 +40,10 @@ MEMBERS = (
 
 
 class Rig(Cluster):
-    """`servers` can be killed, stopped and started; `database`, `bus` and `cache` are proxies."""
+    """`servers` can be killed, stopped and started; `database`, `bus` and `cache` are proxies.
+
+    A server whose address is given, without proxies, is not among them.
+    """
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class Rig(Cluster):
         *arguments: str,
         environment: dict[str, str] | None = None,
         proxied: bool = True,
+        postgres: str = "",
         nats: str = "",
     ) -> None:
         super().__init__(
@@ -56,13 +61,14 @@ class Rig(Cluster):
         )
         self._folder = folder
         self._proxied = proxied
-        self._nats = nats
+        self._given = {"postgres": postgres, "nats": nats}
+        own = [name for name in NAMES if not self._given.get(name)]
         self._stack = AsyncExitStack()
-        self.servers = EmbeddedServers(folder / "servers")
+        self.servers = EmbeddedServers(folder / "servers", only=own)
 
     async def start(self) -> None:
         """Starts the servers and proxies once, then the cluster."""
-        if not self.servers.postgres:
+        if not self.pids:
             await self._stack.enter_async_context(self.servers)
             await self._point_at_servers()
         await super().start()
@@ -76,7 +82,7 @@ class Rig(Cluster):
     @property
     def postgres(self) -> str:
         """The database itself, behind the proxy."""
-        return self.servers.postgres
+        return self._given["postgres"] or self.servers.postgres
 
     @property
     def pids(self) -> dict[str, int]:
@@ -85,7 +91,7 @@ class Rig(Cluster):
     async def _point_at_servers(self) -> None:
         """Says where the servers are: behind proxies, or themselves where load is measured."""
         servers = self.servers
-        addresses = (servers.postgres, self._nats or servers.nats, servers.redis)
+        addresses = (self.postgres, self._given["nats"] or servers.nats, servers.redis)
         if self._proxied:
             addresses = await self._proxies()
         self._environment |= dict(zip(SERVER_VARIABLES, addresses, strict=True))

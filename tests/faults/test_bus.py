@@ -1,4 +1,4 @@
-"""F14 to F18: NATS dies, forgets, is cut off, and loses acknowledgements; events come in order."""
+"""F14 to F19: NATS dies, forgets, is cut off, and loses acknowledgements; events come in order."""
 
 import random
 import shutil
@@ -7,7 +7,7 @@ import nats
 import pytest
 
 from flowmesh.testing.polling import allowed_s, done, pause
-from tests.faults.protocols import LostPubAcks
+from tests.faults.protocols import DELIVERED, POSITIONS, LostPubAcks, StatementFault
 from tests.faults.proxy import DOWN, UP
 from tests.faults.scenario import Scenario
 
@@ -17,6 +17,8 @@ CUT_OFF_S = 12.0
 STREAM = "FM_EVENTS"
 # Each is waited for until the publisher gives up, 5 s.
 LOST_ACKS = 2
+# Of what the event service has read, and of what it has delivered.
+LOST_NOTES = 3
 REPEATED = 50
 STORES = 5
 BUSY_ORDERS = 120
@@ -145,3 +147,27 @@ async def test_messages_come_again_and_out_of_order(scenario: Scenario, seed: in
             await stream.publish(str(message.subject), message.data or b"")
         await client.close()
         await scenario.finish(running, "F18", n=REPEATED)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F19")
+@pytest.mark.parametrize("fault", ["lost reply", "late request"])
+@pytest.mark.parametrize(("what", "note"), [("read", POSITIONS), ("delivered", DELIVERED)])
+async def test_what_a_consumer_has_done_is_not_noted(
+    scenario: Scenario, what: str, note: bytes, fault: str
+) -> None:
+    """What is taken in again is there once, and each callback is delivered under one id."""
+    database = scenario.rig.database
+    async with scenario.drill(f"note of what was {what}, {fault}") as running:
+        await scenario.whole()
+        await running.in_flight()
+        rule = StatementFault(note, fault, times=LOST_NOTES)
+        database.rules.append(rule)
+        try:
+            running.breaks()
+            await done("notes lost", lambda: rule.hits >= LOST_NOTES, within_s=HIT_WITHIN_S)
+            await running.all_ended()
+        finally:
+            rule.release.set()
+            database.heal()
+        await scenario.finish(running, "F19", n=rule.hits)

@@ -1,7 +1,6 @@
 """F8, F9, F11 to F13, F21: the database loses answers, dies, hangs, fails and is slow."""
 
 import asyncio
-import os
 import random
 import signal
 import time
@@ -16,7 +15,7 @@ from flowmesh.testing.polling import allowed_s, pause, until
 from tests.drills.breaking import epochs, rows_of
 from tests.faults.protocols import COMMIT, StatementFault
 from tests.faults.scenario import Scenario
-from tests.faults.tracing import family, injected
+from tests.faults.tracing import family, injected, signal_family
 
 LOST_REPLIES = 20
 LOST_REPLIES_MIN = 10
@@ -104,9 +103,9 @@ async def test_a_hung_database_holds_nobody_beyond_the_deadline(scenario: Scenar
         other = await rig.define({"id": "other", "name": "other", "steps": [REST]})
         request = pb.StartExecutionRequest(workflow_id=other, request_id="hung")
         await stub.StartExecution(pb.StartExecutionRequest(workflow_id=other))
-        pids = family(rig.pids["postgres"])
+        pid = rig.pids["postgres"]
         try:
-            signal_all(pids, signal.SIGSTOP)
+            signal_family(pid, signal.SIGSTOP)
             running.breaks()
             began = time.monotonic()
             waits = []
@@ -116,16 +115,10 @@ async def test_a_hung_database_holds_nobody_beyond_the_deadline(scenario: Scenar
                     await stub.StartExecution(request, timeout=DEADLINE_S)
                 waits.append(time.monotonic() - asked)
         finally:
-            signal_all(pids, signal.SIGCONT)
+            signal_family(pid, signal.SIGCONT)
         assert (await stub.StartExecution(request)).execution_id
         await scenario.finish(running, "F11", extra_deliveries=2)
     assert max(waits) <= allowed_s(DEADLINE_S + DEADLINE_SLACK_S)
-
-
-def signal_all(pids: list[int], number: signal.Signals) -> None:
-    """Signals processes, those first that nobody waits for."""
-    for pid in reversed(pids):
-        os.kill(pid, number)
 
 
 @pytest.mark.slow

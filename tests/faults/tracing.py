@@ -1,9 +1,11 @@
 """Faults of system calls, made by strace on processes that run: errors and delays of the disk."""
 
 import asyncio
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import psutil
 
@@ -17,6 +19,13 @@ def family(pid: int) -> list[int]:
     """A process and all its children, which for PostgreSQL is every backend."""
     process = psutil.Process(pid)
     return [process.pid, *(child.pid for child in process.children(recursive=True))]
+
+
+def signal_family(pid: int, number: signal.Signals) -> None:
+    """Signals a process and all its children, those first that nobody waits for."""
+    for one in reversed(family(pid)):
+        with suppress(ProcessLookupError):
+            os.kill(one, number)
 
 
 @asynccontextmanager

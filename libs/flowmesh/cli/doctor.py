@@ -2,12 +2,12 @@
 
 import asyncio
 import errno
+import itertools
 import os
 import shutil
 import socket
 import sys
 import urllib.parse
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -155,22 +155,43 @@ def servers(settings: "Settings") -> dict[str, str]:
 
 
 async def server(name: str, address: str) -> Finding:
-    """A given server must answer; one of our own must be installed."""
+    """A given server must answer, of several one of them; one of our own must be installed."""
     if not address:
         return installed(name)
+    try:
+        found = places(address)
+    except ValueError as error:
+        return Finding(name, "failed", f"the address is none: {error}")
+    answers = await asyncio.gather(*map(_answers, found))
+    silent = [place for place, answered in zip(found, answers, strict=True) if not answered]
+    if not silent:
+        return Finding(name, "ok", f"{', '.join(found)} answers")
+    text = f"{', '.join(silent)} does not answer"
+    verdict: Verdict = "warning" if any(answers) else "failed"
+    return Finding(name, verdict, text, "is it running, is it reachable?")
+
+
+def places(address: str) -> list[str]:
+    """The servers that an address names, one or several: `host:port`, or the path of a socket.
+
+    Raises ValueError where a port is none.
+    """
     parts = urllib.parse.urlsplit(address)
-    if parts.scheme == "unix" or parts.hostname is None:
-        return _socket(name, Path(parts.path))
-    number = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
-    where = f"{parts.hostname}:{number}"
-
-    async def connect() -> None:
-        _, writer = await asyncio.open_connection(parts.hostname, number)
-        writer.close()
-
-    if await _answers(connect):
-        return Finding(name, "ok", f"{where} answers")
-    return Finding(name, "failed", f"{where} does not answer", "is it running, is it reachable?")
+    default = DEFAULT_PORTS.get(parts.scheme, 0)
+    hosts = parts.netloc.rpartition("@")[2]
+    asked = urllib.parse.parse_qs(parts.query)
+    if parts.scheme == "nats":
+        urls = [one if "://" in one else f"nats://{one}" for one in address.split(",")]
+    elif hosts:
+        urls = [f"{parts.scheme}://{host}" for host in hosts.split(",")]
+    elif "host" in asked:
+        folders, ports = (asked.get(key, [""])[0].split(",") for key in ("host", "port"))
+        pairs = itertools.zip_longest(folders, ports, fillvalue=ports[-1])
+        return [f"{folder}/.s.PGSQL.{number or default}" for folder, number in pairs]
+    else:
+        return [parts.path]
+    found = map(urllib.parse.urlsplit, urls)
+    return [f"{one.hostname}:{one.port or default}" for one in found]
 
 
 def installed(name: str) -> Finding:
@@ -187,22 +208,21 @@ def installed(name: str) -> Finding:
     return Finding(name, "ok", "`flowmesh dev` starts its own")
 
 
-def _socket(name: str, path: Path) -> Finding:
-    if path.exists():
-        return Finding(name, "ok", f"socket {path}")
-    return Finding(name, "failed", f"there is no socket {path}", "is it running?")
-
-
 def _variable(name: str) -> str:
     return {"PostgreSQL": "POSTGRES"}.get(name, name.upper())
 
 
-async def _answers(connect: Callable[[], Awaitable[None]]) -> bool:
+async def _answers(place: str) -> bool:
+    host, _, number = place.rpartition(":")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await connect()
+            if number.isdecimal():
+                _, writer = await asyncio.open_connection(host, int(number))
+            else:
+                _, writer = await asyncio.open_unix_connection(place)
     except (OSError, TimeoutError):
         return False
+    writer.close()
     return True
 
 

@@ -31,6 +31,8 @@ STORAGE_ERRORS = (
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    # Of the servers in an address none is the primary now.
+    asyncpg.TargetServerAttributeNotMatched,
     ConnectionError,
 )
 

@@ -8,6 +8,7 @@ from standardwebhooks import Webhook
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.errors import FlowmeshError
+from flowmesh.event import deliver
 from flowmesh.event.store import MIGRATIONS, Due, EventStore
 from flowmesh.runtime import Settings
 from flowmesh.storage import open_database
@@ -97,6 +98,21 @@ async def test_what_can_never_be_delivered_is_dead_at_once(
 
     assert dead.attempts == 1
     assert dead.last_error
+
+
+@pytest.mark.fault("F19")
+async def test_who_refuses_every_attempt_is_listed_as_dead(
+    events: Events, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last attempt, with the receiver's answer; nothing is posted after that."""
+    monkeypatch.setattr(deliver, "DELAY_FIRST_MS", 1)
+    receiver.answers("complete", *[500] * (2 * deliver.ATTEMPTS_MAX))
+    await events.owner(1).commit("exec-1", started(), ended(), callbacks=callbacks(receiver))
+    (dead,) = await deliveries(events, pb.DELIVERY_STATUS_DEAD)
+
+    assert (dead.attempts, dead.last_error) == (deliver.ATTEMPTS_MAX, "the receiver answered 500")
+    assert len({call.headers["webhook-id"] for call in receiver.calls}) == 1
+    assert len(receiver.calls) == deliver.ATTEMPTS_MAX
 
 
 async def test_repeats_of_a_message_deliver_nothing_twice(

@@ -10,6 +10,8 @@ from flowmesh.cli import doctor
 from flowmesh.cli.configuration import read_settings, unknown_names
 from tests.unit.cli.conftest import Run
 
+SOCKETS = ["/run/a/.s.PGSQL.5433", "/run/b/.s.PGSQL.5433"]
+
 
 def test_a_port_taken_by_something_else_is_found() -> None:
     """Free, taken by a suite, or in the way."""
@@ -38,6 +40,46 @@ async def test_a_server_that_does_not_answer_is_named() -> None:
     """With its address and without the password in it."""
     found = await doctor.server("NATS", "nats://secret@127.0.0.1:9")
     assert (found.verdict, found.text) == ("failed", "127.0.0.1:9 does not answer")
+
+
+async def test_of_several_servers_those_are_named_that_do_not_answer() -> None:
+    """One that answers is enough to work with, which is worth a warning; none is a failure."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        there = f"127.0.0.1:{listening.getsockname()[1]}"
+        nats = await doctor.server("NATS", f"nats://{there},nats://127.0.0.1:9")
+        database = f"postgresql://flowmesh@127.0.0.1:9,{there}/flowmesh"
+        postgres = await doctor.server("PostgreSQL", database)
+        whole = await doctor.server("NATS", f"nats://{there}")
+    none = await doctor.server("NATS", "nats://127.0.0.1:9,nats://127.0.0.1:10")
+
+    assert (nats.verdict, nats.text) == ("warning", "127.0.0.1:9 does not answer")
+    assert (postgres.verdict, postgres.text) == ("warning", "127.0.0.1:9 does not answer")
+    assert (whole.verdict, whole.text) == ("ok", f"{there} answers")
+    assert (none.verdict, none.text) == ("failed", "127.0.0.1:9, 127.0.0.1:10 does not answer")
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("postgresql://u:p,w@db1,db2:6432/flowmesh", ["db1:5432", "db2:6432"]),
+        ("postgresql://u@/flowmesh?host=/run/a,/run/b&port=5433", SOCKETS),
+        ("nats://secret@a:1,b", ["a:1", "b:4222"]),
+        ("redis://cache/0", ["cache:6379"]),
+        ("unix:///run/redis.sock", ["/run/redis.sock"]),
+    ],
+)
+def test_an_address_may_name_several_servers(address: str, found: list[str]) -> None:
+    """By host, by socket, with the port that is usual, and never with the password."""
+    assert doctor.places(address) == found
+
+
+async def test_the_doctor_refuses_a_port_that_is_none() -> None:
+    """With what is wrong, and no traceback."""
+    found = await doctor.server("Redis", "redis://127.0.0.1:99999/0")
+    assert found.verdict == "failed"
+    assert found.text == "the address is none: Port out of range 0-65535"
 
 
 async def test_the_doctor_sees_the_suite(flowmesh: Run) -> None:

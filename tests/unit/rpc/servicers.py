@@ -1,8 +1,10 @@
 """Small servicers that answer, refuse, fail and stream, to call by socket and in process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
+
+import asyncpg
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution
@@ -13,6 +15,11 @@ from flowmesh.errors import NotFound, Violation
 from flowmesh.telemetry import current_traceparent
 
 SECRET = "the password is hunter2"
+STORAGE_FAULTS: Mapping[str, Exception] = {
+    "database-refuses": ConnectionRefusedError(SECRET),
+    "database-starts": asyncpg.CannotConnectNowError(SECRET),
+    "no-primary": asyncpg.TargetServerAttributeNotMatched(SECRET),
+}
 
 
 class Registry(registry_grpc.RegistryServiceServicer):
@@ -38,6 +45,8 @@ class Registry(registry_grpc.RegistryServiceServicer):
             )
         if request.id == "broken":
             raise ValueError(SECRET)
+        if request.id in STORAGE_FAULTS:
+            raise STORAGE_FAULTS[request.id]
         if request.id == "slow":
             await self._until_cancelled()
         return registry.GetInstanceResponse(instance=registry.Instance(id=request.id))

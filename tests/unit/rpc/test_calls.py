@@ -13,7 +13,7 @@ from flowmesh.errors import FlowmeshError, NotFound, Timeout, Unavailable, Unimp
 from flowmesh.rpc import EOF, error_of
 from flowmesh.telemetry import child_traceparent, trace
 from tests.unit.rpc.conftest import Service
-from tests.unit.rpc.servicers import SECRET
+from tests.unit.rpc.servicers import SECRET, STORAGE_FAULTS
 
 
 async def test_a_call_is_answered(service: Service) -> None:
@@ -42,6 +42,16 @@ async def test_the_text_of_an_unforeseen_exception_never_gets_out(service: Servi
     assert caught.value.reason == "INTERNAL"
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("fault", STORAGE_FAULTS)
+async def test_a_database_that_is_away_is_told_with_a_delay(service: Service, fault: str) -> None:
+    """Away, starting, or several of which none is the primary now: the call may be sent again."""
+    with pytest.raises(Unavailable) as caught:
+        await service.instances.GetInstance(registry.GetInstanceRequest(id=fault))
+    assert caught.value.reason == "STORAGE_UNAVAILABLE"
+    assert caught.value.retry_after_ms
+    assert SECRET not in str(caught.value)
 
 
 def test_a_write_into_a_call_just_ended_may_be_tried_again() -> None:

@@ -1,0 +1,155 @@
+"""PostgreSQL with a standby, on loopback: the primary can be lost for good and be replaced."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+from flowmesh.embedded import binaries
+from flowmesh.embedded.child import Child
+from flowmesh.embedded.datadir import DataDir
+from flowmesh.embedded.postgres import DATABASE, PORT, USER, Postgres
+from flowmesh.testing.polling import until
+from tests.faults.tracing import signal_family
+
+SETTINGS = ("wal_level=replica", "max_wal_senders=4")
+OPEN_MODE = 0o711
+STREAMING_WITHIN_S = 20.0
+PROMOTED_WITHIN_S = 20.0
+_STREAMING = "select count(*) from pg_stat_replication where state = 'streaming'"
+_SYNCHRONOUS = "select count(*) from pg_stat_replication where sync_state = 'sync'"
+_RECEIVING = "select count(*) from pg_stat_wal_receiver"
+
+
+class PostgresPair:
+    """Enter it to start a primary and its standby; `address` names both.
+
+    `synchronous`: a commit is answered when the standby has it on its disk, too.
+    """
+
+    def __init__(self, *, synchronous: bool) -> None:
+        self._synchronous = synchronous
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        folder = self._stack.enter_context(_open_folder())
+        primary, standby = (self._server(folder / name) for name in ("primary", "standby"))
+        self._hosts = [_host(primary), _host(standby)]
+        try:
+            self._primary = await self._started(primary)
+            await self._copy_to(standby.program().folder)
+            await self._started(standby)
+            await self._until(0, _STREAMING)
+            if self._synchronous:
+                await self._set(0, "synchronous_standby_names", "*")
+                await self._until(0, _SYNCHRONOUS)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def address(self) -> str:
+        """Both servers; who connects gets the one that is the primary then."""
+        hosts, ports = ",".join(self._hosts), ",".join([str(PORT)] * len(self._hosts))
+        return (
+            f"postgresql://{USER}@/{DATABASE}"
+            f"?host={hosts}&port={ports}&target_session_attrs=primary"
+        )
+
+    async def cut_off(self) -> None:
+        """From now on nothing of what is committed reaches the standby."""
+        await self._set(1, "primary_conninfo", "")
+        await self._until(1, _RECEIVING, count=0)
+
+    async def fail_over(self) -> None:
+        """Kills the primary for good, all its processes at once, and promotes the standby."""
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            signal_family(self._primary.pid, number)
+        await self._primary.stop()
+        connection = await self._connect(1)
+        try:
+            seconds = int(PROMOTED_WITHIN_S)
+            assert await connection.fetchval("select pg_promote(true, $1)", seconds)
+        finally:
+            await connection.close()
+
+    def _server(self, folder: Path) -> Postgres:
+        data_dir = DataDir(folder)
+        data_dir.acquire()
+        self._stack.callback(data_dir.release)
+        return Postgres(data_dir)
+
+    async def _started(self, server: Postgres) -> Child:
+        await server.prepare()
+        program = server.program()
+        options = [word for setting in SETTINGS for word in ("-c", setting)]
+        child = Child(replace(program, argv=(*program.argv, *options)), lambda: None)
+        await child.start()
+        self._stack.push_async_callback(child.stop)
+        return child
+
+    async def _copy_to(self, folder: Path) -> None:
+        """The data of the primary, and the settings that have the copy follow it."""
+        source = f"host={self._hosts[0]} port={PORT} user={USER}"
+        process = await asyncio.create_subprocess_exec(
+            *(str(binaries.postgres_bin() / "pg_basebackup"), "--dbname", source),
+            *("--pgdata", str(folder), "--write-recovery-conf", "--checkpoint=fast"),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+        assert process.returncode == 0, said.decode()
+
+    async def _connect(self, at: int) -> "asyncpg.Connection[asyncpg.Record]":
+        return await asyncpg.connect(
+            host=self._hosts[at], port=PORT, user=USER, database="postgres"
+        )
+
+    async def _set(self, at: int, name: str, value: str) -> None:
+        connection = await self._connect(at)
+        try:
+            await connection.execute(f"alter system set {name} = '{value}'")
+            await connection.execute("select pg_reload_conf()")
+        finally:
+            await connection.close()
+
+    async def _until(self, at: int, query: str, *, count: int = 1) -> None:
+        connection = await self._connect(at)
+
+        async def so() -> bool:
+            return bool(await connection.fetchval(query) == count)
+
+        try:
+            await until(query, so, within_s=STREAMING_WITHIN_S)
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    """Not among the folders of the test: those are closed to the user that PostgreSQL runs as."""
+    with TemporaryDirectory(prefix="flowmesh-") as name:
+        folder = Path(name)
+        folder.chmod(OPEN_MODE)
+        yield folder
+
+
+def _host(server: Postgres) -> str:
+    """The folder of its socket."""
+    return parse_qs(urlsplit(server.address).query)["host"][0]
