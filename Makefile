@@ -84,9 +84,10 @@ test-compiled: compile ## the tests of the core, on the compiled core
 	FLOWMESH_CORE=compiled $(BIN)/pytest -m "not slow" $(CORE_TESTS) $(PYTEST_ARGS)
 
 SEEDS ?= 20000
+FIRST ?= 0
 JOBS ?= 2
-simulate: setup ## the real code on a virtual clock, a run for each of SEEDS; JOBS processes
-	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS)
+simulate: setup ## the real code on a virtual clock: SEEDS runs from FIRST on, in JOBS processes
+	@$(BIN)/python -m tests.simulation.run --first $(FIRST) --seeds $(SEEDS) --jobs $(JOBS)
 
 faults: setup ## break processes, servers, disks, clocks and connections; prove that nothing is lost
 	@command -v strace > /dev/null \

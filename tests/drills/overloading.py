@@ -3,6 +3,8 @@
 import asyncio
 import json
 import sys
+import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +12,11 @@ from typing import Any
 import asyncpg
 import psutil
 
-from flowmesh.testing.polling import until
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.errors import Overloaded
+from flowmesh.testing.polling import pause, until
 from flowmesh.testing.suite import Suite
 from tests.drills.breaking import REPOSITORY
 
@@ -27,6 +33,10 @@ STEPS = [{**STEP, "id": "a"}] + [
     {**STEP, "id": id_, "dependencies": [before]} for before, id_ in (("a", "b"), ("b", "c"))
 ]
 CHAIN = {"id": "chain", "name": "chain", "steps": STEPS}
+LISTED_WORKFLOW = {"id": "listed", "name": "listed", "steps": STEPS[:1]}
+LISTED = 10
+LOOK_EVERY_S = 0.05
+WAIT_MS = 60_000
 _STATUSES = "select status, count(*) as n from orchestrator.executions group by status"
 
 
@@ -72,6 +82,56 @@ def _granted(before: Any, after: Any) -> float:
     idle = after.idle - before.idle + after.iowait - before.iowait
     wanted = sum(after[:8]) - sum(before[:8]) - idle
     return 1 - (after.steal - before.steal) / wanted
+
+
+class Lister:
+    """Runs an execution now and then, and sees how long after its end it is listed as ended."""
+
+    def __init__(self, suite: Suite, workflow_id: str) -> None:
+        self._executions = ExecutionServiceStub(suite.channel)
+        self._workflow_id = workflow_id
+        self.lags_s: list[float] = []
+
+    async def run(self) -> None:
+        while True:
+            await self.look()
+            await pause(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """One execution; what is refused meanwhile is asked for again, as the refusal says."""
+        start = pb.StartExecutionRequest(
+            workflow_id=self._workflow_id, request_id=uuid.uuid4().hex, wait_ms=WAIT_MS
+        )
+        try:
+            execution_id = (await self._executions.StartExecution(start)).execution_id
+        except Overloaded as error:
+            await pause(error.retry_after_ms / 1_000)
+            return
+        ended = time.monotonic()
+        listed = pb.ListExecutionsRequest(
+            workflow_id=self._workflow_id,
+            statuses=[execution_pb2.EXECUTION_STATUS_COMPLETED],
+            page_size=LISTED,
+        )
+        while True:
+            page = await self._executions.ListExecutions(listed)
+            if any(one.id == execution_id for one in page.executions):
+                break
+        self.lags_s.append(time.monotonic() - ended)
+
+
+@asynccontextmanager
+async def listing(suite: Suite) -> AsyncIterator[Lister]:
+    """Looks at what is listed while it is open."""
+    lister = Lister(suite, await suite.define(LISTED_WORKFLOW))
+    task = asyncio.create_task(lister.run())
+    try:
+        yield lister
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager

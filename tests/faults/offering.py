@@ -2,7 +2,8 @@
 
 Reads one question a line (JSON), writes one answer a line. `closed`: so many callers, each with
 one call open. `open`: a call whenever one is due, whether others have been answered or not.
-They go out as calls of their own (`calls`) or over session streams (`sessions`).
+They go out as calls of their own (`calls`) or over session streams (`sessions`), and are answered
+at their end; `starts` are calls that are answered as soon as the start is committed.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import grpc.aio
@@ -43,7 +45,7 @@ class Refusal(NamedTuple):
 
 
 Told = Callable[[float, Refusal | None], None]
-"""Called with the time at which a start was due, once it has ended or was refused."""
+"""Called with the time at which a start was due, once it is answered or was refused."""
 
 
 class Offered:
@@ -84,19 +86,19 @@ def _shares(values: list[float]) -> list[float]:
 
 
 class Sender(Protocol):
-    """Sends starts that wait for their end."""
+    """Sends starts, and tells once they are answered."""
 
     def send(self, due: float, told: Told) -> None: ...
 
 
 class Calls:
-    """Each start is a call; its request is made before it is needed."""
+    """Each start is a call that waits for so long; its request is made before it is needed."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, wait_ms: int = WAIT_MS) -> None:
         path = f"{SERVICE}/StartExecution"
         channels = [grpc.aio.insecure_channel(address, CHANNEL_OPTIONS) for _ in range(CHANNELS)]
         self._calls = itertools.cycle([channel.unary_unary(path) for channel in channels])
-        self._requests = _requests()
+        self._requests = _requests(wait_ms)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def send(self, due: float, told: Told) -> None:
@@ -167,7 +169,11 @@ class _Session:
                 told(due, Refusal(name, refused.retry_after_ms > 0))
 
 
-SENDERS: dict[str, Callable[[str], Sender]] = {"calls": Calls, "sessions": Sessions}
+SENDERS: dict[str, Callable[[str], Sender]] = {
+    "calls": Calls,
+    "sessions": Sessions,
+    "starts": partial(Calls, wait_ms=0),
+}
 
 
 class Load:
@@ -235,9 +241,9 @@ def _refused(error: grpc.aio.AioRpcError) -> Refusal:
     return Refusal(f"{error.code().name}/{reason}", delayed)
 
 
-def _requests() -> Iterator[bytes]:
+def _requests(wait_ms: int) -> Iterator[bytes]:
     """Starts under request ids of their own, as clients send them."""
-    plain = pb.StartExecutionRequest(workflow_id=WORKFLOW, wait_ms=WAIT_MS, without_nodes=True)
+    plain = pb.StartExecutionRequest(workflow_id=WORKFLOW, wait_ms=wait_ms, without_nodes=True)
     while True:
         plain.request_id = uuid.uuid4().hex
         yield plain.SerializeToString()

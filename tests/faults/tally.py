@@ -1,14 +1,12 @@
 """What the runs of a session found: the table that `make faults` prints, and the file of runs."""
 
-import json
-import subprocess
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.drills import runs
+
 HEAD = (
     *("row", "fault", "n", "executions", "lost", "repeated", "stuck"),
     *("recovery p50", "p99", "max"),
@@ -81,27 +79,19 @@ class Tally:
 
     def append_to(self, file: Path, *, seed: int, failed_tests: int) -> None:
         """Adds this run as one line."""
-        run = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "commit": _commit(),
-            "seed": seed,
-            "failed_tests": failed_tests,
-            "rows": [
-                {
-                    "fault": row.fault,
-                    "what": row.what,
-                    "n": row.n,
-                    "executions": row.executions,
-                    "failures": row.lost + row.repeated + row.stuck,
-                    "p50_s": share(row.recoveries_s, 0.5),
-                    "p99_s": share(row.recoveries_s, 0.99),
-                }
-                for row in self.rows
-            ],
-            "figures": self.figures,
-        }
-        with file.open("a") as lines:
-            lines.write(json.dumps(run, sort_keys=True) + "\n")
+        rows = [
+            {
+                "fault": row.fault,
+                "what": row.what,
+                "n": row.n,
+                "executions": row.executions,
+                "failures": row.lost + row.repeated + row.stuck,
+                "p50_s": share(row.recoveries_s, 0.5),
+                "p99_s": share(row.recoveries_s, 0.99),
+            }
+            for row in self.rows
+        ]
+        runs.append(file, seed=seed, failed_tests=failed_tests, rows=rows, figures=self.figures)
 
 
 def share(values: Sequence[float], part: float) -> float | None:
@@ -110,14 +100,3 @@ def share(values: Sequence[float], part: float) -> float | None:
         return None
     ordered = sorted(values)
     return round(ordered[min(int(part * len(ordered)), len(ordered) - 1)], 3)
-
-
-def read_runs(file: Path) -> Iterable[dict[str, Any]]:
-    """The runs written down so far."""
-    return map(json.loads, file.read_text().splitlines()) if file.exists() else ()
-
-
-def _commit() -> str:
-    asked = ("git", "describe", "--always", "--dirty")
-    answer = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "unknown"

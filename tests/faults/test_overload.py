@@ -1,4 +1,4 @@
-"""N9: five times as many starts as can be done, for a while."""
+"""N9, N10, N22: what can be done and five times that; how soon a start is answered and listed."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flowmesh.testing.polling import pause
+from flowmesh.testing.polling import pause, slowness
 from flowmesh.testing.suite import Suite
 from tests.drills.overloading import (
     COMPLETED,
@@ -16,8 +16,9 @@ from tests.drills.overloading import (
     TIMES,
     counted,
     generator,
+    listing,
 )
-from tests.faults.tally import Tally
+from tests.faults.tally import Tally, share
 
 # `make faults-steady` runs it for two minutes.
 OVERLOAD_S = float(os.environ.get("FAULTS_OVERLOAD_S", "20"))
@@ -26,6 +27,12 @@ PEAK_S = 5.0
 NORMAL_S = 10.0
 NORMAL = 0.8
 SAMPLE_S = 0.5
+ORDINARY = 0.6
+ORDINARY_S = 20.0
+LISTED_OVERLOAD_S = 20.0
+START_P99_MS = 80.0
+LISTED_S = 1.0
+LISTED_OVERLOADED_S = 5.0
 GOODPUT_MIN = {"calls": 0.5, "sessions": 0.8}
 
 
@@ -70,3 +77,43 @@ async def test_five_times_as_much_as_can_be_done(tmp_path: Path, tally: Tally, b
     assert over["whole_per_s"] >= GOODPUT_MIN[by] * peak_per_s
     assert statuses.keys() == {COMPLETED}
     assert max(sizes) < RESIDENT_BYTES_MAX
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+async def test_starts_are_answered_and_what_ended_is_listed(tmp_path: Path, tally: Tally) -> None:
+    """Soon at an ordinary load; under five times as much as can be done, lists are not stale."""
+    async with (
+        Suite(tmp_path / "data") as suite,
+        generator(suite) as load,
+        generator(suite, "starts") as starts,
+    ):
+        await load.closed(WARM_S)
+        peak = await load.closed(PEAK_S)
+        async with listing(suite) as ordinary:
+            begun = await starts.open(ORDINARY * peak["per_s"], ORDINARY_S)
+        async with listing(suite) as overloaded:
+            await load.open(TIMES * peak["per_s"], LISTED_OVERLOAD_S)
+        slow = slowness()
+    tally.figure(
+        "N22",
+        n=begun["accepted"],
+        per_s=round(begun["per_s"]),
+        p50_ms=begun["accepted_ms"][0],
+        p99_ms=begun["accepted_ms"][1],
+        machine_slower_by=round(slow, 1),
+    )
+    tally.figure(
+        "N10",
+        n=len(ordinary.lags_s),
+        p50_s=share(ordinary.lags_s, 0.5),
+        p99_s=share(ordinary.lags_s, 0.99),
+        overloaded_n=len(overloaded.lags_s),
+        overloaded_p99_s=share(overloaded.lags_s, 0.99),
+    )
+    assert not begun["refused"]
+    assert begun["accepted_ms"][1] <= START_P99_MS * slow
+    assert ordinary.lags_s
+    assert max(ordinary.lags_s) <= LISTED_S * slow
+    assert overloaded.lags_s
+    assert max(overloaded.lags_s) <= LISTED_OVERLOADED_S * slow

@@ -2,19 +2,24 @@
 
 python -m tests.simulation.run --seeds 20000 --jobs 2 --first 0
 python -m tests.simulation.run --replay 4711        one run, told step by step
+
+SIMULATE_RUNS=file adds what all of them came to as a line to a file.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from pathlib import Path
 
+from tests.drills import runs
 from tests.simulation.simulate import Run, simulate
 
 CHUNK = 50
@@ -50,13 +55,25 @@ class Total:
         if run.problems:
             self.failures.append(run)
 
+    def counts(self) -> dict[str, int]:
+        """For the file of runs."""
+        return {
+            "seeds": self.seeds,
+            "failed": len(self.failures),
+            "steps": self.steps,
+            "events": self.events,
+            "commits": self.commits,
+            "executions": self.executions,
+            "distinct_states": len(self.states),
+        }
+
 
 def chunk(seeds: range) -> list[Run]:
     """Some runs in this process; cyclic garbage is left until they are done."""
     gc.disable()
-    runs = [simulate(seed) for seed in seeds]
+    done = [simulate(seed) for seed in seeds]
     gc.collect()
-    return runs
+    return done
 
 
 def _chunks(first: int, seeds: int) -> Iterator[range]:
@@ -69,8 +86,8 @@ def run_all(first: int, seeds: int, jobs: int) -> Total:
     total, begun_s = Total(), time.monotonic()
     said_s = begun_s
     with get_context("spawn").Pool(jobs, maxtasksperchild=200) as pool:
-        for runs in pool.imap_unordered(chunk, _chunks(first, seeds)):
-            for run in runs:
+        for done in pool.imap_unordered(chunk, _chunks(first, seeds)):
+            for run in done:
                 total.add(run)
                 if run.problems and len(total.failures) <= FAILURES_SHOWN:
                     _show(run)
@@ -116,6 +133,8 @@ def main() -> int:
         return 0 if replay(options.replay) else 1
     total = run_all(options.first, options.seeds, options.jobs)
     print("injected:", ", ".join(f"{name} {n}" for name, n in sorted(total.injected.items())))
+    if file := os.environ.get("SIMULATE_RUNS"):
+        runs.append(Path(file), first=options.first, **total.counts())
     for run in total.failures[FAILURES_SHOWN:]:
         print(f"seed {run.seed} failed: {run.problems[0]}")
     return 1 if total.failures else 0

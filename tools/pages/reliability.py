@@ -8,10 +8,14 @@ from typing import Any
 
 from flowmesh.failpoints import POINTS
 from tools.pages import markdown
-from tools.pages.faults import ELSEWHERE, FIGURES, INVARIANTS, ROWS
+from tools.pages.faults import FIGURES, INVARIANTS, ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "tests" / "faults" / "runs.jsonl"
+SIMULATED = ROOT / "tests" / "simulation" / "runs.jsonl"
+BENCH = ROOT / "benchmarks" / "results" / "latest.json"
+# 10,000 due in one second, 500 in each of ten.
+TIMERS = 15_000
 INTRODUCTION = """
 `make faults` breaks a cluster of real processes on real servers, on purpose and in every way of
 the table below, while orders are under way and subscribers follow them.
@@ -21,13 +25,15 @@ line per effect), what every subscriber got and what every caller was told, and 
 The seed of everything that is drawn is `FAULTS_SEED` (7 unless said); `FAULTS_RUNS=file` adds what
 a run found to a file as one line.
 It tries some of the boundaries of N2, drawn; `make faults-boundaries` tries all of them.
+N3 is by `make simulate` ([simulation.md](simulation.md)), N13 by `make bench`.
 Zero failures in n faults only show a rate below 3/n, so every row has its n, summed over the runs
 in `tests/faults/runs.jsonl`.
 """
 
 
 def page() -> str:
-    runs = [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
+    runs = _lines(RUNS)
+    measured = _measured(runs)
     tests = marked()
     lines = markdown.title("Reliability", source="the tests and `tests/faults/runs.jsonl`")
     lines += [*INTRODUCTION.strip().splitlines(), ""]
@@ -40,7 +46,7 @@ def page() -> str:
     lines += ["## Figures", "", *_about(runs), ""]
     lines += markdown.table(
         ("figure", "measure", "target", "measured"),
-        ((name, what, target, _figure(name, runs)) for name, (what, target) in FIGURES.items()),
+        ((name, what, target, _figure(measured[name])) for name, (what, target) in FIGURES.items()),
     )
     lines += ["## Points at which a process can be broken", ""]
     lines += ["Set by `FLOWMESH_FAILPOINTS`; one that is off costs a look at a variable.", ""]
@@ -91,11 +97,42 @@ def _row(
     return (name, ROWS[name], links or "-", *sums, recovery)
 
 
-def _figure(name: str, runs: Iterable[dict[str, Any]]) -> str:
+def _lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def _measured(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Each figure as it was measured, by run."""
+    found = {
+        name: [run["figures"][name] for run in runs if name in run["figures"]] for name in FIGURES
+    }
+    counts = ("failed", "events", "commits", "executions", "distinct_states")
+    found["N3"] = [
+        {"n": run["seeds"], **{key: run[key] for key in counts}} for run in _lines(SIMULATED)
+    ]
+    found["N13"] = [_timers(json.loads(BENCH.read_text())["results"])]
+    return found
+
+
+def _timers(results: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """What `make bench` has measured of timers."""
+    values = {
+        (result["workload"], result["metric"]): result["value"]
+        for result in results
+        if result["system"] == "flowmesh"
+    }
+    return {
+        "n": TIMERS,
+        "early": values["timers", "early"] + values["timers-500", "early"],
+        "at_500/s_p99_ms_late": values["timers-500", "late_p99_ms"],
+        "10,000_of_one_second_drained_s": values["timers", "drained_s"],
+    }
+
+
+def _figure(values: list[dict[str, Any]]) -> str:
     """The last measurement; the n of all runs where kills are summed."""
-    values = [run["figures"][name] for run in runs if name in run["figures"]]
     if not values:
-        return ELSEWHERE.get(name, "-")
+        return "-"
     shown = dict(values[-1])
     if len(values) > 1:
         shown["n of all runs"] = sum(value.get("n", 0) for value in values)
