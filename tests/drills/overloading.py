@@ -115,7 +115,7 @@ class Lister:
         )
         while True:
             page = await self._executions.ListExecutions(listed)
-            if any(one.id == execution_id for one in page.executions):
+            if any(one.execution_id == execution_id for one in page.executions):
                 break
         self.lags_s.append(time.monotonic() - ended)
 
