@@ -37,7 +37,8 @@ async def test_owners_are_stopped_in_turn(scenario: Scenario) -> None:
                 await until("taken over", gone, within_s=TAKEN_WITHIN_S)
             finally:
                 rig.send(name, signal.SIGCONT)
-            await scenario.finish(running, "F27")
+            outcome = await scenario.finish(running, "F27")
+            scenario.tally.add("F24", outcome.fault, outcome)
             after = await epochs(rig)
         assert all(after[partition] > before[partition] for partition in victims)
     scenario.tally.figure("N6", n=SWAPS, committed_by_a_fenced_owner=0)

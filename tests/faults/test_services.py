@@ -1,4 +1,4 @@
-"""F2, F5, F6: the gateway dies in mid-stream; registry and definition service do not answer."""
+"""F2, F5 to F7: the gateway dies in mid-stream, services do not answer, everything dies."""
 
 import asyncio
 import os
@@ -11,9 +11,10 @@ from itertools import cycle
 import aiohttp
 import pytest
 
+from flowmesh.embedded.servers import NAMES
 from flowmesh.testing.polling import allowed_s, pause
 from tests.drills.drill import Drill
-from tests.faults.rig import Rig
+from tests.faults.rig import MEMBERS, Rig
 from tests.faults.scenario import Scenario
 from tests.faults.tally import share
 
@@ -149,3 +150,20 @@ async def ended_while_away(running: Drill) -> None:
     took_s = await running.all_ended()
     assert took_s < AWAY_S
     await pause(3.0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.fault("F7")
+async def test_every_service_and_server_dies_at_once(scenario: Scenario) -> None:
+    """They come back in whatever order; what was under way goes on from what was committed."""
+    rig = scenario.rig
+    async with scenario.drill("everything killed at once") as running:
+        await scenario.whole()
+        await running.in_flight()
+        running.breaks()
+        for name in MEMBERS:
+            rig.send(name)
+        for name in NAMES:
+            rig.servers.kill(name)
+        await scenario.finish(running, "F7", extra_deliveries=2)

@@ -9,6 +9,7 @@ import pytest
 
 from flowmesh.testing.polling import allowed_s
 from tests.drills.breaking import REPOSITORY, packer
+from tests.drills.drill import Outcome
 from tests.drills.packer import ACTION
 from tests.faults.scenario import Scenario
 from tests.faults.tally import share
@@ -127,6 +128,7 @@ async def test_work_that_kills_its_workers_is_given_up(scenario: Scenario) -> No
     assert beside["status"] == "completed"
     assert ended["status"] == "failed"
     assert "POISON" in str(ended), ended
+    scenario.tally.add("F26", "kills its workers", Outcome("kills its workers", executions=2))
 
 
 async def kept_alive(address: str) -> None:
