@@ -178,18 +178,23 @@ class Dispatcher:
         self._prepare(task)
         return True
 
-    def prepared(self, task: ReadyTask | None) -> None:
+    def prepared(self, task: ReadyTask, *, at_hand: bool) -> None:
         """A task has what it needs, or is not to be sent any more."""
         self._preparing -= 1
-        if task is not None:
+        if at_hand:
             self.ready.push_front(task)
+        else:
+            self._not_sent(task, token_of(task.execution_id, task.node_id, task.attempt))
         self.pump()
 
     def _send(self, task: ReadyTask, worker_set: WorkerSet) -> bool:
         """Sends a task if it is still to be sent; False if nothing can be sent for now."""
         epoch = self._ownership.epochs.get(task.partition)
         token = token_of(task.execution_id, task.node_id, task.attempt)
-        if token in self.leases:
+        lease = self.leases.get(token)
+        if lease is not None:
+            # A worker has brought it along: what runs has the permits that came meanwhile.
+            lease.permitted |= task.permitted
             return True
         if epoch is None or token in self._ending:
             return self._not_sent(task, token)

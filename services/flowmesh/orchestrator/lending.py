@@ -80,7 +80,9 @@ class Permits:
         self._releasing: dict[str, set[str]] = {}
         self._flushing = False
         self._recovered: dict[int, int] = {}
-        # Peers that have not heard yet what recovered partitions hold, and those that are told now.
+        # Peers that were there when there was something to say; of them those that have not heard
+        # yet what recovered partitions hold, and those that are told now.
+        self._known: set[str] = set()
         self._untold: set[str] = set()
         self._speaking: set[str] = set()
         # Of what was said last by us, and of what was heard last from each peer.
@@ -199,7 +201,8 @@ class Permits:
 
     def tell_peers(self) -> None:
         """Has everybody told what is held here."""
-        self._untold.update(self._ownership.peers())
+        self._known = set(self._ownership.peers())
+        self._untold |= self._known
         self._flush_soon()
 
     def serve(self) -> None:
@@ -323,6 +326,10 @@ class Permits:
                 self._given(wanted.ask)
         if any(book.unreported for book in self._books.values()):
             self._pull()
+        peers = set(self._ownership.peers())
+        # One that has come since may give permits that were held here before.
+        self._untold |= peers - self._known
+        self._known = peers
         if self._releasing or self._untold:
             self._flush_soon()
 

@@ -74,12 +74,11 @@ class Preparing:
         self._spawn(self._prepared(task, dispatcher))
 
     async def _prepared(self, task: ReadyTask, dispatcher: Dispatcher) -> None:
-        ready: ReadyTask | None = None
+        at_hand = False
         try:
-            if await self._at_hand(task, dispatcher):
-                ready = task
+            at_hand = await self._at_hand(task, dispatcher)
         finally:
-            dispatcher.prepared(ready)
+            dispatcher.prepared(task, at_hand=at_hand)
 
     async def _at_hand(self, task: ReadyTask, dispatcher: Dispatcher) -> bool:
         """False where the task is not to be sent any more."""

@@ -13,10 +13,10 @@ from flowmesh.orchestrator.attach_server import DispatchServer
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
 from flowmesh.orchestrator.guard import Guard
-from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.ids import PARTITION_COUNT, ExecutionIds
 from flowmesh.orchestrator.lending import Permits
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.ready import ReadyTask
+from flowmesh.orchestrator.ready import Need, ReadyTask
 from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.works import STALE, Work
 from flowmesh.runtime import Clock
@@ -24,30 +24,44 @@ from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done
 from tests.unit.engine.factories import Run, node, plan
 
+OTHER = "exec-other|pay|1"
+
+
+def memory(epochs: dict[int, int]) -> States:
+    """Executions in memory, of which none can be read."""
+    unused: Any = None
+    return States(store=unused, plans=unused, epochs=epochs, log=unused)
+
 
 def dispatcher(
     epochs: dict[int, int],
     run: Run | None = None,
     submitted: list[Work] | None = None,
     prepare: Any = None,
+    states: States | None = None,
 ) -> Dispatcher:
     """A dispatcher that owns these partitions; commands are kept in `submitted`."""
     ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True, peers=list)
     unused: Any = None
+
+    def granted(token: str) -> bool:
+        return owner.gate.granted(token)
+
     permits = Permits(
         ownership=ownership,
         clock=Clock(),
         address="me",
-        numbers=unused,
+        numbers=lambda _, need: (need.concurrency, need.rate, need.burst),
         wake_at=unused,
         stub_at=unused,
         spawn=lambda coroutine: coroutine.close(),
-        granted=unused,
+        granted=granted,
     )
-    states = States(store=unused, plans=unused, epochs=epochs, log=unused)
+    if states is None:
+        states = memory(epochs)
     if run is not None:
         states.put(Entry(run.state, None), 0)
-    return Dispatcher(
+    owner = Dispatcher(
         states=states,
         ownership=ownership,
         clock=Clock(),
@@ -60,6 +74,7 @@ def dispatcher(
         permits=permits,
         guard=Guard(None),
     )
+    return owner
 
 
 def attached(owner: Dispatcher, name: str) -> Attached:
@@ -147,8 +162,64 @@ async def test_few_tasks_at_a_time_are_brought_to_hand_and_leave_in_their_order(
     assert [task.execution_id for task in asked] == ids[:PREPARING_MAX]
     assert owner.ready.count == 1_000 - PREPARING_MAX
 
-    owner.prepared(None)
+    owner.prepared(asked[0], at_hand=False)
     assert [task.execution_id for task in asked] == ids[: PREPARING_MAX + 1]
+
+
+class Limited:
+    """One task at a time may leave, and it has; another has been given its permit, but no slot."""
+
+    def __init__(self) -> None:
+        self.asked: list[ReadyTask] = []
+        run = Run(plan(node("pay"), limits={"concurrency": 1}))
+        run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
+        epochs = dict.fromkeys(range(PARTITION_COUNT), 3)
+        self.states = memory(epochs)
+        owner = dispatcher(epochs, run, prepare=self.asked.append, states=self.states)
+        self.owner = owner
+        owner.gate.permits.recovered(epochs)
+        self.stream = attached(owner, "one")
+        owner.grant(self.stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
+        owner.gate.permits.hold("default", OTHER, (Need("workflow:w", "workflow:w", 1),))
+        owner.add(run.state, run.last.dispatch[0], 5)
+        owner.pump()
+        assert not self.stream.out.tasks
+        owner.recall(self.stream, ["set"])
+        self.token = f"{run.state.execution_id}|pay|1"
+        owner.gate.permits.release(OTHER)
+        assert self.in_use == 1
+
+    @property
+    def in_use(self) -> int:
+        """Permits that are out."""
+        return sum(each.in_use for each in self.owner.gate.permits.counters("default"))
+
+    def slot(self) -> None:
+        self.owner.grant(self.stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
+        self.owner.pump()
+
+
+async def test_a_task_that_a_worker_brings_along_keeps_the_permit_that_came_for_it() -> None:
+    """And gives it back at its end: nobody else would."""
+    limited = Limited()
+    hello = pb.AttachHello(worker_service_id="two")
+    hello.held.add(token=limited.token, worker_id="w")
+    limited.owner.attach(Attached(), hello)
+    limited.slot()
+    assert not limited.stream.out.tasks
+    assert limited.in_use == 1
+    limited.owner.leases.pop(limited.token)
+    assert limited.in_use == 0
+
+
+async def test_a_task_that_nobody_wants_once_it_is_at_hand_gives_its_permit_back() -> None:
+    """Its execution has ended while its input was fetched."""
+    limited = Limited()
+    limited.states.evict(limited.token.partition("|")[0])
+    limited.slot()
+    (task,) = limited.asked
+    limited.owner.prepared(task, at_hand=False)
+    assert limited.in_use == 0
 
 
 async def test_a_long_limit_of_one_task_keeps_no_other_from_being_marked() -> None:

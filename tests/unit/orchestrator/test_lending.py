@@ -41,8 +41,9 @@ class Peer:
 class Side:
     """An orchestrator beside a peer, with tasks in a partition of its own."""
 
-    def __init__(self, *, home: str) -> None:
+    def __init__(self, *, home: str, peers: tuple[str, ...] = ("peer",)) -> None:
         self.peer = Peer()
+        self.peers = list(peers)
         self.epochs = {ELSEWHERE: 1}
         if home == "here":
             self.epochs[HOME] = 1
@@ -52,7 +53,7 @@ class Side:
             lease_valid=True,
             now_us=lambda: 1,
             owner_address=lambda p: None if p in self.epochs else "peer",
-            peers=lambda: ["peer"],
+            peers=lambda: self.peers,
         )
         self.permits = Permits(
             ownership=ownership,
@@ -115,6 +116,20 @@ async def test_a_report_that_is_asked_for_comes_by_a_call_of_its_own() -> None:
     side.permits.tell_peers()
     await side.heard("ReportPermits", "AskPermits", "ReportPermits")
     assert list(side.peer.heard[2][1].report.wanted) == [wanted]
+
+
+async def test_a_peer_that_is_seen_later_is_told_what_is_held() -> None:
+    """It may be the home of permits that whoever owned these partitions before has taken."""
+    side = Side(home="peer", peers=())
+    side.permits.renewed()
+    assert side.peer.calls == []
+    side.peers.append("peer")
+    side.permits.renewed()
+    await side.heard("ReportPermits")
+    assert list(side.peer.heard[0][1].report.partitions) == [ELSEWHERE]
+    side.permits.renewed()
+    await asyncio.sleep(0)
+    assert side.peer.calls == ["ReportPermits"]
 
 
 async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
