@@ -191,8 +191,7 @@ class Dispatcher:
         """Sends a task if it is still to be sent; False if nothing can be sent for now."""
         epoch = self._ownership.epochs.get(task.partition)
         token = token_of(task.execution_id, task.node_id, task.attempt)
-        lease = self.leases.get(token)
-        if lease is not None:
+        if (lease := self.leases.get(token)) is not None:
             # A worker has brought it along: what runs has the permits that came meanwhile.
             lease.permitted |= task.permitted
             return True
@@ -296,9 +295,8 @@ class Dispatcher:
     def adopted(self, lease: Lease, state: State, node: NodeState) -> None:
         """A task that runs already is known now: it has its time, and holds its permits."""
         lease.key = key_of(state.plan, node.planned)
-        needs = self.gate.rules.needs(
-            state.plan, node.planned, self.gate.declared.of(state, node)[1]
-        )
+        declared = self.gate.declared.of(state, node)[1]
+        needs = self.gate.rules.needs(state.plan, node.planned, declared)
         if needs:
             lease.permitted = True
             self.gate.permits.hold(state.plan.namespace, lease.token, needs)
@@ -482,23 +480,20 @@ class Dispatcher:
 
     def lost(self, tasks: Iterable[pb.LostTask]) -> None:
         for task in tasks:
-            lease = self.leases.pop(task.token)
-            if lease is not None:
+            if (lease := self.leases.pop(task.token)) is not None:
                 self._delivery_lost(lease, task.reason or "WORKER_LOST")
 
     def returned(self, tokens: Iterable[str]) -> None:
         """Tasks that came back untouched go out again, without a delivery counted."""
         for token in tokens:
             lease = self.leases.pop(token)
-            entry = self._states.get(lease.execution_id) if lease is not None else None
             if lease is None:
                 continue
+            entry = self._states.get(lease.execution_id)
             if entry is None:
                 self._delivery_lost(lease, "RETURNED")
-            else:
-                node = entry.state.at_workers.get(lease.node_id)
-                if node is not None:
-                    self.add(entry.state, node, lease.partition)
+            elif (node := entry.state.at_workers.get(lease.node_id)) is not None:
+                self.add(entry.state, node, lease.partition)
 
     def _delivery_lost(self, lease: Lease, reason: str) -> None:
         command = DeliveryLost(lease.node_id, lease.attempt, reason)
