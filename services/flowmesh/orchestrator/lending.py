@@ -96,6 +96,8 @@ class Permits:
         if token in self._held:
             return True
         namespace = task.key[0]
+        # Wanted again by the same attempt, whose delivery was lost: what is not said is void.
+        self._given_back(namespace, {token})
         epoch = self._ownership.epochs.get(task.partition, 0)
         ask = Ask(
             namespace, token, task.partition, epoch, needs, task.due_ms, task.fair, self._given
@@ -134,6 +136,7 @@ class Permits:
 
     def hold(self, namespace: str, token: str, needs: tuple[Need, ...]) -> None:
         """A task that runs already holds permits, whether they were there or not."""
+        self._given_back(namespace, {token})
         partition = partition_of(token.partition("|")[0]) or 0
         epoch = self._ownership.epochs.get(partition, 0)
         self._held[token] = Ask(namespace, token, partition, epoch, needs, 0.0, "", self._given)
@@ -421,6 +424,7 @@ class Permits:
         self._given_back(namespace, tokens)
 
     def _given_back(self, namespace: str, tokens: set[str]) -> None:
+        """These are not to be given back any more."""
         left = self._releasing.get(namespace, set())
         left -= tokens
         if not left:

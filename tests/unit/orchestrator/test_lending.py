@@ -67,6 +67,11 @@ class Side:
         )
         self.permits.recovered([ELSEWHERE])
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is still something to say."""
+        return not all(task.done() for task in self._tasks)
+
     async def heard(self, *calls: str) -> None:
         await done(f"{calls}", lambda: self.peer.calls == [*calls], within_s=PATIENCE_S)
 
@@ -130,6 +135,26 @@ async def test_a_peer_that_is_seen_later_is_told_what_is_held() -> None:
     side.permits.renewed()
     await asyncio.sleep(0)
     assert side.peer.calls == ["ReportPermits"]
+
+
+async def test_what_is_wanted_again_is_not_given_back() -> None:
+    """A delivery was lost, and the same attempt goes out again before anybody heard of it."""
+    side, wanted = Side(home="peer"), token()
+    await side.heard("ReportPermits")
+    side.peer.answers.clear()
+    side.permits.tell_peers()
+    await side.heard("ReportPermits", "ReportPermits")
+    side.permits.hold("default", wanted, (ONE,))
+    side.permits.release(wanted)
+    task = ReadyTask(wanted.partition("|")[0], "a", 1, ELSEWHERE, ("default", "q", "t", ""), 0)
+    assert not side.permits.take(task, wanted, (ONE,))
+    side.epochs |= dict.fromkeys(range(64), 1)
+    side.permits.renewed()
+    side.permits.recovered(range(64))
+    side.peer.answers.set()
+    await done("all is said", lambda: not side.busy, within_s=PATIENCE_S)
+    assert [each.in_use for each in side.permits.counters("default")] == [1]
+    assert [each.ask.token for each in side.permits.report().held] == [wanted]
 
 
 async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
