@@ -2,13 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -30,39 +28,11 @@ _RECEIVING = "select count(*) from pg_stat_wal_receiver"
 
 
 class PostgresPair:
-    """Enter it to start a primary and its standby; `address` names both.
+    """A primary and its standby, of which the one can be lost; `address` names both."""
 
-    `synchronous`: a commit is answered when the standby has it on its disk, too.
-    """
-
-    def __init__(self, *, synchronous: bool) -> None:
-        self._synchronous = synchronous
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        folder = self._stack.enter_context(_open_folder())
-        primary, standby = (self._server(folder / name) for name in ("primary", "standby"))
-        self._hosts = [_host(primary), _host(standby)]
-        try:
-            self._primary = await self._started(primary)
-            await self._copy_to(standby.program().folder)
-            await self._started(standby)
-            await self._until(0, _STREAMING)
-            if self._synchronous:
-                await self._set(0, "synchronous_standby_names", "*")
-                await self._until(0, _SYNCHRONOUS)
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
+    def __init__(self, primary: Child, hosts: Sequence[str]) -> None:
+        self._primary = primary
+        self._hosts = hosts
 
     @property
     def address(self) -> str:
@@ -90,31 +60,12 @@ class PostgresPair:
         finally:
             await connection.close()
 
-    def _server(self, folder: Path) -> Postgres:
-        data_dir = DataDir(folder)
-        data_dir.acquire()
-        self._stack.callback(data_dir.release)
-        return Postgres(data_dir)
-
-    async def _started(self, server: Postgres) -> Child:
-        await server.prepare()
-        program = server.program()
-        options = [word for setting in SETTINGS for word in ("-c", setting)]
-        child = Child(replace(program, argv=(*program.argv, *options)), lambda: None)
-        await child.start()
-        self._stack.push_async_callback(child.stop)
-        return child
-
-    async def _copy_to(self, folder: Path) -> None:
-        """The data of the primary, and the settings that have the copy follow it."""
-        source = f"host={self._hosts[0]} port={PORT} user={USER}"
-        process = await asyncio.create_subprocess_exec(
-            *(str(binaries.postgres_bin() / "pg_basebackup"), "--dbname", source),
-            *("--pgdata", str(folder), "--write-recovery-conf", "--checkpoint=fast"),
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, said = await process.communicate()
-        assert process.returncode == 0, said.decode()
+    async def follows(self, *, synchronous: bool) -> None:
+        """Returns once the standby gets what is committed; a commit waits for it where asked."""
+        await self._until(0, _STREAMING)
+        if synchronous:
+            await self._set(0, "synchronous_standby_names", "*")
+            await self._until(0, _SYNCHRONOUS)
 
     async def _connect(self, at: int) -> "asyncpg.Connection[asyncpg.Record]":
         return await asyncpg.connect(
@@ -141,13 +92,56 @@ class PostgresPair:
             await connection.close()
 
 
+@asynccontextmanager
+async def postgres_pair(*, synchronous: bool) -> AsyncIterator[PostgresPair]:
+    """Starts both. `synchronous`: a commit is answered when the standby has it on its disk, too."""
+    with _data_dirs("primary", "standby") as data_dirs:
+        primary, standby = map(Postgres, data_dirs)
+        hosts = [_host(primary), _host(standby)]
+        async with _running(primary) as child:
+            await _copy(hosts[0], standby.program().folder)
+            async with _running(standby):
+                pair = PostgresPair(child, hosts)
+                await pair.follows(synchronous=synchronous)
+                yield pair
+
+
 @contextmanager
-def _open_folder() -> Iterator[Path]:
+def _data_dirs(*names: str) -> Iterator[list[DataDir]]:
     """Not among the folders of the test: those are closed to the user that PostgreSQL runs as."""
-    with TemporaryDirectory(prefix="flowmesh-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="flowmesh-")))
         folder.chmod(OPEN_MODE)
-        yield folder
+        found = [DataDir(folder / name) for name in names]
+        for data_dir in found:
+            data_dir.acquire()
+            stack.callback(data_dir.release)
+        yield found
+
+
+@asynccontextmanager
+async def _running(server: Postgres) -> AsyncIterator[Child]:
+    await server.prepare()
+    program = server.program()
+    options = [word for setting in SETTINGS for word in ("-c", setting)]
+    child = Child(replace(program, argv=(*program.argv, *options)), lambda: None)
+    await child.start()
+    try:
+        yield child
+    finally:
+        await child.stop()
+
+
+async def _copy(host: str, folder: Path) -> None:
+    """The data of the primary, and the settings that have the copy follow it."""
+    process = await asyncio.create_subprocess_exec(
+        *(str(binaries.postgres_bin() / "pg_basebackup"), "--checkpoint=fast"),
+        *("--dbname", f"host={host} port={PORT} user={USER}"),
+        *("--pgdata", str(folder), "--write-recovery-conf"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
 
 
 def _host(server: Postgres) -> str:

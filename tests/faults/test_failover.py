@@ -14,7 +14,7 @@ from tests.drills.breaking import epochs
 from tests.drills.drill import Drill
 from tests.faults.rig import Rig
 from tests.faults.scenario import ORDERS, Scenario
-from tests.faults.standby import PostgresPair
+from tests.faults.standby import PostgresPair, postgres_pair
 from tests.faults.tally import Tally
 
 LATE_ORDERS = 240
@@ -28,7 +28,7 @@ BEHIND_S = 2.0
 async def on_a_pair(folder: Path, *, synchronous: bool) -> AsyncIterator[tuple[Rig, PostgresPair]]:
     """A rig on two servers of PostgreSQL."""
     async with (
-        PostgresPair(synchronous=synchronous) as database,
+        postgres_pair(synchronous=synchronous) as database,
         Rig(folder, proxied=False, postgres=database.address) as rig,
     ):
         await audit.install(rig.postgres)

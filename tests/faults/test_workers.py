@@ -128,7 +128,8 @@ async def test_work_that_kills_its_workers_is_given_up(scenario: Scenario) -> No
     assert beside["status"] == "completed"
     assert ended["status"] == "failed"
     assert "POISON" in str(ended), ended
-    scenario.tally.add("F26", "kills its workers", Outcome("kills its workers", executions=2))
+    outcome = Outcome("kills its workers", executions=2)
+    scenario.tally.add("F26", outcome.fault, outcome)
 
 
 async def kept_alive(address: str) -> None:

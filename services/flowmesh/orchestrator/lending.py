@@ -97,7 +97,7 @@ class Permits:
             return True
         namespace = task.key[0]
         # Wanted again by the same attempt, whose delivery was lost: what is not said is void.
-        self._given_back(namespace, {token})
+        self._forget_releases(namespace, {token})
         epoch = self._ownership.epochs.get(task.partition, 0)
         ask = Ask(
             namespace, token, task.partition, epoch, needs, task.due_ms, task.fair, self._given
@@ -136,7 +136,7 @@ class Permits:
 
     def hold(self, namespace: str, token: str, needs: tuple[Need, ...]) -> None:
         """A task that runs already holds permits, whether they were there or not."""
-        self._given_back(namespace, {token})
+        self._forget_releases(namespace, {token})
         partition = partition_of(token.partition("|")[0]) or 0
         epoch = self._ownership.epochs.get(partition, 0)
         self._held[token] = Ask(namespace, token, partition, epoch, needs, 0.0, "", self._given)
@@ -413,7 +413,7 @@ class Permits:
         )
         heard = await self._heard(self._stub_at(address).ReleasePermits, request)
         if heard:
-            self._given_back(namespace, tokens)
+            self._forget_releases(namespace, tokens)
         return heard
 
     def _release_here(self, namespace: str) -> None:
@@ -421,14 +421,15 @@ class Permits:
         for token in sorted(tokens) if book is not None else ():
             assert book is not None
             book.release(token, partition_of(token.partition("|")[0]) or 0)
-        self._given_back(namespace, tokens)
+        self._forget_releases(namespace, tokens)
 
-    def _given_back(self, namespace: str, tokens: set[str]) -> None:
-        """These are not to be given back any more."""
-        left = self._releasing.get(namespace, set())
-        left -= tokens
-        if not left:
-            self._releasing.pop(namespace, None)
+    def _forget_releases(self, namespace: str, tokens: set[str]) -> None:
+        """These are given back, or are not to be."""
+        left = self._releasing.get(namespace)
+        if left is not None:
+            left -= tokens
+            if not left:
+                del self._releasing[namespace]
 
     def _next_order(self) -> int:
         # By the clock of the database, so that another process at this address goes on above it.

@@ -104,7 +104,7 @@ async def test_what_can_never_be_delivered_is_dead_at_once(
 async def test_who_refuses_every_attempt_is_listed_as_dead(
     events: Events, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the last attempt, with the receiver's answer; nothing is posted after that."""
+    """After the last attempt of all, under one id, with what the receiver answered."""
     monkeypatch.setattr(deliver, "DELAY_FIRST_MS", 1)
     receiver.answers("complete", *[500] * (2 * deliver.ATTEMPTS_MAX))
     await events.owner(1).commit("exec-1", started(), ended(), callbacks=callbacks(receiver))

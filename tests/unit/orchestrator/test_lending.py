@@ -133,7 +133,7 @@ async def test_a_peer_that_is_seen_later_is_told_what_is_held() -> None:
     await side.heard("ReportPermits")
     assert list(side.peer.heard[0][1].report.partitions) == [ELSEWHERE]
     side.permits.renewed()
-    await asyncio.sleep(0)
+    await done("all is said", lambda: not side.busy, within_s=PATIENCE_S)
     assert side.peer.calls == ["ReportPermits"]
 
 
