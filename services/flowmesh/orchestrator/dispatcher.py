@@ -12,6 +12,7 @@ from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded
 from flowmesh.expressions import RenderError
+from flowmesh.orchestrator.adoption import Adoption
 from flowmesh.orchestrator.attached import Attached, WorkerSet
 from flowmesh.orchestrator.breakers import Breakers
 from flowmesh.orchestrator.claims import Claims
@@ -55,7 +56,7 @@ class Dispatcher:
         draw: Callable[[], float],
         prepare: Callable[[ReadyTask], None],
         refill: Callable[[set[tuple[Key, int]]], None],
-        verify: Callable[[set[str]], None],
+        fetch: Callable[[set[str]], None],
         permits: Permits,
         guard: Guard,
     ) -> None:
@@ -66,7 +67,6 @@ class Dispatcher:
         self._draw = draw
         self._prepare = prepare
         self._refill = refill
-        self._verify = verify
         self._attached: list[Attached] = []
         self._turn, self._pump_due = 0, False
         self._claims = Claims()
@@ -76,10 +76,20 @@ class Dispatcher:
         self.gate = Gate(permits=permits, came_free=self._came_free)
         self.ready = ReadyQueues(self.gate.weight)
         self.leases = Leases(clock=clock, lost=self._delivery_lost, freed=permits.release)
-        self.journals = Journals(states, self.leases, submit, self._adopt)
         self._runs_long = RunsLong(
             clock=clock, leases=self.leases, submit=submit, overdue=self._overdue
         )
+        self.adoption = Adoption(
+            states=states,
+            ownership=ownership,
+            clock=clock,
+            leases=self.leases,
+            gate=self.gate,
+            runs_long=self._runs_long,
+            ending=self._ending,
+            fetch=fetch,
+        )
+        self.journals = Journals(states, self.leases, submit, self.adoption.adopt)
         self.breakers = Breakers(clock)
         self._budgets = RetryBudgets(clock)
         # Attempts that failed, by kind.
@@ -292,16 +302,6 @@ class Dispatcher:
         )
         self.submit(Work(task.execution_id, task.partition, command))
 
-    def adopted(self, lease: Lease, state: State, node: NodeState) -> None:
-        """A task that runs already is known now: it has its time, and holds its permits."""
-        lease.key = key_of(state.plan, node.planned)
-        declared = self.gate.declared.of(state, node)[1]
-        needs = self.gate.rules.needs(state.plan, node.planned, declared)
-        if needs:
-            lease.permitted = True
-            self.gate.permits.hold(state.plan.namespace, lease.token, needs)
-        self._runs_long.watch(lease, node)
-
     def limits_changed(self, rules: Rules) -> None:
         """Limits and stops that were set at run time are others now; what runs counts too."""
         running = []
@@ -338,7 +338,7 @@ class Dispatcher:
 
         A later hello on the same stream only adds what a worker that came back holds.
         """
-        self._adopt(stream, hello.held)
+        self.adoption.adopt(stream, hello.held)
         if stream in self._attached:
             return
         stream.worker_service_id = hello.worker_service_id
@@ -370,47 +370,8 @@ class Dispatcher:
         partitions = set()
         for answer in answers:
             partitions.add(answer.partition)
-            self._adopt(stream, answer.tasks)
+            self.adoption.adopt(stream, answer.tasks)
         self._claims.answered(stream, partitions)
-
-    def _adopt(self, stream: Attached, held: Iterable[pb.HeldTask]) -> None:
-        cold: set[str] = set()
-        for task in held:
-            parsed = parse_token(task.token)
-            if parsed is None:
-                continue
-            partition = partition_of(parsed[0])
-            if partition is None or partition not in self._ownership.epochs:
-                continue
-            if task.token in self._ending or self._known_as_over(*parsed):
-                # A lease of it would never end.
-                continue
-            lease = self.leases.get(task.token)
-            if lease is None:
-                now_us = self._ownership.now_us()
-                lease = Lease(
-                    task.token, *parsed, partition, stream, task.worker_id,
-                    self._clock.monotonic_ms(), now_us, 0, 0,
-                )  # fmt: skip
-            self.leases.adopt(lease, stream, task.worker_id)
-            if self._states.get(lease.execution_id) is None:
-                cold.add(lease.execution_id)
-        if cold:
-            self._verify(cold)
-
-    def drop_what_is_over(self, execution_ids: set[str]) -> None:
-        """Lets go of leases that were made of tasks which had ended, under whatever owner."""
-        for lease in self.leases.of(execution_ids):
-            if self._known_as_over(lease.execution_id, lease.node_id, lease.attempt):
-                self.leases.pop(lease.token)
-
-    def _known_as_over(self, execution_id: str, node_id: str, attempt: int) -> bool:
-        """Whether an attempt is not open any more, as far as memory has its execution."""
-        entry = self._states.get(execution_id)
-        if entry is None:
-            return False
-        node = entry.state.at_workers.get(node_id)
-        return node is None or node.attempt != attempt
 
     def grant(self, stream: Attached, grants: Iterable[pb.Grant]) -> None:
         for grant in grants:

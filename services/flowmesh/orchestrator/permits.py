@@ -266,6 +266,8 @@ class PermitBook:
                 self._asks.pop(token).over = True
         for ask in held:
             if ask.partition in mine:
+                if (known := self._asks.pop(ask.token, None)) is not None:
+                    known.over = True
                 counters = [self._counter(ask.namespace, need) for need in ask.needs]
                 for counter in counters:
                     counter.in_use += 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.engine import TaskRuns
+from flowmesh.engine import TaskEnded, TaskRuns
 from flowmesh.orchestrator.attach_server import DispatchServer
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
@@ -39,6 +39,7 @@ def dispatcher(
     submitted: list[Work] | None = None,
     prepare: Any = None,
     states: States | None = None,
+    fetch: Any = None,
 ) -> Dispatcher:
     """A dispatcher that owns these partitions; commands are kept in `submitted`."""
     ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True, peers=list)
@@ -67,10 +68,10 @@ def dispatcher(
         clock=Clock(),
         metrics=OrchestratorMetrics(Metrics()),
         submit=(submitted if submitted is not None else []).append,
-        draw=unused,
+        draw=lambda: 0.0,
         prepare=prepare,
         refill=unused,
-        verify=unused,
+        fetch=fetch,
         permits=permits,
         guard=Guard(None),
     )
@@ -210,6 +211,64 @@ async def test_a_task_that_a_worker_brings_along_keeps_the_permit_that_came_for_
     assert limited.in_use == 1
     limited.owner.leases.pop(limited.token)
     assert limited.in_use == 0
+
+
+class Returning:
+    """One task at a time may leave, and another has; a worker has one of the two that wait."""
+
+    def __init__(self, *, in_memory: bool) -> None:
+        self.fetched: list[set[str]] = []
+        self.submitted: list[Work] = []
+        work = [node("pay", timeout_ms=1), node("next")]
+        self.run = Run(plan(*work, limits={"concurrency": 1}))
+        self.run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
+        epochs = dict.fromkeys(range(PARTITION_COUNT), 3)
+        self.states = memory(epochs)
+        owner = self.owner = dispatcher(
+            epochs, self.run, self.submitted, states=self.states, fetch=self.fetched.append
+        )
+        owner.gate.permits.recovered(epochs)
+        owner.gate.permits.hold("default", OTHER, (Need("workflow:w", "workflow:w", 1),))
+        self.stream = attached(owner, "one")
+        owner.grant(self.stream, [pb.Grant(set_id="set", slots=2, task_types=["work"])])
+        for each in self.run.last.dispatch:
+            owner.add(self.run.state, each, 5)
+        owner.pump()
+        if not in_memory:
+            self.states.evict(self.run.state.execution_id)
+        hello = pb.AttachHello(worker_service_id="two")
+        hello.held.add(token=f"{self.run.state.execution_id}|pay|1", worker_id="w")
+        owner.attach(Attached(), hello)
+
+    async def check(self) -> None:
+        """The task has a permit, one, and the limit of its time."""
+        permits = self.owner.gate.permits
+        (counter,) = permits.counters("default")
+        assert counter.in_use == 2
+        permits.release(OTHER)
+        assert counter.in_use == 1
+        await done("its time is over", self._ended, within_s=5)
+        self.owner.pump()
+        assert [each.task.node for each in self.stream.out.tasks] == ["next"]
+        assert counter.in_use == 1
+
+    def _ended(self) -> bool:
+        return any(isinstance(each.command, TaskEnded) for each in self.submitted)
+
+
+async def test_a_task_that_comes_back_late_holds_its_permit_and_is_bounded() -> None:
+    """Its new owner has read what is open, and lets it wait for its turn."""
+    returning = Returning(in_memory=True)
+    assert not returning.fetched
+    await returning.check()
+
+
+async def test_a_task_that_comes_back_is_bounded_once_its_execution_is_read() -> None:
+    returning = Returning(in_memory=False)
+    (ids,) = returning.fetched
+    returning.states.put(Entry(returning.run.state, None), 0)
+    returning.owner.adoption.look(ids)
+    await returning.check()
 
 
 async def test_a_task_that_nobody_wants_once_it_is_at_hand_gives_its_permit_back() -> None:

@@ -177,3 +177,13 @@ def test_what_was_given_while_a_report_was_on_its_way_stays_given() -> None:
     assert desk.in_use("workflow:w") == 1
     desk.book.release("given", 0)
     assert desk.in_use("workflow:w") == 0
+
+
+def test_what_is_held_is_not_given_once_more() -> None:
+    """A task that waited has come back with a worker: its ask is void."""
+    desk = Desk()
+    assert [desk.take(token, TWO) for token in "abc"] == [True, True, False]
+    desk.book.report({0: 1}, [desk.ask(token, TWO) for token in "ac"])
+    desk.book.release("a", 0)
+    assert not desk.told
+    assert desk.in_use("workflow:w") == 1

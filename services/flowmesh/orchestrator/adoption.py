@@ -1,0 +1,109 @@
+"""Tasks that workers bring along: whoever owns their executions now makes leases of them.
+
+A lease that was made of a token alone has no limits of time and holds no permits until its
+execution is known: when a new owner reads what is open, at once if it has that in memory, else as
+soon as it was fetched.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.engine import NodeState, State
+from flowmesh.orchestrator.attached import Attached
+from flowmesh.orchestrator.gate import Gate
+from flowmesh.orchestrator.ids import parse_token, partition_of
+from flowmesh.orchestrator.leases import Lease, Leases
+from flowmesh.orchestrator.ownership import Ownership
+from flowmesh.orchestrator.ready import key_of
+from flowmesh.orchestrator.runs_long import RunsLong
+from flowmesh.orchestrator.states import States
+from flowmesh.runtime import Clock
+
+
+class Adoption:
+    """Makes leases of what runs already. `ending` are tasks whose end waits for its commit;
+    `fetch` has executions read, and `look` called then.
+    """
+
+    def __init__(
+        self,
+        *,
+        states: States,
+        ownership: Ownership,
+        clock: Clock,
+        leases: Leases,
+        gate: Gate,
+        runs_long: RunsLong,
+        ending: Collection[str],
+        fetch: Callable[[set[str]], None],
+    ) -> None:
+        self._states = states
+        self._ownership = ownership
+        self._clock = clock
+        self._leases = leases
+        self._gate = gate
+        self._runs_long = runs_long
+        self._ending = ending
+        self._fetch = fetch
+
+    def adopt(self, stream: Attached, held: Iterable[pb.HeldTask]) -> None:
+        """These tasks are with this worker service now, as far as they are ours and open."""
+        cold: set[str] = set()
+        warm: list[Lease] = []
+        for task in held:
+            parsed = parse_token(task.token)
+            if parsed is None:
+                continue
+            partition = partition_of(parsed[0])
+            if partition is None or partition not in self._ownership.epochs:
+                continue
+            if task.token in self._ending:
+                # A lease of it would never end.
+                continue
+            lease = self._leases.get(task.token)
+            if lease is None:
+                now_us = self._ownership.now_us()
+                lease = Lease(
+                    task.token, *parsed, partition, stream, task.worker_id,
+                    self._clock.monotonic_ms(), now_us, 0, 0,
+                )  # fmt: skip
+            self._leases.adopt(lease, stream, task.worker_id)
+            if self._states.get(lease.execution_id) is None:
+                cold.add(lease.execution_id)
+            else:
+                warm.append(lease)
+        self._look(warm)
+        if cold:
+            self._fetch(cold)
+
+    def look(self, execution_ids: set[str]) -> None:
+        """These executions have been fetched."""
+        self._look(self._leases.of(execution_ids))
+
+    def _look(self, leases: Iterable[Lease]) -> None:
+        """Lets go of tasks that have ended, under whatever owner, and bounds the others."""
+        limited = False
+        for lease in leases:
+            entry = self._states.get(lease.execution_id)
+            if entry is None:
+                continue
+            node = entry.state.at_workers.get(lease.node_id)
+            if node is None or node.attempt != lease.attempt:
+                self._leases.pop(lease.token)
+            elif lease.key is None:
+                # It may wait here for what it has without asking.
+                self._gate.canceled(lease.token)
+                self.known(lease, entry.state, node)
+                limited |= lease.permitted
+        if limited:
+            self._gate.permits.tell_anew()
+
+    def known(self, lease: Lease, state: State, node: NodeState) -> None:
+        """A task that runs already is known now: it has its time, and holds its permits."""
+        gate = self._gate
+        lease.key = key_of(state.plan, node.planned)
+        needs = gate.rules.needs(state.plan, node.planned, gate.declared.of(state, node)[1])
+        if needs:
+            lease.permitted = True
+            gate.permits.hold(state.plan.namespace, lease.token, needs)
+        self._runs_long.watch(lease, node)
