@@ -264,6 +264,7 @@ async def test_a_task_that_comes_back_late_holds_its_permit_and_is_bounded() -> 
 
 
 async def test_a_task_that_comes_back_is_bounded_once_its_execution_is_read() -> None:
+    """Memory has let go of it: the task has neither before."""
     returning = Returning(in_memory=False)
     (ids,) = returning.fetched
     returning.states.put(Entry(returning.run.state, None), 0)
