@@ -64,6 +64,10 @@ def _page(document: dict[str, Any]) -> str:
         f"Written by `make bench` at {document['at']}, commit `{document['commit'][:12]}`,",
         f"{machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}.",
     ]
+    if speed := document["yardstick_ms"]:
+        lines.append(
+            f"Rounds: {len(speed)}; a yardstick took {statistics.median(speed):.0f} ms in them."
+        )
     if busy:
         lines.append(f"Other processes used {statistics.mean(busy):.1f} cores meanwhile.")
     for table in (_figures(values), _goals(values)):

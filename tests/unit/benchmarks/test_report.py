@@ -23,6 +23,7 @@ def test_every_system_has_a_column() -> None:
 def test_the_page_sets_rows_beside_each_other(tmp_path: Path) -> None:
     """Medians of the rounds, the stream beside the roofline's stream and the peers' only way."""
     results = Results()
+    results.yardstick += [38.0, 40.0, 39.0]
     for rate in (1_500.0, 1_700.0, 1_600.0):
         results.add("flowmesh", "W1", {RATE: rate})
     results.add("roofline", "W1", {RATE: 3_200.0})
@@ -35,6 +36,7 @@ def test_the_page_sets_rows_beside_each_other(tmp_path: Path) -> None:
     write(path, results.document(HEAD))
     lines = path.with_suffix(".md").read_text().splitlines()
 
+    assert "Rounds: 3; a yardstick took 39 ms in them." in lines
     assert f"| W1 | {RATE} | 1,600 | 3,200 | 800 | 0.5 | 2 |" in lines
     assert f"| W1s, stream | {RATE} | 3,000 | 6,000 | 800 | 0.5 | 3.75 |" in lines
     assert "| W1, times Restate's best row | ≥ 1.5 × | 2 × | yes |" in lines
