@@ -257,6 +257,24 @@ def test_duplicate_starts_in_one_batch_and_on_two_instances() -> None:
     assert len(stage.world.tables.executions) == 1
 
 
+def test_a_repeat_that_shares_a_batch_with_other_content_has_its_execution() -> None:
+    """Who used the request id for something else is told so, and nobody besides."""
+    names = [f"r{number}" for number in range(4)]
+
+    async def script(stage: Stage) -> None:
+        (client, *_) = stage.workload.clients
+        for name in names:
+            await client.start("short", name)
+        for name in names * 2:
+            client.spawn(client.start("short", name, b'{"n": 2}'))
+            client.spawn(client.start("short", name))
+        await stage.until(lambda: all(map(stage.ended, names)) and not stage.workload.open)
+
+    stage = play(script)
+    told = {(call.content, call.outcome) for call in stage.world.record.calls}
+    assert told == {("short {}", Outcome.OK), ('short {"n": 2}', Outcome.FAIL)}
+
+
 def test_a_first_queue_that_changes_while_a_new_owner_reads() -> None:
     """A task that waits is found, also when its execution's first queue is another by then."""
 

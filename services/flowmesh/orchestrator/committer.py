@@ -294,7 +294,8 @@ class Committer:
         if isinstance(work, StartWork):
             key = (work.namespace, work.request_id)
             if work.request_id and key in starts:
-                self._join(starts[key], work)
+                # Which of them it is answered by, the commit says.
+                starts[key].works.append(work)
                 return None
             execution_id = work.execution_id or self._ids.make(now_us, work.partition)
             one = Touched(Entry(State(execution_id, work.plan), None), work.partition, work)
@@ -325,14 +326,6 @@ class Committer:
         told = failure("POISON", "the result cannot be applied")
         replaced = TaskEnded(command.node, command.attempt, failure=told)
         return [*one.works, Work(poison.execution_id, poison.partition, replaced, poison.answer)]
-
-    def _join(self, first: Touched, again: StartWork) -> None:
-        """A second start under the same request id in one batch shares the first one's answer."""
-        assert first.start is not None
-        if first.start.start_digest != again.start_digest:
-            again.answer(request_id_reused(again.request_id))
-        else:
-            first.works.append(again)
 
     def _fill(self, batch: CommitBatch, one: Touched, now_us: int) -> None:
         state, partition = one.entry.state, one.partition
@@ -399,10 +392,12 @@ class Committer:
     def _answer(self, one: Touched) -> None:
         state = one.entry.state
         for work in one.works:
-            if isinstance(work, StartWork):
-                work.answer(Started(state.execution_id, work is one.start))
-            else:
+            if not isinstance(work, StartWork):
                 work.answer(work.verdict)
+            elif one.start is not None and work.start_digest != one.start.start_digest:
+                work.answer(request_id_reused(work.request_id))
+            else:
+                work.answer(Started(state.execution_id, work is one.start))
 
     async def _answer_existing(self, touched: list[Touched]) -> None:
         """Starts whose request id was taken answer with the execution that has it."""
