@@ -22,7 +22,7 @@ from flowmesh.runtime import Clock
 
 class Adoption:
     """Makes leases of what runs already. `ending` are tasks whose end waits for its commit;
-    `fetch` has executions read, and `look` called then.
+    `fetch` has executions read, and `fetched` called then.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class Adoption:
                 cold.add(lease.execution_id)
             else:
                 warm.append(lease)
-        self._look(warm)
+        self._review(warm)
         if cold:
             self._fetch(cold)
 
-    def look(self, execution_ids: set[str]) -> None:
-        """These executions have been fetched."""
-        self._look(self._leases.of(execution_ids))
+    def fetched(self, execution_ids: set[str]) -> None:
+        """These executions are in memory now."""
+        self._review(self._leases.of(execution_ids))
 
-    def _look(self, leases: Iterable[Lease]) -> None:
+    def _review(self, leases: Iterable[Lease]) -> None:
         """Lets go of tasks that have ended, under whatever owner, and bounds the others."""
         limited = False
         for lease in leases:
@@ -93,12 +93,12 @@ class Adoption:
             elif lease.key is None:
                 # It may wait here for what it has without asking.
                 self._gate.canceled(lease.token)
-                self.known(lease, entry.state, node)
+                self.recognize(lease, entry.state, node)
                 limited |= lease.permitted
         if limited:
             self._gate.permits.tell_anew()
 
-    def known(self, lease: Lease, state: State, node: NodeState) -> None:
+    def recognize(self, lease: Lease, state: State, node: NodeState) -> None:
         """A task that runs already is known now: it has its time, and holds its permits."""
         gate = self._gate
         lease.key = key_of(state.plan, node.planned)

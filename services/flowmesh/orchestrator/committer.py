@@ -18,7 +18,6 @@ from flowmesh.orchestrator.errors import (
     StatementRefused,
     StorageFull,
     command_failed,
-    request_id_reused,
     storage_full,
     storage_unavailable,
 )
@@ -29,7 +28,7 @@ from flowmesh.orchestrator.lingering import Linger
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.snapshots import snapshot, snapshot_due
-from flowmesh.orchestrator.starts import Starts
+from flowmesh.orchestrator.starts import Starts, repeated
 from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
 from flowmesh.orchestrator.touched import Touched
@@ -392,12 +391,12 @@ class Committer:
     def _answer(self, one: Touched) -> None:
         state = one.entry.state
         for work in one.works:
-            if not isinstance(work, StartWork):
-                work.answer(work.verdict)
-            elif one.start is not None and work.start_digest != one.start.start_digest:
-                work.answer(request_id_reused(work.request_id))
+            if work is one.start:
+                work.answer(Started(state.execution_id, created=True))
+            elif one.start is not None and isinstance(work, StartWork):
+                work.answer(repeated(work, state.execution_id, one.start.start_digest))
             else:
-                work.answer(Started(state.execution_id, work is one.start))
+                work.answer(work.verdict)
 
     async def _answer_existing(self, touched: list[Touched]) -> None:
         """Starts whose request id was taken answer with the execution that has it."""
@@ -419,10 +418,8 @@ class Committer:
                 row = found.get((work.namespace, work.request_id))
                 if row is None:
                     work.answer(storage_unavailable())
-                elif row["start_digest"] != work.start_digest:
-                    work.answer(request_id_reused(work.request_id))
                 else:
-                    work.answer(Started(row["id"], created=False))
+                    work.answer(repeated(work, row["id"], row["start_digest"]))
 
     def _refused(self, touched: Iterable[Touched], error: StatementRefused) -> None:
         """Throws the batch away and sends its commands one by one; a lone one is answered."""

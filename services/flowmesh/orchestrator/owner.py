@@ -137,7 +137,7 @@ class Orchestrator:
             draw=draw,
             prepare=lambda task: self.preparing.task(task, self.dispatcher),
             refill=self._refill,
-            fetch=lambda ids: self.spawn(self.recovery.verify(ids)),
+            fetch=lambda ids: self.spawn(self.recovery.fetch_adopted(ids)),
             permits=self.permits,
             guard=guard,
         )

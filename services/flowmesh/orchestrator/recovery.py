@@ -68,11 +68,11 @@ class Recovery:
                 self._dispatcher.pump()
         return found
 
-    async def verify(self, execution_ids: set[str]) -> None:
+    async def fetch_adopted(self, execution_ids: set[str]) -> None:
         """Fetches executions whose tasks were adopted blindly: some may not be open any more."""
         await until_answered(partial(self._states.fetch, sorted(execution_ids)))
         await self._barrier()
-        self._dispatcher.adoption.look(execution_ids)
+        self._dispatcher.adoption.fetched(execution_ids)
 
     async def refill(self, partitions: list[int], key: Key, priority: int) -> None:
         """Queues tasks of one kind that nobody holds, as many as there is room for."""
@@ -129,7 +129,7 @@ class Recovery:
             token = token_of(state.execution_id, node.id, node.attempt)
             lease = self._dispatcher.leases.get(token)
             if lease is not None:
-                self._dispatcher.adoption.known(lease, state, node)
+                self._dispatcher.adoption.recognize(lease, state, node)
             elif node.delivery:
                 command = DeliveryLost(node.id, node.attempt, "OWNER_LOST")
                 self._dispatcher.submit(Work(state.execution_id, partition, command))

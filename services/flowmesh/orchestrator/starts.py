@@ -160,7 +160,7 @@ class Starts:
             return None
         before = self._answered.get((start.namespace, start.request_id))
         if before is not None and start.request_id:
-            start.answer(_repeated(start, *before))
+            start.answer(repeated(start, *before))
             return None
         command = start.start
         command.waits = False
@@ -320,7 +320,8 @@ def start_key(policy: StartPolicy, data: bytes) -> str:
     return str(rendered).replace("\0", "")[:KEY_CHARACTERS_MAX]
 
 
-def _repeated(start: StartWork, execution_id: str, digest: bytes) -> Started | Conflict:
+def repeated(start: StartWork, execution_id: str, digest: bytes) -> Started | Conflict:
+    """The answer under a request id that an execution with this digest has."""
     if digest != start.start_digest:
         return request_id_reused(start.request_id)
     return Started(execution_id, created=False)

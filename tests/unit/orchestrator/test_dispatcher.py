@@ -268,7 +268,7 @@ async def test_a_task_that_comes_back_is_bounded_once_its_execution_is_read() ->
     returning = Returning(in_memory=False)
     (ids,) = returning.fetched
     returning.states.put(Entry(returning.run.state, None), 0)
-    returning.owner.adoption.look(ids)
+    returning.owner.adoption.fetched(ids)
     await returning.check()
 
 
