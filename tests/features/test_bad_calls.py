@@ -17,9 +17,11 @@ from tests.features.steps import step, workflow
 
 MIB = 2**20
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
-# What refusing so many messages of about 8 MiB one after the other may add to the process.
+# What refusing so many messages of about 8 MiB one after the other may add to the process, also
+# after so many floods of smaller ones.
 GROWTH_MIB_MAX = 150
 LARGE_CALLS = 25
+FLOODS = 3
 STREAMS_LEFT = 100
 FAR_S = 10.0**9
 
@@ -174,6 +176,8 @@ async def test_large_messages_are_answered_and_let_go(
     assert {outcome.code for outcome in over.values()} == {"RESOURCE_EXHAUSTED"}
     process = psutil.Process(victim.pid)
     before = process.memory_info().rss
+    for _ in range(FLOODS):
+        await send_all(wire, large(int(4.1 * MIB)))
     path = "/flowmesh.api.execution.v1.ExecutionService/GetExecution"
     for _ in range(LARGE_CALLS):
         outcome = await send(wire, path, large(int(8.9 * MIB)))

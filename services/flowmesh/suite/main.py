@@ -12,6 +12,7 @@ from cyclopts import App
 from flowmesh.cli import app as client_app
 from flowmesh.cli.command_line import SUITE
 from flowmesh.rpc.environment import GRPC_ENVIRONMENT
+from flowmesh.suite.allocator import give_back_large_blocks
 from flowmesh.suite.lean import load_libraries
 
 COMMANDS = (
@@ -29,6 +30,7 @@ def main() -> None:
     for name, value in GRPC_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if sys.argv[1:2] and sys.argv[1] in SERVERS:
+        give_back_large_blocks()
         # Nothing that is loaded now ever becomes garbage; the process turns it on once it serves.
         gc.disable()
         load_libraries()
