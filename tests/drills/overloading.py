@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from statistics import fmean
 from typing import Any
 
 import asyncpg
@@ -16,7 +17,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.errors import Overloaded
-from flowmesh.testing.polling import pause, until
+from flowmesh.testing.polling import pause, speeds, until
 from flowmesh.testing.suite import Suite
 from tests.drills.breaking import REPOSITORY
 
@@ -51,14 +52,18 @@ class Generator:
 
         `granted` is the share of the time this machine wanted its cores in which it had them, and
         `whole_per_s` how much would have been done had the host of the machine kept none of it.
+        `speed` is that of its cores, and `target_per_s` what machines of speed 1 would have done.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         before = psutil.cpu_times()
         self._process.stdin.write(json.dumps(question).encode() + b"\n")
-        answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
-        granted = _granted(before, psutil.cpu_times())
-        answer |= {"granted": round(granted, 2), "whole_per_s": answer["per_s"] / granted}
+        async with speeds() as seen:
+            answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
+        granted, speed = _granted(before, psutil.cpu_times()), fmean(seen)
+        whole_per_s = answer["per_s"] / granted
+        answer |= {"granted": round(granted, 2), "whole_per_s": whole_per_s}
+        answer |= {"speed": round(speed, 2), "target_per_s": whole_per_s / speed}
         print(question, answer)
         return answer
 

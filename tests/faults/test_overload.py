@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from statistics import fmean
 
 import psutil
 import pytest
@@ -24,6 +25,7 @@ from tests.faults.tally import Tally, share
 OVERLOAD_S = float(os.environ.get("FAULTS_OVERLOAD_S", "20"))
 WARM_S = 3.0
 PEAK_S = 5.0
+PEAKS = 2
 NORMAL_S = 10.0
 NORMAL = 0.8
 SAMPLE_S = 0.5
@@ -34,7 +36,9 @@ LISTED_OVERLOAD_S = 20.0
 START_MS = 80.0
 LISTED_S = 1.0
 LISTED_OVERLOADED_S = 5.0
-GOODPUT_MIN = {"calls": 0.5, "sessions": 0.8}
+# At the same speed of the machine, and beside its best seconds.
+GOODPUT_MIN = {"calls": 0.5, "sessions": 0.9}
+OF_BEST_MIN = {"calls": 0.5, "sessions": 0.8}
 
 
 @pytest.mark.slow
@@ -51,19 +55,25 @@ async def test_five_times_as_much_as_can_be_done(tmp_path: Path, tally: Tally, b
                 await pause(SAMPLE_S)
 
         await load.closed(WARM_S)
-        peak = await load.closed(PEAK_S)
-        normal = await load.open(NORMAL * peak["per_s"], NORMAL_S)
+        peaks = [await load.closed(PEAK_S) for _ in range(PEAKS)]
+        peak_per_s = fmean(peak["per_s"] for peak in peaks)
+        normal = await load.open(NORMAL * peak_per_s, NORMAL_S)
         watching = asyncio.create_task(watch())
-        over = await load.open(TIMES * peak["per_s"], OVERLOAD_S)
-        normal_after_s = await load.normal_again(peak["per_s"])
+        over = await load.open(TIMES * peak_per_s, OVERLOAD_S)
+        normal_after_s = await load.normal_again(peak_per_s)
         watching.cancel()
-        # A machine that was slower for a while before: the better peak is the one to be judged by.
-        peak_per_s = max(peak["whole_per_s"], (await load.closed(PEAK_S))["whole_per_s"])
+        peaks += [await load.closed(PEAK_S) for _ in range(PEAKS)]
         statuses = await counted(suite)
+    # The machine is not equally fast all the time: its best seconds would be the peak.
+    goodput = over["target_per_s"] / fmean(peak["target_per_s"] for peak in peaks)
+    of_best = over["whole_per_s"] / max(peak["whole_per_s"] for peak in peaks)
     measured = {
         "seconds": OVERLOAD_S,
         "granted": over["granted"],
-        "goodput": round(over["whole_per_s"] / peak_per_s, 2),
+        "goodput": round(goodput, 2),
+        "goodput_of_best": round(of_best, 2),
+        "peak_speed": round(fmean(peak["speed"] for peak in peaks), 2),
+        "speed": over["speed"],
         "accepted_p99_ms": over["accepted_ms"][1],
         "normal_p99_ms": normal["accepted_ms"][1],
         "refused": over["refused"],
@@ -75,7 +85,8 @@ async def test_five_times_as_much_as_can_be_done(tmp_path: Path, tally: Tally, b
     tally.count("N9", n=1)
     assert over["reasons"].keys() <= {REFUSED}
     assert over["without_delay"] == 0
-    assert over["whole_per_s"] >= GOODPUT_MIN[by] * peak_per_s
+    assert goodput >= GOODPUT_MIN[by]
+    assert of_best >= OF_BEST_MIN[by]
     assert statuses.keys() == {COMPLETED}
     assert max(sizes) < RESIDENT_BYTES_MAX
 

@@ -65,7 +65,8 @@ FIGURES: Final = {
     "N8": ("workflows while PostgreSQL restarts: wrong", "0 of 50,000"),
     "N9": (
         "five times as many starts as can be done; the host of the machine granted it a share"
-        " of the CPU time it wanted, goodput is told for all of it",
+        " of the CPU time it wanted, goodput is told for all of it and at the same speed of its"
+        " cores (the share of the best of its peaks beside it)",
         "goodput 0.9 of the peak, accepted p99 3 x normal, refused in 50 ms",
     ),
     "N10": (
