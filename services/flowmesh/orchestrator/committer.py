@@ -71,6 +71,7 @@ class Committer:
         self._unchanged = unchanged
         self._incarnation_over = incarnation_over
         self._inbox = Inbox(ownership.now_us)
+        self._clock = clock
         self._linger = Linger(self._inbox, clock)
         self._committing = asyncio.Lock()
         self._served: dict[int, int] = {}
@@ -159,6 +160,7 @@ class Committer:
         while True:
             await self._inbox.until_any()
             works: list[Work] = []
+            began_ms = self._clock.monotonic_ms()
             try:
                 async with self._committing:
                     works = self._inbox.take()
@@ -172,7 +174,7 @@ class Committer:
                 self._incarnation_over()
                 for work in works:
                     work.answer(storage_unavailable())
-            await self._linger.after(len(works))
+            await self._linger.after(len(works), self._clock.monotonic_ms() - began_ms)
 
     async def _commit(self, works: list[Work]) -> None:
         touched = self._decide(works)

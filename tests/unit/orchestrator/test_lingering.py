@@ -35,7 +35,7 @@ class Process(Clock):
             works = self.inbox.take()
             self._pass(taking_ms)
             self.steps = 0
-            await self._linger.after(len(works))
+            await self._linger.after(len(works), taking_ms)
         return self.steps
 
     def _pass(self, milliseconds: int) -> None:
@@ -58,6 +58,15 @@ async def test_small_batches_grow_under_load(process: Process) -> None:
     """However small they have become: it is the commands a second that count."""
     assert await process.commits(taking_ms=1) == STEPS_MAX
     assert len(process.inbox) == process.per_ms * (1 + STEPS_MAX)
+
+
+async def test_a_slow_machine_waits_for_more_as_well(process: Process) -> None:
+    """Its commits take longer and its commands are fewer: it waits in proportion, within bounds."""
+    process.per_ms = 1
+    assert await process.commits(taking_ms=8) == STEPS_MAX
+    assert len(process.inbox) == 8 + 2 * STEPS_MAX
+    assert await process.commits(taking_ms=100) == STEPS_MAX
+    assert len(process.inbox) == 100 + 3 * STEPS_MAX
 
 
 async def test_nothing_is_waited_for_when_nothing_comes(process: Process) -> None:
