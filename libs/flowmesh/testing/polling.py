@@ -26,7 +26,7 @@ def slowness() -> float:
 async def speeds() -> AsyncIterator[list[float]]:
     """How fast a core is while the block runs, one figure for each look; 1: as that machine's.
 
-    Others on this machine do not change it, the host of the machine does. Costs 3 % of a core.
+    Others on this machine do not change it, the host of the machine does. Costs 2 % of such a core.
     """
     seen: list[float] = []
 

@@ -55,7 +55,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
 
 
 async def test_small_batches_grow_under_load(process: Process) -> None:
-    """However small they have become: it is the commands a second that count."""
+    """However small they have become: it is how much the process works that counts."""
     assert await process.commits(taking_ms=1) == STEPS_MAX
     assert len(process.inbox) == process.per_ms * (1 + STEPS_MAX)
 
