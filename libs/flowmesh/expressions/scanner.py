@@ -16,9 +16,11 @@ EXPRESSIONS_MAX = 10_000
 """Of one template; one with more is looked at no further."""
 PROBLEMS_MAX = 1_000
 ROOTS_NAMED_MAX = 8
-# All up to braces that open or close, or to a quote that nothing closes; nothing is tried twice.
+# All up to braces that open or close, or to a quote that nothing closes; nothing is tried twice,
+# without possessive quantifiers: before Python 3.11.5 they and a lookahead match too much.
 _INSIDE = re.compile(
-    r"""(?:[^"'{}]++|"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|\}(?!\})|\{(?!\{))*+""", re.DOTALL
+    r"""(?:[^"'{}]+|"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|\}(?!\})|\{(?!\{))*""",
+    re.DOTALL,
 )
 
 
