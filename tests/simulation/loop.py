@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
+from weakref import WeakSet
 
 STEPS_MAX = 2_000_000
 """Steps of one run; more of them mean that something goes round in circles."""
@@ -27,6 +28,34 @@ class Stuck(Exception):
     """Nothing is left that could happen, or things happen without end."""
 
 
+class Step:
+    """A callback whose turn comes, as a handle for whoever asked for it; lighter than asyncio's."""
+
+    __slots__ = ("_when", "args", "callback", "context", "is_cancelled")
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
+        when: float = 0.0,
+    ) -> None:
+        self.callback, self.args = callback, args
+        self.context = copy_context() if context is None else context
+        self.is_cancelled = False
+        self._when = when
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        self.args = ()
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+    def when(self) -> float:
+        return self._when
+
+
 class Process:
     """What dies, stops and goes on as a whole. `loop` runs its steps."""
 
@@ -35,7 +64,7 @@ class Process:
         self.name = name
         self.alive = True
         self.paused = False
-        self.held: list[events.Handle] = []
+        self.held: list[Step] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.on_death: list[Callable[[], None]] = []
         self._context = copy_context()
@@ -86,52 +115,58 @@ class Process:
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop whose time is a number."""
 
+    _stopping: bool
+
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._soon: deque[events.Handle] = deque()
-        self._later: list[tuple[float, int, events.TimerHandle]] = []
+        self._soon: deque[Step] = deque()
+        self._later: list[tuple[float, int, Step]] = []
         self._count = 0
         self.steps = 0
         self.failures: list[str] = []
         self.processes: list[Process] = []
+        self._begun: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._winding_up = False
         self._outside = Context()
 
     def time(self) -> float:
         return self._now
 
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        task = super().create_task(coro, **options)
+        self._begun.add(task)
+        return task
+
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> events.Handle:
-        handle = events.Handle(callback, args, self, context)
-        self._soon.append(handle)
-        return handle
+    ) -> Any:
+        step = Step(callback, args, context)
+        self._soon.append(step)
+        return step
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe: Any = call_soon
 
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
-    ) -> events.TimerHandle:
+    ) -> Any:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
-    ) -> events.TimerHandle:
-        timer = events.TimerHandle(when, callback, args, self, context)
+    ) -> Any:
+        step = Step(callback, args, context, when)
         self._count += 1
-        heapq.heappush(self._later, (when, self._count, timer))
-        return timer
+        heapq.heappush(self._later, (when, self._count, step))
+        return step
 
-    def outside(
-        self, delay: float, callback: Callable[..., object], *args: Any
-    ) -> events.TimerHandle:
+    def outside(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
         """Calls back later, as part of no process: on a wire, in a server."""
         return self.call_at(self._now + delay, callback, *args, context=self._outside)
 
-    def take_back(self, handles: list[events.Handle]) -> None:
+    def take_back(self, steps: list[Step]) -> None:
         """Steps of a process that goes on."""
-        self._soon.extend(handles)
+        self._soon.extend(steps)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Exceptions nobody waits for; what a dead process leaves behind is no failure."""
@@ -147,43 +182,48 @@ class VirtualLoop(asyncio.BaseEventLoop):
             held, process.held = process.held, []
             self.take_back(held)
         for _ in range(WIND_UP_ROUNDS):
-            tasks = asyncio.all_tasks(self)
+            tasks = [task for task in self._begun if not task.done()]
             if not tasks:
                 return
             for task in tasks:
                 task.cancel()
             self.run_until_complete(elapsed(WIND_UP_S))
 
-    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
-        """Cancelled timers are left where they are until their time comes."""
-
     def _run_once(self) -> None:
-        if not self._soon:
+        """Runs all that can happen now, or lets time pass; asyncio calls it until it is to stop."""
+        soon = self._soon
+        if not soon:
             self._pass_time()
-        handle = self._soon.popleft()
-        if handle._cancelled:
-            return
-        process = handle._context.get(_PROCESS)
-        if process is not None and not process.runs and not self._winding_up:
-            # Those of a dead one are kept as well: what they hold must not end half-way.
-            process.held.append(handle)
-            return
-        self.steps += 1
-        if self.steps > STEPS_MAX:
-            raise Stuck(f"{STEPS_MAX} steps and no end at {self._now:.3f} s")
-        handle._run()
+        while soon:
+            step = soon.popleft()
+            if step.is_cancelled:
+                continue
+            process = step.context.get(_PROCESS)
+            if process is not None and not process.runs and not self._winding_up:
+                # Those of a dead one are kept as well: what they hold must not end half-way.
+                process.held.append(step)
+                continue
+            self.steps += 1
+            if self.steps > STEPS_MAX:
+                raise Stuck(f"{STEPS_MAX} steps and no end at {self._now:.3f} s")
+            try:
+                step.context.run(step.callback, *step.args)
+            except Exception as error:  # noqa: BLE001 (nobody waits for it)
+                self.call_exception_handler({"message": repr(step.callback), "exception": error})
+            if self._stopping:
+                return
 
     def _pass_time(self) -> None:
         later, soon = self._later, self._soon
-        while later and later[0][2]._cancelled:
+        while later and later[0][2].is_cancelled:
             heapq.heappop(later)
         if not later:
             raise Stuck(f"nothing can happen any more at {self._now:.3f} s")
         self._now = max(self._now, later[0][0])
         while later and later[0][0] <= self._now:
-            timer = heapq.heappop(later)[2]
-            if not timer._cancelled:
-                soon.append(timer)
+            step = heapq.heappop(later)[2]
+            if not step.is_cancelled:
+                soon.append(step)
 
 
 async def elapsed(seconds: float) -> None:
