@@ -66,8 +66,11 @@ def _python_error(code: str) -> str:
         return f"{error.msg} (line {error.lineno or 1})"[:MESSAGE_CHARACTERS_MAX]
     except (MemoryError, RecursionError):
         return "the code is nested too deeply"
-    except ValueError:
+    except UnicodeError:
         return "the code holds a character that Python has not"
+    except ValueError as error:
+        # So null bytes are refused before Python 3.11.4.
+        return str(error)
     return ""
 
 
