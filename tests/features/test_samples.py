@@ -142,6 +142,7 @@ async def test_cicd_pipeline(suite: Suite) -> None:
 
 
 @pytest.mark.feature("S2-46")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_the_complete_example_runs_in_a_shell(
     suite: Suite, world: World, tmp_path: Path
 ) -> None:

@@ -53,7 +53,7 @@ async def open_database(
     try:
         await migrate(connection, schema, migrations)
     finally:
-        await connection.close(timeout=CLOSE_TIMEOUT_S)
+        await _close(connection)
     pool = asyncpg.create_pool(
         address,
         min_size=1,
@@ -113,10 +113,12 @@ async def _nothing(connection: object) -> None:
     """
 
 
-async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+async def _close(
+    opened: "asyncpg.Connection[asyncpg.Record] | asyncpg.Pool[asyncpg.Record]",
+) -> None:
     """Closes in bounded time: the driver's own closing may wait for a cancel for ever."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await pool.close()
+            await opened.close()
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        pool.terminate()
+        opened.terminate()

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from flowmesh.storage import MigrationError, StorageError, load_queries, migrate, open_database
+from flowmesh.storage import pool as storage_pool
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -122,6 +123,21 @@ async def test_a_database_is_opened_in_its_schema(database: str, tmp_path: Path)
         assert [row["x"] async for row in queries.all_of(pool)] == [5]
         assert await pool.fetchval("select count(*) from demo.a") == 1
         assert await pool.fetchval("show jit") == "off"
+
+
+async def test_a_connection_that_does_not_close_stops_no_start(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was for is done: it is cut off, here as at the end."""
+
+    async def never(self: object, *, timeout: float | None = None) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncpg.Connection, "close", never)
+    monkeypatch.setattr(storage_pool, "CLOSE_TIMEOUT_S", 0.2)
+    folder = write(tmp_path, m0001_first="create table a (x int);")
+    async with open_database(database, schema="demo", migrations=folder) as pool:
+        assert await pool.fetchval("select count(*) from demo.a") == 0
 
 
 # Applies the migrations of a folder and dies before the second file.
