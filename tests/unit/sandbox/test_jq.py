@@ -124,24 +124,30 @@ async def test_jmespath_has_one_output(sandbox: Sandbox) -> None:
     assert await sandbox.evaluate("jmespath", "a.b", rows) == [None]
 
 
+# Thirty times a text: what is too large is refused before the machine has to touch it.
+JOINED = f" | join('', [{', '.join('@' * 30)}])"
+EIGHT = " | [@,@,@,@,@,@,@,@]"
+
+
 @pytest.mark.parametrize(
-    ("expression", "class_"),
+    ("expression", "classes"),
     [
         ("length(`1`)", "JmespathError"),
         ("a[", "JmespathError"),
         ("!" * 5_000 + "a", "JmespathError"),
         ("to_number('nan')", "JmespathError"),
-        ("[@,@]" + " | join('', [@[0],@[1]]) | [@,@]" * 30, "ResourceLimit"),
-        ("@" + " | [@,@,@,@,@,@,@,@]" * 12, "ResourceLimit"),
+        ("@" + JOINED * 8, "ResourceLimit"),
+        # Only as text does it take its memory; where touching that is slow, its time is up first.
+        ("@" + EIGHT * 12, "ResourceLimit or Timeout"),
     ],
 )
 async def test_jmespath_fails_within_its_limits(
-    sandbox: Sandbox, expression: str, class_: str
+    sandbox: Sandbox, expression: str, classes: str
 ) -> None:
     """Errors are told, and an expression that grows ends in its own process."""
     with pytest.raises(SandboxFailure) as caught:
         await sandbox.evaluate("jmespath", expression, "x" * 100, timeout_ms=LONG_MS)
-    assert caught.value.class_ == class_
+    assert caught.value.class_ in classes.split(" or ")
 
 
 @pytest.mark.parametrize(
