@@ -7,13 +7,14 @@ process that is killed runs no further step, one that is paused runs its steps w
 
 import asyncio
 import heapq
-from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 from weakref import WeakSet
+
+from flowmesh.sdk.durable.loop import running
 
 STEPS_MAX = 2_000_000
 """Steps of one run; more of them mean that something goes round in circles."""
@@ -250,12 +251,10 @@ def process_of_step() -> Process | None:
 @contextmanager
 def virtual_loop() -> Iterator[VirtualLoop]:
     """A loop for one run; another one that is running meanwhile in this thread is set aside."""
-    outer = events._get_running_loop()
-    events._set_running_loop(None)
-    loop = VirtualLoop()
-    try:
-        yield loop
-    finally:
-        loop.wind_up()
-        loop.close()
-        events._set_running_loop(outer)
+    with running(None):
+        loop = VirtualLoop()
+        try:
+            yield loop
+        finally:
+            loop.wind_up()
+            loop.close()

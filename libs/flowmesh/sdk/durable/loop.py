@@ -7,9 +7,10 @@ same each time the handler runs. Timers are durable sleeps.
 
 import asyncio
 import logging
-from asyncio import events
+from asyncio import events, tasks
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, NoReturn, Protocol
 
@@ -17,6 +18,22 @@ _log = logging.getLogger("flowmesh.sdk")
 
 CALLBACKS_MAX = 1_000_000
 """Callbacks in one go; a handler that goes round for ever is stopped."""
+
+
+@contextmanager
+def running(loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
+    """Sets aside the loop that this thread is in and its task, which a thread has one of."""
+    outer = events._get_running_loop()
+    task = asyncio.current_task(outer) if outer is not None else None
+    if outer is not None and task is not None:
+        tasks._leave_task(outer, task)
+    events._set_running_loop(loop)
+    try:
+        yield
+    finally:
+        events._set_running_loop(outer)
+        if outer is not None and task is not None:
+            tasks._enter_task(outer, task)
 
 
 class Timers(Protocol):
@@ -46,20 +63,18 @@ class HandlerLoop(asyncio.AbstractEventLoop):
 
     def run_ready(self) -> None:
         """Runs callbacks until none is ready."""
-        before = events._get_running_loop()
-        events._set_running_loop(self)
-        self._running = True
-        try:
-            for _ in range(CALLBACKS_MAX):
-                if not self._ready:
-                    return
-                handle = self._ready.popleft()
-                if not handle._cancelled:
-                    handle._run()
-            raise RuntimeError(f"the handler ran {CALLBACKS_MAX:,} callbacks without waiting")
-        finally:
-            self._running = False
-            events._set_running_loop(before)
+        with running(self):
+            self._running = True
+            try:
+                for _ in range(CALLBACKS_MAX):
+                    if not self._ready:
+                        return
+                    handle = self._ready.popleft()
+                    if not handle._cancelled:
+                        handle._run()
+                raise RuntimeError(f"the handler ran {CALLBACKS_MAX:,} callbacks without waiting")
+            finally:
+                self._running = False
 
     def call_soon(  # type: ignore[override] # callbacks of any kind
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
@@ -97,10 +112,8 @@ class HandlerLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self)
 
-    def create_task(
-        self, coro: Any, *, name: str | None = None, context: Context | None = None
-    ) -> "asyncio.Task[Any]":
-        task = asyncio.Task(coro, loop=self, name=name, context=context)
+    def create_task(self, coro: Any, **options: Any) -> "asyncio.Task[Any]":
+        task = asyncio.Task(coro, loop=self, **options)
         # One that is let go is no mistake of the handler's.
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.tasks.add(task)
