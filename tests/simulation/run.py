@@ -13,6 +13,7 @@ import gc
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -71,9 +72,13 @@ class Total:
 def chunk(seeds: range) -> list[Run]:
     """Some runs in this process; cyclic garbage is left until they are done."""
     gc.disable()
-    done = [simulate(seed) for seed in seeds]
-    gc.collect()
-    return done
+    try:
+        return [simulate(seed) for seed in seeds]
+    except Exception as error:
+        # As text: a pool waits for ever for an error that its pickle does not come back from.
+        raise RuntimeError("".join(traceback.format_exception(error))) from None
+    finally:
+        gc.collect()
 
 
 def _chunks(first: int, seeds: int) -> Iterator[range]:
