@@ -74,8 +74,8 @@ def chunk(seeds: range) -> list[Run]:
     gc.disable()
     try:
         return [simulate(seed) for seed in seeds]
-    except Exception as error:
-        # As text: a pool waits for ever for an error that its pickle does not come back from.
+    except Exception as error:  # noqa: BLE001 (travels as text)
+        # A pool waits for ever for an error that does not come back from its pickle.
         raise RuntimeError("".join(traceback.format_exception(error))) from None
     finally:
         gc.collect()
