@@ -4,9 +4,9 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup compile pure demo dev cluster test test-long test-compiled simulate faults \
-  faults-steady faults-boundaries fuzz conformance test-all check format gen verify bench \
-  bench-quick bench-gate profile features docs lock clean
+.PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
+  simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
+  verify bench bench-quick bench-gate profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -76,6 +76,16 @@ test: setup ## the test suite, under ten minutes on two cores
 test-long: setup ## what CI runs besides: clusters, kills and long commands; under ten minutes
 	$(BIN)/pytest -m "long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "long and not slow" $(TIMED) $(PYTEST_ARGS)
+
+# In an environment of its own, beside the one that everything else uses.
+test-python: export FLOWMESH_CORE = pure
+test-python: ## the unit tests on another Python: make test-python PYTHON=/usr/bin/python3
+	@other=build/pythons/$$($(PYTHON) -c 'import platform; print(platform.python_version())')
+	test -x $$other/bin/python || $(PYTHON) -m venv $$other
+	$$other/bin/python -m pip install --disable-pip-version-check --quiet \
+	  --require-hashes --only-binary :all: -r requirements.lock
+	$$other/bin/python tools/link.py
+	$$other/bin/pytest -m "not long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS) tests/unit
 
 CORE_TESTS := tests/unit/engine tests/unit/orchestrator tests/integration/orchestrator \
   tests/integration/worker tests/golden tests/guarantees/test_dev.py \

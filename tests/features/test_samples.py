@@ -142,11 +142,11 @@ async def test_cicd_pipeline(suite: Suite) -> None:
 
 
 @pytest.mark.feature("S2-46")
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_the_complete_example_runs_in_a_shell(
     suite: Suite, world: World, tmp_path: Path
 ) -> None:
     """Registered, started, watched to its end, drawn and listed by the script as it stands."""
+    assert shutil.which("curl"), "the script calls curl; install it: apt-get install curl"
     definition = sample("order-flow", world)
     (tmp_path / "workflow-definition.json").write_text(json.dumps(definition))
     script = (curl.SAMPLES / "complete_example.sh").read_text()
