@@ -22,7 +22,7 @@ KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 GROWTH_MIB_MAX = 150
 LARGE_CALLS = 25
 # After floods of smaller ones: so much later at the latest.
-GIVEN_BACK_S = 30.0
+GIVEN_BACK_S = 60.0
 STREAMS_LEFT = 100
 FAR_S = 10.0**9
 

@@ -136,7 +136,10 @@ def _start_debounced(state: State, event: history.StartDebounced, _at_us: int) -
     state.input = own(event.input)
     state.search = searching.found_values(event.search) if event.search else searching.NOTHING_FOUND
     if state.hold is not None and event.until_us:
-        state.hold.until_us = event.until_us
+        # A hold of its own: copies of the state share the one of before.
+        hold = execution_pb2.Hold(until_us=event.until_us)
+        hold.reason, hold.key = state.hold.reason, state.hold.key
+        state.hold = hold
     remember(state, event.request_id)
 
 

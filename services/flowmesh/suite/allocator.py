@@ -22,8 +22,11 @@ LARGE_BYTES = 2**20
 ARENAS = 1
 
 LOOK_EVERY_S = 5.0
-# By so much the process must have grown before its free pages are looked for.
+# A process that has grown by so much since its free pages were given back has them looked for.
 GROWTH_BYTES = 64 * 2**20
+# What is worth another try soon.
+HELP_BYTES = 16 * 2**20
+LOOKS_MAX = 64
 
 _STATM = Path("/proc/self/statm")
 
@@ -38,18 +41,21 @@ def give_back_large_blocks() -> None:
 
 
 def _give_back_pages(libc: Any) -> None:
-    """Whenever the process has grown, and until it helps no more: the pages that hold nothing."""
-    settled = _resident_bytes()
+    """Whenever the process has grown; then again, at twice the distance as long as it is no help.
+
+    What is in use at one time may be free at the next.
+    """
+    settled, looks, wait = _resident_bytes(), 0, LOOKS_MAX
     while True:
         time.sleep(LOOK_EVERY_S)
-        grown = _resident_bytes()
-        if grown > settled + GROWTH_BYTES:
+        looks, resident = looks + 1, _resident_bytes()
+        grown = resident > settled + GROWTH_BYTES
+        settled = min(settled, resident)
+        if grown or looks >= wait:
             libc.malloc_trim(0)
-            trimmed = _resident_bytes()
-            # What was in use still may be free at the next look.
-            settled = trimmed if grown - trimmed < GROWTH_BYTES else 0
-        else:
-            settled = min(settled, grown)
+            settled = _resident_bytes()
+            helped = resident > settled + HELP_BYTES
+            looks, wait = 0, 1 if grown or helped else min(2 * wait, LOOKS_MAX)
 
 
 def _resident_bytes() -> int:
