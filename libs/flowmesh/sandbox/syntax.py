@@ -26,7 +26,7 @@ PARSE_STACK_BYTES_MAX = 256 * 1024
 MESSAGE_CHARACTERS_MAX = 200
 
 # For one call: the child starts, then compiles some hundred programs in a tenth of a second.
-JQ_SECONDS_MAX = 2.0
+JQ_SECONDS_MAX = 6.0
 JQ_PROGRAM_SECONDS_MAX = 0.01
 
 _STOP = "throw null;"
