@@ -137,9 +137,9 @@ def _start_debounced(state: State, event: history.StartDebounced, _at_us: int) -
     state.search = searching.found_values(event.search) if event.search else searching.NOTHING_FOUND
     if state.hold is not None and event.until_us:
         # A hold of its own: copies of the state share the one of before.
-        hold = execution_pb2.Hold(until_us=event.until_us)
-        hold.reason, hold.key = state.hold.reason, state.hold.key
-        state.hold = hold
+        state.hold = execution_pb2.Hold(
+            reason=state.hold.reason, until_us=event.until_us, key=state.hold.key
+        )
     remember(state, event.request_id)
 
 
