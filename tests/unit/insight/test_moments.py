@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flowmesh.engine import Pause, Recorded, TaskEnded, replay
@@ -30,6 +30,7 @@ def test_a_moment_is_the_replay_of_the_events_before_it(seed: int) -> None:
         assert encode(report) == encode(anew.at(sequence))
 
 
+@settings(deadline=None)
 @example(seed=86, apart=1, jumps=[1.0, 0.0, 1.0, 0.5])
 @given(
     seed=st.integers(0, 500),
