@@ -35,6 +35,7 @@ class Incarnation:
     data_dir_id: str
     lease_until: float
     position: int = 0
+    workers: list[str] | None = None
 
 
 @dataclass(slots=True)

@@ -36,6 +36,9 @@ class CallContext:
     def invocation_metadata(self) -> Any:
         return self._metadata
 
+    def peer(self) -> str:
+        return "elsewhere"
+
 
 class Network:
     """Who listens at which address."""

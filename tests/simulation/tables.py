@@ -86,8 +86,24 @@ class Tables(Rows):
         for number in locked:
             row = self.partitions[number]
             if self._is_free(row):
-                rows.append({"id": number, "epoch": row.epoch + 1, "previous": row.incarnation})
+                before = self.incarnations.get(row.incarnation or 0)
+                rows.append(
+                    {
+                        "id": number,
+                        "epoch": row.epoch + 1,
+                        "previous": row.incarnation,
+                        "workers": before.workers if before is not None else None,
+                    }
+                )
         return rows
+
+    def note_workers(self, incarnation: int, workers: list[str] | None) -> None:
+        now, owners = self.now_us(), {row.incarnation for row in self.partitions}
+        for number, one in self.incarnations.items():
+            if one.lease_until < now and number not in owners:
+                one.workers = None
+        if incarnation in self.incarnations:
+            self.incarnations[incarnation].workers = workers
 
     def claimed(self, incarnation: int, rows: Iterable[Row]) -> None:
         """The transaction of a claim commits."""

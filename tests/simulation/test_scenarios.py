@@ -7,6 +7,9 @@ import pytest
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.orchestrator.ids import partition_of
+from flowmesh.orchestrator.ownership import YOUNG_MS
+from flowmesh.orchestrator.recovery import CLAIM_WAIT_S
 from flowmesh.plan import Plan, compile_plan
 from tests.simulation.commit_sql import Payload
 from tests.simulation.faults import Fate
@@ -113,6 +116,34 @@ def test_a_full_restart_while_workers_run_on() -> None:
 
     stage = play(script, orchestrators=2)
     assert stage.effects("r", "a") == 1
+
+
+@pytest.mark.parametrize(("orchestrators", "lost"), [(1, False), (2, False), (2, True)])
+def test_a_task_that_reached_nobody_before_its_owner_died(orchestrators: int, lost: bool) -> None:
+    """It goes out once the workers of that owner are back; a second later if one is lost, too."""
+    waited_s: list[float] = []
+
+    async def script(stage: Stage) -> None:
+        world, loop = stage.world, stage.world.loop
+        await elapsed(YOUNG_MS / 1_000)
+        stage.start("short", "r")
+        await stage.until(lambda: stage.has("r"))
+        # It has not heard of its own commit.
+        owner = stage.owner("r")
+        owner.process.kill()
+        if lost:
+            world.workers["ws1"].process.kill()
+        world.restart(owner.name)
+        partition = world.tables.partitions[partition_of(stage.execution("r")) or 0]
+        former = owner.core.ownership.incarnation
+        await stage.until(lambda: partition.incarnation != former)
+        taken_over_s = loop.time()
+        await stage.until(lambda: stage.effects("r", "x"))
+        waited_s.append(loop.time() - taken_over_s)
+
+    play(script, orchestrators=orchestrators, workers=2)
+    assert (waited_s[0] > CLAIM_WAIT_S) == lost
+    assert waited_s[0] < (CLAIM_WAIT_S if lost else 0.0) + CLAIM_WAIT_S / 4
 
 
 def test_a_worker_that_returns_through_another_worker_service() -> None:

@@ -51,8 +51,10 @@ SETTINGS = {
     "jit": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "max_wal_size": "1GB",
-    "min_wal_size": "128MB",
+    # What is read again after a crash: 64 MB take 0.2 to 0.4 s, whatever was done before.
+    "max_wal_size": "64MB",
+    "min_wal_size": "64MB",
+    "checkpoint_warning": "0",
     "wal_buffers": "8MB",
     "checkpoint_timeout": "15min",
     "checkpoint_completion_target": "0.9",

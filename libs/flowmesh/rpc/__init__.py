@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowmesh.rpc.forward import forwarding
     from flowmesh.rpc.handlers import Handlers
     from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
-    from flowmesh.rpc.local import EOF
+    from flowmesh.rpc.local import EOF, LOCAL_PEER
     from flowmesh.rpc.pauses import stream_retry_s
     from flowmesh.rpc.refusals import error_of_refusal
     from flowmesh.rpc.remote import RemoteTarget
@@ -27,6 +27,7 @@ else:
         "SERVER_OPTIONS": "limits",
         "Channel": "channel",
         "Handlers": "handlers",
+        "LOCAL_PEER": "local",
         "LocalTarget": "channel",
         "RemoteTarget": "remote",
         "Target": "channel",
@@ -50,6 +51,7 @@ else:
 __all__ = [
     "CHANNEL_OPTIONS",
     "EOF",
+    "LOCAL_PEER",
     "SERVER_OPTIONS",
     "Channel",
     "Handlers",

@@ -20,6 +20,9 @@ from flowmesh.rpc.status import deadline_error, error_for_code
 
 EOF = grpc.aio.EOF
 
+LOCAL_PEER = "local"
+"""What a context names as the peer of an in-process call."""
+
 
 class Pipe:
     """A bounded queue of messages with an end, for one reader."""
@@ -92,7 +95,7 @@ class LocalContext:
         return None if self._deadline is None else max(0.0, self._deadline - self._loop.time())
 
     def peer(self) -> str:
-        return "local"
+        return LOCAL_PEER
 
     def done(self) -> bool:
         return self._ended

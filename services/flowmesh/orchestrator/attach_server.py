@@ -17,6 +17,7 @@ from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.errors import Moved
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.works import Answer, Stale
+from flowmesh.rpc import LOCAL_PEER
 
 
 class _Frame:
@@ -86,7 +87,7 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
     async def Attach(
         self, request_iterator: AsyncIterator[pb.AttachRequest], context: Any
     ) -> AsyncIterator[pb.AttachResponse]:
-        stream = Attached()
+        stream = Attached(local=context.peer() == LOCAL_PEER)
         reader = asyncio.create_task(self._read(stream, request_iterator))
         reader.add_done_callback(lambda _: stream.flush_soon())
         try:

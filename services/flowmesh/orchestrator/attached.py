@@ -58,8 +58,12 @@ class WorkerSet:
 class Attached:
     """What is collected for one stream until its writer takes it: one write per loop pass."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, local: bool = False) -> None:
+        # A worker service of this very process, which ends with it.
+        self.local = local
         self.worker_service_id = ""
+        # Those that have credit or hold tasks here.
+        self.workers: set[str] = set()
         self.sets: dict[str, WorkerSet] = {}
         self.out = pb.AttachResponse()
         self._full: deque[pb.AttachResponse] = deque()
@@ -111,13 +115,18 @@ class Attached:
         self._specs_sent.add(spec.digest)
         self.out.specs.append(spec)
 
-    def grant(self, grant: pb.Grant, keys: Iterable[Key]) -> None:
+    def grant(self, grant: pb.Grant, keys: Iterable[Key]) -> bool:
+        """Adds credit; whether it is that of a worker that was not here."""
+        came = False
         worker_set = self.sets.get(grant.set_id)
         if worker_set is None:
             self._forget_worker(grant.worker_id)
             worker_set = self.sets[grant.set_id] = WorkerSet(self, grant, keys)
+            came = grant.worker_id not in self.workers
+            self.workers.add(grant.worker_id)
         worker_set.credit += grant.slots
         worker_set.granted_since = worker_set.granted_since or grant.slots > 0
+        return came
 
     def recall(self, set_id: str) -> None:
         """Gives back the credit of a set that is unused, and says how much that was."""
@@ -138,7 +147,8 @@ class Attached:
     def forget(self, set_ids: Iterable[str]) -> None:
         """Workers have left for good, with the credit of their sets."""
         for set_id in set_ids:
-            self.sets.pop(set_id, None)
+            if (gone := self.sets.pop(set_id, None)) is not None:
+                self.workers.discard(gone.worker_id)
 
     def know(self, key: Key) -> None:
         """A kind of task was seen for the first time."""

@@ -15,7 +15,7 @@ from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.adoption import Adoption
 from flowmesh.orchestrator.attached import Attached, WorkerSet
 from flowmesh.orchestrator.breakers import Breakers
-from flowmesh.orchestrator.claims import Claims
+from flowmesh.orchestrator.claims import Claim, Claims
 from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.gate import Gate
 from flowmesh.orchestrator.guard import Guard
@@ -28,6 +28,7 @@ from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX
 from flowmesh.orchestrator.ready import Key, ReadyQueues, ReadyTask, key_of
 from flowmesh.orchestrator.retry_budgets import RetryBudgets
+from flowmesh.orchestrator.roll import Roll
 from flowmesh.orchestrator.rules import Rules
 from flowmesh.orchestrator.runs_long import RunsLong
 from flowmesh.orchestrator.states import States
@@ -59,6 +60,7 @@ class Dispatcher:
         fetch: Callable[[set[str]], None],
         permits: Permits,
         guard: Guard,
+        roll: Roll,
     ) -> None:
         self._states = states
         self._ownership = ownership
@@ -70,6 +72,7 @@ class Dispatcher:
         self._attached: list[Attached] = []
         self._turn, self._pump_due = 0, False
         self._claims = Claims()
+        self._roll = roll
         self._ending: set[str] = set()
         self._preparing = 0
         self.guard = guard
@@ -339,11 +342,29 @@ class Dispatcher:
         A later hello on the same stream only adds what a worker that came back holds.
         """
         self.adoption.adopt(stream, hello.held)
-        if stream in self._attached:
+        came = {task.worker_id for task in hello.held}
+        if stream not in self._attached:
+            stream.worker_service_id = hello.worker_service_id
+            self._attached.append(stream)
+            self.leases.reattached(hello.worker_service_id)
+        stream.workers |= came
+        self._came(came)
+
+    def _came(self, workers: set[str]) -> None:
+        self._claims.came(workers)
+        self.note_workers()
+
+    def note_workers(self) -> None:
+        """Has those written down that would look for the next owner, should this process end.
+
+        Not of a young owner: those of the one before may still be on their way to it.
+        """
+        if self._ownership.young:
             return
-        stream.worker_service_id = hello.worker_service_id
-        self._attached.append(stream)
-        self.leases.reattached(hello.worker_service_id)
+        found = self._claims.awaited
+        for stream in self._attached:
+            found |= stream.workers - {stream.worker_service_id if stream.local else ""}
+        self._roll.note(found)
 
     def hear_breakers(self, stream: Attached, breakers: Iterable[pb.Breaker]) -> None:
         self.breakers.heard(stream, breakers, self._attached)
@@ -362,9 +383,16 @@ class Dispatcher:
             self.leases.orphan(stream)
             self._claims.answered(stream)
 
-    def claim(self, partitions: Iterable[int]) -> asyncio.Event:
-        """Asks every attached worker service what it holds; the event says that all answered."""
-        return self._claims.ask(self._attached, partitions, self._ownership.epochs)
+    def claim(self, partitions: Iterable[int], awaited: frozenset[str] | None) -> Claim:
+        """Asks every attached worker service what it holds, and waits for these workers too."""
+        away = awaited
+        if awaited is not None:
+            away = awaited.difference(*(stream.workers for stream in self._attached))
+        return self._claims.ask(self._attached, partitions, self._ownership.epochs, away)
+
+    def claim_over(self, claim: Claim) -> None:
+        """What nobody has said to hold by now is sent."""
+        self._claims.over(claim)
 
     def held(self, stream: Attached, answers: Iterable[pb.HeldTasks]) -> None:
         partitions = set()
@@ -375,7 +403,8 @@ class Dispatcher:
 
     def grant(self, stream: Attached, grants: Iterable[pb.Grant]) -> None:
         for grant in grants:
-            stream.grant(grant, self.ready.keys)
+            if stream.grant(grant, self.ready.keys):
+                self._came({grant.worker_id})
 
     def recall(self, stream: Attached, set_ids: Iterable[str]) -> None:
         """The worker service wants unused credit back."""

@@ -30,6 +30,7 @@ from flowmesh.orchestrator.publisher import Publisher, size_of
 from flowmesh.orchestrator.queue_sizes import QueueSizes
 from flowmesh.orchestrator.ready import Key, Need, urgent_first
 from flowmesh.orchestrator.recovery import Recovery
+from flowmesh.orchestrator.roll import Roll
 from flowmesh.orchestrator.rules import Rules
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.stats import Stats
@@ -140,6 +141,7 @@ class Orchestrator:
             fetch=lambda ids: self.spawn(self.recovery.fetch_adopted(ids)),
             permits=self.permits,
             guard=guard,
+            roll=Roll(store=self.store, ownership=self.ownership, spawn=self.spawn),
         )
 
     def _made_messenger(self) -> Messenger:
@@ -263,12 +265,17 @@ class Orchestrator:
 
     # --- Owner ---
 
-    async def gained(self, partitions: dict[int, int], *, planned: bool) -> None:
+    async def gained(
+        self, partitions: dict[int, int], *, planned: bool, workers: frozenset[str] | None
+    ) -> None:
         for incarnation, position in self.ownership.inherited.items():
             self.publisher.inherit(incarnation, position)
-        self.spawn(self._take_over(dict(partitions), planned))
+        if planned:
+            # Worker services that have not found this process yet may hold tasks of its owner.
+            workers = None if self.ownership.young else frozenset()
+        self.spawn(self._take_over(dict(partitions), workers))
 
-    async def _take_over(self, partitions: dict[int, int], planned: bool) -> None:
+    async def _take_over(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
         """Brings back what partitions wait for; goes on trying as long as they are ours."""
         while True:
             mine = self._still_ours(partitions)
@@ -283,9 +290,7 @@ class Orchestrator:
             except CONNECTION_LOST as error:
                 self.log.info("take_over_waits", problem=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
-        # Worker services that have not found this process yet may hold tasks of an earlier owner.
-        planned = planned and not self.ownership.young
-        found = await self.recovery.recover(mine, planned=planned)
+        found = await self.recovery.recover(mine, workers)
         self.log.info("partitions_recovered", partitions=len(mine), open_tasks=found)
         for go_on in self.on_gained:
             await until_answered(partial(go_on, mine))
@@ -312,6 +317,7 @@ class Orchestrator:
 
     def _renewed(self, tenure: Tenure) -> None:
         self.permits.renewed()
+        self.dispatcher.note_workers()
         self.loads.sample(self.clock.monotonic_ms())
         if tenure.limits_version != self.limits.version:
             self.spawn(self.limits.load())

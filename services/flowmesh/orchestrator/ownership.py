@@ -40,8 +40,13 @@ LEASE_MS = 3_000
 class Owner(Protocol):
     """What ownership tells its process."""
 
-    async def gained(self, partitions: dict[int, int], *, planned: bool) -> None:
-        """Partitions with their epochs are ours from now on."""
+    async def gained(
+        self, partitions: dict[int, int], *, planned: bool, workers: frozenset[str] | None
+    ) -> None:
+        """Partitions with their epochs are ours from now on.
+
+        `workers` are those of the owner that is no more; None where nobody knows them.
+        """
 
     def lost(self, partitions: Iterable[int]) -> None:
         """Partitions are no longer ours: nothing about them may leave."""
@@ -259,10 +264,13 @@ class Ownership:
         self._claiming = True
         rows = await self._store.claim(self.incarnation, share)
         if rows:
-            await self._gain({row["id"]: row["epoch"] for row in rows}, planned=False)
+            epochs = {row["id"]: row["epoch"] for row in rows}
+            await self._gain(epochs, planned=False, workers=_workers_of(rows))
         self._claiming = False
 
-    async def _gain(self, partitions: dict[int, int], *, planned: bool) -> None:
+    async def _gain(
+        self, partitions: dict[int, int], *, planned: bool, workers: frozenset[str] | None = None
+    ) -> None:
         """The epoch is raised and committed: only now state may be read."""
         # Ours at an older epoch is somebody else's since, unnoticed: what is known is of then.
         self.lost(p for p in partitions if p in self.epochs)
@@ -276,7 +284,7 @@ class Ownership:
         self.epochs.update(partitions)
         self._metrics.partitions_owned.set(len(self.epochs))
         self.log.info("partitions_gained", count=len(partitions), planned=planned)
-        await self.owner.gained(partitions, planned=planned)
+        await self.owner.gained(partitions, planned=planned, workers=workers)
 
     def lost(self, partitions: Iterable[int]) -> None:
         """Drops partitions that another owner has, or is about to have."""
@@ -387,6 +395,16 @@ class Ownership:
         self._over = True
         self.lost(list(self.epochs))
         self._after = {}
+
+
+def _workers_of(claimed: Iterable[Any]) -> frozenset[str] | None:
+    """Workers of all former owners of partitions that were claimed; None if one named none."""
+    found: set[str] = set()
+    for row in claimed:
+        if row["workers"] is None:
+            return None
+        found.update(row["workers"])
+    return frozenset(found)
 
 
 def _nothing(_tenure: Tenure) -> None:

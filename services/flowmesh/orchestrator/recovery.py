@@ -2,8 +2,8 @@
 
 A new owner of partitions adopts what still runs there and sends the rest.
 
-After a crash it waits a second for worker services to come back and say what they hold; after a
-planned hand-over only until those attached have answered.
+After a crash it waits for the workers of the former owner to come back and say what they hold, for
+a second at most; after a planned hand-over only until the worker services attached have answered.
 """
 
 import asyncio
@@ -41,22 +41,25 @@ class Recovery:
         self._epochs = epochs
         self._barrier = barrier
 
-    async def recover(self, partitions: Iterable[int], *, planned: bool) -> int:
-        """Adopts or sends every open task of the partitions; returns how many were open."""
+    async def recover(self, partitions: Iterable[int], awaited: frozenset[str] | None) -> int:
+        """Adopts or sends every open task of the partitions; returns how many were open.
+
+        `awaited` are workers that may hold some; None where nobody knows who does.
+        """
         mine = list(partitions)
-        found = await self._found(mine, planned) if await self._lanes(mine) else 0
+        found = await self._found(mine, awaited) if await self._lanes(mine) else 0
         self._dispatcher.gate.permits.recovered(mine)
         return found
 
-    async def _found(self, mine: list[int], planned: bool) -> int:
-        answered = self._dispatcher.claim(mine)
+    async def _found(self, mine: list[int], awaited: frozenset[str] | None) -> int:
+        claim = self._dispatcher.claim(mine, awaited)
         try:
             async with asyncio.timeout(CLAIM_WAIT_S):
-                await answered.wait()
-                if not planned:
-                    await asyncio.Event().wait()
+                await claim.settled.wait()
         except TimeoutError:
             pass
+        finally:
+            self._dispatcher.claim_over(claim)
         # An execution may have several lanes, and others by the time they are read.
         seen: set[str] = set()
         found = 0

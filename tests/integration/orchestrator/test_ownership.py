@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 import structlog
 
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
@@ -19,11 +20,15 @@ class Told:
 
     def __init__(self) -> None:
         self.planned: list[tuple[int, bool]] = []
+        self.workers: frozenset[str] | None = None
         self.over = 0
         self.resumptions = 0
 
-    async def gained(self, partitions: dict[int, int], *, planned: bool) -> None:
+    async def gained(
+        self, partitions: dict[int, int], *, planned: bool, workers: frozenset[str] | None
+    ) -> None:
         self.planned.append((len(partitions), planned))
+        self.workers = workers
 
     def lost(self, partitions: Iterable[int]) -> None:
         pass
@@ -169,6 +174,29 @@ async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash
     assert await loop.run_once()
     assert told.planned == [(64, False)]
     await ownership.drain()
+
+
+@pytest.mark.parametrize("workers", [["w1", "w2"], [], None])
+async def test_who_takes_over_learns_whose_workers_may_come_back(
+    store: OrchestratorStore, workers: list[str] | None
+) -> None:
+    """What the dead owner wrote down; nothing is known where it had too many, or wrote none."""
+    failing = FailingStore(store.pool)
+    first, told_nothing = ownership_of(failing)
+    await first.register()
+    await first.renew()
+    await store.one("note_workers", incarnation=first.incarnation, workers=["before"])
+    await store.one("note_workers", incarnation=first.incarnation, workers=workers)
+    await store.one("end_lease", incarnation=first.incarnation)
+    second, told = ownership_of(failing)
+    await second.register()
+    await second.renew()
+    assert told_nothing.workers is None
+    assert told.workers == (None if workers is None else frozenset(workers))
+    await store.one("note_workers", incarnation=second.incarnation, workers=["w3"])
+    listed = await store.pool.fetch("select * from orchestrator.attached_workers")
+    assert [tuple(row) for row in listed] == [(second.incarnation, ["w3"])]
+    await second.drain()
 
 
 async def test_a_lease_that_holds_again_is_told_though_what_came_after_it_failed(

@@ -26,6 +26,8 @@ from tests.unit.engine.factories import Run, node, plan
 
 OTHER = "exec-other|pay|1"
 
+NOBODY: frozenset[str] = frozenset()
+
 
 def memory(epochs: dict[int, int]) -> States:
     """Executions in memory, of which none can be read."""
@@ -40,9 +42,12 @@ def dispatcher(
     prepare: Any = None,
     states: States | None = None,
     fetch: Any = None,
+    roll: Any = None,
 ) -> Dispatcher:
     """A dispatcher that owns these partitions; commands are kept in `submitted`."""
-    ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True, peers=list)
+    ownership: Any = SimpleNamespace(
+        epochs=epochs, now_us=lambda: 1, lease_valid=True, young=False, peers=list
+    )
     unused: Any = None
 
     def granted(token: str) -> bool:
@@ -74,8 +79,13 @@ def dispatcher(
         fetch=fetch,
         permits=permits,
         guard=Guard(None),
+        roll=roll or SimpleNamespace(note=lambda _: None),
     )
     return owner
+
+
+def grant_of(worker: str) -> pb.Grant:
+    return pb.Grant(set_id=f"of {worker}", worker_id=worker, slots=1)
 
 
 def attached(owner: Dispatcher, name: str) -> Attached:
@@ -88,7 +98,7 @@ async def test_an_answer_about_one_partition_says_nothing_of_the_next() -> None:
     """Partitions come one by one: each claim waits for its own answers, of every service."""
     owner = dispatcher({5: 3, 6: 4})
     one, two = attached(owner, "one"), attached(owner, "two")
-    first, second = owner.claim([5]), owner.claim([6])
+    first, second = owner.claim([5], NOBODY).settled, owner.claim([6], NOBODY).settled
     assert list(one.out.claim_partitions) == [5, 6]
     assert list(one.out.claim_epochs) == [3, 4]
     for stream in (one, two):
@@ -105,10 +115,46 @@ async def test_a_service_that_is_gone_answers_for_none() -> None:
     """A claim does not wait for a stream that broke."""
     owner = dispatcher({5: 3})
     one, two = attached(owner, "one"), attached(owner, "two")
-    claim = owner.claim([5])
+    claim = owner.claim([5], NOBODY)
     owner.held(one, [pb.HeldTasks(partition=5)])
     owner.detach(two)
-    assert claim.is_set()
+    assert claim.settled.is_set()
+
+
+async def test_a_claim_waits_for_the_workers_of_the_former_owner() -> None:
+    """Each is back with its credit, or with what it holds; nobody can say when unknown ones are."""
+    owner = dispatcher({5: 3})
+    one = attached(owner, "one")
+    owner.grant(one, [grant_of("there")])
+    claim, unknown = owner.claim([5], frozenset({"there", "idle", "full"})), owner.claim([5], None)
+    owner.held(one, [pb.HeldTasks(partition=5)])
+    owner.grant(one, [grant_of("idle")])
+    assert not claim.settled.is_set()
+    full = pb.HeldTask(token="no token", worker_id="full")
+    owner.attach(one, pb.AttachHello(worker_service_id="one", held=[full]))
+    assert claim.settled.is_set()
+    assert not unknown.settled.is_set()
+
+
+async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> None:
+    """For those who are attached, unless they end with this process, and those not back yet."""
+    noted: list[set[str]] = []
+    owner = dispatcher({5: 3}, roll=SimpleNamespace(note=noted.append))
+    one, here = attached(owner, "one"), Attached(local=True)
+    owner.attach(here, pb.AttachHello(worker_service_id="here"))
+    owner.grant(one, [grant_of("one"), grant_of("w1"), grant_of("w2")])
+    owner.grant(here, [grant_of("here"), grant_of("w3")])
+    assert noted[-1] == {"one", "w1", "w2", "w3"}
+    claim = owner.claim([5], frozenset({"w1", "away"}))
+    owner.note_workers()
+    assert noted[-1] == {"one", "w1", "w2", "w3", "away"}
+    owner.claim_over(claim)
+    one.forget(["of w2"])
+    owner.note_workers()
+    assert noted[-1] == {"one", "w1", "w3"}
+    owner.detach(one)
+    owner.note_workers()
+    assert noted[-1] == {"w3"}
 
 
 async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> None:
@@ -327,7 +373,8 @@ async def test_credit_that_is_called_back_with_its_grant_is_used_first() -> None
         while True:
             yield await frames.get()
 
-    responses = server.Attach(requests(), None)
+    context: Any = SimpleNamespace(peer=lambda: "elsewhere")
+    responses = server.Attach(requests(), context)
     async with aclosing(responses):
         said = await anext(responses)
         while not said.recalled:

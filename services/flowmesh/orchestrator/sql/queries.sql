@@ -42,10 +42,22 @@ for update of p skip locked;
 -- may have taken one between the snapshot of the first statement and its lock.
 update partitions p
 set epoch = p.epoch + 1, incarnation = :incarnation
-from partitions before left join incarnations i on i.id = before.incarnation
+from partitions before
+    left join incarnations i on i.id = before.incarnation
+    left join attached_workers w on w.incarnation = before.incarnation
 where p.id = any (:locked::int[]) and before.id = p.id
   and (i.id is null or i.lease_until < clock_timestamp())
-returning p.id, p.epoch, before.incarnation as previous;
+returning p.id, p.epoch, before.incarnation as previous, w.workers;
+
+-- name: note_workers(incarnation, workers)!
+-- Those attached to an owner now. Lists that nobody will ask for any more go.
+with gone as (
+    delete from attached_workers w using incarnations i
+    where i.id = w.incarnation and i.id <> :incarnation and i.lease_until < clock_timestamp()
+      and not exists (select from partitions p where p.incarnation = i.id)
+)
+insert into attached_workers (incarnation, workers) values (:incarnation, :workers::text[])
+on conflict (incarnation) do update set workers = excluded.workers;
 
 -- name: hand_over_partition(partition, epoch, incarnation, receiver)$
 update partitions set epoch = epoch + 1, incarnation = :receiver

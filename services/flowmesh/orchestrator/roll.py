@@ -1,0 +1,47 @@
+"""Which workers are attached to this owner, written down for the next one to wait for."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from flowmesh.orchestrator.ownership import Ownership
+from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
+
+NAMES_MAX = 10_000
+"""Of more workers none is named: an owner that finds no list waits as long as it ever does."""
+
+
+class Roll:
+    """The list as it is and as it was written last."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        ownership: Ownership,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._store = store
+        self._ownership = ownership
+        self._spawn = spawn
+        self._written: tuple[int, list[str] | None] = (0, None)
+        self._now = self._written
+        self._writing = False
+
+    def note(self, workers: set[str]) -> None:
+        """Writes them down if they are others than before; one statement at a time."""
+        named = sorted(workers) if len(workers) <= NAMES_MAX else None
+        self._now = self._ownership.incarnation, named
+        if not self._writing and self._now != self._written:
+            self._writing = True
+            self._spawn(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while (now := self._now) != self._written:
+                incarnation, workers = now
+                await self._store.one("note_workers", incarnation=incarnation, workers=workers)
+                self._written = now
+        except CONNECTION_LOST:
+            return  # until it is noted again: with each renewal of the lease
+        finally:
+            self._writing = False

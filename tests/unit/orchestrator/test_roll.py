@@ -1,0 +1,85 @@
+"""The list of attached workers: written when it changes, again after a lost connection."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from flowmesh.orchestrator.roll import NAMES_MAX, Roll
+
+
+class Written:
+    """A store that keeps what is written; it waits for `gate` and fails as often as it is told."""
+
+    def __init__(self) -> None:
+        self.lists: list[tuple[int, list[str] | None]] = []
+        self.failures = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def one(self, name: str, *, incarnation: int, workers: list[str] | None) -> None:
+        assert name == "note_workers"
+        await self.gate.wait()
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionResetError
+        self.lists.append((incarnation, workers))
+
+
+class Noted:
+    """A roll and what comes of it."""
+
+    def __init__(self) -> None:
+        self.written: Any = Written()
+        self.ownership: Any = SimpleNamespace(incarnation=7)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.roll = Roll(
+            store=self.written,
+            ownership=self.ownership,
+            spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),
+        )
+
+    async def noted(self, *workers: str) -> list[tuple[int, list[str] | None]]:
+        """What was written in all once these are here."""
+        self.roll.note(set(workers))
+        await asyncio.gather(*self.tasks)
+        lists: list[tuple[int, list[str] | None]] = self.written.lists
+        return lists
+
+
+async def test_a_list_is_written_when_it_is_another_one() -> None:
+    """Also when the incarnation is: the next owner looks for the list of the last one."""
+    noted = Noted()
+    assert await noted.noted("b", "a") == [(7, ["a", "b"])]
+    assert len(await noted.noted("a", "b")) == 1
+    noted.ownership.incarnation = 8
+    assert (await noted.noted("a", "b"))[1:] == [(8, ["a", "b"])]
+    assert (await noted.noted())[2:] == [(8, [])]
+
+
+async def test_those_who_come_while_a_list_is_written_are_in_the_next_one() -> None:
+    """However many come: one statement at a time."""
+    noted = Noted()
+    noted.written.gate.clear()
+    for number in range(5):
+        noted.roll.note({f"w{each}" for each in range(number + 1)})
+        await asyncio.sleep(0)
+    noted.written.gate.set()
+    await asyncio.gather(*noted.tasks)
+    assert [len(workers) for _, workers in noted.written.lists] == [1, 5]
+    assert len(noted.tasks) == 1
+
+
+async def test_a_list_that_could_not_be_written_is_written_with_the_next_note() -> None:
+    """A lost connection is no error of the process: its lease needs the same database."""
+    noted = Noted()
+    noted.written.failures = 1
+    assert await noted.noted("a") == []
+    assert await noted.noted("a") == [(7, ["a"])]
+
+
+async def test_of_too_many_workers_none_is_named() -> None:
+    """A list that lacks some would have their tasks run twice."""
+    noted = Noted()
+    many = [f"w{number:05}" for number in range(NAMES_MAX)]
+    assert await noted.noted(*many) == [(7, many)]
+    assert (await noted.noted(*many, "one more"))[1:] == [(7, None)]
