@@ -6,6 +6,9 @@ from typing import Any
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
 
+Noted = tuple[int, list[str] | None]
+"""An incarnation and its workers; None are too many to name."""
+
 NAMES_MAX = 10_000
 """Of more workers none is named: an owner that finds no list waits as long as it ever does."""
 
@@ -23,8 +26,8 @@ class Roll:
         self._store = store
         self._ownership = ownership
         self._spawn = spawn
-        self._written: tuple[int, list[str] | None] = (0, None)
-        self._now = self._written
+        self._now: Noted = (0, None)
+        self._written: Noted = (0, None)
         self._writing = False
 
     def note(self, workers: set[str]) -> None:
