@@ -73,6 +73,7 @@ class Dispatcher:
         self._turn, self._pump_due = 0, False
         self._claims = Claims()
         self._roll = roll
+        roll.workers = self._workers
         self._ending: set[str] = set()
         self._preparing = 0
         self.guard = guard
@@ -352,19 +353,14 @@ class Dispatcher:
 
     def _came(self, workers: set[str]) -> None:
         self._claims.came(workers)
-        self.note_workers()
+        self._roll.note()
 
-    def note_workers(self) -> None:
-        """Has those written down that would look for the next owner, should this process end.
-
-        Not of a young owner: those of the one before may still be on their way to it.
-        """
-        if self._ownership.young:
-            return
+    def _workers(self) -> set[str]:
+        """Those that would look for the next owner, should this process end now."""
         found = self._claims.awaited
         for stream in self._attached:
             found |= stream.workers - {stream.worker_service_id if stream.local else ""}
-        self._roll.note(found)
+        return found
 
     def hear_breakers(self, stream: Attached, breakers: Iterable[pb.Breaker]) -> None:
         self.breakers.heard(stream, breakers, self._attached)

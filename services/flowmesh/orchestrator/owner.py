@@ -115,6 +115,7 @@ class Orchestrator:
         self.permits = self._made_permits(address, permit_stub)
         self.limits = LimitKeeper(store=store, changed=self._limits_changed)
         self.ownership.renewed = self._renewed
+        self._roll = Roll(store=store, ownership=self.ownership, spawn=self.spawn)
         self.dispatcher = self._made_dispatcher(draw, Guard(policy))
         self.loads = Loads(dispatcher=self.dispatcher, stats=self.stats)
         self.queue_sizes = QueueSizes(dispatcher=self.dispatcher, owned=self.ownership.epochs)
@@ -141,7 +142,7 @@ class Orchestrator:
             fetch=lambda ids: self.spawn(self.recovery.fetch_adopted(ids)),
             permits=self.permits,
             guard=guard,
-            roll=Roll(store=self.store, ownership=self.ownership, spawn=self.spawn),
+            roll=self._roll,
         )
 
     def _made_messenger(self) -> Messenger:
@@ -317,7 +318,7 @@ class Orchestrator:
 
     def _renewed(self, tenure: Tenure) -> None:
         self.permits.renewed()
-        self.dispatcher.note_workers()
+        self._roll.note()
         self.loads.sample(self.clock.monotonic_ms())
         if tenure.limits_version != self.limits.version:
             self.spawn(self.limits.load())

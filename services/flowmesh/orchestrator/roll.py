@@ -14,7 +14,7 @@ NAMES_MAX = 10_000
 
 
 class Roll:
-    """The list as it is and as it was written last."""
+    """Writes the list whenever it is another one. `workers` says who is on it now."""
 
     def __init__(
         self,
@@ -26,21 +26,27 @@ class Roll:
         self._store = store
         self._ownership = ownership
         self._spawn = spawn
-        self._now: Noted = (0, None)
+        self.workers: Callable[[], set[str]] = set
         self._written: Noted = (0, None)
         self._writing = False
 
-    def note(self, workers: set[str]) -> None:
-        """Writes them down if they are others than before; one statement at a time."""
-        named = sorted(workers) if len(workers) <= NAMES_MAX else None
-        self._now = self._ownership.incarnation, named
-        if not self._writing and self._now != self._written:
+    def note(self) -> None:
+        """Looks who is there; one look and one statement at a time, however many come at once.
+
+        Not for a young owner: workers of the one before may still be on their way to it.
+        """
+        if not self._writing and not self._ownership.young:
             self._writing = True
             self._spawn(self._write())
 
+    def _now(self) -> Noted:
+        workers = self.workers()
+        named = sorted(workers) if len(workers) <= NAMES_MAX else None
+        return self._ownership.incarnation, named
+
     async def _write(self) -> None:
         try:
-            while (now := self._now) != self._written:
+            while (now := self._now()) != self._written:
                 incarnation, workers = now
                 await self._store.one("note_workers", incarnation=incarnation, workers=workers)
                 self._written = now

@@ -45,9 +45,7 @@ def dispatcher(
     roll: Any = None,
 ) -> Dispatcher:
     """A dispatcher that owns these partitions; commands are kept in `submitted`."""
-    ownership: Any = SimpleNamespace(
-        epochs=epochs, now_us=lambda: 1, lease_valid=True, young=False, peers=list
-    )
+    ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True, peers=list)
     unused: Any = None
 
     def granted(token: str) -> bool:
@@ -79,7 +77,7 @@ def dispatcher(
         fetch=fetch,
         permits=permits,
         guard=Guard(None),
-        roll=roll or SimpleNamespace(note=lambda _: None),
+        roll=roll or SimpleNamespace(note=lambda: None),
     )
     return owner
 
@@ -139,22 +137,20 @@ async def test_a_claim_waits_for_the_workers_of_the_former_owner() -> None:
 async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> None:
     """For those who are attached, unless they end with this process, and those not back yet."""
     noted: list[set[str]] = []
-    owner = dispatcher({5: 3}, roll=SimpleNamespace(note=noted.append))
+    roll: Any = SimpleNamespace(note=lambda: noted.append(roll.workers()))
+    owner = dispatcher({5: 3}, roll=roll)
     one, here = attached(owner, "one"), Attached(local=True)
     owner.attach(here, pb.AttachHello(worker_service_id="here"))
     owner.grant(one, [grant_of("one"), grant_of("w1"), grant_of("w2")])
     owner.grant(here, [grant_of("here"), grant_of("w3")])
     assert noted[-1] == {"one", "w1", "w2", "w3"}
     claim = owner.claim([5], frozenset({"w1", "away"}))
-    owner.note_workers()
-    assert noted[-1] == {"one", "w1", "w2", "w3", "away"}
+    assert roll.workers() == {"one", "w1", "w2", "w3", "away"}
     owner.claim_over(claim)
     one.forget(["of w2"])
-    owner.note_workers()
-    assert noted[-1] == {"one", "w1", "w3"}
+    assert roll.workers() == {"one", "w1", "w3"}
     owner.detach(one)
-    owner.note_workers()
-    assert noted[-1] == {"w3"}
+    assert roll.workers() == {"w3"}
 
 
 async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> None:
