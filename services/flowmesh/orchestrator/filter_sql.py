@@ -5,6 +5,7 @@ database then chooses whether it begins with the set or with the executions.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from flowmesh.filters import AllOf, AnyOf, Filter, Instant, Not, Op, Term, Value, status_names
 from flowmesh.orchestrator.ids import first_id_of
@@ -134,10 +135,16 @@ class Where:
                 texts.append(_text(value))
         found = []
         if texts:
-            found.append(f"s.text = any ({self.put(texts, 'text[]')})")
+            found.append(self._one_of("s.text", texts, "text"))
         if numbers:
-            found.append(f"s.number = any ({self.put(numbers, 'double precision[]')})")
+            found.append(self._one_of("s.number", numbers, "double precision"))
         return f"({' or '.join(found)})"
+
+    def _one_of(self, column: str, values: list[Any], kind: str) -> str:
+        """A single value is compared as one: its ids come from the index in their order then."""
+        if len(values) == 1:
+            return f"{column} = {self.put(values[0], kind)}"
+        return f"{column} = any ({self.put(values, f'{kind}[]')})"
 
 
 def _is_stored(part: Filter) -> bool:
