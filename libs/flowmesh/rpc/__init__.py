@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowmesh.rpc.pauses import stream_retry_s
     from flowmesh.rpc.refusals import error_of_refusal
     from flowmesh.rpc.remote import RemoteTarget
-    from flowmesh.rpc.requests import known_choices, namespace_of, valid_id
+    from flowmesh.rpc.requests import is_id, known_choices, namespace_of, valid_id
     from flowmesh.rpc.status import error_of, status_of
 else:
     HOMES = {
@@ -35,6 +35,7 @@ else:
         "error_of_refusal": "refusals",
         "fixed": "channel",
         "forwarding": "forward",
+        "is_id": "requests",
         "known_choices": "requests",
         "namespace_of": "requests",
         "status_of": "status",
@@ -62,6 +63,7 @@ __all__ = [
     "error_of_refusal",
     "fixed",
     "forwarding",
+    "is_id",
     "known_choices",
     "namespace_of",
     "status_of",

@@ -22,9 +22,14 @@ def namespace_of(request: Namespaced) -> str:
     return valid_id(request.namespace or DEFAULT_NAMESPACE, "namespace")
 
 
+def is_id(value: str) -> bool:
+    """Whether a text has the shape of an id."""
+    return _ID.fullmatch(value) is not None
+
+
 def valid_id(value: str, field: str) -> str:
     """The value itself when it has the shape of an id. Raises ID_INVALID naming the field."""
-    if _ID.fullmatch(value):
+    if is_id(value):
         return value
     shown = value if len(value) <= 40 else f"{value[:40]}…"
     text = f"{field} {shown!r} is not an id: 1 to 128 of A-Z a-z 0-9 . _ : -"

@@ -5,12 +5,15 @@ from typing import Any
 
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
+from flowmesh.rpc import is_id
 
 Noted = tuple[int, list[str] | None]
-"""An incarnation and its workers; None are too many to name."""
+"""An incarnation and its workers; None where they are too many, or one has no proper name.
+
+An owner that finds no list waits as long as it ever does.
+"""
 
 NAMES_MAX = 10_000
-"""Of more workers none is named: an owner that finds no list waits as long as it ever does."""
 
 
 class Roll:
@@ -41,8 +44,8 @@ class Roll:
 
     def _now(self) -> Noted:
         workers = self.workers()
-        named = sorted(workers) if len(workers) <= NAMES_MAX else None
-        return self._ownership.incarnation, named
+        known = len(workers) <= NAMES_MAX and all(map(is_id, workers))
+        return self._ownership.incarnation, sorted(workers) if known else None
 
     async def _write(self) -> None:
         try:

@@ -4,6 +4,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from flowmesh.orchestrator.roll import NAMES_MAX, Roll
 
 
@@ -79,6 +81,14 @@ async def test_a_list_that_could_not_be_written_is_written_with_the_next_note() 
     noted.written.failures = 1
     assert await noted.noted("a") == []
     assert await noted.noted("a") == [(7, ["a"])]
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 129])
+async def test_where_one_has_no_proper_name_none_is_named(name: str) -> None:
+    """A worker service may send any text; the list holds ids."""
+    noted = Noted()
+    assert await noted.noted("a") == [(7, ["a"])]
+    assert (await noted.noted("a", name))[1:] == [(7, None)]
 
 
 async def test_a_young_owner_writes_none() -> None:
