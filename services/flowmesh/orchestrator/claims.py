@@ -73,6 +73,11 @@ class Claims:
         self._open.remove(claim)
 
     @property
-    def awaited(self) -> set[str]:
-        """Workers that may still come back."""
-        return {worker for claim in self._open for worker in claim.awaited or ()}
+    def awaited(self) -> set[str] | None:
+        """Workers that may still come back; None while nobody knows who does."""
+        found: set[str] = set()
+        for claim in self._open:
+            if claim.awaited is None:
+                return None
+            found |= claim.awaited
+        return found

@@ -355,12 +355,19 @@ class Dispatcher:
         self._claims.came(workers)
         self._roll.note()
 
-    def _workers(self) -> set[str]:
-        """Those that would look for the next owner, should this process end now."""
+    def _workers(self) -> set[str] | None:
+        """Those that would look for the next owner, should this process end now.
+
+        Whoever has credit, or a task: also one whose stream has just broken. None while nobody
+        knows them all.
+        """
         found = self._claims.awaited
+        if found is None:
+            return None
+        found.update(lease.worker_id for lease in self.leases.all())
         for stream in self._attached:
-            found |= stream.workers - {stream.worker_service_id if stream.local else ""}
-        return found
+            found |= stream.workers
+        return found - {stream.worker_service_id for stream in self._attached if stream.local}
 
     def hear_breakers(self, stream: Attached, breakers: Iterable[pb.Breaker]) -> None:
         self.breakers.heard(stream, breakers, self._attached)

@@ -8,7 +8,7 @@ from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore
 from flowmesh.rpc import is_id
 
 Noted = tuple[int, list[str] | None]
-"""An incarnation and its workers; None where they are too many, or one has no proper name.
+"""An incarnation and its workers; None where they are too many, or not all known by proper names.
 
 An owner that finds no list waits as long as it ever does.
 """
@@ -29,7 +29,7 @@ class Roll:
         self._store = store
         self._ownership = ownership
         self._spawn = spawn
-        self.workers: Callable[[], set[str]] = set
+        self.workers: Callable[[], set[str] | None] = set
         self._written: Noted = (0, None)
         self._writing = False
 
@@ -44,8 +44,9 @@ class Roll:
 
     def _now(self) -> Noted:
         workers = self.workers()
-        known = len(workers) <= NAMES_MAX and all(map(is_id, workers))
-        return self._ownership.incarnation, sorted(workers) if known else None
+        if workers is None or len(workers) > NAMES_MAX or not all(map(is_id, workers)):
+            return self._ownership.incarnation, None
+        return self._ownership.incarnation, sorted(workers)
 
     async def _write(self) -> None:
         try:

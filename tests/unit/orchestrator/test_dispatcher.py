@@ -13,7 +13,7 @@ from flowmesh.orchestrator.attach_server import DispatchServer
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
 from flowmesh.orchestrator.guard import Guard
-from flowmesh.orchestrator.ids import PARTITION_COUNT, ExecutionIds
+from flowmesh.orchestrator.ids import PARTITION_COUNT, ExecutionIds, token_of
 from flowmesh.orchestrator.lending import Permits
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ready import Need, ReadyTask
@@ -27,6 +27,8 @@ from tests.unit.engine.factories import Run, node, plan
 OTHER = "exec-other|pay|1"
 
 NOBODY: frozenset[str] = frozenset()
+EXECUTION = ExecutionIds(1).make(1_000_000, 5)
+HELD = [(token_of(EXECUTION, node, 1), worker) for node, worker in (("a", "w4"), ("b", "w5"))]
 
 
 def memory(epochs: dict[int, int]) -> States:
@@ -138,7 +140,7 @@ async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> N
     """For those who are attached, unless they end with this process, and those not back yet."""
     noted: list[set[str]] = []
     roll: Any = SimpleNamespace(note=lambda: noted.append(roll.workers()))
-    owner = dispatcher({5: 3}, roll=roll)
+    owner = dispatcher({5: 3}, fetch=lambda _: None, roll=roll)
     one, here = attached(owner, "one"), Attached(local=True)
     owner.attach(here, pb.AttachHello(worker_service_id="here"))
     owner.grant(one, [grant_of("one"), grant_of("w1"), grant_of("w2")])
@@ -149,7 +151,15 @@ async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> N
     owner.claim_over(claim)
     one.forget(["of w2"])
     assert roll.workers() == {"one", "w1", "w3"}
+    held = [pb.HeldTask(token=token, worker_id=worker) for token, worker in HELD]
+    owner.attach(one, pb.AttachHello(worker_service_id="one", held=held))
     owner.detach(one)
+    # Its workers may be on their way to another worker service.
+    assert roll.workers() == {"w3", "w4", "w5"}
+    claim = owner.claim([5], None)
+    assert roll.workers() is None
+    owner.claim_over(claim)
+    owner.lost([pb.LostTask(token=token) for token, _ in HELD])
     assert roll.workers() == {"w3"}
 
 

@@ -1,5 +1,5 @@
 -- Workers that are attached to an owner, for whoever takes its partitions over after a crash. Null
--- is more than can be listed.
+-- where they cannot all be listed.
 create table attached_workers (
     incarnation bigint primary key,
     workers text[]
