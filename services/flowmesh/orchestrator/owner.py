@@ -266,14 +266,9 @@ class Orchestrator:
 
     # --- Owner ---
 
-    async def gained(
-        self, partitions: dict[int, int], *, planned: bool, workers: frozenset[str] | None
-    ) -> None:
+    async def gained(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
         for incarnation, position in self.ownership.inherited.items():
             self.publisher.inherit(incarnation, position)
-        if planned:
-            # Worker services that have not found this process yet may hold tasks of its owner.
-            workers = None if self.ownership.young else frozenset()
         self.spawn(self._take_over(dict(partitions), workers))
 
     async def _take_over(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:

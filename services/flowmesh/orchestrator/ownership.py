@@ -40,12 +40,10 @@ LEASE_MS = 3_000
 class Owner(Protocol):
     """What ownership tells its process."""
 
-    async def gained(
-        self, partitions: dict[int, int], *, planned: bool, workers: frozenset[str] | None
-    ) -> None:
+    async def gained(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
         """Partitions with their epochs are ours from now on.
 
-        `workers` are those of the owner that is no more; None where nobody knows them.
+        `workers` may hold their tasks and be on their way here; None where nobody knows who is.
         """
 
     def lost(self, partitions: Iterable[int]) -> None:
@@ -238,7 +236,7 @@ class Ownership:
             self.lost(gone)
         received = {p: e for p, e in mine.items() if self.epochs.get(p, -1) < e}
         if received:
-            await self._gain(received, planned=not self._claiming)
+            await self._gain(received, None if self._claiming else self._on_their_way())
         self._claiming = False
         others = [left for i, (_, left) in tenure.alive.items() if i != self.incarnation]
         self.next_claim_ms = self._clock.monotonic_ms() + min(others, default=math.inf) + 20
@@ -265,12 +263,10 @@ class Ownership:
         rows = await self._store.claim(self.incarnation, share)
         if rows:
             epochs = {row["id"]: row["epoch"] for row in rows}
-            await self._gain(epochs, planned=False, workers=_workers_of(rows))
+            await self._gain(epochs, _workers_of(rows))
         self._claiming = False
 
-    async def _gain(
-        self, partitions: dict[int, int], *, planned: bool, workers: frozenset[str] | None = None
-    ) -> None:
+    async def _gain(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
         """The epoch is raised and committed: only now state may be read."""
         # Ours at an older epoch is somebody else's since, unnoticed: what is known is of then.
         self.lost(p for p in partitions if p in self.epochs)
@@ -283,8 +279,12 @@ class Ownership:
             self._owners[partition] = self.incarnation
         self.epochs.update(partitions)
         self._metrics.partitions_owned.set(len(self.epochs))
-        self.log.info("partitions_gained", count=len(partitions), planned=planned)
-        await self.owner.gained(partitions, planned=planned, workers=workers)
+        self.log.info("partitions_gained", count=len(partitions))
+        await self.owner.gained(partitions, workers)
+
+    def _on_their_way(self) -> frozenset[str] | None:
+        """Workers that may still come with tasks after a hand-over: none, unless this is young."""
+        return None if self.young else frozenset()
 
     def lost(self, partitions: Iterable[int]) -> None:
         """Drops partitions that another owner has, or is about to have."""
@@ -312,7 +312,7 @@ class Ownership:
                 incarnation=self.incarnation,
             )
             if epoch is not None:
-                await self._gain({partition: epoch}, planned=True)
+                await self._gain({partition: epoch}, self._on_their_way())
 
     # --- handing over ---
 
@@ -372,7 +372,7 @@ class Ownership:
                 if i == self.incarnation and self.epochs.get(p, -1) < e
             }
             if mine:
-                await self._gain(mine, planned=True)
+                await self._gain(mine, self._on_their_way())
 
     async def drain(self) -> None:
         """Hands everything over at once, or frees it when nobody else is there."""

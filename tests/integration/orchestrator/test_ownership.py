@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.ownership import LEASE_MS, LeaseLoop, Ownership
+from flowmesh.orchestrator.ownership import LEASE_MS, YOUNG_MS, LeaseLoop, Ownership
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.telemetry import Metrics
 from tests.integration.orchestrator.core import FailingStore, FakeClock, Silent, running, until
@@ -19,16 +19,12 @@ class Told:
     """What an ownership tells its process."""
 
     def __init__(self) -> None:
-        self.planned: list[tuple[int, bool]] = []
-        self.workers: frozenset[str] | None = None
+        self.gains: list[tuple[int, frozenset[str] | None]] = []
         self.over = 0
         self.resumptions = 0
 
-    async def gained(
-        self, partitions: dict[int, int], *, planned: bool, workers: frozenset[str] | None
-    ) -> None:
-        self.planned.append((len(partitions), planned))
-        self.workers = workers
+    async def gained(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
+        self.gains.append((len(partitions), workers))
 
     def lost(self, partitions: Iterable[int]) -> None:
         pass
@@ -92,7 +88,7 @@ async def test_a_drained_process_leaves_no_lease_behind(store: OrchestratorStore
     await ownership.receive()
     assert await alive(store) == []
     assert ownership.epochs == {}
-    assert told.planned == [(64, False)]
+    assert told.gains == [(64, None)]
 
 
 async def test_a_receiver_that_does_not_answer_does_not_hold_up_the_renewal(
@@ -158,7 +154,7 @@ async def test_a_renewal_answered_before_a_claim_does_not_take_the_claim_back(
     gate.set()
     await renewal
     assert len(ownership.epochs) == 64
-    assert told.planned == [(64, False)]
+    assert told.gains == [(64, None)]
     await ownership.drain()
 
 
@@ -166,13 +162,14 @@ async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash
     store: OrchestratorStore,
 ) -> None:
     """The former owner said nothing to anybody: workers get their second to come back."""
-    failing = FailingStore(store.pool)
-    ownership, told = ownership_of(failing)
+    failing, clock = FailingStore(store.pool), FakeClock()
+    ownership, told = ownership_of(failing, clock)
     await ownership.register()
+    clock.ahead_ms = YOUNG_MS
     failing.failures["unpublished_incarnations"] = 1
     loop = LeaseLoop(ownership, lambda: None)
     assert await loop.run_once()
-    assert told.planned == [(64, False)]
+    assert told.gains == [(64, None)]
     await ownership.drain()
 
 
@@ -191,8 +188,8 @@ async def test_who_takes_over_learns_whose_workers_may_come_back(
     second, told = ownership_of(failing)
     await second.register()
     await second.renew()
-    assert told_nothing.workers is None
-    assert told.workers == (None if workers is None else frozenset(workers))
+    assert told_nothing.gains == [(64, None)]
+    assert told.gains == [(64, None if workers is None else frozenset(workers))]
     await store.one("note_workers", incarnation=second.incarnation, workers=["w3"])
     listed = await store.pool.fetch("select * from orchestrator.attached_workers")
     assert [tuple(row) for row in listed] == [(second.incarnation, ["w3"])]
