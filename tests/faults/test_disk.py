@@ -18,7 +18,7 @@ DISKS = {"postgres": "192m", "nats": "24m"}
 BLOCK = bytes(1 << 20)
 REFUSED_WITHIN_S = 30.0
 FULL_S = 3.0
-SPARE_LOGS = 4
+SPARE_LOGS = 3
 REST = {"id": "rest", "name": "rest", "action": "delay", "params": {"duration": 1}}
 # What a start brings along, so that the room left in pages is soon used up.
 TEXT = "x" * 6_000
