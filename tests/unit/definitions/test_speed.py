@@ -12,6 +12,8 @@ from tests.unit.definitions.test_types import ORDER
 ANALYSED = 10_000
 # Seconds of a core of the machine that targets are meant for.
 ANALYSIS_S_MAX = 0.050
+# Close to the bound, and a try is short: others in the caches of the machine spoil nine at once.
+ANALYSIS_TRIES = 25
 TRIES = 9
 
 
@@ -21,7 +23,7 @@ def test_ten_thousand_nodes_are_analysed_while_somebody_waits() -> None:
     analysis = analyse(made)
     edges = sum(len(node.successors) for node in analysis.nodes)
     assert (len(analysis.nodes), edges > 19_000) == (ANALYSED, True)
-    assert target_s(lambda: analyse(made), TRIES) < ANALYSIS_S_MAX
+    assert target_s(lambda: analyse(made), ANALYSIS_TRIES) < ANALYSIS_S_MAX
 
 
 def large(nodes: int) -> tuple[bytes, dict[str, Task]]:
