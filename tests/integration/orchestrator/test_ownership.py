@@ -66,9 +66,10 @@ async def alive(store: OrchestratorStore) -> list[int]:
 
 async def test_a_drained_process_leaves_no_lease_behind(store: OrchestratorStore) -> None:
     """Neither a renewal that was on its way nor a late hand-over brings it back."""
-    failing = FailingStore(store.pool)
-    ownership, told = ownership_of(failing)
+    failing, clock = FailingStore(store.pool), FakeClock()
+    ownership, told = ownership_of(failing, clock)
     await ownership.register()
+    clock.ahead_ms = YOUNG_MS
     await ownership.renew()
     gate = failing.hold("renew_lease")
     renewal = asyncio.create_task(ownership.renew())
@@ -142,9 +143,10 @@ async def test_a_renewal_answered_before_a_claim_does_not_take_the_claim_back(
     store: OrchestratorStore,
 ) -> None:
     """Its answer is from before; the partitions are ours."""
-    failing = FailingStore(store.pool)
-    ownership, told = ownership_of(failing)
+    failing, clock = FailingStore(store.pool), FakeClock()
+    ownership, told = ownership_of(failing, clock)
     await ownership.register()
+    clock.ahead_ms = YOUNG_MS
     gate = failing.hold("renew_lease")
     renewal = asyncio.create_task(ownership.renew())
     await failing.reached["renew_lease"].wait()
