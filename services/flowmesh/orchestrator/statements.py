@@ -5,7 +5,7 @@ the driver: most batches have none.
 """
 
 import re
-from collections.abc import Iterable
+from functools import cache
 from importlib.resources import files
 
 _SQL = files("flowmesh.orchestrator.sql")
@@ -26,7 +26,8 @@ PARTS = {
 """Parts with the number of their parameters, each the name of a file in `sql/`."""
 
 
-def commit_statement(parts: Iterable[str]) -> str:
+@cache
+def commit_statement(parts: tuple[str, ...]) -> str:
     """The text of the statement with these parts, given in the order of `PARTS`."""
     text, before = (_SQL / "commit.sql").read_text(), PARAMETERS
     for part in parts:
