@@ -1,5 +1,6 @@
 """`config`: every setting with its value and where the value comes from."""
 
+import asyncio
 import os
 import re
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flowmesh import core
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, DEFAULT_ADDRESS, Common, Refused, guarded
+from flowmesh.cli.promises import promises
 
 if TYPE_CHECKING:
     from flowmesh.runtime.settings import Settings
@@ -35,12 +37,14 @@ def config(*, common: Common = COMMON) -> int:
     """Print each setting, its value, where it comes from, and what it means.
 
     Settings come from FLOWMESH_* in the environment; flags of `dev` and `serve` override them.
+    Behind them stand the settings of the servers that keep what is committed through a crash.
     """
     return guarded(common, lambda: _config(common))
 
 
 def _config(common: Common) -> int:
     settings = read_settings(dict(os.environ))
+    kept = asyncio.run(promises(current_settings()))
     unknown = unknown_names(dict(os.environ))
     if common.json:
         output.document(
@@ -54,6 +58,7 @@ def _config(common: Common) -> int:
                     }
                     for s in settings
                 ],
+                "durability": [promise.as_json() for promise in kept],
                 "unknown": unknown,
             }
         )
@@ -61,6 +66,11 @@ def _config(common: Common) -> int:
     output.columns(
         ("SETTING", "VALUE", "SOURCE", "MEANING"),
         [(s.name, s.value or '""', s.source, s.meaning) for s in settings],
+    )
+    output.line()
+    output.columns(
+        ("DURABILITY", "SETTING", "VALUE", "SOURCE", "MEANING"),
+        [(k.server, k.setting, k.value, k.source, k.meaning) for k in kept],
     )
     for name in unknown:
         output.line(f"no setting reads {name}")

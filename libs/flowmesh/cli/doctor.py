@@ -17,6 +17,7 @@ from flowmesh import core
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, CONNECT_TIMEOUT_S, Common, guarded
 from flowmesh.cli.configuration import current_settings
+from flowmesh.cli.promises import NotAsked, ask_postgres
 
 if TYPE_CHECKING:
     from flowmesh.runtime.settings import Settings
@@ -41,7 +42,7 @@ class Finding:
 
 
 def doctor(*, data_dir: str = "", common: Common = COMMON) -> int:
-    """Check ports, disk, servers and clock, and the suite at the address if there is one.
+    """Check ports, disk, servers and their durability, clock, and the suite at the address.
 
     Exit code 1 if something would keep a suite from working.
 
@@ -68,7 +69,10 @@ async def _doctor(common: Common, data_dir: str) -> int:
         port("HTTP", settings.host, settings.http_port, answered),
     ]
     for name, address in servers(settings).items():
-        findings.append(await server(name, address))
+        found = await server(name, address)
+        findings.append(found)
+        if name == "PostgreSQL" and address and found.verdict != "failed":
+            findings.append(await durable(address))
     failed = any(finding.verdict == "failed" for finding in findings)
     if common.json:
         output.document(
@@ -210,6 +214,22 @@ def installed(name: str) -> Finding:
 
 def _variable(name: str) -> str:
     return {"PostgreSQL": "POSTGRES"}.get(name, name.upper())
+
+
+async def durable(address: str) -> Finding:
+    """Whether a given PostgreSQL lets the suite in, and keeps what it has committed."""
+    from flowmesh.storage import unsafe
+
+    try:
+        kept = await ask_postgres(address)
+    except NotAsked as error:
+        hint = "check user, password and database in FLOWMESH_POSTGRES"
+        return Finding("durability", "failed", f"PostgreSQL cannot be asked: {error}", hint)
+    text = ", ".join(f"{name} {value}" for name, value in kept.items())
+    if off := unsafe(kept):
+        hint = f"a crash may lose what was committed: alter system set {off[0]} = on"
+        return Finding("durability", "warning", text, hint)
+    return Finding("durability", "ok", text)
 
 
 async def _answers(place: str) -> bool:

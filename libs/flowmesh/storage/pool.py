@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.resources.abc import Traversable
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import structlog
 
+from flowmesh.storage.durability import durability, unsafe
 from flowmesh.storage.errors import DatabaseUnreachable
 from flowmesh.storage.migrations import migrate
 
@@ -40,7 +42,10 @@ async def open_database(
     application: str = "flowmesh",
     pool_max: int = 10,
 ) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    """Waits for the database and migrates it; the pool's search path is the schema."""
+    """Waits for the database and migrates it; the pool's search path is the schema.
+
+    A commit is answered when it is on the disk, whatever the server does by default.
+    """
     try:
         async with asyncio.timeout(REACH_TIMEOUT_S):
             connection = await _reach(address, application)
@@ -52,8 +57,11 @@ async def open_database(
         raise DatabaseUnreachable(text) from None
     try:
         await migrate(connection, schema, migrations)
+        kept = await durability(connection)
     finally:
         await _close(connection)
+    if off := unsafe(kept):
+        _not_durable(_place(address), *off)
     pool = asyncpg.create_pool(
         address,
         min_size=1,
@@ -62,7 +70,11 @@ async def open_database(
         command_timeout=COMMAND_TIMEOUT_S,
         max_inactive_connection_lifetime=IDLE_CONNECTION_S,
         reset=_nothing,
-        server_settings=_settings(application, search_path=f"{schema}, public"),
+        server_settings=_settings(
+            application,
+            search_path=f"{schema}, public",
+            synchronous_commit=kept["synchronous_commit"],
+        ),
     )
     await pool
     try:
@@ -93,6 +105,17 @@ async def _reach(address: str, application: str) -> "asyncpg.Connection[asyncpg.
                 )
         await asyncio.sleep(delay)
         delay = min(2 * delay, REACH_DELAY_MAX_S)
+
+
+@cache
+def _not_durable(place: str, *off: str) -> None:
+    """Says it once in a process, however many of its services share the database."""
+    structlog.get_logger("flowmesh.storage").warning(
+        "database_not_durable",
+        at=place,
+        off=", ".join(off),
+        consequence="a crash of its machine may lose what was committed",
+    )
 
 
 def _place(address: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -170,3 +171,17 @@ async def test_a_starter_that_dies_between_two_files_hands_over(
 
     assert await applied(database, folder) == 1
     assert await applied(database, folder) == 0
+
+
+async def test_commits_are_on_the_disk_whatever_the_server_does_by_default(
+    database: str, tmp_path: Path
+) -> None:
+    """A session insists on it where the server does not, and lowers nothing that is stricter."""
+    folder = write(tmp_path, m0001_first="create table a (x int);")
+    name = urlsplit(database).path.lstrip("/")
+    for default, kept in (("off", "on"), ("remote_apply", "remote_apply")):
+        connection = await asyncpg.connect(database)
+        await connection.execute(f'alter database "{name}" set synchronous_commit = {default}')
+        await connection.close()
+        async with open_database(database, schema="demo", migrations=folder) as pool:
+            assert await pool.fetchval("show synchronous_commit") == kept
