@@ -1,8 +1,10 @@
 """F29, F30: connections to one orchestrator go dead without a word, one way or both."""
 
 import asyncio
+import os
 import time
 
+import psutil
 import pytest
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -15,6 +17,8 @@ from tests.faults.proxy import DOWN, UP, Proxy
 from tests.faults.scenario import Scenario
 
 DEAD_S = 25.0
+# Nothing but keepalive can find such a connection, on either side of it.
+FOUND_WITHIN_S = 20.0
 DEADLINE_S = 2.0
 SLACK_S = 0.5
 SHARE_MIN = 10
@@ -33,7 +37,7 @@ join orchestrator.incarnations i on i.id = p.incarnation where i.address = $1"""
 async def test_an_orchestrator_cannot_be_reached(
     scenario: Scenario, row: str, directions: tuple[str, ...]
 ) -> None:
-    """Calls to it end at their deadline; healed, everything goes on without a restart."""
+    """Calls to it end at their deadline, both sides notice; healed, all goes on by itself."""
     rig = scenario.rig
     await scenario.whole()
     async with (
@@ -50,16 +54,45 @@ async def test_an_orchestrator_cannot_be_reached(
         async with scenario.drill(f"{' and '.join(directions)} lost") as running:
             await running.in_flight()
             proxy.hole(*directions)
+            ends = ends_of(proxy)
+            assert held(ends) == ends
+
+            async def given_up() -> bool:
+                return not held(ends)
+
             try:
                 running.breaks()
                 began = time.monotonic()
                 waits = [await asked(scenario, running.orders.ids) for _ in range(3)]
+                left_s = FOUND_WITHIN_S - (time.monotonic() - began)
+                await until("given up by both sides", given_up, within_s=left_s, poll_s=0.1)
                 await pause(max(DEAD_S - (time.monotonic() - began), 0.0))
             finally:
                 proxy.heal()
             await scenario.finish(running, row, extra_deliveries=3)
     assert max(waits) <= DEADLINE_S + SLACK_S
     await scenario.whole()
+
+
+def ends_of(proxy: Proxy) -> set[tuple[int, int]]:
+    """What services hold of its connections, callers and called: the port here, the one there."""
+    return {
+        end
+        for connection in proxy.connections
+        for end in (
+            (connection.client.get_extra_info("peername")[1], proxy.port),
+            (proxy.target_port, connection.server.get_extra_info("sockname")[1]),
+        )
+    }
+
+
+def held(ends: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those that some service still believes in."""
+    return ends & {
+        (one.laddr.port, one.raddr.port)
+        for one in psutil.net_connections("tcp")
+        if one.status == psutil.CONN_ESTABLISHED and one.pid != os.getpid()
+    }
 
 
 async def asked(scenario: Scenario, execution_ids: list[str]) -> float:

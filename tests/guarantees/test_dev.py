@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,3 +165,16 @@ async def test_a_killed_postgres_loses_no_commit(dev: Suite, world: World) -> No
         running.breaks()
         await restarted(dev, "postgres", before)
         await running.finish()
+
+
+@pytest.mark.fault("F22")
+async def test_a_log_that_takes_nothing_stops_nobody(tmp_path: Path, world: World) -> None:
+    """Every line fails to be written; orders are shipped all the same, and it stops in order."""
+    suite = Suite(tmp_path / "data", "--log-level", "debug", environment={"FLOWMESH_TYPO": "1"})
+    suite.log = Path("/dev/full")
+    async with suite:
+        async with drill(suite, world, "no room for logs") as running:
+            await running.in_flight()
+            running.breaks()
+            await running.finish(extra_deliveries=0)
+        assert await suite.stop() == 0

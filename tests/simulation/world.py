@@ -10,6 +10,7 @@ from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.engine import has_ended
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.snapshots import snapshot
 from tests.simulation.bus import Nats
@@ -29,7 +30,6 @@ REGISTRY_LEASE_S = 3.0
 SETTLED_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.2
 STATE_BYTES = 8
-ENDED = 3
 
 
 class SimulatedLog:
@@ -250,7 +250,7 @@ class World:
 
     def ended(self) -> bool:
         """Whether every execution has ended and everybody has been told everything."""
-        if any(row["status"] < ENDED for row in self.tables.executions.values()):
+        if not all(has_ended(row["status"]) for row in self.tables.executions.values()):
             return False
         history = sum(len(rows) for rows in self.tables.history.values())
         return len(self.event_tables.known) >= history

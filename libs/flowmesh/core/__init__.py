@@ -7,6 +7,7 @@ core is used only while its sources are those it was made from; see docs/decisio
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +50,8 @@ def install() -> None:
     problem = "" if wanted in CHOICES else f"{VARIABLE} is pure or compiled, not {wanted!r}"
     problem = problem or _use()
     if problem:
-        sys.stderr.write(f"flowmesh: {problem}\n")
+        with suppress(OSError):  # whatever takes no line
+            sys.stderr.write(f"flowmesh: {problem}\n")
         if wanted:
             os._exit(1)  # an exit of the usual kind would be a traceback this early
 

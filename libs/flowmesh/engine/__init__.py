@@ -57,6 +57,7 @@ from flowmesh.engine.state import (
     NodeState,
     Scope,
     State,
+    has_ended,
 )
 from flowmesh.engine.transition import (
     Ended,
@@ -128,6 +129,7 @@ __all__ = [
     "encode_output",
     "failed_nodes",
     "goes_on",
+    "has_ended",
     "is_own",
     "let_go",
     "map_counts",

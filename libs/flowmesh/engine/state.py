@@ -87,6 +87,11 @@ _NOTHING = payload_pb2.Payload()
 _NO_EDITS: Mapping[str, payload_pb2.Payload] = {}
 
 
+def has_ended(status: int) -> bool:
+    """Whether an execution is over; while what it did is undone, it is not."""
+    return status >= EXECUTION_COMPLETED and status != EXECUTION_COMPENSATING
+
+
 class State:
     """One execution. `sequence` is that of its last event, 0 before the first.
 
@@ -204,7 +209,7 @@ class State:
 
     @property
     def ended(self) -> bool:
-        return self.status >= EXECUTION_COMPLETED and self.status != EXECUTION_COMPENSATING
+        return has_ended(self.status)
 
     @property
     def compensating(self) -> bool:

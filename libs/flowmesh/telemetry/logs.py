@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -13,12 +14,31 @@ NOISY = {"grpc": logging.ERROR, "uvicorn": logging.WARNING, "nats": logging.ERRO
 Event = dict[str, Any]
 
 
+class Unfailing:
+    """A stream whose lines are lost where it takes none: a full disk, a reader that is gone.
+
+    Whoever has something to say is not stopped by it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure_logs(level: str = "info", style: str = "") -> None:
     """Sets up structlog and routes the standard library's loggers through it, to stderr.
 
     `style` is "json", "console", or empty: console on a terminal, JSON otherwise.
     """
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    stream: Any = Unfailing(sys.stderr)
     console = style == "console" or (not style and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -36,14 +56,14 @@ def configure_logs(level: str = "info", style: str = "") -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

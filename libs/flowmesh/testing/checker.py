@@ -16,7 +16,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import State, replay
+from flowmesh.engine import State, has_ended, replay
 from flowmesh.plan import Plan, compile_plan
 
 TIMEOUT_S = 30.0
@@ -63,7 +63,7 @@ class Stored:
 
     @property
     def ended(self) -> bool:
-        return self.status >= execution_pb2.EXECUTION_STATUS_COMPLETED
+        return has_ended(self.status)
 
     def replayed(self) -> State:
         """The state that its history adds up to; raises ValueError when it does not add up."""

@@ -1,7 +1,6 @@
 """The commands `dev`, `serve` and `cluster`: flags to settings, errors to one line."""
 
 import asyncio
-import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flowmesh.runtime import Settings, StartError, unknown_variables
+from flowmesh.suite.files import complain
 from flowmesh.telemetry import configure_logs
 
 Egress = Literal["open", "public"]
@@ -221,7 +221,7 @@ def _run(flags: dict[str, Any], work: Any) -> int:
         return _fail(_validation_text(error))
     configure_logs(settings.log_level, settings.log_format)
     for name in unknown_variables():
-        sys.stderr.write(f"flowmesh: no setting reads {name}; see `flowmesh config`\n")
+        complain(f"no setting reads {name}; see `flowmesh config`")
     try:
         uvloop.run(_cancellable(work(settings)))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -253,7 +253,7 @@ async def _cancellable(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _fail(text: str) -> int:
-    sys.stderr.write(f"flowmesh: {text}\n")
+    complain(text)
     return 1
 
 

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from flowmesh.runtime import Settings
+from flowmesh.telemetry import Unfailing
 
 
 def say(text: str) -> None:
-    """Writes to standard output at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """Writes to standard output at once; servers go on where that takes nothing."""
+    print(text, file=Unfailing(sys.stdout), flush=True)
+
+
+def complain(text: str) -> None:
+    """A line for a person on standard error, where that takes one."""
+    print(f"flowmesh: {text}", file=Unfailing(sys.stderr), flush=True)
 
 
 def data_folder(settings: Settings) -> Path:
