@@ -35,6 +35,7 @@ ATTACKED_MIB_MAX = 2_048
 SERVED_S = 2.0
 GROWTH_MIB_MAX = 64
 CLOSED_S = 10.0
+IDLE_S = 30.0
 GET = f"{EXECUTIONS}/GetExecution"
 UNKNOWN = executions.GetExecutionRequest(execution_id="no-such-thing").SerializeToString()
 
@@ -44,10 +45,14 @@ def addresses(suite: Suite) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def opened(address: str, count: int) -> AsyncIterator[list[asyncio.StreamReader]]:
-    """Connections over which nothing is said."""
+async def opened(
+    address: str, count: int, hello: bytes = b""
+) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """Connections over which nothing else is said."""
     host, _, port = address.rpartition(":")
     made = await asyncio.gather(*(asyncio.open_connection(host, int(port)) for _ in range(count)))
+    for _, writer in made:
+        writer.write(hello)
     try:
         yield [reader for reader, _ in made]
     finally:
@@ -77,6 +82,17 @@ async def test_silent_connections(victim: Suite, kind: str) -> None:
     async with opened(addresses(victim)[kind], SILENT) as readers:
         await served(victim)
         async with asyncio.timeout(wait_s + CLOSED_S):
+            await asyncio.gather(*(ended(reader) for reader in readers))
+    await served(victim)
+
+
+@pytest.mark.long
+async def test_connections_that_fall_silent(victim: Suite) -> None:
+    """They have said hello, have no call open and answer no ping: closed like the others."""
+    hello = frames.PREFACE + frames.frame(frames.SETTINGS, 0, 0)
+    async with opened(victim.grpc_address, SILENT, hello) as readers:
+        await served(victim)
+        async with asyncio.timeout(IDLE_S):
             await asyncio.gather(*(ended(reader) for reader in readers))
     await served(victim)
 

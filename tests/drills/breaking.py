@@ -76,12 +76,12 @@ async def there(cluster: Cluster, *names: str) -> None:
         await until(f"{name} ready", serves, within_s=WHOLE_WITHIN_S)
 
 
-async def ready(http_url: str) -> bool:
-    """Whether the process at this address says that it is ready."""
+async def ready(http_url: str, path: str = "/ready") -> bool:
+    """Whether the process at this address says that it is ready, or by `/livez` that it lives."""
     with suppress(aiohttp.ClientError, TimeoutError):
         async with (
             aiohttp.ClientSession(timeout=PROBE) as http,
-            http.get(f"{http_url}/ready") as answer,
+            http.get(f"{http_url}{path}") as answer,
         ):
             return answer.status == 200
     return False

@@ -1,7 +1,11 @@
 """The guarded client against sockets on loopback, which stand for everything inside."""
 
 import asyncio
+import json
+import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -63,17 +67,21 @@ HOSTS = [
     "example.com\\@127.0.0.1",
 ]
 
+UNKNOWN_NAME = "Unreachable: the host name {} cannot be resolved"
+APART = ("unshare", "--net")
+
 
 class Canary:
-    """Listens on loopback, both families, and counts connections."""
+    """Listens on loopback, or where it is told, in both families, and counts connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, v4: str = "127.0.0.1", v6: str = "::1") -> None:
+        self._v4_address, self._v6_address = v4, v6
         self.connections = 0
 
     async def __aenter__(self) -> "Canary":
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, self._v4_address, 0)
         self.port = self._server.sockets[0].getsockname()[1]
-        self._v6 = await asyncio.start_server(self._connected, "::1", self.port)
+        self._v6 = await asyncio.start_server(self._connected, self._v6_address, self.port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -139,6 +147,33 @@ async def test_no_literal_reaches_inside(canary: Canary, host: str) -> None:
             await client.send("GET", url, headers={}, timeout_ms=2_000)
     assert canary.connections == 0
     assert str(canary.port) not in str(blocked.value)
+
+
+def apart_is_possible() -> bool:
+    """Whether this may have a network of its own: root may, where the machine lets it."""
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        return False
+    done = subprocess.run((*APART, "ip", "link"), capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not apart_is_possible(), reason="takes root, unshare and ip")
+def test_no_literal_reaches_an_address_that_answers() -> None:
+    """Where every address there is leads to a canary, those of clouds too, it hears nobody."""
+    done = subprocess.run(
+        (*APART, sys.executable, "-m", "tests.integration.egress.everywhere"),
+        input=json.dumps(HOSTS),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for host, outcome in found["outcomes"].items():
+        assert outcome in ("EgressBlocked", "RequestInvalid", UNKNOWN_NAME.format(host)), outcome
+    assert found["reached"] == 0
+    assert found["control"] >= found["asked"]
 
 
 async def test_open_and_closed_ports_look_the_same(canary: Canary) -> None:
