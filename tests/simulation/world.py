@@ -256,12 +256,16 @@ class World:
         return len(self.event_tables.known) >= history
 
     async def until_settled(self, workload: Workload) -> bool:
-        """Returns when all has ended and nothing is left of it, or when that takes too long."""
+        """Returns when all has ended and nothing is left of it, or when that takes too long.
+
+        Who is paused is waited for: only then is it known what everybody has left.
+        """
         # What was sent before may still be applied.
         await elapsed(LATE_S_MAX)
         until = self.loop.time() + SETTLED_WITHIN_S
         while self.loop.time() < until:
-            if not workload.open and self.ended() and not any(leftovers(self)):
+            awake = all(host.process.runs for host in self.processes)
+            if awake and not workload.open and self.ended() and not any(leftovers(self)):
                 return True
             await elapsed(LOOK_EVERY_S)
         self.problems.extend(leftovers(self))
