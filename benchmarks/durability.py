@@ -4,7 +4,9 @@ from typing import Any
 
 import asyncpg
 
-SHOWN = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
+from flowmesh.storage import DURABLE
+
+SHOWN = ("server_version", *DURABLE)
 
 
 async def durability(postgres: str) -> dict[str, Any]:
