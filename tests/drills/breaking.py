@@ -76,8 +76,13 @@ async def there(cluster: Cluster, *names: str) -> None:
         await until(f"{name} ready", serves, within_s=WHOLE_WITHIN_S)
 
 
-async def ready(http_url: str, path: str = "/ready") -> bool:
-    """Whether the process at this address says that it is ready, or by `/livez` that it lives."""
+async def ready(http_url: str) -> bool:
+    """Whether the process at this address says that it is ready."""
+    return await says_ok(http_url, "/ready")
+
+
+async def says_ok(http_url: str, path: str) -> bool:
+    """Whether a probe of the process at this address is content."""
     with suppress(aiohttp.ClientError, TimeoutError):
         async with (
             aiohttp.ClientSession(timeout=PROBE) as http,

@@ -12,7 +12,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.errors import Timeout, Unavailable
 from flowmesh.testing.polling import allowed_s, pause, until
-from tests.drills.breaking import epochs, ready, rows_of
+from tests.drills.breaking import epochs, rows_of, says_ok
 from tests.faults.protocols import COMMIT, StatementFault
 from tests.faults.scenario import Scenario
 from tests.faults.tracing import family, injected, signal_family
@@ -84,7 +84,7 @@ async def test_the_database_restarts_again_and_again(scenario: Scenario, seed: i
     asked = [member.http for member in scenario.rig.members().values()]
 
     async def all_say(path: str) -> bool:
-        return all(await asyncio.gather(*(ready(http, path) for http in asked)))
+        return all(await asyncio.gather(*(says_ok(http, path) for http in asked)))
 
     async with scenario.drill(
         "PostgreSQL restarts", orders=60, late_orders=RESTARTED_ORDERS

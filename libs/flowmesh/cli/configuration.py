@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowmesh import core
@@ -58,7 +58,7 @@ def _config(common: Common) -> int:
                     }
                     for s in settings
                 ],
-                "durability": [promise.as_json() for promise in kept],
+                "durability": [asdict(promise) for promise in kept],
                 "unknown": unknown,
             }
         )

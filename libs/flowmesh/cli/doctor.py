@@ -227,7 +227,8 @@ async def durable(address: str) -> Finding:
         return Finding("durability", "failed", f"PostgreSQL cannot be asked: {error}", hint)
     text = ", ".join(f"{name} {value}" for name, value in kept.items())
     if off := unsafe(kept):
-        hint = f"a crash may lose what was committed: alter system set {off[0]} = on"
+        mend = "; ".join(f"alter system set {name} = on" for name in off)
+        hint = f"a crash may lose what was committed: {mend}"
         return Finding("durability", "warning", text, hint)
     return Finding("durability", "ok", text)
 

@@ -1,7 +1,7 @@
 """What the servers promise of what they have taken: asked of one's own, known of the suite's."""
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowmesh.cli.common import CONNECT_TIMEOUT_S
@@ -25,9 +25,6 @@ class Promise:
     value: str
     source: str
     meaning: str
-
-    def as_json(self) -> dict[str, str]:
-        return asdict(self)
 
 
 async def promises(settings: "Settings") -> list[Promise]:
