@@ -138,6 +138,8 @@ def _figure(values: list[dict[str, Any]]) -> str:
     shown = dict(values[-1])
     if len(values) > 1:
         shown["n of all runs"] = sum(value.get("n", 0) for value in values)
+        if "failed" in shown:
+            shown["failed of all runs"] = sum(value.get("failed", 0) for value in values)
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shown.items())
 
 
