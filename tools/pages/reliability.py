@@ -132,7 +132,7 @@ def _timers(results: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _figure(values: list[dict[str, Any]]) -> str:
-    """The last measurement; the n of all runs where kills are summed."""
+    """The last measurement; n and failures of all runs behind it."""
     if not values:
         return "-"
     shown = dict(values[-1])
