@@ -15,6 +15,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, replay
 from flowmesh.engine.journal import SLEEP
+from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.searched import searched
 from flowmesh.orchestrator.snapshots import snapshot
 from flowmesh.plan import Plan, compile_plan
@@ -120,7 +121,8 @@ def _starts(record: Record, told: dict[str, Told]) -> Iterator[str]:
     made: dict[tuple[str, str], list[str]] = defaultdict(list)
     shared = {one.id for one in told.values() if one.plan.start_shared}
     for one in told.values():
-        made[one.stored.request_id, "" if one.stored.request_id else _content(one)].append(one.id)
+        named = _given(one.stored.request_id)
+        made[named, "" if named else _content(one)].append(one.id)
     for key, some in calls.items():
         answers = {call.execution_id for call in some if call.outcome is Outcome.OK}
         if answers and answers <= shared:
@@ -134,6 +136,11 @@ def _starts(record: Record, told: dict[str, Told]) -> Iterator[str]:
             continue
         if commit is None or commit.tick > call.tick:
             yield f"I1 start {call.request_id!r} was answered before its commit"
+
+
+def _given(request_id: str) -> str:
+    """The request id as its caller gave it: one in the form of an execution's id is not theirs."""
+    return "" if partition_of(request_id) is not None else request_id
 
 
 def _content(one: Told) -> str:
@@ -157,20 +164,25 @@ def _start(key: tuple[str, str], calls: list[Call], made: list[str]) -> Iterator
 
 
 def _commands(record: Record, told: dict[str, Told]) -> Iterator[str]:
-    outcomes: dict[tuple[str, str, str], set[Outcome]] = defaultdict(set)
+    outcomes: dict[tuple[str, str, str], list[Outcome]] = defaultdict(list)
     for call in record.calls:
-        if call.kind in COMMANDS and call.request_id:
-            outcomes[call.kind, call.execution_id, call.request_id].add(call.outcome)
+        if call.kind in COMMANDS:
+            outcomes[call.kind, call.execution_id, call.request_id].append(call.outcome)
     for (kind, execution_id, request_id), seen in outcomes.items():
         one = told.get(execution_id)
         if one is None:
             continue
-        times = sum(1 for _, body, _ in one.of(*COMMANDS[kind]) if body.request_id == request_id)
-        if times > 1:
+        applied = [body.request_id for _, body, _ in one.of(*COMMANDS[kind]) if body.request_id]
+        times = sum(_given(each) == request_id for each in applied)
+        accepted = seen.count(Outcome.OK)
+        least, most = accepted, len(seen) - seen.count(Outcome.FAIL)
+        if request_id:
+            least, most = min(least, 1), 1
+        if times > most:
             yield f"I1 {kind} {request_id!r} was applied {times} times to {execution_id}"
-        elif Outcome.OK in seen and not times:
+        elif times < least:
             yield f"I1 {kind} {request_id!r} was accepted and is not in {execution_id}"
-        elif seen == {Outcome.FAIL} and times:
+        elif request_id and times and set(seen) == {Outcome.FAIL}:
             yield f"I1 {kind} {request_id!r} was refused and is in {execution_id}"
 
 

@@ -60,7 +60,10 @@ class Stage:
 
     def owner(self, request_id: str) -> OrchestratorHost:
         """The process that owns an execution."""
-        partition = self.world.tables.executions[self.execution(request_id)]["partition"]
+        return self.owner_of(self.execution(request_id))
+
+    def owner_of(self, execution_id: str) -> OrchestratorHost:
+        partition = self.world.tables.executions[execution_id]["partition"]
         incarnation = self.world.tables.partitions[partition].incarnation
         for host in self.world.orchestrators.values():
             if host.core.ownership.incarnation == incarnation:

@@ -54,6 +54,51 @@ def test_an_owner_paused_for_ten_seconds() -> None:
     play(script, orchestrators=2)
 
 
+def test_an_owner_refuses_nothing_by_what_it_knew_before_its_lease_was_over() -> None:
+    """What the next owner has paused can be resumed, though the call reaches the former one."""
+
+    async def script(stage: Stage) -> None:
+        stage.world.work.fixed["a"] = 8.0
+        stage.start("long", "r")
+        await stage.until(lambda: stage.effects("r", "a"))
+        # Nothing of it is left to be written, by which the former owner would learn of the next.
+        await elapsed(1.5)
+        execution_id, former = stage.execution("r"), stage.owner("r")
+        former.process.pause()
+        await stage.until(lambda: stage.owner("r") is not former)
+        stub = stage.world.network.stub
+        pause = pb.PauseExecutionRequest(execution_id=execution_id, request_id="pause")
+        await stub(stage.owner("r").address).PauseExecution(pause)
+        stage.world.faults.script("renew_lease", *[(Fate.LATE, 0.3)] * 2)
+        former.process.resume()
+        again = pb.ResumeExecutionRequest(execution_id=execution_id, request_id="resume")
+        await stub(former.address).ResumeExecution(again)
+        await stage.until(lambda: stage.ended("r"))
+
+    play(script, orchestrators=2)
+
+
+@pytest.mark.parametrize("paused_s", [1.0, 3.0])
+def test_a_start_without_an_id_whose_answer_is_lost_is_made_once(paused_s: float) -> None:
+    """Its owner never learns what became of it, and asks the next one: under one id."""
+
+    async def script(stage: Stage) -> None:
+        tables = stage.world.tables
+        stage.world.faults.script("commit", (Fate.UNANSWERED, 0.2))
+        stage.start("short", "")
+        await stage.until(lambda: tables.executions)
+        (execution_id,) = tables.executions
+        paused = stage.owner_of(execution_id)
+        paused.process.pause()
+        await stage.until(lambda: stage.owner_of(execution_id) is not paused)
+        await elapsed(paused_s)
+        paused.process.resume()
+        await stage.until(lambda: not stage.workload.open)
+
+    stage = play(script, orchestrators=2)
+    assert len(stage.world.tables.executions) == 1
+
+
 def test_two_takeovers_with_unpublished_rows() -> None:
     """Events of three owners in a row arrive in the order of the execution."""
 

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 THEN = (None, None, None, "cancel", "terminate", "signal", "signal", "pause", "skip", "stop")
 
 
+def _under(request_id: str, what: str) -> str:
+    """The request id of what is done with an execution; who starts one without has none either.
+
+    What has to arrive has one always: a caller asks again under it until it is answered.
+    """
+    return f"{request_id}/{what}" if request_id else ""
+
+
 class Definitions:
     """The definition service: the catalogue, and what a script adds."""
 
@@ -93,20 +101,7 @@ class Workload:
                 workflow_id = f"s{self._random.randrange(3)}"
             request_id = f"r{number}" if self._random.random() < 0.85 else ""
             times = self._random.choice((1, 1, 1, 2, 3)) if request_id else 1
-            then = self._random.choice(
-                (
-                    None,
-                    None,
-                    None,
-                    "cancel",
-                    "terminate",
-                    "signal",
-                    "signal",
-                    "pause",
-                    "skip",
-                    "stop",
-                )
-            )
+            then = self._random.choice(THEN)
             data = b'{"n": %d}' % number
             for client in self._random.choices(self.clients, k=times):
                 if self._random.random() < 0.03:
@@ -142,7 +137,7 @@ class Workload:
                         execution_id=execution_id,
                         name=SIGNAL,
                         payload=payload_pb2.Payload(data=b"1"),
-                        request_id=f"{request_id}/s{number}",
+                        request_id=_under(request_id, f"s{number}"),
                     ),
                 )
             return
@@ -164,7 +159,7 @@ class Workload:
             await client.call("resume", "ResumeExecution", resume)
             return
         stop = (pb.CancelExecutionRequest if then == "cancel" else pb.TerminateExecutionRequest)(
-            execution_id=execution_id, request_id=f"{request_id}/{then}"
+            execution_id=execution_id, request_id=_under(request_id, then)
         )
         method = "CancelExecution" if then == "cancel" else "TerminateExecution"
         await client.call(then, method, stop)
@@ -176,7 +171,7 @@ class Workload:
             execution_id=execution_id,
             name=VARIABLE,
             value=payload_pb2.Payload(data=b"%d" % number),
-            request_id=f"{request_id}/v{number}",
+            request_id=_under(request_id, f"v{number}"),
         )
         await client.call("variable", "SetVariable", change)
 
@@ -187,14 +182,14 @@ class Workload:
                 execution_id=execution_id,
                 node=f"n{number}",
                 action=execution_pb2.NODE_ACTION_SKIP,
-                request_id=f"{request_id}/skip{number}",
+                request_id=_under(request_id, f"skip{number}"),
             )
             await client.call("steer", "SteerNode", skip)
             await elapsed(self._random.uniform(0.0, 0.2))
         again = control_pb.SteerNodeRequest(
             execution_id=execution_id,
             action=execution_pb2.NODE_ACTION_RETRY_FAILED,
-            request_id=f"{request_id}/again",
+            request_id=_under(request_id, "again"),
         )
         await client.call("steer", "SteerNode", again)
 
@@ -213,6 +208,6 @@ class Workload:
                     execution_id=execution_id,
                     node=f"n{self._random.randrange(NODES_MAX)}",
                     action=execution_pb2.NODE_ACTION_CONTINUE,
-                    request_id=f"{request_id}/on",
+                    request_id=_under(request_id, "on"),
                 )
                 await client.call("steer", "SteerNode", go_on)

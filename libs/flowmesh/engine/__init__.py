@@ -9,6 +9,7 @@ copied(state)                       one that goes on by itself
 from flowmesh.engine.apply import apply, replay, restore_held
 from flowmesh.engine.approvals import outcome_of
 from flowmesh.engine.commands import (
+    Asked,
     Begin,
     Breakpoints,
     Cancel,
@@ -78,6 +79,7 @@ __all__ = [
     "OUTPUT_BYTES_MAX",
     "SIGNALS_BYTES_MAX",
     "SIGNALS_MAX",
+    "Asked",
     "Begin",
     "Breakpoints",
     "Cancel",

@@ -229,6 +229,21 @@ class Suspend(Record):
     """As Record, and the handler leaves its worker until there is more than it knows."""
 
 
+Asked = (
+    Signal
+    | Cancel
+    | Pause
+    | Resume
+    | Terminate
+    | Steer
+    | Breakpoints
+    | Decide
+    | SetAttributes
+    | SetVariable
+    | Erase
+)
+"""What somebody asks of an execution; done once under its request id."""
+
 Command = (
     Start
     | Begin
@@ -240,18 +255,8 @@ Command = (
     | Finish
     | Expand
     | Collect
-    | Signal
-    | Cancel
-    | Pause
-    | Resume
-    | Terminate
     | Linked
-    | Steer
-    | Breakpoints
-    | Decide
-    | SetAttributes
-    | SetVariable
-    | Erase
     | Record
     | Suspend
+    | Asked
 )

@@ -177,17 +177,24 @@ class Committer:
             await self._linger.after(len(works), self._clock.monotonic_ms() - began_ms)
 
     async def _commit(self, works: list[Work]) -> None:
-        touched = self._decide(works)
-        if not touched and not self._starts.joined:
-            self._starts.committed((), self._ownership.epochs)
-            return
+        touched, unchanged = self._decide(works)
+        if self._ownership.lease_valid:
+            for one in unchanged:
+                self._stays(one)
+            if not touched and not self._starts.joined:
+                self._starts.committed((), self._ownership.epochs)
+                return
+        else:
+            # Somebody else may have gone on since: an answer from memory waits for the fence too.
+            touched += unchanged
         self._in_flight.update(one.entry.state.execution_id for one in touched)
         batch = CommitBatch()
         epochs: dict[int, int] = {}
         now_us = self._ownership.now_us()
         for one in touched:
             epochs[one.partition] = self._ownership.epochs[one.partition]
-            self._fill(batch, one, now_us)
+            if one.changed:
+                self._fill(batch, one, now_us)
         self._starts.fill_asides(batch, epochs)
         if self._answered:
             self._take_answered(batch, epochs)
@@ -223,7 +230,8 @@ class Committer:
 
     # --- before the commit ---
 
-    def _decide(self, works: list[Work]) -> list[Touched]:
+    def _decide(self, works: list[Work]) -> tuple[list[Touched], list[Touched]]:
+        """Executions that the commands change, and those they leave as they are."""
         now_us = self._ownership.now_us()
         touched: dict[str, Touched] = {}
         starts: dict[tuple[str, str], Touched] = {}
@@ -256,14 +264,11 @@ class Committer:
             one.works.append(work)
         for again in undone.values():
             self._inbox.put_back(again, first=True)
-        out = []
+        changed: list[Touched] = []
+        unchanged: list[Touched] = []
         for one in touched.values():
-            if one.transition.history.events:
-                out.append(one)
-            else:
-                self._answer(one)
-                self._unchanged(one.entry.state, one.transition, one.partition)
-        return out
+            (changed if one.changed else unchanged).append(one)
+        return changed, unchanged
 
     def _placed(
         self, work: StartWork, starts: dict[tuple[str, str], Touched], now_us: int
@@ -373,6 +378,11 @@ class Committer:
                 self._states.evict(one.entry.state.execution_id)
                 for work in one.works:
                     work.answer(Moved(work.partition))
+            elif not one.changed:
+                if one.kept:
+                    self._stays(one)
+                else:
+                    self._answer(one)
             elif one.start is not None and one.entry.state.execution_id not in committed.started:
                 existing.append(one)
             else:
@@ -389,6 +399,10 @@ class Committer:
             self._answer(one)
         if existing:
             await self._answer_existing(existing)
+
+    def _stays(self, one: Touched) -> None:
+        self._answer(one)
+        self._unchanged(one.entry.state, one.transition, one.partition)
 
     def _answer(self, one: Touched) -> None:
         state = one.entry.state

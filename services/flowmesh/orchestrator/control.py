@@ -194,6 +194,7 @@ class Control:
         check_inline(value, "input")
         if not value.HasField("reference"):
             self._core.plans.check_input(plan, value.data)
+        partition, key = await self._executions.place_for(request, plan, value)
         command = Start(
             value,
             request.request_id,
@@ -204,8 +205,8 @@ class Control:
             edits=dict(request.node_inputs),
             permissions=state.permissions,
             search=await self._executions.search_values(labels_of(state), plan, value),
+            key=key,
         )
-        partition, command.key = await self._executions.place_for(request, plan, value)
         digest = hashlib.blake2b(digest_size=16)
         digest.update(request.SerializeToString(deterministic=True))
 

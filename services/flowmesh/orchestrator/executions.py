@@ -10,9 +10,9 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.engine import (
+    Asked,
     Breakpoints,
     Cancel,
-    Command,
     Pause,
     Resume,
     Signal,
@@ -35,7 +35,6 @@ from flowmesh.orchestrator.requests import (
     TEXT_MAX,
     check_permissions,
     check_text,
-    with_id,
 )
 from flowmesh.orchestrator.starts import start_key
 from flowmesh.orchestrator.views import execution_message
@@ -73,7 +72,6 @@ class Executions:
         self._core = core
         self.stub_at = stub_at
         self._peers = Peers(stub_at)
-        self._turn = 0
         self.deliveries = Deliveries(executions=self, core=core)
         core.messenger.deliver = self.deliveries.deliver
 
@@ -143,9 +141,6 @@ class Executions:
         self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
     ) -> Started:
         partition, key = await self.place_for(request, plan, request.input)
-        if plan.start_shared and not request.request_id:
-            # It may be sent elsewhere, and again where no answer comes: once is enough.
-            request = with_id(request, self._core.new_id(partition))
 
         async def here() -> Started:
             search: Values = ()
@@ -168,26 +163,40 @@ class Executions:
         return await self.at_owner(partition, here, there, forwarded=forwarded)
 
     def partition_for(self, request: Any, plan: Plan) -> int:
-        """Where an execution lives that has no line: by its request id, or any of our own."""
-        if request.request_id:
-            return partition_of_request(plan.namespace, request.request_id)
-        mine = list(self._core.ownership.epochs)
+        """Where an execution lives that has no line: by its request id.
+
+        A start that came without gets an id that belongs to us: it may be sent again where no
+        answer comes, or elsewhere, and creates one execution.
+        """
+        if not request.request_id:
+            request.request_id = self._id_of_ours(plan.namespace)
+        return partition_of_request(plan.namespace, request.request_id)
+
+    def _id_of_ours(self, namespace: str) -> str:
+        mine = self._core.ownership.epochs
         if not mine:
             raise partition_unavailable(0)
-        self._turn += 1
-        return mine[self._turn % len(mine)]
+        while True:
+            drawn = self._core.new_id(0)
+            if partition_of_request(namespace, drawn) in mine:
+                return drawn
 
     async def place_for(
         self, request: Any, plan: Plan, given: payload_pb2.Payload
     ) -> tuple[int, str]:
-        """Where the execution will live, and its key where its workflow's starts are ordered."""
+        """Where the execution will live, and its key where its workflow's starts are ordered.
+
+        Whoever came without a request id has one afterwards, as with `partition_for`.
+        """
         if plan.start is None or not plan.start_shared:
             return self.partition_for(request, plan), ""
         data = given.data
         if plan.start.key is not None and given.HasField("reference"):
             data = await self._core.payloads.read(plan.namespace, given.reference.digest)
         key = start_key(plan.start, data)
-        return partition_of_key(plan.namespace, plan.workflow_id, key), key
+        partition = partition_of_key(plan.namespace, plan.workflow_id, key)
+        request.request_id = request.request_id or self._core.new_id(partition)
+        return partition, key
 
     async def begun(self, plan: Plan, made: Callable[[Reply], StartWork]) -> Started:
         """Starts an execution here, or finds the one that answers it. Raises QUEUE_FULL."""
@@ -366,7 +375,7 @@ class Executions:
         command = Terminate(request.reason, request.request_id, request.actor, undo_of(request))
         await self._steer(request, command, "TerminateExecution", forwarded)
 
-    async def _steer(self, request: Any, command: Command, rpc: str, forwarded: bool) -> None:
+    async def _steer(self, request: Any, command: Asked, rpc: str, forwarded: bool) -> None:
         check_text(request.reason, "reason", TEXT_MAX)
 
         def call(stub: Any) -> Awaitable[Any]:
@@ -397,18 +406,23 @@ class Executions:
     async def change(
         self,
         request: Any,
-        command: Command,
+        command: Asked,
         call: Callable[[Any], Awaitable[Any]],
         forwarded: bool,
         stub_at: Callable[[str], Any] | None = None,
     ) -> Any:
-        """Applies a command where its execution is owned; `call` asks another owner the same."""
+        """Applies a command once, where its execution is owned; `call` asks another owner the same.
+
+        One that came without a request id gets one: it may be sent again where no answer comes.
+        """
         namespace = namespace_of(request)
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)
         check_text(request.actor, "actor", TEXT_MAX)
         execution_id = request.execution_id
         await self.state(namespace, execution_id)
         partition = _partition(execution_id)
+        if not request.request_id:
+            request.request_id = command.request_id = self._core.new_id(partition)
         stub_at = stub_at or self.stub_at
 
         async def here() -> Answer:

@@ -3,19 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import get_args
 
-from flowmesh.engine import (
-    Cancel,
-    Erase,
-    Pause,
-    Record,
-    Resume,
-    SetAttributes,
-    SetVariable,
-    Signal,
-    Start,
-    Terminate,
-)
+from flowmesh.engine import Asked, Record, Start
 from flowmesh.engine.journal import size_of
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.admission import BACKLOG_US, Admission
@@ -33,7 +23,7 @@ RETRY_AFTER_MS = 100
 WORK_BYTES = 200
 """What a command weighs beside its payload, about."""
 
-BY_CALLERS = (Start, Signal, Cancel, Pause, Resume, Terminate, SetAttributes, SetVariable, Erase)
+BY_CALLERS = (Start, *get_args(Asked))
 """Commands whose sender waits, and may ask again."""
 
 

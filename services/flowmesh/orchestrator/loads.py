@@ -33,10 +33,13 @@ class Loads:
         self._dispatcher = dispatcher
         self._stats = stats
         self._samples: deque[_Sample] = deque(maxlen=SAMPLES)
+        self._due_ms = 0.0
 
     def sample(self, now_ms: float) -> None:
-        if self._samples and now_ms - self._samples[-1].at_ms < SAMPLE_MS:
+        if now_ms < self._due_ms:
             return
+        # Multiples of it, so that samples which come a little late still span a minute.
+        self._due_ms = (now_ms // SAMPLE_MS + 1) * SAMPLE_MS
         waiting = Counter(self._dispatcher.ready.counts)
         waiting.update(task.key for task in self._dispatcher.gate.waiting())
         waiting.update(task.key for _, task in self._dispatcher.gate.stopped())

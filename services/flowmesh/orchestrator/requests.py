@@ -1,8 +1,7 @@
-"""What is refused of a request, whatever it is about; and the id of one that came without."""
+"""What is refused of a request, whatever it is about."""
 
 from collections.abc import Collection
 
-from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation
 from flowmesh.rpc import valid_id
 
@@ -29,10 +28,3 @@ def check_text(value: str, field: str, length_max: int) -> None:
         )
     if "\0" in value:
         raise Invalid("STRING_HAS_NUL", f"{field} holds a NUL character")
-
-
-def with_id(request: pb.StartExecutionRequest, request_id: str) -> pb.StartExecutionRequest:
-    """The same start under an id, so that it may be sent again."""
-    named = pb.StartExecutionRequest(request_id=request_id)
-    named.MergeFrom(request)
-    return named

@@ -57,3 +57,17 @@ def test_a_minute_is_remembered() -> None:
     ended = [(0 if number < count - 1 else 130, 0.0) for number in range(count)]
     loads(ended, [0] * count).put(KEY, found)
     assert found.arrivals_per_second == pytest.approx(130 / ((SAMPLES - 1) * 10))
+
+
+def test_samples_that_are_taken_late_span_a_minute_nevertheless() -> None:
+    """There is occasion every 1.11 s; what ends only in the last minute is all that is told of."""
+    counts: dict[Any, int] = {}
+    gate = SimpleNamespace(waiting=lambda: (), stopped=lambda: ())
+    dispatcher: Any = SimpleNamespace(ready=SimpleNamespace(counts=counts), gate=gate)
+    at_ms, begun_ms = 0, 235_000
+    stats: Any = SimpleNamespace(ended=lambda: {KEY: (max(0, at_ms - begun_ms), 0.0)})
+    made, found = Loads(dispatcher=dispatcher, stats=stats), pb.QueueStats()
+    for at_ms in range(0, 300_000, 1_110):
+        made.sample(at_ms)
+    made.put(KEY, found)
+    assert found.arrivals_per_second > 990

@@ -31,6 +31,7 @@ class ExecutionServiceStub:
     Any orchestrator takes any call; a call about an execution that another instance owns is
     forwarded and answered after that one's commit. An empty `namespace` is `default`.
     Every mutating call may carry a `request_id`: again with the same one answers as the first time.
+    One that comes without is given one, so that it is done once whatever becomes of its owner.
 
     Beside the reasons named at each call:
     UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
@@ -112,6 +113,7 @@ class ExecutionServiceServicer:
     Any orchestrator takes any call; a call about an execution that another instance owns is
     forwarded and answered after that one's commit. An empty `namespace` is `default`.
     Every mutating call may carry a `request_id`: again with the same one answers as the first time.
+    One that comes without is given one, so that it is done once whatever becomes of its owner.
 
     Beside the reasons named at each call:
     UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
@@ -333,6 +335,7 @@ class ExecutionService:
     Any orchestrator takes any call; a call about an execution that another instance owns is
     forwarded and answered after that one's commit. An empty `namespace` is `default`.
     Every mutating call may carry a `request_id`: again with the same one answers as the first time.
+    One that comes without is given one, so that it is done once whatever becomes of its owner.
 
     Beside the reasons named at each call:
     UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back

@@ -32,6 +32,7 @@ class ExecutionServiceStub:
     Any orchestrator takes any call; a call about an execution that another instance owns is
     forwarded and answered after that one's commit. An empty `namespace` is `default`.
     Every mutating call may carry a `request_id`: again with the same one answers as the first time.
+    One that comes without is given one, so that it is done once whatever becomes of its owner.
 
     Beside the reasons named at each call:
       UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
@@ -139,6 +140,7 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     Any orchestrator takes any call; a call about an execution that another instance owns is
     forwarded and answered after that one's commit. An empty `namespace` is `default`.
     Every mutating call may carry a `request_id`: again with the same one answers as the first time.
+    One that comes without is given one, so that it is done once whatever becomes of its owner.
 
     Beside the reasons named at each call:
       UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
@@ -242,6 +244,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
     Any orchestrator takes any call; a call about an execution that another instance owns is
     forwarded and answered after that one's commit. An empty `namespace` is `default`.
     Every mutating call may carry a `request_id`: again with the same one answers as the first time.
+    One that comes without is given one, so that it is done once whatever becomes of its owner.
 
     Beside the reasons named at each call:
       UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
