@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1.execution_pb2 import NODE_ACTION_RETRY
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, replay
 from flowmesh.engine.journal import SLEEP
@@ -225,26 +226,36 @@ def _rows(one: Told, state: State) -> Iterator[str]:
 # --- I3: one result per node, of its current attempt ---
 
 
+def _below(owner: str, nodes: Iterable[str]) -> list[str]:
+    """Those in the body of a node, with those in theirs."""
+    return [node for node in nodes if node.startswith(f"{owner}[")]
+
+
 def _nodes(one: Told) -> Iterator[str]:
     scheduled: dict[str, int] = {}
     started: set[tuple[str, int]] = set()
     ended: Counter[str] = Counter()
     failed: set[str] = set()
+    anew: set[str] = set()
     for kind, _, body in one.events:
         node = getattr(body, "node", "")
         if not node:
             continue
         if kind == "node_steered":
             # Opened again, with those that were skipped because of it.
-            for opened in (node, *body.reopened):
+            for opened in (node, *body.reopened, *_below(node, ended)):
                 ended[opened] = 0
+            anew.add(f"{node}[")
             continue
         if ended[node]:
             yield f"I3 {one.id} {node}: {kind} after its end"
         attempt = getattr(body, "attempt", 0)
         if kind == "task_scheduled":
-            if attempt != scheduled.get(node, 0) + 1:
-                yield f"I3 {one.id} {node}: attempt {attempt} follows {scheduled.get(node, 0)}"
+            before = scheduled.get(node, 0)
+            # Numbers in a body that began anew come after all of before.
+            follows = attempt > before if node.startswith(tuple(anew)) else attempt == before + 1
+            if not follows:
+                yield f"I3 {one.id} {node}: attempt {attempt} follows {before}"
             scheduled[node] = attempt
         elif kind == "task_started":
             started.add((node, attempt))
@@ -318,7 +329,8 @@ def _epochs(record: Record) -> Iterator[str]:
 
 def _timers(one: Told) -> Iterator[str]:
     due: dict[str, int] = {}
-    suspended: set[str] = set()
+    untimed: set[str] = set()
+    begun: set[str] = set()
     for (kind, event, body), commit in zip(one.events, one.commits, strict=True):
         if kind == "timer_started":
             due[body.node] = body.fire_at_us
@@ -327,10 +339,16 @@ def _timers(one: Told) -> Iterator[str]:
         elif kind == "timer_fired" and one.plan.at(body.node).signal:
             continue  # a wait over its limit
         elif kind == "task_suspended":
-            suspended.add(body.node)
-        elif kind == "task_scheduled" and body.node in suspended:
-            suspended.discard(body.node)
-        elif kind == "timer_fired" or (kind == "task_scheduled" and body.attempt > 1):
+            untimed.add(body.node)
+        elif kind == "node_steered" and body.action == NODE_ACTION_RETRY:
+            for node in (body.node, *_below(body.node, begun | due.keys())):
+                due.pop(node, None)
+                begun.discard(node)
+        elif kind == "task_scheduled" and body.node in untimed:
+            untimed.discard(body.node)
+        elif kind == "task_scheduled" and body.node not in begun:
+            begun.add(body.node)
+        elif kind in ("timer_fired", "task_scheduled"):
             at_us = due.pop(body.node, None)
             if at_us is None:
                 yield f"I6 {one.id} {body.node}: fired twice, or never begun"
@@ -343,7 +361,14 @@ def _journals(one: Told) -> Iterator[str]:
     """Everything a handler asked for ends once, and no sleep ends before its time."""
     ended: Counter[tuple[str, int]] = Counter()
     due: dict[tuple[str, int], int] = {}
-    for event, body, _ in one.of("journal_appended"):
+    for kind, event, body in one.events:
+        if kind == "node_steered":
+            # Handlers in the body of a node that begins anew begin with nothing.
+            for key in [key for key in ended if key[0].startswith(f"{body.node}[")]:
+                del ended[key]
+                due.pop(key, None)
+        if kind != "journal_appended":
+            continue
         for record in body.records:
             key = (body.node, record.index)
             if record.WhichOneof("outcome") is None:

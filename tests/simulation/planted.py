@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.engine import Scope
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.committer import Committer
 from flowmesh.orchestrator.deliveries import Deliveries
@@ -119,6 +120,11 @@ def messages_forgotten() -> AbstractContextManager[None]:
     return _replaced(Messenger, "load", lambda before: load)
 
 
+def attempts_begin_anew() -> AbstractContextManager[None]:
+    """The nodes of a body that begins anew have the attempts that they had before."""
+    return _replaced(Scope, "first", lambda before: property(lambda scope: 1))
+
+
 @contextmanager
 def take_over_unordered() -> Iterator[None]:
     """A new owner neither says which events come before its own nor brings them back first."""
@@ -168,4 +174,5 @@ PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "take-overs have no order": take_over_unordered,
     "lines of starts are forgotten": lines_forgotten,
     "ends are not told to who joined": ends_untold,
+    "attempts begin anew": attempts_begin_anew,
 }

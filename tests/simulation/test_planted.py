@@ -9,9 +9,9 @@ SEEDS_MAX = 1_000
 """Runs in which a planted bug must show itself."""
 
 FIRST = {
-    "a stale attempt is applied": 130,
-    "ends are not told to who joined": 290,
-    "messages are forgotten": 550,
+    "a stale attempt is applied": 100,
+    "ends are not told to who joined": 140,
+    "messages are forgotten": 60,
 }
 """Where the search begins for those that show in few runs: less of it is in vain."""
 

@@ -19,8 +19,23 @@ from tests.simulation.plans import AGAIN, NODES_MAX, PAGE, SIGNAL, VARIABLE, cat
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+RETRIES = 3
+"""How often somebody has done again what has failed of an execution."""
+
 # What a client does to some of the executions it started.
-THEN = (None, None, None, "cancel", "terminate", "signal", "signal", "pause", "skip", "stop")
+THEN = (
+    None,
+    None,
+    None,
+    "cancel",
+    "terminate",
+    "signal",
+    "signal",
+    "pause",
+    "skip",
+    "retry",
+    "stop",
+)
 
 
 def _under(request_id: str, what: str) -> str:
@@ -144,6 +159,9 @@ class Workload:
         if then == "skip":
             await self._skip(client, execution_id, request_id)
             return
+        if then == "retry":
+            await self._retry(client, execution_id, request_id, times=RETRIES)
+            return
         if then == "stop":
             await self._step_through(client, execution_id, request_id, delay_s)
             return
@@ -186,12 +204,20 @@ class Workload:
             )
             await client.call("steer", "SteerNode", skip)
             await elapsed(self._random.uniform(0.0, 0.2))
-        again = control_pb.SteerNodeRequest(
-            execution_id=execution_id,
-            action=execution_pb2.NODE_ACTION_RETRY_FAILED,
-            request_id=_under(request_id, "again"),
-        )
-        await client.call("steer", "SteerNode", again)
+        await self._retry(client, execution_id, request_id, times=1)
+
+    async def _retry(
+        self, client: Client, execution_id: str, request_id: str, *, times: int
+    ) -> None:
+        """Somebody has done again what has failed of it until then."""
+        for number in range(times):
+            again = control_pb.SteerNodeRequest(
+                execution_id=execution_id,
+                action=execution_pb2.NODE_ACTION_RETRY_FAILED,
+                request_id=_under(request_id, f"again{number}"),
+            )
+            await client.call("steer", "SteerNode", again)
+            await elapsed(self._random.uniform(0.0, 0.4))
 
     async def _step_through(
         self, client: Client, execution_id: str, request_id: str, delay_s: float

@@ -170,7 +170,7 @@ def task_scheduled(state: State, node_id: str, attempt: int, at_us: int) -> None
         state.send(node)
     elif node.planned.signal and not node.planned.waits:
         state.await_signal(node)
-    node.attempt = attempt
+    node.begin_attempt(attempt)
     node.delivery = 0
     node.scheduled_at_us = at_us
     if state.plan.variables and node.journal is None:
@@ -206,7 +206,7 @@ def task_started(
     node.worker_id = worker_id
     if node.planned.start_timeout_us and node.journal is None:
         state.set_due(node, 0)
-    if delivery <= 1 and attempt == 1:
+    if delivery <= 1 and attempt == node.scope.first:
         node.started_at_us = started_at_us or at_us
 
 
@@ -289,7 +289,7 @@ def _task_canceled(state: State, event: history.TaskCanceled, at_us: int) -> Non
 
 def _map_started(state: State, event: history.MapStarted, at_us: int) -> None:
     node = state.reach(event.node)
-    node.map = s.MapState(event.count)
+    node.map = s.MapState(event.count, node.tried)
     if node.planned.pages_max or node.planned.next_path:
         pages.begun(node, event.count)
     node.started_at_us = at_us
@@ -298,7 +298,7 @@ def _map_started(state: State, event: history.MapStarted, at_us: int) -> None:
 
 def _states_started(state: State, event: history.StatesStarted, at_us: int) -> None:
     node = state.reach(event.node)
-    node.machine = s.MachineState(own(event.value), node.planned.start)
+    node.machine = s.MachineState(own(event.value), node.planned.start, node.tried)
     node.started_at_us = at_us
     state.clear_timer(node.id)
 
@@ -306,7 +306,7 @@ def _states_started(state: State, event: history.StatesStarted, at_us: int) -> N
 def _timer_started(state: State, event: history.TimerStarted, at_us: int) -> None:
     node = state.reach(event.node)
     node.status = s.RUNNING
-    node.attempt = 1
+    node.attempt = node.scope.first
     node.scheduled_at_us = node.started_at_us = at_us
     if state.plan.variables:
         node.variables = len(state.variables)

@@ -105,6 +105,7 @@ class _Copying:
         into.waiting = of.waiting.copy()
         into.open_count = of.open_count
         into.kept = of.kept
+        into.tried = of.tried
         into.nodes = {index: self._node(node) for index, node in of.nodes.items()}
         into.failed = self._node(of.failed) if of.failed is not None else None
         return into
@@ -133,6 +134,7 @@ class _Copying:
         into.by_hand = of.by_hand
         into.key = of.key
         into.variables = of.variables
+        into.tried = of.tried
         if of.approval is not None:
             into.approval = execution_pb2.Approval()
             into.approval.CopyFrom(of.approval)
@@ -147,7 +149,7 @@ class _Copying:
         return into
 
     def _map(self, of: MapState) -> MapState:
-        into = MapState(of.total)
+        into = MapState(of.total, of.tried)
         into.cursors = of.cursors.copy()
         into.starts = of.starts.copy()
         into.begun = of.begun
@@ -160,7 +162,7 @@ class _Copying:
         return into
 
     def _machine(self, of: MachineState) -> MachineState:
-        into = MachineState(of.value, of.next)
+        into = MachineState(of.value, of.next, of.tried)
         into.begun = of.begun
         into.scopes = self._bodies(of.scopes)
         into.error = of.error
@@ -169,7 +171,7 @@ class _Copying:
         return into
 
     def _journal(self, of: Journal) -> Journal:
-        into = Journal(of.began_at_us)
+        into = Journal(of.began_at_us, of.tried)
         into.records = of.records.copy()
         into.open = of.open.copy()
         into.ended = of.ended.copy()

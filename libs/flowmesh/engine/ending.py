@@ -227,7 +227,7 @@ class Ending:
             if state.full:
                 return
             assert node.planned.undo is not None
-            self.schedule(node.scope, node.planned.undo, 1)
+            self.schedule(node.scope, node.planned.undo, node.scope.first)
         if not state.undo:
             closing = history.CompensationStarted()
             closing.CopyFrom(state.closing)

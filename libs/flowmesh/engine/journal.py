@@ -33,7 +33,8 @@ class Journal:
 
     `open` are the records of what has not ended, by index, `ended` the indices of what has;
     `scopes` are the tasks it called that are in progress. `resumed` counts the attempts that were
-    no new try: the handler had been suspended.
+    no new try: the handler had been suspended. `tried` is the highest attempt of such tasks from
+    before the handler was opened again: those it calls since then come after that.
     """
 
     __slots__ = (
@@ -45,10 +46,12 @@ class Journal:
         "resumed",
         "scopes",
         "suspended",
+        "tried",
     )
 
-    def __init__(self, began_at_us: int) -> None:
+    def __init__(self, began_at_us: int, tried: int) -> None:
         self.began_at_us = began_at_us
+        self.tried = tried
         self.records: list[journal_pb2.JournalRecord] = []
         self.open: dict[int, journal_pb2.JournalRecord] = {}
         self.ended: set[int] = set()
@@ -85,8 +88,9 @@ def size_of(record: journal_pb2.JournalRecord) -> int:
 
 
 def tries(node: NodeState) -> int:
-    """Attempts that were tries of their own: those that only went on are not counted."""
-    return node.attempt - (node.journal.resumed if node.journal is not None else 0)
+    """Attempts that were tries of their own, since its graph began: without those that went on."""
+    resumed = node.journal.resumed if node.journal is not None else 0
+    return node.attempt - node.scope.tried - resumed
 
 
 # --- events ---
@@ -96,7 +100,7 @@ def journal_appended(state: State, event: history_event_pb2.JournalAppended, at_
     node = state.reach(event.node)
     journal = node.journal
     if journal is None:
-        journal = node.journal = Journal(event.began_at_us)
+        journal = node.journal = Journal(event.began_at_us, node.tried)
     for given in event.records:
         record = journal_pb2.JournalRecord()
         record.CopyFrom(given)
@@ -174,7 +178,7 @@ def task_suspended(state: State, event: history_event_pb2.TaskSuspended, _at_us:
     state.bring_back(node)
     node.worker_id = ""
     if node.journal is None:
-        node.journal = Journal(0)
+        node.journal = Journal(0, node.tried)
     node.journal.suspended = True
     arm(state, node, node.journal)
 
@@ -201,6 +205,7 @@ def close(state: State, node: NodeState, journal: Journal) -> None:
     kept = node.status == FAILED
     records = [one for one in journal.records if kept and one.index in journal.ended]
     journal.records, journal.open, journal.suspended = records, {}, False
+    journal.tried = node.tried
     journal.ended = journal.ended if kept else set()
     journal.bytes = sum(map(size_of, records))
 

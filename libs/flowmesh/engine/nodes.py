@@ -41,6 +41,7 @@ class NodeState:
     `begun_at_us` is when its first attempt was scheduled; `by_hand` says that somebody decided how
     it ended. `child` is that of one that has asked for a child, `key` of the signal it waits for.
     `variables` says which values of the variables its attempt sees (`State.variables_of`).
+    `tried` is the highest attempt that any node of its body has had, of all times it began.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class NodeState:
         "scope",
         "started_at_us",
         "status",
+        "tried",
         "variables",
         "worker_id",
     )
@@ -94,7 +96,16 @@ class NodeState:
         self.child: ChildState | None = None
         self.key = ""
         self.variables = 0
+        self.tried = scope.tried
         self.journal: Journal | None = None
+
+    def begin_attempt(self, attempt: int) -> None:
+        """Sets its attempt, which those in whose bodies it is remember."""
+        self.attempt = attempt
+        owner = self.scope.owner
+        while owner is not None and owner.tried < attempt:
+            owner.tried = attempt
+            owner = owner.scope.owner
 
     @property
     def awaited(self) -> str:
@@ -117,10 +128,14 @@ class NodeState:
         return self.planned.kind == plan_pb2.NODE_KIND_GROUP
 
     @property
+    def inner(self) -> MapState | MachineState | Journal | None:
+        """What its body has come to, once it has begun."""
+        return self.map or self.machine or self.journal
+
+    @property
     def scopes(self) -> dict[int, Scope]:
         """Those of its body that are in progress."""
-        inner = self.map or self.machine or self.journal
-        return inner.scopes if inner is not None else {}
+        return self.inner.scopes if self.inner is not None else {}
 
     @property
     def passes(self) -> bool:
@@ -172,6 +187,8 @@ class MapState:
     Of a map by pages each page is an item: `cursors` say where each begins, `starts` the positions
     of their first items among all, and where the one after the last would begin. `excused` is the
     failure of the item that failed first, as long as nobody knows what share of all have failed.
+
+    `tried` is the highest attempt of its nodes from before it began anew: theirs come after that.
     """
 
     __slots__ = (
@@ -185,10 +202,12 @@ class MapState:
         "scopes",
         "starts",
         "total",
+        "tried",
     )
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, tried: int) -> None:
         self.total = total
+        self.tried = tried
         self.cursors: list[bytes] = []
         self.starts: list[int] = []
         self.begun = 0
@@ -205,14 +224,15 @@ class MachineState:
     next, None at the end. `scopes` has the one in progress.
 
     `error` is the failure that was caught last, `failure` why the machine cannot go on, `deferred`
-    what it fails with in the end.
+    what it fails with in the end. `tried` is as with a map.
     """
 
-    __slots__ = ("begun", "deferred", "error", "failure", "next", "scopes", "value")
+    __slots__ = ("begun", "deferred", "error", "failure", "next", "scopes", "tried", "value")
 
-    def __init__(self, value: payload_pb2.Payload, start: int | None) -> None:
+    def __init__(self, value: payload_pb2.Payload, start: int | None, tried: int) -> None:
         self.value = value
         self.next = start
+        self.tried = tried
         self.begun = 0
         self.scopes: dict[int, Scope] = {}
         self.error: failure_pb2.Failure | None = None
@@ -227,6 +247,7 @@ class Scope:
     `nodes` has not begun. `owner` is the node whose body it is, `item` which of its items; `failed`
     the critical node that failed first. Of the body of a state machine a single node runs, once.
     One that is `kept` stays when it has ended, because work in it may have to be undone.
+    No attempt of a node in it is `tried` or less: a worker may still have one of that number.
     """
 
     __slots__ = (
@@ -238,6 +259,7 @@ class Scope:
         "open_count",
         "owner",
         "prefix",
+        "tried",
         "waiting",
     )
 
@@ -252,6 +274,13 @@ class Scope:
         self.open_count = 1 if single else len(graph.nodes)
         self.failed: NodeState | None = None
         self.kept = False
+        inner = owner.inner if owner is not None else None
+        self.tried: int = inner.tried if inner is not None else 0
+
+    @property
+    def first(self) -> int:
+        """The number of the first attempt of a node."""
+        return self.tried + 1
 
     @property
     def parent(self) -> Scope | None:

@@ -121,23 +121,23 @@ class Progress(Ending):
             if state.full:
                 state.held[scope.prefix + planned.id] = (scope, planned)
             else:
-                self.schedule(scope, planned, 1)
+                self.schedule(scope, planned, scope.first)
         elif planned.kind == plan_pb2.NODE_KIND_TIMER:
             self.begin_timer(scope, planned, ended)
         elif planned.body is not None:
-            self.begin_body(self.scheduled(scope, planned, 1), ended)
+            self.begin_body(self.scheduled(scope, planned, scope.first), ended)
         elif planned.waits:
-            children.begin(self, self.scheduled(scope, planned, 1), ended)
+            children.begin(self, self.scheduled(scope, planned, scope.first), ended)
         elif planned.signal:
-            node = self.scheduled(scope, planned, 1)
+            node = self.scheduled(scope, planned, scope.first)
             self.started(node)
             self.take_signal(node, ended)
         elif planned.approval is not None:
-            node = self.scheduled(scope, planned, 1)
+            node = self.scheduled(scope, planned, scope.first)
             self.started(node)
             self.begin_approval(node, ended)
         else:
-            node = self.scheduled(scope, planned, 1)
+            node = self.scheduled(scope, planned, scope.first)
             self.started(node)
             self.complete(node, NULL)
             ended.append(node)
@@ -160,7 +160,7 @@ class Progress(Ending):
         try:
             due_at_us = self.due_at_us(scope, planned)
         except (RenderError, NotAtHand, ValueError) as error:
-            node = self.scheduled(scope, planned, 1)
+            node = self.scheduled(scope, planned, scope.first)
             self.fail_node(node, failure_of("ValidationError", f"duration of {node.id}: {error}"))
             ended.append(node)
             return

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2 as limits_pb
-from flowmesh.engine import State
+from flowmesh.engine import State, tries
 from flowmesh.engine.state import FAILED
 from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.states import States
@@ -58,7 +58,7 @@ def _letters(state: State) -> Iterator[limits_pb.DeadLetter]:
                     node=node.id,
                     queue=node.planned.queue,
                     task_type=spec.task_type,
-                    attempts=node.attempt,
+                    attempts=tries(node),
                     failure=node.failure,
                     failed_at_us=node.ended_at_us,
                 )

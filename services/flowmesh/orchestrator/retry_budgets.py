@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from flowmesh.api.common.v1 import failure_pb2
-from flowmesh.engine import NodeState
+from flowmesh.engine import NodeState, tries
 from flowmesh.orchestrator.rules import Rules
 from flowmesh.plan import Plan, PlanNode
 from flowmesh.runtime import Clock
@@ -60,7 +60,7 @@ class RetryBudgets:
     ) -> bool:
         """Whether a retry that would follow may not; where one may, all that limit it count it."""
         retry = node.planned.retry
-        if node.attempt >= retry.max_attempts or not retry.allows(getattr(failure, "class")):
+        if tries(node) >= retry.max_attempts or not retry.allows(getattr(failure, "class")):
             return False
         budgets = rules.budgets(plan, node.planned)
         known = [(self._of(plan.namespace, rule), share) for rule, share in budgets]

@@ -41,6 +41,7 @@ _NODE_FIELDS = (
     "begun_at_us",
     "by_hand",
     "variables",
+    "tried",
 )
 _CHILD_FIELDS = ("request_id", "execution_id", "version", "open", "workflow_id", "joined")
 _STATE_FIELDS = (
@@ -121,6 +122,7 @@ def _nodes(state: State, scope: Scope) -> Iterable[snapshot_pb2.NodeSnapshot]:
 
 def _put_map(state: State, of: MapState, message: snapshot_pb2.MapSnapshot) -> None:
     message.total, message.begun, message.failed = of.total, of.begun, of.failed
+    message.tried = of.tried
     message.cursors.extend(of.cursors)
     message.starts.extend(of.starts)
     if of.failure is not None:
@@ -134,7 +136,7 @@ def _put_map(state: State, of: MapState, message: snapshot_pb2.MapSnapshot) -> N
 
 def _put_machine(state: State, machine: MachineState, message: snapshot_pb2.StatesSnapshot) -> None:
     message.value.CopyFrom(machine.value)
-    message.begun = machine.begun
+    message.begun, message.tried = machine.begun, machine.tried
     message.next = machine.next + 1 if machine.next is not None else 0
     if machine.error is not None:
         message.error.CopyFrom(machine.error)
@@ -149,7 +151,7 @@ def _put_machine(state: State, machine: MachineState, message: snapshot_pb2.Stat
 def _put_journal(state: State, journal: Journal, message: snapshot_pb2.JournalSnapshot) -> None:
     message.records.extend(journal.records)
     message.began_at_us, message.resumed = journal.began_at_us, journal.resumed
-    message.suspended = journal.suspended
+    message.suspended, message.tried = journal.suspended, journal.tried
     message.calls.extend(_scope(state, scope) for scope in journal.scopes.values())
 
 
@@ -242,7 +244,7 @@ def _fill(
 
 
 def _fill_map(state: State, node: NodeState, message: snapshot_pb2.MapSnapshot) -> None:
-    of = node.map = MapState(message.total)
+    of = node.map = MapState(message.total, message.tried)
     of.failed = message.failed
     of.cursors, of.starts = list(message.cursors), list(message.starts)
     of.failure = message.failure if message.HasField("failure") else None
@@ -258,7 +260,7 @@ def _fill_map(state: State, node: NodeState, message: snapshot_pb2.MapSnapshot) 
 
 
 def _fill_machine(state: State, node: NodeState, message: snapshot_pb2.StatesSnapshot) -> None:
-    machine = node.machine = MachineState(message.value, None)
+    machine = node.machine = MachineState(message.value, None, message.tried)
     machine.error = message.error if message.HasField("error") else None
     machine.failure = message.failure if message.HasField("failure") else None
     machine.deferred = message.deferred if message.HasField("deferred") else None
@@ -270,7 +272,7 @@ def _fill_machine(state: State, node: NodeState, message: snapshot_pb2.StatesSna
 
 
 def _fill_journal(state: State, node: NodeState, message: snapshot_pb2.JournalSnapshot) -> None:
-    journal = node.journal = Journal(message.began_at_us)
+    journal = node.journal = Journal(message.began_at_us, message.tried)
     journal.resumed, journal.suspended = message.resumed, message.suspended
     for record in message.records:
         journal.add(record)

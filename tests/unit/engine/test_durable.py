@@ -312,6 +312,9 @@ def test_a_handler_that_is_tried_again_by_hand_goes_on() -> None:
     run.ask(waits(1), known=1, attempt=2)
     run.do(Signal("go", json(b"1")))
     assert run.told == [(1, "output")]
+    run.ask(calls(2), known=3, attempt=2)
+    assert not run.complete("h[2]/other")
+    assert run.complete("h[2]/other", attempt=2)
 
 
 def test_a_handler_that_is_held_waits_for_somebody() -> None:

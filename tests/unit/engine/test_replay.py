@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -361,6 +362,14 @@ def facts(state: State) -> object:
     )  # fmt: skip
 
 
+def not_once(run: Run) -> list[tuple[str, int]]:
+    """Attempts that were begun twice: what is told of the one would be taken for the other's."""
+    begun = [one.task_scheduled for one in run.events if one.HasField("task_scheduled")]
+    planned = ((one, run.state.plan.at(one.node)) for one in begun)
+    named = Counter((one.node, one.attempt) for one, of in planned if of.is_task or of.waits)
+    return [name for name, times in named.items() if times > 1]
+
+
 def kept_by(kind: type) -> list[str]:
     """The attributes of its instances, whether it is compiled or not."""
     return [name for name, kept in vars(kind).items() if inspect.isdatadescriptor(kept)]
@@ -370,7 +379,8 @@ def facts_of(scope: Scope) -> object:
     nodes = []
     for _, one in sorted(scope.nodes.items()):
         values = {name: getattr(one, name) for name in kept_by(type(one))}
-        values |= {"planned": one.planned.id, "scope": one.scope.prefix, "scopes": None}
+        values |= {"planned": one.planned.id, "scope": one.scope.prefix}
+        values |= {"scopes": None, "inner": None}
         if one.child is not None:
             values["child"] = {name: getattr(one.child, name) for name in kept_by(type(one.child))}
         if one.machine is not None:
@@ -387,7 +397,7 @@ def facts_of(scope: Scope) -> object:
             values["journal"] = kept | {"scopes": calls}
         nodes.append(values)
     failed = scope.failed.id if scope.failed is not None else ""
-    return nodes, scope.waiting, scope.open_count, failed
+    return nodes, scope.waiting, scope.open_count, scope.tried, failed
 
 
 def history_of(seed: int) -> Run:
@@ -443,6 +453,7 @@ def test_replay_equals_live(seed: int) -> None:
     restored = restore("exec-1", run.state.plan, snapshot(run.state))
     assert facts(restored) == facts(run.state)
     assert [event.sequence for event in run.events] == list(range(1, len(run.events) + 1))
+    assert not_once(run) == []
 
     run.do(Erase("asked for", "e1"))
     run.do(Erase("again", "e2"))

@@ -20,11 +20,14 @@ from flowmesh.engine import (
     decide,
     failed_nodes,
     plan_rerun,
+    tries,
 )
 from flowmesh.engine import state as s
+from flowmesh.orchestrator.snapshots import restore, snapshot
 from flowmesh.plan import decode, render_input
 from tests.unit.engine.factories import (
     Run,
+    child,
     each,
     edge,
     json,
@@ -35,6 +38,7 @@ from tests.unit.engine.factories import (
     state,
     undo,
 )
+from tests.unit.engine.test_replay import facts
 
 HOLD = plan_pb2.NODE_FAILURE_POLICY_HOLD
 TIMER = {"kind": plan_pb2.NODE_KIND_TIMER, "delay_ms": 10}
@@ -180,6 +184,50 @@ def test_a_map_begins_anew_when_it_is_tried_again() -> None:
     run.steer("m", "RETRY")
     run.serve()
     assert sorted(run.state.at_workers) == ["m[0]/a", "m[1]/a"]
+
+
+def test_no_attempt_of_a_body_that_began_anew_has_a_number_from_before() -> None:
+    """A worker may still have that one: what it says of it is stale. All its retries are there."""
+    retry = {"max_attempts": 2}
+    inner = each("n", [1], node("a", retry=retry), child("c"), on_failure=HOLD)
+    run = Run(plan(each("m", [1], inner, on_failure=HOLD)))
+    run.serve()
+    asked = run.state.reach("m[0]/n[0]/c").child
+    assert asked is not None
+    run.fail("m[0]/n[0]/a")
+    run.do(TimersDue(), after_us=60_000_000)
+    run.fail("m[0]/n[0]/a", attempt=2)
+    run.steer("m[0]/n[0]/c", "SKIP")
+    run.steer("m[0]/n", "RETRY")
+    run.serve()
+    for late in (1, 2):
+        assert not run.complete("m[0]/n[0]/a", attempt=late)
+    anew = run.state.reach("m[0]/n[0]/c").child
+    assert anew is not None
+    assert anew.request_id != asked.request_id
+    run.fail("m[0]/n[0]/a", attempt=3)
+    run.do(TimersDue(), after_us=60_000_000)
+    assert run.dispatched == ["m[0]/n[0]/a"]
+    run.fail("m[0]/n[0]/a", attempt=4)
+    run.steer("m[0]/n[0]/c", "SKIP")
+    run.steer("m[0]/n", "FAIL")
+    run.steer("m", "RETRY")
+    run.serve()
+    again = run.state.reach("m[0]/n[0]/a")
+    assert (again.attempt, tries(again)) == (5, 1)
+    assert facts(run.replayed()) == facts(run.state)
+    assert facts(restore("exec-1", run.state.plan, snapshot(run.state))) == facts(run.state)
+
+
+def test_no_state_of_a_machine_that_began_anew_has_an_attempt_from_before() -> None:
+    """Though it began with the first of them."""
+    run = Run(plan(machine("m", 0, state("a"), on_failure=HOLD)))
+    run.serve()
+    run.fail("m[0]/a")
+    run.steer("m", "RETRY")
+    run.serve()
+    assert not run.complete("m[0]/a")
+    assert run.complete("m[0]/a", attempt=2)
 
 
 def test_all_that_failed_is_tried_again_at_once() -> None:

@@ -288,6 +288,7 @@ class NodeSnapshot(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     JOURNAL_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
+    TRIED_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     status: _execution_pb2.NodeStatus.ValueType
     attempt: _builtins.int
@@ -309,6 +310,8 @@ class NodeSnapshot(_message.Message):
     """Which values of the variables its attempt sees: 1 is the first ones, n those after n - 1
     changes; 0 is the newest.
     """
+    tried: _builtins.int
+    """The highest attempt that any node of its body has had."""
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -359,10 +362,11 @@ class NodeSnapshot(_message.Message):
         key: _builtins.str = ...,
         journal: Global___JournalSnapshot | None = ...,
         variables: _builtins.int = ...,
+        tried: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "failure", b"failure", "journal", b"journal", "map", b"map", "output", b"output", "states", b"states"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "attempt", b"attempt", "because_of", b"because_of", "begun_at_us", b"begun_at_us", "by_hand", b"by_hand", "child", b"child", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "held", b"held", "index", b"index", "journal", b"journal", "key", b"key", "map", b"map", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "states", b"states", "status", b"status", "variables", b"variables", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "attempt", b"attempt", "because_of", b"because_of", "begun_at_us", b"begun_at_us", "by_hand", b"by_hand", "child", b"child", "delivery", b"delivery", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "held", b"held", "index", b"index", "journal", b"journal", "key", b"key", "map", b"map", "metadata", b"metadata", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "states", b"states", "status", b"status", "tried", b"tried", "variables", b"variables", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -417,10 +421,13 @@ class MapSnapshot(_message.Message):
     CURSORS_FIELD_NUMBER: _builtins.int
     STARTS_FIELD_NUMBER: _builtins.int
     EXCUSED_FIELD_NUMBER: _builtins.int
+    TRIED_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     failed: _builtins.int
     begun: _builtins.int
     """Items that have begun."""
+    tried: _builtins.int
+    """The highest attempt of its nodes from before it began anew."""
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_payload_pb2.Payload]:
         """Output of each item that has begun, in order; empty for those in progress. None once the map
@@ -459,10 +466,11 @@ class MapSnapshot(_message.Message):
         cursors: _abc.Iterable[_builtins.bytes] | None = ...,
         starts: _abc.Iterable[_builtins.int] | None = ...,
         excused: _failure_pb2.Failure | None = ...,
+        tried: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["excused", b"excused", "failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "cursors", b"cursors", "excused", b"excused", "failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "starts", b"starts", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "cursors", b"cursors", "excused", b"excused", "failed", b"failed", "failure", b"failure", "outputs", b"outputs", "scopes", b"scopes", "starts", b"starts", "total", b"total", "tried", b"tried"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -481,10 +489,13 @@ class StatesSnapshot(_message.Message):
     BEGUN_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     DEFERRED_FIELD_NUMBER: _builtins.int
+    TRIED_FIELD_NUMBER: _builtins.int
     next: _builtins.int
     """Index in its body of the node that is to begin, plus 1; 0 is the end."""
     begun: _builtins.int
     """Nodes that have begun."""
+    tried: _builtins.int
+    """As with a map."""
     @_builtins.property
     def value(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -513,10 +524,11 @@ class StatesSnapshot(_message.Message):
         begun: _builtins.int = ...,
         scope: Global___ScopeSnapshot | None = ...,
         deferred: _failure_pb2.Failure | None = ...,
+        tried: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deferred", b"deferred", "error", b"error", "failure", b"failure", "scope", b"scope", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "deferred", b"deferred", "error", b"error", "failure", b"failure", "next", b"next", "scope", b"scope", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "deferred", b"deferred", "error", b"error", "failure", b"failure", "next", b"next", "scope", b"scope", "tried", b"tried", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -587,11 +599,14 @@ class JournalSnapshot(_message.Message):
     RESUMED_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
+    TRIED_FIELD_NUMBER: _builtins.int
     began_at_us: _builtins.int
     resumed: _builtins.int
     """Attempts that were not new tries: it had been suspended."""
     suspended: _builtins.bool
     """It waits, and is not at a worker."""
+    tried: _builtins.int
+    """The highest attempt of such tasks from before the handler was opened again."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]:
         """All of them; of a node that failed those of what had ended, and none once it ended otherwise."""
@@ -608,10 +623,11 @@ class JournalSnapshot(_message.Message):
         resumed: _builtins.int = ...,
         suspended: _builtins.bool = ...,
         calls: _abc.Iterable[Global___ScopeSnapshot] | None = ...,
+        tried: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at_us", b"began_at_us", "calls", b"calls", "records", b"records", "resumed", b"resumed", "suspended", b"suspended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at_us", b"began_at_us", "calls", b"calls", "records", b"records", "resumed", b"resumed", "suspended", b"suspended", "tried", b"tried"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
