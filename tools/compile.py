@@ -18,8 +18,8 @@ from flowmesh import core
 MODULES = {
     "libs/flowmesh/engine": (
         "apply approvals children commands copying decide durable ending ends joining journal"
-        " linked nodes pages progress recorded reruns searching starting state steering transition"
-        " undoing variables waits"
+        " linked nodes pages progress recorded reruns searching starting state steered steering"
+        " transition undoing variables waits"
     ),
     "libs/flowmesh/insight": "moments",
     "libs/flowmesh/plan": "compiled policies scope",

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.api.execution.v1.execution_pb2 import NODE_ACTION_RETRY
+from flowmesh.api.execution.v1.execution_pb2 import NODE_ACTION_COMPLETE, NODE_ACTION_RETRY
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, replay
 from flowmesh.engine.journal import SLEEP
@@ -44,6 +44,7 @@ COMMANDS = {
     "steer": ("node_steered",),
     "stops": ("breakpoints_set",),
     "variable": ("variable_set",),
+    "decide": ("approval_decided",),
 }
 PLANS_KEPT = 1_000
 _CLOSING = "compensation_started"
@@ -226,6 +227,12 @@ def _rows(one: Told, state: State) -> Iterator[str]:
 # --- I3: one result per node, of its current attempt ---
 
 
+def _completed_by_hand(one: Told) -> set[str]:
+    return {
+        body.node for _, body, _ in one.of("node_steered") if body.action == NODE_ACTION_COMPLETE
+    }
+
+
 def _below(owner: str, nodes: Iterable[str]) -> list[str]:
     """Those in the body of a node, with those in theirs."""
     return [node for node in nodes if node.startswith(f"{owner}[")]
@@ -237,6 +244,7 @@ def _nodes(one: Told) -> Iterator[str]:
     ended: Counter[str] = Counter()
     failed: set[str] = set()
     anew: set[str] = set()
+    by_hand = _completed_by_hand(one)
     for kind, _, body in one.events:
         node = getattr(body, "node", "")
         if not node:
@@ -260,13 +268,14 @@ def _nodes(one: Told) -> Iterator[str]:
         elif kind == "task_started":
             started.add((node, attempt))
         current = scheduled.get(node, attempt)
-        if kind in ATTEMPT_EVENTS and attempt != current:
+        begun = attempt or node not in by_hand
+        if kind in ATTEMPT_EVENTS and begun and attempt != current:
             yield f"I3 {one.id} {node}: {kind} of attempt {attempt}, not {current}"
         if kind in NODE_ENDS:
             ended[node] += 1
             (failed.add if kind == "task_failed" else failed.discard)(node)
         sent = kind == "task_completed" and one.plan.at(node).is_task
-        if sent and (node, attempt) not in started:
+        if sent and node not in by_hand and (node, attempt) not in started:
             yield f"I3 {one.id} {node}: attempt {attempt} completed and never started"
 
 
@@ -299,9 +308,10 @@ def _effects(record: Record, told: dict[str, Told]) -> Iterator[str]:
     if record.calm:
         yield from (f"I3 {attempt} was sent {n} times" for attempt, n in seen.items() if n > 1)
     for one in told.values():
+        by_hand = _completed_by_hand(one)
         for _, body, _ in one.of("task_completed"):
-            node = one.plan.at(body.node)
-            if node.is_task and not seen[one.id, body.node, body.attempt]:
+            sent = one.plan.at(body.node).is_task and body.node not in by_hand
+            if sent and not seen[one.id, body.node, body.attempt]:
                 yield f"I3 {one.id} {body.node} completed and no worker had it"
 
 
@@ -417,7 +427,7 @@ def _undone(one: Told) -> Iterator[str]:
     undone = [
         body.node.removesuffix(":undo")
         for kind, _, body in one.events
-        if kind == "task_completed" and body.node.endswith(":undo")
+        if kind in ("task_completed", "task_skipped") and body.node.endswith(":undo")
     ]
     if len(closing) > 1 or (undone and not closing):
         yield f"I8 {one.id} began to undo {len(closing)} times and undid {undone}"

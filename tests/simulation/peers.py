@@ -223,7 +223,7 @@ class Client:
             self.world.called(
                 Call(
                     kind=kind,
-                    request_id=request.request_id,
+                    request_id=getattr(request, "request_id", ""),
                     outcome=outcome,
                     execution_id=execution_id,
                     reason=reason,
@@ -233,7 +233,7 @@ class Client:
                     tick=self.world.tick(),
                 )
             )
-            repeatable = outcome is Outcome.UNKNOWN and request.request_id
+            repeatable = outcome is Outcome.UNKNOWN and getattr(request, "request_id", "")
             if not repeatable or self.world.loop.time() > until:
                 return response
             await elapsed(self._random.uniform(0.05, 0.4))

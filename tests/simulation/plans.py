@@ -19,6 +19,10 @@ LINKED_PLANS = 40
 DURABLE_PLANS = 20
 # Plans with a start policy.
 STARTED_PLANS = 30
+# Plans that wait for people; their names begin so.
+TENDED_PLANS = 30
+TENDED = "t"
+ASKED = ("ann", "bob")
 NODES_MAX = 6
 QUEUES = ("default", "other")
 SIGNAL = "go"
@@ -38,7 +42,8 @@ def catalogue() -> dict[str, Plan]:
     linked = (_linked_plan(f"l{number}", random) for number in range(LINKED_PLANS))
     durable = (_durable(f"d{number}", random) for number in range(DURABLE_PLANS))
     started = (_started(f"s{number}", random) for number in range(STARTED_PLANS))
-    return plans | {plan.workflow_id: plan for plan in (*linked, *durable, *started)}
+    tended = (_tended(f"{TENDED}{number}", random) for number in range(TENDED_PLANS))
+    return plans | {plan.workflow_id: plan for plan in (*linked, *durable, *started, *tended)}
 
 
 def _started(workflow_id: str, random: Random) -> Plan:
@@ -92,6 +97,42 @@ def _durable(workflow_id: str, random: Random) -> Plan:
     node.retry.initial_delay_ms = 20
     message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
     return compile_plan(message)
+
+
+def _tended(workflow_id: str, random: Random) -> Plan:
+    """Work that is held when it fails, in a map that may be held too, and what people decide."""
+    message = plan_pb2.Plan(namespace="default", workflow_id=workflow_id, version=1)
+    message.specs.add(task_type=REMOTE_TYPE, digest="remote")
+    message.specs.add(task_type=BUILTIN_TYPE, digest="builtin")
+    message.parallelism = random.choice((0, 0, 2))
+    _task(message.nodes.add(id="n0"), random)
+    _approval(message.nodes.add(id="n1", dependencies=[0] * (random.random() < 0.5)), random)
+    body = message.nodes.add(id="n2", dependencies=[0] * (random.random() < 0.3))
+    random.choice((_map, _group, _machine))(body, random)
+    if random.random() < 0.3 and body.map.nodes and not body.map.pages_max:
+        _approval(body.map.nodes.add(id="asks", dependencies=[0]), random)
+    _task(message.nodes.add(id="n3", dependencies=random.choice(([1], [2], [1, 2]))), random)
+    inner = (*body.map.nodes, *body.group.nodes, *body.states.nodes)
+    for node in (*message.nodes, *inner):
+        # The map over a page has the outcome of the map by pages.
+        if random.random() < 0.5 and not node.map.next_path:
+            node.on_failure = plan_pb2.NODE_FAILURE_POLICY_HOLD
+    message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+    return compile_plan(message)
+
+
+def _approval(node: plan_pb2.PlanNode, random: Random) -> None:
+    """Two are asked, and a third if they take too long."""
+    node.kind = plan_pb2.NODE_KIND_APPROVAL
+    node.critical = True
+    node.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+    escalates = b', "escalateTo": ["cem"]' if random.random() < 0.5 else b""
+    asked = ", ".join(f'"{name}"' for name in ASKED).encode()
+    node.input_template = b'{"assignees": [%b]%b}' % (asked, escalates)
+    node.approval.needed = random.choice((0, 1, 2))
+    node.approval.deadline_ms = random.choice((0, 300, 2_000))
+    node.approval.on_deadline = random.choice(list(plan_pb2.Deadline.values()))
+    node.approval.goes_on_rejected = random.random() < 0.5
 
 
 def _plan(workflow_id: str, random: Random) -> Plan:

@@ -22,6 +22,7 @@ from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.publisher import Publisher
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed
 from flowmesh.orchestrator.touched import Touched
+from flowmesh.plan import PlanNode
 from tests.simulation.loop import elapsed
 from tests.simulation.tables import Tables
 
@@ -122,7 +123,12 @@ def messages_forgotten() -> AbstractContextManager[None]:
 
 def attempts_begin_anew() -> AbstractContextManager[None]:
     """The nodes of a body that begins anew have the attempts that they had before."""
-    return _replaced(Scope, "first", lambda before: property(lambda scope: 1))
+
+    def next_attempt(self: Scope, planned: PlanNode) -> int:
+        node = self.nodes.get(planned.index)
+        return (node.attempt if node is not None else 0) + 1
+
+    return _replaced(Scope, "next_attempt", lambda before: next_attempt)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import joining, journal, pages, searching, starting, variables, waits
+from flowmesh.engine import joining, journal, pages, searching, starting, steered, variables, waits
 from flowmesh.engine import state as s
 from flowmesh.engine.ends import close_scope, end_node, fails_its_graph, own, remember
 from flowmesh.engine.state import NodeState, Scope, State
@@ -188,13 +188,12 @@ def task_scheduled(state: State, node_id: str, attempt: int, at_us: int) -> None
 
 def _task_started(state: State, event: history.TaskStarted, at_us: int) -> None:
     by, began_at_us = event.worker_id, event.started_at_us
-    task_started(state, event.node, event.attempt, event.delivery, by, began_at_us, at_us)
+    task_started(state, event.node, event.delivery, by, began_at_us, at_us)
 
 
 def task_started(
     state: State,
     node_id: str,
-    attempt: int,
     delivery: int,
     worker_id: str,
     started_at_us: int,
@@ -206,8 +205,7 @@ def task_started(
     node.worker_id = worker_id
     if node.planned.start_timeout_us and node.journal is None:
         state.set_due(node, 0)
-    if delivery <= 1 and attempt == node.scope.first:
-        node.started_at_us = started_at_us or at_us
+    node.started_at_us = node.started_at_us or started_at_us or at_us
 
 
 def _task_completed(state: State, event: history.TaskCompleted, at_us: int) -> None:
@@ -306,7 +304,7 @@ def _states_started(state: State, event: history.StatesStarted, at_us: int) -> N
 def _timer_started(state: State, event: history.TimerStarted, at_us: int) -> None:
     node = state.reach(event.node)
     node.status = s.RUNNING
-    node.attempt = node.scope.first
+    node.attempt = node.scope.next_attempt(node.planned)
     node.scheduled_at_us = node.started_at_us = at_us
     if state.plan.variables:
         node.variables = len(state.variables)
@@ -326,69 +324,6 @@ def _signal_received(state: State, event: history.SignalReceived, at_us: int) ->
     )
     state.signals_bytes += len(event.payload.data)
     remember(state, event.request_id)
-
-
-def _node_steered(state: State, event: history.NodeSteered, _at_us: int) -> None:
-    if event.HasField("input"):
-        state.edits = {**state.edits, event.node: own(event.input)}
-    match event.action:
-        case execution_pb2.NODE_ACTION_CONTINUE:
-            state.stopped.pop(event.node, None)
-            state.passed |= {event.node}
-        case execution_pb2.NODE_ACTION_OVERRIDE:
-            state.reach(event.node).output = own(event.output)
-        case execution_pb2.NODE_ACTION_UNSPECIFIED:
-            pass
-        case _:
-            _steer(state, state.reach(event.node), event)
-    remember(state, event.request_id)
-
-
-_BY_HAND = (execution_pb2.NODE_ACTION_COMPLETE, execution_pb2.NODE_ACTION_FAIL)
-
-
-def _steer(state: State, node: NodeState, event: history.NodeSteered) -> None:
-    """Opens a node again that has failed, with those behind it that were skipped because of it."""
-    for reopened in event.reopened:
-        behind = state.reach(reopened)
-        _reopen(behind)
-        del behind.scope.nodes[behind.planned.index]
-    if node.status == s.FAILED:
-        _reopen(node)
-    if event.action == execution_pb2.NODE_ACTION_RETRY and node.planned.body is not None:
-        state.drop_scopes(node)
-        node.map = node.machine = None
-    node.by_hand = event.action in _BY_HAND
-    if event.action == execution_pb2.NODE_ACTION_COMPLETE:
-        state.held.pop(node.id, None)
-        state.stopped.pop(node.id, None)
-
-
-def _reopen(node: NodeState) -> None:
-    scope = node.scope
-    node.status = s.PENDING
-    node.ended_at_us = 0
-    node.output = None
-    if node.planned.undoes is not None:
-        return
-    scope.open_count += 1
-    for successor in node.planned.successors:
-        scope.waiting[successor.index] += 1
-    if scope.failed is node:
-        failed = (other for other in scope.nodes.values() if fails_its_graph(other))
-        scope.failed = min(failed, key=lambda other: other.ended_at_us, default=None)
-
-
-def _breakpoints_set(state: State, event: history.BreakpointsSet, _at_us: int) -> None:
-    state.stops_everywhere = event.all
-    state.breakpoints = frozenset(event.nodes)
-    if not (event.all or event.nodes):
-        state.stopped.clear()
-    remember(state, event.request_id)
-
-
-def _breakpoint_reached(state: State, event: history.BreakpointReached, _at_us: int) -> None:
-    state.stopped[event.node] = state.place(event.node)
 
 
 def _compensation_started(state: State, event: history.CompensationStarted, _at_us: int) -> None:
@@ -478,10 +413,10 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "signal_received": _signal_received,
     "workflow_continued": lambda state, _, at: _finish(state, s.EXECUTION_CONTINUED, at),
     **waits.APPLY,
-    "node_steered": _node_steered,
+    "node_steered": steered.apply_steered,
     "task_held": _task_held,
-    "breakpoints_set": _breakpoints_set,
-    "breakpoint_reached": _breakpoint_reached,
+    "breakpoints_set": steered.apply_breakpoints_set,
+    "breakpoint_reached": steered.apply_breakpoint_reached,
     "compensation_started": _compensation_started,
     "result_reused": _result_reused,
     "approval_requested": _approval_requested,

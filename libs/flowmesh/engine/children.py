@@ -380,7 +380,7 @@ def due(step: _Step, node: NodeState, ended: deque[NodeState]) -> None:
         setattr(failure, "class", "Timeout")
         step.attempt_failed(node, failure, 0.0)
     else:
-        begin(step, step.scheduled(node.scope, planned, node.attempt + 1), ended)
+        begin(step, step.scheduled(node.scope, planned), ended)
 
 
 # --- ends ---

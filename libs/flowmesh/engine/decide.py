@@ -232,7 +232,7 @@ class _Step(Approvals):
             elif node.id in state.at_workers:
                 self.not_begun(node)
             elif node.planned.is_task:
-                self.schedule(node.scope, node.planned, node.attempt + 1)
+                self.schedule(node.scope, node.planned)
             elif node.planned.body is not None:
                 self.ask(node)
             elif node.planned.waits:

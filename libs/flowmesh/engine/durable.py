@@ -111,7 +111,7 @@ def _begin(step: Progress, node: NodeState, new: _Records) -> None:
         elif each.kind == CALL and each.index in journal.scopes and not step.state.stopping:
             # Not held back by the plan's parallelism: the handler has a place in it already.
             scope = journal.scopes[each.index]
-            step.schedule(scope, scope.graph.nodes[0], scope.first)
+            step.schedule(scope, scope.graph.nodes[0])
 
 
 def _stop_calls(step: Progress, node: NodeState, new: _Records) -> None:

@@ -97,15 +97,16 @@ class Ending:
         self.emit("task_failed", failed)
         self.out.closed.append(node)
 
-    def scheduled(self, scope: Scope, planned: PlanNode, attempt: int) -> NodeState:
+    def scheduled(self, scope: Scope, planned: PlanNode) -> NodeState:
+        """Begins the next attempt of a node."""
         body = self.add("task_scheduled")
         body.node = scope.prefix + planned.id if scope.prefix else planned.id
-        body.attempt = attempt
+        body.attempt = scope.next_attempt(planned)
         APPLY["task_scheduled"](self.state, body, self.now)
         return scope.nodes[planned.index]
 
-    def schedule(self, scope: Scope, planned: PlanNode, attempt: int) -> None:
-        self.out.dispatch.append(self.scheduled(scope, planned, attempt))
+    def schedule(self, scope: Scope, planned: PlanNode) -> None:
+        self.out.dispatch.append(self.scheduled(scope, planned))
 
     def cancel_open_nodes(self) -> None:
         """Ends what runs, the innermost graphs first."""
@@ -227,7 +228,7 @@ class Ending:
             if state.full:
                 return
             assert node.planned.undo is not None
-            self.schedule(node.scope, node.planned.undo, node.scope.first)
+            self.schedule(node.scope, node.planned.undo)
         if not state.undo:
             closing = history.CompensationStarted()
             closing.CopyFrom(state.closing)

@@ -90,7 +90,7 @@ def size_of(record: journal_pb2.JournalRecord) -> int:
 def tries(node: NodeState) -> int:
     """Attempts that were tries of their own, since its graph began: without those that went on."""
     resumed = node.journal.resumed if node.journal is not None else 0
-    return node.attempt - node.scope.tried - resumed
+    return max(node.attempt - node.scope.tried - resumed, 0)
 
 
 # --- events ---

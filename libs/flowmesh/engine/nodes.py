@@ -277,10 +277,10 @@ class Scope:
         inner = owner.inner if owner is not None else None
         self.tried: int = inner.tried if inner is not None else 0
 
-    @property
-    def first(self) -> int:
-        """The number of the first attempt of a node."""
-        return self.tried + 1
+    def next_attempt(self, planned: PlanNode) -> int:
+        """The number of the next attempt of a node, of the first one too."""
+        node = self.nodes.get(planned.index)
+        return max(node.attempt if node is not None else 0, self.tried) + 1
 
     @property
     def parent(self) -> Scope | None:

@@ -121,23 +121,23 @@ class Progress(Ending):
             if state.full:
                 state.held[scope.prefix + planned.id] = (scope, planned)
             else:
-                self.schedule(scope, planned, scope.first)
+                self.schedule(scope, planned)
         elif planned.kind == plan_pb2.NODE_KIND_TIMER:
             self.begin_timer(scope, planned, ended)
         elif planned.body is not None:
-            self.begin_body(self.scheduled(scope, planned, scope.first), ended)
+            self.begin_body(self.scheduled(scope, planned), ended)
         elif planned.waits:
-            children.begin(self, self.scheduled(scope, planned, scope.first), ended)
+            children.begin(self, self.scheduled(scope, planned), ended)
         elif planned.signal:
-            node = self.scheduled(scope, planned, scope.first)
+            node = self.scheduled(scope, planned)
             self.started(node)
             self.take_signal(node, ended)
         elif planned.approval is not None:
-            node = self.scheduled(scope, planned, scope.first)
+            node = self.scheduled(scope, planned)
             self.started(node)
             self.begin_approval(node, ended)
         else:
-            node = self.scheduled(scope, planned, scope.first)
+            node = self.scheduled(scope, planned)
             self.started(node)
             self.complete(node, NULL)
             ended.append(node)
@@ -160,7 +160,7 @@ class Progress(Ending):
         try:
             due_at_us = self.due_at_us(scope, planned)
         except (RenderError, NotAtHand, ValueError) as error:
-            node = self.scheduled(scope, planned, scope.first)
+            node = self.scheduled(scope, planned)
             self.fail_node(node, failure_of("ValidationError", f"duration of {node.id}: {error}"))
             ended.append(node)
             return
@@ -292,7 +292,7 @@ class Progress(Ending):
         elif node.id in state.on_hold or state.stopping:
             return
         elif node.journal is not None and node.journal.suspended:
-            self.schedule(node.scope, node.planned, node.attempt + 1)
+            self.schedule(node.scope, node.planned)
 
     def iterate_machine(
         self, owner: NodeState, machine: s.MachineState, ended: deque[NodeState]

@@ -166,7 +166,7 @@ def _applied(state: State, kind: int, data: bytes, at: int, end: int, at_us: int
     if kind == _SCHEDULED:
         task_scheduled(state, node_id, attempt, at_us)
     elif kind == _STARTED:
-        task_started(state, node_id, attempt, delivery, worker_id, started_at_us, at_us)
+        task_started(state, node_id, delivery, worker_id, started_at_us, at_us)
     else:
         output = output if output is not None else payload_pb2.Payload()
         task_completed(state, node_id, output, metadata, bool(timed_out), at_us)

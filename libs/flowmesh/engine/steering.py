@@ -168,13 +168,12 @@ class Steering(Progress):
             raise NodeUnfit(f"{node.id} holds work that would have to be undone first; rerun it")
         self._record(command, self._behind(node) if node.status == s.FAILED else [])
         if planned.body is not None:
-            self.begin_body(self.scheduled(node.scope, planned, node.attempt + 1), ended)
+            self.begin_body(self.scheduled(node.scope, planned), ended)
         elif planned.is_task:
-            self.schedule(node.scope, planned, node.attempt + 1)
+            self.schedule(node.scope, planned)
         elif planned.waits:
-            children.begin(self, self.scheduled(node.scope, planned, node.attempt + 1), ended)
+            children.begin(self, self.scheduled(node.scope, planned), ended)
         else:
-            del node.scope.nodes[planned.index]
             self.begin(node.scope, planned, ended)
 
     def _skip(

@@ -38,8 +38,7 @@ def apply_child_requested(state: State, event: history.ChildRequested, at_us: in
 def apply_child_started(state: State, event: history.ChildStarted, at_us: int) -> None:
     node = state.reach(event.node)
     node.delivery = 1
-    if event.attempt == node.scope.first:
-        node.started_at_us = at_us
+    node.started_at_us = node.started_at_us or at_us
     if node.child is not None:
         node.child.execution_id = event.execution_id
         node.child.version = event.version

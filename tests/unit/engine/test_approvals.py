@@ -176,6 +176,12 @@ def test_a_held_approval_takes_no_decision() -> None:
     with pytest.raises(NodeUnfit, match="has been decided"):
         decide(run, "bob")
     run.do(Steer("ok", execution_pb2.NODE_ACTION_RETRY))
+    restored = restore("exec-1", run.state.plan, snapshot(run.state))
+    for one in (run.state, run.replayed(), restored):
+        assert (list(one.on_hold), list(one.asking)) == ([], ["ok"])
+        asked = one.reach("ok")
+        assert asked.approval is not None
+        assert (asked.attempt, len(asked.approval.decisions)) == (2, 0)
     decide(run, "bob")
     decide(run, "ann")
     assert output(run)["outcome"] == "approved"

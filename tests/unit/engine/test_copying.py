@@ -6,8 +6,9 @@ import pytest
 
 from flowmesh.engine import Cancel, Erase, Resume, State, apply, copied, progress, restore_held
 from tests.unit.engine import factories
+from tests.unit.engine.drawn import random_plan, step
 from tests.unit.engine.factories import Run
-from tests.unit.engine.test_replay import facts, kept_by, random_plan, step
+from tests.unit.engine.test_replay import facts, kept_by
 
 STEPS = 60
 REFERRING = {

@@ -24,6 +24,7 @@ from flowmesh.engine import (
 )
 from flowmesh.engine import state as s
 from flowmesh.orchestrator.snapshots import restore, snapshot
+from flowmesh.orchestrator.views import execution_message
 from flowmesh.plan import decode, render_input
 from tests.unit.engine.factories import (
     Run,
@@ -215,6 +216,7 @@ def test_no_attempt_of_a_body_that_began_anew_has_a_number_from_before() -> None
     run.serve()
     again = run.state.reach("m[0]/n[0]/a")
     assert (again.attempt, tries(again)) == (5, 1)
+    assert {one.attempts for one in execution_message(run.state).nodes} == {1, 2}
     assert facts(run.replayed()) == facts(run.state)
     assert facts(restore("exec-1", run.state.plan, snapshot(run.state))) == facts(run.state)
 

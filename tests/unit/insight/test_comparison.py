@@ -14,8 +14,8 @@ from flowmesh.insight.differences import differences
 from flowmesh.insight.inputs import Stored
 from flowmesh.insight.parts import encode
 from flowmesh.plan import Plan
+from tests.unit.engine.drawn import STEPS_MAX, random_plan, step
 from tests.unit.engine.factories import Run, each, node, plan
-from tests.unit.engine.test_replay import STEPS_MAX, random_plan, step
 
 TEMPLATE = plan_pb2.INPUT_MODE_TEMPLATE
 

@@ -15,6 +15,7 @@ from flowmesh.insight.diagnosing import diagnose
 from flowmesh.insight.explaining import NoSuchNode, explain
 from flowmesh.insight.rules import STATES_MIN
 from flowmesh.plan import Plan, PlanNode
+from tests.unit.engine.drawn import STEPS_MAX, random_plan, step
 from tests.unit.engine.factories import (
     Run,
     each,
@@ -28,7 +29,6 @@ from tests.unit.engine.factories import (
 )
 from tests.unit.engine.test_approvals import approval, decide
 from tests.unit.engine.test_durable import Handled, calls, sleeps, waits
-from tests.unit.engine.test_replay import STEPS_MAX, random_plan, step
 
 HOLD = plan_pb2.NODE_FAILURE_POLICY_HOLD
 RETRY = {"max_attempts": 3, "initial_delay_ms": 60_000}

@@ -21,10 +21,10 @@ from flowmesh.engine import (
 from flowmesh.insight.bottlenecks import Ranking, percentiles
 from flowmesh.insight.times import read
 from flowmesh.insight.traces import Tracing, trace_of
+from tests.unit.engine.drawn import STEPS_MAX, random_plan, step
 from tests.unit.engine.factories import Run, each, json, node, plan, signal, undo
 from tests.unit.engine.test_approvals import approval
 from tests.unit.engine.test_durable import Handled, calls
-from tests.unit.engine.test_replay import STEPS_MAX, random_plan, step
 
 MS = 1_000
 HOLD = plan_pb2.NODE_FAILURE_POLICY_HOLD
