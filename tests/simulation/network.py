@@ -161,6 +161,7 @@ class _Pipe:
         self._call = call
         self._loop, self._faults = call.network.loop, call.network.faults
         self._last_s = 0.0
+        self._sent: deque[Any] = deque()
         self._items: deque[Any] = deque()
         self._waiting: asyncio.Future[None] | None = None
         self.closed = False
@@ -171,9 +172,12 @@ class _Pipe:
             self._call.break_off()
             return
         self._last_s = max(self._last_s, self._loop.time() + self._faults.latency())
-        self._loop.outside(self._last_s - self._loop.time(), self._arrive, message)
+        self._sent.append(message)
+        self._loop.outside(self._last_s - self._loop.time(), self._arrive)
 
-    def _arrive(self, message: Any) -> None:
+    def _arrive(self) -> None:
+        """The next one of those sent: two that arrive together may swap their rounded times."""
+        message = self._sent.popleft()
         if not self.closed:
             self._push(message)
 

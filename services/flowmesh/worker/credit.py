@@ -125,8 +125,13 @@ class Credit:
         return holders
 
     def answer(self, link_id: str, left: int) -> None:
-        """A recall's answer: so much was unused and is ours again."""
+        """A recall's answer: so much was unused and is ours again.
+
+        What waits there could not be sent, if anything does: it is said again when it can.
+        """
         self._recalled_at.pop(link_id, None)
+        if left:
+            self._backlog.pop(link_id, None)
         self._granted[link_id] = max(0, self.granted(link_id) - left)
 
     def unanswered(self, before_ms: float) -> list[str]:

@@ -89,6 +89,18 @@ def test_a_new_orchestrator_takes_its_share_of_idle_credit() -> None:
     assert credit.grant(["a", "b"]) == {"a": 4, "b": 4}
 
 
+def test_credit_does_not_go_to_and_fro() -> None:
+    """Who gave it back unused has nothing to send, whatever it said before; others are next."""
+    credit = Credit(1)
+    credit.say_backlog("a", 1)
+    credit.grant(["a"])
+    credit.grant(["a", "b"])
+    assert credit.recall(["a", "b"], now_ms=0.0) == ["a"]
+    credit.answer("a", 1)
+    assert credit.grant(["a", "b"]) == {"b": 1}
+    assert credit.recall(["a", "b"], now_ms=1.0) == []
+
+
 def test_a_recall_without_answer_is_seen() -> None:
     """After its time the stream is to be closed."""
     credit = Credit(8)
