@@ -35,6 +35,7 @@ TERMINAL = frozenset(
 )
 NODE_ENDS = frozenset({"task_completed", "task_failed", "task_skipped", "task_canceled"})
 ATTEMPT_EVENTS = frozenset({"task_started", "task_completed", "task_failed", "task_retrying"})
+STARTS = frozenset({"start", "rerun"})
 COMMANDS = {
     "signal": ("signal_received",),
     "pause": ("workflow_paused",),
@@ -117,7 +118,7 @@ def violations(record: Record) -> list[str]:
 def _starts(record: Record, told: dict[str, Told]) -> Iterator[str]:
     calls: dict[tuple[str, str], list[Call]] = defaultdict(list)
     for call in record.calls:
-        if call.kind == "start":
+        if call.kind in STARTS:
             # Without a request id the content tells one start from the others.
             calls[call.request_id, "" if call.request_id else call.content].append(call)
     made: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -134,7 +135,7 @@ def _starts(record: Record, told: dict[str, Told]) -> Iterator[str]:
     born = {i: commit for commit in record.commits for i in commit.started}
     for call in record.calls:
         commit = born.get(call.execution_id)
-        if call.kind != "start" or call.outcome is not Outcome.OK or not record.commits:
+        if call.kind not in STARTS or call.outcome is not Outcome.OK or not record.commits:
             continue
         if commit is None or commit.tick > call.tick:
             yield f"I1 start {call.request_id!r} was answered before its commit"
@@ -422,6 +423,10 @@ def _delivered(
 # --- I8: what was done is undone once, what completed last first ---
 
 
+def _has_done(kind: str, body: Any) -> bool:
+    return kind == "task_completed" or (kind == "result_reused" and not body.HasField("failure"))
+
+
 def _undone(one: Told) -> Iterator[str]:
     closing = [number for number, (kind, *_) in enumerate(one.events) if kind == _CLOSING]
     undone = [
@@ -440,7 +445,7 @@ def _undone(one: Told) -> Iterator[str]:
     done = [
         body.node
         for kind, _, body in one.events[: closing[0]]
-        if kind in ("task_completed", "result_reused") and one.plan.at(body.node).undo is not None
+        if _has_done(kind, body) and one.plan.at(body.node).undo is not None
     ]
     last, _, body = one.events[-1]
     cut_short = last == "workflow_terminated" and body.request_id

@@ -11,6 +11,7 @@ from flowmesh.api.execution.v1 import control_service_pb2 as control_pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.engine import has_ended
 from flowmesh.plan import Plan, timeout_of
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import Client
@@ -34,6 +35,7 @@ THEN = (
     "pause",
     "skip",
     "retry",
+    "rerun",
     "stop",
 )
 
@@ -159,6 +161,9 @@ class Workload:
         if then == "skip":
             await self._skip(client, execution_id, request_id)
             return
+        if then == "rerun":
+            await self._rerun(client, execution_id, request_id)
+            return
         if then == "retry":
             await self._retry(client, execution_id, request_id, times=RETRIES)
             return
@@ -218,6 +223,19 @@ class Workload:
             )
             await client.call("steer", "SteerNode", again)
             await elapsed(self._random.uniform(0.0, 0.4))
+
+    async def _rerun(self, client: Client, execution_id: str, request_id: str) -> None:
+        """Once it has ended, what failed of it runs again, or a node with all behind it."""
+        while not has_ended(self.world.tables.executions[execution_id]["status"]):
+            await elapsed(self._random.uniform(0.05, 0.3))
+        failed = self._random.random() < 0.5
+        again = control_pb.RerunExecutionRequest(
+            execution_id=execution_id,
+            from_failed=failed,
+            from_nodes=[] if failed else ["n0"],
+            request_id=f"{request_id or execution_id}/rerun",
+        )
+        await client.call("rerun", "RerunExecution", again, f"rerun of {execution_id}")
 
     async def _step_through(
         self, client: Client, execution_id: str, request_id: str, delay_s: float
