@@ -39,10 +39,8 @@ async def test_expression_bombs_are_refused_when_saved(bench: Bench, bomb: str) 
 
 async def test_dear_expressions_stall_nobody(victim: Suite, bench: Bench) -> None:
     """What is accepted runs in bounded time; meanwhile others are answered."""
-    name = await bench.registered(
-        native(noop(condition="input.l.all(x, input.l.exists(y, y == x))"))
-    )
-    data = {"l": list(range(1_400))}
+    name = await bench.registered(native(noop(condition="input.o == input.o")))
+    data = {"o": {f"k{number}": number for number in range(12_000)}}
     dear = [await victim.begin(name, data) for _ in range(10)]
     waits = [asyncio.create_task(victim.wait(each)) for each in dear]
     longest = 0.0
@@ -50,7 +48,7 @@ async def test_dear_expressions_stall_nobody(victim: Suite, bench: Bench) -> Non
         begun = time.monotonic()
         assert (await victim.get("/livez")).status == 200
         longest = max(longest, time.monotonic() - begun)
-    assert {(await each)["status"] for each in waits} <= {"completed", "failed"}
+    assert {(await each)["status"] for each in waits} == {"completed"}
     assert longest < STALL_S
 
 

@@ -71,7 +71,8 @@ INTERNAL: dict[str, str] = {
     """,
     "it is between processes of the suite, or what a parser in a process of its own may use": """
         rpc.limits.RESPONSE_METADATA_BYTES_MAX runtime.http.WEBSOCKET_MESSAGE_BYTES_MAX
-        sandbox.child.ANSWER_BYTES_MAX sandbox.child.OPEN_FILES_MAX sandbox.child.PENDING_JOBS_MAX
+        sandbox.child.ANSWER_BYTES_MAX sandbox.child.COMPILED_MAX sandbox.child.OPEN_FILES_MAX
+        sandbox.child.PENDING_JOBS_MAX
         sandbox.child.STACK_BYTES_MAX sandbox.pool.IDLE_SECONDS_MAX
         sandbox.pool.RUNS_PER_CHILD_MAX sandbox.pool.TIMEOUT_MS_MAX
         sandbox.syntax.JQ_PROGRAM_SECONDS_MAX sandbox.syntax.JQ_SECONDS_MAX

@@ -65,10 +65,18 @@ class Step(ABC):
 
 
 class InlineStep(ABC):
-    """A step so cheap that it runs at once on the event loop."""
+    """A step so cheap that it runs at once on the event loop, most times."""
 
     @abstractmethod
     def run(self, attempt: Attempt) -> Output: ...
+
+    def is_prompt(self, attempt: Attempt) -> bool:
+        """Whether others may wait for this attempt: it takes no more than some ms."""
+        return True
+
+    async def run_apart(self, attempt: Attempt) -> Output:
+        """As `run`; what is not prompt holds nobody up."""
+        return self.run(attempt)
 
 
 AnyStep = Step | InlineStep

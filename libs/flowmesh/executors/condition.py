@@ -1,7 +1,5 @@
 """`condition`: an expression that decides whether the steps behind it run; JSON true or false."""
 
-from typing import Literal
-
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.executors.base import (
     AnyStep,
@@ -12,43 +10,41 @@ from flowmesh.executors.base import (
     Output,
     Step,
 )
+from flowmesh.executors.conditions import InputCondition
 from flowmesh.executors.failures import invalid
-from flowmesh.executors.javascript import sandbox_failures, sandbox_timeout_ms
-from flowmesh.expressions import Condition, ExpressionInvalid, RenderError, compile_condition
+from flowmesh.expressions import ExpressionInvalid
+from flowmesh.expressions.conditions import Dialect
 from flowmesh.sandbox import Sandbox
 
 
 class InlineCondition(InlineStep):
     """An expression that CEL can express: bounded, so it runs on the event loop."""
 
-    def __init__(self, condition: Condition) -> None:
+    def __init__(self, condition: InputCondition) -> None:
         self._condition = condition
 
+    def is_prompt(self, attempt: Attempt) -> bool:
+        return self._condition.is_prompt(attempt)
+
     def run(self, attempt: Attempt) -> Output:
-        value = attempt.value
-        try:
-            outcome = self._condition.evaluate({"context": value, "input": value})
-        except RenderError as error:
-            raise invalid(str(error)) from error
-        return Output(b"true" if outcome else b"false", value=outcome)
+        return _output(self._condition.holds(attempt))
+
+    async def run_apart(self, attempt: Attempt) -> Output:
+        return _output(await self._condition.holds_apart(attempt))
 
 
 class SandboxCondition(Step):
     """JavaScript that CEL cannot express."""
 
-    def __init__(self, expression: str, steps: tuple[str, ...], sandbox: Sandbox) -> None:
-        self._expression = expression
-        self._steps = steps
-        self._sandbox = sandbox
+    def __init__(self, condition: InputCondition) -> None:
+        self._condition = condition
 
     async def run(self, attempt: Attempt) -> Output:
-        value = attempt.value
-        variables = {"context": value, "input": value}
-        with sandbox_failures():
-            holds = await self._sandbox.holds(
-                self._expression, variables, sandbox_timeout_ms(attempt), result_of=self._steps
-            )
-        return Output.of(holds)
+        return _output(await self._condition.holds_apart(attempt))
+
+
+def _output(holds: bool) -> Output:
+    return Output(b"true" if holds else b"false", value=holds)
 
 
 def condition_executor(sandbox: Sandbox) -> Executor:
@@ -57,14 +53,11 @@ def condition_executor(sandbox: Sandbox) -> Executor:
     def prepare(_spec: TaskSpec, config: dict[str, Json]) -> AnyStep:
         expression = str(config.get("expression") or "")
         steps = tuple(config.get("steps") or ())
-        is_cel = config.get("language") == "cel"
-        dialect: Literal["cel", "javascript"] = "cel" if is_cel else "javascript"
+        dialect: Dialect = "cel" if config.get("language") == "cel" else "javascript"
         try:
-            condition = compile_condition(expression, dialect=dialect, steps=steps)
+            condition = InputCondition(expression, dialect, steps, sandbox, lambda _: steps)
         except ExpressionInvalid as error:
             raise invalid(error.message) from error
-        if condition is None:
-            return SandboxCondition(expression, steps, sandbox)
-        return InlineCondition(condition)
+        return InlineCondition(condition) if condition.is_inline else SandboxCondition(condition)
 
     return prepare

@@ -5,6 +5,8 @@ Conditions are CEL, JavaScript, JSONPath or jq over the task's input, in any mix
 """
 
 import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
@@ -17,10 +19,11 @@ from flowmesh.executors.base import (
     Output,
     Step,
 )
+from flowmesh.executors.conditions import InputCondition
 from flowmesh.executors.failures import TaskFailure, invalid
-from flowmesh.executors.javascript import sandbox_failures, sandbox_timeout_ms, step_ids
-from flowmesh.expressions import Condition, ExpressionInvalid, RenderError, compile_condition
-from flowmesh.expressions.conditions import Dialect, truthy
+from flowmesh.executors.javascript import step_ids
+from flowmesh.expressions import ExpressionInvalid
+from flowmesh.expressions.conditions import Dialect
 from flowmesh.sandbox import Sandbox
 
 INLINE_CONDITIONS_MAX = 8
@@ -28,44 +31,46 @@ INLINE_CONDITIONS_MAX = 8
 
 
 class Test:
-    """One condition of a decision; without `condition` it is for the sandbox."""
+    """One condition of a decision."""
 
-    def __init__(self, label: str, dialect: Dialect, source: str, steps: tuple[str, ...]) -> None:
+    def __init__(self, label: str, condition: InputCondition) -> None:
         self.label = label
-        self.dialect = dialect
-        self.source = source
-        self.condition: Condition | None = None
-        if dialect == "jq":
-            return
-        try:
-            self.condition = compile_condition(source, dialect=dialect, steps=steps)
-        except ExpressionInvalid as error:
-            raise invalid(f"condition {label!r}: {error.message}") from error
+        self.condition = condition
 
-    def holds_inline(self, value: Json) -> bool:
-        assert self.condition is not None
-        try:
-            return self.condition.evaluate({"context": value, "input": value})
-        except RenderError as error:
-            raise invalid(f"condition {self.label!r}: {error}") from error
+    def holds(self, attempt: Attempt) -> bool:
+        with self._named():
+            return self.condition.holds(attempt)
 
-    async def holds(self, attempt: Attempt, sandbox: Sandbox) -> bool:
-        value = attempt.value
-        if self.condition is not None:
-            return self.holds_inline(value)
-        timeout_ms = sandbox_timeout_ms(attempt)
+    async def holds_apart(self, attempt: Attempt) -> bool:
+        with self._named():
+            return await self.condition.holds_apart(attempt)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
         try:
-            with sandbox_failures():
-                if self.dialect == "jq":
-                    outputs = await sandbox.evaluate("jq", self.source, value, {}, timeout_ms)
-                    return truthy(outputs)
-                variables = {"context": value, "input": value}
-                return await sandbox.holds(
-                    self.source, variables, timeout_ms, result_of=step_ids(value)
-                )
+            yield
         except TaskFailure as failure:
             failure.message = f"condition {self.label!r}: {failure.message}"
             raise
+
+
+class LongDecision(Step):
+    """A decision with many conditions, or with one that needs the sandbox."""
+
+    def __init__(self, tests: list[Test], default: list[str], first: bool) -> None:
+        self._tests = tests
+        self._default = default
+        self._first = first
+
+    async def run(self, attempt: Attempt) -> Output:
+        found = []
+        for test in self._tests:
+            await asyncio.sleep(0)  # others have their turn between conditions
+            if await test.holds_apart(attempt):
+                found.append(test.label)
+                if self._first:
+                    break
+        return Output.of(found or self._default)
 
 
 class ShortDecision(InlineStep):
@@ -75,37 +80,22 @@ class ShortDecision(InlineStep):
         self._tests = tests
         self._default = default
         self._first = first
+        self._long = LongDecision(tests, default, first)
+
+    def is_prompt(self, attempt: Attempt) -> bool:
+        return all(test.condition.is_prompt(attempt) for test in self._tests)
 
     def run(self, attempt: Attempt) -> Output:
         found = []
         for test in self._tests:
-            if test.holds_inline(attempt.value):
+            if test.holds(attempt):
                 found.append(test.label)
                 if self._first:
                     break
         return Output.of(found or self._default)
 
-
-class LongDecision(Step):
-    """A decision with many conditions, or with one that needs the sandbox."""
-
-    def __init__(
-        self, tests: list[Test], default: list[str], first: bool, sandbox: Sandbox
-    ) -> None:
-        self._tests = tests
-        self._default = default
-        self._first = first
-        self._sandbox = sandbox
-
-    async def run(self, attempt: Attempt) -> Output:
-        found = []
-        for test in self._tests:
-            await asyncio.sleep(0)  # others have their turn between conditions
-            if await test.holds(attempt, self._sandbox):
-                found.append(test.label)
-                if self._first:
-                    break
-        return Output.of(found or self._default)
+    async def run_apart(self, attempt: Attempt) -> Output:
+        return await self._long.run(attempt)
 
 
 def decision_executor(sandbox: Sandbox) -> Executor:
@@ -113,20 +103,21 @@ def decision_executor(sandbox: Sandbox) -> Executor:
 
     def prepare(_spec: TaskSpec, config: dict[str, Json]) -> AnyStep:
         steps = tuple(config.get("steps") or ())
-        tests = [
-            Test(
-                str(each["id"]),
-                cast(Dialect, each.get("language") or "cel"),
-                str(each["expression"]),
-                steps,
-            )
-            for each in config.get("conditions") or ()
-        ]
+        tests = [_test(each, steps, sandbox) for each in config.get("conditions") or ()]
         default = [str(label) for label in config.get("default") or ()]
         first = config.get("match") != "all"
-        inline = all(test.condition is not None for test in tests)
+        inline = all(test.condition.is_inline for test in tests)
         if inline and len(tests) <= INLINE_CONDITIONS_MAX:
             return ShortDecision(tests, default, first)
-        return LongDecision(tests, default, first, sandbox)
+        return LongDecision(tests, default, first)
 
     return prepare
+
+
+def _test(said: Mapping[str, Json], steps: Sequence[str], sandbox: Sandbox) -> Test:
+    label, source = str(said["id"]), str(said["expression"])
+    dialect = cast(Dialect, said.get("language") or "cel")
+    try:
+        return Test(label, InputCondition(source, dialect, steps, sandbox, step_ids))
+    except ExpressionInvalid as error:
+        raise invalid(f"condition {label!r}: {error.message}") from error

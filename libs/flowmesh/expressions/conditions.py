@@ -40,6 +40,9 @@ ROOTS = ("context", "input", "tasks")
 # What an evaluation with comprehensions may cost in steps, each some 30 ns with the GIL held.
 COMPREHENSION_COST_MAX = 5_000_000
 VALUES_MAX = 50_000
+# What may be evaluated where others wait for it: 2 ms of values, 7 ms of comprehensions.
+PROMPT_VALUES_MAX = 2_000
+PROMPT_COST_MAX = 500_000
 TEXT_CHARACTERS_PER_VALUE = 64
 _FAILURES = (TypeError, ValueError, RuntimeError, KeyError, IndexError, ArithmeticError)
 
@@ -51,6 +54,9 @@ class Condition(Protocol):
 
     def evaluate(self, scope: Mapping[str, Any]) -> bool:
         """Whether it holds for the data in `scope`; raises RenderError."""
+
+    def is_prompt(self, scope: Mapping[str, Any]) -> bool:
+        """Whether that takes so little that others may wait for it: no more than some ms."""
 
 
 def compile_condition(
@@ -101,6 +107,9 @@ class JsonPathCondition:
     def evaluate(self, scope: Mapping[str, Any]) -> bool:
         return truthy(self._path.select(scope[self._root]))
 
+    def is_prompt(self, scope: Mapping[str, Any]) -> bool:
+        return _is_small(scope[self._root])
+
 
 def truthy(values: Sequence[Any]) -> bool:
     """Whether a query or a program that yields values says yes: the first is not false or null."""
@@ -130,6 +139,9 @@ class JavascriptCondition:
             return self._evaluate_lazily(values, unreadable)
         return _execute(self._program, values)
 
+    def is_prompt(self, scope: Mapping[str, Any]) -> bool:
+        return all(_is_small(_read(lookup, scope)) for _, lookup, _ in self._variables)
+
     def _evaluate_lazily(self, values: dict[str, Any], unreadable: dict[str, Unreadable]) -> bool:
         """`a && a.b` must not fail where `a` is missing, so only what is reached counts."""
         reached: list[Unreadable] = []
@@ -152,6 +164,13 @@ class JavascriptCondition:
         if reached:
             raise RenderError(reached[0].path, reached[0].message)
         return result
+
+
+def _read(lookup: Lookup, scope: Mapping[str, Any]) -> Any:
+    try:
+        return lookup.read(scope)
+    except Unreadable:
+        return None
 
 
 def _viewed(lookup: Lookup, value: Any, view: View) -> Any:
@@ -233,21 +252,29 @@ class CelCondition:
     _shape: Shape
 
     def evaluate(self, scope: Mapping[str, Any]) -> bool:
-        values = {}
-        for root, members in self._reads.members.items():
+        for root in self._reads.members:
             if root not in scope:
                 raise RenderError(root, "is not there")
-            values[root] = _pruned(scope[root], members)
-        self._check_cost(values)
-        return _execute(self._program, values)
-
-    def _check_cost(self, values: dict[str, Any]) -> None:
-        measured = _measure(values)
-        size = measured.values + measured.characters // TEXT_CHARACTERS_PER_VALUE
-        cost = self._shape.cost(measured.length, size) if self._shape.nesting else 0
-        if size > VALUES_MAX or cost > COMPREHENSION_COST_MAX:
+        values = self._values(scope)
+        measured = _measure(values, VALUES_MAX)
+        if measured.size > VALUES_MAX or self._cost(measured) > COMPREHENSION_COST_MAX:
             message = f"the data is too large for this condition ({measured.values} values)"
             raise RenderError("", message, code="EXPRESSION_BUDGET")
+        return _execute(self._program, values)
+
+    def is_prompt(self, scope: Mapping[str, Any]) -> bool:
+        measured = _measure(self._values(scope), PROMPT_VALUES_MAX)
+        return measured.size <= PROMPT_VALUES_MAX and self._cost(measured) <= PROMPT_COST_MAX
+
+    def _values(self, scope: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            root: _pruned(scope[root], members)
+            for root, members in self._reads.members.items()
+            if root in scope
+        }
+
+    def _cost(self, measured: "Measured") -> int:
+        return self._shape.cost(measured.length, measured.size) if self._shape.nesting else 0
 
 
 def _pruned(value: Any, reads: Reads) -> Any:
@@ -266,19 +293,27 @@ class Measured:
     length: int = 0
     characters: int = 0
 
+    @property
+    def size(self) -> int:
+        return self.values + self.characters // TEXT_CHARACTERS_PER_VALUE
 
-def _measure(value: Any) -> Measured:
-    """Counts until there are more than VALUES_MAX."""
+
+def _is_small(value: Any) -> bool:
+    return _measure(value, PROMPT_VALUES_MAX).size <= PROMPT_VALUES_MAX
+
+
+def _measure(value: Any, most: int) -> Measured:
+    """Counts until there are more values than that."""
     measured = Measured()
     waiting = [value]
-    while waiting and measured.values <= VALUES_MAX:
+    while waiting and measured.values <= most:
         item = waiting.pop()
         measured.values += 1
         if isinstance(item, str):
             measured.characters += len(item)
         elif isinstance(item, Mapping | list):
             measured.length = max(measured.length, len(item))
-            if len(item) > VALUES_MAX:
+            if len(item) > most:
                 measured.values += len(item)
                 break
             waiting.extend(item.values() if isinstance(item, Mapping) else item)

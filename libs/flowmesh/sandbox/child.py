@@ -5,7 +5,8 @@ milliseconds and stays small. A request is one frame on stdin, the answer one fr
 end of input ends the process. Frames are four bytes of length and their content. A request is
 the limit of milliseconds, then code, variables (a JSON object) and what the language adds, each
 as a frame: JavaScript the proxied steps (a JSON array), the others the value they are applied to
-(jq without one only compiles). An answer is a status byte and text.
+(jq without one only compiles). An answer is a status byte and text. Conditions are ours: their
+child imports what compiles them.
 """
 
 import struct
@@ -25,7 +26,9 @@ ADDRESS_SPACE_BYTES_MAX = {
     "javascript": 1024 * 1024 * 1024,
     "jq": 512 * 1024 * 1024,
     "jmespath": 512 * 1024 * 1024,
+    "condition": 1024 * 1024 * 1024,
 }
+COMPILED_MAX = 100
 OPEN_FILES_MAX = 3
 PENDING_JOBS_MAX = 100_000
 
@@ -241,11 +244,40 @@ def python() -> Evaluate:
     return run
 
 
+def condition() -> Evaluate:
+    """Conditions over more data than others may wait for: the code that has them at once."""
+    import orjson
+
+    from flowmesh.expressions import Condition, RenderError, compile_condition
+
+    compiled: dict[str, Condition] = {}
+
+    def run_condition(_limit_ms: int, code: str, _: str, value: str) -> tuple[bytes, bytes]:
+        asked = orjson.loads(code)
+        if code not in compiled:
+            found = compile_condition(
+                asked["source"], dialect=asked["dialect"], steps=asked["steps"]
+            )
+            assert found is not None
+            if len(compiled) >= COMPILED_MAX:
+                compiled.clear()
+            compiled[code] = found
+        data = orjson.loads(value)
+        try:
+            holds = compiled[code].evaluate(dict.fromkeys(asked["roots"], data))
+        except RenderError as error:
+            return USER_ERROR, orjson.dumps(["RenderError", str(error)])
+        return VALUE, b"true" if holds else b"false"
+
+    return run_condition
+
+
 INTERPRETERS: dict[str, Callable[[], Evaluate]] = {
     "javascript": javascript,
     "jq": jq,
     "jmespath": jmespath,
     "python": python,
+    "condition": condition,
 }
 
 

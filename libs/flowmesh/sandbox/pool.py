@@ -152,6 +152,20 @@ class Sandbox:
         code = f"return !!(\n{expression}\n)"
         return await self.run(code, variables, timeout_ms, result_of=result_of) is True
 
+    async def meets(
+        self,
+        condition: Mapping[str, Json],
+        data: bytes,
+        timeout_ms: int = 5_000,
+    ) -> bool:
+        """Whether a condition holds where each of its `roots` is the same JSON.
+
+        It has `source`, `dialect`, `steps` and `roots` as with `compile_condition`. Raises
+        SandboxFailure (RenderError), and Overloaded when too many calls wait.
+        """
+        code, timeout_ms = orjson.dumps(dict(condition)), min(timeout_ms, CPU_MS_MAX)
+        return await self._outcome(Call("condition", code, b"", data, timeout_ms)) is True
+
     async def _answer(self, call: Call) -> bytes:
         """Code has no effects, so it is given to a new child if one that ran others died of it."""
         for fresh in (False, True):

@@ -15,7 +15,7 @@ from flowmesh.sandbox.child import ANSWER_BYTES_MAX
 EXIT_SECONDS_MAX = 1.0
 CHILD = Path(__file__).with_name("child.py")
 
-Language = Literal["javascript", "jq", "jmespath", "python"]
+Language = Literal["javascript", "jq", "jmespath", "python", "condition"]
 _INTERPRETERS: dict[Language, str] = {
     "javascript": "_quickjs",
     "jq": "jq",
@@ -111,6 +111,9 @@ class Child:
 
 def command(language: Language) -> Sequence[str]:
     """What starts a child; it gets no environment."""
+    if language == "condition":
+        # It runs what is installed beside this.
+        return (sys.executable, "-I", str(CHILD), language, str(CHILD.parent))
     if language == "python":
         return (sys.executable, "-I", "-S", str(CHILD), language, str(CHILD.parent))
     name = _INTERPRETERS[language]

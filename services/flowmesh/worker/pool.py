@@ -25,6 +25,8 @@ from flowmesh.worker.sets import WorkerSet
 from flowmesh.worker.telemetry import COMPLETED, PoolTelemetry
 
 _HTTP_TYPES = ("http.request", "webhook")
+AT_ONCE_MS = 10.0
+"""So long steps of one frame run one after the other; then others have their turn in between."""
 
 
 class ResultSink(Protocol):
@@ -58,6 +60,7 @@ class BuiltinPool(WorkerSet):
         self._sink = sink
         self._monotonic_ms = monotonic_ms
         self._telemetry = telemetry
+        self._turn = asyncio.Lock()
         self._running: dict[str, asyncio.Task[None]] = {}
         # Running tasks that must be heard of: token to interval and time of the last heartbeat.
         self._beating: dict[str, tuple[float, float]] = {}
@@ -74,13 +77,16 @@ class BuiltinPool(WorkerSet):
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:
         failpoint("worker.received")
         results = []
+        until_ms = self._monotonic_ms() + AT_ONCE_MS
         for task in tasks:
             try:
                 spec = self._specs.ready(task.spec_digest, specs)
-                if _is_inline(task, spec):
-                    results.append(self._run_inline(task, spec))
-                else:
+                in_time = self._monotonic_ms() < until_ms
+                attempt = _inline_attempt(task, spec) if in_time else None
+                if attempt is None:
                     self._start(task, spec)
+                else:
+                    results.append(self._run_inline(attempt, spec))
             except TaskFailure as failure:
                 results.append(self._failed(task, failure))
         if results:
@@ -115,8 +121,8 @@ class BuiltinPool(WorkerSet):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _run_inline(self, task: Task, spec: ReadySpec) -> TaskResult:
-        attempt = Attempt(task, task.input.data, _timeout_ms(task))
+    def _run_inline(self, attempt: Attempt, spec: ReadySpec) -> TaskResult:
+        task = attempt.task
         _check_input(spec, attempt)
         assert isinstance(spec.step, InlineStep)
         try:
@@ -162,10 +168,10 @@ class BuiltinPool(WorkerSet):
                 attempt = Attempt(task, data, timeout_ms)
                 _check_input(spec, attempt)
                 if spec.memo is not None and self._memo is not None:
-                    run = partial(_ran, spec, attempt)
+                    run = partial(self._ran, spec, attempt)
                     output = await self._memo.through(spec.memo, attempt, run)
                 else:
-                    output = await _ran(spec, attempt)
+                    output = await self._ran(spec, attempt)
                 _check_output(spec, output)
                 payload = await self._payloads.write(task.namespace, output.data)
         except TimeoutError:
@@ -174,6 +180,20 @@ class BuiltinPool(WorkerSet):
         return TaskResult(
             token=task.token, output=payload, metadata=output.metadata, worker_id=self.worker_id
         )
+
+    async def _ran(self, spec: ReadySpec, attempt: Attempt) -> Output:
+        step = spec.step
+        if not isinstance(step, InlineStep):
+            failpoint("worker.before_effect")
+            output = await step.run(attempt)
+            failpoint("worker.effect_done")
+            return output
+        async with self._turn:
+            # Whatever else there is to do has its turn between two of them.
+            await asyncio.sleep(0)
+            if step.is_prompt(attempt):
+                return step.run(attempt)
+        return await step.run_apart(attempt)
 
     def _failed(self, task: Task, failure: TaskFailure) -> TaskResult:
         self._telemetry.count(task.task_type, failure.class_)
@@ -184,22 +204,15 @@ class BuiltinPool(WorkerSet):
         return TaskFailure(failures.INTERNAL, f"the {task.task_type} executor failed")
 
 
-async def _ran(spec: ReadySpec, attempt: Attempt) -> Output:
-    if isinstance(spec.step, InlineStep):
-        return spec.step.run(attempt)
-    failpoint("worker.before_effect")
-    output = await spec.step.run(attempt)
-    failpoint("worker.effect_done")
-    return output
-
-
-def _is_inline(task: Task, spec: ReadySpec) -> bool:
-    return (
-        isinstance(spec.step, InlineStep)
-        and spec.memo is None
-        and len(task.input.data) <= INLINE_BYTES_MAX
-        and not task.input.HasField("reference")
-    )
+def _inline_attempt(task: Task, spec: ReadySpec) -> Attempt | None:
+    """What runs at once; None is for a task of its own."""
+    step = spec.step
+    if not isinstance(step, InlineStep) or spec.memo is not None:
+        return None
+    if len(task.input.data) > INLINE_BYTES_MAX or task.input.HasField("reference"):
+        return None
+    attempt = Attempt(task, task.input.data, _timeout_ms(task))
+    return attempt if step.is_prompt(attempt) else None
 
 
 def _timeout_ms(task: Task) -> int:

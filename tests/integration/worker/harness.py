@@ -53,7 +53,7 @@ class Worker:
         clock, metrics = Clock(), Metrics()
         self._clock = clock
         egress = await self._stack.enter_async_context(Egress(self._policy))
-        sandbox = await self._stack.enter_async_context(Sandbox())
+        self.sandbox = sandbox = await self._stack.enter_async_context(Sandbox())
         service_id = f"worker-{next(_numbers)}"
         self.relay = Relay(worker_service_id=service_id, monotonic_ms=self.now_ms)
         self.pool = BuiltinPool(

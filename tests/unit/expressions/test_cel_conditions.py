@@ -135,3 +135,31 @@ def test_regular_expressions_are_linear() -> None:
     started = time.perf_counter()
     assert not holds("input.s.matches('^(a+)+$')", {"input": {"s": "a" * 50_000 + "b"}})
     assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "input.o == input.o",
+        "input.l.all(x, input.l.exists(y, y == x))",
+        "input.l.map(a, input.l).size() > 0",
+        "input.l.map(a, input.s + input.s).size() > 0",
+    ],
+)
+def test_what_is_prompt_takes_no_more_than_some_ms(source: str) -> None:
+    """The most data of which that is said; with more of it others need not wait."""
+    condition = compile_condition(source, dialect="cel")
+    assert condition is not None
+
+    def data(length: int) -> dict[str, Any]:
+        items = {f"k{number}": number for number in range(length)}
+        return {"input": {"l": list(range(length)), "s": "x" * length, "o": items}}
+
+    most = max(length for length in range(1, 3_000, 10) if condition.is_prompt(data(length)))
+    assert most < 2_100
+    scope, took = data(most), []
+    for _ in range(5):
+        begun = time.perf_counter()
+        condition.evaluate(scope)
+        took.append(time.perf_counter() - begun)
+    assert min(took) < 0.02

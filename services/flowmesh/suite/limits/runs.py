@@ -30,7 +30,9 @@ RUNS = (
         "ValidationError",
         "worker, when the condition is evaluated",
         "nested ones take "
-        f"{conditions.COMPREHENSION_COST_MAX:,} steps at most; so no clock is needed to stop one",
+        f"{conditions.COMPREHENSION_COST_MAX:,} steps at most; so no clock is needed to stop one; "
+        f"above {conditions.PROMPT_VALUES_MAX:,} values, or {conditions.PROMPT_COST_MAX:,} steps, "
+        "it is evaluated in a process of the sandbox",
     ),
     Limit(
         "items of a map",
