@@ -184,17 +184,18 @@ class Committer:
             if not touched and not self._starts.joined:
                 self._starts.committed((), self._ownership.epochs)
                 return
-        else:
-            # Somebody else may have gone on since: an answer from memory waits for the fence too.
-            touched += unchanged
+            unchanged = []
         self._in_flight.update(one.entry.state.execution_id for one in touched)
         batch = CommitBatch()
         epochs: dict[int, int] = {}
         now_us = self._ownership.now_us()
         for one in touched:
             epochs[one.partition] = self._ownership.epochs[one.partition]
-            if one.changed:
-                self._fill(batch, one, now_us)
+            self._fill(batch, one, now_us)
+        for one in unchanged:
+            # Somebody else may have gone on since: an answer from memory waits for the fence too.
+            epochs[one.partition] = self._ownership.epochs[one.partition]
+        touched += unchanged
         self._starts.fill_asides(batch, epochs)
         if self._answered:
             self._take_answered(batch, epochs)
@@ -267,7 +268,7 @@ class Committer:
         changed: list[Touched] = []
         unchanged: list[Touched] = []
         for one in touched.values():
-            (changed if one.changed else unchanged).append(one)
+            (changed if one.transition.history.events else unchanged).append(one)
         return changed, unchanged
 
     def _placed(
@@ -378,7 +379,7 @@ class Committer:
                 self._states.evict(one.entry.state.execution_id)
                 for work in one.works:
                     work.answer(Moved(work.partition))
-            elif not one.changed:
+            elif one.row is None:
                 if one.kept:
                     self._stays(one)
                 else:

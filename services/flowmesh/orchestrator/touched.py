@@ -36,8 +36,3 @@ class Touched:
         self.events = b""
         self.messages: Sequence[Message] = ()
         self.kept = False
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything is to be written of it."""
-        return bool(self.transition.history.events)
