@@ -252,9 +252,12 @@ def _nodes(one: Told) -> Iterator[str]:
             continue
         if kind == "node_steered":
             # Opened again, with those that were skipped because of it.
-            for opened in (node, *body.reopened, *_below(node, ended)):
+            for opened in (node, *body.reopened):
                 ended[opened] = 0
-            anew.add(f"{node}[")
+            if body.action == NODE_ACTION_RETRY:
+                for begun_before in _below(node, ended):
+                    ended[begun_before] = 0
+                anew.add(f"{node}[")
             continue
         if ended[node]:
             yield f"I3 {one.id} {node}: {kind} after its end"
@@ -373,7 +376,7 @@ def _journals(one: Told) -> Iterator[str]:
     ended: Counter[tuple[str, int]] = Counter()
     due: dict[tuple[str, int], int] = {}
     for kind, event, body in one.events:
-        if kind == "node_steered":
+        if kind == "node_steered" and body.action == NODE_ACTION_RETRY:
             # Handlers in the body of a node that begins anew begin with nothing.
             for key in [key for key in ended if key[0].startswith(f"{body.node}[")]:
                 del ended[key]
@@ -423,6 +426,12 @@ def _delivered(
 # --- I8: what was done is undone once, what completed last first ---
 
 
+def _has_undone(kind: str, body: Any) -> bool:
+    """Somebody may have said that it need not be."""
+    by_hand = kind == "task_skipped" and body.reason == history_event_pb2.SKIP_REASON_BY_HAND
+    return kind == "task_completed" or by_hand
+
+
 def _has_done(kind: str, body: Any) -> bool:
     return kind == "task_completed" or (kind == "result_reused" and not body.HasField("failure"))
 
@@ -432,7 +441,7 @@ def _undone(one: Told) -> Iterator[str]:
     undone = [
         body.node.removesuffix(":undo")
         for kind, _, body in one.events
-        if kind in ("task_completed", "task_skipped") and body.node.endswith(":undo")
+        if _has_undone(kind, body) and body.node.endswith(":undo")
     ]
     if len(closing) > 1 or (undone and not closing):
         yield f"I8 {one.id} began to undo {len(closing)} times and undid {undone}"

@@ -42,10 +42,10 @@ class InputCondition:
         """Whether it can be evaluated here, where its data is small."""
         return self._compiled is not None
 
-    def is_prompt(self, attempt: Attempt) -> bool:
-        """Whether others may wait for it: some ms at most."""
+    def is_prompt(self, attempt: Attempt, among: int = 1) -> bool:
+        """Whether others may wait for it: some ms at most, of all of them `among` which it is."""
         compiled = self._compiled
-        return compiled is not None and compiled.is_prompt(_scope(attempt))
+        return compiled is not None and compiled.is_prompt(_scope(attempt), among)
 
     def holds(self, attempt: Attempt) -> bool:
         """Whether it holds, at once. Raises TaskFailure."""

@@ -83,7 +83,8 @@ class ShortDecision(InlineStep):
         self._long = LongDecision(tests, default, first)
 
     def is_prompt(self, attempt: Attempt) -> bool:
-        return all(test.condition.is_prompt(attempt) for test in self._tests)
+        among = len(self._tests) or 1
+        return all(test.condition.is_prompt(attempt, among) for test in self._tests)
 
     def run(self, attempt: Attempt) -> Output:
         found = []

@@ -55,8 +55,8 @@ class Condition(Protocol):
     def evaluate(self, scope: Mapping[str, Any]) -> bool:
         """Whether it holds for the data in `scope`; raises RenderError."""
 
-    def is_prompt(self, scope: Mapping[str, Any]) -> bool:
-        """Whether that takes so little that others may wait for it: no more than some ms."""
+    def is_prompt(self, scope: Mapping[str, Any], among: int = 1) -> bool:
+        """Whether others may wait for it: some ms at most, of all of them `among` which it is."""
 
 
 def compile_condition(
@@ -107,8 +107,8 @@ class JsonPathCondition:
     def evaluate(self, scope: Mapping[str, Any]) -> bool:
         return truthy(self._path.select(scope[self._root]))
 
-    def is_prompt(self, scope: Mapping[str, Any]) -> bool:
-        return _is_small(scope[self._root])
+    def is_prompt(self, scope: Mapping[str, Any], among: int = 1) -> bool:
+        return _is_small(scope[self._root], among)
 
 
 def truthy(values: Sequence[Any]) -> bool:
@@ -139,8 +139,8 @@ class JavascriptCondition:
             return self._evaluate_lazily(values, unreadable)
         return _execute(self._program, values)
 
-    def is_prompt(self, scope: Mapping[str, Any]) -> bool:
-        return all(_is_small(_read(lookup, scope)) for _, lookup, _ in self._variables)
+    def is_prompt(self, scope: Mapping[str, Any], among: int = 1) -> bool:
+        return all(_is_small(_read(lookup, scope), among) for _, lookup, _ in self._variables)
 
     def _evaluate_lazily(self, values: dict[str, Any], unreadable: dict[str, Unreadable]) -> bool:
         """`a && a.b` must not fail where `a` is missing, so only what is reached counts."""
@@ -262,9 +262,10 @@ class CelCondition:
             raise RenderError("", message, code="EXPRESSION_BUDGET")
         return _execute(self._program, values)
 
-    def is_prompt(self, scope: Mapping[str, Any]) -> bool:
-        measured = _measure(self._values(scope), PROMPT_VALUES_MAX)
-        return measured.size <= PROMPT_VALUES_MAX and self._cost(measured) <= PROMPT_COST_MAX
+    def is_prompt(self, scope: Mapping[str, Any], among: int = 1) -> bool:
+        values_max = PROMPT_VALUES_MAX // among
+        measured = _measure(self._values(scope), values_max)
+        return measured.size <= values_max and self._cost(measured) <= PROMPT_COST_MAX // among
 
     def _values(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -298,8 +299,9 @@ class Measured:
         return self.values + self.characters // TEXT_CHARACTERS_PER_VALUE
 
 
-def _is_small(value: Any) -> bool:
-    return _measure(value, PROMPT_VALUES_MAX).size <= PROMPT_VALUES_MAX
+def _is_small(value: Any, among: int) -> bool:
+    values_max = PROMPT_VALUES_MAX // among
+    return _measure(value, values_max).size <= values_max
 
 
 def _measure(value: Any, most: int) -> Measured:

@@ -164,7 +164,8 @@ class Sandbox:
         SandboxFailure (RenderError), and Overloaded when too many calls wait.
         """
         code, timeout_ms = orjson.dumps(dict(condition)), min(timeout_ms, CPU_MS_MAX)
-        return await self._outcome(Call("condition", code, b"", data, timeout_ms)) is True
+        call = _checked(Call("condition", code, b"", data, timeout_ms))
+        return await self._outcome(call) is True
 
     async def _answer(self, call: Call) -> bytes:
         """Code has no effects, so it is given to a new child if one that ran others died of it."""
@@ -269,6 +270,11 @@ def _call(
         )
     except (orjson.JSONEncodeError, UnicodeEncodeError) as error:
         raise SandboxFailure("ValidationError", "the input cannot be written as JSON") from error
+    return _checked(call)
+
+
+def _checked(call: Call) -> Call:
+    """The call, unless its code or its data is too large."""
     if len(call.code) > CODE_BYTES_MAX:
         raise SandboxFailure("ResourceLimit", f"the code is larger than {CODE_BYTES_MAX} bytes")
     if len(call.variables) + len(call.subject) > VARIABLES_BYTES_MAX:

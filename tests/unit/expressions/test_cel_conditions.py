@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -163,3 +163,17 @@ def test_what_is_prompt_takes_no_more_than_some_ms(source: str) -> None:
         condition.evaluate(scope)
         took.append(time.perf_counter() - begun)
     assert min(took) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("source", "dialect"), [("input.l == input.l", "cel"), ("input.l.includes(1)", "javascript")]
+)
+def test_what_several_conditions_look_at_counts_together(
+    source: str, dialect: Literal["cel", "javascript"]
+) -> None:
+    """One over so much data is prompt, each of eight is not."""
+    condition = compile_condition(source, dialect=dialect)
+    assert condition is not None
+    scope = {"input": {"l": list(range(1_000))}}
+    assert condition.is_prompt(scope)
+    assert not condition.is_prompt(scope, among=8)
