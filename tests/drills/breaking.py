@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import asyncpg
 
 from flowmesh.testing import checker
 from flowmesh.testing.cluster import Cluster
+from flowmesh.testing.metrics import total
 from flowmesh.testing.polling import until
 from flowmesh.testing.world import World
 from tests.drills.drill import Drill
@@ -74,6 +75,17 @@ async def there(cluster: Cluster, *names: str) -> None:
             return await ready(cluster.member(name).http)
 
         await until(f"{name} ready", serves, within_s=WHOLE_WITHIN_S)
+
+
+async def served(http_urls: Iterable[str], method: str) -> int:
+    """How many calls of a method these processes have ended, however they ended."""
+    async with aiohttp.ClientSession(timeout=PROBE) as session:
+
+        async def one(http_url: str) -> float:
+            async with session.get(f"{http_url}/metrics") as answer:
+                return total(await answer.text(), "flowmesh_rpc_total", method=method)
+
+        return int(sum(await asyncio.gather(*map(one, http_urls))))
 
 
 async def ready(http_url: str) -> bool:

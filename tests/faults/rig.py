@@ -161,6 +161,11 @@ class Rig(Cluster):
                 process.terminate()
             await process.wait()
 
+    def logged(self, service: str) -> str:
+        """What the processes of a service have written so far."""
+        files = (self.data_dir / "logs").glob(f"{service}*.log")
+        return "".join(file.read_text(errors="replace") for file in sorted(files))
+
     # --- failpoints ---
 
     def folder_of(self, name: str) -> Path:

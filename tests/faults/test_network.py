@@ -12,7 +12,7 @@ from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServic
 from flowmesh.errors import FlowmeshError
 from flowmesh.testing.cluster import spare_ports
 from flowmesh.testing.polling import pause, until
-from tests.drills.breaking import rows_of
+from tests.drills.breaking import rows_of, served
 from tests.faults.proxy import DOWN, UP, Proxy
 from tests.faults.scenario import Scenario
 
@@ -21,6 +21,12 @@ DEAD_S = 25.0
 FOUND_WITHIN_S = 20.0
 DEADLINE_S = 2.0
 SLACK_S = 0.5
+ORCHESTRATORS = ("orchestrator-1", "orchestrator-2")
+SIGNAL = "SignalExecution"
+PLACES = 2
+"""A call comes to an orchestrator, and from there to the owner if that is another one."""
+
+REPEATED = 1.1
 SHARE_MIN = 10
 SHARED_WITHIN_S = 30.0
 _OWNED = """
@@ -42,7 +48,7 @@ async def test_an_orchestrator_cannot_be_reached(
     await scenario.whole()
     async with (
         Proxy(("127.0.0.1", spare_ports(2))) as proxy,
-        rig.extra("orchestrator", proxied=proxy),
+        rig.extra("orchestrator", proxied=proxy) as extra,
     ):
         address = f"127.0.0.1:{proxy.port}"
 
@@ -60,6 +66,8 @@ async def test_an_orchestrator_cannot_be_reached(
             async def given_up() -> bool:
                 return not held(ends)
 
+            asked_of = [extra.http, *(rig.member(name).http for name in ORCHESTRATORS)]
+            before = await served(asked_of, SIGNAL)
             try:
                 running.breaks()
                 began = time.monotonic()
@@ -67,10 +75,13 @@ async def test_an_orchestrator_cannot_be_reached(
                 left_s = FOUND_WITHIN_S - (time.monotonic() - began)
                 await until("given up by both sides", given_up, within_s=left_s, poll_s=0.1)
                 await pause(max(DEAD_S - (time.monotonic() - began), 0.0))
+                arrived = await served(asked_of, SIGNAL) - before
+                made = len(waits) * len(running.orders.ids)
             finally:
                 proxy.heal()
             await scenario.finish(running, row, extra_deliveries=3)
     assert max(waits) <= DEADLINE_S + SLACK_S
+    assert arrived <= made * PLACES * REPEATED
     await scenario.whole()
 
 

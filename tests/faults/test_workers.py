@@ -101,10 +101,13 @@ async def test_a_frozen_worker_wakes_up_too_late(scenario: Scenario) -> None:
         # It has sent what it had when it gets the tasks of another round.
         await running.orders.start(ROUND_TWO, 4)
         await scenario.finish(running, "F25")
+    refused = [line for line in rig.logged("orchestrator").splitlines() if REFUSED in line]
+    assert any("by frozen" in line for line in refused)
     assert took_s <= allowed_s(FROZEN_REPLACED_S)
 
 
 ROUND_TWO = 1_000
+REFUSED = "results_refused"
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import asyncpg
 import nats
 
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
+from flowmesh.testing.metrics import total
 from flowmesh.testing.suite import Suite
 from flowmesh.views import event_type
 
@@ -82,12 +83,4 @@ async def bus(suite: Suite) -> AsyncIterator[Bus]:
 
 async def metric(suite: Suite, name: str, **labels: str) -> float:
     """The value of a metric of the suite now; 0 while it has none."""
-    from prometheus_client.parser import text_string_to_metric_families
-
-    text = (await suite.get("/metrics")).text
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    )
+    return total((await suite.get("/metrics")).text, name, **labels)

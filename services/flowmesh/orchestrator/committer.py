@@ -40,6 +40,9 @@ FULL_RETRY_S = 0.2
 ANSWERED_MAX = 1_000
 """Messages that were answered whose rows one commit deletes."""
 
+LATE_SHOWN = 20
+"""Of the results that a batch refuses, so many stand in its line of log."""
+
 AfterCommit = Callable[[int, list[Touched], bytes | None], None]
 """Called with the position, what was committed, and the `after` of the outbox row."""
 
@@ -77,6 +80,7 @@ class Committer:
         self._served: dict[int, int] = {}
         self._answered: list[tuple[int, str]] = []
         self._in_flight: set[str] = set()
+        self._late: list[str] = []
         self._cold = ColdWorks(
             states=states,
             epochs=ownership.epochs,
@@ -265,6 +269,8 @@ class Committer:
             one.works.append(work)
         for again in undone.values():
             self._inbox.put_back(again, first=True)
+        if self._late:
+            self._tell_late()
         changed: list[Touched] = []
         unchanged: list[Touched] = []
         for one in touched.values():
@@ -287,8 +293,17 @@ class Committer:
             return followed
         if followed:
             return _sequence_of(work, state)
-        self._metrics.stale_results.inc()
+        if isinstance(work.command, TaskEnded):
+            ended = work.command
+            worker = ended.worker_id or "unknown"
+            self._late.append(f"{work.execution_id}/{ended.node}/{ended.attempt} by {worker}")
         return STALE
+
+    def _tell_late(self) -> None:
+        """Says whose results came too late: their attempt was another's by then, or over."""
+        late, self._late = self._late, []
+        self._metrics.stale_results.inc(len(late))
+        self._ownership.log.warning("results_refused", count=len(late), first=late[:LATE_SHOWN])
 
     def _touch(
         self,

@@ -30,7 +30,7 @@ from flowmesh.executors.breakers import Breaker, Breakers, State
 from flowmesh.failpoints import failpoint
 from flowmesh.worker import limits
 from flowmesh.worker.attach import Link
-from flowmesh.worker.leases import Lease, Leases, Receipt
+from flowmesh.worker.leases import UNKNOWN_PARTITION, Lease, Leases, Receipt
 from flowmesh.worker.sets import WorkerSet
 
 WORKER_LOST = "WORKER_LOST"
@@ -351,6 +351,9 @@ class Relay:
                     # A worker thought lost was first after all: the second one may stop.
                     lease.worker_set.cancel([lease.token])
             lease.worker_id = worker_set.worker_id
+            if lease.partition == UNKNOWN_PARTITION:
+                # Not sent to it from here: the orchestrator may not know either who ran it.
+                result.worker_id = lease.worker_id
             lease.worker_set = None
             lease.result = result
             lease.result_bytes = result.ByteSize()
