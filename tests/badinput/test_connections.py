@@ -14,7 +14,7 @@ import pytest
 from flowmesh.api.execution.v1 import execution_service_pb2 as executions
 from flowmesh.rpc.limits import HANDSHAKE_TIMEOUT_MS, PUBLIC_STREAMS_MAX
 from flowmesh.runtime.http_protocol import HEAD_BYTES_MAX, HEAD_S
-from flowmesh.testing.polling import pause
+from flowmesh.testing.polling import allowed_s, pause
 from flowmesh.testing.suite import Suite, raw_channel
 from tests.badinput import frames
 from tests.badinput.bench import EXECUTIONS, Bench
@@ -28,9 +28,10 @@ SHORT_S = 2.0
 # Connections of an attacker that stay open.
 HELD = 20
 BETWEEN_S = 0.02
-# What was begun is dealt with first, on a machine that does other things too.
-RECOVERED_S = 60.0
-ATTACKED_MIB_MAX = 2_048
+# What was begun is dealt with first.
+RECOVERED_S = 5.0
+# Most of it what has been read and not looked at, of headers that go on and on.
+ATTACKED_MIB_MAX = 512
 # On a machine that does other things too.
 SERVED_S = 2.0
 GROWTH_MIB_MAX = 64
@@ -194,7 +195,9 @@ async def attacked(address: str, data: bytes, seconds: float) -> int:
     "attack", [resets, *(pytest.param(each, marks=pytest.mark.slow) for each in ATTACKS[1:])]
 )
 async def test_work_goes_on_after_an_attack(victim: Suite, attack: Callable[[], bytes]) -> None:
-    """By another process for two seconds: new clients are served when it ends."""
+    """By another process for two seconds: new clients are served soon after it ends."""
+    process = psutil.Process(victim.pid)
+    before = process.memory_info().rss
     attacker = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-c", ATTACKER, victim.grpc_address, attack.__name__, str(SHORT_S)),
@@ -203,10 +206,10 @@ async def test_work_goes_on_after_an_attack(victim: Suite, attack: Callable[[], 
     )
     said, _ = await attacker.communicate()
     assert int(said) > 0
-    async with asyncio.timeout(RECOVERED_S), raw_channel(victim) as channel:
+    async with asyncio.timeout(allowed_s(RECOVERED_S)), raw_channel(victim) as channel:
         while (await send(channel, GET, UNKNOWN)).reason != "EXECUTION_NOT_FOUND":
             pass
-    assert psutil.Process(victim.pid).memory_info().rss < ATTACKED_MIB_MAX * MIB
+    assert process.memory_info().rss - before < ATTACKED_MIB_MAX * MIB
 
 
 async def test_many_calls(victim: Suite, bench: Bench) -> None:

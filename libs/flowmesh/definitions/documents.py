@@ -227,6 +227,7 @@ def _check_depth(value: Json) -> None:
 
 
 _CONTAINERS = frozenset({dict, list})
+_STRINGS = frozenset({str})
 
 
 def _check_values(document: Json, number: int) -> None:
@@ -241,6 +242,8 @@ def _check_values(document: Json, number: int) -> None:
                 if item.__class__ in _CONTAINERS or _reason(item):
                     waiting.append((item, (*path, key)))
         elif isinstance(value, list):
+            if set(map(type, value)) == _STRINGS and "\0" not in "".join(value):
+                continue
             for index, item in enumerate(value):
                 if item.__class__ in _CONTAINERS or _reason(item):
                     waiting.append((item, (*path, index)))

@@ -23,6 +23,11 @@ class Graph:
         return [index for index, before in enumerate(self.dependencies) if not before]
 
     @cached_property
+    def ordered(self) -> bool:
+        """Whether every node stands behind all that it waits for: there is no circle then."""
+        return all(before[-1] < number for number, before in enumerate(self.dependencies) if before)
+
+    @cached_property
     def leaves(self) -> list[int]:
         return [index for index, after in enumerate(self.successors) if not after]
 
@@ -43,12 +48,10 @@ def graph_of(nodes: Sequence[Node], implied: Mapping[int, Sequence[str]]) -> Gra
         if number in implied:
             names = (*names, *implied[number])
         before = [index[name] for name in names if name in index]
-        last = -1
-        for dependency in before:
-            if dependency <= last:
+        if len(before) > 1:
+            before.sort()
+            if len(set(before)) < len(before):
                 before = sorted(set(before))
-                break
-            last = dependency
         dependencies.append(before)
         for dependency in before:
             successors[dependency].append(number)
@@ -79,6 +82,8 @@ def circle(graph: Graph) -> list[int]:
 
     Each node of the answer depends on the one after it. Empty where there is none.
     """
+    if graph.ordered:
+        return []
     resolved = {node for level in levels(graph) for node in level}
     left = [node for node in range(len(graph.ids)) if node not in resolved]
     if not left:

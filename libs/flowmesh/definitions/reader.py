@@ -13,6 +13,7 @@ from flowmesh.definitions.task_refs import FORM, is_task_ref
 
 Json = Any
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+_STRINGS = frozenset({str})
 _SUGGESTIONS_MAX = 12
 _SUGGESTED_FROM_MAX = 1_000
 _SHOWN_MAX = 64
@@ -141,6 +142,8 @@ class Reader:
         if self.raw(key) is None:
             return ()
         items, well_formed = self.items(key), self.problems.well_formed
+        if set(map(type, items)) == _STRINGS and well_formed.issuperset(items):
+            return tuple(items)
         return tuple(
             value
             if value.__class__ is str and value in well_formed

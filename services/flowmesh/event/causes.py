@@ -72,7 +72,7 @@ class Causes:
             cause = pb.Cause(name=cause_of(event), at_us=kept["at_us"])
             cause.request_id = request_id(namespace, row["workflow"], row["id"], cause.name)
             try:
-                fired = armed.firing(namespace, cause.name, cause.at_us, event_value(event))
+                fired = await armed.firing(namespace, cause.name, cause.at_us, event_value(event))
             except RenderError as error:
                 cause.error = str(error)
             else:

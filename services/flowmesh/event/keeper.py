@@ -12,12 +12,12 @@ from typing import Final
 from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
 
+from flowmesh.api.history.v1.history_service_pb2 import EventRow
 from flowmesh.event.callbacks import Callback, callbacks_of
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.published import Lifecycle
 from flowmesh.event.sequencer import Arrival
 from flowmesh.event.store import EventStore, Place
-from flowmesh.event.trigger_store import Firing
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock, Loop
 
@@ -31,24 +31,30 @@ FORGET_EVERY_MS: Final = 3_600_000
 class _Pending:
     positions: dict[int, int] = field(default_factory=dict)
     callbacks: list[Callback] = field(default_factory=list)
-    callback_bytes: int = 0
-    firings: list[Firing] = field(default_factory=list)
+    asked: list[EventRow] = field(default_factory=list)
+    size: int = 0
 
     def add(self, callbacks: Iterable[Callback]) -> None:
         for callback in callbacks:
             self.callbacks.append(callback)
-            self.callback_bytes += len(callback.event)
+            self.size += len(callback.event)
+
+    def ask(self, rows: Iterable[EventRow]) -> None:
+        """Rows that triggers may fire for."""
+        for row in rows:
+            self.asked.append(row)
+            self.size += len(row.events)
 
     @property
     def full(self) -> bool:
         return (
-            len(self.callbacks) + len(self.firings) >= PENDING_CALLBACKS_MAX
-            or self.callback_bytes >= PENDING_BYTES_MAX
+            len(self.callbacks) + len(self.asked) >= PENDING_CALLBACKS_MAX
+            or self.size >= PENDING_BYTES_MAX
         )
 
     @property
     def urgent(self) -> bool:
-        return bool(self.callbacks or self.firings)
+        return bool(self.callbacks or self.asked)
 
 
 class Keeper:
@@ -107,7 +113,7 @@ class Keeper:
             except DecodeError:
                 self._log.error("event_row_malformed", execution_id=row.execution_id)
         if self._lifecycle is not None:
-            pending.firings += self._lifecycle.firings_of(arrival.batch.rows)
+            pending.ask(self._lifecycle.asked(arrival.batch.rows))
         if arrival.last_part:
             pending.positions[arrival.batch.incarnation] = arrival.batch.position
         self._changed.set()
@@ -132,8 +138,8 @@ class Keeper:
         self._urgent.clear()
         try:
             # First: who was not heard of to be taken in comes again, and fires the same again.
-            if pending.firings and self._lifecycle is not None:
-                await self._lifecycle.store(pending.firings)
+            if pending.asked and self._lifecycle is not None:
+                await self._lifecycle.store(pending.asked)
             new = await self._store.take_in(pending.positions, place, pending.callbacks)
         except BaseException:
             self._put_back(pending)
@@ -152,7 +158,7 @@ class Keeper:
     def _put_back(self, pending: _Pending) -> None:
         pending.positions.update(self._pending.positions)
         pending.add(self._pending.callbacks)
-        pending.firings += self._pending.firings
+        pending.ask(self._pending.asked)
         self._pending = pending
         self._changed.set()
         if pending.urgent:

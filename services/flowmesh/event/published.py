@@ -1,5 +1,6 @@
 """Events that may start executions: published by clients, or told by executions themselves."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,9 +40,12 @@ class Armed:
     matcher: Matcher
     inputs: Inputs
 
-    def firing(self, namespace: str, cause: str, at_us: int, event: Json) -> Firing | None:
+    async def firing(self, namespace: str, cause: str, at_us: int, event: Json) -> Firing | None:
         """None where it does not match. Raises RenderError where it has no input."""
-        if not self.matcher.matches(event):
+        if not self.matcher.wants(event):
+            return None
+        await asyncio.sleep(0)  # others have their turn between filters
+        if not self.matcher.passes(event):
             return None
         scope = {"event": event, "trigger": {"id": self.id, "workflow": self.workflow}}
         return Firing(namespace, self.workflow, self.id, cause, at_us, self.inputs.of(scope))
@@ -100,7 +104,7 @@ class Publisher:
             if not await change.add_published(namespace, event, now_us):
                 return pb.PublishEventResponse(event_id=event.id, created=False)
             rows = await change.event_triggers(namespace)
-            firings = self._firings(namespace, event, now_us, rows)
+            firings = await self._firings(namespace, event, now_us, rows)
             if firings:
                 await change.add_firings(firings, lease_ms=0)
         failpoint("event.published")
@@ -108,7 +112,7 @@ class Publisher:
             self._on_firing()
         return pb.PublishEventResponse(event_id=event.id, created=True, triggers=len(firings))
 
-    def _firings(
+    async def _firings(
         self, namespace: str, event: pb.Event, at_us: int, rows: list[Row]
     ) -> list[Firing]:
         if not rows:
@@ -117,7 +121,8 @@ class Publisher:
         firings = []
         for row in rows:
             try:
-                fired = self._armory.armed(namespace, row).firing(namespace, cause, at_us, value)
+                armed = self._armory.armed(namespace, row)
+                fired = await armed.firing(namespace, cause, at_us, value)
             except RenderError as error:
                 # It would be so again: the publisher is told, and nothing of it is kept.
                 where = f"trigger {row['id']} of {row['workflow']}"
@@ -150,28 +155,37 @@ class Lifecycle:
                 found.setdefault(row["namespace"], []).append(armed)
         self._by_namespace = found
 
-    def firings_of(self, rows: Iterable[history_service_pb2.EventRow]) -> list[Firing]:
-        """Of the events of one commit. No execution fires a trigger of its own workflow."""
+    def asked(
+        self, rows: Iterable[history_service_pb2.EventRow]
+    ) -> list[history_service_pb2.EventRow]:
+        """Copies of those that some trigger may fire for: the rest of their commit can go."""
         if not self._by_namespace:
             return []
-        firings: list[Firing] = []
+        found = []
         for row in rows:
-            asking = [
-                armed
-                for armed in self._by_namespace.get(row.namespace, ())
-                if armed.workflow != row.workflow_id
-            ]
-            if asking:
-                firings += _fired(row, asking)
-        return firings
+            if self._asking(row):
+                found.append(history_service_pb2.EventRow())
+                found[-1].CopyFrom(row)
+        return found
 
-    async def store(self, firings: list[Firing]) -> None:
-        await self._store.add_unpaused(firings)
-        self._on_firing()
+    def _asking(self, row: history_service_pb2.EventRow) -> list[Armed]:
+        """No execution fires a trigger of its own workflow."""
+        return [
+            armed
+            for armed in self._by_namespace.get(row.namespace, ())
+            if armed.workflow != row.workflow_id
+        ]
+
+    async def store(self, rows: Iterable[history_service_pb2.EventRow]) -> None:
+        """Stores what these fire."""
+        firings = [fired for row in rows for fired in await _fired(row, self._asking(row))]
+        if firings:
+            await self._store.add_unpaused(firings)
+            self._on_firing()
 
 
-def _fired(row: history_service_pb2.EventRow, asking: list[Armed]) -> list[Firing]:
-    firings = []
+async def _fired(row: history_service_pb2.EventRow, asking: list[Armed]) -> list[Firing]:
+    firings: list[Firing] = []
     try:
         events = history_event_pb2.HistoryEvents.FromString(row.events).events
     except DecodeError:
@@ -180,7 +194,7 @@ def _fired(row: history_service_pb2.EventRow, asking: list[Armed]) -> list[Firin
         value = _lifecycle_value(row, event)
         for armed in asking:
             try:
-                fired = armed.firing(row.namespace, value["id"], event.at_us, value)
+                fired = await armed.firing(row.namespace, value["id"], event.at_us, value)
             except RenderError:
                 continue  # it is not what the trigger takes it for
             if fired is not None:

@@ -29,6 +29,8 @@ def check_graph(scope: Scope, problems: Problems) -> None:
     """One graph; those of its maps are checked apart."""
     _check_unique(scope, problems)
     for node in scope.nodes:
+        if all(map(scope.ids.__contains__, node.dependencies)):
+            continue
         for number, name in enumerate(node.dependencies):
             if name and name not in scope.ids and not problems.full:
                 message = f"{node.id or 'a node'} depends on {name!r}, which "

@@ -1,0 +1,86 @@
+"""Filters of triggers are evaluated between the turns of others."""
+
+import asyncio
+from typing import Any
+
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
+from flowmesh.event.published import Armory, Lifecycle
+
+TRIGGERS = 20
+
+
+def row_of(workflow: str, namespace: str = "default") -> history_service_pb2.EventRow:
+    started = history_event_pb2.HistoryEvent(
+        sequence=1, at_us=7, workflow_started=history_event_pb2.WorkflowStarted()
+    )
+    events = history_event_pb2.HistoryEvents(events=[started])
+    return history_service_pb2.EventRow(
+        namespace=namespace,
+        workflow_id=workflow,
+        execution_id="exec-1",
+        events=events.SerializeToString(),
+    )
+
+
+def trigger(number: int, condition: str = "") -> dict[str, Any]:
+    event = trigger_pb2.EventTrigger(type="flowmesh.workflow.started", filter=condition)
+    body = trigger_pb2.Trigger(id=f"t{number}", event=event).SerializeToString()
+    return {"namespace": "default", "workflow": f"w{number}", "id": f"t{number}", "body": body}
+
+
+class Stored:
+    """Takes what fires in place of the database."""
+
+    def __init__(self, *triggers: dict[str, Any]) -> None:
+        self.triggers = triggers
+        self.firings: list[Any] = []
+
+    async def all_event_triggers(self) -> tuple[dict[str, Any], ...]:
+        return self.triggers
+
+    async def add_unpaused(self, firings: list[Any]) -> None:
+        self.firings += firings
+
+
+async def lifecycle_of(stored: Any) -> Lifecycle:
+    lifecycle = Lifecycle(store=stored, armory=Armory(), on_firing=lambda: None)
+    await lifecycle.load()
+    return lifecycle
+
+
+async def test_others_have_their_turn_between_filters() -> None:
+    """As often as there are filters, however long each of them takes."""
+    stored = Stored(*(trigger(number, "event.type != ''") for number in range(TRIGGERS)))
+    lifecycle = await lifecycle_of(stored)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    await lifecycle.store(lifecycle.asked([row_of("orders")]))
+    beside.cancel()
+    assert len(stored.firings) == TRIGGERS
+    assert turns >= TRIGGERS
+
+
+async def test_only_rows_that_somebody_asks_for_are_kept() -> None:
+    """Those of another namespace and of the trigger's own workflow fire nothing."""
+    stored = Stored(trigger(1), trigger(2, "event.subject == 'nobody'"))
+    lifecycle = await lifecycle_of(stored)
+    rows = [row_of("orders"), row_of("orders", "other"), row_of("w1"), row_of("w2")]
+    asked = lifecycle.asked(rows)
+    assert [row.workflow_id for row in asked] == ["orders", "w1", "w2"]
+    await lifecycle.store(asked)
+    fired = [(each.workflow, each.cause) for each in stored.firings]
+    assert fired == [("w1", "exec-1/1"), ("w1", "exec-1/1")]
+
+
+async def test_nothing_is_kept_where_nobody_asks() -> None:
+    """Not even a namespace is looked up."""
+    lifecycle = await lifecycle_of(Stored())
+    assert lifecycle.asked([row_of("orders")]) == []
