@@ -105,6 +105,9 @@ class Rows:
     outbox: dict[int, dict[int, OutboxRow]] = field(default_factory=dict)
     payloads: dict[tuple[str, str], Payload] = field(default_factory=dict)
     references: set[tuple[str, str, str]] = field(default_factory=set)
+    limits: dict[tuple[str, int, str], Row] = field(default_factory=dict)
+    stops: dict[tuple[str, str], Row] = field(default_factory=dict)
+    limits_moved: int = 0
     commits: list[Commit] = field(default_factory=list)
     # What tells a reader of histories in which order things happened.
     tick: Callable[[], int] = lambda: 0

@@ -30,7 +30,8 @@ from flowmesh.orchestrator.control import Control
 from flowmesh.orchestrator.control_server import ControlServer
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.limits_server import PermitServer
+from flowmesh.orchestrator.limits import Limits
+from flowmesh.orchestrator.limits_server import LimitServer, PermitServer
 from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.main import _kept_up
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
@@ -116,6 +117,9 @@ class OrchestratorHost:
         executions = Executions(core=self.core, stub_at=world.network.stub)
         no_pool: Any = None
         no_links: Any = None
+        no_letters: Any = None
+        stub_at: Any = world.network.stub
+        limits = Limits(core=self.core, stub_at=stub_at, permit_stub=stub_at)
         archiving = Archiving(store=self.store, plans=self.core.plans, archive=None)
         searches = Searches(pool=no_pool, clock=self.clock)
         listing = Listing(searches=searches, states=self.core.states, state_of=executions.state)
@@ -132,6 +136,7 @@ class OrchestratorHost:
             PayloadServer(core=self.core),
             PartitionServer(core=self.core, executions=executions),
             OutboxServer(core=self.core),
+            LimitServer(limits=limits, dead_letters=no_letters),
             PermitServer(core=self.core),
             DispatchServer(
                 dispatcher=self.core.dispatcher,

@@ -57,6 +57,7 @@ def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
         ],
         "starts set aside": core.committer.starts._early,
         "tasks held back": list(core.dispatcher.gate._waiting),
+        "tasks stopped": [one.key for _, one in core.dispatcher.gate.stopped()],
         "permits held": list(core.permits._held),
         "permits waited for": list(core.permits._wanted),
         "permits to give back": core.permits._releasing,

@@ -16,6 +16,7 @@ from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.committer import Committer
 from flowmesh.orchestrator.deliveries import Deliveries
 from flowmesh.orchestrator.errors import StatementRefused
+from flowmesh.orchestrator.gate import Gate
 from flowmesh.orchestrator.messenger import Messenger
 from flowmesh.orchestrator.outbox import Outbox
 from flowmesh.orchestrator.ownership import Ownership
@@ -131,6 +132,19 @@ def attempts_begin_anew() -> AbstractContextManager[None]:
     return _replaced(Scope, "next_attempt", lambda before: next_attempt)
 
 
+def stopped_forgotten() -> AbstractContextManager[None]:
+    """What a stop has held back is not looked at again when it is lifted."""
+
+    def made(before: Any) -> Any:
+        def changed(self: Gate, *what: Any) -> None:
+            self._stopped.clear()
+            before(self, *what)
+
+        return changed
+
+    return _replaced(Gate, "changed", made)
+
+
 @contextmanager
 def take_over_unordered() -> Iterator[None]:
     """A new owner neither says which events come before its own nor brings them back first."""
@@ -181,4 +195,5 @@ PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "lines of starts are forgotten": lines_forgotten,
     "ends are not told to who joined": ends_untold,
     "attempts begin anew": attempts_begin_anew,
+    "what was stopped is forgotten": stopped_forgotten,
 }

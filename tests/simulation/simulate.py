@@ -9,6 +9,7 @@ from random import Random
 from tests.simulation.chaos import Chaos
 from tests.simulation.invariants import events_of, violations
 from tests.simulation.loop import Stuck, elapsed, virtual_loop
+from tests.simulation.operators import Operators
 from tests.simulation.people import People
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
@@ -72,6 +73,7 @@ async def run(world: World) -> None:
     workload = Workload(world, starts=random.randint(1, 8), within_s=within_s)
     workload.begin()
     People(world).begin()
+    Operators(world).begin()
     await Chaos(world).run(within_s)
     world.heal()
     settled = await world.until_settled(workload)

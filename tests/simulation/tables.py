@@ -11,14 +11,15 @@ import orjson
 
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.lines import ENDED as LAST_PHASE
-from tests.simulation.commit_sql import Incarnation, OutboxRow, Partition, Payload, Row, Rows
+from tests.simulation.commit_sql import Incarnation, OutboxRow, Partition, Payload, Row
+from tests.simulation.limit_tables import LimitTables
 
 LEASE_US = 3_000_000
 RUNNING = 2
 PAYLOAD_KEPT_US = DAY_US
 
 
-class Tables(Rows):
+class Tables(LimitTables):
     """Every method is one statement."""
 
     # --- ownership ---
@@ -49,19 +50,8 @@ class Tables(Rows):
             "renewed": me is not None,
             "alive": orjson.dumps(alive),
             "partitions": orjson.dumps(owned),
-            "limits_version": self.limits_version(),
+            "limits_version": self.limits_moved,
         }
-
-    # --- limits: none are set ---
-
-    def limits_version(self) -> int:
-        return 0
-
-    def limits_set(self) -> list[Row]:
-        return []
-
-    def dispatch_stops(self) -> list[Row]:
-        return []
 
     def end_lease(self, incarnation: int) -> None:
         if incarnation in self.incarnations:

@@ -1,0 +1,107 @@
+"""Operators limit what runs and stop it for a while, whatever breaks just then."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from flowmesh.api.execution.v1 import limits_service_pb2 as pb
+from flowmesh.engine import has_ended
+from flowmesh.rpc.requests import DEFAULT_NAMESPACE
+from tests.simulation.faults import LATE_S_MAX
+from tests.simulation.hosts import BUILTIN_TYPE
+from tests.simulation.loop import elapsed
+from tests.simulation.peers import REMOTE_TYPE, Client
+from tests.simulation.plans import NODES_MAX, catalogue
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+ACTS = (0, 0, 0, 1, 1, 2)
+"""How often something is limited or stopped in a run."""
+
+HEARD_S = 8.0
+"""An owner renews its lease every second, or is none; it knows of a stop by then."""
+
+
+class Operators:
+    """They act in the first three seconds, and lift every stop in the end."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._random = Random(f"{world.seed}/operators")
+        self._client = Client(world, "operators")
+
+    def begin(self) -> None:
+        for _ in range(self._random.choice(ACTS)):
+            act = self._random.choice((self._stop, self._limit))
+            self._client.spawn(act(self._random.uniform(0.0, 3.0)))
+
+    async def _stop(self, after_s: float) -> None:
+        await elapsed(after_s)
+        workflow = self._random.choice(("", self._random.choice(self._started())))
+        stop = pb.StopDispatchRequest(workflow_id=workflow)
+        stopped = await self._client.call("stop", "StopDispatch", stop)
+        since_s = self.world.loop.time()
+        await elapsed(self._random.choice((0.1, 0.5, 2.0, HEARD_S)))
+        if stopped is not None and self.world.loop.time() - since_s >= HEARD_S:
+            self._check_heard((DEFAULT_NAMESPACE, workflow))
+        # What was not answered may be stopped as late as this.
+        late_s = since_s + LATE_S_MAX if stopped is None else 0.0
+        stops = self.world.tables.stops
+        while (DEFAULT_NAMESPACE, workflow) in stops or self.world.loop.time() < late_s:
+            start = pb.StartDispatchRequest(workflow_id=workflow)
+            await self._client.call("start again", "StartDispatch", start)
+            await elapsed(self._random.uniform(0.05, 0.4))
+
+    def _check_heard(self, stop: tuple[str, str]) -> None:
+        """Whoever may dispatch knows that it must not, unless somebody else has lifted the stop."""
+        if stop not in self.world.tables.stops:
+            return
+        for host in self.world.orchestrators.values():
+            core = host.core
+            deaf = stop not in core.dispatcher.gate.rules.stops
+            if deaf and host.process.runs and host.ready and core.ownership.lease_valid:
+                self.world.problem("stop", f"{host.address} has not heard of the stop of {stop}")
+
+    async def _limit(self, after_s: float) -> None:
+        await elapsed(after_s)
+        limit = self._drawn()
+        await self._client.call("limit", "SetLimit", pb.SetLimitRequest(limit=limit))
+        await elapsed(self._random.choice((0.1, 0.5, 2.0)))
+        if self._random.random() < 0.3:
+            limit.concurrency = self._random.randint(1, 5)
+            await self._client.call("limit", "SetLimit", pb.SetLimitRequest(limit=limit))
+        elif self._random.random() < 0.7:
+            lift = pb.DeleteLimitRequest(kind=limit.kind, subject=limit.subject)
+            await self._client.call("lift", "DeleteLimit", lift)
+
+    def _drawn(self) -> pb.Limit:
+        """Numbers that whatever is limited can end with."""
+        draw = self._random
+        workflow = draw.choice(self._started())
+        kind, subject = draw.choice(
+            (
+                (pb.LIMIT_KIND_NAMESPACE, ""),
+                (pb.LIMIT_KIND_WORKFLOW, workflow),
+                (pb.LIMIT_KIND_TASK_TYPE, draw.choice((REMOTE_TYPE, BUILTIN_TYPE))),
+                (pb.LIMIT_KIND_NODE, f"{workflow}/n{draw.randrange(NODES_MAX)}"),
+                (pb.LIMIT_KIND_QUEUE, draw.choice(("default", "other"))),
+            )
+        )
+        limit = pb.Limit(kind=kind, subject=subject, concurrency=draw.choice((0, 1, 1, 2, 5)))
+        if draw.random() < 0.3:
+            limit.rate_per_second, limit.burst = draw.choice((5.0, 50.0)), draw.choice((0, 1, 3))
+        if kind == pb.LIMIT_KIND_NAMESPACE:
+            limit.weight = draw.choice((0, 1, 3))
+        elif kind == pb.LIMIT_KIND_QUEUE:
+            limit.max_size = draw.choice((0, 0, 3))
+        elif kind == pb.LIMIT_KIND_WORKFLOW:
+            limit.retries = draw.choice((0.0, 0.0, 0.1, 1.0))
+        return limit
+
+    def _started(self) -> list[str]:
+        """Workflows that executions run of, or any."""
+        rows = self.world.tables.executions.values()
+        found = {row["workflow_id"] for row in rows if not has_ended(row["status"])}
+        return sorted(found) or sorted(catalogue())[:3]
