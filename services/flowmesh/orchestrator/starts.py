@@ -75,6 +75,9 @@ class Starts:
         self._early: list[StartWork] = []
         self._asides: list[Aside] = []
         self._placed: list[StartWork] = []
+        # Requests that this batch has others answer, and what came under one of them again.
+        self._named: set[tuple[str, str]] = set()
+        self._again: list[StartWork] = []
         # The starts of each line that are being looked up.
         self._turns = Turns()
         self._answered: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
@@ -158,10 +161,20 @@ class Starts:
             # Whoever owned it meanwhile may have answered it: it has to be looked up again.
             start.answer(Moved(start.partition))
             return None
-        before = self._answered.get((start.namespace, start.request_id))
+        named = (start.namespace, start.request_id)
+        before = self._answered.get(named)
         if before is not None and start.request_id:
             start.answer(repeated(start, *before))
             return None
+        if named in self._named:
+            # By now another one may hold the key: it is answered as the first, once that is.
+            self._again.append(start)
+            return None
+        return self._place(start, policy, execution_id, now_us)
+
+    def _place(
+        self, start: StartWork, policy: StartPolicy, execution_id: str, now_us: int
+    ) -> Work | None:
         command = start.start
         command.waits = False
         name = (start.namespace, start.plan.workflow_id, command.key)
@@ -174,6 +187,8 @@ class Starts:
             self._asides.append(Aside(start, place, None))
             return None
         joined = Started(place.member.execution_id, created=False)
+        if start.request_id:
+            self._named.add((start.namespace, start.request_id))
         if place.debounces:
             return DebounceWork(start, joined.execution_id, partial(self._debounced, start, joined))
         self._asides.append(Aside(start, joined, place.member))
@@ -250,6 +265,13 @@ class Starts:
         asides, self._asides = self._asides, []
         for aside in asides:
             self._answer(aside, held)
+        for start in self._take_again():
+            self._submit(start)
+
+    def _take_again(self) -> list[StartWork]:
+        again, self._again = self._again, []
+        self._named.clear()
+        return again
 
     def _answer(self, aside: Aside, held: frozenset[int]) -> None:
         start, answer, member = aside.start, aside.answer, aside.member
@@ -270,11 +292,11 @@ class Starts:
             self.lines.forget(start.execution_id)
         self._placed.clear()
         asides, self._asides = self._asides, []
-        for aside in asides:
+        for start in [*(aside.start for aside in asides), *self._take_again()]:
             if answer is not None:
-                aside.start.answer(answer)
+                start.answer(answer)
             else:
-                self._submit(aside.start)
+                self._submit(start)
 
     def _move_on(self, line: Line) -> None:
         for member, command in next_steps(line):

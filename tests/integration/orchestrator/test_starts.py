@@ -7,9 +7,10 @@ import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import Cancel, Start, State, TaskEnded
 from flowmesh.engine import state as s
-from flowmesh.errors import FlowmeshError, WrongState
+from flowmesh.errors import Conflict, FlowmeshError, WrongState
 from flowmesh.orchestrator.errors import Moved, StatementRefused
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
@@ -240,6 +241,32 @@ async def test_a_start_soon_after_another_is_answered_with_its_execution(
         assert again == Started(first.execution_id, created=False)
         core.clock.ahead_ms = 70_000
         assert (await begun(core, one, key="k")).created
+
+
+async def test_a_start_that_comes_twice_in_a_batch_is_answered_once(
+    store: OrchestratorStore,
+) -> None:
+    """Although what would answer it is another execution by the second time."""
+    one = of(dedup_window_ms=60_000)
+    async with running(store) as core:
+        first = await begun(core, one)
+        await end(core, first.execution_id)
+
+        def rerun(reply: Reply) -> StartWork:
+            work: StartWork = start(one, "rerun")(reply)
+            work.start.origin = execution_pb2.Origin(execution_id=first.execution_id)
+            return work
+
+        made = (start(one, "r"), rerun, start(one, "r"), start(one, "r", data=b"other"))
+        asked = [core.submit(each) for each in made]
+        once, again, twice, reused = [await each for each in asked]
+        assert isinstance(again, Started)
+        assert again.created
+        assert once == twice == Started(first.execution_id, created=False)
+        assert isinstance(reused, Conflict)
+        assert await begun(core, one, "r") == once
+    async with running(store) as core:
+        assert await begun(core, one, "r") == once
 
 
 async def test_a_batch_that_the_database_refuses_leaves_nobody_in_a_line(
