@@ -76,8 +76,9 @@ class Permits:
         # What a pass of the loop has collected for others.
         self._asking: dict[str, dict[str, list[Ask]]] = {}
         self._granting: dict[tuple[str, str], list[str]] = {}
-        # Tokens to give back, by namespace, until whoever gives them has heard it.
-        self._releasing: dict[str, set[str]] = {}
+        # Tokens to give back, by namespace, until whoever gives them has heard it, each with the
+        # epoch at which it was held or wanted.
+        self._releasing: dict[str, dict[str, int]] = {}
         self._flushing = False
         self._recovered: dict[int, int] = {}
         # Peers that were there when there was something to say; of them those that have not heard
@@ -137,7 +138,7 @@ class Permits:
     def hold(self, namespace: str, token: str, needs: tuple[Need, ...]) -> None:
         """A task that runs already holds permits, whether they were there or not."""
         self._forget_releases(namespace, {token})
-        partition = partition_of(token.partition("|")[0]) or 0
+        partition = _partition(token)
         epoch = self._ownership.epochs.get(partition, 0)
         self._held[token] = Ask(namespace, token, partition, epoch, needs, 0.0, "", self._given)
 
@@ -150,9 +151,9 @@ class Permits:
         home = home_of(ask.namespace)
         if home in self._ownership.epochs:
             if home in self._books:
-                self._books[home].release(token, ask.partition)
+                self._books[home].release(token, ask.partition, ask.epoch)
             return
-        self._releasing.setdefault(ask.namespace, set()).add(token)
+        self._releasing.setdefault(ask.namespace, {})[token] = ask.epoch
         self._flush_soon()
 
     def close(self, token: str, for_ms: int) -> None:
@@ -293,11 +294,11 @@ class Permits:
         """Permits that were asked for have come."""
         for token in request.tokens:
             wanted = self._wanted.get(token)
-            partition = partition_of(token.partition("|")[0])
+            epoch = self._ownership.epochs.get(_partition(token))
             if wanted is not None:
                 self._given(wanted.ask)
-            elif token not in self._held and partition in self._ownership.epochs:
-                self._releasing.setdefault(request.namespace, set()).add(token)
+            elif token not in self._held and epoch is not None:
+                self._releasing.setdefault(request.namespace, {})[token] = epoch
                 self._flush_soon()
 
     def released(self, request: pb.ReleasePermitsRequest) -> None:
@@ -307,13 +308,14 @@ class Permits:
         if self._is_late(request.address, request.order):
             return
         book = self._books.get(home)
-        for token in request.tokens if book is not None else ():
-            assert book is not None
-            partition = partition_of(token.partition("|")[0]) or 0
-            if request.retry_after_ms:
-                book.close(token, partition, request.retry_after_ms)
-            else:
-                book.release(token, partition)
+        if book is None:
+            return
+        if request.retry_after_ms:
+            for token in request.tokens:
+                book.close(token, _partition(token), request.retry_after_ms)
+            return
+        for token, epoch in zip(request.tokens, request.epochs, strict=False):
+            book.release(token, _partition(token), epoch)
 
     # --- to others ---
 
@@ -376,7 +378,7 @@ class Permits:
             return self._heard(self._stub_at(address).GrantPermits, grant)
         for namespace, tokens in self._releasing.items():
             if self._home_address(namespace) == address:
-                return self._release_there(address, namespace, set(tokens))
+                return self._release_there(address, namespace, dict(tokens))
         return None
 
     def _home_address(self, namespace: str) -> str:
@@ -404,10 +406,11 @@ class Permits:
             self.granted(pb.GrantPermitsRequest(tokens=answer.granted, namespace=namespace))
         return answer is not None
 
-    async def _release_there(self, address: str, namespace: str, tokens: set[str]) -> bool:
+    async def _release_there(self, address: str, namespace: str, tokens: dict[str, int]) -> bool:
         request = pb.ReleasePermitsRequest(
             namespace=namespace,
-            tokens=sorted(tokens),
+            tokens=tokens.keys(),
+            epochs=tokens.values(),
             address=self._address,
             order=self._next_order(),
         )
@@ -417,17 +420,17 @@ class Permits:
         return heard
 
     def _release_here(self, namespace: str) -> None:
-        tokens, book = set(self._releasing[namespace]), self._books.get(home_of(namespace))
-        for token in sorted(tokens) if book is not None else ():
+        tokens, book = self._releasing.pop(namespace), self._books.get(home_of(namespace))
+        for token, epoch in tokens.items() if book is not None else ():
             assert book is not None
-            book.release(token, partition_of(token.partition("|")[0]) or 0)
-        self._forget_releases(namespace, tokens)
+            book.release(token, _partition(token), epoch)
 
-    def _forget_releases(self, namespace: str, tokens: set[str]) -> None:
+    def _forget_releases(self, namespace: str, tokens: Iterable[str]) -> None:
         """These are given back, or are not to be."""
         left = self._releasing.get(namespace)
         if left is not None:
-            left -= tokens
+            for token in tokens:
+                left.pop(token, None)
             if not left:
                 del self._releasing[namespace]
 
@@ -445,6 +448,11 @@ class Permits:
             return await call(request, timeout=CALL_TIMEOUT_S)
         except FlowmeshError:
             return None
+
+
+def _partition(token: str) -> int:
+    """Of the execution whose attempt a token stands for."""
+    return partition_of(token.partition("|")[0]) or 0
 
 
 def _nobody(_ask: Ask) -> None:

@@ -187,14 +187,17 @@ class PermitBook:
 
     # --- giving back ---
 
-    def release(self, token: str, partition: int) -> None:
-        """The task has ended, or does not want to leave any more."""
-        ask = self._asks.pop(token, None)
-        if ask is not None:
+    def release(self, token: str, partition: int, epoch: int) -> None:
+        """The task has ended, or does not want to leave any more: so says who had its partition at
+        this epoch, which does not count for whoever has it since.
+        """
+        ask = self._asks.get(token)
+        if ask is not None and epoch >= ask.epoch:
+            del self._asks[token]
             ask.over = True
-        out = self._out.get(partition)
-        given = out.pop(token, None) if out is not None else None
-        if given is not None:
+        given = self._out.get(partition, {}).get(token)
+        if given is not None and epoch >= given.epoch:
+            del self._out[partition][token]
             self._freed(given)
 
     def _freed(self, ask: Ask) -> None:

@@ -173,6 +173,7 @@ async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
 
     assert asked(fresh, 1) == [fresh.token]
     released = pb.ReleasePermitsRequest(namespace="default", tokens=[fresh.token, late.token])
+    released.epochs.extend([1, 1])
     released.address, released.order = "peer", 3
     home.permits.released(released)
     assert asked(late, 2) == []

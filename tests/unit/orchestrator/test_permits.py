@@ -54,7 +54,7 @@ def test_no_more_than_the_limit_at_once() -> None:
     """Who comes too late is told when somebody has ended."""
     desk = Desk()
     assert [desk.take(token, TWO) for token in "abc"] == [True, True, False]
-    desk.book.release("a", 0)
+    desk.book.release("a", 0, 1)
     assert desk.told == ["c"]
     assert desk.in_use("workflow:w") == 2
 
@@ -65,8 +65,8 @@ def test_asking_and_giving_back_twice_counts_once() -> None:
     assert desk.take("a", TWO)
     assert desk.take("a", TWO)
     assert desk.in_use("workflow:w") == 1
-    desk.book.release("a", 0)
-    desk.book.release("a", 0)
+    desk.book.release("a", 0, 1)
+    desk.book.release("a", 0, 1)
     assert desk.in_use("workflow:w") == 0
 
 
@@ -77,7 +77,7 @@ def test_several_limits_are_taken_at_once_or_not_at_all() -> None:
     assert not desk.take("b", TWO, ONE)
     assert desk.in_use("workflow:w") == 1
     assert desk.take("c", TWO)
-    desk.book.release("a", 0)
+    desk.book.release("a", 0, 1)
     assert desk.told == ["b"]
 
 
@@ -88,7 +88,7 @@ def test_who_waits_longest_is_next_and_keys_take_turns() -> None:
     for token, due_ms, fair in [("a2", 2, "a"), ("a1", 1, "a"), ("b1", 9, "b")]:
         desk.take(token, ONE, due_ms=due_ms, fair=fair)
     for token in ("first", "a1", "b1"):
-        desk.book.release(token, 0)
+        desk.book.release(token, 0, 1)
     assert desk.told == ["a1", "b1", "a2"]
 
 
@@ -101,10 +101,10 @@ def test_a_raised_limit_lets_those_go_that_wait() -> None:
     desk.book.serve_all()
     assert desk.told == ["c"]
     desk.set["workflow:w"] = (1, 0.0, 0)
-    desk.book.release("a", 0)
-    desk.book.release("b", 0)
+    desk.book.release("a", 0, 1)
+    desk.book.release("b", 0, 1)
     assert desk.told == ["c"]
-    desk.book.release("c", 0)
+    desk.book.release("c", 0, 1)
     assert desk.told == ["c", "d"]
 
 
@@ -142,7 +142,7 @@ def test_nothing_is_given_before_all_partitions_have_said_what_they_hold() -> No
     assert desk.told == []
     desk.book.report({1: 1}, [])
     assert desk.told == []
-    desk.book.release("old-1", 0)
+    desk.book.release("old-1", 0, 1)
     assert desk.told == ["new"]
 
 
@@ -168,6 +168,20 @@ def test_an_owner_of_before_gets_nothing() -> None:
     assert desk.in_use("workflow:w") == 0
 
 
+def test_what_an_owner_of_before_gives_back_its_successor_keeps() -> None:
+    """Attempts have one token wherever their partition is: what comes late would take the permit
+    from a task that runs, or make one wait for ever.
+    """
+    desk = Desk()
+    desk.book.report({0: 2}, [replace(desk.ask("runs", ONE), epoch=2)])
+    assert not desk.book.take(replace(desk.ask("waits", ONE), epoch=2))
+    for token in ("runs", "waits"):
+        desk.book.release(token, 0, 1)
+    assert desk.in_use("node:w/a") == 1
+    desk.book.release("runs", 0, 2)
+    assert desk.told == ["waits"]
+
+
 def test_what_was_given_while_a_report_was_on_its_way_stays_given() -> None:
     """It says that the task waits still; else another one would get the same permit."""
     desk = Desk()
@@ -175,7 +189,7 @@ def test_what_was_given_while_a_report_was_on_its_way_stays_given() -> None:
         assert desk.take(token, TWO)
     desk.book.report({0: 1}, [], wanted={"given"})
     assert desk.in_use("workflow:w") == 1
-    desk.book.release("given", 0)
+    desk.book.release("given", 0, 1)
     assert desk.in_use("workflow:w") == 0
 
 
@@ -184,6 +198,6 @@ def test_what_is_held_is_not_given_once_more() -> None:
     desk = Desk()
     assert [desk.take(token, TWO) for token in "abc"] == [True, True, False]
     desk.book.report({0: 1}, [desk.ask(token, TWO) for token in "ac"])
-    desk.book.release("a", 0)
+    desk.book.release("a", 0, 1)
     assert not desk.told
     assert desk.in_use("workflow:w") == 1

@@ -1017,6 +1017,7 @@ class ReleasePermitsRequest(_message.Message):
     RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    EPOCHS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     retry_after_ms: _builtins.int
     """Of the first token: its upstream wants to be left alone for so long, in ms."""
@@ -1025,6 +1026,12 @@ class ReleasePermitsRequest(_message.Message):
     order: _builtins.int
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of each token, where it is given back: the epoch at which the sender had its partition. What
+        an owner of before gives back, the owner of today may still want.
+        """
+
     def __init__(
         self,
         *,
@@ -1033,10 +1040,11 @@ class ReleasePermitsRequest(_message.Message):
         retry_after_ms: _builtins.int = ...,
         address: _builtins.str = ...,
         order: _builtins.int = ...,
+        epochs: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "namespace", b"namespace", "order", b"order", "retry_after_ms", b"retry_after_ms", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "epochs", b"epochs", "namespace", b"namespace", "order", b"order", "retry_after_ms", b"retry_after_ms", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
