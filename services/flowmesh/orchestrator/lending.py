@@ -176,7 +176,8 @@ class Permits:
         """Their new owners say what they hold; permits whose home is gone are given elsewhere."""
         for partition in gone:
             self._recovered.pop(partition, None)
-            self._books.pop(partition, None)
+            if (book := self._books.pop(partition, None)) is not None:
+                book.forget()
         for wanted in self._wanted.values():
             if home_of(wanted.ask.namespace) in gone:
                 # The book knows of it no more, whoever has the next one.
@@ -291,12 +292,13 @@ class Permits:
         self._flush_soon()
 
     def granted(self, request: pb.GrantPermitsRequest) -> None:
-        """Permits that were asked for have come."""
+        """Permits that were asked for have come; those of a home of before are void."""
         for token in request.tokens:
             wanted = self._wanted.get(token)
             epoch = self._ownership.epochs.get(_partition(token))
             if wanted is not None:
-                self._given(wanted.ask)
+                if wanted.address == request.address:
+                    self._given(wanted.ask)
             elif token not in self._held and epoch is not None:
                 self._releasing.setdefault(request.namespace, {})[token] = epoch
                 self._flush_soon()
@@ -375,6 +377,7 @@ class Permits:
         self._asking.pop(address, None)
         for key in [key for key in self._granting if key[0] == address]:
             grant = pb.GrantPermitsRequest(tokens=self._granting.pop(key), namespace=key[1])
+            grant.address = self._address
             return self._heard(self._stub_at(address).GrantPermits, grant)
         for namespace, tokens in self._releasing.items():
             if self._home_address(namespace) == address:
@@ -403,7 +406,9 @@ class Permits:
         )
         answer = await self._quietly(self._stub_at(address).AskPermits, request)
         if answer is not None:
-            self.granted(pb.GrantPermitsRequest(tokens=answer.granted, namespace=namespace))
+            granted = pb.GrantPermitsRequest(tokens=answer.granted, namespace=namespace)
+            granted.address = address
+            self.granted(granted)
         return answer is not None
 
     async def _release_there(self, address: str, namespace: str, tokens: dict[str, int]) -> bool:

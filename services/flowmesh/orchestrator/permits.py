@@ -291,15 +291,9 @@ class PermitBook:
                     ask.granted(ask)
 
     def forget(self) -> None:
-        """Permits are given elsewhere from now on, or nobody knows any more what is out."""
-        for ask in self._asks.values():
-            ask.over = True
-        self._asks.clear()
-        self._unsettled.clear()
-        self._counters.clear()
-        self._out.clear()
-        self._epochs.clear()
-        self.unreported = set(range(self._partitions))
+        """Permits are given elsewhere from now on: those that wait here are not told any more."""
+        for counter in self._counters.values():
+            counter.waiting.clear()
 
     def counters(self, namespace: str) -> list[Counter]:
         """Those in use, or waited for."""

@@ -76,9 +76,9 @@ class Side:
         await done(f"{calls}", lambda: self.peer.calls == [*calls], within_s=PATIENCE_S)
 
 
-def token() -> str:
+def token(attempt: int = 1) -> str:
     """Of a task whose execution is in a partition of ours."""
-    return f"{ExecutionIds(1).make(1, ELSEWHERE)}|a|1"
+    return f"{ExecutionIds(1).make(1, ELSEWHERE)}|a|{attempt}"
 
 
 async def test_what_a_report_holds_is_given_back_behind_it() -> None:
@@ -179,3 +179,33 @@ async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
     assert asked(late, 2) == []
     assert [each.in_use for each in home.permits.counters("default")] == []
     assert asked(late, 4) == [late.token]
+
+
+async def test_a_home_of_before_grants_nothing() -> None:
+    """The home of today does not count what it gave, and would give the same permit again."""
+    side, wanted = Side(home="peer"), token()
+    task = ReadyTask(wanted.partition("|")[0], "a", 1, ELSEWHERE, ("default", "q", "t", ""), 0)
+    assert not side.permits.take(task, wanted, (ONE,))
+    for address, held in (("before", []), ("peer", [wanted])):
+        side.permits.granted(
+            pb.GrantPermitsRequest(tokens=[wanted], namespace="default", address=address)
+        )
+        assert [each.ask.token for each in side.permits.report().held] == held
+
+
+async def test_who_is_not_the_home_any_more_gives_nothing() -> None:
+    """A timer of a rate would let tasks go that wait elsewhere by now."""
+    side = Side(home="here")
+    side.epochs |= dict.fromkeys(range(64), 1)
+    side.permits.recovered(range(64))
+    tokens = [token(), token(2)]
+    for each in tokens:
+        task = ReadyTask(each.partition("|")[0], "a", 1, ELSEWHERE, ("default", "q", "t", ""), 0)
+        side.permits.take(task, each, (ONE,))
+    [counter] = side.permits.counters("default")
+    book = side.permits._books[HOME]
+    del side.epochs[HOME]
+    side.permits.drop_partitions({HOME})
+    counter.in_use = 0
+    book.woken(counter)
+    assert [each.ask.token for each in side.permits.report().held] == tokens[:1]
