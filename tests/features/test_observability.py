@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tests.features.steps import http, retry, workflow
 
 PATIENCE_S = 10
 RUNS = 20
+ALERTS = Path("deploy/alerts.yml").read_text()
 COUNTERS = (
     "workflows_started_total",
     "workflows_completed_total",
@@ -197,6 +199,14 @@ async def test_prometheus_can_scrape(suite: Suite, world: World) -> None:
     assert all(family.documentation and family.type != "unknown" for family in families)
     workflows = {sample.labels.get("workflow") for family in families for sample in family.samples}
     assert workflows == {None}
+
+
+async def test_alerts_are_about_metrics_that_exist(suite: Suite) -> None:
+    """A rule about a name that nobody exports would be silent for ever."""
+    exported = (await suite.get("/metrics")).text
+    named = set(re.findall(r"\b(flowmesh_\w+)\b", ALERTS))
+    assert len(named) > 5
+    assert {name for name in named if not re.search(rf"^{name}\b", exported, re.M)} == set()
 
 
 @pytest.mark.feature("S0-124")

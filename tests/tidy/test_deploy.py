@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import promql_parser
 import yaml
 
 from tests.tidy import sources
@@ -115,3 +116,11 @@ def test_the_services_lock_is_part_of_the_one_lock() -> None:
     whole, part = entries("requirements.lock"), entries("deploy/requirements.lock")
     assert part
     assert part <= whole
+
+
+def test_alerts_can_be_read() -> None:
+    """Every rule is an expression of Prometheus and says what is wrong and what to do."""
+    (group,) = yaml.safe_load(sources.text("deploy/alerts.yml"))["groups"]
+    for rule in group["rules"]:
+        promql_parser.parse(rule["expr"])
+        assert {"summary", "description"} == set(rule["annotations"]), rule["alert"]

@@ -35,6 +35,8 @@ class EventMetrics:
         self.attempts = metrics.counter(
             "flowmesh_event_delivery_attempts_total", "Delivery attempts.", ("outcome",)
         )
+        # There from the start: a rate does not see the first of what was not there before it.
+        self.attempts.labels("dead")
         self.firings = metrics.counter(
             "flowmesh_event_firings_total", "Firings of triggers that ended.", ("outcome",)
         )

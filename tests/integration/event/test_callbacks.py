@@ -104,7 +104,9 @@ async def test_what_can_never_be_delivered_is_dead_at_once(
 async def test_who_refuses_every_attempt_is_listed_as_dead(
     events: Events, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the last attempt of all, under one id, with what the receiver answered."""
+    """After the last attempt of all, under one id, with what the receiver answered; counted for
+    the alert of `deploy/alerts.yml`.
+    """
     monkeypatch.setattr(deliver, "DELAY_FIRST_MS", 1)
     receiver.answers("complete", *[500] * (2 * deliver.ATTEMPTS_MAX))
     await events.owner(1).commit("exec-1", started(), ended(), callbacks=callbacks(receiver))
@@ -113,6 +115,7 @@ async def test_who_refuses_every_attempt_is_listed_as_dead(
     assert (dead.attempts, dead.last_error) == (deliver.ATTEMPTS_MAX, "the receiver answered 500")
     assert len({call.headers["webhook-id"] for call in receiver.calls}) == 1
     assert len(receiver.calls) == deliver.ATTEMPTS_MAX
+    assert events.metric("flowmesh_event_delivery_attempts_total", outcome="dead") == 1
 
 
 async def test_repeats_of_a_message_deliver_nothing_twice(
