@@ -6,6 +6,7 @@ from typing import Any
 import promql_parser
 import yaml
 
+from flowmesh.orchestrator.ids import PARTITION_COUNT
 from tests.tidy import sources
 
 SERVICES = ("definition", "orchestrator", "worker", "event", "registry", "gateway")
@@ -119,8 +120,11 @@ def test_the_services_lock_is_part_of_the_one_lock() -> None:
 
 
 def test_alerts_can_be_read() -> None:
-    """Every rule is an expression of Prometheus and says what is wrong and what to do."""
+    """Every rule is an expression of Prometheus and says what is wrong and what to do; the number
+    of partitions is the one there are.
+    """
     (group,) = yaml.safe_load(sources.text("deploy/alerts.yml"))["groups"]
     for rule in group["rules"]:
         promql_parser.parse(rule["expr"])
         assert {"summary", "description"} == set(rule["annotations"]), rule["alert"]
+    assert group["rules"][0]["expr"].endswith(f"< {PARTITION_COUNT}")

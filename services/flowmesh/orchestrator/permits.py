@@ -92,7 +92,6 @@ class PermitBook:
         self._numbers = numbers
         self._now_ms = now_ms
         self._wake_at = wake_at
-        self._partitions = partitions
         self._counters: dict[tuple[str, str], Counter] = {}
         # Permits that are out, by partition and token.
         self._out: dict[int, dict[str, Ask]] = {}

@@ -81,6 +81,10 @@ def token(attempt: int = 1) -> str:
     return f"{ExecutionIds(1).make(1, ELSEWHERE)}|a|{attempt}"
 
 
+def task_of(of: str) -> ReadyTask:
+    return ReadyTask(of.partition("|")[0], "a", 1, ELSEWHERE, ("default", "q", "t", ""), 0)
+
+
 async def test_what_a_report_holds_is_given_back_behind_it() -> None:
     """Before it the report would bring it back, for ever."""
     side, held = Side(home="peer"), token()
@@ -115,8 +119,7 @@ async def test_a_report_that_is_asked_for_comes_by_a_call_of_its_own() -> None:
     """In the order of everything else; with what waits."""
     side, wanted = Side(home="peer"), token()
     await side.heard("ReportPermits")
-    task = ReadyTask(wanted.partition("|")[0], "a", 1, ELSEWHERE, ("default", "q", "t", ""), 0)
-    assert not side.permits.take(task, wanted, (ONE,))
+    assert not side.permits.take(task_of(wanted), wanted, (ONE,))
     await side.heard("ReportPermits", "AskPermits")
     side.permits.tell_peers()
     await side.heard("ReportPermits", "AskPermits", "ReportPermits")
@@ -146,8 +149,7 @@ async def test_what_is_wanted_again_is_not_given_back() -> None:
     await side.heard("ReportPermits", "ReportPermits")
     side.permits.hold("default", wanted, (ONE,))
     side.permits.release(wanted)
-    task = ReadyTask(wanted.partition("|")[0], "a", 1, ELSEWHERE, ("default", "q", "t", ""), 0)
-    assert not side.permits.take(task, wanted, (ONE,))
+    assert not side.permits.take(task_of(wanted), wanted, (ONE,))
     side.epochs |= dict.fromkeys(range(64), 1)
     side.permits.renewed()
     side.permits.recovered(range(64))
@@ -184,8 +186,7 @@ async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
 async def test_a_home_of_before_grants_nothing() -> None:
     """The home of today does not count what it gave, and would give the same permit again."""
     side, wanted = Side(home="peer"), token()
-    task = ReadyTask(wanted.partition("|")[0], "a", 1, ELSEWHERE, ("default", "q", "t", ""), 0)
-    assert not side.permits.take(task, wanted, (ONE,))
+    assert not side.permits.take(task_of(wanted), wanted, (ONE,))
     for address, held in (("before", []), ("peer", [wanted])):
         side.permits.granted(
             pb.GrantPermitsRequest(tokens=[wanted], namespace="default", address=address)
@@ -200,8 +201,7 @@ async def test_who_is_not_the_home_any_more_gives_nothing() -> None:
     side.permits.recovered(range(64))
     tokens = [token(), token(2)]
     for each in tokens:
-        task = ReadyTask(each.partition("|")[0], "a", 1, ELSEWHERE, ("default", "q", "t", ""), 0)
-        side.permits.take(task, each, (ONE,))
+        side.permits.take(task_of(each), each, (ONE,))
     [counter] = side.permits.counters("default")
     book = side.permits._books[HOME]
     del side.epochs[HOME]
