@@ -196,6 +196,10 @@ class Ownership:
         self.observe_time(tenure.now_us)
         # Kept until it is told: what comes between may fail, and the next renewal is not the first.
         self._lapsed |= not self.lease_valid
+        current = moves == self._moves
+        # At once: what somebody else took while the lease was over must not be ours by it again.
+        self.lost(self._overtaken(tenure))
+        moves = self._moves
         if tenure.renewed and incarnation == self.incarnation:
             self._lease_until_ms = asked_ms + LEASE_MS
         async with self._lock:
@@ -206,9 +210,7 @@ class Ownership:
             if not tenure.renewed:
                 self.owner.incarnation_over()
                 return tenure
-            current = moves == self._moves
-            self.lost(self._overtaken(tenure))
-            if current:
+            if current and moves == self._moves:
                 await self._follow(tenure)
         self.renewed(tenure)
         if self._lapsed:

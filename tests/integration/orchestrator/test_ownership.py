@@ -22,6 +22,8 @@ class Told:
         self.gains: list[tuple[int, frozenset[str] | None]] = []
         self.over = 0
         self.resumptions = 0
+        self.committing = asyncio.Event()
+        self.committing.set()
 
     async def gained(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
         self.gains.append((len(partitions), workers))
@@ -30,7 +32,7 @@ class Told:
         pass
 
     async def barrier(self) -> None:
-        pass
+        await self.committing.wait()
 
     def resumed(self) -> None:
         self.resumptions += 1
@@ -213,6 +215,32 @@ async def test_a_lease_that_holds_again_is_told_though_what_came_after_it_failed
     assert told.resumptions == 1
     await ownership.renew()
     assert told.resumptions == 1
+    await ownership.drain()
+
+
+async def test_a_lease_that_holds_again_brings_back_nothing_that_was_taken_meanwhile(
+    store: OrchestratorStore,
+) -> None:
+    """Not for a moment either: answers from memory would be those of an owner of before."""
+    failing, clock = FailingStore(store.pool), FakeClock()
+    ownership, told = ownership_of(failing, clock)
+    await ownership.register()
+    await ownership.renew()
+    other, _ = ownership_of(FailingStore(store.pool))
+    await other.register()
+    clock.ahead_ms = LEASE_MS
+    await store.one("end_lease", incarnation=ownership.incarnation)
+    await other.renew()
+    assert len(other.epochs) == 64
+    # What is under way here holds up all that a renewal leads to but this.
+    told.committing.clear()
+    raising = asyncio.create_task(ownership.raise_epoch(3, 7))
+    renewal = asyncio.create_task(ownership.renew())
+    await until(lambda: ownership.lease_valid)
+    assert not ownership.epochs
+    told.committing.set()
+    await asyncio.gather(raising, renewal)
+    await other.drain()
     await ownership.drain()
 
 
