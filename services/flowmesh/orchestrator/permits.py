@@ -18,6 +18,7 @@ IDLE_MAX = 10_000
 """Counters nobody uses are forgotten when there are so many of them."""
 
 MIN_WAIT_MS = 1.0
+GIVEN_UP_KEPT = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +35,8 @@ class Ask:
     granted: Callable[["Ask"], None]
     # Given up by whoever asked, or granted.
     over: bool = False
+    # What it waits for, unless it waits until somebody has said what is held.
+    at: "Counter | None" = None
 
 
 @dataclass(slots=True)
@@ -68,10 +71,44 @@ class Counter:
     wakes_ms: float = 0.0
     concurrency: int = 0
     rate: float = 0.0
+    # How many wait, and how many have given up and stand in line nevertheless.
+    waiting_count: int = 0
+    given_up: int = 0
 
-    @property
-    def waiting_count(self) -> int:
-        return sum(len(each) for each in self.waiting.values())
+    def give_up(self) -> None:
+        """One that waits does not any more; where those are most of the line, they leave it."""
+        self.waiting_count -= 1
+        self.given_up += 1
+        if self.given_up > self.waiting_count + GIVEN_UP_KEPT:
+            self.given_up = 0
+            for fair, queue in list(self.waiting.items()):
+                queue[:] = [each for each in queue if not each[2].over]
+                heapq.heapify(queue)
+                if not queue:
+                    del self.waiting[fair]
+
+    def next(self) -> Ask | None:
+        """Who is to have what there is; those before it that have given up leave the line."""
+        while self.waiting:
+            ask = next(iter(self.waiting.values()))[0][2]
+            if not ask.over:
+                return ask
+            self._leave()
+            self.given_up -= 1
+        return None
+
+    def pop(self) -> None:
+        """`next` has its turn."""
+        self._leave()
+        self.waiting_count -= 1
+
+    def _leave(self) -> None:
+        fair, queue = next(iter(self.waiting.items()))
+        heapq.heappop(queue)
+        if queue:
+            self.waiting.move_to_end(fair)
+        else:
+            del self.waiting[fair]
 
 
 Numbers = tuple[int, float, int]
@@ -113,9 +150,10 @@ class PermitBook:
         if known is not None:
             known.granted, known.epoch = ask.granted, ask.epoch
             return False
-        return self._try(ask)
+        return self._try(ask, arrives=True)
 
-    def _try(self, ask: Ask) -> bool:
+    def _try(self, ask: Ask, *, arrives: bool) -> bool:
+        """Who arrives stands in line; who has waited for one limit goes on to the next."""
         if self.unreported:
             self._asks[ask.token] = ask
             self._unsettled.append(ask)
@@ -123,7 +161,7 @@ class PermitBook:
         counters = []
         for need in ask.needs:
             counter = self._counter(ask.namespace, need)
-            if self._blocked(counter, need):
+            if (arrives and counter.waiting_count) or self._blocked(counter, need):
                 self._wait(counter, ask)
                 return False
             counters.append(counter)
@@ -143,7 +181,7 @@ class PermitBook:
         idle = [
             key
             for key, each in self._counters.items()
-            if not each.in_use and not each.waiting and each.bucket is None
+            if not each.in_use and not each.waiting_count and each.bucket is None
         ]
         for key in idle:
             del self._counters[key]
@@ -172,6 +210,8 @@ class PermitBook:
     def _wait(self, counter: Counter, ask: Ask) -> None:
         self._asks[ask.token] = ask
         self._order += 1
+        ask.at = counter
+        counter.waiting_count += 1
         queue = counter.waiting.setdefault(ask.fair, [])
         heapq.heappush(queue, (ask.due_ms, self._order, ask))
 
@@ -192,12 +232,17 @@ class PermitBook:
         """
         ask = self._asks.get(token)
         if ask is not None and epoch >= ask.epoch:
-            del self._asks[token]
-            ask.over = True
+            self._give_up(ask)
         given = self._out.get(partition, {}).get(token)
         if given is not None and epoch >= given.epoch:
             del self._out[partition][token]
             self._freed(given)
+
+    def _give_up(self, ask: Ask) -> None:
+        del self._asks[ask.token]
+        ask.over = True
+        if ask.at is not None:
+            ask.at.give_up()
 
     def _freed(self, ask: Ask) -> None:
         for need in ask.needs:
@@ -224,22 +269,19 @@ class PermitBook:
 
     def serve(self, counter: Counter) -> None:
         """Gives what there is to those that wait, who may have to wait for another limit then."""
-        while counter.waiting:
-            fair, queue = next(iter(counter.waiting.items()))
-            ask = queue[0][2]
-            if not ask.over:
-                mine = next(need for need in ask.needs if need.counter == counter.name)
-                if self._blocked(counter, mine):
-                    return
-            heapq.heappop(queue)
-            if queue:
-                counter.waiting.move_to_end(fair)
-            else:
-                del counter.waiting[fair]
-            if not ask.over:
-                del self._asks[ask.token]
-                if self._try(ask):
-                    ask.granted(ask)
+        while (ask := counter.next()) is not None:
+            mine = next(need for need in ask.needs if need.counter == counter.name)
+            if self._blocked(counter, mine):
+                return
+            counter.pop()
+            self._let(ask)
+
+    def _let(self, ask: Ask) -> None:
+        """It waits for nothing just now."""
+        del self._asks[ask.token]
+        ask.at = None
+        if self._try(ask, arrives=False):
+            ask.granted(ask)
 
     def serve_all(self) -> None:
         """The limits have changed."""
@@ -265,11 +307,11 @@ class PermitBook:
                     freed.append(ask)
         for token in [t for t, ask in self._asks.items() if ask.partition in mine]:
             if self._asks[token].epoch < partitions[self._asks[token].partition]:
-                self._asks.pop(token).over = True
+                self._give_up(self._asks[token])
         for ask in held:
             if ask.partition in mine:
-                if (known := self._asks.pop(ask.token, None)) is not None:
-                    known.over = True
+                if (known := self._asks.get(ask.token)) is not None:
+                    self._give_up(known)
                 counters = [self._counter(ask.namespace, need) for need in ask.needs]
                 for counter in counters:
                     counter.in_use += 1
@@ -285,19 +327,19 @@ class PermitBook:
         unsettled, self._unsettled = self._unsettled, []
         for ask in sorted(unsettled, key=lambda each: each.due_ms):
             if not ask.over:
-                self._asks.pop(ask.token, None)
-                if self._try(ask):
-                    ask.granted(ask)
+                self._let(ask)
 
     def forget(self) -> None:
         """Permits are given elsewhere from now on: those that wait here are not told any more."""
+        self._asks.clear()
         for counter in self._counters.values():
             counter.waiting.clear()
+            counter.waiting_count = counter.given_up = 0
 
     def counters(self, namespace: str) -> list[Counter]:
         """Those in use, or waited for."""
         return [
             each
             for each in self._counters.values()
-            if each.namespace == namespace and (each.in_use or each.waiting)
+            if each.namespace == namespace and (each.in_use or each.waiting_count)
         ]

@@ -92,6 +92,34 @@ def test_who_waits_longest_is_next_and_keys_take_turns() -> None:
     assert desk.told == ["a1", "b1", "a2"]
 
 
+def test_who_comes_when_there_is_one_again_stands_in_line_too() -> None:
+    """Before those that wait are looked at: else many that come would pass by who waits longest."""
+    desk = Desk()
+    assert [desk.take(token, TEN_A_SECOND) for token in "abc"] == [True, True, False]
+    desk.now_ms = 100.0
+    assert not desk.take("d", TEN_A_SECOND)
+    desk.pass_ms(0)
+    assert desk.told == ["c"]
+    desk.pass_ms(110)
+    assert desk.told == ["c", "d"]
+
+
+def test_those_that_gave_up_wait_no_more_and_take_no_room() -> None:
+    """Neither counted nor kept, wherever they stood in line."""
+    desk = Desk()
+    assert desk.take("first", ONE)
+    assert not desk.take("patient", ONE)
+    for number in range(1_000):
+        assert not desk.take(str(number), ONE, fair=str(number % 3))
+        desk.book.release(str(number), 0, 1)
+    (counter,) = desk.book.counters("default")
+    assert counter.waiting_count == 1
+    assert sum(map(len, counter.waiting.values())) < 100
+    desk.book.release("first", 0, 1)
+    assert desk.told == ["patient"]
+    assert (counter.in_use, counter.waiting_count) == (1, 0)
+
+
 def test_a_raised_limit_lets_those_go_that_wait() -> None:
     """Limits are adjusted while tasks run; a lowered one waits for those that are out."""
     desk = Desk()
