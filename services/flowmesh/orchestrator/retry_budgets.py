@@ -58,13 +58,17 @@ class RetryBudgets:
     def spent(
         self, rules: Rules, plan: Plan, node: NodeState, failure: failure_pb2.Failure
     ) -> bool:
-        """Whether a retry that would follow may not; where one may, all that limit it count it."""
+        """Whether a retry that would follow may not; where one may, all that limit it count it.
+
+        What undoes is always tried again: it would wait for somebody, who could do no more.
+        """
         retry = node.planned.retry
         if tries(node) >= retry.max_attempts or not retry.allows(getattr(failure, "class")):
             return False
         budgets = rules.budgets(plan, node.planned)
         known = [(self._of(plan.namespace, rule), share) for rule, share in budgets]
-        if any(counts.spent(share) for counts, share in known):
+        undoes = node.planned.undoes is not None
+        if not undoes and any(counts.spent(share) for counts, share in known):
             return True
         for counts, _ in known:
             counts.retried += 1

@@ -10,7 +10,7 @@ from flowmesh.orchestrator.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.rules import Rules
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.runtime import Clock
-from tests.unit.engine.factories import Run, failed, node, plan
+from tests.unit.engine.factories import Run, failed, node, plan, undo
 
 LIMITS = plan_pb2.Limits(retry_ratio=0.1)
 
@@ -39,6 +39,19 @@ async def test_retries_beyond_the_budget_of_a_workflow_are_not_made() -> None:
         "task_failed",
         "workflow_failed",
     ]
+
+
+async def test_what_undoes_is_tried_again_whatever_was_spent() -> None:
+    """Nothing else would undo it, and no budget comes back to what has failed for good."""
+    undoing = undo("pay", retry=failure_pb2.RetryPolicy(max_attempts=100))
+    run = Run(plan(node("pay", undo=undoing), node("ship", "pay"), limits=LIMITS))
+    run.complete("pay")
+    run.do(TaskEnded("ship", 1, failure=failed("ClientError")))
+    (begun,) = run.state.at_workers.values()
+    assert begun.id == "pay:undo"
+    budgets = RetryBudgets(Clock())
+    spent = [budgets.spent(Rules(), run.state.plan, begun, failed()) for _ in range(20)]
+    assert spent == [False] * 20
 
 
 def calling(retry: failure_pb2.RetryPolicy | None = None) -> Plan:
