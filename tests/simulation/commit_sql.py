@@ -43,6 +43,7 @@ class OutboxRow:
     execution_ids: list[str]
     seqs: list[int]
     after: bytes | None
+    partitions: list[int]
 
 
 @dataclass(slots=True)
@@ -147,7 +148,7 @@ class Rows:
         self._values(_rows(_VALUES, besides["finding"][7:]), fence, started)
         appended = self._append(p[4:10], fence, started)
         self.outbox.setdefault(incarnation, {})[position + 1] = OutboxRow(
-            [i for i, _ in appended], [seq for _, seq in appended], p[10]
+            [i for i, _ in appended], [seq for _, seq in appended], p[10], sorted(fence)
         )
         self._serve(*besides["served"])
         self._refer(besides["payloads"][:4], fence)

@@ -136,7 +136,9 @@ class Tables(LimitTables):
 
     def outbox_row(self, incarnation: int, position: int) -> Row | None:
         row = self.outbox.get(incarnation, {}).get(position)
-        return None if row is None else {"execution_ids": row.execution_ids, "seqs": row.seqs}
+        if row is None:
+            return None
+        return {"execution_ids": row.execution_ids, "partitions": row.partitions}
 
     def unpublished_incarnations(self, incarnation: int) -> list[Row]:
         return [

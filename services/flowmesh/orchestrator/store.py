@@ -15,7 +15,6 @@ from flowmesh.engine.state import EXECUTION_COMPLETED
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver, StatementRefused, StorageFull
-from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.statements import commit_statement
 
 T = TypeVar("T")
@@ -293,9 +292,8 @@ class CommitLine:
             raise IncarnationOver(f"what position {position} committed is not known any more")
         self.position = position
         committed = frozenset(row["execution_ids"])
-        partitions = (partition_of(execution_id) for execution_id in committed)
         return Committed(
-            frozenset(p for p in partitions if p is not None),
+            frozenset(row["partitions"]),
             frozenset(start[0] for start in batch.starts if start[0] in committed),
             now_us,
         )

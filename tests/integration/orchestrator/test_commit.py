@@ -109,6 +109,7 @@ async def test_the_same_statement_twice_applies_once(
 
         assert await history_of(store, state.execution_id) == [1]
         assert [one.started for one in outcomes] == [{state.execution_id}] * 2
+        assert [one.partitions for one in outcomes] == [set(node.epochs)] * 2
         assert node.line.position == again.position
         await again.close()
 

@@ -31,12 +31,13 @@ appended as (
     where not h.is_start or h.execution_id in (select id from started)
     returning execution_id, seq
 ), noted as (
-    insert into outbox (incarnation, position, execution_ids, seqs, after)
+    insert into outbox (incarnation, position, execution_ids, seqs, after, partitions)
     select $1, $2 + 1,
            coalesce(array_agg(a.execution_id order by a.execution_id)
                     filter (where a.seq is not null), '{}'),
            coalesce(array_agg(a.seq order by a.execution_id)
-                    filter (where a.seq is not null), '{}'), $11::bytea
+                    filter (where a.seq is not null), '{}'), $11::bytea,
+           array(select id from fence)
     from me left join appended a on true
     group by me.id
 ) -- parts

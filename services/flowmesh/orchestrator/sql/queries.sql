@@ -77,7 +77,8 @@ update partitions set incarnation = null, epoch = epoch + 1 where incarnation = 
 select position from incarnations where id = :incarnation;
 
 -- name: outbox_row(incarnation, position)^
-select execution_ids, seqs from outbox where incarnation = :incarnation and position = :position;
+select execution_ids, partitions
+from outbox where incarnation = :incarnation and position = :position;
 
 -- name: unpublished_incarnations(incarnation)
 -- Last position of every other incarnation that still has outbox rows.
