@@ -13,7 +13,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import has_ended
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import Client
-from tests.simulation.plans import ASKED, TENDED
+from tests.simulation.plans import ASKED, TENDED, WAITING
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -72,6 +72,9 @@ class People:
                 await self._steer(execution_id, node.id, action)
             elif node.approval.needed and node.status == execution_pb2.NODE_STATUS_RUNNING:
                 await self._decide(execution_id, node, looked)
+            elif looked > PATIENCE and node.id.endswith(f"/{WAITING}"):
+                # Whoever else was in the race may have been skipped.
+                await self._steer(execution_id, node.id, execution_pb2.NODE_ACTION_COMPLETE)
             elif looked <= PATIENCE and self._random.random() < 0.05:
                 await self._steer(execution_id, node.id, self._random.choice(ANY))
 

@@ -31,6 +31,7 @@ POLICIES = (plan_pb2.FAILURE_POLICY_STOP, plan_pb2.FAILURE_POLICY_CANCEL)
 UNDO_ATTEMPTS = 50
 # The node of a machine that says whether to go round again; it stops after a few times.
 AGAIN = "again"
+WAITING = "waiting"
 PAGE = "page"
 
 
@@ -336,7 +337,7 @@ def _group(node: plan_pb2.PlanNode, random: Random) -> None:
         return
     timer = node.group.nodes.add(id="timer", kind=plan_pb2.NODE_KIND_TIMER, critical=True)
     timer.delay_ms = random.choice((30, 400))
-    waiting = node.group.nodes.add(id="waiting", kind=plan_pb2.NODE_KIND_SIGNAL, critical=True)
+    waiting = node.group.nodes.add(id=WAITING, kind=plan_pb2.NODE_KIND_SIGNAL, critical=True)
     waiting.signal = SIGNAL
 
 
