@@ -98,7 +98,7 @@ class Permits:
             return True
         namespace = task.key[0]
         # Wanted again by the same attempt, whose delivery was lost: what is not said is void.
-        self._forget_releases(namespace, {token})
+        self._forget_release(namespace, token)
         epoch = self._ownership.epochs.get(task.partition, 0)
         ask = Ask(
             namespace, token, task.partition, epoch, needs, task.due_ms, task.fair, self._given
@@ -137,7 +137,7 @@ class Permits:
 
     def hold(self, namespace: str, token: str, needs: tuple[Need, ...]) -> None:
         """A task that runs already holds permits, whether they were there or not."""
-        self._forget_releases(namespace, {token})
+        self._forget_release(namespace, token)
         partition = _partition(token)
         epoch = self._ownership.epochs.get(partition, 0)
         self._held[token] = Ask(namespace, token, partition, epoch, needs, 0.0, "", self._given)
@@ -379,9 +379,9 @@ class Permits:
             grant = pb.GrantPermitsRequest(tokens=self._granting.pop(key), namespace=key[1])
             grant.address = self._address
             return self._heard(self._stub_at(address).GrantPermits, grant)
-        for namespace, tokens in self._releasing.items():
+        for namespace in self._releasing:
             if self._home_address(namespace) == address:
-                return self._release_there(address, namespace, dict(tokens))
+                return self._release_there(address, namespace)
         return None
 
     def _home_address(self, namespace: str) -> str:
@@ -411,7 +411,8 @@ class Permits:
             self.granted(granted)
         return answer is not None
 
-    async def _release_there(self, address: str, namespace: str, tokens: dict[str, int]) -> bool:
+    async def _release_there(self, address: str, namespace: str) -> bool:
+        tokens = self._releasing.pop(namespace)
         request = pb.ReleasePermitsRequest(
             namespace=namespace,
             tokens=tokens.keys(),
@@ -420,8 +421,10 @@ class Permits:
             order=self._next_order(),
         )
         heard = await self._heard(self._stub_at(address).ReleasePermits, request)
-        if heard:
-            self._forget_releases(namespace, tokens)
+        if not heard:
+            for token, epoch in tokens.items():
+                if token not in self._wanted and token not in self._held:
+                    self._releasing.setdefault(namespace, {}).setdefault(token, epoch)
         return heard
 
     def _release_here(self, namespace: str) -> None:
@@ -430,14 +433,11 @@ class Permits:
             assert book is not None
             book.release(token, _partition(token), epoch)
 
-    def _forget_releases(self, namespace: str, tokens: Iterable[str]) -> None:
-        """These are given back, or are not to be."""
-        left = self._releasing.get(namespace)
-        if left is not None:
-            for token in tokens:
-                left.pop(token, None)
-            if not left:
-                del self._releasing[namespace]
+    def _forget_release(self, namespace: str, token: str) -> None:
+        """It is not to be given back."""
+        left = self._releasing.get(namespace, {})
+        if left.pop(token, None) is not None and not left:
+            del self._releasing[namespace]
 
     def _next_order(self) -> int:
         # By the clock of the database, so that another process at this address goes on above it.

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
+from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.lending import Permits, home_of
 from flowmesh.orchestrator.ready import Need, ReadyTask
@@ -24,11 +25,14 @@ class Peer:
         self.heard: list[tuple[str, Any]] = []
         self.answers = asyncio.Event()
         self.answers.set()
+        self.deaf = False
 
     def __getattr__(self, name: str) -> Any:
         async def call(request: Any, timeout: float) -> Any:
             self.heard.append((name, request))
             await self.answers.wait()
+            if self.deaf:
+                raise Unavailable("SERVICE_UNAVAILABLE", "it does not answer")
             return SimpleNamespace(granted=[], report=None)
 
         return call
@@ -157,6 +161,42 @@ async def test_what_is_wanted_again_is_not_given_back() -> None:
     await done("all is said", lambda: not side.busy, within_s=PATIENCE_S)
     assert [each.in_use for each in side.permits.counters("default")] == [1]
     assert [each.ask.token for each in side.permits.report().held] == [wanted]
+
+
+async def test_what_is_given_back_once_more_is_not_taken_for_what_was_before() -> None:
+    """Asked for and given up while the first word of it was on its way: it needs another one."""
+    side, held = Side(home="peer"), token()
+    await side.heard("ReportPermits")
+    side.permits.hold("default", held, (ONE,))
+    side.peer.answers.clear()
+    side.permits.release(held)
+    await side.heard("ReportPermits", "ReleasePermits")
+    assert not side.permits.take(task_of(held), held, (ONE,))
+    side.permits.release(held)
+    side.peer.answers.set()
+    await side.heard("ReportPermits", "ReleasePermits", "AskPermits", "ReleasePermits")
+
+
+async def test_what_was_not_heard_is_given_back_again() -> None:
+    """But for what is wanted by then."""
+    side, wanted, ended = Side(home="peer"), token(1), token(2)
+    await side.heard("ReportPermits")
+    for each in (wanted, ended):
+        side.permits.hold("default", each, (ONE,))
+    side.peer.answers.clear()
+    side.peer.deaf = True
+    for each in (wanted, ended):
+        side.permits.release(each)
+    await side.heard("ReportPermits", "ReleasePermits")
+    assert not side.permits.take(task_of(wanted), wanted, (ONE,))
+    side.peer.answers.set()
+    await done("it was not heard", lambda: not side.busy, within_s=PATIENCE_S)
+    side.peer.deaf = False
+    side.permits.renewed()
+    await side.heard("ReportPermits", "ReleasePermits", "AskPermits", "ReleasePermits")
+    first, second = (each for name, each in side.peer.heard if name == "ReleasePermits")
+    assert list(first.tokens) == [wanted, ended]
+    assert list(second.tokens) == [ended]
 
 
 async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
