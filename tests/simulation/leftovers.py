@@ -19,6 +19,9 @@ def leftovers(world: World) -> Iterator[str]:
     waiting = [row for row in world.tables.starts.values() if row["phase"] != ENDED]
     if waiting:
         yield f"I10 rows of starts are left: {waiting}"
+    answered = {one for host in world.orchestrators.values() for one in host.core.committer._answered}
+    if untold := world.tables.messages.keys() - answered:
+        yield f"I10 messages nobody has told are left: {sorted(untold)}"
     for host in world.orchestrators.values():
         # Somebody paused or dead does not keep the others from telling what they have to.
         if host.process.runs and len(host.core.messenger):

@@ -73,8 +73,16 @@ class Operators:
             limit.concurrency = self._random.randint(1, 5)
             await self._client.call("limit", "SetLimit", pb.SetLimitRequest(limit=limit))
         elif self._random.random() < 0.7:
-            lift = pb.DeleteLimitRequest(kind=limit.kind, subject=limit.subject)
-            await self._client.call("lift", "DeleteLimit", lift)
+            await self._lift(limit)
+            return
+        if limit.rate_per_second:
+            # Who goes on as another run until its task has begun in time may never get that far.
+            await elapsed(HEARD_S)
+            await self._lift(limit)
+
+    async def _lift(self, limit: pb.Limit) -> None:
+        lift = pb.DeleteLimitRequest(kind=limit.kind, subject=limit.subject)
+        await self._client.call("lift", "DeleteLimit", lift)
 
     def _drawn(self) -> pb.Limit:
         """Numbers that whatever is limited can end with."""
