@@ -19,7 +19,8 @@ def leftovers(world: World) -> Iterator[str]:
     waiting = [row for row in world.tables.starts.values() if row["phase"] != ENDED]
     if waiting:
         yield f"I10 rows of starts are left: {waiting}"
-    answered = {one for host in world.orchestrators.values() for one in host.core.committer._answered}
+    owners = [host.core.committer for host in world.orchestrators.values()]
+    answered = {one for committer in owners for one in committer._answered}
     if untold := world.tables.messages.keys() - answered:
         yield f"I10 messages nobody has told are left: {sorted(untold)}"
     for host in world.orchestrators.values():
