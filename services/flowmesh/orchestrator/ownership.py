@@ -196,11 +196,7 @@ class Ownership:
         self.observe_time(tenure.now_us)
         # Kept until it is told: what comes between may fail, and the next renewal is not the first.
         self._lapsed |= not self.lease_valid
-        current = moves == self._moves
-        # At once: what somebody else took while the lease was over must not be ours by it again.
-        self.lost(self._overtaken(tenure))
-        moves = self._moves
-        if tenure.renewed and incarnation == self.incarnation:
+        if tenure.renewed and incarnation == self.incarnation and self.lease_valid:
             self._lease_until_ms = asked_ms + LEASE_MS
         async with self._lock:
             if self._ended() or incarnation != self.incarnation:
@@ -210,7 +206,11 @@ class Ownership:
             if not tenure.renewed:
                 self.owner.incarnation_over()
                 return tenure
-            if current and moves == self._moves:
+            current = moves == self._moves
+            self.lost(self._overtaken(tenure))
+            # Not before, if it was over: what somebody took meanwhile must not be ours by it again.
+            self._lease_until_ms = asked_ms + LEASE_MS
+            if current:
                 await self._follow(tenure)
         self.renewed(tenure)
         if self._lapsed:
