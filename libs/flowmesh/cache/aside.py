@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-ANSWER_TIMEOUT_S = 0.25
+ANSWER_TIMEOUT_S = 0.05
 AWAY_MS = 1_000
 """After a failure nobody is asked for so long."""
 

@@ -29,6 +29,7 @@ RETRIED_BY_DEFAULT = frozenset(
 NEVER_RETRIED = frozenset(
     {"Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit", "PERMISSION_DENIED"}
 )
+_NO_FORM = Schema(b"")
 _STARTING = (plan_pb2.NODE_KIND_CHILD, plan_pb2.NODE_KIND_CONTINUE)
 
 
@@ -186,11 +187,12 @@ class PlanNode:
         self.gate = message.gate
         self.delay_us = message.delay_ms * 1000
         self.body: Graph | None = None
-        self.concurrency = max(message.map.concurrency, 1)
-        self.race = message.group.race
-        self.single = message.group.single
-        self.start = message.states.start
-        self.steps_max = message.states.steps_max
+        mapped, group, states = message.map, message.group, message.states
+        self.concurrency = max(mapped.concurrency, 1)
+        self.race = group.race
+        self.single = group.single
+        self.start = states.start
+        self.steps_max = states.steps_max
         self.signal = message.signal
         self.receiver = message.receiver if message.HasField("receiver") else None
         self.join = message.join
@@ -201,14 +203,14 @@ class PlanNode:
         self.fallback = message.fallback
         self.total_timeout_us = message.total_timeout_ms * 1000
         self.start_timeout_us = message.start_timeout_ms * 1000
-        self.tolerated = message.map.tolerated_failures
-        self.tolerated_share = message.map.tolerated_share
-        self.batch = message.map.batch
-        self.pages_max = message.map.pages_max
-        self.next_path = tuple(message.map.next_path)
-        self.counted = message.map.counted
+        self.tolerated = mapped.tolerated_failures
+        self.tolerated_share = mapped.tolerated_share
+        self.batch = mapped.batch
+        self.pages_max = mapped.pages_max
+        self.next_path = tuple(mapped.next_path)
+        self.counted = mapped.counted
         self.approval = message.approval if message.HasField("approval") else None
-        self.form = Schema(message.approval.form)
+        self.form = _NO_FORM if self.approval is None else Schema(self.approval.form)
         self.undo: PlanNode | None = None
         self.undoes: PlanNode | None = None
         self.rules: dict[int, list[EdgeRule]] = {}

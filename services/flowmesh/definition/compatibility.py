@@ -161,7 +161,7 @@ class Assessor:
             await self._store.referred(refs),
         ):
             if len(tasks) == len(refs):
-                plan = await asyncio.to_thread(plan_of, found, tasks)
+                plan = await asyncio.to_thread(plan_of, workflow, found, tasks)
                 if plan.digest == execution.plan_digest:
                     return plan
         return None

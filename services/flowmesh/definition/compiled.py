@@ -14,13 +14,14 @@ import orjson
 from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.caching import Cache, CacheMetrics
-from flowmesh.definition.records import Referred
+from flowmesh.definition.records import Referred, WorkflowVersion
 from flowmesh.definitions import (
     Problem,
     Reading,
     TaskRef,
     Workflow,
     analyse,
+    load_workflow,
     read_source,
 )
 
@@ -57,6 +58,12 @@ class Compiled:
             count_max=limits.OUTCOMES_CACHED_MAX,
             bytes_max=limits.OUTCOMES_CACHED_BYTES_MAX,
         )
+        self._workflows: Cache[str, Workflow] = Cache(
+            "loaded",
+            metrics,
+            count_max=limits.READINGS_CACHED_MAX,
+            bytes_max=limits.READINGS_CACHED_BYTES_MAX,
+        )
         self._analyses: Cache[str, definition_pb2.Analysis] = Cache(
             "analysis",
             metrics,
@@ -66,7 +73,7 @@ class Compiled:
 
     async def read(self, source: bytes, content_type: str) -> Text:
         key = digest(content_type, hashlib.sha256(source).hexdigest())
-        size = len(source) * limits.READING_BYTES_PER_SOURCE_BYTE
+        size = _loaded_bytes(len(source))
         reading = await self._readings.once(
             key, lambda: read_source(source, content_type), lambda _: size
         )
@@ -81,6 +88,18 @@ class Compiled:
     async def plan(self, key: str, make: Callable[[], plan_pb2.Plan]) -> plan_pb2.Plan:
         """The same of a plan."""
         return await self._plans.once(key, make, plan_pb2.Plan.ByteSize)
+
+    def keep(self, definition: str, workflow: Workflow, source_bytes: int) -> None:
+        """A workflow that became a version, whose digest is `definition`: it is planned next."""
+        self._workflows.put(definition, workflow, _loaded_bytes(source_bytes))
+
+    async def workflow(self, version: WorkflowVersion) -> Workflow:
+        """What a version says; loaded in a thread where it is not kept."""
+        return await self._workflows.once(
+            version.digest,
+            lambda: load_workflow(orjson.loads(version.definition)),
+            lambda _: _loaded_bytes(len(version.definition)),
+        )
 
     async def analysis(
         self,
@@ -112,6 +131,10 @@ def tasks_digest(tasks: Tasks, own: Collection[TaskRef]) -> str:
             if ref not in own
         )
     )
+
+
+def _loaded_bytes(source_bytes: int) -> int:
+    return source_bytes * limits.READING_BYTES_PER_SOURCE_BYTE
 
 
 def _problems_bytes(problems: tuple[Problem, ...]) -> int:

@@ -372,17 +372,20 @@ class Library:
         if plan is None:
             found = await self.workflow(namespace, workflow_id, key.version)
             tasks = await self._store.referred([ref for ref, _ in key.tasks])
-            plan = await asyncio.to_thread(plan_of, found, tasks)
+            workflow = await self._compiled.workflow(found)
+            plan = await asyncio.to_thread(plan_of, workflow, found, tasks)
             # Between the two reads a task may have changed: then this is the plan of another key.
             if tuple((ref, tasks[ref].version) for ref in sorted(tasks)) == key.tasks:
                 self._plans.put(key, plan, plan.ByteSize())
         return plan
 
 
-def plan_of(found: WorkflowVersion, tasks: Mapping[TaskRef, Referred]) -> plan_pb2.Plan:
-    """The plan of a version with these tasks."""
+def plan_of(
+    workflow: Workflow, found: WorkflowVersion, tasks: Mapping[TaskRef, Referred]
+) -> plan_pb2.Plan:
+    """The plan of a version, which says `workflow`, with these tasks."""
     return plan_workflow(
-        load_workflow(orjson.loads(found.definition)),
+        workflow,
         References(found.namespace, tasks, {}, settled=True),
         namespace=found.namespace,
         version=found.version,

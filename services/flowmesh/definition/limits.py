@@ -18,6 +18,7 @@ VERSIONS_CACHED_BYTES_MAX = 32 * 1024 * 1024
 VERSIONS_CACHED_MAX = 2_000
 # A text as it was read takes up to so many times its bytes.
 READING_BYTES_PER_SOURCE_BYTE = 40
+# Texts, and workflows of versions, each.
 READINGS_CACHED_BYTES_MAX = 64 * 1024 * 1024
 READINGS_CACHED_MAX = 100
 # Problems, plans and analyses of texts, each.

@@ -132,6 +132,7 @@ async def _write(
             known = checked.references.keys() | own
             await change.add_workflow(row, refs_of(namespace, workflow.task_refs) & known)
             await change.set_triggers(triggers_of(namespace, workflow, version))
+            compiled.keep(read.digest, workflow, len(definition))
             analysis = await compiled.analysis(read.digest, lambda: workflow)
             await change.add_analysis(workflow.id, version, analysis.SerializeToString())
         case Task() as task:

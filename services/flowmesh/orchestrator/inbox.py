@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import get_args
 
-from flowmesh.engine import Asked, Record, Start
+from flowmesh.engine import Asked, Record, Start, TaskEnded
 from flowmesh.engine.journal import size_of
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.admission import BACKLOG_US, Admission
@@ -105,6 +105,8 @@ class Inbox:
 
 def _size_of(work: Work) -> int:
     command = work.command
+    if isinstance(command, TaskEnded):
+        return WORK_BYTES + (len(command.output.data) if command.output is not None else 0)
     if isinstance(command, Record):
         return WORK_BYTES + sum(map(size_of, command.records))
     payload = (

@@ -9,9 +9,9 @@ READ_BYTES_MAX = 4 << 20
 """Events that one answer holds, except where a single commit has more."""
 
 
-def event_row(state: State, first_sequence: int, events: bytes) -> pb.EventRow:
-    """The events of one execution as subscribers get them."""
-    return pb.EventRow(
+def add_events(batch: pb.EventBatch, state: State, first_sequence: int, events: bytes) -> None:
+    """Adds the events of one execution as subscribers get them."""
+    batch.rows.add(
         namespace=state.plan.namespace,
         execution_id=state.execution_id,
         workflow_id=state.plan.workflow_id,

@@ -20,13 +20,13 @@ from flowmesh.orchestrator.limits import LimitKeeper
 from flowmesh.orchestrator.loads import Loads
 from flowmesh.orchestrator.messenger import Messenger
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.outbox import Outbox, event_row
+from flowmesh.orchestrator.outbox import Outbox, add_events
 from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.payloads import Payloads
 from flowmesh.orchestrator.permits import Numbers
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.preparing import Preparing
-from flowmesh.orchestrator.publisher import Publisher, size_of
+from flowmesh.orchestrator.publisher import Publisher
 from flowmesh.orchestrator.queue_sizes import QueueSizes
 from flowmesh.orchestrator.ready import Key, Need, urgent_first
 from flowmesh.orchestrator.recovery import Recovery
@@ -344,7 +344,7 @@ class Orchestrator:
         # In the order of the outbox: parts of a commit must not depend on where they are read.
         for one in sorted(touched, key=lambda one: one.entry.state.execution_id):
             state, transition = one.entry.state, one.transition
-            batch.rows.append(event_row(state, transition.first_sequence, one.events))
+            add_events(batch, state, transition.first_sequence, one.events)
             self.stats.observe(state, transition, started=one.start is not None)
             if self._told.transitions:
                 self._told.committed(state, transition)
@@ -367,7 +367,7 @@ class Orchestrator:
         self.stats.tell()
         self._metrics.states_cached.set(len(self.states))
         self._metrics.states_bytes.set(self.states.size)
-        self._metrics.history_bytes.inc(size_of(batch))
+        self._metrics.history_bytes.inc(sum(len(one.events) for one in touched))
         self.publisher.offer(batch)
         self.dispatcher.pump()
 

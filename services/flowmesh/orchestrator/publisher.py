@@ -36,23 +36,19 @@ TURNS = 4
 before what is watched."""
 
 
-def size_of(batch: history_service_pb2.EventBatch) -> int:
-    """Bytes of the events of a commit."""
-    return sum(len(row.events) for row in batch.rows)
-
-
 def message_parts(batch: history_service_pb2.EventBatch) -> list[bytes]:
     """The messages that carry a batch, each at most about 512 KiB, the last one marked."""
-    parts: list[history_service_pb2.EventBatch] = []
+    if batch.ByteSize() <= PART_BYTES_MAX:
+        batch.last_part = True
+        return [batch.SerializeToString()]
+    parts = [_part(batch, 0)]
     size = 0
     for row in chain.from_iterable(map(_pieces, batch.rows)):
-        if not parts or size + len(row.events) > PART_BYTES_MAX:
+        if size and size + len(row.events) > PART_BYTES_MAX:
             parts.append(_part(batch, len(parts)))
             size = 0
         parts[-1].rows.append(row)
         size += len(row.events)
-    if not parts:
-        parts.append(_part(batch, 0))
     parts[-1].last_part = True
     return [part.SerializeToString() for part in parts]
 
@@ -99,7 +95,7 @@ class Publisher:
         self._log = log
         self._prefix = prefix
         self._stream = f"{prefix.upper()}_EVENTS"
-        self._queue: deque[history_service_pb2.EventBatch] = deque()
+        self._queue: deque[tuple[history_service_pb2.EventBatch, int]] = deque()
         self.queued_bytes = 0
         self._inherited: dict[int, int] = {}
         # Of those that are published the last ones: a lost stream has lost them too.
@@ -123,8 +119,9 @@ class Publisher:
         if len(self._queue) >= QUEUE_MAX or self.queued_bytes >= QUEUE_BYTES_MAX:
             self._forget_queue()
             self._in_step = False
-        self._queue.append(batch)
-        self.queued_bytes += size_of(batch)
+        size = batch.ByteSize()
+        self._queue.append((batch, size))
+        self.queued_bytes += size
         self._wake.set()
 
     def _forget_queue(self) -> None:
@@ -174,20 +171,21 @@ class Publisher:
             if incarnation != self._incarnation:
                 # Begun anew meanwhile: these positions are not those of the queue.
                 return
-            while self._queue and self._queue[0].position <= position:
+            while self._queue and self._queue[0][0].position <= position:
                 self._drop_first()
             self._in_step = True
         while self._queue and self._in_step:
             # A commit that came after a take-over stands behind those of the former owner in the
             # stream too: whoever replays it reads it as it is.
             await self._publish_inherited()
-            batch = self._queue[0]
+            batch, _ = self._queue[0]
             await self._publish(batch)
-            if self._queue and self._queue[0] is batch:
+            if self._queue and self._queue[0][0] is batch:
                 self._drop_first()
 
     def _drop_first(self) -> None:
-        self.queued_bytes -= size_of(self._queue.popleft())
+        _, size = self._queue.popleft()
+        self.queued_bytes -= size
 
     async def _publish_inherited(self) -> None:
         for incarnation, position in sorted(self._inherited.items()):

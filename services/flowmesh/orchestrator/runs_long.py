@@ -14,6 +14,9 @@ from flowmesh.runtime import Clock
 MARK_RUNNING_AFTER_MS = 50
 """A task that is still out so long after dispatch gets its TaskStarted in the next batch."""
 
+SWEEP_EVERY_MS = 10
+"""Not one by one: under load a task is sent every few microseconds."""
+
 TIMEOUT_GRACE_MS = 1_000
 """The worker ends an attempt at its timeout; the orchestrator so much later, if it does not."""
 
@@ -88,7 +91,8 @@ class RunsLong:
             self._check_deadline(token, now_ms)
         waits = []
         if self._fresh:
-            waits.append(self._fresh[0].sent_at_ms + MARK_RUNNING_AFTER_MS - now_ms)
+            wait_ms = self._fresh[0].sent_at_ms + MARK_RUNNING_AFTER_MS - now_ms
+            waits.append(max(wait_ms, SWEEP_EVERY_MS))
         if self._deadlines:
             waits.append(self._deadlines[0][0] - now_ms)
         if waits:

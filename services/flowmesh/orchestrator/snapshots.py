@@ -26,6 +26,11 @@ EVENTS_BETWEEN_SNAPSHOTS = 2_000
 GROWTH_BETWEEN_SNAPSHOTS = 4
 """A long history must grow by this part of itself, so that snapshots cost no more than it does."""
 
+EVENTS_A_NODE = 2.5
+"""It must also grow by so many events for each node of the execution: a snapshot holds them all,
+and reading one of 10,000 nodes takes longer (72 ms) than applying the three events that each of
+them has in a graph without loops (55 ms)."""
+
 _NODE_FIELDS = (
     "status",
     "attempt",
@@ -59,7 +64,11 @@ _STATE_FIELDS = (
 
 def snapshot_due(state: State, last_sequence: int) -> bool:
     """Whether an execution whose last snapshot was at `last_sequence` should get a new one."""
-    least = max(EVENTS_BETWEEN_SNAPSHOTS, state.sequence // GROWTH_BETWEEN_SNAPSHOTS)
+    least = max(
+        EVENTS_BETWEEN_SNAPSHOTS,
+        state.sequence // GROWTH_BETWEEN_SNAPSHOTS,
+        len(state.scope.nodes) * EVENTS_A_NODE,
+    )
     return not state.ended and state.sequence - last_sequence >= least
 
 
@@ -106,7 +115,7 @@ def _nodes(state: State, scope: Scope) -> Iterable[snapshot_pb2.NodeSnapshot]:
             failure=node.failure,
             held=node.id in state.on_hold,
             approval=node.approval,
-            **{field: getattr(node, field) for field in _NODE_FIELDS},
+            **{field: value for field in _NODE_FIELDS if (value := getattr(node, field))},
         )
         if node.map is not None:
             _put_map(state, node.map, message.map)

@@ -36,5 +36,15 @@ async def bus(servers: EmbeddedServers) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 def library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:
+    return _library(pool, bus)
+
+
+@pytest.fixture
+def another_library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:
+    """That of another process, on the same rows."""
+    return _library(pool, bus)
+
+
+def _library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:
     notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
     return Library(store=DefinitionStore(pool), notices=notices, metrics=Metrics())

@@ -16,6 +16,7 @@ from tests.integration.definition.sources import JSON, YAML, documents, steps, t
 NS = "default"
 STAGES = (
     (compiled, "read_source"),
+    (compiled, "load_workflow"),
     (compiled, "analyse"),
     (checking, "check"),
     (checking, "lint"),
@@ -69,6 +70,17 @@ async def test_the_second_time_compiles_nothing(library: Library, compilations: 
         await library.analysis(NS, "w", 0, 3, {"a": 7})
     assert applied == [(1, True), (1, False)]
     assert compilations == ["read_source", "check", "lint", "analyse", "plan_in", "analyse"]
+
+
+async def test_what_was_registered_is_planned_without_loading_it(
+    library: Library, another_library: Library, compilations: list[str]
+) -> None:
+    """For the first start; a service that knows of it only what is stored loads it, once."""
+    await library.apply(NS, steps("w", "a", "b"), JSON, "")
+    plan = await library.plan(NS, "w", 0)
+    assert "load_workflow" not in compilations
+    assert await another_library.plan(NS, "w", 0) == plan
+    assert compilations.count("load_workflow") == 1
 
 
 async def test_what_a_text_refers_to_is_looked_at_every_time(library: Library) -> None:

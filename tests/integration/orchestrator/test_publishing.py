@@ -11,7 +11,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.engine import OUTPUT_BYTES_MAX, Start, TaskEnded
 from flowmesh.orchestrator.outbox import READ_BYTES_MAX
-from flowmesh.orchestrator.publisher import QUEUE_BYTES_MAX, Publisher, message_parts, size_of
+from flowmesh.orchestrator.publisher import QUEUE_BYTES_MAX, Publisher, message_parts
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import StartWork, Work
 from tests.integration.orchestrator.core import Core, MemoryBus, running, until
@@ -130,7 +130,8 @@ async def test_an_answer_of_the_outbox_is_bounded_and_the_next_goes_on(
         incarnation, last = core.owner.ownership.incarnation, core.owner.committer.line.position
         while after < last:
             batches = await core.owner.outbox.read(incarnation, after, 1_000)
-            assert sum(map(size_of, batches)) <= READ_BYTES_MAX
+            events = (len(row.events) for batch in batches for row in batch.rows)
+            assert sum(events) <= READ_BYTES_MAX
             seen += [batch.position for batch in batches]
             after = seen[-1]
         assert seen == list(range(1, last + 1))

@@ -24,6 +24,8 @@ from flowmesh.worker.memo import CACHED_BYTES_MAX, Memo
 from tests.integration.worker.orchestrator import spec_of, task_of
 
 Json = Any
+HUNG_MS = 2_000
+BUDGET_S = 0.05
 COUNTED = "flowmesh_result_cache_total"
 
 
@@ -147,3 +149,18 @@ async def test_without_redis_tasks_run_as_if_nothing_were_kept() -> None:
     assert asyncio.get_running_loop().time() - started < 2
     assert cached.counted("unavailable") >= 1
     await away.aclose()
+
+
+async def test_a_redis_that_hangs_costs_a_task_its_budget_and_no_more(
+    cached: Cached, redis: "Redis", servers: EmbeddedServers
+) -> None:
+    """Which is spent once, not again by the next ones, and not by keeping the result."""
+    await cached(1)
+    hanging = open_cache(servers.redis)
+    await hanging.execute_command("CLIENT", "PAUSE", HUNG_MS, "ALL")
+    started = asyncio.get_running_loop().time()
+    assert [(await cached(1)).data for _ in range(20)] == [b"%d" % n for n in range(2, 22)]
+    took_s = asyncio.get_running_loop().time() - started
+    assert BUDGET_S <= took_s < 4 * BUDGET_S
+    assert cached.counted("unavailable") == 1
+    await hanging.aclose()

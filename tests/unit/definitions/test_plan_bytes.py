@@ -1,12 +1,13 @@
 """Plans are named by their bytes: they stay what they were, from release to release."""
 
 import hashlib
+import json
 import random
 from typing import Any
 
 import pytest
 
-from flowmesh.definitions import compile_source
+from flowmesh.definitions import Workflow, compile_source, load_workflow, read_source
 from tests.unit.definitions.factories import documents, node, resource, steps, task, workflow
 
 Json = Any
@@ -77,6 +78,16 @@ def test_step_workflows_keep_their_plans() -> None:
     """Byte by byte those of the first release."""
     draw = random.Random(2)
     assert digest([step_json(draw) for _ in range(WORKFLOWS)]) == STEPS
+
+
+def test_a_workflow_is_stored_as_what_it_was_read_as() -> None:
+    """So one that was just registered need not be loaded before it is planned."""
+    draw = random.Random(4)
+    for _ in range(WORKFLOWS):
+        for source in (native(draw), step_json(draw), mapped(draw)):
+            for read in read_source(source).resources:
+                if isinstance(read.resource, Workflow):
+                    assert load_workflow(json.loads(json.dumps(read.document))) == read.resource
 
 
 def mapped(draw: random.Random) -> bytes:
