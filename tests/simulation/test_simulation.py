@@ -26,6 +26,7 @@ def test_no_seed_violates_an_invariant(chunk: int) -> None:
     [
         *(2660, 3300, 10581, 12220, 21956, 22209, 22227, 23440, 30875, 49455),
         *(129129, 147525, 177655, 315939, 355069, 356573, 374013, 424266, 463154, 487583),
+        *(516781, 540133),
     ],
 )
 def test_what_seeds_have_found_stays_mended(seed: int) -> None:

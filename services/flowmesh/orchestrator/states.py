@@ -160,8 +160,9 @@ class States:
     async def fetch(self, execution_ids: Iterable[str]) -> Found:
         """Executions from memory or from rows; those of owned partitions are kept.
 
-        One that was committed while it was read is read again, one whose partition changed its
-        owner meanwhile is left out: what is kept is never older than the rows.
+        One that was committed while it was read is read again, and one whose partition was lost
+        and is ours again; one whose partition is another's by then is left out: what is kept is
+        never older than the rows.
         """
         found = Found()
         wanted = list(execution_ids)
@@ -180,19 +181,17 @@ class States:
                 known = self._entries.get(execution_id)
                 if known is not None:
                     found[execution_id] = known
-                elif execution_id in changed:
+                    continue
+                partition = partition_of(execution_id)
+                if partition is None or partition not in self._epochs:
+                    continue
+                if execution_id in changed or self._epochs[partition] != epochs.get(partition):
                     again.append(execution_id)
-                elif execution_id in loaded and self._same_owner(execution_id, epochs):
+                elif execution_id in loaded:
                     found[execution_id] = loaded[execution_id]
                     self._keep(loaded[execution_id], 0)
             wanted = again
         return found
-
-    def _same_owner(self, execution_id: str, epochs: Mapping[int, int]) -> bool:
-        partition = partition_of(execution_id)
-        if partition is None or partition not in self._epochs:
-            return False
-        return self._epochs[partition] == epochs.get(partition)
 
     async def load(self, execution_ids: Sequence[str]) -> Found:
         """Rebuilds executions from rows, without keeping them. Unknown ids are left out."""

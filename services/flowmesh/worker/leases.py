@@ -93,6 +93,15 @@ class Leases:
                 found[lease.partition].append(lease)
         return found
 
+    def stale(self, partitions: Iterable[int], epochs: Iterable[int]) -> set[int]:
+        """Of claimed partitions those of which a newer epoch was seen.
+
+        Those of the others are remembered: what an old owner sent and is not here yet would run
+        beside the new owner's.
+        """
+        claimed = zip(partitions, epochs, strict=False)
+        return {partition for partition, epoch in claimed if self.newer_epoch(partition, epoch)}
+
     def newer_epoch(self, partition: int, epoch: int) -> int:
         """The epoch seen if it is newer than this one, else 0; remembers this one otherwise."""
         seen = self._epochs.get(partition, 0)

@@ -121,12 +121,11 @@ class Relay:
             if throttled and link.takes_credit:
                 self._change(self._sets.values())
         if response.claim_partitions:
-            for partition, epoch in zip(
-                response.claim_partitions, response.claim_epochs, strict=False
-            ):
-                # What the old owner sent and is not here yet would run beside the new owner's.
-                self._leases.newer_epoch(partition, epoch)
-            self._claimed(link, set(response.claim_partitions))
+            stale = self._leases.stale(response.claim_partitions, response.claim_epochs)
+            self._claimed(link, set(response.claim_partitions) - stale)
+            for partition in stale:
+                # Another owner's by now, while the claim was on its way: nothing here is for it.
+                link.hold(HeldTasks(partition=partition))
         for recall in response.recalled:
             if worker_set := self._sets.get(recall.set_id):
                 worker_set.credit.answer(link.id, recall.slots)

@@ -11,6 +11,7 @@ from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership import LEASE_MS, YOUNG_MS, LeaseLoop, Ownership
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.telemetry import Metrics
+from flowmesh.testing.polling import pause
 from tests.integration.orchestrator.core import FailingStore, FakeClock, Silent, running, until
 from tests.integration.orchestrator.factories import TWO_STEPS
 
@@ -237,7 +238,7 @@ async def test_a_lease_that_holds_again_brings_back_nothing_that_was_taken_meanw
     raising = asyncio.create_task(ownership.raise_epoch(3, 7))
     renewal = asyncio.create_task(ownership.renew())
     for _ in range(20):
-        await asyncio.sleep(0.01)
+        await pause(0.01)
         assert not (ownership.lease_valid and ownership.epochs)
     told.committing.set()
     await asyncio.gather(raising, renewal)

@@ -159,6 +159,24 @@ async def test_a_dispatch_that_a_claim_overtook_is_refused(
     await other.run(task_of("late", NOOP, 1, partition=5, epoch=8), NOOP)
 
 
+async def test_a_claim_that_others_overtook_moves_nothing(
+    orchestrator: Orchestrator, other: Orchestrator, worker: Worker, world: World
+) -> None:
+    """The tasks of a partition stay with its owner; who had it before is told of none."""
+    worker.follow(orchestrator, other)
+    stream = await other.attached()
+    world.hold("slow")
+    spec = spec_of("http.request", {"url": world.url("slow")})
+    orchestrator.submit(task_of("running", spec, partition=5, epoch=8), spec)
+    await world.called("slow")
+    stream.send(AttachResponse(claim_partitions=[5, 6], claim_epochs=[7, 7]))
+    await other.until(lambda: set(other.held) == {5, 6})
+    assert other.held[5] == []
+    world.release("slow")
+    await orchestrator.result("running")
+    await worker.relay.until_settled()
+
+
 @pytest.mark.long
 async def test_too_many_unacknowledged_results_stop_the_grants(
     orchestrator: Orchestrator,

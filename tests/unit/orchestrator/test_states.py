@@ -1,19 +1,41 @@
 """Executions in memory: what leaves is freed at once, unless somebody looks at it."""
 
 import gc
+from types import SimpleNamespace
 from typing import Any
 
 from flowmesh.engine import NodeState, State
+from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.snapshots import snapshot
 from flowmesh.orchestrator.states import ENDED_MAX, Entry, States
+from flowmesh.orchestrator.store import StoredExecution
 from tests.unit.engine.factories import Run, node, plan
 
 GONE = 50
+PARTITION = 3
 PLAN = plan(node("a"), node("b", "a"))
 
 
 def states() -> States:
     unused: Any = None
     return States(store=unused, plans=unused, epochs={}, log=unused)
+
+
+class Rows:
+    """A store with one execution; at the first read of it the partition changes hands and back."""
+
+    def __init__(self, execution_id: str, epochs: dict[int, int]) -> None:
+        self._found = StoredExecution(
+            execution_id, "default", PLAN.digest, b"", snapshot(Run(PLAN).state), ()
+        )
+        self._epochs = epochs
+        self.reads = 0
+
+    async def load(self, *_of: object) -> list[StoredExecution]:
+        self.reads += 1
+        if self.reads == 1:
+            self._epochs[PARTITION] += 2
+        return [self._found]
 
 
 def ended(kept: States, number: int) -> State:
@@ -51,3 +73,15 @@ def test_who_looks_at_one_that_leaves_sees_all_of_it(no_collector: None) -> None
     assert kept.get("e-0") is kept.get("e-1") is None
     assert entry is not None
     assert [len(one.scope.nodes) for one in (seen, entry.state)] == [2, 2]
+
+
+async def test_a_partition_that_is_lost_and_ours_again_has_its_executions() -> None:
+    """What was read for the owner of before is read again, not told to be missing."""
+    execution_id = ExecutionIds(1).make(0, PARTITION)
+    epochs = {PARTITION: 1}
+    rows: Any = Rows(execution_id, epochs)
+    plans: Any = SimpleNamespace(by_digest={PLAN.digest: PLAN})
+    log: Any = None
+    kept = States(store=rows, plans=plans, epochs=epochs, log=log)
+    assert execution_id in await kept.fetch([execution_id])
+    assert rows.reads == 2
