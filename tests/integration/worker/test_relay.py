@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import AttachResponse
 from flowmesh.api.worker.v1.task_pb2 import RESULT_EXCEPTION_KIND_STALE, ResultException
 from flowmesh.testing.world import World
@@ -14,6 +15,12 @@ from tests.integration.worker.harness import Worker
 from tests.integration.worker.orchestrator import Orchestrator, spec_of, task_of
 
 NOOP = spec_of("builtin.noop")
+
+
+def held_up(world: World) -> TaskSpec:
+    """A task that does not end before the world lets it."""
+    world.hold("slow")
+    return spec_of("http.request", {"url": world.url("slow")})
 
 
 @pytest.fixture
@@ -44,8 +51,7 @@ async def test_a_restarted_orchestrator_gets_the_results_of_running_tasks(
     orchestrator: Orchestrator, worker: Worker, world: World
 ) -> None:
     """A task runs on while its orchestrator is away; it is called once and answered once."""
-    world.hold("slow")
-    spec = spec_of("http.request", {"url": world.url("slow")})
+    spec = held_up(world)
     orchestrator.submit(task_of("t1", spec), spec)
     await world.called("slow")
     address = orchestrator.address
@@ -61,8 +67,7 @@ async def test_a_task_that_is_held_is_not_run_again(
     orchestrator: Orchestrator, worker: Worker, world: World
 ) -> None:
     """A second dispatch of a token that runs here changes nothing, and its slot comes back."""
-    world.hold("slow")
-    spec = spec_of("http.request", {"url": world.url("slow")})
+    spec = held_up(world)
     orchestrator.submit(task_of("t1", spec), spec)
     await world.called("slow")
     orchestrator.submit(task_of("t1", spec), spec)
@@ -129,8 +134,7 @@ async def test_a_new_owner_is_told_what_is_held_and_gets_the_results(
     """Claiming a partition moves its leases: running ones answer to the new owner."""
     worker.follow(orchestrator, other)
     stream = await other.attached()
-    world.hold("slow")
-    spec = spec_of("http.request", {"url": world.url("slow")})
+    spec = held_up(world)
     orchestrator.acknowledges = False
     orchestrator.submit(task_of("running", spec, partition=5), spec)
     await orchestrator.run(task_of("ended", NOOP, 1, partition=5), NOOP)
@@ -165,8 +169,7 @@ async def test_a_claim_that_others_overtook_moves_nothing(
     """The tasks of a partition stay with its owner; who had it before is told of none."""
     worker.follow(orchestrator, other)
     stream = await other.attached()
-    world.hold("slow")
-    spec = spec_of("http.request", {"url": world.url("slow")})
+    spec = held_up(world)
     orchestrator.submit(task_of("running", spec, partition=5, epoch=8), spec)
     await world.called("slow")
     stream.send(AttachResponse(claim_partitions=[5, 6], claim_epochs=[7, 7]))
@@ -204,8 +207,7 @@ async def test_credit_moves_to_the_orchestrator_with_a_backlog(
     worker.follow(orchestrator, other)
     await other.attached()
     await other.until(lambda: other.credit("builtin.noop") == 4)
-    world.hold("slow")
-    spec = spec_of("http.request", {"url": world.url("slow")})
+    spec = held_up(world)
     for number in range(10):
         orchestrator.submit(task_of(f"t{number}", spec), spec)
     await world.called("slow", times=7)
@@ -222,8 +224,7 @@ async def test_an_unanswered_recall_closes_the_stream(
     worker.follow(orchestrator, other)
     first = await other.attached()
     await other.until(lambda: other.credit("builtin.noop") == 4)
-    world.hold("slow")
-    spec = spec_of("http.request", {"url": world.url("slow")})
+    spec = held_up(world)
     for number in range(10):
         orchestrator.submit(task_of(f"t{number}", spec), spec)
     await other.until(lambda: any(request.recalls for request in first.received))
@@ -237,8 +238,7 @@ async def test_cancel_stops_a_running_task(
     orchestrator: Orchestrator, worker: Worker, world: World
 ) -> None:
     """A canceled task answers with Cancelled and gives its slot back."""
-    world.hold("slow")
-    spec = spec_of("http.request", {"url": world.url("slow")})
+    spec = held_up(world)
     orchestrator.submit(task_of("t1", spec), spec)
     await world.called("slow")
     orchestrator.streams[0].send(AttachResponse(cancels=["t1"]))
