@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.engine import has_ended
@@ -31,6 +32,7 @@ class Operators:
         self.world = world
         self._random = Random(f"{world.seed}/operators")
         self._client = Client(world, "operators")
+        self._late_s = 0.0
 
     def begin(self) -> None:
         for _ in range(self._random.choice(ACTS)):
@@ -42,16 +44,24 @@ class Operators:
         workflow = self._random.choice(("", self._random.choice(self._started())))
         stop = pb.StopDispatchRequest(workflow_id=workflow)
         stopped = await self._client.call("stop", "StopDispatch", stop)
+        self._unknown(stopped)
         since_s = self.world.loop.time()
         await elapsed(self._random.choice((0.1, 0.5, 2.0, HEARD_S)))
         if stopped is not None and self.world.loop.time() - since_s >= HEARD_S:
             self._check_heard((DEFAULT_NAMESPACE, workflow))
-        # What was not answered may be stopped as late as this.
-        late_s = since_s + LATE_S_MAX if stopped is None else 0.0
-        stops = self.world.tables.stops
-        while (DEFAULT_NAMESPACE, workflow) in stops or self.world.loop.time() < late_s:
-            start = pb.StartDispatchRequest(workflow_id=workflow)
-            await self._client.call("start again", "StartDispatch", start)
+        start = pb.StartDispatchRequest(workflow_id=workflow)
+        stop_of = (DEFAULT_NAMESPACE, workflow)
+        await self._undo("StartDispatch", start, self.world.tables.stops, stop_of)
+
+    def _unknown(self, response: object) -> None:
+        """What was not answered may be done as late as this."""
+        if response is None:
+            self._late_s = self.world.loop.time() + LATE_S_MAX
+
+    async def _undo(self, method: str, request: Any, kept: Container[Any], key: Any) -> None:
+        """Asks for it until nothing of what was done is there, or can still come."""
+        while key in kept or self.world.loop.time() < self._late_s:
+            await self._client.call("undo", method, request)
             await elapsed(self._random.uniform(0.05, 0.4))
 
     def _check_heard(self, stop: tuple[str, str]) -> None:
@@ -67,11 +77,11 @@ class Operators:
     async def _limit(self, after_s: float) -> None:
         await elapsed(after_s)
         limit = self._drawn()
-        await self._client.call("limit", "SetLimit", pb.SetLimitRequest(limit=limit))
+        await self._set(limit)
         await elapsed(self._random.choice((0.1, 0.5, 2.0)))
         if self._random.random() < 0.3:
             limit.concurrency = self._random.randint(1, 5)
-            await self._client.call("limit", "SetLimit", pb.SetLimitRequest(limit=limit))
+            await self._set(limit)
         elif self._random.random() < 0.7:
             await self._lift(limit)
             return
@@ -80,9 +90,14 @@ class Operators:
             await elapsed(HEARD_S)
             await self._lift(limit)
 
+    async def _set(self, limit: pb.Limit) -> None:
+        request = pb.SetLimitRequest(limit=limit)
+        self._unknown(await self._client.call("limit", "SetLimit", request))
+
     async def _lift(self, limit: pb.Limit) -> None:
         lift = pb.DeleteLimitRequest(kind=limit.kind, subject=limit.subject)
-        await self._client.call("lift", "DeleteLimit", lift)
+        limit_of = (DEFAULT_NAMESPACE, limit.kind, limit.subject)
+        await self._undo("DeleteLimit", lift, self.world.tables.limits, limit_of)
 
     def _drawn(self) -> pb.Limit:
         """Numbers that whatever is limited can end with."""
