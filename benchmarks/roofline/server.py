@@ -6,7 +6,6 @@ grpc.aio allows and its stubs do not know: hence the ignored overrides.
 """
 
 import asyncio
-import gc
 import signal
 import sys
 from collections import deque
@@ -30,8 +29,8 @@ from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.api.worker.v1 import task_pb2, worker_service_pb2, worker_service_pb2_grpc
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.rpc import SERVER_OPTIONS
+from flowmesh.runtime.collector import settle_collector
 
-GC_THRESHOLD = 50_000
 FRAME_ITEMS_MAX = 1_000
 
 _SQL = files("benchmarks.roofline")
@@ -206,8 +205,7 @@ async def main(data_dir: str) -> None:
         running = asyncio.create_task(committer.run())
         running.add_done_callback(lambda _: stopped.set())
         await server.start()
-        gc.freeze()
-        gc.set_threshold(GC_THRESHOLD, 20, 50)
+        settle_collector()
         say_ready(f"127.0.0.1:{port} {servers.postgres}")
         await stopped.wait()
         running.cancel()

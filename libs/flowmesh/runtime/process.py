@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import time
@@ -22,6 +21,7 @@ from flowmesh.rpc.limits import PUBLIC_STREAMS_MAX, SUITE_STREAMS_MAX
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.clients import GATEWAY, REGISTRY, Clients
 from flowmesh.runtime.clock import Clock
+from flowmesh.runtime.collector import settle_collector
 from flowmesh.runtime.directory import Directory
 from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.http import HttpServer, listen
@@ -45,7 +45,6 @@ CALLBACK_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 2.0
 # What a step of the drain gets although the steps before it took all the time.
 STEP_TIMEOUT_MIN_S = 0.1
-GC_THRESHOLD = 50_000
 
 ServiceRun = Callable[[Runtime], Awaitable[None]]
 
@@ -175,10 +174,7 @@ class Process:
         for loop in self._loops:
             self._start_loop(loop)
         self._join()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_THRESHOLD, 20, 50)
-        gc.enable()
+        settle_collector()
         self.log.info("serving", services=list(self._services), grpc=self.address)
         return True
 
