@@ -71,6 +71,7 @@ def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
             for counter in book.counters("default")
         ],
         "background tasks": len(core._tasks),
+        "callers that wait": len(core.waiters),
         "commits to publish": len(core.publisher._queue),
         "inherited positions": core.publisher._inherited,
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from tests.simulation.callers import Callers
 from tests.simulation.chaos import Chaos
 from tests.simulation.invariants import events_of, violations
 from tests.simulation.loop import Stuck, elapsed, virtual_loop
@@ -74,7 +75,9 @@ async def run(world: World) -> None:
     workload.begin()
     People(world).begin()
     Operators(world).begin()
+    callers = Callers(world)
+    callers.begin(within_s)
     await Chaos(world).run(within_s)
     world.heal()
-    settled = await world.until_settled(workload)
+    settled = await world.until_settled(workload, callers)
     world.finished(settled=settled)

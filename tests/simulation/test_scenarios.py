@@ -19,6 +19,9 @@ from tests.simulation.peers import REMOTE_TYPE
 from tests.simulation.scripted import Stage, play
 from tests.simulation.tables import PAYLOAD_KEPT_US
 
+HEARD_WITHIN_S = 5.0
+"""A lease and the look of those that are left; a call is given up after ten seconds."""
+
 
 @pytest.mark.parametrize("resends_late", [0, 3])
 def test_a_lost_commit_answer_while_the_statement_waits(resends_late: int) -> None:
@@ -97,6 +100,32 @@ def test_a_start_without_an_id_whose_answer_is_lost_is_made_once(paused_s: float
 
     stage = play(script, orchestrators=2)
     assert len(stage.world.tables.executions) == 1
+
+
+def test_who_waits_for_an_owner_that_stands_still_is_heard_by_the_next() -> None:
+    """Its connections stay open, so nothing breaks: what counts is that its lease is over."""
+
+    async def script(stage: Stage) -> None:
+        stage.world.work.fixed["a"] = 6.0
+        stage.start("long", "r")
+        await stage.until(lambda: stage.effects("r", "a"))
+        execution_id, frozen = stage.execution("r"), stage.owner("r")
+        stub = stage.world.network.stub(stage.other(frozen).address)
+        wait = pb.WaitExecutionRequest(execution_id=execution_id, timeout_ms=60_000)
+        waiting = stage.client.process.spawn(stub.WaitExecution(wait, timeout=70.0))
+        await elapsed(0.5)
+        frozen.process.pause()
+        began_s = stage.world.loop.time()
+        pause = pb.PauseExecutionRequest(execution_id=execution_id, request_id="pause")
+        await stub.PauseExecution(pause)
+        await stub.ResumeExecution(pb.ResumeExecutionRequest(execution_id=execution_id))
+        assert stage.world.loop.time() - began_s < HEARD_WITHIN_S
+        await stage.until(lambda: stage.ended("r"))
+        await elapsed(0.1)
+        assert waiting.done() and waiting.result().ended
+        frozen.process.resume()
+
+    play(script, orchestrators=2)
 
 
 def test_two_takeovers_with_unpublished_rows() -> None:

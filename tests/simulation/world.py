@@ -6,7 +6,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.worker.v1 import task_pb2
@@ -23,7 +23,7 @@ from tests.simulation.loop import Process, VirtualLoop, elapsed, process_of_step
 from tests.simulation.network import Network, Stub
 from tests.simulation.peers import RemoteWorker
 from tests.simulation.tables import Tables
-from tests.simulation.workload import Definitions, Workload, WorkModel
+from tests.simulation.workload import Definitions, WorkModel
 
 START_US = 20_000 * DAY_US + 3_600_000_000
 REGISTRY_LEASE_S = 3.0
@@ -51,6 +51,13 @@ class SimulatedLog:
 
     def bind(self, **values: object) -> SimulatedLog:
         return self
+
+
+class Asking(Protocol):
+    """Whoever asks something; `open` of it is not answered yet."""
+
+    @property
+    def open(self) -> int: ...
 
 
 class World:
@@ -255,7 +262,7 @@ class World:
         history = sum(len(rows) for rows in self.tables.history.values())
         return len(self.event_tables.known) >= history
 
-    async def until_settled(self, workload: Workload) -> bool:
+    async def until_settled(self, *asking: Asking) -> bool:
         """Returns when all has ended and nothing is left of it, or when that takes too long.
 
         Who is paused is waited for: only then is it known what everybody has left.
@@ -265,10 +272,14 @@ class World:
         until = self.loop.time() + SETTLED_WITHIN_S
         while self.loop.time() < until:
             awake = all(host.process.runs for host in self.processes)
-            if awake and not workload.open and self.ended() and not any(leftovers(self)):
+            asked = any(one.open for one in asking)
+            if awake and not asked and self.ended() and not any(leftovers(self)):
                 return True
             await elapsed(LOOK_EVERY_S)
         self.problems.extend(leftovers(self))
+        for one in asking:
+            if one.open:
+                self.problem("client", f"{one.open} calls of {type(one).__name__} are open")
         return False
 
     def finished(self, *, settled: bool) -> Record:

@@ -219,8 +219,8 @@ class Control:
             )
 
         async def there(address: str) -> Started:
-            stub = self._stub_at(address)
-            response = await stub.RerunExecution(request, metadata=FORWARDED)
+            made = self._stub_at(address).RerunExecution(request, metadata=FORWARDED)
+            response = await self._executions.peers.call(address, made)
             return Started(response.execution_id, response.created)
 
         started = await self._executions.at_owner(partition, here, there, forwarded=forwarded)

@@ -239,7 +239,8 @@ class Deliveries:
 
         async def there(address: str) -> None:
             stub = self._core.partition_stub(address)
-            await stub.DeliverMessage(pb.DeliverMessageRequest(message=message))
+            made = stub.DeliverMessage(pb.DeliverMessageRequest(message=message))
+            await self._executions.peers.call(address, made)
 
         try:
             await self._executions.at_owner(partition, here, there, forwarded=forwarded)
@@ -293,7 +294,8 @@ class Deliveries:
             )
 
         async def there(address: str) -> object:
-            return await call(self._core.partition_stub(address))
+            made = call(self._core.partition_stub(address))
+            return await self._executions.peers.call(address, made)
 
         with contextlib.suppress(NotFound):
             await self._executions.at_owner(partition, here, there, forwarded=forwarded)

@@ -71,13 +71,17 @@ class Executions:
     def __init__(self, *, core: Orchestrator, stub_at: Callable[[str], Stub]) -> None:
         self._core = core
         self.stub_at = stub_at
-        self._peers = Peers(stub_at)
+        self.peers = Peers(stub_at)
         self.deliveries = Deliveries(executions=self, core=core)
         core.messenger.deliver = self.deliveries.deliver
+        core.on_renewed.append(self._look_at_peers)
 
     async def close(self) -> None:
         """Ends the streams to other orchestrators."""
-        await self._peers.close()
+        await self.peers.close()
+
+    def _look_at_peers(self) -> None:
+        self.peers.keep(self._core.ownership.peers())
 
     # --- start ---
 
@@ -155,9 +159,9 @@ class Executions:
             asked.CopyFrom(request)
             asked.wait_ms = 0
             if not current_traceparent():
-                return await self._peers.at(address).start(asked)
-            stub = self.stub_at(address)
-            response = await stub.StartExecution(asked, metadata=FORWARDED)
+                return await self.peers.at(address).start(asked)
+            made = self.stub_at(address).StartExecution(asked, metadata=FORWARDED)
+            response = await self.peers.call(address, made)
             return Started(response.execution_id, response.created)
 
         return await self.at_owner(partition, here, there, forwarded=forwarded)
@@ -335,7 +339,7 @@ class Executions:
         async def there(address: str) -> State | pb.SessionResult | None:
             try:
                 async with asyncio.timeout_at(until):
-                    return await self._peers.at(address).outcome(watch)
+                    return await self.peers.at(address).outcome(watch)
             except TimeoutError:
                 return None
 
@@ -429,7 +433,7 @@ class Executions:
             return await self.submitted(lambda reply: Work(execution_id, partition, command, reply))
 
         async def there(address: str) -> Any:
-            return await call(stub_at(address))
+            return await self.peers.call(address, call(stub_at(address)))
 
         return await self.at_owner(partition, here, there, forwarded=forwarded)
 

@@ -92,6 +92,7 @@ class Orchestrator:
         self._refilling = False
         # Told of partitions that have become this process's, once their tasks are at hand.
         self.on_gained: list[Callable[[list[int]], Awaitable[None]]] = []
+        self.on_renewed: list[Callable[[], None]] = []
         # How often the incarnation was over since it last began.
         self._beginnings = 0
         self.outbox = Outbox(store=store, plans=plans)
@@ -315,6 +316,8 @@ class Orchestrator:
         self.permits.renewed()
         self._roll.note()
         self.loads.sample(self.clock.monotonic_ms())
+        for look in self.on_renewed:
+            look()
         if tenure.limits_version != self.limits.version:
             self.spawn(self.limits.load())
 

@@ -1,13 +1,14 @@
 """Calls to other orchestrators that come in thousands: one stream to each, batched by loop pass.
 
 A start whose partition another one owns and the wait for its end cost a message in a frame there,
-not a call. When a stream breaks, whoever waits on it is told and asks again.
+not a call. When a stream breaks, whoever waits on it is told and asks again; so are all who wait
+for an orchestrator that has lost its lease: it may stand still, with its connections open.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
@@ -15,6 +16,7 @@ from flowmesh.errors import FlowmeshError, Unavailable
 from flowmesh.orchestrator.works import Started
 from flowmesh.rpc import error_of_refusal
 
+M = TypeVar("M")
 if TYPE_CHECKING:
     Stub = pb_grpc.ExecutionServiceAsyncStub
 
@@ -157,26 +159,49 @@ class Peer:
 
 
 class Peers:
-    """The streams of this process, made when they are first needed."""
+    """The streams of this process, made when they are first needed, and its single calls."""
 
     def __init__(self, stub_at: Callable[[str], "Stub"]) -> None:
         self._stub_at = stub_at
         self._peers: dict[str, Peer] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        # What ends when an orchestrator does, by its address: the stream to it, calls.
+        self._asking: defaultdict[str, set[asyncio.Future[Any]]] = defaultdict(set)
 
     def at(self, address: str) -> Peer:
         peer = self._peers.get(address)
         if peer is None or peer.over:
             peer = self._peers[address] = Peer(self._stub_at(address))
-            task = asyncio.create_task(peer.run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._asked(address, peer.run())
         return peer
 
+    async def call(self, address: str, made: Awaitable[M]) -> M:
+        """A call to one of them; Unavailable once that is none any more."""
+        asked = self._asked(address, made)
+        try:
+            return await asked
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise _gone() from None
+
+    def _asked(self, address: str, made: Awaitable[M]) -> "asyncio.Future[M]":
+        asked = asyncio.ensure_future(made)
+        self._asking[address].add(asked)
+        asked.add_done_callback(self._asking[address].discard)
+        return asked
+
+    def keep(self, addresses: Iterable[str]) -> None:
+        """These are orchestrators; nobody waits for any other one."""
+        for address in self._asking.keys() - set(addresses):
+            self._peers.pop(address, None)
+            for asked in self._asking.pop(address):
+                asked.cancel()
+
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        asking = [one for asked in self._asking.values() for one in asked]
+        self.keep(())
+        await asyncio.gather(*asking, return_exceptions=True)
 
 
 def _gone() -> Unavailable:

@@ -240,11 +240,10 @@ class Session:
             self._done()
             return
         entry = self._core.states.get(answer.execution_id)
-        if entry is None or not answer.created:
+        # An end in memory may have been decided and not committed: who waits is told after that.
+        if entry is None or entry.state.ended or not answer.created:
             watch = _watch_of(start.call_id, namespace, answer.execution_id)
             self._spawn(self._wait(watch, begun=answer.created))
-        elif entry.state.ended:
-            self._result(start.call_id, namespace, answer.execution_id, entry.state)
         else:
             self._watch(start.call_id, namespace, answer.execution_id)
 

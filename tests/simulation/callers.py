@@ -1,0 +1,192 @@
+"""Callers that wait for ends: by calls, and by the SDK's own session over a simulated stream.
+
+Whoever waits has to be told of the end as it is stored, whatever breaks; one who is not told keeps
+the run from its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from random import Random
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
+from flowmesh.sdk.executions import status_of
+from flowmesh.sdk.failures import ExecutionFailed
+from flowmesh.sdk.payloads import PayloadStore
+from flowmesh.sdk.session import Session, SessionCall
+from tests.simulation.history import Call, Outcome
+from tests.simulation.loop import elapsed
+from tests.simulation.peers import Client
+from tests.simulation.plans import catalogue
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+STARTS = (0, 0, 1, 3)
+"""How many starts go by the session."""
+
+WAITED_FOR = 0.4
+"""The share of all executions whose end somebody waits for."""
+
+PATIENCE_MS = (300, 5_000, 300_000)
+"""How long they ask to wait at once; the longest is longer than any run."""
+
+
+class Callers:
+    """They start in the time that is given, and wait until they are told."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._random = Random(f"{world.seed}/callers")
+        self.client = Client(world, "callers")
+        self._looked_at: set[str] = set()
+
+    @property
+    def open(self) -> int:
+        return self.client.open
+
+    def begin(self, within_s: float) -> None:
+        starts = self._random.choice(STARTS)
+        if starts:
+            moments = sorted(self._random.uniform(0.0, within_s) for _ in range(starts))
+            self.client.spawn(self._by_session(moments))
+        self.client.process.spawn(self._look())
+
+    async def _look(self) -> None:
+        """Draws of each execution whether somebody waits for it."""
+        while True:
+            await elapsed(self._random.uniform(0.05, 0.3))
+            for execution_id in list(self.world.tables.executions):
+                if execution_id not in self._looked_at:
+                    self._looked_at.add(execution_id)
+                    if self._random.random() < WAITED_FOR:
+                        self.client.spawn(self.wait(execution_id))
+
+    async def wait(self, execution_id: str) -> None:
+        """Asks until it is told that an execution has ended, or the last run of it."""
+        random = self._random
+        asked = pb.WaitExecutionRequest(
+            execution_id=execution_id, timeout_ms=random.choice(PATIENCE_MS), without_nodes=True
+        )
+        while True:
+            stub = self.world.any_orchestrator(random)
+            try:
+                answer = await stub.WaitExecution(asked, timeout=asked.timeout_ms / 1000 + 10.0)
+            except (Unavailable, Timeout):
+                await elapsed(random.uniform(0.05, 0.4))
+                continue
+            if answer.ended:
+                end = answer.execution
+                self._told(end.execution_id, status_of(end.status))
+                return
+
+    def _told(self, execution_id: str, status: str) -> None:
+        row = self.world.tables.executions.get(execution_id)
+        stored = status_of(row["status"]) if row is not None else "nowhere"
+        if stored != status:
+            said = f"somebody was told that {execution_id} has {status}, it is {stored}"
+            self.world.problem("caller", said)
+
+    async def _by_session(self, moments: list[float]) -> None:
+        begun_s = self.world.loop.time()
+        async with self._session() as session, asyncio.TaskGroup() as group:
+            for number, moment in enumerate(moments):
+                await elapsed(max(0.0, begun_s + moment - self.world.loop.time()))
+                workflow_id = self._random.choice(list(catalogue()))
+                group.create_task(self._one(session, workflow_id, number))
+
+    def _session(self) -> Session:
+        channel: Any = _Channel(lambda: _Stream(self.world.any_orchestrator(self._random)))
+        caller: Any = SimpleNamespace(channel=channel)
+        payloads = PayloadStore(caller, "default")
+        return Session(caller=caller, payloads=payloads, namespace="default")
+
+    async def _one(self, session: Session, workflow_id: str, number: int) -> None:
+        request_id = f"session-{number}"
+        call = session.submit(workflow_id, {"n": number}, request_id=request_id)
+        begun_us = self.world.now_us()
+        outcome, reason = await _outcome_of(call)
+        self.world.called(
+            Call(
+                kind="start",
+                request_id=request_id,
+                outcome=outcome,
+                execution_id=call.execution_id,
+                reason=reason,
+                begun_us=begun_us,
+                ended_us=self.world.now_us(),
+                tick=self.world.tick(),
+            )
+        )
+        if outcome is Outcome.OK:
+            try:
+                await call.result()
+            except ExecutionFailed as failed:
+                self._told(failed.execution_id, failed.status)
+
+
+async def _outcome_of(call: SessionCall) -> tuple[Outcome, str]:
+    try:
+        await call.started()
+    except (Unavailable, Timeout, Overloaded) as error:
+        return Outcome.UNKNOWN, error.reason
+    except FlowmeshError as error:
+        return Outcome.FAIL, error.reason
+    return Outcome.OK, ""
+
+
+class _Channel:
+    """As much of a channel as a session needs: its stream."""
+
+    def __init__(self, session: Callable[[], _Stream]) -> None:
+        self._session = session
+
+    def stream_stream(self, *_: Any, **__: Any) -> Callable[[], _Stream]:
+        return self._session
+
+    def _nothing(self, *_: Any, **__: Any) -> None:
+        """What no session calls."""
+
+    unary_unary = unary_stream = stream_unary = _nothing
+
+
+class _Stream:
+    """A stream both ways with the methods that gRPC's have."""
+
+    def __init__(self, stub: Any) -> None:
+        self._frames: deque[Any] = deque()
+        self._wake = asyncio.Event()
+        self._call = stub.Session(self._requests())
+        self._responses = aiter(self._call)
+
+    async def _requests(self) -> AsyncIterator[Any]:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._frames:
+                yield self._frames.popleft()
+
+    async def write(self, frame: Any) -> None:
+        self._frames.append(frame)
+        self._wake.set()
+
+    async def read(self) -> Any:
+        try:
+            return await anext(self._responses)
+        except StopAsyncIteration:
+            return grpc.aio.EOF
+        except FlowmeshError as error:
+            code, metadata = grpc.StatusCode[error.grpc_code], grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(code, metadata, metadata) from error
+
+    def cancel(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            self._call.cancel()
