@@ -247,12 +247,13 @@ class Tables(LimitTables):
         return [{"id": i, "ready_since": since} for since, i in later[:rows_max]]
 
     def due_executions(
-        self, partitions: list[int], after: int, until: int, rows_max: int
+        self, partitions: list[int], after: int, after_id: str, until: int, rows_max: int
     ) -> list[Row]:
         due = sorted(
             (row["wake_at"], row["id"])
             for row in self._open(partitions)
-            if row["wake_at"] is not None and after < row["wake_at"] <= until
+            if row["wake_at"] is not None and row["wake_at"] <= until
+            if (row["wake_at"], row["id"]) > (after, after_id)
         )
         return [{"id": i, "wake_at": at} for at, i in due[:rows_max]]
 

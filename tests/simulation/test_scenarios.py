@@ -122,7 +122,8 @@ def test_who_waits_for_an_owner_that_stands_still_is_heard_by_the_next() -> None
         assert stage.world.loop.time() - began_s < HEARD_WITHIN_S
         await stage.until(lambda: stage.ended("r"))
         await elapsed(0.1)
-        assert waiting.done() and waiting.result().ended
+        assert waiting.done()
+        assert waiting.result().ended
         frozen.process.resume()
 
     play(script, orchestrators=2)

@@ -17,7 +17,9 @@ from tests.simulation.world import START_US, World
 
 INNER = frozenset({"fence", "unlock", "tick", "told", "now_us", "lock_free_partitions"})
 SKIPPED = frozenset({"history_days", "claim_partitions"})
-ORDERED = frozenset({"ready_lanes", "ready_executions", "read_outbox", "history_rows"})
+ORDERED = frozenset(
+    {"ready_lanes", "ready_executions", "due_executions", "read_outbox", "history_rows"}
+)
 MEASURED = frozenset(
     {"now_us", "bytes_so_far", "first_position", "ordinality", "updated_at", "stopped_at"}
 )

@@ -119,11 +119,13 @@ class Timers:
     async def _scan(self, partitions: list[int], after: int, until: int) -> None:
         """Reads wakes after one moment until another; newer ones set meanwhile stay."""
         epochs = {p: self._epochs.get(p) for p in partitions}
-        while after < until:
+        after, after_id = after + 1, ""
+        while after <= until:
             rows = await self._store.rows(
                 "due_executions",
                 partitions=partitions,
                 after=after,
+                after_id=after_id,
                 until=until,
                 rows_max=SCAN_ROWS_MAX,
             )
@@ -134,7 +136,8 @@ class Timers:
                     self._read(row["id"], row["wake_at"])
             if len(rows) < SCAN_ROWS_MAX:
                 return
-            after = rows[-1]["wake_at"] - 1
+            # Any number of them may wake in the same microsecond.
+            after, after_id = rows[-1]["wake_at"], rows[-1]["id"]
 
     def _read(self, execution_id: str, wake_at_us: int) -> None:
         if execution_id not in self._known:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from flowmesh.orchestrator.ids import ExecutionIds, partition_of
-from flowmesh.orchestrator.timers import Timers
+from flowmesh.orchestrator.timers import SCAN_ROWS_MAX, Timers
 from flowmesh.orchestrator.works import Work
 
 SECOND = 1_000_000
 IDS = ExecutionIds(3)
+LAST = "~"
+"""Behind every id."""
 
 
 class Rows:
@@ -19,7 +21,7 @@ class Rows:
 
     def __init__(self) -> None:
         self.wakes: dict[str, int] = {}
-        self.away = 0
+        self.away = self.asked = 0
         self.meanwhile: dict[str, Callable[[], None]] = {}
 
     def add(self, partition: int, wake_at_us: int) -> str:
@@ -29,21 +31,24 @@ class Rows:
 
     async def rows(self, name: str, **values: Any) -> list[dict[str, Any]]:
         assert name == "due_executions"
-        found = self._found(values, values["until"])
+        self.asked += 1
+        found = self._found(values, (values["after"], values["after_id"]), values["until"])
         self._answer(name)
         return [{"id": i, "wake_at": at} for at, i in found[: values["rows_max"]]]
 
     async def one(self, name: str, **values: Any) -> int | None:
         assert name == "next_wake"
-        found = self._found(values, 1 << 62)
+        found = self._found(values, (values["after"], LAST), 1 << 62)
         self._answer(name)
         return found[0][0] if found else None
 
-    def _found(self, values: dict[str, Any], until: int) -> list[tuple[int, str]]:
+    def _found(
+        self, values: dict[str, Any], after: tuple[int, str], until: int
+    ) -> list[tuple[int, str]]:
         return sorted(
             (at, i)
             for i, at in self.wakes.items()
-            if partition_of(i) in values["partitions"] and values["after"] < at <= until
+            if partition_of(i) in values["partitions"] and at <= until and (at, i) > after
         )
 
     def _answer(self, name: str) -> None:
@@ -147,6 +152,20 @@ async def test_a_wake_that_moved_while_it_was_read_is_fired_at_its_new_time(move
     await world.timers.load([0])
     await world.until(300)
     assert world.fired[-1] == (moved_to, moving)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+async def test_any_number_may_sleep_until_one_moment(more: int) -> None:
+    """A page of rows that all wake in the same microsecond is read once."""
+    world = World()
+    count = SCAN_ROWS_MAX + more
+    for _ in range(count):
+        world.rows.add(0, 20 * SECOND)
+    async with asyncio.timeout(10):
+        await world.timers.load([0])
+        await world.until(30)
+    assert len(world.fired) == count
+    assert world.rows.asked <= 4
 
 
 async def test_wakes_of_a_partition_lost_meanwhile_are_not_kept() -> None:

@@ -178,11 +178,12 @@ from unnest(:partitions::int[]) as p (id), lateral (
 ) r
 order by r.ready_since, r.id limit :rows_max;
 
--- name: due_executions(partitions, after, until, rows_max)
+-- name: due_executions(partitions, after, after_id, until, rows_max)
 select id, wake_at from executions
 where partition = any (:partitions::int[]) and wake_at is not null
-  and wake_at > :after and wake_at <= :until
-order by wake_at limit :rows_max;
+  and wake_at >= :after and wake_at <= :until
+  and (wake_at, id) > (:after::bigint, :after_id::text collate "C")
+order by wake_at, id limit :rows_max;
 
 -- name: next_wake(partitions, after)$
 select min(wake_at) from executions
