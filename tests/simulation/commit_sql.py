@@ -151,9 +151,11 @@ class Rows:
             [i for i, _ in appended], [seq for _, seq in appended], p[10], sorted(fence)
         )
         self._serve(*besides["served"])
-        self._refer(besides["payloads"][:4], fence)
-        for execution_id, seq, body, partition in zip(*besides["payloads"][4:], strict=True):
-            if partition in fence:
+        self._refer(besides["payloads"][:5], fence, started)
+        for execution_id, seq, body, partition, is_start in zip(
+            *besides["payloads"][5:], strict=True
+        ):
+            if partition in fence and (not is_start or execution_id in started):
                 self.snapshots[execution_id] = (seq, body)
         self._tell(besides["messages"], fence, started)
         self._begin(besides["starting"], fence, started)
@@ -245,11 +247,13 @@ class Rows:
             for served in [p for p in rows if p <= position]:
                 del rows[served]
 
-    def _refer(self, columns: Sequence[Sequence[Any]], fence: set[int]) -> None:
-        for namespace, digest, execution_id, partition in zip(*columns, strict=True):
-            if partition in fence:
-                if (namespace, digest) in self.payloads:
-                    self.payloads[namespace, digest].used_at = self.now_us()
+    def _refer(self, columns: Sequence[Sequence[Any]], fence: set[int], started: set[str]) -> None:
+        for namespace, digest, execution_id, partition, is_start in zip(*columns, strict=True):
+            if partition not in fence:
+                continue
+            if (namespace, digest) in self.payloads:
+                self.payloads[namespace, digest].used_at = self.now_us()
+            if not is_start or execution_id in started:
                 self.references.add((namespace, digest, execution_id))
 
     def _tell(self, p: Sequence[Any], fence: set[int], started: set[str]) -> None:

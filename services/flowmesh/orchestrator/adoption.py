@@ -21,8 +21,9 @@ from flowmesh.runtime import Clock
 
 
 class Adoption:
-    """Makes leases of what runs already. `ending` are tasks whose end waits for its commit;
-    `fetch` has executions read, and `fetched` called then.
+    """Makes leases of what runs already. `ending` are tasks whose end waits for its commit,
+    `undecided` executions of which something does; `fetch` has executions read, and `fetched`
+    called when nothing of them does any more.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Adoption:
         gate: Gate,
         runs_long: RunsLong,
         ending: Collection[str],
+        undecided: Collection[str],
         fetch: Callable[[set[str]], None],
     ) -> None:
         self._states = states
@@ -44,6 +46,7 @@ class Adoption:
         self._gate = gate
         self._runs_long = runs_long
         self._ending = ending
+        self._undecided = undecided
         self._fetch = fetch
 
     def adopt(self, stream: Attached, held: Iterable[pb.HeldTask]) -> None:
@@ -68,7 +71,8 @@ class Adoption:
                     self._clock.monotonic_ms(), now_us, 0, 0,
                 )  # fmt: skip
             self._leases.adopt(lease, stream, task.worker_id)
-            if self._states.get(lease.execution_id) is None:
+            undecided = lease.execution_id in self._undecided
+            if undecided or self._states.get(lease.execution_id) is None:
                 cold.add(lease.execution_id)
             else:
                 warm.append(lease)
@@ -90,6 +94,10 @@ class Adoption:
             node = entry.state.at_workers.get(lease.node_id)
             if node is None or node.attempt != lease.attempt:
                 self._leases.pop(lease.token)
+                if lease.stream is not None:
+                    # Whoever owned it before may have had no time to say so.
+                    lease.stream.out.cancels.append(lease.token)
+                    lease.stream.flush_soon()
             elif lease.key is None:
                 # It may wait here for what it has without asking.
                 self._gate.canceled(lease.token)

@@ -343,7 +343,11 @@ class CommitBatch:
         if part == "finding":
             return _columns(self.lanes, 7) + _columns(self.values, 7)
         if part == "payloads":
-            return _columns(self.references, 4) + _columns(self.snapshots, 4)
+            born = {start[0] for start in self.starts}
+            referred: list[list[object]] = _columns(self.references, 4)
+            referred.append([reference[2] in born for reference in self.references])
+            kept: list[list[object]] = _columns(self.snapshots, 4)
+            return [*referred, *kept, [each[0] in born for each in self.snapshots]]
         if part == "messages":
             return _columns(self.messages, 6) + _columns(self.answered, 2) + _columns(self.waits, 6)
         return _columns(self.places, 13) + _columns(self.joins, 6)

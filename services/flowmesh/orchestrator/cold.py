@@ -40,7 +40,7 @@ class ColdWorks:
         self._give_back = give_back
         self._waiting: dict[str, list[Work]] = {}
         self._reading: set[str] = set()
-        self._loads: set[asyncio.Task[None]] = set()
+        self._loads: set[asyncio.Task[None] | None] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -72,6 +72,8 @@ class ColdWorks:
                 self._reading.difference_update(ids)
             for execution_id in ids:
                 self._read(execution_id, found)
+        # At once: what is set aside in this pass of the loop begins another one.
+        self._loads.discard(asyncio.current_task())
 
     def _next_ids(self) -> list[str]:
         return [i for i in self._waiting if i not in self._reading][:LOAD_IDS]

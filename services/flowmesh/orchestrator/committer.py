@@ -5,7 +5,7 @@ at a time. Under load the batch grows while commands keep arriving (`lingering`)
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Set
 
 from flowmesh.engine import State, TaskEnded, Transition
 from flowmesh.errors import Overloaded
@@ -63,6 +63,7 @@ class Committer:
         after_commit: AfterCommit,
         unchanged: Callable[[State, Transition, int], None],
         incarnation_over: Callable[[], None],
+        thrown_away: Callable[[set[str]], None],
     ) -> None:
         self._store = store
         self._line = line
@@ -73,12 +74,14 @@ class Committer:
         self._after_commit = after_commit
         self._unchanged = unchanged
         self._incarnation_over = incarnation_over
+        self._thrown_away = thrown_away
         self._inbox = Inbox(ownership.now_us)
         self._clock = clock
         self._linger = Linger(self._inbox, clock)
         self._committing = asyncio.Lock()
         self._served: dict[int, int] = {}
         self._answered: list[tuple[int, str]] = []
+        # Executions of which something is decided and not committed.
         self._in_flight: set[str] = set()
         self._late: list[str] = []
         self._cold = ColdWorks(
@@ -94,6 +97,11 @@ class Committer:
             submit=self.submit,
             quietly=self.quietly,
         )
+
+    @property
+    def in_flight(self) -> Set[str]:
+        """Executions of which something is decided and not committed."""
+        return self._in_flight
 
     @property
     def line(self) -> CommitLine:
@@ -207,17 +215,12 @@ class Committer:
         batch.served = self._take_served()
         failpoint("orchestrator.decided")
         try:
-            with self._metrics.commit_seconds.time():
-                committed = await self._line.commit(batch, epochs)
+            committed = await self._sent(batch, epochs)
         except StatementRefused as error:
-            self._ownership.give_back_after(after)
-            self._answered += batch.answered
             self._refused(touched, error)
             self._starts.failed()
             return
         except StorageFull:
-            self._ownership.give_back_after(after)
-            self._answered += batch.answered
             self._starts.failed(storage_full())
             await self._full(touched)
             return
@@ -232,6 +235,18 @@ class Committer:
         for one in touched:
             one.kept = self._ownership.epochs.get(one.partition) == epochs[one.partition]
         await self._committed(touched, committed, after)
+
+    async def _sent(self, batch: CommitBatch, epochs: dict[int, int]) -> Committed:
+        """What the database makes of a batch; if nothing, what travels along goes with a later one."""
+        try:
+            with self._metrics.commit_seconds.time():
+                return await self._line.commit(batch, epochs)
+        except Exception:
+            self._ownership.give_back_after(batch.after)
+            self._answered += batch.answered
+            for incarnation, position in batch.served.items():
+                self.serve_outbox(incarnation, position)
+            raise
 
     # --- before the commit ---
 
@@ -453,10 +468,17 @@ class Committer:
                 else:
                     work.answer(repeated(work, row["id"], row["start_digest"]))
 
-    def _refused(self, touched: Iterable[Touched], error: StatementRefused) -> None:
+    def _throw_away(self, touched: Iterable[Touched]) -> None:
+        """What was decided is not so: the rows say how these executions are."""
+        executions = {one.entry.state.execution_id for one in touched}
+        for execution_id in executions:
+            self._states.evict(execution_id)
+        self._thrown_away(executions)
+
+    def _refused(self, touched: list[Touched], error: StatementRefused) -> None:
         """Throws the batch away and sends its commands one by one; a lone one is answered."""
+        self._throw_away(touched)
         for one in touched:
-            self._states.evict(one.entry.state.execution_id)
             for work in one.works:
                 if work.solo:
                     self._ownership.log.error("command_refused", error=str(error))
@@ -465,11 +487,11 @@ class Committer:
                     work.solo = True
                     self._inbox.put_back((work,), first=False)
 
-    async def _full(self, touched: Iterable[Touched]) -> None:
+    async def _full(self, touched: list[Touched]) -> None:
         """There is no room: callers are told so, results and timers wait until there is."""
+        self._throw_away(touched)
         waiting: list[Work] = []
         for one in touched:
-            self._states.evict(one.entry.state.execution_id)
             for work in one.works:
                 if isinstance(work.command, BY_CALLERS):
                     work.answer(storage_full())

@@ -5,7 +5,7 @@ state. This is the one admission point, where priority is decided and limits wil
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
@@ -58,6 +58,7 @@ class Dispatcher:
         prepare: Callable[[ReadyTask], None],
         refill: Callable[[set[tuple[Key, int]]], None],
         fetch: Callable[[set[str]], None],
+        undecided: Collection[str],
         permits: Permits,
         guard: Guard,
         roll: Roll,
@@ -91,6 +92,7 @@ class Dispatcher:
             gate=self.gate,
             runs_long=self._runs_long,
             ending=self._ending,
+            undecided=undecided,
             fetch=fetch,
         )
         self.journals = Journals(states, self.leases, submit, self.adoption.adopt)
@@ -113,7 +115,8 @@ class Dispatcher:
                 return
         key = key_of(state.plan, node.planned)
         priority = node.planned.priority
-        task = ReadyTask(state.execution_id, node.id, node.attempt, partition, key, priority)
+        epoch = self._ownership.epochs.get(partition, -1)
+        task = ReadyTask(state.execution_id, node.id, node.attempt, partition, key, priority, epoch)
         task.since_ms = self._ownership.now_us() / 1000
         if state.plan.limits is not None or node.planned.limits is not None:
             task.fair, task.needs = self.gate.declared.of(state, node)
@@ -203,13 +206,13 @@ class Dispatcher:
 
     def _send(self, task: ReadyTask, worker_set: WorkerSet) -> bool:
         """Sends a task if it is still to be sent; False if nothing can be sent for now."""
-        epoch = self._ownership.epochs.get(task.partition)
+        epoch = task.epoch
         token = token_of(task.execution_id, task.node_id, task.attempt)
         if (lease := self.leases.get(token)) is not None:
             # A worker has brought it along: what runs has the permits that came meanwhile.
             lease.permitted |= task.permitted
             return True
-        if epoch is None or token in self._ending:
+        if self._ownership.epochs.get(task.partition) != epoch or token in self._ending:
             return self._not_sent(task, token)
         entry = self._states.get(task.execution_id)
         if entry is None:

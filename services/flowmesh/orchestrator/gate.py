@@ -84,7 +84,7 @@ class Gate:
         self._came_free = came_free
         self.declared = Declared()
         # Tasks that wait for permits, and those that are stopped, by token.
-        self._waiting: dict[str, tuple[ReadyTask, _Group]] = {}
+        self._waiting: dict[str, tuple[ReadyTask, _Group, tuple[Need, ...]]] = {}
         # How many of the former, by namespace and queue.
         self._waiting_in: Counter[tuple[str, str]] = Counter()
         self._stopped: dict[tuple[str, str], dict[str, ReadyTask]] = {}
@@ -104,9 +104,11 @@ class Gate:
                 self.withdraw(task, token)
                 self._keep_stopped(stop, task, token)
                 return False
-        if task.permitted:
-            return True
         needs = self.rules.needs(plan, node, task.needs)
+        if task.holds == needs:
+            return True
+        # Of limits that were others then.
+        self.withdraw(task, token)
         if not needs:
             return True
         if token in self._waiting:
@@ -117,10 +119,10 @@ class Gate:
             self._left.add((task.key, task.priority))
             return False
         if self.permits.take(task, token, needs):
-            task.permitted = True
+            task.holds = needs
             return True
         task.rendered = None
-        self._waiting[token] = task, group
+        self._waiting[token] = task, group, needs
         self._waiting_in[task.key[:2]] += 1
         self._counts[group] = count + 1
         return False
@@ -134,10 +136,11 @@ class Gate:
 
     def granted(self, token: str) -> bool:
         """A task has its permits; False if it does not want them any more."""
+        waiting = self._waiting.get(token)
         task = self._take(token)
-        if task is None:
+        if waiting is None or task is None:
             return False
-        task.permitted = True
+        task.holds = waiting[2]
         self._came_free([task])
         return True
 
@@ -145,7 +148,7 @@ class Gate:
         found = self._waiting.pop(token, None)
         if found is None:
             return None
-        task, group = found
+        task, group, _ = found
         self._waiting_in[task.key[:2]] -= 1
         left = self._counts[group] - 1
         if left:
@@ -157,7 +160,7 @@ class Gate:
     def withdraw(self, task: ReadyTask, token: str) -> None:
         """A task that has its permits is not sent after all."""
         if task.permitted:
-            task.permitted = False
+            task.holds = ()
             self.permits.release(token)
 
     def canceled(self, token: str) -> None:
@@ -196,7 +199,7 @@ class Gate:
         self._came_free(tasks)
 
     def drop_partitions(self, gone: set[int]) -> None:
-        for token in [t for t, (task, _) in self._waiting.items() if task.partition in gone]:
+        for token in [t for t, (task, *_) in self._waiting.items() if task.partition in gone]:
             self._take(token)
         for kept in self._stopped.values():
             for token in [t for t, task in kept.items() if task.partition in gone]:
@@ -225,7 +228,7 @@ class Gate:
 
     def waiting(self) -> Iterator[ReadyTask]:
         """Those that wait for permits."""
-        for task, _ in self._waiting.values():
+        for task, *_ in self._waiting.values():
             yield task
 
     def stopped(self) -> Iterator[tuple[tuple[str, str], ReadyTask]]:

@@ -141,6 +141,7 @@ class Orchestrator:
             prepare=lambda task: self.preparing.task(task, self.dispatcher),
             refill=self._refill,
             fetch=lambda ids: self.spawn(self.recovery.fetch_adopted(ids)),
+            undecided=self.committer.in_flight,
             permits=self.permits,
             guard=guard,
             roll=self._roll,
@@ -171,6 +172,7 @@ class Orchestrator:
             after_commit=self._after_commit,
             unchanged=self._unchanged,
             incarnation_over=self.incarnation_over,
+            thrown_away=self._thrown_away,
         )
 
     def _made_preparing(self) -> Preparing:
@@ -214,8 +216,9 @@ class Orchestrator:
         await self.store.ensure_history_days(self.clock.now_us() // 86_400_000_000)
         await self.limits.load()
         incarnation = await self.ownership.register()
-        await self.committer.line.begin(incarnation)
+        # First: what is committed as soon as there is a line is told from position 0 on.
         self.publisher.begin(incarnation, 0)
+        await self.committer.line.begin(incarnation)
         await self.ownership.renew()
 
     async def end(self) -> None:
@@ -275,7 +278,7 @@ class Orchestrator:
     async def _take_over(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
         """Brings back what partitions wait for; goes on trying as long as they are ours."""
         while True:
-            mine = self._still_ours(partitions)
+            mine = self.recovery.still_ours(partitions)
             if not mine:
                 return
             try:
@@ -287,14 +290,10 @@ class Orchestrator:
             except CONNECTION_LOST as error:
                 self.log.info("take_over_waits", problem=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
-        found = await self.recovery.recover(mine, workers)
+        found = await self.recovery.recover({p: partitions[p] for p in mine}, workers)
         self.log.info("partitions_recovered", partitions=len(mine), open_tasks=found)
         for go_on in self.on_gained:
             await until_answered(partial(go_on, mine))
-
-    def _still_ours(self, partitions: dict[int, int]) -> list[int]:
-        epochs = self.ownership.epochs
-        return [p for p, epoch in partitions.items() if epochs.get(p) == epoch]
 
     def lost(self, partitions: Iterable[int]) -> None:
         gone = list(partitions)
@@ -407,6 +406,10 @@ class Orchestrator:
         self._serve(state, transition, partition)
         self.timers.set(state.execution_id, 0 if state.ended else state.wake_at_us)
 
+    def _thrown_away(self, execution_ids: set[str]) -> None:
+        """What was decided of these will not be: tasks may have been let go for it."""
+        self.spawn(self.recovery.look_again(execution_ids))
+
     # --- tasks for which there was no room ---
 
     def _refill(self, drained: set[tuple[Key, int]]) -> None:
@@ -420,6 +423,6 @@ class Orchestrator:
         try:
             while self._wanted:
                 key, priority = self._wanted.pop()
-                await self.recovery.refill(list(self.ownership.epochs), key, priority)
+                await self.recovery.refill(key, priority)
         finally:
             self._refilling = False

@@ -307,14 +307,18 @@ class Ownership:
             # As if handed over to ourselves: what is in flight under the old epoch is done first.
             self.lost([partition])
             await self.owner.barrier()
-            epoch = await self._store.one(
-                "raise_epoch",
-                partition=partition,
-                epoch=epoch_seen,
-                incarnation=self.incarnation,
-            )
-            if epoch is not None:
-                await self._gain({partition: epoch}, self._on_their_way())
+            try:
+                epoch = await self._store.one(
+                    "raise_epoch",
+                    partition=partition,
+                    epoch=epoch_seen,
+                    incarnation=self.incarnation,
+                )
+                if epoch is not None:
+                    await self._gain({partition: epoch}, self._on_their_way())
+            except CONNECTION_LOST as error:
+                # The next renewal finds it ours, at whatever epoch it has by then.
+                self.log.info("raise_epoch_failed", error=type(error).__name__)
 
     # --- handing over ---
 

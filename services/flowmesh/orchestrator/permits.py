@@ -142,14 +142,19 @@ class PermitBook:
 
     def take(self, ask: Ask) -> bool:
         """Gives the permits if they are there; else the asker is told when they are."""
-        if ask.token in self._out.get(ask.partition, ()):
+        given = self._out.get(ask.partition, {}).get(ask.token)
+        if given is not None and (given.needs == ask.needs or given.epoch > ask.epoch):
             return True
         if ask.epoch < self._epochs.get(ask.partition, 0):
             return False
         known = self._asks.get(ask.token)
-        if known is not None:
+        if known is not None and known.epoch > ask.epoch:
+            return False
+        if known is not None and known.needs == ask.needs:
             known.granted, known.epoch = ask.granted, ask.epoch
             return False
+        # The limits have changed since: what it was given, or waited for, is not what it needs.
+        self.release(ask.token, ask.partition, ask.epoch)
         return self._try(ask, arrives=True)
 
     def _try(self, ask: Ask, *, arrives: bool) -> bool:

@@ -64,8 +64,10 @@ class Need:
 class ReadyTask:
     """One attempt that waits for a worker; `rendered` is its input where that took a fetch.
 
+    It is to be sent as long as its partition is ours at this epoch.
+
     `fair` is what takes turns within a kind. `needs` are the permits that its definition asks for,
-    and `permitted` says that it has been given those it needs.
+    `holds` those that it has been given.
     """
 
     execution_id: str
@@ -74,11 +76,17 @@ class ReadyTask:
     partition: int
     key: Key
     priority: int
+    epoch: int = 0
     rendered: payload_pb2.Payload | None = None
     since_ms: float = 0.0
     fair: str = ""
     needs: tuple[Need, ...] = ()
-    permitted: bool = False
+    holds: tuple[Need, ...] = ()
+
+    @property
+    def permitted(self) -> bool:
+        """Whether it has been given what it needed when it asked."""
+        return bool(self.holds)
 
     @property
     def due_ms(self) -> float:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from functools import partial
 from typing import Any
 
-from flowmesh.engine import DeliveryLost, Finish, State
+from flowmesh.engine import DeliveryLost, Finish, NodeState, State
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.ids import partition_of, token_of
 from flowmesh.orchestrator.ready import Key, key_of
@@ -40,26 +40,45 @@ class Recovery:
         self._dispatcher = dispatcher
         self._epochs = epochs
         self._barrier = barrier
+        # Partitions whose open tasks are all known, at these epochs; and kinds that were read again
+        # while those of others were not.
+        self._recovered: dict[int, int] = {}
+        self._passed_over: set[tuple[Key, int]] = set()
 
-    async def recover(self, partitions: Iterable[int], awaited: frozenset[str] | None) -> int:
-        """Adopts or sends every open task of the partitions; returns how many were open.
+    async def recover(self, partitions: Mapping[int, int], awaited: frozenset[str] | None) -> int:
+        """Adopts or sends every open task of partitions that are ours at these epochs; returns how
+        many were open. One that is lost meanwhile is left alone, though it may be ours again.
 
         `awaited` are workers that may hold some; None where nobody knows who does.
         """
-        mine = list(partitions)
-        found = await self._found(mine, awaited) if await self._lanes(mine) else 0
+        found = await self._found(partitions, awaited)
+        mine = self.still_ours(partitions)
         self._dispatcher.gate.permits.recovered(mine)
+        self._recovered.update((partition, partitions[partition]) for partition in mine)
+        self._dispatcher.ready.left_to_rows(self._passed_over)
+        self._passed_over.clear()
+        self._dispatcher.pump()
         return found
 
-    async def _found(self, mine: list[int], awaited: frozenset[str] | None) -> int:
-        claim = self._dispatcher.claim(mine, awaited)
+    def still_ours(self, partitions: Mapping[int, int]) -> list[int]:
+        """Those that are ours at these epochs."""
+        return [p for p, epoch in partitions.items() if self._epochs.get(p) == epoch]
+
+    async def _found(self, partitions: Mapping[int, int], awaited: frozenset[str] | None) -> int:
+        mine = list(partitions)
+        waits = bool(await self._lanes(mine))
+        # What runs of executions that have ended is heard of too, and stopped.
+        claim = self._dispatcher.claim(self.still_ours(partitions), awaited)
         try:
             async with asyncio.timeout(CLAIM_WAIT_S):
-                await claim.settled.wait()
+                if waits:
+                    await claim.settled.wait()
         except TimeoutError:
             pass
         finally:
             self._dispatcher.claim_over(claim)
+        if not waits:
+            return 0
         # An execution may have several lanes, and others by the time they are read.
         seen: set[str] = set()
         found = 0
@@ -67,7 +86,7 @@ class Recovery:
             async for states in self._executions(mine, lane):
                 new = [state for state in states if state.execution_id not in seen]
                 seen.update(state.execution_id for state in new)
-                found += sum(self._recover(state) for state in new)
+                found += sum(self._recover(state, partitions) for state in new)
                 self._dispatcher.pump()
         return found
 
@@ -77,8 +96,26 @@ class Recovery:
         await self._barrier()
         self._dispatcher.adoption.fetched(execution_ids)
 
-    async def refill(self, partitions: list[int], key: Key, priority: int) -> None:
-        """Queues tasks of one kind that nobody holds, as many as there is room for."""
+    async def look_again(self, execution_ids: set[str]) -> None:
+        """Queues what nobody holds of executions whose last decision was thrown away: what had its
+        turn meanwhile was not sent because of it.
+        """
+        await until_answered(partial(self._states.fetch, sorted(execution_ids)))
+        await self._barrier()
+        for execution_id in execution_ids:
+            entry = self._states.get(execution_id)
+            if entry is not None and not entry.state.paused:
+                self._queue(entry.state, list(entry.state.at_workers.values()))
+        self._dispatcher.pump()
+
+    async def refill(self, key: Key, priority: int) -> None:
+        """Queues tasks of one kind that nobody holds, as many as there is room for.
+
+        Who holds those of a partition that is being taken over is not known yet.
+        """
+        partitions = self.still_ours(self._recovered)
+        if len(partitions) < len(self._epochs):
+            self._passed_over.add((key, priority))
         namespace, queue, *_ = key
         lane = {"namespace": namespace, "queue": queue, "priority": priority}
         async for states in self._executions(partitions, lane):
@@ -119,13 +156,16 @@ class Recovery:
     async def _read(self, name: str, **values: object) -> list[Any]:
         return await until_answered(partial(self._store.rows, name, **values))
 
-    def _partition(self, state: State) -> int | None:
+    def _partition(self, state: State, partitions: Mapping[int, int]) -> int | None:
+        """That of an execution, if it is ours as it was when these were."""
         partition = partition_of(state.execution_id)
-        return partition if partition in self._epochs else None
+        if partition is None or self._epochs.get(partition, -1) != partitions.get(partition):
+            return None
+        return partition
 
-    def _recover(self, state: State) -> int:
+    def _recover(self, state: State, partitions: Mapping[int, int]) -> int:
         """Adopts what workers hold of an execution's open tasks, sends the rest; counts them."""
-        partition = self._partition(state)
+        partition = self._partition(state, partitions)
         if partition is None:
             return 0
         for node in state.at_workers.values():
@@ -141,13 +181,19 @@ class Recovery:
         return len(state.at_workers)
 
     def _refill(self, state: State, key: Key, priority: int) -> None:
-        partition = self._partition(state)
+        nodes = [
+            node
+            for node in state.at_workers.values()
+            if node.planned.priority == priority and key_of(state.plan, node.planned) == key
+        ]
+        self._queue(state, nodes)
+
+    def _queue(self, state: State, nodes: Iterable[NodeState]) -> None:
+        """Those of an execution's open tasks that nobody holds."""
+        partition = self._partition(state, self._recovered)
         if partition is None:
             return
-        for node in state.at_workers.values():
-            planned = node.planned
-            if planned.priority != priority or key_of(state.plan, planned) != key:
-                continue
+        for node in nodes:
             token = token_of(state.execution_id, node.id, node.attempt)
             if self._dispatcher.leases.get(token) is None:
                 self._dispatcher.add(state, node, partition)

@@ -19,7 +19,7 @@ PARTS = {
     "changes": 8,
     "served": 2,
     "finding": 14,
-    "payloads": 8,
+    "payloads": 10,
     "messages": 14,
     "starting": 19,
 }

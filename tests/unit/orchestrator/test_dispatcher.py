@@ -77,6 +77,7 @@ def dispatcher(
         prepare=prepare,
         refill=unused,
         fetch=fetch,
+        undecided=(),
         permits=permits,
         guard=Guard(None),
         roll=roll or SimpleNamespace(note=lambda: None),
