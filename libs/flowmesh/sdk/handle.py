@@ -179,7 +179,10 @@ class Handle(Steered):
         """
         reconnect = Reconnect(asyncio.get_running_loop().time)
         known = after
+        # What was derived from one event and has been seen: a new stream begins before it.
+        derived_from = derived_seen = 0
         while True:
+            derived_again = derived_seen
             request = event_pb.WatchExecutionRequest(
                 namespace=self._client.namespace,
                 execution_id=self.id,
@@ -187,11 +190,19 @@ class Handle(Steered):
                 types=sorted(types),
             )
             stream = self._client.event_service.WatchExecution(request)
+            reconnect.opening()
             try:
                 async for message in stream:
                     reconnect.connected()
                     event = event_of(message.event)
                     if event.derived:
+                        if event.sequence == derived_from and derived_again:
+                            derived_again -= 1
+                            continue
+                        if event.sequence != derived_from:
+                            derived_from, derived_seen = event.sequence, 0
+                        derived_seen += 1
+                        known = max(known, event.sequence - 1)
                         yield event
                         continue
                     if event.sequence <= known:
@@ -206,6 +217,7 @@ class Handle(Steered):
                 reconnect.broken(error)
             finally:
                 stream.cancel()
+            reconnect.ended()
             if reconnect.hopeless:
                 raise reconnect.error()
             await reconnect.pause()

@@ -24,6 +24,8 @@ WAIT_POLL_MS = 30_000
 
 # A stream that could not be opened again for this long gives up what waits on it.
 RECONNECT_BUDGET_S = 60.0
+# No attempt to open a stream takes so long.
+STREAM_LASTED_S = 30.0
 
 FRAME_BYTES_MAX = 1024 * 1024
 FRAME_ITEMS_MAX = 1_000

@@ -29,8 +29,18 @@ class Reconnect:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._down_since: float | None = None
+        self._opened_at = 0.0
         self._last: FlowmeshError | None = None
         self._transient = True
+
+    def opening(self) -> None:
+        """The stream is opened, again perhaps."""
+        self._opened_at = self._monotonic()
+
+    def ended(self) -> None:
+        """It has ended, however. One that lasted was open, though nothing came on it."""
+        if self._monotonic() - self._opened_at > limits.STREAM_LASTED_S:
+            self._down_since = None
 
     def connected(self) -> None:
         self._down_since = None

@@ -21,7 +21,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.rpc import error_of_refusal
 from flowmesh.sdk import limits
 from flowmesh.sdk.calls import Caller, retry_delay_s
-from flowmesh.sdk.duplex import converse
+from flowmesh.sdk.duplex import StreamBroken, converse
 from flowmesh.sdk.executions import status_of
 from flowmesh.sdk.failures import ExecutionFailed, failure_of
 from flowmesh.sdk.ids import new_request_id
@@ -300,10 +300,16 @@ class Session:
 
         while True:
             stream = self._stub.Session()
+            reconnect.opening()
             try:
                 await converse(stream, receive, self._write(stream))
             except grpc.aio.AioRpcError as error:
                 reconnect.broken(error)
+            except StreamBroken:
+                self._closed = True
+                self._fail_all(errors.Unavailable("DRAINING", "the client was closed"))
+                return
+            reconnect.ended()
             if reconnect.hopeless:
                 self._fail_all(reconnect.error())
             await reconnect.pause()

@@ -125,7 +125,8 @@ class TaskRunner:
             else:
                 running.durable.cancel()
         if running.task is not None:
-            running.task.cancel()
+            # Not before its first step: a task canceled earlier would never answer.
+            self._loop.call_soon(running.task.cancel)
 
     async def close(self) -> None:
         """Cancels what runs and waits a moment for it."""

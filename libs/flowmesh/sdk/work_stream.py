@@ -228,7 +228,7 @@ class WorkStream:
         """As much of what waits as one frame holds; None when nothing may go now."""
         results: list[task_pb2.TaskResult] = []
         records: list[task_pb2.TaskRecords] = []
-        size = 0
+        size = results_bytes = 0
         while self._records and size < limits.FRAME_BYTES_MAX:
             records.append(self._records.popleft())
             size += records[-1].ByteSize()
@@ -236,12 +236,12 @@ class WorkStream:
         while (
             outgoing
             and len(results) < limits.FRAME_ITEMS_MAX
-            and size < limits.FRAME_BYTES_MAX
+            and size + results_bytes < limits.FRAME_BYTES_MAX
             and len(self._unacknowledged) < limits.UNACKNOWLEDGED_RESULTS_MAX
-            and self._unacknowledged_bytes + size < limits.UNACKNOWLEDGED_BYTES_MAX
+            and self._unacknowledged_bytes + results_bytes < limits.UNACKNOWLEDGED_BYTES_MAX
         ):
             result = outgoing.popleft()
-            size += len(result.output.data) + len(result.failure.details) + 64
+            results_bytes += _bytes_of(result)
             results.append(result)
             self._unacknowledged[result.token] = result
         drain = self._draining and not self._drain_sent
@@ -258,7 +258,7 @@ class WorkStream:
             self._frame += 1
             frame.results_frame = self._frame
             self._frames.append((self._frame, results))
-            self._unacknowledged_bytes += size
+            self._unacknowledged_bytes += results_bytes
         for token, details in self._beats.items():
             frame.heartbeats.add(token=token, details=details)
         self._beats.clear()
@@ -274,15 +274,16 @@ class WorkStream:
             self._excepted(exception)
         if response.acknowledged_frame:
             self._acknowledged(response.acknowledged_frame)
-        for token in response.cancels:
-            self._tasks.cancel(token)
         for spec in response.specs:
             self._specs[spec.digest] = spec.config
-        if len(self._specs) > limits.WORKER_SPECS_MAX:
-            self._forget_specs()
         for task in response.tasks:
             if not self._tasks.holds(task.token) and task.token not in self._unacknowledged:
                 self._tasks.accept(task, self._specs.get(task.spec_digest, b""))
+        if len(self._specs) > limits.WORKER_SPECS_MAX:
+            self._forget_specs()
+        # A task may be canceled in the message that brings it.
+        for token in response.cancels:
+            self._tasks.cancel(token)
         for recorded in response.recorded:
             self._tasks.recorded(recorded)
         # Look for another worker service as soon as nothing is open here.
@@ -306,9 +307,7 @@ class WorkStream:
         while frames and frames[0][0] <= frame:
             for result in frames.popleft()[1]:
                 if self._unacknowledged.pop(result.token, None) is not None:
-                    self._unacknowledged_bytes -= (
-                        len(result.output.data) + len(result.failure.details) + 64
-                    )
+                    self._unacknowledged_bytes -= _bytes_of(result)
         if self._outgoing:
             self._wake.set()
 
@@ -317,3 +316,8 @@ class WorkStream:
             self._idle.set()
         else:
             self._idle.clear()
+
+
+def _bytes_of(result: task_pb2.TaskResult) -> int:
+    """What a result counts for in a frame, about."""
+    return len(result.output.data) + len(result.failure.details) + 64

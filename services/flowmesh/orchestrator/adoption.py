@@ -64,6 +64,9 @@ class Adoption:
                 # A lease of it would never end.
                 continue
             lease = self._leases.get(task.token)
+            if task.away and lease is not None and lease.stream not in (stream, None):
+                # Its worker has come back through another worker service.
+                continue
             if lease is None:
                 now_us = self._ownership.now_us()
                 lease = Lease(

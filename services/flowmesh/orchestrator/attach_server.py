@@ -130,12 +130,12 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
             # What was granted in the same frame is used first, or it would go to and fro for ever.
             dispatcher.pump()
         dispatcher.heartbeat(request.heartbeats)
-        dispatcher.lost(request.lost)
-        dispatcher.returned(request.returned)
+        dispatcher.lost(stream, request.lost)
+        dispatcher.returned(stream, request.returned)
         dispatcher.recall(stream, request.recalls)
         stream.forget(request.gone_sets)
         for refused in request.refused:
-            dispatcher.returned([refused.token])
+            dispatcher.returned(stream, [refused.token])
             self._spawn(self._ownership.raise_epoch(refused.partition, refused.epoch_seen))
         if request.grants or request.returned:
             dispatcher.pump()

@@ -237,7 +237,7 @@ class Committer:
         await self._committed(touched, committed, after)
 
     async def _sent(self, batch: CommitBatch, epochs: dict[int, int]) -> Committed:
-        """What the database makes of a batch; if nothing, what travels along goes with a later one."""
+        """What the database makes of a batch; what goes along goes with a later one otherwise."""
         try:
             with self._metrics.commit_seconds.time():
                 return await self._line.commit(batch, epochs)

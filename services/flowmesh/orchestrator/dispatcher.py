@@ -58,6 +58,7 @@ class Dispatcher:
         prepare: Callable[[ReadyTask], None],
         refill: Callable[[set[tuple[Key, int]]], None],
         fetch: Callable[[set[str]], None],
+        requeue: Callable[[set[str]], None],
         undecided: Collection[str],
         permits: Permits,
         guard: Guard,
@@ -70,6 +71,8 @@ class Dispatcher:
         self._draw = draw
         self._prepare = prepare
         self._refill = refill
+        self._requeue = requeue
+        self._undecided = undecided
         self._attached: list[Attached] = []
         self._turn, self._pump_due = 0, False
         self._claims = Claims()
@@ -474,22 +477,32 @@ class Dispatcher:
     def heartbeat(self, heartbeats: Iterable[task_pb2.Heartbeat]) -> None:
         self.leases.heard(heartbeat.token for heartbeat in heartbeats)
 
-    def lost(self, tasks: Iterable[pb.LostTask]) -> None:
+    def lost(self, stream: Attached, tasks: Iterable[pb.LostTask]) -> None:
         for task in tasks:
-            if (lease := self.leases.pop(task.token)) is not None:
+            if (lease := self._taken_from(stream, task.token)) is not None:
                 self._delivery_lost(lease, task.reason or "WORKER_LOST")
 
-    def returned(self, tokens: Iterable[str]) -> None:
+    def returned(self, stream: Attached, tokens: Iterable[str]) -> None:
         """Tasks that came back untouched go out again, without a delivery counted."""
+        again: set[str] = set()
         for token in tokens:
-            lease = self.leases.pop(token)
+            lease = self._taken_from(stream, token)
             if lease is None:
                 continue
             entry = self._states.get(lease.execution_id)
-            if entry is None:
-                self._delivery_lost(lease, "RETURNED")
+            if entry is None or lease.execution_id in self._undecided:
+                again.add(lease.execution_id)
             elif (node := entry.state.at_workers.get(lease.node_id)) is not None:
                 self.add(entry.state, node, lease.partition)
+        if again:
+            self._requeue(again)
+
+    def _taken_from(self, stream: Attached, token: str) -> Lease | None:
+        """The lease of a task that this worker service has no more, if no other one has it."""
+        lease = self.leases.get(token)
+        if lease is None or lease.stream not in (stream, None):
+            return None
+        return self.leases.pop(token)
 
     def _delivery_lost(self, lease: Lease, reason: str) -> None:
         command = DeliveryLost(lease.node_id, lease.attempt, reason)

@@ -141,6 +141,7 @@ class Orchestrator:
             prepare=lambda task: self.preparing.task(task, self.dispatcher),
             refill=self._refill,
             fetch=lambda ids: self.spawn(self.recovery.fetch_adopted(ids)),
+            requeue=self._requeue,
             undecided=self.committer.in_flight,
             permits=self.permits,
             guard=guard,
@@ -172,7 +173,7 @@ class Orchestrator:
             after_commit=self._after_commit,
             unchanged=self._unchanged,
             incarnation_over=self.incarnation_over,
-            thrown_away=self._thrown_away,
+            thrown_away=self._requeue,
         )
 
     def _made_preparing(self) -> Preparing:
@@ -406,8 +407,8 @@ class Orchestrator:
         self._serve(state, transition, partition)
         self.timers.set(state.execution_id, 0 if state.ended else state.wake_at_us)
 
-    def _thrown_away(self, execution_ids: set[str]) -> None:
-        """What was decided of these will not be: tasks may have been let go for it."""
+    def _requeue(self, execution_ids: set[str]) -> None:
+        """Tasks of these may be with nobody: they came back, or were let go for what is not so."""
         self.spawn(self.recovery.look_again(execution_ids))
 
     # --- tasks for which there was no room ---

@@ -44,6 +44,8 @@ class Recovery:
         # while those of others were not.
         self._recovered: dict[int, int] = {}
         self._passed_over: set[tuple[Key, int]] = set()
+        # Executions to be looked at once that is so of their partitions.
+        self._early: set[str] = set()
 
     async def recover(self, partitions: Mapping[int, int], awaited: frozenset[str] | None) -> int:
         """Adopts or sends every open task of partitions that are ours at these epochs; returns how
@@ -58,6 +60,9 @@ class Recovery:
         self._dispatcher.ready.left_to_rows(self._passed_over)
         self._passed_over.clear()
         self._dispatcher.pump()
+        early, self._early = self._early, set()
+        if early:
+            await self.look_again(early)
         return found
 
     def still_ours(self, partitions: Mapping[int, int]) -> list[int]:
@@ -97,14 +102,15 @@ class Recovery:
         self._dispatcher.adoption.fetched(execution_ids)
 
     async def look_again(self, execution_ids: set[str]) -> None:
-        """Queues what nobody holds of executions whose last decision was thrown away: what had its
-        turn meanwhile was not sent because of it.
-        """
+        """Queues what nobody holds of some executions, as they are when nothing is on its way."""
         await until_answered(partial(self._states.fetch, sorted(execution_ids)))
         await self._barrier()
         for execution_id in execution_ids:
-            entry = self._states.get(execution_id)
-            if entry is not None and not entry.state.paused:
+            entry, partition = self._states.get(execution_id), partition_of(execution_id)
+            epoch = self._epochs.get(partition if partition is not None else -1)
+            if epoch is not None and self._recovered.get(partition or 0) != epoch:
+                self._early.add(execution_id)
+            elif entry is not None and not entry.state.paused:
                 self._queue(entry.state, list(entry.state.at_workers.values()))
         self._dispatcher.pump()
 

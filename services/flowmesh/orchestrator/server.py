@@ -118,6 +118,8 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         session = Session(
             executions=self._executions, core=self._core, forwarded=was_forwarded(context)
         )
+        # The caller knows by it that the stream is open: the first result may be hours away.
+        yield pb.SessionResponse()
         async for response in answers(session, request_iterator):
             yield response
 

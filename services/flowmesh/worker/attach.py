@@ -161,6 +161,11 @@ class Link:
             self._wake.set()
 
     @property
+    def heard(self) -> bool:
+        """Whether anything has come on the last stream."""
+        return self._heard
+
+    @property
     def takes_credit(self) -> bool:
         """False while too many results wait for the orchestrator's acknowledgement."""
         return (
@@ -186,6 +191,8 @@ class Link:
             kept = TaskSpec()
             kept.CopyFrom(spec)
             self.specs[spec.digest] = kept
+            # One that is sent again is the newest for both sides.
+            self.specs.move_to_end(spec.digest)
         while len(self.specs) > limits.SPECS_PER_STREAM_MAX:
             self.specs.popitem(last=False)
 

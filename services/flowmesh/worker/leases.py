@@ -19,7 +19,8 @@ UNKNOWN_PARTITION = -1
 class Receipt:
     """A frame of results of a remote worker; done when each of them is settled."""
 
-    def __init__(self, frame: int, results: int) -> None:
+    def __init__(self, worker_id: str, frame: int, results: int) -> None:
+        self.worker_id = worker_id
         self.frame = frame
         self.results = results
         self.open = results
@@ -46,6 +47,8 @@ class Lease:
     result: TaskResult | None = None
     result_bytes: int = 0
     frame: int = 0
+    # When the stream of its worker broke last, on the monotonic clock.
+    away_since_ms: float = 0.0
     # When the result began to wait for a stream, on the monotonic clock.
     waits_since_ms: float = 0.0
     # Orchestrators that answered MOVED.

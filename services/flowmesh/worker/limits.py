@@ -27,9 +27,10 @@ MOVED_RETRY_MS = 500
 WORKER_SLOTS_MAX = 10_000
 WORKER_LABELS_MAX = 64
 WORKER_NAMES_MAX = 100
-HELD_TOKENS_MAX = 10_000
 # Results of one worker that wait for an acknowledgement.
 WORKER_RESULTS_MAX = 20_000
+# What runs, and results that were not acknowledged.
+HELD_TOKENS_MAX = WORKER_SLOTS_MAX + WORKER_RESULTS_MAX
 WORKER_SILENCE_MS = 10_000
 REATTACH_GRACE_MS = 500
 

@@ -107,7 +107,7 @@ class Relay:
         for worker_set in self._sets.values():
             worker_set.credit.forget(link.id)
         for lease in results:
-            self._wait(lease)
+            self._wait(lease, anew=link.heard)
         self._change(self._sets.values())
 
     def received(self, link: Link, response: AttachResponse) -> None:
@@ -195,8 +195,7 @@ class Relay:
     def _claimed(self, link: Link, partitions: set[int]) -> None:
         for partition, leases in self._leases.of_partitions(partitions).items():
             self._owners[partition] = link
-            tasks = [HeldTask(token=lease.token, worker_id=lease.worker_id) for lease in leases]
-            link.hold(HeldTasks(partition=partition, tasks=tasks))
+            link.hold(HeldTasks(partition=partition, tasks=map(_held, leases)))
             for lease in leases:
                 if lease.partition == partition:
                     self._hand_to(lease, link, partition)
@@ -233,7 +232,8 @@ class Relay:
             self._leases.remove(lease)
             for receipt in lease.receipts:
                 receipt.open -= 1
-                receipts.setdefault(lease.worker_id, []).append(receipt)
+                # Somebody else may have sent the same result.
+                receipts.setdefault(receipt.worker_id, []).append(receipt)
             if stale:
                 tokens.setdefault(lease.worker_id, []).append(lease.token)
         for worker_id in {**receipts, **tokens}:
@@ -291,12 +291,12 @@ class Relay:
             if worker_set.credit.granted(link.id):
                 link.recall(worker_set.set_id)
             link.gone(worker_set.set_id)
-        running = self._leases.running_at(worker_set)
+        running, now_ms = self._leases.running_at(worker_set), self._monotonic_ms()
         for lease in running:
-            lease.worker_set = None
+            lease.worker_set, lease.away_since_ms = None, now_ms
         if running:
             loop = asyncio.get_running_loop()
-            loop.call_later(limits.REATTACH_GRACE_MS / 1000, self._lose, running)
+            loop.call_later(limits.REATTACH_GRACE_MS / 1000, self._lose, running, now_ms)
 
     def resize_set(self, worker_set: WorkerSet, slots: int) -> None:
         """The set has so many slots from now on; credit beyond them is called back."""
@@ -419,13 +419,17 @@ class Relay:
                 lease.refused_by.clear()
                 self._route(lease)
 
-    def _lose(self, leases: list[Lease]) -> None:
-        """The grace is over: what nobody runs any more is handed out again."""
+    def _lose(self, leases: list[Lease], since_ms: float) -> None:
+        """The grace of one break is over: what nobody runs any more is handed out again."""
         for lease in leases:
             known = self._leases.get(lease.token) is lease
             if not known or lease.worker_set is not None or lease.result is not None:
                 continue
+            if lease.away_since_ms != since_ms:
+                # Back meanwhile, and away again: a later break has its own grace.
+                continue
             self._leases.remove(lease)
+            self._news.set()
             for link in self._about(lease):
                 if lease.worker_id in self._workers:
                     # It came back without this one: the task never reached it.
@@ -464,15 +468,16 @@ class Relay:
         self._waiting.pop(lease.token, None)
         link.result(lease)
 
-    def _wait(self, lease: Lease) -> None:
+    def _wait(self, lease: Lease, *, anew: bool = True) -> None:
+        """Keeps a result until a stream takes it; not `anew` where the last one was none."""
         if lease.token not in self._waiting:
-            lease.waits_since_ms = self._monotonic_ms()
+            if anew or not lease.waits_since_ms:
+                lease.waits_since_ms = self._monotonic_ms()
             self._news.set()
         self._waiting[lease.token] = lease
 
     def _hello(self, leases: Iterable[Lease]) -> AttachHello:
-        held = [HeldTask(token=lease.token, worker_id=lease.worker_id) for lease in leases]
-        return AttachHello(worker_service_id=self.worker_service_id, held=held)
+        return AttachHello(worker_service_id=self.worker_service_id, held=map(_held, leases))
 
     # credit
 
@@ -494,3 +499,9 @@ class Relay:
                 self._links[link_id].grant(worker_set.grant(slots))
             for link_id in worker_set.credit.recall(links, self._monotonic_ms()):
                 self._links[link_id].recall(worker_set.set_id)
+
+
+def _held(lease: Lease) -> HeldTask:
+    """What an orchestrator is told of a task that is here."""
+    away = lease.worker_set is None and lease.result is None
+    return HeldTask(token=lease.token, worker_id=lease.worker_id, away=away)

@@ -35,6 +35,7 @@ class RemoteWorker(WorkerSet):
         self._heard_at_ms = monotonic_ms()
         self._say = WorkResponse(pong=True)
         self._tasks: deque[tuple[Task, TaskSpec | None]] = deque()
+        self._cancels: list[str] = []
         self._sent_specs: OrderedDict[str, None] = OrderedDict()
         self._receipts: deque[Receipt] = deque()
         self._waiting_results = 0
@@ -62,7 +63,7 @@ class RemoteWorker(WorkerSet):
         self._wake.set()
 
     def cancel(self, tokens: Sequence[str]) -> None:
-        self._say.cancels.extend(tokens)
+        self._cancels.extend(tokens)
         self._wake.set()
 
     def recorded(self, recorded: TaskRecorded) -> None:
@@ -83,6 +84,8 @@ class RemoteWorker(WorkerSet):
     def check_alive(self, now_ms: float) -> None:
         if now_ms - self._heard_at_ms > limits.WORKER_SILENCE_MS:
             self.close()
+            # Its stream may be stuck in a message that the worker does not read.
+            self._relay.remove_set(self)
 
     def ask_to_leave(self) -> None:
         """The worker service is about to stop."""
@@ -107,7 +110,7 @@ class RemoteWorker(WorkerSet):
     def received(self, request: WorkRequest) -> None:
         self._heard_at_ms = self._monotonic_ms()
         if request.results:
-            receipt = Receipt(request.results_frame, len(request.results))
+            receipt = Receipt(self.worker_id, request.results_frame, len(request.results))
             self._receipts.append(receipt)
             self._waiting_results += len(request.results)
             if self._waiting_results > limits.WORKER_RESULTS_MAX:
@@ -134,12 +137,16 @@ class RemoteWorker(WorkerSet):
             if self._closed:
                 return
             yield self._next_response()
-            while self._tasks:
+            while self._tasks or self._cancels:
                 yield self._next_response()
 
     def _next_response(self) -> WorkResponse:
         response, self._say = self._say, WorkResponse()
         size = 0
+        if not self._tasks:
+            # Behind the tasks they are about, whatever a worker looks at first.
+            response.cancels.extend(self._cancels)
+            self._cancels.clear()
         while self._tasks and size < limits.FRAME_BYTES_MAX:
             task, spec = self._tasks.popleft()
             if spec is not None and task.spec_digest not in self._sent_specs:

@@ -138,7 +138,9 @@ async def test_nothing_that_is_decided_but_not_committed_is_queued_by_recovery(
         )
         await at_commit.wait()
         read = core.store.after("ready_executions")
-        scan = asyncio.create_task(core.owner.recovery.recover([1], frozenset()))
+        scan = asyncio.create_task(
+            core.owner.recovery.recover(dict(core.owner.ownership.epochs), frozenset())
+        )
         await read.wait()
         await asyncio.wait({scan}, timeout=0.3)
 

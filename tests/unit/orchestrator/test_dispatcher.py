@@ -78,6 +78,7 @@ def dispatcher(
         refill=unused,
         fetch=fetch,
         undecided=(),
+        requeue=unused,
         permits=permits,
         guard=Guard(None),
         roll=roll or SimpleNamespace(note=lambda: None),
@@ -160,7 +161,7 @@ async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> N
     claim = owner.claim([5], None)
     assert roll.workers() is None
     owner.claim_over(claim)
-    owner.lost([pb.LostTask(token=token) for token, _ in HELD])
+    owner.lost(one, [pb.LostTask(token=token) for token, _ in HELD])
     assert roll.workers() == {"w3"}
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -217,8 +217,9 @@ class DurableTask:
         self._say_due = False
         if self._over:
             return
-        self._say(self._records(self._to_say))
-        self._to_say = []
+        to_say, self._to_say = self._to_say, []
+        for records in _in_frames(to_say):
+            self._say(self._records(records))
         if self._again is None:
             self._again = self._loop.call_later(limits.DURABLE_RESEND_S, self._send_again)
 
@@ -371,6 +372,19 @@ class DurableTask:
             if timer is not None:
                 timer.cancel()
         self._finished(result)
+
+
+def _in_frames(records: Iterable[JournalRecord]) -> Iterator[list[JournalRecord]]:
+    """Records in their order, so many at a time as a message holds."""
+    frame: list[JournalRecord] = []
+    size = 0
+    for record in records:
+        size += record.ByteSize()
+        if frame and size > limits.FRAME_BYTES_MAX:
+            yield frame
+            frame, size = [], record.ByteSize()
+        frame.append(record)
+    yield frame
 
 
 def _payloads_of(recorded: task_pb2.TaskRecorded) -> list[payload_pb2.Payload]:
