@@ -82,6 +82,15 @@ def guarded(common: Common, work: Callable[[], int]) -> int:
             output.document(_refused_json(error))
         _say(error.text, error.hint)
         return error.code
+    except ValueError as error:
+        # What a message has no room for; everything else is a fault of ours.
+        if not str(error).startswith("Value out of range"):
+            raise
+        number = str(error).rpartition(" ")[2]
+        _say(
+            f"the number {number} is too large", "at most 64 bits, or 32 where it counts something"
+        )
+        return exit_codes.USAGE
     except BrokenPipeError:
         # The reader (head, less) has seen enough; nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -59,11 +59,11 @@ def _moment(text: str) -> int | datetime:
     if text.isdigit():
         return int(text)
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
         hint = "a sequence such as 42, or a time such as 2026-01-31T12:00:00Z"
         raise Refused(f"{text!r} is neither", hint, exit_codes.USAGE) from None
-    return moment.astimezone()
+    return moment
 
 
 def _show_state(report: "StateAt") -> None:

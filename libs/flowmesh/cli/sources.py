@@ -80,9 +80,15 @@ def read_source(names: list[str]) -> Source:
     return source
 
 
+PATH_SHOWN = 80
+
+
 def files_of(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
+    try:
+        if not path.is_dir():
+            return [path]
+    except OSError as error:
+        raise Refused(f"{str(path)[:PATH_SHOWN]}: {error.strerror}", code=USAGE) from None
     found = sorted(
         file
         for file in path.rglob("*")

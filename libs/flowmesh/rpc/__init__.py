@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowmesh.rpc.pauses import stream_retry_s
     from flowmesh.rpc.refusals import error_of_refusal
     from flowmesh.rpc.remote import RemoteTarget
-    from flowmesh.rpc.requests import is_id, known_choices, namespace_of, valid_id
+    from flowmesh.rpc.requests import after_of, is_id, known_choices, namespace_of, valid_id
     from flowmesh.rpc.status import error_of, status_of
 else:
     HOMES = {
@@ -37,6 +37,7 @@ else:
         "forwarding": "forward",
         "is_id": "requests",
         "known_choices": "requests",
+        "after_of": "requests",
         "namespace_of": "requests",
         "status_of": "status",
         "stream_retry_s": "pauses",
@@ -59,6 +60,7 @@ __all__ = [
     "LocalTarget",
     "RemoteTarget",
     "Target",
+    "after_of",
     "error_of",
     "error_of_refusal",
     "fixed",

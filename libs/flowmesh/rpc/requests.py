@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from flowmesh.errors import Invalid, Violation
 
 DEFAULT_NAMESPACE = "default"
+SEQUENCE_MAX = 1 << 62
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -17,9 +18,21 @@ class Namespaced(Protocol):
     def namespace(self) -> str: ...
 
 
+class Following(Protocol):
+    """A request for events behind a sequence."""
+
+    @property
+    def after(self) -> int: ...
+
+
 def namespace_of(request: Namespaced) -> str:
     """The request's namespace; an empty one is `default`. Raises ID_INVALID."""
     return valid_id(request.namespace or DEFAULT_NAMESPACE, "namespace")
+
+
+def after_of(request: Following) -> int:
+    """The sequence behind which events are wanted; above what any execution comes to is all one."""
+    return min(max(0, request.after), SEQUENCE_MAX)
 
 
 def is_id(value: str) -> bool:

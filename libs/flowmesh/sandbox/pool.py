@@ -5,6 +5,7 @@ out of time is killed with its child; a child that dies takes no other call with
 """
 
 import asyncio
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -300,8 +301,9 @@ def _result(answer: bytes) -> Json:
     if status == TOO_LARGE:
         limit = RESULT_BYTES_MAX // 1024 // 1024
         raise SandboxFailure("ResourceLimit", f"the result is larger than {limit} MiB")
-    name, message = orjson.loads(text)
-    raise SandboxFailure(class_named(name), message)
+    # Not by orjson: what code throws may be text that is not Unicode.
+    name, message = json.loads(text)
+    raise SandboxFailure(class_named(name), message.encode("utf-8", "replace").decode())
 
 
 def class_named(name: str) -> str:

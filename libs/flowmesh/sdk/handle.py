@@ -191,9 +191,11 @@ class Handle(Steered):
             )
             stream = self._client.event_service.WatchExecution(request)
             reconnect.opening()
+            silent = True
             try:
                 async for message in stream:
                     reconnect.connected()
+                    silent = False
                     event = event_of(message.event)
                     if event.derived:
                         if event.sequence == derived_from and derived_again:
@@ -213,6 +215,8 @@ class Handle(Steered):
                     yield event
                     if event.last:
                         return
+                if silent and (await self.status()).ended:
+                    return  # `after` is behind its last event
             except grpc.aio.AioRpcError as error:
                 reconnect.broken(error)
             finally:

@@ -16,10 +16,10 @@ def failed(
     token: str, error_class: str, message: str, retry_after_ms: int = 0, details: bytes = b""
 ) -> task_pb2.TaskResult:
     failure = failure_pb2.Failure(
-        message=message[: limits.MESSAGE_CHARS_MAX],
+        message=_unicode(message[: limits.MESSAGE_CHARS_MAX]),
         retry_after_ms=retry_after_ms,
         details=details,
-        **{"class": error_class},  # a keyword of Python
+        **{"class": _unicode(error_class)},  # a keyword of Python
     )
     return task_pb2.TaskResult(token=token, failure=failure)
 
@@ -32,10 +32,21 @@ def transfer_failed(token: str, what: str, error: FlowmeshError) -> task_pb2.Tas
 
 
 def result_of_error(token: str, error: BaseException) -> task_pb2.TaskResult:
-    """The failure that an exception of a handler is."""
+    """The failure that an exception of a handler is, whatever looking at it raises."""
+    try:
+        return _failure_of(token, error)
+    except Exception as fault:  # noqa: BLE001 - raised by code of the exception itself
+        name, why = type(error).__name__, type(fault).__name__
+        return failed(token, name, f"{name}, of which no more can be told: {why}")
+
+
+def _failure_of(token: str, error: BaseException) -> task_pb2.TaskResult:
     match error:
         case TaskFailure():
-            details = encode(error.details) if error.details is not None else b""
+            try:
+                details = encode(error.details) if error.details is not None else b""
+            except FlowmeshError as wrong:
+                return failed(token, "ValidationError", f"details of a failure: {wrong.message}")
             message = error.message or error.class_
             return failed(token, error.class_, message, error.retry_after_ms, details)
         case TaskCancelled():
@@ -44,8 +55,13 @@ def result_of_error(token: str, error: BaseException) -> task_pb2.TaskResult:
             return failed(token, "Timeout", str(error) or "the handler timed out")
         case _:
             text = "".join(traceback.format_exception(error))[-limits.TRACEBACK_CHARS_MAX :]
-            details = orjson.dumps({"traceback": text})
+            details = orjson.dumps({"traceback": _unicode(text)})
             return failed(token, type(error).__name__, str(error), details=details)
+
+
+def _unicode(text: str) -> str:
+    """Text with question marks for what UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def heartbeat_data(details: Json) -> bytes:

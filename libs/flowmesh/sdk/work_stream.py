@@ -20,6 +20,7 @@ from flowmesh.sdk import limits
 from flowmesh.sdk.calls import Caller, placed
 from flowmesh.sdk.duplex import StreamBroken, converse
 from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.results import result_of_error
 from flowmesh.sdk.task_runner import TaskRunner
 
 _log = logging.getLogger("flowmesh.sdk")
@@ -278,7 +279,7 @@ class WorkStream:
             self._specs[spec.digest] = spec.config
         for task in response.tasks:
             if not self._tasks.holds(task.token) and task.token not in self._unacknowledged:
-                self._tasks.accept(task, self._specs.get(task.spec_digest, b""))
+                self._accept(task)
         if len(self._specs) > limits.WORKER_SPECS_MAX:
             self._forget_specs()
         # A task may be canceled in the message that brings it.
@@ -289,6 +290,13 @@ class WorkStream:
         # Look for another worker service as soon as nothing is open here.
         self._server_drains = self._server_drains or response.drain
         self._note_idle()
+
+    def _accept(self, task: task_pb2.Task) -> None:
+        try:
+            self._tasks.accept(task, self._specs.get(task.spec_digest, b""))
+        except Exception as error:  # noqa: BLE001 - one task costs the others nothing
+            _log.exception("task %s of %s cannot be run", task.node, task.execution_id)
+            self._finished(result_of_error(task.token, error))
 
     def _forget_specs(self) -> None:
         for digest in list(self._specs)[: len(self._specs) - limits.WORKER_SPECS_MAX]:

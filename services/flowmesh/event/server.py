@@ -15,7 +15,7 @@ from flowmesh.event.selection import Selection
 from flowmesh.event.store import ORDINAL_MAX, EventStore
 from flowmesh.event.watch_events import NamespaceWatch
 from flowmesh.event.watch_execution import ExecutionWatch
-from flowmesh.rpc import namespace_of, valid_id
+from flowmesh.rpc import after_of, namespace_of, valid_id
 
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
@@ -43,7 +43,7 @@ class EventServer(event_service_pb2_grpc.EventServiceServicer):
         events = self._executions.events(
             namespace_of(request),
             valid_id(request.execution_id, "execution_id"),
-            after=max(0, request.after),
+            after=after_of(request),
             selection=Selection.of(request.types, ends=True),
         )
         async with aclosing(events):

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta
 from flowmesh.errors import Invalid, Violation
 from flowmesh.gateway.ids import ID_PATTERN, checked_id
 from flowmesh.gateway.jsontext import parse_json
-from flowmesh.gateway.limits import SYNC_WAIT_MS_MAX
+from flowmesh.gateway.limits import INT64_MAX, SYNC_WAIT_MS_MAX
 
 Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
 RequestId = Annotated[
@@ -163,7 +163,12 @@ class LinkRequest(Envelope, frozen=True, kw_only=True):
         Literal["any", "approve", "reject"], Meta(description="What the link lets them say.")
     ] = "any"
     valid_ms: Annotated[
-        int, Meta(ge=0, description="At most until the deadline; without it until then, or 7 days.")
+        int,
+        Meta(
+            ge=0,
+            le=INT64_MAX,
+            description="At most until the deadline; without it until then, or 7 days.",
+        ),
     ] = 0
 
 

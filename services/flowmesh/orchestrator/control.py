@@ -30,7 +30,7 @@ from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
 from flowmesh.orchestrator.peers import FORWARDED
 from flowmesh.orchestrator.plans import check_breakpoints
-from flowmesh.orchestrator.requests import TEXT_MAX, check_text
+from flowmesh.orchestrator.requests import REQUEST_ID_MAX, TEXT_MAX, check_text
 from flowmesh.orchestrator.views import status_name
 from flowmesh.orchestrator.works import Started, StartWork
 from flowmesh.plan import Plan, RenderError, decode, decode_if_json
@@ -186,6 +186,8 @@ class Control:
         """Starts the new execution."""
         self._core.committer.admit()
         check_text(request.reason, "reason", TEXT_MAX)
+        check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        check_text(request.actor, "actor", TEXT_MAX)
         state, plan, from_nodes, repeats = await self._repeats(request)
         for node in request.node_inputs:
             if node not in plan.by_id:

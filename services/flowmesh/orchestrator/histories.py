@@ -7,7 +7,7 @@ from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.errors import execution_not_found
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.rpc import namespace_of
+from flowmesh.rpc import after_of, namespace_of
 
 PAGE_DEFAULT = 1_000
 PAGE_MAX = 10_000
@@ -33,7 +33,7 @@ class Histories:
             raise execution_not_found(request.execution_id)
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
         response = pb.ListHistoryEventsResponse()
-        after, weight, more = request.after, 0, True
+        after, weight, more = after_of(request), 0, True
         while more and len(response.events) < size and weight < PAGE_BYTES_MAX:
             rows = await self._store.rows(
                 "history_page",

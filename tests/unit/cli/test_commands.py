@@ -260,3 +260,22 @@ async def test_services_are_listed(flowmesh: Run) -> None:
     for tokens in (("services",), ("list", "services")):
         outcome = await flowmesh(*tokens, "--json")
         assert outcome.json[0]["name"] == "orchestrator"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("start", "order", "--version", "9" * 20),
+        ("get", "workflow", "order", "--version", "9" * 20),
+        ("state-at", "exec-1", "9" * 20),
+        ("state-at", "exec-1", "9999-12-31T23:59:59-23:00"),
+        ("apply", "-f", "x" * 300),
+    ],
+)
+async def test_what_has_no_room_is_refused_in_a_line(
+    flowmesh: Run, command: tuple[str, ...]
+) -> None:
+    """A number, a moment, the name of a file: no traceback, and the exit code of wrong usage."""
+    outcome = await flowmesh(*command)
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.err

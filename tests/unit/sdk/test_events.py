@@ -1,5 +1,10 @@
 """Event streams: every event once, in order, over breaks; and the history page by page."""
 
+from typing import Any
+
+import grpc
+
+from flowmesh.api.event.v1 import event_service_pb2 as event_pb
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.sdk import Client
 from tests.unit.sdk.stand_ins import StandIn, failure, payload
@@ -64,3 +69,31 @@ async def test_history_is_read_over_pages(client: Client, server: StandIn) -> No
     events = [event async for event in client.history("exec-1")]
     assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
     assert events[-1].workflow_id == "order"
+
+
+async def test_what_is_derived_comes_once() -> None:
+    """A new stream begins before the event that it was derived from."""
+    seen_by_server: list[int] = []
+
+    async def watch(request: Any, context: Any) -> Any:
+        seen_by_server.append(request.after)
+        for sequence in (1, 3, 3, 4):
+            if sequence > request.after:
+                scheduled = pb.TaskScheduled(node=f"n{sequence}")
+                event = event_pb.LifecycleEvent(
+                    execution_id="exec-1",
+                    event=pb.HistoryEvent(sequence=sequence, task_scheduled=scheduled),
+                )
+                event.signal_flow.from_node = f"n{sequence - 1}"
+                yield event_pb.WatchExecutionResponse(event=event)
+                if len(seen_by_server) == 1 and sequence == 3:
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "restart")
+        last = event_pb.LifecycleEvent(execution_id="exec-1", event=ENDED)
+        yield event_pb.WatchExecutionResponse(event=last)
+
+    server = StandIn()
+    server.events.WatchExecution = watch  # type: ignore[method-assign]
+    async with server.serving(), await Client.connect(server.address) as client:
+        events = client.handle("exec-1").events(types=["SignalFlow"])
+        assert [event.sequence async for event in events] == [1, 3, 3, 4, 5]
+    assert seen_by_server == [0, 2]

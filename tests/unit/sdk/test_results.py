@@ -2,8 +2,9 @@
 
 import pytest
 
+from flowmesh.sdk import TaskFailure
 from flowmesh.sdk.limits import HEARTBEAT_BYTES_MAX
-from flowmesh.sdk.results import heartbeat_data
+from flowmesh.sdk.results import heartbeat_data, result_of_error
 
 
 def test_details_of_a_heartbeat_are_bounded() -> None:
@@ -11,3 +12,29 @@ def test_details_of_a_heartbeat_are_bounded() -> None:
     assert len(heartbeat_data("x" * (HEARTBEAT_BYTES_MAX - 2))) == HEARTBEAT_BYTES_MAX
     with pytest.raises(ValueError, match="limited to 65536 bytes"):
         heartbeat_data("x" * (HEARTBEAT_BYTES_MAX - 1))
+
+
+class _Odd(Exception):
+    """One that cannot be looked at."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("in str")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("\ud800 is half a character"), ("ValueError", "? is half a character")),
+        (_Odd(), ("_Odd", "_Odd, of which no more can be told: RuntimeError")),
+        (TaskFailure("m", details=object()), ("ValidationError", "details of a failure: ")),
+        (TaskFailure("Half\ud800", "\udfff"), ("Half?", "?")),
+    ],
+)
+def test_whatever_a_handler_raises_is_a_failure(
+    error: Exception, expected: tuple[str, str]
+) -> None:
+    """Never an exception of its own, which would end the worker and the next one with it."""
+    failure = result_of_error("token", error).failure
+    class_, message = expected
+    assert getattr(failure, "class") == class_
+    assert failure.message.startswith(message)

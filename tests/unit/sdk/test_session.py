@@ -226,3 +226,22 @@ async def test_a_break_while_starts_are_held_back_sends_each_once(
         calls += [session.submit("order", n) for n in range(100, 120)]
         assert [await call.result() for call in calls] == list(range(120))
     assert [int(start.input.data) for start in server.executions.starts] == list(range(120))
+
+
+async def test_who_waits_is_told_when_the_client_is_closed(server: StandIn) -> None:
+    """Nobody is left to hear the result."""
+
+    def acknowledge(frame: pb.SessionRequest) -> pb.SessionResponse:
+        response = server.executions.complete(frame)
+        del response.results[:]
+        return response
+
+    server.executions.answer = acknowledge
+    client = await Client.connect(server.address)
+    session = await client.session().__aenter__()
+    call = await session.start("order", {"n": 1})
+    waiting = asyncio.create_task(call.result())
+    await asyncio.sleep(0)
+    await client.close()
+    with pytest.raises(errors.Unavailable, match="the client was closed"):
+        await waiting

@@ -1,11 +1,10 @@
 """Dry runs: what an execution would do, with no call leaving."""
 
-import orjson
-
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import DryRunRequest, DryRunSourceRequest, version_choice
 from flowmesh.gateway.ids import checked_id
+from flowmesh.gateway.jsontext import dump_json
 from flowmesh.gateway.messages import JSON, Request, Response
 from flowmesh.gateway.operations import TEST, Answer, Body, Operation, Route
 from flowmesh.rehearsal.report import Report
@@ -26,7 +25,7 @@ async def dry_run_source(backends: Backends, request: Request) -> Response:
     if isinstance(envelope.definition, str):
         call.source = envelope.definition.encode()
     else:
-        call.source = orjson.dumps(envelope.definition)
+        call.source = dump_json(envelope.definition)
         call.content_type = JSON
     return await _answer(backends, call)
 
@@ -34,9 +33,9 @@ async def dry_run_source(backends: Backends, request: Request) -> Response:
 def _call_of(request: Request, envelope: DryRunRequest) -> pb.DryRunWorkflowRequest:
     return pb.DryRunWorkflowRequest(
         namespace=request.namespace,
-        input=orjson.dumps(envelope.input),
-        mocks=orjson.dumps(envelope.mocks),
-        signals=orjson.dumps(envelope.signals),
+        input=dump_json(envelope.input),
+        mocks=dump_json(envelope.mocks),
+        signals=dump_json(envelope.signals),
         **version_choice(envelope.version),
     )
 

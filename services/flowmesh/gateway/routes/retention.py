@@ -12,6 +12,7 @@ from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import Envelope, StopRequest
 from flowmesh.gateway.ids import checked_text
 from flowmesh.gateway.instants import instant_us
+from flowmesh.gateway.limits import INT64_MAX
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
 from flowmesh.gateway.routes.common import (
@@ -37,7 +38,9 @@ class RetentionAnswer(answers.Answer, kw_only=True):
 class RetentionRequest(Envelope, frozen=True, kw_only=True):
     """Sets how long the namespace keeps its ended executions."""
 
-    retention_ms: Annotated[int, Meta(ge=0, description="0 goes back to the setting.")]
+    retention_ms: Annotated[
+        int, Meta(ge=0, le=INT64_MAX, description="0 goes back to the setting.")
+    ]
 
 
 class ArchivedList(answers.Answer, kw_only=True):
