@@ -97,6 +97,7 @@ async def test_code_yields_what_it_returns(
         ("const e = new Error('m'); e.name = 'a\\nb'; throw e", "Error", "m"),
         ("throw {get name() { throw 1 }}", "Error", "[object Object]"),
         ("throw undefined", "Error", "undefined"),
+        ("throw new Error('half \\ud800')", "Error", "half ?"),
     ],
 )
 async def test_an_exception_of_the_code_keeps_its_name(
