@@ -20,7 +20,7 @@ def leftovers(world: World) -> Iterator[str]:
     if waiting:
         yield f"I10 rows of starts are left: {waiting}"
     owners = [host.core.committer for host in world.orchestrators.values()]
-    answered = {one for committer in owners for one in committer._answered}
+    answered = {one for committer in owners for one in committer.alongside.answered}
     if untold := world.tables.messages.keys() - answered:
         yield f"I10 messages nobody has told are left: {sorted(untold)}"
     for host in world.orchestrators.values():

@@ -14,7 +14,8 @@ from flowmesh.orchestrator.gate import Gate
 from flowmesh.orchestrator.ids import parse_token, partition_of
 from flowmesh.orchestrator.leases import Lease, Leases
 from flowmesh.orchestrator.ownership import Ownership
-from flowmesh.orchestrator.ready import key_of
+from flowmesh.orchestrator.ready import Need, key_of
+from flowmesh.orchestrator.rules import Rules
 from flowmesh.orchestrator.runs_long import RunsLong
 from flowmesh.orchestrator.states import States
 from flowmesh.runtime import Clock
@@ -108,6 +109,21 @@ class Adoption:
                 limited |= lease.permitted
         if limited:
             self._gate.permits.tell_anew()
+
+    def running(self, rules: Rules) -> list[tuple[str, str, tuple[Need, ...]]]:
+        """Namespace and token of tasks at workers, with the permits they need by these rules."""
+        found = []
+        for lease in self._leases.all():
+            entry = self._states.get(lease.execution_id)
+            node = entry.state.at_workers.get(lease.node_id) if entry is not None else None
+            if entry is None or node is None or node.attempt != lease.attempt:
+                continue
+            plan = entry.state.plan
+            needs = rules.needs(plan, node.planned, self._gate.declared.of(entry.state, node)[1])
+            if needs or lease.permitted:
+                lease.permitted = True
+                found.append((plan.namespace, lease.token, needs))
+        return found
 
     def recognize(self, lease: Lease, state: State, node: NodeState) -> None:
         """A task that runs already is known now: it has its time, and holds its permits."""

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Set
 from flowmesh.engine import State, TaskEnded, Transition
 from flowmesh.errors import Overloaded
 from flowmesh.failpoints import failpoint
-from flowmesh.orchestrator.batch import CommitBatch, Message, Row, StartRow
+from flowmesh.orchestrator.alongside import Alongside
+from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
 from flowmesh.orchestrator.cold import ColdWorks
 from flowmesh.orchestrator.errors import (
     IncarnationOver,
@@ -37,9 +38,6 @@ from flowmesh.orchestrator.works import STALE, Answer, Started, StartWork, Work
 from flowmesh.runtime import Clock
 
 FULL_RETRY_S = 0.2
-ANSWERED_MAX = 1_000
-"""Messages that were answered whose rows one commit deletes."""
-
 LATE_SHOWN = 20
 """Of the results that a batch refuses, so many stand in its line of log."""
 
@@ -79,8 +77,7 @@ class Committer:
         self._clock = clock
         self._linger = Linger(self._inbox, clock)
         self._committing = asyncio.Lock()
-        self._served: dict[int, int] = {}
-        self._answered: list[tuple[int, str]] = []
+        self.alongside = Alongside(ownership)
         # Executions of which something is decided and not committed.
         self._in_flight: set[str] = set()
         self._late: list[str] = []
@@ -126,30 +123,6 @@ class Committer:
     def submit(self, work: Work) -> None:
         """Queues a command; its reply is called after the commit."""
         self._inbox.submit(work)
-
-    def serve_outbox(self, incarnation: int, position: int) -> None:
-        """Outbox rows up to this position may go with a later commit."""
-        self._served[incarnation] = max(position, self._served.get(incarnation, 0))
-
-    def answered(self, message: Message) -> None:
-        """What was to be told is known where it belongs: its row may go with a later commit."""
-        self._answered.append((message.partition, message.id))
-
-    def _take_answered(self, batch: CommitBatch, epochs: dict[int, int]) -> None:
-        """Those of partitions that are ours still; others the new owner tells again."""
-        mine = self._ownership.epochs
-        taken, self._answered = self._answered[:ANSWERED_MAX], self._answered[ANSWERED_MAX:]
-        batch.answered = [one for one in taken if one[0] in mine]
-        for partition, _ in batch.answered:
-            epochs[partition] = mine[partition]
-
-    def _take_served(self) -> dict[int, int]:
-        """Served rows of our own and of incarnations that are over; others delete their own."""
-        mine, alive = self._line.incarnation, self._ownership.is_alive
-        taken = {i: p for i, p in sorted(self._served.items()) if i == mine or not alive(i)}
-        for incarnation in taken:
-            del self._served[incarnation]
-        return taken
 
     async def barrier(self) -> None:
         """Returns when the commit that is in flight now is done."""
@@ -209,10 +182,7 @@ class Committer:
             epochs[one.partition] = self._ownership.epochs[one.partition]
         touched += unchanged
         self._starts.fill_asides(batch, epochs)
-        if self._answered:
-            self._take_answered(batch, epochs)
-        after = batch.after = self._ownership.take_after()
-        batch.served = self._take_served()
+        self.alongside.put_in(batch, epochs, self._line.incarnation)
         failpoint("orchestrator.decided")
         try:
             committed = await self._sent(batch, epochs)
@@ -234,18 +204,15 @@ class Committer:
         self._ownership.observe_time(committed.now_us)
         for one in touched:
             one.kept = self._ownership.epochs.get(one.partition) == epochs[one.partition]
-        await self._committed(touched, committed, after)
+        await self._committed(touched, committed, batch.after)
 
     async def _sent(self, batch: CommitBatch, epochs: dict[int, int]) -> Committed:
-        """What the database makes of a batch; what goes along goes with a later one otherwise."""
+        """What the database makes of a batch."""
         try:
             with self._metrics.commit_seconds.time():
                 return await self._line.commit(batch, epochs)
         except Exception:
-            self._ownership.give_back_after(batch.after)
-            self._answered += batch.answered
-            for incarnation, position in batch.served.items():
-                self.serve_outbox(incarnation, position)
+            self.alongside.give_back(batch)
             raise
 
     # --- before the commit ---

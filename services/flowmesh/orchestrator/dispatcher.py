@@ -314,18 +314,7 @@ class Dispatcher:
 
     def limits_changed(self, rules: Rules) -> None:
         """Limits and stops that were set at run time are others now; what runs counts too."""
-        running = []
-        for lease in self.leases.all():
-            entry = self._states.get(lease.execution_id)
-            node = entry.state.at_workers.get(lease.node_id) if entry is not None else None
-            if entry is None or node is None or node.attempt != lease.attempt:
-                continue
-            plan = entry.state.plan
-            needs = rules.needs(plan, node.planned, self.gate.declared.of(entry.state, node)[1])
-            if needs or lease.permitted:
-                lease.permitted = True
-                running.append((plan.namespace, lease.token, needs))
-        self.gate.changed(rules, running)
+        self.gate.changed(rules, self.adoption.running(rules))
 
     def _overdue(self, lease: Lease) -> None:
         """An attempt that is over its time, which its worker has not said."""

@@ -153,7 +153,7 @@ class Orchestrator:
             store=self.store,
             epochs=self.ownership.epochs,
             spawn=self.spawn,
-            answered=self.committer.answered,
+            answered=self.committer.alongside.answer,
             log=self.log,
         )
 

@@ -208,5 +208,5 @@ class OutboxServer(history_grpc.OutboxServiceServicer):
         self, request: history.ReportPositionsRequest, context: Any
     ) -> history.ReportPositionsResponse:
         for position in request.positions:
-            self._core.committer.serve_outbox(position.incarnation, position.position)
+            self._core.committer.alongside.serve(position.incarnation, position.position)
         return history.ReportPositionsResponse()

@@ -7,7 +7,6 @@ to be said on a stream is collected and leaves once per pass of the loop.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1.dispatch_service_pb2 import (
     AttachHello,
     AttachResponse,
@@ -26,19 +25,15 @@ from flowmesh.api.worker.v1.task_pb2 import (
     TaskRecords,
     TaskResult,
 )
-from flowmesh.executors.breakers import Breaker, Breakers, State
+from flowmesh.executors.breakers import Breaker, Breakers
 from flowmesh.failpoints import failpoint
 from flowmesh.worker import limits
 from flowmesh.worker.attach import Link
+from flowmesh.worker.breaker_messages import message_of
 from flowmesh.worker.leases import UNKNOWN_PARTITION, Lease, Leases, Receipt
 from flowmesh.worker.sets import WorkerSet
 
 WORKER_LOST = "WORKER_LOST"
-_BREAKER_STATES = {
-    State.CLOSED: pb.BREAKER_STATE_CLOSED,
-    State.OPEN: pb.BREAKER_STATE_OPEN,
-    State.HALF_OPEN: pb.BREAKER_STATE_HALF_OPEN,
-}
 
 
 class Relay:
@@ -71,18 +66,9 @@ class Relay:
         breakers.changed = self._breaker_changed
 
     def _breaker_changed(self, breaker: Breaker) -> None:
-        for link in self._links.values():
-            link.tell_breakers([self._breaker_message(breaker)])
-
-    def _breaker_message(self, breaker: Breaker) -> pb.Breaker:
         assert self._breakers is not None
-        return pb.Breaker(
-            upstream=breaker.upstream,
-            state=_BREAKER_STATES[breaker.state],
-            retry_after_ms=self._breakers.wait_ms(breaker),
-            calls=breaker.calls,
-            failures=breaker.failures,
-        )
+        for link in self._links.values():
+            link.tell_breakers([message_of(breaker, self._breakers)])
 
     # streams to orchestrators
 
@@ -95,7 +81,9 @@ class Relay:
     def connected(self, link: Link) -> None:
         self._links[link.id] = link
         if self._breakers is not None:
-            link.tell_breakers(map(self._breaker_message, self._breakers.not_closed()))
+            link.tell_breakers(
+                message_of(each, self._breakers) for each in self._breakers.not_closed()
+            )
         for lease in list(self._waiting.values()):
             if lease.link is None or lease.link is link:
                 self._send(lease, link)

@@ -148,7 +148,7 @@ async def test_outbox_rows_of_a_live_incarnation_are_its_own_to_delete(
         await other.owner.ownership.renew()
         await core.owner.ownership.renew()
         partition = next(iter(core.owner.ownership.epochs))
-        core.owner.committer.serve_outbox(incarnation, 1)
+        core.owner.committer.alongside.serve(incarnation, 1)
         await core.start(TWO_STEPS, partition)
         assert await rows_of(incarnation) == 1
 

@@ -129,7 +129,8 @@ select seq, events from history
 where start_day = :start_day and execution_id = :execution_id
   and seq >= coalesce(
       (select max(seq) from history
-       where start_day = :start_day and execution_id = :execution_id and seq <= :after::bigint + 1), 0)
+       where start_day = :start_day and execution_id = :execution_id
+         and seq <= :after::bigint + 1), 0)
 order by seq limit :rows_max;
 
 -- name: history_after(start_day, execution_id, after, rows_max, bytes_max)
@@ -142,7 +143,8 @@ select events from (
     where start_day = :start_day and execution_id = :execution_id
       and seq >= coalesce(
           (select max(seq) from history
-           where start_day = :start_day and execution_id = :execution_id and seq <= :after::bigint + 1), 0)
+           where start_day = :start_day and execution_id = :execution_id
+             and seq <= :after::bigint + 1), 0)
     order by seq limit :rows_max
 ) as page
 where bytes - octet_length(events) < :bytes_max
