@@ -65,7 +65,6 @@ async def test_a_stream_behind_the_last_event_ends(victim: Suite) -> None:
     [
         ("/api/v1/workflows/{name}:dryRun", b'{"input": %d}' % BEYOND, ""),
         ("/api/v1/workflows/{name}:dryRun", b'{"mocks": {"a": %d}}' % BEYOND, ""),
-        ("/api/v1/workflows/{name}/start", b'{"input": {"n": [%d]}}' % BEYOND, "INPUT_INVALID"),
         (
             "/api/v1/executions/{id}/nodes/a:link",
             b'{"by": "x", "validMs": %d}' % 2**63,
@@ -97,3 +96,11 @@ async def test_the_id_of_a_rerun_is_checked(victim: Suite, wire: grpc.aio.Channe
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await control.RerunExecution(asked)
         assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT, reason
+
+
+async def test_no_task_rounds_an_integer(victim: Suite) -> None:
+    """One that cannot keep it says so; what only passes it on keeps it."""
+    code = {"code": "return input"}
+    told = await victim.run(workflow(step("a", "transform", code)), {"n": [1, 10**30 + 7]})
+    failure = told["error"]["message"]
+    assert "input.n[1] is a number that cannot be kept exactly" in failure, told

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
 from flowmesh.egress import Response
 from flowmesh.executors.failures import invalid
+from flowmesh.expressions.integers import inexact
 
 Json = Any
 _UNREAD = object()
@@ -31,8 +33,11 @@ class Attempt:
         """The input, parsed when it is first asked for."""
         if self._value is _UNREAD:
             try:
+                if path := inexact(self.input_bytes, "input"):
+                    told = f"{path} is a number that cannot be kept exactly; write it as a string"
+                    raise invalid(told)
                 self._value = orjson.loads(self.input_bytes) if self.input_bytes else None
-            except orjson.JSONDecodeError:
+            except (orjson.JSONDecodeError, msgspec.DecodeError):
                 raise invalid("the task's input is not JSON") from None
         return self._value
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from flowmesh.expressions.integers import inexact
 from flowmesh.sandbox.child import MEMORY, RESULT_BYTES_MAX, TIMEOUT, TOO_LARGE, VALUE
 from flowmesh.sandbox.errors import SandboxFailure
 from flowmesh.sandbox.pool import (
@@ -56,6 +57,9 @@ async def run_python(
     log, result = text[4:end].decode("utf-8", "replace"), text[end:]
     if status == VALUE:
         try:
+            if path := inexact(result, "result"):
+                told = f"{path} is a number that cannot be kept exactly; return it as a string"
+                raise SandboxFailure("ValidationError", told, log)
             return Outcome(orjson.loads(result), log)
         except orjson.JSONDecodeError:
             message = "the result is not JSON, or nested too deeply"

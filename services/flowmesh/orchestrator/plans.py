@@ -7,7 +7,6 @@ has changed.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from functools import partial
@@ -22,7 +21,6 @@ from flowmesh.api.definition.v1 import (
 )
 from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation
-from flowmesh.expressions.references import child_path
 from flowmesh.orchestrator.errors import node_not_found
 from flowmesh.orchestrator.turns import Turns
 from flowmesh.plan import Plan, compile_plan
@@ -30,7 +28,6 @@ from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.runtime import Clock
 
 FRESH_MS = 30_000
-_LONG_NUMBER = re.compile(rb"\d{19}")
 PLANS_MAX = 1_000
 BREAKPOINTS_MAX = 1_000
 
@@ -198,8 +195,6 @@ class PlanCache:
             value = msgspec.json.decode(data) if data else None
         except (msgspec.DecodeError, RecursionError) as error:
             raise Invalid("INPUT_INVALID", "the input is not JSON") from error
-        if _LONG_NUMBER.search(data):
-            _check_integers(value)
         violations = tuple(
             Violation(
                 f"input{problem.path}",
@@ -217,18 +212,3 @@ class PlanCache:
                 f" ({first.schema_path})",
                 violations=violations,
             )
-
-
-def _check_integers(value: Any) -> None:
-    """Refuses integers beyond 64 bits: not everything that reads an input keeps them exactly."""
-    waiting = [("input", value)]
-    while waiting:
-        path, each = waiting.pop()
-        if isinstance(each, dict):
-            waiting.extend((child_path(path, key), inner) for key, inner in each.items())
-        elif isinstance(each, list):
-            waiting.extend((child_path(path, index), inner) for index, inner in enumerate(each))
-        elif isinstance(each, int) and not -(1 << 63) <= each < 1 << 64:
-            message = f"{path} is a number that cannot be kept exactly; write it as a string"
-            violation = Violation(path, message, "INPUT_INVALID")
-            raise Invalid("INPUT_INVALID", message, violations=(violation,))
