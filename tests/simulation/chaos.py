@@ -39,6 +39,7 @@ class Chaos:
             self._drain_orchestrator: 2,
             self._add_orchestrator: 2,
             self._database_away: 3,
+            self._disk_full: 2,
             self._set_clock: 1,
         }
         workers = {
@@ -181,6 +182,15 @@ class Chaos:
         if not database.away:
             database.go_away()
             self._world.loop.outside(self._random.choice(OUTAGES_S), database.come_back)
+
+    def _disk_full(self) -> None:
+        database = self._world.database
+        if not database.full:
+            database.full = True
+            self._world.loop.outside(self._random.choice(OUTAGES_S), self._make_room)
+
+    def _make_room(self) -> None:
+        self._world.database.full = False
 
     def _nats_away(self) -> None:
         nats, store_lost = self._world.nats, self._random.random() < 0.5

@@ -10,6 +10,8 @@ from itertools import combinations
 from types import TracebackType
 from typing import Any
 
+import asyncpg
+
 from flowmesh.orchestrator.statements import PARTS, commit_statement
 from flowmesh.orchestrator.store import OrchestratorStore
 from tests.simulation.faults import Fate, Faults
@@ -32,6 +34,8 @@ class Database:
         self.loop, self.tables = loop, tables
         self._faults = faults
         self.away = False
+        # Nothing that is committed has room.
+        self.full = False
         # Statements and connections of an earlier life of the server are gone.
         self.life = 0
         self.statements: dict[str, int] = {}
@@ -67,6 +71,11 @@ class Database:
             else:
                 answer.set_result(value)
 
+        def applied() -> Any:
+            if self.full and name == "commit":
+                raise asyncpg.DiskFullError("could not extend file")
+            return apply()
+
         def arrive() -> None:
             if self.away or life != self.life or fate is Fate.LOST:
                 tell(error=ConnectionResetError(name))
@@ -84,13 +93,13 @@ class Database:
                     self.loop.outside(LOCK_POLL_S, late)
                     return
                 try:
-                    apply()
+                    applied()
                 except Exception:  # noqa: BLE001 (nobody is there to hear it)
                     return
 
         def execute() -> None:
             try:
-                value, error = apply(), None
+                value, error = applied(), None
             except Exception as problem:  # noqa: BLE001 (travels to whoever asked)
                 value, error = None, problem
             if fate is Fate.UNANSWERED:

@@ -16,6 +16,9 @@ def leftovers(world: World) -> Iterator[str]:
     """What is left in memory and in the rows of a world that has settled."""
     if world.tables.ready:
         yield f"I10 rows of ready are left: {list(world.tables.ready)}"
+    nobodys = {execution_id for _, _, execution_id in world.tables.references}
+    if nobodys := nobodys - world.tables.executions.keys():
+        yield f"I10 references of executions that there are not: {sorted(nobodys)}"
     waiting = [row for row in world.tables.starts.values() if row["phase"] != ENDED]
     if waiting:
         yield f"I10 rows of starts are left: {waiting}"

@@ -13,7 +13,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2 as worker_pb
-from flowmesh.errors import FlowmeshError, Timeout, Unavailable
+from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
 from flowmesh.sdk.durable.host import DurableTask
 from tests.simulation.handled import DURABLE_TYPE, durable_task
 from tests.simulation.history import Call, Outcome
@@ -205,12 +205,12 @@ class Client:
             self.world.problem("client", repr(task.exception()))
 
     async def call(self, kind: str, method: str, request: Any, content: str = "") -> Any:
-        """One call, repeated until its outcome is known; every try is recorded."""
+        """One call, repeated until it is done or refused for good; every try is recorded."""
         until = self.world.loop.time() + CLIENT_GIVES_UP_S
         while True:
             begun_us = self.world.now_us()
             execution_id = getattr(request, "execution_id", "")
-            reason, response = "", None
+            reason, response, no_room = "", None, False
             try:
                 stub = self.world.any_orchestrator(self._random)
                 response = await getattr(stub, method)(request)
@@ -220,6 +220,7 @@ class Client:
                 outcome, reason = Outcome.UNKNOWN, error.reason
             except FlowmeshError as error:
                 outcome, reason = Outcome.FAIL, error.reason
+                no_room = isinstance(error, Overloaded)
             self.world.called(
                 Call(
                     kind=kind,
@@ -233,7 +234,8 @@ class Client:
                     tick=self.world.tick(),
                 )
             )
-            repeatable = outcome is Outcome.UNKNOWN and getattr(request, "request_id", "")
+            open_yet = outcome is Outcome.UNKNOWN or no_room
+            repeatable = open_yet and getattr(request, "request_id", "")
             if not repeatable or self.world.loop.time() > until:
                 return response
             await elapsed(self._random.uniform(0.05, 0.4))

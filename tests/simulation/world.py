@@ -245,6 +245,7 @@ class World:
         """Nothing is broken from now on; what is dead is started again, pauses end in time."""
         self.faults.rates = CALM
         self.faults.scripted.clear()
+        self.database.full = False
         if self.database.away:
             self.database.come_back()
         if self.nats.away:
