@@ -56,7 +56,7 @@ def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
         "tasks being prepared": core.dispatcher._preparing,
         "commands": len(core.committer._inbox),
         "commands set aside": len(core.committer._cold),
-        "executions in flight": core.committer._in_flight,
+        "executions in flight": core.committer._undecided._executions,
         "places in a line": [
             member.execution_id
             for member in core.committer.starts.lines.members.values()

@@ -18,6 +18,7 @@ from flowmesh.orchestrator.ready import Need, key_of
 from flowmesh.orchestrator.rules import Rules
 from flowmesh.orchestrator.runs_long import RunsLong
 from flowmesh.orchestrator.states import States
+from flowmesh.orchestrator.undecided import Undecided
 from flowmesh.runtime import Clock
 
 
@@ -37,7 +38,7 @@ class Adoption:
         gate: Gate,
         runs_long: RunsLong,
         ending: Collection[str],
-        undecided: Collection[str],
+        undecided: Undecided,
         fetch: Callable[[set[str]], None],
     ) -> None:
         self._states = states

@@ -5,7 +5,7 @@ at a time. Under load the batch grows while commands keep arriving (`lingering`)
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Set
+from collections.abc import Awaitable, Callable, Iterable
 
 from flowmesh.engine import State, TaskEnded, Transition
 from flowmesh.errors import Overloaded
@@ -33,6 +33,7 @@ from flowmesh.orchestrator.starts import Starts, repeated
 from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
 from flowmesh.orchestrator.touched import Touched
+from flowmesh.orchestrator.undecided import Undecided
 from flowmesh.orchestrator.verdicts import decided
 from flowmesh.orchestrator.works import STALE, Answer, Started, StartWork, Work
 from flowmesh.runtime import Clock
@@ -61,7 +62,7 @@ class Committer:
         after_commit: AfterCommit,
         unchanged: Callable[[State, Transition, int], None],
         incarnation_over: Callable[[], None],
-        thrown_away: Callable[[set[str]], None],
+        undecided: Undecided,
     ) -> None:
         self._store = store
         self._line = line
@@ -72,14 +73,12 @@ class Committer:
         self._after_commit = after_commit
         self._unchanged = unchanged
         self._incarnation_over = incarnation_over
-        self._thrown_away = thrown_away
         self._inbox = Inbox(ownership.now_us)
         self._clock = clock
         self._linger = Linger(self._inbox, clock)
         self._committing = asyncio.Lock()
         self.alongside = Alongside(ownership)
-        # Executions of which something is decided and not committed.
-        self._in_flight: set[str] = set()
+        self._undecided = undecided
         self._late: list[str] = []
         self._cold = ColdWorks(
             states=states,
@@ -94,11 +93,6 @@ class Committer:
             submit=self.submit,
             quietly=self.quietly,
         )
-
-    @property
-    def in_flight(self) -> Set[str]:
-        """Executions of which something is decided and not committed."""
-        return self._in_flight
 
     @property
     def line(self) -> CommitLine:
@@ -136,7 +130,7 @@ class Committer:
 
     async def settled(self, execution_id: str) -> None:
         """Returns when nothing about an execution is decided but not committed."""
-        while execution_id in self._in_flight:
+        while execution_id in self._undecided:
             await self.barrier()
 
     # --- the loop ---
@@ -150,11 +144,11 @@ class Committer:
                 async with self._committing:
                     works = self._inbox.take()
                     await self._commit(works)
-                    self._in_flight.clear()
+                    self._undecided.end()
             except Exception:
                 # Memory and rows may differ now: start over as a new incarnation, from the rows.
                 self._ownership.log.exception("commit_failed")
-                self._in_flight.clear()
+                self._undecided.end()
                 self._starts.failed(storage_unavailable())
                 self._incarnation_over()
                 for work in works:
@@ -170,7 +164,7 @@ class Committer:
                 self._starts.committed((), self._ownership.epochs)
                 return
             unchanged = []
-        self._in_flight.update(one.entry.state.execution_id for one in touched)
+        self._undecided.begin(one.entry.state.execution_id for one in touched)
         batch = CommitBatch()
         epochs: dict[int, int] = {}
         now_us = self._ownership.now_us()
@@ -440,7 +434,7 @@ class Committer:
         executions = {one.entry.state.execution_id for one in touched}
         for execution_id in executions:
             self._states.evict(execution_id)
-        self._thrown_away(executions)
+        self._undecided.thrown_away(executions)
 
     def _refused(self, touched: list[Touched], error: StatementRefused) -> None:
         """Throws the batch away and sends its commands one by one; a lone one is answered."""

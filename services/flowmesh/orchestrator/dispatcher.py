@@ -5,7 +5,7 @@ state. This is the one admission point, where priority is decided and limits wil
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
@@ -32,6 +32,7 @@ from flowmesh.orchestrator.roll import Roll
 from flowmesh.orchestrator.rules import Rules
 from flowmesh.orchestrator.runs_long import RunsLong
 from flowmesh.orchestrator.states import States
+from flowmesh.orchestrator.undecided import Undecided
 from flowmesh.orchestrator.works import Answer, Reply, Work, no_reply
 from flowmesh.plan import NotAtHand, render_input
 from flowmesh.runtime import Clock
@@ -59,7 +60,7 @@ class Dispatcher:
         refill: Callable[[set[tuple[Key, int]]], None],
         fetch: Callable[[set[str]], None],
         requeue: Callable[[set[str]], None],
-        undecided: Collection[str],
+        undecided: Undecided,
         permits: Permits,
         guard: Guard,
         roll: Roll,
@@ -73,6 +74,7 @@ class Dispatcher:
         self._refill = refill
         self._requeue = requeue
         self._undecided = undecided
+        undecided.came_free = self._came_free
         self._attached: list[Attached] = []
         self._turn, self._pump_due = 0, False
         self._claims = Claims()
@@ -209,13 +211,12 @@ class Dispatcher:
 
     def _send(self, task: ReadyTask, worker_set: WorkerSet) -> bool:
         """Sends a task if it is still to be sent; False if nothing can be sent for now."""
-        epoch = task.epoch
         token = token_of(task.execution_id, task.node_id, task.attempt)
         if (lease := self.leases.get(token)) is not None:
             # A worker has brought it along: what runs has the permits that came meanwhile.
             lease.permitted |= task.permitted
             return True
-        if self._ownership.epochs.get(task.partition) != epoch or token in self._ending:
+        if self._ownership.epochs.get(task.partition) != task.epoch or token in self._ending:
             return self._not_sent(task, token)
         entry = self._states.get(task.execution_id)
         if entry is None:
@@ -223,6 +224,7 @@ class Dispatcher:
         state = entry.state
         node = state.at_workers.get(task.node_id)
         if node is None or node.attempt != task.attempt or state.paused:
+            self._undecided.let_go(task)
             return self._not_sent(task, token)
         try:
             payload = task.rendered or render_input(state, node)
@@ -236,7 +238,7 @@ class Dispatcher:
         gate, planned = self.gate, node.planned
         if (task.needs or gate.rules.any) and not gate.admits(task, planned, state.plan, token):
             return True
-        self._send_rendered(task, worker_set, state, node, payload, token, epoch)
+        self._send_rendered(task, worker_set, state, node, payload, token)
         return True
 
     def _not_sent(self, task: ReadyTask, token: str) -> bool:
@@ -252,7 +254,6 @@ class Dispatcher:
         attempted: NodeState,
         payload: payload_pb2.Payload,
         token: str,
-        epoch: int,
     ) -> None:
         node, spec, journal = attempted.planned, attempted.planned.spec, journal_of(attempted)
         assert spec is not None
@@ -274,7 +275,7 @@ class Dispatcher:
                 timeout_ms=node.timeout_ms,
                 heartbeat_timeout_ms=node.heartbeat_timeout_ms,
                 partition=task.partition,
-                epoch=epoch,
+                epoch=task.epoch,
                 traceparent=state.traceparent,
                 queue=node.queue,
                 journal=journal,

@@ -45,6 +45,7 @@ from flowmesh.orchestrator.store import (
 from flowmesh.orchestrator.telemetry import ExecutionTelemetry
 from flowmesh.orchestrator.timers import Timers
 from flowmesh.orchestrator.touched import Touched
+from flowmesh.orchestrator.undecided import Undecided
 from flowmesh.orchestrator.waiters import Waiters
 from flowmesh.policies import Policy
 from flowmesh.runtime import Clock
@@ -111,6 +112,7 @@ class Orchestrator:
             store=store, plans=plans, epochs=self.ownership.epochs, log=log, finished=finished
         )
         self._ids = ids
+        self._undecided = Undecided()
         self.committer = self._made_committer(ids)
         self.preparing = self._made_preparing()
         self.permits = self._made_permits(address, permit_stub)
@@ -142,7 +144,7 @@ class Orchestrator:
             refill=self._refill,
             fetch=lambda ids: self.spawn(self.recovery.fetch_adopted(ids)),
             requeue=self._requeue,
-            undecided=self.committer.in_flight,
+            undecided=self._undecided,
             permits=self.permits,
             guard=guard,
             roll=self._roll,
@@ -173,7 +175,7 @@ class Orchestrator:
             after_commit=self._after_commit,
             unchanged=self._unchanged,
             incarnation_over=self.incarnation_over,
-            thrown_away=self._requeue,
+            undecided=self._undecided,
         )
 
     def _made_preparing(self) -> Preparing:
@@ -344,6 +346,7 @@ class Orchestrator:
         if after is not None:
             batch.after.extend(history_service_pb2.EventBatch.FromString(after).after)
         soon_us = self.ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
+        self._undecided.committed()
         # In the order of the outbox: parts of a commit must not depend on where they are read.
         for one in sorted(touched, key=lambda one: one.entry.state.execution_id):
             state, transition = one.entry.state, one.transition
@@ -408,7 +411,7 @@ class Orchestrator:
         self.timers.set(state.execution_id, 0 if state.ended else state.wake_at_us)
 
     def _requeue(self, execution_ids: set[str]) -> None:
-        """Tasks of these may be with nobody: they came back, or were let go for what is not so."""
+        """Tasks of these came back, and they are not in memory or not as they are stored."""
         self.spawn(self.recovery.look_again(execution_ids))
 
     # --- tasks for which there was no room ---

@@ -18,6 +18,7 @@ from flowmesh.orchestrator.lending import Permits
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ready import Need, ReadyTask
 from flowmesh.orchestrator.states import Entry, States
+from flowmesh.orchestrator.undecided import Undecided
 from flowmesh.orchestrator.works import STALE, Work
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
@@ -77,7 +78,7 @@ def dispatcher(
         prepare=prepare,
         refill=unused,
         fetch=fetch,
-        undecided=(),
+        undecided=Undecided(),
         requeue=unused,
         permits=permits,
         guard=Guard(None),
