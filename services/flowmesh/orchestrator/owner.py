@@ -111,8 +111,7 @@ class Orchestrator:
         self.states = States(
             store=store, plans=plans, epochs=self.ownership.epochs, log=log, finished=finished
         )
-        self._ids = ids
-        self._undecided = Undecided()
+        self._ids, self._undecided = ids, Undecided()
         self.committer = self._made_committer(ids)
         self.preparing = self._made_preparing()
         self.permits = self._made_permits(address, permit_stub)
