@@ -15,6 +15,15 @@ def _at(stage: Stage, worker_id: str) -> list[WorkerServiceHost]:
     return [host for host in hosts if worker_id in host.relay._workers]
 
 
+async def _begun(stage: Stage, lasts_s: float) -> str:
+    """The worker that has begun a task of so many seconds, `a` of the execution `r`."""
+    stage.world.work.fixed["a"] = lasts_s
+    stage.start("long", "r")
+    await stage.until(lambda: stage.effects("r", "a"))
+    (effect,) = (each for each in stage.world.record.effects if each.node == "a")
+    return effect.worker
+
+
 async def _move(stage: Stage, worker_id: str) -> None:
     """Its stream breaks, until it is at another worker service."""
     remote = next(each for each in stage.world.remotes.values() if each.worker_id == worker_id)
@@ -32,14 +41,11 @@ def test_a_worker_that_moves_keeps_its_task(others: int) -> None:
     """Its former worker service gives the task up, which is not its to give up any more."""
 
     async def script(stage: Stage) -> None:
-        stage.world.work.fixed["a"] = 20.0
-        stage.start("long", "r")
-        await stage.until(lambda: stage.effects("r", "a"))
-        (effect,) = (each for each in stage.world.record.effects if each.node == "a")
+        worker_id = await _begun(stage, lasts_s=20.0)
         for number in range(others):
             stage.world.add_remote(f"rw{number + 2}", slots=4)
         await elapsed(0.5)
-        await _move(stage, effect.worker)
+        await _move(stage, worker_id)
         await elapsed(2.0)
         assert stage.effects("r", "a") == 1
 
@@ -50,9 +56,7 @@ def test_a_task_survives_any_number_of_moves_of_its_worker() -> None:
     """None of them counts as a lost delivery, of which five would fail it."""
 
     async def script(stage: Stage) -> None:
-        stage.world.work.fixed["a"] = 25.0
-        stage.start("long", "r")
-        await stage.until(lambda: stage.effects("r", "a"))
+        await _begun(stage, lasts_s=25.0)
         (remote,) = stage.world.remotes.values()
         for _ in range(6):
             await _move(stage, remote.worker_id)
@@ -70,13 +74,10 @@ def test_a_worker_service_that_stood_still_takes_nothing_from_the_next(others: i
     """It believes that it has the task of a worker that has long been elsewhere."""
 
     async def script(stage: Stage) -> None:
-        stage.world.work.fixed["a"] = 60.0
-        stage.start("long", "r")
-        await stage.until(lambda: stage.effects("r", "a"))
-        (effect,) = (each for each in stage.world.record.effects if each.node == "a")
-        (before,) = _at(stage, effect.worker)
+        worker_id = await _begun(stage, lasts_s=60.0)
+        (before,) = _at(stage, worker_id)
         before.process.pause()
-        await stage.until(lambda: len(_at(stage, effect.worker)) > 1)
+        await stage.until(lambda: len(_at(stage, worker_id)) > 1)
         for number in range(others):
             stage.world.add_remote(f"rw{number + 2}", slots=4)
         await elapsed(1.0)
@@ -93,9 +94,7 @@ def test_who_comes_back_with_a_canceled_task_is_told_to_stop(workers: int) -> No
     """The worker was away when its task was canceled."""
 
     async def script(stage: Stage) -> None:
-        stage.world.work.fixed["a"] = 100.0
-        stage.start("long", "r")
-        await stage.until(lambda: stage.effects("r", "a"))
+        await _begun(stage, lasts_s=100.0)
         (remote,) = stage.world.remotes.values()
         await elapsed(0.5)
         remote.process.pause()
