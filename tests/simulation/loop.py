@@ -125,6 +125,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._later: list[tuple[float, int, Step]] = []
         self._count = 0
         self.steps = 0
+        self._steps_max = STEPS_MAX
         self.failures: list[str] = []
         self.processes: list[Process] = []
         self._begun: WeakSet[asyncio.Task[Any]] = WeakSet()
@@ -178,6 +179,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def wind_up(self) -> None:
         """Ends every task, those of dead processes too, so that none is left half-way."""
         self._winding_up = True
+        self._steps_max = self.steps + STEPS_MAX
         self._later.clear()
         for process in self.processes:
             held, process.held = process.held, []
@@ -205,8 +207,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 process.held.append(step)
                 continue
             self.steps += 1
-            if self.steps > STEPS_MAX:
-                raise Stuck(f"{STEPS_MAX} steps and no end at {self._now:.3f} s")
+            if self.steps > self._steps_max:
+                raise Stuck(f"{self._steps_max} steps and no end at {self._now:.3f} s")
             try:
                 step.context.run(step.callback, *step.args)
             except Exception as error:  # noqa: BLE001 (nobody waits for it)

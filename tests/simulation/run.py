@@ -73,12 +73,19 @@ def chunk(seeds: range) -> list[Run]:
     """Some runs in this process; cyclic garbage is left until they are done."""
     gc.disable()
     try:
-        return [simulate(seed) for seed in seeds]
-    except Exception as error:  # noqa: BLE001 (travels as text)
-        # A pool waits for ever for an error that does not come back from its pickle.
-        raise RuntimeError("".join(traceback.format_exception(error))) from None
+        return [_named(seed) for seed in seeds]
     finally:
         gc.collect()
+
+
+def _named(seed: int) -> Run:
+    """One run; what it does not survive says of which seed it is."""
+    try:
+        return simulate(seed)
+    except Exception as error:  # noqa: BLE001 (travels as text)
+        # A pool waits for ever for an error that does not come back from its pickle.
+        told = "".join(traceback.format_exception(error))
+        raise RuntimeError(f"seed {seed}: {told}") from None
 
 
 def _chunks(first: int, seeds: int) -> Iterator[range]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from flowmesh.worker import limits
 from tests.simulation.callers import Callers
 from tests.simulation.chaos import Chaos
 from tests.simulation.invariants import events_of, violations
@@ -14,6 +15,9 @@ from tests.simulation.operators import Operators
 from tests.simulation.people import People
 from tests.simulation.workload import Workload
 from tests.simulation.world import World
+
+FRAME_BYTES = (limits.FRAME_BYTES_MAX, limits.FRAME_BYTES_MAX, 256)
+"""What a message to an orchestrator has room for: everything, or less than what is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ def simulate(seed: int, traced: Callable[..., object] | None = None) -> Run:
 async def run(world: World) -> None:
     """Draws a setup, a workload and what breaks, and lets it come to its end."""
     random = Random(f"{world.seed}/setup")
+    limits.FRAME_BYTES_MAX = Random(f"{world.seed}/frames").choice(FRAME_BYTES)
     shared_dir = "data" if random.random() < 0.2 else ""
     world.add_orchestrator("o1", data_dir_id=shared_dir)
     if not shared_dir and random.random() < 0.6:

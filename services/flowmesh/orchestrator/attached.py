@@ -64,6 +64,7 @@ class Attached:
         self.worker_service_id = ""
         # Those that have credit or hold tasks here.
         self.workers: set[str] = set()
+        self._coming: set[str] = set()
         self.sets: dict[str, WorkerSet] = {}
         self.out = pb.AttachResponse()
         self._full: deque[pb.AttachResponse] = deque()
@@ -74,6 +75,15 @@ class Attached:
 
     def flush_soon(self) -> None:
         self._wake.set()
+
+    def came(self, hello: pb.AttachHello) -> set[str] | None:
+        """Who came with the tasks of a hello; None while parts of it are still to come."""
+        self._coming.update(task.worker_id for task in hello.held)
+        if hello.more:
+            return None
+        came, self._coming = self._coming, set()
+        self.workers |= came
+        return came
 
     def acknowledge(self, frame: int) -> None:
         """Says, with what leaves next, that all results up to this frame are settled."""

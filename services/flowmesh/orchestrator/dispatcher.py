@@ -338,14 +338,13 @@ class Dispatcher:
 
         A later hello on the same stream only adds what a worker that came back holds.
         """
-        self.adoption.adopt(stream, hello.held)
-        came = {task.worker_id for task in hello.held}
         if stream not in self._attached:
             stream.worker_service_id = hello.worker_service_id
             self._attached.append(stream)
-            self.leases.reattached(hello.worker_service_id)
-        stream.workers |= came
-        self._came(came)
+        self.adoption.adopt(stream, hello.held)
+        if (came := stream.came(hello)) is not None:
+            self.leases.reattached(stream.worker_service_id)
+            self._came(came)
 
     def _came(self, workers: set[str]) -> None:
         self._claims.came(workers)
@@ -396,8 +395,9 @@ class Dispatcher:
     def held(self, stream: Attached, answers: Iterable[pb.HeldTasks]) -> None:
         partitions = set()
         for answer in answers:
-            partitions.add(answer.partition)
             self.adoption.adopt(stream, answer.tasks)
+            if not answer.more:
+                partitions.add(answer.partition)
         self._claims.answered(stream, partitions)
 
     def grant(self, stream: Attached, grants: Iterable[pb.Grant]) -> None:

@@ -28,6 +28,7 @@ from flowmesh.failpoints import failpoint
 from flowmesh.rpc import stream_retry_s
 from flowmesh.worker import limits
 from flowmesh.worker.leases import Lease
+from flowmesh.worker.sayings import Sayings
 
 # A structlog logger; the library gives bound loggers no common type.
 Log = Any
@@ -83,8 +84,7 @@ class Link:
         self._wake.set()
         self._wake = asyncio.Event()
         self.specs.clear()
-        self._hello: AttachHello | None = None
-        self._say = AttachRequest()
+        self._said = Sayings()
         self._queued: deque[Lease] = deque()
         self._records: deque[TaskRecords] = deque()
         self._frames: OrderedDict[int, list[Lease]] = OrderedDict()
@@ -94,52 +94,50 @@ class Link:
         self._unacknowledged: dict[str, Lease] = {}
         self._unacknowledged_bytes = 0
 
-    # what is to be said; goes out when the loop gets to it, all in one frame
+    # what is to be said; goes out when the loop gets to it, in one frame if that has room
 
     def grant(self, grant: Grant) -> None:
-        self._say.grants.append(grant)
-        self._wake.set()
+        self._say(grant.ByteSize()).grants.append(grant)
 
     def recall(self, set_id: str) -> None:
-        self._say.recalls.append(set_id)
-        self._wake.set()
+        self._say(len(set_id)).recalls.append(set_id)
 
     def gone(self, set_id: str) -> None:
-        self._say.gone_sets.append(set_id)
-        self._wake.set()
+        self._say(len(set_id)).gone_sets.append(set_id)
 
     def heartbeat(self, heartbeats: Iterable[Heartbeat]) -> None:
-        self._say.heartbeats.extend(heartbeats)
-        self._wake.set()
+        for heartbeat in heartbeats:
+            self._say(heartbeat.ByteSize()).heartbeats.append(heartbeat)
 
     def record(self, records: TaskRecords) -> None:
         self._records.append(records)
         self._wake.set()
 
     def lost(self, lost: LostTask) -> None:
-        self._say.lost.append(lost)
-        self._wake.set()
+        self._say(lost.ByteSize()).lost.append(lost)
 
     def give_back(self, token: str) -> None:
-        self._say.returned.append(token)
-        self._wake.set()
+        self._say(len(token)).returned.append(token)
 
     def refuse(self, refused: RefusedTask) -> None:
-        self._say.refused.append(refused)
-        self._wake.set()
+        self._say(refused.ByteSize()).refused.append(refused)
 
     def hold(self, held: HeldTasks) -> None:
-        self._say.held.append(held)
         self._wake.set()
+        self._said.hold(held)
 
     def tell_breakers(self, breakers: Iterable[Breaker]) -> None:
-        self._say.breakers.extend(breakers)
-        self._wake.set()
+        for breaker in breakers:
+            self._say(breaker.ByteSize()).breakers.append(breaker)
 
     def claim(self, hello: AttachHello) -> None:
-        """Adds the tokens of a worker that came back."""
-        self._say.hello.MergeFrom(hello)
+        """Says which tokens are here: first of all, and when a worker comes back with some."""
         self._wake.set()
+        self._said.hello(hello)
+
+    def _say(self, size: int) -> AttachRequest:
+        self._wake.set()
+        return self._said.room_for(size)
 
     def result(self, lease: Lease) -> None:
         """Queues the result of a lease; it is kept here until acknowledged or taken away."""
@@ -220,7 +218,7 @@ class Link:
 
     async def _stream(self) -> None:
         self._reset()
-        self._hello = self._owner.hello()
+        self.claim(self._owner.hello())
         try:
             self._call = call = self._attach(self._requests())
             self.live = True
@@ -248,9 +246,6 @@ class Link:
     async def _requests(self) -> AsyncIterator[AttachRequest]:
         """The frames of one stream; ends when that stream does."""
         wake = self._wake
-        hello = self._next_request()
-        hello.hello.MergeFrom(self._hello or AttachHello())
-        yield hello
         while True:
             await wake.wait()
             wake.clear()
@@ -260,14 +255,16 @@ class Link:
                 yield request
                 if request.results:
                     failpoint("worker.result_sent")
-                if not self._queued and not self._records:
+                if not (self._said or self._records or self._queued):
                     break
             if wake is not self._wake or self._finishing:
                 return
 
     def _next_request(self) -> AttachRequest:
-        """Everything that waits, with results up to the bound of a frame."""
-        request, self._say = self._say, AttachRequest()
+        """What waits, up to the bound of a frame: results after all that was said before."""
+        request = self._said.take()
+        if self._said:
+            return request
         sent: list[Lease] = []
         size = 0
         # Before results: a handler ends after what it asked for.

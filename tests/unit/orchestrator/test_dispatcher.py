@@ -139,6 +139,29 @@ async def test_a_claim_waits_for_the_workers_of_the_former_owner() -> None:
     assert not unknown.settled.is_set()
 
 
+async def test_what_comes_in_parts_is_there_with_the_last_of_them() -> None:
+    """A worker's tasks may be in the next part, of a hello or of an answer to a claim."""
+    owner = dispatcher({5: 3}, fetch=lambda _: None)
+    lost: list[str] = []
+    owner.leases._lost = lambda lease, _: lost.append(lease.token)
+    held = [pb.HeldTask(token=token, worker_id="w") for token, _ in HELD]
+    before = attached(owner, "one")
+    owner.held(before, [pb.HeldTasks(partition=5, tasks=held)])
+    owner.detach(before)
+    one, claim = Attached(), owner.claim([5], frozenset({"w"}))
+    owner.attach(one, pb.AttachHello(worker_service_id="one", held=held[:1], more=True))
+    assert not lost
+    assert not claim.settled.is_set()
+    owner.attach(one, pb.AttachHello(worker_service_id="one", held=held[1:]))
+    assert not lost
+    assert claim.settled.is_set()
+    asked = owner.claim([5], NOBODY)
+    owner.held(one, [pb.HeldTasks(partition=5, tasks=held[:1], more=True)])
+    assert not asked.settled.is_set()
+    owner.held(one, [pb.HeldTasks(partition=5, tasks=held[1:])])
+    assert asked.settled.is_set()
+
+
 async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> None:
     """For those who are attached, unless they end with this process, and those not back yet."""
     noted: list[set[str]] = []

@@ -67,8 +67,8 @@ class AttachRequest(_message.Message):
     """Frame number of `results`: 1, 2, 3 … per stream; 0 when there are none."""
     @_builtins.property
     def hello(self) -> Global___AttachHello:
-        """In the first message of a stream; in a later one it adds the tokens of a worker that came
-        back through this worker service.
+        """In the first messages of a stream, until one without `more`; in a later one it adds the tokens
+        of a worker that came back through this worker service.
         """
 
     @_builtins.property
@@ -142,8 +142,11 @@ class AttachHello(_message.Message):
 
     WORKER_SERVICE_ID_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     worker_service_id: _builtins.str
     """Identity of the worker service process; the same on every stream of it, never reused."""
+    more: _builtins.bool
+    """The next message holds more of them: one frame has no room for all."""
     @_builtins.property
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldTask]:
         """Tokens its workers run or hold unacknowledged results of."""
@@ -153,10 +156,11 @@ class AttachHello(_message.Message):
         *,
         worker_service_id: _builtins.str = ...,
         held: _abc.Iterable[Global___HeldTask] | None = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "worker_service_id", b"worker_service_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "more", b"more", "worker_service_id", b"worker_service_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -346,7 +350,10 @@ class HeldTasks(_message.Message):
 
     PARTITION_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
+    more: _builtins.bool
+    """The next answer about this partition holds more of them."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldTask]: ...
     def __init__(
@@ -354,10 +361,11 @@ class HeldTasks(_message.Message):
         *,
         partition: _builtins.int = ...,
         tasks: _abc.Iterable[Global___HeldTask] | None = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "partition", b"partition", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

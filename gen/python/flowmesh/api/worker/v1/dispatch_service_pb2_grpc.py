@@ -50,7 +50,7 @@ class DispatchServiceServicer:
         """One stream per worker service and orchestrator: credit and results one way, tasks and
         acknowledgements the other. Tasks leave from the committed state only.
 
-        The first message holds `hello`. Results are kept by the worker service until acknowledged
+        The first messages hold `hello`. Results are kept by the worker service until acknowledged
         by frame number, and sent again on the next stream. Both sides always read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
