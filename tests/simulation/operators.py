@@ -85,7 +85,7 @@ class Operators:
         elif self._random.random() < 0.7:
             await self._lift(limit)
             return
-        if limit.rate_per_second or limit.concurrency == 1:
+        if limit.rate_per_second or limit.concurrency in (1, 2):
             # Who goes on as another run until its task has begun in time may never get that far.
             await elapsed(HEARD_S)
             await self._lift(limit)

@@ -77,10 +77,12 @@ class Stage:
 Script = Callable[[Stage], Awaitable[None]]
 
 
-def play(script: Script, *, orchestrators: int = 1, workers: int = 1, slots: int = 2) -> Stage:
+def play(
+    script: Script, *, orchestrators: int = 1, workers: int = 1, slots: int = 2, seed: str = ""
+) -> Stage:
     """Plays a script to its end and checks every invariant."""
     with virtual_loop() as loop:
-        world = World(loop, script.__name__)
+        world = World(loop, seed or script.__name__)
         stage = Stage(world)
 
         async def run() -> None:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
@@ -16,7 +17,8 @@ from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, WrongState
 from flowmesh.orchestrator.ids import PARTITION_COUNT, partition_of, partition_of_request
 from flowmesh.orchestrator.ownership import Ownership
-from flowmesh.orchestrator.permits import Ask, Counter, Numbers, PermitBook
+from flowmesh.orchestrator.permit_messages import ask_message, ask_of
+from flowmesh.orchestrator.permits import Ask, Counter, NumbersOf, PermitBook
 from flowmesh.orchestrator.ready import Need, ReadyTask
 from flowmesh.runtime import Clock
 
@@ -56,7 +58,7 @@ class Permits:
         ownership: Ownership,
         clock: Clock,
         address: str,
-        numbers: Callable[[str, Need], Numbers],
+        numbers: NumbersOf,
         wake_at: Callable[[float, Callable[[], None]], None],
         stub_at: Callable[[str], "Stub"],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
@@ -75,7 +77,7 @@ class Permits:
         self._wanted: dict[str, _Wanted] = {}
         # What a pass of the loop has collected for others.
         self._asking: dict[str, dict[str, list[Ask]]] = {}
-        self._granting: dict[tuple[str, str], list[str]] = {}
+        self._granting: dict[tuple[str, str], list[Ask]] = {}
         # Tokens to give back, by namespace, until whoever gives them has heard it, each with the
         # epoch at which it was held or wanted.
         self._releasing: dict[str, dict[str, int]] = {}
@@ -249,7 +251,7 @@ class Permits:
         partitions = dict(zip(report.partitions, report.epochs, strict=False))
         for home, book in list(self._books.items()):
             held = [
-                _ask_of(each.namespace, each.ask, _nobody)
+                ask_of(each.namespace, each.ask, _nobody)
                 for each in report.held
                 if home_of(each.namespace) == home
             ]
@@ -259,7 +261,7 @@ class Permits:
         report = pb.PermitReport(partitions=self._recovered.keys(), epochs=self._recovered.values())
         for ask in self._held.values():
             if ask.partition in self._recovered:
-                report.held.add(namespace=ask.namespace, ask=_ask_message(ask))
+                report.held.add(namespace=ask.namespace, ask=ask_message(ask))
         report.wanted.extend(self._wanted)
         return report
 
@@ -284,20 +286,24 @@ class Permits:
             return []
         book = self._book(home)
         granted = partial(self._grant, request.address)
-        asks = [_ask_of(request.namespace, each, granted) for each in request.asks]
+        asks = [ask_of(request.namespace, each, granted) for each in request.asks]
         return [ask.token for ask in asks if book.take(ask)]
 
     def _grant(self, address: str, ask: Ask) -> None:
-        self._granting.setdefault((address, ask.namespace), []).append(ask.token)
+        self._granting.setdefault((address, ask.namespace), []).append(ask)
         self._flush_soon()
 
     def granted(self, request: pb.GrantPermitsRequest) -> None:
-        """Permits that were asked for have come; those of a home of before are void."""
-        for token in request.tokens:
+        """Permits that were asked for have come.
+
+        Those of a home of before, or under limits of before, are void.
+        """
+        for token, version in zip_longest(request.tokens, request.limits_versions):
             wanted = self._wanted.get(token)
             epoch = self._ownership.epochs.get(_partition(token))
             if wanted is not None:
-                if wanted.address == request.address:
+                same = version in (None, wanted.ask.version)
+                if same and wanted.address == request.address:
                     self._given(wanted.ask)
             elif token not in self._held and epoch is not None:
                 self._releasing.setdefault(request.namespace, {})[token] = epoch
@@ -376,8 +382,7 @@ class Permits:
             return self._ask_there(address, namespace, asks)
         self._asking.pop(address, None)
         for key in [key for key in self._granting if key[0] == address]:
-            grant = pb.GrantPermitsRequest(tokens=self._granting.pop(key), namespace=key[1])
-            grant.address = self._address
+            grant = _grant_of(self._address, key[1], self._granting.pop(key))
             return self._heard(self._stub_at(address).GrantPermits, grant)
         for namespace in self._releasing:
             if self._home_address(namespace) == address:
@@ -401,14 +406,14 @@ class Permits:
         request = pb.AskPermitsRequest(
             namespace=namespace,
             address=self._address,
-            asks=[_ask_message(each) for each in asks],
+            asks=[ask_message(each) for each in asks],
             order=self._next_order(),
         )
         answer = await self._quietly(self._stub_at(address).AskPermits, request)
         if answer is not None:
-            granted = pb.GrantPermitsRequest(tokens=answer.granted, namespace=namespace)
-            granted.address = address
-            self.granted(granted)
+            tokens = set(answer.granted)
+            given = [ask for ask in asks if ask.token in tokens]
+            self.granted(_grant_of(address, namespace, given))
         return answer is not None
 
     async def _release_there(self, address: str, namespace: str) -> bool:
@@ -460,41 +465,14 @@ def _partition(token: str) -> int:
     return partition_of(token.partition("|")[0]) or 0
 
 
+def _grant_of(address: str, namespace: str, given: list[Ask]) -> pb.GrantPermitsRequest:
+    return pb.GrantPermitsRequest(
+        address=address,
+        namespace=namespace,
+        tokens=[ask.token for ask in given],
+        limits_versions=[ask.version for ask in given],
+    )
+
+
 def _nobody(_ask: Ask) -> None:
     """A permit that is held already is not granted."""
-
-
-def _ask_of(namespace: str, message: pb.PermitAsk, granted: Callable[[Ask], None]) -> Ask:
-    needs = tuple(
-        Need(each.rule, each.counter, each.concurrency, each.rate_per_second, each.burst)
-        for each in message.needs
-    )
-    return Ask(
-        namespace,
-        message.token,
-        message.partition,
-        message.epoch,
-        needs,
-        message.due_ms,
-        message.fair,
-        granted,
-    )
-
-
-def _ask_message(ask: Ask) -> pb.PermitAsk:
-    message = pb.PermitAsk(
-        token=ask.token,
-        partition=ask.partition,
-        epoch=ask.epoch,
-        due_ms=ask.due_ms,
-        fair=ask.fair,
-    )
-    for need in ask.needs:
-        message.needs.add(
-            rule=need.rule,
-            counter=need.counter,
-            concurrency=need.concurrency,
-            rate_per_second=need.rate,
-            burst=need.burst,
-        )
-    return message

@@ -54,7 +54,7 @@ class LimitKeeper:
             limits = await until_answered(partial(self._store.rows, "limits_set"))
             stops = await until_answered(partial(self._store.rows, "dispatch_stops"))
             self.version = version
-            self._changed(Rules(limits, stops))
+            self._changed(Rules(limits, stops, version))
 
 
 class Limits:

@@ -326,7 +326,7 @@ class Orchestrator:
         self.dispatcher.limits_changed(rules)
         self.dispatcher.pump()
 
-    def _numbers(self, namespace: str, need: Need) -> Numbers:
+    def _numbers(self, namespace: str, need: Need) -> Numbers | None:
         return self.dispatcher.gate.rules.numbers(namespace, need)
 
     def _granted(self, token: str) -> bool:

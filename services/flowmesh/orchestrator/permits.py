@@ -38,6 +38,11 @@ class Ask:
     # What it waits for, unless it waits until somebody has said what is held.
     at: "Counter | None" = None
 
+    @property
+    def version(self) -> int:
+        """Of the limits, as whoever asks knows them."""
+        return self.needs[0].version if self.needs else 0
+
 
 @dataclass(slots=True)
 class Bucket:
@@ -114,14 +119,17 @@ class Counter:
 Numbers = tuple[int, float, int]
 """Concurrency, rate and burst of a limit; 0 is none."""
 
+NumbersOf = Callable[[str, Need], Numbers | None]
+"""What holds of a need of a namespace now; None while that is not known here."""
+
 
 class PermitBook:
-    """What is out and who waits. `numbers` says what holds of a need now."""
+    """What is out and who waits."""
 
     def __init__(
         self,
         *,
-        numbers: Callable[[str, Need], Numbers],
+        numbers: NumbersOf,
         now_ms: Callable[[], float],
         wake_at: Callable[[float, Callable[[], None]], None],
         partitions: int,
@@ -192,7 +200,10 @@ class PermitBook:
             del self._counters[key]
 
     def _blocked(self, counter: Counter, need: Need) -> bool:
-        concurrency, rate, burst = self._numbers(counter.namespace, need)
+        numbers = self._numbers(counter.namespace, need)
+        if numbers is None:
+            return True
+        concurrency, rate, burst = numbers
         counter.concurrency, counter.rate = concurrency, rate
         if concurrency and counter.in_use >= concurrency:
             return True

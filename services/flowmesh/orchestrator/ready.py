@@ -50,7 +50,8 @@ class Need:
     """A permit of one limit that a task needs before it leaves.
 
     `rule` names the limit where it can be set at run time, `counter` what is counted: the rule, and
-    the value of its key. The numbers are those of the definition; 0 is none.
+    the value of its key. The numbers are those of the definition; 0 is none. `version` is of what
+    was set at run time when it was needed.
     """
 
     rule: str
@@ -58,6 +59,7 @@ class Need:
     concurrency: int = 0
     rate: float = 0.0
     burst: int = 0
+    version: int = 0
 
 
 @dataclass(slots=True)

@@ -53,9 +53,12 @@ def upstream_of(spec: plan_pb2.TaskSpec) -> str:
 
 
 class Rules:
-    """Replaced as a whole whenever anything has changed."""
+    """Replaced as a whole whenever anything has changed, which their version tells."""
 
-    def __init__(self, limits: Iterable[Any] = (), stops: Iterable[Any] = ()) -> None:
+    def __init__(
+        self, limits: Iterable[Any] = (), stops: Iterable[Any] = (), version: int = 0
+    ) -> None:
+        self.version = version
         self.limits: dict[tuple[str, str], Any] = {
             (row["namespace"], rule_name(row["kind"], row["subject"])): row for row in limits
         }
@@ -81,8 +84,13 @@ class Rules:
         row = self.limits.get((namespace, "namespace:"))
         return (row["weight"] if row is not None else 0) or 1
 
-    def numbers(self, namespace: str, need: Need) -> Numbers:
-        """What holds of a need: what is set, else what its definition says."""
+    def numbers(self, namespace: str, need: Need) -> Numbers | None:
+        """What holds of a need: what is set, else what its definition says.
+
+        None where whoever has it knows of a change that is not known here.
+        """
+        if need.version > self.version:
+            return None
         row = self.limits.get((namespace, need.rule))
         if row is None:
             return need.concurrency, need.rate, need.burst
@@ -97,8 +105,10 @@ class Rules:
 
     def needs(self, plan: Plan, node: PlanNode, declared: tuple[Need, ...]) -> tuple[Need, ...]:
         """Every permit a task needs, the widest first."""
-        if not self.limits:
+        if not self.version:
             return declared
+        if not self.limits:
+            return tuple(map(self._now, declared))
         assert node.spec is not None
         names = {need.rule for need in declared}
         found = []
@@ -111,13 +121,17 @@ class Rules:
         ):
             rule = f"{word}:{subject}"
             if rule not in names and (plan.namespace, rule) in self.limits:
-                found.append(Need(rule, rule))
-        found.extend(declared)
+                found.append(Need(rule, rule, version=self.version))
+        found.extend(map(self._now, declared))
         if "upstream" in self._words:
             rule = f"upstream:{self._upstream(node.spec)}"
             if (plan.namespace, rule) in self.limits:
-                found.append(Need(rule, rule))
+                found.append(Need(rule, rule, version=self.version))
         return tuple(found)
+
+    def _now(self, need: Need) -> Need:
+        """What a definition asks for, beside what is set now."""
+        return Need(need.rule, need.counter, need.concurrency, need.rate, need.burst, self.version)
 
     def budgets(self, plan: Plan, node: PlanNode) -> tuple[tuple[str, float], ...]:
         """The rules that say how many retries a task may make, each with the share it allows."""

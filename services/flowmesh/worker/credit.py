@@ -7,6 +7,9 @@ a while after there were made fewer of them.
 
 from collections.abc import Sequence
 
+KEEPS_ONE_OF = 8
+"""Who has no tasks keeps a slot, so that its next one leaves at once, if it is one of so many."""
+
 
 class Credit:
     """The slots of one set; streams are named by their link id."""
@@ -67,8 +70,9 @@ class Credit:
     def grant(self, link_ids: Sequence[str]) -> dict[str, int]:
         """Grants free slots to these streams and says how many each gets.
 
-        One stream gets everything. Of several, each gets one; then those whose orchestrator has
-        tasks waiting, in proportion; the rest fills everyone's equal share. A stream that the set
+        One stream gets everything. Of several, each gets one if there are plenty, else who has
+        tasks; then those whose orchestrator has tasks waiting, in proportion; the rest fills
+        everyone's equal share. A stream that the set
         is new to gets a grant of none at least, so that its orchestrator can report a backlog.
         """
         grants: dict[str, int] = {}
@@ -83,12 +87,14 @@ class Credit:
         return grants
 
     def _share(self, grants: dict[str, int], link_ids: Sequence[str]) -> None:
-        # Where there are fewer slots than streams they go round among those with tasks.
+        # Where there are few slots they go round among those with tasks.
         turns = sorted(
             link_ids, key=lambda one: (self._need(one) == 0, self._last_turn.get(one, 0))
         )
+        needed = not self._kept(link_ids) and any(map(self._need, link_ids))
         for link_id in turns:
-            if self.granted(link_id) == 0 and link_id not in self._recalled_at:
+            without = self.granted(link_id) == 0 and link_id not in self._recalled_at
+            if without and (self._need(link_id) or not needed):
                 self._give(grants, link_id, 1)
         needs = {link_id: self._need(link_id) for link_id in link_ids}
         total, free = sum(needs.values()), self.free
@@ -104,8 +110,7 @@ class Credit:
         """Streams whose unused credit should come back, because others need some and have none."""
         if self.free or not any(self._starved(link_id) for link_id in link_ids):
             return []
-        # Everyone keeps one while there are enough.
-        kept = 1 if self.slots >= len(link_ids) else 0
+        kept = self._kept(link_ids)
         idle = [
             link_id
             for link_id in link_ids
@@ -136,6 +141,10 @@ class Credit:
 
     def unanswered(self, before_ms: float) -> list[str]:
         return [link_id for link_id, at in self._recalled_at.items() if at < before_ms]
+
+    def _kept(self, link_ids: Sequence[str]) -> int:
+        """What everyone keeps, whoever else has tasks."""
+        return 1 if self.slots >= KEEPS_ONE_OF * len(link_ids) else 0
 
     def _starved(self, link_id: str) -> bool:
         """Without credit, and with tasks waiting or new here."""

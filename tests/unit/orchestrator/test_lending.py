@@ -1,6 +1,7 @@
 """What goes between those who ask for permits and those who give them, and in which order."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -249,3 +250,16 @@ async def test_who_is_not_the_home_any_more_gives_nothing() -> None:
     counter.in_use = 0
     book.woken(counter)
     assert [each.ask.token for each in side.permits.report().held] == tokens[:1]
+
+
+async def test_what_is_given_under_limits_of_before_is_void() -> None:
+    """The ask under those of now is on its way, and takes its place."""
+    side, wanted = Side(home="peer"), token()
+    for version in (1, 2):
+        side.permits.release(wanted)
+        assert not side.permits.take(task_of(wanted), wanted, (replace(ONE, version=version),))
+    grant = pb.GrantPermitsRequest(namespace="default", address="peer", tokens=[wanted])
+    for version, held in ((1, []), (2, [wanted])):
+        grant.limits_versions[:] = [version]
+        side.permits.granted(grant)
+        assert [each.ask.token for each in side.permits.report().held] == held

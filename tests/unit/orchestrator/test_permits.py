@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from flowmesh.orchestrator.permits import Ask, Numbers, PermitBook
 from flowmesh.orchestrator.ready import Need
+from flowmesh.orchestrator.rules import Rules
 
 TWO = Need("workflow:w", "workflow:w", concurrency=2)
 ONE = Need("node:w/a", "node:w/a", concurrency=1)
@@ -16,13 +17,12 @@ class Desk:
 
     def __init__(self, partitions: int = 1, *, settled: bool = True) -> None:
         self.now_ms = 0.0
-        self.set: dict[str, Numbers] = {}
+        self.set: dict[str, Numbers | None] = {}
+        self.rules = Rules()
         self.told: list[str] = []
         self.wakes: list[tuple[float, Callable[[], None]]] = []
         self.book = PermitBook(
-            numbers=lambda _, need: self.set.get(
-                need.rule, (need.concurrency, need.rate, need.burst)
-            ),
+            numbers=lambda _, need: self.set.get(need.rule, self.rules.numbers("default", need)),
             now_ms=lambda: self.now_ms,
             wake_at=lambda at_ms, wake: self.wakes.append((at_ms, wake)),
             partitions=partitions,
@@ -48,6 +48,21 @@ class Desk:
 
     def in_use(self, name: str) -> int:
         return next((c.in_use for c in self.book.counters("default") if c.name == name), 0)
+
+
+def test_who_gives_waits_until_it_knows_what_who_asks_knows() -> None:
+    """By limits of before more would leave than may; who has them by those asks again."""
+    desk = Desk()
+    desk.rules = Rules(version=1)
+    before, now = replace(TWO, version=1), replace(TWO, version=2)
+    assert [desk.take(token, before) for token in "ab"] == [True, True]
+    assert not desk.take("a", now)
+    assert not desk.take("c", now)
+    desk.book.serve_all()
+    assert desk.told == []
+    desk.rules = Rules(version=2)
+    desk.book.serve_all()
+    assert desk.told == ["a"]
 
 
 def test_no_more_than_the_limit_at_once() -> None:

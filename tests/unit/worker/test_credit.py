@@ -56,8 +56,8 @@ def test_fewer_slots_call_back_what_is_granted_beyond_them() -> None:
 
 def test_free_slots_go_where_tasks_wait() -> None:
     """In proportion to the backlog, after one for everybody."""
-    credit = Credit(10)
-    for _ in range(10):
+    credit = Credit(16)
+    for _ in range(16):
         credit.adopt()
     credit.grant(["a", "b"])
     credit.say_backlog("a", 30)
@@ -68,15 +68,30 @@ def test_free_slots_go_where_tasks_wait() -> None:
 
 def test_idle_credit_is_recalled_for_who_has_tasks() -> None:
     """Only from streams without backlog that hold more than one, and once."""
-    credit = Credit(8)
+    credit = Credit(16)
     credit.grant(["a", "b"])
-    for _ in range(4):
+    for _ in range(8):
         credit.spend("a")
-    credit.say_backlog("a", 5)
+    credit.say_backlog("a", 9)
     assert credit.recall(["a", "b"], now_ms=0.0) == ["b"]
     assert credit.recall(["a", "b"], now_ms=1.0) == []
-    credit.answer("b", 4)
-    assert credit.grant(["a", "b"]) == {"b": 1, "a": 3}
+    credit.answer("b", 8)
+    assert credit.grant(["a", "b"]) == {"b": 1, "a": 7}
+
+
+def test_of_few_slots_none_is_kept_by_who_has_no_tasks() -> None:
+    """Who has tasks uses all of them, and the next ones that are free as well."""
+    credit = Credit(3)
+    credit.grant(["a", "b", "c"])
+    assert credit.spend("a")
+    credit.say_backlog("a", 9)
+    assert credit.recall(["a", "b", "c"], now_ms=0.0) == ["b", "c"]
+    for idle in ("b", "c"):
+        credit.answer(idle, 1)
+    assert credit.grant(["a", "b", "c"]) == {"a": 2}
+    assert credit.spend("a")
+    credit.release()
+    assert credit.grant(["a", "b", "c"]) == {"a": 1}
 
 
 def test_a_new_orchestrator_takes_its_share_of_idle_credit() -> None:

@@ -891,12 +891,15 @@ class PermitAsk(_message.Message):
     NEEDS_FIELD_NUMBER: _builtins.int
     DUE_MS_FIELD_NUMBER: _builtins.int
     FAIR_FIELD_NUMBER: _builtins.int
+    LIMITS_VERSION_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     partition: _builtins.int
     epoch: _builtins.int
     due_ms: _builtins.float
     """Less is earlier."""
     fair: _builtins.str
+    limits_version: _builtins.int
+    """Of the limits as the asker knows them: who gives waits until it knows that version, too."""
     @_builtins.property
     def needs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PermitNeed]: ...
     def __init__(
@@ -908,10 +911,11 @@ class PermitAsk(_message.Message):
         needs: _abc.Iterable[Global___PermitNeed] | None = ...,
         due_ms: _builtins.float = ...,
         fair: _builtins.str = ...,
+        limits_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_ms", b"due_ms", "epoch", b"epoch", "fair", b"fair", "needs", b"needs", "partition", b"partition", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_ms", b"due_ms", "epoch", b"epoch", "fair", b"fair", "limits_version", b"limits_version", "needs", b"needs", "partition", b"partition", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -977,21 +981,27 @@ class GrantPermitsRequest(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    LIMITS_VERSIONS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     address: _builtins.str
     """Who gives them: counts for those whose home the receiver takes it for."""
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def limits_versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of each token, as it was asked for: what was asked for under other limits is void."""
+
     def __init__(
         self,
         *,
         tokens: _abc.Iterable[_builtins.str] | None = ...,
         namespace: _builtins.str = ...,
         address: _builtins.str = ...,
+        limits_versions: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "namespace", b"namespace", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "limits_versions", b"limits_versions", "namespace", b"namespace", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
