@@ -89,8 +89,15 @@ class Adoption:
         """These executions are in memory now."""
         self._review(self._leases.of(execution_ids))
 
+    def resumed(self) -> None:
+        """The lease holds again: so does what is in memory."""
+        self._review([lease for lease in self._leases.all() if lease.key is None])
+
     def _review(self, leases: Iterable[Lease]) -> None:
         """Lets go of tasks that have ended, under whatever owner, and bounds the others."""
+        if not self._ownership.lease_valid:
+            # What is in memory may be of before: somebody else may own it by now.
+            return
         limited = False
         for lease in leases:
             entry = self._states.get(lease.execution_id)
@@ -101,8 +108,7 @@ class Adoption:
                 self._leases.pop(lease.token)
                 if lease.stream is not None:
                     # Whoever owned it before may have had no time to say so.
-                    lease.stream.out.cancels.append(lease.token)
-                    lease.stream.flush_soon()
+                    lease.stream.cancel(lease.token)
             elif lease.key is None:
                 # It may wait here for what it has without asking.
                 self._gate.canceled(lease.token)

@@ -73,6 +73,11 @@ class Attached:
         self._acknowledging = False
         self._specs_sent: set[str] = set()
 
+    def cancel(self, token: str) -> None:
+        """Has the worker stop a task."""
+        self.out.cancels.append(token)
+        self.flush_soon()
+
     def flush_soon(self) -> None:
         self._wake.set()
 

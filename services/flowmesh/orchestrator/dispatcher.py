@@ -135,8 +135,7 @@ class Dispatcher:
         lease = self.leases.pop(token)
         self.gate.canceled(token)
         if lease is not None and lease.stream is not None:
-            lease.stream.out.cancels.append(lease.token)
-            lease.stream.flush_soon()
+            lease.stream.cancel(lease.token)
 
     def drop_partitions(self, partitions: Iterable[int]) -> None:
         gone = set(partitions)
@@ -317,8 +316,10 @@ class Dispatcher:
         """Limits and stops that were set at run time are others now; what runs counts too."""
         self.gate.changed(rules, self.adoption.running(rules))
 
-    def _overdue(self, lease: Lease) -> None:
-        """An attempt that is over its time, which its worker has not said."""
+    def _overdue(self, lease: Lease) -> bool:
+        """Ends an attempt over its time, unless others may have heard what was not heard here."""
+        if not self._ownership.lease_valid:
+            return False
         self.cancel(lease.execution_id, lease.node_id, lease.attempt)
         command = TaskEnded(
             lease.node_id,
@@ -330,6 +331,7 @@ class Dispatcher:
         )
         reply = self._end(lease.token, no_reply)
         self.submit(Work(lease.execution_id, lease.partition, command, reply))
+        return True
 
     # --- from worker services ---
 
@@ -476,8 +478,7 @@ class Dispatcher:
         """Tasks that came back untouched go out again, without a delivery counted."""
         again: set[str] = set()
         for token in tokens:
-            lease = self._taken_from(stream, token)
-            if lease is None:
+            if (lease := self._taken_from(stream, token)) is None:
                 continue
             entry = self._states.get(lease.execution_id)
             if entry is None or lease.execution_id in self._undecided:

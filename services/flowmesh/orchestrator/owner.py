@@ -306,6 +306,7 @@ class Orchestrator:
         self.committer.starts.drop_partitions(gone)
 
     def resumed(self) -> None:
+        self.dispatcher.adoption.resumed()
         self.dispatcher.pump()
 
     async def barrier(self) -> None:

@@ -17,12 +17,18 @@ MARK_RUNNING_AFTER_MS = 50
 SWEEP_EVERY_MS = 10
 """Not one by one: under load a task is sent every few microseconds."""
 
+LOOK_AGAIN_MS = 100
+"""At an attempt that is over its time while it is not known whose it is."""
+
 TIMEOUT_GRACE_MS = 1_000
 """The worker ends an attempt at its timeout; the orchestrator so much later, if it does not."""
 
 
 class RunsLong:
-    """Looks at what is out when there is something to see. `overdue` ends an attempt."""
+    """Looks at what is out when there is something to see.
+
+    `overdue` ends an attempt; false where that cannot be told now.
+    """
 
     def __init__(
         self,
@@ -30,7 +36,7 @@ class RunsLong:
         clock: Clock,
         leases: Leases,
         submit: Callable[[Work], None],
-        overdue: Callable[[Lease], None],
+        overdue: Callable[[Lease], bool],
     ) -> None:
         self._clock = clock
         self._leases = leases
@@ -109,7 +115,8 @@ class RunsLong:
         if lease is None:
             return
         deadline = lease.deadline_ms(TIMEOUT_GRACE_MS)
-        if deadline > now_ms:
-            heapq.heappush(self._deadlines, (deadline, token))
-        else:
-            self._overdue(lease)
+        if deadline <= now_ms:
+            if self._overdue(lease):
+                return
+            deadline = now_ms + LOOK_AGAIN_MS
+        heapq.heappush(self._deadlines, (deadline, token))

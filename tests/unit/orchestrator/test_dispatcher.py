@@ -13,7 +13,7 @@ from flowmesh.orchestrator.attach_server import DispatchServer
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
 from flowmesh.orchestrator.guard import Guard
-from flowmesh.orchestrator.ids import PARTITION_COUNT, ExecutionIds, token_of
+from flowmesh.orchestrator.ids import PARTITION_COUNT, ExecutionIds, partition_of, token_of
 from flowmesh.orchestrator.lending import Permits
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ready import Need, ReadyTask
@@ -413,3 +413,26 @@ async def test_credit_that_is_called_back_with_its_grant_is_used_first() -> None
             said.MergeFrom(await anext(responses))
     assert [each.task.node for each in said.tasks] == ["pay"]
     assert [each.slots for each in said.recalled] == [0]
+
+
+async def test_who_may_own_nothing_any_more_cancels_nothing() -> None:
+    """Its memory may be of before it stood still; once its lease holds again, it counts."""
+    run = Run(plan(node("pay", timeout_ms=1)))
+    run.state.execution_id = EXECUTION
+    submitted: list[Work] = []
+    owner = dispatcher({partition_of(EXECUTION) or 0: 3}, run, submitted)
+    stream, ownership = attached(owner, "one"), owner._ownership
+    running, ended = (token_of(EXECUTION, "pay", attempt) for attempt in (1, 7))
+    ownership.lease_valid = False  # type: ignore[misc]
+    held = [pb.HeldTask(token=token, worker_id="w") for token in (running, ended)]
+    owner.attach(stream, pb.AttachHello(worker_service_id="one", held=held))
+    lease = owner.leases.get(running)
+    assert lease is not None
+    assert not owner._overdue(lease)
+    assert not stream.out.cancels
+    assert not submitted
+    ownership.lease_valid = True  # type: ignore[misc]
+    owner.adoption.resumed()
+    assert list(stream.out.cancels) == [ended]
+    await done("its time is over", lambda: submitted, within_s=5)
+    assert list(stream.out.cancels) == [ended, running]
