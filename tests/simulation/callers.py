@@ -7,14 +7,9 @@ the run from its end.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import deque
-from collections.abc import AsyncIterator, Callable
 from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-
-import grpc
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
@@ -26,6 +21,7 @@ from tests.simulation.history import Call, Outcome
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import Client
 from tests.simulation.plans import catalogue
+from tests.simulation.streams import Channel, Stream
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -104,7 +100,7 @@ class Callers:
                 group.create_task(self._one(session, workflow_id, number))
 
     def _session(self) -> Session:
-        channel: Any = _Channel(lambda: _Stream(self.world.any_orchestrator(self._random)))
+        channel = Channel(lambda: Stream(self.world.any_orchestrator(self._random).Session))
         caller: Any = SimpleNamespace(channel=channel)
         payloads = PayloadStore(caller, "default")
         return Session(caller=caller, payloads=payloads, namespace="default")
@@ -141,52 +137,3 @@ async def _outcome_of(call: SessionCall) -> tuple[Outcome, str]:
     except FlowmeshError as error:
         return Outcome.FAIL, error.reason
     return Outcome.OK, ""
-
-
-class _Channel:
-    """As much of a channel as a session needs: its stream."""
-
-    def __init__(self, session: Callable[[], _Stream]) -> None:
-        self._session = session
-
-    def stream_stream(self, *_: Any, **__: Any) -> Callable[[], _Stream]:
-        return self._session
-
-    def _nothing(self, *_: Any, **__: Any) -> None:
-        """What no session calls."""
-
-    unary_unary = unary_stream = stream_unary = _nothing
-
-
-class _Stream:
-    """A stream both ways with the methods that gRPC's have."""
-
-    def __init__(self, stub: Any) -> None:
-        self._frames: deque[Any] = deque()
-        self._wake = asyncio.Event()
-        self._call = stub.Session(self._requests())
-        self._responses = aiter(self._call)
-
-    async def _requests(self) -> AsyncIterator[Any]:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._frames:
-                yield self._frames.popleft()
-
-    async def write(self, frame: Any) -> None:
-        self._frames.append(frame)
-        self._wake.set()
-
-    async def read(self) -> Any:
-        try:
-            return await anext(self._responses)
-        except StopAsyncIteration:
-            return grpc.aio.EOF
-        except FlowmeshError as error:
-            code, metadata = grpc.StatusCode[error.grpc_code], grpc.aio.Metadata()
-            raise grpc.aio.AioRpcError(code, metadata, metadata) from error
-
-    def cancel(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            self._call.cancel()

@@ -15,13 +15,14 @@ from tests.simulation.loop import elapsed
 
 if TYPE_CHECKING:
     from tests.simulation.peers import RemoteWorker
+    from tests.simulation.world import World
 
 DURABLE_TYPE = "durable"
 STEP_FAILS = 0.2
 HANDLER_FAILS = 0.1
 
 
-class _Inline:
+class Inline:
     """Values as they are: none is large here."""
 
     async def pack(self, value: Json) -> payload_pb2.Payload:
@@ -34,14 +35,13 @@ class _Inline:
         return decode_inline(payload)
 
 
-def durable_task(worker: RemoteWorker, task: task_pb2.Task) -> DurableTask:
+def durable_handler(world: World, worker_id: str, task: task_pb2.Task) -> Any:
     """A handler that begins at a worker, or goes on there."""
-    world = worker.world
-    random = Random(f"{world.seed}/{worker.worker_id}/{task.token}/{world.loop.time()}")
+    random = Random(f"{world.seed}/{worker_id}/{task.token}/{world.loop.time()}")
 
     async def step(name: str) -> str:
         await elapsed(random.choice((0.0, 0.01, 0.2)))
-        world.happened("step", f"{task.token} {name}", worker.worker_id)
+        world.happened("step", f"{task.token} {name}", worker_id)
         if random.random() < STEP_FAILS:
             raise TaskFailure("ServerError", "drawn")
         return f"{name} {random.random()}"
@@ -49,14 +49,20 @@ def durable_task(worker: RemoteWorker, task: task_pb2.Task) -> DurableTask:
     async def handler(ctx: DurableContext, _given: Json) -> Json:
         return await _handled(ctx, step, task.workflow_id)
 
+    return handler
+
+
+def durable_task(worker: RemoteWorker, task: task_pb2.Task) -> DurableTask:
+    """It runs in the SDK's host, without its worker."""
+    world = worker.world
     context = TaskContext(
         task, config=b"", deadline=None, monotonic=world.loop.time, report=lambda *_: None
     )
     return DurableTask(
-        function=handler,
+        function=durable_handler(world, worker.worker_id, task),
         task=task,
         context=context,
-        payloads=_Inline(),
+        payloads=Inline(),
         in_thread=_no_threads,
         say=worker.say,
         finished=lambda result: worker.handled(task.token, result),

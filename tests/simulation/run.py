@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import sys
 import time
@@ -67,6 +68,17 @@ class Total:
             "executions": self.executions,
             "distinct_states": len(self.states),
         }
+
+
+class _Refusing(logging.Handler):
+    """What the SDK logs as an error fails the run that it comes from."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            raise AssertionError(record.getMessage())
+
+
+logging.getLogger("flowmesh.sdk").addHandler(_Refusing())
 
 
 def chunk(seeds: range) -> list[Run]:

@@ -70,7 +70,8 @@ async def run(world: World) -> None:
         world.add_orchestrator("o2")
     for number in range(random.randint(1, 2)):
         world.add_worker_service(f"ws{number}", slots=random.randint(1, 3))
-    world.add_remote("rw1", slots=random.randint(1, 3))
+    by_sdk = Random(f"{world.seed}/workers").random() < 0.5
+    world.add_remote("rw1", slots=random.randint(1, 3), by_sdk=by_sdk)
     if random.random() < 0.6:
         world.add_remote("rw2", slots=1, repeats=0.3)
     world.add_events()

@@ -22,6 +22,7 @@ from tests.simulation.leftovers import leftovers
 from tests.simulation.loop import Process, VirtualLoop, elapsed, process_of_step
 from tests.simulation.network import Network, Stub
 from tests.simulation.peers import RemoteWorker
+from tests.simulation.sdk_worker import SdkWorker
 from tests.simulation.tables import Tables
 from tests.simulation.workload import Definitions, WorkModel
 
@@ -87,7 +88,7 @@ class World:
         self.directory: dict[str, Process] = {}
         self.orchestrators: dict[str, OrchestratorHost] = {}
         self.workers: dict[str, WorkerServiceHost] = {}
-        self.remotes: dict[str, RemoteWorker] = {}
+        self.remotes: dict[str, RemoteWorker | SdkWorker] = {}
         self.events: EventHost | None = None
         self._number = 0
         self._tick = 0
@@ -209,10 +210,16 @@ class World:
     def add_worker_service(self, name: str, slots: int) -> None:
         self.workers[name] = WorkerServiceHost(self, name, slots=slots)
 
-    def add_remote(self, name: str, *, slots: int, repeats: float = 0.0) -> None:
-        self.remotes[name] = RemoteWorker(
-            self, name, slots=slots, queues=("default", "other"), repeats=repeats
-        )
+    def add_remote(
+        self, name: str, *, slots: int, repeats: float = 0.0, by_sdk: bool = False
+    ) -> None:
+        queues = ("default", "other")
+        if by_sdk:
+            self.remotes[name] = SdkWorker(self, name, slots=slots, queues=queues)
+        else:
+            self.remotes[name] = RemoteWorker(
+                self, name, slots=slots, queues=queues, repeats=repeats
+            )
 
     def add_events(self) -> None:
         self.events = EventHost(self, "event")
@@ -230,7 +237,9 @@ class World:
         elif name in self.workers:
             self.add_worker_service(name, self.workers[name].pool.credit.slots)
         else:
-            self.add_remote(name, slots=self.remotes[name].slots)
+            former = self.remotes[name]
+            by_sdk = isinstance(former, SdkWorker)
+            self.add_remote(name, slots=former.slots, by_sdk=by_sdk)
 
     @property
     def processes(self) -> Iterable[Any]:
