@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import UTC, datetime, timedelta
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import children, pages
+from flowmesh.engine import children, delays, pages
 from flowmesh.engine import commands as c
 from flowmesh.engine import state as s
 from flowmesh.engine.ending import NULL, OUTPUT_BYTES_MAX, Ending, failure_of
@@ -24,9 +23,6 @@ from flowmesh.plan import (
 
 BEGUN_PER_STEP_MAX = 10_000
 """Once one command has begun items of maps with so many nodes, the map asks to go on."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Progress(Ending):
@@ -175,12 +171,7 @@ class Progress(Ending):
             return self.now + planned.delay_us
         node = NodeState(planned, scope)
         node.scheduled_at_us = self.now
-        value = decode(render_input(self.state, node))
-        if isinstance(value, str):
-            return max(self.now, _instant_us(value))
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e13:
-            raise ValueError(f"expected a number of milliseconds or an instant, got {value!r}")
-        return self.now + int(value * 1000)
+        return delays.end_us(decode(render_input(self.state, node)), self.now)
 
     def skip_reason(self, scope: Scope, planned: PlanNode) -> history.TaskSkipped | None:
         """Why a ready node is skipped rather than begun; None if it is to begin."""
@@ -373,12 +364,3 @@ class Progress(Ending):
             return
         self.complete(owner, payload_pb2.Payload(data=pages.map_output(owner.planned, outputs)))
         ended.append(owner)
-
-
-def _instant_us(text: str) -> int:
-    """An RFC 3339 instant in microseconds since the epoch; raises ValueError."""
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(f"the instant {text!r} has no time zone")
-    since = instant - _EPOCH
-    return since // _MICROSECOND

@@ -50,6 +50,8 @@ class Intake:
         # Of the last message that came, and of the last one before which nothing is held.
         self.last_sequence = 0
         self.settled = 0
+        # Of the last one that there was at the beginning: what was processed before it is dropped.
+        self.begun_at = 0
         self._passed = Passed()
 
     @property
@@ -75,14 +77,21 @@ class Intake:
         state = await self._stream.state()
         known = self._keeper.place
         same = known is not None and known.made_us == state.made_us
-        self.stream_made_us = state.made_us
         first = max(0, state.first - 1)
-        self.settled = max(first, known.sequence) if known is not None and same else first
-        self.last_sequence = self.settled
-        if not same:
-            self._passed.reset(self._sequencer.spots(PASSED_MAX))
-        self._keeper.stream_made_us = state.made_us
+        settled = max(first, known.sequence) if known is not None and same else first
+        self.begun_at = state.last
+        self._is_in(state.made_us, settled, anew=not same)
         self._begun.set()
+
+    def _is_in(self, stream_made_us: int, settled: int, *, anew: bool) -> None:
+        """Whatever counted in another stream counts in this one no more."""
+        self.stream_made_us = stream_made_us
+        self.last_sequence = self.settled = settled
+        self._keeper.is_in(stream_made_us, settled)
+        if anew:
+            # Publishers send again what was sent out of the lost one.
+            self._sequencer.stream_lost()
+            self._passed.reset(self._sequencer.spots(PASSED_MAX))
 
     async def until_begun(self) -> None:
         """Returns when this process knows where it is in the stream."""
@@ -90,11 +99,9 @@ class Intake:
 
     async def _begin_anew(self) -> None:
         self._log.warning("event_stream_made_anew")
-        self.stream_made_us = (await self._stream.state()).made_us
-        self._keeper.stream_made_us = self.stream_made_us
-        self.last_sequence = self.settled = 0
-        # Publishers send again what was sent out of the lost one.
-        self._passed.reset(self._sequencer.spots(PASSED_MAX))
+        made_us = (await self._stream.state()).made_us
+        self.begun_at = 0
+        self._is_in(made_us, 0, anew=True)
 
     def _receive(self, message: Message) -> None:
         failpoint("event.received")

@@ -91,6 +91,10 @@ class Keeper:
         if positions:
             self.reportable.set()
 
+    def is_in(self, stream_made_us: int, settled: int) -> None:
+        """Which stream is read, and up to where nothing of it is held."""
+        self.stream_made_us, self.settled = stream_made_us, settled
+
     @property
     def full(self) -> bool:
         """Whether the intake must wait: the database is slower than the stream."""

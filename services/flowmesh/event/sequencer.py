@@ -7,7 +7,7 @@ execution is total.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from flowmesh.api.history.v1 import history_service_pb2 as pb
@@ -98,6 +98,14 @@ class Sequencer:
         held = [a.stream_sequence for line in lines for a in line.held.values()]
         held += [line.dropped_at for line in lines]
         return min((sequence for sequence in held if sequence), default=None)
+
+    def stream_lost(self) -> None:
+        """What is held stands in no stream any more: what comes counts from 1 again."""
+        for incarnation in self._waiting:
+            line = self._lines[incarnation]
+            line.dropped_at = 0
+            for key, arrival in line.held.items():
+                line.held[key] = replace(arrival, stream_sequence=0)
 
     def offer(self, arrival: Arrival) -> list[Arrival]:
         """What can be processed now that this has come, in order."""

@@ -88,6 +88,8 @@ class NamespaceWatch:
                     raise _expired()
                 sequence = reached = message.stream_sequence
                 batch = _batch(message.data)
+                if not self._is_settled(made_us, sequence):
+                    joined.ahead.add((batch.incarnation, batch.position, batch.part))
                 for index, row in enumerate(batch.rows if repeats.is_new(batch) else ()):
                     if row.namespace == namespace and selection.wants_row(
                         row.workflow_id, row.execution_id
@@ -109,7 +111,14 @@ class NamespaceWatch:
         here = self._intake.stream_made_us
         if here > stream_made_us:
             raise _expired()
-        return here < stream_made_us or self._intake.last_sequence <= sequence
+        return here < stream_made_us or sequence >= max(
+            self._intake.last_sequence, self._intake.begun_at
+        )
+
+    def _is_settled(self, stream_made_us: int, sequence: int) -> bool:
+        """Whether nothing of what there is up to this message can still come as a live event."""
+        intake = self._intake
+        return intake.stream_made_us == stream_made_us and sequence <= intake.settled
 
     async def _live(self, joined: "_Joined") -> AsyncIterator[Row]:
         while True:
@@ -163,6 +172,8 @@ class _Joined:
         self._passed = Passed(after.passed)
         self._feed: Feed | None = None
         self._reached = Cursor(0, Place(0))
+        # Commits that were replayed before this process had processed them.
+        self.ahead: set[tuple[int, int, int]] = set()
 
     @property
     def feed(self) -> Feed:
@@ -170,11 +181,15 @@ class _Joined:
         return self._feed
 
     def replayed(self, row: Row) -> bool:
-        """Whether the row was sent before the stream joined; never so of a stream made anew."""
-        return (
-            0 < row.stream_sequence <= self._reached.place.sequence
-            and row.stream_made_us == self._reached.stream_made_us
-        )
+        """Whether the row was sent before the stream joined, by the replay.
+
+        By its message, unless that is of a stream made anew; by its commit where it was held back
+        meanwhile, and comes from an outbox now.
+        """
+        here = row.stream_made_us == self._reached.stream_made_us
+        if here and 0 < row.stream_sequence <= self._reached.place.sequence:
+            return True
+        return row.commit[:3] in self.ahead
 
     def sent(self, row: Row) -> int:
         """How many of the events of a row were sent before the cursor that this began with."""
