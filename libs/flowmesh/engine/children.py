@@ -244,7 +244,7 @@ def _key_of(given: object) -> str | None:
 
 def _no_key(what: str, given: object) -> str:
     expected = f"expected a text of 1 to {KEY_CHARACTERS_MAX} characters or an integer"
-    return f"{what}: {expected}, got {_short(given)}"
+    return f"{what}: {expected}, got {short(given)}"
 
 
 def key_fits(key: str) -> bool:
@@ -252,7 +252,8 @@ def key_fits(key: str) -> bool:
     return 0 < len(key) <= KEY_CHARACTERS_MAX and key.isprintable()
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as a message shows it."""
     return msgspec.json.encode(value).decode()[:64]
 
 

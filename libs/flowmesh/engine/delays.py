@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import msgspec
+from flowmesh.engine.children import short
 
 DELAY_MS_MAX = 366 * 24 * 3_600_000
 """The longest that anything waits for a time, however that is told."""
+LONGEST = f"{DELAY_MS_MAX // (24 * 3_600_000)} days"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -20,29 +21,25 @@ def end_us(value: object, now_us: int) -> int:
     Raises ValueError with what would be right.
     """
     if isinstance(value, str):
-        wait_ms: int | float = (_instant_us(value) - now_us) / 1000
+        end = max(now_us, _instant_us(value))
     elif isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise _wrong(value)
     else:
-        wait_ms = value
-    if wait_ms > DELAY_MS_MAX:
-        days = DELAY_MS_MAX // (24 * 3_600_000)
-        raise ValueError(f"a delay ends at most {days} days after it begins, not {_short(value)}")
-    return now_us + max(0, int(wait_ms * 1000))
+        # One above the limit, however much: infinite ones have no integer.
+        end = now_us + int(min(value, DELAY_MS_MAX + 1) * 1000)
+    if end - now_us > DELAY_MS_MAX * 1000:
+        raise ValueError(f"a delay ends at most {LONGEST} after it begins, not {short(value)}")
+    return end
 
 
 def _instant_us(text: str) -> int:
     try:
         since = datetime.fromisoformat(text) - _EPOCH
     except (ValueError, TypeError):
-        # A moment without a time zone is no instant: nothing can be taken from it.
+        # What has no time zone is no instant: nothing can be taken from it.
         raise _wrong(text) from None
     return since // _MICROSECOND
 
 
 def _wrong(value: object) -> ValueError:
-    return ValueError(f"expected {_EXPECTED}, got {_short(value)}")
-
-
-def _short(value: object) -> str:
-    return msgspec.json.encode(value).decode()[:64]
+    return ValueError(f"expected {_EXPECTED}, got {short(value)}")

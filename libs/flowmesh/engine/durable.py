@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from flowmesh.api.common.v1 import journal_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import commands as c
+from flowmesh.engine.delays import DELAY_MS_MAX, LONGEST
 from flowmesh.engine.ending import NULL, OUTPUT_BYTES_MAX, failure_of
 from flowmesh.engine.journal import (
     CALL,
@@ -188,6 +189,8 @@ def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
             return f"{record.name!r} is no task type"
         if record.delay_ms < 0 or record.fire_at_us < 0:
             return "a time is not negative"
+        if record.delay_ms > DELAY_MS_MAX:
+            return f"a handler waits at most {LONGEST}, not {record.delay_ms} ms"
     elif record.kind != STEP and (record.index not in asked or not record.canceled):
         return "only a step ends by its handler; the rest may be canceled, once it is asked for"
     return ""

@@ -1,5 +1,6 @@
 """Groups, races, state machines and signals: what begins, what is canceled, what comes out."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ import pytest
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Cancel, Signal, TimersDue, progress
 from flowmesh.engine import state as s
+from flowmesh.engine.delays import DELAY_MS_MAX
 from tests.unit.engine.factories import Run, edge, group, json, machine, node, plan, signal, state
 
 NOOP = {"kind": plan_pb2.NODE_KIND_NOOP}
@@ -256,8 +258,38 @@ def test_a_timer_ends_at_an_instant_that_is_rendered() -> None:
     assert run.state.wake_at_us == 3_000_000
     run = Run(plan(machine("m", "1969-01-01T00:00:00Z", state("wait", keeps=True, **wait))))
     assert run.state.wake_at_us == run.now
-    run = Run(plan(machine("m", "tomorrow", state("wait", keeps=True, **wait))))
-    assert run.state.status == s.EXECUTION_FAILED
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("tomorrow", 'an instant with its time zone like 2030-01-31T08:00:00Z, got "tomorrow"'),
+        ("2030-01-31T08:00:00", 'got "2030-01-31T08:00:00"'),
+        ("9999-01-01T00:00:00Z", 'at most 366 days after it begins, not "9999-01-01T00:00:00Z"'),
+        (DELAY_MS_MAX + 1, "at most 366 days after it begins, not 31622400001"),
+        (1e308, "at most 366 days after it begins, not 1e308"),
+        (-1, "expected a number of milliseconds"),
+        (True, "got true"),
+    ],
+)
+def test_a_timer_that_has_no_end_fails_with_what_would_be_right(value: Any, message: str) -> None:
+    """What is neither a duration nor an instant, and what is further off than a delay may be."""
+    wait = {"input_mode": plan_pb2.INPUT_MODE_TEMPLATE, "input_template": b'"{{state}}"', **TIMER}
+    run = Run(plan(machine("m", value, state("wait", keeps=True, **wait))))
+    failure = run.state.reach("m[0]/wait").failure
+    assert failure is not None
+    assert getattr(failure, "class") == "ValidationError"
+    assert message in failure.message
+
+
+def test_the_longest_delay_is_taken() -> None:
+    """The limit itself, as a duration and as an instant."""
+    wait = {"input_mode": plan_pb2.INPUT_MODE_TEMPLATE, "input_template": b'"{{state}}"', **TIMER}
+    run = Run(plan(machine("m", DELAY_MS_MAX, state("wait", keeps=True, **wait))))
+    assert run.state.wake_at_us == run.now + DELAY_MS_MAX * 1000
+    end = datetime.fromtimestamp(run.now / 1e6, UTC) + timedelta(milliseconds=DELAY_MS_MAX)
+    run = Run(plan(machine("m", end.isoformat(), state("wait", keeps=True, **wait))))
+    assert run.state.wake_at_us == run.now + DELAY_MS_MAX * 1000
 
 
 def test_bodies_stand_in_bodies() -> None:

@@ -19,6 +19,7 @@ from flowmesh.engine import (
     Suspend,
     TimersDue,
 )
+from flowmesh.engine.delays import DELAY_MS_MAX
 from flowmesh.engine.journal import CALL, SIGNAL, SLEEP, STEP
 from flowmesh.engine.state import COMPLETED, EXECUTION_FAILED, FAILED
 from flowmesh.plan import render_input
@@ -260,6 +261,8 @@ def test_a_paused_execution_sends_no_handler_on() -> None:
         JournalRecord(index=0, kind=9, name="s", output=json(b"1")),  # type: ignore[arg-type]
         JournalRecord(index=0, kind=SLEEP, output=json(b"1")),
         JournalRecord(index=0, kind=SLEEP, delay_ms=-1),
+        JournalRecord(index=0, kind=SLEEP, delay_ms=DELAY_MS_MAX + 1),
+        JournalRecord(index=0, kind=SIGNAL, name="go", delay_ms=2**63 - 1),
         JournalRecord(index=0, kind=SIGNAL, name="go", canceled=True),
         JournalRecord(index=0, kind=CALL, name="a/b"),
         JournalRecord(index=0, kind=STEP, name="n" * 300, output=json(b"1")),

@@ -81,7 +81,13 @@ DEFINITIONS = (
     _limit("labels that a task requires", definitions.REQUIRES_MAX, "labels"),
     _limit("permissions of a task", definitions.PERMISSIONS_MAX, "names"),
     _limit("timeout", definitions.TIMEOUT_MS_MAX, "ms", "TIMEOUT_INVALID"),
-    _limit("delay", definitions.DELAY_MS_MAX, "ms", "TIMEOUT_INVALID"),
+    _limit(
+        "delay",
+        definitions.DELAY_MS_MAX,
+        "ms",
+        "TIMEOUT_INVALID",
+        "of one that is written out; what is computed, and `until`, may be later",
+    ),
     _limit(
         "attempts of a retry policy", definitions.RETRY_ATTEMPTS_MAX, "attempts", "RETRY_INVALID"
     ),

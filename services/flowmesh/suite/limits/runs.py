@@ -2,7 +2,7 @@
 
 from flowmesh.definition import limits as definition
 from flowmesh.egress import bodies, client, headers
-from flowmesh.engine import approvals, children, journal, pages, state, variables
+from flowmesh.engine import approvals, children, delays, journal, pages, state, variables
 from flowmesh.executors import limits as executors
 from flowmesh.expressions import conditions, templates
 from flowmesh.filters import terms as filters
@@ -33,6 +33,14 @@ RUNS = (
         f"{conditions.COMPREHENSION_COST_MAX:,} steps at most; so no clock is needed to stop one; "
         f"above {conditions.PROMPT_VALUES_MAX:,} values, or {conditions.PROMPT_COST_MAX:,} steps, "
         "it is evaluated in a process of the sandbox",
+    ),
+    Limit(
+        "delay that is computed",
+        delays.DELAY_MS_MAX,
+        "ms",
+        "ValidationError",
+        "orchestrator, when the step begins",
+        "as far off is the instant that a delay ends at, and what a durable handler waits for",
     ),
     Limit(
         "items of a map",
