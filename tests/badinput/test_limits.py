@@ -74,6 +74,7 @@ ELSEWHERE = {
     "pages of a map": (
         "tests/unit/definitions/test_pages.py::test_a_map_by_pages_has_so_many_pages_at_most"
     ),
+    "delay that is computed": "tests/unit/engine/test_bodies.py::test_the_longest_delay_is_taken",
     "cursor of a page": "tests/unit/engine/test_pages.py::test_a_cursor_is_small",
     "form of an approval link": (
         "tests/features/test_approval_links.py::test_a_form_that_is_none_is_refused"

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.definitions import limits
 from flowmesh.engine import Cancel, Signal, TimersDue, progress
 from flowmesh.engine import state as s
 from flowmesh.engine.delays import DELAY_MS_MAX
@@ -276,14 +277,15 @@ def test_a_timer_that_has_no_end_fails_with_what_would_be_right(value: Any, mess
     """What is neither a duration nor an instant, and what is further off than a delay may be."""
     wait = {"input_mode": plan_pb2.INPUT_MODE_TEMPLATE, "input_template": b'"{{state}}"', **TIMER}
     run = Run(plan(machine("m", value, state("wait", keeps=True, **wait))))
-    failure = run.state.reach("m[0]/wait").failure
+    failure = run.state.reach("m").failure
     assert failure is not None
     assert getattr(failure, "class") == "ValidationError"
     assert message in failure.message
 
 
 def test_the_longest_delay_is_taken() -> None:
-    """The limit itself, as a duration and as an instant."""
+    """The limit itself, as a duration and as an instant; it is that of what is written out."""
+    assert DELAY_MS_MAX == limits.DELAY_MS_MAX
     wait = {"input_mode": plan_pb2.INPUT_MODE_TEMPLATE, "input_template": b'"{{state}}"', **TIMER}
     run = Run(plan(machine("m", DELAY_MS_MAX, state("wait", keeps=True, **wait))))
     assert run.state.wake_at_us == run.now + DELAY_MS_MAX * 1000

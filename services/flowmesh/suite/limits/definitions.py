@@ -86,7 +86,7 @@ DEFINITIONS = (
         definitions.DELAY_MS_MAX,
         "ms",
         "TIMEOUT_INVALID",
-        "of one that is written out; what is computed, and `until`, may be later",
+        "an instant is looked at when the step begins: it comes nearer until then",
     ),
     _limit(
         "attempts of a retry policy", definitions.RETRY_ATTEMPTS_MAX, "attempts", "RETRY_INVALID"
