@@ -22,8 +22,8 @@ INTERNAL: dict[str, str] = {
         worker.limits.INLINE_PAYLOAD_BYTES_MAX worker.limits.STORED_PAYLOAD_BYTES_MAX
     """,
     "another bound is always met before": """
-        definition.limits.PAGE_TOKEN_CHARACTERS_MAX expressions.parser.NUMBER_CHARACTERS_MAX
-        rehearsal.limits.COMMANDS_MAX transforms.limits.MERGE_DEPTH_MAX
+        expressions.parser.NUMBER_CHARACTERS_MAX rehearsal.limits.COMMANDS_MAX
+        rpc.limits.PAGE_TOKEN_CHARACTERS_MAX transforms.limits.MERGE_DEPTH_MAX
     """,
     "what is told or kept ends there": """
         cli.limits.LINE_MAX definition.limits.AFFECTED_SHOWN_MAX definition.limits.BROKEN_SHOWN_MAX

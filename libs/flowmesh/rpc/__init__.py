@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flowmesh.rpc.handlers import Handlers
     from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
     from flowmesh.rpc.local import EOF, LOCAL_PEER
+    from flowmesh.rpc.pages import last_of, list_of, page_token, wrong_token
     from flowmesh.rpc.pauses import stream_retry_s
     from flowmesh.rpc.refusals import error_of_refusal
     from flowmesh.rpc.remote import RemoteTarget
@@ -37,11 +38,15 @@ else:
         "forwarding": "forward",
         "is_id": "requests",
         "known_choices": "requests",
+        "last_of": "pages",
+        "list_of": "pages",
         "after_of": "requests",
         "namespace_of": "requests",
+        "page_token": "pages",
         "status_of": "status",
         "stream_retry_s": "pauses",
         "valid_id": "requests",
+        "wrong_token": "pages",
     }
 
     def __getattr__(name: str) -> object:
@@ -67,8 +72,12 @@ __all__ = [
     "forwarding",
     "is_id",
     "known_choices",
+    "last_of",
+    "list_of",
     "namespace_of",
+    "page_token",
     "status_of",
     "stream_retry_s",
     "valid_id",
+    "wrong_token",
 ]

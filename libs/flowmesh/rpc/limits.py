@@ -26,6 +26,7 @@ STREAM_RETRY_MAX_S = 1.0
 DEFAULT_TIMEOUT_S = 10.0
 # Instances that a call tries when the first ones cannot be reached.
 TARGETS_TRIED_MAX = 4
+PAGE_TOKEN_CHARACTERS_MAX = 4_096
 # Messages of an in-process stream that wait in one direction.
 STREAM_MESSAGES_MAX = 64
 

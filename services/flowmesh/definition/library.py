@@ -13,7 +13,7 @@ from flowmesh.definition.caching import Cache, CacheMetrics
 from flowmesh.definition.checking import NOTHING_CHECKED, Checked, Checker
 from flowmesh.definition.compiled import Compiled, Text
 from flowmesh.definition.notices import Notices
-from flowmesh.definition.paging import last_of, page_size, page_token, parse_filter
+from flowmesh.definition.paging import page_size, parse_filter
 from flowmesh.definition.records import (
     NOBODY,
     Action,
@@ -45,7 +45,7 @@ from flowmesh.definitions import (
 from flowmesh.definitions.lint import strict
 from flowmesh.errors import Invalid, NotFound, Overloaded, Violation, WrongState
 from flowmesh.failpoints import failpoint
-from flowmesh.rpc import valid_id
+from flowmesh.rpc import last_of, page_token, valid_id
 from flowmesh.telemetry import Metrics
 
 VERSION_MAX = 2**31 - 1

@@ -4,7 +4,6 @@ PAGE_SIZE_DEFAULT = 100
 PAGE_SIZE_MAX = 1_000
 # Definitions of one page in all; a page holds at least one.
 PAGE_BYTES_MAX = 2 * 1024 * 1024
-PAGE_TOKEN_CHARACTERS_MAX = 1_024
 FILTER_CHARACTERS_MAX = 4_096
 FILTER_TERMS_MAX = 32
 

@@ -1,12 +1,7 @@
-"""Page tokens and the filter of lists. Tokens are opaque to callers and bound to their list."""
+"""The size of a page, and the filter of lists."""
 
-import base64
-import binascii
-import hashlib
 import json
 from dataclasses import dataclass, field
-
-import orjson
 
 from flowmesh.definition import limits
 from flowmesh.errors import Invalid, Violation
@@ -14,37 +9,6 @@ from flowmesh.errors import Invalid, Violation
 
 def page_size(asked: int) -> int:
     return min(asked or limits.PAGE_SIZE_DEFAULT, limits.PAGE_SIZE_MAX)
-
-
-def page_token(list_name: str, last: str) -> str:
-    """The token of the page behind `last`."""
-    body = orjson.dumps([last, _mark(list_name, last)])
-    return base64.urlsafe_b64encode(body).decode().rstrip("=")
-
-
-def last_of(token: str, list_name: str) -> str:
-    """What the page behind the token follows; empty for the first. Raises PAGE_TOKEN_INVALID."""
-    if not token:
-        return ""
-    if len(token) <= limits.PAGE_TOKEN_CHARACTERS_MAX:
-        try:
-            body = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            last, mark = orjson.loads(body)
-        except (binascii.Error, ValueError, TypeError):
-            last, mark = None, None
-        if isinstance(last, str) and mark == _mark(list_name, last):
-            return last
-    message = "page_token is not one this list gave out; leave it empty for the first page"
-    raise Invalid(
-        "PAGE_TOKEN_INVALID",
-        message,
-        violations=(Violation("page_token", message, "PAGE_TOKEN_INVALID"),),
-    )
-
-
-def _mark(list_name: str, last: str) -> str:
-    """Finds tokens of other lists out; it is no secret."""
-    return hashlib.sha256(f"{list_name}\0{last}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

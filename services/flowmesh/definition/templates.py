@@ -9,7 +9,7 @@ import yaml
 
 from flowmesh.definition import limits
 from flowmesh.definition.library import VERSION_MAX, Library, request_of
-from flowmesh.definition.paging import last_of, page_size, page_token
+from flowmesh.definition.paging import page_size
 from flowmesh.definition.records import Action, Applied, Author, Done, TemplateVersion
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definitions import (
@@ -21,6 +21,7 @@ from flowmesh.definitions import (
 )
 from flowmesh.errors import Invalid, NotFound, Violation
 from flowmesh.library import bundled_templates
+from flowmesh.rpc import last_of, page_token
 
 _BUNDLED_AT = datetime.fromtimestamp(0, UTC)
 _YAML = "application/yaml"

@@ -6,11 +6,10 @@ from typing import Any, Final
 from flowmesh.api.definition.v1 import trigger_catalog_service_pb2 as pb
 from flowmesh.api.definition.v1 import trigger_catalog_service_pb2_grpc as rpc
 from flowmesh.api.definition.v1 import trigger_pb2
-from flowmesh.definition.paging import last_of, page_token
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definitions import Workflow, trigger_message
 from flowmesh.errors import Invalid
-from flowmesh.rpc import namespace_of
+from flowmesh.rpc import last_of, namespace_of, page_token
 
 NAMES_MAX: Final = 1_000
 PAGE_SIZE: Final = 100

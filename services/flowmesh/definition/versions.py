@@ -10,7 +10,7 @@ import orjson
 from flowmesh.definition import limits
 from flowmesh.definition.library import Library, no_label, no_workflow, request_of
 from flowmesh.definition.notices import Notices
-from flowmesh.definition.paging import last_of, page_size, page_token
+from flowmesh.definition.paging import page_size
 from flowmesh.definition.records import (
     Action,
     Author,
@@ -26,6 +26,7 @@ from flowmesh.definition.transaction import Transaction
 from flowmesh.definitions import load_workflow, refuse
 from flowmesh.definitions.versions import Difference, diff_workflows
 from flowmesh.errors import Invalid, NotFound, Overloaded, Violation, WrongState
+from flowmesh.rpc import last_of, page_token
 
 NUMBER_MAX = 2**63 - 1
 KINDS = {

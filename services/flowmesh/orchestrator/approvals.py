@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.engine import NodeState
-from flowmesh.errors import Invalid
 from flowmesh.orchestrator.batch import approval_name
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.views import approval_message
-from flowmesh.rpc import namespace_of
+from flowmesh.rpc import last_of, list_of, namespace_of, page_token, wrong_token
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -25,9 +24,10 @@ class Approvals:
 
     async def page(self, request: pb.ListApprovalsRequest) -> pb.ListApprovalsResponse:
         """Those of one page of executions, by their ids, which begin with their time."""
-        after, size = request.page_token, min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+        size, name = min(request.page_size or PAGE_DEFAULT, PAGE_MAX), list_of(request)
+        after = last_of(request.page_token, name)
         if after and partition_of(after) is None:
-            raise Invalid("PAGE_TOKEN_INVALID", "the page token is not one this list gave out")
+            raise wrong_token()
         where = {"namespace": namespace_of(request), "after": after, "rows_max": size}
         if request.assignee:
             names = [approval_name(request.assignee), approval_name("")]
@@ -46,7 +46,7 @@ class Approvals:
                     response.approvals.append(
                         pending_approval(execution_id, node, entry.state.plan.workflow_id)
                     )
-        response.next_page_token = ids[-1] if len(ids) == size else ""
+        response.next_page_token = page_token(name, ids[-1]) if len(ids) == size else ""
         return response
 
 

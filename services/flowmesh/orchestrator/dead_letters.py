@@ -9,7 +9,7 @@ from flowmesh.engine import State, tries
 from flowmesh.engine.state import FAILED
 from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.states import States
-from flowmesh.rpc import namespace_of
+from flowmesh.rpc import list_of, namespace_of
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -32,7 +32,8 @@ class DeadLetters:
                 statuses=[execution_pb2.EXECUTION_STATUS_FAILED],
                 page_size=min(request.page_size or PAGE_DEFAULT, PAGE_MAX),
                 page_token=request.page_token,
-            )
+            ),
+            list_of(request),
         )
         ids = [each.execution_id for each in listed.executions]
         found = await self._states.load(ids)

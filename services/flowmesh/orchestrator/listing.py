@@ -26,9 +26,12 @@ class Listing:
         self._states = states
         self._state_of = state_of
 
-    async def list(self, request: pb.ListExecutionsRequest) -> pb.ListExecutionsResponse:
+    async def list(
+        self, request: pb.ListExecutionsRequest, list_name: str = ""
+    ) -> pb.ListExecutionsResponse:
+        """One page; its tokens go with another list where that is named."""
         namespace = namespace_of(request)
-        page = await self._searches.page(request)
+        page = await self._searches.page(request, list_name)
         response = pb.ListExecutionsResponse()
         if request.with_nodes:
             await self._add_whole(namespace, response, [row["id"] for row in page.rows])

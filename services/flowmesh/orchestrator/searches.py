@@ -1,8 +1,6 @@
 """Lists and counts of executions: filters, orders and pages, each one bounded statement."""
 
-import base64
 import contextlib
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +10,19 @@ import msgspec
 
 from flowmesh.api.execution.v1 import execution_pb2, search_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.errors import Invalid, Timeout
+from flowmesh.errors import Timeout
 from flowmesh.filters import Order, parse_filter, parse_groups, parse_order, status_names
 from flowmesh.orchestrator.filter_sql import Where
 from flowmesh.orchestrator.ids import partition_of
-from flowmesh.rpc import known_choices, namespace_of, valid_id
+from flowmesh.rpc import (
+    known_choices,
+    last_of,
+    list_of,
+    namespace_of,
+    page_token,
+    valid_id,
+    wrong_token,
+)
 from flowmesh.runtime import Clock
 
 PAGE_DEFAULT = 100
@@ -60,9 +66,9 @@ class Searches:
         self._pool = pool
         self._clock = clock
 
-    async def page(self, request: pb.ListExecutionsRequest) -> Page:
-        """The rows of one page, in order."""
-        query = PageQuery(request, self._clock.now_us())
+    async def page(self, request: pb.ListExecutionsRequest, list_name: str = "") -> Page:
+        """The rows of one page, in order; of another list than that of executions by its name."""
+        query = PageQuery(request, self._clock.now_us(), list_name)
         rows = await self.fetch(query.text, query.where.values)
         return Page(rows[: query.size], len(rows) > query.size, query)
 
@@ -127,13 +133,13 @@ def conditions(where: Where, text: str, now_us: int) -> str:
 class PageQuery:
     """One page of a list as a statement, and what leads to the next one."""
 
-    def __init__(self, request: pb.ListExecutionsRequest, now_us: int) -> None:
+    def __init__(self, request: pb.ListExecutionsRequest, now_us: int, list_name: str = "") -> None:
         self.size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
         known_choices(request.statuses, execution_pb2.ExecutionStatus, "statuses")
         self.order: Order = parse_order(request.order_by)
         self.where = Where(namespace_of(request))
         found = [conditions(self.where, request.filter, now_us), *self._fields(request)]
-        self._digest = _digest_of(request)
+        self._list = list_name or list_of(request)
         join, key = self._key()
         if request.page_token:
             before = self._place(request.page_token)
@@ -187,33 +193,20 @@ class PageQuery:
         names = [name for name in row.keys() if name.startswith("key_")]  # noqa: SIM118
         # JSON has no infinities; what has no number is below all numbers.
         key = [None if row[name] == float("-inf") else row[name] for name in names]
-        return base64.urlsafe_b64encode(msgspec.json.encode([self._digest, *key])).decode()
+        return page_token(self._list, msgspec.json.encode(key).decode())
 
     def _place(self, token: str) -> list[object]:
         key: object = None
-        with contextlib.suppress(ValueError, msgspec.DecodeError):
-            key = msgspec.json.decode(base64.urlsafe_b64decode(token.encode()))
+        with contextlib.suppress(msgspec.DecodeError):
+            key = msgspec.json.decode(last_of(token, self._list))
         kinds = self._kinds()
-        if not isinstance(key, list) or len(key) != 1 + len(kinds) or key[0] != self._digest:
-            raise _wrong_token()
-        place = [float("-inf") if part is None else part for part in key[1:]]
+        if not isinstance(key, list) or len(key) != len(kinds):
+            raise wrong_token()
+        place = [float("-inf") if part is None else part for part in key]
         fits = all(isinstance(part, _PYTHON[kind]) for part, kind in zip(place, kinds, strict=True))
         if not fits or partition_of(str(place[-1])) is None or "\0" in str(place):
-            raise _wrong_token()
+            raise wrong_token()
         return place
-
-
-def _wrong_token() -> Invalid:
-    return Invalid("PAGE_TOKEN_INVALID", "the page token is not one this list gave out")
-
-
-def _digest_of(request: pb.ListExecutionsRequest) -> str:
-    """What the pages of one list have in common."""
-    same = pb.ListExecutionsRequest(
-        workflow_id=request.workflow_id, filter=request.filter, order_by=request.order_by
-    )
-    text = same.SerializeToString(deterministic=True)
-    return hashlib.blake2b(text, digest_size=6).hexdigest()
 
 
 _WORDS = {str(number): word for word, number in status_names().items()}

@@ -1,7 +1,5 @@
 """What the registry does: admit, renew, take off and find instances."""
 
-import base64
-import binascii
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.errors import Invalid, NotFound, Violation
 from flowmesh.registry.health import instance_message
 from flowmesh.registry.store import InstanceStore
+from flowmesh.rpc import last_of, page_token
 
 INTERVAL_DEFAULT_MS: Final = 1_000
 INTERVAL_MIN_MS: Final = 100
@@ -72,17 +71,20 @@ class Instances:
         return instance_message(records[0], now_us)
 
     async def page(
-        self, wanted: Filter, *, page_size: int, page_token: str
+        self, wanted: Filter, *, size: int, token: str, list_name: str
     ) -> tuple[list[pb.Instance], str]:
-        """A page by name and id, and the token of the next one."""
-        size = min(page_size or PAGE_DEFAULT, PAGE_MAX)
-        after = _position(page_token)
+        """A page by name and id, and the token of the next one in the list of this name."""
+        size = min(size or PAGE_DEFAULT, PAGE_MAX)
+        instance_id, _, name = last_of(token, list_name).partition("/")
+        after = name, instance_id
         now_us, records = await self._store.read(wanted.namespace)
         messages = (instance_message(record, now_us) for record in records)
         found = sorted(filter(wanted.passes, messages), key=_order)
         rest = [instance for instance in found if _order(instance) > after]
         page = rest[:size]
-        return page, _token(page[-1]) if len(rest) > size else ""
+        if len(rest) <= size:
+            return page, ""
+        return page, page_token(list_name, f"{page[-1].id}/{page[-1].name}")
 
 
 def _check(instance: pb.Instance, interval_ms: int) -> None:
@@ -116,24 +118,3 @@ def _not_found(namespace: str, instance_id: str) -> NotFound:
 
 def _order(instance: pb.Instance) -> tuple[str, str]:
     return instance.name, instance.id
-
-
-def _token(last: pb.Instance) -> str:
-    return base64.urlsafe_b64encode(f"{last.id}/{last.name}".encode()).decode()
-
-
-def _position(token: str) -> tuple[str, str]:
-    if not token:
-        return "", ""
-    try:
-        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError) as error:
-        raise _token_invalid() from error
-    instance_id, slash, name = text.partition("/")
-    if not slash:
-        raise _token_invalid()
-    return name, instance_id
-
-
-def _token_invalid() -> Invalid:
-    return Invalid("PAGE_TOKEN_INVALID", "page_token: not one that this list gave out")

@@ -10,7 +10,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc
 from flowmesh.registry.instances import Filter, Instances
 from flowmesh.registry.watch import Watchers
-from flowmesh.rpc import known_choices, namespace_of
+from flowmesh.rpc import known_choices, list_of, namespace_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -64,7 +64,10 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
             statuses=frozenset(request.statuses),
         )
         page, token = await self._instances.page(
-            wanted, page_size=request.page_size, page_token=request.page_token
+            wanted,
+            size=request.page_size,
+            token=request.page_token,
+            list_name=list_of(request),
         )
         return pb.ListInstancesResponse(instances=page, next_page_token=token)
 

@@ -46,7 +46,7 @@ async def test_a_registered_instance_is_found_healthy(registry: Registry) -> Non
     """Get and list show it at once, with its times."""
     await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
     found = await registry.instances.get(SPACE, "orders")
-    page, token = await registry.instances.page(Filter(SPACE), page_size=0, page_token="")
+    page, token = await registry.instances.page(Filter(SPACE), size=0, token="", list_name="all")
 
     assert found.status == pb.INSTANCE_STATUS_HEALTHY
     assert found.registered_at_us == found.heartbeat_at_us > 0
@@ -74,7 +74,7 @@ async def test_a_filter_lets_only_matches_pass(
     ):
         await registry.instances.register(each, interval_ms=SLOW_MS)
     await registry.instances.heartbeat(SPACE, "b1", said=pb.INSTANCE_STATUS_DEGRADED)
-    page, _ = await registry.instances.page(wanted, page_size=0, page_token="")
+    page, _ = await registry.instances.page(wanted, size=0, token="", list_name="all")
 
     assert [each.id for each in page] == ids
 
@@ -86,7 +86,9 @@ async def test_pages_go_on_where_the_last_one_ended(registry: Registry) -> None:
         await registry.instances.register(instance(name), interval_ms=SLOW_MS)
     seen, token = [], ""
     while True:
-        page, token = await registry.instances.page(Filter(SPACE), page_size=2, page_token=token)
+        page, token = await registry.instances.page(
+            Filter(SPACE), size=2, token=token, list_name="all"
+        )
         seen += [each.id for each in page]
         if not token:
             break
@@ -97,7 +99,7 @@ async def test_pages_go_on_where_the_last_one_ended(registry: Registry) -> None:
 async def test_a_foreign_page_token_is_refused(registry: Registry, token: str) -> None:
     """It is the caller's mistake, with a reason."""
     with pytest.raises(FlowmeshError) as refused:
-        await registry.instances.page(Filter(SPACE), page_size=2, page_token=token)
+        await registry.instances.page(Filter(SPACE), size=2, token=token, list_name="all")
     assert refused.value.reason == "PAGE_TOKEN_INVALID"
 
 
