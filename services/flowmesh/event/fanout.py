@@ -36,9 +36,6 @@ class Row:
     cursor: Cursor
     exact: bool
     commit: Commit
-    # The message it came in, and which stream that counts in; 0 from the outbox.
-    stream_made_us: int
-    stream_sequence: int
     size: int
     _messages: dict[int, event_service_pb2.LifecycleEvent] = field(default_factory=dict)
 
@@ -138,8 +135,6 @@ class Fanout:
                     resume or Cursor(made_us, Place(sequence, index, 0), passed),
                     exact=resume is None,
                     commit=(batch.incarnation, batch.position, arrival.part, index),
-                    stream_made_us=made_us,
-                    stream_sequence=sequence,
                 )
                 self._observe(row, parsed)
                 for feed in feeds:
@@ -173,8 +168,6 @@ def parse_row(
     *,
     exact: bool,
     commit: Commit,
-    stream_made_us: int,
-    stream_sequence: int,
 ) -> Row:
     """The row with its events; without any where they cannot be read."""
     try:
@@ -189,7 +182,5 @@ def parse_row(
         cursor=cursor,
         exact=exact,
         commit=commit,
-        stream_made_us=stream_made_us,
-        stream_sequence=stream_sequence,
         size=len(row.events),
     )

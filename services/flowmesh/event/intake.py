@@ -51,7 +51,8 @@ class Intake:
         self.last_sequence = 0
         self.settled = 0
         # Of the last one that there was at the beginning: what was processed before it is dropped.
-        self.begun_at = 0
+        self._begun_at = 0
+        self._moved = asyncio.Event()
         self._passed = Passed()
 
     @property
@@ -64,7 +65,7 @@ class Intake:
         await self._stream.bus.until_connected()
         await self._stream.ensure()
         await self._begin()
-        async with aclosing(self._stream.messages(self.settled + 1)) as messages:
+        async with aclosing(self._stream.messages(self.last_sequence + 1)) as messages:
             async for message in messages:
                 if message.stream_sequence <= self.last_sequence:
                     # The stream was made anew; what it repeats is dropped by position.
@@ -76,31 +77,56 @@ class Intake:
     async def _begin(self) -> None:
         state = await self._stream.state()
         known = self._keeper.place
-        same = known is not None and known.made_us == state.made_us
-        first = max(0, state.first - 1)
-        settled = max(first, known.sequence) if known is not None and same else first
-        self.begun_at = state.last
-        self._is_in(state.made_us, settled, anew=not same)
+        reached, anew = 0, False
+        if self.stream_made_us == state.made_us:
+            # Begun again after an error: what was read is known here.
+            reached = self.last_sequence
+        elif known is not None and known.made_us == state.made_us:
+            reached = known.sequence
+        else:
+            anew = True
+        self._begun_at = state.last
+        self._is_in(state.made_us, max(state.first - 1, reached), anew=anew)
         self._begun.set()
 
-    def _is_in(self, stream_made_us: int, settled: int, *, anew: bool) -> None:
+    def _is_in(self, stream_made_us: int, reached: int, *, anew: bool) -> None:
         """Whatever counted in another stream counts in this one no more."""
-        self.stream_made_us = stream_made_us
-        self.last_sequence = self.settled = settled
-        self._keeper.is_in(stream_made_us, settled)
+        self.stream_made_us, self.last_sequence = stream_made_us, reached
         if anew:
             # Publishers send again what was sent out of the lost one.
             self._sequencer.stream_lost()
             self._passed.reset(self._sequencer.spots(PASSED_MAX))
+        self._settle()
 
     async def until_begun(self) -> None:
         """Returns when this process knows where it is in the stream."""
         await self._begun.wait()
 
+    async def until_at(self, cursor: Cursor) -> None:
+        """Returns when all that comes live from now on is behind the cursor.
+
+        Nothing before it is held here any more; what was there when this process began, and may
+        have been processed by the one before it, has been read.
+        """
+        while self.stream_made_us < cursor.stream_made_us or (
+            self.stream_made_us == cursor.stream_made_us
+            and (self.settled < cursor.place.sequence or self.last_sequence < self._begun_at)
+        ):
+            self._moved.clear()
+            await self._moved.wait()
+
+    def is_done(self, batch: pb.EventBatch) -> bool:
+        """Whether it was processed: it never comes live any more then, and else it will."""
+        return batch.position <= self._sequencer.done(batch.incarnation)
+
+    def held_behind(self) -> dict[int, int]:
+        """The incarnations of which something is held, and the position behind which that is."""
+        return self._sequencer.held_behind()
+
     async def _begin_anew(self) -> None:
         self._log.warning("event_stream_made_anew")
         made_us = (await self._stream.state()).made_us
-        self.begun_at = 0
+        self._begun_at = 0
         self._is_in(made_us, 0, anew=True)
 
     def _receive(self, message: Message) -> None:
@@ -126,10 +152,13 @@ class Intake:
         ready = self._sequencer.offer(arrival)
         # Only what passes at once has a place of its own: what was held comes out of the
         # stream's order, and whoever resumes must not miss what was behind it.
-        exact = in_order and len(ready) == 1
+        exact = in_order and bool(ready)
         if in_order and not self._sequencer.waiting:
             self._passed.forget(batch.incarnation, _behind(arrival))
         self._process(ready, exact=exact)
+        if self._sequencer.waiting:
+            # The place stays before what is held: it does not tell how far this one is.
+            self._passed.note(batch.incarnation, whole(self._sequencer.done(batch.incarnation)))
         self._settle()
 
     def filled(self, need: Need, answer: pb.ReadOutboxResponse) -> int:
@@ -167,8 +196,9 @@ class Intake:
 
     def _settle(self) -> None:
         held = self._sequencer.stream_sequence_held()
-        self.settled = self.last_sequence if held is None else held - 1
-        self._keeper.settled = self.settled
+        self.settled = self.last_sequence if held is None else min(held - 1, self.last_sequence)
+        self._keeper.is_in(self.stream_made_us, self.settled)
+        self._moved.set()
         if self._sequencer.waiting:
             self._needed.set()
 

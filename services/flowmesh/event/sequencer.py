@@ -1,13 +1,13 @@
 """Puts the commits of all incarnations in order. Pure: no I/O, no clock.
 
-Each incarnation's commits are processed by position, each once; a lower one is dropped, one
-behind a gap is held until the outbox has filled the gap. A commit that took over executions is
+Each incarnation's commits are processed by position, each once and whole; a lower one is dropped,
+one behind a gap is held until the outbox has filled the gap. A commit that took over executions is
 held until the positions of their former owners are reached, so that the order of every single
 execution is total.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from flowmesh.api.history.v1 import history_service_pb2 as pb
@@ -41,23 +41,41 @@ class Need:
 
 @dataclass(slots=True)
 class _Line:
-    """One incarnation: processed up to `done`, and `part` parts of the position behind it."""
+    """One incarnation: processed up to `done`, and what is held of the positions behind it."""
 
     done: int
-    part: int = 0
     held: dict[tuple[int, int], Arrival] = field(default_factory=dict)
-    # Highest position that had to be dropped, and the first message that was: only the outbox
-    # has what is in between.
+    # Highest position that had to be dropped: only the outbox has what is in between.
     dropped: int = 0
-    dropped_at: int = 0
+    # The first message of the stream since something is held; 0 where none came.
+    held_at: int = 0
 
     @property
-    def next(self) -> tuple[int, int]:
-        return self.done + 1, self.part
+    def head(self) -> list[Arrival]:
+        """The parts of the next commit; none unless all are there."""
+        parts: list[Arrival] = []
+        while (part := self.held.get((self.done + 1, len(parts)))) is not None:
+            parts.append(part)
+            if part.last_part:
+                return parts
+        return []
 
     @property
-    def spot(self) -> Spot:
-        return (self.done + 1, self.part - 1, END, END) if self.part else whole(self.done)
+    def lacks(self) -> bool:
+        """Whether something is missing; not where the next commit has only begun to come."""
+        begun = {(self.done + 1, part) for part in range(len(self.held))}
+        return not self.head and (self.dropped > self.done or self.held.keys() != begun)
+
+    def has_all_of(self, position: int) -> bool:
+        """Whether the outbox gave it: parts that come are nothing new then."""
+        first = self.held.get((position, 0))
+        return first is not None and not first.stream_sequence
+
+    @property
+    def first(self) -> int | None:
+        """The first position that need not be waited for."""
+        behind = self.done if self.head else self.done + 1
+        return min((position for position, _ in self.held if position > behind), default=None)
 
 
 def whole(position: int) -> Spot:
@@ -78,14 +96,18 @@ class Sequencer:
         self.skipped = 0
 
     def done(self, incarnation: int) -> int:
-        """The last position of which every part was given back."""
+        """The last position that was given back."""
         line = self._lines.get(incarnation)
         return line.done if line else 0
 
     def spots(self, count: int) -> dict[int, Spot]:
         """Up to where the incarnations were given back, of those that moved last."""
-        last = [i for i, line in self._lines.items() if line.done or line.part][-count:]
-        return {incarnation: self._lines[incarnation].spot for incarnation in last}
+        last = [i for i, line in self._lines.items() if line.done][-count:]
+        return {incarnation: whole(self._lines[incarnation].done) for incarnation in last}
+
+    def held_behind(self) -> dict[int, int]:
+        """The incarnations of which something is held, and the position behind which that is."""
+        return {incarnation: self._lines[incarnation].done for incarnation in self._waiting}
 
     @property
     def waiting(self) -> bool:
@@ -93,31 +115,31 @@ class Sequencer:
         return bool(self._waiting)
 
     def stream_sequence_held(self) -> int | None:
-        """The earliest message of the stream that is held; None when none is."""
-        lines = [self._lines[incarnation] for incarnation in self._waiting]
-        held = [a.stream_sequence for line in lines for a in line.held.values()]
-        held += [line.dropped_at for line in lines]
+        """Where the stream holds the first of what is held; None when nothing there is."""
+        held = (self._lines[incarnation].held_at for incarnation in self._waiting)
         return min((sequence for sequence in held if sequence), default=None)
 
     def stream_lost(self) -> None:
-        """What is held stands in no stream any more: what comes counts from 1 again."""
+        """What comes counts from 1 again; nothing of it is passed while something is held."""
         for incarnation in self._waiting:
-            line = self._lines[incarnation]
-            line.dropped_at = 0
-            for key, arrival in line.held.items():
-                line.held[key] = replace(arrival, stream_sequence=0)
+            self._lines[incarnation].held_at = 1
 
     def offer(self, arrival: Arrival) -> list[Arrival]:
         """What can be processed now that this has come, in order."""
         batch = arrival.batch
         line = self._line(batch.incarnation)
         key = (batch.position, arrival.part)
-        if key < line.next or key in line.held:
+        if batch.position <= line.done:
             self.repeated += 1
             return []
-        if key == line.next and not self._waiting and self._reached(arrival):
-            self._advance(line, arrival)
+        one = key == (line.done + 1, 0) and arrival.last_part
+        if one and not self._waiting and self._reached(arrival):
+            self._advance(batch)
             return [arrival]
+        line.held_at = line.held_at or arrival.stream_sequence
+        if key in line.held or line.has_all_of(batch.position):
+            self.repeated += 1
+            return []
         self._hold(line, key, arrival)
         return self._drain()
 
@@ -137,8 +159,8 @@ class Sequencer:
             if batch.position > line.done:
                 found.setdefault(batch.position, []).append(batch)
         if found:
-            held = (position for position, _ in line.held)
-            self._skip_to(line, min((*found, *held)) - 1)
+            first = line.first
+            self._skip_to(line, min(found if first is None else (*found, first)) - 1)
         elif empty:
             self._skip_served(need.incarnation, line, last_position)
         for position in sorted(found):
@@ -152,11 +174,9 @@ class Sequencer:
         needs: dict[int, Need] = {}
         for incarnation in self._waiting:
             line = self._lines[incarnation]
-            head = self._head(line)
-            if head is None:
+            if line.lacks:
                 needs[incarnation] = Need(incarnation, line.done)
-                continue
-            for former in head.batch.after:
+            for former in _after(line):
                 if self.done(former.incarnation) < former.position:
                     known = self.done(former.incarnation)
                     needs[former.incarnation] = Need(former.incarnation, known)
@@ -168,39 +188,29 @@ class Sequencer:
     def _reached(self, arrival: Arrival) -> bool:
         return all(self.done(p.incarnation) >= p.position for p in arrival.batch.after)
 
-    def _advance(self, line: _Line, arrival: Arrival) -> None:
+    def _advance(self, batch: pb.EventBatch) -> None:
         # Those that moved last stand last.
-        incarnation = arrival.batch.incarnation
-        self._lines[incarnation] = self._lines.pop(incarnation)
-        if arrival.last_part:
-            line.done, line.part = arrival.batch.position, 0
-        else:
-            line.part += 1
+        line = self._lines[batch.incarnation] = self._lines.pop(batch.incarnation)
+        line.done = batch.position
 
     def _hold(self, line: _Line, key: tuple[int, int], arrival: Arrival) -> None:
         self._waiting.add(arrival.batch.incarnation)
         full = self._held_count >= HELD_COUNT_MAX or self._held_bytes >= HELD_BYTES_MAX
-        if full and key != line.next:
+        if full and key[0] != line.done + 1:
             line.dropped = max(line.dropped, key[0])
-            line.dropped_at = line.dropped_at or arrival.stream_sequence
             return
         line.held[key] = arrival
         self._held_count += 1
         self._held_bytes += arrival.size
 
-    def _release(self, line: _Line, key: tuple[int, int]) -> Arrival | None:
-        arrival = line.held.pop(key, None)
-        if arrival is not None:
-            self._held_count -= 1
-            self._held_bytes -= arrival.size
-        return arrival
+    def _release(self, line: _Line, key: tuple[int, int]) -> None:
+        self._held_count -= 1
+        self._held_bytes -= line.held.pop(key).size
 
     def _replace(self, line: _Line, position: int, batches: list[pb.EventBatch]) -> None:
         """The outbox's version of a position stands for all parts of it that came or will come."""
         for key in [key for key in line.held if key[0] == position]:
             self._release(line, key)
-        if line.done + 1 == position:
-            line.part = 0
         for part, batch in enumerate(batches):
             last = part == len(batches) - 1
             line.held[position, part] = Arrival(batch, part, last, 0, batch.ByteSize())
@@ -209,22 +219,19 @@ class Sequencer:
 
     def _skip_served(self, incarnation: int, line: _Line, last_position: int) -> None:
         """Nothing is left above what is done: go on to what is waited for, if it is committed."""
-        if line.held:
-            wanted = min(line.held)[0] - 1
+        first = line.first
+        if first is not None:
+            wanted = first - 1
         else:
-            heads = (self._head(self._lines[waiting]) for waiting in self._waiting)
-            after = (p for head in heads if head is not None for p in head.batch.after)
+            after = (p for waiting in self._waiting for p in _after(self._lines[waiting]))
             wanted = max((p.position for p in after if p.incarnation == incarnation), default=0)
             wanted = max(wanted, line.dropped)
         self._skip_to(line, min(wanted, last_position))
 
-    def _head(self, line: _Line) -> Arrival | None:
-        return line.held.get(line.next)
-
     def _skip_to(self, line: _Line, position: int) -> None:
         if position > line.done:
             self.skipped += position - line.done
-            line.done, line.part = position, 0
+            line.done = position
             for key in [key for key in line.held if key[0] <= position]:
                 self._release(line, key)
 
@@ -238,15 +245,21 @@ class Sequencer:
                 progress = progress or taken
                 line = self._lines[incarnation]
                 if not line.held and line.dropped <= line.done:
-                    line.dropped_at = 0
+                    line.held_at = 0
                     self._waiting.discard(incarnation)
         return ready
 
     def _drain_line(self, line: _Line, ready: list[Arrival]) -> bool:
         taken = False
-        while (head := self._head(line)) is not None and self._reached(head):
-            self._release(line, line.next)
-            self._advance(line, head)
-            ready.append(head)
+        while (head := line.head) and self._reached(head[0]):
+            for arrival in head:
+                self._release(line, (arrival.batch.position, arrival.part))
+            self._advance(head[0].batch)
+            ready += head
             taken = True
         return taken
+
+
+def _after(line: _Line) -> Iterable[pb.Position]:
+    head = line.head
+    return head[0].batch.after if head else ()

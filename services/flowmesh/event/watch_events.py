@@ -1,15 +1,14 @@
 """The events of a namespace, from now on or from a place in the stream on."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, aclosing
-from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.errors import Gone, Overloaded
-from flowmesh.event.cursors import END, Cursor, Passed, Place, decode, encode
+from flowmesh.event.cursors import END, Cursor, Passed, Place, Spots, decode, encode
 from flowmesh.event.fanout import Fanout, Feed, Row, parse_row
 from flowmesh.event.flows import Flows
 from flowmesh.event.intake import Intake
@@ -54,7 +53,7 @@ class NamespaceWatch:
                     async for response in self._responses(row, selection, joined):
                         yield response
             else:
-                joined.join(Cursor(0, Place(0)))
+                joined.join(self._intake)
                 yield pb.WatchEventsResponse(cursor=encode(self._intake.here), subscribed=True)
             async for row in self._live(joined):
                 async for response in self._responses(row, selection, joined):
@@ -72,53 +71,45 @@ class NamespaceWatch:
     async def _replayed(
         self, namespace: str, selection: Selection, after: Cursor, joined: "_Joined"
     ) -> AsyncIterator[Row]:
-        """What the stream holds behind the place, until this process is not ahead any more.
+        """What the stream holds behind the cursor and this process has processed, all of it.
 
-        Joins the live events in the very moment in which that is so.
+        What it has not is left to the live events, which are joined before the first of that, or
+        where there is no more.
         """
+        await self._intake.until_at(after)
         made_us, place = after.stream_made_us, after.place
         reached = place.sequence if place.row == END else place.sequence - 1
-        if self._is_at(made_us, reached):
-            joined.join(Cursor(made_us, Place(reached)))
+        if self._is_last(made_us, reached):
+            joined.join(self._intake)
             return
-        repeats = _Repeats()
+        repeats = _Repeats(after.passed)
+        # Behind this place stands what the live events bring; in between something was processed.
+        unsure: Cursor | None = None
         async with aclosing(self._stream.messages(reached + 1)) as messages:
             async for message in messages:
-                if message.stream_sequence <= reached:
+                if message.stream_sequence <= reached or self._intake.stream_made_us != made_us:
                     raise _expired()
-                sequence = reached = message.stream_sequence
                 batch = _batch(message.data)
-                if not self._is_settled(made_us, sequence):
-                    joined.ahead.add((batch.incarnation, batch.position, batch.part))
-                for index, row in enumerate(batch.rows if repeats.is_new(batch) else ()):
-                    if row.namespace == namespace and selection.wants_row(
-                        row.workflow_id, row.execution_id
-                    ):
-                        yield parse_row(
-                            row,
-                            Cursor(made_us, Place(sequence, index, 0)),
-                            exact=True,
-                            commit=(batch.incarnation, batch.position, batch.part, index),
-                            stream_made_us=made_us,
-                            stream_sequence=sequence,
-                        )
-                if self._is_at(made_us, sequence):
-                    joined.join(Cursor(made_us, Place(sequence)))
+                if unsure is None and not self._intake.is_done(batch):
+                    unsure = Cursor(made_us, Place(reached))
+                    joined.join(self._intake)
+                reached = message.stream_sequence
+                if reached > joined.until:
+                    return
+                if not joined.comes_live(batch) and repeats.is_new(batch):
+                    for row in _rows(batch, namespace, selection, made_us, reached, unsure):
+                        yield row
+                        joined.passed(row)
+                if unsure is None and self._is_last(made_us, reached):
+                    joined.join(self._intake)
+                if reached >= joined.until:
                     return
 
-    def _is_at(self, stream_made_us: int, sequence: int) -> bool:
-        """Whether all that follows this message will come as live events."""
-        here = self._intake.stream_made_us
-        if here > stream_made_us:
+    def _is_last(self, stream_made_us: int, sequence: int) -> bool:
+        """Whether this process has read no message behind this one."""
+        if self._intake.stream_made_us != stream_made_us:
             raise _expired()
-        return here < stream_made_us or sequence >= max(
-            self._intake.last_sequence, self._intake.begun_at
-        )
-
-    def _is_settled(self, stream_made_us: int, sequence: int) -> bool:
-        """Whether nothing of what there is up to this message can still come as a live event."""
-        intake = self._intake
-        return intake.stream_made_us == stream_made_us and sequence <= intake.settled
+        return self._intake.last_sequence <= sequence
 
     async def _live(self, joined: "_Joined") -> AsyncIterator[Row]:
         while True:
@@ -128,9 +119,7 @@ class NamespaceWatch:
                 self._metrics.slow.inc()
                 raise
             for row in rows:
-                # What was held back here while the replay passed it has been sent.
-                if not joined.replayed(row):
-                    yield row
+                yield row
 
     async def _responses(
         self, row: Row, selection: Selection, joined: "_Joined"
@@ -160,6 +149,25 @@ def _batch(data: bytes) -> history_service_pb2.EventBatch:
         return history_service_pb2.EventBatch()
 
 
+def _rows(
+    batch: history_service_pb2.EventBatch,
+    namespace: str,
+    selection: Selection,
+    stream_made_us: int,
+    sequence: int,
+    unsure: Cursor | None,
+) -> Iterator[Row]:
+    """The selected rows of a message; `unsure` is the place to resume from where it is no place."""
+    for index, row in enumerate(batch.rows):
+        if row.namespace == namespace and selection.wants_row(row.workflow_id, row.execution_id):
+            yield parse_row(
+                row,
+                unsure or Cursor(stream_made_us, Place(sequence, index, 0)),
+                exact=unsure is None,
+                commit=(batch.incarnation, batch.position, batch.part, index),
+            )
+
+
 class _Joined:
     """When and where a stream goes over to the live events."""
 
@@ -171,25 +179,25 @@ class _Joined:
         self._after = after
         self._passed = Passed(after.passed)
         self._feed: Feed | None = None
-        self._reached = Cursor(0, Place(0))
-        # Commits that were replayed before this process had processed them.
-        self.ahead: set[tuple[int, int, int]] = set()
+        # The last message that had been read then, and what was held of those up to it.
+        self.until = 2**63
+        self._held_behind: dict[int, int] = {}
 
     @property
     def feed(self) -> Feed:
         assert self._feed is not None
         return self._feed
 
-    def replayed(self, row: Row) -> bool:
-        """Whether the row was sent before the stream joined, by the replay.
+    def comes_live(self, batch: history_service_pb2.EventBatch) -> bool:
+        """Whether it was held when the stream joined."""
+        behind = self._held_behind.get(batch.incarnation)
+        return behind is not None and batch.position > behind
 
-        By its message, unless that is of a stream made anew; by its commit where it was held back
-        meanwhile, and comes from an outbox now.
-        """
-        here = row.stream_made_us == self._reached.stream_made_us
-        if here and 0 < row.stream_sequence <= self._reached.place.sequence:
-            return True
-        return row.commit[:3] in self.ahead
+    def passed(self, row: Row) -> None:
+        """All of the row has been sent, and its place may not tell."""
+        if not row.exact:
+            incarnation, *spot = row.commit
+            self._passed.note(incarnation, (spot[0], spot[1], spot[2], END))
 
     def sent(self, row: Row) -> int:
         """How many of the events of a row were sent before the cursor that this began with."""
@@ -207,26 +215,30 @@ class _Joined:
 
     def cursor(self, row: Row, index: int) -> Cursor:
         """From where to resume after an event."""
-        here, reached = row.cursor_of(index), self._reached
-        if here.stream_made_us == reached.stream_made_us and here.place < reached.place:
-            here = replace(here, place=reached.place)
-        return self._passed.joined(here)
+        return self._passed.joined(row.cursor_of(index))
 
-    def join(self, reached: Cursor) -> None:
-        """All messages up to `reached` have been sent otherwise."""
-        self._reached = reached
+    def join(self, intake: Intake) -> None:
+        """What is processed from now on comes as live events."""
+        self.until, self._held_behind = intake.last_sequence, intake.held_behind()
         self._feed = self._stack.enter_context(self._follow())
 
 
 class _Repeats:
-    """Recognises commits that a publisher sent again."""
+    """Recognises commits that a publisher sent again, and that one is missing."""
 
-    def __init__(self) -> None:
-        self._seen: dict[int, tuple[int, int]] = {}
+    def __init__(self, passed: Spots) -> None:
+        self._seen = {
+            incarnation: (position, part if row == END else part - 1)
+            for incarnation, (position, part, row, _) in passed
+        }
 
     def is_new(self, batch: history_service_pb2.EventBatch) -> bool:
+        """Raises CURSOR_EXPIRED when only an outbox had what is before it."""
         key = (batch.position, batch.part)
-        if key <= self._seen.get(batch.incarnation, (0, -1)):
+        seen = self._seen.get(batch.incarnation, (batch.position, -1))
+        if key <= seen:
             return False
+        if batch.position > seen[0] + 1:
+            raise _expired()
         self._seen[batch.incarnation] = key
         return True

@@ -33,13 +33,39 @@ def keys(arrivals: list[Arrival]) -> list[tuple[int, int, int]]:
 
 
 def test_commits_in_order_pass_at_once() -> None:
-    """Nothing is held where nothing is missing."""
+    """Nothing is held where nothing is missing, but the parts of a commit until all are there."""
     line = Sequencer({})
     assert keys(line.offer(arrival(batch(7, 1)))) == [(7, 1, 0)]
-    assert keys(line.offer(arrival(batch(7, 2, 0, last=False)))) == [(7, 2, 0)]
-    assert line.done(7) == 1
-    assert keys(line.offer(arrival(batch(7, 2, 1)))) == [(7, 2, 1)]
-    assert (line.done(7), line.needs()) == (2, [])
+    assert keys(line.offer(arrival(batch(7, 2, 0, last=False), 5))) == []
+    assert (line.done(7), line.needs(), line.stream_sequence_held()) == (1, [], 5)
+    assert keys(line.offer(arrival(batch(7, 2, 1), 6))) == [(7, 2, 0), (7, 2, 1)]
+    assert (line.done(7), line.needs(), line.waiting) == (2, [], False)
+
+
+def test_a_commit_of_which_the_rest_was_served_is_passed() -> None:
+    """By another event service: neither the stream nor the outbox has its last part."""
+    line = Sequencer({})
+    line.offer(arrival(batch(7, 1, 0, last=False)))
+    line.offer(arrival(batch(7, 3)))
+    (need,) = line.needs()
+    assert need == Need(7, 0)
+    assert keys(line.filled(need, [], last_position=3)) == [(7, 3, 0)]
+    assert (line.done(7), line.waiting) == (3, False)
+
+
+def test_the_place_stays_before_what_the_outbox_gave_until_it_is_given_back() -> None:
+    """Whether its message came before the outbox's answer or after it."""
+    line = Sequencer({})
+    taken = batch(2, 1, after={1: 5, 3: 1})
+    line.offer(arrival(taken, 4))
+    line.filled(Need(2, 0), [taken], last_position=1)
+    assert line.stream_sequence_held() == 4
+
+    line = Sequencer({})
+    line.filled(Need(2, 0), [taken], last_position=1)
+    assert line.stream_sequence_held() is None
+    assert line.offer(arrival(taken, 4)) == []
+    assert (line.stream_sequence_held(), line.repeated) == (4, 1)
 
 
 def test_what_was_processed_is_dropped() -> None:
@@ -204,13 +230,12 @@ def _assert_ordered(
 
 
 def test_it_says_how_far_the_incarnations_are_that_moved_last() -> None:
-    """Behind the last part that was given back, of so many; nothing of those that never moved."""
+    """Behind the last commit that was given back, of so many; nothing of those that never moved."""
     line = Sequencer({1: 4, 2: 5, 3: 0})
     line.offer(arrival(batch(1, 5)))
     line.offer(arrival(batch(4, 1, 0, last=False)))
     assert line.spots(9) == {
         2: (5, END, END, END),
         1: (5, END, END, END),
-        4: (1, 0, END, END),
     }
-    assert list(line.spots(2)) == [1, 4]
+    assert list(line.spots(1)) == [1]
