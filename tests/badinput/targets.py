@@ -29,7 +29,7 @@ from flowmesh.expressions import (
 )
 from flowmesh.expressions.jsonpath import compile_jsonpath
 from flowmesh.expressions.texts import compile_text
-from flowmesh.gateway.jsontext import parse_json
+from flowmesh.jsontext import parse_json
 from flowmesh.rehearsal.mocks import read_mocks, read_signals
 from flowmesh.transforms import PipelineInvalid, TransformError, compile_pipeline
 

@@ -73,7 +73,7 @@ async def post_signed(
     suite: Suite, path: str, value: Json, *, secret: str = SECRET, name: str = "", **changed: str
 ) -> Response:
     """A call as Standard Webhooks signs it."""
-    body = json.dumps(value).encode()
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
     now = datetime.now(UTC)
     name = name or named("msg")
     headers = {
@@ -198,6 +198,9 @@ async def test_a_webhook_starts_an_execution_once(suite: Suite) -> None:
     wrong = await post_signed(suite, path, {"sum": 5})
     assert (wrong.status, wrong.json["error"]["reason"]) == (400, "PAYLOAD_INVALID"), wrong.text
     assert wrong.json["error"]["details"][0]["schemaPath"] == "#/required"
+    twice = await post_signed(suite, path, b'{"total": {"n": 1, "n": 2}}')
+    assert (twice.status, twice.json["error"]["reason"]) == (400, "PAYLOAD_INVALID"), twice.text
+    assert "twice in one object: total.n" in twice.json["error"]["message"]
     assert len(await started(suite, name)) == 1
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from flowmesh.cli.common import Refused
 from flowmesh.cli.exit_codes import USAGE
 from flowmesh.cli.python_files import resources_text
+from flowmesh.errors import Invalid
+from flowmesh.jsontext import parse_json
 
 SUFFIXES = (".yaml", ".yml", ".json")
 PYTHON = ".py"
@@ -123,9 +123,16 @@ def read_value(text: str, option: str) -> Any:
         text, where = file_text(Path(text[1:])), text[1:]
     else:
         where = option
+    return json_value(text, where)
+
+
+def json_value(text: str, where: str, hint: str = "strings need double quotes inside") -> Any:
+    """The value of a JSON text; what is wrong with it is told with where it is from."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Refused(
-            f"{where} is not JSON: {error}", "strings need double quotes inside", USAGE
-        ) from None
+        # What is no UTF-8 in an argument comes as half surrogates, each for one byte.
+        return parse_json(text.encode("utf-8", "surrogateescape"), where)
+    except Invalid as error:
+        if error.message.startswith(f"{where} is not JSON"):
+            raise Refused(error.message, hint, USAGE) from None
+        told = error.message if where in error.message else f"{where}: {error.message}"
+        raise Refused(told, code=USAGE) from None

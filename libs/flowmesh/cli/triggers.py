@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
 from flowmesh.cli.executions import JsonText, pairs
-from flowmesh.cli.sources import file_text, read_value
+from flowmesh.cli.sources import file_text, json_value, read_value
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Trigger
@@ -344,11 +344,7 @@ def _values(name: str) -> Iterator[Any]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        try:
-            yield orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            message = f"line {number} of {name} is not JSON: {error}"
-            raise Refused(message, "one JSON value a line", exit_codes.USAGE) from None
+        yield json_value(line, f"line {number} of {name}", "one JSON value a line")
 
 
 def _utc(at: datetime | None) -> datetime:

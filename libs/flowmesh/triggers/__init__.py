@@ -2,17 +2,17 @@
 
 from flowmesh.triggers.inputs import CRON_ROOTS, EVENT_ROOTS, WEBHOOK_ROOTS, Inputs, Matcher
 from flowmesh.triggers.schedule import Schedule, ScheduleInvalid
-from flowmesh.triggers.signatures import NOT_JSON, TOLERANCE_S, Call, verified
+from flowmesh.triggers.signatures import TOLERANCE_S, Call, NotJson, verified
 
 __all__ = [
     "CRON_ROOTS",
     "EVENT_ROOTS",
-    "NOT_JSON",
     "TOLERANCE_S",
     "WEBHOOK_ROOTS",
     "Call",
     "Inputs",
     "Matcher",
+    "NotJson",
     "Schedule",
     "ScheduleInvalid",
     "verified",

@@ -7,6 +7,7 @@ import orjson
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
 from flowmesh.expressions import RenderError, compile_condition, compile_template
+from flowmesh.jsontext import dump_json
 
 Json = Any
 CRON_ROOTS: Final = frozenset({"trigger"})
@@ -29,7 +30,7 @@ class Inputs:
 
     def of(self, scope: Mapping[str, Json]) -> bytes:
         """The input as JSON. Raises RenderError."""
-        return orjson.dumps(self._template.render(scope))
+        return dump_json(self._template.render(scope))
 
 
 class Matcher:

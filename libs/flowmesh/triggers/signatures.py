@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
 from standardwebhooks.webhooks import Webhook
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
-from flowmesh.errors import Unauthenticated
+from flowmesh.errors import Invalid, Unauthenticated
+from flowmesh.jsontext import dump_json, parse_json
 
 TOLERANCE_S: Final = 300
 # Senders have two secrets while they change one.
@@ -45,17 +45,17 @@ def verified(receiver: pb.Receiver, headers: Headers, body: bytes, now_s: int) -
         raise _refused("send application/json")
     name = _CHECKS[receiver.provider](receiver, headers, body, now_s)
     try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        payload = NOT_JSON
+        payload = parse_json(body)
+    except Invalid as error:
+        payload = NotJson(error.message)
     return Call(name or _named_in(receiver.provider, payload), payload)
 
 
-class _NotJson:
-    """What a body holds that is no JSON; whoever asks for the payload tells of it."""
+@dataclass(frozen=True, slots=True)
+class NotJson:
+    """What a body holds that is no JSON, and why; whoever asks for the payload tells of it."""
 
-
-NOT_JSON: Final = _NotJson()
+    problem: str
 
 
 def _unsigned(_receiver: pb.Receiver, headers: Headers, _body: bytes, _now_s: int) -> str:
@@ -137,9 +137,9 @@ def _named_in(provider: pb.WebhookProviderType.ValueType, payload: Any) -> str:
     name = payload.get(_NAMES[provider]) if isinstance(payload, dict) else None
     if isinstance(name, str) and _NAMED.match(name):
         return name
-    if isinstance(payload, _NotJson):
+    if isinstance(payload, NotJson):
         return ""
-    return hashlib.sha256(orjson.dumps(payload)).hexdigest()
+    return hashlib.sha256(dump_json(payload)).hexdigest()
 
 
 def _time(headers: Headers, header: str, now_s: int) -> int:

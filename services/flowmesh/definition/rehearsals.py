@@ -3,13 +3,12 @@
 import asyncio
 from typing import Any
 
-import orjson
-
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.library import Library
-from flowmesh.errors import Invalid, Timeout, TooLarge, Violation
+from flowmesh.errors import Timeout, TooLarge
+from flowmesh.jsontext import parse_json
 from flowmesh.rehearsal import report
 from flowmesh.rehearsal.run import rehearse
 from flowmesh.rehearsal.source import stand_ins
@@ -60,9 +59,4 @@ class Rehearsals:
 
 
 def _json(data: bytes, field: str) -> Json:
-    try:
-        return orjson.loads(data) if data else None
-    except orjson.JSONDecodeError as error:
-        message = f"{field} is not JSON"
-        violation = Violation(field, "is not JSON", "JSON_INVALID")
-        raise Invalid("JSON_INVALID", message, violations=(violation,)) from error
+    return parse_json(data, field) if data else None

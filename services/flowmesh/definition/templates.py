@@ -20,6 +20,7 @@ from flowmesh.definitions import (
     warnings_in,
 )
 from flowmesh.errors import Invalid, NotFound, Violation
+from flowmesh.jsontext import parse_json
 from flowmesh.library import bundled_templates
 from flowmesh.rpc import last_of, page_token
 
@@ -143,12 +144,12 @@ def _bundled(document: dict[str, Any]) -> TemplateVersion:
 def _object(parameters: bytes) -> dict[str, Any]:
     if not parameters:
         return {}
+    what = "parameters must be a JSON object"
     try:
-        value = orjson.loads(parameters)
-    except orjson.JSONDecodeError:
-        value = None
+        value = parse_json(parameters, "parameters")
+    except Invalid as error:
+        value, what = None, error.message
     if not isinstance(value, dict):
-        what = "parameters must be a JSON object"
         raise Invalid(
             "PARAMETERS_INVALID",
             what,

@@ -25,7 +25,7 @@ from flowmesh.failpoints import failpoint
 from flowmesh.plan.schemas import Schema
 from flowmesh.rpc import valid_id
 from flowmesh.runtime import Clock
-from flowmesh.triggers import NOT_JSON, Call, Inputs, verified
+from flowmesh.triggers import Call, Inputs, NotJson, verified
 
 if TYPE_CHECKING:
     from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceAsyncStub
@@ -217,8 +217,8 @@ class Hooks:
 
 def check_payload(receiver: trigger_pb2.Receiver, payload: Any) -> None:
     """Raises PAYLOAD_INVALID with one violation per problem."""
-    if payload is NOT_JSON:
-        raise _invalid("payload", "not JSON")
+    if isinstance(payload, NotJson):
+        raise _invalid("payload", payload.problem)
     violations = tuple(
         Violation(
             f"payload{problem.path}",

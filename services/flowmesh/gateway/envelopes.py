@@ -12,8 +12,8 @@ from msgspec import UNSET, Meta
 
 from flowmesh.errors import Invalid, Violation
 from flowmesh.gateway.ids import ID_PATTERN, checked_id
-from flowmesh.gateway.jsontext import parse_json
 from flowmesh.gateway.limits import INT64_MAX, SYNC_WAIT_MS_MAX
+from flowmesh.jsontext import parse_json
 
 Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
 RequestId = Annotated[

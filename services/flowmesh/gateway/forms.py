@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from flowmesh.errors import Invalid
-from flowmesh.gateway.jsontext import parse_json
 from flowmesh.gateway.messages import invalid_field
+from flowmesh.jsontext import parse_json
 
 Json = Any
 PREFIX = "form."

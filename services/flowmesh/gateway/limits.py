@@ -13,7 +13,6 @@ INLINE_BYTES_MAX = 256 * 1024
 # Stored values that one answer takes back in, in all; what is beyond stays a reference.
 ANSWER_PAYLOAD_BYTES_MAX = 16 * 1024 * 1024
 PAYLOAD_CHUNK_BYTES = 1024 * 1024
-NESTING_MAX = 64
 INT64_MAX = 2**63 - 1
 ID_CHARACTERS_MAX = 128
 TEXT_CHARACTERS_MAX = 4_096

@@ -8,7 +8,6 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import NotFound
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.jsontext import dump_json
 from flowmesh.gateway.limits import (
     ANSWER_PAYLOAD_BYTES_MAX,
     INLINE_BYTES_MAX,
@@ -16,6 +15,7 @@ from flowmesh.gateway.limits import (
     PAYLOAD_CHUNK_BYTES,
 )
 from flowmesh.gateway.messages import JSON, invalid_field
+from flowmesh.jsontext import dump_json
 
 REFERENCE_KEY = "$payload"
 

@@ -11,7 +11,7 @@ from standardwebhooks.webhooks import Webhook
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
 from flowmesh.errors import Unauthenticated
-from flowmesh.triggers import NOT_JSON, Call, verified
+from flowmesh.triggers import Call, NotJson, verified
 
 NOW = 1_800_000_000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -148,4 +148,14 @@ def test_without_a_secret_the_caller_names_the_call() -> None:
     assert verified(receiver, JSON, BODY, NOW).name == ""
     named = verified(receiver, JSON | {"idempotency-key": '"k-1"'}, BODY, NOW)
     assert named.name == "k-1"
-    assert verified(receiver, JSON, b"{", NOW).payload is NOT_JSON
+    assert isinstance(verified(receiver, JSON, b"{", NOW).payload, NotJson)
+
+
+def test_nothing_of_a_body_is_dropped_or_rounded() -> None:
+    """A key that is there twice is told of with its place; an integer of any size is itself."""
+    receiver = pb.Receiver()
+    twice = verified(receiver, JSON, b'{"order": {"n": 1, "n": 2}}', NOW).payload
+    assert isinstance(twice, NotJson)
+    assert "order.n" in twice.problem
+    large = {"n": 10**30 + 7}
+    assert verified(receiver, JSON, json.dumps(large).encode(), NOW).payload == large

@@ -19,7 +19,6 @@ from flowmesh.gateway.envelopes import (
     VariableRequest,
 )
 from flowmesh.gateway.ids import checked_text
-from flowmesh.gateway.jsontext import dump_json
 from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import EXECUTE, Answer, Body, Endpoint, Operation, Query, Route
@@ -34,6 +33,7 @@ from flowmesh.gateway.routes.common import (
     wrong_state,
 )
 from flowmesh.gateway.views import approval_value
+from flowmesh.jsontext import dump_json
 from flowmesh.views import instant
 
 _ACTIONS = {

@@ -17,11 +17,11 @@ from flowmesh.gateway.envelopes import LinkRequest
 from flowmesh.gateway.errors import error_response
 from flowmesh.gateway.forms import fields_of, filled_in
 from flowmesh.gateway.ids import checked_text
-from flowmesh.gateway.jsontext import dump_json
 from flowmesh.gateway.limits import FORM_BYTES_MAX, FORM_FIELDS_MAX
 from flowmesh.gateway.messages import Request, Response, invalid_field
 from flowmesh.gateway.operations import EXECUTE, Answer, Body, Operation, Route
 from flowmesh.gateway.routes.common import json_response
+from flowmesh.jsontext import dump_json
 from flowmesh.views import instant
 
 FORM = "application/x-www-form-urlencoded"

@@ -4,9 +4,9 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import DryRunRequest, DryRunSourceRequest, version_choice
 from flowmesh.gateway.ids import checked_id
-from flowmesh.gateway.jsontext import dump_json
 from flowmesh.gateway.messages import JSON, Request, Response
 from flowmesh.gateway.operations import TEST, Answer, Body, Operation, Route
+from flowmesh.jsontext import dump_json
 from flowmesh.rehearsal.report import Report
 
 

@@ -14,7 +14,6 @@ from flowmesh.gateway import trigger_answers as answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import Envelope, RequestId
 from flowmesh.gateway.instants import instant_us, us_of
-from flowmesh.gateway.jsontext import dump_json
 from flowmesh.gateway.limits import PAGE_SIZE_MAX, WEBHOOK_BYTES_MAX
 from flowmesh.gateway.messages import JSON, Request, Response
 from flowmesh.gateway.operations import (
@@ -37,6 +36,7 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
+from flowmesh.jsontext import dump_json
 from flowmesh.standards.extensions import extensions_of
 from flowmesh.views import instant, raw_json, raw_value
 

@@ -1,5 +1,6 @@
 """Bounds of what one call may carry, and of what processes may say of themselves."""
 
+from flowmesh import jsontext
 from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
 from flowmesh.event import published
@@ -63,7 +64,7 @@ CALLS = (
         "gateway",
         "such as the reason of a cancel",
     ),
-    Limit("nesting of a JSON value", gateway.NESTING_MAX, "levels", "NESTING_TOO_DEEP", "gateway"),
+    Limit("nesting of a JSON value", jsontext.NESTING_MAX, "levels", "NESTING_TOO_DEEP", "gateway"),
     Limit(
         "id",
         definitions.ID_CHARACTERS_MAX,

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowmesh.errors import Invalid
-from flowmesh.gateway.jsontext import dump_json, parse_json
-from flowmesh.gateway.limits import NESTING_MAX
+from flowmesh.jsontext import NESTING_MAX, dump_json, parse_json
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -68,8 +67,18 @@ def test_what_cannot_be_kept_is_refused(text: bytes, reason: str) -> None:
     assert refused.value.reason == reason
 
 
-def test_a_duplicate_key_is_named() -> None:
-    """The refusal says which key is there twice."""
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (b'{"a": 1, "b": 2, "a": 3}', "a"),
+        (b'{"lines": [{"sku": 1}, {"sku": {"n": 1, "m": 2, "n": 3}}]}', "lines[1].sku.n"),
+        (b'[[{"a": 1, "a": 1}]]', "[0][0].a"),
+        (b'{"a": {"b": 1, "b": 2}, "a": 3}', "a"),
+    ],
+)
+def test_a_duplicate_key_is_named(text: bytes, path: str) -> None:
+    """The refusal says which key is there twice, and where."""
     with pytest.raises(Invalid) as refused:
-        parse_json(b'{"a": 1, "b": 2, "a": 3}')
-    assert refused.value.violations[0].field == "a"
+        parse_json(text)
+    assert refused.value.violations[0].field == path
+    assert refused.value.message.endswith(f"is there twice in one object: {path}.")

@@ -1,7 +1,8 @@
-"""JSON text that comes in: nothing is lost, rounded or silently dropped.
+"""JSON text from outside: nothing is lost, rounded or silently dropped.
 
 `json` of the standard library is the parser because it keeps every integer exactly and shows
-duplicate keys; the fast ones do one or the other. Answers are written by msgspec.
+duplicate keys; the fast ones do one or the other. Answers are written by msgspec. What others
+have read already, and payloads that come as bytes of gRPC, is not read here.
 """
 
 import json
@@ -12,31 +13,34 @@ from typing import Any, Never
 import msgspec
 
 from flowmesh.errors import Invalid, Violation
-from flowmesh.gateway.limits import NESTING_MAX
+
+NESTING_MAX = 64
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def parse_json(raw: bytes) -> Any:
-    """The value of a JSON text; raises `Invalid` with a reason and the place."""
+def parse_json(raw: bytes, what: str = "The body") -> Any:
+    """The value of a JSON text; raises `Invalid` with a reason and the place, naming it so."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Invalid(
-            "INVALID_UTF8", f"The body is not UTF-8: byte {error.start} cannot be decoded."
+            "INVALID_UTF8", f"{what} is not UTF-8: byte {error.start} cannot be decoded."
         ) from error
     try:
         value = _DECODER.decode(text)
     except _DuplicateKey as error:
-        raise _invalid_json(f"The key {error.key!r} is there twice.", field=error.key) from error
+        path = _path_of_twice(text)
+        message = f"The key {error.key!r} is there twice in one object: {path}."
+        raise _invalid_json(message, field=path) from error
     except json.JSONDecodeError as error:
-        message = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        message = f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         raise _invalid_json(message, line=error.lineno, column=error.colno) from error
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:
         # A number of thousands of digits, or one that is no finite double.
-        raise _invalid_json("The body holds a number that cannot be kept.") from error
+        raise _invalid_json(f"{what} holds a number that cannot be kept.") from error
     _check_depth(raw, value)
     if _SURROGATE.search(raw):
         _check_surrogates(value)
@@ -63,6 +67,29 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise _DuplicateKey(key)
             seen.add(key)
     return value
+
+
+def _path_of_twice(text: str) -> str:
+    """Where the first object is that has a key twice, and with which key: `lines[2].sku`."""
+    # With the objects themselves, so that no other one has their identity.
+    twice: dict[int, tuple[dict[str, Any], str]] = {}
+
+    def noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice[id(value)] = value, next(key for key in keys if keys.count(key) > 1)
+        return value
+
+    waiting = [(json.JSONDecoder(object_pairs_hook=noted).decode(text), "")]
+    for value, path in waiting:
+        if id(value) in twice:
+            return f"{path}.{twice[id(value)][1]}".removeprefix(".")
+        if isinstance(value, dict):
+            waiting += [(each, f"{path}.{key}".removeprefix(".")) for key, each in value.items()]
+        elif isinstance(value, list):
+            waiting += [(each, f"{path}[{place}]") for place, each in enumerate(value)]
+    return ""
 
 
 def _finite(text: str) -> float:

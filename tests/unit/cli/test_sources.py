@@ -1,0 +1,44 @@
+"""Values that are given to commands: as text, from files and from standard input."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from flowmesh.cli.common import Refused
+from flowmesh.cli.sources import read_value
+
+
+def test_nothing_of_a_value_is_dropped_or_rounded() -> None:
+    """Integers of any size are themselves."""
+    assert read_value('{"n": 1000000000000000000000007}', "--input") == {"n": 10**24 + 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": {"b": 1, "b": 2}}', "--input: The key 'b' is there twice in one object: a.b."),
+        ("{", "--input is not JSON: Expecting property name"),
+        ("NaN", "--input holds a number that cannot be kept."),
+        ('"\udcff"', "--input is not UTF-8: byte 1 cannot be decoded."),
+        ('"\\ud800"', "--input: A string holds half of a surrogate pair."),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_told(text: str, message: str) -> None:
+    """With the option it was given to."""
+    with pytest.raises(Refused) as refused:
+        read_value(text, "--input")
+    assert str(refused.value).startswith(message)
+
+
+def test_files_and_standard_input_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong in one says so with its name."""
+    file = tmp_path / "input.json"
+    file.write_text('[{"a": 1, "a": 1}]')
+    with pytest.raises(Refused, match=r"input.json: The key 'a' is there twice .*: \[0\].a"):
+        read_value(f"@{file}", "--input")
+    monkeypatch.setattr("sys.stdin", io.StringIO("{]"))
+    with pytest.raises(Refused, match="standard input is not JSON"):
+        read_value("-", "--input")
