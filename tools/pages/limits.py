@@ -26,11 +26,11 @@ _CHOICES = (
     "A history of 2,000,000 events has room for a map of 600,000 tasks. When it passes 50,000 the"
     " log says so once (`history_long`), and a trace of it says that it is cut.",
     "JSON is read strictly wherever it comes in as text: bodies of REST, webhooks, options and"
-    " files of the command, parameters of templates, mocks. A key that is there twice is refused with"
-    " its path, a number that cannot be kept and half of a surrogate pair too. Payloads that come as"
-    " bytes by gRPC are passed on as they are, and of a key that is there twice the last one"
-    " counts: to look for such costs 2 to 4 µs for 100 bytes and 4 ms for 256 KiB, on the way of every"
-    " start.",
+    " files of the command, parameters of templates, mocks. A key that is there twice is refused"
+    " with its path, a number that cannot be kept and half of a surrogate pair too. Payloads that"
+    " come as bytes by gRPC are passed on as they are, and of a key that is there twice the last"
+    " one counts: to look for such costs 2 to 4 µs for 100 bytes and 4 ms for 256 KiB, on the way"
+    " of every start.",
     "Times that no caller sets: an attempt has 30 s for an HTTP call and 5 minutes for anything"
     " else, a drain 10 s.",
 )
