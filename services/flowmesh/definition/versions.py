@@ -8,7 +8,7 @@ from datetime import datetime
 import orjson
 
 from flowmesh.definition import limits
-from flowmesh.definition.library import Library, no_label, no_workflow, request_of
+from flowmesh.definition.library import Library, choice_of, no_label, no_workflow, request_of
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.paging import page_size
 from flowmesh.definition.records import (
@@ -71,6 +71,10 @@ class Versions:
     ) -> Moved:
         """Points a label to a version. One that points there already is not moved."""
         _check_label(label)
+        if choice_of(selector) == (0, ""):
+            message = "version is the number of a version, from 1 on, or another label"
+            violation = Violation("version", message, "REQUEST_INVALID")
+            raise Invalid("REQUEST_INVALID", message, violations=(violation,))
         content = f"{workflow_id}\0{label}\0{selector}".encode()
         request = request_of(request_id, b"set-label", content)
 

@@ -231,7 +231,13 @@ class InstantiateRequest(ReasonRequest, frozen=True, kw_only=True):
 class LabelRequest(ReasonRequest, frozen=True, kw_only=True):
     """Points a label to a version."""
 
-    version: Version
+    version: Annotated[
+        int | str,
+        Meta(
+            description="A version by its number or by another label; 0 is none.",
+            extra_json_schema={"pattern": ID_PATTERN},
+        ),
+    ]
 
 
 class SignalRequest(Envelope, frozen=True, kw_only=True):

@@ -140,9 +140,9 @@ async def test_labels_are_bounded(library: Library, versions: Versions) -> None:
     """A workflow has at most so many."""
     await register(library, "a")
     for number in range(limits.LABELS_MAX):
-        await versions.set_label(NS, "w", f"l{number}", "", ADA, "")
+        await versions.set_label(NS, "w", f"l{number}", "1", ADA, "")
     with pytest.raises(WrongState) as full:
-        await versions.set_label(NS, "w", "one-more", "", ADA, "")
+        await versions.set_label(NS, "w", "one-more", "1", ADA, "")
     assert full.value.reason == "LABELS_FULL"
     await versions.set_label(NS, "w", "l0", "1", ADA, "")
 
@@ -150,7 +150,7 @@ async def test_labels_are_bounded(library: Library, versions: Versions) -> None:
 async def test_labels_go_with_the_workflow(library: Library, versions: Versions) -> None:
     """Made again, it has none; what was done stays written."""
     await register(library, "a")
-    await versions.set_label(NS, "w", "live", "", ADA, "")
+    await versions.set_label(NS, "w", "live", "1", ADA, "")
     await library.delete_workflow(NS, "w", "", ADA)
     await register(library, "a")
     assert await versions.labels(NS, "w") == []

@@ -34,6 +34,7 @@ class SetLabelRequest(_message.Message):
     workflow_id: _builtins.str
     label: _builtins.str
     version: _builtins.str
+    """By its number or another label; here nothing is not the newest."""
     reason: _builtins.str
     """Why; at most 1,024 characters."""
     actor: _builtins.str

@@ -92,6 +92,7 @@ class VersionServiceServicer:
         Again with the same version: changes nothing.
 
         INVALID_ARGUMENT / LABEL_INVALID     a label is an id that is no number
+        INVALID_ARGUMENT / REQUEST_INVALID   no version is named, or 0
         NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   no such version, or no such label it is chosen by
         FAILED_PRECONDITION / LABELS_FULL    a workflow has at most 100
         """

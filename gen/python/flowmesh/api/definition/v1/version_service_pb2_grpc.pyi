@@ -46,6 +46,7 @@ class VersionServiceStub:
     Again with the same version: changes nothing.
 
       INVALID_ARGUMENT / LABEL_INVALID     a label is an id that is no number
+      INVALID_ARGUMENT / REQUEST_INVALID   no version is named, or 0
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   no such version, or no such label it is chosen by
       FAILED_PRECONDITION / LABELS_FULL    a workflow has at most 100
     """
@@ -101,6 +102,7 @@ class VersionServiceAsyncStub(VersionServiceStub):
     Again with the same version: changes nothing.
 
       INVALID_ARGUMENT / LABEL_INVALID     a label is an id that is no number
+      INVALID_ARGUMENT / REQUEST_INVALID   no version is named, or 0
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   no such version, or no such label it is chosen by
       FAILED_PRECONDITION / LABELS_FULL    a workflow has at most 100
     """
@@ -159,6 +161,7 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         Again with the same version: changes nothing.
 
           INVALID_ARGUMENT / LABEL_INVALID     a label is an id that is no number
+          INVALID_ARGUMENT / REQUEST_INVALID   no version is named, or 0
           NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   no such version, or no such label it is chosen by
           FAILED_PRECONDITION / LABELS_FULL    a workflow has at most 100
         """
