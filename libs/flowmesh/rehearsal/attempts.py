@@ -29,6 +29,7 @@ from flowmesh.executors.rpc import Rpc, RpcAnswer
 from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.specs import ReadySpecs
 from flowmesh.expressions import MOMENT, Moment, RenderError
+from flowmesh.jsontext import dump_json
 from flowmesh.plan import Plan, moment_of, render_input
 from flowmesh.rehearsal.examples import example_of
 from flowmesh.rehearsal.mocks import Mock, Mocks
@@ -192,7 +193,7 @@ class Attempts:
             return answer
         attempt = _Attempt(state, node, TaskSpec(), data, moment_of(state, node), 0, answer)
         try:
-            answer.output = payload_pb2.Payload(data=orjson.dumps(self._mocked(mock, attempt)))
+            answer.output = payload_pb2.Payload(data=dump_json(self._mocked(mock, attempt)))
         except TaskFailure as error:
             answer.failure = _failure_of(error)
         return answer
@@ -216,7 +217,7 @@ class Attempts:
         kind, answer = attempt.spec.task_type, attempt.answer
         if kind in STANDARDS:
             answer.source = "run"
-            return await self._run(attempt, lambda: orjson.dumps(self._replied(attempt)))
+            return await self._run(attempt, lambda: dump_json(self._replied(attempt)))
         mock = self._mocks.of(attempt.node)
         if kind not in PURE:
             await self._note_call(attempt)

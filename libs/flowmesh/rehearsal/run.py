@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-import orjson
-
 from flowmesh.api.common.v1 import link_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2, execution_service_pb2
@@ -40,6 +38,7 @@ from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_FAILED, FAR_US
 from flowmesh.errors import Invalid, Violation
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.expressions import RenderError
+from flowmesh.jsontext import dump_json
 from flowmesh.plan import (
     Plan,
     compile_plan,
@@ -130,7 +129,7 @@ class Rehearsal:
         self._begun = 0
         self.events: list[HistoryEvent] = []
         for signal in signals:
-            payload = payload_pb2.Payload(data=orjson.dumps(signal.payload))
+            payload = payload_pb2.Payload(data=dump_json(signal.payload))
             name = signal_with_key(signal.name, signal.key) if signal.key else signal.name
             self._later(signal.after_us, SignalCommand(name, payload))
 
@@ -138,7 +137,7 @@ class Rehearsal:
         heapq.heappush(self._due, (self._now + after_us, next(self._order), command))
 
     async def run(self, given: Json, link: link_pb2.Link | None = None) -> Report:
-        await self._do(Start(payload_pb2.Payload(data=orjson.dumps(given)), link=link))
+        await self._do(Start(payload_pb2.Payload(data=dump_json(given)), link=link))
         commands = 0
         while not self._state.ended and (command := self._next()) is not None:
             if isinstance(command, SignalCommand) and self._refused(command):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
+from flowmesh.jsontext import dump_json
 
 Json = Any
 _SHOWN_MAX = 200
@@ -12,7 +12,7 @@ DIFFERENCES_MAX = 20
 
 def shown(value: Json) -> str:
     """A value on one line, cut where it is long."""
-    text = orjson.dumps(value).decode()
+    text = dump_json(value).decode()
     return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
 
 
