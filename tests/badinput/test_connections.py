@@ -1,6 +1,7 @@
 """Connections that say nothing, too much, or what no client says: others are served."""
 
 import asyncio
+import json
 import sys
 import time
 from collections import deque
@@ -114,9 +115,45 @@ async def test_a_head_without_an_end_is_refused(victim: Suite, begun: bytes) -> 
     async with asyncio.timeout(CLOSED_S):
         answer = await ended(reader)
     writer.close()
-    assert answer == b"" or b" 431 " in answer.splitlines()[0]
+    assert answer == b"" or refusal(answer) == (431, "REQUEST_INVALID")
     assert process.memory_info().rss - before < GROWTH_MIB_MAX * MIB
     await served(victim)
+
+
+def refusal(answer: bytes) -> tuple[int, str]:
+    """Of bytes that came over a connection: status and reason, in the one shape of refusals."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/json" in head
+    error = json.loads(body)["error"]
+    assert set(error) == {"code", "reason", "message", "details"}
+    assert int(head.split()[1]) == error["code"]
+    return error["code"], error["reason"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01\x02\x00hello\r\n\r\n",
+        b"FOO BAR\r\n\r\n",
+        b"GET / HTTP/9.9\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\na b: c\r\n\r\n",
+        b"GET / HTTP/1.1\r\na: b\0c\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+async def test_what_is_no_request_is_refused_as_any_other(victim: Suite, said: bytes) -> None:
+    """As JSON with a reason; whoever sends it does not fill the log."""
+    logged = victim.log.stat().st_size
+    host, _, port = addresses(victim)["http"].rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(said)
+    async with asyncio.timeout(CLOSED_S):
+        assert refusal(await ended(reader)) == (400, "REQUEST_INVALID")
+    writer.close()
+    await served(victim)
+    assert b"Invalid HTTP" not in victim.log.read_bytes()[logged:]
 
 
 def resets() -> bytes:

@@ -10,7 +10,7 @@ import orjson
 import uvicorn
 
 from flowmesh.runtime.checks import Checks
-from flowmesh.runtime.http_protocol import BoundedProtocol
+from flowmesh.runtime.http_protocol import BoundedProtocol, problem
 from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
 
 Scope = MutableMapping[str, Any]
@@ -104,13 +104,8 @@ class HttpServer:
     def _nothing_here(self, path: str) -> tuple[int, dict[str, Any]]:
         if self._lifespan is not None:
             text = "the service is starting"
-            return GONE_STATUS, _problem(GONE_STATUS, "SERVICE_UNAVAILABLE", text)
-        return NOWHERE_STATUS, _problem(NOWHERE_STATUS, "ROUTE_NOT_FOUND", f"no such path: {path}")
-
-
-def _problem(status: int, reason: str, message: str) -> dict[str, Any]:
-    """The one shape of refusals that REST clients know."""
-    return {"error": {"code": status, "reason": reason, "message": message, "details": []}}
+            return GONE_STATUS, problem(GONE_STATUS, "SERVICE_UNAVAILABLE", text)
+        return NOWHERE_STATUS, problem(NOWHERE_STATUS, "ROUTE_NOT_FOUND", f"no such path: {path}")
 
 
 async def answer(send: Send, status: int, body: dict[str, Any]) -> None:

@@ -1,20 +1,25 @@
 """uvicorn's HTTP/1.1 with bounds on the head of a request: how long it may take, how large it is.
 
 Without them a silent connection would stay for ever, and a header without an end would be copied
-anew with every piece of it.
+anew with every piece of it. What is no request is answered as any refusal is, without a line in
+the log: whoever can connect could fill it.
 """
 
 import asyncio
+import sys
 from typing import Any
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_S = 10.0
 HEAD_BYTES_MAX = 64 * 1024
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-length: 0\r\nconnection: close\r\n\r\n"
-)
+_STATUS = {400: "Bad Request", 431: "Request Header Fields Too Large"}
+
+
+def problem(status: int, reason: str, message: str) -> dict[str, Any]:
+    """The one shape of refusals that REST clients know."""
+    return {"error": {"code": status, "reason": reason, "message": message, "details": []}}
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -38,8 +43,21 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
+                most = f"The line and the headers of a request have at most {HEAD_BYTES_MAX} bytes."
+                self._refuse(431, most)
+
+    def send_400_response(self, msg: str) -> None:
+        """Called while the error of the parser is handled, whose text says what is wrong."""
+        self._refuse(400, f"This is no request of HTTP/1.1: {sys.exception() or msg}.")
+
+    def _refuse(self, status: int, message: str) -> None:
+        body = orjson.dumps(problem(status, "REQUEST_INVALID", message))
+        head = (
+            f"HTTP/1.1 {status} {_STATUS[status]}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         if self._head_timer is None:

@@ -10,7 +10,8 @@ import structlog
 
 from flowmesh.telemetry.context import current_traceparent
 
-NOISY = {"grpc": logging.ERROR, "uvicorn": logging.WARNING, "nats": logging.ERROR}
+# What they warn of is what callers do wrong, as often as those like: it is told to them.
+NOISY = {"grpc": logging.ERROR, "uvicorn": logging.ERROR, "nats": logging.ERROR}
 Event = dict[str, Any]
 
 
