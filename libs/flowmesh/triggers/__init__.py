@@ -1,7 +1,7 @@
 """What triggers are made of, without a server: instants, signatures, inputs. Pure, no I/O."""
 
 from flowmesh.triggers.inputs import CRON_ROOTS, EVENT_ROOTS, WEBHOOK_ROOTS, Inputs, Matcher
-from flowmesh.triggers.schedule import Schedule, ScheduleInvalid
+from flowmesh.triggers.schedule import Schedule, ScheduleInvalid, check_zone
 from flowmesh.triggers.signatures import TOLERANCE_S, Call, NotJson, verified
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "NotJson",
     "Schedule",
     "ScheduleInvalid",
+    "check_zone",
     "verified",
 ]

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
@@ -24,6 +24,8 @@ _ALIASES: Final = {
     "@hourly": "0 * * * *",
 }
 ALIASES: Final = tuple(_ALIASES)
+# Names that the databases of some machines have, each for something else, or that are of none.
+_OF_A_MACHINE: Final = ("localtime", "posixrules", "Factory", "posix/", "right/")
 _SECOND_US: Final = 1_000_000
 # Beyond what dates can be computed with, in every zone.
 _LAST_US: Final = int(datetime(9_900, 1, 1, tzinfo=UTC).timestamp()) * _SECOND_US
@@ -98,5 +100,20 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     # Names lead to files, and some of those are folders or no zones.
     except (KeyError, ValueError, OSError) as error:
-        message = f"{name[:64]!r} is no time zone; one is named as Europe/Berlin"
-        raise ScheduleInvalid(message) from error
+        raise _no_zone(name) from error
+
+
+def check_zone(name: str) -> None:
+    """Raises ScheduleInvalid where a zone is not the same one on every machine.
+
+    Not part of `Schedule`, which goes on with what was accepted before.
+    """
+    if name.startswith(_OF_A_MACHINE):
+        raise _no_zone(name)
+
+
+def _no_zone(name: str) -> ScheduleInvalid:
+    wanted = name.lower()
+    alike = (each for each in sorted(available_timezones()) if each.lower() == wanted)
+    example = next(alike, "Europe/Berlin")
+    return ScheduleInvalid(f"{name[:64]!r} is no time zone; one is named as {example}")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flowmesh.triggers import Schedule, ScheduleInvalid
+from flowmesh.triggers import Schedule, ScheduleInvalid, check_zone
 
 BERLIN = "Europe/Berlin"
 
@@ -108,3 +108,17 @@ def test_what_is_no_zone_is_refused(zone: str) -> None:
     """Also what leads to other files."""
     with pytest.raises(ScheduleInvalid, match="time zone"):
         Schedule("* * * * *", zone)
+
+
+@pytest.mark.parametrize("zone", ["localtime", "posixrules", "posix/UTC", "right/UTC", "Factory"])
+def test_a_zone_is_the_same_on_every_machine(zone: str) -> None:
+    """Some names are for the settings of a machine, some only there on a few."""
+    with pytest.raises(ScheduleInvalid, match="is no time zone; one is named as"):
+        check_zone(zone)
+    check_zone("Europe/Berlin")
+
+
+def test_a_zone_that_is_written_otherwise_is_told_of() -> None:
+    """Large and small letters differ."""
+    with pytest.raises(ScheduleInvalid, match=r"'america/new_york' .* named as America/New_York"):
+        Schedule("* * * * *", "america/new_york")

@@ -24,6 +24,7 @@ from flowmesh.triggers import (
     WEBHOOK_ROOTS,
     Schedule,
     ScheduleInvalid,
+    check_zone,
 )
 
 _INVALID: Final = "TRIGGER_INVALID"
@@ -79,6 +80,7 @@ def _check_cron(cron: Cron, trigger: Trigger, problems: Problems) -> None:
     if not cron.expression:
         return
     try:
+        check_zone(cron.time_zone)
         schedule = Schedule(cron.expression, cron.time_zone)
     except ScheduleInvalid as error:
         wrong = "timezone" if "time zone" in str(error) else member
