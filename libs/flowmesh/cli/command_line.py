@@ -1,5 +1,6 @@
 """The commands by name. Each is imported when it is called, so `flowmesh --help` is quick."""
 
+import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -18,6 +19,15 @@ Client commands take --json, and --address and --namespace, which
 FLOWMESH_ADDRESS and FLOWMESH_NAMESPACE set too.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 nothing answers."""
 
+# What a value is that could not be read, in place of the name that it has in Python.
+_KINDS = {
+    "datetime.": "a time such as 2026-01-31T12:00:00Z.",
+    "float.": "a number such as 1.5.",
+    "int.": "a whole number.",
+    "bool.": "true or false.",
+}
+_TYPE = re.compile(rf"(?<=\" into )({'|'.join(map(re.escape, _KINDS))})$")
+
 
 class CommandLine(App):
     """An App whose usage errors are one line and exit code 2."""
@@ -29,7 +39,7 @@ class CommandLine(App):
         try:
             return super().__call__(tokens, **options)
         except CycloptsError as error:
-            text = " ".join(str(error).split())
+            text = _TYPE.sub(lambda found: _KINDS[found[0]], " ".join(str(error).split()))
             where = " ".join(["flowmesh", *(error.command_chain or ())])
             output.problem(f"flowmesh: {text} (see `{where} --help`)")
             return USAGE
