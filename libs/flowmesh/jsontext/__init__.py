@@ -8,6 +8,7 @@ have read already, and payloads that come as bytes of gRPC, is not read here.
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, Never
 
 import msgspec
@@ -16,6 +17,7 @@ from flowmesh.errors import Invalid, Violation
 
 NESTING_MAX = 64
 
+_HALF = re.compile("[\ud800-\udfff]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -81,15 +83,36 @@ def _path_of_twice(text: str) -> str:
             twice[id(value)] = value, next(key for key in keys if keys.count(key) > 1)
         return value
 
-    waiting = [(json.JSONDecoder(object_pairs_hook=noted).decode(text), "")]
-    for value, path in waiting:
+    for path, value in _walk(json.JSONDecoder(object_pairs_hook=noted).decode(text)):
         if id(value) in twice:
             return f"{path}.{twice[id(value)][1]}".removeprefix(".")
-        if isinstance(value, dict):
-            waiting += [(each, f"{path}.{key}".removeprefix(".")) for key, each in value.items()]
-        elif isinstance(value, list):
-            waiting += [(each, f"{path}[{place}]") for place, each in enumerate(value)]
     return ""
+
+
+def not_unicode(value: Any, root: str) -> str:
+    """Where a value has text that is not Unicode, from `root` on; empty where there is none."""
+    for path, each in _walk(value, root):
+        if isinstance(each, str) and _HALF.search(each):
+            return path
+        if isinstance(each, dict) and any(
+            isinstance(key, str) and _HALF.search(key) for key in each
+        ):
+            return f"a key of {path}"
+    return ""
+
+
+def _walk(value: Any, root: str = "") -> Iterator[tuple[str, Any]]:
+    """All values of a value by their paths, those inside one after it; none twice."""
+    waiting, seen = [(root, value)], set()
+    for path, each in waiting:
+        yield path, each
+        if not isinstance(each, dict | list | tuple) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, dict):
+            waiting += [(f"{path}.{key}".removeprefix("."), inner) for key, inner in each.items()]
+        else:
+            waiting += [(f"{path}[{place}]", inner) for place, inner in enumerate(each)]
 
 
 def _finite(text: str) -> float:

@@ -219,7 +219,9 @@ def _evaluated(code: str, variables: dict[str, Any], output_bytes_max: int) -> b
     """Status and text of what the code returns."""
     try:
         value = _function(code, variables)(**variables)
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        said = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        # What is not Unicode is told of by who reads it.
+        text = said.encode("utf-8", "surrogatepass")
     except MemoryError:
         return MEMORY
     except BaseException as error:  # noqa: BLE001 (whatever the code raises is its failure)

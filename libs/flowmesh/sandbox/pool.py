@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 import orjson
 
 from flowmesh.errors import Overloaded
+from flowmesh.jsontext import not_unicode
 from flowmesh.sandbox.child import (
     CPU_MS_MAX,
     HEAP_BYTES_MAX,
@@ -284,14 +285,25 @@ def _checked(call: Call) -> Call:
     return call
 
 
+def why_unreadable(text: bytes) -> str:
+    """What is wrong with a result that orjson does not read."""
+    try:
+        value = json.loads(text.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        value = None
+    place = not_unicode(value, "result")
+    if place:
+        return f"{place} is not Unicode, it has half of a surrogate pair"
+    return "the result is not JSON, or nested too deeply"
+
+
 def _result(answer: bytes) -> Json:
     status, text = answer[:1], answer[1:]
     if status == VALUE:
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            message = "the result is nested too deeply or holds text that is not Unicode"
-            raise SandboxFailure("ValidationError", message) from error
+            raise SandboxFailure("ValidationError", why_unreadable(text)) from error
     if status == TIMEOUT:
         raise SandboxFailure("Timeout", "the code did not end within its time")
     if status == MEMORY:

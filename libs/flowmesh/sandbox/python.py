@@ -1,5 +1,6 @@
 """Python of users in the sandbox: the call, and what its answer means."""
 
+import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from flowmesh.sandbox.pool import (
     VARIABLES_BYTES_MAX,
     Sandbox,
     class_named,
+    why_unreadable,
 )
 from flowmesh.sandbox.process import Call
 
@@ -57,13 +59,13 @@ async def run_python(
     log, result = text[4:end].decode("utf-8", "replace"), text[end:]
     if status == VALUE:
         try:
-            if path := inexact(result, "result"):
-                told = f"{path} is a number that cannot be kept exactly; return it as a string"
-                raise SandboxFailure("ValidationError", told, log)
-            return Outcome(orjson.loads(result), log)
+            value = orjson.loads(result)
         except orjson.JSONDecodeError:
-            message = "the result is not JSON, or nested too deeply"
-            raise SandboxFailure("ValidationError", message, log) from None
+            raise SandboxFailure("ValidationError", why_unreadable(result), log) from None
+        if path := inexact(result, "result"):
+            told = f"{path} is a number that cannot be kept exactly; return it as a string"
+            raise SandboxFailure("ValidationError", told, log)
+        return Outcome(value, log)
     raise _failure(status, result, limits, timeout_ms, log)
 
 
@@ -105,7 +107,9 @@ def _failure(
     if status in told:
         return SandboxFailure("ResourceLimit", told[status], log)
     try:
-        name, message = orjson.loads(result)
-    except (orjson.JSONDecodeError, ValueError):
+        # Not by orjson: what code raises may say what is not Unicode.
+        name, message = json.loads(result)
+    except (ValueError, TypeError, RecursionError):
         return SandboxFailure("Error", "the code wrote where its result belongs", log)
-    return SandboxFailure(class_named(str(name)), str(message), log)
+    said = str(message).encode("utf-8", "replace").decode()
+    return SandboxFailure(class_named(str(name)), said, log)

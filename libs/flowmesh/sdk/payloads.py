@@ -12,6 +12,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.errors import Invalid, TooLarge
+from flowmesh.jsontext import not_unicode
 from flowmesh.sdk import limits
 from flowmesh.sdk.calls import Caller
 
@@ -26,7 +27,9 @@ def encode(value: Json) -> bytes:
     try:
         return orjson.dumps(value, default=_plain)
     except orjson.JSONEncodeError as error:
-        raise Invalid("JSON_INVALID", f"the value cannot be written as JSON: {error}") from error
+        place = not_unicode(value, "value")
+        why = f"{place} is not Unicode, it has half of a surrogate pair" if place else error
+        raise Invalid("JSON_INVALID", f"the value cannot be written as JSON: {why}") from error
 
 
 def _plain(value: object) -> object:

@@ -17,6 +17,7 @@ from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import limits
 from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.notes import noted
@@ -150,7 +151,10 @@ def _result(sent: bytes, pipe: "Connection[bytes, bytes]") -> task_pb2.TaskResul
         output = job.function(*(job.value, context)[: job.takes])
         if asyncio.iscoroutine(output):
             output = asyncio.run(output)
-        payload = payload_pb2.Payload(data=encode(output))
+        try:
+            payload = payload_pb2.Payload(data=encode(output))
+        except FlowmeshError as error:
+            return noted(failed(token, "ValidationError", f"output: {error.message}"), context)
         return noted(task_pb2.TaskResult(token=token, output=payload), context)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
         return noted(result_of_error(token, error), context)

@@ -48,6 +48,19 @@ async def test_code_computes_with_the_standard_library(sandbox: Sandbox) -> None
     assert outcome == Outcome({"mean": 3, "half": 4.5, "pi": 3}, "sum 9\n")
 
 
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [("{'a': ['x', 'y\\ud800']}", "result.a[1]"), ("{'a': {'\\udfff': 1}}", "a key of result.a")],
+)
+async def test_text_that_is_not_unicode_is_not_repaired(
+    sandbox: Sandbox, value: str, place: str
+) -> None:
+    """The failure says where it is."""
+    failed = await fails(sandbox, f"print('before')\nreturn {value}")
+    said = f"{place} is not Unicode, it has half of a surrogate pair"
+    assert (failed.class_, failed.message, failed.log) == ("ValidationError", said, "before\n")
+
+
 async def test_no_run_leaves_anything_for_the_next(sandbox: Sandbox) -> None:
     """Not even what it changes in modules and built-ins."""
     await run(sandbox, "import builtins, math\nmath.pi = 3\nbuiltins.kept = 1\nreturn 1")
@@ -61,6 +74,8 @@ async def test_what_it_raises_has_its_line_and_what_it_printed(sandbox: Sandbox)
     failed = await fails(sandbox, "print('before')\n\nraise ValueError('no such order')")
     assert (failed.class_, failed.message) == ("ValueError", "no such order (line 3)")
     assert failed.log == "before\n"
+    half = await fails(sandbox, "raise ValueError('half \\ud800')")
+    assert (half.class_, half.message) == ("ValueError", "half ? (line 1)")
     claimed = await fails(sandbox, "class Timeout(Exception): pass\nraise Timeout('x')")
     assert claimed.class_ == "Error"
 

@@ -108,6 +108,13 @@ async def test_an_exception_of_the_code_keeps_its_name(
     assert (failed.class_, failed.message) == (class_, message)
 
 
+async def test_text_that_is_not_unicode_is_not_repaired(sandbox: Sandbox) -> None:
+    """The failure says where it is."""
+    failed = await failure(sandbox, "return {a: ['x', 'y\\ud800']}", input={})
+    said = "result.a[1] is not Unicode, it has half of a surrogate pair"
+    assert (failed.class_, failed.message) == ("ValidationError", said)
+
+
 @pytest.mark.parametrize(
     "code",
     [

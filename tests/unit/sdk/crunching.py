@@ -24,6 +24,10 @@ def look(value: Any, context: TaskContext) -> list[Any]:
     return [context.attempt, context.execution_id, context.config, (context.remaining_s or 0) > 0]
 
 
+def half_a_character(value: Any) -> list[Any]:
+    return [value, "\ud800"]
+
+
 def endless(value: Any) -> None:
     while True:
         value = hash(value)

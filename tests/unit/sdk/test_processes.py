@@ -38,6 +38,19 @@ async def test_handlers_run_in_other_processes_one_after_the_other(
     assert not psutil.pid_exists(first["pid"])
 
 
+async def test_a_result_that_is_no_json_fails_as_in_the_worker(
+    client: Client, server: StandIn
+) -> None:
+    """It is no exception of the handler, so it is not tried again by default."""
+    worker = Worker(client, processes=1)
+    worker.register("half", crunching.half_a_character, pool="process")
+    async with worker:
+        server.workers.task("t1", "half", 3)
+        result = await server.workers.result("t1")
+    assert error_class(result) == "ValidationError"
+    assert "value[1] is not Unicode" in result.failure.message
+
+
 async def test_the_context_crosses_over(client: Client, server: StandIn) -> None:
     """Attempt, ids, config and deadline are those of the task; its heartbeat arrives."""
     worker = Worker(client, processes=1)

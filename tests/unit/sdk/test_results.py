@@ -2,8 +2,10 @@
 
 import pytest
 
+from flowmesh.errors import Invalid
 from flowmesh.sdk import TaskFailure
 from flowmesh.sdk.limits import HEARTBEAT_BYTES_MAX
+from flowmesh.sdk.payloads import encode
 from flowmesh.sdk.results import heartbeat_data, result_of_error
 
 
@@ -12,6 +14,23 @@ def test_details_of_a_heartbeat_are_bounded() -> None:
     assert len(heartbeat_data("x" * (HEARTBEAT_BYTES_MAX - 2))) == HEARTBEAT_BYTES_MAX
     with pytest.raises(ValueError, match="limited to 65536 bytes"):
         heartbeat_data("x" * (HEARTBEAT_BYTES_MAX - 1))
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("\ud800", "value"),
+        ({"a": [{"b": 1}, ("x", "\udfff")]}, "value.a[1][1]"),
+        ({"a": {"\ud800": 1}}, "a key of value.a"),
+    ],
+)
+def test_text_that_is_not_unicode_is_no_value(value: object, place: str) -> None:
+    """Nothing stands in for it; the error says where it is."""
+    with pytest.raises(Invalid) as refused:
+        encode(value)
+    assert refused.value.message.endswith(
+        f"{place} is not Unicode, it has half of a surrogate pair"
+    )
 
 
 class _Odd(Exception):
