@@ -155,6 +155,15 @@ def test_step_json_of_wrong_types_is_refused_where_it_is_wrong(
     assert refusals(source) == [expected]
 
 
+def test_times_of_step_json_are_told_in_their_unit() -> None:
+    """A text, which other formats take, is refused with what would be right here."""
+    source = steps({"id": "a", "action": "delay", "params": {"duration": "5s"}, "timeout": "1m"})
+    assert {problem.message for problem in errors_in(problems(source))} == {
+        "duration must be a whole number of ms such as 5000, not '5s'",
+        "timeout must be a whole number of ms such as 5000, not '1m'",
+    }
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [

@@ -79,7 +79,14 @@ def read_timeout(reader: Reader) -> int:
     least, most = limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX
     if reader.raw("timeout") is None:
         return 0
-    return reader.integer("timeout", 0, least, most, "TIMEOUT_INVALID")
+    return _milliseconds(reader, "timeout", least, most)
+
+
+def _milliseconds(reader: Reader, key: str, least: int, most: int) -> int:
+    if isinstance(reader.raw(key), str):
+        reader.wrong(key, "a whole number of ms such as 5000", "TIMEOUT_INVALID")
+        return 0
+    return reader.integer(key, 0, least, most, "TIMEOUT_INVALID")
 
 
 def _nodes(steps: list[Json], outer: Reader) -> list[Node]:
@@ -176,7 +183,7 @@ def _delay(params: Reader) -> dict[str, Json]:
         return {"duration": duration}
     if duration is None:
         params.missing("duration", "how long to wait, in ms")
-    return {"duration": params.integer("duration", 0, 0, limits.DELAY_MS_MAX, "TIMEOUT_INVALID")}
+    return {"duration": _milliseconds(params, "duration", 0, limits.DELAY_MS_MAX)}
 
 
 def _transform(params: Reader) -> dict[str, Json]:
