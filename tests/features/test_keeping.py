@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from flowmesh.errors import NotFound, WrongState
+from flowmesh.errors import Invalid, NotFound, WrongState
 from flowmesh.sdk import Client
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
@@ -121,6 +121,8 @@ async def test_erasure_leaves_a_tombstone_and_no_value(suite: Suite) -> None:
             assert (last.type, last.data["reason"]) == ("PayloadsErased", "she asked")
             with pytest.raises(WrongState, match="erased"):
                 await client.handle(execution).result()
+            with pytest.raises(WrongState, match="erased"):
+                await client.handle(execution).rerun()
         results = await suite.get(f"/api/v1/executions/{one}/results")
         assert (results.status, results.json["error"]["reason"]) == (409, "PAYLOAD_ERASED")
         assert [e.id async for e in client.list_executions(filter=f'id = "{one}"')] == [one]
@@ -135,6 +137,18 @@ async def test_erasure_leaves_a_tombstone_and_no_value(suite: Suite) -> None:
                 assert await database.fetchval(query, [one, two.id]) == 0
             kept = "select count(*) from payloads where digest = any ($1)"
             assert await database.fetchval(kept, digests) == 0
+
+
+async def test_a_refused_erasure_erases_nothing_later(suite: Suite) -> None:
+    """What is noted to be erased is erased, so a call that is wrong is refused before that."""
+    async with Client(suite.grpc_address) as client:
+        execution_id = await person(client)
+        for wrong in ({"request_id": "r" * 5_000}, {"reason": "r" * 5_000}):
+            with pytest.raises(Invalid):
+                await client.erase_execution(execution_id, **wrong)
+        async with store.database(suite) as database:
+            assert await database.fetchval("select count(*) from erasures") == 0
+        assert (await client.get_execution(execution_id)).erasure is None
 
 
 async def test_only_what_has_ended_is_deleted_or_erased(suite: Suite) -> None:

@@ -1,11 +1,14 @@
 """Page tokens belong to the list that gave them out, with its filter."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import grpc.aio
 import pytest
 from google.protobuf import message_factory
 
+from flowmesh.api.event.v1 import trigger_service_pb2 as triggers
 from flowmesh.api.execution.v1 import control_service_pb2 as control
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution
@@ -15,18 +18,31 @@ from flowmesh.testing.suite import Suite
 from tests.features.hostile import METHODS, Outcome, send
 from tests.features.natives import resource
 from tests.features.steps import step, workflow
+from tests.features.test_triggers import known, triggered
 
 SERVICES = "/flowmesh.api."
 EXECUTIONS = f"{SERVICES}execution.v1.ExecutionService/ListExecutions"
 DEAD_LETTERS = f"{SERVICES}execution.v1.LimitService/ListDeadLetters"
 APPROVALS = f"{SERVICES}execution.v1.ControlService/ListApprovals"
 INSTANCES = f"{SERVICES}registry.v1.RegistryService/ListInstances"
+TRIGGERS = f"{SERVICES}event.v1.TriggerService/ListTriggers"
+CAUSES = f"{SERVICES}event.v1.TriggerService/ListCauses"
+A_DAY_US = 86_400_000_000
 FAILED = [execution_pb2.EXECUTION_STATUS_FAILED]
-LISTS: dict[str, Any] = {
+CLOCKS = [{"id": name, "cron": {"expression": "0 * * * *"}} for name in ("a", "b")]
+LISTS: dict[str, Callable[..., Any]] = {
     EXECUTIONS: execution.ListExecutionsRequest,
     DEAD_LETTERS: limits.ListDeadLettersRequest,
     APPROVALS: control.ListApprovalsRequest,
     INSTANCES: registry.ListInstancesRequest,
+    TRIGGERS: triggers.ListTriggersRequest,
+    CAUSES: partial(
+        triggers.ListCausesRequest,
+        workflow_id="hourly",
+        trigger_id="a",
+        from_us=1,
+        to_us=A_DAY_US,
+    ),
 }
 OTHERS: tuple[tuple[str, dict[str, Any]], ...] = (
     (EXECUTIONS, {"statuses": FAILED}),
@@ -38,6 +54,10 @@ OTHERS: tuple[tuple[str, dict[str, Any]], ...] = (
     (DEAD_LETTERS, {"namespace": "other"}),
     (APPROVALS, {"assignee": "ada"}),
     (INSTANCES, {"type": "worker"}),
+    (TRIGGERS, {"namespace": "other"}),
+    (TRIGGERS, {"workflow_id": "hourly"}),
+    (CAUSES, {"trigger_id": "b"}),
+    (CAUSES, {"from_us": 2}),
 )
 
 
@@ -51,6 +71,9 @@ async def tokens(victim: Suite, wire: grpc.aio.Channel) -> dict[str, str]:
     failing = workflow(step("a", "delay", {"duration": "{{context.none}}"}))
     asking = resource("Workflow", "asks", tasks=[{"id": "ask", "approval": {"assignees": ["ida"]}}])
     assert (await victim.post("/api/v1/workflows", asking)).status in (200, 201)
+    clocks = triggered("hourly", *CLOCKS)
+    assert (await victim.post("/api/v1/workflows", clocks)).status in (200, 201)
+    await known(victim, "hourly", 2)
     for _ in range(2):
         await victim.run(failing)
         started = await victim.post("/api/v1/workflows/asks/start", {})

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-import orjson
-
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
@@ -123,21 +121,3 @@ def _counted(schedule: Schedule, from_us: int, to_us: int) -> int:
         message = f"more than {COUNT_MAX:,} instants; take a shorter range"
         raise Invalid("RANGE_INVALID", message)
     return count
-
-
-def place_of(token: str) -> Place | None:
-    """Where a page begins, of its token; None for the first. Raises PAGE_TOKEN_INVALID."""
-    if not token:
-        return None
-    try:
-        place = orjson.loads(bytes.fromhex(token))
-    except ValueError:
-        place = None
-    kinds = [type(part) for part in place] if isinstance(place, list) else []
-    if kinds not in ([int], [int, str, str], [str, str]):
-        raise Invalid("PAGE_TOKEN_INVALID", "page_token: not one that this list gave out")
-    return list(place)
-
-
-def token_of(place: Place | None) -> str:
-    return orjson.dumps(place).hex() if place else ""

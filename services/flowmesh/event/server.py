@@ -1,7 +1,5 @@
 """EventService over gRPC: messages to arguments and back."""
 
-import base64
-import binascii
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
@@ -10,12 +8,11 @@ import grpc
 
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.event.v1 import event_service_pb2_grpc
-from flowmesh.errors import Invalid
 from flowmesh.event.selection import Selection
 from flowmesh.event.store import ORDINAL_MAX, EventStore
 from flowmesh.event.watch_events import NamespaceWatch
 from flowmesh.event.watch_execution import ExecutionWatch
-from flowmesh.rpc import after_of, namespace_of, valid_id
+from flowmesh.rpc import after_of, last_of, list_of, namespace_of, page_token, valid_id
 
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
@@ -68,14 +65,15 @@ class EventServer(event_service_pb2_grpc.EventServiceServicer):
         self, request: pb.ListDeliveriesRequest, context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> pb.ListDeliveriesResponse:
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+        name = list_of(request)
         rows = await self._store.deliveries(
             namespace_of(request),
             execution_id=request.execution_id,
-            before=_before(request.page_token),
+            before=int(last_of(request.page_token, name) or ORDINAL_MAX),
             page_size=size + 1,
         )
         page = rows[:size]
-        token = _token(page[-1]["ordinal"]) if len(rows) > size else ""
+        token = page_token(name, str(page[-1]["ordinal"])) if len(rows) > size else ""
         return pb.ListDeliveriesResponse(
             deliveries=[_delivery(row) for row in page], next_page_token=token
         )
@@ -93,18 +91,3 @@ def _delivery(row: Any) -> pb.Delivery:
         next_attempt_at_us=row["next_attempt_at_us"] if pending else 0,
         last_error=row["last_error"],
     )
-
-
-def _token(ordinal: int) -> str:
-    return base64.urlsafe_b64encode(str(ordinal).encode()).decode()
-
-
-def _before(token: str) -> int:
-    if not token:
-        return ORDINAL_MAX
-    try:
-        ordinal = int(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as error:
-        text = "page_token: not one that this list gave out"
-        raise Invalid("PAGE_TOKEN_INVALID", text) from error
-    return min(ordinal, ORDINAL_MAX)

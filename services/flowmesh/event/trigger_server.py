@@ -3,17 +3,19 @@
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.event.v1 import trigger_service_pb2_grpc as rpc
 from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.errors import NotFound, WrongState
-from flowmesh.event.causes import Causes, place_of, token_of
+from flowmesh.event.causes import Causes, Place
 from flowmesh.event.firing import FiringLoop, cron_scope
 from flowmesh.event.hooks import Hooks
 from flowmesh.event.published import Publisher
 from flowmesh.event.trigger_store import Row, TriggerStore
-from flowmesh.rpc import namespace_of, valid_id
+from flowmesh.rpc import last_of, list_of, namespace_of, page_token, valid_id
 from flowmesh.triggers import Inputs
 
 if TYPE_CHECKING:
@@ -48,17 +50,18 @@ class TriggerServer(rpc.TriggerServiceServicer):
         self, request: pb.ListTriggersRequest, context: Any
     ) -> pb.ListTriggersResponse:
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-        place = place_of(request.page_token) or ["", ""]
+        name = list_of(request)
+        after = orjson.loads(last_of(request.page_token, name) or '["", ""]')
         rows = await self._store.triggers(
             namespace_of(request),
             workflow=request.workflow_id,
-            after=(str(place[0]), str(place[-1])),
+            after=tuple(after),
             count=size + 1,
         )
         page = rows[:size]
         last = [page[-1]["workflow"], page[-1]["id"]] if len(rows) > size else None
         return pb.ListTriggersResponse(
-            triggers=[state_of(row) for row in page], next_page_token=token_of(last)
+            triggers=[state_of(row) for row in page], next_page_token=_token(name, last)
         )
 
     async def PauseTrigger(
@@ -97,10 +100,10 @@ class TriggerServer(rpc.TriggerServiceServicer):
             count = await self._causes.count(row, request.from_us, request.to_us)
             return pb.ListCausesResponse(count=count)
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-        found, place = await self._causes.page(
-            row, request.from_us, request.to_us, place_of(request.page_token), size
-        )
-        return pb.ListCausesResponse(causes=found, next_page_token=token_of(place))
+        name = list_of(request)
+        place = orjson.loads(last_of(request.page_token, name) or "null")
+        found, place = await self._causes.page(row, request.from_us, request.to_us, place, size)
+        return pb.ListCausesResponse(causes=found, next_page_token=_token(name, place))
 
     async def PublishEvent(
         self, request: pb.PublishEventRequest, context: Any
@@ -142,6 +145,10 @@ class TriggerServer(rpc.TriggerServiceServicer):
             raise WrongState(reason, f"trigger {row['id']} of {row['workflow']} {what}")
         self._firing.look()
         return state_of(changed)
+
+
+def _token(list_name: str, place: Place | None) -> str:
+    return page_token(list_name, orjson.dumps(place).decode()) if place else ""
 
 
 def state_of(row: Row) -> pb.TriggerState:

@@ -16,8 +16,8 @@ from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.engine import replay
 from flowmesh.errors import WrongState
 from flowmesh.orchestrator.archive import Archive, Filed
+from flowmesh.orchestrator.bare import without_values
 from flowmesh.orchestrator.batch import DAY_US
-from flowmesh.orchestrator.erasing import without_values
 from flowmesh.orchestrator.plans import PlanCache
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.views import execution_message, status_name

@@ -29,6 +29,7 @@ from flowmesh.orchestrator.bulk_actions import ACTIONS, Calls, check_action
 from flowmesh.orchestrator.errors import partition_unavailable
 from flowmesh.orchestrator.filter_sql import Where
 from flowmesh.orchestrator.ids import PREFIX, ExecutionIds, first_id_of, partition_of
+from flowmesh.orchestrator.payloads import Payloads
 from flowmesh.orchestrator.requests import check_text
 from flowmesh.orchestrator.searches import Searches, conditions
 from flowmesh.orchestrator.store import CONNECTION_LOST, OrchestratorStore, until_answered
@@ -62,6 +63,7 @@ class Bulks:
         self,
         *,
         store: OrchestratorStore,
+        payloads: Payloads,
         searches: Searches,
         calls: Calls,
         owned: Mapping[int, int],
@@ -70,6 +72,7 @@ class Bulks:
         spawn: Spawn,
     ) -> None:
         self._store = store
+        self._payloads = payloads
         self._searches = searches
         self._calls = calls
         self._owned = owned
@@ -93,6 +96,7 @@ class Bulks:
         check_action(request.action)
         check_text(request.request_id, "request_id", 256)
         check_text(request.actor, "actor", 4_096)
+        await self._payloads.require(namespace, request.action.payload)
         rate = request.rate_per_second or RATE_DEFAULT
         if rate > RATE_MAX:
             text = f"rate_per_second is {rate}, at most {RATE_MAX}"
@@ -273,6 +277,8 @@ class Bulks:
             try:
                 await ACTIONS[bulk.action.name](self._calls, bulk, execution_id)
             except (Unavailable, Overloaded) as error:
+                if error.reason == "EXECUTION_UNREADABLE":
+                    return error
                 await asyncio.sleep(max(AGAIN_S, error.retry_after_ms / 1_000))
             except CONNECTION_LOST:
                 await asyncio.sleep(AGAIN_S)

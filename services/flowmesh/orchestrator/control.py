@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import (
@@ -65,8 +66,7 @@ class Control:
         of_all = request.action == execution_pb2.NODE_ACTION_RETRY_FAILED
         if of_all and (request.node or request.HasField("input")):
             raise Invalid("REQUEST_INVALID", "RETRY_FAILED takes neither a node nor an input")
-        for field in ("input", "output"):
-            check_inline(getattr(request, field), field)
+        await self._check_payloads(request, {"input": request.input, "output": request.output})
         command = Steer(
             node=request.node,
             action=request.action,
@@ -132,11 +132,12 @@ class Control:
         check_text(request.comment, "comment", TEXT_MAX)
         if not valid_text(request.by):
             raise Invalid("REQUEST_INVALID", "by says who decides")
-        check_inline(request.form, "form")
+        await self._check_payloads(request, {"form": request.form})
         state = await self._executions.state(namespace_of(request), request.execution_id)
         node = state.node(request.node)
         if node is not None and node.planned.approval is not None:
-            _check_form(node, request)
+            form = await self._core.payloads.given(namespace_of(request), request.form)
+            _check_form(node, request, form)
         command = Decide(
             node=request.node,
             by=request.by,
@@ -193,9 +194,10 @@ class Control:
             if node not in plan.by_id:
                 raise node_not_found(node)
         value = request.input if request.HasField("input") else state.input
-        check_inline(value, "input")
-        if not value.HasField("reference"):
-            self._core.plans.check_input(plan, value.data)
+        edited = {f"node_inputs.{node}": one for node, one in request.node_inputs.items()}
+        await self._check_payloads(request, {"input": value, **edited})
+        given = await self._core.payloads.given(plan.namespace, value)
+        self._core.plans.check_input(plan, given)
         partition, key = await self._executions.place_for(request, plan, value)
         command = Start(
             value,
@@ -228,6 +230,12 @@ class Control:
         started = await self._executions.at_owner(partition, here, there, forwarded=forwarded)
         return pb.RerunExecutionResponse(execution_id=started.execution_id, created=started.created)
 
+    async def _check_payloads(self, request: Any, given: Mapping[str, payload_pb2.Payload]) -> None:
+        """Refuses values that are too large to be sent inline, and references to nothing."""
+        for field, payload in given.items():
+            check_inline(payload, field)
+        await self._core.payloads.require(namespace_of(request), *given.values())
+
     async def _repeats(
         self, request: pb.PlanRerunRequest | pb.RerunExecutionRequest
     ) -> tuple[State, Plan, list[str], list[Repeat]]:
@@ -236,6 +244,9 @@ class Control:
         if not state.ended:
             message = f"execution {execution_id} is {status_name(state.status)}; cancel it first"
             raise WrongState("EXECUTION_RUNNING", message)
+        if state.erasure is not None:
+            message = f"the values of {execution_id} were erased; nothing is left to begin with"
+            raise WrongState("PAYLOAD_ERASED", message)
         plan = state.plan
         if request.newest_version:
             plan = await self._core.plans.resolve((namespace, plan.workflow_id, 0))
@@ -277,11 +288,11 @@ def _check_variable(plan: Plan, request: pb.SetVariableRequest) -> None:
         raise Invalid("VARIABLE_INVALID", text, violations=violations)
 
 
-def _check_form(node: NodeState, request: pb.DecideApprovalRequest) -> None:
+def _check_form(node: NodeState, request: pb.DecideApprovalRequest, form: bytes) -> None:
     """Raises FORM_INVALID where what was filled in does not fit; a rejection needs none."""
     if not request.approved and not request.HasField("form"):
         return
-    value = decode_if_json(request.form.data)
+    value = decode_if_json(form)
     violations = tuple(
         Violation(f"form{one.path}", one.message, "FORM_INVALID", schema_path=one.schema_path)
         for one in node.planned.form.problems(value)

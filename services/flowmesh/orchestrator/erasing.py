@@ -8,32 +8,29 @@ crash left.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import Message
-
-from flowmesh.api.common.v1 import failure_pb2, payload_pb2, search_pb2
-from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import retention_service_pb2 as pb
 from flowmesh.api.execution.v1 import retention_service_pb2_grpc as pb_grpc
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import Erase
-from flowmesh.engine.searching import ERASED
-from flowmesh.errors import NotFound
+from flowmesh.errors import FlowmeshError, NotFound
+from flowmesh.orchestrator.archiving import Archiving
+from flowmesh.orchestrator.bare import without_values
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.errors import execution_open
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.finished import FinishedStates
 from flowmesh.orchestrator.payloads import Payloads
 from flowmesh.orchestrator.peers import FORWARDED
-from flowmesh.orchestrator.requests import TEXT_MAX, check_text
+from flowmesh.orchestrator.requests import REQUEST_ID_MAX, TEXT_MAX, check_text
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.views import status_name
 from flowmesh.rpc import namespace_of
+from flowmesh.runtime import Clock
 
 if TYPE_CHECKING:
     Stub = pb_grpc.RetentionServiceAsyncStub
 
 ROUND_MAX = 100
-_NULL = payload_pb2.Payload(data=b"null")
 
 
 class Erasing:
@@ -44,30 +41,53 @@ class Erasing:
         *,
         store: OrchestratorStore,
         executions: Executions,
+        archiving: Archiving,
         payloads: Payloads,
         finished: FinishedStates,
+        clock: Clock,
+        log: Any,
         stub_at: "Callable[[str], Stub]",
     ) -> None:
         self._store = store
         self._executions = executions
+        self._archiving = archiving
         self._payloads = payloads
         self._finished = finished
+        self._clock = clock
+        self._log = log
         self._stub_at = stub_at
 
     async def erase(self, request: pb.EraseExecutionRequest, *, forwarded: bool) -> None:
-        """Raises EXECUTION_RUNNING of one that has not ended."""
+        """Raises EXECUTION_RUNNING of one that has not ended. Nothing is erased if it raises."""
+        # All that `change` would refuse: what is noted is done, whatever its caller was told.
         check_text(request.reason, "reason", TEXT_MAX)
-        namespace = namespace_of(request)
-        state = await self._executions.state(namespace, request.execution_id)
+        check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        check_text(request.actor, "actor", TEXT_MAX)
+        namespace, execution_id = namespace_of(request), request.execution_id
+        try:
+            state = await self._executions.state(namespace, execution_id)
+        except NotFound:
+            if not await self._archiving.erase(namespace, execution_id, self._tombstone(request)):
+                raise
+            return
         if not state.ended:
-            raise execution_open(request.execution_id, status_name(state.status))
+            raise execution_open(execution_id, status_name(state.status))
+        await self._archiving.erase(namespace, execution_id, self._tombstone(request))
         await self._store.one(
             "note_erasure",
-            execution_id=request.execution_id,
+            execution_id=execution_id,
             namespace=namespace,
             request=request.SerializeToString(),
         )
         await self._erase(request, forwarded=forwarded)
+
+    def _tombstone(self, request: pb.EraseExecutionRequest) -> history_event_pb2.HistoryEvent:
+        return history_event_pb2.HistoryEvent(
+            at_us=self._clock.now_us(),
+            payloads_erased=history_event_pb2.PayloadsErased(
+                reason=request.reason, actor=request.actor, request_id=request.request_id
+            ),
+        )
 
     async def _erase(self, request: pb.EraseExecutionRequest, *, forwarded: bool) -> None:
         namespace, execution_id = namespace_of(request), request.execution_id
@@ -102,7 +122,10 @@ class Erasing:
         await self._finished.forget(execution_id)
 
     async def finish(self) -> int:
-        """Completes erasures that a crash interrupted; how many there were."""
+        """Completes erasures that a crash interrupted; how many there were.
+
+        One that cannot be done now keeps neither the others waiting nor who asked for this.
+        """
         rows = await self._store.rows("open_erasures", rows_max=ROUND_MAX)
         for row in rows:
             request = pb.EraseExecutionRequest.FromString(row["request"])
@@ -110,46 +133,8 @@ class Erasing:
                 await self._erase(request, forwarded=False)
             except NotFound:
                 await self._store.one("forget_values", execution_id=row["execution_id"])
+            except FlowmeshError as error:
+                self._log.warning(
+                    "erasure_failed", execution_id=row["execution_id"], reason=error.reason
+                )
         return len(rows)
-
-
-def without_values(event: history_event_pb2.HistoryEvent) -> history_event_pb2.HistoryEvent:
-    """The event with nothing of what its execution was about: it can still be replayed."""
-    bare = history_event_pb2.HistoryEvent()
-    bare.CopyFrom(event)
-    _strip(bare)
-    return bare
-
-
-def _strip(message: Any) -> None:
-    if isinstance(message, execution_pb2.Hold):
-        message.key = ""
-    for field, value in message.ListFields():
-        if field.type == field.TYPE_BYTES:
-            message.ClearField(field.name)
-        elif isinstance(value, Message):
-            _strip_one(value)
-        elif field.type == field.TYPE_MESSAGE and field.message_type.GetOptions().map_entry:
-            message.ClearField(field.name)
-        elif field.type == field.TYPE_MESSAGE:
-            if field.message_type is search_pb2.SearchValue.DESCRIPTOR:
-                kept = [each.SerializeToString() for each in value if _is_label(each)]
-                message.ClearField(field.name)
-                getattr(message, field.name).extend(map(search_pb2.SearchValue.FromString, kept))
-            else:
-                for each in value:
-                    _strip_one(each)
-
-
-def _is_label(value: search_pb2.SearchValue) -> bool:
-    return value.name.startswith("label.")
-
-
-def _strip_one(value: Any) -> None:
-    if isinstance(value, payload_pb2.Payload):
-        value.CopyFrom(_NULL)
-    elif isinstance(value, failure_pb2.Failure):
-        value.message = ERASED
-        value.ClearField("details")
-    else:
-        _strip(value)

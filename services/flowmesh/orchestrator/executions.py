@@ -21,10 +21,15 @@ from flowmesh.engine import (
     Terminate,
 )
 from flowmesh.engine.state import EXECUTION_CONTINUED
-from flowmesh.errors import Invalid, Unavailable, Violation, WrongState
+from flowmesh.errors import Invalid, Unavailable, Violation
 from flowmesh.orchestrator.attributes import Values, start_values
 from flowmesh.orchestrator.deliveries import Deliveries, only_by_callers
-from flowmesh.orchestrator.errors import Moved, execution_not_found, partition_unavailable
+from flowmesh.orchestrator.errors import (
+    Moved,
+    execution_not_found,
+    execution_unreadable,
+    partition_unavailable,
+)
 from flowmesh.orchestrator.ids import partition_of, partition_of_key, partition_of_request
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
@@ -54,6 +59,9 @@ from flowmesh.telemetry import current_traceparent
 
 WAIT_DEFAULT_MS = 30_000
 WAIT_MAX_MS = 300_000
+ENDED_SHOWN_US = 60_000_000
+"""An ended execution is shown from memory for as long: no namespace keeps one for less."""
+
 FORWARD_FOR_MS = 8_000
 """How long a call looks for the owner of a partition that is changing hands."""
 
@@ -121,12 +129,7 @@ class Executions:
             return plan
         if request.breakpoints:
             check_breakpoints(plan, request.breakpoints)
-        if request.input.HasField("reference"):
-            digest = request.input.reference.digest
-            await self._keep(plan.namespace, digest)
-            plans.check_input(plan, await self._core.payloads.read(plan.namespace, digest))
-        else:
-            plans.check_input(plan, request.input.data)
+        plans.check_input(plan, await self._core.payloads.given(plan.namespace, request.input))
         return plan
 
     def check_start(self, request: pb.StartExecutionRequest) -> None:
@@ -251,32 +254,29 @@ class Executions:
             )
         return StartWork(partition, command, reply, plan=plan, start_digest=start_digest(request))
 
-    async def _keep(self, namespace: str, digest: str) -> None:
-        if not await self._core.payloads.keep(namespace, digest):
-            message = f"payload {digest[:64]!r} is not stored; put it again"
-            raise WrongState("PAYLOAD_MISSING", message)
-
     # --- look ---
 
     async def state(self, namespace: str, execution_id: str) -> State:
         """The state of an execution as last committed, from memory or from its rows.
 
-        Memory is believed only while the lease is: somebody else may have gone on since.
+        Memory is believed only while the lease is: somebody else may have gone on since. And of
+        what has ended only for a minute: after that anybody may have deleted it.
         """
         await self._core.committer.settled(execution_id)
         partition, ownership = partition_of(execution_id), self._core.ownership
         entry = None
         if partition in ownership.epochs and ownership.lease_valid:
             entry = self._core.states.get(execution_id)
+        if entry is not None and 0 < entry.state.ended_at_us < ownership.now_us() - ENDED_SHOWN_US:
+            entry = None
         if entry is None and partition is not None:
-            entry = (await self._core.states.load([execution_id])).get(execution_id)
+            found = await self._core.states.load([execution_id])
+            if execution_id in found.broken:
+                raise execution_unreadable(execution_id)
+            entry = found.get(execution_id)
         if entry is None or entry.state.plan.namespace != namespace or not entry.state.sequence:
             raise execution_not_found(execution_id)
         return entry.state
-
-    def evict(self, execution_id: str) -> None:
-        """Lets an execution that was deleted go from memory."""
-        self._core.states.evict(execution_id)
 
     async def wait(
         self, request: pb.WaitExecutionRequest, *, forwarded: bool, begun: bool = False
@@ -394,8 +394,7 @@ class Executions:
         if not (forwarded or keyed):
             valid_id(request.name, "name")
         check_inline(request.payload, "payload")
-        if request.payload.HasField("reference"):
-            await self._keep(namespace_of(request), request.payload.reference.digest)
+        await self._core.payloads.require(namespace_of(request), request.payload)
         command = Signal(request.name, request.payload, request.request_id, request.actor)
         sequence = await self.change(
             request,

@@ -13,7 +13,8 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import signal_with_key
 from flowmesh.engine.children import KEY_CHARACTERS_MAX, key_fits
 from flowmesh.errors import Conflict, Invalid, NotFound, Violation, WrongState
-from flowmesh.orchestrator.requests import REQUEST_ID_MAX, check_text
+from flowmesh.orchestrator.payloads import Payloads, check_inline
+from flowmesh.orchestrator.requests import REQUEST_ID_MAX, TEXT_MAX, check_text
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.rpc import namespace_of, valid_id
 
@@ -25,12 +26,18 @@ WAITING_MAX = 1_000
 
 AT_ONCE_MAX = 50
 
+GONE = frozenset({"EXECUTION_NOT_FOUND", "EXECUTION_ENDED"})
+"""Refusals that mean that nobody waits there any more."""
+
 
 class KeyedSignals:
     """Finds who waits, and sends them the signal."""
 
-    def __init__(self, *, executions: Executions, store: OrchestratorStore) -> None:
+    def __init__(
+        self, *, executions: Executions, payloads: Payloads, store: OrchestratorStore
+    ) -> None:
         self._executions = executions
+        self._payloads = payloads
         self._store = store
 
     async def send(self, request: pb.SignalByKeyRequest) -> pb.SignalByKeyResponse:
@@ -40,6 +47,9 @@ class KeyedSignals:
             violation = Violation("key", message, "REQUEST_INVALID")
             raise Invalid("REQUEST_INVALID", message, violations=(violation,))
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        check_text(request.actor, "actor", TEXT_MAX)
+        check_inline(request.payload, "payload")
+        await self._payloads.require(namespace, request.payload)
         keyed = signal_with_key(name, request.key)
         waiting = await self._waiting(namespace, keyed, request.request_id)
         if not waiting:
@@ -59,7 +69,9 @@ class KeyedSignals:
             async with at_once:
                 try:
                     answer = await self._executions.signal(signal, forwarded=False, keyed=True)
-                except (NotFound, WrongState):
+                except (NotFound, WrongState) as error:
+                    if error.reason not in GONE:
+                        raise
                     return pb.KeyedSignal(execution_id=execution_id)
                 return pb.KeyedSignal(execution_id=execution_id, sequence=answer.sequence)
 

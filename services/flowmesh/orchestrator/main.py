@@ -40,6 +40,7 @@ from flowmesh.orchestrator.bulks import Bulks
 from flowmesh.orchestrator.control import Control
 from flowmesh.orchestrator.control_server import ControlServer
 from flowmesh.orchestrator.dead_letters import DeadLetters
+from flowmesh.orchestrator.deleting import Deleting
 from flowmesh.orchestrator.erasing import Erasing
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.finished import FinishedStates
@@ -261,6 +262,7 @@ def _serve_searches(runtime: Runtime, core: Orchestrator, calls: Calls, searches
     )
     bulks = Bulks(
         store=core.store,
+        payloads=core.payloads,
         searches=searches,
         calls=calls,
         owned=core.ownership.epochs,
@@ -282,21 +284,33 @@ def _serve_retention(
 ) -> HousekeepingLoop:
     """Serves what becomes of ended executions; returns the loop that sees to it."""
     retention_days = runtime.settings.retention_days
+
+    def stub_at(address: str) -> "retention_grpc.RetentionServiceAsyncStub":
+        return runtime.stub_at(retention_grpc.RetentionServiceStub, address)
+
+    deleting = Deleting(
+        core=core,
+        executions=executions,
+        archiving=archiving,
+        finished=finished,
+        stub_at=stub_at,
+    )
     erasing = Erasing(
         store=core.store,
         executions=executions,
+        archiving=archiving,
         payloads=core.payloads,
         finished=finished,
-        stub_at=lambda address: runtime.stub_at(retention_grpc.RetentionServiceStub, address),
+        clock=runtime.clock,
+        log=runtime.log,
+        stub_at=stub_at,
     )
     runtime.serve(
         RetentionServer(
             store=core.store,
-            executions=executions,
             archiving=archiving,
+            deleting=deleting,
             erasing=erasing,
-            finished=finished,
-            clock=runtime.clock,
             retention_days=retention_days,
         ),
         retention_grpc.add_RetentionServiceServicer_to_server,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.errors import Invalid, NotFound, TooLarge
+from flowmesh.errors import Invalid, NotFound, TooLarge, WrongState
 from flowmesh.orchestrator.ids import is_digest
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.rpc import namespace_of
@@ -65,12 +65,25 @@ class Payloads:
             raise NotFound("PAYLOAD_NOT_FOUND", f"no payload {digest[:64]!r} in this namespace")
         return row["encoding"], row["data"]
 
-    async def keep(self, namespace: str, digest: str) -> bool:
-        """Keeps a payload for another day, long enough to commit what refers to it.
+    async def require(self, namespace: str, *given: payload_pb2.Payload) -> None:
+        """Keeps what callers refer to for another day, long enough to commit that.
 
-        False if it is not stored any more, whatever is cached.
+        Raises PAYLOAD_MISSING for what is not stored any more, whatever is cached.
         """
-        return bool(await self._store.one("renew_payload", namespace=namespace, digest=digest))
+        for payload in given:
+            if not payload.HasField("reference"):
+                continue
+            digest = payload.reference.digest
+            if not await self._store.one("renew_payload", namespace=namespace, digest=digest):
+                message = f"payload {digest[:64]!r} is not stored; put it again"
+                raise WrongState("PAYLOAD_MISSING", message)
+
+    async def given(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
+        """Bytes of what a caller gives or refers to. Raises PAYLOAD_MISSING."""
+        if not payload.HasField("reference"):
+            return payload.data
+        await self.require(namespace, payload)
+        return await self.read(namespace, payload.reference.digest)
 
     async def read(self, namespace: str, digest: str) -> bytes:
         """Bytes of a payload for rendering, cached."""

@@ -42,7 +42,9 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         self._archiving = archiving
         self._listing = listing
         self._core = core
-        self._keyed_signals = KeyedSignals(executions=executions, store=core.store)
+        self._keyed_signals = KeyedSignals(
+            executions=executions, payloads=core.payloads, store=core.store
+        )
 
     async def StartExecution(
         self, request: pb.StartExecutionRequest, context: Any

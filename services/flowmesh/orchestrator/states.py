@@ -152,6 +152,12 @@ class States:
             self._size -= entry.size
         return entry
 
+    def deleted(self, execution_id: str) -> None:
+        """It has no rows any more: whoever is just reading them reads again."""
+        for changed in self._reads.values():
+            changed.add(execution_id)
+        self.evict(execution_id)
+
     def evict_partitions(self, partitions: Iterable[int]) -> None:
         gone = set(partitions)
         for execution_id in [i for i in self._entries if partition_of(i) in gone]:

@@ -8,8 +8,8 @@ from typing import Any
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import Recorded
 from flowmesh.orchestrator.archiving import Archiving
+from flowmesh.orchestrator.bare import without_values
 from flowmesh.orchestrator.batch import DAY_US
-from flowmesh.orchestrator.erasing import without_values
 from flowmesh.orchestrator.errors import execution_not_found
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.owner import Orchestrator

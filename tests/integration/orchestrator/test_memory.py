@@ -3,9 +3,13 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.engine import Signal
+from flowmesh.engine import Cancel, Signal
+from flowmesh.errors import NotFound
+from flowmesh.orchestrator.executions import ENDED_SHOWN_US, Executions
 from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Work
@@ -51,3 +55,19 @@ async def test_an_execution_counts_as_what_it_is_not_as_what_it_was(
             await core.owner.states.fetch([execution_id])
             sizes.append(grown / core.owner.states.size)
         assert all(1 / SPREAD < each < SPREAD for each in sizes)
+
+
+async def test_who_has_ended_is_shown_from_memory_for_a_moment(store: OrchestratorStore) -> None:
+    """After that any process may have deleted it."""
+    nobody: Any = None
+    async with running(store) as core:
+        executions = Executions(core=core.owner, stub_at=nobody)
+        execution_id = await core.start(SLEEPER)
+        await core.ask(lambda reply: Work(execution_id, 1, Cancel(), reply))
+        await store.one("delete_executions", ids=[execution_id])
+        namespace = SLEEPER.message.namespace
+        assert (await executions.state(namespace, execution_id)).ended
+        ownership = core.owner.ownership
+        ownership.observe_time(ownership.now_us() + ENDED_SHOWN_US + 1)
+        with pytest.raises(NotFound):
+            await executions.state(namespace, execution_id)

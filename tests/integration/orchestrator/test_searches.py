@@ -9,7 +9,7 @@ import pytest
 from flowmesh.api.execution.v1 import bulk_service_pb2 as bulk_pb
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import search_service_pb2
-from flowmesh.errors import Invalid
+from flowmesh.errors import Invalid, WrongState
 from flowmesh.filters import parse_filter
 from flowmesh.orchestrator.bulk_actions import Calls
 from flowmesh.orchestrator.bulks import Bulks
@@ -156,6 +156,7 @@ def bulks(core: Core) -> Bulks:
     executions = Executions(core=core.owner, stub_at=nobody)
     return Bulks(
         store=core.owner.store,
+        payloads=core.owner.payloads,
         searches=searches(core.store),
         calls=Calls(executions, Control(core=core.owner, executions=executions, stub_at=nobody)),
         owned=core.owner.ownership.epochs,
@@ -213,6 +214,37 @@ async def test_a_bulk_of_reruns_starts_each_once_over_a_crash(store: Orchestrato
         ended = await after.get("default", bulk.bulk_id)
         assert (ended.applied, ended.skipped, ended.failed) == (5, 0, 0)
         assert await store.pool.fetchval("select count(*) from executions") == 10
+
+
+async def test_a_bulk_ends_although_an_execution_cannot_be_read(store: OrchestratorStore) -> None:
+    """Whoever asks for that one is told why, and the bulk counts it as failed."""
+    async with running(store) as core:
+        broken, _ = await core.start(TWO_STEPS), await core.start(TWO_STEPS)
+        await store.pool.execute(
+            "update orchestrator.history set events = '\\xff' where execution_id = $1", broken
+        )
+        core.owner.states.evict(broken)
+        started = bulks(core)
+        bulk = await started.begin(
+            bulk_pb.StartBulkRequest(
+                filter="status = running", action=bulk_pb.BulkAction(name="cancel")
+            )
+        )
+        await until(lambda: not core.owner.busy)
+        ended = await started.get("default", bulk.bulk_id)
+        assert (ended.applied, ended.skipped, ended.failed) == (1, 0, 1)
+        (failure,) = ended.failures
+        assert (failure.execution_id, failure.reason) == (broken, "EXECUTION_UNREADABLE")
+
+
+async def test_a_bulk_of_signals_needs_their_payload(store: OrchestratorStore) -> None:
+    """One to which nothing is stored is refused whole, not execution by execution."""
+    async with running(store) as core:
+        action = bulk_pb.BulkAction(name="signal", signal="go")
+        action.payload.reference.digest = "0" * 64
+        with pytest.raises(WrongState) as refused:
+            await bulks(core).begin(bulk_pb.StartBulkRequest(filter="", action=action))
+        assert refused.value.reason == "PAYLOAD_MISSING"
 
 
 async def test_two_runners_of_a_bulk_count_each_page_once(store: OrchestratorStore) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from flowmesh.errors import Invalid
+from flowmesh.errors import Invalid, NotFound
 from flowmesh.sdk import Client, Ref, Worker, Workflow, task, workflow
 from flowmesh.testing.polling import allowed_s
 from flowmesh.testing.reflection import reflected_services
 
 START_TIMEOUT_S = 60.0
 MANY = 2_000
+DELETED = 8
 MANY_RESULTS_WITHIN_S = 8.0
 HELLO = {"id": "hello", "name": "Hello", "steps": [{"id": "only", "name": "Only"}]}
 ALL = ["definition", "event", "gateway", "orchestrator-1", "orchestrator-2", "registry"]
@@ -135,6 +137,24 @@ async def test_the_gateway_serves_every_public_grpc_service(cluster: Cluster) ->
         with pytest.raises(Invalid) as caught:
             await client.register({**HELLO, "id": "bad", "steps": [{"id": "a", "name": 1}]})
     assert caught.value.violations
+
+
+async def test_who_is_deleted_is_nowhere(cluster: Cluster) -> None:
+    """Whichever orchestrator is asked to delete an execution, the one that owns it forgets it."""
+    asked = [cluster.processes[name]["grpc"] for name in ("orchestrator-1", "orchestrator-2")]
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(cluster.about["grpc"]))
+        one, other = [await stack.enter_async_context(Client(address)) for address in asked]
+        await client.register(greeting)
+        await stack.enter_async_context(Worker(client, greeting.handlers))
+        handles = [await client.start("greeting", {"name": "Ada"}) for _ in range(DELETED)]
+        for handle in handles:
+            await handle.result()
+            assert (await one.get_execution(handle.id)).id == handle.id
+            await one.delete_execution(handle.id)
+            for each in (client, one, other):
+                with pytest.raises(NotFound):
+                    await each.get_execution(handle.id)
 
 
 async def test_a_session_through_the_gateway(cluster: Cluster) -> None:

@@ -18,7 +18,7 @@ from flowmesh.engine import (
     replay,
     restore_held,
 )
-from flowmesh.orchestrator.erasing import without_values
+from flowmesh.orchestrator.bare import without_values
 from flowmesh.orchestrator.snapshots import restore, snapshot
 from tests.draws import draws
 from tests.unit.engine import factories
