@@ -316,7 +316,7 @@ class Committer:
 
         A result is replaced by the failure of its attempt; whoever else sent it is told.
         """
-        self._states.evict(one.entry.state.execution_id)
+        self._states.discard(one.entry.state.execution_id)
         command = poison.command
         if not isinstance(command, TaskEnded) or command.failure is not None:
             poison.answer(command_failed())
@@ -367,7 +367,7 @@ class Committer:
             if one.partition not in committed.partitions:
                 if one.kept:
                     lost.add(one.partition)
-                self._states.evict(one.entry.state.execution_id)
+                self._states.discard(one.entry.state.execution_id)
                 for work in one.works:
                     work.answer(Moved(work.partition))
             elif one.row is None:
@@ -433,7 +433,7 @@ class Committer:
         """What was decided is not so: the rows say how these executions are."""
         executions = {one.entry.state.execution_id for one in touched}
         for execution_id in executions:
-            self._states.evict(execution_id)
+            self._states.discard(execution_id)
         self._undecided.thrown_away(executions)
 
     def _refused(self, touched: list[Touched], error: StatementRefused) -> None:
@@ -463,7 +463,7 @@ class Committer:
 
     def _all_moved(self, touched: Iterable[Touched]) -> None:
         for one in touched:
-            self._states.evict(one.entry.state.execution_id)
+            self._states.discard(one.entry.state.execution_id)
             for work in one.works:
                 work.answer(Moved(work.partition))
 

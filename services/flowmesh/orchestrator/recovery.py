@@ -15,7 +15,7 @@ from flowmesh.engine import DeliveryLost, Finish, NodeState, State
 from flowmesh.orchestrator.dispatcher import Dispatcher
 from flowmesh.orchestrator.ids import partition_of, token_of
 from flowmesh.orchestrator.ready import Key, key_of
-from flowmesh.orchestrator.states import States
+from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import OrchestratorStore, until_answered
 from flowmesh.orchestrator.works import Work
 
@@ -97,16 +97,14 @@ class Recovery:
 
     async def fetch_adopted(self, execution_ids: set[str]) -> None:
         """Fetches executions whose tasks were adopted blindly: some may not be open any more."""
-        await until_answered(partial(self._states.fetch, sorted(execution_ids)))
-        await self._barrier()
+        await self._settled(execution_ids)
         self._dispatcher.adoption.fetched(execution_ids)
 
     async def look_again(self, execution_ids: set[str]) -> None:
         """Queues what nobody holds of some executions, as they are when nothing is on its way."""
-        await until_answered(partial(self._states.fetch, sorted(execution_ids)))
-        await self._barrier()
+        found = await self._settled(execution_ids)
         for execution_id in execution_ids:
-            entry, partition = self._states.get(execution_id), partition_of(execution_id)
+            entry, partition = found.get(execution_id), partition_of(execution_id)
             epoch = self._epochs.get(partition if partition is not None else -1)
             if epoch is not None and self._recovered.get(partition or 0) != epoch:
                 self._early.add(execution_id)
@@ -150,14 +148,24 @@ class Recovery:
                 rows_max=PAGE,
             )
             ids = [row["id"] for row in rows]
-            entries = await until_answered(partial(self._states.fetch, ids))
-            # What is decided and not committed must not leave: look when nothing is.
-            await self._barrier()
-            known = [self._states.get(i) or entries.get(i) for i in ids]
-            yield [one.state for one in known if one is not None]
+            found = await self._settled(ids)
+            yield [found[one].state for one in ids if one in found]
             if len(rows) < PAGE:
                 return
             since, last = rows[-1]["ready_since"], rows[-1]["id"]
+
+    async def _settled(self, execution_ids: Iterable[str]) -> dict[str, Entry]:
+        """Executions as they are when nothing about them is decided and not committed.
+
+        What was decided while they were read, and came to nothing, was in what was read.
+        """
+        ids = sorted(execution_ids)
+        while True:
+            discarded = self._states.discarded
+            found = await until_answered(partial(self._states.fetch, ids))
+            await self._barrier()
+            if self._states.discarded == discarded:
+                return {i: self._states.get(i) or entry for i, entry in found.items()}
 
     async def _read(self, name: str, **values: object) -> list[Any]:
         return await until_answered(partial(self._store.rows, name, **values))

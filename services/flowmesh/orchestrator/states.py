@@ -103,6 +103,7 @@ class States:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._ended: deque[str] = deque()
         self._size = 0
+        self.discarded = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -151,6 +152,11 @@ class States:
         if entry is not None:
             self._size -= entry.size
         return entry
+
+    def discard(self, execution_id: str) -> None:
+        """What is in memory of an execution was decided and is not so: the rows are."""
+        self.discarded += 1
+        self.evict(execution_id)
 
     def deleted(self, execution_id: str) -> None:
         """It has no rows any more: whoever is just reading them reads again."""

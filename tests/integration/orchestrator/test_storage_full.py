@@ -3,16 +3,20 @@
 import asyncio
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import Signal, Start, TaskEnded
 from flowmesh.errors import Overloaded
+from flowmesh.orchestrator.attached import Attached
+from flowmesh.orchestrator.ids import token_of
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Started, StartWork, Work
-from tests.integration.orchestrator.core import Core, running
+from tests.integration.orchestrator.core import Core, running, until
 from tests.integration.orchestrator.factories import digested
 from tests.unit.engine.factories import node
 from tests.unit.engine.factories import plan as undigested
 
 ONE_STEP = digested(undigested(node("a")))
+TWO_AT_ONCE = digested(undigested(node("a"), node("b")))
 DONE = payload_pb2.Payload(data=b"1")
 _FULL = """
 create function no_room() returns trigger language plpgsql as $$ begin
@@ -53,3 +57,29 @@ async def test_callers_are_told_and_results_wait(store: OrchestratorStore) -> No
 
         assert isinstance(await asyncio.wait_for(waiting, 10), int)
         assert isinstance(await asyncio.wait_for(start(core), 10), Started)
+
+
+async def test_a_task_that_comes_back_while_there_is_no_room_goes_out_again(
+    store: OrchestratorStore,
+) -> None:
+    """What was decided of its execution just then, and is thrown away, does not take it along."""
+    async with running(store) as core:
+        execution_id = await core.start(TWO_AT_ONCE)
+        dispatcher, stream = core.owner.dispatcher, Attached()
+        dispatcher.attach(stream, pb.AttachHello(worker_service_id="s"))
+        dispatcher.grant(stream, [pb.Grant(set_id="x", slots=3, task_types=["work"])])
+        dispatcher.pump()
+        assert len(stream.out.tasks) == 2
+        await store.pool.execute(_FULL)
+        ended = core.submit(
+            lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
+        )
+        await until(lambda: core.owner.committer._undecided._executions)
+
+        dispatcher.returned(stream, [token_of(execution_id, "b", 1)])
+        await until(lambda: core.owner.states.get(execution_id) is None)
+        await store.pool.execute(_ROOM)
+
+        assert isinstance(await asyncio.wait_for(ended, 10), int)
+        await until(lambda: len(stream.out.tasks) == 3)
+        assert stream.out.tasks[-1].task.node == "b"
