@@ -78,7 +78,11 @@ class Checker:
         affected = _affected(users, changed, stored, _replaced(namespace, reading))
         if not errors_in(problems):
             suspects = {ref.name for ref in changed if _flows_differ(stored[ref], changed[ref])}
-            suspected = {version: name for version, name in affected.items() if name in suspects}
+            suspected = {
+                version: min(names & suspects)
+                for version, names in affected.items()
+                if names & suspects
+            }
             problems += await self._broken(suspected, own, text, versions)
         return Checked(tuple(problems), versions, tuple(users), tuple(affected))
 
@@ -194,16 +198,17 @@ def _affected(
     changed: Tasks,
     stored: Mapping[TaskRef, Referred],
     replaced: Collection[tuple[str, str]],
-) -> dict[VersionId, str]:
-    """Users of a task that is about to be another one, each with that task."""
+) -> dict[VersionId, set[str]]:
+    """Users of tasks that are about to be other ones, each with those tasks."""
     by_name = {ref.name: ref for ref in changed}
-    affected: dict[VersionId, str] = {}
+    affected: dict[VersionId, set[str]] = {}
     for user in users:
         ref = by_name[user.task]
         moved = stored[ref].visibility != changed[ref].visibility.value
         superseded = not user.labelled and (user.namespace, user.workflow_id) in replaced
         if (not user.task_version or moved) and not superseded:
-            affected[user.namespace, user.workflow_id, user.version] = user.task
+            version = user.namespace, user.workflow_id, user.version
+            affected.setdefault(version, set()).add(user.task)
     return affected
 
 
