@@ -1,6 +1,7 @@
 """What the references of workflows mean: the tasks of the library, and who may refer to them."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 import orjson
 
@@ -48,16 +49,22 @@ class References:
         if task is not None:
             return task if self._visible(ref, task.visibility) else None
         found = self._found.get(ref)
-        if found is None or not self._visible(ref, Visibility(found.visibility)):
+        if found is None or not self._visible(ref, self._visibility(ref, found)):
             return None
         if ref not in self._loaded:
             self._loaded[ref] = load_task(orjson.loads(found.definition))
         return self._loaded[ref]
 
+    def _visibility(self, ref: TaskRef, found: Referred) -> Visibility:
+        """What the newest version says, for all of them; that of the same source becomes it."""
+        newest = self._own.get(replace(ref, version=0))
+        return newest.visibility if newest is not None else Visibility(found.visibility)
+
     def _visible(self, ref: TaskRef, visibility: Visibility) -> bool:
         if ref.namespace != self._namespace:
             return visibility is Visibility.PUBLIC
-        return visibility is not Visibility.PRIVATE or self._settled or ref in self._own
+        brought = replace(ref, version=0) in self._own
+        return visibility is not Visibility.PRIVATE or self._settled or brought
 
     def why(self, text: str) -> str:
         """Why it is no task that may be referred to."""

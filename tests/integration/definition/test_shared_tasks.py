@@ -4,7 +4,7 @@ from flowmesh.definition.library import Library
 from flowmesh.errors import FlowmeshError
 from tests.integration.definition.sources import YAML, documents, task, workflow
 
-HERE = "default"
+HERE, THERE = "default", "elsewhere"
 
 
 def shape(kind: str) -> dict[str, object]:
@@ -33,3 +33,23 @@ async def test_a_workflow_that_uses_two_changed_tasks_is_checked_with_both(
     broken, elsewhere = task("give", outputSchema=shape("string")), {"url": "http://elsewhere/"}
     assert await outcome(library, HERE, broken) == "TYPE_MISMATCH"
     assert await outcome(library, HERE, broken, task("unlike", http=elsewhere)) == "TYPE_MISMATCH"
+
+
+async def test_a_task_stays_public_for_those_who_are_pinned_to_it(library: Library) -> None:
+    """As for those who float: their plans could not be made any more."""
+    for ref in ("default/t", "default/t@1"):
+        assert await outcome(library, HERE, task("t", visibility="public")) == ""
+        assert await outcome(library, THERE, workflow("w", ref)) == ""
+        assert await outcome(library, HERE, task("t")) == "TASK_NOT_FOUND", ref
+        await library.plan(THERE, "w", 0)
+        await library.delete_workflow(THERE, "w", "")
+
+
+async def test_who_brings_a_private_task_may_be_pinned_to_an_older_version(
+    library: Library,
+) -> None:
+    """However often: private tasks are for the sources that hold them."""
+    assert await outcome(library, HERE, task("t")) == ""
+    source = (task("t", visibility="private"), workflow("w", "t@1"))
+    assert await outcome(library, HERE, *source) == ""
+    assert await outcome(library, HERE, *source) == ""
