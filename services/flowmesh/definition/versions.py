@@ -162,9 +162,6 @@ class Versions:
         for _ in range(limits.APPLY_ATTEMPTS_MAX):
             labels = {each.name: each for each in await self.labels(namespace, workflow_id)}
             before = labels.get(label)
-            if before is None and len(labels) >= limits.LABELS_MAX:
-                message = f"a workflow has at most {limits.LABELS_MAX} labels; remove one"
-                raise WrongState("LABELS_FULL", message)
             version = await where(before)
             problems, references = await self._library.checker.check_version(
                 (namespace, workflow_id, version)
@@ -181,8 +178,12 @@ class Versions:
                         raise TasksMoved
                     if await change.lock_workflow(workflow_id) is None:
                         raise no_workflow(workflow_id, 0)
-                    if (await change.labels(workflow_id)).get(label) != before:
+                    labels = await change.labels(workflow_id)
+                    if labels.get(label) != before:
                         raise TasksMoved
+                    if before is None and len(labels) >= limits.LABELS_MAX:
+                        message = f"a workflow has at most {limits.LABELS_MAX} labels; remove one"
+                        raise WrongState("LABELS_FULL", message)
                     moved = await move(change, before, version)
                     if request is not None:
                         await change.remember(request, _answer_of(moved))

@@ -1,6 +1,8 @@
 """A library of definitions on a database of its own, with the real bus."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 
 import asyncpg
@@ -11,6 +13,8 @@ from flowmesh.bus import Bus
 from flowmesh.definition.library import Library
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.transaction import Transaction
+from flowmesh.definition.versions import Versions
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.storage import open_database
 from flowmesh.telemetry import Metrics
@@ -43,6 +47,42 @@ def library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:
 def another_library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:
     """That of another process, on the same rows."""
     return _library(pool, bus)
+
+
+class OvertakenStore(DefinitionStore):
+    """One whose next change waits until another process has done something."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        super().__init__(pool)
+        self.first: Callable[[], Awaitable[object]] | None = None
+
+    def change(self, namespace: str) -> AbstractAsyncContextManager[Transaction]:
+        return self._overtaken(namespace)
+
+    @asynccontextmanager
+    async def _overtaken(self, namespace: str) -> AsyncIterator[Transaction]:
+        first, self.first = self.first, None
+        if first is not None:
+            await first()
+        async with super().change(namespace) as change:
+            yield change
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """A process on the same rows as that of `library`, which overtakes it."""
+
+    store: OvertakenStore
+    library: Library
+    versions: Versions
+
+
+@pytest.fixture
+def overtaken(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Overtaken:
+    store = OvertakenStore(pool)
+    notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
+    library = Library(store=store, notices=notices, metrics=Metrics())
+    return Overtaken(store, library, Versions(store=store, library=library, notices=notices))
 
 
 def _library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:

@@ -13,8 +13,8 @@ from flowmesh.definition.notices import Notices
 from flowmesh.definition.records import Author
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definition.versions import Versions
-from flowmesh.errors import Conflict, FlowmeshError, Invalid, WrongState
-from tests.integration.definition.conftest import PREFIX
+from flowmesh.errors import Conflict, FlowmeshError, Invalid, NotFound, WrongState
+from tests.integration.definition.conftest import PREFIX, Overtaken
 from tests.integration.definition.sources import YAML, documents, steps, task, workflow
 
 NS = "default"
@@ -145,6 +145,21 @@ async def test_labels_are_bounded(library: Library, versions: Versions) -> None:
         await versions.set_label(NS, "w", "one-more", "1", ADA, "")
     assert full.value.reason == "LABELS_FULL"
     await versions.set_label(NS, "w", "l0", "1", ADA, "")
+
+
+async def test_labels_that_come_at_once_are_bounded_too(
+    library: Library, versions: Versions, overtaken: Overtaken
+) -> None:
+    """The last place is given once."""
+    await register(library, "a")
+    for number in range(limits.LABELS_MAX - 1):
+        await versions.set_label(NS, "w", f"l{number}", "1", ADA, "")
+    overtaken.store.first = lambda: versions.set_label(NS, "w", "last", "1", ADA, "")
+    with pytest.raises(WrongState) as full:
+        await overtaken.versions.set_label(NS, "w", "one-more", "1", ADA, "")
+    assert full.value.reason == "LABELS_FULL"
+    with pytest.raises(NotFound):
+        await versions.rollback_label(NS, "w", "one-more", ADA, "")
 
 
 async def test_labels_go_with_the_workflow(library: Library, versions: Versions) -> None:
