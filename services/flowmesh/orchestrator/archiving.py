@@ -2,7 +2,8 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +16,7 @@ from flowmesh.api.execution.v1 import retention_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.engine import replay
 from flowmesh.errors import WrongState
-from flowmesh.orchestrator.archive import Archive, Filed
+from flowmesh.orchestrator.archive import Archive, Filed, Vanished
 from flowmesh.orchestrator.bare import without_values
 from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.plans import PlanCache
@@ -25,6 +26,16 @@ from flowmesh.plan import Plan
 
 LISTED_MAX = 1_000
 PAGE_EVENTS_MAX = 10_000
+
+ROWS_AT_ONCE = 1_000
+BYTES_AT_ONCE = 4 << 20
+"""Of a history read at once; the row with which it has so many bytes is the last one."""
+
+PIECE_BYTES = 3 << 18
+"""Of a value that is written: a multiple of three, as base64 has it."""
+
+Ask = Callable[[Coroutine[Any, Any, Any]], Any]
+_PAYLOAD = b'{"kind":"payload"'
 
 
 class Archiving:
@@ -44,59 +55,85 @@ class Archiving:
     # --- in ---
 
     async def take(self, execution_ids: Sequence[str]) -> None:
-        """Writes ended executions to files, which are on disk when this returns."""
+        """Writes ended executions to files, which are on disk when this returns.
+
+        One value of one execution is in memory at a time, and some rows of its history.
+        """
         if self._archive is None:
             return
         rows = await self._store.rows("archived_columns", ids=list(execution_ids))
-        stored = {one.execution_id: one for one in await self._store.load(execution_ids, {})}
-        payloads = await self._payloads(rows)
+        loop = asyncio.get_running_loop()
+
+        def ask(question: Coroutine[Any, Any, Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(question, loop).result()
 
         def key(row: Any) -> tuple[str, int]:
             return row["namespace"], row["started_at"] // DAY_US
 
-        for (namespace, _), group in groupby(sorted(rows, key=key), key):
-            members = [
-                Filed(_summary(row), _lines(row, stored[row["id"]], payloads.get(row["id"], [])))
-                for row in group
-                if row["id"] in stored
-            ]
-            at_us = members[0].summary["startedAtUs"]
-            await asyncio.to_thread(self._archive.write, namespace, at_us, members)
-
-    async def _payloads(self, rows: Sequence[Any]) -> dict[str, list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {}
-        namespaces = {row["id"]: row["namespace"] for row in rows}
-        for row in await self._store.rows("payloads_of", ids=list(namespaces)):
-            execution_id = row["execution_id"]
-            stored = await self._store.one(
-                "get_payload", namespace=namespaces[execution_id], digest=row["digest"]
+        for (namespace, day), group in groupby(sorted(rows, key=key), key):
+            members = list(group)
+            await asyncio.to_thread(
+                self._archive.write,
+                namespace,
+                day * DAY_US,
+                [row["id"] for row in members],
+                (Filed(_summary(row), self._lines(row, ask)) for row in members),
             )
-            if stored is not None:
-                found.setdefault(execution_id, []).append(
-                    {
-                        "kind": "payload",
-                        "digest": row["digest"],
-                        "encoding": stored["encoding"],
-                        "data": base64.b64encode(stored["data"]).decode(),
-                    }
-                )
-        return found
+
+    def _lines(self, row: Any, ask: Ask) -> Iterator[bytes]:
+        """The document of an execution, read as it is written. Raises Vanished at its end."""
+        yield _line("execution", **_about(row))
+        for stored in ask(self._store.rows("plan_bodies", digests=[row["plan_digest"]])):
+            plan = plan_pb2.Plan.FromString(stored["body"])
+            yield _line("plan", plan=json_format.MessageToDict(plan))
+        after = 0
+        while events := ask(self._history(row, after)):
+            for event in events:
+                yield _line("event", event=json_format.MessageToDict(event))
+            after = events[-1].sequence
+        for payload in ask(self._store.rows("payloads_of", ids=[row["id"]])):
+            digest = payload["digest"]
+            where = {"namespace": row["namespace"], "digest": digest}
+            found = ask(self._store.one("get_payload", **where))
+            if found is not None:
+                yield from _payload_line(digest, found["encoding"], found["data"])
+        where = {"namespace": row["namespace"], "execution_id": row["id"]}
+        if ask(self._store.one("execution_row", **where)) is None:
+            raise Vanished
+
+    async def _history(self, row: Any, after: int) -> list[history_event_pb2.HistoryEvent]:
+        """The next events of an execution behind a sequence."""
+        rows = await self._store.rows(
+            "history_after",
+            start_day=row["started_at"] // DAY_US,
+            execution_id=row["id"],
+            after=after,
+            rows_max=ROWS_AT_ONCE,
+            bytes_max=BYTES_AT_ONCE,
+        )
+        return [
+            event
+            for stored in rows
+            for event in history_event_pb2.HistoryEvents.FromString(stored["events"]).events
+            if event.sequence > after
+        ]
 
     # --- back ---
 
-    async def document(self, namespace: str, execution_id: str) -> bytes | None:
-        """The document of an execution as it is in its file."""
+    async def document(self, namespace: str, execution_id: str) -> AsyncIterator[bytes] | None:
+        """The document of an execution as it is in its file, in pieces of up to 1 MiB."""
         if self._archive is None:
             return None
-        return await asyncio.to_thread(self._archive.find, namespace, execution_id)
+        found = await asyncio.to_thread(self._archive.find, namespace, execution_id)
+        return _beside(found) if found is not None else None
 
     async def execution(self, namespace: str, execution_id: str) -> execution_pb2.Execution | None:
         """An archived execution as it was shown before, with a mark."""
-        document = await self.document(namespace, execution_id)
-        if document is None:
+        found = await self.replayable(namespace, execution_id)
+        if found is None:
             return None
-        plan = self._plans.remember(_plan_in(document))
-        message = execution_message(replay(execution_id, plan, _events_in(document)))
+        plan, events = found
+        message = execution_message(replay(execution_id, plan, events))
         message.archived = True
         return message
 
@@ -104,20 +141,23 @@ class Archiving:
         self, namespace: str, execution_id: str
     ) -> tuple[Plan, list[history_event_pb2.HistoryEvent]] | None:
         """An archived execution as its plan and its events."""
-        document = await self.document(namespace, execution_id)
-        if document is None:
+        if self._archive is None:
             return None
-        return self._plans.remember(_plan_in(document)), list(_events_in(document))
+        found = await asyncio.to_thread(self._archive.find, namespace, execution_id)
+        if found is None:
+            return None
+        plan, events = await asyncio.to_thread(_recorded, found)
+        return self._plans.remember(plan), events
 
     async def history(
         self, request: history_service_pb2.ListHistoryEventsRequest, namespace: str
     ) -> history_service_pb2.ListHistoryEventsResponse | None:
         """A page of the events of an archived execution."""
-        document = await self.document(namespace, request.execution_id)
-        if document is None:
+        found = await self.replayable(namespace, request.execution_id)
+        if found is None:
             return None
         size = min(request.page_size or PAGE_EVENTS_MAX, PAGE_EVENTS_MAX)
-        events = [event for event in _events_in(document) if event.sequence > request.after]
+        events = [event for event in found[1] if event.sequence > request.after]
         page = events[:size]
         response = history_service_pb2.ListHistoryEventsResponse(
             events=page, ended=len(page) == len(events)
@@ -131,15 +171,15 @@ class Archiving:
     ) -> pb.ListArchivedResponse:
         """Raises ARCHIVE_OFF."""
         archive = self.required()
-        entries = await asyncio.to_thread(
+        wanted = request.workflow_id
+        found = await asyncio.to_thread(
             archive.summaries,
             namespace,
             request.started_after_us,
             request.started_before_us,
             LISTED_MAX,
+            lambda entry: not wanted or entry["workflow"] == wanted,
         )
-        wanted = request.workflow_id
-        found = [each for each in entries if not wanted or each["workflow"] == wanted]
         response = pb.ListArchivedResponse(capped=len(found) > LISTED_MAX)
         for each in found[:LISTED_MAX]:
             response.executions.add(
@@ -165,7 +205,7 @@ class Archiving:
             self._archive.replace,
             namespace,
             execution_id,
-            lambda document: _without_values(document, tombstone),
+            partial(_without_values, tombstone=tombstone),
         )
 
     async def delete(self, namespace: str, execution_id: str) -> bool:
@@ -193,45 +233,76 @@ def _summary(row: Any) -> dict[str, Any]:
     }
 
 
-def _lines(row: Any, stored: Any, payloads: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    yield {
-        "kind": "execution",
+def _about(row: Any) -> dict[str, Any]:
+    return {
         "namespace": row["namespace"],
         **_summary(row),
         "planDigest": row["plan_digest"],
         "requestId": row["request_id"] or "",
     }
-    plan = plan_pb2.Plan.FromString(stored.plan_body)
-    yield {"kind": "plan", "plan": json_format.MessageToDict(plan)}
-    for events in stored.events:
-        for event in history_event_pb2.HistoryEvents.FromString(events).events:
-            yield {"kind": "event", "event": json_format.MessageToDict(event)}
-    yield from payloads
 
 
-def _events_in(document: bytes) -> Iterator[history_event_pb2.HistoryEvent]:
-    for line in document.splitlines():
-        each = orjson.loads(line)
-        if each["kind"] == "event":
-            yield json_format.ParseDict(each["event"], history_event_pb2.HistoryEvent())
+def _line(kind: str, **of: Any) -> bytes:
+    return orjson.dumps({"kind": kind, **of}) + b"\n"
 
 
-def _plan_in(document: bytes) -> plan_pb2.Plan:
-    for line in document.splitlines():
-        each = orjson.loads(line)
-        if each["kind"] == "plan":
-            return json_format.ParseDict(each["plan"], plan_pb2.Plan())
-    raise ValueError("a document without a plan")
+def _payload_line(digest: str, encoding: str, data: bytes) -> Iterator[bytes]:
+    """In pieces: a value as one text is many times as large while it is made."""
+    about = orjson.dumps({"kind": "payload", "digest": digest, "encoding": encoding, "data": ""})
+    yield about.removesuffix(b'"}')
+    for begin in range(0, len(data), PIECE_BYTES):
+        yield base64.b64encode(data[begin : begin + PIECE_BYTES])
+    yield b'"}\n'
 
 
-def _without_values(document: bytes, tombstone: history_event_pb2.HistoryEvent) -> bytes:
+async def _beside(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """What is read from a disk, read in a thread."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+def _recorded(
+    pieces: Iterator[bytes],
+) -> tuple[plan_pb2.Plan, list[history_event_pb2.HistoryEvent]]:
+    """The plan and the events of a document."""
+    plan, events = plan_pb2.Plan(), []
+    for line in _read(pieces):
+        if line["kind"] == "plan":
+            json_format.ParseDict(line["plan"], plan)
+        elif line["kind"] == "event":
+            events.append(json_format.ParseDict(line["event"], history_event_pb2.HistoryEvent()))
+    return plan, events
+
+
+def _read(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    """The lines of a document up to its payloads, which come last and may be large."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            read: dict[str, Any] = orjson.loads(line)
+            if read["kind"] == "payload":
+                return
+            yield read
+        if rest.startswith(_PAYLOAD):
+            return
+
+
+def _without_values(
+    pieces: Iterator[bytes], tombstone: history_event_pb2.HistoryEvent
+) -> Iterator[bytes]:
     """The document after its execution was erased; one that was before stays as it is."""
-    events = list(_events_in(document))
-    if events[-1].HasField("payloads_erased"):
-        return document
-    kept = [orjson.loads(line) for line in document.splitlines()]
-    lines = [each for each in kept if each["kind"] in ("execution", "plan")]
-    tombstone.sequence = events[-1].sequence + 1
-    for event in (*map(without_values, events), tombstone):
-        lines.append({"kind": "event", "event": json_format.MessageToDict(event)})
-    return b"".join(orjson.dumps(each) + b"\n" for each in lines)
+    before = list(_read(pieces))
+    for line in before:
+        if line["kind"] != "event":
+            yield orjson.dumps(line) + b"\n"
+    events = [
+        json_format.ParseDict(line["event"], history_event_pb2.HistoryEvent())
+        for line in before
+        if line["kind"] == "event"
+    ]
+    if not events[-1].HasField("payloads_erased"):
+        tombstone.sequence = events[-1].sequence + 1
+        events = [*map(without_values, events), tombstone]
+    for event in events:
+        yield _line("event", event=json_format.MessageToDict(event))

@@ -11,7 +11,6 @@ from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.deleting import Deleting
 from flowmesh.orchestrator.erasing import Erasing
 from flowmesh.orchestrator.errors import execution_not_found
-from flowmesh.orchestrator.payloads import CHUNK_BYTES
 from flowmesh.orchestrator.peers import was_forwarded
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.rpc import namespace_of
@@ -80,5 +79,5 @@ class RetentionServer(pb_grpc.RetentionServiceServicer):
         document = await self._archiving.document(namespace_of(request), request.execution_id)
         if document is None:
             raise execution_not_found(request.execution_id)
-        for start in range(0, len(document), CHUNK_BYTES):
-            yield pb.GetArchivedResponse(chunk=document[start : start + CHUNK_BYTES])
+        async for piece in document:
+            yield pb.GetArchivedResponse(chunk=piece)

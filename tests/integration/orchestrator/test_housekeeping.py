@@ -1,31 +1,42 @@
 """Nothing is kept for ever: ended executions go after their retention, days when they are empty."""
 
 import asyncio
+import base64
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import structlog
 
 from flowmesh import failpoints
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.engine import Cancel, Signal
 from flowmesh.orchestrator.archive import Archive
 from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.batch import DAY_US, CommitBatch
+from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.housekeeping import HousekeepingLoop
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS
 from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.views import execution_message
+from flowmesh.orchestrator.works import Work
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import until
 from tests.integration.orchestrator import factories
 from tests.integration.orchestrator.conftest import NewNode
-from tests.integration.orchestrator.factories import completed, started
-from tests.unit.engine.factories import node as one_node
-from tests.unit.engine.factories import plan
+from tests.integration.orchestrator.core import running
+from tests.integration.orchestrator.factories import TWO_STEPS, completed, started
+from tests.unit.engine.factories import node, plan
 
 PENDING = "select exists (select from pg_inherits where inhdetachpending)"
+VALUE_BYTES = 4 << 20
 DAY_ZERO = "select to_regclass('orchestrator.history_0')"
 
 
@@ -122,7 +133,7 @@ async def test_a_day_half_detached_is_dropped_by_the_next_round(store: Orchestra
 
 def kept_for(days: int, name: str) -> Plan:
     """A workflow of one step that says how long its executions are kept."""
-    of = plan(one_node("a"))
+    of = plan(node("a"))
     of.message.workflow_id = name
     of.message.namespace = "default"
     of.message.retention_ms = days * DAY_US // 1_000
@@ -177,3 +188,58 @@ async def test_what_cannot_be_archived_is_not_deleted(
     assert archive.replace("default", execution_id, lambda _document: None)
     assert archive.find("default", execution_id) is None
     assert archive.find("..", execution_id) is None
+
+
+async def test_the_archive_has_what_was_before_a_snapshot(
+    store: OrchestratorStore, tmp_path: Path
+) -> None:
+    """All events, though memory is rebuilt from the last of them."""
+    async with running(store) as core:
+        nap = node("nap", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=3_600_000)
+        execution_id = await core.start(factories.digested(plan(nap)))
+        signal = Signal("s", payload_pb2.Payload(data=b"1"))
+        for _ in range(EVENTS_BETWEEN_SNAPSHOTS + 5):
+            await core.ask(lambda reply: Work(execution_id, 1, signal, reply))
+        await core.ask(lambda reply: Work(execution_id, 1, Cancel(), reply))
+        assert await store.pool.fetchval("select count(*) from snapshots") == 1
+        archiving = Archiving(store=store, plans=core.owner.plans, archive=Archive(tmp_path))
+        await archiving.take([execution_id])
+        namespace = await store.pool.fetchval("select namespace from executions")
+        shown = await archiving.execution(namespace, execution_id)
+        assert shown is not None
+        state = await Executions(core=core.owner, stub_at=core._no_stub).state(
+            namespace, execution_id
+        )
+        shown.archived = False
+        assert shown == execution_message(state)
+
+
+async def test_the_archive_takes_one_value_at_a_time(
+    store: OrchestratorStore, tmp_path: Path
+) -> None:
+    """However much the executions of a round refer to, memory holds one value of one of them."""
+    async with running(store) as core:
+        ids = []
+        for number in range(12):
+            value = bytes([number]) * VALUE_BYTES
+            stored = await core.owner.payloads.put("default", "", value)
+            execution_id = await core.start(TWO_STEPS)
+            await store.pool.execute(
+                "insert into payload_refs (namespace, digest, execution_id) values ($1, $2, $3)",
+                "default", stored.reference.digest, execution_id,
+            )  # fmt: skip
+            ids.append(execution_id)
+        await store.pool.execute("update executions set namespace = 'default', ended_at = 1")
+        archive = Archive(tmp_path)
+        archiving = Archiving(store=store, plans=core.owner.plans, archive=archive)
+        tracemalloc.start()
+        try:
+            await archiving.take(ids)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 6 * VALUE_BYTES
+        pieces = archive.find("default", ids[-1])
+        assert pieces is not None
+        last = orjson.loads(b"".join(pieces).splitlines()[-1])
+        assert base64.b64decode(last["data"]) == bytes([11]) * VALUE_BYTES
