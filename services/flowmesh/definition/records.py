@@ -180,4 +180,4 @@ class Change:
 
 
 class TasksMoved(Exception):
-    """A task, or who uses it, changed between the checks and the commit; both are done again."""
+    """Something changed between the checks and the commit; both are done again."""

@@ -181,6 +181,8 @@ class Versions:
                     labels = await change.labels(workflow_id)
                     if labels.get(label) != before:
                         raise TasksMoved
+                    if not await change.has_version(workflow_id, version):
+                        raise TasksMoved
                     if before is None and len(labels) >= limits.LABELS_MAX:
                         message = f"a workflow has at most {limits.LABELS_MAX} labels; remove one"
                         raise WrongState("LABELS_FULL", message)

@@ -162,6 +162,22 @@ async def test_labels_that_come_at_once_are_bounded_too(
         await versions.rollback_label(NS, "w", "one-more", ADA, "")
 
 
+async def test_a_label_finds_no_version_of_a_workflow_that_is_made_again_meanwhile(
+    library: Library, overtaken: Overtaken
+) -> None:
+    """As if it had come later."""
+    await register(library, "a")
+
+    async def make_again() -> None:
+        await library.delete_workflow(NS, "w", "", ADA)
+        await register(library, "a")
+
+    overtaken.store.first = make_again
+    with pytest.raises(NotFound) as gone:
+        await overtaken.versions.set_label(NS, "w", "live", "1", ADA, "")
+    assert gone.value.reason == "WORKFLOW_NOT_FOUND"
+
+
 async def test_labels_go_with_the_workflow(library: Library, versions: Versions) -> None:
     """Made again, it has none; what was done stays written."""
     await register(library, "a")
