@@ -9,7 +9,7 @@ import orjson
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.compiled import Compiled, Text, digest, tasks_digest
-from flowmesh.definition.records import Referred, User
+from flowmesh.definition.records import Meaning, Referred, User
 from flowmesh.definition.references import References
 from flowmesh.definition.store import DefinitionStore, VersionId
 from flowmesh.definitions import (
@@ -36,13 +36,13 @@ Tasks = Mapping[TaskRef, Task]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found, and what it was found with: the versions of references, and the users.
+    """What was found, and what it was found with: what references mean, and the users.
 
     `affected` are the versions that will run with a task of the source in place of an older one.
     """
 
     problems: tuple[Problem, ...]
-    references: Mapping[TaskRef, int]
+    references: Mapping[TaskRef, Meaning]
     users: tuple[User, ...]
     affected: tuple[VersionId, ...]
 
@@ -70,10 +70,10 @@ class Checker:
             lambda: check(reading, references, references.why),
         )
         problems = [*reading.problems, *found]
-        versions = {ref: stored[ref].version for ref in refs - own.keys() if ref in stored}
+        meanings = {ref: stored[ref].meaning for ref in refs - own.keys() if ref in stored}
         changed = {ref: task for ref, task in own.items() if ref in stored}
         if not changed:
-            return Checked(tuple(problems), versions, (), ())
+            return Checked(tuple(problems), meanings, (), ())
         users = await self._store.users(namespace, [ref.name for ref in changed])
         affected = _affected(users, changed, stored, _replaced(namespace, reading))
         if not errors_in(problems):
@@ -83,8 +83,8 @@ class Checker:
                 for version, names in affected.items()
                 if names & suspects
             }
-            problems += await self._broken(suspected, own, text, versions)
-        return Checked(tuple(problems), versions, tuple(users), tuple(affected))
+            problems += await self._broken(suspected, own, text, meanings)
+        return Checked(tuple(problems), meanings, tuple(users), tuple(affected))
 
     async def _names(self, namespace: str) -> list[str]:
         """Some tasks of the library, of which one may have been meant."""
@@ -114,25 +114,27 @@ class Checker:
             digest(key, name), lambda: plan_in(text.reading, references, name)
         )
 
-    async def check_version(self, version: VersionId) -> tuple[list[Problem], dict[TaskRef, int]]:
-        """What is wrong with a stored version now, and the versions of its tasks."""
-        versions: dict[TaskRef, int] = {}
-        async for _, problems in self._rechecked([version], {}, "", versions):
-            return problems, versions
-        return [], versions
+    async def check_version(
+        self, version: VersionId
+    ) -> tuple[list[Problem], dict[TaskRef, Meaning]]:
+        """What is wrong with a stored version now, and what its references mean."""
+        meanings: dict[TaskRef, Meaning] = {}
+        async for _, problems in self._rechecked([version], {}, "", meanings):
+            return problems, meanings
+        return [], meanings
 
     async def _broken(
         self,
         suspected: Mapping[VersionId, str],
         own: Tasks,
         text: Text,
-        versions: dict[TaskRef, int],
+        meanings: dict[TaskRef, Meaning],
     ) -> list[Problem]:
         """What the tasks of a source break in workflows, told of the tasks."""
         reading = text.reading
         assert reading.source is not None
         broken: list[Problem] = []
-        async for version, problems in self._rechecked(list(suspected), own, text.digest, versions):
+        async for version, problems in self._rechecked(list(suspected), own, text.digest, meanings):
             if problems:
                 before, _ = await self.check_version(version)
                 # Checks may have become stricter since it was registered.
@@ -151,9 +153,9 @@ class Checker:
         wanted: Sequence[VersionId],
         own: Tasks,
         own_digest: str,
-        versions: dict[TaskRef, int],
+        meanings: dict[TaskRef, Meaning],
     ) -> AsyncIterator[tuple[VersionId, list[Problem]]]:
-        """Each version with its errors, some at a time; adds what tasks it was checked with.
+        """Each version with its errors, some at a time; adds what it was checked with.
 
         `own_digest` is that of the text that brings the tasks `own`.
         """
@@ -167,7 +169,7 @@ class Checker:
                 for ref in refs_of(namespace, workflow.task_refs)
             }
             stored = await self._store.referred(refs - own.keys())
-            versions |= {ref: found.version for ref, found in stored.items()}
+            meanings |= {ref: found.meaning for ref, found in stored.items()}
             for version, workflow in workflows.items():
                 references = References(version[0], stored, own, settled=True)
                 key = digest("version", version, own_digest, tasks_digest(stored, own))

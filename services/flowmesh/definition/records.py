@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowmesh.definitions import TaskRef
 
@@ -51,13 +51,24 @@ class TemplateVersion:
     created_at: datetime
 
 
+class Meaning(NamedTuple):
+    """What a reference means: a version, and who may refer to the task."""
+
+    version: int
+    visibility: str
+
+
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """What a reference is: the version that it means, and who may refer to the task."""
+    """The same with what the version says."""
 
     version: int
     visibility: str
     definition: bytes
+
+    @property
+    def meaning(self) -> Meaning:
+        return Meaning(self.version, self.visibility)
 
 
 @dataclass(frozen=True, slots=True)

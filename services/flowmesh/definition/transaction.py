@@ -10,6 +10,7 @@ from flowmesh.definition.records import (
     Author,
     Done,
     Label,
+    Meaning,
     Request,
     TaskVersion,
     TemplateVersion,
@@ -94,13 +95,15 @@ class Transaction:
             if row["namespace"] == self._namespace and row["name"] in names
         }
 
-    async def referred(self, refs: Collection[TaskRef]) -> dict[TaskRef, int]:
-        """The versions that references mean now."""
+    async def referred(self, refs: Collection[TaskRef]) -> dict[TaskRef, Meaning]:
+        """What those of the references mean now that mean something."""
         if not refs:
             return {}
-        rows = self._sql.versions_referred_to(self._connection, **ref_columns(refs))
+        rows = self._sql.meanings_of(self._connection, **ref_columns(refs))
         return {
-            TaskRef(row["namespace"], row["name"], row["pinned"]): row["version"]
+            TaskRef(row["namespace"], row["name"], row["pinned"]): Meaning(
+                row["version"], row["visibility"]
+            )
             async for row in rows
         }
 

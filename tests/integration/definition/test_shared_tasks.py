@@ -2,6 +2,7 @@
 
 from flowmesh.definition.library import Library
 from flowmesh.errors import FlowmeshError
+from tests.integration.definition.conftest import Overtaken
 from tests.integration.definition.sources import YAML, documents, task, workflow
 
 HERE, THERE = "default", "elsewhere"
@@ -53,3 +54,16 @@ async def test_who_brings_a_private_task_may_be_pinned_to_an_older_version(
     source = (task("t", visibility="private"), workflow("w", "t@1"))
     assert await outcome(library, HERE, *source) == ""
     assert await outcome(library, HERE, *source) == ""
+
+
+async def test_a_task_that_is_closed_while_a_workflow_comes_is_closed_to_it(
+    library: Library, overtaken: Overtaken
+) -> None:
+    """Also to one that is pinned: the versions of its tasks are those that it was checked with."""
+    assert await outcome(library, HERE, task("t", visibility="public")) == ""
+
+    async def close() -> None:
+        assert await outcome(library, HERE, task("t")) == ""
+
+    overtaken.store.first = close
+    assert await outcome(overtaken.library, THERE, workflow("w", "default/t@1")) == "TASK_NOT_FOUND"

@@ -71,9 +71,10 @@ cross join lateral (
     limit 1
 ) as found;
 
--- name: versions-referred-to(namespaces, names, versions)
--- The same without what they hold.
-select wanted.namespace, wanted.name, wanted.version as pinned, found.version
+-- name: meanings-of(namespaces, names, versions)
+-- What each is now, without what it holds.
+select
+    wanted.namespace, wanted.name, wanted.version as pinned, found.version, tasks.visibility
 from unnest(:namespaces::text[], :names::text[], :versions::int[])
     as wanted (namespace, name, version)
 join tasks on tasks.namespace = wanted.namespace and tasks.name = wanted.name and tasks.live
