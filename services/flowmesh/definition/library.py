@@ -31,7 +31,7 @@ from flowmesh.definition.records import (
     WorkflowVersion,
 )
 from flowmesh.definition.references import References
-from flowmesh.definition.registration import write
+from flowmesh.definition.registration import applied_of, write
 from flowmesh.definition.store import DefinitionStore, VersionId
 from flowmesh.definitions import (
     TEMPLATE_LABEL,
@@ -89,10 +89,25 @@ class Library:
     ) -> tuple[list[Applied], Checked]:
         """Writes what a source holds, all or nothing; the second is what was found with it."""
         request = request_of(request_id, b"register" if one_workflow else b"apply", source)
+        return await self.apply_as(
+            request, namespace, source, content_type, author, one_workflow=one_workflow
+        )
+
+    async def apply_as(
+        self,
+        request: Request | None,
+        namespace: str,
+        source: bytes,
+        content_type: str,
+        author: Author,
+        *,
+        one_workflow: bool = False,
+    ) -> tuple[list[Applied], Checked]:
+        """The same for any call that makes a source."""
         if request is not None:
             earlier = await self._store.answer(namespace, request)
             if earlier is not None:
-                return [Applied(**resource) for resource in earlier], NOTHING_CHECKED
+                return applied_of(earlier), NOTHING_CHECKED
         text = await self.read(source, content_type)
         reading = text.reading
         for _ in range(limits.APPLY_ATTEMPTS_MAX):

@@ -84,10 +84,14 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A mutating call that may be repeated: its id, and a digest of what it asks for."""
+    """A mutating call that may be repeated: its id, and a digest of what it asks for.
+
+    The answer of one that does not say the source itself is kept `with_source`.
+    """
 
     id: str
     content: str
+    with_source: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
@@ -69,7 +70,7 @@ async def write(
         if request is not None:
             earlier = await change.claim(request)
             if earlier is not None:
-                return [Applied(**resource) for resource in earlier]
+                return applied_of(earlier)
         locked = await _lock(change, reading, checked)
         applied = []
         for read in reading.resources:
@@ -88,8 +89,21 @@ async def write(
                 )
             )
         if request is not None:
-            await change.remember(request, [asdict(resource) for resource in applied])
+            await change.remember(request, _answer_of(applied, reading, request))
         return applied
+
+
+def applied_of(answer: Any) -> list[Applied]:
+    """What a call did, by the answer that is kept of it."""
+    resources = answer["resources"] if isinstance(answer, dict) else answer
+    return [Applied(**resource) for resource in resources]
+
+
+def _answer_of(applied: list[Applied], reading: Reading, request: Request) -> Any:
+    resources = [asdict(resource) for resource in applied]
+    if not request.with_source or reading.source is None:
+        return resources
+    return {"resources": resources, "source": reading.source.text}
 
 
 async def _lock(change: Transaction, reading: Reading, checked: Checked) -> _Locked:

@@ -1,6 +1,7 @@
 """Templates of all namespaces: those that were applied, and those that come with Flowmesh."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,8 @@ import yaml
 from flowmesh.definition import limits
 from flowmesh.definition.library import VERSION_MAX, Library, request_of
 from flowmesh.definition.paging import page_size
-from flowmesh.definition.records import Action, Applied, Author, Done, TemplateVersion
+from flowmesh.definition.records import Action, Applied, Author, Done, Request, TemplateVersion
+from flowmesh.definition.registration import applied_of
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definitions import (
     Problem,
@@ -97,6 +99,11 @@ class Templates:
         dry_run: bool,
     ) -> tuple[list[Applied], list[Problem], bytes]:
         """Makes a workflow of a template; the last of the answer is what the template became."""
+        request = None if dry_run else _request_of(request_id, name, version, target, parameters)
+        if request is not None:
+            earlier = await self._store.answer(namespace, request)
+            if earlier is not None:
+                return applied_of(earlier), [], earlier["source"].encode()
         found = await self.template(namespace, name, version)
         template = load_template(orjson.loads(found.definition))
         documents = instantiate(template, target, _object(parameters))
@@ -108,8 +115,8 @@ class Templates:
             width=limits.YAML_COLUMNS,
         ).encode()
         if not dry_run:
-            applied, checked = await self._library.apply(
-                namespace, source, _YAML, request_id, author
+            applied, checked = await self._library.apply_as(
+                request, namespace, source, _YAML, author
             )
             return applied, warnings_in(checked.problems), source
         checked = await self._library.validate(namespace, source, _YAML)
@@ -126,6 +133,15 @@ class _Plain(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _request_of(
+    request_id: str, name: str, version: int, target: str, parameters: bytes
+) -> Request | None:
+    """By what is asked for: what the template says may have changed when it is repeated."""
+    content = f"{name}\0{version}\0{target}\0".encode() + parameters
+    request = request_of(request_id, b"instantiate", content)
+    return replace(request, with_source=True) if request is not None else None
 
 
 def _bundled(document: dict[str, Any]) -> TemplateVersion:
