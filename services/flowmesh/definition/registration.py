@@ -72,13 +72,15 @@ async def write(
             if earlier is not None:
                 return applied_of(earlier)
         locked = await _lock(change, reading, checked)
-        applied = []
+        applied, triggers = [], []
         for read in reading.resources:
             newest = locked.of(read)
             if newest.digest != read.digest:
                 await change.note(await change_to(change, read, newest), author)
                 version = newest.version + 1
                 await _write(change, compiled, namespace, read, version, checked, locked)
+                if isinstance(read.resource, Workflow):
+                    triggers.append(triggers_of(namespace, read.resource, version))
             applied.append(
                 Applied(
                     read.kind,
@@ -88,6 +90,7 @@ async def write(
                     created=newest.digest != read.digest,
                 )
             )
+        await change.set_triggers(triggers)
         if request is not None:
             await change.remember(request, _answer_of(applied, reading, request))
         return applied
@@ -145,7 +148,6 @@ async def _write(
             own = {TaskRef(namespace, name) for name in locked.tasks}
             known = checked.references.keys() | own
             await change.add_workflow(row, refs_of(namespace, workflow.task_refs) & known)
-            await change.set_triggers(triggers_of(namespace, workflow, version))
             compiled.keep(read.digest, workflow, len(definition))
             analysis = await compiled.analysis(read.digest, lambda: workflow)
             await change.add_analysis(workflow.id, version, analysis.SerializeToString())

@@ -199,17 +199,31 @@ class Transaction:
                 task_versions=columns["versions"],
             )
 
-    async def set_triggers(self, triggers: trigger_pb2.WorkflowTriggers) -> None:
-        """What starts the newest version. Raises HOOK_TAKEN where another workflow has a URL."""
-        named = {"namespace": self._namespace, "workflow": triggers.workflow_id}
-        body = triggers.SerializeToString() if triggers.triggers else b""
-        await self._sql.set_triggers(self._connection, **named, body=body)
-        await self._sql.free_hooks(self._connection, **named)
-        hooks = [each.webhook.hook for each in triggers.triggers if each.HasField("webhook")]
-        if not hooks:
+    async def set_triggers(self, changed: Sequence[trigger_pb2.WorkflowTriggers]) -> None:
+        """What starts the newest versions. Raises HOOK_TAKEN where another workflow has a URL."""
+        if not changed:
             return
-        await self._sql.take_hooks(self._connection, **named, hooks=hooks)
-        async for row in self._sql.hooks_of_others(self._connection, **named, hooks=hooks):
+        hooks = {
+            "hooks": [each.webhook.hook for one in changed for each in _called(one)],
+            "workflows": [one.workflow_id for one in changed for _ in _called(one)],
+        }
+        if hooks["hooks"]:
+            key = f"flowmesh.definition.hooks/{self._namespace}"
+            await self._sql.lock_hooks(self._connection, key=key)
+        for one in changed:
+            await self._sql.set_triggers(
+                self._connection,
+                namespace=self._namespace,
+                workflow=one.workflow_id,
+                body=one.SerializeToString() if one.triggers else b"",
+            )
+        ids = [one.workflow_id for one in changed]
+        await self._sql.free_hooks(self._connection, namespace=self._namespace, workflows=ids)
+        if not hooks["hooks"]:
+            return
+        named = {"namespace": self._namespace, **hooks}
+        await self._sql.take_hooks(self._connection, **named)
+        async for row in self._sql.hooks_of_others(self._connection, **named):
             message = f"the URL {row['hook']!r} is that of workflow {row['workflow']!r}"
             raise Conflict("HOOK_TAKEN", f"{message}; choose another path for the webhook")
 
@@ -229,7 +243,7 @@ class Transaction:
             return False
         await self._sql.delete_workflow_versions(self._connection, **named)
         nothing = trigger_pb2.WorkflowTriggers(workflow_id=workflow_id)
-        await self.set_triggers(nothing)
+        await self.set_triggers([nothing])
         return True
 
     # --- templates ---
@@ -299,6 +313,11 @@ class Transaction:
         await self._sql.delete_label(
             self._connection, namespace=self._namespace, workflow=workflow_id, label=label
         )
+
+
+def _called(triggers: trigger_pb2.WorkflowTriggers) -> list[trigger_pb2.Trigger]:
+    """Those that have a URL."""
+    return [each for each in triggers.triggers if each.HasField("webhook")]
 
 
 class Newest:

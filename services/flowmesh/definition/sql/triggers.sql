@@ -8,19 +8,26 @@ insert into triggers (namespace, workflow, body)
 select :namespace, :workflow, :body::bytea where length(:body::bytea) > 0
 on conflict (namespace, workflow) do update set body = excluded.body;
 
--- name: free-hooks(namespace, workflow)!
-delete from hooks where namespace = :namespace and workflow = :workflow;
+-- name: lock-hooks(key)!
+-- Who frees some and takes others could wait for one who does so the other way round.
+select pg_advisory_xact_lock(hashtextextended(:key::text, 0));
 
--- name: take-hooks(namespace, workflow, hooks)!
+-- name: free-hooks(namespace, workflows)!
+delete from hooks where namespace = :namespace and workflow = any(:workflows::text[]);
+
+-- name: take-hooks(namespace, hooks, workflows)!
 insert into hooks (namespace, hook, workflow)
-select :namespace, wanted.hook, :workflow from unnest(:hooks::text[]) as wanted (hook)
-order by wanted.hook
+select :namespace, wanted.hook, wanted.workflow
+from unnest(:hooks::text[], :workflows::text[]) as wanted (hook, workflow)
 on conflict do nothing;
 
--- name: hooks-of-others(namespace, workflow, hooks)
-select hook, workflow from hooks
-where namespace = :namespace and hook = any(:hooks::text[]) and workflow <> :workflow
-order by hook;
+-- name: hooks-of-others(namespace, hooks, workflows)
+-- Those wanted that another workflow has.
+select hooks.hook, hooks.workflow
+from unnest(:hooks::text[], :workflows::text[]) as wanted (hook, workflow)
+join hooks on hooks.namespace = :namespace and hooks.hook = wanted.hook
+where hooks.workflow <> wanted.workflow
+order by hooks.hook;
 
 -- name: triggers-of(namespace, ids)
 -- Of the names, deleted ones included.

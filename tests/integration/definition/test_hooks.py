@@ -1,0 +1,49 @@
+"""URLs of webhooks: one workflow of a namespace has each, on a real database."""
+
+import asyncio
+
+import pytest
+
+from flowmesh.definition.library import Library
+from flowmesh.errors import Conflict, Invalid
+from tests.integration.definition.sources import YAML, documents, workflow
+
+NS = "default"
+
+
+def called(name: str, *paths: str) -> dict[str, object]:
+    hooks = [{"id": f"h{index}", "webhook": {"path": path}} for index, path in enumerate(paths)]
+    return workflow(name, "noop", triggers=hooks)
+
+
+async def apply(library: Library, *resources: dict[str, object]) -> None:
+    await library.apply(NS, documents(*resources), YAML, "")
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+async def test_workflows_of_one_source_exchange_their_urls(library: Library, names: str) -> None:
+    """In either order; what a workflow outside of it has stays its own."""
+    first, second = names
+    await apply(library, called(first, "x", "y"), called(second, "z"), called("c", "taken"))
+    await apply(library, called(first, "z"), called(second, "x"))
+    await apply(library, called("d", "y"))
+    with pytest.raises(Conflict) as taken:
+        await apply(library, called(first, "x"), called(second, "taken"))
+    assert taken.value.reason == "HOOK_TAKEN"
+    with pytest.raises(Conflict):
+        await apply(library, called(first, "both"), called(second, "both"))
+
+
+async def test_sources_that_want_the_same_urls_at_once_do_not_wait_for_each_other_for_ever(
+    library: Library, another_library: Library
+) -> None:
+    """One has them, the other is told who."""
+    wants = [("a", "x"), ("b", "y"), ("c", "y"), ("d", "x")]
+    one, other = [called(*want) for want in wants[:2]], [called(*want) for want in wants[2:]]
+    for _ in range(10):
+        done = await asyncio.gather(
+            apply(library, *one), apply(another_library, *other), return_exceptions=True
+        )
+        assert [type(each) for each in done if each is not None] == [Conflict], done
+        for name, _ in wants:
+            await asyncio.gather(library.delete_workflow(NS, name, ""), return_exceptions=True)
