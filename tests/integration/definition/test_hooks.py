@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from flowmesh.definition.library import Library
-from flowmesh.errors import Conflict, Invalid
+from flowmesh.errors import Conflict
 from tests.integration.definition.sources import YAML, documents, workflow
 
 NS = "default"

@@ -41,6 +41,17 @@ def loaded(document: Json) -> Workflow:
     return load_workflow(document)
 
 
+def test_the_url_of_a_webhook_is_one_that_can_be_called() -> None:
+    """Made of two names, it is an id as they are; a path makes it shorter."""
+    webhooks: Json = {name: {"id": name, "webhook": {}} for name in ("h" * 126, "h" * 127)}
+    assert loaded(native(webhooks["h" * 126])).triggers
+    reading = read_source(orjson.dumps(native(webhooks["h" * 127])))
+    (problem,) = errors_in(check(reading, lambda _: None))
+    assert (problem.code, problem.place) == ("TRIGGER_INVALID", "triggers[0].webhook")
+    webhooks["h" * 127]["webhook"]["path"] = "short"
+    assert loaded(native(webhooks["h" * 127])).triggers
+
+
 def test_a_trigger_says_everything_that_firing_needs() -> None:
     """A schedule, an event, a webhook with its default URL and provider."""
     cron = {"expression": "@daily", "timezone": "Asia/Tokyo", "catchUp": "ALL", "catchUpMax": 3}

@@ -7,6 +7,7 @@ from typing import Final
 from flowmesh.definitions.builtins import RECEIVE
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.checks.templates import note_invalid
+from flowmesh.definitions.limits import ID_CHARACTERS_MAX
 from flowmesh.definitions.model import Json, Workflow, every_node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.receivers import given_receiver
@@ -67,6 +68,12 @@ def _check(trigger: Trigger, problems: Problems) -> None:
             _check_filter(events, trigger.path, problems)
             roots = EVENT_ROOTS
         case Webhook() as webhook:
+            if len(webhook.hook) > ID_CHARACTERS_MAX:
+                message = (
+                    f"the URL {webhook.hook[:64]!r}… has {len(webhook.hook)} characters; "
+                    f"at most {ID_CHARACTERS_MAX} are allowed; give it a shorter path"
+                )
+                problems.add(_INVALID, message, trigger.path)
             # That of a node is checked with the node.
             if not webhook.signal:
                 check_receiver(webhook.receiver, trigger.path, problems)
