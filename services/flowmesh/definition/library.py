@@ -265,6 +265,7 @@ class Library:
         durations_ms: Mapping[str, int],
     ) -> tuple[int, definition_pb2.Analysis]:
         """The analysis stored with a version, or another one where another one is asked for."""
+        _check_durations(durations_ms)
         found = await self.workflow(namespace, workflow_id, version)
         if not path_count_max and not durations_ms:
             stored = await self._store.analysis(namespace, workflow_id, found.version)
@@ -448,6 +449,14 @@ def _check_choice(version: int, label: str) -> None:
         message = "name a version by its number or by a label, not by both"
         violation = Violation("version_label", message, "REQUEST_INVALID")
         raise Invalid("REQUEST_INVALID", message, violations=(violation,))
+
+
+def _check_durations(durations_ms: Mapping[str, int]) -> None:
+    for node, duration_ms in durations_ms.items():
+        if not 0 <= duration_ms <= limits.DURATION_MS_MAX:
+            message = f"a duration is from 0 to {limits.DURATION_MS_MAX} ms, not {duration_ms}"
+            violation = Violation(f"durations_ms[{node}]", message, "REQUEST_INVALID")
+            raise Invalid("REQUEST_INVALID", message, violations=(violation,))
 
 
 def _in_use(name: str, version: int, namespace: str, users: list[User]) -> WrongState:

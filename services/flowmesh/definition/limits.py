@@ -38,6 +38,8 @@ TEXT_CHARACTERS_MAX = 1_024
 DIFFERENCES_KEPT_MAX = 200
 DIFFERENCE_BYTES_MAX = 4_096
 
+# How long a node may be said to take: as long as an execution may be kept.
+DURATION_MS_MAX = 3_650 * 24 * 3_600_000
 TEMPLATES_COUNTED_MAX = 1_000
 YAML_COLUMNS = 100
 

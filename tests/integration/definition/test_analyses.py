@@ -8,6 +8,7 @@ import pytest
 from flowmesh.definition.library import Library
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definitions import analyse, load_workflow
+from flowmesh.errors import Invalid
 from tests.integration.definition.sources import JSON, steps
 
 NS = "default"
@@ -38,6 +39,15 @@ async def test_other_durations_and_more_paths_are_analysed_anew(library: Library
     assert analysis.critical_path_ms == 7
     _, capped = await library.analysis(NS, "w", 0, 1, {})
     assert len(capped.paths) == 1
+
+
+@pytest.mark.parametrize("duration_ms", [-1, 2**63 - 1])
+async def test_durations_that_nothing_has_are_refused(library: Library, duration_ms: int) -> None:
+    """With the node they are told of."""
+    await library.apply(NS, steps("w", "a", "b"), JSON, "")
+    with pytest.raises(Invalid) as refused:
+        await library.analysis(NS, "w", 0, 0, dict.fromkeys("ab", duration_ms))
+    assert [each.field for each in refused.value.violations] == ["durations_ms[a]"]
 
 
 async def test_a_version_of_before_is_analysed_when_it_is_asked_for(
