@@ -1,12 +1,16 @@
 """Executions are found by a filter, counted in groups, and acted on together."""
 
 import asyncio
+import math
 import time
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from flowmesh.api.common.v1.search_pb2 import SearchValue
+from flowmesh.api.execution.v1.search_service_pb2 import SetSearchAttributesRequest
 from flowmesh.errors import Invalid, WrongState
 from flowmesh.sdk import Client
 from flowmesh.testing.polling import until
@@ -263,6 +267,33 @@ async def test_labels_and_paces_are_bounded(suite: Suite) -> None:
         assert bulk.matched == 1
         with pytest.raises(Invalid, match="1000"):
             await client.start_bulk("cancel", "status = paused", rate_per_second=1_001)
+
+
+async def test_times_and_numbers_are_bounded(suite: Suite) -> None:
+    """Times are of the years 1 to 9999 in UTC, wherever they are told; numbers are numbers."""
+    async with Client(suite.grpc_address) as client:
+        await client.register(ORDERS)
+        for due in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"):
+            at_edge = await order(client, "c-edge", 1, "edge", due=due)
+            shown = (await client.get_execution(at_edge)).search["attr.due"]
+            assert shown == datetime.fromisoformat(due)
+        for due in ("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"):
+            with pytest.raises(Invalid) as refused:
+                await order(client, "c-beyond", 1, "edge", due=due)
+            assert refused.value.reason == "SEARCH_ATTRIBUTE_INVALID"
+        for wrong in (
+            {"name": "due", "time_us": 2**62},
+            {"name": "due", "time_us": -(2**62)},
+            {"name": "amount", "number": math.nan},
+            {"name": "amount", "number": -math.inf},
+        ):
+            request = SetSearchAttributesRequest(
+                execution_id=at_edge, values=[SearchValue(**wrong)]
+            )
+            with pytest.raises(Invalid) as refused:
+                await client.caller.call(client.search_service.SetSearchAttributes, request)
+            assert refused.value.reason == "SEARCH_ATTRIBUTE_INVALID"
+        assert await found(client, 'input.customerId = "c-beyond"') == []
 
 
 async def test_a_rerun_is_found_as_the_first_one(suite: Suite) -> None:

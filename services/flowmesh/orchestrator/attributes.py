@@ -1,7 +1,8 @@
 """What an execution is found by from its start on: labels, and values computed from its input."""
 
+import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import msgspec
@@ -17,6 +18,13 @@ from flowmesh.plan import Plan
 LABELS_MAX = 20
 VALUE_CHARACTERS_MAX = 256
 """Of a text; a longer one is no keyword, and is refused."""
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+TIME_US_MIN, TIME_US_MAX = (
+    (at.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    for at in (datetime.min, datetime.max)
+)
+"""Of a time, in µs: it is stored as text of one width."""
 
 _TYPES: dict[int, str] = {
     plan_pb2.SEARCH_TYPE_TEXT: "text",
@@ -73,6 +81,10 @@ def check_set(
             _refuse(name, f"it is declared as {_TYPES[kind]}")
         if member == "text":
             _check_text(name, value.text)
+        elif member == "time_us":
+            _check_time(name, value.time_us)
+        elif member == "number" and not math.isfinite(value.number):
+            _refuse(name, f"{value.number} is no number")
         named = search_pb2.SearchValue()
         named.CopyFrom(value)
         named.name = name
@@ -133,7 +145,14 @@ def _time_us(name: str, text: str) -> int:
     except ValueError:
         _refuse(name, f"{text[:64]!r} is not {_TYPES[plan_pb2.SEARCH_TYPE_TIME]}")
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return int(at.timestamp() * 1_000_000)
+    time_us = (at - EPOCH) // timedelta(microseconds=1)
+    _check_time(name, time_us)
+    return time_us
+
+
+def _check_time(name: str, time_us: int) -> None:
+    if not TIME_US_MIN <= time_us <= TIME_US_MAX:
+        _refuse(name, "the time is not between the years 1 and 9999 in UTC")
 
 
 def _check_text(name: str, text: str) -> None:

@@ -18,11 +18,9 @@ from flowmesh.orchestrator.errors import (
     Moved,
     StatementRefused,
     StorageFull,
-    command_failed,
     storage_full,
     storage_unavailable,
 )
-from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.ids import ExecutionIds
 from flowmesh.orchestrator.inbox import BY_CALLERS, Inbox
 from flowmesh.orchestrator.lingering import Linger
@@ -34,7 +32,7 @@ from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed, OrchestratorStore
 from flowmesh.orchestrator.touched import Touched
 from flowmesh.orchestrator.undecided import Undecided
-from flowmesh.orchestrator.verdicts import decided
+from flowmesh.orchestrator.verdicts import decided, in_place_of
 from flowmesh.orchestrator.works import STALE, Answer, Started, StartWork, Work
 from flowmesh.runtime import Clock
 
@@ -170,7 +168,12 @@ class Committer:
         now_us = self._ownership.now_us()
         for one in touched:
             epochs[one.partition] = self._ownership.epochs[one.partition]
-            self._fill(batch, one, now_us)
+            try:
+                self._fill(batch, one, now_us)
+            except Exception:  # noqa: BLE001 (logged there, and told to whoever sent it)
+                self._unfit(touched, one)
+                self._starts.failed()
+                return
         for one in unchanged:
             # Somebody else may have gone on since: an answer from memory waits for the fence too.
             epochs[one.partition] = self._ownership.epochs[one.partition]
@@ -317,13 +320,7 @@ class Committer:
         A result is replaced by the failure of its attempt; whoever else sent it is told.
         """
         self._states.discard(one.entry.state.execution_id)
-        command = poison.command
-        if not isinstance(command, TaskEnded) or command.failure is not None:
-            poison.answer(command_failed())
-            return one.works
-        told = failure("POISON", "the result cannot be applied")
-        replaced = TaskEnded(command.node, command.attempt, failure=told)
-        return [*one.works, Work(poison.execution_id, poison.partition, replaced, poison.answer)]
+        return [*one.works, *in_place_of(poison)]
 
     def _fill(self, batch: CommitBatch, one: Touched, now_us: int) -> None:
         state, partition = one.entry.state, one.partition
@@ -435,6 +432,23 @@ class Committer:
         for execution_id in executions:
             self._states.discard(execution_id)
         self._undecided.thrown_away(executions)
+
+    def _unfit(self, touched: list[Touched], unfit: Touched) -> None:
+        """What came of one execution cannot be written: of its commands each is decided alone.
+
+        The batch is thrown away; the others' commands are decided anew.
+        """
+        self._ownership.log.exception("command_unfit", execution_id=unfit.entry.state.execution_id)
+        self._throw_away(touched)
+        again: list[Work] = []
+        for one in touched:
+            for work in one.works:
+                if one is unfit and work.solo:
+                    again += in_place_of(work)
+                else:
+                    work.solo |= one is unfit
+                    again.append(work)
+        self._inbox.put_back(again, first=True)
 
     def _refused(self, touched: list[Touched], error: StatementRefused) -> None:
         """Throws the batch away and sends its commands one by one; a lone one is answered."""

@@ -8,12 +8,14 @@ from flowmesh.engine import (
     NodeUnfit,
     State,
     StillOpen,
+    TaskEnded,
     Transition,
     Unfit,
     decide,
 )
 from flowmesh.errors import FlowmeshError
 from flowmesh.orchestrator.errors import (
+    command_failed,
     execution_ended,
     execution_open,
     no_room,
@@ -21,7 +23,9 @@ from flowmesh.orchestrator.errors import (
     node_unfit,
     wrong_status,
 )
+from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.views import status_name
+from flowmesh.orchestrator.works import Work
 
 
 def decided(state: State, command: Command, now_us: int, into: Transition) -> bool | FlowmeshError:
@@ -41,3 +45,14 @@ def decided(state: State, command: Command, now_us: int, into: Transition) -> bo
         return execution_open(execution_id, status_name(still.status))
     except Full as full:
         return no_room(execution_id, full)
+
+
+def in_place_of(poison: Work) -> list[Work]:
+    """The failure of its attempt for a result that cannot be applied; else its sender is told."""
+    command = poison.command
+    if not isinstance(command, TaskEnded) or command.failure is not None:
+        poison.answer(command_failed())
+        return []
+    told = failure("POISON", "the result cannot be applied")
+    replaced = TaskEnded(command.node, command.attempt, failure=told)
+    return [Work(poison.execution_id, poison.partition, replaced, poison.answer)]

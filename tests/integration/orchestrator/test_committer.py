@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.common.v1 import payload_pb2, search_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.engine import Signal, Start, TaskEnded
+from flowmesh.engine import Asked, SetAttributes, Signal, Start, TaskEnded
 from flowmesh.errors import FlowmeshError, Invalid, Overloaded, Unavailable, WrongState
 from flowmesh.orchestrator.batch import CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver, Moved
@@ -295,3 +295,24 @@ async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
         with pytest.raises(WrongState) as refused:
             await executions.plan_for(start)
         assert refused.value.reason == "PAYLOAD_MISSING"
+
+
+async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStore) -> None:
+    """Its sender is told; others of the batch are committed, by the same incarnation."""
+    async with running(store) as core:
+        ids = [await core.start(TWO_STEPS), await core.start(TWO_STEPS)]
+        incarnation = core.owner.ownership.incarnation
+        unfit = SetAttributes((search_pb2.SearchValue(name="attr.due", time_us=2**62),))
+        go = Signal("go", payload_pb2.Payload(data=b"1"))
+        asked = [(ids[0], go), (ids[0], unfit), (ids[1], go), (ids[0], go), (ids[1], unfit)]
+
+        def sent(execution_id: str, command: Asked) -> Any:
+            return core.ask(lambda reply: Work(execution_id, 1, command, reply))
+
+        answers = await asyncio.gather(*(sent(*one) for one in asked))
+
+        told = [isinstance(answer, int) for answer in answers]
+        assert told == [True, False, True, True, False]
+        assert {getattr(answers[at], "reason", "") for at in (1, 4)} == {"INTERNAL"}
+        assert core.owner.ownership.incarnation == incarnation
+        assert isinstance(await sent(ids[0], go), int)
