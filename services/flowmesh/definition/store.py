@@ -185,8 +185,9 @@ class DefinitionStore:
             label=label,
             before=before,
             count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
         )
-        return await first_of(rows, count, partial(change_of, kind, name))
+        return await page_of(rows, partial(change_of, kind, name))
 
     async def changed_ever(self, namespace: str, kind: str, name: str) -> bool:
         return bool(

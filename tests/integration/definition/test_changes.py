@@ -1,6 +1,7 @@
 """Labels, and changes of tasks that meet each other, on a real database."""
 
 import asyncio
+import json
 
 import asyncpg
 import pytest
@@ -34,6 +35,10 @@ async def apply(library: Library, *resources: object) -> None:
 
 async def register(library: Library, *step_ids: str) -> None:
     await library.apply(NS, steps("w", *step_ids), "", "", ADA)
+
+
+async def apply_steps(library: Library, steps_of_it: list[dict[str, object]]) -> None:
+    await library.apply(NS, json.dumps({"id": "w", "steps": steps_of_it}).encode(), "", "", ADA)
 
 
 def shape(*kinds: str) -> object:
@@ -209,3 +214,23 @@ async def test_a_kind_that_is_none_is_refused(versions: Versions) -> None:
     with pytest.raises(Invalid) as wrong:
         await versions.changes(NS, "Cat", "w", label="", size=0, token="")
     assert "WorkflowTask" in wrong.value.message
+
+
+async def test_a_page_of_large_changes_ends_before_it_grows_too_large(
+    library: Library, versions: Versions
+) -> None:
+    """Each stands on one page, and no page is empty."""
+    for number in range(4):
+        body = {"url": "http://service/", "method": "POST", "body": f"{number}" * 4_000}
+        many = [{"id": f"s{each}", "action": "http.request", "params": body} for each in range(150)]
+        await apply_steps(library, many)
+    seen, token, pages = [], "", 0
+    while token or not pages:
+        page, token = await versions.changes(NS, "Workflow", "w", label="", size=0, token=token)
+        size = sum(len(str(each)) for change in page for each in change.done.differences)
+        assert page
+        assert size <= limits.PAGE_BYTES_MAX
+        seen += [change.done.version for change in page]
+        pages += 1
+    assert seen == [4, 3, 2, 1]
+    assert pages > 1

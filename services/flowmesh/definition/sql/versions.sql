@@ -32,16 +32,31 @@ insert into changes (
     :differences::text::jsonb, :truncated
 );
 
--- name: changes-page(namespace, kind, name, label, before, count)
--- What was done under a name, newest first.
+-- name: changes-page(namespace, kind, name, label, before, count, bytes_max)
+-- What was done under a name, newest first; a page ends where it would grow too large.
+with page as (
+    select
+        found.number,
+        row_number() over (order by found.number desc) as place,
+        sum(octet_length(found.differences::text)) over (order by found.number desc) as total_bytes
+    from (
+        select number, differences
+        from changes
+        where namespace = :namespace and kind = :kind and name = :name and number < :before
+            and (:label::text = '' or label = :label::text)
+        order by number desc
+        limit :count + 1
+    ) as found
+)
 select
-    number, action, version, previous_version, label, actor, reason,
-    differences::text as differences, truncated, changed_at
-from changes
-where namespace = :namespace and kind = :kind and name = :name and number < :before
-    and (:label::text = '' or label = :label::text)
-order by number desc
-limit :count + 1;
+    c.number, c.action, c.version, c.previous_version, c.label, c.actor, c.reason,
+    c.differences::text as differences, c.truncated, c.changed_at,
+    (select count(*) from page) as held
+from page
+join changes as c
+    on c.namespace = :namespace and c.kind = :kind and c.name = :name and c.number = page.number
+where page.place = 1 or (page.place <= :count and page.total_bytes <= :bytes_max)
+order by page.number desc;
 
 -- name: changed-ever(namespace, kind, name)$
 select true from changes
