@@ -206,11 +206,18 @@ class DefinitionStore:
         self, namespace: str, *, after: str, count: int
     ) -> tuple[list[PublicNode], bool]:
         """Those of so many workflows, and whether others have some too."""
-        rows = self._sql.public_nodes(self._pool, namespace=namespace, after=after, count=count)
-        found = [PublicNode(row["id"], row["version"], row["node"]) async for row in rows]
-        ids = list(dict.fromkeys(node.workflow_id for node in found))
-        shown = frozenset(ids[:count])
-        return [node for node in found if node.workflow_id in shown], len(ids) > count
+        rows = self._sql.public_nodes(
+            self._pool,
+            namespace=namespace,
+            after=after,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        found, held = [], 0
+        async for row in rows:
+            found.append(PublicNode(row["id"], row["version"], row["node"]))
+            held = row["held"]
+        return found, held > len({node.workflow_id for node in found})
 
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion | None:
         row = await self._sql.task_version(

@@ -6,10 +6,10 @@ values (:namespace, :id, :version, :analysis);
 select analysis from analyses
 where namespace = :namespace and id = :id and version = :version;
 
--- name: public-nodes(namespace, after, count)
--- Public nodes of the newest versions of graph JSON, of so many workflows and one more.
-select found.id, found.version, node::text as node
-from (
+-- name: public-nodes(namespace, after, count, bytes_max)
+-- Public nodes of the newest versions of graph JSON, of so many workflows; a page ends before one
+-- with which it would grow too large. `held` is the workflows found, one more than fit perhaps.
+with found as (
     select id, version, convert_from(newest.definition, 'UTF8')::jsonb as document
     from workflows
     join workflow_versions as newest using (namespace, id, version)
@@ -18,6 +18,22 @@ from (
             @? '$.nodes[*].metadata.isPublic ? (@ == true)'
     order by id
     limit :count + 1
-) as found,
-jsonb_path_query(found.document, '$.nodes[*] ? (@.metadata.isPublic == true)') as node
-order by found.id;
+),
+nodes as (
+    select found.id, found.version, listed.place, listed.node::text as node
+    from found,
+    jsonb_path_query(found.document, '$.nodes[*] ? (@.metadata.isPublic == true)')
+        with ordinality as listed (node, place)
+),
+sizes as (
+    select
+        id, row_number() over (order by id) as number,
+        sum(sum(octet_length(node))) over (order by id) as total_bytes
+    from nodes
+    group by id
+)
+select nodes.id, nodes.version, nodes.node, (select count(*) from sizes) as held
+from nodes
+join sizes using (id)
+where sizes.number = 1 or (sizes.number <= :count and sizes.total_bytes <= :bytes_max)
+order by nodes.id, nodes.place;
