@@ -161,12 +161,16 @@ class DefinitionStore:
 
     async def triggers_page(
         self, after_namespace: str, after: str, count: int
-    ) -> list[trigger_pb2.WorkflowTriggers]:
+    ) -> tuple[list[trigger_pb2.WorkflowTriggers], bool]:
         """Of all workflows that have some, by namespace and id."""
         rows = self._sql.triggers_page(
-            self._pool, after_namespace=after_namespace, after=after, count=count
+            self._pool,
+            after_namespace=after_namespace,
+            after=after,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
         )
-        return [trigger_pb2.WorkflowTriggers.FromString(row["body"]) async for row in rows]
+        return await page_of(rows, lambda row: trigger_pb2.WorkflowTriggers.FromString(row["body"]))
 
     # --- labels and changes ---
 

@@ -39,9 +39,9 @@ class TriggerCatalogServer(rpc.TriggerCatalogServiceServicer):
         if request.workflow_ids:
             return await self._named(namespace_of(request), request.workflow_ids)
         namespace, _, workflow = last_of(request.page_token, _LIST).partition("/")
-        found = await self._store.triggers_page(namespace, workflow, PAGE_SIZE)
+        found, more = await self._store.triggers_page(namespace, workflow, PAGE_SIZE)
         token = ""
-        if len(found) == PAGE_SIZE:
+        if more:
             token = page_token(_LIST, f"{found[-1].namespace}/{found[-1].workflow_id}")
         return pb.ListWorkflowTriggersResponse(workflows=found, next_page_token=token)
 

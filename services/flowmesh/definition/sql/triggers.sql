@@ -37,9 +37,23 @@ left join triggers on triggers.namespace = w.namespace and triggers.workflow = w
 where w.namespace = :namespace and w.id = any(:ids::text[]) and w.version > 0
 order by w.id;
 
--- name: triggers-page(after_namespace, after, count)
-select namespace, workflow, body
-from triggers
-where (namespace, workflow) > (:after_namespace::text, :after::text)
-order by namespace, workflow
-limit :count;
+-- name: triggers-page(after_namespace, after, count, bytes_max)
+-- By namespace and workflow; a page ends where it would grow too large.
+with page as (
+    select
+        found.namespace, found.workflow, found.body,
+        row_number() over (order by found.namespace, found.workflow) as number,
+        sum(octet_length(found.body)) over (order by found.namespace, found.workflow)
+            as total_bytes
+    from (
+        select namespace, workflow, body
+        from triggers
+        where (namespace, workflow) > (:after_namespace::text, :after::text)
+        order by namespace, workflow
+        limit :count + 1
+    ) as found
+)
+select body, (select count(*) from page) as held
+from page
+where number = 1 or (number <= :count and total_bytes <= :bytes_max)
+order by namespace, workflow;
