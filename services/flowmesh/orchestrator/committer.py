@@ -6,6 +6,7 @@ at a time. Under load the batch grows while commands keep arriving (`lingering`)
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 from flowmesh.engine import State, TaskEnded, Transition
 from flowmesh.errors import Overloaded
@@ -37,6 +38,7 @@ from flowmesh.orchestrator.works import STALE, Answer, Started, StartWork, Work
 from flowmesh.runtime import Clock
 
 FULL_RETRY_S = 0.2
+REFUSED_RETRY_S = 1.0
 LATE_SHOWN = 20
 """Of the results that a batch refuses, so many stand in its line of log."""
 
@@ -451,16 +453,23 @@ class Committer:
         self._inbox.put_back(again, first=True)
 
     def _refused(self, touched: list[Touched], error: StatementRefused) -> None:
-        """Throws the batch away and sends its commands one by one; a lone one is answered."""
+        """Throws the batch away and sends its commands one by one.
+
+        Of a lone one the caller is told; what nobody would ask for again is tried again.
+        """
         self._throw_away(touched)
         for one in touched:
             for work in one.works:
-                if work.solo:
-                    self._ownership.log.error("command_refused", error=str(error))
-                    work.answer(storage_unavailable())
-                else:
+                if not work.solo:
                     work.solo = True
                     self._inbox.put_back((work,), first=False)
+                    continue
+                self._ownership.log.error("command_refused", error=str(error))
+                if isinstance(work.command, BY_CALLERS):
+                    work.answer(storage_unavailable())
+                else:
+                    again = partial(self._inbox.put_back, (work,), first=False)
+                    asyncio.get_running_loop().call_later(REFUSED_RETRY_S, again)
 
     async def _full(self, touched: list[Touched]) -> None:
         """There is no room: callers are told so, results and timers wait until there is."""

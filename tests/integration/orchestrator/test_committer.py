@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from flowmesh.api.common.v1 import payload_pb2, search_pb2
+from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.engine import Asked, SetAttributes, Signal, Start, TaskEnded
+from flowmesh.engine import Asked, SetAttributes, Signal, Start, TaskEnded, TimersDue
 from flowmesh.errors import FlowmeshError, Invalid, Overloaded, Unavailable, WrongState
 from flowmesh.orchestrator.batch import CommitBatch
-from flowmesh.orchestrator.errors import IncarnationOver, Moved
+from flowmesh.orchestrator.errors import IncarnationOver, Moved, StatementRefused
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
 from flowmesh.orchestrator.works import Reply, Started, StartWork, Work
@@ -316,3 +317,31 @@ async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStor
         assert {getattr(answers[at], "reason", "") for at in (1, 4)} == {"INTERNAL"}
         assert core.owner.ownership.incarnation == incarnation
         assert isinstance(await sent(ids[0], go), int)
+
+
+async def test_what_nobody_asks_for_again_outlives_a_database_that_refuses(
+    store: OrchestratorStore,
+) -> None:
+    """A timer that is due goes off as soon as the database takes it; a caller is told at once."""
+    napping = digested(plan(node("nap", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=1)))
+    async with running(store) as core:
+        execution_id = await core.start(napping)
+        line, refused = core.owner.committer.line, []
+        commit = line.commit
+
+        async def refusing(batch: CommitBatch, epochs: Any) -> Any:
+            if len(refused) < 3:
+                refused.append(batch)
+                raise StatementRefused("test")
+            return await commit(batch, epochs)
+
+        line.commit = refusing  # type: ignore[method-assign]
+        due = core.submit(lambda reply: Work(execution_id, 1, TimersDue(), reply))
+        go = Signal("go", payload_pb2.Payload(data=b"1"))
+        told = await core.ask(lambda reply: Work(execution_id, 1, go, reply))
+        assert isinstance(told, Unavailable)
+        assert isinstance(await asyncio.wait_for(due, 10), int)
+        assert len(refused) == 3
+        entry = core.owner.states.get(execution_id)
+        assert entry is not None
+        assert entry.state.ended
