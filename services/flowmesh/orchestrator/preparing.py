@@ -89,11 +89,11 @@ class Preparing:
         state = entry.state
         try:
             payload = await self._rendered(state, {}, lambda read: render_input(state, node, read))
+            if len(payload.data) > INLINE_BYTES_MAX:
+                payload = await self._stored(state, payload)
         except (FlowmeshError, RenderError) as error:
             dispatcher.render_failed(task, str(error))
             return False
-        if len(payload.data) > INLINE_BYTES_MAX:
-            payload = await self._stored(state, payload)
         task.rendered = payload
         return True
 

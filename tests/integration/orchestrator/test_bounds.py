@@ -3,20 +3,31 @@
 import asyncio
 from typing import Any
 
+import orjson
 from structlog.testing import capture_logs
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.engine import HISTORY_EVENTS_MAX, HISTORY_EVENTS_WARN, SIGNALS_BYTES_MAX, Signal
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as dispatch_pb
+from flowmesh.engine import (
+    HISTORY_EVENTS_MAX,
+    HISTORY_EVENTS_WARN,
+    SIGNALS_BYTES_MAX,
+    Signal,
+    TaskEnded,
+)
 from flowmesh.engine import state as s
 from flowmesh.errors import WrongState
+from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX
+from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX, STORED_BYTES_MAX
 from flowmesh.orchestrator.states import Entry
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.works import Answer, Work
-from tests.integration.orchestrator.core import Core, running
-from tests.integration.orchestrator.factories import TWO_STEPS
+from tests.integration.orchestrator.core import Core, running, until
+from tests.integration.orchestrator.factories import TWO_STEPS, digested
+from tests.unit.engine.factories import node, plan
 
 
 def signal(execution_id: str, data: bytes = b"1") -> Any:
@@ -102,3 +113,27 @@ async def test_a_signal_for_which_there_is_no_room_is_refused(store: Orchestrato
         assert isinstance(again, WrongState)
         loaded = (await core.owner.states.load([execution_id]))[execution_id].state
         assert (len(loaded.signals), loaded.signals_bytes) == (whole + 1, SIGNALS_BYTES_MAX)
+
+
+async def test_an_input_that_is_too_large_to_be_stored_fails_its_task(
+    store: OrchestratorStore,
+) -> None:
+    """Made of parts that each may be stored; it is not tried again for ever, nor forgotten."""
+    twice = orjson.dumps({"x": "{{tasks.a.output}}", "y": "{{tasks.a.output}}"})
+    mode = plan_pb2.INPUT_MODE_TEMPLATE
+    of = digested(plan(node("a"), node("b", "a", input_mode=mode, input_template=twice)))
+    async with running(store) as core:
+        half = b'"' + b"x" * (STORED_BYTES_MAX // 2) + b'"'
+        stored = await core.owner.payloads.put(of.message.namespace, "", half)
+        execution_id = await core.start(of)
+        dispatcher, stream = core.owner.dispatcher, Attached()
+        dispatcher.attach(stream, dispatch_pb.AttachHello(worker_service_id="s"))
+        grant = dispatch_pb.Grant(set_id="x", slots=10, task_types=["work"])
+        dispatcher.grant(stream, [grant])
+        done = TaskEnded("a", 1, output=stored)
+        await core.ask(lambda reply: Work(execution_id, 1, done, reply))
+        entry = core.owner.states.get(execution_id)
+        assert entry is not None
+        await until(lambda: entry.state.ended)
+        assert entry.state.failure is not None
+        assert "the limit is 67108864 bytes" in entry.state.failure.message
