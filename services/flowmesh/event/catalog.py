@@ -84,8 +84,8 @@ class Catalog(Loop):
             self._all, self._told = self._all or everything, self._told | told
             self._wanted.set()
             raise
-        if changed:
-            self._on_change()
+        # Another process may have learned it first: what this one keeps in memory is as old.
+        self._on_change()
         return changed
 
     async def _everything(self) -> int:

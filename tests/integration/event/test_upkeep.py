@@ -1,0 +1,107 @@
+"""What a process keeps of triggers in memory, over a real database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
+from flowmesh.event.catalog import Catalog
+from flowmesh.event.published import Armory, Lifecycle
+from flowmesh.event.store import MIGRATIONS
+from flowmesh.event.trigger_main import Upkeep
+from flowmesh.event.trigger_store import TriggerStore
+from flowmesh.storage import open_database
+from tests.integration.event.test_firing import PATIENCE_S, Definitions
+
+
+class Time:
+    """Stands still until told."""
+
+    def __init__(self) -> None:
+        self.ms = 0
+
+    def monotonic_ms(self) -> int:
+        return self.ms
+
+
+class Firing:
+    """Would look at what is due."""
+
+    def look(self) -> None:
+        pass
+
+
+class Process:
+    """One of those that learn of triggers and fire for what executions tell."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", definitions: Definitions) -> None:
+        self.store = TriggerStore(pool)
+        self.clock: Any = Time()
+        self.lifecycle = Lifecycle(store=self.store, armory=Armory(), on_firing=lambda: None)
+        firing: Any = Firing()
+        self.upkeep = Upkeep(
+            store=self.store, lifecycle=self.lifecycle, firing=firing, clock=self.clock
+        )
+        source: Any = definitions
+        self.catalog = Catalog(store=self.store, definitions=source, on_change=self.upkeep.changed)
+
+    async def learn(self) -> None:
+        """Asks for all triggers, and looks at them where there is a reason to."""
+        self.catalog.want_all()
+        await self.catalog.run_once()
+        await self.look()
+
+    async def look(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await self.upkeep.run_once()
+
+    async def hear(self) -> None:
+        """Another workflow has started."""
+        started = history_event_pb2.HistoryEvent(
+            sequence=1, at_us=7, workflow_started=history_event_pb2.WorkflowStarted()
+        )
+        events = history_event_pb2.HistoryEvents(events=[started])
+        row = history_service_pb2.EventRow(
+            namespace="default",
+            workflow_id="other",
+            execution_id="exec-1",
+            events=events.SerializeToString(),
+        )
+        await self.lifecycle.store(self.lifecycle.asked([row]))
+
+
+def started(condition: str = "") -> trigger_pb2.Trigger:
+    event = trigger_pb2.EventTrigger(type="flowmesh.workflow.started", filter=condition)
+    return trigger_pb2.Trigger(id="started", event=event)
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    async with open_database(database, schema="event", migrations=MIGRATIONS) as opened:
+        yield opened
+
+
+async def count(pool: "asyncpg.Pool[asyncpg.Record]", table: str) -> int:
+    rows: int = await pool.fetchval(f"select count(*) from {table}")
+    return rows
+
+
+async def test_who_learns_of_a_change_after_another_process_fires_by_it_too(
+    pool: "asyncpg.Pool[asyncpg.Record]",
+) -> None:
+    """By the new filter, not by the one before."""
+    definitions = Definitions()
+    definitions.put(1, started())
+    one, two = Process(pool, definitions), Process(pool, definitions)
+    await one.learn()
+    await two.learn()
+    definitions.put(2, started("event.subject == 'nobody'"))
+    await one.learn()
+    await two.learn()
+    await one.hear()
+    await two.hear()
+    assert await count(pool, "firings") == 0
