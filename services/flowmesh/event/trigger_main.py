@@ -53,7 +53,11 @@ class Upkeep(Loop):
         """Waits for a change, and looks at everything that it may have changed."""
         await self._changed.wait()
         self._changed.clear()
-        await self._lifecycle.load()
+        try:
+            await self._lifecycle.load()
+        except BaseException:
+            self._changed.set()
+            raise
         self._firing.look()
         if self._clock.monotonic_ms() >= self._forget_at_ms:
             self._forget_at_ms = self._clock.monotonic_ms() + FORGET_EVERY_S * 1_000

@@ -105,3 +105,23 @@ async def test_who_learns_of_a_change_after_another_process_fires_by_it_too(
     await one.hear()
     await two.hear()
     assert await count(pool, "firings") == 0
+
+
+async def test_a_look_at_triggers_that_failed_is_made_again(
+    pool: "asyncpg.Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although nothing else changes."""
+    definitions = Definitions()
+    definitions.put(1, started())
+    process = Process(pool, definitions)
+
+    async def broken() -> list[Any]:
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process.store, "all_event_triggers", broken)
+        with pytest.raises(OSError):
+            await process.learn()
+    await process.look()
+    await process.hear()
+    assert await count(pool, "firings") == 1
