@@ -6,7 +6,6 @@ announces a change and when silence alone would change a status. Nothing runs wi
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -24,6 +23,7 @@ TICK_MAX_S: Final = 1.0
 # After Redis was away heartbeats are old although nobody is gone: give them time to come in.
 RECOVERY_S: Final = 2.0
 RETRY_S: Final = 0.5
+CANCEL_AGAIN_S: Final = 0.1
 
 
 class Watcher:
@@ -122,11 +122,11 @@ class Watchers:
                 del self._namespaces[wanted.namespace]
 
     async def close(self) -> None:
-        if self._task is not None:
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+            # A command to Redis that has just been sent swallows it (CPython issue 86296).
+            await asyncio.wait([self._task], timeout=CANCEL_AGAIN_S)
+        self._task = None
 
     def _start(self) -> None:
         if self._task is None or self._task.done():

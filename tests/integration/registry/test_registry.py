@@ -1,15 +1,19 @@
 """The registry on a real Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 
 import pytest
+import structlog
 from redis.asyncio import Redis
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.errors import FlowmeshError
+from flowmesh.registry.health import Record
 from flowmesh.registry.instances import Filter
+from flowmesh.registry.store import InstanceStore
+from flowmesh.registry.watch import Watchers
 
 from .conftest import Registry
 
@@ -218,3 +222,36 @@ async def test_nothing_runs_without_watchers(registry: Registry) -> None:
         await next_of(stream)
 
     assert registry.watchers.count == 0
+
+
+class DeafStore(InstanceStore):
+    """Loses one cancel, as a command to Redis does that has just been sent."""
+
+    def __init__(self, *, redis: Redis, prefix: str) -> None:
+        super().__init__(redis=redis, prefix=prefix)
+        self.deaf = False
+        self.reading = asyncio.Event()
+
+    async def read(
+        self, namespace: str, instance_ids: Sequence[str] = ()
+    ) -> tuple[int, list[Record]]:
+        answer = await super().read(namespace, instance_ids)
+        if self.deaf:
+            self.deaf = False
+            self.reading.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return answer
+
+
+async def test_closing_ends_a_task_that_has_lost_a_cancel(registry: Registry, redis: Redis) -> None:
+    """While somebody watches it would go on for ever."""
+    store = DeafStore(redis=redis, prefix=registry.prefix)
+    watchers = Watchers(store=store, log=structlog.get_logger())
+    async with aclosing(watchers.watch(Filter(SPACE))) as stream:
+        await next_of(stream)
+        store.deaf = True
+        await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
+        await store.reading.wait()
+        closing = asyncio.create_task(watchers.close())
+        assert await asyncio.wait([closing], timeout=PATIENCE_S) == ({closing}, set())
