@@ -31,7 +31,7 @@ class Triggers:
 
 
 class Upkeep(Loop):
-    """Reads anew what this process keeps of triggers when it may have changed."""
+    """Reads anew what this process keeps of triggers, and deletes what is past its time."""
 
     interval_ms = 1
 
@@ -50,8 +50,13 @@ class Upkeep(Loop):
         self._changed.set()
 
     async def run_once(self) -> None:
-        """Waits for a change, and looks at everything that it may have changed."""
-        await self._changed.wait()
+        """Waits for a change or an hour, and looks at everything that may be another now."""
+        left_ms = self._forget_at_ms - self._clock.monotonic_ms()
+        try:
+            async with asyncio.timeout(max(0.0, left_ms / 1_000)):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
         self._changed.clear()
         try:
             await self._lifecycle.load()

@@ -1,4 +1,4 @@
-"""What a process keeps of triggers in memory, over a real database."""
+"""What a process keeps of triggers in memory, and what it deletes, over a real database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,11 +8,12 @@ import asyncpg
 import pytest
 
 from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.event.catalog import Catalog
 from flowmesh.event.published import Armory, Lifecycle
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.trigger_main import Upkeep
+from flowmesh.event.trigger_main import FORGET_EVERY_S, Upkeep
 from flowmesh.event.trigger_store import TriggerStore
 from flowmesh.storage import open_database
 from tests.integration.event.test_firing import PATIENCE_S, Definitions
@@ -125,3 +126,17 @@ async def test_a_look_at_triggers_that_failed_is_made_again(
     await process.look()
     await process.hear()
     assert await count(pool, "firings") == 1
+
+
+async def test_what_is_past_its_time_is_deleted_while_no_trigger_changes(
+    pool: "asyncpg.Pool[asyncpg.Record]",
+) -> None:
+    """Published events and the names of calls, every hour."""
+    process = Process(pool, Definitions())
+    async with process.store.change() as change:
+        await change.add_published("default", trigger_service_pb2.Event(id="e", type="t"), 1)
+    await process.store.keep_call("default", "hook", "name", execution_id="exec-1")
+    await pool.execute("update calls set at = now() - interval '2 days'")
+    process.clock.ms = int(FORGET_EVERY_S * 1_000)
+    await process.look()
+    assert (await count(pool, "published"), await count(pool, "calls")) == (0, 0)
