@@ -18,7 +18,7 @@ from flowmesh.errors import Overloaded, Unavailable
 from flowmesh.failpoints import failpoint
 from flowmesh.registry.health import LEASE_INTERVALS, Record, derive
 
-# How long an instance that is gone can still be seen.
+# How long an instance that is gone can still be seen, unless its place is needed.
 KEEP_MS: Final = 3_600_000
 INSTANCES_MAX: Final = 10_000
 FULL_RETRY_MS: Final = 60_000
@@ -39,7 +39,7 @@ class InstanceStore:
         self._read = _script(redis, "read")
 
     async def register(self, instance: pb.Instance, *, interval_ms: int) -> Record:
-        """Adds or replaces; raises Overloaded when the namespace holds INSTANCES_MAX others."""
+        """Adds or replaces; raises Overloaded when INSTANCES_MAX others live in the namespace."""
         namespace = instance.namespace
         keep_ms = LEASE_INTERVALS * interval_ms + KEEP_MS
         now = await _ask(
@@ -50,6 +50,7 @@ class InstanceStore:
                     instance.SerializeToString(),
                     interval_ms,
                     keep_ms,
+                    KEEP_MS,
                     INSTANCES_MAX,
                 ],
             )
@@ -57,7 +58,7 @@ class InstanceStore:
         if now is None:
             raise Overloaded(
                 "OVERLOADED",
-                f"namespace {namespace} holds {INSTANCES_MAX} instances already",
+                f"{INSTANCES_MAX} instances live in namespace {namespace} already",
                 retry_after_ms=FULL_RETRY_MS,
             )
         failpoint("registry.registered")

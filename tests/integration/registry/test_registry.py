@@ -224,6 +224,26 @@ async def test_nothing_runs_without_watchers(registry: Registry) -> None:
     assert registry.watchers.count == 0
 
 
+async def test_who_is_gone_makes_room_for_who_comes(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a full namespace; who is there keeps its place, and one too many is refused."""
+    monkeypatch.setattr("flowmesh.registry.store.INSTANCES_MAX", 3)
+    for name in "abc":
+        await registry.instances.register(instance(name), interval_ms=SLOW_MS)
+    with pytest.raises(FlowmeshError) as full:
+        await registry.instances.register(instance("d"), interval_ms=FAST_MS)
+    assert full.value.reason == "OVERLOADED"
+
+    await registry.instances.deregister(SPACE, "b")
+    await registry.instances.register(instance("d"), interval_ms=FAST_MS)
+    stream = registry.watchers.watch(Filter(SPACE, name="d"))
+    await until(stream, "d", pb.INSTANCE_STATUS_OFFLINE)
+    await registry.instances.register(instance("e"), interval_ms=SLOW_MS)
+    page, _ = await registry.instances.page(Filter(SPACE), size=0, token="", list_name="all")
+    assert [each.id for each in page] == ["a", "c", "e"]
+
+
 class DeafStore(InstanceStore):
     """Loses one cancel, as a command to Redis does that has just been sent."""
 

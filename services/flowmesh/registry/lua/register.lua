@@ -1,12 +1,20 @@
 -- Adds or replaces an instance. KEYS: its record, the namespace's ids.
--- ARGV: id, message, interval in ms, ms to keep the record, most instances of the namespace.
--- Answers the time in microseconds, or nothing when the namespace is full.
+-- ARGV: id, message, interval in ms, ms to keep the record, of these the ms beyond its lease, most
+-- instances of the namespace.
+-- Answers the time in microseconds, or nothing when the namespace is full of instances that live.
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 if not redis.call('ZSCORE', KEYS[2], ARGV[1])
-    and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[5]) then
-  return false
+    and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[6]) then
+  -- Who is gone gives up its place, the longest gone first.
+  local lease_over = string.format('%.0f', now + ARGV[5] * 1000)
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', lease_over, 'LIMIT', 0, 1)[1]
+  if not gone then
+    return false
+  end
+  redis.call('ZREM', KEYS[2], gone)
+  redis.call('DEL', KEYS[2] .. '/' .. gone)
 end
 redis.call('HSET', KEYS[1], 'message', ARGV[2], 'interval', ARGV[3],
   'registered', now, 'heartbeat', now, 'said', '0', 'left', '0')
