@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 
 from flowmesh.testing import audit
+from flowmesh.testing.metrics import total
 from flowmesh.testing.polling import until
 from flowmesh.testing.world import World
-from tests.drills.breaking import epochs
+from tests.drills.breaking import epochs, rows_of, there
 from tests.faults.rig import Rig
 from tests.faults.scenario import Scenario
 from tests.faults.tally import Tally
@@ -24,6 +25,9 @@ LIBRARY = Path(libfaketime.__file__).parent / "vendor/libfaketime/src/libfaketim
 READ_S = 1
 TOLERANCE_S = 5.0
 JUMPED_WITHIN_S = 20.0
+MONTHS_S = 60 * 86_400
+ROUNDS = "flowmesh_loop_rounds_total"
+ENDED = "select count(*) as n from orchestrator.executions where ended_at is not null"
 JUMPS = {
     "one owner an hour ahead": {"orchestrator-1": "+3600"},
     "one owner a day back": {"orchestrator-2": "-86400"},
@@ -84,6 +88,44 @@ async def test_wall_clocks_jump(clocks: Rig, world: World, tally: Tally, jump: s
         await scenario.finish(running, "F23", n=2 * len(JUMPS[jump]))
         after = await epochs(clocks)
     assert after == before, "no partition has changed its owner"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.fault("F23")
+async def test_who_begins_months_ahead_deletes_nothing(
+    clocks: Rig, world: World, tally: Tally
+) -> None:
+    """How long something is kept goes by the clock of the database, as its times do."""
+    scenario, name = Scenario(clocks, world, tally), "orchestrator-1"
+    file = clocks.folder_of(name) / CLOCK_FILE
+    async with scenario.drill("clock: one owner begins months ahead") as running:
+        await scenario.whole()
+        await running.in_flight()
+        kept = (await rows_of(clocks, ENDED))[0]["n"]
+        file.write_text(f"+{MONTHS_S}\n")
+        try:
+            pid = clocks.send(name)
+            running.breaks()
+            await clocks.replaced(name, pid)
+            await there(clocks, name)
+            await jumped(clocks, name, MONTHS_S)
+
+            async def kept_house() -> bool:
+                async with (
+                    aiohttp.ClientSession() as http,
+                    http.get(f"{clocks.member(name).http}/metrics") as answer,
+                ):
+                    text = await answer.text()
+                return total(text, ROUNDS, loop="HousekeepingLoop", outcome="ok") > 0
+
+            await until("a round of housekeeping", kept_house, within_s=JUMPED_WITHIN_S)
+            await running.all_ended()
+        finally:
+            file.write_text("+0\n")
+        await jumped(clocks, name, 0)
+        await scenario.finish(running, "F23")
+    assert (await rows_of(clocks, ENDED))[0]["n"] > kept > 0
 
 
 async def jumped(rig: Rig, name: str, offset_s: int) -> None:

@@ -121,7 +121,7 @@ class OrchestratorHost:
         stub_at: Any = world.network.stub
         limits = Limits(core=self.core, stub_at=stub_at, permit_stub=stub_at)
         archiving = Archiving(store=self.store, plans=self.core.plans, archive=None)
-        searches = Searches(pool=no_pool, clock=self.clock)
+        searches = Searches(pool=no_pool, now_us=self.core.ownership.now_us)
         listing = Listing(searches=searches, states=self.core.states, state_of=executions.state)
         world.network.listen(
             self.address,

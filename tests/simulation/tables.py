@@ -201,7 +201,7 @@ class Tables(LimitTables):
     def history_days(self) -> list[Row]:
         today = self.now_us() // DAY_US
         return [
-            {"relname": f"history_{day}", "attached": True, "pending": False}
+            {"relname": f"history_{day}", "attached": True, "pending": False, "today": today}
             for day in range(today - 3, today + 14)
         ]
 

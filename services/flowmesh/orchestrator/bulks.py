@@ -67,6 +67,7 @@ class Bulks:
         searches: Searches,
         calls: Calls,
         owned: Mapping[int, int],
+        now_us: Callable[[], int],
         clock: Clock,
         ids: ExecutionIds,
         spawn: Spawn,
@@ -76,13 +77,14 @@ class Bulks:
         self._searches = searches
         self._calls = calls
         self._owned = owned
+        self._now_us = now_us
         self._clock = clock
         self._ids = ids
         self._spawn = spawn
         self._running: set[str] = set()
 
     async def preview(self, request: pb.PreviewBulkRequest) -> pb.PreviewBulkResponse:
-        now_us = self._clock.now_us()
+        now_us = self._now_us()
         return pb.PreviewBulkResponse(
             count=await self._count(namespace_of(request), request.filter, now_us),
             execution_ids=await self._page(
@@ -111,7 +113,7 @@ class Bulks:
         partition = next(iter(self._owned), None)
         if partition is None:
             raise partition_unavailable(0)
-        now_us = self._clock.now_us()
+        now_us = self._now_us()
         name = self._ids.make(now_us, partition).removeprefix(PREFIX)
         row = await self._store.one(
             "begin_bulk",
@@ -171,7 +173,7 @@ class Bulks:
             namespace=row["namespace"],
             bulk_id=row["id"],
             status=int(status),
-            ended_at=self._clock.now_us(),
+            ended_at=self._now_us(),
         )
 
     async def _count(self, namespace: str, text: str, now_us: int) -> int:

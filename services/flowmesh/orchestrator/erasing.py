@@ -25,7 +25,6 @@ from flowmesh.orchestrator.requests import REQUEST_ID_MAX, TEXT_MAX, check_text
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.views import status_name
 from flowmesh.rpc import namespace_of
-from flowmesh.runtime import Clock
 
 if TYPE_CHECKING:
     Stub = pb_grpc.RetentionServiceAsyncStub
@@ -44,7 +43,7 @@ class Erasing:
         archiving: Archiving,
         payloads: Payloads,
         finished: FinishedStates,
-        clock: Clock,
+        now_us: Callable[[], int],
         log: Any,
         stub_at: "Callable[[str], Stub]",
     ) -> None:
@@ -53,7 +52,7 @@ class Erasing:
         self._archiving = archiving
         self._payloads = payloads
         self._finished = finished
-        self._clock = clock
+        self._now_us = now_us
         self._log = log
         self._stub_at = stub_at
 
@@ -83,7 +82,7 @@ class Erasing:
 
     def _tombstone(self, request: pb.EraseExecutionRequest) -> history_event_pb2.HistoryEvent:
         return history_event_pb2.HistoryEvent(
-            at_us=self._clock.now_us(),
+            at_us=self._now_us(),
             payloads_erased=history_event_pb2.PayloadsErased(
                 reason=request.reason, actor=request.actor, request_id=request.request_id
             ),

@@ -14,7 +14,7 @@ from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.ids import first_id_of
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.runtime import Clock, Loop
+from flowmesh.runtime import Loop
 
 DELETE_ROWS_MAX = 200
 """Executions deleted, and before that archived as one file, in one statement."""
@@ -34,7 +34,8 @@ class Cleaned:
 
 
 class HousekeepingLoop(Loop):
-    """Every ten minutes; nothing waits for it, and any number of processes may do it.
+    """Every ten minutes; nothing waits for it, and any number of processes may do it. `now_us` asks
+    the database for its time.
 
     `finish_erasures` completes what a crash interrupted.
     """
@@ -45,7 +46,7 @@ class HousekeepingLoop(Loop):
         self,
         *,
         store: OrchestratorStore,
-        clock: Clock,
+        now_us: Callable[[], Awaitable[int]],
         metrics: OrchestratorMetrics,
         retention_days: float,
         archiving: Archiving,
@@ -53,7 +54,7 @@ class HousekeepingLoop(Loop):
         log: Any,
     ) -> None:
         self._store = store
-        self._clock = clock
+        self._now_us = now_us
         self._metrics = metrics
         self._retention_us = int(retention_days * DAY_US)
         self._archiving = archiving
@@ -61,7 +62,7 @@ class HousekeepingLoop(Loop):
         self._log = log
 
     async def run_once(self) -> Cleaned:
-        now_us = self._clock.now_us()
+        now_us = await self._now_us()
         await self._store.ensure_history_days(now_us // DAY_US)
         await self._finish_erasures()
         await self._read_plans()

@@ -154,7 +154,7 @@ def _serve(
     dispatch = DispatchServer(
         dispatcher=core.dispatcher, ownership=core.ownership, spawn=core.spawn
     )
-    searches = Searches(pool=core.store.pool, clock=runtime.clock)
+    searches = Searches(pool=core.store.pool, now_us=core.ownership.now_us)
     listing = Listing(searches=searches, states=core.states, state_of=executions.state)
     folder = runtime.settings.archive_dir
     archive = Archive(Path(folder)) if folder else None
@@ -266,6 +266,7 @@ def _serve_searches(runtime: Runtime, core: Orchestrator, calls: Calls, searches
         searches=searches,
         calls=calls,
         owned=core.ownership.epochs,
+        now_us=core.ownership.now_us,
         clock=runtime.clock,
         ids=ExecutionIds(secrets.randbits(25)),
         spawn=core.spawn,
@@ -301,7 +302,7 @@ def _serve_retention(
         archiving=archiving,
         payloads=core.payloads,
         finished=finished,
-        clock=runtime.clock,
+        now_us=core.ownership.now_us,
         log=runtime.log,
         stub_at=stub_at,
     )
@@ -317,7 +318,7 @@ def _serve_retention(
     )
     return HousekeepingLoop(
         store=core.store,
-        clock=runtime.clock,
+        now_us=core.store.now_us,
         metrics=metrics,
         retention_days=retention_days,
         archiving=archiving,

@@ -215,7 +215,7 @@ class Orchestrator:
 
     async def begin(self) -> None:
         """Becomes an incarnation; partitions come with the first renewal of its lease."""
-        await self.store.ensure_history_days(self.clock.now_us() // 86_400_000_000)
+        await self.store.ensure_history_days()
         await self.limits.load()
         incarnation = await self.ownership.register()
         # First: what is committed as soon as there is a line is told from position 0 on.

@@ -1,7 +1,7 @@
 """Lists and counts of executions: filters, orders and pages, each one bounded statement."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,6 @@ from flowmesh.rpc import (
     valid_id,
     wrong_token,
 )
-from flowmesh.runtime import Clock
 
 PAGE_DEFAULT = 100
 PAGE_MAX = 1_000
@@ -62,13 +61,13 @@ class Page:
 class Searches:
     """Answers filters from the rows; what is committed is found at once."""
 
-    def __init__(self, *, pool: asyncpg.Pool, clock: Clock) -> None:
+    def __init__(self, *, pool: asyncpg.Pool, now_us: Callable[[], int]) -> None:
         self._pool = pool
-        self._clock = clock
+        self._now_us = now_us
 
     async def page(self, request: pb.ListExecutionsRequest, list_name: str = "") -> Page:
         """The rows of one page, in order; of another list than that of executions by its name."""
-        query = PageQuery(request, self._clock.now_us(), list_name)
+        query = PageQuery(request, self._now_us(), list_name)
         rows = await self.fetch(query.text, query.where.values)
         return Page(rows[: query.size], len(rows) > query.size, query)
 
@@ -78,7 +77,7 @@ class Searches:
         """How many there are, in groups; the largest group first."""
         names = parse_groups(request.group_by)
         where = Where(namespace_of(request))
-        condition = conditions(where, request.filter, self._clock.now_us())
+        condition = conditions(where, request.filter, self._now_us())
         shown, joins = [], []
         for place, name in enumerate(names):
             shown.append(_GROUPS.get(name) or f"coalesce(g{place}.text, g{place}.number::text)")

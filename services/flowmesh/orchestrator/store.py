@@ -190,10 +190,19 @@ class OrchestratorStore:
             for row in rows
         ]
 
-    async def ensure_history_days(self, today: int) -> None:
-        """Makes the history's partitions for today and a week ahead, attached without blocking."""
+    async def now_us(self) -> int:
+        """The time of the database: a process whose own clock is wrong must delete nothing."""
+        now_us: int = await self.one("now_us")
+        return now_us
+
+    async def ensure_history_days(self, today: int | None = None) -> None:
+        """Makes the history's partitions for today and a week ahead, attached without blocking.
+
+        Today is the day of the database, unless said.
+        """
         days = await self.rows("history_days")
         present = {row["relname"] for row in days if row["attached"]}
+        today = days[0]["today"] if today is None else today
         for day in range(today - 1, today + HISTORY_DAYS_AHEAD + 1):
             name = f"history_{day}"
             if name in present:
@@ -215,7 +224,7 @@ class OrchestratorStore:
         dropped = 0
         for row in await self.rows("history_days"):
             name = row["relname"]
-            if int(name.rpartition("_")[2]) >= before_day:
+            if name is None or int(name.rpartition("_")[2]) >= before_day:
                 continue
             any_row = f"select exists (select from orchestrator.{name})"  # noqa: S608
             if await self.pool.fetchval(any_row):

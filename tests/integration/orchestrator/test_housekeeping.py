@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.orchestrator.views import execution_message
 from flowmesh.orchestrator.works import Work
 from flowmesh.plan import Plan, compile_plan
-from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import until
 from tests.integration.orchestrator import factories
@@ -40,28 +40,22 @@ VALUE_BYTES = 4 << 20
 DAY_ZERO = "select to_regclass('orchestrator.history_0')"
 
 
-class LaterClock(Clock):
-    """A clock that stands at the given day."""
-
-    def __init__(self, day: int) -> None:
-        self._day = day
-
-    def now_us(self) -> int:
-        return self._day * DAY_US
-
-
 def housekeeping(
     store: OrchestratorStore, day: int, archive: Archive | None = None
 ) -> HousekeepingLoop:
+    """As on that day."""
     metrics = OrchestratorMetrics(Metrics())
     plans: Any = None
 
     async def none_open() -> int:
         return 0
 
+    async def now_us() -> int:
+        return day * DAY_US
+
     return HousekeepingLoop(
         store=store,
-        clock=LaterClock(day),
+        now_us=now_us,
         metrics=metrics,
         retention_days=30,
         archiving=Archiving(store=store, plans=plans, archive=archive),
@@ -243,3 +237,15 @@ async def test_the_archive_takes_one_value_at_a_time(
         assert pieces is not None
         last = orjson.loads(b"".join(pieces).splitlines()[-1])
         assert base64.b64decode(last["data"]) == bytes([11]) * VALUE_BYTES
+
+
+async def test_the_day_is_that_of_the_database(
+    store: OrchestratorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process whose clock is far ahead drops no day of now, and makes those that are needed."""
+    before_us = time.time_ns() // 1_000
+    monkeypatch.setattr(time, "time_ns", lambda: (before_us + 60 * DAY_US) * 1_000)
+    assert before_us - 1_000_000 < await store.now_us() < before_us + DAY_US
+    await store.ensure_history_days()
+    today = f"orchestrator.history_{await store.now_us() // DAY_US}"
+    assert await store.pool.fetchval("select to_regclass($1)", today) is not None

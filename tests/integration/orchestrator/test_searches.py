@@ -59,7 +59,7 @@ where num_nonnulls(v.text, v.number) > 0
 
 
 def searches(store: OrchestratorStore) -> Searches:
-    return Searches(pool=store.pool, clock=Clock())
+    return Searches(pool=store.pool, now_us=Clock().now_us)
 
 
 async def test_any_filter_is_a_statement_the_database_takes(store: OrchestratorStore) -> None:
@@ -160,6 +160,7 @@ def bulks(core: Core) -> Bulks:
         searches=searches(core.store),
         calls=Calls(executions, Control(core=core.owner, executions=executions, stub_at=nobody)),
         owned=core.owner.ownership.epochs,
+        now_us=Clock().now_us,
         clock=Clock(),
         ids=ExecutionIds(3),
         spawn=core.owner.spawn,

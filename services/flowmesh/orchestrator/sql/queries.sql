@@ -248,11 +248,17 @@ select count(*) from gone;
 
 -- name: history_days()
 -- The tables of days, those too that a process had begun to drop when it died: half detached,
--- or detached and still there.
-select c.relname, i.inhrelid is not null as attached, coalesce(i.inhdetachpending, false) as pending
-from pg_class c left join pg_inherits i on i.inhrelid = c.oid
-where c.relnamespace = 'orchestrator'::regnamespace and c.relkind = 'r'
-  and c.relname ~ '^history_[0-9]+$';
+-- or detached and still there; and by the clock of the database, which day today is.
+select c.relname, i.inhrelid is not null as attached,
+       coalesce(i.inhdetachpending, false) as pending, t.today
+from (select floor(extract(epoch from clock_timestamp()) / 86400)::int as today) t
+left join pg_class c on c.relnamespace = 'orchestrator'::regnamespace and c.relkind = 'r'
+                        and c.relname ~ '^history_[0-9]+$'
+left join pg_inherits i on i.inhrelid = c.oid;
+
+-- name: now_us()$
+-- By the clock that executions have their times of.
+select (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 
 -- name: stranded_executions(partitions)
 -- Running executions that wait for nothing: what they waited for was in the memory of an owner.
