@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Final
 
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
 
@@ -160,12 +161,10 @@ class Watchers:
             while self._namespaces:
                 due_at = min(space.due_at for space in self._namespaces.values())
                 tick_s = min(max(0.0, due_at - loop.time()), TICK_MAX_S)
-                message = await subscription.get_message(timeout=tick_s)
-                if message is not None and message["type"] == "message":
-                    await self._refresh(message["data"].decode())
+                announced = await _announced(subscription, tick_s)
                 now = loop.time()
-                due = [name for name, s in self._namespaces.items() if s.due_at <= now]
-                for namespace in due:
+                due = {name for name, s in self._namespaces.items() if s.due_at <= now}
+                for namespace in announced | due:
                     await self._refresh(namespace)
 
     async def _refresh(self, namespace: str) -> None:
@@ -179,6 +178,17 @@ class Watchers:
             change_us = space.next_change_us(now_us)
             wait_s = float("inf") if change_us is None else (change_us - now_us) / 1_000_000
             space.due_at = asyncio.get_running_loop().time() + wait_s
+
+
+async def _announced(subscription: PubSub, timeout_s: float) -> set[str]:
+    """The first namespace announced within the time, with all that have been announced by then."""
+    names = set()
+    message = await subscription.get_message(timeout=timeout_s)
+    while message is not None:
+        if message["type"] == "message":
+            names.add(message["data"].decode())
+        message = await subscription.get_message(timeout=0)
+    return names
 
 
 def _same(known: pb.Instance, instance: pb.Instance) -> bool:
