@@ -1,7 +1,8 @@
 """Tells watchers what changed among the instances.
 
 While somebody watches, one task per process re-reads a namespace when another registry process
-announces a change and when silence alone would change a status. Nothing runs without watchers.
+announces a change and when silence alone would change a status; also now and then, because Redis
+announces at most once. Nothing runs without watchers.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from flowmesh.registry.store import InstanceStore
 WATCHERS_MAX: Final = 1_000
 # How long one wait lasts at most: a new watcher's due time is seen then.
 TICK_MAX_S: Final = 1.0
+READ_AGAIN_S: Final = 30.0
 # After Redis was away heartbeats are old although nobody is gone: give them time to come in.
 RECOVERY_S: Final = 2.0
 RETRY_S: Final = 0.5
@@ -176,7 +178,9 @@ class Watchers:
             now_us, found = await self._store.read(namespace)
             space.update(found, now_us)
             change_us = space.next_change_us(now_us)
-            wait_s = float("inf") if change_us is None else (change_us - now_us) / 1_000_000
+            wait_s = READ_AGAIN_S
+            if change_us is not None:
+                wait_s = min(wait_s, (change_us - now_us) / 1_000_000)
             space.due_at = asyncio.get_running_loop().time() + wait_s
 
 

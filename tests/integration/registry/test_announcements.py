@@ -4,12 +4,13 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
 import structlog
 from redis.asyncio import Redis
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.registry.health import Record
-from flowmesh.registry.instances import Filter
+from flowmesh.registry.instances import Filter, Instances
 from flowmesh.registry.store import InstanceStore
 from flowmesh.registry.watch import Watchers
 
@@ -75,3 +76,26 @@ async def test_many_that_come_at_once_are_read_at_once(registry: Registry, redis
     await until_heard(behind, "last")
     assert store.reads["default"] - before < 5
     await watchers.close()
+
+
+class UnheardStore(InstanceStore):
+    """Its announcements are lost."""
+
+    async def _announce(self, namespace: str) -> None:
+        pass
+
+
+async def test_what_was_not_announced_is_found_nevertheless(
+    registry: Registry, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis announces at most once; also where there was nobody whose silence would be noticed."""
+    monkeypatch.setattr("flowmesh.registry.watch.READ_AGAIN_S", 0.1)
+    unheard = Instances(store=UnheardStore(redis=redis, prefix=registry.prefix))
+    stream = registry.watchers.watch(Filter("default"))
+    await anext(stream)
+    await registry.instances.register(instance("before"), interval_ms=INTERVAL_MS)
+    await until_heard(stream, "before")
+    await registry.instances.deregister("default", "before")
+    await until_heard(stream, "before")
+    await unheard.register(instance("orders"), interval_ms=INTERVAL_MS)
+    await until_heard(stream, "orders")
