@@ -5,9 +5,9 @@ twice runs once; with six (seconds first) an expression is met by the clock on t
 Instants are microseconds since the epoch.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
+from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -30,6 +30,8 @@ _SECOND_US: Final = 1_000_000
 # Beyond what dates can be computed with, in every zone.
 _LAST_US: Final = int(datetime(9_900, 1, 1, tzinfo=UTC).timestamp()) * _SECOND_US
 _WINDOW_FIRST_US: Final = 60 * _SECOND_US
+# More than fall on one second, be it that after an hour that is skipped.
+_OTHERS_MAX: Final = 256
 
 
 class ScheduleInvalid(ValueError):
@@ -71,13 +73,22 @@ class Schedule:
 
     def last_between(self, from_us: int, to_us: int, count: int) -> list[int]:
         """The latest of them, at most `count`; looks at few others, however long the time is."""
-        window_us = _WINDOW_FIRST_US
+        start_us = max(from_us, to_us - _WINDOW_FIRST_US)
+        # After the one there are too few, after the other more than are looked at.
+        late_us, early_us = to_us, None
+        most = 2 * count + _OTHERS_MAX
         while True:
-            start_us = max(from_us, to_us - window_us)
-            found = deque(self.between(start_us, to_us), maxlen=count)
-            if len(found) == count or start_us <= from_us:
-                return list(found)
-            window_us *= 2
+            found = list(islice(self.between(start_us, to_us), most))
+            if len(found) == most:
+                early_us = start_us
+            elif len(found) >= count or start_us <= from_us:
+                return found[-count:]
+            else:
+                late_us = start_us
+            if early_us is None:
+                start_us = max(from_us, 2 * start_us - to_us)
+            else:
+                start_us = (early_us + late_us) // 2
 
     def _after(self, at_us: int) -> Iterator[int]:
         if not 0 <= at_us + 1 < _LAST_US:

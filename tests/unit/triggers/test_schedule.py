@@ -85,6 +85,18 @@ def test_the_last_instants_of_a_long_time_are_found_at_once() -> None:
     assert time.process_time() - began < 0.5
 
 
+def test_the_latest_instants_are_found_without_looking_at_all_that_are_as_near() -> None:
+    """Every second of January, asked for in December: behind the gap there are millions."""
+    schedule = Schedule("* * * * JAN *", BERLIN)
+    since, until = us("2026-01-02T00:00:00+01:00"), us("2026-12-31T00:00:00+01:00")
+    end = us("2026-02-01T00:00:00+01:00")
+    began = time.process_time()
+    for count in (1, 1_000):
+        found = schedule.last_between(since, until, count)
+        assert found == [end - number * 1_000_000 for number in range(count, 0, -1)]
+    assert time.process_time() - began < 1
+
+
 def test_times_beyond_all_calendars_have_no_instants() -> None:
     """No overflow, whatever is asked for."""
     schedule = Schedule("* * * * *", BERLIN)
