@@ -142,6 +142,9 @@ class Watchers:
             except (RedisError, OSError, Unavailable) as error:
                 self._log.warning("registry store away", error=type(error).__name__)
                 await self._until_back()
+            except Exception as error:  # noqa: BLE001 whoever watches would hear nothing any more
+                self._log.error("registry_watch_failed", exc_info=error)
+                await self._until_back()
 
     async def _until_back(self) -> None:
         """Waits until the store answers, and a little longer.

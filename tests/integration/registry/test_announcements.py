@@ -99,3 +99,16 @@ async def test_what_was_not_announced_is_found_nevertheless(
     await until_heard(stream, "before")
     await unheard.register(instance("orders"), interval_ms=INTERVAL_MS)
     await until_heard(stream, "orders")
+
+
+async def test_what_nobody_understands_does_not_end_the_watch(
+    registry: Registry, redis: Redis
+) -> None:
+    """Watchers hear what comes behind it."""
+    stream = registry.watchers.watch(Filter("default"))
+    await anext(stream)
+    await registry.instances.register(instance("before"), interval_ms=INTERVAL_MS)
+    await until_heard(stream, "before")
+    await redis.publish(f"{registry.prefix}:registry:changed", b"\xff")
+    await registry.instances.register(instance("behind"), interval_ms=INTERVAL_MS)
+    await until_heard(stream, "behind")
