@@ -236,5 +236,9 @@ def _blamed(problem: Problem, version: VersionId, task: str, reading: Reading) -
         f"workflow {workflow_id} of namespace {namespace}, version {number}, would break: "
         f"{problem.place}: {problem.message}"
     )
-    number = next(read.number for read in reading.resources if read.name == task)
+    number = next(
+        read.number
+        for read in reading.resources
+        if isinstance(read.resource, Task) and read.name == task
+    )
     return Problem(problem.code, message, ("metadata", "name"), number)

@@ -67,3 +67,16 @@ async def test_a_task_that_is_closed_while_a_workflow_comes_is_closed_to_it(
 
     overtaken.store.first = close
     assert await outcome(overtaken.library, THERE, workflow("w", "default/t@1")) == "TASK_NOT_FOUND"
+
+
+async def test_what_a_task_breaks_is_told_of_the_task(library: Library) -> None:
+    """Also where a workflow of the same name stands before it in the source."""
+    flow = workflow("w", "give", "take")
+    flow["spec"]["tasks"][1]["input"] = {"x": "{{tasks.t0.output.x}}"}
+    give, take = task("give", outputSchema=shape("number")), task("take")
+    take["spec"]["inputSchema"] = shape("number")
+    assert await outcome(library, HERE, give, take, flow) == ""
+
+    source = documents(workflow("give", "noop"), task("give", outputSchema=shape("string")))
+    (problem,) = (await library.validate(HERE, source, YAML)).problems
+    assert problem.place == "documents[1].metadata.name"
