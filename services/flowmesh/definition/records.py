@@ -1,6 +1,7 @@
 """What the store gives and takes: versions as rows, and what an Apply did."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -56,6 +57,15 @@ class Meaning(NamedTuple):
 
     version: int
     visibility: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateUse:
+    """How many workflows there are, how many were made of templates, and of which the most."""
+
+    workflows: int = 0
+    made: int = 0
+    by_template: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from flowmesh.definition.records import (
     Referred,
     Request,
     TaskVersion,
+    TemplateUse,
     TemplateVersion,
     Usage,
     User,
@@ -301,14 +302,18 @@ class DefinitionStore:
         )
         return await page_of(rows, template_of)
 
-    async def template_counts(self, namespace: str) -> dict[str | None, int]:
-        rows = self._sql.template_counts(
+    async def template_use(self, namespace: str) -> TemplateUse:
+        query = self._sql.template_counts(
             self._pool,
             namespace=namespace,
             label=TEMPLATE_LABEL,
             count=limits.TEMPLATES_COUNTED_MAX,
         )
-        return {row["template"]: row["workflows"] async for row in rows}
+        rows = [row async for row in query]
+        if not rows:
+            return TemplateUse()
+        used = {row["template"]: row["workflows"] for row in rows if row["template"] is not None}
+        return TemplateUse(rows[0]["total"], rows[0]["made"], used)
 
     # --- users of tasks ---
 

@@ -70,12 +70,12 @@ class TemplateServer(template_service_pb2_grpc.TemplateServiceServicer):
     async def GetTemplateStats(
         self, request: pb.GetTemplateStatsRequest, context: Context
     ) -> pb.GetTemplateStatsResponse:
-        counts = await self._templates.counts(namespace_of(request))
-        used = {name: count for name, count in counts.items() if name is not None}
+        use = await self._templates.use(namespace_of(request))
         return pb.GetTemplateStatsResponse(
-            workflow_count=sum(counts.values()),
-            from_template_count=sum(used.values()),
+            workflow_count=use.workflows,
+            from_template_count=use.made,
             templates=[
-                pb.TemplateCount(name=name, workflow_count=count) for name, count in used.items()
+                pb.TemplateCount(name=name, workflow_count=count)
+                for name, count in use.by_template.items()
             ],
         )

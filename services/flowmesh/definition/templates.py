@@ -11,7 +11,15 @@ import yaml
 from flowmesh.definition import limits
 from flowmesh.definition.library import VERSION_MAX, Library, request_of
 from flowmesh.definition.paging import page_size
-from flowmesh.definition.records import Action, Applied, Author, Done, Request, TemplateVersion
+from flowmesh.definition.records import (
+    Action,
+    Applied,
+    Author,
+    Done,
+    Request,
+    TemplateUse,
+    TemplateVersion,
+)
 from flowmesh.definition.registration import applied_of
 from flowmesh.definition.store import DefinitionStore
 from flowmesh.definitions import (
@@ -123,9 +131,9 @@ class Templates:
         refuse(checked.problems)
         return [], warnings_in(checked.problems), source
 
-    async def counts(self, namespace: str) -> dict[str | None, int]:
-        """Workflows by the template that they were made of; None is none."""
-        return await self._store.template_counts(namespace)
+    async def use(self, namespace: str) -> TemplateUse:
+        """How much of what there is was made of templates."""
+        return await self._store.template_use(namespace)
 
 
 class _Plain(yaml.SafeDumper):

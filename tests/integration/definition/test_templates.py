@@ -3,12 +3,15 @@
 import asyncpg
 import pytest
 
+from flowmesh.api.definition.v1 import template_service_pb2 as pb
 from flowmesh.definition.library import Library
 from flowmesh.definition.records import NOBODY
 from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.template_server import TemplateServer
 from flowmesh.definition.templates import Templates
+from flowmesh.definitions import TEMPLATE_LABEL
 from flowmesh.errors import Conflict
-from tests.integration.definition.sources import YAML, documents, workflow
+from tests.integration.definition.sources import YAML, documents, steps, workflow
 
 NS = "default"
 
@@ -47,3 +50,17 @@ async def test_what_is_made_of_a_template_is_answered_again_whatever_became_of_i
         with pytest.raises(Conflict) as reused:
             await other
         assert reused.value.reason == "REQUEST_ID_REUSED"
+
+
+async def test_workflows_of_more_templates_than_are_listed_are_counted(
+    library: Library, pool: "asyncpg.Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the templates used most are listed."""
+    monkeypatch.setattr("flowmesh.definition.limits.TEMPLATES_COUNTED_MAX", 2)
+    for name, made_of in (("a", "x"), ("b", "x"), ("c", "y"), ("d", "z"), ("e", "")):
+        labels = {TEMPLATE_LABEL: made_of} if made_of else {}
+        await library.apply(NS, steps(name, "s", labels=labels), "", "")
+    server = TemplateServer(templates=Templates(store=DefinitionStore(pool), library=library))
+    stats = await server.GetTemplateStats(pb.GetTemplateStatsRequest(), None)
+    assert (stats.workflow_count, stats.from_template_count) == (5, 4)
+    assert [(each.name, each.workflow_count) for each in stats.templates] == [("x", 2), ("y", 1)]

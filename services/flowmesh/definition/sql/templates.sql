@@ -65,10 +65,16 @@ returning version;
 delete from template_versions where namespace = :namespace and name = :name;
 
 -- name: template-counts(namespace, label, count)
--- Workflows by the template that they were made of; null is none.
-select labels ->> :label as template, count(*) as workflows
-from workflows
-where namespace = :namespace and live
-group by 1
-order by 2 desc, 1
+-- Workflows by the template that they were made of, null being none, and how many in all there
+-- are and were made of templates.
+select
+    template, workflows, (sum(workflows) over ())::bigint as total,
+    (coalesce(sum(workflows) filter (where template is not null) over (), 0))::bigint as made
+from (
+    select labels ->> :label as template, count(*) as workflows
+    from workflows
+    where namespace = :namespace and live
+    group by 1
+) as counted
+order by template is null, workflows desc, template
 limit :count;
