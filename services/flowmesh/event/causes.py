@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation, WrongState
@@ -20,6 +19,9 @@ COUNT_MAX: Final = 1_000_000
 COUNTED_AT_ONCE: Final = 1_000
 # Events looked at for one page; a page may be short, or empty, for that.
 EVENTS_MAX: Final = 5_000
+EVENTS_BYTES_MAX: Final = 8 * 1024 * 1024
+# A page ends before a cause with which it would be larger, unless that is its first.
+PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
 
 Place = list[Any]
 
@@ -66,39 +68,56 @@ class Causes:
         namespace = row["namespace"]
         armed = self._armory.armed(namespace, row)
         after = (place[0], place[1], place[2]) if place else (-1, "", "")
-        rows = await self._store.published(namespace, from_us, to_us, after, EVENTS_MAX)
-        found: list[pb.Cause] = []
+        rows, more = await self._store.published(
+            namespace, from_us, to_us, after, count=EVENTS_MAX, bytes_max=EVENTS_BYTES_MAX
+        )
+        page = _Page(size)
         for kept in rows:
             event = pb.Event.FromString(kept["event"])
             cause = pb.Cause(name=cause_of(event), at_us=kept["at_us"])
             cause.request_id = request_id(namespace, row["workflow"], row["id"], cause.name)
+            fires = True
             try:
                 fired = await armed.firing(namespace, cause.name, cause.at_us, event_value(event))
             except RenderError as error:
                 cause.error = str(error)
             else:
-                if fired is None:
-                    continue
-                cause.input.CopyFrom(payload_pb2.Payload(data=fired.input))
-            found.append(cause)
-            if len(found) == size:
-                return found, [kept["at_us"], kept["source"], kept["id"]]
-        if len(rows) < EVENTS_MAX:
-            return found, None
-        return found, [rows[-1]["at_us"], rows[-1]["source"], rows[-1]["id"]]
+                fires = fired is not None
+                cause.input.data = fired.input if fired else b""
+            if fires and not page.takes(cause):
+                return page.causes, place
+            place = [kept["at_us"], kept["source"], kept["id"]]
+        return page.causes, place if more else None
+
+
+class _Page:
+    """Causes until there are enough, or too much of them."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._bytes = 0
+        self.causes: list[pb.Cause] = []
+
+    def takes(self, cause: pb.Cause) -> bool:
+        """Whether it has room for one more."""
+        self._bytes += cause.ByteSize()
+        full = len(self.causes) == self._size or self._bytes > PAGE_BYTES_MAX
+        if full and self.causes:
+            return False
+        self.causes.append(cause)
+        return True
 
 
 def _instants(row: Row, from_us: int, to_us: int, size: int) -> tuple[list[pb.Cause], Place | None]:
     trigger = trigger_pb2.Trigger.FromString(row["body"])
-    inputs = Inputs(trigger)
-    instants = list(islice(_schedule(row).between(from_us, to_us), size + 1))
-    return (
-        list(_cron_causes(row, inputs, instants[:size])),
-        [instants[size]] if len(instants) > size else None,
-    )
+    page = _Page(size)
+    for cause in _cron_causes(row, Inputs(trigger), _schedule(row).between(from_us, to_us)):
+        if not page.takes(cause):
+            return page.causes, [cause.at_us]
+    return page.causes, None
 
 
-def _cron_causes(row: Row, inputs: Inputs, instants: list[int]) -> Iterator[pb.Cause]:
+def _cron_causes(row: Row, inputs: Inputs, instants: Iterator[int]) -> Iterator[pb.Cause]:
     for at_us in instants:
         name = cron_cause(at_us)
         cause = pb.Cause(

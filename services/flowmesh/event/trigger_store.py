@@ -155,9 +155,17 @@ class TriggerStore:
     # --- published events ---
 
     async def published(
-        self, namespace: str, from_us: int, to_us: int, after: tuple[int, str, str], count: int
-    ) -> list[Row]:
-        rows = self._sql.published_between(
+        self,
+        namespace: str,
+        from_us: int,
+        to_us: int,
+        after: tuple[int, str, str],
+        *,
+        count: int,
+        bytes_max: int,
+    ) -> tuple[list[Row], bool]:
+        """So many of them, fewer where they are large; and whether there are more."""
+        found = self._sql.published_between(
             self._pool,
             namespace=namespace,
             from_us=from_us,
@@ -166,8 +174,10 @@ class TriggerStore:
             after_source=after[1],
             after_id=after[2],
             count=count,
+            bytes_max=bytes_max,
         )
-        return [row async for row in rows]
+        rows = [row async for row in found]
+        return rows, bool(rows) and rows[0]["held"] > len(rows)
 
     # --- calls ---
 

@@ -126,12 +126,24 @@ values (:namespace, :source, :id, :type, :at_us, :event)
 on conflict do nothing
 returning true;
 
--- name: published-between(namespace, from_us, to_us, after_us, after_source, after_id, count)
-select source, id, at_us, event from published
-where namespace = :namespace and at_us >= :from_us and at_us < :to_us
-    and (at_us, source, id) > (:after_us, :after_source, :after_id)
-order by at_us, source, id
-limit :count;
+-- name: published-between(namespace, from_us, to_us, after_us, after_source, after_id, count, bytes_max)
+-- By time; it ends before an event with which it would grow too large. `held` is how many there
+-- are, at most one more than asked for.
+with found as (
+    select source, id, at_us, event from published
+    where namespace = :namespace and at_us >= :from_us and at_us < :to_us
+        and (at_us, source, id) > (:after_us, :after_source, :after_id)
+    order by at_us, source, id
+    limit :count + 1
+), sizes as (
+    select *, count(*) over () as held, row_number() over by_time as number,
+        sum(octet_length(event)) over by_time as total_bytes
+    from found
+    window by_time as (order by at_us, source, id)
+)
+select source, id, at_us, event, held from sizes
+where number = 1 or (number <= :count and total_bytes <= :bytes_max)
+order by at_us, source, id;
 
 -- name: trigger(namespace, workflow, id)^
 select * from triggers where namespace = :namespace and workflow = :workflow and id = :id;
