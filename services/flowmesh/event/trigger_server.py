@@ -52,14 +52,13 @@ class TriggerServer(rpc.TriggerServiceServicer):
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
         name = list_of(request)
         after = orjson.loads(last_of(request.page_token, name) or '["", ""]')
-        rows = await self._store.triggers(
+        page, more = await self._store.triggers(
             namespace_of(request),
             workflow=request.workflow_id,
             after=tuple(after),
-            count=size + 1,
+            count=size,
         )
-        page = rows[:size]
-        last = [page[-1]["workflow"], page[-1]["id"]] if len(rows) > size else None
+        last = [page[-1]["workflow"], page[-1]["id"]] if more else None
         return pb.ListTriggersResponse(
             triggers=[state_of(row) for row in page], next_page_token=_token(name, last)
         )

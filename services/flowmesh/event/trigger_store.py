@@ -20,6 +20,8 @@ Row = Mapping[str, Any]
 PUBLISHED_KEPT_DAYS: Final = 7
 # Much longer than twice the tolerance of signed times.
 CALLS_KEPT_HOURS: Final = 24
+# A list ends before a trigger with which it would be larger, unless that is its first.
+TRIGGERS_BYTES_MAX: Final = 2 * 1024 * 1024
 DAY_US: Final = 24 * 3_600 * 1_000_000
 
 
@@ -129,16 +131,19 @@ class TriggerStore:
 
     async def triggers(
         self, namespace: str, *, workflow: str, after: tuple[str, str], count: int
-    ) -> list[Row]:
-        rows = self._sql.list_triggers(
+    ) -> tuple[list[Row], bool]:
+        """So many of them, fewer where they are large; and whether there are more."""
+        found = self._sql.list_triggers(
             self._pool,
             namespace=namespace,
             workflow=workflow,
             after_workflow=after[0],
             after=after[1],
             count=count,
+            bytes_max=TRIGGERS_BYTES_MAX,
         )
-        return [row async for row in rows]
+        rows = [row async for row in found]
+        return rows, bool(rows) and rows[0]["held"] > len(rows)
 
     async def set_paused(
         self, namespace: str, workflow: str, trigger: str, *, paused: bool

@@ -165,7 +165,7 @@ async def test_processes_that_fire_the_same_instants_start_each_once(world: Worl
     await one.until_started(world.orchestrator, 3)
     assert len(world.orchestrator.asked) == 3
     assert await world.firings() == 0
-    (row,) = await one.store.triggers("default", workflow="w", after=("", ""), count=9)
+    ((row,), _) = await one.store.triggers("default", workflow="w", after=("", ""), count=9)
     assert (row["fired"], row["last_error"]) == (3, "")
 
 
@@ -218,7 +218,7 @@ async def test_a_start_is_tried_again_while_the_orchestrator_is_away(world: Worl
     await again.loop.run_once()
     await again.loop.drain()
     assert await world.firings() == 0
-    (row,) = await again.store.triggers("default", workflow="w", after=("", ""), count=9)
+    ((row,), _) = await again.store.triggers("default", workflow="w", after=("", ""), count=9)
     assert row["last_error"] == "WORKFLOW_NOT_FOUND: gone"
 
 
@@ -227,7 +227,7 @@ async def test_triggers_are_those_of_the_newest_version(world: World) -> None:
     process = world.process()
 
     async def ids() -> list[str]:
-        rows = await process.store.triggers("default", workflow="", after=("", ""), count=9)
+        rows, _ = await process.store.triggers("default", workflow="", after=("", ""), count=9)
         return [row["id"] for row in rows]
 
     world.definitions.put(1, hourly(), paid())
@@ -238,7 +238,7 @@ async def test_triggers_are_those_of_the_newest_version(world: World) -> None:
     assert await process.learn() == 1
     assert await process.learn() == 0
     assert await ids() == ["paid"]
-    (row,) = await process.store.triggers("default", workflow="w", after=("", ""), count=9)
+    ((row,), _) = await process.store.triggers("default", workflow="w", after=("", ""), count=9)
     assert (row["paused"], row["version"]) == (True, 2)
     world.definitions.put(1, hourly(), paid())
     assert await process.learn() == 0
@@ -260,7 +260,7 @@ async def test_a_pause_keeps_the_instants_for_the_resumption(world: World) -> No
     assert await process.loop.fire_schedules() == 0
     await process.store.set_paused("default", "w", "hourly", paused=False)
     await process.until_started(world.orchestrator, 1)
-    (row,) = await process.store.triggers("default", workflow="w", after=("", ""), count=9)
+    ((row,), _) = await process.store.triggers("default", workflow="w", after=("", ""), count=9)
     assert (row["fired"], row["missed"]) == (1, 4)
 
 

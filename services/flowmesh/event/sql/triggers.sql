@@ -153,12 +153,24 @@ select * from triggers where namespace = :namespace and hook = :hook
 order by version desc
 limit 1;
 
--- name: list-triggers(namespace, workflow, after_workflow, after, count)
-select * from triggers
-where namespace = :namespace and (:workflow::text = '' or workflow = :workflow::text)
-    and (workflow, id) > (:after_workflow::text, :after::text)
-order by workflow, id
-limit :count;
+-- name: list-triggers(namespace, workflow, after_workflow, after, count, bytes_max)
+-- It ends before a trigger with which it would grow too large. `held` is how many there are, at
+-- most one more than asked for.
+with found as (
+    select * from triggers
+    where namespace = :namespace and (:workflow::text = '' or workflow = :workflow::text)
+        and (workflow, id) > (:after_workflow::text, :after::text)
+    order by workflow, id
+    limit :count + 1
+), sizes as (
+    select *, count(*) over () as held, row_number() over by_name as number,
+        sum(octet_length(body)) over by_name as total_bytes
+    from found
+    window by_name as (order by workflow, id)
+)
+select * from sizes
+where number = 1 or (number <= :count and total_bytes <= :bytes_max)
+order by workflow, id;
 
 -- name: set-paused(namespace, workflow, id, paused)^
 update triggers set paused = :paused

@@ -1,0 +1,66 @@
+"""TriggerService on a real database."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.event.v1 import trigger_service_pb2 as pb
+from flowmesh.event.store import MIGRATIONS
+from flowmesh.event.trigger_server import TriggerServer
+from flowmesh.event.trigger_store import TriggerStore
+from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
+from flowmesh.storage import open_database
+
+NOBODY: Any = None
+TRIGGERS = 50
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[TriggerStore]:
+    async with open_database(database, schema="event", migrations=MIGRATIONS) as pool:
+        yield TriggerStore(pool)
+
+
+def server_of(store: TriggerStore) -> TriggerServer:
+    return TriggerServer(
+        store=store,
+        firing=NOBODY,
+        publisher=NOBODY,
+        hooks=NOBODY,
+        causes=NOBODY,
+        executions=NOBODY,
+    )
+
+
+async def put(store: TriggerStore, *triggers: trigger_pb2.Trigger) -> None:
+    """As the triggers of one workflow."""
+    found = trigger_pb2.WorkflowTriggers(
+        namespace="default", workflow_id="w", version=1, live=True, triggers=triggers
+    )
+    async with store.change() as change:
+        assert await change.learn_source(found)
+        for trigger in triggers:
+            await change.learn_trigger(found, trigger, None)
+
+
+def paid(trigger_id: str, template: bytes = b"") -> trigger_pb2.Trigger:
+    event = trigger_pb2.EventTrigger(type="order.paid")
+    return trigger_pb2.Trigger(id=trigger_id, event=event, input_template=template)
+
+
+async def test_a_page_of_large_triggers_ends_before_it_grows_too_large(store: TriggerStore) -> None:
+    """Each of them stands on one page."""
+    names = [f"t{number:02}" for number in range(TRIGGERS)]
+    await put(store, *(paid(name, b'"%s"' % (b"x" * 200_000)) for name in names))
+    server = server_of(store)
+    seen: list[str] = []
+    token = ""
+    while token or not seen:
+        request = pb.ListTriggersRequest(page_token=token)
+        page = await server.ListTriggers(request, NOBODY)
+        assert page.ByteSize() < MESSAGE_BYTES_MAX
+        seen += [state.trigger.id for state in page.triggers]
+        token = page.next_page_token
+    assert seen == names
