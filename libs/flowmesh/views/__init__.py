@@ -14,6 +14,7 @@ from flowmesh.views.executions import (
 )
 from flowmesh.views.values import (
     Read,
+    exact_value,
     failure_view,
     instant,
     json_or_text,
@@ -33,6 +34,7 @@ __all__ = [
     "Read",
     "event_type",
     "event_view",
+    "exact_value",
     "execution_status",
     "execution_view",
     "failure_view",

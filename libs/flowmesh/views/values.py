@@ -42,6 +42,12 @@ def json_value(payload: payload_pb2.Payload) -> Any:
     return {"$bytes": base64.b64encode(payload.data).decode("ascii"), "encoding": encoding}
 
 
+def exact_value(payload: payload_pb2.Payload) -> Any:
+    """As `json_value`, with integers of any size as they are; `dump_json` writes them so."""
+    value = raw_value(payload)
+    return msgspec.json.decode(value) if isinstance(value, Raw) else value
+
+
 def raw_value(payload: payload_pb2.Payload) -> Any:
     """The value of a payload; JSON is passed on as it is, never parsed and written again."""
     data, encoding = payload.data, payload.encoding

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
 from standardwebhooks.webhooks import Webhook
 
 from flowmesh.api.execution.v1 import (
@@ -17,8 +16,9 @@ from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.egress import Egress, EgressFailure, ResponseTooLarge
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
 from flowmesh.event.store import Due
+from flowmesh.jsontext import dump_json
 from flowmesh.runtime import Clock
-from flowmesh.views import execution_view, failure_view, instant, json_value
+from flowmesh.views import exact_value, execution_view, failure_view, instant
 
 TIMEOUT_MS: Final = 15_000
 READ_TIMEOUT_S: Final = 3.0
@@ -70,7 +70,7 @@ class Deliverer:
                 NOT_NOW_MS,
                 "put_off",
             )
-        body = orjson.dumps(callback_body(due, execution))
+        body = dump_json(callback_body(due, execution))
         try:
             headers = signed_headers(due, body, self._clock.now_us() // 1_000_000)
         except (binascii.Error, ValueError, RuntimeError):
@@ -115,20 +115,20 @@ def callback_body(due: Due, execution: execution_pb2.Execution | None) -> dict[s
     match event.WhichOneof("event"):
         case "workflow_completed":
             body["status"] = "completed"
-            body["result"] = json_value(event.workflow_completed.output)
+            body["result"] = exact_value(event.workflow_completed.output)
         case "workflow_failed":
             body["status"] = "failed"
             body["error"] = failure_view(event.workflow_failed.failure, node_key="stepId")
         case "task_completed":
             body["status"] = "success"
             body["stepId"] = event.task_completed.node
-            body["result"] = json_value(event.task_completed.output)
+            body["result"] = exact_value(event.task_completed.output)
         case "task_failed":
             body["status"] = "failed"
             body["stepId"] = event.task_failed.node
             body["error"] = failure_view(event.task_failed.failure, node_key="stepId")
     ids = {"executionId": due.execution_id, "workflowId": due.workflow_id}
-    body["execution"] = ids if execution is None else execution_view(execution)
+    body["execution"] = ids if execution is None else execution_view(execution, read=exact_value)
     return body
 
 

@@ -18,7 +18,7 @@ from flowmesh.expressions import RenderError
 from flowmesh.failpoints import failpoint
 from flowmesh.standards.extensions import check_extensions, json_of
 from flowmesh.triggers import Inputs, Matcher
-from flowmesh.views import event_view, instant, json_value
+from flowmesh.views import event_view, exact_value, instant
 
 Json = Any
 # Types of events that executions tell of; nobody else may.
@@ -217,7 +217,7 @@ def _lifecycle_value(
         "type": LIFECYCLE + (event.WhichOneof("event") or "unknown").replace("_", "."),
         "subject": row.execution_id,
         "time": instant(event.at_us),
-        "data": event_view(lifecycle),
+        "data": event_view(lifecycle, read=exact_value),
     }
 
 
@@ -262,7 +262,7 @@ def event_value(event: pb.Event) -> dict[str, Json]:
         "type": event.type,
         "subject": event.subject,
         "time": instant(event.time_us),
-        "data": json_value(event.data),
+        "data": exact_value(event.data),
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.event.callbacks import Callback, callbacks_of
@@ -120,6 +121,15 @@ def test_the_body_says_what_happened() -> None:
     assert callback_body(due(COMPLETED, kind="onComplete"), None)["result"] == [1]
     failed = callback_body(due(FAILED, kind="onFailure"), None)
     assert (failed["status"], failed["error"]["stepId"]) == ("failed", "ship")
+
+
+def test_integers_of_any_size_are_told_as_they_are() -> None:
+    """In a result and in the execution."""
+    large = payload_pb2.Payload(data=b"100000000000000000000001")
+    ended = event(workflow_completed=pb.WorkflowCompleted(output=large))
+    execution = execution_pb2.Execution(execution_id="exec-1", input=large)
+    body = callback_body(due(ended, kind="onComplete"), execution)
+    assert body["result"] == body["execution"]["context"]["input"] == 10**23 + 1
 
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:

@@ -3,9 +3,13 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
-from flowmesh.event.published import Armory, Lifecycle
+from flowmesh.event.published import Armory, Lifecycle, event_value
 
 TRIGGERS = 20
 
@@ -84,3 +88,17 @@ async def test_nothing_is_kept_where_nobody_asks() -> None:
     """Not even a namespace is looked up."""
     lifecycle = await lifecycle_of(Stored())
     assert lifecycle.asked([row_of("orders")]) == []
+
+
+@pytest.mark.parametrize("condition", ["", "event.data.n > 3"])
+async def test_an_integer_of_any_size_reaches_the_input_as_it_is(condition: str) -> None:
+    """Where a filter cannot work with it, that lets nothing through."""
+    wanted = trigger_pb2.EventTrigger(type="t", filter=condition)
+    template = b'{"n": "{{event.data.n}}"}'
+    body = trigger_pb2.Trigger(id="t", event=wanted, input_template=template).SerializeToString()
+    armed = Armory().armed("default", {"workflow": "w", "id": "t", "body": body})
+    data = payload_pb2.Payload(data=b'{"n": 100000000000000000000001}')
+    event = event_value(trigger_service_pb2.Event(id="e", type="t", data=data))
+    fired = await armed.firing("default", "e", 1, event)
+    assert fired is None or fired.input == b'{"n":100000000000000000000001}'
+    assert fired or condition
