@@ -9,12 +9,13 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.event.v1 import trigger_service_pb2_grpc as rpc
 from flowmesh.api.execution.v1 import execution_service_pb2
-from flowmesh.errors import NotFound, WrongState
+from flowmesh.errors import Invalid, NotFound, Violation, WrongState
 from flowmesh.event.causes import Causes, Place
 from flowmesh.event.firing import FiringLoop, cron_scope
 from flowmesh.event.hooks import Hooks
 from flowmesh.event.published import Publisher
 from flowmesh.event.trigger_store import Row, TriggerStore
+from flowmesh.expressions import RenderError
 from flowmesh.rpc import last_of, list_of, namespace_of, page_token, valid_id
 from flowmesh.triggers import Inputs
 
@@ -87,7 +88,13 @@ class TriggerServer(rpc.TriggerServiceServicer):
         if not request.HasField("input") and row["kind"] == "cron":
             trigger = trigger_pb2.Trigger.FromString(row["body"])
             scope = {"trigger": cron_scope(row, await self._store.now_us())}
-            start.input.data = Inputs(trigger).of(scope)
+            try:
+                start.input.data = Inputs(trigger).of(scope)
+            except RenderError as error:
+                what = f"the trigger makes none: {error}; give one"
+                violation = Violation("input", what, "INPUT_INVALID")
+                text = f"input: {what}"
+                raise Invalid("INPUT_INVALID", text, violations=(violation,)) from error
         response = await self._executions.StartExecution(start)
         return pb.FireTriggerResponse(execution_id=response.execution_id, created=response.created)
 

@@ -7,6 +7,7 @@ import pytest
 
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
+from flowmesh.errors import Invalid
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.trigger_server import TriggerServer
 from flowmesh.event.trigger_store import TriggerStore
@@ -64,3 +65,16 @@ async def test_a_page_of_large_triggers_ends_before_it_grows_too_large(store: Tr
         seen += [state.trigger.id for state in page.triggers]
         token = page.next_page_token
     assert seen == names
+
+
+async def test_a_schedule_without_an_input_of_its_own_is_fired_with_one_that_is_given(
+    store: TriggerStore,
+) -> None:
+    """Without one the caller is told why."""
+    cron = trigger_pb2.CronTrigger(expression="* * * * *")
+    template = b'"{{trigger.nothing.of}}"'
+    await put(store, trigger_pb2.Trigger(id="t", cron=cron, input_template=template))
+    request = pb.FireTriggerRequest(workflow_id="w", trigger_id="t")
+    with pytest.raises(Invalid, match="nothing") as refused:
+        await server_of(store).FireTrigger(request, NOBODY)
+    assert (refused.value.reason, refused.value.violations[0].field) == ("INPUT_INVALID", "input")
