@@ -25,6 +25,8 @@ Json = Any
 LIFECYCLE: Final = "flowmesh."
 ATTRIBUTE_CHARACTERS_MAX: Final = 1_024
 ID_CHARACTERS_MAX: Final = 256
+# Of source and id in UTF-8: by them an event is found again.
+NAMES_BYTES_MAX: Final = 2_400
 DATA_BYTES_MAX: Final = 256 * 1024
 COMPILED_MAX: Final = 1_000
 
@@ -232,6 +234,8 @@ def check_event(event: pb.Event) -> None:
         value: str = getattr(event, name)
         if len(value) > most or not value.isprintable():
             raise _invalid(name, f"at most {most} characters, all of them printable")
+    if len(event.source.encode()) + len(event.id.encode()) > NAMES_BYTES_MAX:
+        raise _invalid("source", f"with the id at most {NAMES_BYTES_MAX:,} bytes of UTF-8")
     if not event.type:
         raise _invalid("type", "missing; it says what happened, as in order.paid")
     if event.type.startswith(LIFECYCLE):

@@ -1,6 +1,7 @@
 """TriggerService on a real database."""
 
 from collections.abc import AsyncIterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.errors import Invalid
+from flowmesh.event.published import NAMES_BYTES_MAX, Armory, Publisher
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.trigger_server import TriggerServer
 from flowmesh.event.trigger_store import TriggerStore
@@ -78,3 +80,17 @@ async def test_a_schedule_without_an_input_of_its_own_is_fired_with_one_that_is_
     with pytest.raises(Invalid, match="nothing") as refused:
         await server_of(store).FireTrigger(request, NOBODY)
     assert (refused.value.reason, refused.value.violations[0].field) == ("INPUT_INVALID", "input")
+
+
+async def test_the_longest_names_of_an_event_are_kept_or_refused(store: TriggerStore) -> None:
+    """By what the database can find again, not by characters alone."""
+    publisher = Publisher(store=store, armory=Armory(), new_id=lambda: "e", on_firing=lambda: None)
+    plain = pb.Event(id="x" * 256, source="x" * 1_024, type="t")
+    assert (await publisher.publish("default", plain)).created
+    random = Random(1)
+    source = "".join(chr(random.randrange(0x4E00, 0x9F00)) for _ in range(1_024))
+    with pytest.raises(Invalid) as refused:
+        await publisher.publish("default", pb.Event(id=source[:256], source=source, type="t"))
+    assert (refused.value.reason, refused.value.violations[0].field) == ("EVENT_INVALID", "source")
+    fits = pb.Event(id=source[:256], source=source[: NAMES_BYTES_MAX // 3 - 256], type="t")
+    assert (await publisher.publish("n" * 128, fits)).created

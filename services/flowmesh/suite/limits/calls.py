@@ -179,6 +179,7 @@ CALLS = (
         "characters",
         "EVENT_INVALID",
         "event",
+        f"source and id together at most {published.NAMES_BYTES_MAX:,} bytes",
     ),
     Limit(
         "data of a published event", published.DATA_BYTES_MAX, "bytes", "PAYLOAD_TOO_LARGE", "event"
