@@ -16,7 +16,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.bus import Message
 from flowmesh.event.trigger_store import TriggerStore
 from flowmesh.runtime import Loop, Runtime
-from flowmesh.triggers import Schedule
+from flowmesh.triggers import Schedule, ScheduleInvalid
 
 if TYPE_CHECKING:
     from flowmesh.api.definition.v1.trigger_catalog_service_pb2_grpc import (
@@ -131,7 +131,12 @@ class Catalog(Loop):
 def _next_us(trigger: trigger_pb2.Trigger, now_us: int) -> int | None:
     if not trigger.HasField("cron"):
         return None
-    return Schedule(trigger.cron.expression, trigger.cron.time_zone).next_after(now_us)
+    try:
+        schedule = Schedule(trigger.cron.expression, trigger.cron.time_zone)
+    except ScheduleInvalid:
+        # Of a zone that this machine does not know: whoever fires it says so, and tries again.
+        return now_us
+    return schedule.next_after(now_us)
 
 
 class Neighbours(Loop):

@@ -37,6 +37,8 @@ DELAY_MAX_MS: Final = 30_000
 # An instant that fires so late was not missed: only this process was slow.
 LATE_US: Final = 60 * 1_000_000
 INSTANTS_MAX: Final = 1_000
+# A schedule that cannot be fired is looked at again then.
+AGAIN_US: Final = 60 * 1_000_000
 DRAIN_S: Final = 2.0
 # What may go away: the start is tried again for as long as it takes.
 PASSING: Final = (Unavailable, Overloaded, Timeout)
@@ -96,7 +98,7 @@ class FiringLoop(Loop):
             following: list[int | None] = []
             missed: list[int] = []
             for row in rows:
-                made = due_of(row)
+                made = self._due(row)
                 firings += made.firings
                 following.append(made.next_us)
                 missed.append(made.missed)
@@ -104,6 +106,19 @@ class FiringLoop(Loop):
             await change.add_firings(firings, lease_ms=0)
         failpoint("event.fired")
         return len(rows)
+
+    def _due(self, row: Row) -> "Due":
+        try:
+            return due_of(row)
+        except Exception as error:  # noqa: BLE001 one schedule holds up no other
+            self._log.error(
+                "schedule_not_fired",
+                namespace=row["namespace"],
+                workflow=row["workflow"],
+                trigger=row["id"],
+                exc_info=error,
+            )
+            return Due([], row["now_us"] + AGAIN_US, 1)
 
     async def start(self, firing: Firing) -> pb.StartExecutionResponse:
         """Asks for the execution, and ends the firing; raises what the orchestrator refused."""

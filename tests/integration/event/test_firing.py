@@ -276,3 +276,19 @@ async def test_nothing_is_asked_while_nothing_is_due(world: World) -> None:
     assert world.pool.get_idle_size() == world.pool.get_size()
     process.loop.look()
     assert await waiting == 0
+
+
+async def test_a_schedule_that_cannot_be_fired_here_holds_up_no_other(world: World) -> None:
+    """One of a zone that this machine does not know; it is looked at again a minute later."""
+    nowhere = hourly(time_zone="Nowhere/Here")
+    nowhere.id = "nowhere"
+    world.definitions.put(1, nowhere, hourly(catch_up=trigger_pb2.CATCH_UP_ONE))
+    process = world.process()
+    assert await process.learn() == 1
+    await world.overdue(3_600)
+    assert await process.loop.fire_schedules() == 2
+    assert await process.loop.fire_schedules() == 0
+    await process.until_started(world.orchestrator, 1)
+    (good, bad), _ = await process.store.triggers("default", workflow="w", after=("", ""), count=9)
+    assert (good["fired"], bad["fired"], bad["missed"]) == (1, 0, 1)
+    assert bad["next_us"] > await process.store.now_us()
