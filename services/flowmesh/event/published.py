@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 from google.protobuf.message import DecodeError
+from structlog.typing import FilteringBoundLogger
 
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import event_service_pb2
@@ -141,18 +142,34 @@ class Lifecycle:
     """
 
     def __init__(
-        self, *, store: TriggerStore, armory: Armory, on_firing: Callable[[], None]
+        self,
+        *,
+        store: TriggerStore,
+        armory: Armory,
+        on_firing: Callable[[], None],
+        log: FilteringBoundLogger,
     ) -> None:
         self._store = store
         self._armory = armory
         self._on_firing = on_firing
+        self._log = log
         self._by_namespace: dict[str, list[Armed]] = {}
 
     async def load(self) -> None:
         """Reads which triggers ask; paused ones too, for that is decided when they fire."""
         found: dict[str, list[Armed]] = {}
         for row in await self._store.all_event_triggers():
-            armed = self._armory.armed(row["namespace"], row)
+            try:
+                armed = self._armory.armed(row["namespace"], row)
+            except Exception as error:  # noqa: BLE001 one trigger holds up no other
+                self._log.error(
+                    "trigger_not_read",
+                    namespace=row["namespace"],
+                    workflow=row["workflow"],
+                    trigger=row["id"],
+                    exc_info=error,
+                )
+                continue
             if armed.type.startswith(LIFECYCLE):
                 found.setdefault(row["namespace"], []).append(armed)
         self._by_namespace = found

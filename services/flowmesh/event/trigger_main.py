@@ -74,7 +74,7 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
     executions = runtime.stub(ExecutionServiceStub, ORCHESTRATOR)
     firing = FiringLoop(store=store, executions=executions, metrics=metrics, log=runtime.log)
     armory = Armory()
-    lifecycle = Lifecycle(store=store, armory=armory, on_firing=firing.look)
+    lifecycle = Lifecycle(store=store, armory=armory, on_firing=firing.look, log=runtime.log)
     await lifecycle.load()
     upkeep = Upkeep(store=store, lifecycle=lifecycle, firing=firing, clock=runtime.clock)
     catalog = Catalog(

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
@@ -42,7 +43,9 @@ class Process:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", definitions: Definitions) -> None:
         self.store = TriggerStore(pool)
         self.clock: Any = Time()
-        self.lifecycle = Lifecycle(store=self.store, armory=Armory(), on_firing=lambda: None)
+        self.lifecycle = Lifecycle(
+            store=self.store, armory=Armory(), on_firing=lambda: None, log=structlog.get_logger()
+        )
         firing: Any = Firing()
         self.upkeep = Upkeep(
             store=self.store, lifecycle=self.lifecycle, firing=firing, clock=self.clock

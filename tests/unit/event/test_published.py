@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import structlog
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
@@ -48,7 +49,9 @@ class Stored:
 
 
 async def lifecycle_of(stored: Any) -> Lifecycle:
-    lifecycle = Lifecycle(store=stored, armory=Armory(), on_firing=lambda: None)
+    lifecycle = Lifecycle(
+        store=stored, armory=Armory(), on_firing=lambda: None, log=structlog.get_logger()
+    )
     await lifecycle.load()
     return lifecycle
 
@@ -102,3 +105,11 @@ async def test_an_integer_of_any_size_reaches_the_input_as_it_is(condition: str)
     fired = await armed.firing("default", "e", 1, event)
     assert fired is None or fired.input == b'{"n":100000000000000000000001}'
     assert fired or condition
+
+
+async def test_a_trigger_that_cannot_be_compiled_any_more_holds_up_no_other() -> None:
+    """One that an earlier version took; the others fire."""
+    stored = Stored(trigger(1, "event.("), trigger(2))
+    lifecycle = await lifecycle_of(stored)
+    await lifecycle.store(lifecycle.asked([row_of("orders")]))
+    assert [fired.trigger for fired in stored.firings] == ["t2"]
