@@ -63,6 +63,19 @@ async def test_a_subscriber_resumes_after_what_it_knows(rest: Rest) -> None:
     assert (status, answer["error"]["details"][0]["field"]) == (400, "after")
 
 
+async def test_a_browser_that_comes_back_goes_on_where_it_was(rest: Rest) -> None:
+    """Its address still has where it began; what it has heard since is the header."""
+    execution_id = await finished(rest)
+    url = f"{rest.url}/api/v1/executions/{execution_id}/events?after=1"
+    async with rest.http.get(url, headers={"Last-Event-ID": "2"}) as response:
+        assert [event["id"] for event in parsed(await response.text())] == ["3"]
+    async with rest.http.get(url, headers={"Last-Event-ID": "3"}) as response:
+        assert response.status == 204
+    url = f"{rest.url}/api/v1/events?after=old"
+    async with rest.http.get(url, headers={"Last-Event-ID": "newer"}) as response:
+        assert response.status == 200
+
+
 async def test_events_arrive_while_the_execution_runs(rest: Rest) -> None:
     """What happens is sent at once; a client that leaves ends the subscription behind it."""
     await rest.register("slow")

@@ -53,8 +53,10 @@ class Cancellable(Protocol):
 
 async def execution_events(backends: Backends, request: Request) -> AnyResponse:
     resumed = request.header(b"last-event-id")
-    after = _sequence("Last-Event-ID", resumed) if resumed else 0
-    after = request.whole("after", most=2**63 - 1, default=after)
+    after = request.whole("after", most=2**63 - 1)
+    if resumed:
+        # A browser that comes back asks for the address it began with.
+        after = _sequence("Last-Event-ID", resumed)
     watch = _watch_of(request, after)
     ended = await _last_event_is(backends, watch)
     if ended and resumed and after:
@@ -176,7 +178,7 @@ def _filter_of(head: Head) -> pb.WatchEventsRequest:
         workflow_id=checked_id("workflow", workflow) if workflow else "",
         execution_id=checked_id("execution", execution) if execution else "",
         types=head.texts("type"),
-        cursor=head.text("after", "cursor") or head.header(b"last-event-id"),
+        cursor=head.header(b"last-event-id") or head.text("after", "cursor"),
     )
 
 
@@ -222,7 +224,9 @@ _NAMESPACE_QUERY = (
     Query("after", "The cursor (`id:`) of the last event already known."),
     Query("cursor", "The same as `after`."),
 )
-_LAST_EVENT_ID = RequestHeader("Last-Event-ID", "`id:` of the last event already known.")
+_LAST_EVENT_ID = RequestHeader(
+    "Last-Event-ID", "`id:` of the last event already known, whatever `after` says."
+)
 _STREAM = Answer(
     200,
     "`id:`, `event:` and `data:` (an event) per event; comments as heartbeats every 15 s.",
