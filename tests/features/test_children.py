@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import pytest
+
+from flowmesh.api.execution.v1.execution_service_pb2 import WaitExecutionRequest
 from flowmesh.sdk import Client, Workflow
 from flowmesh.testing.suite import Suite
 from tests.features.commands import command
 from tests.features.natives import applied, apply, workflow
 
 Json = Any
+RUNS = 1_200
 
 
 def child(name: str, duration: str = "1ms") -> Json:
@@ -119,6 +123,27 @@ async def test_a_workflow_goes_on_as_a_new_one(suite: Suite) -> None:
     assert [one["firstRun"] for one in shown[1:]] == [first] * 3
     events = [(await suite.events(one))[-1]["type"] for one in runs]
     assert events == [*["WorkflowContinued"] * 3, "WorkflowCompleted"]
+
+
+@pytest.mark.long
+async def test_whoever_waits_follows_any_number_of_runs(suite: Suite) -> None:
+    """To the end of the last one, whether they have ended before or end meanwhile."""
+    again = {
+        "id": "again",
+        "condition": "input.left > 0",
+        "continueAsNew": {"input": {"left": "{{sub(input.left, 1)}}"}},
+    }
+    await applied(suite, workflow("counts-far-down", again))
+    first = await suite.begin("counts-far-down", {"left": RUNS})
+    async with Client(suite.grpc_address) as client:
+        request = WaitExecutionRequest(execution_id=first, timeout_ms=60_000)
+        for _ in range(2):
+            waited = await client.executions.WaitExecution(request)
+            assert waited.ended
+            assert (waited.execution.input.data, waited.execution.link.first_run) == (
+                b'{"left":0}',
+                first,
+            )
 
 
 def order(name: str, **said: Json) -> Json:

@@ -29,6 +29,10 @@ from tests.simulation.workload import Definitions, WorkModel
 START_US = 20_000 * DAY_US + 3_600_000_000
 REGISTRY_LEASE_S = 3.0
 SETTLED_WITHIN_S = 60.0
+SETTLED_AT_MOST_S = 240.0
+MOVES_WITHIN_S = 10.0
+"""What has not ended by then may take longer, as long as something of it is committed."""
+
 LOOK_EVERY_S = 0.2
 STATE_BYTES = 8
 
@@ -279,8 +283,13 @@ class World:
         """
         # What was sent before may still be applied.
         await elapsed(LATE_S_MAX)
-        until = self.loop.time() + SETTLED_WITHIN_S
+        begun_s, commits = self.loop.time(), 0
+        until = begun_s + SETTLED_WITHIN_S
         while self.loop.time() < until:
+            if commits != len(self.tables.commits):
+                commits = len(self.tables.commits)
+                moves_until = min(self.loop.time() + MOVES_WITHIN_S, begun_s + SETTLED_AT_MOST_S)
+                until = max(until, moves_until)
             awake = all(host.process.runs for host in self.processes)
             asked = any(one.open for one in asking)
             if awake and not asked and self.ended() and not any(leftovers(self)):

@@ -23,7 +23,6 @@ from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.works import STALE, Work
-from flowmesh.rpc import namespace_of
 
 if TYPE_CHECKING:
     from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
@@ -134,17 +133,6 @@ class Deliveries:
                 raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
             await asyncio.sleep(NEXT_RUN_PAUSE_S)
 
-    async def next_wait(
-        self, request: pb.WaitExecutionRequest, until: float
-    ) -> pb.WaitExecutionRequest:
-        """The same wait, for what is left of its time, of the next run."""
-        later = pb.WaitExecutionRequest()
-        later.CopyFrom(request)
-        namespace = namespace_of(request)
-        later.execution_id = await self.next_run(namespace, request.execution_id, until)
-        later.timeout_ms = max(1, int((until - asyncio.get_running_loop().time()) * 1000))
-        return later
-
     async def continued_as(self, state: State) -> str:
         """The id of the run after this one; empty where there is none, or not yet."""
         if state.status != EXECUTION_CONTINUED:
@@ -223,11 +211,19 @@ class Deliveries:
     # --- ends of those that are nobody's child ---
 
     async def join(self, message: pb.ExecutionMessage, *, forwarded: bool) -> None:
-        """Has an execution tell a node of its end, or tells it here where that has come."""
+        """Has an execution, or the last run of it, tell a node of its end; tells it here where
+        that has come.
+        """
+        later: pb.ExecutionMessage | None = message
+        while later is not None and not await self._joined(later, forwarded=forwarded):
+            later = await self._tell_joined(later)
+
+    async def _joined(self, message: pb.ExecutionMessage, *, forwarded: bool) -> bool:
+        """Whether the execution will tell of its end; False where that has come."""
         asked = message.join
         partition = partition_of(asked.execution_id)
         if partition is None:
-            return
+            return True
         command = Join(asked.by_id, asked.by_node, asked.by_attempt)
 
         async def here() -> None:
@@ -247,10 +243,11 @@ class Deliveries:
         except (NotFound, WrongState):
             if forwarded:
                 raise
-            await self._tell_joined(message)
+            return False
+        return True
 
-    async def _tell_joined(self, message: pb.ExecutionMessage) -> None:
-        """Tells a node of an end that has come; has the next run asked where there is one."""
+    async def _tell_joined(self, message: pb.ExecutionMessage) -> pb.ExecutionMessage | None:
+        """Tells a node of an end that has come; what to ask the next run where there is one."""
         asked = message.join
         told = pb.ExecutionMessage(namespace=message.namespace, execution_id=asked.execution_id)
         outcome = told.outcome
@@ -265,10 +262,10 @@ class Deliveries:
             if ended.status == EXECUTION_CONTINUED:
                 told.join.CopyFrom(asked)
                 told.join.execution_id = await self._next_run(message.namespace, ended)
-                await self.join(told, forwarded=False)
-                return
+                return told
             tell_end(ended, outcome)
         await self.outcome(told, forwarded=False)
+        return None
 
     async def _next_run(self, namespace: str, ended: State) -> str:
         row = await self._under(namespace, f"{ended.execution_id}/next")

@@ -281,20 +281,23 @@ class Executions:
     async def wait(
         self, request: pb.WaitExecutionRequest, *, forwarded: bool, begun: bool = False
     ) -> pb.WaitExecutionResponse:
-        """Waits for the end, at most as long as the request says; see `outcome`."""
+        """Waits for the end of the last run, at most as long as the request says; see `outcome`."""
         namespace, execution_id = namespace_of(request), request.execution_id
         timeout_ms = min(request.timeout_ms or WAIT_DEFAULT_MS, WAIT_MAX_MS)
         until = asyncio.get_running_loop().time() + timeout_ms / 1000
-        watch = pb.SessionWatch(
-            namespace=namespace,
-            execution_id=execution_id,
-            want_execution=True,
-            without_nodes=request.without_nodes,
-        )
-        ended = await self.outcome(watch, timeout_ms, forwarded=forwarded, begun=begun)
-        if ended is not None and ended.status == EXECUTION_CONTINUED:
-            later = await self.deliveries.next_wait(request, until)
-            return await self.wait(later, forwarded=forwarded)
+        while True:
+            watch = pb.SessionWatch(
+                namespace=namespace,
+                execution_id=execution_id,
+                want_execution=True,
+                without_nodes=request.without_nodes,
+            )
+            ended = await self.outcome(watch, timeout_ms, forwarded=forwarded, begun=begun)
+            if ended is None or ended.status != EXECUTION_CONTINUED:
+                break
+            execution_id = await self.deliveries.next_run(namespace, execution_id, until)
+            timeout_ms = max(1, int((until - asyncio.get_running_loop().time()) * 1000))
+            begun = False
         if ended is None:
             return pb.WaitExecutionResponse()
         if isinstance(ended, pb.SessionResult):

@@ -50,7 +50,8 @@ def phase_of(state: State) -> int:
 class Member:
     """One execution of a line. `place` orders them: the id of the first run of its chain.
 
-    `phase` is as committed, 0 before; `stopped` says that it was asked to make room.
+    `phase` is as committed, 0 before; `stopped` says that it was asked to make room. `former` is
+    who answered further starts before it, until it is committed.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Member:
         "concurrency",
         "debounces",
         "execution_id",
+        "former",
         "name",
         "phase",
         "place",
@@ -74,6 +76,7 @@ class Member:
         self.answers_until = 0
         self.phase = 0
         self.stopped = False
+        self.former: Member | None = None
 
 
 class Line:
@@ -169,7 +172,7 @@ class Lines:
         else:
             line.begun[execution_id] = member
         if member.answers_until:
-            line.last = member
+            member.former, line.last = line.last, member
         return member
 
     def _instead(
@@ -230,7 +233,7 @@ class Lines:
         before, member.phase = member.phase, phase
         if phase == ENDED:
             line.take_out(member)
-            if line.last is member:
+            if self._last_of(line, committed=True) is member:
                 heappush(self._answering, (member.answers_until, member.execution_id))
             else:
                 del self.members[member.execution_id]
@@ -241,17 +244,26 @@ class Lines:
         elif phase == BEGUN and member.execution_id not in line.begun:
             line.take_out(member)
             line.begun[member.execution_id] = member
+        member.former = None
         return line
 
+    def _last_of(self, line: Line, *, committed: bool = False) -> Member | None:
+        """Who answers further starts, of those that are there, or that are committed."""
+        last = line.last
+        while last is not None and (
+            last.execution_id not in self.members or (committed and not last.phase)
+        ):
+            last = last.former
+        return last
+
     def forget(self, execution_id: str) -> Line | None:
-        """One that was placed was not created after all."""
+        """One that was placed was not created after all; who answered before it does so again."""
         member = self.members.pop(execution_id, None)
-        if member is None:
+        line = self.by_name.get(member.name) if member is not None else None
+        if member is None or line is None:
             return None
-        line = self.by_name[member.name]
         line.take_out(member)
-        if line.last is member:
-            line.last = None
+        line.last = self._last_of(line)
         self._drop_if_empty(line, member.name)
         return line
 

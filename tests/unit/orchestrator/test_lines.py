@@ -213,3 +213,41 @@ def test_a_line_is_the_same_from_its_rows() -> None:
     assert sorted(line.begun) == ids[:2]
     assert [member.execution_id for member in line.turn] == ids[2:]
     assert next_steps(line) == []
+
+
+def test_who_answered_before_answers_again_when_the_next_one_is_not_created() -> None:
+    """Ended before, or in the very commit in which the next one is refused; until its time is
+    over, which passes without a word.
+    """
+    again = execution_pb2.Origin(execution_id="exec-0")
+    for ends_first in (True, False):
+        keyed = Keyed(dedup_window_ms=1_000)
+        first = keyed.started()
+        if ends_first:
+            keyed.do(first, Cancel())
+        placed = [keyed.place(origin=again) for _ in range(2)]
+        if not ends_first:
+            keyed.do(first, Cancel())
+        for one in placed:
+            assert isinstance(one, Member)
+            keyed.lines.forget(one.execution_id)
+        answered = keyed.place()
+        assert isinstance(answered, Joins)
+        assert answered.member.execution_id == first
+        keyed.now += 1_000_000
+        assert isinstance(keyed.place(), Member)
+        assert first not in keyed.lines.members
+
+
+def test_who_ended_before_outlives_its_line() -> None:
+    """The next one of another version may answer for a shorter time; nothing is left of either."""
+    keyed = Keyed(dedup_window_ms=1_000)
+    keyed.do(keyed.started(), Cancel())
+    keyed.plan = plan(node("a"), start=plan_pb2.StartPolicy(dedup_window_ms=100))
+    keyed.do(keyed.started(origin=execution_pb2.Origin(execution_id="exec-0")), Cancel())
+    for _ in range(2):
+        keyed.now += 600_000
+        place = keyed.place()
+        assert isinstance(place, Member)
+        keyed.lines.forget(place.execution_id)
+    assert (keyed.lines.members, keyed.lines.by_name) == ({}, {})
