@@ -19,7 +19,7 @@ from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2, receiver_service_pb2
 from flowmesh.errors import Invalid, NotFound, TooLarge, Violation, WrongState
 from flowmesh.event.firing import LEASE_MS, FiringLoop
-from flowmesh.event.trigger_store import Firing, TriggerStore
+from flowmesh.event.trigger_store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
 from flowmesh.failpoints import failpoint
 from flowmesh.plan.schemas import Schema
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX: Final = 256 * 1024
 TOKEN_CHARACTERS_MAX: Final = 8 * 1024
+# What certainly has no effect.
+REFUSED: Final = (Invalid, NotFound, TooLarge, WrongState)
 _MAC_BYTES: Final = 16
 _TOKENS: Final = "token:"
 
@@ -80,8 +82,8 @@ class Hooks:
         call = self._verified(receiver, headers, body)
         if challenge := _challenge(receiver, call):
             return pb.ReceiveWebhookResponse(challenge=challenge)
-        if earlier := await self._earlier(namespace, hook, call):
-            return earlier
+        if earlier := await self._call(namespace, hook, call):
+            return _outcome(earlier)
         if row["paused"]:
             raise WrongState("TRIGGER_PAUSED", f"trigger {trigger.id} is paused; resume it first")
         check_payload(receiver, call.payload)
@@ -123,22 +125,20 @@ class Hooks:
         if challenge := _challenge(receiver, call):
             return pb.ReceiveWebhookResponse(challenge=challenge)
         hook = _TOKENS + hashlib.sha256(token.encode()).hexdigest()
-        if earlier := await self._earlier(place.namespace, hook, call):
-            return earlier
-        if not waiting.waits:
+        earlier = await self._call(place.namespace, hook, call)
+        if earlier is not None and earlier["execution_id"]:
+            return _outcome(earlier)
+        if not waiting.waits and earlier is None:
             raise WrongState("HOOK_CLOSED", f"node {place.node} does not wait for a call now")
         check_payload(receiver, call.payload)
-        request_id = hashlib.sha256(f"{hook}\n{call.name or self._new_id()}".encode()).hexdigest()
-        await self._executions.SignalExecution(
-            execution_service_pb2.SignalExecutionRequest(
-                namespace=place.namespace,
-                execution_id=place.execution_id,
-                name=waiting.signal,
-                payload=payload_pb2.Payload(data=body),
-                request_id=f"hook_{request_id[:40]}",
-                actor="webhook",
-            )
-        )
+        if call.name:
+            # Before it is known what becomes of it: if no answer comes, it may have been taken.
+            await self._store.keep_call(place.namespace, hook, call.name)
+        try:
+            await self._signal(place, waiting.signal, hook, call, body)
+        except REFUSED:
+            await self._store.forget_call(place.namespace, hook, call.name)
+            raise
         if call.name:
             await self._store.keep_call(
                 place.namespace,
@@ -149,6 +149,20 @@ class Hooks:
             )
         return pb.ReceiveWebhookResponse(
             execution_id=place.execution_id, node=place.node, created=True
+        )
+
+    async def _signal(self, place: _Node, name: str, hook: str, call: Call, body: bytes) -> None:
+        """Under a request id of the call: what was taken before stays as it is."""
+        request_id = hashlib.sha256(f"{hook}\n{call.name or self._new_id()}".encode()).hexdigest()
+        await self._executions.SignalExecution(
+            execution_service_pb2.SignalExecutionRequest(
+                namespace=place.namespace,
+                execution_id=place.execution_id,
+                name=name,
+                payload=payload_pb2.Payload(data=body),
+                request_id=f"hook_{request_id[:40]}",
+                actor="webhook",
+            )
         )
 
     async def of_execution(self, namespace: str, execution_id: str) -> list[pb.Hook]:
@@ -202,17 +216,17 @@ class Hooks:
             raise TooLarge("PAYLOAD_TOO_LARGE", message)
         return verified(receiver, headers, body, self._clock.now_us() // 1_000_000)
 
-    async def _earlier(
-        self, namespace: str, hook: str, call: Call
-    ) -> pb.ReceiveWebhookResponse | None:
+    async def _call(self, namespace: str, hook: str, call: Call) -> Row | None:
+        """What is known of a call of this name; without an execution only that it came."""
         if not call.name:
             return None
-        row = await self._store.earlier_call(namespace, hook, call.name)
-        if row is None:
-            return None
-        return pb.ReceiveWebhookResponse(
-            execution_id=row["execution_id"], node=row["node"], created=False
-        )
+        return await self._store.earlier_call(namespace, hook, call.name)
+
+
+def _outcome(earlier: Row) -> pb.ReceiveWebhookResponse:
+    return pb.ReceiveWebhookResponse(
+        execution_id=earlier["execution_id"], node=earlier["node"], created=False
+    )
 
 
 def check_payload(receiver: trigger_pb2.Receiver, payload: Any) -> None:

@@ -197,8 +197,9 @@ class TriggerStore:
         return row
 
     async def keep_call(
-        self, namespace: str, hook: str, name: str, *, execution_id: str, node: str = ""
+        self, namespace: str, hook: str, name: str, *, execution_id: str = "", node: str = ""
     ) -> None:
+        """Its first outcome stays; without an execution only that it came is known."""
         await self._sql.keep_call(
             self._pool,
             namespace=namespace,
@@ -207,6 +208,10 @@ class TriggerStore:
             execution_id=execution_id,
             node=node,
         )
+
+    async def forget_call(self, namespace: str, hook: str, name: str) -> None:
+        """One that has no outcome."""
+        await self._sql.forget_call(self._pool, namespace=namespace, hook=hook, name=name)
 
     async def forget(self) -> None:
         """Deletes what is past its time."""

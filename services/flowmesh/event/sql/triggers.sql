@@ -182,9 +182,16 @@ select execution_id, node from calls
 where namespace = :namespace and hook = :hook and name = :name;
 
 -- name: keep-call(namespace, hook, name, execution_id, node)!
+-- Without an execution: its outcome is not known yet.
 insert into calls (namespace, hook, name, execution_id, node)
 values (:namespace, :hook, :name, :execution_id, :node)
-on conflict do nothing;
+on conflict (namespace, hook, name) do update
+set execution_id = excluded.execution_id, node = excluded.node
+where calls.execution_id = '';
+
+-- name: forget-call(namespace, hook, name)!
+delete from calls
+where namespace = :namespace and hook = :hook and name = :name and execution_id = '';
 
 -- name: hook-key()$
 select key from hook_keys;
