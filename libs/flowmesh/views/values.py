@@ -45,7 +45,13 @@ def json_value(payload: payload_pb2.Payload) -> Any:
 def exact_value(payload: payload_pb2.Payload) -> Any:
     """As `json_value`, with integers of any size as they are; `dump_json` writes them so."""
     value = raw_value(payload)
-    return msgspec.json.decode(value) if isinstance(value, Raw) else value
+    if not isinstance(value, Raw):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError):
+        # A number of thousands of digits, or a thousand levels.
+        return json_value(payload)
 
 
 def raw_value(payload: payload_pb2.Payload) -> Any:

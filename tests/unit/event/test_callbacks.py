@@ -132,6 +132,14 @@ def test_integers_of_any_size_are_told_as_they_are() -> None:
     assert body["result"] == body["execution"]["context"]["input"] == 10**23 + 1
 
 
+@pytest.mark.parametrize("result", [b"1e999", b"1" * 5_000, b"[" * 2_000 + b"]" * 2_000])
+def test_a_result_that_is_no_value_is_told_as_text(result: bytes) -> None:
+    """Nobody waits for its callback in vain."""
+    output = payload_pb2.Payload(data=result)
+    ended = event(workflow_completed=pb.WorkflowCompleted(output=output))
+    assert callback_body(due(ended, kind="onComplete"), None)["result"] == result.decode()
+
+
 def test_the_signature_is_that_of_standard_webhooks() -> None:
     """With a secret; without one there are id and time only."""
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
