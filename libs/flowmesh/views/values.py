@@ -81,7 +81,7 @@ def raw_json(data: bytes) -> Any:
         if not data.isascii():
             data.decode("utf-8")
         return _AS_IT_IS.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return data.decode("utf-8", "replace")
 
 

@@ -2,11 +2,21 @@
 
 from typing import Any
 
+import msgspec
+import pytest
+
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2
-from flowmesh.views import EVENT_TYPES, event_view, execution_view, json_value, visualize_view
+from flowmesh.views import (
+    EVENT_TYPES,
+    event_view,
+    execution_view,
+    json_value,
+    raw_value,
+    visualize_view,
+)
 from flowmesh.views.executions import EXECUTION_STATUS_WORDS, NODE_STATUS_WORDS
 
 SECOND_US = 1_000_000
@@ -186,3 +196,12 @@ def test_values_that_are_not_inline_json_are_marked() -> None:
         "encoding": "image/png",
     }
     assert json_value(payload_pb2.Payload(encoding="text/csv", data=b"a,b")) == "a,b"
+
+
+@pytest.mark.parametrize("levels", [300, 2_000])
+def test_a_value_of_very_many_levels_does_not_hide_its_execution(levels: int) -> None:
+    """As it is where it can be read, as text where not."""
+    data = b"[" * levels + b"]" * levels
+    deep = execution_pb2.Execution(execution_id="exec-1", input=payload_pb2.Payload(data=data))
+    shown = msgspec.json.encode(execution_view(deep, read=raw_value))
+    assert data in shown
