@@ -159,6 +159,7 @@ class Lifecycle:
         """Reads which triggers ask; paused ones too, for that is decided when they fire."""
         found: dict[str, list[Armed]] = {}
         for row in await self._store.all_event_triggers():
+            await asyncio.sleep(0)  # others have their turn between triggers
             try:
                 armed = self._armory.armed(row["namespace"], row)
             except Exception as error:  # noqa: BLE001 one trigger holds up no other

@@ -113,3 +113,20 @@ async def test_a_trigger_that_cannot_be_compiled_any_more_holds_up_no_other() ->
     lifecycle = await lifecycle_of(stored)
     await lifecycle.store(lifecycle.asked([row_of("orders")]))
     assert [fired.trigger for fired in stored.firings] == ["t2"]
+
+
+async def test_others_have_their_turn_while_triggers_are_read() -> None:
+    """Each of them may have to be compiled."""
+    stored: Any = Stored(*(trigger(number, "event.type != ''") for number in range(TRIGGERS)))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    await lifecycle_of(stored)
+    beside.cancel()
+    assert turns >= TRIGGERS
