@@ -12,6 +12,8 @@ RATIO_FLOOR_BYTES = 1024 * 1024
 
 ACCEPT_ENCODING = "gzip, deflate"
 _GZIP = 16 + zlib.MAX_WBITS
+# How every member of a gzip body begins (RFC 1952, 2.3.1); there may be several.
+_GZIP_MEMBER = b"\x1f"
 
 
 async def read_body(chunks: AsyncIterator[bytes], encoding: str, bytes_max: int) -> bytes:
@@ -44,12 +46,16 @@ async def _inflated(chunks: AsyncIterator[bytes], window: int, bytes_max: int) -
         if inflater is None:
             inflater = zlib.decompressobj(_window_of(chunk, window))
         pending = chunk
-        while pending and not inflater.eof:
+        while pending:
+            if inflater.eof:
+                if window != _GZIP or not pending.startswith(_GZIP_MEMBER):
+                    return b"".join(parts)
+                inflater = zlib.decompressobj(_GZIP)
             try:
                 part = inflater.decompress(pending, bytes_max - size + 1)
             except zlib.error:
                 raise Interrupted("the answer's compressed body is damaged") from None
-            pending = inflater.unconsumed_tail
+            pending = inflater.unused_data or inflater.unconsumed_tail
             size += len(part)
             if size > bytes_max:
                 raise _too_large(bytes_max)

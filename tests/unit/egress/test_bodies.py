@@ -63,3 +63,14 @@ async def test_an_encoding_nobody_asked_for_is_refused() -> None:
     """Nothing is guessed about other encodings."""
     with pytest.raises(Interrupted):
         await read_body(chunks(b"..."), "br", LIMIT)
+
+
+async def test_a_body_of_several_gzip_members_is_read_whole() -> None:
+    """Members follow one another, wherever the chunks end, and count together."""
+    members = gzip.compress(b"one, ") + gzip.compress(b"two, ") + gzip.compress(b"three")
+    for size in (1, 7, 1_000):
+        assert await read_body(chunks(members, size), "gzip", LIMIT) == b"one, two, three"
+    with pytest.raises(Interrupted):
+        await read_body(chunks(members[:-3]), "gzip", LIMIT)
+    with pytest.raises(ResponseTooLarge):
+        await read_body(chunks(members), "gzip", 12)
