@@ -114,7 +114,10 @@ class _Process:
                 message = self._pipe.recv_bytes()
                 kind, data = message[:1], message[1:]
                 if kind == _RESULT:
-                    return task_pb2.TaskResult.FromString(data)
+                    result = task_pb2.TaskResult.FromString(data)
+                    # What could not be loaded there does not know its task.
+                    result.token = token
+                    return result
                 report(token, data)
         except (EOFError, OSError):
             self.join()

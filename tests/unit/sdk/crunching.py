@@ -1,6 +1,7 @@
 """Handlers that another process can import; they work on the CPU, or pretend to."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
@@ -47,3 +48,12 @@ def dies(how: str) -> None:
 
 def large(value: int) -> str:
     return "x" * value
+
+
+def lost(value: Any) -> Any:
+    return value
+
+
+if multiprocessing.parent_process() is not None:
+    # As where the other process finds another module than the worker.
+    del lost

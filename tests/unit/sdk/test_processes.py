@@ -140,3 +140,14 @@ def test_what_no_other_process_can_find_is_refused() -> None:
         Worker("").register("square", crunching.square, pool="fibre")  # type: ignore[arg-type]
     with pytest.raises(Invalid, match="processes is 1 to 256"):
         Worker("", processes=257)
+
+
+async def test_an_input_that_the_other_process_cannot_load_fails_its_task(
+    client: Client, server: StandIn
+) -> None:
+    """The failure is of the task whose handler it is, which is not left without an answer."""
+    worker = Worker(client, processes=1)
+    worker.register("lost", crunching.lost, pool="process")
+    async with worker:
+        server.workers.task("t1", "lost")
+        assert error_class(await server.workers.result("t1")) == "AttributeError"
