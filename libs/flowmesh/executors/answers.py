@@ -1,5 +1,6 @@
 """What an HTTP answer becomes: the step's output, or the class of its failure."""
 
+import codecs
 import email.utils
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,11 @@ from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.xml import xml_value
 
 NowUs = Callable[[], int]
+
+# Codecs of Python that refuse bytes, or make text of them that is not Unicode.
+_NO_CHARSETS = frozenset(
+    {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "utf_7"}
+)
 
 _CLASSES = {
     401: failures.AUTHENTICATION,
@@ -60,10 +66,10 @@ def retry_after_ms(value: str, now_us: NowUs) -> int:
         wait_ms = int(value[:12]) * 1000
     else:
         try:
-            moment = email.utils.parsedate_to_datetime(value)
-        except (ValueError, TypeError):
+            at_s = email.utils.parsedate_to_datetime(value).timestamp()
+        except (ValueError, TypeError, OverflowError):
             return 0
-        wait_ms = int(moment.timestamp() * 1000) - now_us() // 1000
+        wait_ms = int(at_s * 1000) - now_us() // 1000
     return max(0, min(wait_ms, limits.RETRY_AFTER_MS_MAX))
 
 
@@ -134,6 +140,7 @@ def _utf8(body: bytes, charset: str) -> bytes:
 
 def _text(body: bytes, charset: str) -> str:
     try:
-        return body.decode(charset or "utf-8", "replace")
+        known = codecs.lookup(charset).name.replace("-", "_") not in _NO_CHARSETS
+        return body.decode(charset if known else "utf-8", "replace")
     except LookupError:
         return body.decode("utf-8", "replace")
