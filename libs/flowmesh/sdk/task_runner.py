@@ -159,7 +159,8 @@ class TaskRunner:
         try:
             data = encode(value)
         except FlowmeshError as error:
-            self._finished(failed(token, "ValidationError", f"output: {error.message}"))
+            result = failed(token, "ValidationError", f"output: {error.message}")
+            self._finished(noted(result, context))
             return
         if len(data) <= limits.INLINE_BYTES_MAX:
             payload = payload_pb2.Payload(data=data)

@@ -399,3 +399,19 @@ async def test_a_blocking_handler_stops_no_other_task(client: Client, server: St
             server.workers.task(f"t{number}", "meet")
         for number in range(4):
             assert output(await server.workers.result(f"t{number}")) > 0
+
+
+async def test_a_line_of_a_task_is_kept_where_its_output_cannot_be_written(
+    client: Client, server: StandIn
+) -> None:
+    """A handler that ends on the spot too."""
+
+    async def odd(value: Any, context: TaskContext) -> Any:
+        context.log("looked")
+        return object()
+
+    async with Worker(client, {"odd": odd}):
+        server.workers.task("t1", "odd")
+        result = await server.workers.result("t1")
+    assert error_class(result) == "ValidationError"
+    assert b"looked" in result.failure.details
