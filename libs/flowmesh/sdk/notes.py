@@ -12,6 +12,7 @@ from flowmesh.sdk.payloads import Json
 if TYPE_CHECKING:
     from flowmesh.sdk.context import TaskContext
 
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -19,7 +20,7 @@ class Notes:
     """Few and short; what is over a bound is counted and left out."""
 
     def __init__(self) -> None:
-        self._lines: list[Json] = []
+        self._lines: list[bytes] = []
         self._metrics: dict[str, float] = {}
         self._left = limits.NOTES_BYTES_MAX
         self._dropped = 0
@@ -27,14 +28,22 @@ class Notes:
     def log(self, level: str, message: str, fields: dict[str, Json]) -> None:
         if level not in LEVELS:
             raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
-        line: dict[str, Json] = {"level": level, "message": message[: limits.NOTE_CHARS_MAX]}
+        line: dict[str, Json] = {
+            "level": level,
+            "message": _unicode(message[: limits.NOTE_CHARS_MAX]),
+        }
         if fields:
             line["fields"] = fields
-        self._add(len(orjson.dumps(line, default=str)), lambda: self._lines.append(line))
+        # As it is now: what the handler does with the values later is not what it said.
+        text = _dumped(line)
+        self._add(len(text), lambda: self._lines.append(text))
 
     def metric(self, name: str, value: float) -> None:
         """Adds to the figure of that name."""
+        name = _unicode(name)
         total = self._metrics.get(name, 0) + value
+        if not INTEGER_MIN <= total <= INTEGER_MAX:
+            total = float(total)
         size = 0 if name in self._metrics else len(name) + 24
         self._add(size, lambda: self._metrics.__setitem__(name, total))
 
@@ -48,10 +57,24 @@ class Notes:
     def told(self) -> dict[str, Json]:
         told: dict[str, Json] = {}
         if self._lines:
-            told["log"] = self._lines
+            told["log"] = [orjson.Fragment(line) for line in self._lines]
         if self._metrics:
             told["metrics"] = self._metrics
         return told | ({"dropped": self._dropped} if self._dropped else {})
+
+
+def _unicode(text: str) -> str:
+    """The text, with a mark for each character that is none."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _dumped(line: dict[str, Json]) -> bytes:
+    """A line as JSON, its fields as one text where they are not: nothing said ends a handler."""
+    try:
+        return orjson.dumps(line, default=str)
+    except TypeError:
+        told = ascii(line["fields"])[: limits.NOTE_CHARS_MAX]
+        return orjson.dumps({**line, "fields": {"told": told}})
 
 
 def noted(result: task_pb2.TaskResult, context: "TaskContext | None") -> task_pb2.TaskResult:

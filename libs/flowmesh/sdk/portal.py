@@ -42,9 +42,17 @@ class Portal:
                 self.call(_awaited(close()))
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """Ends the loop; whoever waits in another thread is told by a CancelledError."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        self._loop.stop()
 
 
 async def _made(make: Callable[[], T]) -> T:
