@@ -115,6 +115,13 @@ CALLS = (
         f"of dead letters {routes.DEAD_LETTERS_MAX}",
     ),
     Limit(
+        "duration of a node in an analysis",
+        definition.DURATION_MS_MAX,
+        "ms",
+        "REQUEST_INVALID",
+        "definition, when an analysis is asked for",
+    ),
+    Limit(
         "paths of an analysis",
         definitions.PATHS_MAX,
         "paths",
