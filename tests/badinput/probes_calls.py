@@ -3,6 +3,7 @@
 from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import definition_service_pb2 as definitions
 from flowmesh.api.definition.v1 import version_service_pb2 as versions
 from flowmesh.api.event.v1 import trigger_service_pb2 as events
 from flowmesh.api.execution.v1 import control_service_pb2 as control
@@ -47,6 +48,13 @@ async def _(bench: Bench, n: int) -> str:
 @probe("paths of an analysis")
 async def _(bench: Bench, n: int) -> str:
     return await got(bench, f"/api/v1/workflows/{NOBODY}/analysis?pathCountMax={n}")
+
+
+@probe("duration of a node in an analysis")
+async def _(bench: Bench, n: int) -> str:
+    path = f"{API}.definition.v1.DefinitionService/AnalyzeWorkflow"
+    request = definitions.AnalyzeWorkflowRequest(workflow_id=NOBODY, durations_ms={"a": n})
+    return refused(await bench.call(path, request))
 
 
 @probe("body of a webhook")
