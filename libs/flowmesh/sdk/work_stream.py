@@ -60,6 +60,7 @@ class WorkStream:
         self._specs: dict[str, bytes] = {}
         # Results not written on this stream yet, and those written but not acknowledged.
         self._outgoing: deque[task_pb2.TaskResult] = deque()
+        self._waiting: set[str] = set()
         self._frames: deque[tuple[int, list[task_pb2.TaskResult]]] = deque()
         self._unacknowledged: dict[str, task_pb2.TaskResult] = {}
         self._unacknowledged_bytes = 0
@@ -135,6 +136,7 @@ class WorkStream:
 
     def _finished(self, result: task_pb2.TaskResult) -> None:
         self._outgoing.append(result)
+        self._waiting.add(result.token)
         self._beats.pop(result.token, None)
         self._wake.set()
 
@@ -191,13 +193,14 @@ class WorkStream:
     def _held(self) -> list[str]:
         tokens = dict.fromkeys(self._tasks.held)
         tokens.update(dict.fromkeys(self._unacknowledged))
-        tokens.update(dict.fromkeys(result.token for result in self._outgoing))
+        tokens.update(dict.fromkeys(self._waiting))
         return list(tokens)
 
     def _start_over(self) -> None:
         """Everything unacknowledged waits to be written again, in the order it was."""
         again = [result for _, results in self._frames for result in results]
         self._outgoing.extendleft(reversed(again))
+        self._waiting.update(result.token for result in again)
         self._frames.clear()
         self._unacknowledged.clear()
         self._unacknowledged_bytes = 0
@@ -244,6 +247,7 @@ class WorkStream:
             result = outgoing.popleft()
             results_bytes += _bytes_of(result)
             results.append(result)
+            self._waiting.discard(result.token)
             self._unacknowledged[result.token] = result
         drain = self._draining and not self._drain_sent
         if not (results or records or self._beats or self._ping_due or self._slots_due or drain):
@@ -278,7 +282,8 @@ class WorkStream:
         for spec in response.specs:
             self._specs[spec.digest] = spec.config
         for task in response.tasks:
-            if not self._tasks.holds(task.token) and task.token not in self._unacknowledged:
+            known = self._tasks.holds(task.token) or task.token in self._unacknowledged
+            if not known and task.token not in self._waiting:
                 self._accept(task)
         if len(self._specs) > limits.WORKER_SPECS_MAX:
             self._forget_specs()
@@ -308,6 +313,7 @@ class WorkStream:
             result = self._unacknowledged.get(exception.token)
             if result is not None:
                 self._outgoing.append(result)
+                self._waiting.add(result.token)
                 self._wake.set()
 
     def _acknowledged(self, frame: int) -> None:

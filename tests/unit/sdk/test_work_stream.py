@@ -119,6 +119,26 @@ async def test_a_task_that_cannot_be_begun_fails_alone() -> None:
     assert (result.token, result.failure.message) == ("T", "a fault of ours")
 
 
+async def test_a_task_whose_result_waits_is_not_run_again() -> None:
+    """Whoever sends it anew gets the result: it is written once there is room, or a stream."""
+    runner = Runner([])
+    work = stream_of(runner)
+    again = pb.WorkResponse(tasks=[task_pb2.Task(token="T")])
+    work._finished(task_pb2.TaskResult(token="T"))
+    work._receive(again)
+    assert work._held() == ["T"]
+    frame = work._take_frame()
+    assert frame is not None
+    assert [result.token for result in frame.results] == ["T"]
+    work._start_over()
+    work._receive(again)
+    assert runner.accepted == []
+    work._take_frame()
+    work._receive(pb.WorkResponse(acknowledged_frame=1))
+    work._receive(again)
+    assert len(runner.accepted) == 1
+
+
 @pytest.mark.parametrize("size", [10, limits.FRAME_BYTES_MAX // 3, limits.FRAME_BYTES_MAX + 1])
 def test_records_leave_in_messages_of_bounded_size(size: int) -> None:
     """In their order; one that is larger than that goes alone."""
