@@ -25,6 +25,16 @@ def parent(name: str, of: str, **said: Json) -> Json:
     return workflow(name, {"id": "below", "subworkflow": call})
 
 
+def counting_down(name: str) -> Json:
+    """A workflow that goes on as a new one with one less, until nothing is left."""
+    again = {
+        "id": "again",
+        "condition": "input.left > 0",
+        "continueAsNew": {"input": {"left": "{{sub(input.left, 1)}}"}},
+    }
+    return workflow(name, again)
+
+
 async def below(suite: Suite, execution_id: str) -> Json:
     """The execution that the node of a parent has started, once it has."""
     while True:
@@ -104,12 +114,7 @@ async def test_a_child_that_is_not_there_fails_its_node(suite: Suite) -> None:
 
 async def test_a_workflow_goes_on_as_a_new_one(suite: Suite) -> None:
     """Run after run, each with its own history; a wait for the first is one for the last."""
-    again = {
-        "id": "again",
-        "condition": "input.left > 0",
-        "continueAsNew": {"input": {"left": "{{sub(input.left, 1)}}"}},
-    }
-    await applied(suite, workflow("counts-down", again))
+    await applied(suite, counting_down("counts-down"))
     first = await suite.begin("counts-down", {"left": 3})
     async with Client(suite.grpc_address) as client:
         handle = await client.start("counts-down", {"left": 2})
@@ -128,12 +133,7 @@ async def test_a_workflow_goes_on_as_a_new_one(suite: Suite) -> None:
 @pytest.mark.long
 async def test_whoever_waits_follows_any_number_of_runs(suite: Suite) -> None:
     """To the end of the last one, whether they have ended before or end meanwhile."""
-    again = {
-        "id": "again",
-        "condition": "input.left > 0",
-        "continueAsNew": {"input": {"left": "{{sub(input.left, 1)}}"}},
-    }
-    await applied(suite, workflow("counts-far-down", again))
+    await applied(suite, counting_down("counts-far-down"))
     first = await suite.begin("counts-far-down", {"left": RUNS})
     async with Client(suite.grpc_address) as client:
         request = WaitExecutionRequest(execution_id=first, timeout_ms=60_000)

@@ -27,10 +27,6 @@ from flowmesh.plan import Plan
 LISTED_MAX = 1_000
 PAGE_EVENTS_MAX = 10_000
 
-ROWS_AT_ONCE = 1_000
-BYTES_AT_ONCE = 4 << 20
-"""Of a history read at once; the row with which it has so many bytes is the last one."""
-
 PIECE_BYTES = 3 << 18
 """Of a value that is written: a multiple of three, as base64 has it."""
 
@@ -103,18 +99,10 @@ class Archiving:
 
     async def _history(self, row: Any, after: int) -> list[history_event_pb2.HistoryEvent]:
         """The next events of an execution behind a sequence."""
-        rows = await self._store.rows(
-            "history_after",
-            start_day=row["started_at"] // DAY_US,
-            execution_id=row["id"],
-            after=after,
-            rows_max=ROWS_AT_ONCE,
-            bytes_max=BYTES_AT_ONCE,
-        )
         return [
             event
-            for stored in rows
-            for event in history_event_pb2.HistoryEvents.FromString(stored["events"]).events
+            for stored in await self._store.history_after(row, after)
+            for event in history_event_pb2.HistoryEvents.FromString(stored).events
             if event.sequence > after
         ]
 

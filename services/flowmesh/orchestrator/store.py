@@ -13,7 +13,7 @@ import orjson
 
 from flowmesh.engine.state import EXECUTION_COMPLETED
 from flowmesh.failpoints import failpoint
-from flowmesh.orchestrator.batch import CommitBatch
+from flowmesh.orchestrator.batch import DAY_US, CommitBatch
 from flowmesh.orchestrator.errors import IncarnationOver, StatementRefused, StorageFull
 from flowmesh.orchestrator.statements import commit_statement
 
@@ -42,6 +42,10 @@ RESEND_DELAYS_S = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses before a commit of unknown outcome is sent again; the last one repeats."""
 
 HISTORY_DAYS_AHEAD = 7
+HISTORY_ROWS_AT_ONCE = 10_000
+HISTORY_BYTES_AT_ONCE = 4 << 20
+"""Of a history read at once; the row with which it has so many bytes is the last one."""
+
 
 USUAL = ((), ("starts",), ("changes",), ("starts", "changes"))
 """What statements of a commit are prepared for before the first one."""
@@ -54,6 +58,11 @@ async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
             return await ask()
         except CONNECTION_LOST:
             await asyncio.sleep(RETRY_S)
+
+
+def may_go_on(rows: Sequence[bytes]) -> bool:
+    """Whether there may be more of a history of which these were read at once."""
+    return len(rows) == HISTORY_ROWS_AT_ONCE or sum(map(len, rows)) >= HISTORY_BYTES_AT_ONCE
 
 
 async def nothing_kept(_execution_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
@@ -194,6 +203,20 @@ class OrchestratorStore:
         """The time of the database: a process whose own clock is wrong must delete nothing."""
         now_us: int = await self.one("now_us")
         return now_us
+
+    async def history_after(self, execution: Any, after: int) -> list[bytes]:
+        """Rows of the history of an execution behind a sequence, so many at once; the first may
+        begin before it.
+        """
+        rows = await self.rows(
+            "history_after",
+            start_day=execution["started_at"] // DAY_US,
+            execution_id=execution["id"],
+            after=after,
+            rows_max=HISTORY_ROWS_AT_ONCE,
+            bytes_max=HISTORY_BYTES_AT_ONCE,
+        )
+        return [row["events"] for row in rows]
 
     async def ensure_history_days(self, today: int | None = None) -> None:
         """Makes the history's partitions for today and a week ahead, attached without blocking.

@@ -9,19 +9,15 @@ from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import Recorded
 from flowmesh.orchestrator.archiving import Archiving
 from flowmesh.orchestrator.bare import without_values
-from flowmesh.orchestrator.batch import DAY_US
 from flowmesh.orchestrator.errors import execution_not_found
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.store import may_go_on
 from flowmesh.plan import Plan
 
 EVENTS_MAX = 100_000
 EVENTS_BYTES_MAX = 64 << 20
 """Events of one execution that a report is made of, and their bytes; beyond, it says it is cut."""
-
-ROWS_AT_ONCE = 10_000
-BYTES_AT_ONCE = 4 << 20
-"""Of a history read at once; the row with which it has so many bytes is the last one."""
 
 BYTES_ON_LOOP = 16 << 10
 """More of them are taken apart beside the loop that commits."""
@@ -71,15 +67,8 @@ class Subjects:
         """Its events behind `after`, some rows at a time."""
         more = True
         while more:
-            rows = await self._core.store.rows(
-                "history_after",
-                start_day=row["started_at"] // DAY_US,
-                execution_id=row["id"],
-                after=after,
-                rows_max=ROWS_AT_ONCE,
-                bytes_max=BYTES_AT_ONCE,
-            )
-            stored = b"".join([row["events"] for row in rows])
+            rows = await self._core.store.history_after(row, after)
+            stored = b"".join(rows)
             if len(stored) < BYTES_ON_LOOP:
                 page = Recorded(stored, after)
             else:
@@ -87,7 +76,7 @@ class Subjects:
             if not len(page):
                 return
             after = page.last_sequence
-            more = len(rows) == ROWS_AT_ONCE or len(stored) >= BYTES_AT_ONCE
+            more = may_go_on(rows)
             yield page
 
     async def read(self, namespace: str, execution_id: str) -> Subject:

@@ -10,6 +10,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.engine import Erase, TaskEnded, Terminate
 from flowmesh.errors import Invalid, NotFound, Unavailable
+from flowmesh.orchestrator import store as store_module
 from flowmesh.orchestrator import subjects
 from flowmesh.orchestrator.archive import Archive
 from flowmesh.orchestrator.archiving import Archiving
@@ -162,7 +163,7 @@ async def test_a_history_that_is_too_long_to_keep_is_replayed(
 ) -> None:
     """Any moment of it is there, and the other reports say that they are cut."""
     monkeypatch.setattr(subjects, "EVENTS_MAX", 3)
-    monkeypatch.setattr(subjects, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(store_module, "HISTORY_ROWS_AT_ONCE", 1)
     async with running(store) as core:
         insights = insights_of(core)
         execution_id = await core.start(CHAIN)

@@ -1,6 +1,5 @@
 """Filters of triggers are evaluated between the turns of others."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.event.published import Armory, Lifecycle, event_value
+from tests.unit.event.turns import counted
 
 TRIGGERS = 20
 
@@ -60,19 +60,10 @@ async def test_others_have_their_turn_between_filters() -> None:
     """As often as there are filters, however long each of them takes."""
     stored = Stored(*(trigger(number, "event.type != ''") for number in range(TRIGGERS)))
     lifecycle = await lifecycle_of(stored)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    beside = asyncio.create_task(other())
-    await lifecycle.store(lifecycle.asked([row_of("orders")]))
-    beside.cancel()
+    async with counted() as turns:
+        await lifecycle.store(lifecycle.asked([row_of("orders")]))
     assert len(stored.firings) == TRIGGERS
-    assert turns >= TRIGGERS
+    assert turns.count >= TRIGGERS
 
 
 async def test_only_rows_that_somebody_asks_for_are_kept() -> None:
@@ -118,15 +109,6 @@ async def test_a_trigger_that_cannot_be_compiled_any_more_holds_up_no_other() ->
 async def test_others_have_their_turn_while_triggers_are_read() -> None:
     """Each of them may have to be compiled."""
     stored: Any = Stored(*(trigger(number, "event.type != ''") for number in range(TRIGGERS)))
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    beside = asyncio.create_task(other())
-    await lifecycle_of(stored)
-    beside.cancel()
-    assert turns >= TRIGGERS
+    async with counted() as turns:
+        await lifecycle_of(stored)
+    assert turns.count >= TRIGGERS
