@@ -136,7 +136,7 @@ class Control:
         state = await self._executions.state(namespace_of(request), request.execution_id)
         node = state.node(request.node)
         if node is not None and node.planned.approval is not None:
-            form = await self._core.payloads.given(namespace_of(request), request.form)
+            form = await self._core.payloads.content(namespace_of(request), request.form)
             _check_form(node, request, form)
         command = Decide(
             node=request.node,
@@ -196,7 +196,7 @@ class Control:
         value = request.input if request.HasField("input") else state.input
         edited = {f"node_inputs.{node}": one for node, one in request.node_inputs.items()}
         await self._check_payloads(request, {"input": value, **edited})
-        given = await self._core.payloads.given(plan.namespace, value)
+        given = await self._core.payloads.content(plan.namespace, value)
         self._core.plans.check_input(plan, given)
         partition, key = await self._executions.place_for(request, plan, value)
         command = Start(

@@ -80,9 +80,13 @@ class Payloads:
 
     async def given(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
         """Bytes of what a caller gives or refers to. Raises PAYLOAD_MISSING."""
+        await self.require(namespace, payload)
+        return await self.content(namespace, payload)
+
+    async def content(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
+        """Bytes of a payload, inline or stored."""
         if not payload.HasField("reference"):
             return payload.data
-        await self.require(namespace, payload)
         return await self.read(namespace, payload.reference.digest)
 
     async def read(self, namespace: str, digest: str) -> bytes:
