@@ -7,7 +7,7 @@ for an orchestrator that has lost its lease: it may stand still, with its connec
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -164,8 +164,8 @@ class Peers:
     def __init__(self, stub_at: Callable[[str], "Stub"]) -> None:
         self._stub_at = stub_at
         self._peers: dict[str, Peer] = {}
-        # What ends when an orchestrator does, by its address: the stream to it, calls.
-        self._asking: defaultdict[str, set[asyncio.Future[Any]]] = defaultdict(set)
+        # What ends when an orchestrator does, by its address and as it began: the stream, calls.
+        self._asking: defaultdict[str, dict[asyncio.Future[Any], None]] = defaultdict(dict)
 
     def at(self, address: str) -> Peer:
         peer = self._peers.get(address)
@@ -187,13 +187,14 @@ class Peers:
 
     def _asked(self, address: str, made: Awaitable[M]) -> "asyncio.Future[M]":
         asked = asyncio.ensure_future(made)
-        self._asking[address].add(asked)
-        asked.add_done_callback(self._asking[address].discard)
+        asking = self._asking[address]
+        asking[asked] = None
+        asked.add_done_callback(asking.pop)
         return asked
 
-    def keep(self, addresses: Iterable[str]) -> None:
+    def keep(self, addresses: Container[str]) -> None:
         """These are orchestrators; nobody waits for any other one."""
-        for address in self._asking.keys() - set(addresses):
+        for address in [gone for gone in self._asking if gone not in addresses]:
             self._peers.pop(address, None)
             for asked in self._asking.pop(address):
                 asked.cancel()
