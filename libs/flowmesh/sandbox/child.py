@@ -201,17 +201,17 @@ def jq() -> Evaluate:
             return named("SyntaxError", "a program has no 'module', 'import' or 'include'")
         if not value:
             return VALUE, b"[]"
-        outputs: list[str] = []
+        outputs: list[bytes] = []
         size = 2
         try:
             for output in program.input_text(value):
-                outputs.append(output)
-                size += len(output) + 1
+                outputs.append(output.encode())
+                size += len(outputs[-1]) + 1
                 if size > RESULT_BYTES_MAX:
                     return TOO_LARGE, b""
         except ValueError as error:
             return named("JqError", str(error))
-        return VALUE, f"[{','.join(outputs)}]".encode()
+        return VALUE, b"[" + b",".join(outputs) + b"]"
 
     return run_jq
 

@@ -58,6 +58,7 @@ class Child:
         self.language = language
         self._process = process
         self._gone = False
+        self._reading = asyncio.Lock()
         self.runs = 0
         self.idle_since = 0.0
 
@@ -83,12 +84,13 @@ class Child:
         assert requests is not None
         assert answers is not None
         try:
-            requests.write(call.frame())
-            await requests.drain()
-            length = struct.unpack(">I", await answers.readexactly(4))[0]
-            if not 1 <= length <= ANSWER_BYTES_MAX + 1:
-                raise ConnectionError
-            return await answers.readexactly(length)
+            async with self._reading:
+                requests.write(call.frame())
+                await requests.drain()
+                length = struct.unpack(">I", await answers.readexactly(4))[0]
+                if not 1 <= length <= ANSWER_BYTES_MAX + 1:
+                    raise ChildGone(self.runs)
+                return await answers.readexactly(length)
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             self._gone = True
             raise ChildGone(self.runs) from error
@@ -106,7 +108,12 @@ class Child:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
+        # Of a process whose answer nobody reads to its end, asyncio never sees the end.
+        answers = self._process.stdout
+        assert answers is not None
+        async with self._reading:
+            await answers.read()
+        await self._process.wait()
 
 
 def command(language: Language) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """Users' jq and JMESPath: what it may do, what stops it, and what is known before it runs."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -84,6 +85,13 @@ async def test_a_program_that_grows_is_stopped(sandbox: Sandbox, program: str) -
     """More memory than the process has, or a larger result than is taken, fails the call."""
     assert (await failure(sandbox, program)).class_ == "ResourceLimit"
     assert await sandbox.evaluate("jq", ".", 1) == [1]
+
+
+async def test_a_result_is_measured_in_bytes(sandbox: Sandbox) -> None:
+    """Text whose characters take two bytes each is said to be too large, not to be a crash."""
+    async with asyncio.timeout(20):
+        failed = await failure(sandbox, '"é" * 3000000')
+    assert failed.message == "the result is larger than 4 MiB"
 
 
 async def test_both_languages_have_children_of_their_own(sandbox: Sandbox) -> None:

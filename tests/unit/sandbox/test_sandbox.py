@@ -218,6 +218,17 @@ async def test_a_crashed_child_is_replaced_unseen() -> None:
         assert second != first
 
 
+async def test_an_answer_that_nobody_reads_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ends in the middle of a large answer frees its slot at once."""
+    async with Sandbox(children_max=1) as sandbox:
+        with monkeypatch.context() as patched:
+            patched.setattr("flowmesh.sandbox.process.ANSWER_BYTES_MAX", 1_000)
+            async with asyncio.timeout(10):
+                failed = await failure(sandbox, "return 'x'.repeat(1_000_000)")
+        assert failed.class_ == "ResourceLimit"
+        assert await sandbox.run("return 2", {}) == 2
+
+
 async def test_children_are_bounded_and_started_when_needed() -> None:
     """No process before the first call, never more than allowed, none after the end."""
     async with Sandbox(children_max=2) as sandbox:
