@@ -44,18 +44,21 @@ PRELUDE = """
   "use strict";
   const { parse, stringify } = JSON;
   const text = String, Internal = InternalError;
-  const { keys: ownKeys, defineProperty: define } = Object;
+  const { keys: ownKeys, defineProperty: define, setPrototypeOf } = Object;
   const own = Function.prototype.call.bind(Object.prototype.hasOwnProperty);
   const proxied = { get() { return this; }, enumerable: false, configurable: true };
   // Answers are what stringify wrote and nothing joined to it: the binding cannot read joined text.
+  // Their lists have no prototype to which code could have given a toJSON.
+  const bare = (...items) => setPrototypeOf(items, null);
   const failure = (error) => {
     try {
       const named = error instanceof Error;
       const name = named ? text(error.name) : "Error";
-      return stringify(["E", [name, text(named ? error.message : error).slice(0, 1000)]]);
-    } catch { return stringify(["E", ["Error", ""]]); }
+      const message = text(named ? error.message : error).slice(0, 1000);
+      return stringify(bare("E", bare(name, message)));
+    } catch { return stringify(bare("E", bare("Error", ""))); }
   };
-  const written = (value) => stringify(["V", value]);
+  const written = (value) => stringify(bare("V", value));
   return function (run, variables, steps) {
     try {
       const scope = parse(variables), context = scope.context;
@@ -172,9 +175,9 @@ def failure(text: str) -> tuple[bytes, bytes]:
         return TIMEOUT, b""
     if first in {"null", "InternalError: out of memory", "InternalError: string too long"}:
         return MEMORY, b""
-    name, _, message = first.partition(": ")
-    quoted = message.replace("\\", "\\\\").replace('"', '\\"')
-    return USER_ERROR, f'["{name}","{quoted}"]'.encode()
+    quoted = first.replace("\\", "\\\\").replace('"', '\\"')
+    name, _, message = quoted.partition(": ")
+    return USER_ERROR, f'["{name}","{message}"]'.encode()
 
 
 def jq() -> Evaluate:
@@ -228,7 +231,8 @@ def jmespath() -> Evaluate:
         except RecursionError:
             message = "the expression or what it makes is nested too deeply"
             return USER_ERROR, json.dumps(["JmespathError", message]).encode()
-        except ValueError as error:  # a JMESPathError, or a number that JSON has not
+        # A JMESPathError, a number that JSON has not, and what its functions do not check.
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             first = str(error).partition("\n")[0]
             return USER_ERROR, json.dumps(["JmespathError", first[:1000]]).encode()
         return (TOO_LARGE, b"") if len(text) > RESULT_BYTES_MAX else (VALUE, text)

@@ -93,7 +93,7 @@ def run_python(limit_ms: int, code: str, variables: str, limits: str) -> tuple[b
         try:
             _die_with(parent)
             _become_confined(log_in, result_in, allowed)
-            answer = _evaluated(code, json.loads(variables), allowed["output_bytes"])
+            answer = _evaluated(code, variables, allowed["output_bytes"])
         except OSError as error:
             answer = UNCONFINED + str(error).encode()
         _write(answer)
@@ -215,9 +215,10 @@ def _call(libc: ctypes.CDLL, *arguments: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _evaluated(code: str, variables: dict[str, Any], output_bytes_max: int) -> bytes:
-    """Status and text of what the code returns."""
+def _evaluated(code: str, given: str, output_bytes_max: int) -> bytes:
+    """Status and text of what the code returns; what is given is a JSON object of variables."""
     try:
+        variables = json.loads(given)
         value = _function(code, variables)(**variables)
         said = json.dumps(value, ensure_ascii=False, allow_nan=False)
         # What is not Unicode is told of by who reads it.

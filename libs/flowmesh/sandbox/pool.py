@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 import orjson
 
 from flowmesh.errors import Overloaded
+from flowmesh.expressions.integers import inexact
 from flowmesh.jsontext import not_unicode
 from flowmesh.sandbox.child import (
     CPU_MS_MAX,
@@ -45,6 +46,7 @@ _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}\Z")
 _RESERVED = frozenset(
     {
         "AuthenticationError",
+        "CIRCUIT_OPEN",
         "Cancelled",
         "ClientError",
         "EgressBlocked",
@@ -121,10 +123,15 @@ class Sandbox:
         """Every output of a program applied to a value; JMESPath has one and knows no variables.
 
         jq has each variable as `$name`. Raises SandboxFailure (SyntaxError, JqError,
-        JmespathError), and Overloaded when too many calls wait.
+        JmespathError, ValidationError), and Overloaded when too many calls wait.
         """
         call = _program_call(language, program, value, variables or {}, timeout_ms)
-        outputs: list[Json] = await self._outcome(call)
+        answer = await self.answer(call)
+        outputs: list[Json] = _result(answer)
+        # Numbers of jq are floats, those of JMESPath are not.
+        if language == "jmespath" and (path := inexact(answer[1:], "result")):
+            message = f"{path} is a number that cannot be kept exactly"
+            raise SandboxFailure("ValidationError", message)
         return outputs
 
     async def _outcome(self, call: Call) -> Json:
@@ -252,7 +259,8 @@ def _program_call(
 def _check_names(names: Iterable[str], pattern: re.Pattern[str], language: str) -> None:
     for name in names:
         if not pattern.match(name):
-            raise ValueError(f"{name!r} is not a name that {language} has")
+            message = f"{name[:64]!r} is not a name that {language} has"
+            raise SandboxFailure("ValidationError", message)
 
 
 def _call(
@@ -313,8 +321,8 @@ def _result(answer: bytes) -> Json:
     if status == TOO_LARGE:
         limit = RESULT_BYTES_MAX // 1024 // 1024
         raise SandboxFailure("ResourceLimit", f"the result is larger than {limit} MiB")
-    # Not by orjson: what code throws may be text that is not Unicode.
-    name, message = json.loads(text)
+    # Not by orjson: what code throws may be text that is not Unicode, or hold a bare tab.
+    name, message = json.loads(text, strict=False)
     raise SandboxFailure(class_named(name), message.encode("utf-8", "replace").decode())
 
 

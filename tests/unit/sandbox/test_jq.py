@@ -103,9 +103,10 @@ async def test_both_languages_have_children_of_their_own(sandbox: Sandbox) -> No
 
 @pytest.mark.parametrize("name", ["a-b", "$a", "__ a", "", "x" * 65])
 async def test_a_variable_needs_a_name_that_jq_has(sandbox: Sandbox, name: str) -> None:
-    """A name that is no identifier is a mistake of the caller."""
-    with pytest.raises(ValueError, match="not a name"):
+    """A name that is no identifier fails the call and says so."""
+    with pytest.raises(SandboxFailure, match="not a name") as caught:
         await sandbox.evaluate("jq", ".", 1, {name: 1})
+    assert caught.value.class_ == "ValidationError"
 
 
 def test_what_is_no_program_is_known_before_it_runs() -> None:
@@ -171,3 +172,24 @@ async def test_jmespath_fails_within_its_limits(
 def test_what_is_no_jmespath_is_known_before_it_runs(expression: str, error: str) -> None:
     """The text and the names of its functions are checked."""
     assert check_syntax("jmespath", expression)[: len(error) or None] == error
+
+
+@pytest.mark.parametrize(
+    ("expression", "class_"),
+    [
+        ("contains('abc', `1`)", "JmespathError"),
+        ("ceil(to_number('Infinity'))", "JmespathError"),
+        ("to_number('123456789012345678901234567890')", "ValidationError"),
+        (
+            "sum(`[9223372036854775807, 9223372036854775807, 9223372036854775807]`)",
+            "ValidationError",
+        ),
+    ],
+)
+async def test_what_jmespath_cannot_do_is_no_crash(
+    sandbox: Sandbox, expression: str, class_: str
+) -> None:
+    """Functions of JMESPath that raise, and integers that would be rounded, fail the call."""
+    with pytest.raises(SandboxFailure) as caught:
+        await sandbox.evaluate("jmespath", expression, None)
+    assert caught.value.class_ == class_

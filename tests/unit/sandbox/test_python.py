@@ -246,3 +246,13 @@ def test_syntax_is_checked_without_running(code: str, said: str) -> None:
     """With the line; depth is no fault."""
     found = check_syntax("python", code)
     assert said in found if said else found == ""
+
+
+async def test_an_input_that_memory_does_not_hold_is_told_so(sandbox: Sandbox) -> None:
+    """Nothing of the process shows in what the task printed."""
+    with pytest.raises(SandboxFailure) as caught:
+        await run_python(
+            sandbox, "return 1", {"input": ["abc"] * 1_500_000}, Limits(16 * MIB), 60_000
+        )
+    assert caught.value.message == "the code needs more than its 16 MiB of memory"
+    assert caught.value.log == ""

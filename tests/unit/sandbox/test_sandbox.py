@@ -94,6 +94,7 @@ async def test_code_yields_what_it_returns(
         ("(function f() { f() })()", "RangeError", "Maximum call stack size exceeded"),
         ("return 1n", "TypeError", "BigInt are forbidden in JSON.stringify"),
         ("const e = new Error('m'); e.name = 'Timeout'; throw e", "Error", "m"),
+        ("const e = new Error('m'); e.name = 'CIRCUIT_OPEN'; throw e", "Error", "m"),
         ("const e = new Error('m'); e.name = 'a\\nb'; throw e", "Error", "m"),
         ("throw {get name() { throw 1 }}", "Error", "[object Object]"),
         ("throw undefined", "Error", "undefined"),
@@ -218,6 +219,24 @@ async def test_a_crashed_child_is_replaced_unseen() -> None:
         assert second != first
 
 
+@pytest.mark.parametrize(
+    "method", ["toString = () => 1", "toJSON = () => 'x'", "toJSON = () => {}"]
+)
+async def test_code_that_changes_lists_still_answers(sandbox: Sandbox, method: str) -> None:
+    """What code does to the lists of its process does not change how its result is written."""
+    assert await sandbox.run(f"Array.prototype.{method}; return 7", {}) == 7
+    assert (await failure(sandbox, f"Array.prototype.{method}; null.x")).class_ == "TypeError"
+
+
+@pytest.mark.parametrize("said", ["a\\tb", "\\u0001", '\\"', "\\\\"])
+async def test_an_error_of_the_interpreter_is_told_as_it_is(sandbox: Sandbox, said: str) -> None:
+    """Its message may hold any character."""
+    failed = await failure(
+        sandbox, f"const e = new InternalError('{said}'); e.name = 'a\"b'; throw e"
+    )
+    assert failed.class_ == "Error"
+
+
 async def test_an_answer_that_nobody_reads_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that ends in the middle of a large answer frees its slot at once."""
     async with Sandbox(children_max=1) as sandbox:
@@ -291,8 +310,8 @@ async def test_the_event_loop_keeps_turning() -> None:
 
 @pytest.mark.parametrize("name", ["a-b", "1a", "a.b", "", "a){", "x" * 65])
 async def test_a_variable_needs_a_name_that_javascript_has(sandbox: Sandbox, name: str) -> None:
-    """A name that is no identifier is a mistake of the caller."""
-    with pytest.raises(ValueError, match="not a name"):
+    """A name that is no identifier fails the call and says so."""
+    with pytest.raises(SandboxFailure, match="not a name"):
         await sandbox.run("return 1", {name: 1})
 
 
