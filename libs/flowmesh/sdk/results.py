@@ -1,5 +1,6 @@
 """How tasks end, as the messages that say so."""
 
+import asyncio
 import traceback
 
 import orjson
@@ -49,8 +50,8 @@ def _failure_of(token: str, error: BaseException) -> task_pb2.TaskResult:
                 return failed(token, "ValidationError", f"details of a failure: {wrong.message}")
             message = error.message or error.class_
             return failed(token, error.class_, message, error.retry_after_ms, details)
-        case TaskCancelled():
-            return failed(token, "Cancelled", str(error))
+        case TaskCancelled() | asyncio.CancelledError():
+            return failed(token, "Cancelled", str(error) or "the task was canceled")
         case TimeoutError():
             return failed(token, "Timeout", str(error) or "the handler timed out")
         case _:

@@ -149,7 +149,9 @@ class TaskRunner:
             contextvars.copy_context().run(coroutine.send, None)
         except StopIteration as stop:
             self._complete(task.token, stop.value, context)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises
             self._finished(noted(result_of_error(task.token, error), context))
         else:
             coroutine.close()
@@ -188,7 +190,9 @@ class TaskRunner:
                 result = failed(token, "Timeout", f"no result within {task.timeout_ms} ms")
             else:
                 result = failed(token, "Cancelled", "the task was canceled")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises
             result = result_of_error(token, error)
         self._end(token, noted(result, running.context))
 
@@ -218,7 +222,7 @@ class TaskRunner:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="flowmesh-task")
         variables = contextvars.copy_context()
         output = await self._loop.run_in_executor(
-            self._pool, lambda: variables.run(function, *arguments)
+            self._pool, _called, variables, function, arguments
         )
         return await output if asyncio.iscoroutine(output) else output
 
@@ -254,3 +258,13 @@ class TaskRunner:
 
     def _report_data(self, token: str, data: bytes) -> None:
         self._loop.call_soon_threadsafe(self._heartbeat, token, data)
+
+
+def _called(
+    variables: contextvars.Context, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> Any:
+    try:
+        return variables.run(function, *arguments)
+    except StopIteration as error:
+        # A future cannot hold it, and who waits for the future would wait for ever.
+        raise RuntimeError("the handler raised StopIteration") from error

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -43,7 +44,7 @@ class DurableTask:
     def __init__(
         self,
         *,
-        function: Callable[..., Any],
+        function: Callable[..., Coroutine[Any, Any, Json]],
         task: task_pb2.Task,
         context: TaskContext,
         payloads: Payloads,
@@ -92,9 +93,8 @@ class DurableTask:
         if self._over:
             return
         journal = self._task.journal
-        given = self._read(self._task.input)
         self._run = Run(
-            handler=lambda run: self._function(DurableContext(run, self._context), given),
+            handler=self._from_the_beginning,
             host=self,
             began_at_us=journal.began_at_us or self._now_us(),
             read=self._read,
@@ -103,6 +103,11 @@ class DurableTask:
         self._turn()
         # What was said of the journal meanwhile.
         self._apply()
+
+    def _from_the_beginning(self, run: Run) -> Coroutine[Any, Any, Json]:
+        """The handler once more: with its input as it came, and nothing noted yet."""
+        self._context.notes = None
+        return self._function(DurableContext(run, self._context), self._read(self._task.input))
 
     def cancel(self, class_: str = "Cancelled", message: str = "the task was canceled") -> None:
         """Ends the attempt: it is not wanted any more, or over its time."""
@@ -267,7 +272,8 @@ class DurableTask:
 
     def _read(self, payload: payload_pb2.Payload) -> Json:
         if payload.HasField("reference"):
-            return self._fetched[payload.reference.digest]
+            # What the handler makes of it is not what it is given the next time.
+            return deepcopy(self._fetched[payload.reference.digest])
         return decode_inline(payload)
 
     # --- steps ---
@@ -280,7 +286,9 @@ class DurableTask:
             context.run(step.function(*step.args, **step.kwargs).send, None)
         except StopIteration as stop:
             self._inline_ended(operation.index, stop.value)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises
             self._step_ended(operation.index, None, result_of_error("", error).failure)
 
     def _inline_ended(self, index: int, value: Json) -> None:
@@ -318,7 +326,11 @@ class DurableTask:
                 async with asyncio.timeout(step.timeout_ms / 1000 if step.timeout_ms else None):
                     value = await self._called(step)
                 output, failure = await self._packed(value)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:  # whatever user code raises
+                if _is_stopped(error):
+                    raise
                 output, failure = None, result_of_error("", error).failure
             if failure is None or (delay_s := _delay_s(step.retry, tried, failure)) is None:
                 self._step_ended(operation.index, output, failure)
@@ -353,7 +365,7 @@ class DurableTask:
         if len(data) <= limits.INLINE_BYTES_MAX:
             payload = payload_pb2.Payload(data=data)
             result = task_pb2.TaskResult(token=self._token, output=payload)
-            self._finish(noted(result, self._context))
+            self._finish(result)
             return
 
         async def store() -> None:
@@ -366,12 +378,20 @@ class DurableTask:
         if self._over:
             return
         self._over = True
+        if result is not None and not result.HasField("suspended"):
+            result = noted(result, self._context)
         for task in self._steps.values():
             task.cancel()
         for timer in (self._leaves, self._again):
             if timer is not None:
                 timer.cancel()
         self._finished(result)
+
+
+def _is_stopped(error: BaseException) -> bool:
+    """Whether this task is to end; a function may meet the end of a task of its own."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _in_frames(records: Iterable[JournalRecord]) -> Iterator[list[JournalRecord]]:

@@ -43,6 +43,14 @@ class Timers(Protocol):
     def sleeps(self, delay_s: float) -> "asyncio.Future[Any]": ...
 
 
+def _run(handle: asyncio.Handle) -> None:
+    """A callback; what ends the program elsewhere is how a task has ended here."""
+    try:
+        handle._run()
+    except SystemExit:
+        _log.debug("a durable handler raised SystemExit")
+
+
 def _refuse(*_: Any, **__: Any) -> NoReturn:
     raise RuntimeError(
         "this reaches out of a durable handler, which would do it again whenever it runs again;"
@@ -71,7 +79,7 @@ class HandlerLoop(asyncio.AbstractEventLoop):
                         return
                     handle = self._ready.popleft()
                     if not handle._cancelled:
-                        handle._run()
+                        _run(handle)
                 raise RuntimeError(f"the handler ran {CALLBACKS_MAX:,} callbacks without waiting")
             finally:
                 self._running = False

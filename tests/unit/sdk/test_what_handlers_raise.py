@@ -1,0 +1,188 @@
+"""Whatever user code raises, its task ends with a failure that says so, and its worker goes on."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flowmesh.api.common.v1.journal_pb2 import JournalRecord
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.rehearsal.report import Failure
+from flowmesh.sdk import DurableContext, Workflow
+from flowmesh.sdk.durable import StepFailed
+from flowmesh.sdk.durable.run import SIGNAL
+from flowmesh.sdk.handlers import durable_handler_of
+from flowmesh.sdk.payloads import encode
+from flowmesh.sdk.task_runner import TaskRunner
+from flowmesh.sdk.testing import LocalEnvironment
+from flowmesh.sdk.testing.local import LocalPayloads
+from tests.unit.sdk.stand_ins import payload
+
+Ended = tuple[str, str]
+
+
+async def gives_up() -> None:
+    """Meets the end of a task of its own, as code with a canceled connection does."""
+    waiting = asyncio.ensure_future(asyncio.Event().wait())
+    waiting.cancel()
+    await waiting
+
+
+def finds_nothing() -> Any:
+    return next(iter(()))
+
+
+async def stops_the_test() -> None:
+    await asyncio.sleep(0)
+    pytest.fail("no")
+
+
+async def is_canceled() -> None:
+    raise asyncio.CancelledError
+
+
+RAISING = [
+    (gives_up, "Cancelled"),
+    (is_canceled, "Cancelled"),
+    (finds_nothing, "RuntimeError"),
+    (stops_the_test, "Failed"),
+]
+
+
+async def ended(environment: LocalEnvironment, workflow: str | Workflow) -> Ended:
+    async with asyncio.timeout(10):
+        run = await environment.run(workflow)
+    assert isinstance(run.report.error, Failure)
+    return run.status, run.report.error.class_
+
+
+def of(function: Callable[[], Any]) -> Callable[[Any], Any]:
+    """The function as a handler of the same kind."""
+    if function is is_canceled:
+
+        async def at_once(given: Any) -> Any:
+            raise asyncio.CancelledError
+
+        return at_once
+    if asyncio.iscoroutinefunction(function):
+
+        async def later(given: Any) -> Any:
+            return await function()
+
+        return later
+    return lambda given: function()
+
+
+@pytest.mark.parametrize(("function", "error_class"), RAISING)
+async def test_a_task_ends_with_what_its_handler_raises(
+    function: Callable[[], Any], error_class: str
+) -> None:
+    """None is held for ever, and none ends the stream it came on."""
+    flow = Workflow("flow")
+    flow.task("only", of(function))
+    assert await ended(LocalEnvironment(), flow) == ("failed", error_class)
+
+
+@pytest.mark.parametrize(("function", "error_class"), RAISING)
+async def test_a_step_ends_with_what_its_function_raises(
+    function: Callable[[], Any], error_class: str
+) -> None:
+    """The handler is told of it, whatever it is."""
+
+    async def handler(ctx: DurableContext, given: Any) -> Any:
+        with pytest.raises(StepFailed) as caught:
+            await ctx.step("only", function)
+        return caught.value.failure.error_class
+
+    async with asyncio.timeout(10):
+        run = await LocalEnvironment(durable={"d": handler}).run("d")
+    assert (run.status, run.output) == ("completed", error_class)
+
+
+async def test_a_durable_handler_that_exits_fails_its_task() -> None:
+    """The program of the worker goes on, as it does with any other handler."""
+
+    async def handler(ctx: DurableContext, given: Any) -> Any:
+        sys.exit(3)
+
+    assert await ended(LocalEnvironment(durable={"d": handler}), "d") == ("failed", "SystemExit")
+
+
+@pytest.mark.parametrize("size", [10, 300_000], ids=["a small output", "a stored output"])
+async def test_what_a_durable_handler_notes_is_kept_with_its_output(size: int) -> None:
+    """However large that is."""
+
+    async def handler(ctx: DurableContext, given: Any) -> Any:
+        ctx.metric("rows", 3)
+        return "x" * size
+
+    run = await LocalEnvironment(durable={"d": handler}).run("d")
+    (done,) = (e.task_completed for e in run.history.events if e.HasField("task_completed"))
+    assert done.metadata == b'{"metrics":{"rows":3}}'
+
+
+async def test_what_a_durable_handler_notes_is_kept_with_its_failure() -> None:
+    """As that of any other handler is."""
+
+    async def handler(ctx: DurableContext, given: Any) -> Any:
+        ctx.metric("rows", 3)
+        raise ValueError("no")
+
+    run = await LocalEnvironment(durable={"d": handler}).run("d")
+    (failed,) = (e.task_failed for e in run.history.events if e.HasField("task_failed"))
+    assert b'"metrics":{"rows":3}' in failed.failure.details
+
+
+async def test_a_handler_that_begins_again_has_its_input_as_it_came() -> None:
+    """What it made of that before, and what it noted, is of the run that does not count."""
+    finished: list[task_pb2.TaskResult] = []
+    asked: list[task_pb2.TaskRecords] = []
+
+    async def fails() -> None:
+        raise ValueError("no")
+
+    async def handler(ctx: DurableContext, given: list[int]) -> Any:
+        given.pop()
+        ctx.metric("runs")
+
+        async def stepping() -> None:
+            with pytest.raises(StepFailed):
+                await ctx.step("a", fails)
+
+        await asyncio.gather(ctx.wait_signal("s"), stepping())
+        return given
+
+    runner = TaskRunner(
+        handlers={"d": durable_handler_of("d", handler)},
+        payloads=LocalPayloads(),
+        threads=1,
+        processes=1,
+        finished=finished.append,
+        heartbeat=lambda *_: None,
+        record=asked.append,
+    )
+
+    def recorded(start: int, *records: JournalRecord) -> None:
+        runner.recorded(task_pb2.TaskRecorded(token="t", start=start, records=records))
+
+    async def passes() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    runner.accept(task_pb2.Task(token="t", task_type="d", input=payload([1, 2])), b"")
+    await passes()
+    failure = asked[-1].records[-1]
+    assert failure.HasField("failure")
+    # The signal was committed before the failure that the handler knew first.
+    waits = JournalRecord(index=0, kind=SIGNAL, name="s")
+    signaled = JournalRecord(index=0, kind=SIGNAL, name="s", output=payload(None))
+    recorded(0, waits, signaled)
+    await passes()
+    recorded(2, asked[-1].records[-1])
+    await passes()
+    (result,) = finished
+    assert result.output.data == encode([1])
+    assert result.metadata == b'{"metrics":{"runs":1}}'
+    await runner.close()
