@@ -52,7 +52,7 @@ def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
     return {
         "ready tasks": core.dispatcher.ready.count,
         "leases": list(core.dispatcher.leases._leases),
-        "ending tasks": core.dispatcher._ending,
+        "ending tasks": core.dispatcher._ending._ends,
         "tasks being prepared": core.dispatcher._preparing,
         "commands": len(core.committer._inbox),
         "commands set aside": len(core.committer._cold),

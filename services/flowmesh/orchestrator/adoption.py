@@ -5,11 +5,12 @@ execution is known: when a new owner reads what is open, at once if it has that 
 soon as it was fetched.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import NodeState, State
 from flowmesh.orchestrator.attached import Attached
+from flowmesh.orchestrator.ending import Ending
 from flowmesh.orchestrator.gate import Gate
 from flowmesh.orchestrator.ids import parse_token, partition_of
 from flowmesh.orchestrator.leases import Lease, Leases
@@ -37,7 +38,7 @@ class Adoption:
         leases: Leases,
         gate: Gate,
         runs_long: RunsLong,
-        ending: Collection[str],
+        ending: Ending,
         undecided: Undecided,
         fetch: Callable[[set[str]], None],
     ) -> None:

@@ -16,6 +16,7 @@ from flowmesh.orchestrator.adoption import Adoption
 from flowmesh.orchestrator.attached import Attached, WorkerSet
 from flowmesh.orchestrator.breakers import Breakers
 from flowmesh.orchestrator.claims import Claim, Claims
+from flowmesh.orchestrator.ending import Ending
 from flowmesh.orchestrator.failures import failure
 from flowmesh.orchestrator.gate import Gate
 from flowmesh.orchestrator.guard import Guard
@@ -33,7 +34,7 @@ from flowmesh.orchestrator.rules import Rules
 from flowmesh.orchestrator.runs_long import RunsLong
 from flowmesh.orchestrator.states import States
 from flowmesh.orchestrator.undecided import Undecided
-from flowmesh.orchestrator.works import Answer, Reply, Work, no_reply
+from flowmesh.orchestrator.works import Reply, Work, no_reply
 from flowmesh.plan import NotAtHand, render_input
 from flowmesh.runtime import Clock
 
@@ -80,7 +81,7 @@ class Dispatcher:
         self._claims = Claims()
         self._roll = roll
         roll.workers = self._workers
-        self._ending: set[str] = set()
+        self._ending = Ending()
         self._preparing = 0
         self.guard = guard
         self.gate = Gate(permits=permits, came_free=self._came_free)
@@ -329,7 +330,7 @@ class Dispatcher:
             started_at_us=lease.sent_at_us,
             draw=self._draw(),
         )
-        reply = self._end(lease.token, no_reply)
+        reply = self._ending.until(lease.token, no_reply)
         self.submit(Work(lease.execution_id, lease.partition, command, reply))
         return True
 
@@ -425,7 +426,9 @@ class Dispatcher:
         lease = self.leases.pop(result.token)
         if result.HasField("suspended"):
             suspend = suspend_of(result.suspended, parsed, lease)
-            self.submit(Work(execution_id, partition, suspend, self._end(result.token, reply)))
+            self.submit(
+                Work(execution_id, partition, suspend, self._ending.until(result.token, reply))
+            )
             return
         command = TaskEnded(
             node_id,
@@ -438,7 +441,7 @@ class Dispatcher:
             draw=self._draw() if failed else 0.0,
             spent=spent,
         )
-        self.submit(Work(execution_id, partition, command, self._end(result.token, reply)))
+        self.submit(Work(execution_id, partition, command, self._ending.until(result.token, reply)))
 
     def _attempt_failed(self, result: task_pb2.TaskResult, execution_id: str, node_id: str) -> bool:
         """Counts an attempt that failed; whether there are no retries left for it."""
@@ -452,19 +455,6 @@ class Dispatcher:
         if entry is None or node is None:
             return False
         return self._budgets.spent(self.gate.rules, entry.state.plan, node, result.failure)
-
-    def _end(self, token: str, reply: Reply) -> Reply:
-        """A task whose end waits for its commit has no lease any more, and must not go out again.
-
-        Whoever looks for open tasks meanwhile still finds it in its execution's state.
-        """
-        self._ending.add(token)
-
-        def ended(answer: Answer | Exception) -> None:
-            self._ending.discard(token)
-            reply(answer)
-
-        return ended
 
     def heartbeat(self, heartbeats: Iterable[task_pb2.Heartbeat]) -> None:
         self.leases.heard(heartbeat.token for heartbeat in heartbeats)

@@ -12,6 +12,7 @@ from flowmesh.engine import TaskEnded, TaskRuns
 from flowmesh.orchestrator.attach_server import DispatchServer
 from flowmesh.orchestrator.attached import Attached
 from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
+from flowmesh.orchestrator.errors import Moved
 from flowmesh.orchestrator.guard import Guard
 from flowmesh.orchestrator.ids import PARTITION_COUNT, ExecutionIds, partition_of, token_of
 from flowmesh.orchestrator.lending import Permits
@@ -209,6 +210,27 @@ async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> 
     owner.add(run.state, run.last.dispatch[0], 5)
     owner.pump()
     assert len(stream.out.tasks) == 2
+
+
+async def test_a_task_ends_until_every_result_of_it_is_settled() -> None:
+    """A result that was sent again waits for its commit: nobody makes a lease of it meanwhile."""
+    run = Run(plan(node("pay")))
+    run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
+    submitted: list[Work] = []
+    owner = dispatcher({5: 3}, run, submitted)
+    stream = attached(owner, "one")
+    token = token_of(run.state.execution_id, "pay", 1)
+    for _ in range(2):
+        owner.result(task_pb2.TaskResult(token=token), lambda _: None)
+    held = pb.HeldTasks(partition=5, tasks=[pb.HeldTask(token=token)])
+
+    submitted[0].reply(Moved(4))
+    owner.held(stream, [held])
+    assert token not in owner.leases
+
+    submitted[1].reply(Moved(4))
+    owner.held(stream, [held])
+    assert token in owner.leases
 
 
 async def test_a_backlog_that_moved_with_its_partitions_is_taken_back() -> None:
