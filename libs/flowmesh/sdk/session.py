@@ -75,8 +75,8 @@ class SessionCall:
         """The execution's id, once its start is committed; raises what refused it."""
         if not self.execution_id and self._error is None:
             await _woken(self._start_waiters)
-        if self._error is not None:
-            raise self._error
+        if not self.execution_id:
+            raise self._error or AssertionError("woken without an outcome")
         return self.execution_id
 
     async def result(self) -> Json:
@@ -161,6 +161,7 @@ class Session:
 
     async def __aenter__(self) -> Self:
         self._runner = asyncio.create_task(self._run(), name="flowmesh-session")
+        self._runner.add_done_callback(self._over)
         return self
 
     async def __aexit__(
@@ -174,16 +175,23 @@ class Session:
     async def close(self, *, flush: bool = True) -> None:
         """Waits (at most 10 s) until every start is acknowledged, then ends the stream."""
         self._closed = True
-        if flush and self._unacknowledged:
-            try:
+        try:
+            if flush and self._unacknowledged:
                 async with asyncio.timeout(limits.SESSION_FLUSH_S):
                     await self._settled.wait()
-            except TimeoutError:
-                pass  # the callers of these starts are told below
+        except TimeoutError:
+            pass  # the callers of these starts are told when the stream has ended
+        finally:
+            if self._runner is not None:
+                self._runner.cancel()
         if self._runner is not None:
-            self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
-        self._fail_all(errors.Unavailable("DRAINING", "the session was closed"))
+
+    def _over(self, _runner: asyncio.Task[None]) -> None:
+        """However the stream has ended, nobody waits for what cannot come any more."""
+        what = "session" if self._closed else "client"
+        self._closed = True
+        self._fail_all(errors.Unavailable("DRAINING", f"the {what} was closed"))
 
     # Starting -------------------------------------------------------------------------------
 
@@ -306,9 +314,7 @@ class Session:
             except grpc.aio.AioRpcError as error:
                 reconnect.broken(error)
             except StreamBroken:
-                self._closed = True
-                self._fail_all(errors.Unavailable("DRAINING", "the client was closed"))
-                return
+                return  # the client was closed
             reconnect.ended()
             if reconnect.hopeless:
                 self._fail_all(reconnect.error())

@@ -8,6 +8,7 @@ import pytest
 from flowmesh import errors
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.sdk import Client, ExecutionFailed, limits
+from flowmesh.sdk.reconnect import Reconnect
 from tests.unit.sdk.stand_ins import FAILED, StandIn, failure
 
 Answer = Callable[[pb.SessionRequest], pb.SessionResponse | None]
@@ -245,3 +246,58 @@ async def test_who_waits_is_told_when_the_client_is_closed(server: StandIn) -> N
     await client.close()
     with pytest.raises(errors.Unavailable, match="the client was closed"):
         await waiting
+
+
+async def test_who_waits_is_told_when_the_client_is_closed_while_the_server_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stream that cannot be opened again is not waited for."""
+    away, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def pause(_: Reconnect) -> None:
+        away.set()
+        await goes_on.wait()
+
+    monkeypatch.setattr(Reconnect, "pause", pause)
+    client = Client("127.0.0.1:1")
+    session = await client.session().__aenter__()
+    call = session.submit("order")
+    await away.wait()
+    await client.close()
+    goes_on.set()
+    async with asyncio.timeout(10):
+        with pytest.raises(errors.Unavailable, match="the client was closed"):
+            await call.result()
+    with pytest.raises(errors.Unavailable):
+        session.submit("order")
+
+
+async def test_a_start_that_was_acknowledged_has_its_id_after_the_session(
+    client: Client, server: StandIn
+) -> None:
+    """It began, whatever becomes of who waits for its result."""
+
+    def acknowledge(frame: pb.SessionRequest) -> pb.SessionResponse:
+        response = server.executions.complete(frame)
+        del response.results[:]
+        return response
+
+    server.executions.answer = acknowledge
+    async with client.session() as session:
+        calls = [session.submit("order", n) for n in range(3)]
+    assert [await call.started() for call in calls] == ["exec-1", "exec-2", "exec-3"]
+    with pytest.raises(errors.Unavailable, match="the session was closed"):
+        await calls[0].result()
+
+
+async def test_a_session_whose_closing_is_canceled_ends(client: Client, server: StandIn) -> None:
+    """Its stream goes, and who waits on it is told."""
+    server.executions.answer = lambda frame: pb.SessionResponse()
+    session = await client.session().__aenter__()
+    call = session.submit("order")
+    closing = asyncio.create_task(session.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(errors.Unavailable, match="the session was closed"):
+            await call.started()
