@@ -68,6 +68,9 @@ class Payments:
         self.address = ""
         self.failures: list[grpc.StatusCode] = []
         self.retry_after_s = 0
+        # Of calls that hang: how many there were, and what ends them.
+        self.hanging = asyncio.Semaphore(0)
+        self.let_go = asyncio.Event()
         pool = descriptor_pool.DescriptorPool()
         pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
         for file in files().file:
@@ -94,7 +97,9 @@ class Payments:
         await context.abort_with_status(rpc_status.to_status(status))
 
     async def _hang(self, _request: Any, _context: Any) -> Any:
-        await asyncio.Event().wait()
+        self.hanging.release()
+        await self.let_go.wait()
+        return self._response(payment_id="late")
 
     def handlers(self) -> grpc.GenericRpcHandler:
         methods = {"Charge": self._charge, "Fail": self._fail, "Hang": self._hang}

@@ -1,5 +1,6 @@
 """`grpc.call` against a real server: what goes out, what comes back, how it fails."""
 
+import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import grpc
 import orjson
 import pytest
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from flowmesh.egress import OPEN, PUBLIC, Egress
 from flowmesh.executors.base import Attempt, Output, Step
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.rpc import Channels, descriptors
+from flowmesh.executors.rpc.channels import CHANNEL_LIFE_S
 from flowmesh.executors.unary import unary_executor
 from tests.integration.worker.orchestrator import spec_of, task_of
 from tests.integration.worker.payments import CHARGE, SERVICE, Payments, files, serving
@@ -157,6 +160,20 @@ async def test_a_call_ends_with_its_attempt(unary: Unary, payments: Payments) ->
     assert failed.class_ == "Timeout"
 
 
+async def test_a_connection_is_replaced_when_its_calls_have_ended(payments: Payments) -> None:
+    """A call is let end however old its connection is; the calls that follow have a new one."""
+    now_s = 0.0
+    async with Egress(OPEN) as egress, Channels(egress, lambda: now_s) as channels:
+        unary = Unary(channels)
+        slow = asyncio.create_task(unary(payments, method=f"{SERVICE}/Hang"))
+        await payments.hanging.acquire()
+        now_s += CHANNEL_LIFE_S
+        await unary(payments, request={"orderId": "o1"})
+        payments.let_go.set()
+        assert orjson.loads((await slow).data)["paymentId"] == "late"
+        await unary(payments, request={"orderId": "o2"})
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
@@ -171,6 +188,7 @@ async def test_a_call_ends_with_its_attempt(unary: Unary, payments: Payments) ->
         ({"target": "unix:/tmp/x:1"}, "host"),
         ({"target": "a,b:1"}, "host"),
         ({"target": "127.0.0.1:99999"}, "host:port"),
+        ({"target": "127.0.0.1:" + "9" * 5_000}, "host:port"),
         ({"descriptors": b64encode(b"\xff\xff").decode()}, "FileDescriptorSet"),
     ],
 )
@@ -181,6 +199,18 @@ async def test_what_does_not_fit_fails_before_it_is_sent(
     failed = await unary.fails(payments, **config)
     assert (failed.class_, said in failed.message) == ("ValidationError", True), failed.message
     assert payments.calls == []
+
+
+async def test_a_request_without_what_it_must_have_is_refused(
+    unary: Unary, payments: Payments
+) -> None:
+    """Messages of proto2 have fields that must be there."""
+    set_ = files()
+    set_.file[0].syntax = "proto2"
+    set_.file[0].message_type[0].field[0].label = FieldDescriptorProto.LABEL_REQUIRED
+    data = b64encode(set_.SerializeToString()).decode()
+    failed = await unary.fails(payments, descriptors=data, request={"cents": 1})
+    assert (failed.class_, "order_id" in failed.message) == ("ValidationError", True)
 
 
 async def test_a_request_that_is_nested_without_end_is_refused(

@@ -5,6 +5,7 @@ them by itself and go through proxies of the environment.
 """
 
 import asyncio
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,7 +32,7 @@ CHANNELS_MAX = 100
 # Names are resolved again, and descriptors read again, after so long.
 CHANNEL_LIFE_S = 300.0
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
-CLOSE_GRACE_S = 30.0
+_PORT = re.compile(r"[0-9]{1,5}\Z")
 _PORTS = range(1, 65536)
 
 
@@ -42,14 +43,18 @@ class Resolver(Protocol):
         """Numeric addresses that may be called; raises EgressBlocked and EgressFailure."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Open:
-    """A channel, since when it is there, and what is known of the services behind it."""
+    """A channel, since when it is there, and what is known of the services behind it.
+
+    One that is replaced is closed when the calls on it have ended.
+    """
 
     channel: grpc.aio.Channel
     since_s: float
     methods: dict[tuple[str, bytes], "Methods"] = field(default_factory=dict)
     learning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    calls: int = 0
 
 
 class Channels:
@@ -61,17 +66,17 @@ class Channels:
         self._resolver = resolver
         self._monotonic_s = monotonic_s
         self._open: OrderedDict[Target, _Open] = OrderedDict()
+        self._replaced: set[_Open] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        for task in self._closing:
-            task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        await asyncio.gather(*(each.channel.close() for each in self._open.values()))
+        left = [*self._open.values(), *self._replaced]
+        await asyncio.gather(*self._closing, *(each.channel.close() for each in left))
         self._open.clear()
+        self._replaced.clear()
 
     async def call(self, rpc: Rpc) -> RpcAnswer:
         metadata = _checked(rpc)
@@ -93,6 +98,15 @@ class Channels:
 
     async def _call(self, rpc: Rpc, metadata: list[tuple[str, str]]) -> RpcAnswer:
         opened = await self._opened(rpc.target)
+        opened.calls += 1
+        try:
+            return await self._called(opened, rpc, metadata)
+        finally:
+            opened.calls -= 1
+            if opened in self._replaced:
+                self._close_unused(opened)
+
+    async def _called(self, opened: _Open, rpc: Rpc, metadata: list[tuple[str, str]]) -> RpcAnswer:
         method = await self._method(opened, rpc)
         request = await _off_loop(rpc.request, method.encoded)
         if len(request) > MESSAGE_BYTES_MAX:
@@ -126,15 +140,19 @@ class Channels:
         addresses = await self._resolver.addresses(host, port)
         made = _Open(_channel(target, host, port, addresses), now_s)
         if (replaced := self._open.pop(target, None)) is not None:
-            self._close(replaced)
+            self._close_unused(replaced)
         self._open[target] = made
         while len(self._open) > CHANNELS_MAX:
-            self._close(self._open.popitem(last=False)[1])
+            self._close_unused(self._open.popitem(last=False)[1])
         return made
 
-    def _close(self, opened: _Open) -> None:
-        """Lets the calls that run on it end."""
-        task = asyncio.create_task(opened.channel.close(CLOSE_GRACE_S))
+    def _close_unused(self, replaced: _Open) -> None:
+        """Closes a channel that no new call gets, at once or behind the last of its calls."""
+        if replaced.calls:
+            self._replaced.add(replaced)
+            return
+        self._replaced.discard(replaced)
+        task = asyncio.create_task(replaced.channel.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -165,7 +183,7 @@ def _channel(target: Target, host: str, port: int, addresses: Sequence[str]) -> 
 def _host_and_port(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or int(port) not in _PORTS:
+    if not host or not _PORT.match(port) or int(port) not in _PORTS:
         raise invalid("the target is not host:port")
     if any(character in host for character in "/,@% \t\r\n\0"):
         raise invalid("the target names no host that can be called")

@@ -9,8 +9,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc.aio
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
-from google.protobuf.message import DecodeError, Message
+from google.protobuf import (
+    any_pb2,
+    api_pb2,
+    descriptor_pb2,
+    descriptor_pool,
+    duration_pb2,
+    empty_pb2,
+    field_mask_pb2,
+    json_format,
+    message_factory,
+    source_context_pb2,
+    struct_pb2,
+    timestamp_pb2,
+    type_pb2,
+    wrappers_pb2,
+)
+from google.protobuf.message import DecodeError, EncodeError, Message
 
 from flowmesh.executors import failures
 from flowmesh.executors.failures import TaskFailure, invalid
@@ -25,6 +40,14 @@ _VERSIONS = ("v1", "v1alpha")
 # said of it is gone then (github.com/grpc/grpc/issues/36066).
 _WROTE_TOO_LATE = "Internal error from Core"
 _TRIES = 5
+# Files of protobuf itself, by name.
+_OWN: dict[str, bytes] = {
+    module.DESCRIPTOR.name: module.DESCRIPTOR.serialized_pb
+    for module in (
+        any_pb2, api_pb2, descriptor_pb2, duration_pb2, empty_pb2, field_mask_pb2,
+        source_context_pb2, struct_pb2, timestamp_pb2, type_pb2, wrappers_pb2,
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +69,11 @@ class Method:
                 descriptor_pool=self.pool,
                 max_recursion_depth=NESTING_MAX,
             )
-        except (json_format.ParseError, ValueError, TypeError, AttributeError) as error:
+            return message.SerializeToString()
+        except (
+            json_format.ParseError, EncodeError, ValueError, TypeError, AttributeError
+        ) as error:  # fmt: skip
             raise invalid(f"the request does not fit: {_short(error)}") from error
-        return message.SerializeToString()
 
     def decoded(self, data: bytes) -> Json:
         try:
@@ -168,19 +193,8 @@ def _file(data: bytes) -> descriptor_pb2.FileDescriptorProto:
 def _missing(files: Files) -> Iterator[str]:
     for file in list(files.values()):
         for name in file.dependency:
-            if name not in files and _own(name) is None:
+            if name not in files and name not in _OWN:
                 yield name
-
-
-def _own(name: str) -> bytes | None:
-    """A file of protobuf itself, which is known here."""
-    if not name.startswith("google/protobuf/"):
-        return None
-    try:
-        data: bytes = descriptor_pool.Default().FindFileByName(name).serialized_pb
-    except KeyError:
-        return None
-    return data
 
 
 def _methods(files: Files) -> Methods:
@@ -189,8 +203,8 @@ def _methods(files: Files) -> Methods:
     pool = descriptor_pool.DescriptorPool()
     try:
         for name in _in_order(files):
-            own = _own(name) if name not in files else None
-            pool.AddSerializedFile(own or files[name].SerializeToString())
+            own = name not in files and name in _OWN
+            pool.AddSerializedFile(_OWN[name] if own else files[name].SerializeToString())
     except (TypeError, KeyError, ValueError) as error:
         raise invalid(f"the descriptors do not fit together: {_short(error)}") from error
     return Methods(pool)
@@ -213,7 +227,7 @@ def _in_order(files: Files) -> Iterable[str]:
 
 
 def _imports_of_own(name: str) -> Iterable[str]:
-    data = _own(name)
+    data = _OWN.get(name)
     return descriptor_pb2.FileDescriptorProto.FromString(data).dependency if data else ()
 
 
