@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.sdk import DurableContext, Retry, TaskFailure, Worker, Workflow, step_key
+from flowmesh.sdk import DurableContext, Retry, TaskContext, TaskFailure, Worker, Workflow, step_key
 from flowmesh.sdk.durable import CallFailed, StepFailed
 from flowmesh.sdk.testing import (
     Faults,
@@ -289,3 +289,17 @@ async def test_what_reaches_out_of_a_handler_is_refused() -> None:
     run = await LocalEnvironment(durable={"h": handler}).run("h")
     assert run.report.error
     assert "do it in a function given to ctx.step" in run.report.error.message
+
+
+async def test_a_handler_is_told_what_the_suite_would_tell_it() -> None:
+    """Its config and the limit of its attempt too."""
+
+    async def asks(ctx: DurableContext, given: Any) -> Any:
+        return await ctx.call("told", config={"region": "eu"}, timeout="7s")
+
+    async def told(given: Any, context: TaskContext) -> Any:
+        assert context.remaining_s is not None
+        return [context.config, context.timeout_ms, context.remaining_s <= 7]
+
+    run = await LocalEnvironment(durable={"asks": asks}, tasks={"told": told}).run("asks")
+    assert run.output == [{"region": "eu"}, 7_000, True]

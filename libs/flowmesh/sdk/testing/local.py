@@ -121,19 +121,19 @@ class LocalRun(Rehearsal):
         token = task.token
         if self._chance.worker_dies(token):
             return [self.decide(DeliveryLost(node.id, node.attempt))]
-        result, decided = await self._run(task)
+        result, decided = await self._run(task, spec.config)
         if result is None or self._chance.worker_dies(token):
             return [*decided, self.decide(DeliveryLost(node.id, node.attempt))]
         return [*decided, *self._ended(node, result)]
 
     async def _run(
-        self, task: task_pb2.Task
+        self, task: task_pb2.Task, config: bytes
     ) -> tuple[task_pb2.TaskResult | None, list[Transition]]:
         """What a task comes to, and what was decided on the way; no result where it died."""
         token = task.token
         self._results[token] = asyncio.get_running_loop().create_future()
         decided = self._decided[token] = []
-        self._runner.accept(task, b"")
+        self._runner.accept(task, config)
         try:
             result = await self._results[token]
         finally:
@@ -221,7 +221,9 @@ class LocalRun(Rehearsal):
             attempt=node.attempt,
             task_type=planned.spec.task_type,
             input=render_input(state, node),
+            spec_digest=planned.spec.digest,
             idempotency_key=f"{state.execution_id}/{node.id}",
+            timeout_ms=planned.timeout_ms,
             queue=planned.queue,
         )
         if journal is not None:

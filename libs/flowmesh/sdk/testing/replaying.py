@@ -83,6 +83,10 @@ class ReplayMismatch(AssertionError):
         self.node = node
 
 
+class _StoredElsewhere(Exception):
+    """A value is above 256 KiB, and the history has its name only."""
+
+
 class Replay:
     """One history being replayed."""
 
@@ -241,8 +245,11 @@ class Replay:
             node = self._state.node(event.task_scheduled.node)
             spec = node.planned.spec if node is not None else None
             handler = self._handlers.get(spec.task_type) if spec is not None else None
-            if node is not None and handler is not None and node.id not in self._journals:
-                self._journals[node.id] = _Journal(handler, render_input(self._state, node))
+            if node is None or spec is None or handler is None or node.id in self._journals:
+                return
+            given = self._given(node)
+            if given is not None:
+                self._journals[node.id] = _Journal(handler, given, spec.config)
         elif kind == "journal_appended":
             journal = self._journals.get(event.journal_appended.node)
             if journal is not None:
@@ -253,6 +260,14 @@ class Replay:
             if ended is not None and kind == "task_completed":
                 ended.output = body.output
             self._note_call(body, event.at_us)
+
+    def _given(self, node: NodeState) -> payload_pb2.Payload | None:
+        """The input of a handler; None where it, or what it is made of, is stored elsewhere."""
+        try:
+            given = render_input(self._state, node)
+        except PayloadNeeded:
+            return None
+        return None if given.HasField("reference") else given
 
     def _note_call(self, body: Any, at_us: int) -> None:
         """The end of a task that a handler called is a record of the handler's journal."""
@@ -311,9 +326,10 @@ def _by_hand(event: HistoryEvent, following: HistoryEvent | None) -> Command:
 class _Journal:
     """A durable handler with what is recorded of it; the host of a run that does nothing."""
 
-    def __init__(self, handler: DurableHandler, given: payload_pb2.Payload) -> None:
+    def __init__(self, handler: DurableHandler, given: payload_pb2.Payload, config: bytes) -> None:
         self._handler = handler
         self._given = given
+        self._config = config
         self.records: list[JournalRecord] = []
         self.began_at_us = 0
         self.output: payload_pb2.Payload | None = None
@@ -342,18 +358,23 @@ class _Journal:
             idempotency_key=f"{execution_id}/{node_id}",
         )
         context = TaskContext(
-            task, config=b"", deadline=None, monotonic=lambda: 0.0, report=lambda *_: None
+            task, config=self._config, deadline=None, monotonic=lambda: 0.0, report=lambda *_: None
         )
-        given = decode_inline(self._given)
         run = Run(
-            handler=lambda one: self._handler(DurableContext(one, context), given),
+            handler=lambda one: self._handler(
+                DurableContext(one, context), decode_inline(self._given)
+            ),
             host=self,
             began_at_us=self.began_at_us,
             read=_read,
         )
         run.committed(self.records)
-        run.turn()
-        run.leave()
+        try:
+            run.turn()
+        except _StoredElsewhere:
+            return  # what the handler does with that is not in the history
+        finally:
+            run.leave()
         if isinstance(self._error, NonDeterministic):
             raise ReplayMismatch(f"{node_id}: {self._error}", node=node_id) from self._error
         if self.output is None or self.output.HasField("reference"):
@@ -387,9 +408,9 @@ class _Journal:
 
 
 def _read(payload: payload_pb2.Payload) -> Json:
-    """A value; of one that is stored elsewhere no more than its name."""
+    """A value that is in the history."""
     if payload.HasField("reference"):
-        return {"stored": payload.reference.digest}
+        raise _StoredElsewhere
     return decode_inline(payload)
 
 
