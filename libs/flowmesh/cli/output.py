@@ -7,15 +7,17 @@ from typing import Any
 
 import orjson
 
+from flowmesh.jsontext import exact
+
 
 def document(value: Any) -> None:
     """One JSON document, indented."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(orjson.dumps(exact(value), option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def json_line(value: Any) -> None:
     """One JSON document on one line, at once: for streams."""
-    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.write(orjson.dumps(exact(value)).decode() + "\n")
     sys.stdout.flush()
 
 
@@ -38,7 +40,7 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def compact(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return orjson.dumps(exact(value)).decode()
 
 
 def duration(milliseconds: float | None) -> str:

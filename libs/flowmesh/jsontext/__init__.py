@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from typing import Any, Never
 
 import msgspec
+import orjson
 
 from flowmesh.errors import Invalid, Violation
 
 NESTING_MAX = 64
+
+# What orjson writes by itself.
+_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
 
 _HALF = re.compile("[\ud800-\udfff]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -52,6 +56,17 @@ def parse_json(raw: bytes, what: str = "The body") -> Any:
 def dump_json(value: Any) -> bytes:
     """JSON text of a parsed value: integers exactly, text as UTF-8."""
     return msgspec.json.encode(value)
+
+
+def exact(value: Any) -> Any:
+    """The value for orjson, which refuses an integer that 64 bits do not hold."""
+    if isinstance(value, int) and not _INTEGER_MIN <= value <= _INTEGER_MAX:
+        return orjson.Fragment(str(value))
+    if isinstance(value, dict):
+        return {key: exact(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [exact(inner) for inner in value]
+    return value
 
 
 class _DuplicateKey(ValueError):

@@ -6,13 +6,14 @@ The only place of the SDK that knows how a value is encoded.
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
+import msgspec
 import orjson
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.errors import Invalid, TooLarge
-from flowmesh.jsontext import not_unicode
+from flowmesh.jsontext import exact, not_unicode
 from flowmesh.sdk import limits
 from flowmesh.sdk.calls import Caller
 
@@ -25,11 +26,20 @@ JSON_ENCODING = "application/json"
 def encode(value: Json) -> bytes:
     """`value` as JSON; dataclasses, enums, dates and pydantic models are understood too."""
     try:
-        return orjson.dumps(value, default=_plain)
-    except orjson.JSONEncodeError as error:
+        return _encoded(value)
+    except (orjson.JSONEncodeError, RecursionError, ValueError) as error:
         place = not_unicode(value, "value")
         why = f"{place} is not Unicode, it has half of a surrogate pair" if place else error
         raise Invalid("JSON_INVALID", f"the value cannot be written as JSON: {why}") from error
+
+
+def _encoded(value: Json) -> bytes:
+    try:
+        return orjson.dumps(value, default=_plain)
+    except orjson.JSONEncodeError as error:
+        if "64-bit" not in str(error):
+            raise
+        return orjson.dumps(exact(value), default=_plain)
 
 
 def _plain(value: object) -> object:
@@ -42,7 +52,8 @@ def _plain(value: object) -> object:
 
 
 def decode_bytes(data: bytes) -> Json:
-    return orjson.loads(data) if data else None
+    """A JSON value; integers are what they are, however large."""
+    return msgspec.json.decode(data) if data else None
 
 
 def decode_inline(payload: payload_pb2.Payload) -> Json:
@@ -52,7 +63,7 @@ def decode_inline(payload: payload_pb2.Payload) -> Json:
         return None
     encoding = payload.encoding
     if not encoding or encoding == JSON_ENCODING:
-        return orjson.loads(data)
+        return decode_bytes(data)
     return _foreign(encoding, data)
 
 
@@ -60,7 +71,7 @@ def _foreign(encoding: str, data: bytes) -> Json:
     if encoding.startswith("text/") or encoding.endswith("xml"):
         return data.decode("utf-8", "replace")
     if "json" in encoding:
-        return orjson.loads(data)
+        return decode_bytes(data)
     return data
 
 

@@ -5,8 +5,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.worker.v1 import task_pb2
@@ -26,7 +24,7 @@ from flowmesh.rehearsal.run import EXECUTION_ID, Rehearsal
 from flowmesh.sandbox import Sandbox
 from flowmesh.sdk import limits
 from flowmesh.sdk.handlers import Handler
-from flowmesh.sdk.payloads import Json, decode_inline, encode
+from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline, encode
 from flowmesh.sdk.task_runner import TaskRunner
 from flowmesh.sdk.testing.faults import Chance
 
@@ -116,7 +114,7 @@ class LocalRun(Rehearsal):
             return await super().dispatch(node)
         self._begun += 1
         task = self._task(node)
-        given = orjson.loads(task.input.data) if task.input.data else None
+        given = decode_bytes(task.input.data)
         self._story.begun(node.id, Answer(input=given, source="run"))
         token = task.token
         if self._chance.worker_dies(token):

@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.common.v1.journal_pb2 import JournalRecord
 from flowmesh.api.definition.v1 import plan_pb2
@@ -65,7 +63,7 @@ from flowmesh.sdk.durable.context import DurableContext
 from flowmesh.sdk.durable.failures import NonDeterministic
 from flowmesh.sdk.durable.run import Operation, Run
 from flowmesh.sdk.histories import History
-from flowmesh.sdk.payloads import Json, decode_inline, encode
+from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline, encode
 
 DurableHandler = Callable[..., Coroutine[Any, Any, Json]]
 
@@ -386,7 +384,7 @@ class _Journal:
             message = f"{node_id}: it completed, and now it fails: {self._error}"
             raise ReplayMismatch(message, node=node_id) from self._error
         recorded = decode_inline(self.output)
-        now = orjson.loads(encode(self._value))
+        now = decode_bytes(encode(self._value))
         if now != recorded:
             message = f"{node_id}: its output was {recorded!r}, and now it is {now!r}"
             raise ReplayMismatch(message, node=node_id)
