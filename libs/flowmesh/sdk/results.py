@@ -48,6 +48,9 @@ def _failure_of(token: str, error: BaseException) -> task_pb2.TaskResult:
                 details = encode(error.details) if error.details is not None else b""
             except FlowmeshError as wrong:
                 return failed(token, "ValidationError", f"details of a failure: {wrong.message}")
+            if len(details) > limits.INLINE_BYTES_MAX:
+                text = f"{error}: its details have {len(details)} bytes"
+                return failed(token, error.class_, f"{text}, and none above 256 KiB are kept")
             message = error.message or error.class_
             return failed(token, error.class_, message, error.retry_after_ms, details)
         case TaskCancelled() | asyncio.CancelledError():

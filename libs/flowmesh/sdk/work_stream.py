@@ -90,7 +90,8 @@ class WorkStream:
     async def announce(self, task_types: Sequence[str]) -> None:
         """Says hello again with other task types; what is held stays held."""
         self._hello.task_types[:] = task_types
-        self._ready = asyncio.get_running_loop().create_future()
+        if self._ready.done():  # else another one waits for the answer to the next hello
+            self._ready = asyncio.get_running_loop().create_future()
         self._renewing = True
         if self._stream is not None:
             self._stream.cancel()
@@ -264,9 +265,11 @@ class WorkStream:
             frame.results_frame = self._frame
             self._frames.append((self._frame, results))
             self._unacknowledged_bytes += results_bytes
-        for token, details in self._beats.items():
+        size += results_bytes
+        while self._beats and size < limits.FRAME_BYTES_MAX:
+            token, details = self._beats.popitem()
             frame.heartbeats.add(token=token, details=details)
-        self._beats.clear()
+            size += len(details)
         self._ping_due = False
         self._slots_due = 0
         self._drain_sent = self._drain_sent or drain

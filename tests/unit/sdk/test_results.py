@@ -57,3 +57,13 @@ def test_whatever_a_handler_raises_is_a_failure(
     class_, message = expected
     assert getattr(failure, "class") == class_
     assert failure.message.startswith(message)
+
+
+def test_details_that_no_message_holds_are_left_out() -> None:
+    """The stream of the worker would break on them, and on every try to send them again."""
+    result = result_of_error("token", TaskFailure("Refused", "no", details="x" * 10_000_000))
+    assert getattr(result.failure, "class") == "Refused"
+    assert result.failure.message == (
+        "Refused: no: its details have 10000002 bytes, and none above 256 KiB are kept"
+    )
+    assert not result.failure.details

@@ -77,6 +77,19 @@ async def test_records_that_ride_with_results_are_not_counted_as_results() -> No
     assert len(frame.results) == 100
 
 
+async def test_heartbeats_leave_in_messages_of_bounded_size() -> None:
+    """However many tasks say much at once; none is left out."""
+    tokens = [f"t{n}" for n in range(1_000)]
+    work = stream_of(Runner(tokens))
+    for token in tokens:
+        work._beat(token, b"x" * limits.HEARTBEAT_BYTES_MAX)
+    said: list[str] = []
+    while (frame := work._take_frame()) is not None:
+        assert frame.ByteSize() < 2 * limits.FRAME_BYTES_MAX
+        said += [beat.token for beat in frame.heartbeats]
+    assert sorted(said) == sorted(tokens)
+
+
 async def test_the_hello_of_a_full_worker_is_taken() -> None:
     """All slots run, and as many results as may be are not acknowledged yet."""
     work = stream_of(Runner([f"t{n}" for n in range(limits.WORKER_SLOTS_MAX)]))

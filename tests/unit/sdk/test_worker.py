@@ -365,6 +365,13 @@ async def test_a_further_handler_is_announced(client: Client, server: StandIn) -
     assert list(server.workers.hellos[-1].task_types) == ["double", "later"]
 
 
+async def test_handlers_added_at_once_are_all_announced(client: Client, server: StandIn) -> None:
+    """Each `add` returns when a hello with its type was answered."""
+    async with Worker(client, {"double": double}) as worker, asyncio.timeout(10):
+        await asyncio.gather(*(worker.add({name: double}) for name in "abc"))
+    assert list(server.workers.hellos[-1].task_types) == ["double", "a", "b", "c"]
+
+
 async def test_a_task_nobody_handles_fails_with_its_type(client: Client, server: StandIn) -> None:
     """The failure names what is missing."""
     async with Worker(client, {"double": double}):
