@@ -2,9 +2,11 @@
 
 import asyncio
 import sqlite3
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import orjson
@@ -203,6 +205,104 @@ async def test_values_that_json_has_not_are_exact_text(database: str, tmp_path: 
     assert row["t"] == "2024-05-06 07:08:09.123456+00"
     assert {key: row[key] for key in "nujbl"} == {key: given[key] for key in "nujbl"}
     assert row["big"] == 9007199254740993
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("'NaN'::float8", "NaN"),
+        ("array['Infinity', '-Infinity', '1.5']::float8[]", ["Infinity", "-Infinity", 1.5]),
+        ("""'{"n": 12345678901234567890}'::jsonb""", {"n": 12345678901234567890}),
+        ("people", {"id": 1, "name": "ada"}),
+        ("array[people]", [{"id": 1, "name": "ada"}]),
+    ],
+)
+async def test_no_value_changes_on_the_way(
+    database: str, tmp_path: Path, value: str, found: Json
+) -> None:
+    """Numbers that JSON has not are text, rows are objects."""
+    assert await answered(database, tmp_path, value) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("""'{"n": [123456789012345678901]}'::jsonb""", "found.n[0] is a number"),
+        ("orders", "a row in one value that cannot be read"),
+        ("""'a'::"char\"""", "found is of a type that JSON has not"),
+        ("int4range(1, 5)", "found is of a type that JSON has not"),
+        ("array[int4range(1, 5)]", "found[0] is of a type that JSON has not"),
+    ],
+)
+async def test_a_value_that_cannot_be_kept_is_refused(
+    database: str, tmp_path: Path, value: str, said: str
+) -> None:
+    """The message has its place, and what would be right."""
+    failed = await failure(answered(database, tmp_path, value))
+    assert (failed.class_, said in failed.message) == ("ValidationError", True), failed.message
+
+
+async def answered(database: str, tmp_path: Path, value: str) -> Json:
+    """What PostgreSQL answers for a value, beside a row of each of two tables."""
+    file = tmp_path / "databases.toml"
+    file.write_text(connection(database, tables=["*"], functions=["int4range"]))
+    other = await asyncpg.connect(database)
+    await other.execute(f"{TABLE}; insert into orders values (1, 'ada', 2.50)")
+    await other.execute("create table people as select id, name from orders")
+    await other.close()
+    async with Connections.read(str(file)) as connections:
+        answer = await runner(connections)("query", f"select {value} as found from orders, people")
+    return answer["rows"][0]["found"]
+
+
+async def test_a_database_that_falls_silent_holds_nobody(database: str, tmp_path: Path) -> None:
+    """Neither the statement that runs nor the next outlives its time."""
+    directory = parse_qs(urlsplit(database).query)["host"][0]
+    begun, silent = asyncio.Event(), asyncio.Event()
+
+    async def between(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, requests = await asyncio.open_unix_connection(f"{directory}/.s.PGSQL.5432")
+
+        async def hand_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                if b"pg_sleep" in data:
+                    begun.set()
+                if not silent.is_set():
+                    target.write(data)
+            target.close()
+
+        await asyncio.gather(hand_on(reader, requests), hand_on(answers, writer))
+
+    server = await asyncio.start_server(between, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    file = tmp_path / "databases.toml"
+    address = f"postgresql://flowmesh@127.0.0.1:{port}{urlsplit(database).path}"
+    file.write_text(connection(address, functions=["pg_sleep"], connections=1))
+    async with server, Connections.read(str(file)) as connections, asyncio.timeout(10):
+        run = runner(connections)
+        first = asyncio.create_task(failure(run("query", "select pg_sleep(9)", timeout_ms=1_000)))
+        await begun.wait()
+        silent.set()
+        assert (await first).class_ == "Timeout"
+        assert (await failure(run("query", "select 1 as one", timeout_ms=200))).class_ == "Timeout"
+        silent.clear()
+        assert (await run("query", "select 1 as one"))["count"] == 1
+
+
+async def test_an_answer_is_measured_while_it_comes(database: str, tmp_path: Path) -> None:
+    """What is beyond its bound in bytes is not read to its end first."""
+    file = tmp_path / "databases.toml"
+    file.write_text(connection(database, tables=["*"], functions=["generate_series", "repeat"]))
+    text = "select repeat('x', 200000) as x from generate_series(1, 900)"
+    async with Connections.read(str(file)) as connections:
+        run = runner(connections)
+        await run("query", "select 1 as one")
+        tracemalloc.start()
+        failed = await failure(run("query", text, timeout_ms=30_000))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert failed.details["reason"] == "RESULT_TOO_LARGE"
+    assert peak < 64 * 1024 * 1024
 
 
 async def test_a_database_that_is_away_is_worth_a_retry(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What a task asks of a database and what it gets, whichever database it is."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,21 +42,28 @@ class Databases(Protocol):
         """Raises TaskFailure."""
 
 
-def kept(
-    columns: Sequence[str], rows: Iterable[Sequence[Json]], rows_max: int
-) -> Iterator[dict[str, Json]]:
-    """The rows as objects, as long as they are within their bounds; refused above, never cut."""
-    if len(set(columns)) < len(columns):
-        twice = next(name for name in columns if columns.count(name) > 1)
-        raise invalid(f"two columns of the answer are named {twice}; rename one with AS")
-    size = 0
-    for number, row in enumerate(rows, 1):
-        if number > rows_max:
-            message = f"the answer has more than {rows_max} rows; add a LIMIT, or raise maxRows"
+class Kept:
+    """Rows as objects, as long as they are within their bounds; refused above, never cut."""
+
+    def __init__(self, columns: Sequence[str], rows_max: int) -> None:
+        if len(set(columns)) < len(columns):
+            twice = next(name for name in columns if columns.count(name) > 1)
+            raise invalid(f"two columns of the answer are named {twice}; rename one with AS")
+        self._columns = columns
+        self._rows_max = rows_max
+        self._size = 0
+        self.rows: list[dict[str, Json]] = []
+
+    def add(self, row: Sequence[Json]) -> None:
+        """Raises a ValidationError where it is one too many."""
+        if len(self.rows) == self._rows_max:
+            message = (
+                f"the answer has more than {self._rows_max} rows; add a LIMIT, or raise maxRows"
+            )
             raise invalid(message, reason="RESULT_TOO_LARGE")
-        found = dict(zip(columns, row, strict=True))
-        size += len(orjson.dumps(found))
-        if size > RESULT_BYTES_MAX:
+        found = dict(zip(self._columns, row, strict=True))
+        self._size += len(orjson.dumps(found))
+        if self._size > RESULT_BYTES_MAX:
             message = f"the answer has more than {RESULT_BYTES_MAX} bytes"
             raise invalid(message, reason="RESULT_TOO_LARGE")
-        yield found
+        self.rows.append(found)

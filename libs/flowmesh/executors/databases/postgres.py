@@ -5,14 +5,17 @@ nothing is rounded.
 """
 
 import asyncio
+import math
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from flowmesh.executors import failures
-from flowmesh.executors.databases.calls import DatabaseCall, Json, Rows, kept
+from flowmesh.executors.databases.calls import DatabaseCall, Json, Kept, Rows
 from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.expressions.integers import inexact
+from flowmesh.expressions.references import child_path
 from flowmesh.sql import Statement
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ CONNECT_TIMEOUT_S = 10.0
 IDLE_CONNECTION_S = 60.0
 # Of a pool that closes: what still runs is broken off after it.
 CLOSE_TIMEOUT_S = 1.0
+# A connection that is not ready for the next statement by then is closed.
+RELEASE_TIMEOUT_S = 1.0
 _FETCHED_AT_ONCE = 100
 _AS_TEXT = (
     "date", "time", "timetz", "timestamp", "timestamptz", "interval", "numeric", "uuid", "inet",
@@ -61,13 +66,23 @@ class Postgres:
         try:
             async with asyncio.timeout(call.timeout_ms / 1000):
                 pool = await self._opened()
-                async with pool.acquire() as connection:
+                connection = await pool.acquire()
+                try:
                     return await _run(connection, statement, call)
+                except asyncio.CancelledError:
+                    # It may never answer again; without it the transaction ends.
+                    connection.terminate()
+                    raise
+                finally:
+                    await pool.release(connection, timeout=RELEASE_TIMEOUT_S)
         except TimeoutError:
             message = f"the database did not answer within {call.timeout_ms} ms"
             raise TaskFailure(failures.TIMEOUT, message) from None
         except asyncpg.PostgresError as error:
             raise _failure(error) from error
+        except asyncpg.UnsupportedClientFeatureError as error:
+            message = "the answer has a row in one value that cannot be read; cast it: ::text"
+            raise invalid(message) from error
         except asyncpg.InterfaceError as error:
             if isinstance(error, asyncpg.exceptions.DataError | ValueError):
                 raise invalid(f"a parameter does not fit: {_first_line(error)}") from error
@@ -109,11 +124,17 @@ async def _init(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         )
     for name in ("json", "jsonb"):
         await connection.set_type_codec(
-            name, encoder=_json, decoder=orjson.loads, schema="pg_catalog", format="text"
+            name, encoder=_json, decoder=_JsonText, schema="pg_catalog", format="text"
         )
     await connection.set_type_codec(
         "bytea", encoder=b64decode, decoder=_base64, schema="pg_catalog", format="binary"
     )
+
+
+class _JsonText(str):
+    """JSON that is not yet read: what cannot be kept is told with its place."""
+
+    __slots__ = ()
 
 
 def _text(value: Json) -> str:
@@ -130,24 +151,34 @@ def _base64(data: bytes) -> str:
 
 async def _run(connection: "Connected", statement: Statement, call: DatabaseCall) -> Rows:
     values = [call.values[name] for name in statement.parameters]
-    async with connection.transaction(readonly=not call.writes):
+    transaction = connection.transaction(readonly=not call.writes)
+    await transaction.start()
+    try:
         limit = "select set_config('statement_timeout', $1, true)"
         await connection.execute(limit, str(call.timeout_ms))
-        prepared = await connection.prepare(statement.text)
-        _check_types(prepared.get_parameters(), values, statement)
-        columns = [attribute.name for attribute in prepared.get_attributes()]
-        if not columns:
-            await prepared.fetch(*values)
-            return Rows([], _changed(prepared.get_statusmsg()))
-        found: list[Any] = []
-        cursor = await prepared.cursor(*values)
-        while len(found) <= call.rows_max:
-            more = await cursor.fetch(_FETCHED_AT_ONCE)
-            found += more
-            if len(more) < _FETCHED_AT_ONCE:
-                break
-        rows = [*kept(columns, [_plain(each.values()) for each in found], call.rows_max)]
-        return Rows(rows, len(rows))
+        rows = await _rows(connection, statement, values, call.rows_max)
+    except Exception:
+        await transaction.rollback()
+        raise
+    await transaction.commit()
+    return rows
+
+
+async def _rows(
+    connection: "Connected", statement: Statement, values: list[Json], rows_max: int
+) -> Rows:
+    prepared = await connection.prepare(statement.text)
+    _check_types(prepared.get_parameters(), values, statement)
+    columns = [attribute.name for attribute in prepared.get_attributes()]
+    if not columns:
+        await prepared.fetch(*values)
+        return Rows([], _changed(prepared.get_statusmsg()))
+    kept = Kept(columns, rows_max)
+    cursor = await prepared.cursor(*values)
+    while found := await cursor.fetch(_FETCHED_AT_ONCE):
+        for each in found:
+            kept.add([_plain_value(value, name) for name, value in each.items()])
+    return Rows(kept.rows, len(kept.rows))
 
 
 def _check_types(types: Any, values: list[Json], statement: Statement) -> None:
@@ -160,19 +191,24 @@ def _check_types(types: Any, values: list[Json], statement: Statement) -> None:
             raise invalid(f"the parameter {name} must be text here; cast it: :{name}::int")
 
 
-def _plain(values: Any) -> list[Json]:
-    return [_plain_value(value) for value in values]
-
-
-def _plain_value(value: Any) -> Json:
+def _plain_value(value: Any, at: str) -> Json:
     """What the driver makes of types without a codec of ours, as JSON has it."""
-    if value is None or isinstance(value, str | int | float | bool):
+    import asyncpg
+
+    if isinstance(value, _JsonText):
+        text = value.encode()
+        if path := inexact(text, at):
+            raise invalid(f"{path} is a number that cannot be kept exactly; make it text")
+        return orjson.loads(text)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if value is None or isinstance(value, str | int | float):
         return value
-    if isinstance(value, dict):
-        return value
+    if isinstance(value, asyncpg.Record):
+        return {name: _plain_value(each, child_path(at, name)) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain_value(each) for each in value]
-    return str(value)
+        return [_plain_value(each, child_path(at, n)) for n, each in enumerate(value)]
+    raise invalid(f"{at} is of a type that JSON has not; cast it: ::text")
 
 
 def _changed(status: str | None) -> int:

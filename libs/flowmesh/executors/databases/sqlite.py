@@ -22,8 +22,8 @@ from flowmesh.executors.databases.calls import (
     RESULT_BYTES_MAX,
     DatabaseCall,
     Json,
+    Kept,
     Rows,
-    kept,
 )
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.sql import Statement
@@ -126,9 +126,11 @@ class _Work:
     def _rows(self, connection: sqlite3.Connection) -> Rows:
         cursor = connection.execute(self._statement.text, self._values)
         columns = [column[0] for column in cursor.description or ()]
-        plain = ([_plain(value) for value in row] for row in cursor)
-        rows = [*kept(columns, plain, self._call.rows_max)]
-        return Rows(rows, max(cursor.rowcount, len(rows)) if self._call.writes else len(rows))
+        kept = Kept(columns, self._call.rows_max)
+        for row in cursor:
+            kept.add([_plain(value) for value in row])
+        count = len(kept.rows)
+        return Rows(kept.rows, max(cursor.rowcount, count) if self._call.writes else count)
 
 
 def _authorize(action: int, name: str | None, *_: str | None) -> int:
