@@ -302,6 +302,15 @@ class Tables(LimitTables):
         row = self.executions[execution_id]
         return {"id": row["id"], "workflow_version": row["version"], "status": row["status"]}
 
+    def last_run(self, namespace: str, execution_id: str, runs_max: int) -> Row | None:
+        last = None
+        for _ in range(runs_max):
+            run = self.requests.get((namespace, f"{last or execution_id}/next"))
+            if run is None:
+                break
+            last = run
+        return {"id": last} if last else None
+
     def waiting_under(self, namespace: str, signal: str, rows_max: int) -> list[Row]:
         found = sorted(i for space, key, i in self.waits if (space, key) == (namespace, signal))
         return [{"execution_id": one} for one in found[:rows_max]]

@@ -5,7 +5,8 @@ execution is known: when a new owner reads what is open, at once if it has that 
 soon as it was fetched.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import NodeState, State
@@ -18,9 +19,11 @@ from flowmesh.orchestrator.ownership import Ownership
 from flowmesh.orchestrator.ready import Need, key_of
 from flowmesh.orchestrator.rules import Rules
 from flowmesh.orchestrator.runs_long import RunsLong
-from flowmesh.orchestrator.states import States
+from flowmesh.orchestrator.states import Entry, States
 from flowmesh.orchestrator.undecided import Undecided
 from flowmesh.runtime import Clock
+
+_NOTHING: Mapping[str, Entry] = MappingProxyType({})
 
 
 class Adoption:
@@ -86,22 +89,22 @@ class Adoption:
         if cold:
             self._fetch(cold)
 
-    def fetched(self, execution_ids: set[str]) -> None:
-        """These executions are in memory now."""
-        self._review(self._leases.of(execution_ids))
+    def fetched(self, found: Mapping[str, Entry]) -> None:
+        """These executions were read; one that sleeps by now is in memory no more."""
+        self._review(self._leases.of(found), found)
 
     def resumed(self) -> None:
         """The lease holds again: so does what is in memory."""
         self._review([lease for lease in self._leases.all() if lease.key is None])
 
-    def _review(self, leases: Iterable[Lease]) -> None:
+    def _review(self, leases: Iterable[Lease], found: Mapping[str, Entry] = _NOTHING) -> None:
         """Lets go of tasks that have ended, under whatever owner, and bounds the others."""
         if not self._ownership.lease_valid:
             # What is in memory may be of before: somebody else may own it by now.
             return
         limited = False
         for lease in leases:
-            entry = self._states.get(lease.execution_id)
+            entry = self._states.get(lease.execution_id) or found.get(lease.execution_id)
             if entry is None:
                 continue
             node = entry.state.at_workers.get(lease.node_id)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 WAITING_LOOKED_AT_MAX = 100
 """Executions that are looked at for a circle of some that would wait for each other."""
 
+RUNS_AT_ONCE = 1_000
+"""Runs that a statement goes through to find the last one; whoever looks for it asks again."""
+
 NEXT_RUN_PAUSE_S = 0.05
 """Between two looks for a run that is about to start."""
 
@@ -122,16 +125,27 @@ class Deliveries:
             "linked_under", namespace=namespace, request_id=request_id
         )
 
-    async def next_run(self, namespace: str, execution_id: str, until: float) -> str:
-        """The execution that one goes on as, which starts right after its end."""
+    async def last_run(self, namespace: str, execution_id: str, until: float) -> str:
+        """What one goes on as in the end, or has by now; the next run starts right after its end.
+
+        Raises Unavailable where none has by then.
+        """
         loop = asyncio.get_running_loop()
         while True:
-            row = await self._under(namespace, f"{execution_id}/next")
-            if row is not None:
-                return str(row["id"])
-            if loop.time() >= until:
-                raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
+            try:
+                return await self._last_run(namespace, execution_id)
+            except Unavailable:
+                if loop.time() >= until:
+                    raise
             await asyncio.sleep(NEXT_RUN_PAUSE_S)
+
+    async def _last_run(self, namespace: str, execution_id: str) -> str:
+        row = await self._core.store.one(
+            "last_run", namespace=namespace, execution_id=execution_id, runs_max=RUNS_AT_ONCE
+        )
+        if row is None:
+            raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
+        return str(row["id"])
 
     async def continued_as(self, state: State) -> str:
         """The id of the run after this one; empty where there is none, or not yet."""
@@ -261,17 +275,11 @@ class Deliveries:
         else:
             if ended.status == EXECUTION_CONTINUED:
                 told.join.CopyFrom(asked)
-                told.join.execution_id = await self._next_run(message.namespace, ended)
+                told.join.execution_id = await self._last_run(message.namespace, ended.execution_id)
                 return told
             tell_end(ended, outcome)
         await self.outcome(told, forwarded=False)
         return None
-
-    async def _next_run(self, namespace: str, ended: State) -> str:
-        row = await self._under(namespace, f"{ended.execution_id}/next")
-        if row is None:
-            raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
-        return str(row["id"])
 
     async def _tell(
         self,

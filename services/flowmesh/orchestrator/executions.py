@@ -295,7 +295,7 @@ class Executions:
             ended = await self.outcome(watch, timeout_ms, forwarded=forwarded, begun=begun)
             if ended is None or ended.status != EXECUTION_CONTINUED:
                 break
-            execution_id = await self.deliveries.next_run(namespace, execution_id, until)
+            execution_id = await self.deliveries.last_run(namespace, execution_id, until)
             timeout_ms = max(1, int((until - asyncio.get_running_loop().time()) * 1000))
             begun = False
         if ended is None:

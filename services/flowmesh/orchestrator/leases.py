@@ -1,7 +1,7 @@
 """Who has which task. In memory only: a new owner learns it from the worker services."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from flowmesh.orchestrator.attached import Attached
@@ -72,7 +72,7 @@ class Leases:
     def get(self, token: str) -> Lease | None:
         return self._leases.get(token)
 
-    def of(self, execution_ids: set[str]) -> list[Lease]:
+    def of(self, execution_ids: Container[str]) -> list[Lease]:
         return [each for each in self._leases.values() if each.execution_id in execution_ids]
 
     def heard(self, tokens: Iterable[str]) -> None:

@@ -97,8 +97,7 @@ class Recovery:
 
     async def fetch_adopted(self, execution_ids: set[str]) -> None:
         """Fetches executions whose tasks were adopted blindly: some may not be open any more."""
-        await self._settled(execution_ids)
-        self._dispatcher.adoption.fetched(execution_ids)
+        self._dispatcher.adoption.fetched(await self._settled(execution_ids))
 
     async def look_again(self, execution_ids: set[str]) -> None:
         """Queues what nobody holds of some executions, as they are when nothing is on its way."""

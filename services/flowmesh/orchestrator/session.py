@@ -288,14 +288,14 @@ class Session:
                 execution = _whole(watch, ended) if watch.want_execution else None
                 self._result(call_id, watch.namespace, watch.execution_id, ended, execution)
                 return
-            watch.execution_id = await self._next_run(watch)
+            watch.execution_id = await self._last_run(watch)
 
-    async def _next_run(self, watch: pb.SessionWatch) -> str:
+    async def _last_run(self, watch: pb.SessionWatch) -> str:
         while True:
             until = asyncio.get_running_loop().time() + WAIT_MAX_MS / 1000
             with suppress(Unavailable, *CONNECTION_LOST):
                 deliveries = self._executions.deliveries
-                return await deliveries.next_run(watch.namespace, watch.execution_id, until)
+                return await deliveries.last_run(watch.namespace, watch.execution_id, until)
 
     def _result(
         self,

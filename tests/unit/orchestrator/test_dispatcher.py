@@ -233,6 +233,23 @@ async def test_a_task_ends_until_every_result_of_it_is_settled() -> None:
     assert token in owner.leases
 
 
+async def test_a_task_that_has_ended_leaves_no_lease_where_its_execution_sleeps() -> None:
+    """What was read may have gone to sleep since: it is looked at all the same."""
+    run = Run(plan(node("pay")))
+    run.state.execution_id = EXECUTION
+    run.complete("pay")
+    fetched: list[set[str]] = []
+    owner = dispatcher(dict.fromkeys(range(PARTITION_COUNT), 3), fetch=fetched.append)
+    token, stream = token_of(EXECUTION, "pay", 1), attached(owner, "one")
+    owner.held(stream, [pb.HeldTasks(tasks=[pb.HeldTask(token=token)])])
+    assert token in owner.leases
+    assert fetched == [{EXECUTION}]
+
+    owner.adoption.fetched({EXECUTION: Entry(run.state, None)})
+    assert token not in owner.leases
+    assert list(stream.out.cancels) == [token]
+
+
 async def test_a_backlog_that_moved_with_its_partitions_is_taken_back() -> None:
     """Else the workers' slots would be kept for it here, and nobody else would get them."""
     run = Run(plan(node("pay")))
@@ -368,7 +385,7 @@ async def test_a_task_that_comes_back_is_bounded_once_its_execution_is_read() ->
     returning = Returning(in_memory=False)
     (ids,) = returning.fetched
     returning.states.put(Entry(returning.run.state, None), 0)
-    returning.owner.adoption.fetched(ids)
+    returning.owner.adoption.fetched({one: Entry(returning.run.state, None) for one in ids})
     await returning.check()
 
 

@@ -365,6 +365,21 @@ order by partition, id limit :rows_max;
 select id, workflow_version, status from executions
 where namespace = :namespace and request_id = :request_id;
 
+-- name: last_run(namespace, execution_id, runs_max)^
+-- The last one of the runs that an execution has gone on as, so many of them at most.
+with recursive runs (id, number) as (
+  select id, 1 from executions
+  where namespace = :namespace and request_id = :execution_id || '/next'
+  union all
+  select next.id, number + 1
+  from runs
+  join executions as next on namespace = :namespace and request_id = runs.id || '/next'
+  where number < :runs_max
+)
+select id from runs
+order by number desc
+limit 1;
+
 -- name: waiting_under(namespace, signal, rows_max)
 -- Executions that wait for a signal with a key.
 select execution_id from waits
