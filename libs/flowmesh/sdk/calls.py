@@ -6,6 +6,7 @@ request_id that stays the same over its retries.
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar, cast
@@ -57,13 +58,15 @@ class Caller:
         request: Request,
         *,
         timeout_s: float = limits.CALL_TIMEOUT_S,
+        within_s: float = math.inf,
     ) -> Response:
-        """The answer to `request`; each try gets `timeout_s`."""
+        """The answer to `request`; each try gets `timeout_s`, none begins after `within_s`."""
 
         async def once() -> Response:
             return await method(request, timeout=timeout_s)
 
-        return await self.retried(once, budget_s=max(timeout_s, limits.RETRY_BUDGET_S))
+        budget_s = min(max(timeout_s, limits.RETRY_BUDGET_S), within_s)
+        return await self.retried(once, budget_s=budget_s)
 
     async def retried(
         self,

@@ -1,6 +1,7 @@
 """The client's calls about executions: start, find, read, watch."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ class ExecutionCalls(Connection):
         before every node, or before those of `breakpoints`, until they are let go on. Tasks that
         declare permissions run only where they are all among `permissions`.
         """
-        stops = {
+        stops: dict[str, Any] = {
             "stop_everywhere": stop_everywhere,
             "breakpoints": sorted(breakpoints),
             "labels": labels,
@@ -129,6 +130,7 @@ class ExecutionCalls(Connection):
         wait: float,
         *,
         nodes: bool,
+        within_s: float = math.inf,
         **stops: Any,
     ) -> Handle:
         request = pb.StartExecutionRequest(
@@ -143,7 +145,10 @@ class ExecutionCalls(Connection):
             **stops,
         )
         response = await self.caller.call(
-            self.executions.StartExecution, request, timeout_s=wait + limits.CALL_TIMEOUT_S
+            self.executions.StartExecution,
+            request,
+            timeout_s=wait + limits.CALL_TIMEOUT_S,
+            within_s=within_s,
         )
         return Handle(
             self,
@@ -167,7 +172,9 @@ class ExecutionCalls(Connection):
         """
         until = asyncio.get_running_loop().time() + timeout
         wait = min(timeout, limits.RUN_TIMEOUT_S)
-        handle = await self._begin(workflow_id, input, request_id, version, wait, nodes=False)
+        handle = await self._begin(
+            workflow_id, input, request_id, version, wait, nodes=False, within_s=timeout
+        )
         return await handle.result(max(0.0, until - asyncio.get_running_loop().time()))
 
     def handle(self, execution_id: str) -> Handle:

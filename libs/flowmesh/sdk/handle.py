@@ -1,6 +1,7 @@
 """A started execution: wait for it, watch it, change its course."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING
 
@@ -62,21 +63,21 @@ class Handle(Steered):
 
     async def _wait(self, timeout: float | None) -> execution_pb2.Execution:
         loop = asyncio.get_running_loop()
-        until = None if timeout is None else loop.time() + timeout
+        until = math.inf if timeout is None else loop.time() + timeout
         while True:
-            left_ms = limits.WAIT_POLL_MS
-            if until is not None:
-                left_ms = min(left_ms, max(1, int((until - loop.time()) * 1000)))
+            left_s = max(until - loop.time(), 0.001)
+            left_ms = int(min(left_s * 1000, limits.WAIT_POLL_MS))
             response = await self._client.caller.call(
                 self._client.executions.WaitExecution,
                 pb.WaitExecutionRequest(
                     namespace=self._client.namespace, execution_id=self.id, timeout_ms=left_ms
                 ),
                 timeout_s=left_ms / 1000 + limits.CALL_TIMEOUT_S,
+                within_s=left_s,
             )
             if response.ended:
                 return response.execution
-            if until is not None and loop.time() >= until:
+            if loop.time() >= until:
                 raise errors.Timeout(
                     "SYNC_TIMEOUT", f"execution {self.id} still runs after {timeout} s"
                 )

@@ -1,11 +1,14 @@
 """The client's calls: what is sent, what comes back, what is tried again."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from flowmesh import errors
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.execution.v1.execution_service_pb2 import GetExecutionRequest
 from flowmesh.sdk import Client, ExecutionFailed, Status, StoredValue
+from flowmesh.sdk.payloads import Json
 from tests.unit.sdk.stand_ins import FAILED, StandIn, execution, failure, payload
 
 
@@ -185,3 +188,23 @@ async def test_services_are_listed(client: Client) -> None:
     """Instances come as plain values."""
     (found,) = [instance async for instance in client.services()]
     assert (found.name, found.status) == ("orchestrator", "HEALTHY")
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda client: client.handle("exec-1").result(timeout=0.1),
+        lambda client: client.run("order", 1, timeout=0.1),
+    ],
+    ids=["result", "run"],
+)
+async def test_nothing_is_tried_again_after_the_time_of_its_caller(
+    client: Client, server: StandIn, wait: Callable[[Client], Awaitable[Json]]
+) -> None:
+    """A server that is away is not asked for longer than the caller waits."""
+    server.executions.put(execution())
+    away = errors.Unavailable("SERVICE_UNAVAILABLE", "away", retry_after_ms=200)
+    server.executions.errors = [away, away]
+    with pytest.raises(errors.Unavailable, match="away"):
+        await wait(client)
+    assert len(server.executions.errors) == 1

@@ -303,3 +303,19 @@ async def test_a_handler_is_told_what_the_suite_would_tell_it() -> None:
 
     run = await LocalEnvironment(durable={"asks": asks}, tasks={"told": told}).run("asks")
     assert run.output == [{"region": "eu"}, 7_000, True]
+
+
+async def test_timers_of_one_callback_at_one_time_all_fire() -> None:
+    """They are equal, and still two."""
+
+    async def handler(ctx: DurableContext, given: Any) -> Any:
+        hits: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.call_later(5, hits.append, "hit")
+        loop.call_later(5, hits.append, "hit")
+        loop.call_later(5, hits.append, "hit").cancel()
+        await asyncio.sleep(10)
+        return hits
+
+    run = await LocalEnvironment(durable={"d": handler}).run("d")
+    assert run.output == ["hit", "hit"]

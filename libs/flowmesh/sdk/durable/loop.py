@@ -64,7 +64,8 @@ class HandlerLoop(asyncio.AbstractEventLoop):
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
         self._ready: deque[asyncio.Handle] = deque()
-        self._timed: dict[asyncio.TimerHandle, asyncio.Future[Any]] = {}
+        # By identity: two timers of one callback at one time are equal.
+        self._timed: dict[int, asyncio.Future[Any]] = {}
         self._running = False
         # Those that have not ended.
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -96,7 +97,7 @@ class HandlerLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         slept = self._timers.sleeps(max(0.0, when - self.time()))
-        self._timed[handle] = slept
+        self._timed[id(handle)] = slept
         slept.add_done_callback(lambda _: self._fire(handle))
         return handle
 
@@ -106,11 +107,11 @@ class HandlerLoop(asyncio.AbstractEventLoop):
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def _fire(self, handle: asyncio.TimerHandle) -> None:
-        if self._timed.pop(handle, None) is not None and not handle._cancelled:
+        if self._timed.pop(id(handle), None) is not None and not handle._cancelled:
             handle._run()
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        slept = self._timed.pop(handle, None)
+        slept = self._timed.pop(id(handle), None)
         if slept is not None:
             slept.cancel()
 
