@@ -314,7 +314,7 @@ async def test_timers_of_one_callback_at_one_time_all_fire() -> None:
         loop.call_later(5, hits.append, "hit")
         loop.call_later(5, hits.append, "hit")
         loop.call_later(5, hits.append, "hit").cancel()
-        await asyncio.sleep(10)
+        await ctx.sleep(10)
         return hits
 
     run = await LocalEnvironment(durable={"d": handler}).run("d")
