@@ -4,13 +4,12 @@ Only handlers registered with `register_executor` get it; it costs one read of t
 """
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.executions import Execution, NodeStatus, StoredValue
-from flowmesh.sdk.handlers import TaskHandler, handler_of
+from flowmesh.sdk.handlers import Mode, TaskHandler, handler_of, mode_of
 from flowmesh.sdk.payloads import Json
 
 Describe = Callable[[str], Awaitable[Execution]]
@@ -67,8 +66,9 @@ def with_shared_data(
     async def handler(params: Json, task: TaskContext) -> Json:
         data = await shared_data(await describe(task.execution_id), fetch)
         context = StepContext(task, data)
-        if inspect.iscoroutinefunction(function):
+        if mode_of(function) is not Mode.THREAD:
             return await function(params, context)
-        return await asyncio.to_thread(function, params, context)
+        output = await asyncio.to_thread(function, params, context)
+        return await output if asyncio.iscoroutine(output) else output
 
     return handler

@@ -1,5 +1,7 @@
 """What a step action sees of its workflow."""
 
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,3 +56,26 @@ async def test_a_handler_that_takes_no_context_reads_no_execution() -> None:
         return params
 
     assert with_shared_data("act", handler, describe, fetch) is handler
+
+
+class Charges:
+    """A handler that is an object."""
+
+    async def __call__(self, params: Any, context: Mapping[str, Any]) -> Any:
+        return [params, context["order"]]
+
+
+def charges(params: Any, context: Mapping[str, Any]) -> Any:
+    """A plain function that gives a coroutine."""
+    return Charges()(params, context)
+
+
+@pytest.mark.parametrize("handler", [Charges(), charges], ids=["an object", "a function"])
+async def test_whatever_answers_with_a_coroutine_is_awaited(handler: Any) -> None:
+    """As it is of a handler of tasks."""
+
+    async def describe(execution_id: str) -> Any:
+        return execution_of(running())
+
+    task: Any = SimpleNamespace(execution_id="exec-1")
+    assert await with_shared_data("act", handler, describe, fetch)(1, task) == [1, 7]
