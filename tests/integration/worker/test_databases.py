@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -346,6 +348,49 @@ async def test_conflicts_of_transactions_are_worth_a_retry(database: str, tmp_pa
         assert (refused.class_, refused.details["sqlState"]) == ("ServerError", "40P01")
     else:
         assert isinstance(results[1], asyncpg.DeadlockDetectedError)
+
+
+async def test_a_file_that_others_hold_holds_nobody_up(tmp_path: Path) -> None:
+    """Statements that wait for it leave the threads of others alone, and are canceled at once."""
+    file = tmp_path / "databases.toml"
+    file.write_text(connection("sqlite:shop.db", connections=50))
+    text = "insert into orders (id, name) values (1, 'ada')"
+    with closing(sqlite3.connect(tmp_path / "shop.db", isolation_level=None)) as other:
+        other.execute(TABLE)
+        async with Connections.read(str(file)) as connections, asyncio.timeout(20):
+            run = runner(connections)
+            other.execute("begin immediate")
+            calls = [asyncio.create_task(run("exec", text, timeout_ms=60_000)) for _ in range(40)]
+            await asyncio.sleep(0)
+            await asyncio.to_thread(lambda: None)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            other.execute("rollback")
+            assert (await run("exec", text))["count"] == 1
+
+
+async def test_a_commit_that_waits_for_readers_can_be_canceled(tmp_path: Path) -> None:
+    """It stops nothing else meanwhile, and leaves nothing behind."""
+    file = tmp_path / "databases.toml"
+    file.write_text(connection("sqlite:shop.db"))
+    insert = "insert into orders (id, name) values (1, 'ada')"
+    with closing(sqlite3.connect(tmp_path / "shop.db", isolation_level=None)) as other:
+        other.execute(TABLE)
+        async with Connections.read(str(file)) as connections, asyncio.timeout(20):
+            run = runner(connections)
+            other.execute("begin")
+            other.execute("select * from orders").fetchall()
+            call = asyncio.create_task(failure(run("exec", insert, timeout_ms=10_000)))
+            # The journal is there from the insert on.
+            while not (tmp_path / "shop.db-journal").exists():
+                await asyncio.sleep(0)
+            began = time.perf_counter()
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            assert time.perf_counter() - began < 2
+            other.execute("rollback")
+            assert (await run("exec", insert))["count"] == 1
 
 
 async def test_other_namespaces_have_no_such_connection(tmp_path: Path) -> None:

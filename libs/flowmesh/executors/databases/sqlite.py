@@ -7,12 +7,12 @@ authorizer refuses to attach, to load and to change anything but rows.
 import asyncio
 import math
 import sqlite3
-import threading
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -41,26 +41,38 @@ _BROKEN = frozenset(
     }
 )  # fmt: skip
 _INTEGER_MAX = 2**63 - 1
+# So long SQLite waits for a lock by itself; then it is looked whether anybody still waits.
+BUSY_S = 0.1
+# In which a statement that is to stop has stopped, unless the disk holds it.
+STOP_S = 1.0
+_STEPS_BETWEEN_LOOKS = 10_000
+T = TypeVar("T")
 
 
 class Sqlite:
-    """One file; at most `size` statements run on it at once."""
+    """One file; at most `size` statements run on it at once, in threads of their own."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
         self._slots = asyncio.Semaphore(size)
+        self._threads = ThreadPoolExecutor(size, "sqlite")
 
     async def run(self, statement: Statement, call: DatabaseCall) -> Rows:
         values = {name: _bound(name, call.values[name]) for name in statement.parameters}
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(call.timeout_ms / 1000), self._slots:
                 work = _Work(self._path, statement, call, values)
+                running = loop.run_in_executor(self._threads, work.run)
                 try:
-                    return await asyncio.to_thread(work.run)
+                    return await asyncio.shield(running)
                 except asyncio.CancelledError:
-                    # Nothing of it may be kept when the attempt is said to have ended.
-                    work.stop()
-                    raise
+                    # Nothing of it may be kept when the attempt is said to have ended early.
+                    work.stopped = True
+                    await asyncio.wait([running], timeout=STOP_S)
+                    if not work.committed:
+                        raise
+                    return await running
         except TimeoutError:
             message = f"the statement did not end within {call.timeout_ms} ms"
             raise TaskFailure(failures.TIMEOUT, message) from None
@@ -68,11 +80,12 @@ class Sqlite:
             raise _failure(error) from error
 
     async def close(self) -> None:
-        """Every statement has a connection of its own."""
+        """Every statement has a connection of its own; none runs any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Work:
-    """One statement in a thread, and what breaks it off."""
+    """One statement in a thread, which ends soon after it is `stopped`."""
 
     def __init__(
         self, path: Path, statement: Statement, call: DatabaseCall, values: Mapping[str, Json]
@@ -81,47 +94,43 @@ class _Work:
         self._statement = statement
         self._call = call
         self._values = values
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._stopped = False
-
-    def stop(self) -> None:
-        with self._lock:
-            self._stopped = True
-            if self._connection is not None:
-                self._connection.interrupt()
+        self.stopped = False
+        self.committed = False
 
     def run(self) -> Rows:
         mode = "rw" if self._call.writes else "ro"
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"
-        opened = sqlite3.connect(
-            uri,
-            uri=True,
-            timeout=self._call.timeout_ms / 1000,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        opened = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
         with closing(opened) as connection:
             self._guard(connection)
-            connection.execute("BEGIN IMMEDIATE" if self._call.writes else "BEGIN")
+            if not self._call.writes:
+                connection.execute("BEGIN")
+                return self._patiently(lambda: self._rows(connection))
+            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             rows = self._rows(connection)
-            with self._lock:
-                if self._stopped:
-                    connection.rollback()
-                else:
-                    connection.commit()
-                self._connection = None
+            self._patiently(lambda: self._commit(connection))
             return rows
+
+    def _patiently(self, do: Callable[[], T]) -> T:
+        """Does what others may keep from being done, as long as somebody waits for it."""
+        while True:
+            try:
+                return do()
+            except sqlite3.OperationalError as error:
+                if self.stopped or _code(error) not in _BUSY:
+                    raise
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        if not self.stopped:
+            connection.commit()
+            self.committed = True
 
     def _guard(self, connection: sqlite3.Connection) -> None:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, RESULT_BYTES_MAX)
         connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, COLUMNS_MAX)
         connection.set_authorizer(_authorize)
-        with self._lock:
-            self._connection = connection
-            if self._stopped:
-                connection.interrupt()
+        connection.set_progress_handler(lambda: self.stopped, _STEPS_BETWEEN_LOOKS)
 
     def _rows(self, connection: sqlite3.Connection) -> Rows:
         cursor = connection.execute(self._statement.text, self._values)
@@ -156,8 +165,12 @@ def _plain(value: Any) -> Json:
     return value
 
 
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _failure(error: sqlite3.Error) -> TaskFailure:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     name = str(getattr(error, "sqlite_errorname", ""))
     if code == sqlite3.SQLITE_INTERRUPT:
         class_ = failures.TIMEOUT
