@@ -20,6 +20,7 @@ from flowmesh.executors.database import database_executor
 from flowmesh.executors.databases import Connections
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.testing.databases import fresh_database
+from flowmesh.testing.polling import done
 from tests.integration.worker.orchestrator import spec_of, task_of
 
 Json = Any
@@ -360,7 +361,7 @@ async def test_a_file_that_others_hold_holds_nobody_up(tmp_path: Path) -> None:
         async with Connections.read(str(file)) as connections, asyncio.timeout(20):
             run = runner(connections)
             other.execute("begin immediate")
-            calls = [asyncio.create_task(run("exec", text, timeout_ms=60_000)) for _ in range(40)]
+            calls = [asyncio.ensure_future(run("exec", text, timeout_ms=60_000)) for _ in range(40)]
             await asyncio.sleep(0)
             await asyncio.to_thread(lambda: None)
             for call in calls:
@@ -383,8 +384,7 @@ async def test_a_commit_that_waits_for_readers_can_be_canceled(tmp_path: Path) -
             other.execute("select * from orders").fetchall()
             call = asyncio.create_task(failure(run("exec", insert, timeout_ms=10_000)))
             # The journal is there from the insert on.
-            while not (tmp_path / "shop.db-journal").exists():
-                await asyncio.sleep(0)
+            await done("the insert", (tmp_path / "shop.db-journal").exists, within_s=5)
             began = time.perf_counter()
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
