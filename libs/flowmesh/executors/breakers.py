@@ -95,13 +95,9 @@ class Breakers:
             if breaker is not None and breaker.state is State.HALF_OPEN:
                 breaker.until_ms = self._monotonic_ms()
             return
-        if breaker is None:
-            if not failed:
-                return
-            breaker = self._breakers[upstream] = Breaker(upstream, since_ms=self._monotonic_ms())
-            if len(self._breakers) > UPSTREAMS_MAX:
-                self._breakers.popitem(last=False)
-        self._breakers.move_to_end(upstream)
+        if breaker is None and not failed:
+            return
+        breaker = self._used(upstream)
         match breaker.state:
             case State.CLOSED:
                 self._count(breaker, failed)
@@ -114,6 +110,15 @@ class Breakers:
             case State.OPEN:
                 # It left before the breaker opened.
                 pass
+
+    def _used(self, upstream: str) -> Breaker:
+        breaker = self._breakers.get(upstream)
+        if breaker is None:
+            breaker = self._breakers[upstream] = Breaker(upstream, since_ms=self._monotonic_ms())
+            if len(self._breakers) > UPSTREAMS_MAX:
+                self._breakers.popitem(last=False)
+        self._breakers.move_to_end(upstream)
+        return breaker
 
     def _count(self, breaker: Breaker, failed: bool) -> None:
         now_ms = self._monotonic_ms()
@@ -135,7 +140,7 @@ class Breakers:
 
     def opened_elsewhere(self, upstream: str, for_ms: float) -> None:
         """Another process has opened its breaker: so does this one, and tells nobody."""
-        breaker = self._breakers.setdefault(upstream, Breaker(upstream))
+        breaker = self._used(upstream)
         if breaker.state is State.CLOSED:
             breaker.state = State.OPEN
             breaker.until_ms = self._monotonic_ms() + min(for_ms, OPEN_MS_MAX)

@@ -6,6 +6,7 @@ from flowmesh.executors import failures
 from flowmesh.executors.breakers import (
     CALLS_MIN,
     OPEN_MS,
+    UPSTREAMS_MAX,
     WINDOW_MS,
     Breaker,
     Breakers,
@@ -97,6 +98,15 @@ def test_what_another_process_has_opened_is_open_here() -> None:
     assert desk.told == []
     found: list[Breaker] = desk.breakers.not_closed()
     assert [each.upstream for each in found] == [API]
+
+
+def test_those_that_others_open_are_bounded_too() -> None:
+    """The ones that were used least recently are forgotten."""
+    breakers = Breakers(monotonic_ms=lambda: 0.0)
+    for number in range(UPSTREAMS_MAX + 10):
+        breakers.opened_elsewhere(f"host-{number}", 5_000)
+    kept = breakers.not_closed()
+    assert (len(kept), kept[0].upstream) == (UPSTREAMS_MAX, "host-10")
 
 
 def test_an_upstream_is_a_host_with_its_port() -> None:
