@@ -3,6 +3,7 @@
 import codecs
 import email.utils
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from flowmesh.executors import failures, limits
 from flowmesh.executors.base import Output
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.xml import xml_value
+from flowmesh.expressions.integers import inexact
 
 NowUs = Callable[[], int]
 
@@ -44,6 +46,14 @@ def output_of(response: Response, now_us: NowUs) -> Output:
     return Output.of(_text(body, charset), metadata)
 
 
+def value_of(response: Response, now_us: NowUs) -> Any:
+    """The value of `output_of`, for who goes on with it; no number in it is rounded."""
+    output = output_of(response, now_us)
+    if path := inexact(output.data, "answer"):
+        raise invalid(f"{path} is a number that cannot be kept exactly")
+    return output.parsed()
+
+
 def failure_of(response: Response, now_us: NowUs) -> TaskFailure:
     """The failure that a status of 400 and above stands for."""
     status = response.status
@@ -66,7 +76,9 @@ def retry_after_ms(value: str, now_us: NowUs) -> int:
         wait_ms = int(value[:12]) * 1000
     else:
         try:
-            at_s = email.utils.parsedate_to_datetime(value).timestamp()
+            at = email.utils.parsedate_to_datetime(value)
+            # The oldest form of HTTP's dates does not say that it is in universal time.
+            at_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
         except (ValueError, TypeError, OverflowError):
             return 0
         wait_ms = int(at_s * 1000) - now_us() // 1000

@@ -257,4 +257,16 @@ def _no_body(_scope: Scope, _attempt: Attempt) -> None:
 def _form(value: Json) -> bytes:
     if not isinstance(value, dict):
         raise invalid("a form body must be an object")
-    return urlencode({name: "" if v is None else v for name, v in value.items()}, True).encode()
+    pairs = [
+        (name, each)
+        for name, given in value.items()
+        for each in (given if isinstance(given, list) else [given])
+    ]
+    return urlencode([(name, _form_value(each)) for name, each in pairs]).encode()
+
+
+def _form_value(value: Json) -> str:
+    """Text as it is, nothing for null, everything else as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -198,6 +198,8 @@ async def _set(run: _Running) -> Json:
 async def _raise(run: _Running) -> Json:
     async def do(taken: Json) -> Json:
         problem = await run.value(run.config["error"], taken)
+        if not isinstance(problem["type"], str):
+            raise invalid("the type of the error is no text")
         problem = {"instance": run.config["at"], **problem, "type": canonical(problem["type"])}
         raise fault(problem, str(problem.get("detail") or problem.get("title") or "raised"), {})
 

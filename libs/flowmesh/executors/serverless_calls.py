@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from flowmesh.egress import Response
-from flowmesh.executors.answers import NowUs, failure_of, output_of
+from flowmesh.executors.answers import NowUs, failure_of, value_of
 from flowmesh.executors.authentication import Authenticating, carried
 from flowmesh.executors.base import Attempt, Json, Sender
 from flowmesh.executors.failures import invalid
@@ -14,7 +14,7 @@ from flowmesh.executors.http import call
 from flowmesh.executors.javascript import sandbox_failures, sandbox_timeout_ms
 from flowmesh.sandbox import Sandbox
 
-_REDIRECTED = 300
+_REDIRECTED, _FAILED = 300, 400
 
 
 class Calls:
@@ -46,11 +46,11 @@ class Calls:
             body=body,
             content_type=content_type,
         )
-        if response.status >= _REDIRECTED and not config.get("redirect"):
+        if response.status >= (_FAILED if config.get("redirect") else _REDIRECTED):
             raise failure_of(response, self._now_us)
         if config["answer"] == "raw":
             return base64.b64encode(response.body).decode()
-        content = output_of(response, self._now_us).parsed()
+        content = value_of(response, self._now_us)
         if config["answer"] == "content":
             return content
         return _described(config["method"], url, headers, response, content)

@@ -5,6 +5,7 @@ in a map `map` (the item and its index), and how often the state in progress was
 it answers is the next such value, or for a choice `{"next": …}`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.egress import Response
-from flowmesh.executors.answers import NowUs, failure_of, output_of
+from flowmesh.executors.answers import NowUs, failure_of, value_of
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Sender, Step
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http import call
@@ -27,6 +28,10 @@ from flowmesh.standards.payloads import filled, looked_up
 
 TYPE = "states.task"
 _ITEMS_MAX = 100_000
+# So many items of a Map are made before others have their turn.
+_ITEMS_AT_ONCE = 200
+# Longer than any timer, which says so.
+_SECONDS_MAX = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ def _answer(response: Response, now_us: NowUs) -> Json:
     return {
         "StatusCode": response.status,
         "Headers": response.headers,
-        "ResponseBody": output_of(response, now_us).parsed(),
+        "ResponseBody": value_of(response, now_us),
     }
 
 
@@ -183,7 +188,7 @@ async def _wait(run: _Running) -> Json:
         seconds = compile_path(config["seconds_path"]).find(data, run.context)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
             raise TaskFailure("States.Runtime", "SecondsPath does not lead to a number")
-        wait: Json = round(seconds * 1_000)
+        wait: Json = round(min(seconds, _SECONDS_MAX) * 1_000)
     else:
         wait = compile_path(config["timestamp_path"]).find(data, run.context)
     return {**run.left(data, run.state), "wait": wait}
@@ -256,6 +261,8 @@ async def _items(run: _Running) -> Json:
         raise TaskFailure("States.Runtime", f"a Map has at most {_ITEMS_MAX:,} items")
     made = []
     for index, item in enumerate(items):
+        if index % _ITEMS_AT_ONCE == 0:
+            await asyncio.sleep(0)
         position = {"Index": index, "Value": item}
         given = item
         if "selector" in run.config:

@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 import pytest
@@ -126,6 +127,18 @@ async def test_a_form_body_is_encoded(world: World, http: Http) -> None:
         {"method": "POST", "url": world.url("a"), "headers": headers, "body": body}, {"a": "x&y"}
     )
     assert (await only_call(world, "a")).text == "a=x%26y&b=1+2"
+
+
+async def test_what_is_no_text_is_json_in_a_form(world: World, http: Http) -> None:
+    """Lists repeat their name, null is empty, and objects are whole."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = {"a": True, "b": None, "c": [1, False, None], "d": {"x": {"y": 1}}, "e": [{"z": 2.5}]}
+    await http({"method": "POST", "url": world.url("a"), "headers": headers, "body": body})
+    sent = parse_qsl((await only_call(world, "a")).text, keep_blank_values=True)
+    assert sent == [
+        ("a", "true"), ("b", ""), ("c", "1"), ("c", "false"), ("c", ""), ("d", '{"x":{"y":1}}'),
+        ("e", '{"z":2.5}'),
+    ]  # fmt: skip
 
 
 async def test_a_step_without_body_sends_the_context(world: World, http: Http) -> None:

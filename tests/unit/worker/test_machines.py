@@ -1,0 +1,123 @@
+"""Tasks of the two open standards, one at a time, with values that they do not expect."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.api.worker.v1.task_pb2 import Task
+from flowmesh.egress import Response
+from flowmesh.executors import serverless, states
+from flowmesh.executors.base import Attempt, Executor, Step
+from flowmesh.executors.failures import TaskFailure
+from flowmesh.executors.jq import jq_of
+from flowmesh.executors.serverless_calls import Calls
+from flowmesh.sandbox import Sandbox
+from flowmesh.standards.intrinsics import World
+
+Json = Any
+JSON = {"content-type": "application/json"}
+
+
+class Answering:
+    """A sender that has one answer for everybody."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self._response = Response(status, JSON, body, "")
+
+    async def send(
+        self,
+        _method: str,
+        _url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout_ms: int,
+        response_bytes_max: int,
+    ) -> Response:
+        return self._response
+
+
+def now_us() -> int:
+    return 0
+
+
+async def ran(executor: Executor, config: dict[str, Json], data: Json) -> Json:
+    step = executor(TaskSpec(), config)
+    assert isinstance(step, Step)
+    value = orjson.dumps({"state": {"data": data}})
+    return orjson.loads((await step.run(Attempt(Task(), value, 5_000))).data)
+
+
+async def of_states(config: dict[str, Json], data: Json, sender: Answering | None = None) -> Json:
+    world = World(lambda: "id", lambda: 0.5)
+    tools = states.Tools(sender or Answering(200, b""), now_us, world)
+    return await ran(states.states_executor(tools), {"name": "S", **config}, data)
+
+
+async def of_serverless(
+    config: dict[str, Json], data: Json, sender: Answering | None = None
+) -> Json:
+    async with Sandbox(children_max=1) as sandbox:
+        calls = Calls(sender or Answering(200, b""), sandbox, now_us)
+        tools = serverless.Tools(jq_of(sandbox), calls, None, now_us, lambda: 0.5)
+        executor = serverless.serverless_executor(tools)
+        return await ran(executor, {"name": "s", "at": "/do/0/s", **config}, data)
+
+
+HTTP = {"op": "http", "method": "GET", "request": {"value": {"uri": "http://a.example/"}}}
+
+
+@pytest.mark.parametrize("answer", ["raw", "content", "response"])
+async def test_an_error_is_no_answer_in_any_form(answer: str) -> None:
+    """Who follows redirects fails by what is no redirect."""
+    config = {**HTTP, "answer": answer, "redirect": True}
+    assert await of_serverless(config, None, Answering(302, b"1"))
+    with pytest.raises(TaskFailure) as failed:
+        await of_serverless(config, None, Answering(503, b"1"))
+    assert failed.value.details["problem"]["status"] == 503
+
+
+async def test_no_number_of_an_answer_is_rounded() -> None:
+    """Neither standard goes on with another number than was answered."""
+    sender = Answering(200, b"18446744073709551616")
+    with pytest.raises(TaskFailure, match="answer is a number"):
+        await of_serverless({**HTTP, "answer": "content"}, None, sender)
+    with pytest.raises(TaskFailure, match="answer is a number"):
+        await of_states({"op": "http"}, {"ApiEndpoint": "http://a.example/"}, sender)
+
+
+async def test_an_error_that_is_raised_has_a_type() -> None:
+    """One that is computed and comes to nothing fails as what it is."""
+    config = {"op": "raise", "error": {"jq": "{type: .type, status: 400}"}}
+    with pytest.raises(TaskFailure, match="the type of the error is no text") as failed:
+        await of_serverless(config, {"type": None})
+    assert failed.value.class_.endswith("/validation")
+
+
+@pytest.mark.parametrize("seconds", [1e306, 2**63, 1e18])
+async def test_seconds_beyond_all_waits_are_for_the_timer_to_refuse(seconds: float) -> None:
+    """They stay beyond the longest."""
+    left = await of_states({"op": "wait", "seconds_path": "$.s"}, {"s": seconds})
+    assert left["wait"] == 10**12
+
+
+async def test_the_items_of_a_map_are_made_while_others_work() -> None:
+    """However many they are."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    beside = asyncio.create_task(others())
+    config = {"op": "items", "items_path": "$", "selector": {"n.$": "$$.Map.Item.Index"}}
+    made = await of_states(config, [0] * 5_000)
+    beside.cancel()
+    assert made["items"][-1]["data"] == {"n": 4_999}
+    assert turns >= 10
