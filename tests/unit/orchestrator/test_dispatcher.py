@@ -190,12 +190,16 @@ async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> N
     assert roll.workers() == {"w3"}
 
 
+def owned() -> tuple[Run, Dispatcher, list[Work]]:
+    """An execution with one task, who owns it, and what is submitted."""
+    run, submitted = Run(plan(node("pay"))), list[Work]()
+    run.state.execution_id = EXECUTION
+    return run, dispatcher({5: 3}, run, submitted), submitted
+
+
 async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> None:
     """Who looks for open tasks between a result and its commit sends none a second time."""
-    run = Run(plan(node("pay")))
-    run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
-    submitted: list[Work] = []
-    owner = dispatcher({5: 3}, run, submitted)
+    run, owner, submitted = owned()
     stream = attached(owner, "one")
     owner.add(run.state, run.last.dispatch[0], 5)
     owner.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
@@ -214,10 +218,7 @@ async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> 
 
 async def test_a_task_ends_until_every_result_of_it_is_settled() -> None:
     """A result that was sent again waits for its commit: nobody makes a lease of it meanwhile."""
-    run = Run(plan(node("pay")))
-    run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
-    submitted: list[Work] = []
-    owner = dispatcher({5: 3}, run, submitted)
+    run, owner, submitted = owned()
     stream = attached(owner, "one")
     token = token_of(run.state.execution_id, "pay", 1)
     for _ in range(2):

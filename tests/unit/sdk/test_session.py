@@ -29,8 +29,8 @@ async def test_starts_of_one_pass_share_a_write(client: Client, server: StandIn)
     assert len(server.executions.session_frames) <= 3
 
 
-async def test_a_start_is_acknowledged_before_its_result(client: Client, server: StandIn) -> None:
-    """`start` returns with the id while the execution still runs."""
+def acknowledges_only(server: StandIn) -> None:
+    """Starts are acknowledged, and no result comes."""
 
     def acknowledge(frame: pb.SessionRequest) -> pb.SessionResponse:
         response = server.executions.complete(frame)
@@ -38,6 +38,11 @@ async def test_a_start_is_acknowledged_before_its_result(client: Client, server:
         return response
 
     server.executions.answer = acknowledge
+
+
+async def test_a_start_is_acknowledged_before_its_result(client: Client, server: StandIn) -> None:
+    """`start` returns with the id while the execution still runs."""
+    acknowledges_only(server)
     async with client.session() as session:
         call = await session.start("order", want_result=False)
         assert call.execution_id == "exec-1"
@@ -231,13 +236,7 @@ async def test_a_break_while_starts_are_held_back_sends_each_once(
 
 async def test_who_waits_is_told_when_the_client_is_closed(server: StandIn) -> None:
     """Nobody is left to hear the result."""
-
-    def acknowledge(frame: pb.SessionRequest) -> pb.SessionResponse:
-        response = server.executions.complete(frame)
-        del response.results[:]
-        return response
-
-    server.executions.answer = acknowledge
+    acknowledges_only(server)
     client = await Client.connect(server.address)
     session = await client.session().__aenter__()
     call = await session.start("order", {"n": 1})
@@ -276,13 +275,7 @@ async def test_a_start_that_was_acknowledged_has_its_id_after_the_session(
     client: Client, server: StandIn
 ) -> None:
     """It began, whatever becomes of who waits for its result."""
-
-    def acknowledge(frame: pb.SessionRequest) -> pb.SessionResponse:
-        response = server.executions.complete(frame)
-        del response.results[:]
-        return response
-
-    server.executions.answer = acknowledge
+    acknowledges_only(server)
     async with client.session() as session:
         calls = [session.submit("order", n) for n in range(3)]
     assert [await call.started() for call in calls] == ["exec-1", "exec-2", "exec-3"]
