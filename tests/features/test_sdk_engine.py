@@ -318,3 +318,27 @@ async def test_a_finished_workflow_can_be_run_again(engine: WorkflowEngine, suit
     assert workflow.execution_id != first
     async with Client(suite.grpc_address) as client:
         assert (await client.get_workflow("again")).version == 1
+
+
+@pytest.mark.feature("S4-13")
+async def test_a_workflow_is_run_once_at_a_time(engine: WorkflowEngine) -> None:
+    """Whoever asks while it runs is refused; one that was left alone can be run again."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(data: dict[str, Any]) -> None:
+        begun.set()
+        await go_on.wait()
+
+    workflow = engine.create_workflow("one at a time")
+    engine.add_task_to_workflow(workflow.id, "gate", gate)
+    left = asyncio.create_task(engine.execute(workflow.id))
+    await asyncio.sleep(0)
+    with pytest.raises(errors.Invalid, match="running already"):
+        await engine.execute(workflow.id)
+    await asyncio.wait_for(begun.wait(), 10)
+    left.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await left
+    go_on.set()
+    await engine.execute(workflow.id)
+    assert workflow.status is WorkflowStatus.COMPLETED

@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import CodeType
 from typing import Any, Literal
 
@@ -82,8 +82,10 @@ def _check_portable(task_type: str, function: TaskHandler) -> None:
 def mode_of(function: TaskHandler) -> Mode:
     """How a function is to be called where nothing is said of that."""
     target = function
-    if not inspect.isroutine(function) and not isinstance(function, type):
-        target = getattr(function, "func", None) or type(function).__call__
+    while isinstance(target, partial):
+        target = target.func
+    if not inspect.isroutine(target) and not isinstance(target, type):
+        target = type(target).__call__
     if not inspect.iscoroutinefunction(target):
         return Mode.THREAD
     code = getattr(target, "__code__", None)

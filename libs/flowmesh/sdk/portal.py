@@ -18,6 +18,10 @@ class Portal:
         )
         self._thread.start()
 
+    @property
+    def closed(self) -> bool:
+        return self._loop.is_closed()
+
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What the coroutine returns or raises; an interrupt of the caller cancels it."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -43,6 +47,8 @@ class Portal:
 
     def close(self) -> None:
         """Ends the loop; whoever waits in another thread is told by a CancelledError."""
+        if self.closed:
+            return
         asyncio.run_coroutine_threadsafe(self._end(), self._loop)
         self._thread.join()
         self._loop.close()

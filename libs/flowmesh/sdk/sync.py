@@ -142,6 +142,9 @@ class SyncClient:
         self.close()
 
     def close(self) -> None:
+        """Ends what is open; once it is closed, nothing happens."""
+        if self._portal.closed:
+            return
         self._portal.call(self._client.close())
         self._portal.close()
 

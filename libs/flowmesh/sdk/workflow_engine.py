@@ -161,6 +161,7 @@ class WorkflowEngine:
         self._handlers: dict[str, TaskHandler] = {}
         self._executors: dict[str, TaskHandler] = {}
         self._workflows: dict[str, EngineWorkflow] = {}
+        self._followed: set[str] = set()
         self._worker: Worker | None = None
         self._worker_lock = asyncio.Lock()
 
@@ -272,9 +273,18 @@ class WorkflowEngine:
     ) -> dict[str, Json]:
         """Runs the workflow; the outputs of its tasks by id. ExecutionFailed if it failed."""
         workflow = self.get_workflow(workflow_id)
-        if workflow.status is WorkflowStatus.RUNNING:
+        if workflow.id in self._followed:
             raise Invalid("REQUEST_INVALID", f"workflow {workflow.name!r} is running already")
-        flow = self.compile(workflow_id)
+        self._followed.add(workflow.id)
+        try:
+            return await self._follow(workflow, input, request_id)
+        finally:
+            self._followed.discard(workflow.id)
+
+    async def _follow(
+        self, workflow: EngineWorkflow, input: Json, request_id: str
+    ) -> dict[str, Json]:
+        flow = self.compile(workflow.id)
         client = await self._connected(flow.handlers)
         await client.register(flow)
         for task in workflow.tasks.values():

@@ -59,3 +59,15 @@ async def test_leaving_a_blocking_iterator_early_is_fine(server: StandIn) -> Non
             assert client.run("order", 1) == 1
 
     await in_thread(script)
+
+
+async def test_it_may_be_closed_again(server: StandIn) -> None:
+    """By the end of its block, too, and without a call in between."""
+
+    def script() -> None:
+        with Client.sync(server.address) as client:
+            assert client.run("order", 1) == 1
+            client.close()
+        client.close()
+
+    await in_thread(script)

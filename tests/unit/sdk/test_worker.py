@@ -4,7 +4,9 @@ import asyncio
 import logging
 import threading
 import time
+from functools import partial
 from typing import Any
+from unittest.mock import AsyncMock
 
 import orjson
 import pytest
@@ -41,9 +43,27 @@ def double_in_thread(value: int) -> int:
     return value * 2
 
 
-@pytest.mark.parametrize("handler", [double, double_later, double_in_thread])
+class Doubler:
+    """A handler that is an object."""
+
+    async def __call__(self, value: int) -> int:
+        return value * 2
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        double,
+        double_later,
+        double_in_thread,
+        Doubler(),
+        partial(Doubler()),
+        AsyncMock(return_value=42),
+        partial(AsyncMock(return_value=42)),
+    ],
+)
 async def test_handlers_of_every_kind_answer(client: Client, server: StandIn, handler: Any) -> None:
-    """Async with and without await, and plain functions, get the input and give the output."""
+    """Async with and without await, plain functions and what is called like them."""
     async with Worker(client, {"double": handler}):
         server.workers.task("t1", "double", 21)
         assert output(await server.workers.result("t1")) == 42
