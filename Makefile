@@ -119,8 +119,9 @@ conformance: setup ## the cases of third parties, from the folder that CONFORMAN
 	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
 
 test-all: export TESTS_DRAW_ALL = 1
-test-all: setup ## every test, the long ones too, and those of the core on the compiled core
-	$(BIN)/pytest $(TIMED:%=--ignore=%) $(PYTEST_ARGS)
+test-all: setup ## every test but the drills of `make faults`, and those of the core compiled
+	$(BIN)/pytest --ignore=tests/faults $(ON_TWO_CORES) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow" tests/faults $(PYTEST_ARGS)
 	$(BIN)/pytest $(TIMED) $(PYTEST_ARGS)
 	$(MAKE) --no-print-directory test-compiled
 
