@@ -8,6 +8,7 @@ have read already, and payloads that come as bytes of gRPC, is not read here.
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Never
 
@@ -34,19 +35,12 @@ def parse_json(raw: bytes, what: str = "The body") -> Any:
             "INVALID_UTF8", f"{what} is not UTF-8: byte {error.start} cannot be decoded."
         ) from error
     try:
-        value = _DECODER.decode(text)
+        value = _decoded(text, what, _DECODER)
     except _DuplicateKey as error:
-        path = _path_of_twice(text)
-        message = f"The key {error.key!r} is there twice in one object: {path}."
+        # What is wrong behind it is said first: the place takes all of the text.
+        path, key = _first_twice(_decoded(text, what, _NOTING))
+        message = f"The key {key!r} is there twice in one object: {path}."
         raise _invalid_json(message, field=path) from error
-    except json.JSONDecodeError as error:
-        message = f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        raise _invalid_json(message, line=error.lineno, column=error.colno) from error
-    except RecursionError as error:
-        raise _too_deep() from error
-    except ValueError as error:
-        # A number of thousands of digits, or one that is no finite double.
-        raise _invalid_json(f"{what} holds a number that cannot be kept.") from error
     _check_depth(raw, value)
     if _SURROGATE.search(raw):
         _check_surrogates(value)
@@ -69,39 +63,51 @@ def exact(value: Any) -> Any:
     return value
 
 
-class _DuplicateKey(ValueError):
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
+def _decoded(text: str, what: str, decoder: json.JSONDecoder) -> Any:
+    try:
+        return decoder.decode(text)
+    except json.JSONDecodeError as error:
+        message = f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        raise _invalid_json(message, line=error.lineno, column=error.colno) from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:
+        # A number of thousands of digits, or one that is no finite double.
+        raise _invalid_json(f"{what} holds a number that cannot be kept.") from error
+
+
+class _DuplicateKey(Exception):
+    """An object has a key twice."""
+
+
+class _Twice(dict[str, Any]):
+    """An object that has a key twice, and the first such key."""
+
+    key: str
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise _DuplicateKey(key)
-            seen.add(key)
+        raise _DuplicateKey
     return value
 
 
-def _path_of_twice(text: str) -> str:
-    """Where the first object is that has a key twice, and with which key: `lines[2].sku`."""
-    # With the objects themselves, so that no other one has their identity.
-    twice: dict[int, tuple[dict[str, Any], str]] = {}
-
-    def noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(pairs)
-        if len(value) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice[id(value)] = value, next(key for key in keys if keys.count(key) > 1)
+def _noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) == len(pairs):
         return value
+    times = Counter(key for key, _ in pairs)
+    twice = _Twice(value)
+    twice.key = next(key for key, count in times.items() if count > 1)
+    return twice
 
-    for path, value in _walk(json.JSONDecoder(object_pairs_hook=noted).decode(text)):
-        if id(value) in twice:
-            return f"{path}.{twice[id(value)][1]}".removeprefix(".")
-    return ""
+
+def _first_twice(value: Any) -> tuple[str, str]:
+    """Where the first object is that has a key twice, `lines[2].sku`, and the key."""
+    found = ((path, each) for path, each in _walk(value) if isinstance(each, _Twice))
+    path, twice = next(found)
+    return f"{path}.{twice.key}".removeprefix("."), twice.key
 
 
 def not_unicode(value: Any, root: str) -> str:
@@ -141,8 +147,9 @@ def _no_constant(text: str) -> Never:
     raise ValueError(text)
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_finite, parse_constant=_no_constant
+_DECODER, _NOTING = (
+    json.JSONDecoder(object_pairs_hook=hook, parse_float=_finite, parse_constant=_no_constant)
+    for hook in (_object, _noted)
 )
 
 

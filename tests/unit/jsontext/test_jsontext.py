@@ -56,6 +56,10 @@ def test_brackets_in_strings_are_no_nesting() -> None:
         (b"-1e400", "JSON_INVALID"),
         (b"1" * 5_000, "JSON_INVALID"),
         (b'{"a": {"b": 1, "b": 2}}', "JSON_INVALID"),
+        (b'{"a": 1, "a": 2}{', "JSON_INVALID"),
+        (b'{"a": {"a": 1, "a": 2}', "JSON_INVALID"),
+        (b'{"a": 1, "a": 2, "b": 1e999}', "JSON_INVALID"),
+        (b'{"a": 1, "a": 2, "b": ' + b"[" * 100_000, "NESTING_TOO_DEEP"),
         (b'"\xc0\xaf"', "INVALID_UTF8"),
         (b'{"\\uDFFF": 1}', "INVALID_UTF8"),
     ],
@@ -74,6 +78,7 @@ def test_what_cannot_be_kept_is_refused(text: bytes, reason: str) -> None:
         (b'{"lines": [{"sku": 1}, {"sku": {"n": 1, "m": 2, "n": 3}}]}', "lines[1].sku.n"),
         (b'[[{"a": 1, "a": 1}]]', "[0][0].a"),
         (b'{"a": {"b": 1, "b": 2}, "a": 3}', "a"),
+        (b"{" + b",".join(b'"%d": 1' % n for n in range(100_000)) + b',"99999": 2}', "99999"),
     ],
 )
 def test_a_duplicate_key_is_named(text: bytes, path: str) -> None:
