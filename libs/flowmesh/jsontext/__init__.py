@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Never
 
 import msgspec
@@ -105,35 +105,53 @@ def _noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _first_twice(value: Any) -> tuple[str, str]:
     """Where the first object is that has a key twice, `lines[2].sku`, and the key."""
-    found = ((path, each) for path, each in _walk(value) if isinstance(each, _Twice))
-    path, twice = next(found)
-    return f"{path}.{twice.key}".removeprefix("."), twice.key
+    found = (here for here in _walk(value, (dict, list)) if isinstance(here[1], _Twice))
+    place, twice = next(found)
+    return f"{_path(place)}.{twice.key}".removeprefix("."), twice.key
 
 
 def not_unicode(value: Any, root: str) -> str:
     """Where a value has text that is not Unicode, from `root` on; empty where there is none."""
-    for path, each in _walk(value, root):
+    for place, each in _walk(value, (str, dict, list, tuple)):
         if isinstance(each, str) and _HALF.search(each):
-            return path
+            return _path(place, root)
         if isinstance(each, dict) and any(
             isinstance(key, str) and _HALF.search(key) for key in each
         ):
-            return f"a key of {path}"
+            return f"a key of {_path(place, root)}"
     return ""
 
 
-def _walk(value: Any, root: str = "") -> Iterator[tuple[str, Any]]:
-    """All values of a value by their paths, those inside one after it; none twice."""
-    waiting, seen = [(root, value)], set()
-    for path, each in waiting:
-        yield path, each
+# Where a value stands: the place of what it is in, and its key or index there.
+_Place = tuple[Any, str | int] | None
+
+
+def _walk(value: Any, kinds: tuple[type, ...]) -> Iterator[tuple[_Place, Any]]:
+    """The values of some kinds with their places, those inside one after it; none twice.
+
+    Places are no texts: a long key would be copied for each of the values below it.
+    """
+    waiting: list[tuple[_Place, Any]] = [(None, value)]
+    seen: set[int] = set()
+    for place, each in waiting:
+        yield place, each
         if not isinstance(each, dict | list | tuple) or id(each) in seen:
             continue
         seen.add(id(each))
+        inside: Iterable[tuple[Any, Any]]
         if isinstance(each, dict):
-            waiting += [(f"{path}.{key}".removeprefix("."), inner) for key, inner in each.items()]
+            inside = ((f".{key}", inner) for key, inner in each.items())
         else:
-            waiting += [(f"{path}[{place}]", inner) for place, inner in enumerate(each)]
+            inside = enumerate(each)
+        waiting += [((place, step), inner) for step, inner in inside if isinstance(inner, kinds)]
+
+
+def _path(place: _Place, root: str = "") -> str:
+    steps = []
+    while place is not None:
+        place, step = place
+        steps.append(f"[{step}]" if isinstance(step, int) else step)
+    return "".join((root, *reversed(steps))).removeprefix(".")
 
 
 def _finite(text: str) -> float:

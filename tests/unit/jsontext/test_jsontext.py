@@ -1,6 +1,7 @@
 """JSON text that comes in."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -87,3 +88,17 @@ def test_a_duplicate_key_is_named(text: bytes, path: str) -> None:
         parse_json(text)
     assert refused.value.violations[0].field == path
     assert refused.value.message.endswith(f"is there twice in one object: {path}.")
+
+
+def test_the_place_of_a_key_that_is_there_twice_costs_what_the_text_costs() -> None:
+    """A long key with many values below it is not copied for each of them."""
+    key = "k" * 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(Invalid) as refused:
+            parse_json(f'{{"{key}": [{"[0]," * 2_000}{{"a": 1, "a": 2}}]}}'.encode())
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert refused.value.violations[0].field == f"{key}[2000].a"
+    assert peak_bytes < 20_000_000
