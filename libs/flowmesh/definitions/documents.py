@@ -18,7 +18,8 @@ from flowmesh.definitions.yaml_text import INTEGER_DIGITS_MAX, Place, Unreadable
 
 Json = Any
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+# A string that nothing closes is all of the rest: it is not looked for again in what is in it.
+_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _NEAR_CHARACTERS = 24
 
 

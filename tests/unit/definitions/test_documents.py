@@ -1,5 +1,7 @@
 """Text in, documents out: nothing is lost, rounded, guessed or followed."""
 
+import time
+
 import pytest
 
 from flowmesh.definitions.documents import parse
@@ -72,6 +74,14 @@ def test_a_number_of_a_million_digits_is_refused_at_once() -> None:
 def test_deep_nesting_is_refused_without_recursion(source: str, content_type: str) -> None:
     """However deep."""
     assert refusal(source, content_type)[0] == "NESTING_TOO_DEEP"
+
+
+def test_a_string_that_nothing_closes_is_looked_through_once() -> None:
+    """However many escaped quotes are in it: each could be where another one begins."""
+    started = time.perf_counter()
+    assert refusal('{"' + '\\"' * 80_000, JSON)[0] == "JSON_INVALID"
+    assert refusal('{"' + '\\"' * 80_000 + "[" * 100, JSON)[0] == "JSON_INVALID"
+    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize("content_type", [JSON, YAML])
