@@ -1,5 +1,7 @@
 """Warnings of what is allowed: when they are given, and when they are not."""
 
+import time
+
 import orjson
 import pytest
 
@@ -145,3 +147,21 @@ def test_values_are_masked_wherever_they_are() -> None:
     }
     assert masked_url("https://me:pw@a.b/c?api_key=1&x=2") == "https://me:***@a.b/c?api_key=***&x=2"
     assert masked_url("https://a.b/c?x=a%20b") == "https://a.b/c?x=a%20b"
+
+
+@pytest.mark.parametrize("before", ["", "for ", "(", "a-", "eyJ-"])
+def test_a_signed_token_is_found_wherever_it_begins(before: str) -> None:
+    """Also behind what may stand in one."""
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmVk"
+    found = masked(f"{before}{token} is it")
+    assert found.endswith("*** is it")
+    assert "eyJzdWIi" not in found
+
+
+@pytest.mark.parametrize("rest", ["", ".eyJ", ".eyJzdWIiOiIxIn0.", " "])
+def test_what_begins_like_a_token_many_times_is_looked_through_once(rest: str) -> None:
+    """A text of a definition has up to 8 MiB, and nothing else happens meanwhile."""
+    text = "-eyJhbGciOiJI" * 40_000 + rest
+    started = time.perf_counter()
+    assert masked(text) == text
+    assert time.perf_counter() - started < 5
