@@ -275,6 +275,8 @@ class Tracing:
         for node_id in self.ids:
             for dependency in self.waits.dependencies(node_id):
                 followers.setdefault(dependency, []).append(node_id)
+        # Of each once: to find it looks at all that a task depends on.
+        eligible_us = {node_id: self.waits.eligible_us(node_id) for node_id in self.ids}
         # Who ended later comes first: what follows a task, and what is around it, ends after it.
         for node in sorted(
             map(history.node, self.ids), key=lambda each: (-each.ended_us, len(each.id))
@@ -282,7 +284,7 @@ class Tracing:
             if not node.ended_us:
                 continue
             behind = [
-                slack[each] + self.waits.eligible_us(each) - node.ended_us
+                slack[each] + eligible_us[each] - node.ended_us
                 for each in followers.get(node.id, ())
                 if each in slack
             ]
