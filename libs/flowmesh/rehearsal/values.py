@@ -8,6 +8,8 @@ from flowmesh.jsontext import dump_json
 Json = Any
 _SHOWN_MAX = 200
 DIFFERENCES_MAX = 20
+# The place of what a value is in, and how it is reached there: `[3]` or `.name`.
+_Place = tuple[Any, str | int] | None
 
 
 def shown(value: Json) -> str:
@@ -27,30 +29,40 @@ def differences(name: str, expected: Json, found: Json, *, subset: bool = False)
     return told
 
 
-def _differences(path: str, expected: Json, found: Json, subset: bool) -> Iterator[str]:
-    waiting = [(path, expected, found)]
+def _differences(name: str, expected: Json, found: Json, subset: bool) -> Iterator[str]:
+    # Places are no texts: a long key would be copied for each of the values below it.
+    waiting: list[tuple[_Place, Json, Json]] = [(None, expected, found)]
     while waiting:
-        path, expected, found = waiting.pop()
+        place, expected, found = waiting.pop()
         if isinstance(expected, dict) and isinstance(found, dict):
             below = []
             for key in expected.keys() | (frozenset() if subset else found.keys()):
-                where = f"{path}.{key}"
                 if key not in found:
-                    yield f"{where}: expected {shown(expected[key])}, not there"
+                    yield f"{_path(name, place)}.{key}: expected {shown(expected[key])}, not there"
                 elif key not in expected:
-                    yield f"{where}: not expected, is {shown(found[key])}"
+                    yield f"{_path(name, place)}.{key}: not expected, is {shown(found[key])}"
                 else:
-                    below.append((where, expected[key], found[key]))
-            waiting += sorted(below, key=lambda each: each[0], reverse=True)
+                    below.append(key)
+            below.sort(reverse=True)
+            waiting += [((place, f".{key}"), expected[key], found[key]) for key in below]
         elif isinstance(expected, list) and isinstance(found, list):
             if len(expected) != len(found):
+                path = _path(name, place)
                 yield f"{path}: expected {len(expected)} items, there are {len(found)}"
                 yield f"{path}: expected {shown(expected)}, is {shown(found)}"
                 continue
             pairs = list(zip(expected, found, strict=True))
-            waiting += [(f"{path}[{i}]", one, other) for i, (one, other) in enumerate(pairs)][::-1]
+            waiting += [((place, i), one, other) for i, (one, other) in enumerate(pairs)][::-1]
         elif not _equal(expected, found):
-            yield f"{path}: expected {shown(expected)}, is {shown(found)}"
+            yield f"{_path(name, place)}: expected {shown(expected)}, is {shown(found)}"
+
+
+def _path(name: str, place: _Place) -> str:
+    steps = []
+    while place is not None:
+        place, step = place
+        steps.append(f"[{step}]" if isinstance(step, int) else step)
+    return "".join((name, *reversed(steps)))
 
 
 def _equal(one: Json, other: Json) -> bool:

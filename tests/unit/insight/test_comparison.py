@@ -1,6 +1,7 @@
 """Two executions side by side."""
 
 import random
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -149,6 +150,19 @@ def test_differences_are_by_value_and_place() -> None:
         ("d", "added"),
     ]
     assert not list(differences({"x": 1}, {"x": 1.0}))
+
+
+def test_values_below_a_long_key_differ_in_little_memory() -> None:
+    """The key is not copied for each of them: 87,000 of them fit an input with it."""
+    key, most = "k" * 20_000, 20_000
+    tracemalloc.start()
+    try:
+        found = list(differences({key: [0] * most}, {key: [*[0] * (most - 1), 1]}))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [each.path for each in found] == [f"{key}[{most - 1}]"]
+    assert peak_bytes < 50 << 20  # some 6 MiB; it were 400
 
 
 @pytest.mark.parametrize("seed", range(30))
