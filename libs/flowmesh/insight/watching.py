@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.engine import State
 from flowmesh.expressions import Reference, Template
@@ -110,6 +111,10 @@ class _Watcher:
     _bytes: int = 0
     # Decoding the same output for each event would cost more than all else.
     _decoded: tuple[payload_pb2.Payload | None, Any] = (None, _MISSING)
+    # The signals, how many were looked at, and the last of these that has the name.
+    _signals: list[execution_pb2.Signal] = field(default_factory=list)
+    _looked_at: int = 0
+    _of_name: execution_pb2.Signal | None = None
 
     def __post_init__(self) -> None:
         self.reads = {
@@ -146,7 +151,9 @@ class _Watcher:
             return
         shown = value
         if action != "pass" or changed:
-            self._bytes += len(repr(value)) if isinstance(value, dict | list | str) else 8
+            # To measure a large value takes a while: not once nothing more is shown.
+            if self._bytes <= VALUE_BYTES_MAX:
+                self._bytes += len(repr(value)) if isinstance(value, dict | list | str) else 8
             if self._bytes > VALUE_BYTES_MAX:
                 self.cut, shown = True, UNSET
         self.steps.append(
@@ -198,9 +205,15 @@ class _Watcher:
 
     def _signal(self, state: State, path: Path) -> Any:
         """The payload of the last signal of a name."""
-        name = str(path[0]) if path else ""
-        of_name = [signal for signal in state.signals if signal.name == name]
-        return _within(self._decode(of_name[-1].payload), path[1:]) if of_name else UNSET
+        if state.signals is not self._signals:
+            self._signals, self._looked_at, self._of_name = state.signals, 0, None
+        for signal in state.signals[self._looked_at :]:
+            if signal.name == str(path[0]):
+                self._of_name = signal
+        self._looked_at = len(state.signals)
+        if self._of_name is None:
+            return UNSET
+        return _within(self._decode(self._of_name.payload), path[1:])
 
     def _decode(self, payload: payload_pb2.Payload) -> Any:
         known, value = self._decoded

@@ -1,12 +1,15 @@
 """One value along the chain of tasks."""
 
+import time
 from typing import Any
 
 import orjson
 import pytest
 from msgspec import UNSET
 
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.engine import Signal
 from flowmesh.insight.inputs import Stored
 from flowmesh.insight.watching import PathInvalid, Watch, watch
@@ -108,3 +111,40 @@ def test_what_is_no_path_is_refused(path: str) -> None:
     """With what would be right."""
     with pytest.raises(PathInvalid):
         watched(Run(plan(node("a"))), path)
+
+
+def test_a_large_value_that_many_read_is_measured_while_it_is_shown() -> None:
+    """Beyond what a report shows it does not matter how large a value is."""
+    names = [f"n{number}" for number in range(2_000)]
+    run = Run(
+        plan(*(node(name, **reads("{{input.o}}")) for name in names)),
+        b'{"o":[1%s]}' % (b",1" * 100_000),
+    )
+    begun_s = time.monotonic()
+    report = watched(run, "input")
+    assert time.monotonic() - begun_s < 4  # some 0.1 s; it were 11
+    assert report.truncated
+    assert len(report.readers) == len(names)
+    assert [each.value is UNSET for each in report.steps[:1] + report.steps[-1:]] == [False, True]
+
+
+def test_signals_are_looked_at_once() -> None:
+    """And not all of them again behind every event; what is erased is not shown any more."""
+    events = list(Run(plan(node("a"))).events)
+
+    def happened(**body: Any) -> None:
+        last = events[-1]
+        events.append(pb.HistoryEvent(sequence=last.sequence + 1, at_us=last.at_us + 1, **body))
+
+    for number in range(10_000):
+        payload = payload_pb2.Payload(data=b"%d" % number)
+        name = "go" if number < 2 else "stay"
+        happened(signal_received=pb.SignalReceived(name=name, payload=payload))
+    for _ in range(20_000):
+        happened(workflow_paused=pb.WorkflowPaused())
+        happened(workflow_resumed=pb.WorkflowResumed())
+    happened(payloads_erased=pb.PayloadsErased())
+    begun_s = time.monotonic()
+    report = watch("exec-1", plan(node("a")), events, "signals.go", Stored())
+    assert time.monotonic() - begun_s < 5  # some 0.3 s; it were 20
+    assert [value for _, _, value in told(report)] == [0, 1, None]
