@@ -27,6 +27,11 @@ def cron(trigger_id: str = "t", expression: str = "@daily", **more: Json) -> Jso
     return {"id": trigger_id, "cron": {"expression": expression, **more}}
 
 
+@probe("key of a definition")
+async def _(bench: Bench, n: int) -> str:
+    return await bench.validated(native(noop(input={"k" * n: 1})))
+
+
 @probe("batch of a map")
 async def _(bench: Bench, n: int) -> str:
     body = {"items": [1], "batch": n, "tasks": [noop()]}

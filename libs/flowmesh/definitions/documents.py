@@ -12,7 +12,7 @@ from typing import Any, Never
 
 import orjson
 
-from flowmesh.definitions.limits import NESTING_MAX, SOURCE_BYTES_MAX
+from flowmesh.definitions.limits import KEY_CHARACTERS_MAX, NESTING_MAX, SOURCE_BYTES_MAX
 from flowmesh.definitions.problems import Path, Problem, placed
 from flowmesh.definitions.yaml_text import INTEGER_DIGITS_MAX, Place, Unreadable, locate, read_yaml
 
@@ -232,7 +232,7 @@ _STRINGS = frozenset({str})
 
 
 def _check_values(document: Json, number: int) -> None:
-    """Refuses what cannot be stored or answered as it is: NUL, huge and infinite numbers."""
+    """Refuses what cannot be stored or answered as it is: NUL, long keys, huge numbers."""
     waiting: list[tuple[Json, Path]] = [(document, ())]
     while waiting:
         value, path = waiting.pop()
@@ -240,6 +240,9 @@ def _check_values(document: Json, number: int) -> None:
             for key, item in value.items():
                 if "\0" in key:
                     raise _unreadable("STRING_HAS_NUL", "a key holds a NUL character", path, number)
+                if len(key) > KEY_CHARACTERS_MAX:
+                    message = f"a key has {len(key):,} characters, {KEY_CHARACTERS_MAX:,} at most"
+                    raise _unreadable("DEFINITION_INVALID", message, path, number)
                 if item.__class__ in _CONTAINERS or _reason(item):
                     waiting.append((item, (*path, key)))
         elif isinstance(value, list):

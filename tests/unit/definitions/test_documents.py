@@ -5,7 +5,7 @@ import time
 import pytest
 
 from flowmesh.definitions.documents import parse
-from flowmesh.definitions.limits import NESTING_MAX, SOURCE_BYTES_MAX
+from flowmesh.definitions.limits import KEY_CHARACTERS_MAX, NESTING_MAX, SOURCE_BYTES_MAX
 from flowmesh.definitions.yaml_text import Unreadable
 
 JSON, YAML = "application/json", "application/yaml"
@@ -176,3 +176,12 @@ def test_yaml_flow_collections_are_yaml_when_they_are_called_so() -> None:
 def test_a_byte_order_mark_is_no_content() -> None:
     """Windows editors write it."""
     assert document("\ufeff{}") == {}
+
+
+@pytest.mark.parametrize("content_type", [JSON, YAML])
+def test_a_key_is_part_of_the_paths_below_it_and_has_a_bound(content_type: str) -> None:
+    """One character more than that is refused with the place of the object."""
+    longest = "k" * KEY_CHARACTERS_MAX
+    source = '{"a": 1,\n "b": {"%s": [1, 2]}}'
+    assert document(source % longest, content_type) == {"a": 1, "b": {longest: [1, 2]}}
+    assert refusal(source % f"{longest}k", content_type) == ("DEFINITION_INVALID", 2, 7)

@@ -26,6 +26,7 @@ DEFINITIONS = (
     _limit("definition", definitions.SOURCE_BYTES_MAX, "bytes", "DEFINITION_TOO_LARGE"),
     _limit("documents of a source", definitions.DOCUMENTS_MAX, "documents", "DEFINITION_TOO_LARGE"),
     _limit("nesting of a definition", definitions.NESTING_MAX, "levels", "NESTING_TOO_DEEP"),
+    _limit("key of a definition", definitions.KEY_CHARACTERS_MAX, "characters"),
     _limit(
         "nodes of a workflow",
         definitions.NODES_MAX,
