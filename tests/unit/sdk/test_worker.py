@@ -6,7 +6,6 @@ import threading
 import time
 from functools import partial
 from typing import Any
-from unittest.mock import AsyncMock
 
 import orjson
 import pytest
@@ -58,8 +57,6 @@ class Doubler:
         double_in_thread,
         Doubler(),
         partial(Doubler()),
-        AsyncMock(return_value=42),
-        partial(AsyncMock(return_value=42)),
     ],
 )
 async def test_handlers_of_every_kind_answer(client: Client, server: StandIn, handler: Any) -> None:
