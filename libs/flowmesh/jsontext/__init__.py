@@ -16,6 +16,7 @@ import msgspec
 import orjson
 
 from flowmesh.errors import Invalid, Violation
+from flowmesh.jsontext.places import Place, place_text
 
 NESTING_MAX = 64
 
@@ -107,31 +108,24 @@ def _first_twice(value: Any) -> tuple[str, str]:
     """Where the first object is that has a key twice, `lines[2].sku`, and the key."""
     found = (here for here in _walk(value, (dict, list)) if isinstance(here[1], _Twice))
     place, twice = next(found)
-    return f"{_path(place)}.{twice.key}".removeprefix("."), twice.key
+    return f"{place_text(place)}.{twice.key}".removeprefix("."), twice.key
 
 
 def not_unicode(value: Any, root: str) -> str:
     """Where a value has text that is not Unicode, from `root` on; empty where there is none."""
     for place, each in _walk(value, (str, dict, list, tuple)):
         if isinstance(each, str) and _HALF.search(each):
-            return _path(place, root)
+            return place_text(place, root)
         if isinstance(each, dict) and any(
             isinstance(key, str) and _HALF.search(key) for key in each
         ):
-            return f"a key of {_path(place, root)}"
+            return f"a key of {place_text(place, root)}"
     return ""
 
 
-# Where a value stands: the place of what it is in, and its key or index there.
-_Place = tuple[Any, str | int] | None
-
-
-def _walk(value: Any, kinds: tuple[type, ...]) -> Iterator[tuple[_Place, Any]]:
-    """The values of some kinds with their places, those inside one after it; none twice.
-
-    Places are no texts: a long key would be copied for each of the values below it.
-    """
-    waiting: list[tuple[_Place, Any]] = [(None, value)]
+def _walk(value: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Place, Any]]:
+    """The values of some kinds with their places, those inside one after it; none twice."""
+    waiting: list[tuple[Place, Any]] = [(None, value)]
     seen: set[int] = set()
     for place, each in waiting:
         yield place, each
@@ -140,18 +134,10 @@ def _walk(value: Any, kinds: tuple[type, ...]) -> Iterator[tuple[_Place, Any]]:
         seen.add(id(each))
         inside: Iterable[tuple[Any, Any]]
         if isinstance(each, dict):
-            inside = ((f".{key}", inner) for key, inner in each.items())
+            inside = ((str(key), inner) for key, inner in each.items())
         else:
             inside = enumerate(each)
         waiting += [((place, step), inner) for step, inner in inside if isinstance(inner, kinds)]
-
-
-def _path(place: _Place, root: str = "") -> str:
-    steps = []
-    while place is not None:
-        place, step = place
-        steps.append(f"[{step}]" if isinstance(step, int) else step)
-    return "".join((root, *reversed(steps))).removeprefix(".")
 
 
 def _finite(text: str) -> float:

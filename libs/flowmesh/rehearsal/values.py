@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from flowmesh.jsontext import dump_json
+from flowmesh.jsontext.places import Place, place_text
 
 Json = Any
 _SHOWN_MAX = 200
 DIFFERENCES_MAX = 20
-# The place of what a value is in, and how it is reached there: `[3]` or `.name`.
-_Place = tuple[Any, str | int] | None
 
 
 def shown(value: Json) -> str:
@@ -30,39 +29,32 @@ def differences(name: str, expected: Json, found: Json, *, subset: bool = False)
 
 
 def _differences(name: str, expected: Json, found: Json, subset: bool) -> Iterator[str]:
-    # Places are no texts: a long key would be copied for each of the values below it.
-    waiting: list[tuple[_Place, Json, Json]] = [(None, expected, found)]
+    waiting: list[tuple[Place, Json, Json]] = [(None, expected, found)]
     while waiting:
         place, expected, found = waiting.pop()
         if isinstance(expected, dict) and isinstance(found, dict):
             below = []
             for key in expected.keys() | (frozenset() if subset else found.keys()):
                 if key not in found:
-                    yield f"{_path(name, place)}.{key}: expected {shown(expected[key])}, not there"
+                    where = place_text((place, key), name)
+                    yield f"{where}: expected {shown(expected[key])}, not there"
                 elif key not in expected:
-                    yield f"{_path(name, place)}.{key}: not expected, is {shown(found[key])}"
+                    where = place_text((place, key), name)
+                    yield f"{where}: not expected, is {shown(found[key])}"
                 else:
                     below.append(key)
             below.sort(reverse=True)
-            waiting += [((place, f".{key}"), expected[key], found[key]) for key in below]
+            waiting += [((place, key), expected[key], found[key]) for key in below]
         elif isinstance(expected, list) and isinstance(found, list):
             if len(expected) != len(found):
-                path = _path(name, place)
+                path = place_text(place, name)
                 yield f"{path}: expected {len(expected)} items, there are {len(found)}"
                 yield f"{path}: expected {shown(expected)}, is {shown(found)}"
                 continue
             pairs = list(zip(expected, found, strict=True))
             waiting += [((place, i), one, other) for i, (one, other) in enumerate(pairs)][::-1]
         elif not _equal(expected, found):
-            yield f"{_path(name, place)}: expected {shown(expected)}, is {shown(found)}"
-
-
-def _path(name: str, place: _Place) -> str:
-    steps = []
-    while place is not None:
-        place, step = place
-        steps.append(f"[{step}]" if isinstance(step, int) else step)
-    return "".join((name, *reversed(steps)))
+            yield f"{place_text(place, name)}: expected {shown(expected)}, is {shown(found)}"
 
 
 def _equal(one: Json, other: Json) -> bool:

@@ -47,8 +47,6 @@ class Portal:
 
     def close(self) -> None:
         """Ends the loop; whoever waits in another thread is told by a CancelledError."""
-        if self.closed:
-            return
         asyncio.run_coroutine_threadsafe(self._end(), self._loop)
         self._thread.join()
         self._loop.close()
