@@ -91,7 +91,8 @@ CORE_TESTS := tests/unit/engine tests/unit/orchestrator tests/integration/orches
   tests/integration/worker tests/golden tests/guarantees/test_dev.py \
   tests/simulation/test_scenarios.py tests/simulation/test_simulation.py
 test-compiled: compile ## the tests of the core, on the compiled core
-	FLOWMESH_CORE=compiled $(BIN)/pytest -m "not slow" $(CORE_TESTS) $(PYTEST_ARGS)
+	FLOWMESH_CORE=compiled $(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(CORE_TESTS) \
+	  $(PYTEST_ARGS)
 
 SEEDS ?= 20000
 FIRST ?= 0
