@@ -67,7 +67,9 @@ test test-long test-all check conformance: export FLOWMESH_CORE = pure
 # What measures time runs alone, behind the rest, a file of which is on one of the cores; what
 # `make check` runs is left out.
 TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/features/test_scaling.py \
-  $(patsubst %,tests/guarantees/test_%.py,slow_ones idle fair_sharing)
+  $(patsubst %,tests/guarantees/test_%.py,slow_ones idle fair_sharing) \
+  $(patsubst %,tests/features/test_%.py,lifecycle step_workflows worker_steps worker_tasks) \
+  tests/integration/worker/test_conditions.py
 ON_TWO_CORES := -n 2 --dist loadfile $(patsubst %,--ignore=%,tests/tidy $(TIMED))
 test: setup ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)

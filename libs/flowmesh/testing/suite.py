@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -244,15 +243,6 @@ class Suite:
                 if line.startswith(b"data:"):
                     found.append(json.loads(line[5:]))
         return found
-
-    async def waits_ms(self, execution_id: str) -> list[int]:
-        """How long it was decided to wait after each failure; the machine's speed is not in it."""
-        times = [
-            [datetime.fromisoformat(at) for at in (each["timestamp"], each["data"]["retryAt"])]
-            for each in await self.events(execution_id)
-            if each["type"] == "TaskRetrying"
-        ]
-        return [(due - failed) // timedelta(milliseconds=1) for failed, due in times]
 
     async def define(self, definition: Json) -> str:
         """Registers a step-JSON definition and returns its id; raises on a refusal."""

@@ -8,7 +8,6 @@ Idempotency-Key. It is not a mock of anything of the suite's own.
 
 import argparse
 import asyncio
-import itertools
 import os
 import random
 import sys
@@ -182,11 +181,6 @@ class World:
     def calls(self, route: str = "") -> list[Call]:
         """What came in, in order; of all routes when none is named."""
         return [call for call in self._calls if not route or call.route == route]
-
-    def gaps_ms(self, route: str) -> list[float]:
-        """The time from each call of a route to the next."""
-        times = [call.at_ms for call in self.calls(route)]
-        return [after - before for before, after in itertools.pairwise(times)]
 
     async def called(self, route: str, times: int = 1, timeout_s: float = 40.0) -> list[Call]:
         """Waits until the route was called so often."""
