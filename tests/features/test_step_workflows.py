@@ -61,6 +61,16 @@ async def test_independent_steps_overlap(suite: Suite, world: World) -> None:
     assert c.at_ms - min(a.at_ms, b.at_ms) < 400
 
 
+async def test_with_too_few_slots_steps_start_by_priority(suite: Suite, world: World) -> None:
+    """`maxConcurrency` gives its slots to ready steps by priority, then in the order they have."""
+    levels = {"low": "LOW", "one": "NORMAL", "top": "CRITICAL", "two": "NORMAL", "high": "HIGH"}
+    steps = [http(world, f"slot-{name}", priority=level) for name, level in levels.items()]
+    await suite.run(workflow(*steps, maxConcurrency=1))
+    called = [call.route.removeprefix("slot-") for call in world.calls()]
+
+    assert called == ["top", "high", "one", "two", "low"]
+
+
 @pytest.mark.feature("S2-02")
 async def test_a_step_is_tried_again_with_growing_pauses(suite: Suite, world: World) -> None:
     """Two failures, 100 and 200 ms of waiting, then success; the step counts three attempts."""

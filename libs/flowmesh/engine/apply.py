@@ -59,7 +59,7 @@ def hold_back(state: State, *, ready: bool) -> None:
         for planned in _unbegun(scope) if ready else ():
             key = scope.prefix + planned.id
             if key not in state.stopped:
-                state.held[key] = (scope, planned)
+                state.held.add(scope, planned)
         for node in scope.nodes.values():
             if node.status == s.RUNNING and node.planned.body is not None:
                 _restore_body(state, node)
@@ -81,7 +81,7 @@ def _unbegun(scope: Scope) -> list[PlanNode]:
 def _restore_body(state: State, node: NodeState) -> None:
     more = _has_more(node)
     if state.full and more:
-        state.held[node.id] = (node.scope, node.planned)
+        state.held.add(node.scope, node.planned)
     elif more or not node.scopes:
         state.set_timer(node.id, node.scheduled_at_us + s.ASK_AGAIN_US)
 
@@ -274,7 +274,7 @@ def _task_skipped(state: State, event: history.TaskSkipped, at_us: int) -> None:
     node = end_node(state, event.node, s.SKIPPED, at_us)
     node.because_of = event.because_of
     node.by_hand = event.reason == history.SKIP_REASON_BY_HAND
-    state.held.pop(node.id, None)
+    state.held.discard(node.id)
     state.stopped.pop(node.id, None)
     if node.planned.undoes is not None:
         state.undone(node)

@@ -59,7 +59,8 @@ class _Copying:
         into.scopes = {prefix: self._scope(scope) for prefix, scope in of.scopes.items()}
         into.at_workers = self._by_name(of.at_workers)
         into.open_lanes = of.open_lanes.copy()
-        into.held = OrderedDict(self._places(of.held))
+        for scope, planned in of.held.values():
+            into.held.add(self._scope(scope), planned)
         into.running_count = of.running_count
         for node_id, due_at_us in of.timers.items():
             into.set_timer(node_id, due_at_us)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
@@ -28,16 +29,34 @@ BEGUN_PER_STEP_MAX = 10_000
 class Progress(Ending):
     """Moves the graphs on."""
 
-    __slots__ = ("asked", "begun")
+    __slots__ = ("asked", "begun", "chosen")
 
     def __init__(self, state: State, now_us: int, out: Transition) -> None:
         super().__init__(state, now_us, out)
         self.begun = 0
         self.asked: NodeState | None = None
+        self.chosen = ""
 
     # --- nodes ---
 
     def advance(self, ended: deque[NodeState]) -> None:
+        """Begins what may run now that nodes have ended, and ends an execution that is over."""
+        state = self.state
+        self.follow(ended)
+        # With priorities a slot is given away once everything is known that is ready.
+        while self.plan.prioritizes and self.has_slot:
+            self.release(ended)
+            self.follow(ended)
+        if state.compensating:
+            self.compensate()
+        elif state.stopping and not state.at_workers and not state.ended:
+            self.cancel_open_nodes()
+            assert state.scope.failed is not None
+            self.fail_by(state.scope.failed)
+        elif not state.scope.open_count:
+            self.finish(c.Finish())
+
+    def follow(self, ended: deque[NodeState]) -> None:
         """Begins every node that the ended ones were the last to hold back."""
         state = self.state
         while ended:
@@ -60,16 +79,8 @@ class Progress(Ending):
                     self.begin(scope, successor, ended)
             if owner is not None and not scope.open_count:
                 self.iterate(owner, ended)
-            if state.held:
+            if state.held and not self.plan.prioritizes:
                 self.release_all(ended)
-        if state.compensating:
-            self.compensate()
-        elif state.stopping and not state.at_workers and not state.ended:
-            self.cancel_open_nodes()
-            assert state.scope.failed is not None
-            self.fail_by(state.scope.failed)
-        elif not state.scope.open_count:
-            self.finish(c.Finish())
 
     def fatal(self, node: NodeState) -> bool:
         """Ends the execution with a node that must not fail; whether it was one, or one has."""
@@ -88,24 +99,43 @@ class Progress(Ending):
 
     def release_all(self, ended: deque[NodeState]) -> None:
         """Lets go on what was held back, as much as may run at once."""
-        state = self.state
-        while state.held and not state.full and not state.stopping:
+        while self.has_slot:
             self.release(ended)
 
+    @property
+    def has_slot(self) -> bool:
+        """Whether a node is held back that may begin."""
+        state = self.state
+        return bool(state.held) and not state.full and not state.stopping
+
     def release(self, ended: deque[NodeState]) -> None:
-        """Lets go on what was held back longest."""
-        _, (scope, planned) = self.state.held.popitem(last=False)
+        """Begins the held node whose turn it is: by priority, then by how long it has waited."""
+        scope, planned = self.state.held.take()
+        self.chosen = scope.prefix + planned.id
         if planned.index in scope.nodes:
             self.iterate(scope.nodes[planned.index], ended)
         else:
             self.begin(scope, planned, ended)
+        self.chosen = ""
+
+    def must_wait(self, scope: Scope, planned: PlanNode) -> bool:
+        """Whether a ready task, or the next item of a container, has no slot now."""
+        if self.state.full:
+            return True
+        return self.plan.prioritizes and scope.prefix + planned.id != self.chosen
+
+    def choose_first(self, scope: Scope, first: Sequence[PlanNode]) -> None:
+        """Gives the slot of a container to the nodes of highest priority that begin in its body."""
+        if self.plan.prioritizes:
+            best = max(first, key=lambda planned: planned.first_priority)
+            self.chosen = scope.prefix + best.id
 
     def begin(self, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
         """Starts a ready node; one that ends at once is added to `ended`."""
         state = self.state
         if state.status != s.EXECUTION_RUNNING:
             if state.paused:
-                state.held[scope.prefix + planned.id] = (scope, planned)
+                state.held.add(scope, planned)
             return
         skip = self.skip_reason(scope, planned)
         if skip is not None:
@@ -114,8 +144,8 @@ class Progress(Ending):
         elif (state.stops_everywhere or state.breakpoints) and self.stops(scope, planned):
             return
         elif planned.is_task:
-            if state.full:
-                state.held[scope.prefix + planned.id] = (scope, planned)
+            if self.must_wait(scope, planned):
+                state.held.add(scope, planned)
             else:
                 self.schedule(scope, planned)
         elif planned.kind == plan_pb2.NODE_KIND_TIMER:
@@ -303,14 +333,16 @@ class Progress(Ending):
             message = f"{owner.id} has run {machine.begun:,} nodes, as many as it may"
             self.fail_node(owner, failure_of("ResourceLimit", message))
             ended.append(owner)
-        elif state.full:
-            state.held[owner.id] = (owner.scope, owner.planned)
+        elif self.must_wait(owner.scope, owner.planned):
+            state.held.add(owner.scope, owner.planned)
         elif self.begun >= BEGUN_PER_STEP_MAX:
             self.go_on_later(owner)
         else:
             self.begun += 1
             scope = state.open_scope(owner)
-            self.begin(scope, scope.graph.nodes[machine.next], ended)
+            first = scope.graph.nodes[machine.next]
+            self.choose_first(scope, (first,))
+            self.begin(scope, first, ended)
 
     def iterate_pages(self, pager: NodeState, ended: deque[NodeState]) -> None:
         """Begins items of the pages in progress, the earlier page first, and the next page."""
@@ -327,14 +359,15 @@ class Progress(Ending):
         while failure is None and of.begun < of.total:
             if not pages.has_room(owner):
                 return
-            if state.full:
-                state.held[owner.id] = (owner.scope, owner.planned)
+            if self.must_wait(owner.scope, owner.planned):
+                state.held.add(owner.scope, owner.planned)
                 return
             if self.begun >= BEGUN_PER_STEP_MAX:
                 self.go_on_later(owner)
                 return
             scope = state.open_scope(owner)
             self.begun += len(scope.graph.nodes)
+            self.choose_first(scope, scope.graph.roots)
             for planned in scope.graph.roots:
                 self.begin(scope, planned, ended)
         if of.scopes:

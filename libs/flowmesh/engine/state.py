@@ -13,6 +13,7 @@ from flowmesh.api.common.v1 import failure_pb2, link_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.engine.held import Held
 from flowmesh.engine.nodes import (
     CANCELED,
     COMPLETED,
@@ -183,7 +184,7 @@ class State:
         self.scopes: dict[str, Scope] = {}
         self.at_workers: dict[str, NodeState] = {}
         self.open_lanes: dict[int, int] = {}
-        self.held: OrderedDict[str, tuple[Scope, PlanNode]] = OrderedDict()
+        self.held = Held()
         self.running_count = 0
         self.timers: dict[str, int] = {}
         self._timer_heap: list[tuple[int, str]] = []
@@ -330,9 +331,9 @@ class State:
                 del self.scopes[scope.prefix]
             for node in scope.nodes.values():
                 self.drop_scopes(node)
-            for waiting in (self.held, self.stopped):
-                for key in [key for key in waiting if key.startswith(scope.prefix)]:
-                    del waiting[key]
+            self.held.discard_below(scope.prefix)
+            for key in [key for key in self.stopped if key.startswith(scope.prefix)]:
+                del self.stopped[key]
         owner.scopes.clear()
 
     def all_scopes(self) -> Iterator[Scope]:

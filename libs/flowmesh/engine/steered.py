@@ -43,7 +43,7 @@ def _steer(state: State, node: NodeState, event: history.NodeSteered) -> None:
         _begin_anew(state, node)
     node.by_hand = event.action in _BY_HAND
     if event.action == execution_pb2.NODE_ACTION_COMPLETE:
-        state.held.pop(node.id, None)
+        state.held.discard(node.id)
         state.stopped.pop(node.id, None)
 
 

@@ -10,7 +10,7 @@ import orjson
 from flowmesh.api.common.v1 import journal_pb2, payload_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
-from flowmesh.plan.policies import limits_of, start_policy_of, timeout_of
+from flowmesh.plan.policies import Retry, limits_of, retry_of, start_policy_of, timeout_of
 from flowmesh.plan.schemas import Schema
 
 INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution", "variables"})
@@ -23,43 +23,8 @@ node may refer to besides.
 """
 
 DEFAULT_QUEUE = "default"
-RETRIED_BY_DEFAULT = frozenset(
-    {"Timeout", "NetworkError", "RateLimitError", "ServerError", "CIRCUIT_OPEN"}
-)
-NEVER_RETRIED = frozenset(
-    {"Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit", "PERMISSION_DENIED"}
-)
 _NO_FORM = Schema(b"")
 _STARTING = (plan_pb2.NODE_KIND_CHILD, plan_pb2.NODE_KIND_CONTINUE)
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """When a failed attempt is followed by another. Delays in microseconds."""
-
-    max_attempts: int
-    initial_delay_us: int
-    multiplier: float
-    max_delay_us: int
-    jitter: float
-    classes: frozenset[str]
-    never: frozenset[str] = NEVER_RETRIED
-    max_elapsed_us: int = 0
-
-    def allows(self, failure_class: str) -> bool:
-        """Whether a failure of this class may be followed by another attempt at all."""
-        if failure_class in self.never:
-            return False
-        return "*" in self.classes or failure_class in self.classes
-
-    def delay_us(self, attempt: int, draw: float) -> int:
-        """Delay after the failed `attempt` (1-based); `draw` in [0, 1) decides the jitter."""
-        delay = float(self.initial_delay_us)
-        if self.multiplier > 1 and attempt > 1:
-            delay *= self.multiplier ** min(attempt - 1, 64)
-        if self.max_delay_us:
-            delay = min(delay, float(self.max_delay_us))
-        return int(delay * (1 - self.jitter * draw))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +63,7 @@ class PlanNode:
     `required` are the sources of those of which a join can miss none. `undo` is the node that
     undoes this one, which has its id with a suffix; `undoes` of that one leads back. One that
     `waits` starts an execution, or waits for a signal with a key or a limit (`engine.children`);
-    `names` is what is rendered besides its input.
+    `names` is what is rendered besides its input, `first_priority` that of what it starts first.
     """
 
     __slots__ = (
@@ -113,6 +78,7 @@ class PlanNode:
         "dependencies",
         "excused",
         "fallback",
+        "first_priority",
         "follow",
         "form",
         "gate",
@@ -180,6 +146,7 @@ class PlanNode:
         self.retry = retry
         self.critical = message.critical
         self.priority = message.priority or priority_pb2.PRIORITY_NORMAL
+        self.first_priority: int = self.priority
         self.queue = message.queue or DEFAULT_QUEUE
         self.lane = 0
         self.timeout_ms = message.timeout_ms
@@ -318,6 +285,7 @@ class Plan(Graph):
 
     `lanes` are the pairs of queue and priority its tasks wait in, `PlanNode.lane` one of them;
     `variables` are their first values by name, `variable_schemas` what all of them fit.
+    With `prioritizes` the slots that `parallelism` allows go to ready tasks by their priority.
     `start_shared` says whether starts with the same key are about one another.
     """
 
@@ -336,6 +304,7 @@ class Plan(Graph):
         "output",
         "output_schema",
         "parallelism",
+        "prioritizes",
         "search",
         "start",
         "start_shared",
@@ -366,6 +335,7 @@ class Plan(Graph):
         self.input_schema = Schema(message.input_schema)
         self.output_schema = Schema(message.output_schema)
         self.parallelism = message.parallelism
+        self.prioritizes = self.parallelism > 0 and len({each for _, each in self.lanes}) > 1
         self.timeout_us = message.timeout_ms * 1000
         self.callbacks = message.callbacks if message.HasField("callbacks") else None
         self.on_failure = message.on_failure
@@ -386,6 +356,13 @@ def _search_attribute(message: plan_pb2.SearchAttribute) -> SearchAttribute:
     if message.template:
         template = compile_template(orjson.loads(message.template), INPUT_ROOTS)
     return SearchAttribute(message.name, message.type, template)
+
+
+def _first_priority(node: PlanNode, body: Graph) -> int:
+    """The highest priority of what a container starts first."""
+    machine = node.kind == plan_pb2.NODE_KIND_STATES
+    first = body.nodes[node.start : node.start + 1] if machine else body.roots
+    return max((each.first_priority for each in first), default=node.priority)
 
 
 def _assign_lanes(nodes: Iterable[PlanNode]) -> tuple[tuple[str, int], ...]:
@@ -437,7 +414,7 @@ class _Compiler:
         policy = message.retry.SerializeToString(deterministic=True)
         retry = self._retries.get(policy)
         if retry is None:
-            retry = self._retries[policy] = _retry(message)
+            retry = self._retries[policy] = retry_of(message.retry)
         spec = self._specs[message.spec] if message.kind == plan_pb2.NODE_KIND_TASK else None
         node = PlanNode(index, message, spec, self._template(message.input_template, roots), retry)
         node.names = self._template(message.child.names_template, roots)
@@ -449,6 +426,8 @@ class _Compiler:
                 node.body = Graph(self.nodes(message.group.nodes, roots))
             case plan_pb2.NODE_KIND_STATES:
                 node.body = Graph(self.nodes(message.states.nodes, roots | STATE_ROOTS))
+        if node.body is not None:
+            node.first_priority = _first_priority(node, node.body)
         return node
 
     def _template(self, source: bytes, roots: frozenset[str]) -> Template | None:
@@ -459,20 +438,6 @@ class _Compiler:
             template = compile_template(orjson.loads(source), roots)
             self._templates[source, roots] = template
         return template
-
-
-def _retry(node: plan_pb2.PlanNode) -> Retry:
-    policy = node.retry
-    return Retry(
-        max_attempts=max(policy.max_attempts, 1),
-        initial_delay_us=policy.initial_delay_ms * 1000,
-        multiplier=policy.multiplier or 1.0,
-        max_delay_us=policy.max_delay_ms * 1000,
-        jitter=policy.jitter,
-        classes=frozenset(policy.retry_on) or RETRIED_BY_DEFAULT,
-        never=NEVER_RETRIED.union(policy.never_on) if policy.never_on else NEVER_RETRIED,
-        max_elapsed_us=policy.max_elapsed_ms * 1000,
-    )
 
 
 def single_task(around: PlanNode, task_type: str, call: journal_pb2.JournalCall) -> Graph:
@@ -488,7 +453,7 @@ def single_task(around: PlanNode, task_type: str, call: journal_pb2.JournalCall)
         queue=around.queue,
         timeout_ms=call.timeout_ms or timeout_of(task_type),
     )
-    node = PlanNode(0, message, spec, None, _retry(message))
+    node = PlanNode(0, message, spec, None, retry_of(message.retry))
     node.lane = around.lane
     node.given = call.input
     return Graph([node])

@@ -1,9 +1,10 @@
-"""What holds executions of a plan and their tasks back, compiled."""
+"""What holds executions of a plan and their tasks back, and when tasks are retried, compiled."""
 
 from dataclasses import dataclass
 
 import orjson
 
+from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
 
@@ -12,6 +13,12 @@ KEY_ROOTS = frozenset({"input"})
 HTTP_EXECUTORS = frozenset({"http.request", "webhook"})
 HTTP_TIMEOUT_MS = 30_000
 TIMEOUT_MS = 300_000
+RETRIED_BY_DEFAULT = frozenset(
+    {"Timeout", "NetworkError", "RateLimitError", "ServerError", "CIRCUIT_OPEN"}
+)
+NEVER_RETRIED = frozenset(
+    {"Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit", "PERMISSION_DENIED"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,35 @@ class StartPolicy:
     debounce_us: int
     max_wait_us: int
     dedup_window_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a failed attempt is followed by another. Delays in microseconds."""
+
+    max_attempts: int
+    initial_delay_us: int
+    multiplier: float
+    max_delay_us: int
+    jitter: float
+    classes: frozenset[str]
+    never: frozenset[str] = NEVER_RETRIED
+    max_elapsed_us: int = 0
+
+    def allows(self, failure_class: str) -> bool:
+        """Whether a failure of this class may be followed by another attempt at all."""
+        if failure_class in self.never:
+            return False
+        return "*" in self.classes or failure_class in self.classes
+
+    def delay_us(self, attempt: int, draw: float) -> int:
+        """Delay after the failed `attempt` (1-based); `draw` in [0, 1) decides the jitter."""
+        delay = float(self.initial_delay_us)
+        if self.multiplier > 1 and attempt > 1:
+            delay *= self.multiplier ** min(attempt - 1, 64)
+        if self.max_delay_us:
+            delay = min(delay, float(self.max_delay_us))
+        return int(delay * (1 - self.jitter * draw))
 
 
 def timeout_of(task_type: str) -> int:
@@ -64,4 +100,17 @@ def start_policy_of(message: plan_pb2.StartPolicy) -> StartPolicy:
         debounce_us=message.debounce_ms * 1000,
         max_wait_us=message.max_wait_ms * 1000,
         dedup_window_us=message.dedup_window_ms * 1000,
+    )
+
+
+def retry_of(policy: failure_pb2.RetryPolicy) -> Retry:
+    return Retry(
+        max_attempts=max(policy.max_attempts, 1),
+        initial_delay_us=policy.initial_delay_ms * 1000,
+        multiplier=policy.multiplier or 1.0,
+        max_delay_us=policy.max_delay_ms * 1000,
+        jitter=policy.jitter,
+        classes=frozenset(policy.retry_on) or RETRIED_BY_DEFAULT,
+        never=NEVER_RETRIED.union(policy.never_on) if policy.never_on else NEVER_RETRIED,
+        max_elapsed_us=policy.max_elapsed_ms * 1000,
     )

@@ -14,7 +14,7 @@ from flowmesh.definitions.exports.states_errors import _BY_DEFAULT, _NEVER
 from flowmesh.definitions.exports.states_values import path_to
 from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition
-from flowmesh.plan.compiled import NEVER_RETRIED, RETRIED_BY_DEFAULT
+from flowmesh.plan.policies import NEVER_RETRIED, RETRIED_BY_DEFAULT
 from flowmesh.standards.choices import holds
 from tests.draws import draws
 from tests.unit.definitions.factories import http, node, resource, steps, task, workflow

@@ -4,7 +4,7 @@ import contextlib
 import random
 from typing import Any
 
-from flowmesh.api.common.v1 import search_pb2
+from flowmesh.api.common.v1 import priority_pb2, search_pb2
 from flowmesh.api.common.v1.journal_pb2 import JournalRecord
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
@@ -191,6 +191,8 @@ def random_signal(rng: random.Random) -> dict[str, Any]:
 def random_task(rng: random.Random, name: str) -> dict[str, Any]:
     """What only a task may have."""
     fields: dict[str, Any] = {}
+    if rng.random() < 0.4:
+        fields["priority"] = rng.choice(priority_pb2.Priority.values())
     if rng.random() < 0.3:
         fields["undo"] = undo(name, retry=rng.choice([None, RETRY]))
     if rng.random() < 0.1:
