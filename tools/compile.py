@@ -17,7 +17,7 @@ from flowmesh import core
 
 MODULES = {
     "libs/flowmesh/engine": (
-        "apply approvals children commands copying decide durable ending ends joining journal"
+        "apply approvals children commands copying decide durable ending ends held joining journal"
         " linked nodes pages progress recorded reruns searching starting state steered steering"
         " transition undoing variables waits"
     ),

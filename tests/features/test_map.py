@@ -3,13 +3,15 @@
 import asyncio
 import itertools
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from flowmesh.sdk import Client, Worker, Workflow
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Response, Suite
-from tests.features.natives import applied, resource, workflow
+from tests.features.commands import command
+from tests.features.natives import applied, refusal, resource, workflow
 
 Json = Any
 _numbers = itertools.count(1)
@@ -232,6 +234,42 @@ async def test_a_map_says_how_far_it_is(suite: Suite) -> None:
             await handle.result(30)
             after = await state()
     assert after["maps"]["each"] == {"total": 10, "running": 0, "completed": 10, "failed": 0}
+
+
+async def test_tasks_of_items_are_found_once_their_map_has_ended(suite: Suite) -> None:
+    """REST lists and shows them under their ids, the command in its text and its JSON."""
+    name = f"map-found-{next(_numbers)}"
+    given = {"source": "{{item}}", "pipeline": []}
+    double = {"id": "double", "taskRef": "transform", "input": given}
+    after = {"id": "after", "taskRef": "noop", "dependsOn": ["rows"]}
+    inner = {"id": "row", "map": {"items": "{{item}}", "tasks": [double]}}
+    rows = {"id": "rows", "map": {"items": "{{input.rows}}", "tasks": [inner]}}
+    await applied(suite, workflow(name, rows, after))
+    answer = await execute(suite, name, {"rows": [[1, 2], [3]]})
+    execution = answer.json["executionId"]
+
+    listed = await suite.get(f"/api/v1/executions/{execution}/nodes")
+    assert [node["nodeId"] for node in listed.json["nodes"]] == [
+        "rows",
+        "rows[0]/row",
+        "rows[0]/row[0]/double",
+        "rows[0]/row[1]/double",
+        "rows[1]/row",
+        "rows[1]/row[0]/double",
+        "after",
+    ]
+    path = f"/api/v1/executions/{execution}/nodes/{quote('rows[1]/row[0]/double', safe='')}"
+    found = await suite.get(path)
+    assert (found.json["status"], found.json["output"]) == ("completed", 3)
+    assert found.json["input"]["source"] == 3
+    missing = await suite.get(path.replace("double", "triple"))
+    assert refusal(missing) == (404, "NODE_NOT_FOUND")
+
+    shown = await command(suite, "get", "execution", execution)
+    traced = await command(suite, "trace", execution)
+    assert all("✔ rows[0]/row[1]/double" in each.out for each in (shown, traced))
+    one = await command(suite, "get", "execution", execution, "--task", "rows[0]/row[1]/double")
+    assert (one.json["status"], one.json["output"]) == ("completed", 2)
 
 
 async def test_a_map_defined_in_python_runs_its_handlers(suite: Suite) -> None:

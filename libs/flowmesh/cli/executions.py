@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
-from flowmesh.cli.shapes import MARKS, execution_json, node_line, value_json
+from flowmesh.cli.shapes import MARKS, execution_json, in_lines, node_json, node_line, value_json
 from flowmesh.cli.sources import read_value
 from flowmesh.cli.versions import chosen
 
@@ -117,17 +117,23 @@ def waits(hold: "Hold") -> str:
     return f"at {output.moment(hold.until)}{quiet}"
 
 
-def get_execution(execution: str, /, *, common: Common = COMMON) -> int:
-    """Show an execution with all its tasks.
+def get_execution(execution: str, /, *, task: str = "", common: Common = COMMON) -> int:
+    """Show an execution with its tasks, those of the items of its maps included.
 
     Parameters
     ----------
     execution
         Id of the execution.
+    task
+        Show only this task with its output, such as each[3]/charge.
     """
 
     async def work(client: "Client") -> int:
-        show(common, await client.get_execution(execution))
+        if task:
+            found = await client.get_execution(execution, node=task)
+            output.document(node_json(found.nodes[0]))
+        else:
+            show(common, await client.get_execution(execution, ended_items=True))
         return exit_codes.DONE
 
     return run(common, work)
@@ -163,8 +169,11 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
             output.line(f"  variable {name} = {output.compact(value)}")
     if not brief or not completed:
         now = datetime.now(UTC)
-        for node in execution.nodes:
+        nodes, left_out = in_lines(execution.nodes)
+        for node in nodes:
             output.line(f"  {node_line(node, now)}")
+        if left_out:
+            output.line(f"  … {left_out:,} more tasks of items that have ended; --json has them")
     if completed:
         output.document(value_json(execution.output))
     return code

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flowmesh.cli import exit_codes, output, tree
 from flowmesh.cli.common import COMMON, Common, run
 from flowmesh.cli.insights import document
-from flowmesh.cli.shapes import MARKS, doing
+from flowmesh.cli.shapes import MARKS, doing, in_lines
 
 if TYPE_CHECKING:
     from flowmesh.insight.traces import Trace
@@ -94,9 +94,9 @@ class Span:
         return _between(self.began_at, self.node.ended_at)
 
 
-def spans_of(execution: "Execution", events: Iterable["Event"]) -> dict[str, Span]:
-    """Every node of the execution with what its events say of each attempt."""
-    spans = {node.id: Span(node) for node in execution.nodes}
+def spans_of(nodes: Iterable["Node"], events: Iterable["Event"]) -> dict[str, Span]:
+    """Nodes of an execution with what its events say of each attempt."""
+    spans = {node.id: Span(node) for node in nodes}
     for event in events:
         span = spans.get(event.node)
         if span is not None and event.attempt:
@@ -135,10 +135,13 @@ def trace(execution: str, /, *, common: Common = COMMON) -> int:
         if common.json:
             document(report)
             return exit_codes.DONE
-        found = await client.get_execution(execution)
-        spans = spans_of(found, [event async for event in client.history(execution)])
+        found = await client.get_execution(execution, ended_items=True)
+        nodes, left_out = in_lines(found.nodes)
+        spans = spans_of(nodes, [event async for event in client.history(execution)])
         for line in trace_lines(found, spans, datetime.now(UTC)):
             output.line(line)
+        if left_out:
+            output.line(f"… {left_out:,} more tasks of items that have ended; --json has them")
         for line in summary_lines(report):
             output.line(line)
         return exit_codes.DONE
@@ -198,7 +201,13 @@ def _parents(spans: dict[str, Span]) -> dict[str, str]:
         if span.node.ended_at
     }
     dependencies = {node_id: span.node.dependencies for node_id, span in spans.items()}
-    return tree.parents(dependencies, ended)
+    found = tree.parents(dependencies, ended)
+    # A node of an item that depends on no other stands below its container.
+    for node_id, parent in found.items():
+        if not parent and "/" in node_id:
+            container = node_id[: node_id.rindex("[")]
+            found[node_id] = container if container in spans else ""
+    return found
 
 
 def _one_attempt(attempt: Attempt) -> str:

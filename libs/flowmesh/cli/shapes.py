@@ -1,15 +1,18 @@
 """Executions as JSON documents and as lines of text."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import output
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Execution, Failure, Node
+    from flowmesh.sdk import Execution, Failure, Items, Node
 
 # So long may a worker have a task before its execution's history tells.
 UNTOLD_MS = 1_000
+# Tasks of items that have ended well, in lines of text.
+ENDED_LINES_MAX = 100
 MARKS = {
     "pending": "·",
     "running": "▶",
@@ -120,6 +123,13 @@ def node_json(node: "Node") -> dict[str, Any]:
             "version": node.child_version or None,
             "executionId": node.child_execution_id or None,
         }
+    if node.items is not None:
+        shown["items"] = {
+            "total": node.items.total,
+            "running": node.items.running,
+            "completed": node.items.completed,
+            "failed": node.items.failed,
+        }
     if node.output is not None:
         shown["output"] = value_json(node.output)
     if node.failure is not None:
@@ -135,7 +145,22 @@ def node_json(node: "Node") -> dict[str, Any]:
 _WAITED_FOR = {
     "webhook.receive": "waits for a call; `flowmesh hooks` shows where",
     "signal": "waits for a signal",
+    "subworkflow": "waits for the execution that it started",
+    "continueAsNew": "starts the next run",
 }
+_CONTAINERS = frozenset({"map", "group", "states"})
+
+
+def in_lines(nodes: Sequence["Node"]) -> tuple[list["Node"], int]:
+    """The nodes to print, and how many are left out: tasks of items that have ended well."""
+    shown, room = [], ENDED_LINES_MAX
+    for node in nodes:
+        if "/" in node.id and node.status in ("completed", "skipped"):
+            room -= 1
+            if room < 0:
+                continue
+        shown.append(node)
+    return shown, max(0, -room)
 
 
 def node_line(node: "Node", now: datetime) -> str:
@@ -153,6 +178,12 @@ def node_line(node: "Node", now: datetime) -> str:
     return "  ".join(parts)
 
 
+def _progress(items: "Items") -> str:
+    failed = f", {items.failed} failed" if items.failed else ""
+    done = items.completed + items.failed
+    return f"{done} of {items.total} items done{failed}, {items.running} running"
+
+
 def doing(node: "Node", now: datetime) -> str:
     """What a running node waits for: time, a worker, or the worker that has it; or somebody."""
     if node.held:
@@ -166,6 +197,8 @@ def doing(node: "Node", now: datetime) -> str:
         return _WAITED_FOR[node.task_type]
     since_ms = max(0.0, (now - (node.scheduled_at or now)).total_seconds() * 1_000)
     waited = output.duration(since_ms)
+    if node.task_type in _CONTAINERS:
+        return _progress(node.items) if node.items is not None else f"for {waited}"
     if node.worker_id:
         return f"for {waited} at {node.worker_id}"
     if since_ms < UNTOLD_MS:

@@ -122,11 +122,26 @@ def _explain_begun(case: Case, node: NodeState) -> None:
 
 
 def _explain_unreached(case: Case, node_id: str) -> None:
-    """A node of an item that has not begun, or is over and forgotten."""
-    owner = owner_of(prefix_of(node_id))
+    """A node of an item that has not begun, or that has ended: only the history has it then."""
+    prefix = prefix_of(node_id)
+    owner = owner_of(prefix)
+    around = case.state.node(owner)
+    if around is not None and (around.status > RUNNING or _begun(around) > _item_of(prefix)):
+        case.add(iter([finding(Cause.NODE_ENDED, node_id, status=f"with its item of {owner}")]))
+        return
     case.add(iter([finding(Cause.NOT_REACHED, node_id, because_of=[owner], owner=owner)]))
     if not case.state.ended:
         _explain_node(case, owner)
+
+
+def _begun(owner: NodeState) -> int:
+    """Items of a container that have begun."""
+    inner = owner.map or owner.machine
+    return inner.begun if inner is not None else 0
+
+
+def _item_of(prefix: str) -> int:
+    return int(prefix[prefix.rindex("[") + 1 : -2])
 
 
 def _explain_pending(case: Case, scope: Scope, planned: PlanNode) -> None:

@@ -17,7 +17,7 @@ from flowmesh.sdk.definition_calls import (
 )
 from flowmesh.sdk.durable import CallFailed, DurableContext, NonDeterministic, StepFailed, step_key
 from flowmesh.sdk.events import Event
-from flowmesh.sdk.executions import Execution, Node, NodeStatus, Status, StoredValue
+from flowmesh.sdk.executions import Execution, Items, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
 from flowmesh.sdk.flow import MapNode, TaskNode, Workflow, workflow
 from flowmesh.sdk.handle import Handle
@@ -62,6 +62,7 @@ __all__ = [
     "Handle",
     "Hook",
     "Instantiated",
+    "Items",
     "Label",
     "MapNode",
     "Node",

@@ -181,9 +181,20 @@ class ExecutionCalls(Connection):
         """An execution that was started elsewhere; asks nothing yet."""
         return Handle(self, execution_id)
 
-    async def get_execution(self, execution_id: str) -> Execution:
-        """State of one execution with all its nodes, as last committed."""
-        request = pb.GetExecutionRequest(namespace=self.namespace, execution_id=execution_id)
+    async def get_execution(
+        self, execution_id: str, *, ended_items: bool = False, node: str = ""
+    ) -> Execution:
+        """State of one execution as last committed, with its nodes and those of items in progress.
+
+        With `ended_items` also the nodes of items that have ended, up to 12,000 nodes in all; with
+        `node` that node only, such as `each[3]/charge`, whether or not it has ended.
+        """
+        request = pb.GetExecutionRequest(
+            namespace=self.namespace,
+            execution_id=execution_id,
+            ended_items=ended_items,
+            node=node,
+        )
         response = await self.caller.call(self.executions.GetExecution, request)
         return execution_of(response.execution)
 

@@ -68,6 +68,16 @@ class StoredValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """How far a map is."""
+
+    total: int
+    running: int
+    completed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One node: attempts begun, times (UTC), output or failure."""
 
@@ -95,6 +105,8 @@ class Node:
     undoes: str = ""
     # Those who are asked to approve; nobody is anybody.
     assignees: tuple[str, ...] = ()
+    # Of a map whose items are known.
+    items: Items | None = None
 
     @property
     def duration_ms(self) -> float | None:
@@ -239,7 +251,12 @@ def node_of(message: execution_pb2.Node) -> Node:
         held=message.held,
         undoes=message.undoes,
         assignees=tuple(message.approval.assignees),
+        items=_optional(message, "map", _items_of),
     )
+
+
+def _items_of(message: execution_pb2.MapProgress) -> Items:
+    return Items(message.total, message.running, message.completed, message.failed)
 
 
 def _hold_of(message: execution_pb2.Hold) -> Hold:

@@ -339,8 +339,12 @@ class SyncClient:
     def handle(self, execution_id: str) -> SyncHandle:
         return SyncHandle(self._portal, self._client.handle(execution_id))
 
-    def get_execution(self, execution_id: str) -> Execution:
-        return self._portal.call(self._client.get_execution(execution_id))
+    def get_execution(
+        self, execution_id: str, *, ended_items: bool = False, node: str = ""
+    ) -> Execution:
+        return self._portal.call(
+            self._client.get_execution(execution_id, ended_items=ended_items, node=node)
+        )
 
     def list_executions(
         self,

@@ -93,8 +93,8 @@ class NodeResult(Answer, kw_only=True):
 
 
 class NodeRecords(Answer, kw_only=True):
-    """All nodes of an execution, in definition order; `truncated` where there is more: attempts in
-    the history, or inputs.
+    """All nodes of an execution, in definition order; `truncated` where there is more: nodes of
+    items, attempts in the history, or inputs.
     """
 
     execution_id: str

@@ -10,6 +10,7 @@ from flowmesh.api.history.v1 import history_service_pb2 as history
 from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.archiving import Archiving
+from flowmesh.orchestrator.ended_items import EndedItems
 from flowmesh.orchestrator.executions import Executions
 from flowmesh.orchestrator.histories import Histories
 from flowmesh.orchestrator.keyed_signals import KeyedSignals
@@ -20,6 +21,7 @@ from flowmesh.orchestrator.peers import was_forwarded
 from flowmesh.orchestrator.session import Session
 from flowmesh.orchestrator.session_stream import answers
 from flowmesh.orchestrator.stats_of_all import stats_of_all
+from flowmesh.orchestrator.subjects import Subjects
 from flowmesh.orchestrator.views import execution_message
 from flowmesh.rpc import known_choices, namespace_of
 
@@ -42,6 +44,7 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         self._archiving = archiving
         self._listing = listing
         self._core = core
+        self._ended_items = EndedItems(Subjects(core, archiving))
         self._keyed_signals = KeyedSignals(
             executions=executions, payloads=core.payloads, store=core.store
         )
@@ -54,6 +57,14 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
     async def GetExecution(
         self, request: pb.GetExecutionRequest, context: Any
     ) -> pb.GetExecutionResponse:
+        execution, truncated = await self._execution(request), False
+        if request.node:
+            await self._ended_items.keep_one(execution, request.node)
+        elif request.ended_items:
+            truncated = await self._ended_items.add(execution)
+        return pb.GetExecutionResponse(execution=execution, truncated=truncated)
+
+    async def _execution(self, request: pb.GetExecutionRequest) -> execution_pb2.Execution:
         namespace, execution_id = namespace_of(request), request.execution_id
         try:
             state = await self._executions.state(namespace, execution_id)
@@ -61,10 +72,10 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
             found = await self._archiving.execution(namespace, execution_id)
             if found is None:
                 raise
-            return pb.GetExecutionResponse(execution=found)
+            return found
         execution = execution_message(state)
         execution.continued_as = await self._executions.deliveries.continued_as(state)
-        return pb.GetExecutionResponse(execution=execution)
+        return execution
 
     async def ListExecutions(
         self, request: pb.ListExecutionsRequest, context: Any

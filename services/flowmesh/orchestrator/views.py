@@ -128,7 +128,7 @@ def _add_node(message: execution_pb2.Execution, node: NodeState) -> execution_pb
         worker_id=node.worker_id,
         due_at_us=node.due_at_us,
         approval=approval_message(node),
-        task_type=planned.spec.task_type if planned.spec is not None else _task_type(planned),
+        task_type=task_type_of(planned),
         undoes=scope.prefix + planned.undoes.id if planned.undoes is not None else "",
     )
     if node.child is not None:
@@ -140,7 +140,10 @@ def _add_node(message: execution_pb2.Execution, node: NodeState) -> execution_pb
     return added
 
 
-def _task_type(planned: PlanNode) -> str:
+def task_type_of(planned: PlanNode) -> str:
+    """The type of a task, or the word for a node that the engine runs itself."""
+    if planned.spec is not None:
+        return planned.spec.task_type
     if planned.receiver is not None:
         return "webhook.receive"
     return _TASK_TYPES.get(planned.kind, "")

@@ -10,9 +10,9 @@ from rich.console import Console
 from flowmesh.cli import output, tree
 from flowmesh.cli.board import Board
 from flowmesh.cli.histories import spans_of, trace_lines
-from flowmesh.cli.shapes import node_line
+from flowmesh.cli.shapes import ENDED_LINES_MAX, in_lines, node_line
 from flowmesh.cli.watching import draw
-from flowmesh.sdk import Event, Execution, Failure, Node, NodeStatus, Status
+from flowmesh.sdk import Event, Execution, Failure, Items, Node, NodeStatus, Status
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -90,7 +90,7 @@ EVENTS = [
 
 def test_a_trace_shows_who_waited_for_whom() -> None:
     """A node stands under the dependency that ended last; attempts have their own times."""
-    assert list(trace_lines(ORDER, spans_of(ORDER, EVENTS), at(100))) == [
+    assert list(trace_lines(ORDER, spans_of(ORDER.nodes, EVENTS), at(100))) == [
         "✔ order v2  completed  100 ms  exec-1",
         "└─ ✔ validate  10 ms  at +0 ms",
         "   ├─ ✔ charge  80 ms  at +10 ms",
@@ -144,6 +144,29 @@ def test_durations_read_well() -> None:
     """From milliseconds to hours."""
     shown = [output.duration(ms) for ms in (None, 0.4, 999, 1_500, 61_000, 7_380_000)]
     assert shown == ["-", "0 ms", "999 ms", "1.5 s", "1 min 01 s", "2 h 03 min"]
+
+
+def test_a_running_container_says_how_far_it_is() -> None:
+    """Nothing that the engine runs itself waits for a worker."""
+
+    def shown(task_type: str, items: Items | None = None) -> str:
+        running = node("each", 0, 0, status=NodeStatus.RUNNING)
+        of = replace(running, ended_at=None, worker_id="", task_type=task_type, items=items)
+        return node_line(of, at(14_200)).removeprefix("▶ each  running  ")
+
+    assert shown("map", Items(10, 2, 3, 0)) == "3 of 10 items done, 2 running"
+    assert shown("map", Items(10, 2, 3, 1)) == "4 of 10 items done, 1 failed, 2 running"
+    assert [shown(each) for each in ("map", "group", "states")] == ["for 14.2 s"] * 3
+    assert shown("subworkflow") == "waits for the execution that it started"
+
+
+def test_few_lines_show_the_tasks_of_items_that_ended() -> None:
+    """What runs or has failed is always there, and how much is left out."""
+    items = [node(f"each[{n}]/a", 0, 1) for n in range(ENDED_LINES_MAX + 5)]
+    failed = node("each[900]/a", 0, 1, status=NodeStatus.FAILED)
+    nodes, left_out = in_lines([node("each", 0, 1), *items, failed, node("after", 1, 2)])
+    assert (len(nodes), left_out) == (ENDED_LINES_MAX + 3, 5)
+    assert [each.id for each in nodes[-2:]] == ["each[900]/a", "after"]
 
 
 def test_a_running_task_says_what_it_waits_for() -> None:

@@ -153,6 +153,16 @@ def test_a_join_of_any_waits_for_one_of_its_edges() -> None:
     assert (found.cause, found.because_of) == (Cause.JOIN, ["b"])
 
 
+def test_a_task_of_an_item_that_is_over_has_ended() -> None:
+    """Also while other items of the map run, and after the map."""
+    run = Run(plan(each("m", [1, 2], node("x"), concurrency=1), node("after", "m")))
+    run.serve()
+    run.complete("m[0]/x")
+    assert causes(why(run, "m[0]/x")) == [(Cause.NODE_ENDED, "m[0]/x")]
+    run.complete("m[1]/x")
+    assert causes(why(run, "m[1]/x")) == [(Cause.NODE_ENDED, "m[1]/x")]
+
+
 def test_limits_of_the_execution_and_of_a_map() -> None:
     """Ready tasks beyond the parallelism, and items of a map beyond its concurrency."""
     run = Run(plan(node("a"), node("b"), parallelism=1))

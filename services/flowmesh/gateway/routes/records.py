@@ -11,7 +11,6 @@ from flowmesh.api.history.v1 import (
     history_service_pb2,
     insight_service_pb2,
 )
-from flowmesh.errors import NotFound
 from flowmesh.gateway.answers import Answer as Shape
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, TRACE_EVENTS_MAX
@@ -43,10 +42,7 @@ async def get_nodes(backends: Backends, request: Request) -> Response:
 async def get_node(backends: Backends, request: Request) -> Response:
     name = request.node("node")
     records = await _records(backends, request, name, inputs=True)
-    for record in records.nodes:
-        if record.node_id == name:
-            return json_response(record)
-    raise NotFound("NODE_NOT_FOUND", f"the execution has no task {name[:128]!r}")
+    return json_response(records.nodes[0])
 
 
 async def get_context(backends: Backends, request: Request) -> Response:
@@ -65,7 +61,7 @@ async def get_context(backends: Backends, request: Request) -> Response:
 
 
 async def _records(backends: Backends, request: Request, *nodes: str, inputs: bool) -> NodeRecords:
-    execution, events, truncated = await _with_history(backends, request)
+    execution, events, truncated = await _with_history(backends, request, *nodes)
     found = _Inputs(inputs={}, truncated=False)
     if inputs:
         call = insight_service_pb2.RenderInputsRequest(
@@ -79,12 +75,14 @@ async def _records(backends: Backends, request: Request, *nodes: str, inputs: bo
 
 
 async def _with_history(
-    backends: Backends, request: Request
+    backends: Backends, request: Request, node: str = ""
 ) -> tuple[execution_pb2.Execution, list[history_event_pb2.HistoryEvent], bool]:
-    """An execution, its events up to a bound, and whether there are more of them."""
+    """An execution, its events up to a bound, and whether there is more; of one node, or of all."""
     namespace, execution_id = request.namespace, request.id("executionId")
     found = await backends.executions.GetExecution(
-        pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
+        pb.GetExecutionRequest(
+            namespace=namespace, execution_id=execution_id, ended_items=True, node=node
+        )
     )
     events: list[history_event_pb2.HistoryEvent] = []
     after = 0
@@ -101,7 +99,7 @@ async def _with_history(
         after = page.next_after
         if not after:
             break
-    return found.execution, events, bool(after)
+    return found.execution, events, found.truncated or bool(after)
 
 
 ROUTES = (
@@ -112,7 +110,8 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="How each node went, attempt by attempt",
-            description="`nodes` and `nodeResults` are two shapes of the same records.",
+            description="`nodes` and `nodeResults` are two shapes of the same records. Nodes of"
+            " items that have ended are among them, up to 12,000 nodes in all.",
             query=(Query("inputs", "With what each got as its input.", "boolean"),),
             answers=(Answer(200, "Also of a running execution.", NodeRecords),),
             errors=(404,),
@@ -125,7 +124,9 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="How one node went, with what it got as its input",
-            description="The input is that of the last attempt, rendered from what is committed.",
+            description="The input is that of the last attempt, rendered from what is committed."
+            " A node of an item is named with its container, such as `each[3]/charge`, also when"
+            " the item has ended; in the path it is percent-encoded: `each%5B3%5D%2Fcharge`.",
             answers=(Answer(200, "Also of a running execution.", NodeExecution),),
             errors=(404,),
         ),

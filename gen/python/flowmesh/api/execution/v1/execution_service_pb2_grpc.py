@@ -142,9 +142,11 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetExecution(self, request, context):
-        """State of one execution with all its nodes, as last committed.
+        """State of one execution with its nodes, as last committed: those of its graph, and those of
+        items in progress.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
+        NOT_FOUND / NODE_NOT_FOUND          it has no node with the id that is asked for
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

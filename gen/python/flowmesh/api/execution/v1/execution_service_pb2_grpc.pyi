@@ -61,9 +61,11 @@ class ExecutionServiceStub:
       UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is away and the workflow is not cached
     """
     GetExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.GetExecutionRequest, _execution_service_pb2.GetExecutionResponse]
-    """State of one execution with all its nodes, as last committed.
+    """State of one execution with its nodes, as last committed: those of its graph, and those of
+    items in progress.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
+      NOT_FOUND / NODE_NOT_FOUND          it has no node with the id that is asked for
     """
     ListExecutions: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListExecutionsRequest, _execution_service_pb2.ListExecutionsResponse]
     """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
@@ -166,9 +168,11 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
       UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is away and the workflow is not cached
     """
     GetExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.GetExecutionRequest, _execution_service_pb2.GetExecutionResponse]  # type: ignore[assignment]
-    """State of one execution with all its nodes, as last committed.
+    """State of one execution with its nodes, as last committed: those of its graph, and those of
+    items in progress.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
+      NOT_FOUND / NODE_NOT_FOUND          it has no node with the id that is asked for
     """
     ListExecutions: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListExecutionsRequest, _execution_service_pb2.ListExecutionsResponse]  # type: ignore[assignment]
     """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
@@ -280,9 +284,11 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.GetExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.GetExecutionResponse, _abc.Awaitable[_execution_service_pb2.GetExecutionResponse]]:
-        """State of one execution with all its nodes, as last committed.
+        """State of one execution with its nodes, as last committed: those of its graph, and those of
+        items in progress.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
+          NOT_FOUND / NODE_NOT_FOUND          it has no node with the id that is asked for
         """
 
     @_abc_1.abstractmethod
