@@ -1,6 +1,7 @@
 """Running an execution again that has ended: over REST, the CLI and the SDK."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -26,6 +27,37 @@ async def test_an_execution_is_replayed_as_a_linked_new_one(suite: Suite, world:
     assert found["origin"] == {"executionId": execution, "fromNodes": []}
     assert found["input"] == {"order": 7}
     assert len(world.calls("again")) == 2
+
+
+async def test_replay_is_another_name_of_rerun(suite: Suite, world: World) -> None:
+    """Over REST and in the command, with the same options."""
+    _, execution = await started(suite, world, {"id": "a", "to": "twice"})
+    await ended(suite, execution, "completed")
+    answer = await suite.post(f"/api/v1/executions/{execution}:replay", {"fromNodes": ["a"]})
+    assert (answer.status, answer.json["rerunOf"]) == (202, execution), answer.text
+    ran = await command(suite, "replay", execution, "--from", "a", "--json")
+    assert (ran.code, ran.json["rerunOf"]) == (0, execution), ran.err
+
+
+async def test_a_retry_of_what_has_ended_names_the_rerun_that_does_it(
+    suite: Suite, world: World
+) -> None:
+    """The route and the command in the message work as they are written."""
+    world.answers("pay", status=400, times=1)
+    _, execution = await started(suite, world, {"id": "pay", "to": "pay"})
+    await ended(suite, execution, "failed")
+    refused = await suite.post(f"/api/v1/executions/{execution}/nodes/pay:retry")
+    assert refusal(refused) == (409, "EXECUTION_ENDED")
+    message = refused.json["error"]["message"]
+    path, _, body = message.partition("POST ")[2].partition(" or ")[0].partition(" ")
+    told = message.split("`")[1].split()
+    assert told == ["flowmesh", "rerun", execution, "--from", "pay"]
+
+    again = await suite.post(path, json.loads(body))
+    assert again.status == 202, again.text
+    await ended(suite, again.json["executionId"], "completed")
+    ran = await command(suite, *told[1:])
+    assert ran.code == 0, ran.err
 
 
 async def test_a_rerun_reuses_what_is_before_and_says_first_what_happens_again(

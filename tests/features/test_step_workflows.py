@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.steps import http, retry, sequence_of, step, told, workflow
@@ -69,6 +70,26 @@ async def test_with_too_few_slots_steps_start_by_priority(suite: Suite, world: W
     called = [call.route.removeprefix("slot-") for call in world.calls()]
 
     assert called == ["top", "high", "one", "two", "low"]
+
+
+async def test_a_step_is_held_for_a_retry_in_place(suite: Suite, world: World) -> None:
+    """With `onFailure: HOLD` the execution waits, and the retry lets it complete."""
+    world.answers("fragile", status=400, times=1)
+    flow = workflow(http(world, "fragile", onFailure="HOLD"), http(world, "rest", "fragile"))
+    path = f"/api/v1/executions/{await suite.begin(await suite.define(flow))}"
+
+    async def held() -> bool:
+        return bool((await suite.get(path)).json["tasks"]["fragile"].get("held"))
+
+    await until("the step is held", held, within_s=30)
+    retried = await suite.post(f"{path}/nodes/fragile:retry")
+    assert retried.status == 202, retried.text
+
+    async def completed() -> bool:
+        return bool((await suite.get(path)).json["status"] == "completed")
+
+    await until("the execution completes", completed, within_s=30)
+    assert len(world.calls("rest")) == 1
 
 
 @pytest.mark.feature("S2-02")

@@ -133,7 +133,7 @@ _EXECUTIONS: tuple[Row, ...] = (
     ("reject", "control:reject", "Reject what a task asks."),
     ("approval-link", "links:approval_link", "A link by which somebody decides."),
     ("rerun", "control:rerun", "Run an execution again, from some tasks on."),
-    ("replay", "control:replay", "Run an execution again as it was."),
+    ("replay", "control:rerun", "The same as rerun."),
     ("signal", "executions:signal", "Send a signal to an execution."),
     ("signal-by-key", "keyed_signals:signal_by_key", "Send a signal to who waits with a key."),
     ("tree", "trees:tree", "An execution and those it has started."),

@@ -1,4 +1,4 @@
-"""`retry`, `skip`, `complete`, `override`, `step`, `rerun`, `replay`."""
+"""`retry`, `skip`, `complete`, `override`, `step`, `rerun`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -347,28 +347,6 @@ def rerun(
         return run(common, work)
 
     return guarded(common, read_and_run)
-
-
-def replay(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
-    """Run an execution that has ended again as it was: all of it, with the same input and version.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    reason
-        Why; kept with the new execution.
-    """
-
-    async def work(client: "Client") -> int:
-        started = await client.handle(execution).rerun(reason=reason)
-        if common.json:
-            output.document({"executionId": started.id, "rerunOf": execution})
-        else:
-            output.line(started.id)
-        return exit_codes.DONE
-
-    return run(common, work)
 
 
 def _show_plan(common: Common, execution: str, planned: "RerunPlan", started: str) -> int:

@@ -7,6 +7,8 @@ Exception
 └── Moved               the partition has another owner, or none yet
 """
 
+import json
+
 from flowmesh.engine import Full
 from flowmesh.errors import (
     Conflict,
@@ -58,6 +60,21 @@ def execution_unreadable(execution_id: str) -> Unavailable:
 
 def execution_ended(execution_id: str, status: str) -> WrongState:
     return WrongState("EXECUTION_ENDED", f"execution {execution_id} is {status} already")
+
+
+def retry_ended(execution_id: str, status: str, node_id: str) -> WrongState:
+    """The refusal of a retry, with what repeats the node instead; without a node, what failed."""
+    # A rerun starts from nodes of the workflow itself.
+    first = node_id.partition("/")[0].partition("[")[0]
+    body = {"fromNodes": [first]} if first else {"fromFailed": True}
+    option = f"--from {first}" if first else "--from-failed"
+    return WrongState(
+        "EXECUTION_ENDED",
+        f"execution {execution_id} is {status} already; run it again from there as a new execution:"
+        f" POST /api/v1/executions/{execution_id}:rerun {json.dumps(body)}"
+        f" or `flowmesh rerun {execution_id} {option}`."
+        " A node with `onFailure: HOLD` waits for a retry in place",
+    )
 
 
 def execution_open(execution_id: str, status: str) -> WrongState:

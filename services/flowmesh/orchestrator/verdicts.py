@@ -1,5 +1,6 @@
 """What the engine says of a command, as its sender is told."""
 
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import (
     Command,
     Ended,
@@ -7,6 +8,7 @@ from flowmesh.engine import (
     NodeMissing,
     NodeUnfit,
     State,
+    Steer,
     StillOpen,
     TaskEnded,
     Transition,
@@ -21,6 +23,7 @@ from flowmesh.orchestrator.errors import (
     no_room,
     node_not_found,
     node_unfit,
+    retry_ended,
     wrong_status,
 )
 from flowmesh.orchestrator.failures import failure
@@ -34,7 +37,7 @@ def decided(state: State, command: Command, now_us: int, into: Transition) -> bo
     try:
         return decide(state, command, now_us, into)
     except Ended as ended:
-        return execution_ended(execution_id, status_name(ended.status))
+        return _ended(execution_id, status_name(ended.status), command)
     except Unfit as unfit:
         return wrong_status(execution_id, status_name(unfit.status))
     except NodeMissing as missing:
@@ -45,6 +48,15 @@ def decided(state: State, command: Command, now_us: int, into: Transition) -> bo
         return execution_open(execution_id, status_name(still.status))
     except Full as full:
         return no_room(execution_id, full)
+
+
+def _ended(execution_id: str, status: str, command: Command) -> FlowmeshError:
+    if isinstance(command, Steer):
+        if command.action == execution_pb2.NODE_ACTION_RETRY:
+            return retry_ended(execution_id, status, command.node)
+        if command.action == execution_pb2.NODE_ACTION_RETRY_FAILED:
+            return retry_ended(execution_id, status, "")
+    return execution_ended(execution_id, status)
 
 
 def in_place_of(poison: Work) -> list[Work]:

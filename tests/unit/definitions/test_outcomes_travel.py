@@ -92,6 +92,7 @@ def test_nothing_of_it_is_lost_on_the_way_to_graph_json_and_back() -> None:
     assert triggers(SOURCE) == triggers(graph) == triggers(native)
 
 
+UNDO_INPUT = {"source": "{{undo.output}}", "pipeline": []}
 STEPS = {
     "id": "w",
     "limits": {"concurrency": 3},
@@ -103,23 +104,29 @@ STEPS = {
             "limits": {"rate": 2},
             "requires": {"gpu": "yes"},
             "permissions": ["refund"],
+            "onFailure": "HOLD",
+            "totalTimeout": "5m",
         },
         {
             "id": "b",
             "action": "function",
             "params": {"code": "return context.n"},
             "cache": {"ttl": 5_000, "key": "{{context.n}}"},
+            "fallback": {"n": 1},
+            "undo": {"taskRef": "transform", "input": UNDO_INPUT},
         },
     ],
 }
 
 
 def test_what_step_json_says_of_a_task_goes_to_graph_json_and_back() -> None:
-    """Limits, labels, permissions, a cache, and what starts the workflow."""
+    """Limits, labels, permissions, a cache, failures, and what starts the workflow."""
     steps = json.dumps(STEPS).encode()
     graph = converted(steps, "application/json", "graph")
     back = converted(graph, "application/json", "steps")
     plans = [meaning(compile_source(each)) for each in (steps, graph, back)]
     assert plans[0] == plans[1] == plans[2]
     assert list(plans[0].nodes[0].permissions) == ["refund"]
+    assert plans[0].nodes[0].on_failure == plan_pb2.NODE_FAILURE_POLICY_HOLD
+    assert (plans[0].nodes[1].fallback, plans[0].nodes[1].HasField("undo")) == (b'{"n":1}', True)
     assert triggers(steps) == triggers(graph) == triggers(back) != []

@@ -28,7 +28,7 @@ from flowmesh.definitions.editor.parts import (
     text,
     url,
 )
-from flowmesh.definitions.editor.shared import of_tasks, of_workflows
+from flowmesh.definitions.editor.shared import of_tasks, of_workflows, outcomes
 from flowmesh.definitions.formats.common import METHODS, SCRIPTS
 from flowmesh.definitions.model import Priority
 
@@ -127,6 +127,7 @@ def _step() -> Schema:
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
             "cache": CACHE_MS,
+            **outcomes(),
             **of_tasks(),
         },
         "id",

@@ -5,6 +5,7 @@ from flowmesh.definitions.exports.parts import (
     Document,
     cache_of,
     common_of,
+    outcome_of,
     params_of,
     policy,
     said_of,
@@ -17,7 +18,6 @@ from flowmesh.definitions.model import (
     FailurePolicy,
     Join,
     Node,
-    Outcome,
     Workflow,
 )
 
@@ -75,8 +75,7 @@ def _step(node: Node, shown: Document, lost: Lost) -> Document:
             lost.note("an edge that is taken on failure", node.id)
     if node.join is not Join.STRICT:
         lost.note(f"the join {node.join.value!r} (steps wait as with 'strict')", node.id)
-    if node.outcome != Outcome():
-        lost.note("what follows from the failure of a node", node.id)
+    step |= outcome_of(node)
     if node.cache is not None:
         step |= cache_of(node.cache, node.cache.ttl_ms)
     if node.condition:

@@ -17,6 +17,7 @@ from flowmesh.definitions.formats.common import (
     retry_of,
     url_of,
 )
+from flowmesh.definitions.formats.outcomes import read_outcome
 from flowmesh.definitions.formats.searching import read_retention, read_search
 from flowmesh.definitions.formats.starting import read_start
 from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
@@ -120,6 +121,7 @@ def _node(reader: Reader) -> Node:
         limits=read_limits(reader),
         requires=read_requires(reader),
         permissions=read_permissions(reader),
+        outcome=read_outcome(reader, step_id, frozenset()),
     )
     reader.warn_of_unknown()
     return node

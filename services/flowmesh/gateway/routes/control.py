@@ -228,6 +228,10 @@ async def rerun(backends: Backends, request: Request) -> Response:
 
 _ERRORS = (400, 404, 409, 413, 415, 429)
 _HEADERS = (IDEMPOTENCY_KEY, ACTOR)
+_RERUNS = {
+    "rerun": "Run an execution again: from some nodes on, from what failed, or all of it",
+    "replay": "The same as `:rerun`",
+}
 ROUTES = (
     Route(
         "GET",
@@ -296,20 +300,24 @@ ROUTES = (
             errors=_ERRORS,
         ),
     ),
-    Route(
-        "POST",
-        "/api/v1/executions/{executionId}:rerun",
-        rerun,
-        Operation(
-            tag=EXECUTE,
-            summary="Run an execution again: from some nodes on, from what failed, or all of it",
-            body=Body(RerunRequest, required=False),
-            headers=_HEADERS,
-            answers=(
-                Answer(200, "What would run again, for `dryRun`.", answers.Rerun),
-                Answer(202, "A new execution does.", answers.Rerun),
+    *(
+        Route(
+            "POST",
+            f"/api/v1/executions/{{executionId}}:{name}",
+            rerun,
+            Operation(
+                tag=EXECUTE,
+                summary=summary,
+                body=Body(RerunRequest, required=False),
+                headers=_HEADERS,
+                answers=(
+                    Answer(200, "What would run again, for `dryRun`.", answers.Rerun),
+                    Answer(202, "A new execution does.", answers.Rerun),
+                ),
+                errors=_ERRORS,
             ),
-            errors=_ERRORS,
-        ),
+            alias=name,
+        )
+        for name, summary in _RERUNS.items()
     ),
 )
