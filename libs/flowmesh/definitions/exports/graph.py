@@ -11,6 +11,7 @@ from flowmesh.definitions.exports.parts import (
     Document,
     cache_of,
     common_of,
+    outcome_of,
     params_of,
     policies_of,
     policy,
@@ -76,7 +77,7 @@ def _graph(workflow: Workflow, drawn: Placed, people: dict[str, Document], lost:
             data = {key: value for key, value in shown.items() if key not in _NOT_DATA}
         else:
             kind, data = _data(node, lost)
-            said = said_of(node)
+            said = said_of(node) | outcome_of(node)
             if node.cache is not None:
                 said |= cache_of(node.cache, node.cache.ttl_ms)
         each: Document = {"id": node.id, "type": kind, "name": node.name}
