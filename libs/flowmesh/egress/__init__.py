@@ -4,7 +4,7 @@ It is for calls whose address a user wrote. Calls between the suite's own servic
 do not pass here.
 """
 
-from flowmesh.egress.client import Egress, Response
+from flowmesh.egress.client import Egress, Response, check_method, check_url
 from flowmesh.egress.errors import (
     EgressBlocked,
     EgressFailure,
@@ -35,4 +35,6 @@ __all__ = [
     "TooManyRedirects",
     "Unreachable",
     "check_headers",
+    "check_method",
+    "check_url",
 ]

@@ -142,7 +142,7 @@ class Egress:
         `redirects_max` times; 0 answers with the redirect itself.
         """
         check_headers(headers)
-        request = _Request(_method(method), _url(url), _with_defaults(headers), body)
+        request = _Request(check_method(method), check_url(url), _with_defaults(headers), body)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 return await self._follow(request, redirects_max, response_bytes_max)
@@ -206,13 +206,15 @@ class Egress:
         return socket.socket(family=family, type=kind, proto=protocol)
 
 
-def _method(method: str) -> str:
+def check_method(method: str) -> str:
+    """A method in capital letters; raises RequestInvalid."""
     if method.upper() not in METHODS:
         raise RequestInvalid(f"method {method[:32]!r} is none of {', '.join(sorted(METHODS))}")
     return method.upper()
 
 
-def _url(text: str) -> URL:
+def check_url(text: str) -> URL:
+    """A URL that can be called; raises RequestInvalid."""
     if len(text) > URL_CHARACTERS_MAX:
         raise RequestInvalid(f"urls are limited to {URL_CHARACTERS_MAX} characters")
     if any(ord(character) < 0x20 or character == "\x7f" for character in text):
@@ -221,11 +223,12 @@ def _url(text: str) -> URL:
         url = URL(text.strip())
         port = url.port
     except ValueError:
-        raise RequestInvalid("the url cannot be parsed") from None
+        message = "the url cannot be parsed; it needs a host, and a port from 1 to 65535 if any"
+        raise RequestInvalid(message) from None
     if url.scheme not in ("http", "https"):
         raise RequestInvalid("the url must begin with http:// or https://")
     if not url.host or "%" in url.host or port == 0:
-        raise RequestInvalid("the url names no host that can be called")
+        raise RequestInvalid("the url names no host and port that can be called")
     return url
 
 
@@ -244,7 +247,7 @@ def _redirected(request: _Request, status: int, location: str) -> _Request:
         target = request.url.join(URL(location))
     except ValueError:
         raise RequestInvalid("the redirect's location cannot be parsed") from None
-    target = _url(str(target))
+    target = check_url(str(target))
     headers = request.headers
     if target.origin() != request.url.origin():
         headers = across_hosts(headers)

@@ -102,7 +102,7 @@ class Authenticating:
             )
 
         if said.get("type") != "oauth2":
-            return await sent(_basic(said["username"], said["password"]) if said else "")
+            return await sent(basic_credentials(said["username"], said["password"]) if said else "")
         token, fetched = await self._token(said, end_us, "")
         response = await sent(f"Bearer {token}")
         if response.status != 401 or fetched:
@@ -141,7 +141,7 @@ class Authenticating:
         else:
             # Each part is form-encoded before it is joined: RFC 6749, 2.3.1.
             client = (quote(said[key], safe="") for key in ("clientId", "clientSecret"))
-            headers["Authorization"] = _basic(*client)
+            headers["Authorization"] = basic_credentials(*client)
         response = await self._sender.send(
             "POST",
             said["tokenUrl"],
@@ -169,7 +169,8 @@ class Authenticating:
         return value, max(0, life_us - TOKEN_MARGIN_US)
 
 
-def _basic(username: str, password: str) -> str:
+def basic_credentials(username: str, password: str) -> str:
+    """The value of the Authorization header; raises TaskFailure."""
     if ":" in username:
         raise invalid("a name in basic authentication holds no colon")
     return "Basic " + b64encode(f"{username}:{password}".encode()).decode()

@@ -4,6 +4,7 @@ What a definition says of the statement is fixed; what comes from an execution i
 or one of the identifiers that the definition lists.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
@@ -54,11 +55,15 @@ class DatabaseStep(Step):
 
     def _chosen(self, given: dict[str, Any]) -> dict[str, str]:
         for name, value in given.items():
-            if value not in self._allowed[name]:
-                listed = ", ".join(self._allowed[name])
-                message = f"the identifier {name} is {str(value)[:64]!r}, not one of {listed}"
-                raise invalid(message, reason="SQL_FORBIDDEN")
+            check_identifier(name, value, self._allowed[name])
         return given
+
+
+def check_identifier(name: str, value: Json, allowed: Sequence[str]) -> None:
+    """Raises TaskFailure for a name that the definition does not list."""
+    if value not in allowed:
+        message = f"the identifier {name} is {str(value)[:64]!r}, not one of {', '.join(allowed)}"
+        raise invalid(message, reason="SQL_FORBIDDEN")
 
 
 def database_executor(databases: Databases, now_us: NowUs) -> Executor:

@@ -239,7 +239,7 @@ def _body(config: dict[str, Json], roots: tuple[str, ...], given_type: str) -> _
     template = compiled(lambda: compile_template(body, roots))
     made = (template.references, template.constant)
     if given_type.startswith(_FORM):
-        return _Body(lambda scope, _: _form(template.render(scope)), _FORM, *made)
+        return _Body(lambda scope, _: form_of(template.render(scope)), _FORM, *made)
     if template.constant:
         fixed = orjson.dumps(body)
         return _Body(lambda _, __: fixed, _JSON)
@@ -254,7 +254,8 @@ def _no_body(_scope: Scope, _attempt: Attempt) -> None:
     return None
 
 
-def _form(value: Json) -> bytes:
+def form_of(value: Json) -> bytes:
+    """An object as a form; raises TaskFailure for anything else."""
     if not isinstance(value, dict):
         raise invalid("a form body must be an object")
     pairs = [

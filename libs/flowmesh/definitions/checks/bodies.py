@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, cast
 
+from flowmesh.definitions import constant_parts
 from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
 from flowmesh.definitions.checks.calls import check_statement
 from flowmesh.definitions.checks.parts import Parts
@@ -76,6 +77,7 @@ class Bodies:
                 self._text(task, body, "json" if is_json else "text", task.at(key), problems)
             elif body is not None:
                 self._value(task, body, task.at(key), problems)
+        constant_parts.check_http(task, problems)
 
     def _text(self, task: Task, text: str, mode: Mode, path: Path, problems: Problems) -> None:
         try:
@@ -174,6 +176,7 @@ class Bodies:
 
     def _database(self, task: Task, problems: Problems) -> None:
         check_statement(task, problems)
+        constant_parts.check_identifiers(task, problems)
         self._values(task, problems, "parameters", "identifiers")
 
     def _values(self, task: Task, problems: Problems, *keys: str) -> None:
@@ -186,6 +189,7 @@ class Bodies:
         for name, value in (config.get("metadata") or {}).items():
             self._text(task, value, "header", task.at("metadata", name), problems)
         self._value(task, config.get("request"), task.at("request"), problems)
+        constant_parts.check_unary(task, problems)
 
     def _custom(self, task: Task, problems: Problems) -> None:
         """A remote worker's own business, but templates in step JSON are rendered here."""

@@ -1,6 +1,7 @@
 """What both formats read alike: retry policies, callbacks, HTTP requests."""
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.constant_parts import check_url
 from flowmesh.definitions.model import Callbacks, Json, Retry
 from flowmesh.definitions.reader import Reader
 from flowmesh.sandbox.typescript import TypeScriptInvalid, javascript_of
@@ -87,6 +88,8 @@ def url_of(reader: Reader, key: str, *, required: bool = False) -> str:
     if not value.lower().startswith(("http://", "https://", "{{")):
         message = f"{key} must begin with http:// or https://"
         reader.problems.add("DEFINITION_INVALID", message, (*reader.path, key))
+    else:
+        check_url(value, (*reader.path, key), reader.problems)
     return value
 
 

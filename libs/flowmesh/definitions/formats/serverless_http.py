@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+from flowmesh.definitions.constant_parts import check_basic, check_header, check_headers, check_url
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless_layout import At
 from flowmesh.definitions.formats.serverless_oauth2 import oauth2_program
 from flowmesh.definitions.formats.serverless_values import unsupported
 from flowmesh.definitions.model import Json
+from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader
 from flowmesh.plan import HTTP_TIMEOUT_MS
 
@@ -26,6 +28,7 @@ def lay_http(at: At) -> None:
         given.wrong("output", "one of " + ", ".join(ANSWERS))
     # The parts become the members of one program, so that one evaluation makes the request.
     parts = {"uri": _endpoint(at, given)}
+    _check_headers(at, given)
     for key in ("headers", "query", "body"):
         if given.has(key):
             parts[key] = _part(at, given.raw(key), given, key)
@@ -42,6 +45,19 @@ def lay_http(at: At) -> None:
     replace(at, limit_ms=at.limit_ms or HTTP_TIMEOUT_MS).work(config)
 
 
+def _check_headers(at: At, given: Reader) -> None:
+    """Of the request as it is written: an expression may be anything."""
+    headers = given.raw("headers")
+    if isinstance(headers, dict):
+        constant = {name: "" if _computed(value) else value for name, value in headers.items()}
+        known = {name: value for name, value in constant.items() if isinstance(name, str)}
+        check_headers(known, (*given.path, "headers"), at.problems)
+
+
+def _computed(value: Json) -> bool:
+    return isinstance(value, str) and "${" in value
+
+
 def _part(at: At, value: Json, reader: Reader, key: str) -> str:
     """A member of the request as a program."""
     path = (*reader.path, key)
@@ -53,13 +69,20 @@ def _part(at: At, value: Json, reader: Reader, key: str) -> str:
 def _endpoint(at: At, given: Reader) -> str:
     endpoint = given.raw("endpoint")
     if isinstance(endpoint, str):
+        _check_endpoint(at, endpoint, (*given.path, "endpoint"))
         return at.expressions.uri(endpoint, (*given.path, "endpoint"), at.names)
     if not given.has("endpoint"):
         given.missing("endpoint", "a URI, or an object with one")
     holder = given.object("endpoint")
     given_one = isinstance(endpoint, dict)
     uri = holder.required_text("uri", "an http or https URI") if given_one else ""
+    _check_endpoint(at, uri, (*holder.path, "uri"))
     return at.expressions.uri(uri, (*holder.path, "uri"), at.names)
+
+
+def _check_endpoint(at: At, uri: str, path: Path) -> None:
+    if uri and "{" not in uri:
+        check_url(uri, path, at.problems)
 
 
 def _authentication(at: At, given: Reader) -> str:
@@ -114,6 +137,10 @@ def _credentials(at: At, reader: Reader, members: tuple[str, ...]) -> str:
     if _of_secret(at, reader):
         return ""
     for member in members:
-        reader.required_text(member, "a text or an expression")
+        text = reader.required_text(member, "a text or an expression")
+        if member == "username" and not _computed(text):
+            check_basic(text, (*reader.path, member), at.problems)
+        elif member == "token" and not _computed(text):
+            check_header("Authorization", text, (*reader.path, member), at.problems)
     reader.refuse_unknown()
     return at.expressions.program(reader.value, reader.path, at.names)

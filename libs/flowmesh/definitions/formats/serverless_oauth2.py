@@ -3,6 +3,7 @@
 The program that is made of it answers what `flowmesh.executors.authentication` takes.
 """
 
+from flowmesh.definitions.constant_parts import check_url
 from flowmesh.definitions.formats.serverless_layout import At
 from flowmesh.definitions.formats.serverless_values import unsupported
 from flowmesh.definitions.model import Json
@@ -55,6 +56,8 @@ def _token_url(at: At, reader: Reader) -> str:
     begins = ("http://", "https://", "${", "{")
     if authority and not authority.lower().startswith(begins):
         reader.wrong("authority", "an http or https URI")
+    elif "{" not in authority:
+        check_url(authority, (*reader.path, "authority"), at.problems)
     endpoints = reader.object("endpoints")
     token = endpoints.text("token") or _TOKEN_ENDPOINT
     # A token is used until it ends and never shown to these.

@@ -4,6 +4,7 @@ import re
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
+from flowmesh.definitions.constant_parts import check_headers, check_method, check_url
 from flowmesh.definitions.formats.machines import Machine
 from flowmesh.definitions.formats.states_layout import (
     At,
@@ -172,6 +173,19 @@ def _check_http(at: At) -> None:
     for name, key in names.items():
         if name not in _HTTP_KNOWN:
             at.refuse(f"{name[:64]} of an HTTP task", "Parameters", key)
+    _check_request(at, parameters)
+
+
+def _check_request(at: At, parameters: dict[str, Json]) -> None:
+    """The parts of an HTTP request that no path selects."""
+    path = (*at.path, "Parameters")
+    url, headers = parameters.get("ApiEndpoint"), parameters.get("Headers")
+    if isinstance(url, str):
+        check_url(url, (*path, "ApiEndpoint"), at.problems)
+    check_method(parameters.get("Method"), (*path, "Method"), at.problems)
+    if isinstance(headers, dict):
+        constant = {name: each for name, each in headers.items() if not name.endswith(".$")}
+        check_headers(constant, (*path, "Headers"), at.problems)
 
 
 def _resolved(at: At, resource: str) -> tuple[str, Task | None]:

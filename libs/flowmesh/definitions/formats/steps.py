@@ -37,6 +37,8 @@ from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, kind_of
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+# Built-in executors whose configuration no step has.
+_ELSEWHERE = frozenset({"approval", "decision", "signal", "serverless.task", "states.task"})
 _PRIORITIES = tuple(priority.name for priority in Priority)
 # Read by people and tools, and by us where a document is shown again.
 _DESCRIPTIVE = ("description", "version", "type", "metadata")
@@ -148,6 +150,11 @@ def read_retry(reader: Reader) -> Retry | None:
 def read_task(reader: Reader) -> Task:
     """The task that `action` and `params` say."""
     action = reader.identifier("action", "", required=False)
+    if action in _ELSEWHERE:
+        known = ", ".join(filter(None, ACTIONS))
+        message = f"{action} is no action of step JSON; use one of {known}, or a task type of yours"
+        reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "action"))
+        action = "noop"
     params = reader.object("params")
     executor, read = ACTIONS.get(action, (action, _custom))
     config = read(params)

@@ -8,7 +8,7 @@ import asyncio
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -79,7 +79,7 @@ class Channels:
         self._replaced.clear()
 
     async def call(self, rpc: Rpc) -> RpcAnswer:
-        metadata = _checked(rpc)
+        metadata = check_metadata(rpc.metadata)
         try:
             async with asyncio.timeout(rpc.timeout_ms / 1000):
                 return await self._call(rpc, metadata)
@@ -136,7 +136,7 @@ class Channels:
         if found is not None and now_s - found.since_s < CHANNEL_LIFE_S:
             self._open.move_to_end(target)
             return found
-        host, port = _host_and_port(target.address)
+        host, port = host_and_port(target.address)
         addresses = await self._resolver.addresses(host, port)
         made = _Open(_channel(target, host, port, addresses), now_s)
         if (replaced := self._open.pop(target, None)) is not None:
@@ -180,23 +180,24 @@ def _channel(target: Target, host: str, port: int, addresses: Sequence[str]) -> 
     return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(authorities), options)
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of a target; raises TaskFailure."""
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not _PORT.match(port) or int(port) not in _PORTS:
-        raise invalid("the target is not host:port")
+        raise invalid("the target is host:port, with a port from 1 to 65535")
     if any(character in host for character in "/,@% \t\r\n\0"):
         raise invalid("the target names no host that can be called")
     return host, int(port)
 
 
-def _checked(rpc: Rpc) -> list[tuple[str, str]]:
+def check_metadata(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
     """The metadata as it is sent; raises TaskFailure for what no call may have."""
     try:
-        check_headers(rpc.metadata)
+        check_headers(metadata)
     except FlowmeshError as error:
         raise invalid(error.message, reason=error.reason) from error
-    for name, value in rpc.metadata.items():
+    for name, value in metadata.items():
         if name.lower().startswith("grpc-") or name.lower().endswith("-bin"):
             message = f"metadata {name[:64]} is gRPC's own or binary, and cannot be given"
         elif not value.isascii():
@@ -204,7 +205,7 @@ def _checked(rpc: Rpc) -> list[tuple[str, str]]:
         else:
             continue
         raise invalid(message, reason="HEADER_INVALID")
-    return [(name.lower(), value) for name, value in rpc.metadata.items()]
+    return [(name.lower(), value) for name, value in metadata.items()]
 
 
 def _plain(metadata: Any) -> dict[str, str]:
