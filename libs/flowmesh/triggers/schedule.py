@@ -1,7 +1,7 @@
 """Instants of cron expressions in a time zone, as Debian's cron has them on days of DST.
 
-With five fields, a job at an hour that is skipped runs right after it, one at an hour that comes
-twice runs once; with six (seconds first) an expression is met by the clock on the wall as it goes.
+A job at an hour that is skipped runs right after it, one at an hour that comes twice runs once,
+with five fields and with six (seconds first). One of every hour or minute goes on as it is.
 Instants are microseconds since the epoch.
 """
 
@@ -26,6 +26,8 @@ _ALIASES: Final = {
 ALIASES: Final = tuple(_ALIASES)
 # Names that the databases of some machines have, each for something else, or that are of none.
 _OF_A_MACHINE: Final = ("localtime", "posixrules", "Factory", "posix/", "right/")
+_FIELDS: Final = 5
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND_US: Final = 1_000_000
 # Beyond what dates can be computed with, in every zone.
 _LAST_US: Final = int(datetime(9_900, 1, 1, tzinfo=UTC).timestamp()) * _SECOND_US
@@ -52,13 +54,14 @@ class Schedule:
             if text.lower() not in _ALIASES:
                 raise ScheduleInvalid(f"{text[:64]!r} is no alias; there are {', '.join(ALIASES)}")
             text = _ALIASES[text.lower()]
-        self._expression = text
         try:
-            self._from(0)
+            self._seconds = CronSim(text, _EPOCH).seconds
         except (CronSimError, ValueError, AssertionError, RecursionError) as error:
             what = f"{error}; " if isinstance(error, CronSimError) else ""
             form = "five fields, minute hour day month weekday, or six with seconds first"
             raise ScheduleInvalid(f"{what}a cron expression has {form}") from error
+        # The library has the rules of DST for five fields: seconds are set beside them.
+        self._expression = " ".join(text.split()[-_FIELDS:])
 
     def next_after(self, at_us: int) -> int | None:
         """The first instant after this one; None where there is none for decades."""
@@ -101,7 +104,9 @@ class Schedule:
     def _from(self, at_us: int) -> CronSim:
         # A second earlier: what falls on the very second that a fraction belongs to is after it.
         moment = datetime.fromtimestamp(max(at_us // _SECOND_US, 0), UTC)
-        return CronSim(self._expression, moment.astimezone(self._zone))
+        found = CronSim(self._expression, moment.astimezone(self._zone))
+        found.seconds = self._seconds
+        return found
 
 
 def _zone(name: str) -> tzinfo:

@@ -59,6 +59,42 @@ def test_six_fields_begin_with_seconds() -> None:
     assert times(Schedule("* * * * *"), since, until) == ["01 00:00:00", "01 00:01:00"]
 
 
+NIGHTS = [
+    ("2027-03-27T00:00:00+00:00", "2027-03-30T00:00:00+00:00"),
+    ("2027-10-30T00:00:00+00:00", "2027-11-02T00:00:00+00:00"),
+]
+
+
+def test_six_fields_follow_the_rules_of_five_when_the_clock_changes() -> None:
+    """The job runs right after an hour that is skipped, and once in one that comes twice."""
+    six = Schedule("0 30 2 * * *", BERLIN)
+    assert [times(six, *night) for night in NIGHTS] == [
+        ["27 01:30:00", "28 01:00:00", "29 00:30:00"],
+        ["30 00:30:00", "31 00:30:00", "01 01:30:00"],
+    ]
+
+
+@pytest.mark.parametrize("five", ["30 2 * * *", "15,45 2 * * SUN", "0 */2 * * *", "*/20 1-3 * * *"])
+def test_a_second_of_zero_changes_nothing(five: str) -> None:
+    """Over both nights, whatever the hours and minutes."""
+    for zone in (BERLIN, "America/New_York", "UTC"):
+        with_seconds = Schedule(f"0 {five}", zone)
+        for night in NIGHTS:
+            assert times(with_seconds, *night) == times(Schedule(five, zone), *night)
+
+
+def test_seconds_of_a_job_are_kept_when_the_clock_changes() -> None:
+    """Half a minute after the hour that was skipped."""
+    found = times(Schedule("30 30 2 * * *", BERLIN), *NIGHTS[0])
+    assert found == ["27 01:30:30", "28 01:00:30", "29 00:30:30"]
+
+
+def test_what_runs_every_few_seconds_does_not_care_of_dst() -> None:
+    """Four a minute, in a night of 25 hours."""
+    since, until = "2027-10-30T22:00:00+00:00", "2027-10-31T23:00:00+00:00"
+    assert len(times(Schedule("*/15 * * * * *", BERLIN), since, until)) == 25 * 60 * 4
+
+
 def test_an_alias_is_an_expression() -> None:
     """Once a month, at its beginning."""
     found = times(Schedule("@Monthly"), "2027-01-02T00:00:00+00:00", "2027-04-01T00:00:00+00:00")
