@@ -15,6 +15,7 @@ from flowmesh.errors import FlowmeshError
 
 Json = Any
 _INVALID = "DEFINITION_INVALID"
+_HEADER = "HEADER_INVALID"
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -188,8 +189,7 @@ def _judge(judge: Callable[[], object], path: Path, problems: Problems) -> bool:
     try:
         judge()
     except FlowmeshError as error:
-        known = error.reason if error.reason != "REQUEST_INVALID" else _INVALID
-        problems.add(known, error.message, path)
+        problems.add(error.reason if error.reason == _HEADER else _INVALID, error.message, path)
         return False
     except TaskFailure as failure:
         problems.add(str(failure.details.get("reason") or _INVALID), failure.message, path)
