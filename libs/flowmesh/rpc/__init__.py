@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from flowmesh.rpc.forward import forwarding
     from flowmesh.rpc.handlers import Handlers
     from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
-    from flowmesh.rpc.local import EOF, LOCAL_PEER
+    from flowmesh.rpc.local import LOCAL_PEER
     from flowmesh.rpc.pages import last_of, list_of, page_token, wrong_token
     from flowmesh.rpc.pauses import stream_retry_s
+    from flowmesh.rpc.pipe import EOF
     from flowmesh.rpc.refusals import error_of_refusal
     from flowmesh.rpc.remote import RemoteTarget
     from flowmesh.rpc.requests import after_of, is_id, known_choices, namespace_of, valid_id
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 else:
     HOMES = {
         "CHANNEL_OPTIONS": "limits",
-        "EOF": "local",
+        "EOF": "pipe",
         "SERVER_OPTIONS": "limits",
         "Channel": "channel",
         "Handlers": "handlers",

@@ -7,6 +7,7 @@ which of the two it has. A wrapped method raises nothing but FlowmeshError and c
 from __future__ import annotations  # grpc.aio types take parameters in stubs only
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
@@ -20,6 +21,7 @@ from google.protobuf.message import DecodeError
 from prometheus_client import Counter
 
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Unimplemented
+from flowmesh.rpc.coroutines import reading, yielding
 from flowmesh.rpc.scope import enter_call
 from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, status_of
 from flowmesh.telemetry.metrics import Metrics
@@ -85,7 +87,7 @@ class Method:
         return response
 
     async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
-        """Serves a call with a stream of responses; the servicer's method yields them."""
+        """Serves a call with a stream of responses."""
         try:
             if request is MALFORMED:
                 raise _malformed(self.path)
@@ -137,7 +139,11 @@ def _behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[..., Any]:
         handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     )
     assert found is not None
-    return found
+    if not inspect.iscoroutinefunction(found):
+        return found
+    if handler.response_streaming:
+        return yielding(found)
+    return reading(found) if handler.request_streaming else found
 
 
 def _malformed(path: str) -> Invalid:

@@ -20,6 +20,7 @@ from flowmesh.testing.reflection import reflected_services
 
 NAME = "flowmesh.api.registry.v1.RegistryService"
 CHECK = "/grpc.health.v1.Health/Check"
+SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 class Echo(pb_grpc.RegistryServiceServicer):
@@ -116,6 +117,22 @@ async def test_health_and_reflection_answer_for_every_service(settings: Settings
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         for version in ("v1", "v1alpha"):
             assert NAME in await reflected_services(channel, version)
+
+
+async def test_a_health_watcher_sees_every_change_of_status(settings: Settings) -> None:
+    """Watch says SERVING at once, and NOT_SERVING when the process begins to drain."""
+    async with (
+        running(settings, {"demo": echo("a")}) as process,
+        grpc.aio.insecure_channel(process.address) as channel,
+    ):
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        calls = [health.Watch(health_pb2.HealthCheckRequest(service=name)) for name in ("", NAME)]
+        unknown = health.Watch(health_pb2.HealthCheckRequest(service="none"))
+        first = [(await call.read()).status for call in (*calls, unknown)]
+        process.stop()
+        second = [(await call.read()).status for call in calls]
+    assert first == [SERVING, SERVING, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN]
+    assert second == [health_pb2.HealthCheckResponse.NOT_SERVING] * 2
 
 
 async def test_garbage_to_health_and_reflection_is_refused(settings: Settings) -> None:

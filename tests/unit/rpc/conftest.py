@@ -1,6 +1,6 @@
 """The same servicers in process, behind a socket, and behind a process that hands calls on.
 
-Every promise holds for all three.
+Every promise holds for all three, and for servicers whose streaming methods are coroutines.
 """
 
 from collections.abc import AsyncIterator
@@ -25,7 +25,14 @@ from flowmesh.rpc import (
     forwarding,
 )
 from flowmesh.telemetry import Metrics
-from tests.unit.rpc.servicers import Execution, Payload, Registry
+from tests.unit.rpc.servicers import (
+    CoroutineExecution,
+    CoroutinePayload,
+    CoroutineRegistry,
+    Execution,
+    Payload,
+    Registry,
+)
 
 
 @dataclass
@@ -49,6 +56,13 @@ SERVICES = (
     execution_service_pb2.DESCRIPTOR.services_by_name["ExecutionService"],
     execution_service_pb2.DESCRIPTOR.services_by_name["PayloadService"],
 )
+ADD = (
+    registry_grpc.add_RegistryServiceServicer_to_server,
+    execution_grpc.add_ExecutionServiceServicer_to_server,
+    execution_grpc.add_PayloadServiceServicer_to_server,
+)
+GENERATORS = (Registry, Execution, Payload)
+COROUTINES = (CoroutineRegistry, CoroutineExecution, CoroutinePayload)
 
 
 @asynccontextmanager
@@ -63,24 +77,22 @@ async def _serving(handlers: Handlers) -> AsyncIterator[RemoteTarget]:
     await server.stop(None)
 
 
-@pytest.fixture(params=["local", "remote", "forwarded"])
+@pytest.fixture(params=["local", "remote", "forwarded", "local_coroutines", "remote_coroutines"])
 async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
     metrics = Metrics()
     handlers = Handlers(metrics)
-    registry: Registry = cast(Any, Registry)()
-    for add, servicer in (
-        (registry_grpc.add_RegistryServiceServicer_to_server, registry),
-        (execution_grpc.add_ExecutionServiceServicer_to_server, cast(Any, Execution)()),
-        (execution_grpc.add_PayloadServiceServicer_to_server, cast(Any, Payload)()),
-    ):
+    place, _, coroutines = request.param.partition("_")
+    kinds = COROUTINES if coroutines else GENERATORS
+    servicers = [cast(Any, kind)() for kind in kinds]
+    for add, servicer in zip(ADD, servicers, strict=True):
         cast(Any, add)(servicer, handlers)
     async with AsyncExitStack() as stack:
         remote = await stack.enter_async_context(_serving(handlers))
-        if request.param == "forwarded":
+        if place == "forwarded":
             front = Handlers(Metrics())
             for descriptor in SERVICES:
                 methods = forwarding(descriptor, fixed(remote))
                 front.add_registered_method_handlers(descriptor.full_name, methods)
             remote = await stack.enter_async_context(_serving(front))
-        target: Target = LocalTarget(handlers) if request.param == "local" else remote
-        yield Service(registry, metrics, target, remote.address)
+        target: Target = LocalTarget(handlers) if place == "local" else remote
+        yield Service(servicers[0], metrics, target, remote.address)

@@ -12,6 +12,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_gr
 from flowmesh.api.registry.v1 import registry_service_pb2 as registry
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as registry_grpc
 from flowmesh.errors import NotFound, Violation
+from flowmesh.rpc import EOF
 from flowmesh.telemetry import current_traceparent
 
 SECRET = "the password is hunter2"
@@ -93,3 +94,31 @@ class Payload(execution_grpc.PayloadServiceServicer):
     ) -> execution.PutPayloadResponse:
         data = b"".join([request.chunk async for request in requests])
         return execution.PutPayloadResponse(payload=payload_pb2.Payload(data=data))
+
+
+class CoroutineRegistry(Registry):
+    """The same, with a coroutine that writes its responses to the context."""
+
+    async def WatchInstances(self, request: Any, context: Any) -> None:  # type: ignore[override]
+        async for response in super().WatchInstances(request, context):
+            await context.write(response)
+
+
+class CoroutineExecution(Execution):
+    """The same, with a coroutine that reads and writes through the context."""
+
+    async def Session(self, requests: Any, context: Any) -> None:  # type: ignore[override]
+        async for response in super().Session(_read(context), context):
+            await context.write(response)
+
+
+class CoroutinePayload(Payload):
+    """The same, reading the requests through the context."""
+
+    async def PutPayload(self, requests: Any, context: Any) -> execution.PutPayloadResponse:
+        return await super().PutPayload(_read(context), context)
+
+
+async def _read(context: Any) -> AsyncIterator[Any]:
+    while (request := await context.read()) is not EOF:
+        yield request

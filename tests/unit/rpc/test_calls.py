@@ -138,6 +138,9 @@ async def test_cancelling_a_stream_ends_the_servicer(service: Service) -> None:
     await service.registry.waiting.wait()
     call.cancel()
     await service.registry.cancelled.wait()
+    with pytest.raises(asyncio.CancelledError):
+        while await call.read():
+            pass
     assert call.done()
 
 
