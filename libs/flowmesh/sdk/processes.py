@@ -159,5 +159,5 @@ def _result(sent: bytes, pipe: "Connection[bytes, bytes]") -> task_pb2.TaskResul
         except FlowmeshError as error:
             return noted(failed(token, "ValidationError", f"output: {error.message}"), context)
         return noted(task_pb2.TaskResult(token=token, output=payload), context)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises
+    except BaseException as error:  # noqa: BLE001 - whatever user code raises
         return noted(result_of_error(token, error), context)

@@ -36,7 +36,7 @@ def result_of_error(token: str, error: BaseException) -> task_pb2.TaskResult:
     """The failure that an exception of a handler is, whatever looking at it raises."""
     try:
         return _failure_of(token, error)
-    except Exception as fault:  # noqa: BLE001 - raised by code of the exception itself
+    except BaseException as fault:  # noqa: BLE001 - raised by code of the exception itself
         name, why = type(error).__name__, type(fault).__name__
         return failed(token, name, f"{name}, of which no more can be told: {why}")
 

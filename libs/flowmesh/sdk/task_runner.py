@@ -15,6 +15,7 @@ from flowmesh.sdk import limits
 from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.durable.host import DurableTask
 from flowmesh.sdk.handlers import Handler, Mode
+from flowmesh.sdk.interrupts import raise_ctrl_c
 from flowmesh.sdk.notes import noted
 from flowmesh.sdk.payloads import Json, Payloads, decode_inline, encode
 from flowmesh.sdk.processes import Job, Processes
@@ -149,9 +150,8 @@ class TaskRunner:
             contextvars.copy_context().run(coroutine.send, None)
         except StopIteration as stop:
             self._complete(task.token, stop.value, context)
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:  # noqa: BLE001 - whatever user code raises
+            raise_ctrl_c(error)
             self._finished(noted(result_of_error(task.token, error), context))
         else:
             coroutine.close()
@@ -190,9 +190,8 @@ class TaskRunner:
                 result = failed(token, "Timeout", f"no result within {task.timeout_ms} ms")
             else:
                 result = failed(token, "Cancelled", "the task was canceled")
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:  # noqa: BLE001 - whatever user code raises
+            raise_ctrl_c(error)
             result = result_of_error(token, error)
         self._end(token, noted(result, running.context))
 
@@ -221,9 +220,11 @@ class TaskRunner:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="flowmesh-task")
         variables = contextvars.copy_context()
-        output = await self._loop.run_in_executor(
+        output, error = await self._loop.run_in_executor(
             self._pool, _called, variables, function, arguments
         )
+        if error is not None:
+            raise error
         return await output if asyncio.iscoroutine(output) else output
 
     async def _in_process(
@@ -262,9 +263,15 @@ class TaskRunner:
 
 def _called(
     variables: contextvars.Context, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> Any:
+) -> tuple[Any, BaseException | None]:
+    """The output or the exception, which a future would not deliver if it were StopIteration,
+    GeneratorExit or the like."""
     try:
-        return variables.run(function, *arguments)
+        return variables.run(function, *arguments), None
     except StopIteration as error:
-        # A future cannot hold it, and who waits for the future would wait for ever.
-        raise RuntimeError("the handler raised StopIteration") from error
+        # Raised out of a coroutine it would be the coroutine's output.
+        wrapped = RuntimeError("the handler raised StopIteration")
+        wrapped.__cause__ = error
+        return None, wrapped
+    except BaseException as error:  # noqa: BLE001 - whatever user code raises
+        return None, error

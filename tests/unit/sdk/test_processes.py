@@ -38,6 +38,19 @@ async def test_handlers_run_in_other_processes_one_after_the_other(
     assert not psutil.pid_exists(first["pid"])
 
 
+@pytest.mark.parametrize("name", ["GeneratorExit", "KeyboardInterrupt"])
+async def test_an_exception_that_is_no_error_keeps_its_name(
+    client: Client, server: StandIn, name: str
+) -> None:
+    """The attempt fails under it, and its process goes on."""
+    worker = Worker(client, processes=1)
+    worker.register("raises", crunching.raises, pool="process")
+    async with worker:
+        server.workers.task("t1", "raises", name)
+        result = await server.workers.result("t1")
+    assert error_class(result) == name
+
+
 async def test_a_result_that_is_no_json_fails_as_in_the_worker(
     client: Client, server: StandIn
 ) -> None:

@@ -110,6 +110,102 @@ async def test_a_durable_handler_that_exits_fails_its_task() -> None:
     assert await ended(LocalEnvironment(durable={"d": handler}), "d") == ("failed", "SystemExit")
 
 
+class Own(BaseException):
+    """An exception of a user's library that is no Exception."""
+
+
+class Unprintable(Exception):
+    """One whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise Own
+
+
+EXCEPTIONS: list[Callable[[], BaseException]] = [
+    GeneratorExit,
+    KeyboardInterrupt,
+    SystemExit,
+    Own,
+    Unprintable,
+    lambda: BaseExceptionGroup("several", [GeneratorExit(), KeyboardInterrupt()]),
+]
+NAMES = [type(make()).__name__ for make in EXCEPTIONS]
+
+
+def raising(error: BaseException, kind: str) -> Callable[..., Any]:
+    """A function of no or any arguments that raises the error."""
+
+    async def at_once(*_: Any) -> Any:
+        raise error
+
+    async def later(*_: Any) -> Any:
+        await asyncio.sleep(0)
+        raise error
+
+    def plain(*_: Any) -> Any:
+        raise error
+
+    async def awaited(*_: Any) -> Any:
+        await asyncio.to_thread(plain)
+
+    kinds = {"at once": at_once, "later": later, "plain": plain, "awaited": awaited}
+    return kinds[kind]
+
+
+KINDS = ["at once", "later", "plain", "awaited"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("make", EXCEPTIONS, ids=NAMES)
+async def test_any_exception_ends_the_attempt_under_its_name(
+    make: Callable[[], BaseException], kind: str
+) -> None:
+    """The worker goes on, which the second run shows."""
+    error = make()
+    flow = Workflow("flow")
+    flow.task("only", raising(error, kind))
+    environment = LocalEnvironment()
+    for _ in range(2):
+        assert await ended(environment, flow) == ("failed", type(error).__name__)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("make", EXCEPTIONS, ids=NAMES)
+async def test_any_exception_of_a_step_reaches_its_handler(
+    make: Callable[[], BaseException], kind: str
+) -> None:
+    """As StepFailed under the name of the exception."""
+    error = make()
+
+    async def handler(ctx: DurableContext, given: Any) -> Any:
+        with pytest.raises(StepFailed) as caught:
+            await ctx.step("only", raising(error, kind))
+        return caught.value.failure.error_class
+
+    async with asyncio.timeout(10):
+        run = await LocalEnvironment(durable={"d": handler}).run("d")
+    assert (run.status, run.output) == ("completed", type(error).__name__)
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["itself", "in a task of its own"])
+@pytest.mark.parametrize("make", EXCEPTIONS, ids=NAMES)
+async def test_any_exception_of_a_durable_handler_ends_its_attempt(
+    make: Callable[[], BaseException], inside: bool
+) -> None:
+    """Also one that a task of the handler raised."""
+    error = make()
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    async def handler(ctx: DurableContext, given: Any) -> Any:
+        await (asyncio.gather(fails()) if inside else fails())
+
+    expected = ("failed", type(error).__name__)
+    assert await ended(LocalEnvironment(durable={"d": handler}), "d") == expected
+
+
 @pytest.mark.parametrize("size", [10, 300_000], ids=["a small output", "a stored output"])
 async def test_what_a_durable_handler_notes_is_kept_with_its_output(size: int) -> None:
     """However large that is."""

@@ -18,6 +18,7 @@ from flowmesh.sdk.durable.context import DurableContext, Step
 from flowmesh.sdk.durable.failures import NON_DETERMINISTIC, NonDeterministic, OperationFailed
 from flowmesh.sdk.durable.run import SLEEP, Operation, Run
 from flowmesh.sdk.handlers import Mode
+from flowmesh.sdk.interrupts import raise_ctrl_c
 from flowmesh.sdk.notes import noted
 from flowmesh.sdk.payloads import Json, Payloads, decode_inline, encode
 from flowmesh.sdk.results import failed, result_of_error, transfer_failed
@@ -286,9 +287,8 @@ class DurableTask:
             context.run(step.function(*step.args, **step.kwargs).send, None)
         except StopIteration as stop:
             self._inline_ended(operation.index, stop.value)
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:  # noqa: BLE001 - whatever user code raises
+            raise_ctrl_c(error)
             self._step_ended(operation.index, None, result_of_error("", error).failure)
 
     def _inline_ended(self, index: int, value: Json) -> None:
@@ -326,9 +326,8 @@ class DurableTask:
                 async with asyncio.timeout(step.timeout_ms / 1000 if step.timeout_ms else None):
                     value = await self._called(step)
                 output, failure = await self._packed(value)
-            except (KeyboardInterrupt, GeneratorExit):
-                raise
             except BaseException as error:  # whatever user code raises
+                raise_ctrl_c(error)
                 if _is_stopped(error):
                     raise
                 output, failure = None, result_of_error("", error).failure

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, NoReturn, Protocol
 
+from flowmesh.sdk.interrupts import raise_ctrl_c
+
 _log = logging.getLogger("flowmesh.sdk")
 
 CALLBACKS_MAX = 1_000_000
@@ -47,8 +49,9 @@ def _run(handle: asyncio.Handle) -> None:
     """A callback; what ends the program elsewhere is how a task has ended here."""
     try:
         handle._run()
-    except SystemExit:
-        _log.debug("a durable handler raised SystemExit")
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise_ctrl_c(error)
+        _log.debug("a durable handler raised %s", type(error).__name__)
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:
