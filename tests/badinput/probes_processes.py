@@ -56,7 +56,7 @@ async def _(bench: Bench, n: int) -> str:
 
 @probe("endpoint of an instance")
 async def _(bench: Bench, n: int) -> str:
-    return await bench.call(REGISTER, instance(endpoint="x" * n))
+    return await bench.call(REGISTER, instance(endpoint="http://a/".ljust(n, "x")))
 
 
 @probe("heartbeat interval")

@@ -10,7 +10,9 @@ import pytest
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.errors import Invalid
 from flowmesh.runtime import Process, Runtime, Settings
+from flowmesh.sdk import Client, Service, ServiceEndpoint, ServiceType
 from flowmesh.testing.suite import Suite
 
 PATIENCE_S = 30
@@ -110,3 +112,45 @@ async def test_services_are_found_by_capability(suite: Suite) -> None:
 
     assert [each.name for each in listed.instances] == [f"a-{unique}"]
     assert [each["name"] for each in answer.json["services"]] == [f"a-{unique}"]
+
+
+@pytest.mark.feature("S4-45")
+async def test_a_service_of_the_model_is_registered_and_found(suite: Suite) -> None:
+    """By the SDK and by REST; a port alone is on the host that the registration comes from."""
+    endpoint = ServiceEndpoint(port=8080)
+    name = f"agent-{uuid.uuid4().hex[:8]}"
+    service = Service(name, ServiceType.AGENT, endpoint, ["data_processing"])
+    async with (
+        Client(suite.grpc_address) as client,
+        client.registered(service) as registered,
+    ):
+        found = [each async for each in client.services(name=name, type=ServiceType.AGENT)]
+        (shown,) = (await suite.get(f"/api/v1/services?name={name}")).json["services"]
+
+    assert endpoint.get_url() == "http://localhost:8080"
+    assert found == [registered]
+    assert ServiceEndpoint.parse(registered.endpoint).get_url() == "http://127.0.0.1:8080"
+    assert (shown["type"], shown["endpoint"]) == ("AGENT", "http://127.0.0.1:8080")
+    assert shown["capabilities"] == ["data_processing"]
+
+
+NOT_ENDPOINTS = {
+    "nonsense": "has no port",
+    "localhost:99999999": "a port is 1 to 65535",
+    "localhost:-1": "a port is 1 to 65535",
+    "http://": "has no port",
+    "http://exa mple:80": "neither a name nor an IP address",
+    "10.0.0.999:80": "neither a name nor an IP address",
+}
+
+
+@pytest.mark.parametrize("endpoint", NOT_ENDPOINTS)
+async def test_an_endpoint_that_is_none_is_refused(suite: Suite, endpoint: str) -> None:
+    """By the registry and by the SDK, with what is wrong."""
+    request = registration("wrong")
+    request.instance.endpoint = endpoint
+    with pytest.raises(Invalid, match=NOT_ENDPOINTS[endpoint]) as refused:
+        await registry_of(suite).RegisterInstance(request)
+    assert [each.field for each in refused.value.violations] == ["instance.endpoint"]
+    with pytest.raises(Invalid, match=NOT_ENDPOINTS[endpoint]):
+        ServiceEndpoint.parse(endpoint)

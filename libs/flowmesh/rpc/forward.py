@@ -2,7 +2,7 @@
 
 Messages pass as the bytes they are. Errors, deadlines, cancels and the trace context pass too,
 because both sides are the handlers and channels that every service has; the caller's own
-metadata is handed on here.
+metadata and its address are handed on here.
 """
 
 from __future__ import annotations  # grpc's types take parameters in stubs only
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 Behaviour = Callable[[Any, Any], Any]
 
+# The metadata key of the address that a forwarded call came from.
+PEER = "flowmesh-peer"
 # Belongs to one connection or is set anew for the call that goes out.
-NOT_HANDED_ON = (":", "grpc-", "user-agent", TRACEPARENT)
+NOT_HANDED_ON = (":", "grpc-", "user-agent", TRACEPARENT, PEER)
 
 
 def forwarding(
@@ -68,4 +70,13 @@ def _streamed(call: Callable[..., Any]) -> Behaviour:
 
 def _handed_on(context: Any) -> MetadataItems:
     items: MetadataItems = context.invocation_metadata() or ()
-    return tuple((key, value) for key, value in items if not key.startswith(NOT_HANDED_ON))
+    kept = [(key, value) for key, value in items if not key.startswith(NOT_HANDED_ON)]
+    return (*kept, (PEER, context.peer()))
+
+
+def caller_of(context: Any) -> str:
+    """The gRPC peer that sent the call, also when another process has forwarded it."""
+    for key, value in context.invocation_metadata() or ():
+        if key == PEER:
+            return str(value)
+    return str(context.peer())

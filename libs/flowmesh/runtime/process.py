@@ -152,6 +152,7 @@ class Process:
             self._listener.close()
             raise StartError(_port_taken("gRPC", settings.grpc_port, "--grpc-port")) from error
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+        host = f"[{host}]" if ":" in host else host
         self.address = settings.advertise or f"{host}:{server.port}"
         self.grpc_port = server.port
         return server

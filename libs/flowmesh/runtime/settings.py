@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flowmesh.rpc.endpoints import Address
+
 ENV_PREFIX = "FLOWMESH_"
 # Read by the command line of clients, which may run in the same environment, and by flowmesh.core.
 OTHER_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE", "FLOWMESH_CORE"})
@@ -135,6 +137,13 @@ class Settings(BaseSettings):
     def builtin_queues(self) -> tuple[str, ...]:
         """The queues of `worker_queues`."""
         return _listed(self.worker_queues)
+
+    @field_validator("advertise")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and not Address.parse(value).host:
+            raise ValueError(f"{value!r} has no host; expected host:port")
+        return value
 
     @field_validator("egress_allow")
     @classmethod

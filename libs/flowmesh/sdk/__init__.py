@@ -5,7 +5,7 @@ gives the same with blocking calls.
 """
 
 from flowmesh.sdk.backfill import Backfill, BackfillItem, items_of, run_backfill
-from flowmesh.sdk.client import Client, ServiceInstance
+from flowmesh.sdk.client import Client
 from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.definition_calls import (
     Applied,
@@ -23,6 +23,7 @@ from flowmesh.sdk.flow import MapNode, TaskNode, Workflow, workflow
 from flowmesh.sdk.handle import Handle
 from flowmesh.sdk.refs import Ref
 from flowmesh.sdk.resources import WorkflowTask
+from flowmesh.sdk.services import Service, ServiceEndpoint, ServiceInstance, ServiceType
 from flowmesh.sdk.session import Session, SessionCall
 from flowmesh.sdk.step_context import StepContext
 from flowmesh.sdk.sync import SyncClient, SyncHandle
@@ -74,7 +75,10 @@ __all__ = [
     "Ref",
     "Registered",
     "Retry",
+    "Service",
+    "ServiceEndpoint",
     "ServiceInstance",
+    "ServiceType",
     "Session",
     "SessionCall",
     "Status",

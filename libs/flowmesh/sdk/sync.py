@@ -22,7 +22,7 @@ from flowmesh.insight.traces import Trace
 from flowmesh.insight.watching import Watch
 from flowmesh.rehearsal.report import Report
 from flowmesh.sdk import limits
-from flowmesh.sdk.client import Client, ServiceInstance
+from flowmesh.sdk.client import Client
 from flowmesh.sdk.definition_calls import Applied, Definition, Registered, Stored, Validation
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Status, StoredValue
@@ -31,6 +31,7 @@ from flowmesh.sdk.histories import History
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.portal import Portal
 from flowmesh.sdk.search_calls import Count, SearchValue
+from flowmesh.sdk.services import Service, ServiceInstance
 from flowmesh.sdk.steering import UNSET, RerunPlan
 from flowmesh.sdk.template_calls import Instantiated, Template
 from flowmesh.sdk.trigger_calls import Fired, Hook, Published, Trigger
@@ -417,6 +418,15 @@ class SyncClient:
         return self._portal.iterate(
             lambda: self._client.services(name=name, type=type, capability=capability)
         )
+
+    def register_service(self, service: Service) -> ServiceInstance:
+        return self._portal.call(self._client.register_service(service))
+
+    def heartbeat_service(self, service_id: str, status: str = "HEALTHY") -> None:
+        self._portal.call(self._client.heartbeat_service(service_id, status))
+
+    def deregister_service(self, service_id: str) -> None:
+        self._portal.call(self._client.deregister_service(service_id))
 
     def fetch(self, value: StoredValue) -> Json:
         return self._portal.call(self._client.fetch(value))

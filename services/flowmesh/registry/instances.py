@@ -10,6 +10,7 @@ from flowmesh.errors import Invalid, NotFound, Violation
 from flowmesh.registry.health import instance_message
 from flowmesh.registry.store import InstanceStore
 from flowmesh.rpc import last_of, page_token
+from flowmesh.rpc.endpoints import Address
 
 INTERVAL_DEFAULT_MS: Final = 1_000
 INTERVAL_MIN_MS: Final = 100
@@ -48,10 +49,16 @@ class Instances:
     def __init__(self, *, store: InstanceStore) -> None:
         self._store = store
 
-    async def register(self, instance: pb.Instance, *, interval_ms: int) -> pb.Instance:
-        """Adds or replaces; raises Invalid with one violation per bad field."""
+    async def register(
+        self, instance: pb.Instance, *, interval_ms: int, host: str = "localhost"
+    ) -> pb.Instance:
+        """Adds or replaces; raises Invalid with one violation per bad field.
+
+        An endpoint without a host is on `host`.
+        """
         interval_ms = interval_ms or INTERVAL_DEFAULT_MS
         _check(instance, interval_ms)
+        instance.endpoint = str(Address.parse(instance.endpoint).at(host))
         record = await self._store.register(instance, interval_ms=interval_ms)
         return instance_message(record, record.heartbeat_at_us)
 
@@ -93,7 +100,7 @@ def _check(instance: pb.Instance, interval_ms: int) -> None:
         (ID.fullmatch(instance.id) is not None, "id", f"must match {ID.pattern}"),
         (0 < len(instance.name) <= NAME_MAX, "name", f"1 to {NAME_MAX} characters"),
         (len(instance.type) <= NAME_MAX, "type", f"at most {NAME_MAX} characters"),
-        (0 < len(instance.endpoint) <= ENDPOINT_MAX, "endpoint", f"1 to {ENDPOINT_MAX} characters"),
+        (len(instance.endpoint) <= ENDPOINT_MAX, "endpoint", f"at most {ENDPOINT_MAX} characters"),
         (
             len(instance.capabilities) <= CAPABILITIES_MAX
             and all(0 < len(name) <= NAME_MAX for name in instance.capabilities),
@@ -104,6 +111,10 @@ def _check(instance: pb.Instance, interval_ms: int) -> None:
         (len(instance.version) <= NAME_MAX, "version", f"at most {NAME_MAX} characters"),
     )
     violations = [Violation(f"instance.{name}", what) for good, name, what in rules if not good]
+    try:
+        Address.parse(instance.endpoint[:ENDPOINT_MAX])
+    except ValueError as error:
+        violations.append(Violation("instance.endpoint", str(error)))
     if not INTERVAL_MIN_MS <= interval_ms <= INTERVAL_MAX_MS:
         what = f"{INTERVAL_MIN_MS} to {INTERVAL_MAX_MS} ms"
         violations.append(Violation("heartbeat_interval_ms", what))

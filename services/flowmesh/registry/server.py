@@ -11,6 +11,8 @@ from flowmesh.api.registry.v1 import registry_service_pb2_grpc
 from flowmesh.registry.instances import Filter, Instances
 from flowmesh.registry.watch import Watchers
 from flowmesh.rpc import known_choices, list_of, namespace_of
+from flowmesh.rpc.endpoints import peer_host
+from flowmesh.rpc.forward import caller_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -29,7 +31,11 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
         instance.CopyFrom(request.instance)
         instance.namespace = namespace_of(instance)
         known_choices([instance.status], pb.InstanceStatus, "instance.status")
-        stored = await self._instances.register(instance, interval_ms=request.heartbeat_interval_ms)
+        stored = await self._instances.register(
+            instance,
+            interval_ms=request.heartbeat_interval_ms,
+            host=peer_host(caller_of(context)),
+        )
         return pb.RegisterInstanceResponse(instance=stored)
 
     async def Heartbeat(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -11,6 +12,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as execution
 from flowmesh.api.registry.v1 import registry_service_pb2 as registry
 from flowmesh.errors import FlowmeshError, NotFound, Timeout, Unavailable, Unimplemented
 from flowmesh.rpc import EOF, error_of
+from flowmesh.rpc.forward import PEER
 from flowmesh.telemetry import child_traceparent, trace
 from tests.unit.rpc.conftest import Service
 from tests.unit.rpc.servicers import SECRET, STORAGE_FAULTS
@@ -102,6 +104,15 @@ async def test_a_call_carries_the_metadata_of_its_caller(service: Service) -> No
     assert "traceparent" in arrived
 
 
+@pytest.mark.parametrize("service", ["forwarded"], indirect=True)
+async def test_a_forwarded_call_carries_the_address_of_its_caller(service: Service) -> None:
+    """Whatever the caller itself says of that."""
+    forged = ((PEER, "ipv4:192.0.2.1:1"),)
+    await service.instances.GetInstance(registry.GetInstanceRequest(id="a"), metadata=forged)
+    (arrived,) = service.registry.metadata
+    assert str(arrived[PEER]).startswith("ipv4:127.0.0.1:")
+
+
 async def test_a_unary_call_has_a_deadline_by_default(service: Service) -> None:
     """No call waits for ever because somebody forgot to say how long."""
     await service.instances.GetInstance(registry.GetInstanceRequest(id="a"))
@@ -139,9 +150,13 @@ async def test_cancelling_a_stream_ends_the_servicer(service: Service) -> None:
     call.cancel()
     await service.registry.cancelled.wait()
     with pytest.raises(asyncio.CancelledError):
-        while await call.read():
-            pass
+        await _last(call)
     assert call.done()
+
+
+async def _last(call: Any) -> None:
+    while await call.read() is not EOF:
+        pass
 
 
 async def test_dropping_a_stream_ends_the_servicer(service: Service) -> None:

@@ -17,7 +17,15 @@ def test_flags_beat_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("grpc_port", 70_000), ("egress", "all"), ("bus_prefix", "a.b"), ("worker_slots", 0)],
+    [
+        ("grpc_port", 70_000),
+        ("egress", "all"),
+        ("bus_prefix", "a.b"),
+        ("worker_slots", 0),
+        ("advertise", "nonsense"),
+        ("advertise", ":7450"),
+        ("advertise", "localhost:99999999"),
+    ],
 )
 def test_values_out_of_range_are_refused(name: str, value: Any) -> None:
     """A wrong setting is told at the start, by name."""

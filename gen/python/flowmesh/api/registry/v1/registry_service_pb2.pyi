@@ -87,7 +87,9 @@ class Instance(_message.Message):
     type: _builtins.str
     """`core` for the suite's own services, else what the registrant says."""
     endpoint: _builtins.str
-    """`host:port` for gRPC, or a URL."""
+    """`host:port` for gRPC, or a URL such as `http://host:8080/path`. Without a host (`8080`, `:8080`
+    or `http://:8080`) the registry puts in the host that the call came from.
+    """
     status: Global___InstanceStatus.ValueType
     registered_at_us: _builtins.int
     heartbeat_at_us: _builtins.int

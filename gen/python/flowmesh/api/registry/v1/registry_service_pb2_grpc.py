@@ -80,7 +80,7 @@ class RegistryServiceServicer:
     def RegisterInstance(self, request, context):
         """Adds or replaces an instance. Written: its record and lease. Wakes: watchers.
 
-        INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range
+        INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is none
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

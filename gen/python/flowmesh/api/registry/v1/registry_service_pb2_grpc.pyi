@@ -40,7 +40,7 @@ class RegistryServiceStub:
     RegisterInstance: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterInstanceRequest, _registry_service_pb2.RegisterInstanceResponse]
     """Adds or replaces an instance. Written: its record and lease. Wakes: watchers.
 
-      INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range
+      INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is none
     """
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.HeartbeatRequest, _registry_service_pb2.HeartbeatResponse]
     """Renews the lease; carries what the instance says of its own health.
@@ -71,7 +71,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     RegisterInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterInstanceRequest, _registry_service_pb2.RegisterInstanceResponse]  # type: ignore[assignment]
     """Adds or replaces an instance. Written: its record and lease. Wakes: watchers.
 
-      INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range
+      INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is none
     """
     Heartbeat: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.HeartbeatRequest, _registry_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
     """Renews the lease; carries what the instance says of its own health.
@@ -105,7 +105,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.RegisterInstanceResponse, _abc.Awaitable[_registry_service_pb2.RegisterInstanceResponse]]:
         """Adds or replaces an instance. Written: its record and lease. Wakes: watchers.
 
-          INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range
+          INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is none
         """
 
     @_abc_1.abstractmethod

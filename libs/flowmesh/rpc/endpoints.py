@@ -1,0 +1,90 @@
+"""Addresses at which services are reached: `host:port`, a URL, or a port of the caller's host."""
+
+import ipaddress
+import re
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+PORT_MAX: Final = 65_535
+HOST_CHARS_MAX: Final = 253
+FORMS: Final = "host:port, a URL such as http://host:8080/path, or a port"
+_ENDPOINT: Final = re.compile(
+    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?"
+    r"(?P<host>\[[^\]/]*\]|[^:/?#\[\]]*)"
+    r"(?P<port>:[^/?#]*)?"
+    r"(?P<path>[/?#][\x21-\x7e]*)?",
+    re.IGNORECASE,
+)
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The parts of an endpoint; no host is that of whoever registers, port 0 the scheme's own."""
+
+    host: str
+    port: int
+    scheme: str = ""
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError with what is wrong."""
+        if text.isascii() and text.isdecimal():
+            text = f":{text}"
+        found = _ENDPOINT.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is not an endpoint; expected {FORMS}")
+        scheme, host, path = found["scheme"] or "", found["host"], found["path"] or ""
+        _check_host(text, host)
+        if found["port"] is None and not (scheme and host):
+            raise ValueError(f"{text!r} has no port; expected {FORMS}")
+        if path and not scheme:
+            raise ValueError(f"{text!r} has a path but no scheme; expected {FORMS}")
+        return cls(host, _port(text, found["port"]), scheme.lower(), path)
+
+    def at(self, host: str) -> Self:
+        """The address on this host if it names none."""
+        return self if self.host else replace(self, host=host)
+
+    def __str__(self) -> str:
+        port = f":{self.port}" if self.port else ""
+        scheme = f"{self.scheme}://" if self.scheme else ""
+        return f"{scheme}{self.host}{port}{self.path}"
+
+
+def peer_host(peer: str) -> str:
+    """The host of a gRPC peer such as `ipv4:10.0.0.7:51234`; localhost for one of this process."""
+    kind, _, address = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return "localhost"
+    return address.rpartition(":")[0].replace("%5B", "[").replace("%5D", "]")
+
+
+def _port(text: str, port: str | None) -> int:
+    if port is None:
+        return 0
+    digits = port.removeprefix(":")
+    if not (digits.isascii() and digits.isdecimal()) or not 1 <= int(digits[:6]) <= PORT_MAX:
+        raise ValueError(f"{text!r} has port {digits!r}; a port is 1 to {PORT_MAX}")
+    return int(digits)
+
+
+def _check_host(text: str, host: str) -> None:
+    if host.startswith("["):
+        well_formed = _is_ip(host[1:-1], ipaddress.IPv6Address)
+    elif host.rpartition(".")[2].isdecimal():
+        well_formed = _is_ip(host, ipaddress.IPv4Address)
+    else:
+        labels = host.removesuffix(".").split(".")
+        well_formed = not host or all(_LABEL.fullmatch(label) for label in labels)
+    if not well_formed or len(host) > HOST_CHARS_MAX:
+        raise ValueError(f"{text!r} has host {host!r}, which is neither a name nor an IP address")
+
+
+def _is_ip(host: str, kind: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Address]) -> bool:
+    try:
+        kind(host)
+    except ValueError:
+        return False
+    return True
