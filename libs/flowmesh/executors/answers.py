@@ -14,6 +14,7 @@ from flowmesh.executors.base import Output
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.xml import xml_value
 from flowmesh.expressions.integers import inexact
+from flowmesh.jsontext.integers import ALLOWED
 
 NowUs = Callable[[], int]
 
@@ -47,11 +48,8 @@ def output_of(response: Response, now_us: NowUs) -> Output:
 
 
 def value_of(response: Response, now_us: NowUs) -> Any:
-    """The value of `output_of`, for who goes on with it; no number in it is rounded."""
-    output = output_of(response, now_us)
-    if path := inexact(output.data, "answer"):
-        raise invalid(f"{path} is a number that cannot be kept exactly")
-    return output.parsed()
+    """The value of `output_of`, for who goes on with it."""
+    return output_of(response, now_us).parsed()
 
 
 def failure_of(response: Response, now_us: NowUs) -> TaskFailure:
@@ -127,6 +125,8 @@ def _json_output(body: bytes, metadata: bytes, *, declared: bool) -> Output:
         raise invalid(f"the answer says it is {kind} but cannot be parsed") from None
     if body.count(b"[") + body.count(b"{") > limits.NESTING_MAX and _too_deep(value):
         raise invalid(f"the answer is nested more than {limits.NESTING_MAX} levels deep")
+    if path := inexact(body, "answer"):
+        raise invalid(f"{path} is an integer that cannot be kept: {ALLOWED}")
     return Output(body, metadata, value)
 
 

@@ -1,14 +1,8 @@
 """Integers that 64 bits do not hold: the fast parser of JSON makes other numbers of them."""
 
-import re
-from typing import Any
-
 import msgspec
 
-from flowmesh.expressions.references import child_path
-
-_LONG = re.compile(rb"\d{19}")
-_LEAST, _BEYOND = -(1 << 63), 1 << 64
+from flowmesh.jsontext.integers import has_long_number, out_of_bounds
 
 
 def inexact(data: bytes, root: str) -> str:
@@ -16,15 +10,4 @@ def inexact(data: bytes, root: str) -> str:
 
     Raises msgspec.DecodeError where the text is no JSON.
     """
-    if not _LONG.search(data):
-        return ""
-    waiting: list[tuple[str, Any]] = [(root, msgspec.json.decode(data))]
-    while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, dict):
-            waiting.extend((child_path(path, key), inner) for key, inner in value.items())
-        elif isinstance(value, list):
-            waiting.extend((child_path(path, index), each) for index, each in enumerate(value))
-        elif isinstance(value, int) and not _LEAST <= value < _BEYOND:
-            return path
-    return ""
+    return out_of_bounds(msgspec.json.decode(data), root) if has_long_number(data) else ""

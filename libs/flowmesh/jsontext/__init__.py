@@ -1,27 +1,31 @@
 """JSON text from outside: nothing is lost, rounded or silently dropped.
 
 `json` of the standard library is the parser because it keeps every integer exactly and shows
-duplicate keys; the fast ones do one or the other. Answers are written by msgspec. What others
-have read already, and payloads that come as bytes of gRPC, is not read here.
+duplicate keys; the fast ones do one or the other. Integers beyond 64 bits are refused. Answers are
+written by msgspec. What others have read already, and payloads that come as bytes of gRPC, is not
+read here.
 """
 
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from typing import Any, Never
 
 import msgspec
 import orjson
 
 from flowmesh.errors import Invalid, Violation
-from flowmesh.jsontext.places import Place, place_text
+from flowmesh.jsontext.integers import (
+    INTEGER_MAX,
+    INTEGER_MIN,
+    has_long_number,
+    integer_invalid,
+    out_of_bounds,
+)
+from flowmesh.jsontext.places import place_text, walk
 
 NESTING_MAX = 64
-
-# What orjson writes by itself.
-_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
 
 _HALF = re.compile("[\ud800-\udfff]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -43,6 +47,8 @@ def parse_json(raw: bytes, what: str = "The body") -> Any:
         message = f"The key {key!r} is there twice in one object: {path}."
         raise _invalid_json(message, field=path) from error
     _check_depth(raw, value)
+    if has_long_number(raw) and (path := out_of_bounds(value, "value")):
+        raise integer_invalid(path.removeprefix("value."))
     if _SURROGATE.search(raw):
         _check_surrogates(value)
     return value
@@ -55,7 +61,7 @@ def dump_json(value: Any) -> bytes:
 
 def exact(value: Any) -> Any:
     """The value for orjson, which refuses an integer that 64 bits do not hold."""
-    if isinstance(value, int) and not _INTEGER_MIN <= value <= _INTEGER_MAX:
+    if isinstance(value, int) and not INTEGER_MIN <= value <= INTEGER_MAX:
         return orjson.Fragment(str(value))
     if isinstance(value, dict):
         return {key: exact(inner) for key, inner in value.items()}
@@ -106,14 +112,14 @@ def _noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _first_twice(value: Any) -> tuple[str, str]:
     """Where the first object is that has a key twice, `lines[2].sku`, and the key."""
-    found = (here for here in _walk(value, (dict, list)) if isinstance(here[1], _Twice))
+    found = (here for here in walk(value, (dict, list)) if isinstance(here[1], _Twice))
     place, twice = next(found)
     return f"{place_text(place)}.{twice.key}".removeprefix("."), twice.key
 
 
 def not_unicode(value: Any, root: str) -> str:
     """Where a value has text that is not Unicode, from `root` on; empty where there is none."""
-    for place, each in _walk(value, (str, dict, list, tuple)):
+    for place, each in walk(value, (str, dict, list, tuple)):
         if isinstance(each, str) and _HALF.search(each):
             return place_text(place, root)
         if isinstance(each, dict) and any(
@@ -123,21 +129,12 @@ def not_unicode(value: Any, root: str) -> str:
     return ""
 
 
-def _walk(value: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Place, Any]]:
-    """The values of some kinds with their places, those inside one after it; none twice."""
-    waiting: list[tuple[Place, Any]] = [(None, value)]
-    seen: set[int] = set()
-    for place, each in waiting:
-        yield place, each
-        if not isinstance(each, dict | list | tuple) or id(each) in seen:
-            continue
-        seen.add(id(each))
-        inside: Iterable[tuple[Any, Any]]
-        if isinstance(each, dict):
-            inside = ((str(key), inner) for key, inner in each.items())
-        else:
-            inside = enumerate(each)
-        waiting += [((place, step), inner) for step, inner in inside if isinstance(inner, kinds)]
+def not_finite(value: Any, root: str) -> str:
+    """Where a value has NaN or an infinity, from `root` on; empty where there is none."""
+    for place, each in walk(value, (float, dict, list, tuple)):
+        if isinstance(each, float) and not math.isfinite(each):
+            return place_text(place, root)
+    return ""
 
 
 def _finite(text: str) -> float:

@@ -3,6 +3,7 @@
 A place is no text: a long key would be copied for each of the values below it.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 Place = tuple[Any, str | int] | None
@@ -22,3 +23,20 @@ def place_text(place: Place, root: str = "") -> str:
     """`root.lines[2].sku`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps_to(place))
     return "".join((root, *steps)).removeprefix(".")
+
+
+def walk(value: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Place, Any]]:
+    """The values of some kinds with their places, those inside one after it; none twice."""
+    waiting: list[tuple[Place, Any]] = [(None, value)]
+    seen: set[int] = set()
+    for place, each in waiting:
+        yield place, each
+        if not isinstance(each, dict | list | tuple) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        inside: Iterable[tuple[Any, Any]]
+        if isinstance(each, dict):
+            inside = ((str(key), inner) for key, inner in each.items())
+        else:
+            inside = enumerate(each)
+        waiting += [((place, step), inner) for step, inner in inside if isinstance(inner, kinds)]

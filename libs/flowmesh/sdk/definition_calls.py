@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 
-import orjson
-
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc as rpc
@@ -14,7 +12,7 @@ from flowmesh.errors import Invalid
 from flowmesh.rehearsal.report import Report, decode
 from flowmesh.sdk import limits
 from flowmesh.sdk.connection import Connection
-from flowmesh.sdk.payloads import Json, decode_bytes
+from flowmesh.sdk.payloads import Json, decode_bytes, encode
 from flowmesh.sdk.version_calls import Version, version_fields
 
 
@@ -223,9 +221,9 @@ class DefinitionCalls(Connection):
         request = pb.DryRunWorkflowRequest(
             namespace=self.namespace,
             workflow_id=workflow_id,
-            input=orjson.dumps(given),
-            mocks=orjson.dumps(mocks or {}),
-            signals=orjson.dumps(list(signals)),
+            input=encode(given),
+            mocks=encode(mocks or {}),
+            signals=encode(list(signals)),
             **version_fields(version),
         )
         if definition is not None:
@@ -322,7 +320,7 @@ def source_of(definition: Definition) -> bytes:
         case str():
             return definition.encode()
         case dict():
-            return orjson.dumps(definition)
+            return encode(definition)
         case _:
             return definition.source()
 

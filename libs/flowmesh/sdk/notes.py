@@ -1,18 +1,19 @@
 """What a handler says of its work besides the output: lines and figures, kept with the node."""
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import orjson
 
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.jsontext.integers import INTEGER_MAX, INTEGER_MIN
 from flowmesh.sdk import limits
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.payloads import Json, check_finite
 
 if TYPE_CHECKING:
     from flowmesh.sdk.context import TaskContext
 
-INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -39,11 +40,13 @@ class Notes:
         self._add(len(text), lambda: self._lines.append(text))
 
     def metric(self, name: str, value: float) -> None:
-        """Adds to the figure of that name."""
+        """Adds to the figure of that name; raises ValueError for one that is not finite."""
         name = _unicode(name)
         total = self._metrics.get(name, 0) + value
         if not INTEGER_MIN <= total <= INTEGER_MAX:
             total = float(total)
+        if not math.isfinite(total):
+            raise ValueError(f"the metric {name!r} becomes {total}, which is not a finite number")
         size = 0 if name in self._metrics else len(name) + 24
         self._add(size, lambda: self._metrics.__setitem__(name, total))
 
@@ -71,8 +74,10 @@ def _unicode(text: str) -> str:
 def _dumped(line: dict[str, Json]) -> bytes:
     """A line as JSON, its fields as one text where they are not: nothing said ends a handler."""
     try:
-        return orjson.dumps(line, default=str)
-    except TypeError:
+        text = orjson.dumps(line, default=str)
+        check_finite(text, line)
+        return text
+    except (TypeError, ValueError):
         told = ascii(line["fields"])[: limits.NOTE_CHARS_MAX]
         return orjson.dumps({**line, "fields": {"told": told}})
 

@@ -3,7 +3,10 @@
 The only place of the SDK that knows how a value is encoded.
 """
 
+import json
 from collections.abc import AsyncIterator
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 import msgspec
@@ -13,7 +16,8 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.errors import Invalid, TooLarge
-from flowmesh.jsontext import exact, not_unicode
+from flowmesh.jsontext import not_finite, not_unicode
+from flowmesh.jsontext.integers import ALLOWED, out_of_bounds
 from flowmesh.sdk import limits
 from flowmesh.sdk.calls import Caller
 
@@ -26,20 +30,32 @@ JSON_ENCODING = "application/json"
 def encode(value: Json) -> bytes:
     """`value` as JSON; dataclasses, enums, dates and pydantic models are understood too."""
     try:
-        return _encoded(value)
+        data = orjson.dumps(value, default=_plain)
+        check_finite(data, value)
     except (orjson.JSONEncodeError, RecursionError, ValueError) as error:
-        place = not_unicode(value, "value")
-        why = f"{place} is not Unicode, it has half of a surrogate pair" if place else error
+        why = _unwritable(value) or error
         raise Invalid("JSON_INVALID", f"the value cannot be written as JSON: {why}") from error
+    return data
 
 
-def _encoded(value: Json) -> bytes:
-    try:
-        return orjson.dumps(value, default=_plain)
-    except orjson.JSONEncodeError as error:
-        if "64-bit" not in str(error):
-            raise
-        return orjson.dumps(exact(value), default=_plain)
+def check_finite(data: bytes, value: Json) -> None:
+    """Raises ValueError if `value`, of which `data` is the JSON text, holds NaN or an infinity.
+
+    The fast encoders write null for them, so the slow one is only asked where there is a null.
+    """
+    if b"null" in data:
+        _ALL_FINITE.encode(value)
+
+
+def _unwritable(value: Json) -> str:
+    """What in a value is no JSON, with its place; empty if that is not known."""
+    if place := not_unicode(value, "value"):
+        return f"{place} is not Unicode, it has half of a surrogate pair"
+    if place := not_finite(value, "value"):
+        return f"{place} is not a finite number"
+    if place := out_of_bounds(value, "value"):
+        return f"{place} is an integer that cannot be kept: {ALLOWED}"
+    return ""
 
 
 def _plain(value: object) -> object:
@@ -49,6 +65,21 @@ def _plain(value: object) -> object:
     if isinstance(value, set | frozenset):
         return sorted(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _parts(value: object) -> object:
+    """What the standard encoder is to look at in a value that only orjson writes by itself."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    try:
+        return _plain(value)
+    except TypeError:
+        return ""  # a date, a UUID or the like
+
+
+_ALL_FINITE = json.JSONEncoder(allow_nan=False, check_circular=False, default=_parts)
 
 
 def decode_bytes(data: bytes) -> Json:

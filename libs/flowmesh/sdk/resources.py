@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.payloads import Json, encode
 from flowmesh.sdk.refs import plain
 
 API_VERSION = "workflow.io/v1"
@@ -33,7 +31,7 @@ def resource(
 
 def source_text(resources: list[dict[str, Any]]) -> bytes:
     """The resources as YAML documents (each of them JSON)."""
-    return b"\n---\n".join(orjson.dumps(document) for document in resources)
+    return b"\n---\n".join(encode(document) for document in resources)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from flowmesh.api.definition.v1 import template_service_pb2 as pb
 from flowmesh.api.definition.v1 import template_service_pb2_grpc as rpc
 from flowmesh.sdk import limits
 from flowmesh.sdk.connection import Connection
 from flowmesh.sdk.definition_calls import Problem, Resource, problems_of, resources_of
-from flowmesh.sdk.payloads import Json, decode_bytes
+from flowmesh.sdk.payloads import Json, decode_bytes, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ class TemplateCalls(Connection):
             name=template,
             version=version,
             target=name,
-            parameters=orjson.dumps(parameters or {}),
+            parameters=encode(parameters or {}),
             dry_run=dry_run,
             actor=self.actor,
             request_id=request_id or self.new_id(),

@@ -16,7 +16,9 @@ from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import Invalid, TooLarge, Violation
 from flowmesh.event.trigger_store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
+from flowmesh.expressions.integers import inexact
 from flowmesh.failpoints import failpoint
+from flowmesh.jsontext.integers import integer_invalid
 from flowmesh.standards.extensions import check_extensions, json_of
 from flowmesh.triggers import Inputs, Matcher
 from flowmesh.views import event_view, exact_value, instant
@@ -273,6 +275,8 @@ def check_event(event: pb.Event) -> None:
         orjson.loads(event.data.data or b"null")
     except orjson.JSONDecodeError as error:
         raise _invalid("data", "not JSON") from error
+    if path := inexact(event.data.data, "data"):
+        raise integer_invalid(path)
 
 
 def event_value(event: pb.Event) -> dict[str, Json]:

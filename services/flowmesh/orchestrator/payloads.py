@@ -4,9 +4,13 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 
+import msgspec
+
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, NotFound, TooLarge, WrongState
+from flowmesh.expressions.integers import inexact
+from flowmesh.jsontext.integers import integer_invalid
 from flowmesh.orchestrator.ids import is_digest
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.rpc import namespace_of
@@ -54,7 +58,9 @@ class Payloads:
             data += chunk.chunk
             if len(data) > STORED_BYTES_MAX:
                 raise too_large("payload", len(data), STORED_BYTES_MAX)
-        return await self.put(namespace, encoding, bytes(data))
+        content = bytes(data)
+        check_integers(encoding, content, "value")
+        return await self.put(namespace, encoding, content)
 
     async def get(self, namespace: str, digest: str) -> tuple[str, bytes]:
         """Encoding and bytes of a stored payload."""
@@ -129,6 +135,19 @@ def check_inline(payload: payload_pb2.Payload, field: str) -> None:
         raise Invalid("ID_INVALID", f"{field}: the digest is not the hex SHA-256 of a payload")
     if len(payload.data) > INLINE_BYTES_MAX:
         raise too_large(field, len(payload.data), INLINE_BYTES_MAX)
+    check_integers(payload.encoding, payload.data, field)
+
+
+def check_integers(encoding: str, data: bytes, field: str) -> None:
+    """Raises JSON_INVALID for an integer beyond 64 bits in a value that is JSON."""
+    if encoding and "json" not in encoding:
+        return
+    try:
+        path = inexact(data, field)
+    except (msgspec.DecodeError, RecursionError):
+        return  # not JSON: whatever reads it says so
+    if path:
+        raise integer_invalid(path)
 
 
 def too_large(field: str, size: int, limit: int) -> TooLarge:
