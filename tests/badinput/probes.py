@@ -102,6 +102,16 @@ async def _(bench: Bench, n: int) -> str:
     return "" if found == "WORKFLOW_NOT_FOUND" else found
 
 
+@probe("integer of a JSON value")
+async def _(bench: Bench, n: int) -> str:
+    data = b'{"workflowId":"%s","context":{"n":%d}}' % (NOBODY.encode(), n)
+    answer = await bench.suite.post(
+        "/executions/start", data=data, headers={"content-type": "application/json"}
+    )
+    found = str(answer.json["error"]["reason"])
+    return "" if found == "WORKFLOW_NOT_FOUND" else found
+
+
 @probe("id")
 async def _(bench: Bench, n: int) -> str:
     return await bench.validated(steps({"id": "x" * n}))

@@ -4,6 +4,8 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
+import msgspec
+
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
 from flowmesh.api.worker.v1.task_pb2 import (
@@ -16,6 +18,8 @@ from flowmesh.api.worker.v1.task_pb2 import (
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
 from flowmesh.errors import Overloaded
 from flowmesh.executors.failures import VALIDATION, TaskFailure
+from flowmesh.expressions.integers import inexact
+from flowmesh.jsontext.integers import ALLOWED, has_long_number
 from flowmesh.worker import limits
 from flowmesh.worker.leases import Receipt
 from flowmesh.worker.relay import Relay
@@ -161,10 +165,28 @@ class RemoteWorker(WorkerSet):
 
 
 def _bounded(request: WorkRequest) -> Iterable[TaskResult]:
-    """The results of a frame; one that is too large to travel inline fails its attempt."""
-    if request.ByteSize() <= limits.INLINE_PAYLOAD_BYTES_MAX:
-        return request.results
-    return [_fitting(result) for result in request.results]
+    """The results of a frame; one that may not travel fails its attempt."""
+    results: Iterable[TaskResult] = request.results
+    if request.ByteSize() > limits.INLINE_PAYLOAD_BYTES_MAX:
+        results = [_fitting(result) for result in results]
+    if any(has_long_number(result.output.data) for result in results):
+        results = [_exact(result) for result in results]
+    return results
+
+
+def _exact(result: TaskResult) -> TaskResult:
+    encoding = result.output.encoding
+    if encoding and "json" not in encoding:
+        return result
+    try:
+        path = inexact(result.output.data, "output")
+    except (msgspec.DecodeError, RecursionError):
+        return result  # not JSON: whatever reads it says so
+    if not path:
+        return result
+    message = f"{path} is an integer that cannot be kept: {ALLOWED}"
+    failure = TaskFailure(VALIDATION, message, details={"reason": "JSON_INVALID"})
+    return failure.result(result.token, "")
 
 
 def _fitting(result: TaskResult) -> TaskResult:

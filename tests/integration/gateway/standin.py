@@ -35,7 +35,7 @@ from flowmesh.errors import (
 )
 
 # No double holds it.
-HUGE = 10**30 + 7
+HUGE = 12345678901234567891
 STARTED_US = 1_700_000_000_000_000
 
 

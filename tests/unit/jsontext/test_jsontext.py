@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from flowmesh.errors import Invalid
 from flowmesh.jsontext import NESTING_MAX, dump_json, parse_json
+from flowmesh.jsontext.integers import INTEGER_MAX, INTEGER_MIN
 
 JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(INTEGER_MIN, INTEGER_MAX)
     | st.floats(allow_nan=False, allow_infinity=False)
     # A surrogate is no character; JSON text can hold one and is refused then.
     | st.text(st.characters(exclude_categories=["Cs"])),
@@ -25,10 +26,21 @@ JSON_VALUES = st.recursive(
 
 @given(JSON_VALUES)
 def test_a_value_goes_in_and_out_unchanged(value: Any) -> None:
-    """Integers of any size, floats and texts come out as they went in."""
+    """Integers of 64 bits, floats and texts come out as they went in."""
     text = json.dumps(value).encode()
     assert parse_json(text) == value
     assert json.loads(dump_json(parse_json(text))) == value
+
+
+@pytest.mark.parametrize("number", [INTEGER_MIN - 1, INTEGER_MAX + 1, 10**30])
+def test_an_integer_beyond_64_bits_is_refused_with_its_place(number: int) -> None:
+    """Digits in texts and in fractions are none."""
+    with pytest.raises(Invalid, match=r"n\[1\] is an integer that cannot be kept") as refused:
+        parse_json(b'{"input": {"n": [1, %d]}}' % number)
+    assert refused.value.reason == "JSON_INVALID"
+    assert refused.value.violations[0].field == "input.n[1]"
+    fine = {"text": str(number), "fraction": 1.2345678901234567e30, "exact": 12345678901234567890}
+    assert parse_json(json.dumps(fine).encode()) == fine
 
 
 @pytest.mark.parametrize("open_", [b"[", b'{"a":'])

@@ -23,8 +23,8 @@ def told(notes: Notes) -> Any:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"name": "\ud800"}, {"count": 2**70}, {"deep": [[]]}],
-    ids=["no unicode", "a large integer", "a circle"],
+    [{"name": "\ud800"}, {"count": 2**70}, {"mean": float("nan")}, {"deep": [[]]}],
+    ids=["no unicode", "a large integer", "not finite", "a circle"],
 )
 def test_a_line_with_what_is_no_json_is_told_as_text(fields: dict[str, Any]) -> None:
     """The handler goes on, and so does its worker."""
@@ -53,3 +53,15 @@ def test_any_figure_is_told() -> None:
     notes.metric("rows \ud800", 3)
     notes.metric("atoms", 2**70)
     assert told(notes)["metrics"] == {"rows ?": 3, "atoms": 2.0**70}
+
+
+@pytest.mark.parametrize("values", [[float("nan")], [float("-inf")], [1e308, 1e308]])
+def test_a_figure_that_is_not_finite_is_refused(values: list[float]) -> None:
+    """By its name; the figure before it stays."""
+    notes = Notes()
+    *before, last = values
+    for value in before:
+        notes.metric("mean", value)
+    with pytest.raises(ValueError, match="the metric 'mean' becomes"):
+        notes.metric("mean", last)
+    assert notes.told().get("metrics", {}) == dict.fromkeys(["mean"][: len(before)], 1e308)

@@ -9,6 +9,7 @@ import pytest
 
 from flowmesh.api.common.v1.journal_pb2 import JournalRecord
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.errors import Invalid
 from flowmesh.rehearsal.report import Failure
 from flowmesh.sdk import DurableContext, Workflow
 from flowmesh.sdk.durable import StepFailed
@@ -282,3 +283,61 @@ async def test_a_handler_that_begins_again_has_its_input_as_it_came() -> None:
     assert result.output.data == encode([1])
     assert result.metadata == b'{"metrics":{"runs":1}}'
     await runner.close()
+
+
+UNKEPT = [{"n": [float("nan")]}, {"n": [2**64]}]
+
+
+def returning(value: Any, kind: str) -> Callable[..., Any]:
+    """A function of no or any arguments that returns the value."""
+
+    async def at_once(*_: Any) -> Any:
+        return value
+
+    async def later(*_: Any) -> Any:
+        await asyncio.sleep(0)
+        return value
+
+    kinds = {"at once": at_once, "later": later, "plain": lambda *_: value}
+    return kinds[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+@pytest.mark.parametrize("value", UNKEPT, ids=["not finite", "too large"])
+async def test_an_output_that_cannot_be_kept_fails_its_task(value: Any, kind: str) -> None:
+    """With the place in the value."""
+    flow = Workflow("flow")
+    flow.task("only", returning(value, kind))
+    run = await LocalEnvironment().run(flow)
+    assert isinstance(run.report.error, Failure)
+    assert run.report.error.class_ == "ValidationError"
+    assert "value.n[0] is " in run.report.error.message
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+@pytest.mark.parametrize("value", UNKEPT, ids=["not finite", "too large"])
+async def test_a_step_and_a_call_of_what_cannot_be_kept_fail(value: Any, kind: str) -> None:
+    """The durable handler learns of both."""
+
+    async def handler(ctx: DurableContext, given: Any) -> Any:
+        with pytest.raises(StepFailed, match=r"value\.n\[0\] is ") as caught:
+            await ctx.step("only", returning(value, kind))
+        with pytest.raises(Invalid, match=r"value\.n\[0\] is "):
+            await ctx.call("noop", value)
+        return caught.value.failure.error_class
+
+    run = await LocalEnvironment(durable={"d": handler}).run("d")
+    assert (run.status, run.output) == ("completed", "ValidationError")
+
+
+@pytest.mark.parametrize("value", UNKEPT, ids=["not finite", "too large"])
+async def test_an_output_of_a_durable_handler_that_cannot_be_kept_fails_it(value: Any) -> None:
+    """As that of any other handler."""
+
+    async def handler(ctx: DurableContext, given: Any) -> Any:
+        return value
+
+    assert await ended(LocalEnvironment(durable={"d": handler}), "d") == (
+        "failed",
+        "ValidationError",
+    )

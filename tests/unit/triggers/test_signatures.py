@@ -152,10 +152,13 @@ def test_without_a_secret_the_caller_names_the_call() -> None:
 
 
 def test_nothing_of_a_body_is_dropped_or_rounded() -> None:
-    """A key that is there twice is told of with its place; an integer of any size is itself."""
+    """A key that is there twice is told of with its place, and an integer beyond 64 bits."""
     receiver = pb.Receiver()
     twice = verified(receiver, JSON, b'{"order": {"n": 1, "n": 2}}', NOW).payload
     assert isinstance(twice, NotJson)
     assert "order.n" in twice.problem
-    large = {"n": 10**30 + 7}
+    large = {"n": 2**64 - 1}
     assert verified(receiver, JSON, json.dumps(large).encode(), NOW).payload == large
+    beyond = verified(receiver, JSON, b'{"order": {"n": 18446744073709551616}}', NOW).payload
+    assert isinstance(beyond, NotJson)
+    assert "order.n" in beyond.problem

@@ -43,6 +43,6 @@ def test_a_number_that_would_be_rounded_is_no_value() -> None:
     headers = {"content-type": "application/json"}
     good = Response(200, headers, b'{"n": 18446744073709551615}', "")
     assert value_of(good, now_us) == {"n": 18446744073709551615}
-    with pytest.raises(TaskFailure, match=r"answer\.n\[0\] is a number") as failed:
+    with pytest.raises(TaskFailure, match=r"answer\.n\[0\] is an integer") as failed:
         value_of(Response(200, headers, b'{"n": [18446744073709551616]}', ""), now_us)
     assert failed.value.class_ == "ValidationError"

@@ -84,9 +84,9 @@ async def test_an_error_is_no_answer_in_any_form(answer: str) -> None:
 async def test_no_number_of_an_answer_is_rounded() -> None:
     """Neither standard goes on with another number than was answered."""
     sender = Answering(200, b"18446744073709551616")
-    with pytest.raises(TaskFailure, match="answer is a number"):
+    with pytest.raises(TaskFailure, match="answer is an integer"):
         await of_serverless({**HTTP, "answer": "content"}, None, sender)
-    with pytest.raises(TaskFailure, match="answer is a number"):
+    with pytest.raises(TaskFailure, match="answer is an integer"):
         await of_states({"op": "http"}, {"ApiEndpoint": "http://a.example/"}, sender)
 
 

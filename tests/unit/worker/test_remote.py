@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from flowmesh.api.common.v1.payload_pb2 import Payload
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import AttachResponse, DispatchedTask
 from flowmesh.api.worker.v1.task_pb2 import Task, TaskResult
@@ -200,3 +201,25 @@ QUIET = ("grant", "recall", "tell_breakers", "ping_if_quiet", "withdraw")
 
 def _nothing(*_: object) -> None:
     """What is said to it besides."""
+
+
+def test_an_output_with_an_integer_beyond_64_bits_fails_its_attempt() -> None:
+    """Also of a worker that does not look at what it sends; the results beside it pass."""
+
+    async def test() -> None:
+        service = Service()
+        remote = await service.comes("w", 1)
+        outputs = [b'{"n": [18446744073709551616]}', b'["18446744073709551616", 1]', b"\xff" * 20]
+        results = []
+        for number, data in enumerate(outputs):
+            service.dispatch(remote, str(number))
+            payload = Payload(data=data)
+            results.append(TaskResult(token=str(number), output=payload))
+        remote.received(WorkRequest(results_frame=1, results=results))
+        await elapsed(0.01)
+        first, *others = service.link._next_request().results
+        assert getattr(first.failure, "class") == "ValidationError"
+        assert first.failure.message.startswith("output.n[0] is an integer that cannot be kept")
+        assert [each.output.data for each in others] == outputs[1:]
+
+    run(test())

@@ -6,6 +6,7 @@ from flowmesh.definitions import limits as definitions
 from flowmesh.event import published
 from flowmesh.gateway import limits as gateway
 from flowmesh.gateway.routes import limits as routes
+from flowmesh.jsontext import integers
 from flowmesh.orchestrator import control, link_keys, payloads, plans, requests
 from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
@@ -65,6 +66,15 @@ CALLS = (
         "such as the reason of a cancel",
     ),
     Limit("nesting of a JSON value", jsontext.NESTING_MAX, "levels", "NESTING_TOO_DEEP", "gateway"),
+    Limit(
+        "integer of a JSON value",
+        integers.INTEGER_MAX,
+        "(2^64-1)",
+        "JSON_INVALID",
+        "everyone",
+        "and at least -2^63; write larger ones as strings; a task that returns one, or an HTTP"
+        " answer with one, fails as ValidationError",
+    ),
     Limit(
         "id",
         definitions.ID_CHARACTERS_MAX,
