@@ -31,6 +31,7 @@ from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
 from flowmesh.orchestrator.peers import FORWARDED
 from flowmesh.orchestrator.plans import check_breakpoints
+from flowmesh.orchestrator.repeats import canonical_payload
 from flowmesh.orchestrator.requests import REQUEST_ID_MAX, TEXT_MAX, check_text
 from flowmesh.orchestrator.views import status_name
 from flowmesh.orchestrator.works import Started, StartWork
@@ -212,7 +213,8 @@ class Control:
             key=key,
         )
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(request.SerializeToString(deterministic=True))
+        known = await self._canonical(plan.namespace, request)
+        digest.update(known.SerializeToString(deterministic=True))
 
         async def here() -> Started:
             return await self._executions.begun(
@@ -229,6 +231,17 @@ class Control:
 
         started = await self._executions.at_owner(partition, here, there, forwarded=forwarded)
         return pb.RerunExecutionResponse(execution_id=started.execution_id, created=started.created)
+
+    async def _canonical(
+        self, namespace: str, request: pb.RerunExecutionRequest
+    ) -> pb.RerunExecutionRequest:
+        """The request with the canonical text of its values, which a repeat may write otherwise."""
+        known = pb.RerunExecutionRequest()
+        known.CopyFrom(request)
+        given = [known.input] if known.HasField("input") else []
+        for each in (*given, *known.node_inputs.values()):
+            each.CopyFrom(await canonical_payload(self._core.payloads, namespace, each))
+        return known
 
     async def _check_payloads(self, request: Any, given: Mapping[str, payload_pb2.Payload]) -> None:
         """Refuses values that are too large to be sent inline, and references to nothing."""

@@ -116,11 +116,17 @@ def partition_unavailable(partition: int) -> Unavailable:
     )
 
 
-def request_id_reused(request_id: str) -> Conflict:
-    return Conflict(
-        "REQUEST_ID_REUSED",
-        f"request id {request_id[:128]!r} started an execution with other content",
-    )
+class RequestReused(Conflict):
+    """A start under a request id that another start has, told apart by their digests.
+
+    `execution_id` and `digest` are those of the first one.
+    """
+
+    def __init__(self, request_id: str, execution_id: str, digest: bytes) -> None:
+        text = f"request id {request_id[:128]!r} started an execution with other content"
+        super().__init__("REQUEST_ID_REUSED", text)
+        self.execution_id = execution_id
+        self.digest = digest
 
 
 def storage_full() -> Overloaded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -21,11 +22,12 @@ from flowmesh.engine import (
     Terminate,
 )
 from flowmesh.engine.state import EXECUTION_CONTINUED
-from flowmesh.errors import Invalid, Unavailable, Violation
+from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.attributes import Values, start_values
 from flowmesh.orchestrator.deliveries import Deliveries, only_by_callers
 from flowmesh.orchestrator.errors import (
     Moved,
+    RequestReused,
     execution_not_found,
     execution_unreadable,
     partition_unavailable,
@@ -35,12 +37,8 @@ from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.payloads import check_inline
 from flowmesh.orchestrator.peers import FORWARDED, Peers
 from flowmesh.orchestrator.plans import check_breakpoints, name_of
-from flowmesh.orchestrator.requests import (
-    REQUEST_ID_MAX,
-    TEXT_MAX,
-    check_permissions,
-    check_text,
-)
+from flowmesh.orchestrator.repeats import answer_of, known_input
+from flowmesh.orchestrator.requests import REQUEST_ID_MAX, TEXT_MAX, check_start, check_text
 from flowmesh.orchestrator.starts import start_key
 from flowmesh.orchestrator.views import execution_message
 from flowmesh.orchestrator.works import (
@@ -123,7 +121,7 @@ class Executions:
         if request.plan_digest:
             plan = await plans.stored(request.plan_digest, self._core.store)
         plan = plan or plans.cached(name) or await plans.resolve(name)
-        self.check_start(request)
+        check_start(request)
         if request.plan_digest:
             # What it begins with was checked by the run before it.
             return plan
@@ -131,18 +129,6 @@ class Executions:
             check_breakpoints(plan, request.breakpoints)
         plans.check_input(plan, await self._core.payloads.given(plan.namespace, request.input))
         return plan
-
-    def check_start(self, request: pb.StartExecutionRequest) -> None:
-        """Refuses what is wrong with a start whatever its plan says."""
-        check_inline(request.input, "input")
-        check_text(request.request_id, "request_id", REQUEST_ID_MAX)
-        check_text(request.actor, "actor", TEXT_MAX)
-        if request.permissions:
-            check_permissions(request.permissions)
-        if request.version and request.version_label:
-            message = "name a version by its number or by a label, not by both"
-            violation = Violation("version_label", message, "REQUEST_INVALID")
-            raise Invalid("REQUEST_INVALID", message, violations=(violation,))
 
     async def start_planned(
         self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
@@ -153,8 +139,10 @@ class Executions:
             search: Values = ()
             if plan.search or request.labels:
                 search = await self.search_values(request.labels, plan, request.input)
+            known = await known_input(self._core.payloads, plan, request.input)
             return await self.begun(
-                plan, lambda reply: self.work_for(request, plan, partition, reply, search, key)
+                plan,
+                lambda reply: self.work_for(request, plan, partition, reply, search, key, known),
             )
 
         async def there(address: str) -> Started:
@@ -207,6 +195,12 @@ class Executions:
 
     async def begun(self, plan: Plan, made: Callable[[Reply], StartWork]) -> Started:
         """Starts an execution here, or finds the one that answers it. Raises QUEUE_FULL."""
+        try:
+            return await self._begun(plan, made)
+        except RequestReused as reused:
+            return await answer_of(self, self._core.payloads, made(no_reply), reused)
+
+    async def _begun(self, plan: Plan, made: Callable[[Reply], StartWork]) -> Started:
         answer: Answer | None = None
         admitted, epoch = self._core.queue_sizes.admitted, 0
         if plan.start_shared:
@@ -239,6 +233,7 @@ class Executions:
         reply: Reply,
         search: Values,
         key: str = "",
+        known: payload_pb2.Payload | None = None,
     ) -> StartWork:
         traceparent = current_traceparent()
         command = Start(
@@ -252,7 +247,9 @@ class Executions:
             command.breakpoints = Breakpoints(
                 request.stop_everywhere, frozenset(request.breakpoints), actor=request.actor
             )
-        return StartWork(partition, command, reply, plan=plan, start_digest=start_digest(request))
+        of = partial(start_digest, request)
+        own = of(known or request.input)
+        return StartWork(partition, command, reply, plan=plan, start_digest=own, digest_of=of)
 
     # --- look ---
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation
+from flowmesh.orchestrator.payloads import check_inline
 from flowmesh.rpc import valid_id
 
 REQUEST_ID_MAX = 256
@@ -28,3 +30,16 @@ def check_text(value: str, field: str, length_max: int) -> None:
         )
     if "\0" in value:
         raise Invalid("STRING_HAS_NUL", f"{field} holds a NUL character")
+
+
+def check_start(request: pb.StartExecutionRequest) -> None:
+    """Raises Invalid for what is wrong with a start whatever its plan says."""
+    check_inline(request.input, "input")
+    check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+    check_text(request.actor, "actor", TEXT_MAX)
+    if request.permissions:
+        check_permissions(request.permissions)
+    if request.version and request.version_label:
+        message = "name a version by its number or by a label, not by both"
+        violation = Violation("version_label", message, "REQUEST_INVALID")
+        raise Invalid("REQUEST_INVALID", message, violations=(violation,))

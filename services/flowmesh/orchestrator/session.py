@@ -18,9 +18,10 @@ from flowmesh.engine import State
 from flowmesh.engine.state import EXECUTION_CONTINUED
 from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
 from flowmesh.orchestrator.attributes import start_values
-from flowmesh.orchestrator.errors import Moved, storage_unavailable
+from flowmesh.orchestrator.errors import Moved, RequestReused, storage_unavailable
 from flowmesh.orchestrator.executions import WAIT_MAX_MS, Executions
 from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.requests import check_start
 from flowmesh.orchestrator.store import CONNECTION_LOST, RETRY_S
 from flowmesh.orchestrator.views import execution_message
 from flowmesh.orchestrator.waiters import Ended
@@ -184,7 +185,7 @@ class Session:
             self._spawn(self._start_slowly(start))
             return
         try:
-            self._executions.check_start(request)
+            check_start(request)
             self._core.plans.check_input(plan, request.input.data)
             partition = self._executions.partition_for(request, plan)
             search = start_values(request.labels, plan, request.input.data)
@@ -207,7 +208,7 @@ class Session:
                 return
             if isinstance(answer, Started):
                 self._started(start, namespace, answer)
-            elif isinstance(answer, Moved):
+            elif isinstance(answer, Moved | RequestReused):
                 self._spawn(self._start_slowly(start))
             else:
                 self._done()
@@ -217,7 +218,7 @@ class Session:
         return reply
 
     async def _start_slowly(self, start: pb.SessionStart) -> None:
-        """A start whose plan must be fetched, or that another instance owns."""
+        """A start whose plan must be fetched, of another instance, or that may be a repeat."""
         enter_trace("")
         try:
             response = await self._executions.start(start.start, forwarded=self._forwarded)

@@ -17,7 +17,7 @@ import msgspec
 from flowmesh.engine import Command, State
 from flowmesh.errors import Conflict, FlowmeshError, Overloaded, Unavailable
 from flowmesh.orchestrator.batch import CommitBatch
-from flowmesh.orchestrator.errors import Moved, partition_unavailable, request_id_reused
+from flowmesh.orchestrator.errors import Moved, RequestReused, partition_unavailable
 from flowmesh.orchestrator.gate import KEY_CHARACTERS_MAX
 from flowmesh.orchestrator.ids import partition_of
 from flowmesh.orchestrator.lines import Joins, Line, Lines, Member, next_steps, phase_of
@@ -141,7 +141,7 @@ class Starts:
         if not rows:
             return None
         if rows[0]["start_digest"] != start.start_digest:
-            raise request_id_reused(start.request_id)
+            raise RequestReused(start.request_id, rows[0]["id"], rows[0]["start_digest"])
         return Started(rows[0]["id"], created=False)
 
     # --- before the commit ---
@@ -345,5 +345,5 @@ def start_key(policy: StartPolicy, data: bytes) -> str:
 def repeated(start: StartWork, execution_id: str, digest: bytes) -> Started | Conflict:
     """The answer under a request id that an execution with this digest has."""
     if digest != start.start_digest:
-        return request_id_reused(start.request_id)
+        return RequestReused(start.request_id, execution_id, digest)
     return Started(execution_id, created=False)

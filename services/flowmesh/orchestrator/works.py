@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Command, Debounce, Start
 from flowmesh.plan import Plan
@@ -75,9 +76,18 @@ class StartWork(Work):
     """A start: its execution exists only once it is committed.
 
     `epoch` is that under which nobody had answered it yet, 0 where that was not asked.
+    `digest_of` is the digest it would have with another input.
     """
 
-    __slots__ = ("epoch", "namespace", "plan", "request_id", "start", "start_digest")
+    __slots__ = (
+        "digest_of",
+        "epoch",
+        "namespace",
+        "plan",
+        "request_id",
+        "start",
+        "start_digest",
+    )
 
     def __init__(
         self,
@@ -87,6 +97,7 @@ class StartWork(Work):
         *,
         plan: Plan,
         start_digest: bytes,
+        digest_of: Callable[[payload_pb2.Payload], bytes] | None = None,
     ) -> None:
         super().__init__("", partition, command, reply)
         self.plan = plan
@@ -94,6 +105,7 @@ class StartWork(Work):
         self.namespace = plan.namespace
         self.request_id = command.request_id
         self.start_digest = start_digest
+        self.digest_of = digest_of
         self.epoch = 0
 
 
@@ -112,14 +124,14 @@ def undo_of(request: pb.CancelExecutionRequest | pb.TerminateExecutionRequest) -
     return request.compensate if request.HasField("compensate") else None
 
 
-def start_digest(request: pb.StartExecutionRequest) -> bytes:
-    """What a repeated start must have in common with the first one."""
+def start_digest(request: pb.StartExecutionRequest, given: payload_pb2.Payload) -> bytes:
+    """What a repeated start with this input must have in common with the first one."""
     digest = hashlib.blake2b(digest_size=16)
     chosen = request.version_label or request.version
     if request.HasField("link"):
         chosen = ""  # The version is found when it starts: told again, it may be another.
     digest.update(f"{request.workflow_id}\0{chosen}\0".encode())
-    digest.update(request.input.SerializeToString(deterministic=True))
+    digest.update(given.SerializeToString(deterministic=True))
     for name in sorted(request.labels):
         digest.update(f"\0{name}\0{request.labels[name]}".encode())
     for name in sorted(request.permissions):
