@@ -18,8 +18,14 @@ Json = Any
 ERRORS = "https://serverlessworkflow.io/spec/1.0.0/errors"
 
 
-def document(*tasks: Json, name: str = "standard", **more: Json) -> Json:
-    about = {"dsl": "1.0.3", "namespace": "tests", "name": name, "version": "0.1.0"}
+def document(
+    *tasks: Json,
+    name: str = "standard",
+    namespace: str = "tests",
+    version: str = "0.1.0",
+    **more: Json,
+) -> Json:
+    about = {"dsl": "1.0.3", "namespace": namespace, "name": name, "version": version}
     return {"document": about, "do": list(tasks), **more}
 
 
@@ -131,6 +137,31 @@ async def test_a_workflow_runs_another(suite: Suite) -> None:
     events = await suite.events(found["executionId"])
     types = [event["type"] for event in events]
     assert types.count("ChildStarted") == types.count("ChildEnded") == 1
+
+
+async def test_documents_of_one_name_in_two_namespaces_are_two_workflows(suite: Suite) -> None:
+    """`run.workflow` reaches each by its namespace, name and the version of its document."""
+    ids = []
+    for namespace, version, said in (
+        ("left", "1.0.0", "old"), ("left", "2.0.0", "left"), ("right", "1.0.0", "right"),
+        ("default", "1.0.0", "default"),
+    ):  # fmt: skip
+        task = {"say": {"set": {"said": said}}}
+        definition = document(task, name="twins", namespace=namespace, version=version)
+        ids.append(await suite.define(definition))
+    assert ids == ["left.twins", "left.twins", "right.twins", "twins"]
+
+    def asked(namespace: str, version: str) -> Json:
+        return called("twins", workflow={"namespace": namespace, "version": version})
+
+    asks = [
+        {"a": {**asked("left", "1.0.0"), "export": {"as": "${ [.said] }"}}},
+        {"b": {**asked("left", "2.0.0"), "export": {"as": "${ $context + [.said] }"}}},
+        {"c": {**asked("right", "1.0.0"), "export": {"as": "${ $context + [.said] }"}}},
+        {"d": {**asked("default", "latest"), "output": {"as": "${ $context + [.said] }"}}},
+    ]
+    found = await run(suite, document(*asks, name="asks-twins"))
+    assert ended_with(found) == ["old", "left", "right", "default"]
 
 
 async def test_an_error_of_a_workflow_that_runs_can_be_handled(suite: Suite) -> None:

@@ -256,6 +256,19 @@ def test_waits_and_other_workflows() -> None:
     assert problems(json.dumps(document).encode()) == []
 
 
+def test_the_id_of_a_workflow_says_the_namespace_of_the_document() -> None:
+    """Its own and that of the workflows it runs, and the document has the same id again."""
+    resource = workflow({"id": "s", "subworkflow": {"workflow": "stock.take", "input": {}}})
+    resource["metadata"] |= {"name": "shop.order", "labels": {"namespace": "shop"}}
+    document = export_source(documents(resource), "", "serverless")[0]
+    about, called = document["document"], tasks(document)["s"]["run"]["workflow"]
+    assert (about["namespace"], about["name"], about.get("tags")) == ("shop", "order", None)
+    assert (called["namespace"], called["name"]) == ("stock", "take")
+    [read] = read_source(json.dumps(document).encode()).resources
+    assert isinstance(read.resource, Workflow)
+    assert read.resource.id == "shop.order"
+
+
 def test_what_people_read_and_the_whole_are_said() -> None:
     """And read back as they were."""
     spec = {
@@ -269,7 +282,8 @@ def test_what_people_read_and_the_whole_are_said() -> None:
     source = documents(resource)
     document = export_source(source, "", "serverless")[0]
     about = document["document"]
-    assert (about["namespace"], about["version"], about["tags"]) == ("shop", "1.2.0", {"team": "a"})
+    assert (about["namespace"], about["version"]) == ("default", "1.2.0")
+    assert about["tags"] == {"namespace": "shop", "team": "a"}
     assert (about["summary"], about["metadata"]) == ("What it does", {"annotations": {"x": "y"}})
     assert tasks(document)["a"]["metadata"] == {"name": "The first"}
     read = read_source(json.dumps(document).encode()).resources[0].resource
@@ -375,7 +389,7 @@ def test_everything_that_is_lost_is_told_at_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["my.flow", "a_b", "x" * 64, "-a"])
+@pytest.mark.parametrize("name", ["my.own.flow", "a_b", "x" * 64, "-a"])
 def test_a_name_that_the_standard_does_not_know_is_refused(name: str) -> None:
     """It would be another workflow under another name."""
     resource = workflow(node("a"))

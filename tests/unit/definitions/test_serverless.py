@@ -175,8 +175,6 @@ def test_wrong_tasks_are_refused_with_code_and_place(task: Json, code: str, plac
         ({"call": "log:1.0.0@global"}, "a function of a catalog or at a URL"),
         ({"run": {"container": {"image": "x"}}}, "run.container"),
         ({"run": {"shell": {"command": "x"}}}, "run.shell"),
-        ({"run": {"workflow": {"name": "x", "namespace": "y", "version": "latest"}}},
-         "a workflow of the namespace 'y'"),
         ({"run": {"script": {"language": "python", "code": "1"}}}, "scripts in python"),
         ({"listen": {"to": {"any": []}}}, "listening to every event"),
         ({"listen": {"to": {"one": {"with": {"type": "a", "source": "b"}}}}},
@@ -206,6 +204,14 @@ def test_features_that_cannot_run_are_refused_by_name(task: Json, feature: str) 
 def test_wrong_documents_are_refused(more: Json, code: str, place: str) -> None:
     """What is wrong outside of the tasks has its code and place too."""
     assert refusals(source({"t": SET}, **more)) == [(code, place)]
+
+
+@pytest.mark.parametrize("key", ["namespace", "name"])
+def test_a_name_with_a_dot_is_refused(key: str) -> None:
+    """It would share its id with a document of another namespace."""
+    about = {"dsl": "1.0.3", "namespace": "a", "name": "w", "version": "0.1.0", key: "a.b"}
+    document = json.dumps({"document": about, "do": [{"t": SET}]}).encode()
+    assert refusals(document) == [("ID_INVALID", f"document.{key}")]
 
 
 def test_a_document_without_its_parts_says_which() -> None:
@@ -244,4 +250,4 @@ def test_a_stored_document_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch
     document = json.loads(source({"t": {"set": {"a": "${ .b }"}}}))
 
     monkeypatch.setattr("subprocess.Popen", None)
-    assert load_workflow(document).id == "w"
+    assert load_workflow(document).id == "tests.w"

@@ -25,6 +25,7 @@ from flowmesh.definitions.editor.parts import (
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless_blocks import BACKOFFS, ERROR_MEMBERS
 from flowmesh.definitions.formats.serverless_http import ANSWERS
+from flowmesh.definitions.formats.serverless_names import NAME
 from flowmesh.definitions.formats.serverless_oauth2 import (
     CLIENT_AUTHENTICATIONS,
     ENCODING,
@@ -38,6 +39,7 @@ from flowmesh.standards.events import MOMENT
 
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
 _EXPRESSION = said("A jq expression.", {"type": "string"})
+_LABEL: Schema = {"type": "string", "pattern": "^" + NAME.pattern.removesuffix(r"\Z") + "$"}
 _NAME = said("The name of a variable, without its $.", {"type": "string"})
 _ERROR: Schema = {"$ref": "#/$defs/error"}
 _TASKS: Schema = {"$ref": "#/$defs/tasks"}
@@ -58,8 +60,8 @@ def serverless_schema() -> Schema:
             "document": members(
                 {
                     "dsl": {"type": "string", "pattern": r"^1\.0\.\d+([-+].*)?$"},
-                    "namespace": ID,
-                    "name": said("The name the workflow is started by.", ID),
+                    "namespace": said("Part of the workflow's name unless default.", _LABEL),
+                    "name": said("The name of the workflow.", _LABEL),
                     "version": _TEXT,
                     "title": text(),
                     "summary": text(limits.DESCRIPTION_CHARACTERS_MAX),
@@ -344,9 +346,9 @@ def _run() -> Schema:
     )
     workflow = members(
         {
-            "namespace": said("That of this document.", ID),
-            "name": said("The workflow to run.", ID),
-            "version": said("A label of it, a number, or latest.", ID),
+            "namespace": said("That of the document to run.", _LABEL),
+            "name": said("The workflow to run.", _LABEL),
+            "version": said("That of the document, a label, a number, or latest.", ID),
             "input": ANYTHING,
         },
         "namespace",

@@ -17,6 +17,7 @@ from flowmesh.definitions.exports.serverless_jq import (
     wrapped,
 )
 from flowmesh.definitions.exports.serverless_tasks import Teller, ms
+from flowmesh.definitions.formats.serverless_names import NAME, NAME_SAID, document_name
 from flowmesh.definitions.model import (
     Callbacks,
     Compensation,
@@ -31,9 +32,8 @@ from flowmesh.definitions.triggers import Cron
 from flowmesh.standards.jq_values import program_of
 
 DSL = "1.0.3"
-# A workflow without these labels is said to be of this namespace and version.
-NAMESPACE, VERSION = "default", "0.1.0"
-_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
+# A workflow without a label `version` is said to be of this one.
+VERSION = "0.1.0"
 _SEMANTIC = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?\Z"
 )
@@ -56,7 +56,7 @@ def serverless_document(workflow: Workflow, document: Document, lost: Lost) -> D
     told = {edge.source for node in nodes for edge in node.edges if edge.on_failure}
     writer = GraphWriter(
         Scope(workflow.nodes),
-        Teller(about["namespace"], lost, frozenset(ids), told),
+        Teller(lost, frozenset(ids), told),
         goes_on=workflow.on_failure is FailurePolicy.FINISH_OTHERS,
         shown=written_nodes(workflow, document),
     )
@@ -93,17 +93,20 @@ def _refuse(workflow: Workflow, document: Document, lost: Lost) -> None:
 
 
 def _about(workflow: Workflow, document: Document, lost: Lost) -> Document:
-    """Labels that say the namespace and the version of the document are these; others are tags."""
+    """The id says the namespace and the name, a label the version; other labels are tags."""
     tags = dict(workflow.labels)
+    namespace, name = document_name(workflow.id)
+    if tags.get("namespace") == namespace:
+        del tags["namespace"]
     about: Document = {
         "dsl": DSL,
-        "namespace": tags.pop("namespace", NAMESPACE),
-        "name": workflow.id,
+        "namespace": namespace,
+        "name": name,
         "version": tags.pop("version", VERSION),
     }
     for key in ("namespace", "name"):
-        if not _NAME.match(about[key]):
-            lost.note(f"the {key} {about[key]!r}: letters, digits and -, at most 63")
+        if not NAME.match(about[key]):
+            lost.note(f"the {key} {about[key]!r}: {NAME_SAID}")
     if not _SEMANTIC.match(about["version"]):
         lost.note(f"the version {about['version']!r}, which is not semantic, such as {VERSION}")
     if workflow.name != workflow.id:

@@ -18,6 +18,7 @@ from flowmesh.definitions.exports.serverless_jq import (
     value_of,
     wrapped,
 )
+from flowmesh.definitions.formats.serverless_names import NAME, NAME_SAID, document_name
 from flowmesh.definitions.formats.serverless_tasks import ATTEMPTS
 from flowmesh.definitions.model import (
     NO_RETRY,
@@ -91,9 +92,8 @@ def ms(duration: int) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """Writes the nodes of one workflow; `namespace` is that of the document."""
+    """Writes the nodes of one workflow."""
 
-    namespace: str
     lost: Lost
     ids: Collection[str] = field(default_factory=frozenset)
     # Nodes with an edge that is taken when they have failed.
@@ -245,9 +245,12 @@ class Teller:
             raise Unsaid("a sub-workflow whose input is no object")
         if node.retry not in (None, NO_RETRY):
             raise Unsaid("retries of a sub-workflow")
+        namespace, name = document_name(config["workflow"])
+        if not (NAME.match(namespace) and NAME.match(name)):
+            raise Unsaid(f"the name {config['workflow']!r} of a sub-workflow: {NAME_SAID}")
         called = {
-            "namespace": self.namespace,
-            "name": config["workflow"],
+            "namespace": namespace,
+            "name": name,
             "version": str(config["version"]),
             "input": self._native(node.input),
         }

@@ -8,6 +8,7 @@ import re
 
 from flowmesh.definitions.formats.machines import ROOT, Budget, Machine, Names
 from flowmesh.definitions.formats.serverless_layout import Around, Compiler, Use, programs_of
+from flowmesh.definitions.formats.serverless_names import read_name, workflow_id
 from flowmesh.definitions.formats.serverless_schedule import triggers_of
 from flowmesh.definitions.formats.serverless_tasks import KINDS, decides_itself
 from flowmesh.definitions.formats.serverless_values import (
@@ -70,16 +71,17 @@ _FIRST = {"data": "{{input}}", "context": {}, "vars": {}, "frames": []}
 
 
 def _document(reader: Reader) -> tuple[str, dict[str, str]]:
-    """The name and the labels of the workflow."""
+    """The id and the labels of the workflow."""
     if not reader.has("document"):
         reader.missing("document", "dsl, namespace, name and version of the workflow")
     document = reader.object("document")
     dsl = document.required_text("dsl", "the version of the DSL, such as 1.0.3")
     if dsl and not _VERSION.match(dsl):
         unsupported(reader.problems, f"DSL version {dsl[:32]!r}", ("document", "dsl"), "1.0.x is")
-    name = document.identifier("name", "the name of the workflow")
+    name = read_name(document, "name", "the name of the workflow")
+    namespace = read_name(document, "namespace", "the namespace of the workflow")
     labels = {
-        "namespace": document.identifier("namespace", "the namespace of the workflow"),
+        "namespace": namespace,
         "version": document.required_text("version", "the semantic version of the workflow"),
     }
     document.text("title")
@@ -87,7 +89,7 @@ def _document(reader: Reader) -> tuple[str, dict[str, str]]:
     document.object("metadata")
     tags = {**labels, **document.labels("tags")}
     document.refuse_unknown()
-    return name, tags
+    return workflow_id(namespace, name), tags
 
 
 def _evaluate(reader: Reader) -> None:

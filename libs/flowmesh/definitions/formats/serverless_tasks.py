@@ -18,6 +18,7 @@ from flowmesh.definitions.formats.serverless_layout import (
     Layout,
     case_program,
 )
+from flowmesh.definitions.formats.serverless_names import read_name, workflow_id
 from flowmesh.definitions.formats.serverless_values import Made, duration_of, unsupported
 from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, DELAY_MS_MAX
 from flowmesh.definitions.model import (
@@ -36,7 +37,6 @@ from flowmesh.standards.jq_values import bare, is_variable
 
 _PROTOCOLS = frozenset({"asyncapi", "grpc", "openapi", "a2a", "mcp"})
 _JAVASCRIPT = frozenset({"js", "javascript"})
-_CALLED = ("run", "workflow")
 # In the metadata of a call: 1 where the task of the library is tried once, whatever it says.
 ATTEMPTS = "flowmesh.io/attempts"
 
@@ -316,18 +316,15 @@ def _run_workflow(at: At, run: Reader) -> None:
     if run.has("return"):
         at.refuse("run.return", "run", "return", why="a workflow's result is its output")
     called = run.object("workflow")
-    about = at.compiler.document.get("document")
-    own = about.get("namespace") if isinstance(about, dict) else None
-    namespace = called.required_text("namespace", "the namespace of this document")
-    if namespace and namespace != own:
-        why = f"what it starts is of its own, {own!r}"
-        at.refuse(f"a workflow of the namespace {namespace[:64]!r}", *_CALLED, "namespace", why=why)
-    name = called.identifier("name", "the name of the workflow to run")
-    version = called.identifier("version", "a label of that workflow, a number or latest")
+    namespace = read_name(called, "namespace", "the namespace of the document to run")
+    name = read_name(called, "name", "the name of the workflow to run")
+    version = called.identifier(
+        "version", "the version of that document, a label, a number or latest"
+    )
     arguments = called.raw("input")
     called.refuse_unknown()
     run.refuse_unknown()
-    task = subworkflow(name, version, waits=waits, path=called.path)
+    task = subworkflow(workflow_id(namespace, name), version, waits=waits, path=called.path)
     answer = "result" if waits else "started"
     _beside(at, task, "", {} if arguments is None else arguments, (*called.path, "input"), answer)
 

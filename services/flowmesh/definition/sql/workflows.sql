@@ -32,14 +32,24 @@ from unnest(:task_namespaces::text[], :tasks::text[], :task_versions::int[])
     as used (task_namespace, task, task_version);
 
 -- name: workflow-version-number(namespace, id, version, label)$
--- The version that a number, a label or, without both, being the newest stands for.
+-- The version that a number, a label or, without both, being the newest stands for. The version of
+-- a Serverless Workflow document is a label too: of the newest that says it.
 select found.version
 from workflows
 join workflow_versions as found using (namespace, id)
 where namespace = :namespace and id = :id and workflows.live and found.version = case
-    when :label::text <> '' then (
-        select label.version from version_labels as label
-        where label.namespace = :namespace and label.workflow = :id and label.label = :label::text
+    when :label::text <> '' then coalesce(
+        (
+            select label.version from version_labels as label
+            where label.namespace = :namespace and label.workflow = :id
+                and label.label = :label::text
+        ),
+        (
+            select max(document.version) from workflow_versions as document
+            where document.namespace = :namespace and document.id = :id
+                and document.format = 'serverless'
+                and document.labels ->> 'version' = :label::text
+        )
     )
     else coalesce(nullif(:version::int, 0), workflows.version)
 end;
@@ -72,10 +82,18 @@ left join tasks
     on tasks.namespace = uses.task_namespace and tasks.name = uses.task and tasks.live
 where workflows.namespace = :namespace and workflows.id = :id and workflows.live
     and found.version = case
-        when :label::text <> '' then (
-            select label.version from version_labels as label
-            where label.namespace = :namespace and label.workflow = :id
-                and label.label = :label::text
+        when :label::text <> '' then coalesce(
+            (
+                select label.version from version_labels as label
+                where label.namespace = :namespace and label.workflow = :id
+                    and label.label = :label::text
+            ),
+            (
+                select max(document.version) from workflow_versions as document
+                where document.namespace = :namespace and document.id = :id
+                    and document.format = 'serverless'
+                    and document.labels ->> 'version' = :label::text
+            )
         )
         else coalesce(nullif(:version::int, 0), workflows.version)
     end

@@ -1,0 +1,36 @@
+"""Names of Serverless Workflow documents as ids of workflows, and back.
+
+A document of the namespace `default` has its name as id, any other `<namespace>.<name>`. Neither
+part holds a dot, so no two names share an id, and an id has at most 127 characters.
+"""
+
+import re
+
+from flowmesh.definitions.reader import Reader
+
+DEFAULT_NAMESPACE = "default"
+NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
+NAME_SAID = "letters, digits and -, at most 63"
+
+
+def workflow_id(namespace: str, name: str) -> str:
+    """The id of the workflow that a document of this namespace and name becomes."""
+    return name if namespace == DEFAULT_NAMESPACE else f"{namespace}.{name}"
+
+
+def document_name(workflow: str) -> tuple[str, str]:
+    """The namespace and the name of the document that becomes this workflow."""
+    namespace, dot, name = workflow.partition(".")
+    if not dot or namespace == DEFAULT_NAMESPACE:
+        return DEFAULT_NAMESPACE, workflow
+    return namespace, name
+
+
+def read_name(reader: Reader, key: str, what: str) -> str:
+    """A namespace or a name; empty where it is missing or wrong, which is noted."""
+    value = reader.required_text(key, what)
+    if value and not NAME.match(value):
+        message = f"{key} {value[:64]!r} is not a name: {NAME_SAID}"
+        reader.problems.add("ID_INVALID", message, (*reader.path, key))
+        return ""
+    return value
