@@ -19,6 +19,7 @@ from flowmesh.executors.jq import Jq
 from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.serverless_calls import Calls
 from flowmesh.executors.serverless_events import Emitter
+from flowmesh.executors.serverless_listen import Heard
 from flowmesh.executors.serverless_retry import wait_before_retry
 from flowmesh.standards.jq_values import variables_in
 from flowmesh.standards.problem_details import canonical, error_of
@@ -78,7 +79,9 @@ class _Running:
         self.config = step.config
         self.attempt = attempt
         self.given: dict[str, Json] = attempt.value
-        self.state: dict[str, Json] = self.given["state"]
+        state: Json = self.given["state"]
+        # Behind a group, or where a task behind one failed, it is the value before the group.
+        self.state: dict[str, Json] = state[0] if isinstance(state, list) else state
         self._names: dict[str, Json] = {}
         self._started_us = step.tools.now_us()
 
@@ -355,7 +358,34 @@ async def _join(run: _Running) -> Json:
 async def _heard(run: _Running) -> Json:
     """What signals brought, as the list of events that a `listen` answers."""
     before, *events = run.given["state"]
+    if run.config.get("several"):
+        [events] = events
     return {**before, "data": events}
+
+
+async def _listen(run: _Running) -> Json:
+    """Evaluates the filters of a `listen` over an event: it ends, or waits for the next one."""
+    _, event = run.given["state"]
+    config, heard = run.config, Heard.of(run.state.get("heard"))
+    run.named(input=run.data)
+    if "until" in config:
+        matches = await run.value(config["until"]["matches"], event)
+        if heard.ends_with(config["until"], matches):
+            return {**run.kept, "heard": heard.told(), "next": config["done"]}
+    matches = await run.value(config["wanted"]["matches"], event)
+    read = event if config["read"] == "envelope" else event.get("data")
+    took = heard.take(config["wanted"], matches, read)
+    over = heard.complete and "until" not in config
+    if took and "condition" in config:
+        over = _holds(await run.value(config["condition"], heard.events))
+    following = config["done"] if over else config["again"]
+    return {**run.kept, "heard": heard.told(), "next": following}
+
+
+async def _listened(run: _Running) -> Json:
+    """Behind the events of a `listen`: the list of those it took, or the error that ended it."""
+    _rethrow(run)
+    return {**run.kept, "data": Heard.of(run.state.get("heard")).events}
 
 
 async def _late(run: _Running) -> Json:
@@ -368,15 +398,21 @@ async def _held(run: _Running) -> Json:
     return {**run.kept, "thrown": failure}
 
 
-async def _timely(run: _Running) -> Json:
-    """Behind a block with a time limit: fails as the block did, or because the clock was first."""
-    at, thrown = run.config["at"], run.state.get("thrown")
+def _rethrow(run: _Running) -> None:
+    """Raises the error that was held back, if one was."""
+    thrown = run.state.get("thrown")
     if thrown is not None:
         message, details = thrown.get("message", ""), thrown.get("details")
-        raise fault(error_of(thrown["class"], message, details, at), message, details or {})
+        problem = error_of(thrown["class"], message, details, run.config["at"])
+        raise fault(problem, message, details or {})
+
+
+async def _timely(run: _Running) -> Json:
+    """Behind a block with a time limit: fails as the block did, or because the clock was first."""
+    _rethrow(run)
     if run.state.get("late"):
         text = f"{run.config['name']} did not end within {run.config['timeout_ms']} ms"
-        raise fault(error_of("Timeout", text, None, at), text, {})
+        raise fault(error_of("Timeout", text, None, run.config["at"]), text, {})
     return run.kept
 
 
@@ -390,18 +426,15 @@ async def _prepare(run: _Running) -> Json:
 
 async def _result(run: _Running) -> Json:
     """What a task elsewhere answered: the value before it, then its output."""
-    before, output = run.given["state"]
-    run.state = before
-    run.named(input=before["taken"])
+    _, output = run.given["state"]
+    run.named(input=run.state["taken"])
     return await _left(run, output, run.kept)
 
 
 async def _started(run: _Running) -> Json:
     """Behind a task that nobody waits for, whose output is what it was given."""
-    before, _ = run.given["state"]
-    run.state = before
-    run.named(input=before["taken"])
-    return await _left(run, before["taken"], run.kept)
+    run.named(input=run.state["taken"])
+    return await _left(run, run.state["taken"], run.kept)
 
 
 _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
@@ -418,6 +451,8 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "wait": _wait,
     "join": _join,
     "heard": _heard,
+    "listen": _listen,
+    "listened": _listened,
     "late": _late,
     "held": _held,
     "timely": _timely,

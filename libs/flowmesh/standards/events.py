@@ -12,11 +12,20 @@ SUBJECT_SAID = "words of letters, digits, - and _ with dots between them"
 OWN_TYPES = "flowmesh."
 NAME = re.compile(r"[a-z0-9]{1,64}\Z")
 NAME_SAID = "lower-case letters and digits"
+# An execution that listens waits for this signal, with a key of the type of the events and the name
+# of the signal that each of them is sent to it as. No sender can name it: it has a space.
+LISTENING = " event"
+EVERY_TYPE = "*"
 _TEXTS = frozenset({"id", "source", "type", "subject", "datacontenttype", "dataschema"})
 ATTRIBUTES = _TEXTS | {"specversion", "time", "data"}
 """What is no extension."""
 _WHOLE_MIN, _WHOLE_MAX = -(2**63), 2**63 - 1
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII)
+
+
+def listening_key(type_: str, signal: str) -> str:
+    """What an execution waits with for events of a type."""
+    return f"{type_} {signal}"
 
 
 def wanted_of(name: str, value: Json) -> str:

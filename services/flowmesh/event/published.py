@@ -90,11 +90,13 @@ class Publisher:
         armory: Armory,
         new_id: Callable[[], str],
         on_firing: Callable[[], None],
+        on_published: Callable[[], None],
     ) -> None:
         self._store = store
         self._armory = armory
         self._new_id = new_id
         self._on_firing = on_firing
+        self._on_published = on_published
 
     async def publish(self, namespace: str, given: pb.Event) -> pb.PublishEventResponse:
         """Commits the event with what it fires."""
@@ -113,6 +115,7 @@ class Publisher:
             if firings:
                 await change.add_firings(firings, lease_ms=0)
         failpoint("event.published")
+        self._on_published()
         if firings:
             self._on_firing()
         return pb.PublishEventResponse(event_id=event.id, created=True, triggers=len(firings))

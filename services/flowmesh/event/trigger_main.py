@@ -11,6 +11,7 @@ from flowmesh.event.catalog import DEFINITION, Catalog, Neighbours
 from flowmesh.event.causes import Causes
 from flowmesh.event.firing import FiringLoop
 from flowmesh.event.hooks import Hooks
+from flowmesh.event.listeners import ListenerLoop
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.published import Armory, Lifecycle, Publisher
 from flowmesh.event.reports import ORCHESTRATOR
@@ -36,11 +37,18 @@ class Upkeep(Loop):
     interval_ms = 1
 
     def __init__(
-        self, *, store: TriggerStore, lifecycle: Lifecycle, firing: FiringLoop, clock: Clock
+        self,
+        *,
+        store: TriggerStore,
+        lifecycle: Lifecycle,
+        firing: FiringLoop,
+        listeners: ListenerLoop,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._lifecycle = lifecycle
         self._firing = firing
+        self._listeners = listeners
         self._clock = clock
         self._forget_at_ms = clock.monotonic_ms() + FORGET_EVERY_S * 1_000
         self._changed = asyncio.Event()
@@ -64,6 +72,7 @@ class Upkeep(Loop):
             self._changed.set()
             raise
         self._firing.look()
+        self._listeners.look()
         if self._clock.monotonic_ms() >= self._forget_at_ms:
             self._forget_at_ms = self._clock.monotonic_ms() + FORGET_EVERY_S * 1_000
             await self._store.forget()
@@ -76,7 +85,15 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
     armory = Armory()
     lifecycle = Lifecycle(store=store, armory=armory, on_firing=firing.look, log=runtime.log)
     await lifecycle.load()
-    upkeep = Upkeep(store=store, lifecycle=lifecycle, firing=firing, clock=runtime.clock)
+    receivers = runtime.stub(ReceiverServiceStub, ORCHESTRATOR)
+    listeners = ListenerLoop(store=store, receivers=receivers)
+    upkeep = Upkeep(
+        store=store,
+        lifecycle=lifecycle,
+        firing=firing,
+        listeners=listeners,
+        clock=runtime.clock,
+    )
     catalog = Catalog(
         store=store,
         definitions=runtime.stub(TriggerCatalogServiceStub, DEFINITION),
@@ -87,6 +104,7 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
     runtime.bus.on_reconnect(catalog.ask_for_all)
     for loop in (
         firing,
+        listeners,
         upkeep,
         catalog,
         Neighbours(runtime, DEFINITION, catalog.want_all),
@@ -98,7 +116,7 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
         store=store,
         firing=firing,
         executions=executions,
-        receivers=runtime.stub(ReceiverServiceStub, ORCHESTRATOR),
+        receivers=receivers,
         clock=runtime.clock,
         new_id=_new_id,
         key=await store.hook_key(),
@@ -106,7 +124,13 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
     server = TriggerServer(
         store=store,
         firing=firing,
-        publisher=Publisher(store=store, armory=armory, new_id=_new_id, on_firing=firing.look),
+        publisher=Publisher(
+            store=store,
+            armory=armory,
+            new_id=_new_id,
+            on_firing=firing.look,
+            on_published=listeners.look,
+        ),
         hooks=hooks,
         causes=Causes(store=store, armory=armory),
         executions=executions,

@@ -290,6 +290,18 @@ class TriggerChange:
         rows = self._sql.event_triggers(self._connection, namespace=namespace)
         return [row async for row in rows]
 
+    async def undelivered(self, count: int) -> list[Row]:
+        """Published events that listeners have not been sent, locked until the end."""
+        return [row async for row in self._sql.undelivered_events(self._connection, count=count)]
+
+    async def mark_delivered(self, rows: Sequence[Row]) -> None:
+        await self._sql.mark_delivered(
+            self._connection,
+            namespaces=[row["namespace"] for row in rows],
+            sources=[row["source"] for row in rows],
+            ids=[row["id"] for row in rows],
+        )
+
     async def add_published(self, namespace: str, event: pb.Event, at_us: int) -> bool:
         """Whether it is new."""
         return bool(

@@ -53,6 +53,7 @@ from flowmesh.orchestrator.limits import Limits
 from flowmesh.orchestrator.limits_server import LimitServer, PermitServer
 from flowmesh.orchestrator.link_keys import LinkKeys
 from flowmesh.orchestrator.links import Links
+from flowmesh.orchestrator.listeners import Listeners
 from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.outbox import Outbox
@@ -176,7 +177,10 @@ def _serve(
     )
     _serve_insights(runtime, core, executions, archiving)
     runtime.serve(
-        ReceiverServer(executions=executions),
+        ReceiverServer(
+            executions=executions,
+            listeners=Listeners(executions=executions, payloads=core.payloads, store=core.store),
+        ),
         receiver_service_pb2_grpc.add_ReceiverServiceServicer_to_server,
     )
     runtime.serve(OutboxServer(core=core), history_grpc.add_OutboxServiceServicer_to_server)

@@ -1,4 +1,4 @@
-"""Tells the event service which nodes of an execution wait for calls of a webhook."""
+"""What the event service asks: which nodes wait for calls of a webhook, who listens to events."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,14 +8,16 @@ from flowmesh.api.execution.v1 import receiver_service_pb2 as pb
 from flowmesh.api.execution.v1 import receiver_service_pb2_grpc as rpc
 from flowmesh.engine import NodeState, Scope
 from flowmesh.orchestrator.executions import Executions
+from flowmesh.orchestrator.listeners import Listeners
 from flowmesh.rpc import namespace_of
 
 
 class ReceiverServer(rpc.ReceiverServiceServicer):
-    """Reads; changes nothing."""
+    """Messages to arguments and back."""
 
-    def __init__(self, *, executions: Executions) -> None:
+    def __init__(self, *, executions: Executions, listeners: Listeners) -> None:
         self._executions = executions
+        self._listeners = listeners
 
     async def ListReceivers(
         self, request: pb.ListReceiversRequest, context: Any
@@ -33,6 +35,12 @@ class ReceiverServer(rpc.ReceiverServiceServicer):
                 for node in _receivers(state.scope)
             ]
         )
+
+    async def DeliverEvents(
+        self, request: pb.DeliverEventsRequest, context: Any
+    ) -> pb.DeliverEventsResponse:
+        delivered = await self._listeners.deliver(request.events)
+        return pb.DeliverEventsResponse(delivered=delivered)
 
 
 def _receivers(scope: Scope) -> Iterator[NodeState]:

@@ -84,7 +84,13 @@ async def test_a_schedule_without_an_input_of_its_own_is_fired_with_one_that_is_
 
 async def test_the_longest_names_of_an_event_are_kept_or_refused(store: TriggerStore) -> None:
     """By what the database can find again, not by characters alone."""
-    publisher = Publisher(store=store, armory=Armory(), new_id=lambda: "e", on_firing=lambda: None)
+    publisher = Publisher(
+        store=store,
+        armory=Armory(),
+        new_id=lambda: "e",
+        on_firing=lambda: None,
+        on_published=lambda: None,
+    )
     plain = pb.Event(id="x" * 256, source="x" * 1_024, type="t")
     assert (await publisher.publish("default", plain)).created
     random = Random(1)

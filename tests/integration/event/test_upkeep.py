@@ -12,6 +12,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.event.catalog import Catalog
+from flowmesh.event.listeners import ListenerLoop
 from flowmesh.event.published import Armory, Lifecycle
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.trigger_main import FORGET_EVERY_S, Upkeep
@@ -47,8 +48,13 @@ class Process:
             store=self.store, armory=Armory(), on_firing=lambda: None, log=structlog.get_logger()
         )
         firing: Any = Firing()
+        receivers: Any = None
         self.upkeep = Upkeep(
-            store=self.store, lifecycle=self.lifecycle, firing=firing, clock=self.clock
+            store=self.store,
+            lifecycle=self.lifecycle,
+            firing=firing,
+            listeners=ListenerLoop(store=self.store, receivers=receivers),
+            clock=self.clock,
         )
         source: Any = definitions
         self.catalog = Catalog(store=self.store, definitions=source, on_change=self.upkeep.changed)

@@ -1,4 +1,4 @@
-"""Tasks of Serverless Workflow that do one thing: set, raise, switch, call, run, wait, listen."""
+"""Tasks of Serverless Workflow that do one thing: set, raise, switch, call, run, wait."""
 
 from flowmesh.definitions.formats.machines import Machine, everything, subworkflow
 from flowmesh.definitions.formats.serverless_blocks import (
@@ -18,21 +18,20 @@ from flowmesh.definitions.formats.serverless_layout import (
     Layout,
     case_program,
 )
+from flowmesh.definitions.formats.serverless_listen import lay_listen
 from flowmesh.definitions.formats.serverless_names import read_name, workflow_id
-from flowmesh.definitions.formats.serverless_values import Made, duration_of, unsupported
+from flowmesh.definitions.formats.serverless_values import Made, duration_of
 from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, DELAY_MS_MAX
 from flowmesh.definitions.model import (
     NO_RETRY,
-    Dialect,
     Follow,
-    GroupBody,
     Json,
     Node,
     Retry,
     Task,
 )
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader, is_id, kind_of
+from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.standards.jq_values import bare, is_variable
 
 _PROTOCOLS = frozenset({"asyncapi", "grpc", "openapi", "a2a", "mcp"})
@@ -148,69 +147,6 @@ def lay_wait(at: At) -> None:
         return first
 
     block(at, inside)
-
-
-def lay_listen(at: At) -> None:
-    """Waits for signals that are named as the types of the events are."""
-    listen = at.reader.object("listen")
-    if (read := listen.text("read") or "data") != "data":
-        at.refuse(f"listen.read {read[:32]!r}", "listen", "read")
-    if at.reader.has("foreach"):
-        at.refuse("listen.foreach", "foreach")
-    strategy = listen.object("to")
-    kinds = [key for key in ("one", "any", "all") if strategy.has(key)]
-    if strategy.has("until"):
-        at.refuse("listen.to.until", "listen", "to", "until")
-    if len(kinds) != 1:
-        message = "listen.to has one of one, any, all"
-        at.problems.add("DEFINITION_INVALID", message, strategy.path)
-        return
-    kind = kinds[0]
-    filters = [strategy.raw(kind)] if kind == "one" else strategy.items(kind)
-    types = [
-        _event_type(at, (*strategy.path, kind), index, each) for index, each in enumerate(filters)
-    ]
-    strategy.refuse_unknown()
-    listen.refuse_unknown()
-    if not types:
-        at.refuse("listening to every event", "listen", "to", kind)
-
-    def inside(machine: Machine, around: Around) -> str:
-        wait, heard = at.new("events"), at.new("heard")
-        signals = tuple(_signal(at, machine, name) for name in types)
-        if kind == "any":
-            path = (*strategy.path, kind)
-            race = GroupBody(signals, path, race=True)
-            signals = (Node(at.new("first"), path, body=race, bound=machine.bound),)
-        group = machine.beside(signals, listen.path, at.name)
-        machine.body(wait, group, Follow(heard, everything(around.catch)), at.path)
-        at.node(heard, {"op": "heard"}, around.after, machine=machine, catch=around.catch)
-        return wait
-
-    block(at, inside)
-
-
-def _event_type(at: At, path: tuple[str | int, ...], index: int, given: object) -> str:
-    path = path if path[-1] == "one" else (*path, index)
-    event = Reader(given if isinstance(given, dict) else {}, path, at.problems)
-    wanted = event.object("with")
-    name = wanted.required_text("type", "the type of the event, which is the signal's name")
-    if name and not is_id(name):
-        message = f"the type {name[:64]!r} cannot be the name of a signal"
-        at.problems.add("ID_INVALID", message, (*wanted.path, "type"))
-    for key in wanted.unknown():
-        unsupported(at.problems, f"an event filter by {key[:32]}", (*wanted.path, key))
-    if event.has("correlate"):
-        unsupported(at.problems, "event correlation", (*path, "correlate"))
-    event.refuse_unknown()
-    return name or "event"
-
-
-def _signal(at: At, machine: Machine, name: str) -> Node:
-    node_id = at.new("event")
-    task = Task("signal", "signal", {"name": name}, Dialect.NATIVE)
-    path = machine.names.place((*at.path, "listen", node_id), node_id)
-    return Node(node_id, path, name=name, task=task, bound=machine.bound)
 
 
 def lay_call(at: At) -> None:

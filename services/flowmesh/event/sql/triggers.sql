@@ -126,6 +126,20 @@ values (:namespace, :source, :id, :type, :at_us, :event)
 on conflict do nothing
 returning true;
 
+-- name: undelivered-events(count)
+-- Events that have not been sent to listeners, locked, in their order.
+select namespace, source, id, event from published
+where not delivered
+order by at_us, source, id
+limit :count
+for update skip locked;
+
+-- name: mark-delivered(namespaces, sources, ids)!
+update published set delivered = true
+from unnest(:namespaces::text[], :sources::text[], :ids::text[]) as sent (namespace, source, id)
+where (published.namespace, published.source, published.id)
+    = (sent.namespace, sent.source, sent.id);
+
 -- name: published-between(namespace, from_us, to_us, after_us, after_source, after_id, count, bytes_max)
 -- By time; it ends before an event with which it would grow too large. `held` is how many there
 -- are, at most one more than asked for.

@@ -386,6 +386,18 @@ select execution_id from waits
 where namespace = :namespace and name = :signal
 order by execution_id limit :rows_max;
 
+-- name: listening(namespaces, types, names, rows_max)
+-- Executions that wait for events of these types, at most so many for each. A name ends with the
+-- signal that they wait for, behind a space.
+select asked.namespace, asked.type, found.name, found.execution_id
+from unnest(:namespaces::text[], :types::text[], :names::text[]) as asked (namespace, type, name)
+cross join lateral (
+    select waits.name, waits.execution_id from waits
+    where waits.namespace = asked.namespace
+        and waits.name >= asked.name || ' ' and waits.name < asked.name || '!'
+    order by waits.name, waits.execution_id limit :rows_max
+) as found;
+
 -- name: send_keyed_signal(namespace, request_id, signal, rows_max)^
 -- Notes to whom a signal goes; again under the same request it answers as the first time. Nothing
 -- is noted where nobody waits.

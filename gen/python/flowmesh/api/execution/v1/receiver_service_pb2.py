@@ -25,19 +25,25 @@ _sym_db = _symbol_database.Default()
 from flowmesh.api.definition.v1 import trigger_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_trigger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0flowmesh/api/execution/v1/receiver_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a(flowmesh/api/definition/v1/trigger.proto\"W\n\x14ListReceiversRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\"a\n\x15ListReceiversResponse\x12H\n\treceivers\x18\x01 \x03(\x0b\x32*.flowmesh.api.execution.v1.WaitingReceiverR\treceivers\"\x95\x01\n\x0fWaitingReceiver\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12@\n\x08receiver\x18\x03 \x01(\x0b\x32$.flowmesh.api.definition.v1.ReceiverR\x08receiver\x12\x14\n\x05waits\x18\x04 \x01(\x08R\x05waits2\x85\x01\n\x0fReceiverService\x12r\n\rListReceivers\x12/.flowmesh.api.execution.v1.ListReceiversRequest\x1a\x30.flowmesh.api.execution.v1.ListReceiversResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0flowmesh/api/execution/v1/receiver_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a(flowmesh/api/definition/v1/trigger.proto\"Y\n\x14\x44\x65liverEventsRequest\x12\x41\n\x06\x65vents\x18\x01 \x03(\x0b\x32).flowmesh.api.execution.v1.DeliveredEventR\x06\x65vents\"w\n\x0e\x44\x65liveredEvent\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x14\n\x05\x65vent\x18\x04 \x01(\x0cR\x05\x65vent\"5\n\x15\x44\x65liverEventsResponse\x12\x1c\n\tdelivered\x18\x01 \x01(\rR\tdelivered\"W\n\x14ListReceiversRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\"a\n\x15ListReceiversResponse\x12H\n\treceivers\x18\x01 \x03(\x0b\x32*.flowmesh.api.execution.v1.WaitingReceiverR\treceivers\"\x95\x01\n\x0fWaitingReceiver\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12@\n\x08receiver\x18\x03 \x01(\x0b\x32$.flowmesh.api.definition.v1.ReceiverR\x08receiver\x12\x14\n\x05waits\x18\x04 \x01(\x08R\x05waits2\xf9\x01\n\x0fReceiverService\x12r\n\rListReceivers\x12/.flowmesh.api.execution.v1.ListReceiversRequest\x1a\x30.flowmesh.api.execution.v1.ListReceiversResponse\x12r\n\rDeliverEvents\x12/.flowmesh.api.execution.v1.DeliverEventsRequest\x1a\x30.flowmesh.api.execution.v1.DeliverEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.execution.v1.receiver_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTRECEIVERSREQUEST']._serialized_start=121
-  _globals['_LISTRECEIVERSREQUEST']._serialized_end=208
-  _globals['_LISTRECEIVERSRESPONSE']._serialized_start=210
-  _globals['_LISTRECEIVERSRESPONSE']._serialized_end=307
-  _globals['_WAITINGRECEIVER']._serialized_start=310
-  _globals['_WAITINGRECEIVER']._serialized_end=459
-  _globals['_RECEIVERSERVICE']._serialized_start=462
-  _globals['_RECEIVERSERVICE']._serialized_end=595
+  _globals['_DELIVEREVENTSREQUEST']._serialized_start=121
+  _globals['_DELIVEREVENTSREQUEST']._serialized_end=210
+  _globals['_DELIVEREDEVENT']._serialized_start=212
+  _globals['_DELIVEREDEVENT']._serialized_end=331
+  _globals['_DELIVEREVENTSRESPONSE']._serialized_start=333
+  _globals['_DELIVEREVENTSRESPONSE']._serialized_end=386
+  _globals['_LISTRECEIVERSREQUEST']._serialized_start=388
+  _globals['_LISTRECEIVERSREQUEST']._serialized_end=475
+  _globals['_LISTRECEIVERSRESPONSE']._serialized_start=477
+  _globals['_LISTRECEIVERSRESPONSE']._serialized_end=574
+  _globals['_WAITINGRECEIVER']._serialized_start=577
+  _globals['_WAITINGRECEIVER']._serialized_end=726
+  _globals['_RECEIVERSERVICE']._serialized_start=729
+  _globals['_RECEIVERSERVICE']._serialized_end=978
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ReceiverServiceStub:
-    """Nodes that wait for a call of a webhook. Called by the event service.
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service.
     """
 
     def __init__(self, channel):
@@ -40,16 +40,31 @@ class ReceiverServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.ListReceiversRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.ListReceiversResponse.FromString,
                 _registered_method=True)
+        self.DeliverEvents = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ReceiverService/DeliverEvents',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.DeliverEventsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.DeliverEventsResponse.FromString,
+                _registered_method=True)
 
 
 class ReceiverServiceServicer:
-    """Nodes that wait for a call of a webhook. Called by the event service.
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service.
     """
 
     def ListReceivers(self, request, context):
         """Those of one execution; each that was scheduled, whether it still waits or not.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeliverEvents(self, request, context):
+        """Sends events, in their order, to every execution that listens to their types, at most 1,000 for
+        each event. An execution takes an event once for each of its listeners, however often it comes.
+
+        UNAVAILABLE   an execution cannot be reached now; the same events are to come again
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,6 +78,11 @@ def add_ReceiverServiceServicer_to_server(servicer, server):
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.ListReceiversRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.ListReceiversResponse.SerializeToString,
             ),
+            'DeliverEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeliverEvents,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.DeliverEventsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.DeliverEventsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'flowmesh.api.execution.v1.ReceiverService', rpc_method_handlers)
@@ -72,7 +92,7 @@ def add_ReceiverServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReceiverService:
-    """Nodes that wait for a call of a webhook. Called by the event service.
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service.
     """
 
     @staticmethod
@@ -92,6 +112,33 @@ class ReceiverService:
             '/flowmesh.api.execution.v1.ReceiverService/ListReceivers',
             flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.ListReceiversRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.ListReceiversResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ReceiverService/DeliverEvents',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.DeliverEventsRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_receiver__service__pb2.DeliverEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

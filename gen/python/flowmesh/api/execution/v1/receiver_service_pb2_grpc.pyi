@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ReceiverServiceStub:
-    """Nodes that wait for a call of a webhook. Called by the event service."""
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -38,10 +38,16 @@ class ReceiverServiceStub:
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
+    DeliverEvents: _grpc.UnaryUnaryMultiCallable[_receiver_service_pb2.DeliverEventsRequest, _receiver_service_pb2.DeliverEventsResponse]
+    """Sends events, in their order, to every execution that listens to their types, at most 1,000 for
+    each event. An execution takes an event once for each of its listeners, however often it comes.
+
+      UNAVAILABLE   an execution cannot be reached now; the same events are to come again
+    """
 
 @_typing.type_check_only
 class ReceiverServiceAsyncStub(ReceiverServiceStub):
-    """Nodes that wait for a call of a webhook. Called by the event service."""
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListReceivers: _aio.UnaryUnaryMultiCallable[_receiver_service_pb2.ListReceiversRequest, _receiver_service_pb2.ListReceiversResponse]  # type: ignore[assignment]
@@ -49,9 +55,15 @@ class ReceiverServiceAsyncStub(ReceiverServiceStub):
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
+    DeliverEvents: _aio.UnaryUnaryMultiCallable[_receiver_service_pb2.DeliverEventsRequest, _receiver_service_pb2.DeliverEventsResponse]  # type: ignore[assignment]
+    """Sends events, in their order, to every execution that listens to their types, at most 1,000 for
+    each event. An execution takes an event once for each of its listeners, however often it comes.
+
+      UNAVAILABLE   an execution cannot be reached now; the same events are to come again
+    """
 
 class ReceiverServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Nodes that wait for a call of a webhook. Called by the event service."""
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service."""
 
     @_abc_1.abstractmethod
     def ListReceivers(
@@ -62,6 +74,18 @@ class ReceiverServiceServicer(metaclass=_abc_1.ABCMeta):
         """Those of one execution; each that was scheduled, whether it still waits or not.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def DeliverEvents(
+        self,
+        request: _receiver_service_pb2.DeliverEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_receiver_service_pb2.DeliverEventsResponse, _abc.Awaitable[_receiver_service_pb2.DeliverEventsResponse]]:
+        """Sends events, in their order, to every execution that listens to their types, at most 1,000 for
+        each event. An execution takes an event once for each of its listeners, however often it comes.
+
+          UNAVAILABLE   an execution cannot be reached now; the same events are to come again
         """
 
 def add_ReceiverServiceServicer_to_server(servicer: ReceiverServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
