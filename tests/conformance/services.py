@@ -9,6 +9,25 @@ from aiohttp import web
 
 Json = Any
 PET = {"id": 1, "name": "Rex", "status": "available"}
+# The operations that are called; addresses without a host are those of the document itself.
+PETSTORE = {
+    "swagger": "2.0",
+    "basePath": "/petstore.swagger.io/v2",
+    "paths": {
+        "/pet/findByStatus": {"get": {"operationId": "findPetsByStatus", "parameters": [
+            {"name": "status", "in": "query", "required": True, "type": "array"}]}},
+        "/pet/{petId}": {"get": {"operationId": "getPetById", "parameters": [
+            {"name": "petId", "in": "path", "required": True, "type": "integer"}]}},
+    },
+}  # fmt: skip
+ORDERS = {
+    "openapi": "3.0.3",
+    "servers": [{"url": "/myorg.io"}],
+    "paths": {
+        "/readings": {"post": {"operationId": "logreading"}},
+        "/report": {"post": {"operationId": "produceReport"}},
+    },
+}
 _CLIENT = ("workflow-runtime-id", "workflow-runtime-secret")
 _SECRET = base64.b64encode(b"serverless-workflow:conformance-test").decode()
 
@@ -54,6 +73,13 @@ async def _answer(request: web.Request) -> web.Response:
     if host == "httpbin.org":
         allowed = request.headers.get("Authorization") == f"Basic {_SECRET}"
         return web.json_response({"authenticated": allowed}, status=200 if allowed else 401)
+    if path.endswith("/.well-known/openid-configuration"):
+        base = f"{request.scheme}://{request.host}/keycloak/realms/fake-authority"
+        return web.json_response({"token_endpoint": f"{base}/auth/token"})
+    if path.endswith("swagger.json"):
+        return web.json_response(PETSTORE)
+    if path == "ordersservices.json":
+        return web.json_response(ORDERS)
     if (host, path) == ("keycloak", "realms/fake-authority/auth/token"):
         form = await request.post()
         known = (form["client_id"], form["client_secret"]) == _CLIENT

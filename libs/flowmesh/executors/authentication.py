@@ -132,6 +132,7 @@ class Authenticating:
         """A new token and its life, by RFC 6749, 4.4."""
         form = {"grant_type": "client_credentials"}
         form |= {key: said[key] for key in ("scope", "audience") if said.get(key)}
+        url = said.get("tokenUrl") or await self._discovered(said["discoveryUrl"], end_us)
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
@@ -144,18 +145,13 @@ class Authenticating:
             headers["Authorization"] = basic_credentials(*client)
         response = await self._sender.send(
             "POST",
-            said["tokenUrl"],
+            url,
             headers=headers,
             body=urlencode(form).encode(),
             timeout_ms=self._left_ms(end_us),
             response_bytes_max=TOKEN_RESPONSE_BYTES_MAX,
         )
-        if response.status >= 400:
-            failure = failure_of(response, self._now_us)
-            failure.message = f"no token: the authorization server answered {response.status}"
-            if failure.class_ == failures.CLIENT:
-                failure.class_ = failures.AUTHENTICATION
-            raise failure
+        self._require_success(response, "no token")
         try:
             answer = orjson.loads(response.body)
             value, seconds = answer["access_token"], answer.get("expires_in")
@@ -167,6 +163,34 @@ class Authenticating:
         if isinstance(seconds, int | float) and not isinstance(seconds, bool):
             life_us = int(min(max(seconds, 0), 10**9) * 1_000_000)
         return value, max(0, life_us - TOKEN_MARGIN_US)
+
+    async def _discovered(self, url: str, end_us: int) -> str:
+        """The endpoint for tokens that an authority tells, by OpenID Connect Discovery 1.0."""
+        response = await self._sender.send(
+            "GET",
+            url,
+            headers={"Accept": "application/json"},
+            timeout_ms=self._left_ms(end_us),
+            response_bytes_max=TOKEN_RESPONSE_BYTES_MAX,
+        )
+        self._require_success(response, "no configuration")
+        try:
+            endpoint = orjson.loads(response.body)["token_endpoint"]
+        except (ValueError, TypeError, KeyError):
+            endpoint = None
+        if not isinstance(endpoint, str):
+            message = f"the configuration of the authority at {url} has no token_endpoint"
+            raise TaskFailure(failures.AUTHENTICATION, message)
+        return endpoint
+
+    def _require_success(self, response: Response, what: str) -> None:
+        if response.status < 400:
+            return
+        failure = failure_of(response, self._now_us)
+        failure.message = f"{what}: the authorization server answered {response.status}"
+        if failure.class_ == failures.CLIENT:
+            failure.class_ = failures.AUTHENTICATION
+        raise failure
 
 
 def basic_credentials(username: str, password: str) -> str:

@@ -14,8 +14,10 @@ from flowmesh.executors.javascript import function_executor
 from flowmesh.executors.jq import jq_of
 from flowmesh.executors.log import Log, log_executor
 from flowmesh.executors.noop import noop
+from flowmesh.executors.openapi import Documents, Operations
 from flowmesh.executors.outside import Outside, outside_executors
 from flowmesh.executors.python import Interpreters, python_executor
+from flowmesh.executors.secrets import SecretOf, secret_of_environment
 from flowmesh.executors.serverless import Tools, serverless_executor
 from flowmesh.executors.serverless_calls import Calls
 from flowmesh.executors.serverless_events import Emitter
@@ -62,11 +64,14 @@ def builtin_executors(
     log: Log | None = None,
     draw: Callable[[], float] = random.random,
     new_id: Callable[[], str] = _uuid,
+    secret_of: SecretOf = secret_of_environment,
+    operations: Operations | None = None,
 ) -> dict[str, Executor]:
     """Every built-in executor by its task type. `draw` gives numbers from 0 to 1.
 
     Without an `outside` there are only those that call nobody, and those over HTTP.
     """
+    calls = Calls(egress, sandbox, now_us, operations or Documents(egress, now_us))
     emitter = None if outside is None else Emitter(outside.publisher, now_us)
     return {
         "http.request": http_executor(egress, now_us),
@@ -79,7 +84,7 @@ def builtin_executors(
         "log": log_executor(log, now_us),
         "python": python_executor(python or Interpreters(sandbox)),
         "serverless.task": serverless_executor(
-            Tools(jq_of(sandbox), Calls(egress, sandbox, now_us), emitter, now_us, draw)
+            Tools(jq_of(sandbox), calls, emitter, now_us, draw, secret_of)
         ),
         "states.task": states_executor(states.Tools(egress, now_us, World(new_id, draw))),
         **({} if outside is None else outside_executors(outside, now_us)),

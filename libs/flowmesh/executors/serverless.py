@@ -14,9 +14,10 @@ import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
-from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.failures import INTERNAL, TaskFailure, invalid
 from flowmesh.executors.jq import Jq
 from flowmesh.executors.schemas import SchemaCheck
+from flowmesh.executors.secrets import SecretOf, required, texts_of, without
 from flowmesh.executors.serverless_calls import Calls
 from flowmesh.executors.serverless_events import Emitter
 from flowmesh.executors.serverless_listen import Heard
@@ -40,6 +41,7 @@ class Tools:
     emitter: Emitter | None
     now_us: Callable[[], int]
     draw: Callable[[], float]
+    secret_of: SecretOf
 
 
 class ServerlessStep(Step):
@@ -58,9 +60,14 @@ class ServerlessStep(Step):
     async def run(self, attempt: Attempt) -> Output:
         running = _Running(self, attempt)
         try:
-            return Output.of(await self.run_op(running))
+            return Output.of(without(await self.run_op(running), running.secret_texts))
         except TaskFailure as failure:
-            raise running.told(failure) from failure
+            raise running.told(failure) from (None if running.secret_texts else failure)
+        except Exception:
+            if not running.secret_texts:
+                raise
+            # Its text is logged, and could hold a secret.
+            raise TaskFailure(INTERNAL, "the task failed while it used a secret") from None
 
     def check(self, key: str, value: Json) -> None:
         if key in self._checks:
@@ -83,6 +90,8 @@ class _Running:
         # Behind a group, or where a task behind one failed, it is the value before the group.
         self.state: dict[str, Json] = state[0] if isinstance(state, list) else state
         self._names: dict[str, Json] = {}
+        # Of the secrets that were used: they are not to be seen in what the attempt answers.
+        self.secret_texts: set[str] = set()
         self._started_us = step.tools.now_us()
 
     @property
@@ -118,9 +127,16 @@ class _Running:
             "context": lambda: self.state.get("context"),
             "input": lambda: self.data,
             "runtime": lambda: _RUNTIME,
+            "secrets": self._secrets,
             "workflow": self._workflow,
             "task": self._task,
         }
+
+    def _secrets(self) -> Json:
+        secret_of = self.step.tools.secret_of
+        found = {name: required(secret_of, name) for name in self.config["secrets"]}
+        self.secret_texts.update(texts_of(found))
+        return found
 
     def _workflow(self) -> Json:
         return {
@@ -141,10 +157,10 @@ class _Running:
 
     def told(self, failure: TaskFailure) -> TaskFailure:
         """The failure as an error of the standard; one that is one already stays as it is."""
-        if "problem" in failure.details:
-            return failure
-        problem = error_of(failure.class_, failure.message, failure.details, self.config["at"])
-        return fault(problem, failure.message, failure.details)
+        message = without(failure.message, self.secret_texts)
+        details = without(failure.details, self.secret_texts)
+        problem = error_of(failure.class_, message, details, self.config["at"])
+        return fault({"instance": self.config["at"], **problem}, message, details)
 
 
 def fault(problem: dict[str, Json], message: str, details: Mapping[str, Json]) -> TaskFailure:
@@ -217,10 +233,26 @@ async def _http(run: _Running) -> Json:
     return await _shaped(run, do)
 
 
+async def _openapi(run: _Running) -> Json:
+    async def do(taken: Json) -> Json:
+        request = await run.value(run.config["request"], taken)
+        return await run.step.tools.calls.openapi(request, run.config, run.attempt)
+
+    return await _shaped(run, do)
+
+
 async def _script(run: _Running) -> Json:
     async def do(taken: Json) -> Json:
-        arguments = await run.value(run.config["arguments"], taken)
-        return await run.step.tools.calls.script(run.config["code"], arguments, run.attempt)
+        config = run.config
+        arguments = await run.value(config["arguments"], taken)
+        variables = {"process": {"argv": ["javascript", config["name"]], "env": {}}}
+        if "environment" in config:
+            variables["process"]["env"] = await run.value(config["environment"], taken)
+        if isinstance(arguments, list):
+            variables["process"]["argv"] += arguments
+        elif isinstance(arguments, dict):
+            variables |= arguments
+        return await run.step.tools.calls.script(config["code"], variables, run.attempt)
 
     return await _shaped(run, do)
 
@@ -441,6 +473,7 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "set": _set,
     "raise": _raise,
     "http": _http,
+    "openapi": _openapi,
     "script": _script,
     "emit": _emit,
     "switch": _switch,

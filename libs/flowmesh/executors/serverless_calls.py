@@ -12,6 +12,7 @@ from flowmesh.executors.base import Attempt, Json, Sender
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.http import call
 from flowmesh.executors.javascript import sandbox_failures, sandbox_timeout_ms
+from flowmesh.executors.openapi import Operations
 from flowmesh.sandbox import Sandbox
 
 _REDIRECTED, _FAILED = 300, 400
@@ -20,8 +21,11 @@ _REDIRECTED, _FAILED = 300, 400
 class Calls:
     """HTTP and scripts, within the limits that all tasks have."""
 
-    def __init__(self, egress: Sender, sandbox: Sandbox, now_us: NowUs) -> None:
+    def __init__(
+        self, egress: Sender, sandbox: Sandbox, now_us: NowUs, operations: Operations
+    ) -> None:
         self._egress = egress
+        self._operations = operations
         self._authenticating = Authenticating(egress, now_us)
         self._sandbox = sandbox
         self._now_us = now_us
@@ -30,6 +34,7 @@ class Calls:
         self, request: dict[str, Json], config: dict[str, Json], attempt: Attempt
     ) -> Json:
         """The answer as `config["answer"]` asks for it: content, response or raw."""
+        method = config["method"]
         url = with_query(_endpoint(request.get("uri")), request.get("query"))
         auth = request.get("auth") or {}
         headers = {**headers_of(request.get("headers")), **_authorization(auth)}
@@ -40,7 +45,7 @@ class Calls:
         response = await call(
             sender,
             attempt,
-            config["method"],
+            method,
             url,
             headers=sent,
             body=body,
@@ -53,13 +58,23 @@ class Calls:
         content = value_of(response, self._now_us)
         if config["answer"] == "content":
             return content
-        return _described(config["method"], url, headers, response, content)
+        return _described(method, url, headers, response, content)
 
-    async def script(self, code: str, arguments: Json, attempt: Attempt) -> Json:
-        if not isinstance(arguments, dict):
-            raise invalid("the arguments of a script are an object, one variable each")
+    async def openapi(
+        self, request: dict[str, Json], config: dict[str, Json], attempt: Attempt
+    ) -> Json:
+        """The answer of an operation, as that of `http`."""
+        given = request.get("parameters") or {}
+        if not isinstance(given, dict):
+            raise invalid("the parameters of an operation are an object")
+        url = _endpoint(request.get("document"))
+        operation = await self._operations.find(url, config["operation"], attempt)
+        asked = {**operation.request(given), "auth": request.get("auth")}
+        return await self.http(asked, {**config, "method": operation.method}, attempt)
+
+    async def script(self, code: str, variables: dict[str, Json], attempt: Attempt) -> Json:
         with sandbox_failures():
-            return await self._sandbox.run(code, arguments, sandbox_timeout_ms(attempt))
+            return await self._sandbox.run(code, variables, sandbox_timeout_ms(attempt))
 
 
 def _described(

@@ -17,13 +17,14 @@ from msgspec import UNSET
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
-from flowmesh.definitions.secrets import masked, masked_url
+from flowmesh.definitions.secrets import MASK, masked, masked_url
 from flowmesh.egress import Response
 from flowmesh.engine import NodeState, State
 from flowmesh.executors.base import Attempt, InlineStep, Output
 from flowmesh.executors.builtin import builtin_executors
 from flowmesh.executors.databases import DatabaseCall, Rows
 from flowmesh.executors.failures import TIMEOUT, TaskFailure
+from flowmesh.executors.openapi import Operation
 from flowmesh.executors.outside import Outside
 from flowmesh.executors.rpc import Rpc, RpcAnswer
 from flowmesh.executors.schemas import SchemaCheck
@@ -49,6 +50,8 @@ _CALLING = frozenset({"http.request", "webhook", "db.query", "db.exec", "grpc.ca
 # What asks an authorization server for a token, which it is given.
 _TOKEN_ASKED = b"grant_type=client_credentials"
 _TOKEN = b'{"access_token": "token"}'
+# What asks an authority for its endpoints.
+_DISCOVERY = "/.well-known/openid-configuration"
 _JSON = {"content-type": "application/json"}
 
 
@@ -111,6 +114,9 @@ class _NoWayOut:
         if body is not None and body.startswith(_TOKEN_ASKED):
             self._note(method, masked_url(url), UNSET)
             return Response(200, _JSON, _TOKEN, url)
+        if url.endswith(_DISCOVERY):
+            endpoint = url.removesuffix(_DISCOVERY) + "/token"
+            return Response(200, _JSON, orjson.dumps({"token_endpoint": endpoint}), url)
         call = self.attempt.call()
         call.method, call.url, call.headers = method, masked_url(url), masked(dict(headers))
         if body is not None:
@@ -145,6 +151,18 @@ class _NoWayOut:
         self.attempt.answer.calls.append(call)
 
 
+class _Unfetched:
+    """Operations of documents that are not fetched: all parameters are sent as the body."""
+
+    async def find(self, url: str, operation_id: str, _attempt: Attempt) -> Operation:
+        return _UnknownOperation(operation_id, "POST", f"{url}#{operation_id}", {})
+
+
+class _UnknownOperation(Operation):
+    def request(self, given: dict[str, Json]) -> dict[str, Json]:
+        return {"uri": self.url, "headers": {}, "body": given}
+
+
 class Attempts:
     """Answers the attempts of one rehearsal."""
 
@@ -163,6 +181,8 @@ class Attempts:
                 outside=Outside(databases=self._out, caller=self._out, publisher=self._out),
                 draw=lambda: 0.0,
                 new_id=lambda: str(UUID(int=next(numbers), version=4)),
+                secret_of=lambda _name: MASK,
+                operations=_Unfetched(),
             ),
             now_us,
         )

@@ -12,6 +12,8 @@ from flowmesh.rpc.endpoints import Address
 ENV_PREFIX = "FLOWMESH_"
 # Read by the command line of clients, which may run in the same environment, and by flowmesh.core.
 OTHER_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE", "FLOWMESH_CORE"})
+# Of variables that the worker service reads for tasks.
+SECRETS_PREFIX = f"{ENV_PREFIX}SECRET_"
 
 
 class Settings(BaseSettings):
@@ -161,5 +163,9 @@ def unknown_variables() -> list[str]:
     """Variables with our prefix that no setting reads: most often misspelled."""
     known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | OTHER_VARIABLES
     return sorted(
-        name for name in os.environ if name.startswith(ENV_PREFIX) and name.upper() not in known
+        name
+        for name in os.environ
+        if name.startswith(ENV_PREFIX)
+        and not name.startswith(SECRETS_PREFIX)
+        and name.upper() not in known
     )

@@ -16,6 +16,7 @@ EXPRESSION_CHARACTERS_MAX = 16 * 1024
 _OPEN = "${"
 _VARIABLE = re.compile(r"\$(\w+)")
 _WORD = re.compile(r"[A-Za-z_]\w*\Z")
+_SECRET = re.compile(r'\$secrets(?:\.([A-Za-z_]\w*)|\.?\["([^"\\]*)"\])?')
 _IN_URI = re.compile(r"\{([^{}]+)\}")
 
 
@@ -97,6 +98,12 @@ def has_expressions(value: Json) -> bool:
 def variables_in(program: str) -> frozenset[str]:
     """Names that stand behind a `$`; more than are variables, where one is in a string."""
     return frozenset(_VARIABLE.findall(program))
+
+
+def secrets_in(program: str) -> frozenset[str] | None:
+    """Names of the secrets that a program uses; None where it may use any."""
+    names = [name or quoted for name, quoted in _SECRET.findall(program)]
+    return frozenset(names) if all(names) else None
 
 
 def is_variable(name: str) -> bool:

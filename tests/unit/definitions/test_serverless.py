@@ -35,6 +35,9 @@ def signed(**more: Json) -> Json:
     return {"call": "http", "with": {"method": "get", "endpoint": endpoint}}
 
 
+asked = {"call": "http", "with": {"method": "get", "endpoint": "http://x"}}
+
+
 def nodes(*tasks: Json, **more: Json) -> dict[str, Any]:
     """The nodes of the machine that a document becomes, by id."""
     plan = compile_source(source(*tasks, **more))
@@ -145,6 +148,9 @@ def test_errors_of_a_try_lead_to_what_handles_them() -> None:
          "EXPRESSION_INVALID", "listen.to.one.with.data"),
         ({"listen": {"to": {"one": {"with": {"type": "a"}, "correlate": {"o": {}}}}}},
          "DEFINITION_INVALID", "listen.to.one.correlate.o.from"),
+        ({"set": {"a": "${ $secrets.a }"}}, "EXPRESSION_INVALID", "set.a"),
+        ({**asked, "with": {**asked["with"], "body": "${ $secrets.other }"}},
+         "EXPRESSION_INVALID", "with.body"),
         ({"call": "not-there"}, "TASK_NOT_FOUND", "taskRef"),
         ({"run": {"script": {"language": "js", "code": "return ("}}}, "EXPRESSION_INVALID",
          "run.script.code"),
@@ -169,7 +175,7 @@ def test_wrong_tasks_are_refused_with_code_and_place(task: Json, code: str, plac
         (signed(client={"assertion": "x"}), "the assertion of an OAuth 2 client"),
         (signed(request={"encoding": "application/json"}),
          "the encoding 'application/json' of token requests"),
-        (signed(use="mine"), "secrets"),
+        (signed(use="mine"), "a secret that is a whole policy"),
         ({"emit": {"event": {"with": {"type": "a/b", "source": "s"}}}},
          "an event of the type 'a/b'"),
         ({"emit": {"event": {"with": {"type": "flowmesh.a", "source": "s"}}}},
@@ -177,7 +183,11 @@ def test_wrong_tasks_are_refused_with_code_and_place(task: Json, code: str, plac
         ({"emit": {"event": {"with": {"type": "a", "source": "s/{id}"}}}},
          "a URI template as source"),
         ({"call": "grpc", "with": {}}, "call grpc"),
-        ({"call": "openapi", "with": {}}, "call openapi"),
+        ({"call": "mcp", "with": {}}, "call mcp"),
+        ({"call": "a2a", "with": {}}, "call a2a"),
+        ({"call": "openapi",
+          "with": {"document": {"endpoint": {"uri": "http://x", "authentication": {}}},
+                   "operationId": "a"}}, "authentication for an OpenAPI document"),
         ({"call": "asyncapi", "with": {}}, "call asyncapi"),
         ({"call": "log:1.0.0@global"}, "a function of a catalog or at a URL"),
         ({"run": {"container": {"image": "x"}}}, "run.container"),
@@ -203,7 +213,12 @@ def test_features_that_cannot_run_are_refused_by_name(task: Json, feature: str) 
     ("more", "code", "place"),
     [
         ({"use": {"extensions": [{}]}}, "FEATURE_UNSUPPORTED", "use.extensions"),
-        ({"use": {"secrets": ["a"]}}, "FEATURE_UNSUPPORTED", "use.secrets"),
+        ({"use": {"secrets": [""]}}, "ID_INVALID", "use.secrets[0]"),
+        (
+            {"use": {"secrets": ["a"]}, "output": {"as": "${ $secrets.a }"}},
+            "EXPRESSION_INVALID",
+            "output.as",
+        ),
         ({"evaluate": {"language": "javascript"}}, "FEATURE_UNSUPPORTED", "evaluate.language"),
         ({"input": {"from": ".["}}, "EXPRESSION_INVALID", "input.from"),
         ({"output": {"as": "$input"}}, "EXPRESSION_INVALID", "output.as"),

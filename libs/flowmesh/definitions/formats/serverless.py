@@ -27,7 +27,11 @@ from flowmesh.standards.jq_values import variables_in
 EXECUTOR = "serverless.task"
 _VERSION = re.compile(r"1\.0\.\d+(?:[-+].*)?\Z")
 _REUSABLE = ("authentications", "errors", "functions", "retries", "timeouts")
-_NOT_YET = ("catalogs", "extensions", "secrets")
+# What is refused, and what to do instead.
+_NOT_YET = {
+    "catalogs": "define the function in use.functions",
+    "extensions": "write the tasks before and after each task",
+}
 
 
 def load(reader: Reader) -> Workflow | None:
@@ -35,8 +39,8 @@ def load(reader: Reader) -> Workflow | None:
     problems = reader.problems
     triggers = triggers_of(reader)
     _evaluate(reader)
-    use = _use(reader)
-    expressions = Expressions(problems)
+    use, secrets = _use(reader)
+    expressions = Expressions(problems, secrets)
     taken, given = reader.object("input"), reader.object("output")
     begin: Made = {}
     if taken.has("from"):
@@ -96,18 +100,21 @@ def _evaluate(reader: Reader) -> None:
     evaluate = reader.object("evaluate")
     for key, only in (("language", "jq"), ("mode", "strict")):
         if (evaluate.text(key) or only) != only:
-            unsupported(reader.problems, f"evaluate.{key} other than {only}", ("evaluate", key))
+            feature, why = f"evaluate.{key} other than {only}", f"write it for {only}"
+            unsupported(reader.problems, feature, ("evaluate", key), why)
     evaluate.refuse_unknown()
 
 
-def _use(reader: Reader) -> Use:
+def _use(reader: Reader) -> tuple[Use, frozenset[str]]:
+    """What is defined to be used by name, and the names of the secrets."""
     use = reader.object("use")
-    for key in _NOT_YET:
+    for key, instead in _NOT_YET.items():
         if use.raw(key):
-            unsupported(reader.problems, f"use.{key}", ("use", key))
+            unsupported(reader.problems, f"use.{key}", ("use", key), instead)
     found = Use(*(use.object(key) for key in _REUSABLE))
+    secrets = frozenset(name for name in use.identifiers("secrets") if name)
     use.refuse_unknown()
-    return found
+    return found, secrets
 
 
 def _whole(compiler: Compiler, machine: Machine, reader: Reader, begin: Made, end: Made) -> str:

@@ -194,7 +194,8 @@ def _filter(at: At, catch: Reader) -> Made:
     found = dict(wanted.value)
     for key, value in found.items():
         if isinstance(value, str) and "${" in value:
-            at.refuse("an expression in an error filter", "catch", "errors", "with", key)
+            why = "use catch.when, which is an expression over $error"
+            at.refuse("an expression in an error filter", "catch", "errors", "with", key, why=why)
     if "details" in found:
         found["detail"] = found.pop("details")
     return found
@@ -217,13 +218,16 @@ def _retry(at: At, catch: Reader, names: frozenset[str]) -> Made:
     kinds = [key for key in BACKOFFS if backoff.has(key)]
     for kind in kinds:
         if backoff.object(kind).value:
-            at.refuse(f"parameters of {kind} backoff", "catch", "retry", "backoff", kind)
+            why = "the factor of exponential backoff is 2: change the delay"
+            at.refuse(f"parameters of {kind} backoff", "catch", "retry", "backoff", kind, why=why)
     made["backoff"] = kinds[0] if kinds else "constant"
     limit = policy.object("limit")
     attempt = limit.object("attempt")
     made["count"] = attempt.integer("count", RETRY_ATTEMPTS_MAX, 0, RETRY_ATTEMPTS_MAX)
     if attempt.has("duration"):
-        unsupported(at.problems, "retry.limit.attempt.duration", (*attempt.path, "duration"))
+        path = (*attempt.path, "duration")
+        why = "give the tasks of the try a timeout"
+        unsupported(at.problems, "retry.limit.attempt.duration", path, why)
     made["limit_ms"] = _constant(at, limit, "duration")
     if policy.has("jitter"):
         jitter = policy.object("jitter")
@@ -245,7 +249,8 @@ def _named_retry(at: At, name: str, catch: Reader) -> Reader:
 def _constant(at: At, reader: Reader, key: str) -> int:
     found = duration_of(reader, key)
     if found is None:
-        unsupported(at.problems, "an expression as duration", (*reader.path, key))
+        why = "write the duration out"
+        unsupported(at.problems, "an expression as duration", (*reader.path, key), why)
     return found or 0
 
 
@@ -255,7 +260,7 @@ def call_function(at: At, name: str) -> None:
     definition = functions.raw(name)
     path = (*functions.path, name)
     if name in at.around.functions:
-        at.refuse("a function that calls itself", "call")
+        at.refuse("a function that calls itself", "call", why="loop with for, or run a workflow")
         return
     if not isinstance(definition, dict):
         message = f"a function is a task, not {kind_of(definition)}"

@@ -1,4 +1,4 @@
-"""`call: http` of Serverless Workflow."""
+"""`call: http` and `call: openapi` of Serverless Workflow."""
 
 from dataclasses import replace
 
@@ -6,14 +6,24 @@ from flowmesh.definitions.constant_parts import check_basic, check_header, check
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless_layout import At
 from flowmesh.definitions.formats.serverless_oauth2 import oauth2_program
-from flowmesh.definitions.formats.serverless_values import unsupported
+from flowmesh.definitions.formats.serverless_values import Made, unsupported
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader
 from flowmesh.plan import HTTP_TIMEOUT_MS
 
 ANSWERS = ("content", "response", "raw")
-_OTHER_SCHEMES = ("certificate", "digest", "oidc")
+# What is refused, and what to do instead.
+_OTHER_SCHEMES = {
+    "certificate": "use basic, bearer, oauth2 or oidc, or a proxy that has the certificate",
+    "digest": "use basic, bearer, oauth2 or oidc",
+}
+# A text is `username:password`, or the token.
+_OF_SECRET = {
+    "basic": '($secret|if type=="object" then {username,password} else split(":")'
+    '|{username:.[0],password:(.[1:]|join(":"))} end)',
+    "bearer": '{token:($secret|if type=="object" then .token else . end)}',
+}
 
 
 def lay_http(at: At) -> None:
@@ -23,9 +33,6 @@ def lay_http(at: At) -> None:
     if not given.has("method"):
         given.missing("method", "get, post, put …")
     method = given.choice("method", METHODS, "GET")
-    answer = given.text("output") or "content"
-    if answer not in ANSWERS:
-        given.wrong("output", "one of " + ", ".join(ANSWERS))
     # The parts become the members of one program, so that one evaluation makes the request.
     parts = {"uri": _endpoint(at, given)}
     _check_headers(at, given)
@@ -34,12 +41,44 @@ def lay_http(at: At) -> None:
             parts[key] = _part(at, given.raw(key), given, key)
     if authentication := _authentication(at, given):
         parts["auth"] = authentication
-    config = {
-        "op": "http",
-        "method": method,
+    _send(at, given, {"op": "http", "method": method}, parts)
+
+
+def lay_openapi(at: At) -> None:
+    """An operation of a document that is fetched when the task runs."""
+    if not at.reader.has("with"):
+        at.reader.missing("with", "document and operationId of the operation")
+    given = at.reader.object("with")
+    document = given.object("document")
+    if not document.has("endpoint"):
+        document.missing("endpoint", "the http or https URI of an OpenAPI document")
+    document.text("name")
+    if isinstance(document.raw("endpoint"), dict):
+        endpoint = document.object("endpoint")
+        if endpoint.has("authentication"):
+            why = "documents are fetched without: serve it where the worker may read it"
+            path = (*endpoint.path, "authentication")
+            unsupported(at.problems, "authentication for an OpenAPI document", path, why)
+    parts = {"document": _endpoint(at, document)}
+    operation = given.required_text("operationId", "the id of an operation of the document")
+    if given.has("parameters"):
+        parts["parameters"] = _part(at, given.raw("parameters"), given, "parameters")
+    if given.has("authentication") and (made := _signed(at, given)):
+        parts["auth"] = made
+    document.refuse_unknown()
+    _send(at, given, {"op": "openapi", "operation": operation}, parts)
+
+
+def _send(at: At, given: Reader, config: Made, parts: dict[str, str]) -> None:
+    """The task as a node that sends a request and answers as `output` says."""
+    answer = given.text("output") or "content"
+    if answer not in ANSWERS:
+        given.wrong("output", "one of " + ", ".join(ANSWERS))
+    program = ",".join(f"{key}:{part}" for key, part in parts.items())
+    config |= {
         "answer": answer,
         "redirect": given.flag("redirect", False),
-        "request": {"jq": "{" + ",".join(f"{key}:{part}" for key, part in parts.items()) + "}"},
+        "request": {"jq": f"{{{program}}}"},
     }
     given.refuse_unknown()
     replace(at, limit_ms=at.limit_ms or HTTP_TIMEOUT_MS).work(config)
@@ -61,23 +100,23 @@ def _computed(value: Json) -> bool:
 def _part(at: At, value: Json, reader: Reader, key: str) -> str:
     """A member of the request as a program."""
     path = (*reader.path, key)
-    if key in ("headers", "query") and not isinstance(value, dict | str):
+    if key != "body" and not isinstance(value, dict | str):
         reader.wrong(key, "an object or an expression")
-    return at.expressions.program(value, path, at.names)
+    return at.expressions.program(value, path, at.call_names)
 
 
 def _endpoint(at: At, given: Reader) -> str:
     endpoint = given.raw("endpoint")
     if isinstance(endpoint, str):
         _check_endpoint(at, endpoint, (*given.path, "endpoint"))
-        return at.expressions.uri(endpoint, (*given.path, "endpoint"), at.names)
+        return at.expressions.uri(endpoint, (*given.path, "endpoint"), at.call_names)
     if not given.has("endpoint"):
         given.missing("endpoint", "a URI, or an object with one")
     holder = given.object("endpoint")
     given_one = isinstance(endpoint, dict)
     uri = holder.required_text("uri", "an http or https URI") if given_one else ""
     _check_endpoint(at, uri, (*holder.path, "uri"))
-    return at.expressions.uri(uri, (*holder.path, "uri"), at.names)
+    return at.expressions.uri(uri, (*holder.path, "uri"), at.call_names)
 
 
 def _check_endpoint(at: At, uri: str, path: Path) -> None:
@@ -92,20 +131,27 @@ def _authentication(at: At, given: Reader) -> str:
         return ""
     holder = given.object("endpoint")
     holder.has("uri")
-    policy = _policy(at, holder)
+    made = _signed(at, holder)
     holder.refuse_unknown()
+    return made
+
+
+def _signed(at: At, holder: Reader) -> str:
+    """The program of the member `authentication`."""
+    policy = _policy(at, holder)
     if policy is None:
         return ""
-    for scheme in _OTHER_SCHEMES:
+    for scheme, instead in _OTHER_SCHEMES.items():
         if policy.has(scheme):
-            unsupported(at.problems, f"{scheme} authentication", (*policy.path, scheme))
+            path = (*policy.path, scheme)
+            unsupported(at.problems, f"{scheme} authentication", path, instead)
     made = ""
     for scheme, members in (("basic", ("username", "password")), ("bearer", ("token",))):
         if policy.has(scheme):
-            made = _credentials(at, policy.object(scheme), members)
-    if policy.has("oauth2"):
-        oauth2 = policy.object("oauth2")
-        made = "" if _of_secret(at, oauth2) else oauth2_program(at, oauth2)
+            made = _credentials(at, policy.object(scheme), scheme, members)
+    for scheme in ("oauth2", "oidc"):
+        if policy.has(scheme):
+            made = oauth2_program(at, policy.object(scheme), discovers=scheme == "oidc")
     policy.refuse_unknown()
     return made
 
@@ -126,16 +172,9 @@ def _policy(at: At, holder: Reader) -> Reader | None:
     return known.object(name)
 
 
-def _of_secret(at: At, reader: Reader) -> bool:
-    if not reader.has("use"):
-        return False
-    unsupported(at.problems, "secrets", (*reader.path, "use"))
-    return True
-
-
-def _credentials(at: At, reader: Reader, members: tuple[str, ...]) -> str:
-    if _of_secret(at, reader):
-        return ""
+def _credentials(at: At, reader: Reader, scheme: str, members: tuple[str, ...]) -> str:
+    if reader.has("use"):
+        return _of_secret(at, reader, scheme)
     for member in members:
         text = reader.required_text(member, "a text or an expression")
         if member == "username" and not _computed(text):
@@ -143,4 +182,14 @@ def _credentials(at: At, reader: Reader, members: tuple[str, ...]) -> str:
         elif member == "token" and not _computed(text):
             check_header("Authorization", text, (*reader.path, member), at.problems)
     reader.refuse_unknown()
-    return at.expressions.program(reader.value, reader.path, at.names)
+    return at.expressions.program(reader.value, reader.path, at.call_names)
+
+
+def _of_secret(at: At, reader: Reader, scheme: str) -> str:
+    """The program of credentials that are a secret as a whole."""
+    name = reader.required_text("use", "the name of a secret in use.secrets")
+    reader.refuse_unknown()
+    if name and name not in at.expressions.secrets:
+        message = f"use.secrets has no {name[:64]!r}"
+        at.problems.add("DEFINITION_INVALID", message, (*reader.path, "use"))
+    return _OF_SECRET[scheme].replace("$secret", f'$secrets["{name}"]')

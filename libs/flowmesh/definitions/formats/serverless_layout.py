@@ -20,10 +20,12 @@ from flowmesh.definitions.formats.serverless_values import (
 from flowmesh.definitions.model import Follow, Json
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reader import Reader, kind_of
-from flowmesh.standards.jq_values import single, variables_in
+from flowmesh.standards.jq_values import secrets_in, single, variables_in
 
 # What is read before the work of a task, and what after it.
 BEFORE = ("input_schema", "from")
+# What sends its input to somewhere else, and stores nothing of it.
+_CALLING = ("call", "run")
 _COMMON = ("if", "input", "output", "export", "timeout", "then", "metadata")
 
 
@@ -85,18 +87,30 @@ class At:
         return IN_TASK | self.around.names | {"input"}
 
     @property
+    def call_names(self) -> frozenset[str]:
+        """Variables that what is sent to a service may name: nothing of it is stored."""
+        return self.names | {"secrets"}
+
+    @property
     def expressions(self) -> Expressions:
         return self.compiler.expressions
 
     def new(self, what: str) -> str:
         return self.machine.names.new(f"{self.name}:{what}")
 
-    def refuse(self, feature: str, *below: str | int, why: str = "") -> None:
+    def refuse(self, feature: str, *below: str | int, why: str) -> None:
         unsupported(self.problems, feature, (*self.path, *below), why)
 
     def work(self, config: Made) -> None:
         """The task as one node, with all that is around its work."""
-        self.node(self.entry, {**self.shape, **config}, self.after, timeout_ms=self.limit_ms)
+        config = {**self.shape, **config}
+        used = [secrets_in(program) for program in programs_of(config)]
+        if any(names is None or names for names in used):
+            declared = self.compiler.expressions.secrets
+            config["secrets"] = sorted(
+                declared if None in used else frozenset().union(*filter(None, used))
+            )
+        self.node(self.entry, config, self.after, timeout_ms=self.limit_ms)
 
     def node(
         self,
@@ -229,7 +243,7 @@ class Compiler:
             return
         reader = Reader(definition, path, self.problems)
         kind = self._kind(reader)
-        shape = self._shape(reader, around)
+        shape = self._shape(reader, kind, around)
 
         def goes_to(holder: Reader, otherwise: str) -> str:
             return self._directive(holder, otherwise, entries, following, around)
@@ -264,7 +278,7 @@ class Compiler:
             reader.has(key)
         return ""
 
-    def _shape(self, reader: Reader, around: Around) -> Made:
+    def _shape(self, reader: Reader, kind: str, around: Around) -> Made:
         """What is around the work of every task."""
         make, names, path = self.expressions, IN_TASK | around.names, reader.path
         shape: Made = {}
@@ -276,6 +290,8 @@ class Compiler:
             ("export", "as", names | {"input", "output"}),
         )
         for key, member, known in inside:
+            if key == "input" and kind in _CALLING and self._decides_itself(kind, reader.value):
+                known |= {"secrets"}
             part = reader.object(key)
             schema = schema_of(part)
             if schema is not None:

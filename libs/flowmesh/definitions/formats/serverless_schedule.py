@@ -25,6 +25,9 @@ _CLOCKS = (
     (1_000, 60, "*/{} * * * * *"),
 )
 
+# What to do in place of filters that only listen has.
+_IN_THE_WORKFLOW = "start by type and source, and decide in the workflow with switch"
+
 _Wanted = Mapping[str, str]
 
 
@@ -74,7 +77,7 @@ def _interval(schedule: Reader) -> str:
     told = len(problems.found)
     every_ms = duration_of(schedule, "every")
     if every_ms is None:
-        unsupported(problems, "an expression as interval", path)
+        unsupported(problems, "an expression as interval", path, "write the interval out")
     elif every_ms == 0 and len(problems.found) == told:
         problems.add("TIMEOUT_INVALID", "an interval is longer than nothing", path)
     for unit_ms, whole, expression in _CLOCKS:
@@ -131,12 +134,14 @@ def _filter(event: Reader) -> tuple[dict[str, str], Path]:
     given = event.object("with")
     wanted = {key: text for key in ATTRIBUTES if (text := _attribute(given, key))}
     for key in given.unknown():
-        unsupported(event.problems, f"an event filter by {key[:32]}", (*given.path, key))
+        path = (*given.path, key)
+        unsupported(event.problems, f"an event filter by {key[:32]}", path, _IN_THE_WORKFLOW)
     if event.raw("with") == {}:
         message = "an event filter needs a type or a source"
         event.problems.add("DEFINITION_INVALID", message, given.path)
     if event.has("correlate"):
-        unsupported(event.problems, "event correlation", (*event.path, "correlate"))
+        why = "one event starts an execution; listen correlates"
+        unsupported(event.problems, "event correlation", (*event.path, "correlate"), why)
     event.refuse_unknown()
     return wanted, given.path
 
@@ -147,7 +152,7 @@ def _attribute(given: Reader, key: str) -> str:
     text = given.text(key, most=limits.URL_CHARACTERS_MAX)
     path = (*given.path, key)
     if "${" in text:
-        unsupported(given.problems, "an expression in an event filter", path)
+        unsupported(given.problems, "an expression in an event filter", path, _IN_THE_WORKFLOW)
     elif any(character in PATTERN_CHARACTERS for character in text):
         why = "types and sources are compared as they are"
         unsupported(given.problems, "a pattern in an event filter", path, why)

@@ -10,7 +10,7 @@ from flowmesh.definitions.formats.serverless_blocks import (
     lay_try,
 )
 from flowmesh.definitions.formats.serverless_events import lay_emit
-from flowmesh.definitions.formats.serverless_http import lay_http
+from flowmesh.definitions.formats.serverless_http import lay_http, lay_openapi
 from flowmesh.definitions.formats.serverless_layout import (
     BEFORE,
     Around,
@@ -34,7 +34,19 @@ from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.standards.jq_values import bare, is_variable
 
-_PROTOCOLS = frozenset({"asyncapi", "grpc", "openapi", "a2a", "mcp"})
+_REQUESTS: dict[str, Layout] = {"http": lay_http, "openapi": lay_openapi}
+# What is refused, and what to do instead.
+_PROTOCOLS = {
+    "asyncapi": "publish with emit, wait with listen",
+    "a2a": "call the agent over HTTP: call: http",
+    "mcp": "call a task of a worker that is the client",
+    "grpc": "call a WorkflowTask of the type grpc.call from the library",
+}
+# What is refused, and what to do instead.
+_INSTEAD = {
+    "container": "run it in a worker of your own, and `call` its task",
+    "shell": "run it in a worker of your own, and `call` its task",
+}
 _JAVASCRIPT = frozenset({"js", "javascript"})
 # In the metadata of a call: 1 where the task of the library is tried once, whatever it says.
 ATTEMPTS = "flowmesh.io/attempts"
@@ -150,16 +162,18 @@ def lay_wait(at: At) -> None:
 
 
 def lay_call(at: At) -> None:
-    """HTTP, a function of the document, or a task of the library."""
-    name = at.reader.required_text("call", "http, a function, or the name of a WorkflowTask")
-    if name == "http":
-        lay_http(at)
+    """HTTP, OpenAPI, a function of the document, or a task of the library."""
+    name = at.reader.required_text(
+        "call", "http, openapi, a function, or the name of a WorkflowTask"
+    )
+    if name in _REQUESTS:
+        _REQUESTS[name](at)
         return
     given = at.reader.raw("with")
     if given is not None and not isinstance(given, dict):
         at.reader.wrong("with", "an object")
     elif name in _PROTOCOLS:
-        at.refuse(f"call {name}", "call")
+        at.refuse(f"call {name}", "call", why=_PROTOCOLS[name])
     elif name in at.compiler.use.functions.value:
         call_function(at, name)
     elif "@" in name or "/" in name:
@@ -222,28 +236,42 @@ def lay_run(at: At) -> None:
     if kinds[0] == "workflow":
         _run_workflow(at, run)
         return
-    if kinds[0] != "script":
-        at.refuse(f"run.{kinds[0]}", "run", kinds[0])
+    if kinds[0] == "script":
+        _run_script(at, run)
         return
+    at.refuse(f"run.{kinds[0]}", "run", kinds[0], why=_INSTEAD[kinds[0]])
+
+
+def _run_script(at: At, run: Reader) -> None:
     if run.flag("await", True) is False:
-        at.refuse("run.await false", "run", "await")
+        why = "a script is a part of its task; put it into a workflow that is not awaited"
+        at.refuse("run.await false", "run", "await", why=why)
     if run.has("return") and run.raw("return") != "stdout":
         at.refuse("run.return", "run", "return", why="a script's result is what it returns")
     script = run.object("script")
     language = script.required_text("language", "javascript")
     if language and language.lower() not in _JAVASCRIPT:
-        at.refuse(f"scripts in {language[:32]}", "run", "script", "language")
-    for key in ("source", "stdin", "environment"):
+        feature, why = f"scripts in {language[:32]}", "use javascript, or `call` a task of a worker"
+        at.refuse(feature, "run", "script", "language", why=why)
+    for key, why in (
+        ("source", "write it as code"),
+        ("stdin", "pass it as an argument"),
+    ):
         if script.has(key):
-            at.refuse(f"run.script.{key}", "run", "script", key)
+            at.refuse(f"run.script.{key}", "run", "script", key, why=why)
     code = script.required_text("code", "JavaScript that returns the output")
-    arguments = _arguments(at, script)
+    config: Made = {"op": "script", "code": code, "arguments": _arguments(at, script)}
+    if script.has("environment"):
+        environment = script.object("environment")
+        config["environment"] = at.expressions.value(
+            environment.value, environment.path, at.call_names
+        )
     script.refuse_unknown()
     run.refuse_unknown()
     if code and (why := _not_javascript(code)):
         message = f"not JavaScript: {why}"
         at.problems.add("EXPRESSION_INVALID", message, (*script.path, "code"))
-    at.work({"op": "script", "code": code, "arguments": arguments})
+    at.work(config)
 
 
 def _run_workflow(at: At, run: Reader) -> None:
@@ -273,16 +301,15 @@ def _not_javascript(code: str) -> str:
 
 
 def _arguments(at: At, script: Reader) -> Made:
-    given = script.raw("arguments")
-    if isinstance(given, list):
-        at.refuse("arguments of a script as a list", "run", "script", "arguments", why="name them")
-        return {"value": {}}
-    named = script.object("arguments")
-    for name in named.value:
-        if not is_variable(name):
-            message = f"{name[:64]!r} is no name that JavaScript has"
-            at.problems.add("ID_INVALID", message, (*named.path, name))
-    return at.expressions.value(named.value, named.path, at.names)
+    """A list, which is `process.argv`, or an object, each member a variable."""
+    given, path = script.raw("arguments"), (*script.path, "arguments")
+    if not isinstance(given, list):
+        given = script.object("arguments").value
+        for name in given:
+            if not is_variable(name):
+                message = f"{name[:64]!r} is no name that JavaScript has"
+                at.problems.add("ID_INVALID", message, (*path, name))
+    return at.expressions.value(given, path, at.call_names)
 
 
 KINDS: dict[str, Layout] = {
@@ -305,4 +332,4 @@ def decides_itself(kind: str, task: dict[str, Json]) -> bool:
     """Whether the one node that a task is decides by itself whether it runs."""
     if kind == "run":
         return isinstance(task["run"], dict) and "workflow" not in task["run"]
-    return kind in ("emit", "raise", "set") or task.get("call") == "http"
+    return kind in ("emit", "raise", "set") or task.get("call") in _REQUESTS

@@ -16,6 +16,7 @@ from flowmesh.standards.jq_values import (
     bare,
     expressions_in,
     program_of,
+    secrets_in,
     single,
     uri_program,
     variables_in,
@@ -39,10 +40,9 @@ UNITS_MS = {
 }
 
 
-def unsupported(problems: Problems, feature: str, path: Path, why: str = "") -> None:
-    """Refuses a feature of the standard by its name."""
-    message = f"{feature} is not supported" + (f": {why}" if why else "")
-    problems.add("FEATURE_UNSUPPORTED", message, path)
+def unsupported(problems: Problems, feature: str, path: Path, why: str) -> None:
+    """Refuses a feature of the standard by its name, with the reason or what to do instead."""
+    problems.add("FEATURE_UNSUPPORTED", f"{feature} is not supported: {why}", path)
 
 
 @dataclass(slots=True)
@@ -50,6 +50,8 @@ class Expressions:
     """Turns values into what the worker evaluates; all programs are compiled at the end."""
 
     problems: Problems
+    # Names that `use.secrets` declares.
+    secrets: frozenset[str] = frozenset()
     # Sources, where they stand, and the variables there.
     _waiting: list[tuple[str, Path, frozenset[str]]] = field(default_factory=list)
 
@@ -96,8 +98,26 @@ class Expressions:
         elif len(source) > EXPRESSION_CHARACTERS_MAX:
             message = f"an expression has at most {EXPRESSION_CHARACTERS_MAX} characters"
             self.problems.add("EXPRESSION_TOO_COMPLEX", message, path)
-        else:
+        elif not self._is_about_secrets(source, path, names):
             self._waiting.append((source, path, frozenset(names)))
+
+    def _is_about_secrets(self, source: str, path: Path, names: Collection[str]) -> bool:
+        """Whether it names secrets that are not there, or where they would be stored."""
+        used = secrets_in(source)
+        if used is not None and not used:
+            return False
+        unknown = sorted((used or frozenset()) - self.secrets)
+        if "secrets" not in names:
+            message = (
+                "$secrets may be used in `with` and `input.from` of `call: http` and "
+                "`call: openapi`, and in arguments of scripts; elsewhere it would be stored"
+            )
+        elif unknown:
+            message = f"use.secrets has no {unknown[0][:64]!r}"
+        else:
+            return False
+        self.problems.add("EXPRESSION_INVALID", message, path)
+        return True
 
     def check_all(self) -> None:
         """Compiles what was collected, with every variable that is somewhere.
@@ -205,7 +225,8 @@ def timeout_of(reader: Reader, timeouts: Reader) -> int:
     found = duration_of(limit, "after")
     limit.refuse_unknown()
     if found is None:
-        unsupported(reader.problems, "an expression as timeout", (*limit.path, "after"))
+        path, why = (*limit.path, "after"), "write the duration out"
+        unsupported(reader.problems, "an expression as timeout", path, why)
         return 0
     if found > limits.TIMEOUT_MS_MAX:
         message = f"a timeout is at most {limits.TIMEOUT_MS_MAX} ms"
@@ -223,9 +244,11 @@ def schema_of(reader: Reader, key: str = "schema") -> Json:
     schema = reader.object(key)
     form = schema.text("format") or "json"
     if form.partition(":")[0] != "json":
-        unsupported(schema.problems, f"schema format {form[:32]!r}", (*schema.path, "format"))
+        path, why = (*schema.path, "format"), "values are JSON: use json"
+        unsupported(schema.problems, f"schema format {form[:32]!r}", path, why)
     if schema.has("resource"):
-        unsupported(schema.problems, "schema.resource", (*schema.path, "resource"))
+        path, why = (*schema.path, "resource"), "write the schema as document"
+        unsupported(schema.problems, "schema.resource", path, why)
     document = schema.raw("document")
     schema.refuse_unknown()
     sound = check_schema(document, (*schema.path, "document"), schema.problems)
