@@ -5,11 +5,13 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
 import pytest
 
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.test_serverless import ERRORS, answer_of, document, ended_with, run
+from tests.integration.worker.payments import SERVICE, serving
 
 Json = Any
 PASSWORD, KEY, TOKEN = "open sesame", "key-of-the-shop", "token-of-the-bank"
@@ -64,6 +66,101 @@ async def test_secrets_reach_services_and_are_stored_nowhere(
     assert header.headers["x-key"] == KEY
     text = await told(secretive, found["executionId"])
     assert not [secret for secret in (PASSWORD, pair, KEY, TOKEN) if secret in text]
+
+
+async def test_a_script_has_a_list_of_arguments(suite: Suite) -> None:
+    """As `process.argv`, behind two others, and an environment as `process.env`."""
+    code = "const [_, __, ...rest] = process.argv; return {rest, home: process.env.HOME_PAGE}"
+    script = {
+        "language": "javascript", "code": code, "arguments": ["hello", "${ .name }", 3],
+        "environment": {"HOME_PAGE": "${ .name }"},
+    }  # fmt: skip
+    found = await run(suite, document({"s": {"run": {"script": script}}}, name="argues"),
+                      {"name": "world"})  # fmt: skip
+    assert ended_with(found) == {"rest": ["hello", "world", 3], "home": "world"}
+
+
+OPENAPI = {
+    "openapi": "3.1.0",
+    "servers": [{"url": "{base}/v2", "variables": {"base": {"default": "/shop"}}}],
+    "paths": {
+        "/orders/{id}": {
+            "parameters": [{"$ref": "#/components/parameters/id"}],
+            "put": {
+                "operationId": "change",
+                "parameters": [{"name": "tag", "in": "query"}, {"name": "x-by", "in": "header"}],
+                "requestBody": {"required": True, "content": {"application/json": {}}},
+            },
+        },
+    },
+    "components": {"parameters": {"id": {"name": "id", "in": "path", "required": True}}},
+}
+
+
+def operated(world: World, operation: str, **parameters: Json) -> Json:
+    given = {"document": {"endpoint": world.url("api.json")}, "operationId": operation,
+             "parameters": parameters}  # fmt: skip
+    return {"call": "openapi", "with": given}
+
+
+async def test_an_operation_of_an_openapi_document_is_called(suite: Suite, world: World) -> None:
+    """Its parameters go where the document says; the document is fetched once."""
+    world.answers("api.json", json=OPENAPI)
+    task = operated(world, "change", id="${ .id }", tag=["y z"],
+                    **{"x-by": "ada", "body": {"n": "${ .n }"}})  # fmt: skip
+    definition = document({"a": {"set": {"id": "7", "n": 1}}}, {"b": task}, name="operates")
+    world.answers("shop/v2/orders/7", json={"changed": True})
+    for _ in range(2):
+        assert ended_with(await run(suite, definition)) == {"changed": True}
+    [first, _] = world.calls("shop/v2/orders/7")
+    assert (first.method, first.json, first.headers["x-by"]) == ("PUT", {"n": 1}, "ada")
+    assert first.query == {"tag": "y z"}
+    assert len(world.calls("api.json")) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "why"),
+    [
+        ({"operation": "nothing"}, "has no operation 'nothing'"),
+        ({"operation": "change", "id": 1}, "needs the parameter 'body'"),
+        ({"operation": "change", "id": 1, "body": 1, "size": 2}, "has no parameter 'size'"),
+    ],
+)
+async def test_a_call_that_the_document_does_not_know_is_refused(
+    suite: Suite, world: World, task: Json, why: str
+) -> None:
+    """As an error of validation that says what would be right."""
+    world.answers("api.json", json=OPENAPI)
+    operation = task["operation"]
+    given = {key: value for key, value in task.items() if key != "operation"}
+    found = await run(suite, document({"a": operated(world, operation, **given)}, name="errs"))
+    error = ended_with(found)
+    assert error["class"] == f"{ERRORS}/validation"
+    assert why in error["message"]
+
+
+async def test_a_grpc_method_is_called(suite: Suite) -> None:
+    """Of a service that tells what its messages look like; its status is an error to catch."""
+    async with serving() as payments:
+        host, _, port = payments.address.rpartition(":")
+        service = {"name": SERVICE, "host": host, "port": int(port)}
+        proto = {"endpoint": f"grpc://{payments.address}"}
+
+        def called(method: str) -> Json:
+            arguments = {"orderId": "${ .id }", "cents": 700}
+            given = {"proto": proto, "service": service, "method": method, "arguments": arguments}
+            return {"call": "grpc", "with": given, "metadata": {"flowmesh.io/tls": False}}
+
+        task = {**called("Charge"), "output": {"as": "${ {id: $input.id, paid: .paymentId} }"}}
+        catch = {"do": [{"told": {"set": {"type": "${ $error.type }"}}}]}
+        failing = {"try": [{"no": called("Fail")}], "catch": catch}
+        definition = document({"pay": task}, {"fail": failing}, name="pays",
+                              output={"as": "${ . }"})  # fmt: skip
+        payments.failures = [grpc.StatusCode.UNAVAILABLE]
+        found = await run(suite, definition, {"id": "o1"})
+        assert ended_with(found) == {"type": f"{ERRORS}/communication"}
+        events = await suite.events(found["executionId"])
+        assert "pay-o1" in json.dumps(events)
 
 
 async def test_an_error_shows_no_secret(secretive: Suite, world: World) -> None:

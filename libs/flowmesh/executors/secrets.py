@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import orjson
 
@@ -57,7 +58,7 @@ def required(secret_of: SecretOf, name: str) -> Json:
 
 
 def texts_of(value: Json) -> Iterator[str]:
-    """Every text in a secret that is long enough to be masked."""
+    """Every text in a secret that is long enough to be masked, and how it is written in a URL."""
     if isinstance(value, dict):
         for item in value.values():
             yield from texts_of(item)
@@ -65,7 +66,7 @@ def texts_of(value: Json) -> Iterator[str]:
         for item in value:
             yield from texts_of(item)
     elif isinstance(value, str) and len(value) >= MASKED_CHARACTERS_MIN:
-        yield value
+        yield from {value, quote(value, safe=""), quote_plus(value)}
 
 
 def without(value: Json, secrets: set[str]) -> Json:

@@ -18,7 +18,7 @@ from flowmesh.executors.failures import INTERNAL, TaskFailure, invalid
 from flowmesh.executors.jq import Jq
 from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.secrets import SecretOf, required, texts_of, without
-from flowmesh.executors.serverless_calls import Calls
+from flowmesh.executors.serverless_calls import Calls, authorization_of
 from flowmesh.executors.serverless_events import Emitter
 from flowmesh.executors.serverless_listen import Heard
 from flowmesh.executors.serverless_retry import wait_before_retry
@@ -121,6 +121,14 @@ class _Running:
         names = {**(self.state.get("vars") or {}), **self._names}
         known |= {name: value for name, value in names.items() if name in used}
         return await self.step.tools.jq(program, data, known, self.attempt.timeout_ms)
+
+    async def request(self, data: Json) -> dict[str, Json]:
+        """What is sent to a service; what is made of secrets for it is a secret too."""
+        request: dict[str, Json] = await self.value(self.config["request"], data)
+        if self.secret_texts:
+            made = authorization_of(request.get("auth") or {}).values()
+            self.secret_texts.update(text.rpartition(" ")[2] for text in made)
+        return request
 
     def _known(self) -> dict[str, Callable[[], Json]]:
         return {
@@ -225,34 +233,22 @@ async def _raise(run: _Running) -> Json:
     return await _shaped(run, do)
 
 
-async def _http(run: _Running) -> Json:
+async def _request(run: _Running) -> Json:
+    calls = run.step.tools.calls
+    send = calls.openapi if run.config["op"] == "openapi" else calls.http
+
     async def do(taken: Json) -> Json:
-        request = await run.value(run.config["request"], taken)
-        return await run.step.tools.calls.http(request, run.config, run.attempt)
-
-    return await _shaped(run, do)
-
-
-async def _openapi(run: _Running) -> Json:
-    async def do(taken: Json) -> Json:
-        request = await run.value(run.config["request"], taken)
-        return await run.step.tools.calls.openapi(request, run.config, run.attempt)
+        return await send(await run.request(taken), run.config, run.attempt)
 
     return await _shaped(run, do)
 
 
 async def _script(run: _Running) -> Json:
     async def do(taken: Json) -> Json:
-        config = run.config
+        config, calls = run.config, run.step.tools.calls
         arguments = await run.value(config["arguments"], taken)
-        variables = {"process": {"argv": ["javascript", config["name"]], "env": {}}}
-        if "environment" in config:
-            variables["process"]["env"] = await run.value(config["environment"], taken)
-        if isinstance(arguments, list):
-            variables["process"]["argv"] += arguments
-        elif isinstance(arguments, dict):
-            variables |= arguments
-        return await run.step.tools.calls.script(config["code"], variables, run.attempt)
+        environment = await run.value(config.get("environment") or {"value": {}}, taken)
+        return await calls.script(config, arguments, environment, run.attempt)
 
     return await _shaped(run, do)
 
@@ -472,8 +468,8 @@ async def _started(run: _Running) -> Json:
 _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "set": _set,
     "raise": _raise,
-    "http": _http,
-    "openapi": _openapi,
+    "http": _request,
+    "openapi": _request,
     "script": _script,
     "emit": _emit,
     "switch": _switch,

@@ -37,7 +37,7 @@ class Calls:
         method = config["method"]
         url = with_query(_endpoint(request.get("uri")), request.get("query"))
         auth = request.get("auth") or {}
-        headers = {**headers_of(request.get("headers")), **_authorization(auth)}
+        headers = {**headers_of(request.get("headers")), **authorization_of(auth)}
         sender, sent = self._egress, headers
         if "oauth2" in auth:
             sender, sent = self._authenticating, {**headers, **carried(_client(auth["oauth2"]))}
@@ -72,9 +72,21 @@ class Calls:
         asked = {**operation.request(given), "auth": request.get("auth")}
         return await self.http(asked, {**config, "method": operation.method}, attempt)
 
-    async def script(self, code: str, variables: dict[str, Json], attempt: Attempt) -> Json:
+    async def script(
+        self, config: dict[str, Json], arguments: Json, environment: Json, attempt: Attempt
+    ) -> Json:
+        """What the code returns; arguments are a list, or an object with a variable each."""
+        argv = ["javascript", config["name"]]
+        variables: dict[str, Json] = {}
+        if isinstance(arguments, list):
+            argv += arguments
+        elif isinstance(arguments, dict):
+            variables = arguments
+        else:
+            raise invalid("the arguments of a script are a list or an object")
+        variables = {"process": {"argv": argv, "env": environment}, **variables}
         with sandbox_failures():
-            return await self._sandbox.run(code, variables, sandbox_timeout_ms(attempt))
+            return await self._sandbox.run(config["code"], variables, sandbox_timeout_ms(attempt))
 
 
 def _described(
@@ -133,7 +145,7 @@ def _client(oauth2: dict[str, Json]) -> dict[str, Json]:
     return {"type": "oauth2", **oauth2}
 
 
-def _authorization(auth: dict[str, Json]) -> dict[str, str]:
+def authorization_of(auth: dict[str, Json]) -> dict[str, str]:
     """Of credentials that need no token to be fetched."""
     if "token" in auth:
         return {"Authorization": f"Bearer {_text(auth['token'])}"}

@@ -6,6 +6,7 @@ from flowmesh.insight.cases import FINDINGS_MAX, Live
 from flowmesh.insight.causes import Cause, Diagnosis, Finding, finding
 from flowmesh.insight.parts import type_of
 from flowmesh.plan import Plan, PlanNode
+from flowmesh.standards.events import LISTENING
 
 
 def diagnose(plan: Plan, live: Live | None) -> Diagnosis:
@@ -16,7 +17,7 @@ def diagnose(plan: Plan, live: Live | None) -> Diagnosis:
 
 def _wrong_with(plan: Plan, node: PlanNode, live: Live | None) -> Iterator[Finding]:
     limit_ms = plan.timeout_us // 1_000
-    if node.signal and not limit_ms:
+    if node.signal not in ("", LISTENING) and not limit_ms:
         yield finding(Cause.SIGNAL_WITHOUT_LIMIT, node.id, signal=node.signal)
     if not node.is_task:
         return

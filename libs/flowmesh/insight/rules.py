@@ -14,6 +14,7 @@ from flowmesh.insight.cases import Case, listed
 from flowmesh.insight.causes import Cause, Finding, finding
 from flowmesh.insight.parts import execution_word, moment, moment_or_unset, type_of
 from flowmesh.plan import PlanNode
+from flowmesh.standards.events import LISTENING
 
 _DENIED = "PERMISSION_DENIED"
 ROUNDS_MIN = 10
@@ -223,7 +224,8 @@ def _timer(_case: Case, node: NodeState) -> Iterator[Finding]:
 
 
 def _signal(case: Case, node: NodeState) -> Iterator[Finding]:
-    if node.planned.signal:
+    # What registers for events never ends by itself; the node beside it waits for them.
+    if node.planned.signal not in ("", LISTENING):
         yield finding(
             Cause.SIGNAL,
             node.id,

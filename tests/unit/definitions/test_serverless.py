@@ -35,6 +35,13 @@ def signed(**more: Json) -> Json:
     return {"call": "http", "with": {"method": "get", "endpoint": endpoint}}
 
 
+def remote(endpoint: str = "grpc://h:5000", **service: Json) -> Json:
+    """A call of a gRPC service."""
+    service = {"name": "a.Greeter", "host": "h", "port": 5000, **service}
+    given = {"proto": {"endpoint": endpoint}, "service": service, "method": "Greet"}
+    return {"call": "grpc", "with": given}
+
+
 asked = {"call": "http", "with": {"method": "get", "endpoint": "http://x"}}
 
 
@@ -151,6 +158,9 @@ def test_errors_of_a_try_lead_to_what_handles_them() -> None:
         ({"set": {"a": "${ $secrets.a }"}}, "EXPRESSION_INVALID", "set.a"),
         ({**asked, "with": {**asked["with"], "body": "${ $secrets.other }"}},
          "EXPRESSION_INVALID", "with.body"),
+        (remote(name="a b"), "DEFINITION_INVALID", "with.method"),
+        ({**remote(), "metadata": {"flowmesh.io/tls": 1}}, "DEFINITION_INVALID",
+         'metadata["flowmesh.io/tls"]'),
         ({"call": "not-there"}, "TASK_NOT_FOUND", "taskRef"),
         ({"run": {"script": {"language": "js", "code": "return ("}}}, "EXPRESSION_INVALID",
          "run.script.code"),
@@ -182,7 +192,9 @@ def test_wrong_tasks_are_refused_with_code_and_place(task: Json, code: str, plac
          "an event of the type 'flowmesh.a'"),
         ({"emit": {"event": {"with": {"type": "a", "source": "s/{id}"}}}},
          "a URI template as source"),
-        ({"call": "grpc", "with": {}}, "call grpc"),
+        (remote("file://app/greet.proto"), "the proto 'file://app/greet.proto'"),
+        (remote("grpc://other:80"), "the proto 'grpc://other:80'"),
+        (remote(authentication={"basic": {}}), "authentication of a gRPC service"),
         ({"call": "mcp", "with": {}}, "call mcp"),
         ({"call": "a2a", "with": {}}, "call a2a"),
         ({"call": "openapi",

@@ -25,6 +25,7 @@ from flowmesh.definitions.editor.parts import (
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless_blocks import BACKOFFS, ERROR_MEMBERS
 from flowmesh.definitions.formats.serverless_http import ANSWERS
+from flowmesh.definitions.formats.serverless_listen import PATTERN_CHARACTERS, READS
 from flowmesh.definitions.formats.serverless_names import NAME
 from flowmesh.definitions.formats.serverless_oauth2 import (
     CLIENT_AUTHENTICATIONS,
@@ -32,7 +33,7 @@ from flowmesh.definitions.formats.serverless_oauth2 import (
     GRANT,
     NOT_TAKEN,
 )
-from flowmesh.definitions.formats.serverless_schedule import ATTRIBUTES, PATTERN_CHARACTERS
+from flowmesh.definitions.formats.serverless_schedule import ATTRIBUTES
 from flowmesh.definitions.formats.serverless_tasks import KINDS
 from flowmesh.definitions.formats.serverless_values import ISO_DURATION, UNITS_MS
 from flowmesh.standards.events import MOMENT
@@ -45,10 +46,12 @@ _ERROR: Schema = {"$ref": "#/$defs/error"}
 _TASKS: Schema = {"$ref": "#/$defs/tasks"}
 _DURATION: Schema = {"$ref": "#/$defs/duration"}
 _AUTHORITY: Schema = {"type": "string", "pattern": r"^([hH][tT][tT][pP][sS]?://|\$?\{)"}
+_ARGUMENTS: Schema = {"type": ["array", "object", "null"]}
 _MOMENT: Schema = {
     "type": "string",
     "pattern": "^" + MOMENT.pattern.removesuffix(r"\Z") + r"$|\$\{",
 }
+_PLAIN = "[^" + re.escape(PATTERN_CHARACTERS) + "]"
 # Not supported: there if it is empty.
 _NOTHING: Schema = {"enum": [None, False, 0, "", {}, []]}
 
@@ -138,14 +141,15 @@ def _use() -> Schema:
                 "functions": by_name({"$ref": "#/$defs/task"}),
                 "retries": by_name({"$ref": "#/$defs/retry"}),
                 "timeouts": by_name(members({"after": _DURATION}, "after")),
-                **dict.fromkeys(("catalogs", "extensions", "secrets"), _NOTHING),
+                "secrets": {"type": ["array", "null"], "items": ID},
+                **dict.fromkeys(("catalogs", "extensions"), _NOTHING),
             }
         )
     )
 
 
 def _schedule() -> Schema:
-    plain = "^[^" + re.escape(PATTERN_CHARACTERS) + "]+$"
+    plain = f"^{_PLAIN}+$"
     said_of = {"type": "Such as order.paid.", "source": "Where it happened."}
     wanted = members({key: said(said_of[key], _TEXT | {"pattern": plain}) for key in ATTRIBUTES})
     event = members({"with": {**wanted, "minProperties": 1}}, "with")
@@ -163,11 +167,20 @@ def _schedule() -> Schema:
 def _authentication() -> Schema:
     basic = members({"username": _TEXT, "password": _TEXT}, "username", "password")
     return members(
-        {"basic": basic, "bearer": members({"token": _TEXT}, "token"), "oauth2": _oauth2()}
+        {
+            "basic": _or_secret(basic),
+            "bearer": _or_secret(members({"token": _TEXT}, "token")),
+            "oauth2": _oauth2("Tokens are asked for at endpoints.token below it."),
+            "oidc": _oauth2("It tells its endpoints below /.well-known.", endpoints=False),
+        }
     )
 
 
-def _oauth2() -> Schema:
+def _or_secret(schema: Schema) -> Schema:
+    return {"anyOf": [schema, members({"use": said("A name in use.secrets.", _TEXT)}, "use")]}
+
+
+def _oauth2(about: str, *, endpoints: bool = True) -> Schema:
     client = members(
         {
             "id": _TEXT,
@@ -182,8 +195,8 @@ def _oauth2() -> Schema:
     paths = dict.fromkeys(("token", "revocation", "introspection"), text())
     return members(
         {
-            "authority": said("Tokens are asked for at endpoints.token below it.", _AUTHORITY),
-            "endpoints": or_null(members(paths)),
+            "authority": said(about, _AUTHORITY),
+            **({"endpoints": or_null(members(paths))} if endpoints else {}),
             "grant": {"const": GRANT},
             "client": client,
             "request": or_null(members({"encoding": {"enum": [ENCODING, ""]}})),
@@ -232,7 +245,7 @@ def _task() -> Schema:
 def _kinds() -> dict[str, Schema]:
     own: dict[str, tuple[dict[str, Schema], tuple[str, ...]]] = {
         "call": (
-            {"call": said("http, a function, or a WorkflowTask.", _TEXT), "with": ANYTHING},
+            {"call": said("http, openapi, a function, a WorkflowTask.", _TEXT), "with": ANYTHING},
             (),
         ),
         "do": ({"do": _TASKS}, ()),
@@ -261,8 +274,13 @@ def _kinds() -> dict[str, Schema]:
         "wait": ({"wait": _DURATION}, ()),
     }
     kinds = {kind: _kind(kind, *own[kind]) for kind in KINDS}
-    request = {"properties": {"with": _request()}, "required": ["with"]}
-    kinds["call"] |= {"if": {"properties": {"call": {"const": "http"}}}, "then": request}
+    kinds["call"]["allOf"] = [
+        {
+            "if": {"properties": {"call": {"const": call}}},
+            "then": {"properties": {"with": schema}, "required": ["with"]},
+        }
+        for call, schema in (("http", _request()), ("openapi", _operation()))
+    ]
     return kinds
 
 
@@ -283,15 +301,35 @@ def _kind(kind: str, own: dict[str, Schema], required: tuple[str, ...]) -> Schem
     )
 
 
-def _request() -> Schema:
-    authentication: Schema = {
+def _signed() -> Schema:
+    return {
         "anyOf": [
             said("A name in use.authentications.", {"type": ["string", "null"]}),
             members({"use": _TEXT}, "use"),
             _authentication(),
         ]
     }
-    endpoint = members({"uri": _TEXT, "authentication": authentication}, "uri")
+
+
+def _operation() -> Schema:
+    """Of an OpenAPI document."""
+    endpoint: Schema = {"anyOf": [{"type": "string"}, members({"uri": _TEXT}, "uri")]}
+    return members(
+        {
+            "document": members({"endpoint": endpoint, "name": text()}, "endpoint"),
+            "operationId": _TEXT,
+            "parameters": {"type": ["object", "string"]},
+            "authentication": _signed(),
+            "output": {"enum": [*ANSWERS, ""]},
+            "redirect": flag(False),
+        },
+        "document",
+        "operationId",
+    )
+
+
+def _request() -> Schema:
+    endpoint = members({"uri": _TEXT, "authentication": _signed()}, "uri")
     parts: Schema = {"type": ["object", "string"]}
     return members(
         {
@@ -309,12 +347,27 @@ def _request() -> Schema:
 
 
 def _listen() -> Schema:
-    wanted = members({"type": said("The type of the event, the name of a signal.", ID)}, "type")
-    event = members({"with": wanted}, "with")
-    events: Schema = {"type": "array", "minItems": 1, "items": event}
-    to = members({"one": event, "any": events, "all": events})
-    to |= {"minProperties": 1, "maxProperties": 1}
-    return members({"to": to, "read": {"enum": ["data", ""]}}, "to")
+    key = members({"from": _EXPRESSION, "expect": ANYTHING}, "from")
+    correlate: Schema = {"type": ["object", "null"], "additionalProperties": key}
+    plain: Schema = {"anyOf": [{"pattern": "^" + _PLAIN + "*$"}, {"pattern": r"\$\{"}]}
+    wanted: Schema = {
+        "type": "object",
+        "minProperties": 1,
+        "properties": {
+            "type": said("Such as order.paid.", {"type": "string", **plain}),
+            "source": said("Where it happened.", {"type": "string", **plain}),
+            "data": said("An expression over the data, or the data.", {}),
+        },
+        "propertyNames": {"pattern": "^[a-z0-9]{1,64}$"},
+    }
+    event = members({"with": wanted, "correlate": correlate}, "with")
+    events: Schema = {"type": "array", "items": event}
+    strategies = {"one": event, "any": events, "all": {**events, "minItems": 1}}
+    until = members(strategies) | {"minProperties": 1, "maxProperties": 1}
+    to = members({**strategies, "until": {"anyOf": [_EXPRESSION, until]}})
+    to["oneOf"] = [{"required": [key]} for key in strategies]
+    to["dependentRequired"] = {"until": ["any"]}
+    return members({"to": to, "read": {"enum": [*READS, ""]}}, "to")
 
 
 def _event() -> Schema:
@@ -339,7 +392,8 @@ def _run() -> Schema:
         {
             "language": {"type": "string", "pattern": "^([jJ][sS]|[jJ]ava[sS]cript|JAVASCRIPT)$"},
             "code": code("JavaScript that returns the output."),
-            "arguments": {"type": ["object", "null"]},
+            "arguments": said("A list for process.argv, or variables.", _ARGUMENTS),
+            "environment": said("For process.env.", {"type": ["object", "null"]}),
         },
         "language",
         "code",

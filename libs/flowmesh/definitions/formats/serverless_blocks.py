@@ -7,7 +7,8 @@ from flowmesh.definitions.formats.machines import Machine, everything
 from flowmesh.definitions.formats.serverless_layout import BEFORE, Around, At
 from flowmesh.definitions.formats.serverless_values import Made, duration_of, unsupported
 from flowmesh.definitions.limits import RETRY_ATTEMPTS_MAX
-from flowmesh.definitions.model import Follow, GroupBody, Json, Node
+from flowmesh.definitions.model import Follow, GroupBody, Json, Node, Retry, Task
+from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.standards.jq_values import is_variable
 
@@ -273,3 +274,36 @@ def call_function(at: At, name: str) -> None:
         return at.compiler.single(machine, name, definition, path, own)
 
     block(at, inside, opens=True, begins={"arguments": arguments})
+
+
+def beside(
+    at: At,
+    task: Task | None,
+    task_ref: str,
+    given: Json,
+    path: Path,
+    answered: str,
+    retry: Retry | None = None,
+) -> None:
+    """A task that is elsewhere beside the value it is called with, which its answer goes into."""
+    before = {key: value for key, value in at.shape.items() if key in BEFORE}
+    behind = {key: value for key, value in at.shape.items() if key not in BEFORE}
+    call, answer = at.new("call"), at.new("answer")
+    arguments = at.expressions.value(given, path, at.names)
+    at.node(at.entry, {"op": "prepare", **before, "arguments": arguments}, call)
+    node = Node(
+        at.new("task"),
+        at.path,
+        name=at.name,
+        task=task,
+        task_ref=task_ref,
+        input="{{state.call}}",
+        has_input=True,
+        retry=retry,
+        timeout_ms=at.limit_ms,
+        bound=at.machine.bound,
+    )
+    group = at.machine.beside((node,), at.path, at.name)
+    at.machine.body(call, group, Follow(answer, everything(at.around.catch)), at.path)
+    at.compiler.place(node.id, at.path)
+    at.node(answer, {"op": answered, **behind}, at.after)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from flowmesh.definitions import limits
+from flowmesh.definitions.formats.serverless_listen import PATTERN_CHARACTERS
 from flowmesh.definitions.formats.serverless_values import duration_of, unsupported
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader
@@ -14,8 +15,6 @@ from flowmesh.definitions.triggers import TRIGGERS_MAX, Cron, Events, Trigger
 
 # Attributes of an event that a trigger is chosen by.
 ATTRIBUTES = ("type", "source")
-# What makes a filter a pattern. A dot is none: types and sources are full of them.
-PATTERN_CHARACTERS = r"\^$*+?()[]{}|"
 _EVENT = """{{merge(fromJson('{"specversion": "1.0"}'), event)}}"""
 _CLOCKS = (
     # ms of a unit, how many of it the next larger one has, and the expression

@@ -1,7 +1,8 @@
 """Tasks of Serverless Workflow that do one thing: set, raise, switch, call, run, wait."""
 
-from flowmesh.definitions.formats.machines import Machine, everything, subworkflow
+from flowmesh.definitions.formats.machines import Machine, subworkflow
 from flowmesh.definitions.formats.serverless_blocks import (
+    beside,
     block,
     call_function,
     lay_do,
@@ -10,6 +11,7 @@ from flowmesh.definitions.formats.serverless_blocks import (
     lay_try,
 )
 from flowmesh.definitions.formats.serverless_events import lay_emit
+from flowmesh.definitions.formats.serverless_grpc import lay_grpc
 from flowmesh.definitions.formats.serverless_http import lay_http, lay_openapi
 from flowmesh.definitions.formats.serverless_layout import (
     BEFORE,
@@ -24,13 +26,9 @@ from flowmesh.definitions.formats.serverless_values import Made, duration_of
 from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, DELAY_MS_MAX
 from flowmesh.definitions.model import (
     NO_RETRY,
-    Follow,
     Json,
-    Node,
     Retry,
-    Task,
 )
-from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.standards.jq_values import bare, is_variable
 
@@ -40,7 +38,6 @@ _PROTOCOLS = {
     "asyncapi": "publish with emit, wait with listen",
     "a2a": "call the agent over HTTP: call: http",
     "mcp": "call a task of a worker that is the client",
-    "grpc": "call a WorkflowTask of the type grpc.call from the library",
 }
 # What is refused, and what to do instead.
 _INSTEAD = {
@@ -162,12 +159,15 @@ def lay_wait(at: At) -> None:
 
 
 def lay_call(at: At) -> None:
-    """HTTP, OpenAPI, a function of the document, or a task of the library."""
+    """HTTP, OpenAPI, gRPC, a function of the document, or a task of the library."""
     name = at.reader.required_text(
-        "call", "http, openapi, a function, or the name of a WorkflowTask"
+        "call", "http, openapi, grpc, a function, or the name of a WorkflowTask"
     )
     if name in _REQUESTS:
         _REQUESTS[name](at)
+        return
+    if name == "grpc":
+        lay_grpc(at)
         return
     given = at.reader.raw("with")
     if given is not None and not isinstance(given, dict):
@@ -179,7 +179,7 @@ def lay_call(at: At) -> None:
     elif "@" in name or "/" in name:
         at.refuse("a function of a catalog or at a URL", "call", why="define it in use.functions")
     elif name and at.reader.identifier("call", "the name of a WorkflowTask"):
-        _beside(at, None, name, given or {}, (*at.path, "with"), "result", _retry_of_call(at))
+        beside(at, None, name, given or {}, (*at.path, "with"), "result", _retry_of_call(at))
 
 
 def _retry_of_call(at: At) -> Retry | None:
@@ -191,39 +191,6 @@ def _retry_of_call(at: At) -> Retry | None:
         message = f"{ATTEMPTS} is 1, or not there: write a try with retry for more"
         at.problems.add("RETRY_INVALID", message, (*at.path, "metadata", ATTEMPTS))
     return NO_RETRY
-
-
-def _beside(
-    at: At,
-    task: Task | None,
-    task_ref: str,
-    given: Json,
-    path: Path,
-    answered: str,
-    retry: Retry | None = None,
-) -> None:
-    """A task that is elsewhere beside the value it is called with, which its answer goes into."""
-    before = {key: value for key, value in at.shape.items() if key in BEFORE}
-    behind = {key: value for key, value in at.shape.items() if key not in BEFORE}
-    call, answer = at.new("call"), at.new("answer")
-    arguments = at.expressions.value(given, path, at.names)
-    at.node(at.entry, {"op": "prepare", **before, "arguments": arguments}, call)
-    node = Node(
-        at.new("task"),
-        at.path,
-        name=at.name,
-        task=task,
-        task_ref=task_ref,
-        input="{{state.call}}",
-        has_input=True,
-        retry=retry,
-        timeout_ms=at.limit_ms,
-        bound=at.machine.bound,
-    )
-    group = at.machine.beside((node,), at.path, at.name)
-    at.machine.body(call, group, Follow(answer, everything(at.around.catch)), at.path)
-    at.compiler.place(node.id, at.path)
-    at.node(answer, {"op": answered, **behind}, at.after)
 
 
 def lay_run(at: At) -> None:
@@ -290,7 +257,7 @@ def _run_workflow(at: At, run: Reader) -> None:
     run.refuse_unknown()
     task = subworkflow(workflow_id(namespace, name), version, waits=waits, path=called.path)
     answer = "result" if waits else "started"
-    _beside(at, task, "", {} if arguments is None else arguments, (*called.path, "input"), answer)
+    beside(at, task, "", {} if arguments is None else arguments, (*called.path, "input"), answer)
 
 
 def _not_javascript(code: str) -> str:
