@@ -162,14 +162,20 @@ def _server(
     if "swagger" in document:
         schemes = operation.get("schemes") or document.get("schemes") or []
         scheme = f"{schemes[0]}:" if schemes else ""
-        host = document.get("host")
-        return urljoin(url, (f"{scheme}//{host}" if host else "") + document.get("basePath", "/"))
-    servers = operation.get("servers") or item.get("servers") or document.get("servers")
-    server = servers[0] if servers else {"url": "/"}
-    address = str(server["url"])
+        host = f"{scheme}//{document['host']}" if "host" in document else ""
+        return urljoin(url, f"{host}{document.get('basePath', '/')}")
+    for holder in (operation, item, document):
+        if servers := holder.get("servers"):
+            return urljoin(url, _expanded(servers[0]))
+    return urljoin(url, "/")
+
+
+def _expanded(server: dict[str, Any]) -> str:
+    """The URL of a server with its variables at their defaults."""
+    address = str(server.get("url", "/"))
     for name, variable in (server.get("variables") or {}).items():
         address = address.replace(f"{{{name}}}", str(variable.get("default", "")))
-    return urljoin(url, address)
+    return address
 
 
 def _items(value: Json) -> list[Json]:

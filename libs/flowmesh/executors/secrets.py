@@ -47,13 +47,14 @@ def required(secret_of: SecretOf, name: str) -> Json:
     value = secret_of(name)
     if value is None:
         message = f"there is no secret {name!r}: set {variable_of(name)} for the worker service"
+        type_ = type_uri("authorization")
         problem = {
-            "type": type_uri("authorization"),
+            "type": type_,
             "status": _FORBIDDEN,
             "title": "Authorization error",
             "detail": message,
         }
-        raise TaskFailure(problem["type"], message, details={"problem": problem})
+        raise TaskFailure(type_, message, details={"problem": problem})
     return value
 
 

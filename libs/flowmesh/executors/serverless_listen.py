@@ -47,7 +47,7 @@ class Heard:
         )
 
     def _is_complete(self, name: str, wanted: dict[str, Json]) -> bool:
-        return wanted["kind"] != "all" or len(self._had[name]) == wanted["count"]
+        return bool(wanted["kind"] != "all" or len(self._had[name]) == wanted["count"])
 
     def _match(self, name: str, wanted: dict[str, Json], matches: list[Json]) -> int | None:
         """The first filter that takes the event; with `all` each takes one."""
