@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!flowmesh/api/common/v1/link.proto\x12\x16\x66lowmesh.api.common.v1\"\xe1\x01\n\x04Link\x12\x1b\n\tparent_id\x18\x01 \x01(\tR\x08parentId\x12\x1f\n\x0bparent_node\x18\x02 \x01(\tR\nparentNode\x12%\n\x0eparent_attempt\x18\x03 \x01(\rR\rparentAttempt\x12\x1a\n\x08\x64\x65tached\x18\x04 \x01(\x08R\x08\x64\x65tached\x12\x14\n\x05\x64\x65pth\x18\x05 \x01(\rR\x05\x64\x65pth\x12%\n\x0e\x63ontinued_from\x18\x06 \x01(\tR\rcontinuedFrom\x12\x1b\n\tfirst_run\x18\x07 \x01(\tR\x08\x66irstRunb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!flowmesh/api/common/v1/link.proto\x12\x16\x66lowmesh.api.common.v1\"\xe1\x01\n\x04Link\x12\x1b\n\tparent_id\x18\x01 \x01(\tR\x08parentId\x12\x1f\n\x0bparent_node\x18\x02 \x01(\tR\nparentNode\x12%\n\x0eparent_attempt\x18\x03 \x01(\rR\rparentAttempt\x12\x1a\n\x08\x64\x65tached\x18\x04 \x01(\x08R\x08\x64\x65tached\x12\x14\n\x05\x64\x65pth\x18\x05 \x01(\rR\x05\x64\x65pth\x12%\n\x0e\x63ontinued_from\x18\x06 \x01(\tR\rcontinuedFrom\x12\x1b\n\tfirst_run\x18\x07 \x01(\tR\x08\x66irstRunBi\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.common.v1.link_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\032dev.flowmesh.api.common.v1P\001Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\252\002\026Flowmesh.Api.Common.V1'
   _globals['_LINK']._serialized_start=62
   _globals['_LINK']._serialized_end=287
 # @@protoc_insertion_point(module_scope)

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#flowmesh/api/common/v1/search.proto\x12\x16\x66lowmesh.api.common.v1\"\x8b\x01\n\x0bSearchValue\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x04text\x18\x02 \x01(\tH\x00R\x04text\x12\x18\n\x06number\x18\x03 \x01(\x01H\x00R\x06number\x12\x14\n\x04\x66lag\x18\x04 \x01(\x08H\x00R\x04\x66lag\x12\x19\n\x07time_us\x18\x05 \x01(\x03H\x00R\x06timeUsB\x07\n\x05valueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#flowmesh/api/common/v1/search.proto\x12\x16\x66lowmesh.api.common.v1\"\x8b\x01\n\x0bSearchValue\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x04text\x18\x02 \x01(\tH\x00R\x04text\x12\x18\n\x06number\x18\x03 \x01(\x01H\x00R\x06number\x12\x14\n\x04\x66lag\x18\x04 \x01(\x08H\x00R\x04\x66lag\x12\x19\n\x07time_us\x18\x05 \x01(\x03H\x00R\x06timeUsB\x07\n\x05valueBi\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.common.v1.search_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\032dev.flowmesh.api.common.v1P\001Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\252\002\026Flowmesh.Api.Common.V1'
   _globals['_SEARCHVALUE']._serialized_start=64
   _globals['_SEARCHVALUE']._serialized_end=203
 # @@protoc_insertion_point(module_scope)

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from flowmesh.api.definition.v1 import trigger_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_trigger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8flowmesh/api/definition/v1/trigger_catalog_service.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a(flowmesh/api/definition/v1/trigger.proto\"}\n\x1bListWorkflowTriggersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0cworkflow_ids\x18\x02 \x03(\tR\x0bworkflowIds\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x92\x01\n\x1cListWorkflowTriggersResponse\x12J\n\tworkflows\x18\x01 \x03(\x0b\x32,.flowmesh.api.definition.v1.WorkflowTriggersR\tworkflows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa3\x01\n\x15TriggerCatalogService\x12\x89\x01\n\x14ListWorkflowTriggers\x12\x37.flowmesh.api.definition.v1.ListWorkflowTriggersRequest\x1a\x38.flowmesh.api.definition.v1.ListWorkflowTriggersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8flowmesh/api/definition/v1/trigger_catalog_service.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a(flowmesh/api/definition/v1/trigger.proto\"}\n\x1bListWorkflowTriggersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0cworkflow_ids\x18\x02 \x03(\tR\x0bworkflowIds\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x92\x01\n\x1cListWorkflowTriggersResponse\x12J\n\tworkflows\x18\x01 \x03(\x0b\x32,.flowmesh.api.definition.v1.WorkflowTriggersR\tworkflows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa3\x01\n\x15TriggerCatalogService\x12\x89\x01\n\x14ListWorkflowTriggers\x12\x37.flowmesh.api.definition.v1.ListWorkflowTriggersRequest\x1a\x38.flowmesh.api.definition.v1.ListWorkflowTriggersResponseBy\n\x1e\x64\x65v.flowmesh.api.definition.v1P\x01Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\xaa\x02\x1a\x46lowmesh.Api.Definition.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.definition.v1.trigger_catalog_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\036dev.flowmesh.api.definition.v1P\001Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\252\002\032Flowmesh.Api.Definition.V1'
   _globals['_LISTWORKFLOWTRIGGERSREQUEST']._serialized_start=130
   _globals['_LISTWORKFLOWTRIGGERSREQUEST']._serialized_end=255
   _globals['_LISTWORKFLOWTRIGGERSRESPONSE']._serialized_start=258
