@@ -18,13 +18,17 @@ class Collector(otlp_grpc.TraceServiceServicer):
     def __init__(self) -> None:
         self.address = ""
         self.spans: list[Any] = []
+        # What each span says of its service, by the id of the span.
+        self.resources: dict[bytes, dict[str, str]] = {}
         self._more = asyncio.Condition()
 
     async def Export(
         self, request: otlp.ExportTraceServiceRequest, context: Any
     ) -> otlp.ExportTraceServiceResponse:
         for resource in request.resource_spans:
+            about = {each.key: each.value.string_value for each in resource.resource.attributes}
             for scope in resource.scope_spans:
+                self.resources.update((span.span_id, about) for span in scope.spans)
                 self.spans.extend(scope.spans)
         async with self._more:
             self._more.notify_all()

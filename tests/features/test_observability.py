@@ -121,7 +121,7 @@ async def test_each_state_change_is_a_line_of_the_log(tmp_path: Path, world: Wor
     assert secret not in suite.log.read_text()
 
 
-@pytest.mark.feature("S3-57")
+@pytest.mark.feature("S3-57", "S4-100")
 async def test_one_trace_spans_gateway_orchestrator_and_worker(
     observed: Observed, world: World
 ) -> None:
@@ -140,10 +140,11 @@ async def test_one_trace_spans_gateway_orchestrator_and_worker(
     by_name: dict[str, list[Any]] = {}
     for span in spans:
         by_name.setdefault(span.name, []).append(span)
-    (request,), (execution,) = by_name["http"], by_name["execution"]
+    (request,), (execution,) = by_name["POST /executions/start"], by_name["execution"]
     tasks = by_name["task http.request"]
     assert request.parent_span_id.hex() == caller
     assert execution.parent_span_id == request.span_id
+    assert {span.parent_span_id for span in tasks} == {execution.span_id}
     assert {attribute(span, "flowmesh.node") for span in tasks} == {"a", "b"}
     assert {attribute(span, "flowmesh.execution_id") for span in (execution, *tasks)} == {
         execution_id

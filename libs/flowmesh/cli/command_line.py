@@ -49,7 +49,7 @@ def _version() -> str:
     try:
         return version("flowmesh")
     except PackageNotFoundError:
-        from flowmesh.runtime.process import VERSION  # a clone is not installed
+        from flowmesh.telemetry import VERSION  # a clone is not installed
 
         return VERSION
 

@@ -30,12 +30,20 @@ from flowmesh.runtime.membership import TYPE, Membership
 from flowmesh.runtime.runtime import Runtime
 from flowmesh.runtime.server import GrpcServer
 from flowmesh.runtime.settings import Settings
-from flowmesh.telemetry import Metrics, open_spans
+from flowmesh.runtime.tracing import ServedBy
+from flowmesh.telemetry import (
+    VERSION,
+    Metrics,
+    SpanExport,
+    Spans,
+    TelemetryMissing,
+    endpoint_of,
+    open_export,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-VERSION = "0.1.0"
 START_TIMEOUT_S = 60.0
 # A drain takes less than ten seconds in all; the callbacks of services have most of them.
 DRAIN_TIMEOUT_S = 9.5
@@ -57,7 +65,16 @@ class Process:
         self.clock = Clock()
         self.metrics = Metrics()
         self.log = structlog.get_logger("flowmesh.runtime")
-        self.spans = open_spans(settings.otlp_endpoint, "+".join(services))
+        self._runtimes = {
+            name: Runtime(self, name, f"{name}-{uuid.uuid4().hex[:12]}") for name in services
+        }
+        self._export = _opened_export(settings)
+        self.spans = {
+            name: self._export.of(name, runtime.instance_id)
+            for name, runtime in self._runtimes.items()
+        }
+        # The service of this process that answers each gRPC service.
+        self.served_by: dict[str, str] = {}
         self.checks = Checks()
         self.handlers = Handlers(self.metrics)
         self.directory = Directory()
@@ -76,14 +93,11 @@ class Process:
             expected=frozenset(services),
             registry=settings.registry,
             own_address=lambda: self.address,
-            interceptors=tuple(self.spans.client_interceptors()),
+            interceptors=tuple(self._calling_spans().client_interceptors()),
         )
         self.http = HttpServer(checks=self.checks, metrics=self.metrics, about=self._about)
         self.http_port = 0
         self._services = services
-        self._runtimes = {
-            name: Runtime(self, name, f"{name}-{uuid.uuid4().hex[:12]}") for name in services
-        }
         self._waiting = set(services)
         self._all_composed = asyncio.Event()
         self._stop_wanted = asyncio.Event()
@@ -132,6 +146,10 @@ class Process:
             self._all_composed.set()
         await self._stopped.wait()
 
+    def _calling_spans(self) -> Spans:
+        """Of calls to other processes: with the gateway here, nearly all of them are its own."""
+        return self.spans.get(GATEWAY) or next(iter(self.spans.values()))
+
     def _bind(self) -> GrpcServer:
         """Takes both ports before anything else, so that a taken one is told at once."""
         settings = self.settings
@@ -145,7 +163,7 @@ class Process:
                 settings.host,
                 settings.grpc_port,
                 self.metrics,
-                self.spans.server_interceptors(),
+                ServedBy.interceptors(self.spans, self.served_by),
                 streams_max=PUBLIC_STREAMS_MAX if GATEWAY in self._services else SUITE_STREAMS_MAX,
             )
         except RuntimeError as error:
@@ -300,7 +318,7 @@ class Process:
         await self.clients.close()
         await self.bus.close()
         await self.cache.aclose()
-        await asyncio.to_thread(self.spans.close)
+        await asyncio.to_thread(self._export.close)
 
     async def _bounded(self, step: str, work: Awaitable[Any], timeout_s: float) -> None:
         left_s = max(self._drain_until - time.monotonic(), STEP_TIMEOUT_MIN_S)
@@ -340,6 +358,13 @@ class Process:
 
     async def _cache_answers(self) -> None:
         await self.cache.ping()
+
+
+def _opened_export(settings: Settings) -> SpanExport:
+    try:
+        return open_export(endpoint_of(settings.otlp_endpoint, "TRACES"))
+    except TelemetryMissing as error:
+        raise StartError(str(error)) from error
 
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:

@@ -63,7 +63,7 @@ class Runtime:
     @property
     def spans(self) -> Spans:
         """Spans of work that is no unary call: task attempts, executions."""
-        return self._process.spans
+        return self._process.spans[self.service]
 
     @property
     def address(self) -> str:
@@ -97,6 +97,7 @@ class Runtime:
         before = set(self._process.handlers.services)
         add_to_server(servicer, self._process.handlers)
         added = self._process.handlers.services - before
+        self._process.served_by.update(dict.fromkeys(added, self.service))
         self.served.extend(
             name for name in (*service_names, *sorted(added)) if name not in self.served
         )
@@ -108,6 +109,7 @@ class Runtime:
         """
         process = self._process
         if owner not in process.services:
+            process.served_by[service.full_name] = self.service
             methods = forwarding(service, process.clients.channel(owner))
             process.handlers.add_registered_method_handlers(service.full_name, methods)
 

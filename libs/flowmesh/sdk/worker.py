@@ -19,8 +19,8 @@ from flowmesh.sdk.handlers import Handler, Pool, TaskHandler, durable_handler_of
 from flowmesh.sdk.ids import new_worker_id
 from flowmesh.sdk.payloads import Json, PayloadStore
 from flowmesh.sdk.step_context import with_shared_data
-from flowmesh.sdk.task_runner import TaskRunner
 from flowmesh.sdk.task_types import Duration, Retry, task_type_of
+from flowmesh.sdk.tracing import WorkerTracing
 from flowmesh.sdk.work_stream import WorkStream
 
 _log = logging.getLogger("flowmesh.sdk")
@@ -69,6 +69,7 @@ class Worker:
         self._flows: list[Workflow] = []
         self._client: Client | None = None
         self._stream: WorkStream | None = None
+        self._tracing: WorkerTracing | None = None
         self._stopping: asyncio.Event | None = None
         for task_type, function in (task_types or {}).items():
             self.register(task_type, function)
@@ -188,6 +189,7 @@ class Worker:
         """
         if not self._handlers:
             raise Invalid("HELLO_INVALID", "a worker needs at least one handler")
+        self._tracing = tracing = WorkerTracing(self.worker_id)
         self._client = self._given_client or Client(self._address, self._namespace)
         try:
             for flow in self._flows:
@@ -203,7 +205,7 @@ class Worker:
             task_types=self.task_types,
             slots=self.slots,
             labels=self.labels,
-            runner=lambda finished, heartbeat, record: TaskRunner(
+            runner=lambda finished, heartbeat, record: tracing.runner(
                 handlers=self._handlers,
                 payloads=self._payloads(),
                 threads=self._threads,
@@ -282,6 +284,9 @@ class Worker:
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.close()
+        tracing, self._tracing = self._tracing, None
+        if tracing is not None:
+            await tracing.close()
         if self._client is not None and self._client is not self._given_client:
             await self._client.close()
         self._client = None

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from hashlib import blake2b
 
 TRACEPARENT = "traceparent"
 _SHAPE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -27,6 +28,16 @@ def child_traceparent(parent: str = "") -> str:
     if is_traceparent(parent):
         return f"{parent[:36]}{_draws.getrandbits(64):016x}{parent[52:]}"
     return f"00-{_draws.getrandbits(128):032x}-{_draws.getrandbits(64):016x}-01"
+
+
+def named_traceparent(parent: str, name: str) -> str:
+    """The context of the span of this name under the parent's trace: always the same one."""
+    return f"{parent[:36]}{span_id_of(name)}{parent[52:]}"
+
+
+def span_id_of(name: str) -> str:
+    """A span id made of the name, so that children can be told it before the span is recorded."""
+    return blake2b(name.encode(), digest_size=8).hexdigest()
 
 
 def is_traceparent(text: str) -> bool:

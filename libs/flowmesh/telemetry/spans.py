@@ -8,44 +8,115 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from flowmesh.telemetry.context import TRACEPARENT, current_traceparent, trace
 
 if TYPE_CHECKING:
     import grpc.aio
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Tracer, TracerProvider
 
-EXPORT_TIMEOUT_S = 5
-QUEUE_SPANS_MAX = 8_192
-SHUTDOWN_TIMEOUT_MS = 1_000
 NANOSECONDS_PER_MICROSECOND = 1_000
 UNTRACED_PREFIX = "/grpc."
 Attributes = Mapping[str, str | int | float | bool]
+Kind = Literal["INTERNAL", "SERVER", "CONSUMER"]
+
+
+class Span:
+    """A span that has begun; without an OpenTelemetry span its methods do nothing."""
+
+    def __init__(self, span: Any = None) -> None:
+        self._span = span
+        self.traceparent = _traceparent(span) if span is not None else ""
+
+    def describe(self, name: str, attributes: Attributes) -> None:
+        """Sets what is known only now: the name, and further attributes."""
+        if self._span is not None:
+            self._span.update_name(name)
+            self._span.set_attributes(attributes)
+
+    def fail(self, error: str) -> None:
+        """Marks the span as failed, with the class of the error: messages may hold user data."""
+        if self._span is not None:
+            from opentelemetry.trace import StatusCode
+
+            self._span.set_status(StatusCode.ERROR, error)
+            self._span.set_attribute("error.type", error)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Inside the block, and in what is started there, calls and messages belong to it."""
+        from opentelemetry.trace import use_span
+
+        with (
+            use_span(self._span, record_exception=False, set_status_on_exception=False),
+            trace(self.traceparent),
+        ):
+            yield
+
+    def end(self) -> None:
+        """Ends the span; it is exported with the next batch."""
+        if self._span is not None:
+            self._span.end()
+
+
+NO_SPAN = Span()
 
 
 class Spans:
-    """Makes spans under a W3C trace context."""
+    """Makes the spans of one service under a W3C trace context."""
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
         self._provider = provider
-        self._tracer = provider.get_tracer("flowmesh") if provider else None
+        self._tracer: Tracer | None = provider.get_tracer("flowmesh") if provider else None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether spans go anywhere."""
+        return self._tracer is not None
+
+    def begin(
+        self,
+        name: str,
+        *,
+        parent: str = "",
+        kind: Kind = "INTERNAL",
+        attributes: Attributes | None = None,
+    ) -> Span:
+        """A span that the caller ends."""
+        if self._tracer is None:
+            return NO_SPAN
+        from opentelemetry.trace import SpanKind
+
+        context = _context(parent or current_traceparent())
+        return Span(
+            self._tracer.start_span(
+                name, context=context, kind=SpanKind[kind], attributes=attributes
+            )
+        )
 
     @contextmanager
     def span(
-        self, name: str, *, parent: str = "", attributes: Attributes | None = None
-    ) -> Iterator[None]:
+        self,
+        name: str,
+        *,
+        parent: str = "",
+        kind: Kind = "INTERNAL",
+        attributes: Attributes | None = None,
+    ) -> Iterator[Span]:
         """A span around the block; calls and messages of the block belong to it."""
         if self._tracer is None:
-            yield
+            yield NO_SPAN
             return
-        with (
-            self._tracer.start_as_current_span(
-                name, context=_context(parent or current_traceparent()), attributes=attributes
-            ) as span,
-            trace(_traceparent(span)),
-        ):
-            yield
+        span = self.begin(name, parent=parent, kind=kind, attributes=attributes)
+        try:
+            with span.active():
+                yield span
+        except BaseException as error:
+            span.fail(type(error).__name__)
+            raise
+        finally:
+            span.end()
 
     def record(
         self,
@@ -56,18 +127,22 @@ class Spans:
         end_us: int,
         attributes: Attributes | None = None,
         failed: bool = False,
+        span_id: str = "",
     ) -> None:
-        """A span of something that is over: a task attempt, a whole execution."""
+        """A span of something that is over; `span_id` is one that its children know already."""
         if self._tracer is None:
             return
         from opentelemetry.trace import StatusCode
 
-        span = self._tracer.start_span(
-            name,
-            context=_context(parent),
-            attributes=attributes,
-            start_time=start_us * NANOSECONDS_PER_MICROSECOND,
-        )
+        from flowmesh.telemetry.export import chosen_span_id
+
+        with chosen_span_id(span_id):
+            span = self._tracer.start_span(
+                name,
+                context=_context(parent),
+                attributes=attributes,
+                start_time=start_us * NANOSECONDS_PER_MICROSECOND,
+            )
         if failed:
             span.set_status(StatusCode.ERROR)
         span.end(end_us * NANOSECONDS_PER_MICROSECOND)
@@ -89,28 +164,6 @@ class Spans:
 
         make: Any = aio_client_interceptors
         return list(make(self._provider, filter_=_is_traced))
-
-    def close(self) -> None:
-        """Sends what is left, for at most a second. Blocks: call it in a thread."""
-        if self._provider is not None:
-            self._provider.force_flush(SHUTDOWN_TIMEOUT_MS)
-            self._provider.shutdown()
-
-
-def open_spans(endpoint: str, service: str) -> Spans:
-    """Spans to an OTLP/gRPC collector at host:port; with an empty endpoint, none."""
-    if not endpoint:
-        return Spans()
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=True, timeout=EXPORT_TIMEOUT_S)
-    resource = Resource.create({"service.name": service, "service.namespace": "flowmesh"})
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=QUEUE_SPANS_MAX))
-    return Spans(provider)
 
 
 def _context(traceparent: str) -> Any:

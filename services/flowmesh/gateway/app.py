@@ -27,12 +27,13 @@ from flowmesh.gateway.messages import (
 from flowmesh.gateway.operations import Route, SocketRoute
 from flowmesh.gateway.router import Router
 from flowmesh.gateway.sockets import INTERNAL_ERROR, Socket
-from flowmesh.telemetry import Spans, child_traceparent, current_traceparent, trace
+from flowmesh.telemetry import Span, Spans, child_traceparent, current_traceparent, trace
 
 # A 499 in the metrics is a client that left, as proxies count it.
 CLIENT_GONE_STATUS = 499
 UNKNOWN_ROUTE = "unknown"
-HTTP_SPAN = "http"
+# Until the route of a request is known; it stays the name where there is none.
+HTTP_SPAN = "HTTP"
 
 
 class Observer(Protocol):
@@ -93,14 +94,13 @@ class Gateway:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = _traceparent(scope)
-        attributes = {"http.request.method": scope["method"]}
         with (
-            self._spans.span(HTTP_SPAN, parent=given, attributes=attributes),
+            self._spans.span(HTTP_SPAN, parent=given, kind="SERVER") as span,
             trace(current_traceparent() or child_traceparent(given)),
         ):
-            await self._answer(scope, receive, send)
+            await self._answer(scope, receive, send, span)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         begun_ms = self._clock.monotonic_ms()
         method = scope["method"]
         started = _Started(send, [])
@@ -138,6 +138,7 @@ class Gateway:
             status = started.statuses[-1] if started.statuses else CLIENT_GONE_STATUS
             known = method if template != UNKNOWN_ROUTE else "any"
             self._observer.observe(template, known, status, seconds)
+            _describe(span, template, method, status)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         with trace(child_traceparent(_traceparent(scope))):
@@ -165,6 +166,20 @@ class Gateway:
             return internal_response()
         # Without its frames: whoever keeps the error, a task for one, would keep the body too.
         return error_response(raised.with_traceback(None))
+
+
+def _describe(span: Span, template: str, method: str, status: int) -> None:
+    """By the route, never the path: paths hold ids and the secrets of links."""
+    routed = template != UNKNOWN_ROUTE
+    attributes: dict[str, str | int] = {
+        "http.request.method": method if routed else "_OTHER",
+        "http.response.status_code": status,
+    }
+    if routed:
+        attributes["http.route"] = template
+    span.describe(f"{method} {template}" if routed else HTTP_SPAN, attributes)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        span.fail(str(status))
 
 
 def _traceparent(scope: Scope) -> str:

@@ -65,6 +65,7 @@ class Dispatcher:
         permits: Permits,
         guard: Guard,
         roll: Roll,
+        traceparent_of: Callable[[State], str] | None = None,
     ) -> None:
         self._states = states
         self._ownership = ownership
@@ -80,6 +81,7 @@ class Dispatcher:
         self._turn, self._pump_due = 0, False
         self._claims = Claims()
         self._roll = roll
+        self._traceparent_of = traceparent_of
         roll.workers = self._workers
         self._ending = Ending()
         self._preparing = 0
@@ -257,7 +259,7 @@ class Dispatcher:
     ) -> None:
         node, spec, journal = attempted.planned, attempted.planned.spec, journal_of(attempted)
         assert spec is not None
-        stream = worker_set.stream
+        stream, traced = worker_set.stream, self._traceparent_of
         stream.send_spec(spec)
         stream.out.tasks.add(
             set_id=worker_set.set_id,
@@ -276,7 +278,7 @@ class Dispatcher:
                 heartbeat_timeout_ms=node.heartbeat_timeout_ms,
                 partition=task.partition,
                 epoch=task.epoch,
-                traceparent=state.traceparent,
+                traceparent=state.traceparent if traced is None else traced(state),
                 queue=node.queue,
                 journal=journal,
             ),

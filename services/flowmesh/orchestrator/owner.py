@@ -147,6 +147,7 @@ class Orchestrator:
             permits=self.permits,
             guard=guard,
             roll=self._roll,
+            traceparent_of=self._told.traceparent_of,
         )
 
     def _made_messenger(self) -> Messenger:

@@ -1,10 +1,12 @@
 """What is told of an execution: a span when it has ended, lines of log where one should look."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flowmesh.engine import HISTORY_EVENTS_MAX, State, Transition
 from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_FAILED
 from flowmesh.telemetry import Spans, trace
+from flowmesh.telemetry.context import named_traceparent, span_id_of
 
 SPAN = "execution"
 
@@ -34,6 +36,11 @@ class ExecutionTelemetry:
                     **{name: value for name, value in said.items() if value},
                 )
 
+    @property
+    def traceparent_of(self) -> Callable[[State], str] | None:
+        """The parent of what an execution does: its span, where spans are recorded."""
+        return _execution_traceparent if self._spans.enabled else None
+
     def ended(self, state: State) -> None:
         """Called once, after the commit of its last event."""
         if state.traceparent:
@@ -47,6 +54,7 @@ class ExecutionTelemetry:
                     "flowmesh.workflow_id": state.plan.workflow_id,
                 },
                 failed=state.status != EXECUTION_COMPLETED,
+                span_id=span_id_of(state.execution_id),
             )
         if state.status == EXECUTION_FAILED:
             self._failed(state)
@@ -68,6 +76,11 @@ class ExecutionTelemetry:
     def _warn(self, event: str, state: State, **about: object) -> None:
         with trace(state.traceparent):
             self._log.warning(event, **_about(state), **about)
+
+
+def _execution_traceparent(state: State) -> str:
+    traceparent = state.traceparent
+    return named_traceparent(traceparent, state.execution_id) if traceparent else ""
 
 
 def _about(state: State) -> dict[str, str]:

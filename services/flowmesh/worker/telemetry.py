@@ -61,7 +61,7 @@ class PoolTelemetry:
         """An executor raised what it should not."""
         self._log.error("executor_fault", task_type=task.task_type, exc_info=error)
 
-    def _contexts(self, task: Task) -> tuple[AbstractContextManager[None], ...]:
+    def _contexts(self, task: Task) -> tuple[AbstractContextManager[object], ...]:
         parent = task.traceparent or child_traceparent()
         attributes: dict[str, str | int] = {
             "flowmesh.execution_id": task.execution_id,
