@@ -24,6 +24,7 @@ from flowmesh.runtime.clock import Clock
 from flowmesh.runtime.collector import settle_collector
 from flowmesh.runtime.directory import Directory
 from flowmesh.runtime.errors import StartError
+from flowmesh.runtime.exporting import Exporting, measure_disk
 from flowmesh.runtime.http import HttpServer, listen
 from flowmesh.runtime.loop import Loop
 from flowmesh.runtime.membership import TYPE, Membership
@@ -31,15 +32,7 @@ from flowmesh.runtime.runtime import Runtime
 from flowmesh.runtime.server import GrpcServer
 from flowmesh.runtime.settings import Settings
 from flowmesh.runtime.tracing import ServedBy
-from flowmesh.telemetry import (
-    VERSION,
-    Metrics,
-    SpanExport,
-    Spans,
-    TelemetryMissing,
-    endpoint_of,
-    open_export,
-)
+from flowmesh.telemetry import VERSION, Metrics
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -68,11 +61,10 @@ class Process:
         self._runtimes = {
             name: Runtime(self, name, f"{name}-{uuid.uuid4().hex[:12]}") for name in services
         }
-        self._export = _opened_export(settings)
-        self.spans = {
-            name: self._export.of(name, runtime.instance_id)
-            for name, runtime in self._runtimes.items()
-        }
+        measure_disk(self.metrics, Path(settings.data_dir))
+        instances = {name: runtime.instance_id for name, runtime in self._runtimes.items()}
+        self._exporting = Exporting(settings, self.metrics, instances)
+        self.spans = self._exporting.spans
         # The service of this process that answers each gRPC service.
         self.served_by: dict[str, str] = {}
         self.checks = Checks()
@@ -93,7 +85,7 @@ class Process:
             expected=frozenset(services),
             registry=settings.registry,
             own_address=lambda: self.address,
-            interceptors=tuple(self._calling_spans().client_interceptors()),
+            interceptors=tuple(self._exporting.calling_spans.client_interceptors()),
         )
         self.http = HttpServer(checks=self.checks, metrics=self.metrics, about=self._about)
         self.http_port = 0
@@ -102,7 +94,7 @@ class Process:
         self._all_composed = asyncio.Event()
         self._stop_wanted = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._loops: list[Loop] = []
+        self._loops: list[Loop] = [*self._exporting.loops]
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._service_tasks: dict[str, asyncio.Task[None]] = {}
         self._membership: Membership | None = None
@@ -145,10 +137,6 @@ class Process:
         if not self._waiting:
             self._all_composed.set()
         await self._stopped.wait()
-
-    def _calling_spans(self) -> Spans:
-        """Of calls to other processes: with the gateway here, nearly all of them are its own."""
-        return self.spans.get(GATEWAY) or next(iter(self.spans.values()))
 
     def _bind(self) -> GrpcServer:
         """Takes both ports before anything else, so that a taken one is told at once."""
@@ -318,7 +306,7 @@ class Process:
         await self.clients.close()
         await self.bus.close()
         await self.cache.aclose()
-        await asyncio.to_thread(self._export.close)
+        await asyncio.to_thread(self._exporting.close)
 
     async def _bounded(self, step: str, work: Awaitable[Any], timeout_s: float) -> None:
         left_s = max(self._drain_until - time.monotonic(), STEP_TIMEOUT_MIN_S)
@@ -358,13 +346,6 @@ class Process:
 
     async def _cache_answers(self) -> None:
         await self.cache.ping()
-
-
-def _opened_export(settings: Settings) -> SpanExport:
-    try:
-        return open_export(endpoint_of(settings.otlp_endpoint, "TRACES"))
-    except TelemetryMissing as error:
-        raise StartError(str(error)) from error
 
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:

@@ -89,7 +89,32 @@ class Settings(BaseSettings):
         default=False, description="write a log line, at info, for each event of an execution"
     )
     otlp_endpoint: str = Field(
-        default="", description="host:port of an OTLP/gRPC collector for traces"
+        default="", description="host:port or URL of an OTLP/gRPC collector for traces"
+    )
+    otlp_metrics_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=86_400,
+        description="seconds between exports of the metrics to that collector; 0 exports none",
+    )
+    metrics_workflows: int = Field(
+        default=0,
+        ge=0,
+        le=1_000,
+        description="workflows with metrics of their own, further ones are `other`; 0 is none",
+    )
+    alert_slowdown: float = Field(
+        default=3,
+        ge=0,
+        description="times its usual duration that a task takes to raise an alert; 0 is never",
+    )
+    alert_webhook: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="URL that alerts are posted to, beside the event that each is",
+    )
+    alert_webhook_secret: str = Field(
+        default="", description="whsec_... that those posts are signed with"
     )
     data_dir_id: str = Field(default="", description="identity of the locked data directory")
     bus_prefix: str = Field(

@@ -1,10 +1,14 @@
 """Prometheus metrics of one process. Labels are words of ours, never what a user sends."""
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 # Seconds; from a local call to a long poll.
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
@@ -20,6 +24,10 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+
+    def alias(self, name: str, of: Counter) -> None:
+        """Exports a counter without labels under a second name too."""
+        self.registry.register(_Alias(name, of))
 
     def counter(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> Counter:
         made = self._made.get(name)
@@ -53,3 +61,17 @@ class Metrics:
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _Alias(Collector):
+    """Has no cost but when it is read."""
+
+    def __init__(self, name: str, of: Counter) -> None:
+        self._name = name
+        self._of = of
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._of.collect():
+            value = next(each.value for each in family.samples if each.name.endswith("_total"))
+            text = f"The same as {family.name}_total."
+            yield CounterMetricFamily(self._name, text, value=value)

@@ -12,6 +12,8 @@ from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 ON_COMPLETE: Final = "onComplete"
 ON_FAILURE: Final = "onFailure"
 ON_STEP: Final = "onStep"
+# The notification of an alert: its event is the body, and it is of no execution.
+ALERT: Final = "alert"
 
 # A step is finished when it has completed or failed for good; a skipped one never began.
 _KINDS: Final = {

@@ -15,6 +15,7 @@ from flowmesh.api.execution.v1 import (
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.egress import Egress, EgressFailure, ResponseTooLarge
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
+from flowmesh.event.callbacks import ALERT
 from flowmesh.event.store import Due
 from flowmesh.jsontext import dump_json
 from flowmesh.runtime import Clock
@@ -61,7 +62,7 @@ class Deliverer:
     async def attempt(self, due: Due) -> Outcome:
         """One POST, and what follows from its answer. Redirects count as failures."""
         try:
-            execution = await self._execution(due)
+            body = await self._body(due)
         except FlowmeshError as error:
             return Outcome(
                 "pending",
@@ -70,7 +71,6 @@ class Deliverer:
                 NOT_NOW_MS,
                 "put_off",
             )
-        body = dump_json(callback_body(due, execution))
         try:
             headers = signed_headers(due, body, self._clock.now_us() // 1_000_000)
         except (binascii.Error, ValueError, RuntimeError):
@@ -88,6 +88,11 @@ class Deliverer:
         if response.status == GONE:
             return _dead(due, "the receiver answered 410")
         return _failed(due, f"the receiver answered {response.status}")
+
+    async def _body(self, due: Due) -> bytes:
+        if due.kind == ALERT:
+            return due.event
+        return dump_json(callback_body(due, await self._execution(due)))
 
     async def _execution(self, due: Due) -> execution_pb2.Execution | None:
         request = execution_service_pb2.GetExecutionRequest(

@@ -2,10 +2,15 @@
 
 from contextlib import AsyncExitStack
 
-from flowmesh.api.event.v1 import event_service_pb2_grpc, trigger_service_pb2_grpc
+from flowmesh.api.event.v1 import (
+    alert_service_pb2_grpc,
+    event_service_pb2_grpc,
+    trigger_service_pb2_grpc,
+)
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.egress import Egress, Policy
+from flowmesh.event.alerts import AlertServer
 from flowmesh.event.deliver import Deliverer
 from flowmesh.event.deliveries import DeliveryLoop
 from flowmesh.event.fanout import Fanout
@@ -48,6 +53,15 @@ async def run(runtime: Runtime) -> None:
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server,
             TRIGGER_SERVICE,
         )
+        alerts = AlertServer(
+            publisher=triggers.publisher,
+            store=store,
+            deliveries=deliveries,
+            url=runtime.settings.alert_webhook,
+            secret=runtime.settings.alert_webhook_secret,
+            log=runtime.log,
+        )
+        runtime.serve(alerts, alert_service_pb2_grpc.add_AlertServiceServicer_to_server)
         await runtime.until_stopped()
 
 

@@ -99,12 +99,16 @@ class Publisher:
         self._on_published = on_published
 
     async def publish(self, namespace: str, given: pb.Event) -> pb.PublishEventResponse:
-        """Commits the event with what it fires."""
+        """Commits the event of a client with what it fires."""
         event = pb.Event()
         event.CopyFrom(given)
         event.id = event.id or self._new_id()
         event.source = event.source or "/"
         check_event(event)
+        return await self.commit(namespace, event)
+
+    async def commit(self, namespace: str, event: pb.Event) -> pb.PublishEventResponse:
+        """Commits an event that is known to be one."""
         async with self._store.change() as change:
             now_us = await change.now_us()
             event.time_us = event.time_us or now_us

@@ -84,6 +84,23 @@ class EventStore:
         )
         return new
 
+    async def add_delivery(self, callback: Callback) -> None:
+        """Stores one that follows from no commit; one that is there stays as it is."""
+        await self._sql.add_delivery(
+            self._pool,
+            id=callback.id,
+            namespace=callback.namespace,
+            execution_id=callback.execution_id,
+            workflow_id=callback.workflow_id,
+            kind=callback.kind,
+            sequence=callback.sequence,
+            url=callback.url,
+            host=callback.host,
+            secret=callback.secret,
+            event=callback.event,
+            happened_us=callback.happened_us,
+        )
+
     async def claim(
         self, *, busy_hosts: Sequence[str], free: int, per_host: int, lease_ms: int
     ) -> list[Due]:

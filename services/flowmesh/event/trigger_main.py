@@ -28,6 +28,7 @@ class Triggers:
     """What the rest of the service needs of it."""
 
     lifecycle: Lifecycle
+    publisher: Publisher
     server: TriggerServer
 
 
@@ -121,21 +122,22 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
         new_id=_new_id,
         key=await store.hook_key(),
     )
+    publisher = Publisher(
+        store=store,
+        armory=armory,
+        new_id=_new_id,
+        on_firing=firing.look,
+        on_published=listeners.look,
+    )
     server = TriggerServer(
         store=store,
         firing=firing,
-        publisher=Publisher(
-            store=store,
-            armory=armory,
-            new_id=_new_id,
-            on_firing=firing.look,
-            on_published=listeners.look,
-        ),
+        publisher=publisher,
         hooks=hooks,
         causes=Causes(store=store, armory=armory),
         executions=executions,
     )
-    return Triggers(lifecycle, server)
+    return Triggers(lifecycle, publisher, server)
 
 
 def _new_id() -> str:

@@ -6,9 +6,9 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2 as limits_pb
 from flowmesh.engine import State, tries
-from flowmesh.engine.state import FAILED
 from flowmesh.orchestrator.listing import Listing
 from flowmesh.orchestrator.states import States
+from flowmesh.orchestrator.stats import given_up
 from flowmesh.rpc import list_of, namespace_of
 
 PAGE_DEFAULT = 50
@@ -49,17 +49,15 @@ class DeadLetters:
 
 
 def _letters(state: State) -> Iterator[limits_pb.DeadLetter]:
-    for scope in state.all_scopes():
-        for _, node in sorted(scope.nodes.items()):
-            spec = node.planned.spec
-            if node.status == FAILED and node.planned.is_task and spec is not None:
-                yield limits_pb.DeadLetter(
-                    execution_id=state.execution_id,
-                    workflow_id=state.plan.workflow_id,
-                    node=node.id,
-                    queue=node.planned.queue,
-                    task_type=spec.task_type,
-                    attempts=tries(node),
-                    failure=node.failure,
-                    failed_at_us=node.ended_at_us,
-                )
+    for node in given_up(state):
+        assert node.planned.spec is not None
+        yield limits_pb.DeadLetter(
+            execution_id=state.execution_id,
+            workflow_id=state.plan.workflow_id,
+            node=node.id,
+            queue=node.planned.queue,
+            task_type=node.planned.spec.task_type,
+            attempts=tries(node),
+            failure=node.failure,
+            failed_at_us=node.ended_at_us,
+        )

@@ -110,7 +110,14 @@ class Dispatcher:
         self.failed: dict[Key, int] = {}
         metrics.tasks_ready.set_function(lambda: self.ready.count)
         metrics.tasks_held_back.set_function(lambda: self.gate.held_count)
+        metrics.oldest_ready.set_function(self._oldest_ready_s)
         metrics.tasks_out.set_function(lambda: len(self.leases))
+
+    def _oldest_ready_s(self) -> float:
+        since_ms = self.ready.oldest_ms()
+        if since_ms is None:
+            return 0.0
+        return max(0.0, self._ownership.now_us() / 1000 - since_ms) / 1000
 
     # --- tasks in ---
 

@@ -14,6 +14,7 @@ import orjson
 
 from flowmesh import policies
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc
+from flowmesh.api.event.v1 import alert_service_pb2_grpc
 from flowmesh.api.execution.v1 import bulk_service_pb2_grpc as bulk_grpc
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
@@ -73,6 +74,7 @@ from flowmesh.orchestrator.server import (
     PartitionServer,
     PayloadServer,
 )
+from flowmesh.orchestrator.slowdowns import SlowdownLoop
 from flowmesh.orchestrator.store import OrchestratorStore
 from flowmesh.runtime import Runtime
 
@@ -84,7 +86,7 @@ async def run(runtime: Runtime) -> None:
     async with AsyncExitStack() as stack:
         migrations = files("flowmesh.orchestrator.migrations")
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))
-        metrics = OrchestratorMetrics(runtime.metrics)
+        metrics = OrchestratorMetrics(runtime.metrics, runtime.settings.metrics_workflows)
         finished = FinishedStates(
             cache=runtime.cache,
             prefix=runtime.settings.bus_prefix,
@@ -104,6 +106,17 @@ async def run(runtime: Runtime) -> None:
             stack.push_async_callback(_stop, task)
         runtime.add_loop(LeaseLoop(core.ownership, core.lease_expired))
         runtime.add_loop(housekeeping)
+        if runtime.settings.alert_slowdown:
+            runtime.add_loop(
+                SlowdownLoop(
+                    stats=core.stats,
+                    factor=runtime.settings.alert_slowdown,
+                    alerts=runtime.stub(alert_service_pb2_grpc.AlertServiceStub, "event"),
+                    now_us=core.ownership.now_us,
+                    metrics=metrics,
+                    log=runtime.log,
+                )
+            )
         runtime.on_drain(core.ownership.drain)
         await runtime.until_stopped()
 

@@ -2,11 +2,41 @@
 
 from flowmesh.telemetry.metrics import Metrics
 
+OTHER = "other"
+
+
+class WorkflowMetrics:
+    """Ended executions by workflow: the first `most` under their names, later ones as `other`."""
+
+    def __init__(self, metrics: Metrics, most: int) -> None:
+        self._most = most
+        self._executions = metrics.counter(
+            "flowmesh_workflow_executions",
+            "Executions that ended, by workflow and outcome.",
+            ("namespace", "workflow", "outcome"),
+        )
+        self._seconds = metrics.histogram(
+            "flowmesh_workflow_execution_seconds",
+            "Start to end of an execution, by workflow.",
+            ("namespace", "workflow"),
+        )
+        self._named: set[tuple[str, str]] = set()
+
+    def ended(self, workflow: tuple[str, str], outcome: str, seconds: float) -> None:
+        """Counts an execution of a namespace's workflow."""
+        if workflow not in self._named:
+            if len(self._named) >= self._most:
+                workflow = (OTHER, OTHER)
+            else:
+                self._named.add(workflow)
+        self._executions.labels(*workflow, outcome).inc()
+        self._seconds.labels(*workflow).observe(seconds)
+
 
 class OrchestratorMetrics:
     """The metrics of one process, made once in its composition root."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, workflows_max: int = 0) -> None:
         self.commit_commands = metrics.histogram(
             "flowmesh_commit_commands",
             "Commands per commit.",
@@ -16,18 +46,37 @@ class OrchestratorMetrics:
         self.stale_results = metrics.counter(
             "flowmesh_stale_results", "Results that were not of the current attempt."
         )
-        self.started = metrics.counter("workflows_started", "Executions started.")
-        self.completed = metrics.counter("workflows_completed", "Executions that completed.")
-        self.failed = metrics.counter("workflows_failed", "Executions that failed.")
-        self.canceled = metrics.counter("workflows_canceled", "Executions canceled or terminated.")
-        self.tasks_completed = metrics.counter("tasks_completed", "Tasks that completed.")
-        self.tasks_failed = metrics.counter("tasks_failed", "Tasks whose last attempt failed.")
-        self.tasks_retried = metrics.counter(
-            "tasks_retried", "Attempts that failed and were followed by another."
+        counter = metrics.counter
+        self.started = counter("flowmesh_workflows_started", "Executions started.")
+        self.completed = counter("flowmesh_workflows_completed", "Executions that completed.")
+        self.failed = counter("flowmesh_workflows_failed", "Executions that failed.")
+        self.canceled = counter("flowmesh_workflows_canceled", "Executions canceled or terminated.")
+        self.tasks_completed = counter("flowmesh_tasks_completed", "Tasks that completed.")
+        self.tasks_failed = counter("flowmesh_tasks_failed", "Tasks whose last attempt failed.")
+        self.tasks_retried = counter(
+            "flowmesh_tasks_retried", "Attempts that failed and were followed by another."
         )
-        self.execution_seconds = metrics.counter(
-            "total_execution_time", "Cumulative duration of ended executions in seconds."
+        self.execution_seconds = counter(
+            "flowmesh_total_execution_time", "Cumulative duration of ended executions in seconds."
         )
+        for name, of in (
+            ("workflows_started", self.started),
+            ("workflows_completed", self.completed),
+            ("workflows_failed", self.failed),
+            ("workflows_canceled", self.canceled),
+            ("tasks_completed", self.tasks_completed),
+            ("tasks_failed", self.tasks_failed),
+            ("tasks_retried", self.tasks_retried),
+            ("total_execution_time", self.execution_seconds),
+        ):
+            metrics.alias(name, of)
+        self.dead_letters = metrics.counter(
+            "flowmesh_dead_letters", "Tasks given up in executions that failed."
+        )
+        self.slowdowns = metrics.counter(
+            "flowmesh_slowdowns", "Tasks found to take several times as long as they did."
+        )
+        self.workflows = WorkflowMetrics(metrics, workflows_max) if workflows_max else None
         self.execution_latency = metrics.histogram(
             "flowmesh_execution_seconds", "Start to end of an execution."
         )
@@ -52,6 +101,9 @@ class OrchestratorMetrics:
         self.tasks_ready = metrics.gauge("flowmesh_tasks_ready", "Tasks that wait for a worker.")
         self.tasks_held_back = metrics.gauge(
             "flowmesh_tasks_held_back", "Ready tasks that a limit or a stop holds back."
+        )
+        self.oldest_ready = metrics.gauge(
+            "flowmesh_oldest_ready_task_seconds", "For how long the oldest ready task waits."
         )
         self.tasks_out = metrics.gauge("flowmesh_tasks_out", "Tasks that are at workers.")
         self.snapshot_bytes = metrics.histogram(

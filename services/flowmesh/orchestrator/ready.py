@@ -315,6 +315,18 @@ class ReadyQueues:
                     for queue in kind.queues.values():
                         yield from queue
 
+    def oldest_ms(self) -> float | None:
+        """Since when the first of each queue waits, the smallest; None where nothing waits."""
+        firsts = (
+            queue[0].since_ms
+            for of in self._namespaces.values()
+            for kinds in of.levels.values()
+            for kind in kinds.values()
+            for queue in kind.queues.values()
+            if queue
+        )
+        return min(firsts, default=None)
+
     def drop_partitions(self, gone: set[int]) -> None:
         kept = [task for task in self.tasks() if task.partition not in gone]
         if len(kept) == self.count:

@@ -1,7 +1,7 @@
 """Counters and latencies per workflow, of this process and of several together, for GetStats."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2
@@ -16,6 +16,9 @@ TASKS_MAX = 200
 SAMPLES_MAX = 1_000
 SAMPLES_TOLD_MAX = 100
 """A process tells another so many of its samples, evenly taken from the sorted ones."""
+
+
+_OUTCOMES = {s.EXECUTION_COMPLETED: "completed", s.EXECUTION_FAILED: "failed"}
 
 
 class Latency:
@@ -186,6 +189,10 @@ class Stats:
             self._task_ended(workflow, node)
         if transition.ended:
             self._ended(workflow, state)
+            if self._metrics.workflows is not None:
+                seconds = (state.ended_at_us - state.started_at_us) / 1e6
+                outcome = _OUTCOMES.get(state.status, "canceled")
+                self._metrics.workflows.ended(key, outcome, seconds)
 
     def _task_ended(self, workflow: _Workflow, node: NodeState) -> None:
         failed = node.status == s.FAILED
@@ -211,6 +218,7 @@ class Stats:
         elif state.status == s.EXECUTION_FAILED:
             workflow.failed += 1
             self._count(self._metrics.failed)
+            self._count(self._metrics.dead_letters, sum(1 for _ in given_up(state)))
         else:
             workflow.canceled += 1
             self._count(self._metrics.canceled)
@@ -225,6 +233,19 @@ class Stats:
                     count, total_ms = found.get(key, (0, 0.0))
                     found[key] = count + task.latency.count, total_ms + task.latency.total_ms
         return found
+
+    def workflows(self) -> list[tuple[str, str]]:
+        """Namespace and id of those that are counted."""
+        return list(self._workflows)
+
+    def durations(self, key: tuple[str, str]) -> list[tuple[str, Latency]]:
+        """What the tasks of one workflow took that workers run."""
+        workflow = self._workflows.get(key)
+        if workflow is None:
+            return []
+        return [
+            (node, task.latency) for node, task in workflow.tasks.items() if task.kind is not None
+        ]
 
     def messages(
         self, namespace: str, workflow_id: str, *, samples: bool = False
@@ -251,6 +272,14 @@ class Stats:
             for (of, name), workflow in self._workflows.items()
             if of == namespace and workflow_id in ("", name)
         ]
+
+
+def given_up(state: State) -> Iterator[NodeState]:
+    """The dead letters of an execution that failed: its tasks whose last attempt failed."""
+    for scope in state.all_scopes():
+        for _, node in sorted(scope.nodes.items()):
+            if node.status == s.FAILED and node.planned.is_task and node.planned.spec is not None:
+                yield node
 
 
 def _task(workflow: _Workflow, node: NodeState) -> _Task | None:

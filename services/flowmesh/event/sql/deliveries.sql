@@ -1,3 +1,14 @@
+-- name: add-delivery(id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event, happened_us)!
+-- One that is there already stays as it is.
+insert into deliveries (
+    id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event, happened_us
+)
+values (
+    :id, :namespace, :execution_id, :workflow_id, :kind, :sequence, :url, :host, :secret, :event,
+    :happened_us
+)
+on conflict do nothing;
+
 -- name: claim(busy_hosts, free, per_host, lease_ms)
 -- Deliveries that are due, oldest first, not more than `per_host` of any host, and none of the
 -- hosts that are busy. They are due again when the lease is over.

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ReceiverServiceStub:
-    """Nodes that wait for a call of a webhook. Called by the event service.
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class ReceiverServiceStub:
 
 
 class ReceiverServiceServicer:
-    """Nodes that wait for a call of a webhook. Called by the event service.
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service.
     """
 
     def ListReceivers(self, request, context):
@@ -92,7 +92,7 @@ def add_ReceiverServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReceiverService:
-    """Nodes that wait for a call of a webhook. Called by the event service.
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service.
     """
 
     @staticmethod

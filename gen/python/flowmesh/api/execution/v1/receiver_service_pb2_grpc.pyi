@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ReceiverServiceStub:
-    """Nodes that wait for a call of a webhook. Called by the event service."""
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -47,7 +47,7 @@ class ReceiverServiceStub:
 
 @_typing.type_check_only
 class ReceiverServiceAsyncStub(ReceiverServiceStub):
-    """Nodes that wait for a call of a webhook. Called by the event service."""
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListReceivers: _aio.UnaryUnaryMultiCallable[_receiver_service_pb2.ListReceiversRequest, _receiver_service_pb2.ListReceiversResponse]  # type: ignore[assignment]
@@ -63,7 +63,7 @@ class ReceiverServiceAsyncStub(ReceiverServiceStub):
     """
 
 class ReceiverServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Nodes that wait for a call of a webhook. Called by the event service."""
+    """What executions receive from outside: calls of webhooks, and events. Called by the event service."""
 
     @_abc_1.abstractmethod
     def ListReceivers(
