@@ -1,4 +1,4 @@
-"""A collector of traces: OTLP over gRPC, kept in memory."""
+"""A collector of traces and metrics: OTLP over gRPC, kept in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc.aio
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_otlp
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as otlp
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as otlp_grpc
 
@@ -43,6 +45,49 @@ class Collector(otlp_grpc.TraceServiceServicer):
         async with asyncio.timeout(TIMEOUT_S), self._more:
             await self._more.wait_for(lambda: enough(found()))
         return found()
+
+
+class MetricsCollector(metrics_grpc.MetricsServiceServicer):
+    """Keeps what each service sent last, by the name of the metric."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.latest: dict[str, dict[str, Any]] = {}
+        self._more = asyncio.Condition()
+
+    async def Export(
+        self, request: metrics_otlp.ExportMetricsServiceRequest, context: Any
+    ) -> metrics_otlp.ExportMetricsServiceResponse:
+        for resource in request.resource_metrics:
+            about = {each.key: each.value.string_value for each in resource.resource.attributes}
+            of_service = self.latest.setdefault(about["service.name"], {})
+            for scope in resource.scope_metrics:
+                of_service.update({metric.name: metric for metric in scope.metrics})
+        async with self._more:
+            self._more.notify_all()
+        return metrics_otlp.ExportMetricsServiceResponse()
+
+    async def until(self, enough: Callable[[dict[str, Any]], bool], service: str) -> dict[str, Any]:
+        """The metrics of a service once there is enough in them."""
+        async with asyncio.timeout(TIMEOUT_S), self._more:
+            await self._more.wait_for(
+                lambda: service in self.latest and enough(self.latest[service])
+            )
+        return self.latest[service]
+
+
+@asynccontextmanager
+async def collecting_metrics() -> AsyncIterator[MetricsCollector]:
+    """A collector of metrics on a free port."""
+    server, collector = grpc.aio.server(), MetricsCollector()
+    add: Any = metrics_grpc.add_MetricsServiceServicer_to_server
+    add(collector, server)
+    collector.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        yield collector
+    finally:
+        await server.stop(None)
 
 
 @asynccontextmanager

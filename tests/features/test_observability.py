@@ -26,16 +26,22 @@ RUNS = 20
 ALERTS = Path(__file__).resolve().parents[2] / "deploy/alerts.yml"
 RULES = ALERTS.read_text()
 COUNTERS = (
-    "workflows_started_total",
-    "workflows_completed_total",
-    "workflows_failed_total",
-    "tasks_completed_total",
-    "tasks_failed_total",
-    "tasks_retried_total",
-    "total_execution_time_total",
+    "flowmesh_workflows_started_total",
+    "flowmesh_workflows_completed_total",
+    "flowmesh_workflows_failed_total",
+    "flowmesh_tasks_completed_total",
+    "flowmesh_tasks_failed_total",
+    "flowmesh_tasks_retried_total",
+    "flowmesh_total_execution_time_total",
     "flowmesh_execution_seconds_count",
 )
 
+
+# The names that these figures had first; each is exported with the prefix too.
+ALIASES = {
+    name.removeprefix("flowmesh_").removesuffix("_total")
+    for name in (*COUNTERS[:7], "workflows_canceled_total")
+}
 
 # Workers and the database have clocks of their own; the orchestrator follows the database's.
 CLOCKS_MS = 5.0
@@ -199,6 +205,10 @@ async def test_prometheus_can_scrape(suite: Suite, world: World) -> None:
     names = [family.name for family in families]
     assert len(names) == len(set(names)) > 20
     assert all(family.documentation and family.type != "unknown" for family in families)
+    unprefixed = {
+        name for name in names if not name.startswith(("flowmesh_", "process_", "python_"))
+    }
+    assert unprefixed == ALIASES
     workflows = {sample.labels.get("workflow") for family in families for sample in family.samples}
     assert workflows == {None}
 

@@ -40,6 +40,8 @@ class EventMetrics:
         self.firings = metrics.counter(
             "flowmesh_event_firings_total", "Firings of triggers that ended.", ("outcome",)
         )
+        for outcome in ("started", "joined", "refused"):
+            self.firings.labels(outcome)
         self.delivery_seconds = metrics.histogram(
             "flowmesh_event_delivery_seconds", "Time of a delivery attempt."
         )
