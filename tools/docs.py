@@ -15,6 +15,7 @@ from tools.pages import (
     rest,
     settings,
     transforms,
+    workflow_reference,
 )
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -30,6 +31,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "rest.md": rest.page,
     "settings.md": settings.page,
     "transforms.md": transforms.page,
+    "workflow-reference.md": workflow_reference.page,
     **explanations.pages(),
 }
 

@@ -6,7 +6,10 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("errors", "features", "grpc", "reliability", "rest", "settings")
+PAGES = (
+    *("errors", "features", "grpc", "reliability", "rest", "settings"),
+    "workflow-reference",
+)
 GENERATED = ("gen/", *(f"docs/{page}.md" for page in PAGES))
 
 
