@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from flowmesh.definitions.editor.bodies import POLICY
+from flowmesh.definitions.model import NATIVE_RETRY
+from flowmesh.plan.compiled import NEVER_RETRIED, RETRIED_BY_DEFAULT
 from tests.tidy import sources
 from tools import docs
 
@@ -28,3 +31,26 @@ def test_links_lead_somewhere() -> None:
         if "://" not in target and not (sources.ROOT / Path(name).parent / target).exists()
     ]
     assert not broken, sources.lines(broken)
+
+
+def test_the_page_on_retries_has_every_field_and_its_default() -> None:
+    """The members of a retry policy and the values that they have when left out."""
+    text = (docs.DOCS / "retries.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE))
+    assert POLICY["properties"].keys() <= rows.keys()
+    default = NATIVE_RETRY
+    assert [rows[name] for name in ("maxAttempts", "initialDelay", "multiplier", "maxDelay")] == [
+        str(default.max_attempts),
+        f"{default.initial_delay_ms}ms",
+        f"{default.multiplier:g}",
+        f"{default.max_delay_ms // 1_000}s",
+    ]
+
+
+def test_the_page_on_retries_tells_which_classes_are_retried() -> None:
+    """Those that are by default, and those that never are."""
+    text = (docs.DOCS / "retries.md").read_text()
+    retried = set(re.findall(r"^\| `(\w+)` \|.*\| yes", text, re.MULTILINE))
+    assert retried == RETRIED_BY_DEFAULT
+    never = next(line for line in text.splitlines() if line.endswith('not even with `["*"]` |'))
+    assert set(re.findall(r"`(\w+)`", never)) == NEVER_RETRIED
