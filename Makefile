@@ -18,47 +18,57 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 PEERS := build/peers
+# What tests need, and what developers need besides.
+TESTS := .venv/.tests build/data/.complete
+TOOLS := .venv/.tools
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.linked build/data/.complete ## make .venv/ with every dependency and the command
+setup: $(TOOLS) $(TESTS) ## make .venv/ with the command, the tests and all tools
 
-.venv/.dependencies: requirements.lock
+.venv/bin/python:
 	@python=$(PYTHON)
 	test -n "$$python" \
 	  || { echo 'needs Python 3.11 or newer; name one: make setup PYTHON=...' >&2; exit 1; }
-	test -x $(BIN)/python || $$python -m venv .venv
-	echo "installing the dependencies into .venv"
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-	  --require-hashes --only-binary :all: -r requirements.lock
+	$$python -m venv .venv
+
+# Three stages: what runs, what tests it, and the tools of developers. Each lock holds the ones
+# before it, and what `make demo` and `make test` do not need they do not install.
+.venv/.linked: requirements.lock pyproject.toml tools/link.py | .venv/bin/python
+	@$(BIN)/python -m tools.install "what Flowmesh needs" requirements.lock
+	$(BIN)/python tools/link.py
 	touch $@
 
-.venv/.linked: .venv/.dependencies pyproject.toml tools/link.py
-	@$(BIN)/python tools/link.py
+.venv/.tests: requirements-test.lock .venv/.linked
+	@$(BIN)/python -m tools.install "the tools of the tests" $<
+	touch $@
+
+.venv/.tools: requirements-dev.lock .venv/.linked
+	@$(BIN)/python -m tools.install "the tools of developers" $<
 	touch $@
 
 # Test data that others maintain stays in the sources they publish it with.
-build/data/.complete: tests/data-requirements.lock | .venv/.dependencies
+build/data/.complete: tests/data-requirements.lock | .venv/.tests
 	@mkdir -p $(@D)
 	$(BIN)/python -m pip download --disable-pip-version-check --quiet --no-deps --require-hashes \
 	  --no-binary :all: --no-build-isolation --dest $(@D) -r $<
 	touch $@
 
 compile: export FLOWMESH_CORE = pure
-compile: setup ## the core of execution as native code, in a minute or two; wants a C compiler
-	@$(BIN)/python tools/compile.py
+compile: $(TOOLS) ## the core of execution as native code, in a minute or two; wants a C compiler
+	@$(BIN)/python -m tools.compile
 
 pure: ## remove what `make compile` made: everything runs from its sources again
 	rm -rf build/compiled build/mypyc
 
-demo: setup ## the main job on real input, with failures on purpose, and a proof at the end
+demo: .venv/.linked ## the main job on real input, with failures on purpose, and a proof at the end
 	@$(BIN)/python examples/demo/main.py
 
-dev: setup ## the whole suite in one process, on servers of its own (Ctrl-C stops it)
+dev: .venv/.linked ## the whole suite in one process, on servers of its own (Ctrl-C stops it)
 	@$(BIN)/flowmesh dev
 
-cluster: setup ## each service as its own process, two orchestrators and two workers
+cluster: .venv/.linked ## each service as its own process, two orchestrators and two workers
 	@$(BIN)/flowmesh cluster
 
 # What runs on the sources alone, compiled core or not; some tests put parts of it out of action.
@@ -71,11 +81,11 @@ TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/feature
   $(patsubst %,tests/features/test_%.py,lifecycle step_workflows worker_steps worker_tasks) \
   tests/integration/worker/test_conditions.py
 ON_TWO_CORES := -n 2 --dist loadfile $(patsubst %,--ignore=%,tests/tidy $(TIMED))
-test: setup ## the test suite, under ten minutes on two cores
+test: $(TESTS) ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not long and not slow" $(TIMED) $(PYTEST_ARGS)
 
-test-long: setup ## what CI runs besides: clusters, kills and long commands; under ten minutes
+test-long: $(TOOLS) $(TESTS) ## what CI runs besides: clusters, kills and long commands; under ten minutes
 	$(BIN)/pytest -m "long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "long and not slow" $(TIMED) $(PYTEST_ARGS)
 
@@ -84,8 +94,7 @@ test-python: export FLOWMESH_CORE = pure
 test-python: ## the unit tests on another Python: make test-python PYTHON=/usr/bin/python3
 	@other=build/pythons/$$($(PYTHON) -c 'import platform; print(platform.python_version())')
 	test -x $$other/bin/python || $(PYTHON) -m venv $$other
-	$$other/bin/python -m pip install --disable-pip-version-check --quiet \
-	  --require-hashes --only-binary :all: -r requirements.lock
+	$$other/bin/python -m tools.install "the tools of the tests" requirements-test.lock
 	$$other/bin/python tools/link.py
 	$$other/bin/pytest -m "not long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS) tests/unit
 
@@ -99,36 +108,36 @@ test-compiled: compile ## the tests of the core, on the compiled core
 SEEDS ?= 20000
 FIRST ?= 0
 JOBS ?= 2
-simulate: setup ## the real code on a virtual clock: SEEDS runs from FIRST on, in JOBS processes
+simulate: $(TESTS) ## the real code on a virtual clock: SEEDS runs from FIRST on, in JOBS processes
 	@$(BIN)/python -m tests.simulation.run --first $(FIRST) --seeds $(SEEDS) --jobs $(JOBS)
 
-faults: setup ## break processes, servers, disks, clocks and connections; prove that nothing is lost
+faults: $(TESTS) ## break processes, servers, disks, clocks and connections; prove that nothing is lost
 	@command -v strace > /dev/null \
 	  || { echo 'installing strace, which makes system calls fail'; apt-get install -y strace; }
 	$(BIN)/pytest tests/faults $(PYTEST_ARGS)
 
-faults-steady: setup ## twelve minutes of more load than can be done: owners stay, nothing leaks
+faults-steady: $(TESTS) ## twelve minutes of more load than can be done: owners stay, nothing leaks
 	FAULTS_STEADY_S=600 FAULTS_OVERLOAD_S=120 \
 	  $(BIN)/pytest tests/faults/test_steady.py tests/faults/test_overload.py $(PYTEST_ARGS)
 
-faults-boundaries: setup ## kill at every write of a workflow with a child and undoing; < 25 minutes
+faults-boundaries: $(TESTS) ## kill at every write of a workflow with a child and undoing; < 25 minutes
 	FAULTS_BOUNDARIES=0 $(BIN)/pytest tests/faults/test_boundaries.py $(PYTEST_ARGS)
 
-fuzz: setup ## every parser with input that nobody would write: make fuzz MINUTES=5
+fuzz: $(TESTS) ## every parser with input that nobody would write: make fuzz MINUTES=5
 	$(BIN)/python -m tests.badinput.fuzz $(MINUTES)
 
 conformance: export CONFORMANCE_DATA := $(or $(CONFORMANCE_DATA),../shared/data)
-conformance: setup ## the cases of third parties, from the folder that CONFORMANCE_DATA names
+conformance: $(TESTS) ## the cases of third parties, from the folder that CONFORMANCE_DATA names
 	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
 
 test-all: export TESTS_DRAW_ALL = 1
-test-all: setup ## every test but the drills of `make faults`, and those of the core compiled
+test-all: $(TOOLS) $(TESTS) ## every test but the drills of `make faults`, and those of the core compiled
 	$(BIN)/pytest --ignore=tests/faults $(ON_TWO_CORES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not slow" tests/faults $(PYTEST_ARGS)
 	$(BIN)/pytest $(TIMED) $(PYTEST_ARGS)
 	$(MAKE) --no-print-directory test-compiled
 
-check: setup ## format, lint, types, imports, contracts, generated code, budgets
+check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budgets
 	@failed=()
 	run() { echo "== $$*"; "$$@" || failed+=("$$*"); }
 	run ruff format --check --quiet .
@@ -142,36 +151,36 @@ check: setup ## format, lint, types, imports, contracts, generated code, budgets
 	for command in "$${failed[@]}"; do echo "failed: $$command" >&2; done
 	test $${#failed[@]} -eq 0
 
-format: setup ## put the sources into the form that `make check` asks for
+format: $(TOOLS) ## put the sources into the form that `make check` asks for
 	ruff format .
 	ruff check --fix .
 
-gen: setup ## generate gen/ from protos/
+gen: $(TOOLS) ## generate gen/ from protos/
 	bash tools/gen.sh build/gen
 	rm -rf gen/python/flowmesh && cp -r build/gen/flowmesh gen/python/
 
-verify: setup ## prove that gen/ is what protos/ say
+verify: $(TOOLS) ## prove that gen/ is what protos/ say
 	@bash tools/gen.sh build/gen
 	diff -rq -x __pycache__ build/gen gen/python \
 	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
 
 # On the compiled core, as the images have it; without a C compiler on the sources.
-CORE := FLOWMESH_CORE=pure $(BIN)/python tools/compile.py || echo 'measuring the sources'
-bench: setup $(PEERS)/.python $(PEERS)/.node ## the suite, its roofline and its peers; < 25 minutes
+CORE := FLOWMESH_CORE=pure $(BIN)/python -m tools.compile || echo 'measuring the sources'
+bench: $(TOOLS) $(PEERS)/.python $(PEERS)/.node ## the suite, its roofline and its peers; < 25 minutes
 	@$(CORE)
 	$(BIN)/python benchmarks/run.py
 
-bench-quick: setup ## the two main workloads of three systems; < 3 minutes
+bench-quick: $(TOOLS) ## the two main workloads of three systems; < 3 minutes
 	@$(CORE)
 	$(BIN)/python benchmarks/run.py --quick
 
-bench-gate: setup ## measures the same and fails when a ratio to the committed run is worse
+bench-gate: $(TOOLS) ## measures the same and fails when a ratio to the committed run is worse
 	@$(CORE)
 	mkdir -p build/bench
 	$(BIN)/python benchmarks/run.py --quick --output build/bench/quick.json
 	$(BIN)/python -m benchmarks.gate build/bench/quick.json
 
-profile: setup $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
+profile: $(TOOLS) $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.profiling.main
 
 # What the suite is compared with and profiled by is installed apart from it, on demand.
@@ -189,21 +198,24 @@ $(PEERS)/.node: benchmarks/peers/package-lock.json
 	cd $(PEERS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch .node
 
-features: setup ## which features have a test; writes docs/features.md
+features: $(TESTS) ## which features have a test; writes docs/features.md
 	@$(BIN)/python -m tools.features
 
-docs: setup ## write the generated pages of docs/
+docs: $(TOOLS) ## write the generated pages of docs/
 	@$(BIN)/python -m tools.docs
 
 RESOLVE := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
   --no-header --no-annotate --no-emit-index-url
 
-lock: setup ## resolve pyproject.toml into the lock files, with hashes and without addresses
-	$(RESOLVE) --all-extras --group dev pyproject.toml -o requirements.lock
+# The lock of the developers is resolved first; each smaller one is a part of it.
+lock: $(TOOLS) ## resolve pyproject.toml into the lock files, with hashes and without addresses
+	$(RESOLVE) --all-extras --group dev pyproject.toml -o requirements-dev.lock
 	mkdir -p build
-	sed -n 's/^\([a-zA-Z][^\]*\).*/\1/p' requirements.lock > build/versions.txt
-	$(RESOLVE) --extra web --extra sandbox -c build/versions.txt pyproject.toml \
-	  -o deploy/requirements.lock
+	sed -n 's/^\([a-zA-Z][^\]*\).*/\1/p' requirements-dev.lock > build/versions.txt
+	part() { $(RESOLVE) -c build/versions.txt pyproject.toml "$$@"; }
+	part --all-extras --group test -o requirements-test.lock
+	part --all-extras -o requirements.lock
+	part --extra web --extra sandbox -o deploy/requirements.lock
 	$(RESOLVE) benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
 
 clean: ## remove what can be made again; data of `flowmesh dev` stays

@@ -1,6 +1,7 @@
 """The container file and the compose file, checked without a container engine."""
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import promql_parser
@@ -107,16 +108,30 @@ def test_compose_sets_known_settings() -> None:
     assert used <= known
 
 
-def test_the_services_lock_is_part_of_the_one_lock() -> None:
-    """What the images install is pinned to the versions and hashes that were tested."""
+def _entries(name: str) -> set[str]:
+    """The packages of a lock file, each with its version and its hashes, without its marker."""
+    joined = sources.text(name).replace("\\\n", " ")
+    pinned = [line for line in joined.splitlines() if line[:1] not in ("", "#")]
+    return {" ".join(re.sub(r" ;.*?(?= --hash)", "", line).split()) for line in pinned}
 
-    def entries(name: str) -> set[str]:
-        joined = sources.text(name).replace("\\\n", " ")
-        return {" ".join(line.split()) for line in joined.splitlines() if line[:1] not in ("", "#")}
 
-    whole, part = entries("requirements.lock"), entries("deploy/requirements.lock")
-    assert part
-    assert part <= whole
+def test_each_lock_is_part_of_the_next() -> None:
+    """What images, users and tests install has the versions and hashes that developers have."""
+    locks = ("deploy/requirements", "requirements", "requirements-test", "requirements-dev")
+    entries = [_entries(f"{name}.lock") for name in locks]
+    for smaller, larger in pairwise(entries):
+        assert smaller
+        assert smaller < larger
+
+
+def test_the_demo_and_the_tests_wait_for_no_tool_of_developers() -> None:
+    """Linters, type checkers, generators and peers are in the lock of the developers only."""
+    names = {entry.partition("==")[0] for entry in _entries("requirements-test.lock")}
+    tools = {"ruff", "mypy", "grpcio-tools", "buf-bin", "import-linter", "uv", "temporalio"}
+    assert tools <= {entry.partition("==")[0] for entry in _entries("requirements-dev.lock")}
+    assert not tools & names
+    runtime = {entry.partition("==")[0] for entry in _entries("requirements.lock")}
+    assert not {"pytest", "hypothesis", "schemathesis"} & runtime
 
 
 def test_alerts_can_be_read() -> None:

@@ -1,0 +1,53 @@
+"""Shows on standard error that a long step works: its stage, a count and the elapsed seconds.
+
+A terminal has one line that is rewritten each second; a log gets a line every ten seconds.
+"""
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+TERMINAL_S = 1.0
+LOG_S = 10.0
+
+
+class Progress:
+    """Reports until its block ends; `stage` may be set at any time."""
+
+    def __init__(self, what: str) -> None:
+        self.stage = ""
+        self._what = what
+        self._began = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._report, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._show()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        self.stage = "done" if kind is None else "failed"
+        self._show()
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")
+
+    def _report(self) -> None:
+        while not self._ended.wait(TERMINAL_S if sys.stderr.isatty() else LOG_S):
+            self._show()
+
+    def _show(self) -> None:
+        seconds = time.monotonic() - self._began
+        line = ": ".join(part for part in (self._what, self.stage) if part)
+        line += f" ({seconds:.0f} s)" if seconds >= 1 else ""
+        sys.stderr.write(f"\r\x1b[K{line}" if sys.stderr.isatty() else f"{line}\n")
+        sys.stderr.flush()
