@@ -6,7 +6,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
-  verify bench bench-quick bench-gate profile features docs lock clean
+  verify wheel bench bench-quick bench-gate profile features docs lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -56,8 +56,18 @@ build/data/.complete: tests/data-requirements.lock | .venv/.tests
 	touch $@
 
 compile: export FLOWMESH_CORE = pure
-compile: $(TOOLS) ## the core of execution as native code, in a minute or two; wants a C compiler
+compile: $(TOOLS) ## the core of execution as native code, in three to five minutes; wants a C compiler
 	@$(BIN)/python -m tools.compile
+
+wheel: export FLOWMESH_CORE = pure
+wheel: compile ## build/wheels: one wheel for every platform, one for this one, with the core compiled
+	@rm -rf build/wheels build/lib build/bdist.*
+	build() { $(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps \
+	  --no-build-isolation --wheel-dir build/wheels .; }
+	build
+	rm -rf build/lib build/bdist.*
+	FLOWMESH_CORE=compiled build
+	ls -sh build/wheels
 
 pure: ## remove what `make compile` made: everything runs from its sources again
 	rm -rf build/compiled build/mypyc
@@ -215,7 +225,7 @@ lock: $(TOOLS) ## resolve pyproject.toml into the lock files, with hashes and wi
 	part() { $(RESOLVE) -c build/versions.txt pyproject.toml "$$@"; }
 	part --all-extras --group test -o requirements-test.lock
 	part --all-extras -o requirements.lock
-	part --extra web --extra sandbox -o deploy/requirements.lock
+	part --extra server -o deploy/requirements.lock
 	$(RESOLVE) benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
 
 clean: ## remove what can be made again; data of `flowmesh dev` stays

@@ -7,13 +7,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
-import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 from flowmesh import core
+from tools.progress import run
 
 MODULES = {
     "libs/flowmesh/engine": (
@@ -34,6 +35,7 @@ SOURCES = [f"{folder}/{name}.py" for folder, names in MODULES.items() for name i
 TYPES = ("--namespace-packages", "--explicit-package-bases", "--strict")
 WORK = core.ROOT / "build" / "mypyc"
 LOG = WORK / "compile.log"
+CHECKING = "checking types and writing C"
 
 
 def main() -> int:
@@ -49,22 +51,15 @@ def main() -> int:
         needed = f"a C compiler ({compiler}) and the headers of Python ({header})"
         print(f"`make compile` needs {needed}; all runs without it too", file=sys.stderr)
         return 1
-    print(f"compiling {len(SOURCES)} modules of the core: about a minute")
-    began = time.monotonic()
     shutil.rmtree(core.FOLDER, ignore_errors=True)
     WORK.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"MYPYPATH": "gen/python:libs:services", core.VARIABLE: "pure"}
-    with LOG.open("wb") as log:
-        done = subprocess.run(
-            (sys.executable, __file__, "build"),
-            cwd=core.ROOT,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            check=False,
-        )
-    if done.returncode:
-        print(LOG.read_text(), file=sys.stderr)
+    what = f"compiling {len(SOURCES)} modules of the core, three to five minutes"
+    command = (sys.executable, "-m", "tools.compile", "build")
+    code, output = run(what, command, _stage_of(), environment)
+    LOG.write_text(output)
+    if code:
+        print(output, file=sys.stderr)
         return 1
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     built = sorted(core.FOLDER.rglob(f"*{suffix}"))
@@ -72,16 +67,28 @@ def main() -> int:
     modules = {name.removesuffix(suffix).replace("/", "."): name for name in files}
     manifest = {"digest": digest, "packages": packages, "sources": SOURCES, "modules": modules}
     core.MANIFEST.write_text(json.dumps(manifest, indent=1))
-    print(f"compiled in {time.monotonic() - began:.0f} s; `make pure` removes it")
+    print("`flowmesh` runs the compiled core; `make pure` removes it")
     return 0
 
 
+def _stage_of() -> Callable[[str], str]:
+    """Reads the stage off the output of `build`."""
+    built = count(1)
+
+    def stage_of(line: str) -> str:
+        if line.startswith("building '"):
+            return f"C compiler, library {next(built)} of {len(SOURCES) + 1}"
+        return line.strip() if line.startswith(CHECKING) else ""
+
+    return stage_of
+
+
 def _packages() -> list[str]:
-    """The folders that what is compiled lives in or imports from: constants are compiled in."""
+    """The packages that what is compiled lives in or imports from: constants are compiled in."""
     text = "\n".join((core.ROOT / source).read_text() for source in SOURCES)
     names = set(re.findall(r"^\s*from flowmesh\.(\w+)", text, re.MULTILINE))
     folders = [f"{root}/flowmesh/{name}" for root in ("libs", "services") for name in names]
-    return sorted(folder for folder in folders if (core.ROOT / folder).is_dir())
+    return sorted(Path(folder).name for folder in folders if (core.ROOT / folder).is_dir())
 
 
 def build() -> int:
@@ -89,6 +96,7 @@ def build() -> int:
     from mypyc.build import mypycify
     from setuptools import setup  # type: ignore[import-untyped]
 
+    print(CHECKING, flush=True)
     extensions = mypycify([*TYPES, *SOURCES], opt_level="2", debug_level="0", target_dir=str(WORK))
     for extension in extensions:  # what another compiler warns of is no reason to fail
         extension.extra_compile_args = [*extension.extra_compile_args, "-Wno-error"]

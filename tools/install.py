@@ -3,11 +3,11 @@
 python -m tools.install "what Flowmesh needs" requirements.lock
 """
 
-import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
-from tools.progress import Progress
+from tools.progress import run
 
 PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off")
 LOCKED = ("--require-hashes", "--only-binary", ":all:")
@@ -15,29 +15,20 @@ LOCKED = ("--require-hashes", "--only-binary", ":all:")
 
 def main(what: str, lock: str) -> int:
     """The exit code of pip, whose own output is shown when it fails."""
-    count = sum("==" in line for line in Path(lock).read_text().splitlines())
-    seen = 0
-    lines: list[str] = []
-    with (
-        Progress(f"installing {what}") as progress,
-        subprocess.Popen(
-            (*PIP, *LOCKED, "-r", lock),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as pip,
-    ):
-        assert pip.stdout is not None
-        for line in pip.stdout:
-            lines.append(line)
-            if line.startswith(("Collecting ", "Requirement already satisfied: ")):
-                seen += 1
-                progress.stage = f"package {seen} of {count}"
-            elif line.startswith("Installing collected packages: "):
-                progress.stage = f"unpacking {line.count(',') + 1} packages"
-    if pip.returncode:
-        sys.stderr.writelines(lines)
-    return pip.returncode
+    packages = sum("==" in line for line in Path(lock).read_text().splitlines())
+    seen = count(1)
+
+    def stage_of(line: str) -> str:
+        if line.startswith(("Collecting ", "Requirement already satisfied: ")):
+            return f"package {next(seen)} of {packages}"
+        if line.startswith("Installing collected packages: "):
+            return f"unpacking {line.count(',') + 1} packages"
+        return ""
+
+    code, output = run(f"installing {what}", (*PIP, *LOCKED, "-r", lock), stage_of)
+    if code:
+        sys.stderr.write(output)
+    return code
 
 
 if __name__ == "__main__":

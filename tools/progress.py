@@ -3,9 +3,11 @@
 A terminal has one line that is rewritten each second; a log gets a line every ten seconds.
 """
 
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,10 +16,11 @@ LOG_S = 10.0
 
 
 class Progress:
-    """Reports until its block ends; `stage` may be set at any time."""
+    """Reports until its block ends; `stage` and `failed` may be set at any time."""
 
     def __init__(self, what: str) -> None:
         self.stage = ""
+        self.failed = False
         self._what = what
         self._began = time.monotonic()
         self._ended = threading.Event()
@@ -36,7 +39,7 @@ class Progress:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        self.stage = "done" if kind is None else "failed"
+        self.stage = "failed" if self.failed or kind else "done"
         self._show()
         if sys.stderr.isatty():
             sys.stderr.write("\n")
@@ -51,3 +54,26 @@ class Progress:
         line += f" ({seconds:.0f} s)" if seconds >= 1 else ""
         sys.stderr.write(f"\r\x1b[K{line}" if sys.stderr.isatty() else f"{line}\n")
         sys.stderr.flush()
+
+
+def run(
+    what: str,
+    command: Sequence[str],
+    stage_of: Callable[[str], str],
+    environment: Mapping[str, str] | None = None,
+) -> tuple[int, str]:
+    """The exit code and the output of a command; `stage_of` reads a stage off a line, or ""."""
+    lines: list[str] = []
+    with (
+        Progress(what) as progress,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            progress.stage = stage_of(line) or progress.stage
+        if process.wait():
+            progress.failed = True
+    return process.returncode, "".join(lines)

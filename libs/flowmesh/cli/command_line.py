@@ -7,6 +7,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Group
 
+from flowmesh import core
 from flowmesh.cli import output
 from flowmesh.cli.exit_codes import USAGE
 
@@ -46,12 +47,12 @@ class CommandLine(App):
 
 
 def _version() -> str:
+    """The version, and which execution core runs: pure Python or compiled."""
     try:
-        return version("flowmesh")
+        found = version("flowmesh")
     except PackageNotFoundError:
-        from flowmesh.telemetry import VERSION  # a clone is not installed
-
-        return VERSION
+        from flowmesh.telemetry import VERSION as found  # a clone is not installed
+    return f"{found} (core: {core.kind()})"
 
 
 Row = tuple[str, str, str]

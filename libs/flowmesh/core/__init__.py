@@ -1,23 +1,31 @@
-"""Which execution core runs: the sources as they are, or what `make compile` made of them.
+"""Which execution core runs: the sources as they are, or what mypyc compiled from them.
 
-`flowmesh-dev.pth` calls `install` at every start, before anything of ours is loaded. A compiled
-core is used only while its sources are those it was made from; see docs/decisions/0007.
+The compiled core is in `build/compiled` of a checkout (`make compile`), or beside this file where
+a platform wheel is installed (`make wheel`). `install` is called before any of its modules is
+loaded: by `flowmesh-dev.pth` of a checkout at every start of Python, and by the command `flowmesh`.
+It is used only while its sources are those it was made from; see docs/decisions/0007.
 """
 
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[3]
-FOLDER = ROOT / "build" / "compiled"
+PACKAGED = Path(__file__).resolve().with_name("compiled")
+FOLDER = PACKAGED if PACKAGED.is_dir() else ROOT / "build" / "compiled"
 MANIFEST = FOLDER / "manifest.json"
 VARIABLE = "FLOWMESH_CORE"
 CHOICES = ("", "pure", "compiled")
-MEND = "run `make compile`, or `make pure` to do without"
+MEND = (
+    "install the platform wheel again"
+    if FOLDER == PACKAGED
+    else "run `make compile`, or `make pure` to do without"
+)
 
 
 class Finder:
@@ -42,8 +50,12 @@ def kind() -> str:
     return "compiled" if found else "pure Python"
 
 
+@cache
 def install() -> None:
-    """Puts the compiled core in front of its sources: if it is there, fresh, and wanted."""
+    """Puts the compiled core in front of its sources: if it is there, fresh, and wanted.
+
+    Only the first call of a process decides.
+    """
     wanted = os.environ.get(VARIABLE, "")
     if wanted == "pure" or (wanted == "" and not MANIFEST.exists()):
         return
@@ -70,12 +82,26 @@ def _use() -> str:
 
 
 def digest(packages: Iterable[str]) -> str:
-    """Of every source in these folders, and of the interpreter that they are compiled for."""
+    """Of every source of these packages, and of the interpreter that they are compiled for.
+
+    It is the same in a checkout, whose packages are in several folders, and where a wheel is
+    installed.
+    """
     from hashlib import sha256
 
     found = sha256(repr((sys.implementation.cache_tag, sys.platform)).encode())
     for package in packages:
-        for source in sorted((ROOT / package).rglob("*.py")):
+        folder = folder_of(package)
+        for source in sorted(folder.rglob("*.py")):
             content = source.read_bytes()
-            found.update(f"{source.relative_to(ROOT)} {len(content)}\n".encode() + content)
+            name = source.relative_to(folder).as_posix()
+            found.update(f"{package}/{name} {len(content)}\n".encode() + content)
     return found.hexdigest()
+
+
+def folder_of(package: str) -> Path:
+    """The folder of `flowmesh.<package>`: the one that Python imports it from."""
+    import flowmesh
+
+    folders = [Path(folder, package) for folder in flowmesh.__path__]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])

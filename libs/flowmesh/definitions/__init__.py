@@ -5,34 +5,77 @@ check(reading, resolve)                         everything that is wrong with it
 plan_workflow(workflow, resolve, …)             what executions run
 analyse(workflow)                               what its graph looks like
 compile_source(source, content_type, resolve)   all of it, for whoever needs no server
+
+A name is loaded when it is asked for: the SDK needs durations and references, and no more.
 """
 
-from flowmesh.definitions.analysis import analyse
-from flowmesh.definitions.checks import check
-from flowmesh.definitions.compile import checked, compile_source
-from flowmesh.definitions.instantiation import TEMPLATE_LABEL, instantiate
-from flowmesh.definitions.model import (
-    Dialect,
-    Node,
-    Task,
-    Visibility,
-    Workflow,
-    WorkflowTemplate,
-)
-from flowmesh.definitions.planner import plan_workflow
-from flowmesh.definitions.problems import Problem, errors_in, refuse, warnings_in
-from flowmesh.definitions.reader import is_id
-from flowmesh.definitions.reading import (
-    Read,
-    Reading,
-    Resolve,
-    load_task,
-    load_template,
-    load_workflow,
-    read_source,
-)
-from flowmesh.definitions.task_refs import TaskRef, task_ref
-from flowmesh.definitions.trigger_messages import trigger_message
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowmesh.definitions.analysis import analyse
+    from flowmesh.definitions.checks import check
+    from flowmesh.definitions.compile import checked, compile_source
+    from flowmesh.definitions.instantiation import TEMPLATE_LABEL, instantiate
+    from flowmesh.definitions.model import (
+        Dialect,
+        Node,
+        Task,
+        Visibility,
+        Workflow,
+        WorkflowTemplate,
+    )
+    from flowmesh.definitions.planner import plan_workflow
+    from flowmesh.definitions.problems import Problem, errors_in, refuse, warnings_in
+    from flowmesh.definitions.reader import is_id
+    from flowmesh.definitions.reading import (
+        Read,
+        Reading,
+        Resolve,
+        load_task,
+        load_template,
+        load_workflow,
+        read_source,
+    )
+    from flowmesh.definitions.task_refs import TaskRef, task_ref
+    from flowmesh.definitions.trigger_messages import trigger_message
+else:
+    HOMES = {
+        "Dialect": "model",
+        "Node": "model",
+        "Problem": "problems",
+        "Read": "reading",
+        "Reading": "reading",
+        "Resolve": "reading",
+        "TEMPLATE_LABEL": "instantiation",
+        "Task": "model",
+        "TaskRef": "task_refs",
+        "Visibility": "model",
+        "Workflow": "model",
+        "WorkflowTemplate": "model",
+        "analyse": "analysis",
+        "check": "checks",
+        "checked": "compile",
+        "compile_source": "compile",
+        "errors_in": "problems",
+        "instantiate": "instantiation",
+        "is_id": "reader",
+        "load_task": "reading",
+        "load_template": "reading",
+        "load_workflow": "reading",
+        "plan_workflow": "planner",
+        "read_source": "reading",
+        "refuse": "problems",
+        "task_ref": "task_refs",
+        "trigger_message": "trigger_messages",
+        "warnings_in": "problems",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+
 
 __all__ = [
     "TEMPLATE_LABEL",

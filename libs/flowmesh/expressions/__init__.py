@@ -3,23 +3,60 @@
 Everything here is compiled and checked at registration, bounded and free of side effects, so any
 service may evaluate it inline. It runs no user code: what needs a sandbox is told apart here and
 run by flowmesh.sandbox.
+
+A name is loaded when it is asked for: the SDK needs durations and references, and no more.
 """
 
-from flowmesh.expressions.calls import Call, Expression, Literal, references_in, schema_of
-from flowmesh.expressions.conditions import Condition, compile_condition
-from flowmesh.expressions.errors import (
-    ExpressionInvalid,
-    Problem,
-    RenderError,
-    TemplateInvalid,
-    ValueMissing,
-)
-from flowmesh.expressions.functions import FUNCTIONS, result_schema
-from flowmesh.expressions.go_templates import compile_go_template
-from flowmesh.expressions.moments import MOMENT, Moment
-from flowmesh.expressions.references import Reference
-from flowmesh.expressions.templates import Template, compile_template
-from flowmesh.expressions.texts import TextTemplate, compile_text
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowmesh.expressions.calls import Call, Expression, Literal, references_in, schema_of
+    from flowmesh.expressions.conditions import Condition, compile_condition
+    from flowmesh.expressions.errors import (
+        ExpressionInvalid,
+        Problem,
+        RenderError,
+        TemplateInvalid,
+        ValueMissing,
+    )
+    from flowmesh.expressions.functions import FUNCTIONS, result_schema
+    from flowmesh.expressions.go_templates import compile_go_template
+    from flowmesh.expressions.moments import MOMENT, Moment
+    from flowmesh.expressions.references import Reference
+    from flowmesh.expressions.templates import Template, compile_template
+    from flowmesh.expressions.texts import TextTemplate, compile_text
+else:
+    HOMES = {
+        "Call": "calls",
+        "Condition": "conditions",
+        "Expression": "calls",
+        "ExpressionInvalid": "errors",
+        "FUNCTIONS": "functions",
+        "Literal": "calls",
+        "MOMENT": "moments",
+        "Moment": "moments",
+        "Problem": "errors",
+        "Reference": "references",
+        "RenderError": "errors",
+        "Template": "templates",
+        "TemplateInvalid": "errors",
+        "TextTemplate": "texts",
+        "ValueMissing": "errors",
+        "compile_condition": "conditions",
+        "compile_go_template": "go_templates",
+        "compile_template": "templates",
+        "compile_text": "texts",
+        "references_in": "calls",
+        "result_schema": "functions",
+        "schema_of": "calls",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+
 
 __all__ = [
     "FUNCTIONS",

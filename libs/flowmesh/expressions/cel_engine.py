@@ -23,7 +23,7 @@ def _load() -> Any:
             path = Path(folder, f"cel{suffix}")
             if path.exists():
                 return _load_extension(path)
-    raise ModuleNotFoundError("conditions need the package common-expression-language")
+    raise ModuleNotFoundError("conditions need common-expression-language", name="cel")
 
 
 def _load_extension(path: Path) -> Any:

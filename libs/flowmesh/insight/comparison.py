@@ -6,9 +6,7 @@ went another way although all it depends on went the same: where to look for why
 
 import contextlib
 from collections.abc import Iterable
-from datetime import datetime
 from itertools import islice
-from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -18,15 +16,19 @@ from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.insight.differences import Difference, differences
 from flowmesh.insight.inputs import Inputs, Stored, replayed
 from flowmesh.insight.parts import (
-    ErrorPart,
-    ExecutionWord,
-    NodeWord,
-    Part,
     error_part,
     execution_word,
     moment_or_unset,
     ms_between,
     node_word,
+)
+from flowmesh.insight.reports import (
+    Comparison,
+    Divergence,
+    NodeComparison,
+    NodeSide,
+    Side,
+    What,
 )
 from flowmesh.insight.times import History, NodeTimes, read
 from flowmesh.insight.waits import prefix_of
@@ -36,67 +38,6 @@ from flowmesh.views import json_value
 NODES_COMPARED_MAX = 10_000
 DIFFERENCES_MAX = 20
 """Differences shown of one value."""
-
-What = Literal["version", "input", "presence", "status", "nodeInput", "output", "attempts"]
-
-
-class Side(Part, kw_only=True):
-    """One of the two executions."""
-
-    execution_id: str
-    workflow: str
-    version: int
-    plan_digest: str
-    status: ExecutionWord
-    started_at: datetime | UnsetType = UNSET
-    duration_ms: float
-    attempts: int
-    error: ErrorPart | UnsetType = UNSET
-
-
-class NodeSide(Part, kw_only=True):
-    """A task in one of them."""
-
-    status: NodeWord
-    attempts: int
-    duration_ms: float | UnsetType = UNSET
-    error: ErrorPart | UnsetType = UNSET
-
-
-class NodeComparison(Part, kw_only=True):
-    """A task of both, or of one; `differs` says in what."""
-
-    id: str
-    left: NodeSide | UnsetType = UNSET
-    right: NodeSide | UnsetType = UNSET
-    differs: list[What]
-    input: list[Difference] | UnsetType = UNSET
-    output: list[Difference] | UnsetType = UNSET
-
-
-class Divergence(Part, kw_only=True):
-    """Where they first part: in what they are, or at a task."""
-
-    what: What
-    task_id: str | UnsetType = UNSET
-    text: str
-
-
-class Comparison(Part, kw_only=True):
-    """Two executions side by side. Durations are shown and never make a difference."""
-
-    left: Side
-    right: Side
-    same: bool
-    first_divergence: Divergence | UnsetType = UNSET
-    left_path: list[str]
-    right_path: list[str]
-    input: list[Difference]
-    output: list[Difference]
-    # As they were in the end.
-    variables: list[Difference]
-    nodes: list[NodeComparison]
-    truncated: bool
 
 
 class Compared:

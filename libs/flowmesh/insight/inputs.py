@@ -10,7 +10,8 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.engine import NodeState, State, apply
-from flowmesh.insight.parts import Json, Part
+from flowmesh.insight.parts import Json
+from flowmesh.insight.reports import NodeInputs
 from flowmesh.plan import (
     PayloadNeeded,
     Plan,
@@ -117,14 +118,6 @@ class Inputs:
         if rendered is not None:
             self._bytes += len(rendered.data)
             self.by_node[node.id] = rendered
-
-
-class NodeInputs(Part, kw_only=True):
-    """What nodes got as their input in their last attempt; `truncated` leaves later ones out."""
-
-    execution_id: str
-    inputs: dict[str, Json]
-    truncated: bool
 
 
 def node_inputs(

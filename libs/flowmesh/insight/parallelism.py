@@ -1,8 +1,12 @@
 """Tasks that could run together by the graph, and those that did by the clock."""
 
+from typing import TYPE_CHECKING
+
 from flowmesh.insight.parts import Part
 from flowmesh.insight.times import History
-from flowmesh.plan import Plan
+
+if TYPE_CHECKING:
+    from flowmesh.plan import Plan
 
 GROUP_IDS_MAX = 100_000
 """Ids that the groups of one answer may list in all."""
@@ -17,7 +21,7 @@ class TraceGroups(Part, kw_only=True):
     actual_width: int
 
 
-def groups_of(plan: Plan, history: History, now_us: int) -> TraceGroups:
+def groups_of(plan: "Plan", history: History, now_us: int) -> TraceGroups:
     planned = _levels(plan)
     actual = _overlaps(plan, history, now_us)
     return TraceGroups(
@@ -28,7 +32,7 @@ def groups_of(plan: Plan, history: History, now_us: int) -> TraceGroups:
     )
 
 
-def _levels(plan: Plan) -> list[list[str]]:
+def _levels(plan: "Plan") -> list[list[str]]:
     """Tasks by the length of the longest way to them."""
     waiting = [len(node.dependencies) for node in plan.nodes]
     levels: list[list[str]] = []
@@ -45,7 +49,7 @@ def _levels(plan: Plan) -> list[list[str]]:
     return levels
 
 
-def _overlaps(plan: Plan, history: History, now_us: int) -> list[list[str]]:
+def _overlaps(plan: "Plan", history: History, now_us: int) -> list[list[str]]:
     """The largest sets of tasks that ran at one time, in order of time."""
     moments = sorted(
         moment

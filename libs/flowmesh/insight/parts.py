@@ -4,7 +4,7 @@ Times are UTC; members that end in `_ms` are milliseconds, offsets those since t
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,8 +12,10 @@ from msgspec import UNSET, Meta, UnsetType
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.plan import PlanNode
 from flowmesh.views import execution_status, json_or_text, node_status
+
+if TYPE_CHECKING:
+    from flowmesh.plan import PlanNode
 
 Json = Annotated[Any, Meta(description="Any JSON value.")]
 ExecutionWord = Literal["pending", "running", "paused", "completed", "failed", "canceled"]
@@ -73,7 +75,7 @@ def node_word(status: execution_pb2.NodeStatus.ValueType) -> NodeWord:
     return cast(NodeWord, node_status(status))
 
 
-def type_of(planned: PlanNode) -> str:
+def type_of(planned: "PlanNode") -> str:
     """The word for what a node does: the type of its task, or what it is in place of one."""
     if planned.spec is not None:
         return planned.spec.task_type

@@ -8,7 +8,7 @@ waited for; what cost most on it is the bottleneck.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, UnsetType
 
@@ -29,8 +29,10 @@ from flowmesh.insight.parts import (
 )
 from flowmesh.insight.times import AttemptTimes, History, read
 from flowmesh.insight.waits import Wait, WaitReason, Waits, owner_of, prefix_of, waited_for
-from flowmesh.plan import Plan
 from flowmesh.views import raw_json
+
+if TYPE_CHECKING:
+    from flowmesh.plan import Plan
 
 CostReason = WaitReason | Literal["run"]
 
@@ -131,7 +133,7 @@ class Trace(Part, kw_only=True):
 
 def trace_of(
     execution_id: str,
-    plan: Plan,
+    plan: "Plan",
     events: Iterable[pb.HistoryEvent],
     *,
     now_us: int,
@@ -153,7 +155,7 @@ class Cost:
 class Tracing:
     """One history, and what follows from its times."""
 
-    def __init__(self, plan: Plan, history: History, now_us: int) -> None:
+    def __init__(self, plan: "Plan", history: History, now_us: int) -> None:
         self.plan = plan
         self.history = history
         self.now_us = history.ended_us or now_us

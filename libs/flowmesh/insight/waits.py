@@ -7,11 +7,13 @@ for a worker, whatever kept that one busy: no history knows it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.insight.times import RUNNING, SKIPPED, History, NodeTimes
-from flowmesh.plan import Plan, PlanNode
+
+if TYPE_CHECKING:
+    from flowmesh.plan import Plan, PlanNode
 
 # `dependency`: others had to end first. `start`: the execution waited to begin. `pause`: it was
 # paused. `parallelism`: as many
@@ -52,7 +54,7 @@ class Wait:
 class Waits:
     """The waits of the nodes of one history. `now_us` ends those that are not over."""
 
-    def __init__(self, plan: Plan, history: History, now_us: int) -> None:
+    def __init__(self, plan: "Plan", history: History, now_us: int) -> None:
         self._plan = plan
         self._history = history
         self._now_us = history.ended_us or now_us
@@ -62,7 +64,7 @@ class Waits:
             if node.ended_us:
                 self._last[prefix_of(node.id)] = node
 
-    def planned(self, node_id: str) -> PlanNode:
+    def planned(self, node_id: str) -> "PlanNode":
         return self._plan.at(node_id)
 
     def dependencies(self, node_id: str) -> list[str]:
@@ -142,7 +144,7 @@ class Waits:
         if before_us and node.status == RUNNING:
             yield from self._cut(reason, before_us, self._now_us)
 
-    def _gap_reason(self, node_id: str, planned: PlanNode) -> WaitReason:
+    def _gap_reason(self, node_id: str, planned: "PlanNode") -> WaitReason:
         if planned.undoes is not None:
             return "dependency"  # what was built on it is undone before
         owner = owner_of(prefix_of(node_id))
@@ -167,7 +169,7 @@ class Waits:
         yield Wait(reason, from_us, to_us)
 
 
-def waited_for(planned: PlanNode) -> WaitReason | None:
+def waited_for(planned: "PlanNode") -> WaitReason | None:
     """What a node waits for all the time that it is open; None for one that works."""
     if planned.signal:
         return "signal"

@@ -6,10 +6,9 @@ or to what it is a part of.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
@@ -19,7 +18,8 @@ from flowmesh.engine import State
 from flowmesh.expressions import Reference, Template
 from flowmesh.expressions.references import ReferenceInvalid, parse_reference
 from flowmesh.insight.inputs import Stored, replayed
-from flowmesh.insight.parts import Json, Part, moment
+from flowmesh.insight.parts import moment
+from flowmesh.insight.reports import Watch, WatchStep
 from flowmesh.insight.times import COMPLETED, FAILED
 from flowmesh.plan import PayloadNeeded, Plan, PlanNode, RenderError, decode
 from flowmesh.views import event_type, json_value
@@ -31,32 +31,6 @@ VALUE_BYTES_MAX = 4 << 20
 
 Path = tuple[str | int, ...]
 _MISSING: Any = UNSET
-
-
-class WatchStep(Part, kw_only=True):
-    """A moment in which a task set the value, read it, or ended (`pass`).
-
-    `value` is what it was then, left out where there was none; `changed` says whether it had
-    been another before.
-    """
-
-    sequence: int
-    at: datetime
-    event: str
-    action: Literal["set", "read", "pass"]
-    task_id: str | UnsetType = UNSET
-    value: Json | UnsetType = UNSET
-    changed: bool
-
-
-class Watch(Part, kw_only=True):
-    """The history of one value; `readers` are all tasks whose templates refer to it."""
-
-    execution_id: str
-    path: str
-    steps: list[WatchStep]
-    readers: list[str]
-    truncated: bool
 
 
 class PathInvalid(ValueError):

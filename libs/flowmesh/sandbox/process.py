@@ -126,7 +126,7 @@ def command(language: Language) -> Sequence[str]:
     name = _INTERPRETERS[language]
     spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"{language} needs {name}: install flowmesh[sandbox]")
+        raise ModuleNotFoundError(f"{language} needs the module {name}", name=name)
     # What the child finds there: an extension module by itself, a package by its folder.
     folder = str(Path(spec.origin).parents[1 if spec.submodule_search_locations else 0])
     return (sys.executable, "-I", "-S", str(CHILD), language, folder)

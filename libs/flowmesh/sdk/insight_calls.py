@@ -7,12 +7,10 @@ from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.api.history.v1 import insight_service_pb2_grpc as rpc
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
-from flowmesh.insight.comparison import Comparison
-from flowmesh.insight.inputs import NodeInputs
 from flowmesh.insight.parts import decode
+from flowmesh.insight.reports import Comparison, NodeInputs, Watch
 from flowmesh.insight.states import StateAt
 from flowmesh.insight.traces import Trace
-from flowmesh.insight.watching import Watch
 from flowmesh.sdk.connection import Connection
 
 

@@ -15,11 +15,9 @@ from typing import Self, TypeVar
 
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
-from flowmesh.insight.comparison import Comparison
-from flowmesh.insight.inputs import NodeInputs
+from flowmesh.insight.reports import Comparison, NodeInputs, Watch
 from flowmesh.insight.states import StateAt
 from flowmesh.insight.traces import Trace
-from flowmesh.insight.watching import Watch
 from flowmesh.rehearsal.report import Report
 from flowmesh.sdk import limits
 from flowmesh.sdk.client import Client

@@ -3,15 +3,24 @@
 from collections.abc import Container, Iterable
 from typing import Any
 
+from flowmesh import core
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.runtime import Process
 
 TRY = """\
-  curl -s {http}/workflows -H 'content-type: application/json' \\
-    -d '{{"id":"hello","name":"Hello","steps":[{{"id":"wait","name":"Wait","action":"delay",\
-"params":{{"duration":100}}}}]}}'
-  curl -s {http}/executions/start -H 'content-type: application/json' \\
-    -d '{{"workflowId":"hello","context":{{}}}}'"""
+  curl -s {http}/api/v1/workflows -H 'content-type: application/yaml' --data-binary '
+  apiVersion: workflow.io/v1
+  kind: Workflow
+  metadata: {{name: hello}}
+  spec:
+    tasks:
+      - id: shout
+        taskRef: transform
+        input: {{source: "Hello {{{{input.name}}}}", pipeline: [{{operation: uppercase}}]}}
+    output: {{said: "{{{{tasks.shout.output}}}}"}}
+  '
+  curl -s {http}/api/v1/workflows/hello/execute -H 'content-type: application/json' \\
+    -d '{{"input": {{"name": "Ada"}}}}'"""
 
 
 def dev_banner(
@@ -39,6 +48,7 @@ def dev_banner(
         ("gRPC", process.address, "all services, with reflection"),
         *((row["name"], row["grpc"], f"pid {row['pid']}, {row['http']}") for row in processes),
         ("health, metrics", f"{http}/ready  {http}/metrics", ""),
+        ("execution core", core.kind(), ""),
         ("PostgreSQL", place("postgres"), "definitions, executions, history, payloads"),
         ("NATS JetStream", place("nats"), "events of the last 24 hours"),
         ("Redis", place("redis"), "who is there; nothing that must last"),

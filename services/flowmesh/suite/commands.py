@@ -1,16 +1,14 @@
-"""The commands `dev`, `serve` and `cluster`: flags to settings, errors to one line."""
+"""The commands `dev`, `serve` and `cluster`: flags to settings, errors to one line.
+
+Their signatures are read for help and completion too, where no server code is installed.
+"""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Annotated, Any, Literal
 
-import uvloop
 from cyclopts import Parameter
 from cyclopts.validators import Number
-
-from flowmesh.runtime import Settings, StartError, unknown_variables
-from flowmesh.suite.files import complain
-from flowmesh.telemetry import configure_logs
 
 Egress = Literal["open", "public"]
 DEV_LOG_LEVEL = "warning"
@@ -215,6 +213,12 @@ def _given(**flags: Any) -> dict[str, Any]:
 
 def _run(flags: dict[str, Any], work: Any) -> int:
     """Runs a command to its end; every foreseeable failure is one line and exit code 1."""
+    import uvloop
+
+    from flowmesh.runtime import Settings, unknown_variables
+    from flowmesh.suite.files import complain
+    from flowmesh.telemetry import configure_logs
+
     try:
         settings = Settings(**flags)
     except ValueError as error:
@@ -236,6 +240,7 @@ def _run(flags: dict[str, Any], work: Any) -> int:
 def _foreseen() -> tuple[type[Exception], ...]:
     """Errors whose text is one line that says what to do; loaded where there is one."""
     from flowmesh.embedded import EmbeddedError
+    from flowmesh.runtime import StartError
     from flowmesh.storage import StorageError
 
     return (StartError, EmbeddedError, StorageError)
@@ -253,6 +258,8 @@ async def _cancellable(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _fail(text: str) -> int:
+    from flowmesh.suite.files import complain
+
     complain(text)
     return 1
 

@@ -1,16 +1,20 @@
 """The console script: the client commands, and the three that start servers.
 
-Everything heavy is imported by the command that needs it, so that `flowmesh --help` is quick.
+Everything heavy is imported by the command that needs it, so that `flowmesh --help` is quick, and
+so that client commands run on the base install.
 """
 
 import gc
 import os
 import sys
+from typing import Any
 
 from cyclopts import App
 
+from flowmesh import core
 from flowmesh.cli import app as client_app
 from flowmesh.cli.command_line import SUITE
+from flowmesh.extras import ExtraMissing, needed_by
 from flowmesh.rpc.environment import GRPC_ENVIRONMENT
 from flowmesh.suite.allocator import give_back_large_blocks
 from flowmesh.suite.lean import load_libraries
@@ -22,19 +26,31 @@ COMMANDS = (
 )
 # Those that run services in their own process.
 SERVERS = frozenset({"dev", "serve"})
+# The extras that these need; for others, the one that brings the module that is missing.
+EXTRAS = {"dev": "dev", "cluster": "dev", "serve": "server"}
 
 
 def main() -> None:
     """Entry point of `flowmesh`."""
+    core.install()
     # gRPC reads these once, when it is loaded.
     for name, value in GRPC_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if sys.argv[1:2] and sys.argv[1] in SERVERS:
+    command = sys.argv[1] if sys.argv[1:] else ""
+    try:
+        with needed_by(f"`flowmesh {command}`", EXTRAS.get(command, "")):
+            sys.exit(_run(command))
+    except ExtraMissing as error:
+        sys.exit(f"flowmesh: {error}")
+
+
+def _run(command: str) -> Any:
+    if command in SERVERS:
         give_back_large_blocks()
         # Nothing that is loaded now ever becomes garbage; the process turns it on once it serves.
         gc.disable()
         load_libraries()
-    sys.exit(make_app()())
+    return make_app()()
 
 
 def make_app() -> App:

@@ -24,22 +24,23 @@ class Checkout:
         (self.libs / "flowmesh").mkdir(parents=True)
         shutil.copytree(Path(core.__file__).parent, self.libs / "flowmesh" / "core")
         self.write("libs/example.py", "WHAT = 'source'")
+        self.write("libs/flowmesh/engine/apply.py", "")
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def compile(self) -> None:
+    def compile(self, where: str = "build/compiled") -> None:
         """As `make compile` does, except that the result is Python too."""
-        code = "from flowmesh import core; print(core.digest(['libs']))"
+        code = "from flowmesh import core; print(core.digest(['engine']))"
         manifest = {
             "digest": self.python(code).stdout.strip(),
-            "packages": ["libs"],
+            "packages": ["engine"],
             "modules": {"example": "example.py"},
         }
-        self.write("build/compiled/example.py", "WHAT = 'made'")
-        self.write("build/compiled/manifest.json", json.dumps(manifest))
+        self.write(f"{where}/example.py", "WHAT = 'made'")
+        self.write(f"{where}/manifest.json", json.dumps(manifest))
 
     def start(self, wanted: str = "") -> tuple[int, str, str]:
         """Exit code, what ran, and what was said about it."""
@@ -82,7 +83,7 @@ def test_a_fresh_compiled_core_runs(checkout: Checkout) -> None:
 def test_a_stale_compiled_core_is_left_out(checkout: Checkout) -> None:
     """One line says so and how to mend it; who insists on it gets nothing older."""
     checkout.compile()
-    checkout.write("libs/other.py", "")
+    checkout.write("libs/flowmesh/engine/other.py", "")
     code, ran, said = checkout.start()
     assert (code, ran) == (0, "pure Python source")
     assert "older than its sources" in said
@@ -95,3 +96,14 @@ def test_another_word_is_refused(checkout: Checkout) -> None:
     code, ran, said = checkout.start("complied")
     assert (code, ran) == (1, "")
     assert "FLOWMESH_CORE is pure or compiled" in said
+
+
+def test_an_installed_compiled_core_runs(checkout: Checkout) -> None:
+    """A platform wheel has it beside its loader, and says what mends it when it is stale."""
+    checkout.compile("libs/flowmesh/core/compiled")
+    assert checkout.start() == (0, "compiled made", "")
+    assert checkout.start("pure") == (0, "pure Python source", "")
+    checkout.write("libs/flowmesh/engine/other.py", "")
+    code, ran, said = checkout.start()
+    assert (code, ran) == (0, "pure Python source")
+    assert "install the platform wheel again" in said

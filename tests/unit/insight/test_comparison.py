@@ -10,10 +10,11 @@ import pytest
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import TaskEnded
-from flowmesh.insight.comparison import Compared, Comparison, compare
+from flowmesh.insight.comparison import Compared, compare
 from flowmesh.insight.differences import differences
 from flowmesh.insight.inputs import Stored
 from flowmesh.insight.parts import encode
+from flowmesh.insight.reports import Comparison
 from flowmesh.plan import Plan
 from tests.unit.engine.drawn import STEPS_MAX, random_plan, step
 from tests.unit.engine.factories import Run, each, node, plan

@@ -12,7 +12,8 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.engine import Signal
 from flowmesh.insight.inputs import Stored
-from flowmesh.insight.watching import PathInvalid, Watch, watch
+from flowmesh.insight.reports import Watch
+from flowmesh.insight.watching import PathInvalid, watch
 from tests.unit.engine.factories import Run, each, json, machine, node, plan, signal, state
 
 TEMPLATE = plan_pb2.INPUT_MODE_TEMPLATE

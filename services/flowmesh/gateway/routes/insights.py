@@ -7,9 +7,8 @@ from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import TEST, Answer, Endpoint, Operation, Query, Route
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
-from flowmesh.insight.comparison import Comparison
+from flowmesh.insight.reports import Comparison, Watch
 from flowmesh.insight.traces import Trace
-from flowmesh.insight.watching import Watch
 
 EXECUTIONS_MAX = 1_000
 
