@@ -18,7 +18,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 PEERS := build/peers
-# What tests need, and what developers need besides.
+# What the suite needs, what its tests need, and what developers need besides.
+RUNS := .venv/.linked
 TESTS := .venv/.tests build/data/.complete
 TOOLS := .venv/.tools
 
@@ -56,11 +57,11 @@ build/data/.complete: tests/data-requirements.lock | .venv/.tests
 	touch $@
 
 compile: export FLOWMESH_CORE = pure
-compile: $(TOOLS) ## the core of execution as native code, in three to five minutes; wants a C compiler
+compile: $(TOOLS) ## the core as native code, in about four minutes; wants a C compiler
 	@$(BIN)/python -m tools.compile
 
 wheel: export FLOWMESH_CORE = pure
-wheel: compile ## build/wheels: one wheel for every platform, one for this one, with the core compiled
+wheel: compile ## build/wheels: one for every platform, and one for this with the core compiled
 	@rm -rf build/wheels build/lib build/bdist.*
 	build() { $(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps \
 	  --no-build-isolation --wheel-dir build/wheels .; }
@@ -72,13 +73,13 @@ wheel: compile ## build/wheels: one wheel for every platform, one for this one, 
 pure: ## remove what `make compile` made: everything runs from its sources again
 	rm -rf build/compiled build/mypyc
 
-demo: .venv/.linked ## the main job on real input, with failures on purpose, and a proof at the end
+demo: $(RUNS) ## the main job on real input, with failures on purpose, and a proof at the end
 	@$(BIN)/python examples/demo/main.py
 
-dev: .venv/.linked ## the whole suite in one process, on servers of its own (Ctrl-C stops it)
+dev: $(RUNS) ## the whole suite in one process, on servers of its own (Ctrl-C stops it)
 	@$(BIN)/flowmesh dev
 
-cluster: .venv/.linked ## each service as its own process, two orchestrators and two workers
+cluster: $(RUNS) ## each service as its own process, two orchestrators and two workers
 	@$(BIN)/flowmesh cluster
 
 # What runs on the sources alone, compiled core or not; some tests put parts of it out of action.
@@ -95,7 +96,7 @@ test: $(TESTS) ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not long and not slow" $(TIMED) $(PYTEST_ARGS)
 
-test-long: $(TOOLS) $(TESTS) ## what CI runs besides: clusters, kills and long commands; under ten minutes
+test-long: $(TOOLS) $(TESTS) ## what CI runs besides: clusters, kills, long commands; < ten minutes
 	$(BIN)/pytest -m "long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "long and not slow" $(TIMED) $(PYTEST_ARGS)
 
@@ -121,7 +122,7 @@ JOBS ?= 2
 simulate: $(TESTS) ## the real code on a virtual clock: SEEDS runs from FIRST on, in JOBS processes
 	@$(BIN)/python -m tests.simulation.run --first $(FIRST) --seeds $(SEEDS) --jobs $(JOBS)
 
-faults: $(TESTS) ## break processes, servers, disks, clocks and connections; prove that nothing is lost
+faults: $(TESTS) ## break processes, servers, disks, clocks, connections; prove that nothing is lost
 	@command -v strace > /dev/null \
 	  || { echo 'installing strace, which makes system calls fail'; apt-get install -y strace; }
 	$(BIN)/pytest tests/faults $(PYTEST_ARGS)
@@ -130,7 +131,7 @@ faults-steady: $(TESTS) ## twelve minutes of more load than can be done: owners 
 	FAULTS_STEADY_S=600 FAULTS_OVERLOAD_S=120 \
 	  $(BIN)/pytest tests/faults/test_steady.py tests/faults/test_overload.py $(PYTEST_ARGS)
 
-faults-boundaries: $(TESTS) ## kill at every write of a workflow with a child and undoing; < 25 minutes
+faults-boundaries: $(TESTS) ## kill at each write of a workflow with child and undoing; < 25 minutes
 	FAULTS_BOUNDARIES=0 $(BIN)/pytest tests/faults/test_boundaries.py $(PYTEST_ARGS)
 
 fuzz: $(TESTS) ## every parser with input that nobody would write: make fuzz MINUTES=5
@@ -141,7 +142,7 @@ conformance: $(TESTS) ## the cases of third parties, from the folder that CONFOR
 	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
 
 test-all: export TESTS_DRAW_ALL = 1
-test-all: $(TOOLS) $(TESTS) ## every test but the drills of `make faults`, and those of the core compiled
+test-all: $(TOOLS) $(TESTS) ## every test but the drills of `make faults`, the core compiled too
 	$(BIN)/pytest --ignore=tests/faults $(ON_TWO_CORES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not slow" tests/faults $(PYTEST_ARGS)
 	$(BIN)/pytest $(TIMED) $(PYTEST_ARGS)
@@ -176,7 +177,7 @@ verify: $(TOOLS) ## prove that gen/ is what protos/ say
 
 # On the compiled core, as the images have it; without a C compiler on the sources.
 CORE := FLOWMESH_CORE=pure $(BIN)/python -m tools.compile || echo 'measuring the sources'
-bench: $(TOOLS) $(PEERS)/.python $(PEERS)/.node ## the suite, its roofline and its peers; < 25 minutes
+bench: $(TOOLS) $(PEERS)/.python $(PEERS)/.node ## the suite, its roofline, its peers; < 25 minutes
 	@$(CORE)
 	$(BIN)/python benchmarks/run.py
 

@@ -54,7 +54,7 @@ def main() -> int:
     shutil.rmtree(core.FOLDER, ignore_errors=True)
     WORK.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"MYPYPATH": "gen/python:libs:services", core.VARIABLE: "pure"}
-    what = f"compiling {len(SOURCES)} modules of the core, three to five minutes"
+    what = f"compiling {len(SOURCES)} modules of the core, about four minutes of one CPU"
     command = (sys.executable, "-m", "tools.compile", "build")
     code, output = run(what, command, _stage_of(), environment)
     LOG.write_text(output)

@@ -15,16 +15,17 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-ROOT = Path(__file__).resolve().parents[3]
-PACKAGED = Path(__file__).resolve().with_name("compiled")
-FOLDER = PACKAGED if PACKAGED.is_dir() else ROOT / "build" / "compiled"
+HOME = Path(__file__).resolve().parent
+ROOT = HOME.parents[2]
+CHECKOUT = HOME.parents[1].name == "libs"
+FOLDER = ROOT / "build" / "compiled" if CHECKOUT else HOME / "compiled"
 MANIFEST = FOLDER / "manifest.json"
 VARIABLE = "FLOWMESH_CORE"
 CHOICES = ("", "pure", "compiled")
 MEND = (
-    "install the platform wheel again"
-    if FOLDER == PACKAGED
-    else "run `make compile`, or `make pure` to do without"
+    "run `make compile`, or `make pure` to do without"
+    if CHECKOUT
+    else "install the wheel for this platform"
 )
 
 

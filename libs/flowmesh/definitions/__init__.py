@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowmesh.definitions.analysis import analyse
-    from flowmesh.definitions.checks import check
+    from flowmesh.definitions.checks.everything import check
     from flowmesh.definitions.compile import checked, compile_source
     from flowmesh.definitions.instantiation import TEMPLATE_LABEL, instantiate
     from flowmesh.definitions.model import (
@@ -54,7 +54,7 @@ else:
         "Workflow": "model",
         "WorkflowTemplate": "model",
         "analyse": "analysis",
-        "check": "checks",
+        "check": "checks.everything",
         "checked": "compile",
         "compile_source": "compile",
         "errors_in": "problems",

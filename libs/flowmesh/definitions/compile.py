@@ -1,7 +1,7 @@
 """Source to plan in one call, without a server: for tests, tools and whoever runs in process."""
 
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.definitions.checks import check
+from flowmesh.definitions.checks.everything import check
 from flowmesh.definitions.model import Task, Workflow
 from flowmesh.definitions.planner import plan_workflow
 from flowmesh.definitions.problems import refuse

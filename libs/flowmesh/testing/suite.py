@@ -69,8 +69,10 @@ class Suite:
         *arguments: str,
         ports: tuple[int, int] = (0, 0),
         environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.data_dir = data_dir
+        self._python = python
         self._ports = ports
         self._environment = {**os.environ, **(environment or {})}
         self.log = data_dir.with_name(f"{data_dir.name}.log")
@@ -141,7 +143,7 @@ class Suite:
         ports = ("--http-port", str(http_port), "--grpc-port", str(grpc_port))
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
+                self._python,
                 *argv,
                 *ports,
                 *self._arguments,

@@ -163,6 +163,26 @@ async def test_the_banner_tells_where_everything_is(suite: Suite) -> None:
     assert suite.about["pid"] == suite.pid
 
 
+@pytest.mark.long
+async def test_what_the_banner_says_to_try_works() -> None:
+    """The two curl commands, copied into a shell, register a workflow and show its output."""
+    process = await asyncio.create_subprocess_exec(
+        *DEV, "--ephemeral", stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        banner = (await process.stdout.readuntil(b"Ctrl-C")).decode()
+    try:
+        commands = banner.partition("Try:\n")[2].removesuffix("Ctrl-C")
+        code, output, errors = await finished("bash", "-euc", commands)
+    finally:
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+    assert code == 0, errors
+    assert "HELLO ADA" in output
+    assert commands.count("/api/v1/workflows") == commands.count("curl ") == 2
+
+
 async def test_all_core_services_are_there(suite: Suite) -> None:
     """The registry knows the suite's own services, and all of them are healthy."""
     answer = await suite.get("/api/v1/services?type=core")

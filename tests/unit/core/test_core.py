@@ -17,14 +17,16 @@ START = (
 
 
 class Checkout:
-    """A folder like this repository, with one module and what was made of it."""
+    """A folder like this repository, or where a wheel is installed, with one module and what was
+    made of it.
+    """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.libs = folder, folder / "libs"
+    def __init__(self, folder: Path, libs: str = "libs") -> None:
+        self.folder, self.libs = folder, folder / libs
         (self.libs / "flowmesh").mkdir(parents=True)
         shutil.copytree(Path(core.__file__).parent, self.libs / "flowmesh" / "core")
-        self.write("libs/example.py", "WHAT = 'source'")
-        self.write("libs/flowmesh/engine/apply.py", "")
+        self.write(f"{libs}/example.py", "WHAT = 'source'")
+        self.write(f"{libs}/flowmesh/engine/apply.py", "")
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -98,12 +100,13 @@ def test_another_word_is_refused(checkout: Checkout) -> None:
     assert "FLOWMESH_CORE is pure or compiled" in said
 
 
-def test_an_installed_compiled_core_runs(checkout: Checkout) -> None:
+def test_an_installed_compiled_core_runs(tmp_path: Path) -> None:
     """A platform wheel has it beside its loader, and says what mends it when it is stale."""
-    checkout.compile("libs/flowmesh/core/compiled")
-    assert checkout.start() == (0, "compiled made", "")
-    assert checkout.start("pure") == (0, "pure Python source", "")
-    checkout.write("libs/flowmesh/engine/other.py", "")
-    code, ran, said = checkout.start()
+    installed = Checkout(tmp_path, "site-packages")
+    installed.compile("site-packages/flowmesh/core/compiled")
+    assert installed.start() == (0, "compiled made", "")
+    assert installed.start("pure") == (0, "pure Python source", "")
+    installed.write("site-packages/flowmesh/engine/other.py", "")
+    code, ran, said = installed.start()
     assert (code, ran) == (0, "pure Python source")
-    assert "install the platform wheel again" in said
+    assert "install the wheel for this platform" in said

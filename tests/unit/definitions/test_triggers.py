@@ -14,7 +14,7 @@ from flowmesh.definitions import (
     read_source,
     trigger_message,
 )
-from flowmesh.definitions.checks import check
+from flowmesh.definitions.checks.everything import check
 from flowmesh.definitions.exports.export import export_source
 from flowmesh.definitions.versions import diff_workflows
 

@@ -1,5 +1,4 @@
-"""Everything that is wrong with a source beyond its single documents, in one pass."""
+"""Everything that is wrong with a source beyond its single documents; `everything.check` runs all.
 
-from flowmesh.definitions.checks.everything import check
-
-__all__ = ["check"]
+Nothing is imported here: readers of documents use single checks, and `everything` uses readers.
+"""

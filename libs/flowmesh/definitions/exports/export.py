@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flowmesh.definitions.checks import check
+from flowmesh.definitions.checks.everything import check
 from flowmesh.definitions.exports.graph import graph_document
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.native import native_documents

@@ -7,7 +7,7 @@ catch what fails in them and say so in their value.
 
 import orjson
 
-from flowmesh.definitions.checks import check
+from flowmesh.definitions.checks.everything import check
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document, written_nodes
 from flowmesh.definitions.exports.states_blocks import Blocks
