@@ -98,12 +98,13 @@ def test_only_the_gateway_is_reachable() -> None:
 
 
 def test_compose_sets_known_settings() -> None:
-    """Every FLOWMESH_ name of the deployment is read by something."""
+    """Every FLOWMESH_ name of the deployment, and of the pages on it, is read by something."""
     from flowmesh.runtime import Settings
     from flowmesh.runtime.settings import OTHER_VARIABLES
 
     known = {f"FLOWMESH_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
-    used = set(re.findall(r"\bFLOWMESH_[A-Z_]+", CONTAINERFILE))
+    texts = CONTAINERFILE + sources.text("docs/docker.md") + sources.text("docs/install.md")
+    used = set(re.findall(r"\bFLOWMESH_[A-Z_]+", texts))
     used |= {key for entry in _built().values() for key in entry["environment"]}
     assert used <= known
 

@@ -8,6 +8,7 @@ import pytest
 from flowmesh.definitions.editor.bodies import POLICY
 from flowmesh.definitions.model import NATIVE_RETRY
 from flowmesh.plan.compiled import NEVER_RETRIED, RETRIED_BY_DEFAULT
+from flowmesh.gateway import openapi
 from tests.tidy import sources
 from tools import docs
 
@@ -54,3 +55,12 @@ def test_the_page_on_retries_tells_which_classes_are_retried() -> None:
     assert retried == RETRIED_BY_DEFAULT
     never = next(line for line in text.splitlines() if line.endswith('not even with `["*"]` |'))
     assert set(re.findall(r"`(\w+)`", never)) == NEVER_RETRIED
+
+
+def test_one_page_places_every_route_outside_the_main_api() -> None:
+    """docs/rest-apis.md names each path that is not below /api/v1, and the README links to it."""
+    page = sources.text("docs/rest-apis.md")
+    others = [path for path in openapi.document()["paths"] if not path.startswith("/api/v1/")]
+    others = [path for path in others if path not in ("/", "/swagger/{asset}")]
+    assert [path for path in others if f"{path}`" not in page] == []
+    assert "docs/rest-apis.md" in sources.text("README.md")

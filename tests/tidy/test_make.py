@@ -29,3 +29,15 @@ def test_ci_runs_what_people_run() -> None:
     """The CI machine has no checks of its own."""
     commands = [line for line in sources.text(".ci/run").splitlines() if line.startswith("make ")]
     assert commands == ["make check", "make test", "make test-long"]
+
+
+def test_the_demo_and_the_tests_wait_for_no_tool_of_developers() -> None:
+    """The demo installs the first lock, the tests the second; what checks installs the third."""
+    text = sources.text("Makefile").replace("$(RUNS)", ".venv/.linked")
+    text = text.replace("$(TESTS)", ".venv/.tests").replace("$(TOOLS)", ".venv/.tools")
+    rules = dict(re.findall(r"^([a-z-]+): (.*?) ## ", text, re.MULTILINE))
+    stages = {name: set(re.findall(r"\.venv/\.\w+", rules[name])) for name in rules}
+    assert stages["demo"] == stages["dev"] == stages["cluster"] == {".venv/.linked"}
+    assert stages["test"] == stages["faults"] == {".venv/.tests"}
+    assert stages["check"] == stages["gen"] == stages["compile"] == {".venv/.tools"}
+    assert stages["setup"] == {".venv/.tests", ".venv/.tools"}
