@@ -5,8 +5,9 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.executions import JsonText
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import read_value
 
 if TYPE_CHECKING:
@@ -125,14 +126,22 @@ def list_bulks(*, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = await client.list_bulks()
-        if common.json:
+        if common.structured:
             output.document([bulk_json(each) for each in found])
             return exit_codes.DONE
         rows = [
-            (each.id, each.action, each.status, f"{each.done}/{each.matched}", str(each.failed))
+            (
+                each.id,
+                each.action,
+                each.status,
+                f"{each.done}/{each.matched}",
+                str(each.failed),
+                output.age(each.created_at),
+            )
             for each in found
         ]
-        output.columns(("ID", "ACTION", "STATUS", "DONE", "FAILED"), rows)
+        header = ("ID", "ACTION", "STATUS", "DONE", "FAILED", "CREATED")
+        output.columns(header, rows, none="No bulks found.")
         return exit_codes.DONE
 
     return run(common, work)
@@ -173,7 +182,7 @@ def bulk_json(bulk: "Bulk") -> dict[str, Any]:
 
 
 def _show_preview(common: Common, count: int, ids: tuple[str, ...]) -> None:
-    if common.json:
+    if common.structured:
         output.document({"count": count, "executionIds": list(ids)})
         return
     output.line(f"{count} executions")
@@ -195,7 +204,7 @@ def _confirm(action: str, count: int, ids: tuple[str, ...]) -> None:
 
 async def _follow(client: "Client", common: Common, bulk: "Bulk") -> int:
     """A line that is written again and again on a terminal, else only the end."""
-    live = sys.stdout.isatty() and not common.json
+    live = sys.stdout.isatty() and not common.structured
     while bulk.status == "running":
         if live:
             sys.stdout.write(f"\r{_progress(bulk)}")
@@ -214,7 +223,7 @@ def _progress(bulk: "Bulk") -> str:
 
 
 def _told(common: Common, bulk: "Bulk") -> int:
-    if common.json:
+    if common.structured:
         output.document(bulk_json(bulk))
     else:
         output.line(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import Refused
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import SUFFIXES
 
 SETTLED_MS = 100

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded
+from flowmesh.cli.common import COMMON, Common, guarded
 from flowmesh.cli.definitions import Files, Flag
 from flowmesh.cli.problems import as_json, tell
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import Source, read_source
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def show(common: Common, problems: "Sequence[Problem]", source: Source) -> int:
     severities = ["warning" if problem.warning else "error" for problem in problems]
     errors = severities.count("error")
     told = list(zip(problems, severities, strict=True))
-    if common.json:
+    if common.structured:
         shown = [as_json(problem, severity, problem.place, source) for problem, severity in told]
         output.document({"valid": not errors, "problems": shown})
     else:
@@ -108,7 +109,7 @@ def _errors(code: str, common: Common) -> int:
     from flowmesh.errors.explained import explanation_of, nearest_code
 
     if not code:
-        if common.json:
+        if common.structured:
             output.document({reason.name: reason.meaning for reason in REASONS.values()})
         else:
             rows = [(reason.name, reason.meaning) for reason in REASONS.values()]
@@ -119,7 +120,7 @@ def _errors(code: str, common: Common) -> int:
         hint = f"did you mean {near}?" if near else "`flowmesh errors` lists all of them"
         raise Refused(f"there is no error {code}", hint, exit_codes.USAGE)
     reason, explained = REASONS[code], explanation_of(code)
-    if common.json:
+    if common.structured:
         output.document(
             {
                 "code": code,

@@ -1,6 +1,8 @@
 """The commands by name. Each is imported when it is called, so `flowmesh --help` is quick."""
 
 import re
+import shlex
+import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -10,14 +12,17 @@ from cyclopts import App, CycloptsError, Group
 from flowmesh import core
 from flowmesh.cli import output
 from flowmesh.cli.exit_codes import USAGE
+from flowmesh.cli.tokens import in_order
 
 DEFINITIONS = Group("Definitions", sort_key=1)
 EXECUTIONS = Group("Executions", sort_key=2)
 SUITE = Group("Suite", sort_key=3)
 
 EPILOGUE = """\
-Client commands take --json, and --address and --namespace, which
-FLOWMESH_ADDRESS and FLOWMESH_NAMESPACE set too.
+Client commands take, before or behind the command: -o json|yaml|wide, --json,
+--utc, --address, --namespace (-n) and --profile. FLOWMESH_ADDRESS,
+FLOWMESH_NAMESPACE and FLOWMESH_PROFILE set the last three; without an address
+the suite that runs in this folder is used. `flowmesh config` shows what holds.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 nothing answers."""
 
 # What a value is that could not be read, in place of the name that it has in Python.
@@ -37,8 +42,10 @@ class CommandLine(App):
         options.setdefault("exit_on_error", False)
         options.setdefault("print_error", False)
         options.setdefault("result_action", "return_int_as_exit_code_else_zero")
+        given = sys.argv[1:] if tokens is None else tokens
+        given = shlex.split(given) if isinstance(given, str) else list(given)
         try:
-            return super().__call__(tokens, **options)
+            return super().__call__(in_order(self, given), **options)
         except CycloptsError as error:
             text = _TYPE.sub(lambda found: _KINDS[found[0]], " ".join(str(error).split()))
             where = " ".join(["flowmesh", *(error.command_chain or ())])
@@ -95,23 +102,25 @@ _TRIGGER: tuple[Row, ...] = (
     ("fire", "triggers:fire", "Start an execution as if it had fired."),
 )
 _GET: tuple[Row, ...] = (
-    ("workflow", "definitions:get_workflow", "A workflow."),
-    ("task", "definitions:get_task", "A reusable task."),
-    ("execution", "executions:get_execution", "An execution."),
-    ("operation", "transforms:get_operation", "An operation of pipelines."),
+    ("workflow", "definitions:workflows", "A workflow, or all."),
+    ("task", "definitions:tasks", "A reusable task, or all."),
+    ("execution", "executions:executions", "An execution, or all, newest first."),
+    ("service", "services:services", "Registered service instances."),
+    ("operation", "transforms:operations", "An operation of pipelines, or all."),
 )
 _LIST: tuple[Row, ...] = (
-    ("workflows", "definitions:list_workflows", "Registered workflows."),
-    ("tasks", "definitions:list_tasks", "Reusable tasks."),
-    ("executions", "executions:list_executions", "Executions, newest first."),
+    ("workflows", "definitions:workflows", "Registered workflows."),
+    ("tasks", "definitions:tasks", "Reusable tasks."),
+    ("executions", "executions:executions", "Executions, newest first."),
     ("services", "services:services", "Registered service instances."),
     ("users", "definitions:task_users", "Workflows that use a task."),
-    ("operations", "transforms:list_operations", "Operations of pipelines."),
+    ("operations", "transforms:operations", "Operations of pipelines."),
 )
 _EXECUTIONS: tuple[Row, ...] = (
     ("start", "executions:start", "Start an execution."),
     ("watch", "watching:watch", "Follow an execution live."),
     ("history", "histories:history", "The events of an execution."),
+    ("logs", "logs:logs", "Log lines and failures of an execution's tasks."),
     ("trace", "histories:trace", "Where an execution's time went."),
     ("explain", "insights:explain", "Why an execution or a task waits."),
     ("state-at", "insights:state_at", "An execution as it was."),
@@ -175,6 +184,13 @@ _LINK_KEYS: tuple[Row, ...] = (
     ("rotate", "links:rotate_key", "Make a new key, and revoke older ones."),
     ("list", "links:list_keys", "Keys, who made them, until when they are good."),
 )
+_PROFILE: tuple[Row, ...] = (
+    ("list", "profiles:list_profiles", "List the profiles."),
+    ("show", "profiles:show_profile", "Show a profile, by default the one in use."),
+    ("set", "profiles:set_profile", "Make a profile, or change some of its fields."),
+    ("use", "profiles:use_profile", "Use a profile from now on; without a name none."),
+    ("delete", "profiles:delete_profile", "Delete a profile."),
+)
 _SUITE: tuple[Row, ...] = (
     ("services", "services:services", "Who is there, and how they are."),
     ("queues", "limits:queues", "How full the queues are, and why tasks wait."),
@@ -198,7 +214,7 @@ def _make() -> App:
     for group, rows in ((DEFINITIONS, _DEFINITIONS), (EXECUTIONS, _EXECUTIONS), (SUITE, _SUITE)):
         _add(made, rows, group=group)
     for name, text, rows in (
-        ("get", "Show one thing.", _GET),
+        ("get", "Show one thing by its name, or list all.", _GET),
         ("list", "List what is there.", _LIST),
         ("library", "Tasks and workflows that come with Flowmesh.", _LIBRARY),
         ("template", "Templates to start from.", _TEMPLATE),
@@ -218,6 +234,7 @@ def _make() -> App:
         _add(parent, rows)
         made.command(parent)
     for name, text, rows in (
+        ("profile", "Named addresses, namespaces and output formats.", _PROFILE),
         ("limits", "What holds tasks back at run time.", _LIMITS),
         ("link-keys", "What links to decide are signed with.", _LINK_KEYS),
     ):

@@ -7,16 +7,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.output import Format
+from flowmesh.cli.refusals import Refused
+from flowmesh.cli.targets import Target, chosen_profile, target, unreachable
 from flowmesh.errors import FlowmeshError, Timeout, Unavailable, Violation
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
-DEFAULT_ADDRESS = "127.0.0.1:7450"
 CONNECT_TIMEOUT_S = 3.0
+EVERYWHERE = Group("Common options", sort_key=100)
 
 # What to do about an error, by its reason.
 HINTS = {
@@ -37,48 +40,113 @@ HINTS = {
 }
 
 
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True)
-class Common:
-    """Options of every command."""
+_ADDRESS = Parameter(
+    help="host:port of the suite's gRPC; FLOWMESH_ADDRESS.", group=EVERYWHERE, show_default=False
+)
+_NAMESPACE = Parameter(
+    name=["--namespace", "-n"],
+    help="Namespace to work in; FLOWMESH_NAMESPACE.",
+    group=EVERYWHERE,
+    show_default=False,
+)
+_PROFILE = Parameter(help="Profile to use; FLOWMESH_PROFILE.", group=EVERYWHERE, show_default=False)
+_JSON = Parameter(name="--json", negative="", help="The same as -o json.", group=EVERYWHERE)
+_FORMAT = Parameter(
+    name=["--output", "-o"],
+    help="How to write to standard output.",
+    group=EVERYWHERE,
+    show_default=False,
+)
+_UTC = Parameter(negative="", help="Show times in UTC instead of local time.", group=EVERYWHERE)
 
-    address: Annotated[
-        str, Parameter(env_var="FLOWMESH_ADDRESS", help="host:port of the suite's gRPC.")
-    ] = DEFAULT_ADDRESS
-    namespace: Annotated[
-        str, Parameter(env_var="FLOWMESH_NAMESPACE", help="Namespace to work in.")
-    ] = "default"
-    json: Annotated[
-        bool, Parameter(name="--json", negative="", help="Write JSON to standard output.")
-    ] = False
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Base:
+    """Options of commands whose `-o` is something else."""
+
+    json: Annotated[bool, _JSON] = False
+
+    @property
+    def format(self) -> Format | None:
+        """The format that a flag names; None without one."""
+        return "json" if self.json else None
+
+    @property
+    def structured(self) -> bool:
+        """Whether standard output holds documents and nothing else."""
+        return output.structured()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Written(Base):
+    """Options of commands that need no suite and no profile."""
+
+    output: Annotated[Format | None, _FORMAT] = None
+
+    @property
+    def format(self) -> Format | None:
+        return self.output or super().format
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Reach(Base):
+    """The suite, with the options of `Base`."""
+
+    address: Annotated[str, _ADDRESS] = ""
+    namespace: Annotated[str, _NAMESPACE] = ""
+    profile: Annotated[str, _PROFILE] = ""
+
+    @property
+    def target(self) -> Target:
+        return target(address=self.address, namespace=self.namespace, profile=self.profile)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common(Reach):
+    """Options of every other command."""
+
+    output: Annotated[Format | None, _FORMAT] = None
+    utc: Annotated[bool, _UTC] = False
+
+    @property
+    def format(self) -> Format | None:
+        return self.output or super().format
 
 
 COMMON = Common()
 
 
-class Refused(Exception):
-    """The command cannot do what it was asked; one line says why, another what would help."""
-
-    def __init__(self, text: str, hint: str = "", code: int = exit_codes.FAILED) -> None:
-        super().__init__(text)
-        self.text = text
-        self.hint = hint
-        self.code = code
-
-
-def run(common: Common, work: Callable[["Client"], Awaitable[int]]) -> int:
+def run(common: Reach, work: Callable[["Client"], Awaitable[int]]) -> int:
     """Runs `work` with a connected client; the exit code, also of what went wrong."""
     return guarded(common, lambda: asyncio.run(_connected(common, work)))
 
 
-def guarded(common: Common, work: Callable[[], int]) -> int:
+def guarded(common: Base, work: Callable[[], int]) -> int:
     """Runs `work`; every foreseeable failure is one line on standard error."""
+    with output.styled(common.format or "table"):
+        return _guarded(common, lambda: _in_style(common, work))
+
+
+def _in_style(common: Base, work: Callable[[], int]) -> int:
+    """Runs `work` with the output format of the profile where no flag names one."""
+    if not isinstance(common, Reach):
+        return work()
+    chosen = common.format or chosen_profile(common.profile).output or "table"
+    with output.styled(chosen, utc=isinstance(common, Common) and common.utc):
+        return work()
+
+
+def _guarded(common: Base, work: Callable[[], int]) -> int:
     try:
         return work()
     except FlowmeshError as error:
         return _report(common, error)
     except Refused as error:
-        if common.json:
+        if common.structured:
             output.document(_refused_json(error))
         _say(error.text, error.hint)
         return error.code
@@ -97,23 +165,20 @@ def guarded(common: Common, work: Callable[[], int]) -> int:
         return exit_codes.DONE
 
 
-async def _connected(common: Common, work: Callable[["Client"], Awaitable[int]]) -> int:
+async def _connected(common: Reach, work: Callable[["Client"], Awaitable[int]]) -> int:
     from flowmesh.sdk import Client
 
-    async with Client(common.address, common.namespace) as client:
+    where = common.target
+    async with Client(where.address.value, where.namespace.value) as client:
         try:
             await client.ready(CONNECT_TIMEOUT_S)
         except Unavailable:
-            raise Refused(
-                f"nothing answers at {common.address}",
-                "`flowmesh dev` starts a suite; --address or FLOWMESH_ADDRESS name another one",
-                exit_codes.UNREACHABLE,
-            ) from None
+            raise await asyncio.to_thread(unreachable, where.address) from None
         return await work(client)
 
 
-def _report(common: Common, error: FlowmeshError) -> int:
-    if common.json:
+def _report(common: Base, error: FlowmeshError) -> int:
+    if common.structured:
         output.document(error_json(error))
     _say(f"{error.message} [{error.reason}]", HINTS.get(error.reason, ""))
     for violation in error.violations:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded
+from flowmesh.cli.common import COMMON, Common, guarded
+from flowmesh.cli.refusals import Refused
 
 Shell = Literal["bash", "zsh", "fish"]
 SHELLS: tuple[Shell, ...] = ("bash", "zsh", "fish")
@@ -37,13 +38,13 @@ def _completion(shell: Shell, install: bool, common: Common) -> int:
 
     if not install:
         script = app.generate_completion(shell=shell)
-        if common.json:
+        if common.structured:
             output.document({"shell": shell, "script": script})
         else:
             output.line(script)
         return exit_codes.DONE
     path = app.install_completion(shell=shell)
-    if common.json:
+    if common.structured:
         output.document({"shell": shell, "path": str(path)})
     else:
         output.line(f"installed {path}; open a new shell to use it")

@@ -3,22 +3,26 @@
 import asyncio
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowmesh import core
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, DEFAULT_ADDRESS, Common, Refused, guarded
+from flowmesh.cli.common import COMMON, Common, guarded
 from flowmesh.cli.promises import promises
+from flowmesh.cli.refusals import Refused
+from flowmesh.cli.targets import Choice, profile_choice
 
 if TYPE_CHECKING:
     from flowmesh.runtime.settings import Settings
 
 # Variables that are no settings of a process: of the command line, and of flowmesh.core.
 CLIENT_SETTINGS = {
-    "address": (DEFAULT_ADDRESS, "host:port the client commands talk to"),
-    "namespace": ("default", "namespace the client commands work in"),
-    "core": ("", "the execution core that runs; chosen with pure or compiled"),
+    "address": "host:port the client commands talk to",
+    "namespace": "namespace the client commands work in",
+    "profile": "profile the client commands use",
+    "core": "the execution core that runs; chosen with pure or compiled",
 }
 _PASSWORD = re.compile(r"(?<=://)([^/@]*)@")
 
@@ -37,16 +41,18 @@ def config(*, common: Common = COMMON) -> int:
     """Print each setting, its value, where it comes from, and what it means.
 
     Settings come from FLOWMESH_* in the environment; flags of `dev` and `serve` override them.
+    The address and the namespace of client commands may also come from a profile, the address
+    from a suite that runs in this folder.
     Behind them stand the settings of the servers that keep what is committed through a crash.
     """
     return guarded(common, lambda: _config(common))
 
 
 def _config(common: Common) -> int:
-    settings = read_settings(dict(os.environ))
+    settings = [*client_settings(common), *read_settings(dict(os.environ))]
     kept = asyncio.run(promises(current_settings()))
     unknown = unknown_names(dict(os.environ))
-    if common.json:
+    if common.structured:
         output.document(
             {
                 "settings": [
@@ -77,21 +83,34 @@ def _config(common: Common) -> int:
     return exit_codes.DONE
 
 
-def read_settings(environment: dict[str, str]) -> list[Setting]:
-    """All settings, those of the client first. Passwords in addresses are not shown."""
+def client_settings(common: Common) -> list[Setting]:
+    """What a client command given the same flags would use."""
+    where = common.target
+    choices = {
+        "address": where.address,
+        "namespace": where.namespace,
+        "profile": profile_choice(common.profile),
+        "core": Choice(core.kind(), _source("core", os.environ)),
+    }
+    return [
+        Setting(name, choice.value, choice.source, CLIENT_SETTINGS[name])
+        for name, choice in choices.items()
+    ]
+
+
+def _source(name: str, environment: Mapping[str, str]) -> str:
     from flowmesh.runtime.settings import ENV_PREFIX
 
+    variable = ENV_PREFIX + name.upper()
+    return f"environment {variable}" if variable in environment else "default"
+
+
+def read_settings(environment: dict[str, str]) -> list[Setting]:
+    """All settings of a process. Passwords in addresses are not shown."""
     found = []
-    for name, (default, meaning) in CLIENT_SETTINGS.items():
-        variable = ENV_PREFIX + name.upper()
-        given = environment.get(variable)
-        source = f"environment {variable}" if given is not None else "default"
-        value = core.kind() if name == "core" else given if given is not None else default
-        found.append(Setting(name, value, source, meaning))
     settings = current_settings()
     for name, field in type(settings).model_fields.items():
-        variable = ENV_PREFIX + name.upper()
-        source = f"environment {variable}" if variable in environment else "default"
+        source = _source(name, environment)
         value = _PASSWORD.sub("***@", str(getattr(settings, name)))
         found.append(Setting(name, value, source, field.description or ""))
     return found

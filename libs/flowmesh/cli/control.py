@@ -1,12 +1,13 @@
-"""`retry`, `skip`, `complete`, `override`, `step`, `rerun`."""
+"""`retry`, `skip`, `complete`, `override`, `step`, `rerun`, `replay`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.executions import JsonText
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.shapes import value_json
 from flowmesh.cli.sources import read_value
 
@@ -139,7 +140,7 @@ def approvals(assignee: str = "", /, *, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = [one async for one in client.approvals(assignee)]
-        if common.json:
+        if common.structured:
             output.document(
                 [
                     {
@@ -162,11 +163,12 @@ def approvals(assignee: str = "", /, *, common: Common = COMMON) -> int:
                 one.workflow_id,
                 one.node,
                 ", ".join(one.assignees) or "anybody",
-                output.moment(one.asked_at),
+                output.age(one.asked_at),
             )
             for one in found
         ]
-        output.columns(("EXECUTION", "WORKFLOW", "TASK", "ASKS", "SINCE"), rows)
+        header = ("EXECUTION", "WORKFLOW", "TASK", "ASKS", "SINCE")
+        output.columns(header, rows, none="No approvals found.")
         return exit_codes.DONE
 
     return run(common, work)
@@ -187,7 +189,7 @@ def _decide(
     async def work(client: "Client") -> int:
         handle = client.handle(execution)
         outcome = await handle.decide(node, by=by, approved=approved, comment=comment, **values)
-        if common.json:
+        if common.structured:
             output.document({"executionId": execution, "node": node, "outcome": outcome or None})
         else:
             output.line(f"{execution}: {node} is {outcome or 'still waiting for others'}")
@@ -215,7 +217,7 @@ def _steer(
     async def work(client: "Client") -> int:
         handle = client.handle(execution)
         sequence = await getattr(handle, call)(node, **values, reason=reason)
-        if common.json:
+        if common.structured:
             output.document({"executionId": execution, "node": node, "sequence": sequence})
         else:
             output.line(f"{execution}: {node} is {told}")
@@ -280,7 +282,7 @@ async def _first_stopped(handle: "Handle") -> str:
 async def _show_stops(common: Common, handle: "Handle") -> int:
     found = await handle.describe()
     stopped = [one.id for one in found.nodes if one.held and one.status == "pending"]
-    if common.json:
+    if common.structured:
         output.document({"executionId": found.id, "status": found.status, "stopped": stopped})
         return exit_codes.DONE
     output.line(f"{found.id}: {found.status}")
@@ -350,7 +352,7 @@ def rerun(
 
 
 def _show_plan(common: Common, execution: str, planned: "RerunPlan", started: str) -> int:
-    if common.json:
+    if common.structured:
         output.document(
             {
                 "executionId": started or None,

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, error_json, guarded, run
+from flowmesh.cli.executions import one_only
 from flowmesh.cli.problems import as_json, tell
 from flowmesh.cli.sources import Source, read_source
 from flowmesh.cli.versions import chosen
@@ -48,7 +49,7 @@ def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
             if not error.violations:
                 raise
             return _refused(common, error, source)
-        if common.json:
+        if common.structured:
             output.document(
                 {
                     "resources": [
@@ -125,7 +126,7 @@ def validate(
 
 def show_checked(common: Common, found: "Validation", source: Source) -> int:
     """All problems, whom it would affect, and a verdict, which is the exit code too."""
-    if common.json:
+    if common.structured:
         output.document(
             {
                 "valid": found.valid,
@@ -144,8 +145,16 @@ def show_checked(common: Common, found: "Validation", source: Source) -> int:
     return exit_codes.DONE if found.valid else exit_codes.FAILED
 
 
-def get_workflow(name: str, /, *, version: str = "", common: Common = COMMON) -> int:
-    """Show one version of a workflow.
+def workflows(
+    name: str = "",
+    /,
+    *,
+    version: str = "",
+    where: str = "",
+    limit: int = LIMIT,
+    common: Common = COMMON,
+) -> int:
+    """Show one version of a workflow; without a name list the newest versions of all.
 
     Parameters
     ----------
@@ -153,10 +162,18 @@ def get_workflow(name: str, /, *, version: str = "", common: Common = COMMON) ->
         Id of the workflow.
     version
         Which version, by number or label; the newest if left out.
+    where
+        Of a list: terms `id:prefix*` and `label.key=value`, joined by spaces.
+    limit
+        Of a list: at most so many; 0 is all.
     """
 
     async def work(client: "Client") -> int:
-        return _show(common, await client.get_workflow(name, version=chosen(version)))
+        if name:
+            one_only(name, where)
+            return _show(common, await client.get_workflow(name, version=chosen(version)))
+        found = client.list_workflows(where=where)
+        return await _list(common, found, limit, "FORMAT", "No workflows found.")
 
     return run(common, work)
 
@@ -174,7 +191,7 @@ def task_users(name: str, /, *, version: int = 0, common: Common = COMMON) -> in
 
     async def work(client: "Client") -> int:
         users = [user async for user in client.task_users(name, version=version)]
-        if common.json:
+        if common.structured:
             output.document([_user_json(user) for user in users])
             return exit_codes.DONE
         rows = [
@@ -187,14 +204,17 @@ def task_users(name: str, /, *, version: int = 0, common: Common = COMMON) -> in
             )
             for user in users
         ]
-        output.columns(("WORKFLOW", "VERSION", "NAMESPACE", "USES", "LABELS"), rows)
+        header = ("WORKFLOW", "VERSION", "NAMESPACE", "USES", "LABELS")
+        output.columns(header, rows, none="No users found.")
         return exit_codes.DONE
 
     return run(common, work)
 
 
-def get_task(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
-    """Show one version of a reusable task.
+def tasks(
+    name: str = "", /, *, version: int = 0, limit: int = LIMIT, common: Common = COMMON
+) -> int:
+    """Show one version of a reusable task; without a name list the newest versions of all.
 
     Parameters
     ----------
@@ -202,64 +222,38 @@ def get_task(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
         Name of the task.
     version
         Which version; 0 is the newest.
-    """
-
-    async def work(client: "Client") -> int:
-        return _show(common, await client.get_task(name, version=version))
-
-    return run(common, work)
-
-
-def list_workflows(*, where: str = "", limit: int = LIMIT, common: Common = COMMON) -> int:
-    """List the newest versions of all workflows.
-
-    Parameters
-    ----------
-    where
-        Terms `id:prefix*` and `label.key=value`, joined by spaces.
     limit
-        At most so many; 0 is all.
+        Of a list: at most so many; 0 is all.
     """
 
     async def work(client: "Client") -> int:
-        return await _list(common, client.list_workflows(where=where), limit, "FORMAT")
+        if name:
+            return _show(common, await client.get_task(name, version=version))
+        return await _list(common, client.list_tasks(), limit, "TYPE", "No tasks found.")
 
     return run(common, work)
 
 
-def list_tasks(*, limit: int = LIMIT, common: Common = COMMON) -> int:
-    """List the newest versions of all reusable tasks.
-
-    Parameters
-    ----------
-    limit
-        At most so many; 0 is all.
-    """
-
-    async def work(client: "Client") -> int:
-        return await _list(common, client.list_tasks(), limit, "TYPE")
-
-    return run(common, work)
-
-
-async def _list(common: Common, items: Any, limit: int, word: str) -> int:
+async def _list(common: Common, items: Any, limit: int, word: str, none: str) -> int:
     found: list[Stored] = []
     async for item in items:
         found.append(item)
         if len(found) == limit:
             break
-    if common.json:
+    if common.structured:
         output.document([_stored_json(item, definition=False) for item in found])
         return exit_codes.DONE
     rows = [
-        (item.id, str(item.version), item.format, output.moment(item.created_at)) for item in found
+        (item.id, str(item.version), item.format, output.age(item.created_at), item.digest)
+        for item in found
     ]
-    output.columns(("NAME", "VERSION", word, "CREATED"), rows)
+    header = ("NAME", "VERSION", word, "CREATED", "DIGEST")
+    output.columns(header, rows, none=none, only_wide={"DIGEST"})
     return exit_codes.DONE
 
 
 def _show(common: Common, stored: "Stored") -> int:
-    if common.json:
+    if common.structured:
         output.document(_stored_json(stored))
         return exit_codes.DONE
     import yaml
@@ -308,7 +302,7 @@ def _refused(common: Common, error: FlowmeshError, source: Source) -> int:
     """Every problem with the file it is in."""
     from flowmesh.sdk import Problem
 
-    if common.json:
+    if common.structured:
         shown = error_json(error)
         for detail, violation in zip(shown["error"]["details"], error.violations, strict=True):
             if place := source.place(violation.line, violation.column):

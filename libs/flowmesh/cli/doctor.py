@@ -18,6 +18,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, CONNECT_TIMEOUT_S, Common, guarded
 from flowmesh.cli.configuration import current_settings
 from flowmesh.cli.promises import NotAsked, ask_postgres
+from flowmesh.cli.targets import explained
 
 if TYPE_CHECKING:
     from flowmesh.runtime.settings import Settings
@@ -74,7 +75,7 @@ async def _doctor(common: Common, data_dir: str) -> int:
         if name == "PostgreSQL" and address and found.verdict != "failed":
             findings.append(await durable(address))
     failed = any(finding.verdict == "failed" for finding in findings)
-    if common.json:
+    if common.structured:
         output.document(
             {
                 "healthy": not failed,
@@ -252,18 +253,19 @@ async def suite(common: Common) -> list[Finding]:
     from flowmesh.errors import FlowmeshError, Unavailable
     from flowmesh.sdk import Client
 
-    async with Client(common.address, common.namespace) as client:
+    where = common.target.address
+    async with Client(where.value, common.target.namespace.value) as client:
         try:
             await client.ready(CONNECT_TIMEOUT_S)
         except Unavailable:
-            text = f"nothing answers at {common.address}"
-            return [Finding("suite", "warning", text, "`flowmesh dev` starts one")]
+            text, hint = await asyncio.to_thread(explained, where)
+            return [Finding("suite", "warning", text, hint)]
         try:
             instances = [instance async for instance in client.services()]
         except FlowmeshError as error:
             hint = "is a registry part of it?"
-            return [Finding("suite", "failed", f"{common.address}: {error.message}", hint)]
-    found = [Finding("suite", "ok", f"{common.address} answers, {len(instances)} instances")]
+            return [Finding("suite", "failed", f"{where.value}: {error.message}", hint)]
+    found = [Finding("suite", "ok", f"{where.value} answers, {len(instances)} instances")]
     sick = [instance for instance in instances if instance.status in ("UNHEALTHY", "DEGRADED")]
     for instance in sick:
         found.append(Finding(instance.name, "warning", f"{instance.id} is {instance.status}"))

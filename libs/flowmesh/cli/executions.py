@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
-from flowmesh.cli.shapes import MARKS, execution_json, in_lines, node_json, node_line, value_json
+from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.refusals import Refused
+from flowmesh.cli.shapes import MARKS, execution_json, node_line, value_json
 from flowmesh.cli.sources import read_value
 from flowmesh.cli.versions import chosen
 
@@ -23,6 +24,8 @@ StatusWord = Literal[
 JsonText = Annotated[str, Parameter(allow_leading_hyphen=True)]
 WAIT_TIMEOUT_S = 30.0
 LIMIT = 100
+HEADER = ("ID", "WORKFLOW", "STATUS", "STARTED", "DURATION", "VERSION", "ENDED", "ERROR")
+ONLY_WIDE = frozenset({"VERSION", "ENDED", "ERROR"})
 
 
 def start(
@@ -73,7 +76,7 @@ def start(
         if wait:
             await handle.wait(timeout)
             return show(common, await handle.describe(), brief=True)
-        if common.json:
+        if common.structured:
             output.document({"executionId": handle.id, "created": handle.created})
             return exit_codes.DONE
         output.line(handle.id)
@@ -117,33 +120,11 @@ def waits(hold: "Hold") -> str:
     return f"at {output.moment(hold.until)}{quiet}"
 
 
-def get_execution(execution: str, /, *, task: str = "", common: Common = COMMON) -> int:
-    """Show an execution with its tasks, those of the items of its maps included.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    task
-        Show only this task with its output, such as each[3]/charge.
-    """
-
-    async def work(client: "Client") -> int:
-        if task:
-            found = await client.get_execution(execution, node=task)
-            output.document(node_json(found.nodes[0]))
-        else:
-            show(common, await client.get_execution(execution, ended_items=True))
-        return exit_codes.DONE
-
-    return run(common, work)
-
-
 def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
     """Prints it; the exit code says whether it completed."""
     completed = execution.status == "completed"
     code = exit_codes.DONE if completed or not execution.status.ended else exit_codes.FAILED
-    if common.json:
+    if common.structured:
         output.document(execution_json(execution))
         return code
     took = output.duration(execution.duration_ms) if execution.status.ended else ""
@@ -169,17 +150,16 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
             output.line(f"  variable {name} = {output.compact(value)}")
     if not brief or not completed:
         now = datetime.now(UTC)
-        nodes, left_out = in_lines(execution.nodes)
-        for node in nodes:
+        for node in execution.nodes:
             output.line(f"  {node_line(node, now)}")
-        if left_out:
-            output.line(f"  … {left_out:,} more tasks of items that have ended; --json has them")
     if completed:
         output.document(value_json(execution.output))
     return code
 
 
-def list_executions(
+def executions(
+    execution: str = "",
+    /,
     *,
     workflow: str = "",
     status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
@@ -188,10 +168,12 @@ def list_executions(
     limit: int = LIMIT,
     common: Common = COMMON,
 ) -> int:
-    """List executions, newest first.
+    """Show an execution with all its tasks; without an id list executions, newest first.
 
     Parameters
     ----------
+    execution
+        Id of the execution.
     workflow
         Only those of this workflow.
     status
@@ -205,23 +187,34 @@ def list_executions(
     """
 
     async def work(client: "Client") -> int:
+        if execution:
+            one_only(execution, workflow, status, after, before)
+            show(common, await client.get_execution(execution))
+            return exit_codes.DONE
         found: list[Execution] = []
-        async for execution in client.list_executions(
+        async for each in client.list_executions(
             workflow_id=workflow,
             statuses=status or (),
             started_after=after,
             started_before=before,
         ):
-            found.append(execution)
+            found.append(each)
             if len(found) == limit:
                 break
-        if common.json:
-            output.document([execution_json(execution, whole=False) for execution in found])
+        if common.structured:
+            output.document([execution_json(each, whole=False) for each in found])
             return exit_codes.DONE
         table(found)
         return exit_codes.DONE
 
     return run(common, work)
+
+
+def one_only(name: str, *filters: object) -> None:
+    """Refuses filters of a list beside the name of one thing."""
+    if any(filters):
+        hint = f"leave out the filters to show {name}, or the name to list"
+        raise Refused(f"a filter does not go with {name}", hint, exit_codes.USAGE)
 
 
 def table(found: Iterable["Execution"]) -> None:
@@ -231,12 +224,15 @@ def table(found: Iterable["Execution"]) -> None:
             execution.id,
             execution.workflow_id,
             str(execution.status),
-            output.moment(execution.started_at),
+            output.age(execution.started_at),
             output.duration(execution.duration_ms),
+            str(execution.workflow_version),
+            output.age(execution.ended_at),
+            execution.failure.error_class if execution.failure else "-",
         )
         for execution in found
     ]
-    output.columns(("ID", "WORKFLOW", "STATUS", "STARTED", "DURATION"), rows)
+    output.columns(HEADER, rows, none="No executions found.", only_wide=ONLY_WIDE)
 
 
 def cancel(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
@@ -336,7 +332,7 @@ def signal(
 
     async def work(client: "Client") -> int:
         sequence = await client.handle(execution).signal(name, value, request_id=request_id)
-        if common.json:
+        if common.structured:
             output.document({"executionId": execution, "signal": name, "sequence": sequence})
         else:
             output.line(f"{execution}: {name} is event {sequence}")
@@ -353,7 +349,7 @@ def signal(
 
 
 def _told(common: Common, execution: str, status: str) -> int:
-    if common.json:
+    if common.structured:
         output.document({"executionId": execution, "status": status})
     else:
         output.line(f"{execution}: {status}")

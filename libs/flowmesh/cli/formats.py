@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import Reach, guarded, run
 from flowmesh.cli.definitions import Files
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import PYTHON, SUFFIXES, read_source
 
 if TYPE_CHECKING:
     from flowmesh.definitions import Workflow
     from flowmesh.sdk import Client
 
+REACH = Reach()
 To = Annotated[
     Literal["yaml", "json", "native", "python", "steps", "graph", "serverless", "states"],
     Parameter(name=["--to", "-t"], help="Format, or only another text: yaml or json."),
@@ -30,7 +32,7 @@ def convert(
     file: Files,
     to: To,
     out: Annotated[str, Parameter(name=["--out", "-o"], help="File to write.")] = "",
-    common: Common = COMMON,
+    common: Reach = REACH,
 ) -> int:
     """Write definitions in another format, all of what they say or not at all.
 
@@ -69,7 +71,7 @@ def graph(
     out: Out = "",
     version: int = 0,
     execution: str = "",
-    common: Common = COMMON,
+    common: Reach = REACH,
 ) -> int:
     """Draw a workflow: of a file, one that is registered, or that of an execution.
 
@@ -103,7 +105,7 @@ def graph(
     return run(common, work)
 
 
-def _draw_execution(common: Common, execution: str, kind: Kind, out: str) -> int:
+def _draw_execution(common: Reach, execution: str, kind: Kind, out: str) -> int:
     async def work(client: "Client") -> int:
         from flowmesh.definitions import load_workflow
 

@@ -31,8 +31,8 @@ def history(execution: str, /, *, after: int = 0, common: Common = COMMON) -> in
 
     async def work(client: "Client") -> int:
         async for event in client.history(execution, after=after):
-            if common.json:
-                output.json_line(event.as_json())
+            if common.structured:
+                output.stream_document(event.as_json())
             else:
                 output.line(event_line(event))
         return exit_codes.DONE
@@ -132,7 +132,7 @@ def trace(execution: str, /, *, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         report = await client.trace(execution)
-        if common.json:
+        if common.structured:
             document(report)
             return exit_codes.DONE
         found = await client.get_execution(execution, ended_items=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import read_source
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def state_at(execution: str, at: str = "", /, *, common: Common = COMMON) -> int
 
     async def work(client: "Client") -> int:
         report = await client.state_at(execution, _moment(at))
-        if common.json:
+        if common.structured:
             document(report)
         else:
             _show_state(report)
@@ -109,7 +110,7 @@ def compare(left: str, right: str, /, *, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         report = await client.compare(left, right)
-        if common.json:
+        if common.structured:
             document(report)
         else:
             _show_comparison(report)
@@ -180,7 +181,7 @@ def watch_variable(execution: str, path: str, /, *, common: Common = COMMON) -> 
 
     async def work(client: "Client") -> int:
         report = await client.watch_variable(execution, path)
-        if common.json:
+        if common.structured:
             document(report)
         else:
             _show_watch(report)
@@ -224,7 +225,7 @@ def explain(target: str, /, *, task: str = "", common: Common = COMMON) -> int:
         if not target.startswith("exec-"):
             return _show_diagnosis(common, await client.explain_workflow(target))
         report = await client.explain(target, task)
-        if common.json:
+        if common.structured:
             document(report)
         else:
             _show_explanation(report)
@@ -285,7 +286,7 @@ def _explain_file(common: Common, name: str) -> int:
 
 
 def _show_diagnosis(common: Common, report: "Diagnosis") -> int:
-    if common.json:
+    if common.structured:
         document(report)
     else:
         version = f" v{report.version}" if report.version else ""
@@ -309,7 +310,7 @@ def bottlenecks(workflow: str, /, *, executions: int = 0, common: Common = COMMO
 
     async def work(client: "Client") -> int:
         report = await client.bottlenecks(workflow, executions=executions)
-        if common.json:
+        if common.structured:
             document(report)
         else:
             _show_bottlenecks(report)
@@ -338,7 +339,7 @@ def _show_bottlenecks(report: "Bottlenecks") -> None:
         for node in report.nodes
     ]
     header = ("TASK", "SHARE", "BY", "RUN P50", "P99", "WAIT P99", "FAILED")
-    output.columns(header, rows)
+    output.columns(header, rows, none="No tasks found.")
     if report.nodes:
         _paragraph(report.nodes[0].text, "")
 

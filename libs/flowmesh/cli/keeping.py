@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, run
+from flowmesh.cli.common import COMMON, Common, run
 from flowmesh.cli.executions import show, table
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.shapes import execution_json
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def set_retention(span: str, /, *, common: Common = COMMON) -> int:
 
 async def _retention(client: "Client", common: Common) -> int:
     kept_ms, own = await client.retention()
-    if common.json:
+    if common.structured:
         output.document({"retentionMs": kept_ms, "own": own})
     else:
         whose = "said by the namespace" if own else "the setting of the suite"
@@ -78,7 +79,7 @@ def list_archived(
         found = await client.list_archived(
             workflow_id=workflow, started_after=after, started_before=before
         )
-        if common.json:
+        if common.structured:
             output.document([execution_json(each, whole=False) for each in found])
         else:
             table(found)
@@ -157,7 +158,7 @@ def erase(execution: str, /, *, reason: str = "", common: Common = COMMON) -> in
 
 
 def _told(common: Common, execution: str, what: str) -> int:
-    if common.json:
+    if common.structured:
         output.document({"executionId": execution, what: True})
     else:
         output.line(f"{execution}: {what}")

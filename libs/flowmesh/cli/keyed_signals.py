@@ -36,10 +36,10 @@ def signal_by_key(
 
     async def work(client: "Client") -> int:
         told = await client.signal_by_key(name, key, value, request_id=request_id)
-        if common.json:
+        if common.structured:
             found = [{"executionId": one, "sequence": number} for one, number in told.items()]
             output.document({"signal": name, "key": key, "executions": found})
-        for execution, sequence in () if common.json else told.items():
+        for execution, sequence in () if common.structured else told.items():
             output.line(f"{execution}: {name} is event {sequence}")
         return exit_codes.DONE
 

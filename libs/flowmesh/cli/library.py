@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.exit_codes import USAGE
+from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
@@ -14,10 +15,14 @@ _HINT = "`flowmesh library list` shows what is there"
 
 def list_library(*, common: Common = COMMON) -> int:
     """List the tasks and workflows that come with Flowmesh."""
+    return guarded(common, lambda: _list(common))
+
+
+def _list(common: Common) -> int:
     from flowmesh.library import items
 
     found = [item for item in items() if item.kind != "WorkflowTemplate"]
-    if common.json:
+    if common.structured:
         output.document(
             [
                 {
@@ -52,7 +57,7 @@ def show_library(name: str, /, *, common: Common = COMMON) -> int:
         found = next((item for item in items() if item.name == name), None)
         if found is None:
             raise Refused(f"the library has no {name!r}", _HINT, USAGE)
-        if common.json:
+        if common.structured:
             output.document(found.document)
         else:
             output.line(found.text.rstrip())
@@ -73,7 +78,7 @@ def install_library(*names: str, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         applied = await client.apply(source)
-        if common.json:
+        if common.structured:
             output.document(
                 [
                     {"kind": r.kind, "name": r.name, "version": r.version, "created": r.created}

@@ -87,7 +87,7 @@ def remove_limit(
 
     async def work(client: "Client") -> int:
         deleted = await client.delete_limit(kind, subject, reason=reason)
-        if common.json:
+        if common.structured:
             output.document({"deleted": deleted})
         elif not deleted:
             output.problem(f"flowmesh: there is no limit of {kind} {subject}".rstrip())
@@ -101,7 +101,7 @@ def list_limits(*, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = await client.limits()
-        if common.json:
+        if common.structured:
             output.document(_json(asdict(found)))
             return exit_codes.DONE
         _show(found)
@@ -127,7 +127,7 @@ def _show(found: "Limits") -> None:
         if (each.kind, each.subject) not in used
     ]
     header = ("KIND", "SUBJECT", "KEY", "IN USE", "WAITING", "LIMIT", "PER SECOND", "ROOM")
-    output.columns(header, sorted(rows))
+    output.columns(header, sorted(rows), none="No limits found.")
 
 
 def _numbers(each: Any, sizes: dict[tuple[str, str], int]) -> tuple[str, str, str]:
@@ -146,14 +146,14 @@ def limit_changes(*, limit: int = 20, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = await client.limit_changes(size=limit)
-        if common.json:
+        if common.structured:
             output.document([_json(asdict(each)) for each in found])
             return exit_codes.DONE
         rows = [
-            (output.moment(each.at), each.action, each.subject, each.actor, each.reason)
+            (output.age(each.at), each.action, each.subject, each.actor, each.reason)
             for each in found
         ]
-        output.columns(("WHEN", "WHAT", "OF", "WHO", "WHY"), rows)
+        output.columns(("WHEN", "WHAT", "OF", "WHO", "WHY"), rows, none="No changes found.")
         return exit_codes.DONE
 
     return run(common, work)
@@ -202,7 +202,7 @@ def queues(*, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = await client.queues()
-        if common.json:
+        if common.structured:
             output.document([_json(asdict(each)) for each in found])
             return exit_codes.DONE
         rows = [
@@ -219,7 +219,7 @@ def queues(*, common: Common = COMMON) -> int:
             for each in found
         ]
         header = ("QUEUE", "TYPE", "READY", "HELD", "RUNNING", "OLDEST", "FAILED", "WORKERS")
-        output.columns(header, rows)
+        output.columns(header, rows, none="No queues found.")
         for each in found:
             for line in _sizing(each):
                 output.line(line)
@@ -256,12 +256,14 @@ def dead_letters(*, limit: int = 50, common: Common = COMMON) -> int:
             found.append(each)
             if len(found) >= limit:
                 break
-        if common.json:
+        if common.structured:
             output.document([_json(asdict(each)) for each in found])
             return exit_codes.DONE
+        if not found:
+            output.nothing("No dead letters found.")
         for each in found:
             tried = f"{each.queue}/{each.task_type} x{each.attempts}"
-            output.line(f"{output.moment(each.failed_at)}  {each.execution_id}  {each.node}")
+            output.line(f"{output.age(each.failed_at)}  {each.execution_id}  {each.node}")
             output.line(f"  {tried}  {each.error_class}: {each.message}"[:LINE_MAX])
         return exit_codes.DONE
 
@@ -273,7 +275,7 @@ def breakers(*, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = await client.breakers()
-        if common.json:
+        if common.structured:
             output.document([_json(asdict(each)) for each in found])
             return exit_codes.DONE
         rows = [
@@ -286,14 +288,15 @@ def breakers(*, common: Common = COMMON) -> int:
             )
             for each in found
         ]
-        output.columns(("UPSTREAM", "STATE", "TRIED IN", "FAILED", "WORKER SERVICE"), rows)
+        header = ("UPSTREAM", "STATE", "TRIED IN", "FAILED", "WORKER SERVICE")
+        output.columns(header, rows, none="No open circuit breakers found.")
         return exit_codes.DONE
 
     return run(common, work)
 
 
 def _done(common: Common, unreachable: tuple[str, ...], said: dict[str, Any]) -> int:
-    if common.json:
+    if common.structured:
         output.document({**said, "unreachable": list(unreachable)})
     for address in unreachable:
         output.problem(f"flowmesh: {address} did not answer; it follows within a second")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.refusals import Refused
 from flowmesh.definitions.durations import duration_ms
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def approval_link(
     async def work(client: "Client") -> int:
         handle = client.handle(execution)
         made = await handle.approval_link(node, by=by, decision=only, valid=_duration(valid))
-        if common.json:
+        if common.structured:
             output.document(
                 {
                     "executionId": execution,
@@ -83,7 +84,7 @@ def rotate_key(
 
     async def work(client: "Client") -> int:
         made = await client.rotate_link_key(revoke=revoke, reason=reason)
-        if common.json:
+        if common.structured:
             output.document({"key": _key_json(made.key), "revoked": made.revoked})
         else:
             output.line(f"key {made.key.id} signs links; {made.revoked} older ones revoked")
@@ -97,20 +98,21 @@ def list_keys(*, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = await client.link_keys()
-        if common.json:
+        if common.structured:
             output.document([_key_json(each) for each in found])
             return exit_codes.DONE
         rows = [
             (
                 str(each.id),
-                output.moment(each.created_at),
-                output.moment(each.good_until),
+                output.age(each.created_at),
+                output.age(each.good_until),
                 each.actor or "-",
                 each.reason,
             )
             for each in found
         ]
-        output.columns(("KEY", "MADE", "LINKS GOOD UNTIL", "BY", "WHY"), rows)
+        header = ("KEY", "MADE", "LINKS GOOD UNTIL", "BY", "WHY")
+        output.columns(header, rows, none="No keys found.")
         return exit_codes.DONE
 
     return run(common, work)

@@ -1,23 +1,71 @@
-"""Writing to standard output: JSON, columns, times and durations as people read them."""
+"""Writing to standard output: documents, columns, times and durations as people read them."""
 
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Literal, get_args
 
 import orjson
 
 from flowmesh.jsontext import exact
 
+Format = Literal["table", "wide", "json", "yaml"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a command writes; `zone` is the local one where it is None."""
+
+    format: Format = "table"
+    zone: tzinfo | None = None
+
+
+_STYLE: ContextVar[Style] = ContextVar("style", default=Style())  # noqa: B039 it is frozen
+
+
+@contextmanager
+def styled(format: Format, *, utc: bool = False) -> Iterator[None]:
+    """Writes in this format, and times in UTC or local time, until the block ends."""
+    token = _STYLE.set(Style(format, UTC if utc else None))
+    try:
+        yield
+    finally:
+        _STYLE.reset(token)
+
+
+def structured() -> bool:
+    """Whether standard output holds documents instead of text."""
+    return _STYLE.get().format in ("json", "yaml")
+
+
+def wide() -> bool:
+    """Whether tables have all their columns, and times instead of ages."""
+    return _STYLE.get().format == "wide"
+
 
 def document(value: Any) -> None:
-    """One JSON document, indented."""
-    sys.stdout.write(orjson.dumps(exact(value), option=orjson.OPT_INDENT_2).decode() + "\n")
+    """One document in the format of the command: indented JSON, or YAML."""
+    text = orjson.dumps(exact(value), option=orjson.OPT_INDENT_2).decode()
+    if _STYLE.get().format == "yaml":
+        import yaml
+
+        # Through JSON, so that both formats hold the same types.
+        value = orjson.loads(text)
+        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).rstrip("\n")
+    sys.stdout.write(text + "\n")
 
 
-def json_line(value: Any) -> None:
-    """One JSON document on one line, at once: for streams."""
-    sys.stdout.write(orjson.dumps(exact(value)).decode() + "\n")
+def stream_document(value: Any) -> None:
+    """One of many documents, at once: JSON on one line, or a document of a YAML stream."""
+    if _STYLE.get().format == "yaml":
+        sys.stdout.write("---\n")
+        document(value)
+    else:
+        sys.stdout.write(orjson.dumps(exact(value)).decode() + "\n")
     sys.stdout.flush()
 
 
@@ -30,13 +78,35 @@ def problem(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Aligned columns; never cut, so that scripts can read them too."""
+def columns(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    none: str = "",
+    only_wide: Container[str] = (),
+) -> None:
+    """Aligned columns; never cut, so that scripts can read them too.
+
+    `only_wide` names columns that `-o wide` alone shows. On a terminal `none` stands in place of
+    a table without rows.
+    """
     table = [header, *rows]
-    widths = [max(len(row[index]) for row in table) for index in range(len(header))]
+    if none and len(table) == 1 and sys.stdout.isatty():
+        nothing(none)
+        return
+    if not wide():
+        shown = [index for index, name in enumerate(header) if name not in only_wide]
+        table = [[row[index] for index in shown] for row in table]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         line("  ".join(cells).rstrip())
+
+
+def nothing(text: str) -> None:
+    """Says on a terminal that a list without a header is empty."""
+    if sys.stdout.isatty():
+        line(text)
 
 
 def compact(value: Any) -> str:
@@ -60,13 +130,30 @@ def duration(milliseconds: float | None) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """Local time to the second; `-` for none."""
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
+    """`2026-01-31 13:00:00 +01:00` in local time, `… UTC` where that is UTC; `-` for none."""
+    if at is None:
+        return "-"
+    there = at.astimezone(_STYLE.get().zone)
+    text = there.isoformat(" ", "seconds")
+    return text.replace("+00:00", " UTC") if not there.utcoffset() else f"{text[:19]} {text[19:]}"
 
 
 def clock(at: datetime | None) -> str:
-    """Local time of day to the millisecond."""
-    return at.astimezone().strftime("%H:%M:%S.%f")[:-3] if at else "-"
+    """Time of day to the millisecond."""
+    return at.astimezone(_STYLE.get().zone).strftime("%H:%M:%S.%f")[:-3] if at else "-"
+
+
+_AGES = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def age(at: datetime | None) -> str:
+    """`3m ago`, or `in 3m` for what is to come; with `-o wide` the time itself."""
+    if at is None or wide():
+        return moment(at)
+    seconds = (datetime.now(UTC) - at).total_seconds()
+    size, unit = next((each for each in _AGES if abs(seconds) >= each[0]), _AGES[-1])
+    number = int(abs(seconds) // size)
+    return f"{number}{unit} ago" if seconds >= 0 else f"in {number}{unit}"
 
 
 def iso(at: datetime | None) -> str | None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from flowmesh.cli.common import Refused
 from flowmesh.cli.exit_codes import USAGE
+from flowmesh.cli.refusals import Refused
 
 # Not `__main__`, under which examples start a client.
 _MODULE = "flowmesh_definitions"

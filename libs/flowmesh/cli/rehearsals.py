@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.definitions import Flag
 from flowmesh.cli.executions import JsonText
 from flowmesh.cli.problems import tell
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.shapes import MARKS
 from flowmesh.cli.sources import Source, file_text, read_source, read_value
 from flowmesh.cli.versions import chosen
@@ -127,7 +128,7 @@ def _here(source: Source, workflow: str, given: Any, mocks: Any, signals: Any) -
 
 def _show(common: Common, report: "Report") -> int:
     code = exit_codes.DONE if report.status == "completed" else exit_codes.FAILED
-    if common.json:
+    if common.structured:
         from msgspec import to_builtins
 
         output.document(to_builtins(report))

@@ -44,7 +44,7 @@ def search(
             found.append(execution)
             if len(found) == limit:
                 break
-        if common.json:
+        if common.structured:
             output.document([execution_json(execution, whole=False) for execution in found])
         else:
             table(found)
@@ -56,7 +56,7 @@ def search(
 async def grouped(client: "Client", common: Common, filter: str, group_by: Sequence[str]) -> int:
     """Prints how many executions a filter takes, the largest group first."""
     counted = await client.count_executions(filter, group_by=group_by)
-    if common.json:
+    if common.structured:
         output.document(
             {
                 "count": counted.count,
@@ -101,7 +101,7 @@ def attributes(
         sequence = await client.set_search_attributes(
             execution, {**wanted, **dict.fromkeys(remove or ())}
         )
-        if common.json:
+        if common.structured:
             output.document({"executionId": execution, "sequence": sequence})
         else:
             output.line(f"{execution}: set by event {sequence}")

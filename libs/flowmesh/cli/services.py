@@ -10,6 +10,8 @@ from flowmesh.cli.common import COMMON, Common, run
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
+HEADER = ("NAME", "ID", "STATUS", "ENDPOINT", "HEARTBEAT", "VERSION", "TYPE", "CAPABILITIES")
+ONLY_WIDE = frozenset({"TYPE", "CAPABILITIES"})
 StatusWord = Literal["HEALTHY", "DEGRADED", "UNHEALTHY", "OFFLINE"]
 
 
@@ -42,7 +44,7 @@ def services(
                 name=name, type=type, capability=capability, statuses=status or ()
             )
         ]
-        if common.json:
+        if common.structured:
             output.document(
                 [
                     {
@@ -60,10 +62,19 @@ def services(
             )
             return exit_codes.DONE
         rows = [
-            (i.name, i.id, i.status, i.endpoint, " ".join(map(_short, i.capabilities)) or "-")
-            for i in found
+            (
+                each.name,
+                each.id,
+                each.status,
+                each.endpoint or "-",
+                output.age(each.heartbeat_at),
+                each.version or "-",
+                each.type,
+                " ".join(map(_short, each.capabilities)) or "-",
+            )
+            for each in found
         ]
-        output.columns(("NAME", "ID", "STATUS", "ENDPOINT", "CAPABILITIES"), rows)
+        output.columns(HEADER, rows, none="No services found.", only_wide=ONLY_WIDE)
         return exit_codes.DONE
 
     return run(common, work)

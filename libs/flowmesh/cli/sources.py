@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flowmesh.cli.common import Refused
 from flowmesh.cli.exit_codes import USAGE
 from flowmesh.cli.python_files import resources_text
+from flowmesh.cli.refusals import Refused
 from flowmesh.errors import Invalid
 from flowmesh.jsontext import parse_json
 

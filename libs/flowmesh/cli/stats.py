@@ -42,14 +42,15 @@ def stats(
             both = " AND ".join(f"({each})" for each in (of, filter) if each)
             return await grouped(client, common, both, group_by or ())
         found = await client.stats(workflow)
-        if common.json:
+        if common.structured:
             output.document([_workflow(each) for each in found])
             return exit_codes.DONE
         rows = []
         for each in found:
             rows.append((each.workflow_id, *_cells(each)))
             rows += [(f"  {task.node}", *_cells(task)) for task in each.tasks]
-        output.columns(("WORKFLOW", "COMPLETED", "FAILED", "P50", "P95", "P99"), rows)
+        header = ("WORKFLOW", "COMPLETED", "FAILED", "P50", "P95", "P99")
+        output.columns(header, rows, none="No executions found.")
         return exit_codes.DONE
 
     return run(common, work)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.exit_codes import USAGE
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import read_value
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ def list_templates(*, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = [template async for template in client.templates()]
-        if common.json:
+        if common.structured:
             output.document([_template_json(template) for template in found])
             return exit_codes.DONE
         rows = [(each.name, str(each.version or "bundled"), each.description) for each in found]
-        output.columns(("TEMPLATE", "VERSION", "WHAT IT IS"), rows)
+        header = ("TEMPLATE", "VERSION", "WHAT IT IS")
+        output.columns(header, rows, none="No templates found.")
         return exit_codes.DONE
 
     return run(common, work)
@@ -48,7 +50,7 @@ def show_template(name: str, /, *, version: int = 0, common: Common = COMMON) ->
 
     async def work(client: "Client") -> int:
         template = await client.get_template(name, version=version)
-        if common.json:
+        if common.structured:
             output.document(_template_json(template) | {"definition": template.definition})
             return exit_codes.DONE
         output.line(f"{template.name}, {_version(template)}: {template.description}")
@@ -96,7 +98,7 @@ def new_workflow(
 
     async def work(client: "Client") -> int:
         made = await client.instantiate(template, name, given, version=version, dry_run=dry_run)
-        if common.json:
+        if common.structured:
             resources = [
                 {"kind": r.kind, "name": r.name, "version": r.version, "created": r.created}
                 for r in made.resources
@@ -104,7 +106,7 @@ def new_workflow(
             output.document({"resources": resources, "source": made.source})
         elif dry_run:
             output.line(made.source.rstrip())
-        for resource in () if common.json else made.resources:
+        for resource in () if common.structured else made.resources:
             change = "version" if resource.created else "unchanged, version"
             output.line(f"{resource.kind} {resource.name}: {change} {resource.version}")
         return exit_codes.DONE

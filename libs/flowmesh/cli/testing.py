@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded
+from flowmesh.cli.common import COMMON, Common, guarded
 from flowmesh.cli.problems import tell
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import TEST_SUFFIXES, Source
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _test(
     share = percent(coverages)
     good = all(not s.problems and all(o.passed for o, _ in found) for s, found in ran)
     covered = share >= min_coverage
-    if common.json:
+    if common.structured:
         output.document(_as_json(ran, coverages, share, good and covered))
     else:
         _print(ran, coverages, share, wanted)

@@ -2,15 +2,13 @@
 
 import asyncio
 from difflib import get_close_matches
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded
+from flowmesh.cli.common import COMMON, Common, guarded
+from flowmesh.cli.executions import JsonText, one_only
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import read_value
-
-JsonText = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
 def transform(pipeline: str, /, *, input: JsonText = "null", common: Common = COMMON) -> int:
@@ -45,51 +43,54 @@ async def _transformed(pipeline: Any, value: Any) -> Any:
         return await transformed(pipeline, value, sandbox)
 
 
-def list_operations(*, category: str = "", common: Common = COMMON) -> int:
-    """List the operations of pipelines.
-
-    Parameters
-    ----------
-    category
-        Only those of this category.
-    """
-    from flowmesh.transforms import OPERATIONS
-
-    found = [each for each in OPERATIONS.values() if category in ("", each.category)]
-    if common.json:
-        output.document([each.describe() for each in found])
-        return exit_codes.DONE
-    rows = [(each.name, each.category, each.summary) for each in found]
-    output.columns(("NAME", "CATEGORY", "SUMMARY"), rows)
-    return exit_codes.DONE
-
-
-def get_operation(name: str, /, *, common: Common = COMMON) -> int:
-    """Show an operation: its parameters and an example.
+def operations(name: str = "", /, *, category: str = "", common: Common = COMMON) -> int:
+    """Show an operation, its parameters and an example; without a name list all.
 
     Parameters
     ----------
     name
         Name of the operation.
+    category
+        Of a list: only those of this category.
     """
-    from flowmesh.transforms import OPERATIONS
 
     def work() -> int:
-        operation = OPERATIONS.get(name)
-        if operation is None:
-            near = get_close_matches(name, OPERATIONS, n=1)
-            hint = f"did you mean {near[0]}?" if near else "`flowmesh list operations` shows all"
-            raise Refused(f"there is no operation {name!r}", hint)
-        if common.json:
-            output.document(operation.describe())
-            return exit_codes.DONE
-        output.line(f"{operation.name}  {operation.summary}")
-        rows = [(each.name, each.usage, each.summary) for each in operation.accepts]
-        output.columns(("PARAMETER", "TYPE", "SUMMARY"), rows)
-        example = operation.example
-        given = {"operation": operation.name, **example.parameters}
-        for title, value in (("input", example.input), ("step", given), ("output", example.output)):
-            output.line(f"{title:6}  {output.compact(value)}")
-        return exit_codes.DONE
+        if name:
+            one_only(name, category)
+            return _show_operation(common, name)
+        return _list_operations(common, category)
 
     return guarded(common, work)
+
+
+def _list_operations(common: Common, category: str) -> int:
+    from flowmesh.transforms import OPERATIONS
+
+    found = [each for each in OPERATIONS.values() if category in ("", each.category)]
+    if common.structured:
+        output.document([each.describe() for each in found])
+        return exit_codes.DONE
+    rows = [(each.name, each.category, each.summary) for each in found]
+    output.columns(("NAME", "CATEGORY", "SUMMARY"), rows, none="No operations found.")
+    return exit_codes.DONE
+
+
+def _show_operation(common: Common, name: str) -> int:
+    from flowmesh.transforms import OPERATIONS
+
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        near = get_close_matches(name, OPERATIONS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`flowmesh list operations` shows all"
+        raise Refused(f"there is no operation {name!r}", hint)
+    if common.structured:
+        output.document(operation.describe())
+        return exit_codes.DONE
+    output.line(f"{operation.name}  {operation.summary}")
+    rows = [(each.name, each.usage, each.summary) for each in operation.accepts]
+    output.columns(("PARAMETER", "TYPE", "SUMMARY"), rows)
+    example = operation.example
+    given = {"operation": operation.name, **example.parameters}
+    for title, value in (("input", example.input), ("step", given), ("output", example.output)):
+        output.line(f"{title:6}  {output.compact(value)}")
+    return exit_codes.DONE

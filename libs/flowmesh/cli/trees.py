@@ -40,7 +40,7 @@ def tree(execution: str, /, *, common: Common = COMMON) -> int:
             return shown
 
         top = await below(execution, "")
-        if common.json:
+        if common.structured:
             output.document(top)
         else:
             _print(top, "", "")

@@ -11,8 +11,9 @@ import orjson
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.executions import JsonText, pairs
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import file_text, json_value, read_value
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ def list_triggers(workflow: str = "", /, *, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = [trigger async for trigger in client.triggers(workflow)]
-        if common.json:
+        if common.structured:
             output.document([_json(trigger) for trigger in found])
             return exit_codes.DONE
+        if not found:
+            output.nothing("No triggers found.")
         for trigger in found:
             _show(trigger)
         return exit_codes.DONE
@@ -108,7 +111,7 @@ def fire(
 
         async def work(client: "Client") -> int:
             fired = await client.fire_trigger(workflow, trigger, value, request_id=request_id)
-            if common.json:
+            if common.structured:
                 output.document({"executionId": fired.execution_id, "created": fired.created})
             else:
                 output.line(fired.execution_id)
@@ -156,7 +159,7 @@ def publish(
             done = await client.publish(
                 type, value, source=source, id=id, subject=subject, extensions=extensions
             )
-            if common.json:
+            if common.structured:
                 output.document({"id": done.id, "created": done.created, "triggers": done.triggers})
             elif done.created:
                 output.line(f"{done.id}: {done.triggers} triggers fire")
@@ -189,9 +192,11 @@ def hooks(execution: str, /, *, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = await client.hooks(execution)
-        if common.json:
+        if common.structured:
             output.document([{"taskId": each.node, "url": each.url} for each in found])
             return exit_codes.DONE
+        if not found:
+            output.nothing("No callback URLs found.")
         for each in found:
             output.line(f"{each.node}  {each.url}")
         return exit_codes.DONE
@@ -287,7 +292,7 @@ class _Work:
             total = await self._client.count_causes(
                 self._workflow, self._trigger, self._since, self._until
             )
-        if common.json:
+        if common.structured:
             output.document({"total": total})
         else:
             output.line(f"{total:,} executions of {self._workflow}; nothing was started")
@@ -296,7 +301,7 @@ class _Work:
     async def run(self, common: Common, concurrency: int) -> int:
         from flowmesh.sdk.backfill import run_backfill
 
-        progress = _Progress(shown=not common.json)
+        progress = _Progress(shown=not common.structured)
         state = await run_backfill(
             self._client,
             self._workflow,
@@ -304,7 +309,7 @@ class _Work:
             concurrency=concurrency,
             on_progress=progress.show,
         )
-        if common.json:
+        if common.structured:
             output.document(_backfill_json(state))
         else:
             for name, why in state.refusals:
@@ -403,7 +408,7 @@ def _show(trigger: "Trigger") -> None:
 
 
 def _changed(common: Common, trigger: "Trigger") -> int:
-    if common.json:
+    if common.structured:
         output.document(_json(trigger))
     else:
         _show(trigger)

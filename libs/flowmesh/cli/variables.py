@@ -22,11 +22,11 @@ def show_variables(execution: str, /, *, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         found = (await client.get_execution(execution)).variables
-        if common.json:
+        if common.structured:
             output.document(found)
         else:
             rows = [(name, output.compact(value)) for name, value in found.items()]
-            output.columns(("VARIABLE", "VALUE"), rows)
+            output.columns(("VARIABLE", "VALUE"), rows, none="No variables found.")
         return exit_codes.DONE
 
     return run(common, work)
@@ -60,7 +60,7 @@ def set_variable(
 
         async def work(client: "Client") -> int:
             sequence = await client.handle(execution).set_variable(name, given, reason=reason)
-            if common.json:
+            if common.structured:
                 output.document({"executionId": execution, "name": name, "sequence": sequence})
             else:
                 output.line(f"{execution}: {name} = {output.compact(given)}")

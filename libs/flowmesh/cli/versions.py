@@ -7,8 +7,9 @@ import orjson
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, Refused, guarded, run
+from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.exit_codes import USAGE
+from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import PYTHON, SUFFIXES, definition_text, read_source
 
 if TYPE_CHECKING:
@@ -94,14 +95,15 @@ def list_labels(workflow: str, /, *, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         labels = await client.labels(workflow)
-        if common.json:
+        if common.structured:
             output.document([_label_json(label) for label in labels])
         else:
             rows = [
-                (each.name, str(each.version), output.moment(each.moved_at), each.moved_by)
+                (each.name, str(each.version), output.age(each.moved_at), each.moved_by)
                 for each in labels
             ]
-            output.columns(("LABEL", "VERSION", "MOVED", "BY"), rows)
+            header = ("LABEL", "VERSION", "MOVED", "BY")
+            output.columns(header, rows, none="No labels found.")
         return exit_codes.DONE
 
     return run(common, work)
@@ -157,9 +159,11 @@ def changes(
             found.append(change)
             if len(found) == limit:
                 break
-        if common.json:
+        if common.structured:
             output.document([_change_json(change) for change in found])
             return exit_codes.DONE
+        if not found:
+            output.nothing("No changes found.")
         for change in found:
             output.line(_change_line(change))
             _print_differences(change.differences)
@@ -222,7 +226,7 @@ def compat(
     async def work(client: "Client") -> int:
         found = await client.compatibility(workflow, chosen(before), chosen(after), source=source)
         code = exit_codes.FAILED if found.verdict == "breaking" else exit_codes.DONE
-        if common.json:
+        if common.structured:
             output.document(_compatibility_json(found))
             return code
         to = f"version {found.to_version}" if found.to_version else "the file"
@@ -289,7 +293,7 @@ def _workflow_in(name: str) -> "Workflow":
 
 
 def _show_diff(common: Common, differences: "Iterable[Any]") -> int:
-    if common.json:
+    if common.structured:
         output.document([difference_json(difference) for difference in differences])
     elif not _print_differences(differences, indent=""):
         output.line("no difference")
@@ -351,7 +355,7 @@ def _change_json(change: "Change") -> dict[str, Any]:
 
 
 def _show_move(common: Common, workflow: str, label: "Label") -> int:
-    if common.json:
+    if common.structured:
         output.document(_label_json(label) | {"previousVersion": label.previous_version or None})
     elif label.previous_version == label.version:
         output.line(f"{workflow} {label.name}: version {label.version} already")

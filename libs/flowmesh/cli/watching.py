@@ -48,7 +48,7 @@ def watch(execution: str, /, *, after: int = 0, common: Common = COMMON) -> int:
 
     async def work(client: "Client") -> int:
         board = Board(await client.get_execution(execution))
-        if sys.stdout.isatty() and not common.json:
+        if sys.stdout.isatty() and not common.structured:
             await _live(client, board)
         else:
             await _lines(client, board, common, after)
@@ -60,8 +60,8 @@ def watch(execution: str, /, *, after: int = 0, common: Common = COMMON) -> int:
 async def _lines(client: "Client", board: Board, common: Common, after: int) -> None:
     async for event in client.handle(board.id).events(after=after):
         board.note(event)
-        if common.json:
-            output.json_line(event.as_json())
+        if common.structured:
+            output.stream_document(event.as_json())
         else:
             output.line(event_line(event))
             sys.stdout.flush()

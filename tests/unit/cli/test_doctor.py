@@ -99,7 +99,6 @@ def test_settings_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings["postgres"].value == "postgresql://***@db/x"
     assert settings["postgres"].source == "environment FLOWMESH_POSTGRES"
     assert settings["grpc_port"].source == "default"
-    assert settings["address"].value == "127.0.0.1:7450"
 
 
 def test_a_misspelled_variable_is_found() -> None:

@@ -1,0 +1,99 @@
+"""`logs`: what the tasks of an execution wrote, and why attempts failed, in the order of time."""
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.common import COMMON, Common, run
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client, Event
+
+# Events of which each ends an attempt or an execution, with the level of its failure.
+LEVELS = {
+    "TaskRetrying": "warning",
+    "TaskFailed": "error",
+    "TaskCanceled": "warning",
+    "WorkflowFailed": "error",
+}
+
+
+def logs(
+    execution: str,
+    /,
+    *,
+    task: str = "",
+    follow: Annotated[bool, Parameter(name=["--follow"], negative="")] = False,
+    common: Common = COMMON,
+) -> int:
+    """Print the log lines of an execution's tasks and the failures of their attempts.
+
+    Lines of an attempt are stored when it ends and show that time.
+
+    Parameters
+    ----------
+    execution
+        Id of the execution.
+    task
+        Only lines of this task.
+    follow
+        Go on until the execution ends.
+    """
+
+    async def work(client: "Client") -> int:
+        printed = False
+        async for event in _events(client, execution, follow=follow):
+            if task and event.node != task:
+                continue
+            for entry in entries(event):
+                printed = True
+                _print(common, entry, event)
+        if not printed and not common.structured:
+            output.nothing("No log lines found.")
+        return exit_codes.DONE
+
+    return run(common, work)
+
+
+async def _events(client: "Client", execution: str, *, follow: bool) -> AsyncIterator["Event"]:
+    if follow:
+        await client.get_execution(execution)  # an unknown one is an error, not a silent wait
+    found = client.handle(execution).events() if follow else client.history(execution)
+    async for event in found:
+        yield event
+
+
+def entries(event: "Event") -> Iterator[dict[str, Any]]:
+    """What an event says for a log: lines of the handler first, then the failure."""
+    error = event.data.get("error")
+    failure = error if isinstance(error, dict) else {}
+    details = failure.get("details")
+    noted = event.data.get("metadata") or details
+    lines = noted.get("log") if isinstance(noted, dict) else None
+    for line in lines if isinstance(lines, list) else []:
+        if isinstance(line, dict):
+            yield line
+    if failure and event.type in LEVELS:
+        entry = {
+            "level": LEVELS[event.type],
+            "message": f"{failure['class']}: {failure['message']}",
+        }
+        trace = details.get("traceback") if isinstance(details, dict) else None
+        yield entry | ({"traceback": trace} if trace else {})
+
+
+def _print(common: Common, entry: dict[str, Any], event: "Event") -> None:
+    if common.structured:
+        where = {"at": output.iso(event.at), "taskId": event.node, "attempt": event.attempt}
+        output.stream_document({**where, **entry})
+        return
+    node = f"{event.node} #{event.attempt}" if event.attempt else event.node or "execution"
+    fields = f"  {output.compact(entry['fields'])}" if entry.get("fields") else ""
+    level, message = str(entry.get("level", "info")), str(entry.get("message", ""))
+    output.line(f"{output.moment(event.at)}  {level:<7}  {node}  {message}{fields}")
+    for line in str(entry.get("traceback", "")).splitlines():
+        output.line(f"    {line}")
+    sys.stdout.flush()
