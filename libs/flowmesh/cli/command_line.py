@@ -71,7 +71,7 @@ _DEFINITIONS: tuple[Row, ...] = (
     ("dry-run", "rehearsals:dry_run", "Run a workflow with no call leaving."),
     ("test", "testing:run_tests", "Run tests of workflows."),
     ("schema", "checking:schema", "JSON Schemas for editors."),
-    ("errors", "checking:errors", "What an error code means."),
+    ("errors", "reasons:errors", "What an error code or a cause of waiting means."),
     ("transform", "transforms:transform", "Try a pipeline of operations on a value."),
     ("convert", "formats:convert", "Write definitions in another format."),
     ("graph", "formats:graph", "Draw a workflow: SVG, Mermaid, DOT or JSON."),

@@ -8,6 +8,8 @@ from cyclopts import Parameter
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, error_json, guarded, run
 from flowmesh.cli.executions import one_only
+from flowmesh.cli.offline import checked
+from flowmesh.cli.offline import show as show_offline
 from flowmesh.cli.problems import as_json, tell
 from flowmesh.cli.sources import Source, read_source
 from flowmesh.cli.versions import chosen
@@ -94,9 +96,14 @@ def validate(
     lint: Flag = False,
     strict: Flag = False,
     watch: Flag = False,
+    remote: Flag = False,
     common: Common = COMMON,
 ) -> int:
     """Check the files as `apply` would, and store nothing. Exit code 1 if anything is wrong.
+
+    No suite is needed: tasks that no file holds are looked up among those that come with Flowmesh,
+    and what only a suite knows is named as not checked. With --remote, or an --address, the suite
+    checks them with its library and shows which workflows a change would affect.
 
     Parameters
     ----------
@@ -106,10 +113,15 @@ def validate(
         Warnings are errors.
     watch
         Check again whenever a file changes, until Ctrl-C.
+    remote
+        Check them at the suite.
     """
 
     def once() -> int:
         source = read_source(file)
+        if not (remote or common.address):
+            here = checked(source, lint=lint, strict=strict)
+            return show_offline(common, here, source, "valid" if here.valid else "invalid")
 
         async def work(client: "Client") -> int:
             found = await client.validate(source.text, lint=lint, strict=strict)

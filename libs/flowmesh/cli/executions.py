@@ -9,12 +9,12 @@ from cyclopts import Parameter
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.refusals import Refused
-from flowmesh.cli.shapes import MARKS, execution_json, node_line, value_json
+from flowmesh.cli.shapes import MARKS, execution_json, node_line, traceback_of, value_json
 from flowmesh.cli.sources import read_value
 from flowmesh.cli.versions import chosen
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client, Execution
+    from flowmesh.sdk import Client, Execution, Handle
     from flowmesh.sdk.executions import Hold
 
 StatusWord = Literal[
@@ -23,6 +23,9 @@ StatusWord = Literal[
 # A negative number and `-` begin with a hyphen.
 JsonText = Annotated[str, Parameter(allow_leading_hyphen=True)]
 WAIT_TIMEOUT_S = 30.0
+# An execution that has not ended by then is explained while it is waited for.
+TOLD_AFTER_S = 1.0
+CAUSES_SHOWN_MAX = 5
 LIMIT = 100
 HEADER = ("ID", "WORKFLOW", "STATUS", "STARTED", "DURATION", "VERSION", "ENDED", "ERROR")
 ONLY_WIDE = frozenset({"VERSION", "ENDED", "ERROR"})
@@ -69,12 +72,12 @@ def start(
             value,
             request_id=request_id,
             version=chosen(version),
-            wait=min(timeout, WAIT_TIMEOUT_S) if wait else 0,
+            wait=min(timeout, TOLD_AFTER_S) if wait else 0,
             labels=labels,
             permissions=permission or (),
         )
         if wait:
-            await handle.wait(timeout)
+            await _wait(client, handle, timeout)
             return show(common, await handle.describe(), brief=True)
         if common.structured:
             output.document({"executionId": handle.id, "created": handle.created})
@@ -98,6 +101,17 @@ def start(
         return run(common, work)
 
     return guarded(common, read_and_run)
+
+
+async def _wait(client: "Client", handle: "Handle", timeout: float) -> None:
+    """Waits for the end; says first what an execution that is still open waits for."""
+    if not (await handle.describe()).status.ended:
+        explained = await client.explain(handle.id)
+        for found in explained.findings[:CAUSES_SHOWN_MAX]:
+            task = f"{found.task_id}: " if found.task_id else ""
+            output.problem(f"waiting: {task}{found.text} [{found.cause}]")
+        output.problem(f"`flowmesh explain {handle.id}` says what helps")
+    await handle.wait(timeout)
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
@@ -152,6 +166,8 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
         now = datetime.now(UTC)
         for node in execution.nodes:
             output.line(f"  {node_line(node, now)}")
+            for line in traceback_of(node):
+                output.line(f"      {line}")
     if completed:
         output.document(value_json(execution.output))
     return code

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.offline import checked
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import read_source
 
@@ -263,15 +264,18 @@ def _show_finding(found: "Finding") -> None:
 
 def _explain_file(common: Common, name: str) -> int:
     """What is wrong with a definition, found in this process: no suite is needed."""
-    from flowmesh import definitions
-    from flowmesh.definitions.compile import no_library
+    from flowmesh.definitions import errors_in
     from flowmesh.insight.causes import Cause, Diagnosis, finding
     from flowmesh.insight.diagnosing import diagnose
     from flowmesh.plan import compile_plan
-    from flowmesh.rehearsal.source import plan_in
+    from flowmesh.rehearsal.source import bundled_task, plan_in
 
-    reading = definitions.read_source(read_source([name]).text.encode())
-    wrong = definitions.errors_in([*reading.problems, *definitions.check(reading, no_library)])
+    here = checked(read_source([name]))
+    wrong = errors_in(here.problems)
+    if not wrong and here.unchecked:
+        names = ", ".join(here.unchecked)
+        text = f"{name} cannot be explained without {names}, not bundled with Flowmesh"
+        raise Refused(text, "register it, and explain the workflow by its id")
     if wrong:
         found = [
             finding(
@@ -282,7 +286,9 @@ def _explain_file(common: Common, name: str) -> int:
             for each in wrong
         ]
         return _show_diagnosis(common, Diagnosis(workflow=name, version=0, findings=found))
-    return _show_diagnosis(common, diagnose(compile_plan(plan_in(reading, no_library, "")), None))
+    return _show_diagnosis(
+        common, diagnose(compile_plan(plan_in(here.reading, bundled_task, "")), None)
+    )
 
 
 def _show_diagnosis(common: Common, report: "Diagnosis") -> int:

@@ -51,10 +51,12 @@ def document(value: Any) -> None:
     """One document in the format of the command: indented JSON, or YAML."""
     text = orjson.dumps(exact(value), option=orjson.OPT_INDENT_2).decode()
     if _STYLE.get().format == "yaml":
+        import json
+
         import yaml
 
-        # Through JSON, so that both formats hold the same types.
-        value = orjson.loads(text)
+        # Through JSON, so that both formats hold the same types; orjson reads no large integers.
+        value = json.loads(text)
         text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).rstrip("\n")
     sys.stdout.write(text + "\n")
 

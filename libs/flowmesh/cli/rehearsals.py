@@ -10,6 +10,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.definitions import Flag
 from flowmesh.cli.executions import JsonText
+from flowmesh.cli.offline import checked
 from flowmesh.cli.problems import tell
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.shapes import MARKS
@@ -42,9 +43,10 @@ def dry_run(
 ) -> int:
     """Run a workflow with the real engine on a virtual clock; no call leaves.
 
-    A workflow of a suite by its id; with -f one of the files, for which no suite is needed unless
-    it uses tasks of a library (--remote). Tasks answer what their mock says, else a value that
-    fits their output schema; transforms, conditions and code run. Exit code 1 unless it completes.
+    A workflow of a suite by its id; with -f one of the files, for which no suite is needed. Tasks
+    come from the files or with Flowmesh, others need --remote. They answer what their mock says,
+    else a value that fits their output schema; transforms, conditions and code run. Exit code 1
+    unless it completes.
 
     Parameters
     ----------
@@ -102,21 +104,21 @@ def _data(name: str) -> Any:
 
 
 def _here(source: Source, workflow: str, given: Any, mocks: Any, signals: Any) -> "Report":
-    from flowmesh import definitions
-    from flowmesh.definitions.compile import no_library
+    from flowmesh.definitions import errors_in
     from flowmesh.rehearsal.run import rehearse
-    from flowmesh.rehearsal.source import plan_in, stand_ins
+    from flowmesh.rehearsal.source import bundled_task, plan_in, stand_ins
     from flowmesh.sandbox import Sandbox
 
-    reading = definitions.read_source(source.text.encode())
-    wrong = definitions.errors_in([*reading.problems, *definitions.check(reading, no_library)])
-    for problem in wrong:
+    found_here = checked(source)
+    for problem in errors_in(found_here.problems):
         tell(problem, "error", problem.place, source)
-    if wrong:
-        missing = any(problem.code == "TASK_NOT_FOUND" for problem in wrong)
-        hint = "name the files of its tasks too, or use --remote" if missing else ""
-        raise Refused("nothing can be run", hint)
-    plan = plan_in(reading, no_library, workflow)
+    if not found_here.valid:
+        raise Refused("nothing can be run")
+    if found_here.unchecked:
+        names = ", ".join(found_here.unchecked)
+        text = f"nothing can be run without {names}, in no file and not bundled with Flowmesh"
+        raise Refused(text, "name the files of these tasks too, or use --remote")
+    plan = plan_in(found_here.reading, bundled_task, workflow)
     found, after = stand_ins(mocks, signals, plan)
 
     async def work() -> "Report":

@@ -184,6 +184,13 @@ def _progress(items: "Items") -> str:
     return f"{done} of {items.total} items done{failed}, {items.running} running"
 
 
+def traceback_of(node: "Node") -> list[str]:
+    """The lines of the traceback of a Python handler whose last attempt failed."""
+    details = node.failure.details if node.failure is not None else None
+    text = details.get("traceback") if isinstance(details, dict) else None
+    return text.splitlines() if isinstance(text, str) and node.status != "completed" else []
+
+
 def doing(node: "Node", now: datetime) -> str:
     """What a running node waits for: time, a worker, or the worker that has it; or somebody."""
     if node.held:

@@ -1,12 +1,9 @@
 """The pages of errors: what a code means at length, with a wrong example and a right one."""
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-
-from flowmesh.errors.reasons import REASONS
 
 _FILES = ("texts", "graphs", "values", "lint")
 
@@ -41,8 +38,3 @@ def explanations() -> dict[str, Explanation]:
 
 def explanation_of(code: str) -> Explanation | None:
     return explanations().get(code)
-
-
-def nearest_code(code: str) -> str:
-    """The code that may have been meant; empty where none is close."""
-    return next(iter(difflib.get_close_matches(code, REASONS, n=1)), "")

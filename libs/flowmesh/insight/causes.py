@@ -77,7 +77,7 @@ class Texts:
 
 TEXTS: Mapping[Cause, Texts] = MappingProxyType(
     {
-        Cause.ENDED: Texts("it has ended: {status}", "`flowmesh get execution` shows how"),
+        Cause.ENDED: Texts("it has ended: {status}{because}", "{helps}"),
         Cause.PARTITION_UNOWNED: Texts(
             "no orchestrator owns partition {partition}, so nothing of it goes on",
             "wait some seconds for another to take it over; start one if none runs",
@@ -178,7 +178,7 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "what it is in, {owner}, has not come to it", "see what {owner} waits for"
         ),
         Cause.UNDO: Texts("it runs only when {task} has to be undone", "nothing is to be done"),
-        Cause.NODE_ENDED: Texts("it has ended: {status}", "nothing is to be done"),
+        Cause.NODE_ENDED: Texts("it has ended: {status}{because}", "{helps}"),
         Cause.PERMISSION_DENIED: Texts(
             "it was not let run: {reason}",
             "start the workflow with what is missing; the definition says what a task needs",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from flowmesh.engine import NodeState, Scope, State
-from flowmesh.engine.state import PENDING, RUNNING
+from flowmesh.engine.state import FAILED, PENDING, RUNNING
 from flowmesh.insight.cases import Case
 from flowmesh.insight.causes import Cause, Explanation, finding
 from flowmesh.insight.parts import execution_word, moment, moment_or_unset, node_word
@@ -14,6 +14,7 @@ from flowmesh.insight.rules import (
     dependencies,
     goes_round,
     limited,
+    node_ended,
     not_permitted,
     not_undone,
 )
@@ -53,9 +54,11 @@ def explain(case: Case, node_id: str = "") -> Explanation:
 def _explain_execution(case: Case) -> None:
     for rule in EXECUTION_RULES:
         case.add(rule(case))
-    for scope in case.state.all_scopes():
+    state = case.state
+    for scope in state.all_scopes():
         for failed in scope.nodes.values():
-            case.add(not_permitted(failed))
+            if not case.add(not_permitted(failed)) and state.ended and failed.status == FAILED:
+                case.add(node_ended(case, failed))
     if case.state.ended:
         return
     for node in _innermost(case.state):
@@ -100,9 +103,7 @@ def _explain_node(case: Case, node_id: str) -> None:
     scope = state.scope if not prefix else state.scopes.get(prefix)
     node = scope.nodes.get(planned.index) if scope is not None else None
     if node is not None and node.status > RUNNING:
-        since = moment_or_unset(node.ended_at_us)
-        status = node_word(node.status)
-        case.add(iter([finding(Cause.NODE_ENDED, node_id, since=since, status=status)]))
+        case.add(node_ended(case, node))
         case.add(not_permitted(node))
     elif node is not None and node.status == RUNNING:
         _explain_begun(case, node)

@@ -5,6 +5,7 @@ What other parts of the engine let a node wait for gets a rule here, and a row i
 
 from collections.abc import Callable, Iterator
 
+from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, Scope, map_counts
@@ -12,7 +13,7 @@ from flowmesh.engine.journal import CALL, SIGNAL, SLEEP
 from flowmesh.engine.state import FAILED
 from flowmesh.insight.cases import Case, listed
 from flowmesh.insight.causes import Cause, Finding, finding
-from flowmesh.insight.parts import execution_word, moment, moment_or_unset, type_of
+from flowmesh.insight.parts import execution_word, moment, moment_or_unset, node_word, type_of
 from flowmesh.plan import PlanNode
 from flowmesh.standards.events import LISTENING
 
@@ -59,8 +60,27 @@ def not_permitted(node: NodeState) -> Iterator[Finding]:
         yield finding(Cause.PERMISSION_DENIED, node.id, since=since, reason=failure.message)
 
 
+def node_ended(case: Case, node: NodeState) -> Iterator[Finding]:
+    """How a node ended, and why where it failed."""
+    failed = node.status == FAILED
+    error = _error_of(node) if failed else ""
+    yield finding(
+        Cause.NODE_ENDED,
+        node.id,
+        since=moment_or_unset(node.ended_at_us),
+        status=node_word(node.status),
+        because=f" after attempt {node.attempt}: {error}" if error else "",
+        helps=f"`flowmesh logs {case.state.execution_id} --task {node.id}` shows its log lines"
+        if failed
+        else "nothing is to be done",
+    )
+
+
 def _error_of(node: NodeState) -> str:
-    failure = node.failure
+    return _text_of(node.failure)
+
+
+def _text_of(failure: failure_pb2.Failure | None) -> str:
     return f"{getattr(failure, 'class')}: {failure.message}" if failure is not None else ""
 
 
@@ -69,9 +89,20 @@ def _error_of(node: NodeState) -> str:
 
 def _ended(case: Case) -> Iterator[Finding]:
     state = case.state
-    if state.ended:
-        since = moment_or_unset(state.ended_at_us)
-        yield finding(Cause.ENDED, since=since, status=execution_word(state.status))
+    if not state.ended:
+        return
+    failure = state.failure
+    where = failure.node if failure is not None else ""
+    yield finding(
+        Cause.ENDED,
+        since=moment_or_unset(state.ended_at_us),
+        because_of=[where] if where else None,
+        status=execution_word(state.status),
+        because=f", {where or 'the execution'} failed with {_text_of(failure)}" if failure else "",
+        helps=f"mend the cause, then `flowmesh rerun {state.execution_id} --from-failed`"
+        if failure
+        else "`flowmesh get execution` shows how",
+    )
 
 
 def _unowned(case: Case) -> Iterator[Finding]:

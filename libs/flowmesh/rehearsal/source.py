@@ -1,17 +1,41 @@
 """A rehearsal from what people write: a source of definitions, mocks and signals as JSON."""
 
+from functools import cache
 from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.definitions import Read, Reading, Resolve, Workflow, plan_workflow
+from flowmesh.definitions import (
+    Read,
+    Reading,
+    Resolve,
+    Task,
+    Workflow,
+    plan_workflow,
+    read_source,
+)
 from flowmesh.definitions.problems import Problem, Problems, placed, refuse
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.errors import Invalid, NotFound
+from flowmesh.library import items
 from flowmesh.plan import compile_plan
 from flowmesh.rehearsal.mocks import Mocks, Signal, check_names, known_names, read_mocks
 from flowmesh.rehearsal.mocks import read_signals as signals_of
 
 Json = Any
+
+
+@cache
+def bundled_task(name: str) -> Task | None:
+    """The resolver of the tasks that come with Flowmesh, for where no suite is asked."""
+    for read in read_source(_bundled_texts().get(name, "").encode()).resources:
+        if isinstance(read.resource, Task):
+            return read.resource
+    return None
+
+
+@cache
+def _bundled_texts() -> dict[str, str]:
+    return {item.name: item.text for item in items() if item.kind == "WorkflowTask"}
 
 
 def workflow_in(reading: Reading, name: str = "") -> Read:

@@ -35,6 +35,7 @@ from flowmesh.rehearsal.mocks import (
 from flowmesh.rehearsal.names import is_made
 from flowmesh.rehearsal.report import Report
 from flowmesh.rehearsal.run import START_US, Workflows, rehearse
+from flowmesh.rehearsal.source import bundled_task
 from flowmesh.sandbox import Sandbox
 
 Json = Any
@@ -207,8 +208,11 @@ class _Loader:
             return [one for one in every if one.suffix in DEFINITIONS and not is_test(one)]
         return [path] if path.is_file() else []
 
+    def _resolve(self, name: str) -> Task | None:
+        return self._tasks.get(name) or bundled_task(name)
+
     def _tell(self, file: FilePath, reading: Reading) -> None:
-        problems = errors_in([*reading.problems, *check(reading, self._tasks.get)])
+        problems = errors_in([*reading.problems, *check(reading, self._resolve)])
         if problems:
             text = file.read_text(encoding="utf-8", errors="replace")
             self._suite.problems += (Told(file, text, problem) for problem in problems)
@@ -220,7 +224,7 @@ class _Loader:
         if name not in self._plans:
             self._plans[name] = plan_workflow(
                 read.resource,
-                self._tasks.get,
+                self._resolve,
                 namespace="default",
                 version=1,
                 version_digest=read.digest,

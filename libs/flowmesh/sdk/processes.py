@@ -22,7 +22,7 @@ from flowmesh.sdk import limits
 from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.notes import noted
 from flowmesh.sdk.payloads import Json, encode
-from flowmesh.sdk.results import failed, heartbeat_data, result_of_error
+from flowmesh.sdk.results import failed, heartbeat_data, result_of_attempt, result_of_error
 
 Report = Callable[[str, bytes], None]
 _HEARTBEAT, _RESULT = b"h", b"r"
@@ -139,7 +139,7 @@ def serve(pipe: "Connection[bytes, bytes]") -> None:
 
 
 def _result(sent: bytes, pipe: "Connection[bytes, bytes]") -> task_pb2.TaskResult:
-    token, context = "", None
+    token, task, context = "", None, None
     try:
         job: Job = pickle.loads(sent)
         task = task_pb2.Task.FromString(job.task)
@@ -160,4 +160,5 @@ def _result(sent: bytes, pipe: "Connection[bytes, bytes]") -> task_pb2.TaskResul
             return noted(failed(token, "ValidationError", f"output: {error.message}"), context)
         return noted(task_pb2.TaskResult(token=token, output=payload), context)
     except BaseException as error:  # noqa: BLE001 - whatever user code raises
-        return noted(result_of_error(token, error), context)
+        result = result_of_error(token, error) if task is None else result_of_attempt(task, error)
+        return noted(result, context)

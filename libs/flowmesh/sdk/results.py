@@ -1,6 +1,7 @@
 """How tasks end, as the messages that say so."""
 
 import asyncio
+import logging
 import traceback
 
 import orjson
@@ -11,6 +12,8 @@ from flowmesh.errors import FlowmeshError, Timeout, Unavailable
 from flowmesh.sdk import limits
 from flowmesh.sdk.failures import TaskCancelled, TaskFailure
 from flowmesh.sdk.payloads import Json, encode
+
+_log = logging.getLogger("flowmesh.sdk")
 
 
 def failed(
@@ -39,6 +42,23 @@ def result_of_error(token: str, error: BaseException) -> task_pb2.TaskResult:
     except BaseException as fault:  # noqa: BLE001 - raised by code of the exception itself
         name, why = type(error).__name__, type(fault).__name__
         return failed(token, name, f"{name}, of which no more can be told: {why}")
+
+
+def result_of_attempt(task: task_pb2.Task, error: BaseException) -> task_pb2.TaskResult:
+    """The same, written to the log: with the traceback unless the handler chose the failure."""
+    result = result_of_error(task.token, error)
+    failure = result.failure
+    if not isinstance(error, TaskCancelled | asyncio.CancelledError):
+        _log.warning(
+            "attempt %d of %s in %s failed with %s: %s",
+            task.attempt,
+            task.node,
+            task.execution_id,
+            getattr(failure, "class"),
+            failure.message,
+            exc_info=None if isinstance(error, TaskFailure) else error,
+        )
+    return result
 
 
 def _failure_of(token: str, error: BaseException) -> task_pb2.TaskResult:

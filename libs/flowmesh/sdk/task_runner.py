@@ -19,7 +19,7 @@ from flowmesh.sdk.interrupts import raise_ctrl_c
 from flowmesh.sdk.notes import noted
 from flowmesh.sdk.payloads import Json, Payloads, decode_inline, encode
 from flowmesh.sdk.processes import Job, Processes
-from flowmesh.sdk.results import failed, heartbeat_data, result_of_error, transfer_failed
+from flowmesh.sdk.results import failed, heartbeat_data, result_of_attempt, transfer_failed
 
 
 @dataclass(slots=True)
@@ -152,7 +152,7 @@ class TaskRunner:
             self._complete(task.token, stop.value, context)
         except BaseException as error:  # noqa: BLE001 - whatever user code raises
             raise_ctrl_c(error)
-            self._finished(noted(result_of_error(task.token, error), context))
+            self._finished(noted(result_of_attempt(task, error), context))
         else:
             coroutine.close()
             self._finished(failed(task.token, "RuntimeError", "suspended without an await"))
@@ -192,7 +192,7 @@ class TaskRunner:
                 result = failed(token, "Cancelled", "the task was canceled")
         except BaseException as error:  # noqa: BLE001 - whatever user code raises
             raise_ctrl_c(error)
-            result = result_of_error(token, error)
+            result = result_of_attempt(task, error)
         self._end(token, noted(result, running.context))
 
     async def _outcome(

@@ -160,7 +160,7 @@ async def test_problems_name_the_file_they_are_in(
             column=1,
         )
     ]
-    outcome = await flowmesh("validate", "-f", str(tmp_path))
+    outcome = await flowmesh("validate", "--remote", "-f", str(tmp_path))
     assert outcome.code == 1
     assert outcome.out == "invalid\n"
     assert outcome.err == (

@@ -110,7 +110,7 @@ def test_the_blocking_client_refuses_it_too(server: StandIn) -> None:
 
 def test_large_integers_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """On one line, and indented."""
-    output.json_line(LARGE)
+    output.stream_document(LARGE)
     output.document(LARGE)
     written = capsys.readouterr().out
     assert str(10**30) in output.compact(LARGE)

@@ -21,7 +21,7 @@ from flowmesh.sdk.handlers import Mode
 from flowmesh.sdk.interrupts import raise_ctrl_c
 from flowmesh.sdk.notes import noted
 from flowmesh.sdk.payloads import Json, Payloads, decode_inline, encode
-from flowmesh.sdk.results import failed, result_of_error, transfer_failed
+from flowmesh.sdk.results import failed, result_of_attempt, result_of_error, transfer_failed
 from flowmesh.sdk.task_types import Retry, milliseconds
 
 _key: contextvars.ContextVar[str] = contextvars.ContextVar("flowmesh_step_key")
@@ -166,7 +166,7 @@ class DurableTask:
         elif isinstance(error, asyncio.CancelledError):
             self._finish(failed(self._token, "Cancelled", "the handler canceled itself"))
         else:
-            self._finish(result_of_error(self._token, error))
+            self._finish(result_of_attempt(self._task, error))
 
     def waits(self) -> None:
         run = self._run
