@@ -5,8 +5,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import JsonText
 from flowmesh.cli.common import COMMON, Common, guarded, run
-from flowmesh.cli.executions import JsonText
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import read_value
 

@@ -10,7 +10,7 @@ from flowmesh.cli.sources import SUFFIXES
 SETTLED_MS = 100
 
 
-def whenever_changed(names: Iterable[str], work: Callable[[], int]) -> int:
+def whenever_changed(names: Iterable[Path], work: Callable[[], int]) -> int:
     """Does the work now and after each change of a file or folder, until Ctrl-C."""
     from watchfiles import watch
 

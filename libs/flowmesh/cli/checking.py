@@ -1,13 +1,14 @@
 """`lint` and `schema`: checks and schemas without a suite."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import Files, Flag
 from flowmesh.cli.common import COMMON, Common, guarded
-from flowmesh.cli.definitions import Files, Flag
 from flowmesh.cli.offline import checked, show
 from flowmesh.cli.sources import read_source
 
@@ -36,7 +37,7 @@ def lint(
     return guarded(common, lambda: _lint(file, strict, frozenset(ignore or ()), common))
 
 
-def _lint(names: list[str], strictly: bool, ignored: frozenset[str], common: Common) -> int:
+def _lint(names: list[Path], strictly: bool, ignored: frozenset[str], common: Common) -> int:
     source = read_source(names)
     found = checked(source, lint=True)
     problems = [problem for problem in found.problems if problem.code not in ignored]

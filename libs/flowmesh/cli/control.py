@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId, Flag, JsonText, NodeId
 from flowmesh.cli.common import COMMON, Common, guarded, run
-from flowmesh.cli.executions import JsonText
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.shapes import value_json
 from flowmesh.cli.sources import read_value
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from flowmesh.sdk import Client, Handle
     from flowmesh.sdk.steering import RerunPlan
 
-Flag = Annotated[bool, Parameter(negative="")]
-OfExecution = Annotated[str, Parameter(help="Id of the execution.")]
-OfTask = Annotated[str, Parameter(help="Id of the task, as `flowmesh get execution` shows it.")]
+OfExecution = Annotated[ExecutionId, Parameter(help="Id of the execution.")]
+OfTask = Annotated[NodeId, Parameter(help="Id of the task, as `flowmesh get execution` shows it.")]
 Why = Annotated[str, Parameter(help="Why; kept in its history.")]
 Decider = Annotated[str, Parameter(help="Who decides.", env_var="USER")]
 
@@ -231,8 +230,8 @@ def _steer(
 
 
 def step(
-    execution: str,
-    node: str = "",
+    execution: ExecutionId,
+    node: NodeId = "",
     /,
     *,
     everywhere: Annotated[bool, Parameter(name="--all", negative="")] = False,
@@ -292,7 +291,7 @@ async def _show_stops(common: Common, handle: "Handle") -> int:
 
 
 def rerun(
-    execution: str,
+    execution: ExecutionId,
     /,
     *,
     start_at: Annotated[list[str] | None, Parameter(name="--from")] = None,

@@ -1,11 +1,10 @@
 """`apply`, `validate`, and workflows and tasks of `get` and `list`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import Files, Flag, TaskName, WorkflowId
 from flowmesh.cli.common import COMMON, Common, error_json, guarded, run
 from flowmesh.cli.executions import one_only
 from flowmesh.cli.offline import checked
@@ -18,16 +17,6 @@ from flowmesh.errors import FlowmeshError
 if TYPE_CHECKING:
     from flowmesh.sdk import Applied, Client, Problem, Stored, User, Validation
 
-Files = Annotated[
-    list[str],
-    Parameter(
-        name=["--file", "-f"],
-        negative="",
-        allow_leading_hyphen=True,
-        help="File, folder, or - for standard input; may be repeated.",
-    ),
-]
-Flag = Annotated[bool, Parameter(negative="")]
 LIMIT = 100
 
 
@@ -158,7 +147,7 @@ def show_checked(common: Common, found: "Validation", source: Source) -> int:
 
 
 def workflows(
-    name: str = "",
+    name: WorkflowId = "",
     /,
     *,
     version: str = "",
@@ -190,7 +179,7 @@ def workflows(
     return run(common, work)
 
 
-def task_users(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
+def task_users(name: TaskName, /, *, version: int = 0, common: Common = COMMON) -> int:
     """List the workflows that use a task: their newest versions, and those with a label.
 
     Parameters
@@ -224,7 +213,7 @@ def task_users(name: str, /, *, version: int = 0, common: Common = COMMON) -> in
 
 
 def tasks(
-    name: str = "", /, *, version: int = 0, limit: int = LIMIT, common: Common = COMMON
+    name: TaskName = "", /, *, version: int = 0, limit: int = LIMIT, common: Common = COMMON
 ) -> int:
     """Show one version of a reusable task; without a name list the newest versions of all.
 

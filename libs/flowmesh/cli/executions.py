@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId, JsonText, WorkflowId
 from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.shapes import MARKS, execution_json, node_line, traceback_of, value_json
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 StatusWord = Literal[
     "pending", "running", "paused", "completed", "failed", "canceled", "terminated", "continued"
 ]
-# A negative number and `-` begin with a hyphen.
-JsonText = Annotated[str, Parameter(allow_leading_hyphen=True)]
 WAIT_TIMEOUT_S = 30.0
 # An execution that has not ended by then is explained while it is waited for.
 TOLD_AFTER_S = 1.0
@@ -32,7 +31,7 @@ ONLY_WIDE = frozenset({"VERSION", "ENDED", "ERROR"})
 
 
 def start(
-    workflow: str,
+    workflow: WorkflowId,
     /,
     *,
     input: JsonText = "null",
@@ -174,10 +173,10 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
 
 
 def executions(
-    execution: str = "",
+    execution: ExecutionId = "",
     /,
     *,
-    workflow: str = "",
+    workflow: WorkflowId = "",
     status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
     after: datetime | None = None,
     before: datetime | None = None,
@@ -251,7 +250,7 @@ def table(found: Iterable["Execution"]) -> None:
     output.columns(HEADER, rows, none="No executions found.", only_wide=ONLY_WIDE)
 
 
-def cancel(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+def cancel(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
     """Cancel an execution: open tasks are stopped, no further one starts.
 
     Parameters
@@ -269,7 +268,7 @@ def cancel(execution: str, /, *, reason: str = "", common: Common = COMMON) -> i
     return run(common, work)
 
 
-def pause(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+def pause(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
     """Let nothing of an execution begin any more; what workers have goes on.
 
     Parameters
@@ -287,7 +286,7 @@ def pause(execution: str, /, *, reason: str = "", common: Common = COMMON) -> in
     return run(common, work)
 
 
-def resume(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+def resume(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
     """Let a paused execution go on with everything that waited.
 
     Parameters
@@ -305,7 +304,7 @@ def resume(execution: str, /, *, reason: str = "", common: Common = COMMON) -> i
     return run(common, work)
 
 
-def terminate(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+def terminate(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
     """End an execution at once, without any clean-up its definition asks for.
 
     Parameters
@@ -324,7 +323,7 @@ def terminate(execution: str, /, *, reason: str = "", common: Common = COMMON) -
 
 
 def signal(
-    execution: str,
+    execution: ExecutionId,
     name: str,
     /,
     *,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId, Files, WorkflowId
 from flowmesh.cli.common import Reach, guarded, run
-from flowmesh.cli.definitions import Files
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import PYTHON, SUFFIXES, read_source
 
@@ -63,14 +63,14 @@ def convert(
 
 
 def graph(
-    name: str = "",
+    name: WorkflowId = "",
     /,
     *,
     file: Files | None = None,
     kind: Kind = "svg",
     out: Out = "",
     version: int = 0,
-    execution: str = "",
+    execution: ExecutionId = "",
     common: Reach = REACH,
 ) -> int:
     """Draw a workflow: of a file, one that is registered, or that of an execution.
@@ -132,7 +132,7 @@ def _draw(workflow: "Workflow", kind: str, out: str, statuses: dict[str, str] | 
     return exit_codes.DONE
 
 
-def _only_workflow(names: list[str]) -> "Workflow":
+def _only_workflow(names: list[Path]) -> "Workflow":
     from flowmesh.definitions import Workflow, check, errors_in, refuse
     from flowmesh.definitions import read_source as read_definitions
 

@@ -7,6 +7,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output, tree
+from flowmesh.cli.arguments import ExecutionId
 from flowmesh.cli.common import COMMON, Common, run
 from flowmesh.cli.insights import document
 from flowmesh.cli.shapes import MARKS, doing, in_lines
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 DATA_CHARACTERS_MAX = 100
 
 
-def history(execution: str, /, *, after: int = 0, common: Common = COMMON) -> int:
+def history(execution: ExecutionId, /, *, after: int = 0, common: Common = COMMON) -> int:
     """Print the stored events of an execution; with --json one document a line.
 
     Parameters
@@ -119,7 +120,7 @@ def _note(attempt: Attempt, event: "Event") -> None:
                 attempt.error = f"{error['class']}: {error['message']}"
 
 
-def trace(execution: str, /, *, common: Common = COMMON) -> int:
+def trace(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
     """Print an execution as a tree: when each task began, how long it waited and ran.
 
     A task stands under the dependency that ended last, which is the one it waited for.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId, Target, WorkflowId
 from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.offline import checked
 from flowmesh.cli.refusals import Refused
@@ -32,7 +33,7 @@ def document(report: "Part") -> None:
     output.document(to_builtins(report))
 
 
-def state_at(execution: str, at: str = "", /, *, common: Common = COMMON) -> int:
+def state_at(execution: ExecutionId, at: str = "", /, *, common: Common = COMMON) -> int:
     """Show an execution as it was after one of its events, or at a time.
 
     Parameters
@@ -98,7 +99,7 @@ def _show_state(report: "StateAt") -> None:
         _line(f"  states.{name} = {output.compact(value)}")
 
 
-def compare(left: str, right: str, /, *, common: Common = COMMON) -> int:
+def compare(left: ExecutionId, right: ExecutionId, /, *, common: Common = COMMON) -> int:
     """Show two executions side by side. Exit code 1 if they differ.
 
     Parameters
@@ -168,7 +169,7 @@ def _beside(name: str, left: str, right: str) -> None:
     output.line("  ".join(parts).rstrip())
 
 
-def watch_variable(execution: str, path: str, /, *, common: Common = COMMON) -> int:
+def watch_variable(execution: ExecutionId, path: str, /, *, common: Common = COMMON) -> int:
     """Follow a value along the chain of tasks: who set it, who read it, what it was.
 
     Parameters
@@ -205,7 +206,7 @@ def _show_watch(report: "Watch") -> None:
         output.problem("flowmesh: the history is longer than what is shown")
 
 
-def explain(target: str, /, *, task: str = "", common: Common = COMMON) -> int:
+def explain(target: Target, /, *, task: str = "", common: Common = COMMON) -> int:
     """Say why an execution, or a task of it, waits; or what is wrong with a workflow.
 
     An execution by its id; a workflow by its id, or a file of definitions: then what would keep
@@ -303,7 +304,7 @@ def _show_diagnosis(common: Common, report: "Diagnosis") -> int:
     return exit_codes.FAILED if report.findings else exit_codes.DONE
 
 
-def bottlenecks(workflow: str, /, *, executions: int = 0, common: Common = COMMON) -> int:
+def bottlenecks(workflow: WorkflowId, /, *, executions: int = 0, common: Common = COMMON) -> int:
     """Rank the tasks of a workflow by the time they cost its last executions.
 
     Parameters

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId, WorkflowId
 from flowmesh.cli.common import COMMON, Common, run
 from flowmesh.cli.executions import show, table
 from flowmesh.cli.refusals import Refused
@@ -58,7 +59,7 @@ async def _retention(client: "Client", common: Common) -> int:
 
 def list_archived(
     *,
-    workflow: str = "",
+    workflow: WorkflowId = "",
     after: datetime | None = None,
     before: datetime | None = None,
     common: Common = COMMON,
@@ -88,7 +89,7 @@ def list_archived(
     return run(common, work)
 
 
-def show_archived(execution: str, /, *, common: Common = COMMON) -> int:
+def show_archived(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
     """Write an archived execution as its file has it: JSON lines.
 
     Parameters
@@ -104,7 +105,7 @@ def show_archived(execution: str, /, *, common: Common = COMMON) -> int:
     return run(common, work)
 
 
-def restore_view(execution: str, /, *, common: Common = COMMON) -> int:
+def restore_view(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
     """Show an archived execution as it was shown before.
 
     Parameters
@@ -123,7 +124,7 @@ def restore_view(execution: str, /, *, common: Common = COMMON) -> int:
     return run(common, work)
 
 
-def delete(execution: str, /, *, common: Common = COMMON) -> int:
+def delete(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
     """Delete an ended execution with its history, from the archive too.
 
     Parameters
@@ -139,7 +140,7 @@ def delete(execution: str, /, *, common: Common = COMMON) -> int:
     return run(common, work)
 
 
-def erase(execution: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+def erase(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
     """Erase input, outputs and every other value of an ended execution.
 
     Parameters

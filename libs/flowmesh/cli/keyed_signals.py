@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import JsonText
 from flowmesh.cli.common import COMMON, Common, guarded, run
-from flowmesh.cli.executions import JsonText
 from flowmesh.cli.sources import read_value
 
 if TYPE_CHECKING:

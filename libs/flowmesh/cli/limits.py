@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import WorkflowId
 from flowmesh.cli.common import COMMON, Common, run
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def limit_changes(*, limit: int = 20, common: Common = COMMON) -> int:
     return run(common, work)
 
 
-def stop_dispatch(*, workflow: str = "", reason: str = "", common: Common = COMMON) -> int:
+def stop_dispatch(*, workflow: WorkflowId = "", reason: str = "", common: Common = COMMON) -> int:
     """Let no task of a workflow leave any more, or of the whole namespace.
 
     What is at workers goes on. `flowmesh start-dispatch` undoes it.
@@ -179,7 +180,7 @@ def stop_dispatch(*, workflow: str = "", reason: str = "", common: Common = COMM
     return run(common, work)
 
 
-def start_dispatch(*, workflow: str = "", reason: str = "", common: Common = COMMON) -> int:
+def start_dispatch(*, workflow: WorkflowId = "", reason: str = "", common: Common = COMMON) -> int:
     """Undo a stop; what waited leaves.
 
     Parameters

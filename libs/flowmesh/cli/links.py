@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId, NodeId
 from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.refusals import Refused
 from flowmesh.definitions.durations import duration_ms
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def approval_link(
-    execution: str,
-    node: str,
+    execution: ExecutionId,
+    node: NodeId,
     by: str,
     /,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId, NodeId
 from flowmesh.cli.common import COMMON, Common, run
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ LEVELS = {
 
 
 def logs(
-    execution: str,
+    execution: ExecutionId,
     /,
     *,
-    task: str = "",
+    task: NodeId = "",
     follow: Annotated[bool, Parameter(name=["--follow"], negative="")] = False,
     common: Common = COMMON,
 ) -> int:

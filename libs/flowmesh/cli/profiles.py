@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ProfileName
 from flowmesh.cli.common import Base, Written, guarded
 from flowmesh.cli.profile_store import FIELDS, Profile, read_profiles, write_profiles
 from flowmesh.cli.refusals import Refused
@@ -38,7 +39,7 @@ def list_profiles(*, common: Written = QUIET) -> int:
     return guarded(common, work)
 
 
-def show_profile(name: str = "", /, *, common: Written = QUIET) -> int:
+def show_profile(name: ProfileName = "", /, *, common: Written = QUIET) -> int:
     """Show a profile, by default the one in use.
 
     Parameters
@@ -100,7 +101,7 @@ def set_profile(
     return guarded(common, work)
 
 
-def use_profile(name: str = "", /, *, common: Base = BASE) -> int:
+def use_profile(name: ProfileName = "", /, *, common: Base = BASE) -> int:
     """Use a profile from now on where no --profile and no FLOWMESH_PROFILE names another one.
 
     Parameters
@@ -121,7 +122,7 @@ def use_profile(name: str = "", /, *, common: Base = BASE) -> int:
     return guarded(common, work)
 
 
-def delete_profile(name: str, /, *, common: Base = BASE) -> int:
+def delete_profile(name: ProfileName, /, *, common: Base = BASE) -> int:
     """Delete a profile.
 
     Parameters

@@ -2,14 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import FileName, Files, Flag, JsonText, WorkflowId
 from flowmesh.cli.common import COMMON, Common, guarded, run
-from flowmesh.cli.definitions import Flag
-from flowmesh.cli.executions import JsonText
 from flowmesh.cli.offline import checked
 from flowmesh.cli.problems import tell
 from flowmesh.cli.refusals import Refused
@@ -21,22 +18,15 @@ if TYPE_CHECKING:
     from flowmesh.rehearsal.report import Call, Report
     from flowmesh.sdk import Client
 
-_FILES = Parameter(
-    name=["--file", "-f"],
-    negative="",
-    allow_leading_hyphen=True,
-    help="File, folder, or - for standard input; may be repeated.",
-)
-
 
 def dry_run(
-    workflow: str = "",
+    workflow: WorkflowId = "",
     /,
     *,
-    file: Annotated[list[str] | None, _FILES] = None,
+    file: Files | None = None,
     input: JsonText = "{}",
-    mocks: str = "",
-    signals: str = "",
+    mocks: FileName = "",
+    signals: FileName = "",
     version: str = "",
     remote: Flag = False,
     common: Common = COMMON,

@@ -8,6 +8,7 @@ import orjson
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId
 from flowmesh.cli.common import COMMON, Common, run
 from flowmesh.cli.executions import pairs, table
 from flowmesh.cli.shapes import execution_json
@@ -78,7 +79,7 @@ async def grouped(client: "Client", common: Common, filter: str, group_by: Seque
 
 
 def attributes(
-    execution: str,
+    execution: ExecutionId,
     /,
     *values: str,
     remove: Annotated[list[str] | None, Parameter(negative="")] = None,

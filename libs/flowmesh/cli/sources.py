@@ -5,6 +5,7 @@ A folder is read for its YAML and JSON; a Python file is run, so it has to be na
 
 import sys
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,13 @@ class Source:
         return line - self._first_lines[index] + 1, lines[line - 1]
 
 
-def read_source(names: list[str]) -> Source:
+def read_source(names: Sequence[Path | str]) -> Source:
     """All files named, `-` being standard input, a folder all definitions in it."""
     if not names:
         raise Refused("no file is named", "give -f FILE, -f FOLDER or -f -", USAGE)
     source = Source()
     for name in names:
-        if name == "-":
+        if str(name) == "-":
             source.add("stdin", sys.stdin.read())
             continue
         path = Path(name)

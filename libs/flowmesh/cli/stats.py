@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import WorkflowId
 from flowmesh.cli.common import COMMON, Common, run
 from flowmesh.cli.searching import grouped
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def stats(
-    workflow: str = "",
+    workflow: WorkflowId = "",
     /,
     *,
     group_by: Annotated[list[str] | None, Parameter(negative="")] = None,

@@ -23,7 +23,7 @@ MISSED_SHOWN_MAX = 10
 
 
 def run_tests(
-    *paths: str,
+    *paths: Path,
     matching: Annotated[str, Parameter(name=["--matching", "-k"])] = "",
     min_coverage: float = 0.0,
     junit: str = "",
@@ -45,11 +45,11 @@ def run_tests(
     junit
         File to write the outcomes to, as JUnit XML.
     """
-    return guarded(common, lambda: _test(paths or (".",), matching, min_coverage, junit, common))
+    return guarded(common, lambda: _test(paths or (Path(),), matching, min_coverage, junit, common))
 
 
 def _test(
-    paths: Iterable[str], wanted: str, min_coverage: float, junit: str, common: Common
+    paths: Iterable[Path], wanted: str, min_coverage: float, junit: str, common: Common
 ) -> int:
     from flowmesh.rehearsal.coverage import percent
     from flowmesh.rehearsal.suites import read_suite
@@ -76,10 +76,9 @@ def _test(
     return exit_codes.DONE if good and covered else exit_codes.FAILED
 
 
-def _files(paths: Iterable[str]) -> list[Path]:
+def _files(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
-    for name in paths:
-        path = Path(name)
+    for path in paths:
         if path.is_dir():
             found += sorted(file for file in path.rglob("*") if file.name.endswith(TEST_SUFFIXES))
         elif path.is_file():

@@ -5,8 +5,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import JsonText
 from flowmesh.cli.common import COMMON, Common, guarded
-from flowmesh.cli.executions import JsonText, one_only
+from flowmesh.cli.executions import one_only
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import read_value
 

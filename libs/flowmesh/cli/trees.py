@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId
 from flowmesh.cli.common import COMMON, Common, run
 from flowmesh.cli.shapes import MARKS
 
@@ -13,7 +14,7 @@ SHOWN_MAX = 500
 """Executions of one tree; what is beyond is said to be there."""
 
 
-def tree(execution: str, /, *, common: Common = COMMON) -> int:
+def tree(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
     """Show an execution and those it has started, each below its parent.
 
     Parameters

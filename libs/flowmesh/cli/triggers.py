@@ -11,8 +11,9 @@ import orjson
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId, FileName, JsonText, WorkflowId
 from flowmesh.cli.common import COMMON, Common, guarded, run
-from flowmesh.cli.executions import JsonText, pairs
+from flowmesh.cli.executions import pairs
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.sources import file_text, json_value, read_value
 
@@ -26,7 +27,7 @@ ABOUT_CHARACTERS_MAX = 32
 Time = Annotated[datetime | None, Parameter()]
 
 
-def list_triggers(workflow: str = "", /, *, common: Common = COMMON) -> int:
+def list_triggers(workflow: WorkflowId = "", /, *, common: Common = COMMON) -> int:
     """List triggers with when they fire next and what they did last.
 
     Parameters
@@ -49,7 +50,7 @@ def list_triggers(workflow: str = "", /, *, common: Common = COMMON) -> int:
     return run(common, work)
 
 
-def pause(workflow: str, trigger: str, /, *, common: Common = COMMON) -> int:
+def pause(workflow: WorkflowId, trigger: str, /, *, common: Common = COMMON) -> int:
     """Let a trigger start nothing until it is resumed.
 
     Parameters
@@ -66,7 +67,7 @@ def pause(workflow: str, trigger: str, /, *, common: Common = COMMON) -> int:
     return run(common, work)
 
 
-def resume(workflow: str, trigger: str, /, *, common: Common = COMMON) -> int:
+def resume(workflow: WorkflowId, trigger: str, /, *, common: Common = COMMON) -> int:
     """Let a paused trigger go on.
 
     Parameters
@@ -84,7 +85,7 @@ def resume(workflow: str, trigger: str, /, *, common: Common = COMMON) -> int:
 
 
 def fire(
-    workflow: str,
+    workflow: WorkflowId,
     trigger: str,
     /,
     *,
@@ -181,7 +182,7 @@ def _scalar(text: str) -> str | int | bool:
     return value if isinstance(value, int) else text
 
 
-def hooks(execution: str, /, *, common: Common = COMMON) -> int:
+def hooks(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
     """Show the URLs that tasks of an execution wait for a call of.
 
     Parameters
@@ -205,8 +206,8 @@ def hooks(execution: str, /, *, common: Common = COMMON) -> int:
 
 
 def backfill(
-    workflow: str,
-    inputs: str = "",
+    workflow: WorkflowId,
+    inputs: FileName = "",
     /,
     *,
     trigger: str = "",

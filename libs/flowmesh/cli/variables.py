@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import ExecutionId, JsonText
 from flowmesh.cli.common import COMMON, Common, guarded, run
-from flowmesh.cli.executions import JsonText
 from flowmesh.cli.sources import read_value
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 
-def show_variables(execution: str, /, *, common: Common = COMMON) -> int:
+def show_variables(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
     """Show the variables of an execution as they are now.
 
     Parameters
@@ -33,7 +33,7 @@ def show_variables(execution: str, /, *, common: Common = COMMON) -> int:
 
 
 def set_variable(
-    execution: str,
+    execution: ExecutionId,
     name: str,
     value: JsonText,
     /,

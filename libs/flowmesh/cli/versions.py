@@ -7,6 +7,7 @@ import orjson
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import WorkflowId
 from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.exit_codes import USAGE
 from flowmesh.cli.refusals import Refused
@@ -28,7 +29,7 @@ def chosen(version: str) -> int | str:
 
 
 def set_label(
-    workflow: str, label: str, version: str, /, *, reason: str = "", common: Common = COMMON
+    workflow: WorkflowId, label: str, version: str, /, *, reason: str = "", common: Common = COMMON
 ) -> int:
     """Point a label to a version, given by its number or by another label.
 
@@ -52,7 +53,7 @@ def set_label(
 
 
 def rollback(
-    workflow: str,
+    workflow: WorkflowId,
     label: str = "production",
     /,
     *,
@@ -84,7 +85,7 @@ def rollback(
     return run(common, work)
 
 
-def list_labels(workflow: str, /, *, common: Common = COMMON) -> int:
+def list_labels(workflow: WorkflowId, /, *, common: Common = COMMON) -> int:
     """List the labels of a workflow.
 
     Parameters
@@ -109,7 +110,9 @@ def list_labels(workflow: str, /, *, common: Common = COMMON) -> int:
     return run(common, work)
 
 
-def remove_label(workflow: str, label: str, /, *, reason: str = "", common: Common = COMMON) -> int:
+def remove_label(
+    workflow: WorkflowId, label: str, /, *, reason: str = "", common: Common = COMMON
+) -> int:
     """Remove a label; the version it points to stays.
 
     Parameters
@@ -130,7 +133,7 @@ def remove_label(workflow: str, label: str, /, *, reason: str = "", common: Comm
 
 
 def changes(
-    name: str,
+    name: WorkflowId,
     /,
     *,
     task: bool = False,
@@ -172,7 +175,9 @@ def changes(
     return run(common, work)
 
 
-def diff(first: str, second: str = "", third: str = "", /, *, common: Common = COMMON) -> int:
+def diff(
+    first: WorkflowId, second: str = "", third: str = "", /, *, common: Common = COMMON
+) -> int:
     """Show what differs between two versions of a workflow, or between two files.
 
     Parameters
@@ -201,7 +206,7 @@ def diff(first: str, second: str = "", third: str = "", /, *, common: Common = C
 
 
 def compat(
-    workflow: str,
+    workflow: WorkflowId,
     before: str = "",
     after: str = "",
     /,

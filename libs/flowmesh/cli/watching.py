@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output, tree
+from flowmesh.cli.arguments import ExecutionId
 from flowmesh.cli.board import Board, Row
 from flowmesh.cli.common import COMMON, Common, run
 from flowmesh.cli.histories import event_line
@@ -32,7 +33,7 @@ COLORS = {
 }
 
 
-def watch(execution: str, /, *, after: int = 0, common: Common = COMMON) -> int:
+def watch(execution: ExecutionId, /, *, after: int = 0, common: Common = COMMON) -> int:
     """Follow an execution to its end. Exit code 0 if it completes, 1 if not.
 
     On a terminal a tree with progress, attempts and durations; elsewhere, and with --json,
