@@ -29,15 +29,14 @@ class Outcome:
         return self.out.splitlines()
 
 
-async def command(suite: Suite, *tokens: str, stdin: str = "") -> Outcome:
-    """`await command(suite, "start", "order")`."""
+async def command(suite: Suite, *tokens: str, stdin: str = "", addressed: bool = True) -> Outcome:
+    """`await command(suite, "start", "order")`; `addressed` names the suite by a flag."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "flowmesh.suite",
         *tokens,
-        "--address",
-        suite.grpc_address,
+        *(("--address", suite.grpc_address) if addressed else ()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from flowmesh.sdk import Client, Worker, Workflow
+from flowmesh.sdk import Client, TaskContext, Worker, Workflow
 from flowmesh.testing.suite import Suite
 from tests.features.commands import Outcome, command
 
@@ -47,8 +47,8 @@ Run = Callable[..., Awaitable[Outcome]]
 def flowmesh(suite: Suite) -> Run:
     """`await flowmesh("start", "order")`: the command as a process of its own."""
 
-    async def run(*tokens: str, stdin: str = "") -> Outcome:
-        return await command(suite, *tokens, stdin=stdin)
+    async def run(*tokens: str, **options: Any) -> Outcome:
+        return await command(suite, *tokens, **options)
 
     return run
 
@@ -161,6 +161,73 @@ async def test_a_failed_run_is_exit_code_one(flowmesh: Run, suite: Suite) -> Non
     trace = await flowmesh("trace", execution)
     assert "✘ only" in trace.lines[1]
     assert "LookupError: no such order" in trace.lines[1]
+
+
+@pytest.fixture
+async def broken(suite: Suite) -> str:
+    """The id of a failed execution, whose handler logged a line and raised."""
+
+    async def look_up(value: Any, context: TaskContext) -> None:
+        context.log("looking up", customer="ada")
+        raise LookupError("no such customer")
+
+    flow = Workflow("cli-broken")
+    flow.task("only", look_up)
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+        async with Worker(client, flow.handlers):
+            handle = await client.start("cli-broken")
+            await handle.wait(30)
+    return handle.id
+
+
+async def test_a_failed_handler_is_seen_in_logs_and_get(flowmesh: Run, broken: str) -> None:
+    """Its log lines, its failure and its traceback, in the order of time."""
+    shown = await flowmesh("get", "execution", broken)
+    assert "Traceback (most recent call last):" in shown.out
+    assert 'raise LookupError("no such customer")' in shown.out
+    logs = await flowmesh("logs", broken, "-o", "json", "--follow")
+    entries = [orjson.loads(line) for line in logs.lines]
+    assert [(entry["level"], entry["message"]) for entry in entries] == [
+        ("info", "looking up"),
+        ("error", "LookupError: no such customer"),
+        ("error", "only failed, LookupError: no such customer"),
+    ]
+    assert entries[0]["fields"] == {"customer": "ada"}
+    assert "test_cli_commands.py" in entries[1]["traceback"]
+    only = await flowmesh("logs", broken, "--task", "only")
+    assert "looking up" in only.lines[0]
+    assert (await flowmesh("logs", "exec-0")).code == 1
+
+
+async def test_a_failed_execution_is_explained(flowmesh: Run, broken: str) -> None:
+    """With the task that failed and its error, and how to go on."""
+    explained = (await flowmesh("explain", broken)).out
+    assert "it has ended: failed, only failed with LookupError: no such customer" in explained
+    assert f"flowmesh rerun {broken} --from-failed" in " ".join(explained.split())
+    task = (await flowmesh("explain", broken, "--task", "only")).out
+    assert "it has ended: failed after attempt 1: LookupError: no such customer" in task
+
+
+async def test_a_start_says_what_it_waits_for(flowmesh: Run, suite: Suite) -> None:
+    """After one second, beside the output."""
+    flow = Workflow("cli-waits")
+    flow.task("greet", "cli-greet-nobody")
+    async with Client(suite.grpc_address) as client:
+        await client.register(flow)
+    outcome = await flowmesh("start", "cli-waits", "--wait", "--timeout", "3", "--json")
+    assert outcome.code == 1
+    assert "waiting: greet: no worker takes cli-greet-nobody" in outcome.err
+    assert "[NO_WORKER]" in outcome.err
+
+
+async def test_the_rest_port_of_a_suite_is_named(flowmesh: Run, suite: Suite) -> None:
+    """With the gRPC address that was meant."""
+    rest = suite.about["http"].removeprefix("http://")
+    outcome = await flowmesh("services", "--address", rest, addressed=False)
+    assert outcome.code == 3
+    said = f"{rest} is a REST port (HTTP); the gRPC address is {suite.grpc_address}"
+    assert said in outcome.err
 
 
 async def test_the_doctor_finds_the_suite_well(flowmesh: Run) -> None:

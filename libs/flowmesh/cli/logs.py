@@ -71,17 +71,17 @@ def entries(event: "Event") -> Iterator[dict[str, Any]]:
     """What an event says for a log: lines of the handler first, then the failure."""
     error = event.data.get("error")
     failure = error if isinstance(error, dict) else {}
-    details = failure.get("details")
+    # The failure of an execution repeats what the event of its task has said.
+    details = failure.get("details") if event.node else None
     noted = event.data.get("metadata") or details
     lines = noted.get("log") if isinstance(noted, dict) else None
     for line in lines if isinstance(lines, list) else []:
         if isinstance(line, dict):
             yield line
     if failure and event.type in LEVELS:
-        entry = {
-            "level": LEVELS[event.type],
-            "message": f"{failure['class']}: {failure['message']}",
-        }
+        text = f"{failure['class']}: {failure['message']}"
+        where = f"{failure['taskId']} failed, " if failure.get("taskId") else ""
+        entry = {"level": LEVELS[event.type], "message": where + text}
         trace = details.get("traceback") if isinstance(details, dict) else None
         yield entry | ({"traceback": trace} if trace else {})
 

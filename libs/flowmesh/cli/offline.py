@@ -47,9 +47,9 @@ def checked(source: Source, *, lint: bool = False, strict: bool = False) -> Chec
     reading = read_source(source.text.encode())
     found = [*reading.problems, *check(reading, bundled_task)]
     problems = [problem for problem in found if problem.code != UNKNOWN_TASK]
+    unknown = len(problems) < len(found)
     if lint:
         problems += warnings_of(reading, bundled_task)
-    unknown = len(problems) < len(found)
     return Checked(
         reading,
         tuple(strictly(problems) if strict else problems),

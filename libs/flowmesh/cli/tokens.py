@@ -1,6 +1,6 @@
 """The words of a command line in the order in which they are parsed.
 
-Common options may stand before the command; they are moved behind it. A noun may be singular or
+Common options may stand before or within a command; they are moved behind it. A noun may be singular or
 plural: `get executions` is `get execution`, `list task` is `list tasks`.
 """
 
@@ -18,22 +18,23 @@ NOUNS = frozenset(
 
 
 def in_order(app: App, tokens: list[str]) -> list[str]:
-    """The command, its common options that stood before it, and the rest."""
-    options, rest = _leading_options(tokens)
+    """The command, its common options that stood before or within it, and the rest."""
+    options: list[str] = []
     path: list[str] = []
-    for token in rest:
-        name = _command(app, token)
+    at = 0
+    while True:
+        behind = _behind_options(tokens, at)
+        name = _command(app, tokens[behind]) if behind < len(tokens) else ""
         if not name:
             break
-        app = app[name]
+        options += tokens[at:behind]
         path.append(name)
-    if not path:
-        return tokens
-    return [*path, *options, *rest[len(path) :]]
+        app, at = app[name], behind + 1
+    return [*path, *options, *tokens[at:]] if path else tokens
 
 
-def _leading_options(tokens: list[str]) -> tuple[list[str], list[str]]:
-    at = 0
+def _behind_options(tokens: list[str], at: int) -> int:
+    """The place of the first token that is neither a common option nor the value of one."""
     while at < len(tokens):
         name, equals, _ = tokens[at].partition("=")
         if name in FLAGS or (name in VALUED and equals):
@@ -42,7 +43,7 @@ def _leading_options(tokens: list[str]) -> tuple[list[str], list[str]]:
             at += 2
         else:
             break
-    return tokens[:at], tokens[at:]
+    return min(at, len(tokens))
 
 
 def _command(app: App, token: str) -> str:

@@ -5,11 +5,16 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import jsonschema_rs
 import pytest
 
 from flowmesh.cli.problems import snippet
+from flowmesh.errors.failures import FAILURE_CLASSES
+from flowmesh.insight.causes import Cause
+from flowmesh.insight.waits import WaitReason
+from flowmesh.library import items
 from flowmesh.rehearsal.editor import SCHEMAS
 from tests.unit.cli.conftest import Run
 from tests.unit.rehearsal.test_suites import DEFINITION, HEAD
@@ -138,6 +143,73 @@ async def test_a_library_is_not_missed_by_lint(flowmesh: Run, folder: Path) -> N
     assert {p["code"] for p in wrong.json["problems"]} == {"GRAPH_UNKNOWN_NODE", "LINT_TIMEOUT"}
 
 
+@pytest.fixture
+def no_suite(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An address at which nothing answers."""
+    monkeypatch.setenv("FLOWMESH_ADDRESS", "127.0.0.1:9")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ("validate", "-f", "order.yaml"),
+        ("validate", "-f", "order.yaml", "--lint"),
+        ("lint", "-f", "order.yaml"),
+        ("dry-run", "-f", "order.yaml", "--input", '{"total": 5}'),
+        ("test",),
+        ("convert", "-f", "order.yaml", "-t", "python"),
+        ("graph", "-f", "order.yaml", "-o", "mermaid"),
+        ("graph", "-f", "order.yaml", "-o", "svg"),
+        ("transform", '[{"operation": "select", "fields": ["a"]}]', "--input", '{"a": 1}'),
+        ("errors", "NO_WORKER"),
+        ("schema", "workflow"),
+    ],
+    ids=" ".join,
+)
+async def test_no_suite_is_needed(flowmesh: Run, no_suite: Path, tokens: tuple[str, ...]) -> None:
+    """By any command whose input is all in the files."""
+    outcome = await flowmesh(*tokens)
+    assert (outcome.code, bool(outcome.out)) == (0, True), outcome.err
+
+
+async def test_validation_finds_errors_without_a_suite(flowmesh: Run, no_suite: Path) -> None:
+    """With file, line and code, as `apply` would refuse them."""
+    file = no_suite / "order.yaml"
+    file.write_text(DEFINITION.replace("dependsOn: [pay]", "dependsOn: [pey]"))
+    outcome = await flowmesh("validate", "-f", "order.yaml")
+    assert (outcome.code, outcome.out) == (1, "invalid\n")
+    assert outcome.err.startswith("error: order.yaml:15:45: documents[1].tasks[1].dependsOn[0]")
+    shown = (await flowmesh("validate", "-f", "order.yaml", "-o", "yaml")).out
+    assert "code: GRAPH_UNKNOWN_NODE" in shown
+
+
+async def test_bundled_tasks_are_known_without_a_suite(flowmesh: Run, no_suite: Path) -> None:
+    """To validate, lint, dry-run, explain and test; a workflow of the library needs them."""
+    workflow = next(item for item in items() if item.task_refs)
+    (no_suite / "order.yaml").write_text(workflow.text)
+    for command in (("validate", "-f"), ("lint", "-f"), ("explain",)):
+        outcome = await flowmesh(*command, "order.yaml")
+        assert "not checked" not in outcome.err
+        assert "TASK_NOT_FOUND" not in outcome.out
+    shown = await flowmesh("dry-run", "-f", "order.yaml", "--json")
+    assert shown.json["error"]["reason"] == "INPUT_INVALID"  # its plan was made with its tasks
+
+
+async def test_what_only_a_suite_knows_is_named(flowmesh: Run, no_suite: Path) -> None:
+    """A task of another library is no error and no warning; the suite is asked on demand."""
+    file = no_suite / "order.yaml"
+    file.write_text(DEFINITION.replace("taskRef: charge", "taskRef: other"))
+    for command in ("validate", "lint"):
+        outcome = await flowmesh(command, "-f", "order.yaml", "--json")
+        assert outcome.json["unchecked"] == ["other"]
+    outcome = await flowmesh("validate", "-f", "order.yaml")
+    assert (outcome.code, outcome.out) == (0, "valid\n")
+    assert outcome.err.startswith("not checked: other; not in the files and not bundled")
+    for option in (("--remote",), ("--address", "127.0.0.1:9")):
+        assert (await flowmesh("validate", "-f", "order.yaml", *option)).code == 3
+
+
 @pytest.mark.parametrize("kind", SCHEMAS)
 async def test_schemas_are_printed(flowmesh: Run, kind: str) -> None:
     """As an editor reads them."""
@@ -157,6 +229,15 @@ async def test_errors_are_explained(flowmesh: Run) -> None:
     unknown = await flowmesh("errors", "GRAPH_CICLE")
     assert (unknown.code, "did you mean GRAPH_CYCLE?" in unknown.err) == (2, True)
     assert "GRAPH_CYCLE" in (await flowmesh("errors", "--json")).json
+
+
+@pytest.mark.parametrize("code", [*Cause, *FAILURE_CLASSES, *get_args(WaitReason), "run"])
+async def test_every_cause_that_is_printed_is_explained(flowmesh: Run, code: str) -> None:
+    """Causes of `explain`, reasons of `trace` and `bottlenecks`, classes of failures."""
+    outcome = await flowmesh("errors", code)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.lower().startswith(f"{code.lower()}: ")
+    assert "{" not in outcome.out.splitlines()[0]
 
 
 def test_the_caret_stands_below_the_place() -> None:

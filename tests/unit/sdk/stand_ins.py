@@ -67,6 +67,7 @@ class Executions(rpc.ExecutionServiceServicer):
         self.known: dict[str, execution_pb2.Execution] = {}
         self.by_request_id: dict[str, str] = {}
         self.starts: list[pb.StartExecutionRequest] = []
+        self.lists: list[pb.ListExecutionsRequest] = []
         self.commands: list[Any] = []
         # Raised one by one by the next calls.
         self.errors: list[FlowmeshError] = []
@@ -150,6 +151,7 @@ class Executions(rpc.ExecutionServiceServicer):
         return pb.WaitExecutionResponse(ended=ended, execution=found if ended else None)
 
     async def ListExecutions(self, request: Any, context: Any) -> Any:
+        self.lists.append(request)
         start = int(request.page_token or 0)
         wanted = [
             message

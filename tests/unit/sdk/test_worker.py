@@ -75,6 +75,29 @@ async def test_a_worker_says_where_it_serves(
         assert caplog.messages == [f"serving double at {client.address}, 3 at once"]
 
 
+async def test_a_failed_handler_is_in_the_log_of_its_worker(
+    client: Client, server: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its traceback, unless it chose the failure itself."""
+    worker = Worker(client)
+
+    def raises(value: Any) -> None:
+        if value:
+            raise TaskFailure("ClientError", "402")
+        raise LookupError("no such order")
+
+    worker.register("fails", raises)
+    async with worker:
+        server.workers.task("t1", "fails", False)
+        await server.workers.result("t1")
+        server.workers.task("t2", "fails", True)
+        await server.workers.result("t2")
+    first, second = (record for record in caplog.records if record.levelname == "WARNING")
+    assert "failed with LookupError: no such order" in first.message
+    assert "raise LookupError" in (first.exc_text or "")
+    assert ("ClientError: 402" in second.message, second.exc_info) == (True, None)
+
+
 class Told(logging.Handler):
     """Notes that something was logged."""
 

@@ -1,0 +1,75 @@
+"""What a shell completes, as the script of the shell asks for it."""
+
+from pathlib import Path
+
+import pytest
+
+from flowmesh.api.definition.v1 import definition_pb2
+from tests.unit.cli.conftest import Run
+from tests.unit.sdk.stand_ins import COMPLETED, StandIn, execution
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def suggested(flowmesh: Run, *words: str) -> list[str]:
+    """The values that the command offers for the last word."""
+    outcome = await flowmesh("__complete", *words)
+    assert (outcome.code, outcome.err) == (0, "")
+    _, _, found = outcome.out.partition("\x1fbegin\n")
+    return [line.split("\t")[0] for line in found.split("\n") if line]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("get", "execution"), ("watch",), ("logs",), ("list", "executions"), ("compare", "exec-1")],
+    ids=" ".join,
+)
+async def test_ids_of_executions_are_completed(
+    flowmesh: Run, server: StandIn, folder: Path, words: tuple[str, ...]
+) -> None:
+    """Wherever a command takes one."""
+    server.executions.put(execution("exec-1", COMPLETED))
+    assert await suggested(flowmesh, *words, "") == ["exec-1"]
+
+
+@pytest.mark.parametrize("words", [("start",), ("get", "workflow"), ("stats",), ("changes",)])
+async def test_names_of_workflows_are_completed(
+    flowmesh: Run, server: StandIn, folder: Path, words: tuple[str, ...]
+) -> None:
+    """From the suite at the address of the command."""
+    server.definitions.workflows["order"] = definition_pb2.Workflow(workflow_id="order", version=1)
+    assert await suggested(flowmesh, *words, "") == ["order"]
+    assert await suggested(flowmesh, *words, "--address", "127.0.0.1:9", "") == []
+
+
+async def test_files_and_profiles_are_completed(flowmesh: Run, folder: Path) -> None:
+    """Inputs behind an @; profiles by name."""
+    (folder / "input.json").write_text("{}")
+    assert await suggested(flowmesh, "start", "order", "--input", "@in") == ["@input.json"]
+    await flowmesh("profile", "set", "near", "--address", "near:1")
+    assert await suggested(flowmesh, "profile", "use", "") == ["near"]
+
+
+async def test_without_a_suite_there_is_silence(
+    flowmesh: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a value nor a message, soon."""
+    monkeypatch.setenv("FLOWMESH_ADDRESS", "127.0.0.1:9")
+    assert await suggested(flowmesh, "watch", "") == []
+    assert await suggested(flowmesh, "retry", "exec-1", "") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+async def test_scripts_ask_the_command_and_complete_files(
+    flowmesh: Run, folder: Path, shell: str
+) -> None:
+    """For values that only the suite knows, and for `-f`."""
+    script = (await flowmesh("completion", shell)).out
+    assert "__complete" in script
+    files = {"bash": "compgen -f", "zsh": "_files", "fish": "-F"}
+    assert files[shell] in script

@@ -1,0 +1,125 @@
+"""How commands write and read their words: formats, empty lists, times, nouns, common options."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from flowmesh.cli import output
+from flowmesh.sdk.executions import Status
+from tests.unit.cli.conftest import Run
+from tests.unit.sdk.stand_ins import COMPLETED, StandIn, execution
+
+LISTS = (
+    ("list", "executions"),
+    ("list", "workflows"),
+    ("list", "tasks"),
+    ("search",),
+    ("profile", "list"),
+    ("list", "operations", "--category", "nothing"),
+)
+GETS = (*LISTS, ("services",), ("get", "execution", "exec-1"), ("config",), ("stats",))
+
+
+@pytest.fixture(autouse=True)
+def no_profiles(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("tokens", GETS, ids=" ".join)
+async def test_yaml_holds_what_json_holds(
+    flowmesh: Run, server: StandIn, tokens: tuple[str, ...]
+) -> None:
+    """`-o json`, `-o yaml` and `--json` of every command that lists or shows."""
+    server.executions.put(execution("exec-1", COMPLETED))
+    as_json = await flowmesh(*tokens, "-o", "json")
+    as_yaml = await flowmesh(*tokens, "-o", "yaml")
+    assert (as_json.code, as_yaml.code) == (0, 0)
+    assert yaml.safe_load(as_yaml.out) == as_json.json == (await flowmesh(*tokens, "--json")).json
+
+
+@pytest.mark.parametrize("tokens", LISTS, ids=" ".join)
+async def test_an_empty_list_says_so_on_a_terminal(
+    flowmesh: Run, tokens: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere the header stands alone, which scripts rely on."""
+    piped = await flowmesh(*tokens)
+    assert re.fullmatch(r"[A-Z0-9 ]+\n", piped.out)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert re.fullmatch(r"No [a-z]+ found\.\n", (await flowmesh(*tokens)).out)
+
+
+async def test_common_options_stand_before_or_behind(flowmesh: Run, server: StandIn) -> None:
+    """Or between its words; with `-n` short of --namespace, and with an equals sign."""
+    lines = (
+        "--namespace payments -o json list executions",
+        "-n payments list --json executions",
+        "--namespace=payments --json get execution",
+        "get executions -n payments -o=json",
+    )
+    for line in lines:
+        outcome = await flowmesh(*line.split())
+        assert (outcome.code, outcome.json) == (0, [])
+    assert [request.namespace for request in server.executions.lists] == ["payments"] * len(lines)
+
+
+@pytest.mark.parametrize("noun", ["execution", "executions"])
+async def test_nouns_are_singular_or_plural(flowmesh: Run, server: StandIn, noun: str) -> None:
+    """`get` and `list` take both, and show one thing by its id or all."""
+    server.executions.put(execution("exec-1", COMPLETED))
+    for verb in ("get", "list"):
+        assert [each["executionId"] for each in (await flowmesh(verb, noun, "--json")).json] == [
+            "exec-1"
+        ]
+        assert (await flowmesh(verb, noun, "exec-1", "--json")).json["executionId"] == "exec-1"
+    refused = await flowmesh("get", noun, "exec-1", "--status", "failed")
+    assert (refused.code, "a filter does not go with exec-1" in refused.err) == (2, True)
+
+
+async def test_tables_have_ages_and_details_have_zones(
+    flowmesh: Run, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Local time with its offset, or UTC; `-o wide` has times instead of ages."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    import time
+
+    time.tzset()
+    server.executions.put(execution("exec-1", COMPLETED))
+    assert re.search(r" [0-9]+d ago ", (await flowmesh("list", "executions")).out)
+    local, utc = "2023-11-15 03:43:20 +05:30", "2023-11-14 22:13:20 UTC"
+    assert local in (await flowmesh("list", "executions", "-o", "wide")).out
+    assert f"started {local}\n" in (await flowmesh("get", "execution", "exec-1")).out
+    assert f"started {utc}\n" in (await flowmesh("get", "execution", "exec-1", "--utc")).out
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("ago", "text"),
+    [
+        (timedelta(seconds=4), "4s ago"),
+        (timedelta(minutes=3, seconds=50), "3m ago"),
+        (timedelta(hours=30), "1d ago"),
+        (-timedelta(hours=2, seconds=9), "in 2h"),
+    ],
+)
+def test_an_age_is_short(ago: timedelta, text: str) -> None:
+    """Its largest unit, for what is past and what is to come."""
+    assert output.age(datetime.now(UTC) - ago) == text
+
+
+async def test_services_fit_into_a_terminal(flowmesh: Run) -> None:
+    """Within 100 columns; `-o wide` adds what does not fit."""
+    lines = (await flowmesh("services")).out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0].split() == ["NAME", "ID", "STATUS", "ENDPOINT", "HEARTBEAT", "VERSION"]
+    assert "CAPABILITIES" in (await flowmesh("services", "-o", "wide")).out
+
+
+async def test_a_status_of_the_sdk_is_text(flowmesh: Run, server: StandIn) -> None:
+    """In YAML as in JSON."""
+    server.executions.put(execution("exec-1", COMPLETED))
+    shown = yaml.safe_load((await flowmesh("get", "execution", "exec-1", "-o", "yaml")).out)
+    assert shown["status"] == Status.COMPLETED
