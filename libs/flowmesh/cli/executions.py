@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId, JsonText, WorkflowId
+from flowmesh.cli.arguments import ExecutionId, JsonText, NodeId, WorkflowId
 from flowmesh.cli.common import COMMON, Common, guarded, run
 from flowmesh.cli.refusals import Refused
-from flowmesh.cli.shapes import MARKS, execution_json, node_line, traceback_of, value_json
+from flowmesh.cli.shapes import (
+    MARKS,
+    execution_json,
+    in_lines,
+    node_json,
+    node_line,
+    traceback_of,
+    value_json,
+)
 from flowmesh.cli.sources import read_value
 from flowmesh.cli.versions import chosen
 
@@ -163,10 +171,13 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
             output.line(f"  variable {name} = {output.compact(value)}")
     if not brief or not completed:
         now = datetime.now(UTC)
-        for node in execution.nodes:
+        nodes, left_out = in_lines(execution.nodes)
+        for node in nodes:
             output.line(f"  {node_line(node, now)}")
             for line in traceback_of(node):
                 output.line(f"      {line}")
+        if left_out:
+            output.line(f"  … {left_out:,} more tasks of items that have ended; --json has them")
     if completed:
         output.document(value_json(execution.output))
     return code
@@ -176,6 +187,7 @@ def executions(
     execution: ExecutionId = "",
     /,
     *,
+    task: NodeId = "",
     workflow: WorkflowId = "",
     status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
     after: datetime | None = None,
@@ -189,6 +201,8 @@ def executions(
     ----------
     execution
         Id of the execution.
+    task
+        Show only this task of the execution, with its output, such as each[3]/charge.
     workflow
         Only those of this workflow.
     status
@@ -204,8 +218,14 @@ def executions(
     async def work(client: "Client") -> int:
         if execution:
             one_only(execution, workflow, status, after, before)
-            show(common, await client.get_execution(execution))
+            if task:
+                found_node = await client.get_execution(execution, node=task)
+                output.document(node_json(found_node.nodes[0]))
+            else:
+                show(common, await client.get_execution(execution, ended_items=True))
             return exit_codes.DONE
+        if task:
+            raise Refused("--task needs the id of an execution", code=exit_codes.USAGE)
         found: list[Execution] = []
         async for each in client.list_executions(
             workflow_id=workflow,

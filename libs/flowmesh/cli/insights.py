@@ -360,8 +360,15 @@ def _cut(text: str, width: int) -> str:
 
 
 def _paragraph(text: str, indent: str) -> None:
-    """Text broken between words at 80 columns."""
-    from textwrap import wrap
+    """Text broken between words at 80 columns; commands in it can be copied."""
+    from textwrap import TextWrapper
 
-    for line in wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}   "):
+    wrapper = TextWrapper(
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in wrapper.wrap(text):
         output.line(line)
