@@ -59,17 +59,7 @@ class OrchestratorMetrics:
         self.execution_seconds = counter(
             "flowmesh_total_execution_time", "Cumulative duration of ended executions in seconds."
         )
-        for name, of in (
-            ("workflows_started", self.started),
-            ("workflows_completed", self.completed),
-            ("workflows_failed", self.failed),
-            ("workflows_canceled", self.canceled),
-            ("tasks_completed", self.tasks_completed),
-            ("tasks_failed", self.tasks_failed),
-            ("tasks_retried", self.tasks_retried),
-            ("total_execution_time", self.execution_seconds),
-        ):
-            metrics.alias(name, of)
+        self._keep_first_names(metrics)
         self.dead_letters = metrics.counter(
             "flowmesh_dead_letters", "Tasks given up in executions that failed."
         )
@@ -115,3 +105,17 @@ class OrchestratorMetrics:
             "flowmesh_states_bytes", "Bytes of the executions held in memory, estimated."
         )
         self.states_cached = metrics.gauge("flowmesh_states_cached", "Executions held in memory.")
+
+    def _keep_first_names(self, metrics: Metrics) -> None:
+        """Exports what had no prefix at first under those names too."""
+        for name, of in (
+            ("workflows_started", self.started),
+            ("workflows_completed", self.completed),
+            ("workflows_failed", self.failed),
+            ("workflows_canceled", self.canceled),
+            ("tasks_completed", self.tasks_completed),
+            ("tasks_failed", self.tasks_failed),
+            ("tasks_retried", self.tasks_retried),
+            ("total_execution_time", self.execution_seconds),
+        ):
+            metrics.alias(name, of)
