@@ -86,7 +86,11 @@ class Process:
         source: Any = definitions
         self.catalog = Catalog(store=self.store, definitions=source, on_change=self.loop.look)
         self.publisher = Publisher(
-            store=self.store, armory=Armory(), new_id=lambda: "made", on_firing=self.loop.look
+            store=self.store,
+            armory=Armory(),
+            new_id=lambda: "made",
+            on_firing=self.loop.look,
+            on_published=lambda: None,
         )
 
     async def learn(self) -> int:

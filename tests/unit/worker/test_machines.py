@@ -14,6 +14,7 @@ from flowmesh.executors import serverless, states
 from flowmesh.executors.base import Attempt, Executor, Step
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.jq import jq_of
+from flowmesh.executors.openapi import Documents
 from flowmesh.executors.serverless_calls import Calls
 from flowmesh.sandbox import Sandbox
 from flowmesh.standards.intrinsics import World
@@ -62,8 +63,9 @@ async def of_serverless(
     config: dict[str, Json], data: Json, sender: Answering | None = None
 ) -> Json:
     async with Sandbox(children_max=1) as sandbox:
-        calls = Calls(sender or Answering(200, b""), sandbox, now_us)
-        tools = serverless.Tools(jq_of(sandbox), calls, None, now_us, lambda: 0.5)
+        egress = sender or Answering(200, b"")
+        calls = Calls(egress, sandbox, now_us, Documents(egress, now_us))
+        tools = serverless.Tools(jq_of(sandbox), calls, None, now_us, lambda: 0.5, lambda _: None)
         executor = serverless.serverless_executor(tools)
         return await ran(executor, {"name": "s", "at": "/do/0/s", **config}, data)
 
